@@ -1,0 +1,47 @@
+"""2-d convolution (cross-correlation), the one table of its algorithms.
+
+    y[n, o, i, j] = b[o] + sum_{c, a, b} w[o, c, a, b] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
+
+    x   (N, C, H, W)          zero outside
+    w   (O, C/G, KH, KW)      output channel o sees the C/G input channels of its group, o // (O/G)
+    b   (O,) or None
+    y   (N, O, OH, OW)
+
+What the literature of networks calls convolution does not flip the kernel; signal processing calls it
+cross-correlation. The gradients, for an upstream gradient gy of y's shape:
+
+    gb[o]          = sum_{n, i, j} gy[n, o, i, j]
+    gw[o, c, a, b] = sum_{n, i, j} gy[n, o, i, j] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
+    gx[n, c, p, q] = sum of gy[n, o, i, j] * w[o, c, a, b] over all (o, i, j, a, b) whose product used x[n, c, p, q]
+
+Every forward is called as `forward(x, w, b, g)` and every backward as `backward(gy, x, w, g, need)`, with `g` a
+`geometry.Conv` and `need` three booleans: which of (gx, gw, gb) to compute. The others are returned as None.
+"""
+
+from __future__ import annotations
+
+from ..dispatch import Table
+from . import direct, im2col
+
+FORWARD = Table(
+    "conv2d",
+    {
+        ("im2col", "python"): im2col.forward_python,
+        ("im2col", "numpy"): im2col.forward_numpy,
+        ("im2col", "numba"): im2col.forward_numba,
+        ("direct", "python"): direct.forward_python,
+        ("direct", "numpy"): direct.forward_numpy,
+        ("direct", "numba"): direct.forward_numba,
+    },
+)
+BACKWARD = Table(
+    "conv2d backward",
+    {
+        ("im2col", "python"): im2col.backward_python,
+        ("im2col", "numpy"): im2col.backward_numpy,
+        ("im2col", "numba"): im2col.backward_numba,
+        ("direct", "python"): direct.backward_python,
+        ("direct", "numpy"): direct.backward_numpy,
+        ("direct", "numba"): direct.backward_numba,
+    },
+)

@@ -1,0 +1,230 @@
+"""Convolution by its definition: every output is one window times one kernel. Equations and legend:
+`conv2d/__init__.py`.
+
+No scratch memory; 2*N*O*OH*OW*(C/G)*KH*KW floating-point operations. The backward pass walks the same products as the
+forward pass: where forward adds w*x to y, backward adds w*gy to gx and x*gy to gw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..geometry import Conv
+from ..layout import Array
+from ..runtime import FAST, njit, parallel, prange, threads
+
+Need = tuple[bool, bool, bool]
+Gradients = tuple[Array | None, Array | None, Array | None]
+
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """The definition, in plain loops; the reference for all others."""
+    y = np.empty(g.y_shape, x.dtype)
+    for n, o, i, j in np.ndindex(*g.y_shape):
+        total = 0.0 if b is None else float(b[o])
+        for c, a, b_, ci, p, q in _window(g, o, i, j):
+            total += float(w[o, c, a, b_]) * float(x[n, ci, p, q])
+        y[n, o, i, j] = total
+    return y
+
+
+def _window(g: Conv, o: int, i: int, j: int) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """The products in output (o, i, j): weight cell (c, a, b) with the pixel (ci, p, q) under it, without padding."""
+    first = o // (g.o // g.groups) * (g.c // g.groups)  # the first input channel of o's group
+    for c in range(g.c // g.groups):
+        for a in range(g.kh):
+            for b in range(g.kw):
+                p, q = i * g.sh - g.ph + a * g.dh, j * g.sw - g.pw + b * g.dw
+                if 0 <= p < g.h and 0 <= q < g.w:
+                    yield c, a, b, first + c, p, q
+
+
+def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """One kernel cell (a, b) at a time: a shifted, strided picture times the weights of that cell, for all pixels."""
+    xp = pad(x, g)
+    y = np.zeros((g.n, g.groups, g.o // g.groups, g.oh * g.ow), x.dtype)
+    w = w.reshape(g.groups, g.o // g.groups, g.c // g.groups, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
+    for a in range(g.kh):
+        for b_ in range(g.kw):
+            under = _under(xp, g, a, b_).reshape(g.n, g.groups, g.c // g.groups, g.oh * g.ow)  # (N, C, OH, OW)
+            y += w[..., a, b_] @ under  # (G, O/G, C/G) @ (N, G, C/G, OH*OW)
+    y = y.reshape(g.y_shape)  # (N, G, O/G, OH*OW) -> (N, O, OH, OW)
+    if b is not None:
+        y += b[:, None, None]
+    return y
+
+
+def pad(x: Array, g: Conv) -> Array:
+    """x with PH rows and PW columns of zeros on each side: (N, C, H + 2*PH, W + 2*PW)."""
+    return np.pad(x, ((0, 0), (0, 0), (g.ph, g.ph), (g.pw, g.pw))) if g.ph or g.pw else x
+
+
+def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
+    """The view (N, C, OH, OW) of the padded input that lies under kernel cell (a, b) as the window slides."""
+    top, left = a * g.dh, b * g.dw
+    return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
+
+
+@njit(fastmath=FAST)
+def _forward_share(t: int, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
+    # A task is one output channel of one picture. Its rows are built up from whole rows of x, a unit-stride loop.
+    tasks, cg = g.n * g.o, g.c // g.groups
+    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+        n, o = task // g.o, task % g.o
+        first = o // (g.o // g.groups) * cg
+        for i in range(g.oh):
+            row = y[n, o, i]
+            row[:] = b[o]
+            for c in range(cg):
+                for a in range(g.kh):
+                    p = i * g.sh - g.ph + a * g.dh
+                    if p >= 0 and p < g.h:
+                        for k in range(g.kw):
+                            q, j0, j1 = inside(k, g)
+                            weight = w[o, c, a, k]
+                            to, run = row[j0:j1], x[n, first + c, p, q + j0 * g.sw :]
+                            if g.sw == 1:  # a step of one, known as such, is what makes it a vector loop
+                                for j in range(to.size):
+                                    to[j] += weight * run[j]
+                            else:
+                                for j in range(to.size):
+                                    to[j] += weight * run[j * g.sw]
+
+
+@njit()
+def inside(k: int, g: Conv) -> tuple[int, int, int]:
+    """Column q of x under kernel column k for j = 0, and the range of j whose column q + j*SW is inside the picture."""
+    q = k * g.dw - g.pw
+    j0 = min(g.ow, max(0, -(q // g.sw)))
+    j1 = max(j0, min(g.ow, (g.w - 1 - q) // g.sw + 1))
+    return q, j0, j1
+
+
+@njit(parallel=True)
+def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
+    for t in prange(chunks):
+        _forward_share(t, chunks, x, w, b, y, g)
+
+
+def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """The definition again, compiled; parallel over the output channels of all pictures, vectorised along a row."""
+    y = np.empty(g.y_shape, x.dtype)
+    bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
+    with parallel():
+        _forward(threads(), np.ascontiguousarray(x), np.ascontiguousarray(w), bias, y, g)
+    return y
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def backward_python(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+    """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
+    gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
+    for n, o, i, j in np.ndindex(*g.y_shape):
+        up = float(gy[n, o, i, j])
+        gb[o] += up
+        for c, a, b, ci, p, q in _window(g, o, i, j):
+            gx[n, ci, p, q] += up * float(w[o, c, a, b])
+            gw[o, c, a, b] += up * float(x[n, ci, p, q])
+    gradients = tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
+    return gradients  # type: ignore[return-value]
+
+
+def backward_numpy(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+    """One kernel cell at a time: gw is a product with the shifted picture, gx is added to where that lay."""
+    og, cg = g.o // g.groups, g.c // g.groups
+    wg = w.reshape(g.groups, og, cg, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
+    up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
+    xp = pad(x, g)
+    gxp = np.zeros(xp.shape, gy.dtype) if need[0] else None
+    gw = np.empty(wg.shape, gy.dtype) if need[1] else None
+    for a in range(g.kh):
+        for b in range(g.kw):
+            if gw is not None:
+                under = _under(xp, g, a, b).reshape(g.n, g.groups, cg, g.oh * g.ow)
+                gw[..., a, b] = np.einsum("ngop,ngcp->goc", up, under, optimize=True)
+            if gxp is not None:
+                back = wg[..., a, b].transpose(0, 2, 1) @ up  # (G, C/G, O/G) @ (N, G, O/G, OH*OW)
+                _under(gxp, g, a, b)[...] += back.reshape(g.n, g.c, g.oh, g.ow)
+    gx = None if gxp is None else gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
+    return gx, None if gw is None else gw.reshape(g.w_shape), gy.sum((0, 2, 3)) if need[2] else None
+
+
+@njit(fastmath=FAST)
+def _backward_x_share(t: int, chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
+    # A task is one input channel of one picture: no two tasks write the same gx.
+    tasks, cg, og = g.n * g.c, g.c // g.groups, g.o // g.groups
+    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+        n, c = task // g.c, task % g.c
+        gx[n, c] = 0
+        for o in range(c // cg * og, (c // cg + 1) * og):
+            for i in range(g.oh):
+                for a in range(g.kh):
+                    p = i * g.sh - g.ph + a * g.dh
+                    if p >= 0 and p < g.h:
+                        for k in range(g.kw):
+                            q, j0, j1 = inside(k, g)
+                            weight = w[o, c % cg, a, k]
+                            to, run = gx[n, c, p, q + j0 * g.sw :], gy[n, o, i, j0:j1]
+                            if g.sw == 1:
+                                for j in range(run.size):
+                                    to[j] += weight * run[j]
+                            else:
+                                for j in range(run.size):
+                                    to[j * g.sw] += weight * run[j]
+
+
+@njit(parallel=True)
+def _backward_x(chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
+    for t in prange(chunks):
+        _backward_x_share(t, chunks, gy, w, gx, g)
+
+
+@njit(fastmath=FAST)
+def _backward_w_share(t: int, chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
+    # A task is one output channel: no two tasks write the same gw.
+    cg = g.c // g.groups
+    for o in range(t * g.o // chunks, (t + 1) * g.o // chunks):
+        for c in range(cg):
+            ci = o // (g.o // g.groups) * cg + c
+            for a in range(g.kh):
+                for k in range(g.kw):
+                    q, j0, j1 = inside(k, g)
+                    total = gw.dtype.type(0)
+                    for n in range(g.n):
+                        for i in range(g.oh):
+                            p = i * g.sh - g.ph + a * g.dh
+                            if p >= 0 and p < g.h:
+                                up, run = gy[n, o, i, j0:j1], x[n, ci, p, q + j0 * g.sw :]
+                                if g.sw == 1:
+                                    for j in range(up.size):
+                                        total += up[j] * run[j]
+                                else:
+                                    for j in range(up.size):
+                                        total += up[j] * run[j * g.sw]
+                    gw[o, c, a, k] = total
+
+
+@njit(parallel=True)
+def _backward_w(chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
+    for t in prange(chunks):
+        _backward_w_share(t, chunks, gy, x, gw, g)
+
+
+def backward_numba(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+    """Compiled loops; gx parallel over the input channels of all pictures, gw over output channels."""
+    gy, gx, gw = np.ascontiguousarray(gy), None, None
+    with parallel():
+        if need[0]:
+            gx = np.empty(g.x_shape, gy.dtype)
+            _backward_x(threads(), gy, np.ascontiguousarray(w), gx, g)
+        if need[1]:
+            gw = np.empty(g.w_shape, gy.dtype)
+            _backward_w(threads(), gy, np.ascontiguousarray(x), gw, g)
+    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None

@@ -1,0 +1,113 @@
+"""Which implementation runs: tables of (algorithm, backend), the caller's choice, and "auto".
+
+A table is data: `Table("conv2d", {("im2col", "numpy"): im2col.forward_numpy, ...})`. Three things choose its row:
+
+1. a keyword of the call (`backend="python"`, `algorithm="direct"`);
+2. else `with use(backend=..., algorithm=...)` around it;
+3. else `auto`, the one function below that states the rule.
+
+A row that is not there raises `NoKernelError` with the rows that are; nothing else runs in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from . import runtime
+
+Row = tuple[str, str]  # (algorithm, backend)
+
+BACKENDS = ("python", "numpy", "numba")
+TABLES: list[Table] = []  # every table there is, in the order of definition; the tests walk all their rows
+
+
+class NoKernelError(NotImplementedError):
+    """The table has no implementation for the algorithm and backend asked for."""
+
+
+class Choice(NamedTuple):
+    """What the caller asks for; None leaves it to `auto`."""
+
+    backend: str | None = None
+    algorithm: str | None = None
+
+
+_choice: ContextVar[Choice] = ContextVar("minicnn_kernel_choice", default=Choice())  # noqa: B039 - a NamedTuple
+
+
+class Table:
+    """The implementations of one operation, keyed (algorithm, backend), in order of preference of algorithms."""
+
+    def __init__(self, op: str, rows: Mapping[Row, Callable[..., Any]]) -> None:
+        self.op = op
+        self.rows = dict(rows)
+        self.algorithms = tuple(dict.fromkeys(algorithm for algorithm, _ in rows))
+        self._picked: dict[tuple[Choice, str | None, str | None], Callable[..., Any]] = {}
+        TABLES.append(self)
+
+    def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
+        """Run the chosen row on `args`."""
+        key = (_choice.get(), backend, algorithm)
+        kernel = self._picked.get(key)
+        if kernel is None:
+            kernel = self._picked[key] = self.rows[self.pick(backend, algorithm)]
+        return kernel(*args)
+
+    def pick(self, backend: str | None = None, algorithm: str | None = None) -> Row:
+        """The (algorithm, backend) a call with these keywords runs here and now.
+
+        An algorithm chosen by `use` concerns the tables that have it ("im2col" says nothing about pooling); one given
+        as a keyword, and every choice of backend, is binding.
+        """
+        chosen = _choice.get()
+        if algorithm is None and chosen.algorithm in self.algorithms:
+            algorithm = chosen.algorithm
+        row = auto(self, backend or chosen.backend, algorithm)
+        if row not in self.rows:
+            there = ", ".join(f"{a}/{b}" for a, b in self.rows)
+            raise NoKernelError(
+                f"{self.op}: no kernel for algorithm {row[0]!r} on backend {row[1]!r}; there are: {there}"
+            )
+        if row[1] == "numba" and not runtime.have_numba():
+            raise NoKernelError(f"{self.op}: backend 'numba' needs the package numba (pip install numba)")
+        return row
+
+
+def auto(table: Table, backend: str | None, algorithm: str | None) -> Row:
+    """Fill in what the caller left open: Numba before NumPy where it is installed, and the table's first algorithm."""
+    algorithm = algorithm or table.algorithms[0]
+    if backend is None:
+        fast = (algorithm, "numba") in table.rows and runtime.have_numba()
+        backend = "numba" if fast else "numpy"
+    return algorithm, backend
+
+
+@contextmanager
+def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[None]:
+    """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
+
+    Args:
+        backend: "python", "numpy" or "numba"; None or "auto" leaves the choice to `auto`.
+        algorithm: the name of an algorithm, such as "direct" or "im2col"; None or "auto" as above. It concerns the
+            operations that have it.
+
+    Raises:
+        ValueError: the name is not one of any table.
+
+    The backward pass of a result runs on the choice in force where `backward()` is called.
+    """
+    backend, algorithm = (None if name == "auto" else name for name in (backend, algorithm))
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"use: no backend {backend!r}; there are: {', '.join(BACKENDS)}, auto")
+    known = sorted({name for table in TABLES for name in table.algorithms})
+    if algorithm is not None and algorithm not in known:
+        raise ValueError(f"use: no algorithm {algorithm!r}; there are: {', '.join(known)}, auto")
+    outer = _choice.get()
+    token = _choice.set(Choice(backend or outer.backend, algorithm or outer.algorithm))
+    try:
+        yield
+    finally:
+        _choice.reset(token)

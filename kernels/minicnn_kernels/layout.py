@@ -1,0 +1,70 @@
+"""Memory layout: shapes are always (N, C, H, W); memory is NCHW ("contiguous") or NHWC ("channels last").
+
+An array is *channels last* when it is the transposed view of a C-contiguous (N, H, W, C) buffer. A kernel works on
+dense memory in one of the two orders and gives its result in the order of its input, so a net keeps the order its first
+input has. Whatever else comes in (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once.
+
+    x (N, C, H, W) --planes--> (P, H, W, Q)   P = N*C, Q = 1   NCHW memory
+                                              P = N,   Q = C   NHWC memory
+
+With `planes`, one loop nest over (P, H, W, Q) serves both orders.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+def is_channels_last(x: Array) -> bool:
+    """Whether a 4-d array is channels last and not also plainly contiguous (as it is with one channel or pixel)."""
+    return x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def dense(x: Array) -> Array:
+    """`x` itself where its memory is NCHW or channels last, else an NCHW copy."""
+    return x if x.flags.c_contiguous or is_channels_last(x) else np.asarray(x, order="C")
+
+
+def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool) -> Array:
+    """An uninitialised (N, C, H, W) array in the given order of memory."""
+    if not channels_last:
+        return np.empty(shape, dtype)
+    n, c, h, w = shape
+    return np.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+
+
+def as_order(x: Array, channels_last: bool) -> Array:
+    """`x` in the given order of memory, copied only where it is in another."""
+    if not channels_last:
+        return np.asarray(x, order="C")
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def nhwc(x: Array) -> Array:
+    """The C-contiguous (N, H, W, C) array of a channels-last `x`, without a copy there."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def planes(x: Array) -> Array:
+    """A dense (N, C, H, W) array as the C-contiguous view (P, H, W, Q) of its memory; see the module's docstring."""
+    n, c, h, w = x.shape
+    return x.transpose(0, 2, 3, 1) if is_channels_last(x) else x.reshape(n * c, h, w, 1)
+
+
+def flat(x: Array) -> Array:
+    """The elements of a dense array of any rank as they lie in memory, 1-d, without a copy."""
+    if x.flags.c_contiguous:
+        return x.reshape(-1)
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    return x.transpose(order).reshape(-1)
+
+
+def alike(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays, all of one shape, dense and in the memory order of the first: `flat` then pairs their elements."""
+    first = dense(arrays[0])
+    last = is_channels_last(first)
+    return (first, *(as_order(x, last) for x in arrays[1:]))

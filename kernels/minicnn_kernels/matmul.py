@@ -1,0 +1,173 @@
+"""The fully connected layer and the product of two matrices.
+
+    linear:  y[n, o] = sum_i x[n, i] w[o, i] + b[o]          y = x w^T + b
+
+    x   (N, I)         y, gy   (N, O)
+    w   (O, I)         b       (O,) or None
+
+    gx = gy w          (N, O) @ (O, I)
+    gw = gy^T x        (O, N) @ (N, I)
+    gb = sum_n gy[n]
+
+    matmul:  y = a b                (N, K) @ (K, M)
+    ga = gy b^T,  gb = a^T gy
+
+`LINEAR(x, w, b)` and `LINEAR_BACKWARD(gy, x, w, need)`, `MATMUL(a, b)` and `MATMUL_BACKWARD(gy, a, b, need)`; `need`
+says which of (gx, gw, gb) or (ga, gb) to compute, the others are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .dispatch import Table
+from .layout import Array
+from .runtime import njit, parallel, prange, threads
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def matmul_python(a: Array, b: Array) -> Array:
+    """The definition: row by column."""
+    y = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    for i, j in np.ndindex(*y.shape):
+        y[i, j] = sum(float(a[i, k]) * float(b[k, j]) for k in range(a.shape[1]))
+    return y
+
+
+def linear_python(x: Array, w: Array, b: Array | None) -> Array:
+    """The definition: an output is the product of a row of x and a row of w, plus a bias."""
+    y = np.empty((x.shape[0], w.shape[0]), x.dtype)
+    for n, o in np.ndindex(*y.shape):
+        total = 0.0 if b is None else float(b[o])
+        y[n, o] = total + sum(float(u) * float(v) for u, v in zip(x[n], w[o], strict=True))
+    return y
+
+
+def matmul_numpy(a: Array, b: Array) -> Array:
+    """NumPy's BLAS."""
+    return a @ b
+
+
+def linear_numpy(x: Array, w: Array, b: Array | None) -> Array:
+    """NumPy's BLAS, then the bias."""
+    y = x @ w.T
+    if b is not None:
+        y += b
+    return y
+
+
+# Numba: each share multiplies its rows of the left matrix, with single-threaded BLAS on contiguous memory. BLAS takes a
+# transposed matrix as it is, so `right` may be the transpose of a contiguous one: it then comes as that and a flag.
+
+
+@njit()
+def _product_share(t: int, chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
+    i0, i1 = t * left.shape[0] // chunks, (t + 1) * left.shape[0] // chunks
+    if i1 > i0:
+        if transposed:
+            np.dot(left[i0:i1], right.T, y[i0:i1])
+        else:
+            np.dot(left[i0:i1], right, y[i0:i1])
+
+
+@njit(parallel=True)
+def _product(chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
+    for t in prange(chunks):
+        _product_share(t, chunks, left, right, transposed, y)
+
+
+def matmul_numba(a: Array, b: Array) -> Array:
+    """Parallel over the rows of a; where those are few and b lies in memory by columns, over these: y^T = b^T a^T."""
+    if a.shape[0] < 4 * threads() and b.T.flags.c_contiguous:
+        return np.asarray(_product_numba(b.T, a.T).T, order="C")
+    return _product_numba(a, b)
+
+
+def _product_numba(a: Array, b: Array) -> Array:
+    y = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    if a.shape[1] == 0:  # a sum of nothing; BLAS refuses empty matrices
+        y[:] = 0
+    elif y.size:
+        transposed = b.T.flags.c_contiguous
+        right = np.asarray(b.T if transposed else b, order="C")
+        with parallel(blas=True):
+            _product(threads(), np.asarray(a, order="C"), right, transposed, y)
+    return y
+
+
+def linear_numba(x: Array, w: Array, b: Array | None) -> Array:
+    """The product as of `matmul_numba`, then the bias."""
+    y = matmul_numba(x, w.T)
+    if b is not None:
+        y += b
+    return y
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def matmul_backward_python(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
+    """Two products by the definition."""
+    return matmul_python(gy, b.T) if need[0] else None, matmul_python(a.T, gy) if need[1] else None
+
+
+def linear_backward_python(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+    """Each product x[n, i] w[o, i] of the forward pass hands gy w back to x and gy x back to w."""
+    gx, gw, gb = np.zeros(x.shape), np.zeros(w.shape), np.zeros(w.shape[0])
+    for n, o in np.ndindex(*gy.shape):
+        up = float(gy[n, o])
+        gb[o] += up
+        for i in range(x.shape[1]):
+            gx[n, i] += up * float(w[o, i])
+            gw[o, i] += up * float(x[n, i])
+    return tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
+
+
+def matmul_backward_numpy(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
+    """NumPy's BLAS."""
+    return gy @ b.T if need[0] else None, a.T @ gy if need[1] else None
+
+
+def linear_backward_numpy(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+    """NumPy's BLAS."""
+    return gy @ w if need[0] else None, gy.T @ x if need[1] else None, gy.sum(0) if need[2] else None
+
+
+def matmul_backward_numba(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
+    """Products as in forward."""
+    return matmul_numba(gy, b.T) if need[0] else None, matmul_numba(a.T, gy) if need[1] else None
+
+
+def linear_backward_numba(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+    """Products as in forward."""
+    gx = matmul_numba(gy, w) if need[0] else None
+    return gx, matmul_numba(gy.T, x) if need[1] else None, gy.sum(0) if need[2] else None
+
+
+LINEAR = Table(
+    "linear",
+    {("blas", "python"): linear_python, ("blas", "numpy"): linear_numpy, ("blas", "numba"): linear_numba},
+)
+LINEAR_BACKWARD = Table(
+    "linear backward",
+    {
+        ("blas", "python"): linear_backward_python,
+        ("blas", "numpy"): linear_backward_numpy,
+        ("blas", "numba"): linear_backward_numba,
+    },
+)
+MATMUL = Table(
+    "matmul",
+    {("blas", "python"): matmul_python, ("blas", "numpy"): matmul_numpy, ("blas", "numba"): matmul_numba},
+)
+MATMUL_BACKWARD = Table(
+    "matmul backward",
+    {
+        ("blas", "python"): matmul_backward_python,
+        ("blas", "numpy"): matmul_backward_numpy,
+        ("blas", "numba"): matmul_backward_numba,
+    },
+)

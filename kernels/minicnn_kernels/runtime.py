@@ -1,0 +1,258 @@
+"""What the kernels run on: optional Numba, its threads and BLAS, and the workspaces that outlive a call.
+
+Numba is imported at the first call of a compiled kernel, never at import time. A kernel file writes
+
+    from .runtime import njit, parallel, prange, threads
+
+    @njit()
+    def _scale_share(t, chunks, x, a, y):        # share t of the work, in Numba's Python
+        for i in range(t * x.size // chunks, (t + 1) * x.size // chunks):
+            y[i] = a * x[i]
+
+    @njit(parallel=True)
+    def _scale(chunks, x, a, y):                 # all shares; this is all that Numba's parallel compiler has to see
+        for t in prange(chunks):
+            _scale_share(t, chunks, x, a, y)
+
+    def scale_numba(x, a):
+        y = np.empty_like(x)
+        with parallel():                         # one parallel kernel at a time
+            _scale(threads(), x, a, y)
+        return y
+
+`njit` keeps a function uncompiled until it is first called; `NUMBA_DISABLE_JIT=1` leaves it plain Python for a
+debugger. Machine code is kept on disk under a key made of all kernel sources, so that only the first run of a version
+compiles.
+
+**How work is divided.** Share t of `threads()` always holds the same tasks, has the scratch row `workspace(...)[t]`,
+and
+its partial sums are added in the order of t: the same thread count gives the same bits, whichever thread ran which
+share.
+
+**Two Python threads** may call kernels at once: `parallel()` lets one in at a time (Numba's portable thread pool aborts
+the process otherwise, and workspaces are shared). Inside, BLAS runs on one thread: two pools of threads on the same
+cores cost far more than they bring.
+
+**After fork** a child of a process that has used OpenMP threads may not use them again; there the kernels are compiled
+once more without threads. Prefer to start processes by spawn.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What `fastmath=` of a kernel may do: reorder a sum and fuse multiply-add, so that LLVM vectorises it. The flags that
+# let
+# the compiler assume there is no NaN or Inf stay off: those must travel through a net to where they are reported.
+FAST = {"reassoc", "contract", "nsz"}
+
+prange = range  # becomes numba.prange in a kernel's file when a kernel of that file is first called
+
+
+@functools.cache
+def have_numba() -> bool:
+    """Whether Numba can be imported, found out without importing it."""
+    return importlib.util.find_spec("numba") is not None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Compiling at the first call
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Kernel:
+    """A function that Numba compiles when it is first called; from then on the compiled one has its global name."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.options = options
+        self.compiled: Callable[..., Any] | None = None
+
+    def __call__(self, *args: Any) -> Any:
+        _compile_file(self.function.__globals__)
+        assert self.compiled is not None
+        return self.compiled(*args)
+
+
+_files: dict[
+    int, tuple[dict[str, Any], dict[str, _Kernel]]
+] = {}  # files in use: their globals, the kernels named there
+
+
+def njit(**options: Any) -> Callable[[F], F]:
+    """`numba.njit(nogil=True, cache=True, **options)`, put off to the first call; see the module's docstring."""
+
+    def decorate(function: F) -> F:
+        return _Kernel(function, options)  # type: ignore[return-value]
+
+    return decorate
+
+
+def _compile_file(names: dict[str, Any]) -> None:
+    """Put Numba's functions in the place of a file's kernels, of those it imports, and of `prange`."""
+    with parallel._lock:  # two threads may get here at once
+        if id(names) in _files:
+            return
+        kernels = {name: value for name, value in names.items() if isinstance(value, _Kernel)}
+        _files[id(names)] = names, kernels
+        if "prange" in names:
+            names["prange"] = _numba().prange
+        for name, kernel in kernels.items():
+            _compile_file(kernel.function.__globals__)
+            if kernel.compiled is None:
+                kernel.compiled = _jit(kernel)
+            names[name] = kernel.compiled
+
+
+def _jit(kernel: _Kernel) -> Callable[..., Any]:
+    numba = _numba()
+    options = {"nogil": True, **kernel.options}
+    if _forked:  # without threads, and without the cache, which does not tell the two ways of compiling apart
+        return numba.njit(**{**options, "parallel": False})(kernel.function)
+    theirs, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder()
+    try:
+        return numba.njit(cache=True, **options)(kernel.function)
+    except RuntimeError:  # no folder to keep machine code in can be written
+        return numba.njit(**options)(kernel.function)
+    finally:
+        numba.config.CACHE_DIR = theirs
+
+
+@functools.cache
+def _cache_folder() -> str:
+    """Where machine code is kept: NUMBA_CACHE_DIR or the user's cache, in a folder named by the sources of all kernels.
+
+    Numba itself looks only at the date and size of the one file, which misses a changed function imported from another.
+    """
+    sources = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        sources.update(path.read_bytes())
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    root = os.environ.get("NUMBA_CACHE_DIR") or Path(base) / "minicnn" / "numba"
+    return str(Path(root) / sources.hexdigest()[:16])
+
+
+@functools.cache
+def _numba() -> Any:
+    """Import Numba once, and have it say so when it compiles.
+
+    A GNU OpenMP thread that has nothing to do spins for milliseconds before it sleeps. Where a threaded NumPy product came
+    just before a kernel, its threads spin as well, and on two cores a kernel of 0.25 ms then took 3.7 ms. With a short
+    spin it takes 0.28 ms, and no longer than before elsewhere. A setting of the user's goes first.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # about 10 microseconds
+    import numba
+    from numba.core import event
+
+    class Announce(event.Listener):
+        told = False
+
+        def on_start(self, started: Any) -> None:
+            compiled = started.data["dispatcher"].py_func.__module__
+            if not Announce.told and compiled.startswith(__package__):
+                Announce.told = True
+                print("minicnn: compiling kernels for this machine; the next run finds them on disk", file=sys.stderr)
+
+        def on_end(self, ended: Any) -> None:
+            pass
+
+    event.register("numba:compile", Announce())
+    return numba
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Threads, BLAS, workspaces
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def threads() -> int:
+    """How many shares a kernel makes of its tasks: Numba's thread count (`NUMBA_NUM_THREADS`), 1 after a fork."""
+    return 1 if _forked else int(_numba().get_num_threads())
+
+
+@functools.cache
+def _numba_blas() -> list[Any]:
+    """Controllers of the BLAS libraries that `np.dot` calls in compiled code: SciPy's, not NumPy's own copy."""
+    import scipy.linalg.cython_blas  # noqa: F401 - loads the library
+    from threadpoolctl import ThreadpoolController
+
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    own = [library for library in found if "numpy.libs" not in (library.filepath or "")]
+    return own or list(found)
+
+
+class parallel:
+    """One parallel kernel at a time; with `blas=True`, BLAS runs on one thread inside, and as before outside."""
+
+    _lock = threading.RLock()
+
+    def __init__(self, *, blas: bool = False) -> None:
+        self.blas = blas
+
+    def __enter__(self) -> None:
+        parallel._lock.acquire()
+        if self.blas:
+            self.before = [library.num_threads for library in _numba_blas()]
+            for library in _numba_blas():
+                library.set_num_threads(1)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self.blas:
+            for library, count in zip(_numba_blas(), self.before, strict=True):
+                library.set_num_threads(count)
+        parallel._lock.release()
+
+
+_workspaces: dict[tuple[str, Any], np.ndarray[Any, Any]] = {}
+
+
+def workspace(name: str, size: int, dtype: Any) -> np.ndarray[Any, Any]:
+    """Scratch memory of shape (threads(), >= size), kept from call to call; its contents are whatever was left.
+
+    Asking for a megabyte inside a parallel loop maps and unmaps pages each time, which can cost more than the kernel.
+    Valid inside `with parallel():` only, and never returned to a caller.
+    """
+    key = (name, dtype)
+    have = _workspaces.get(key)
+    if have is None or have.shape[0] != threads() or have.shape[1] < size:
+        have = _workspaces[key] = np.empty((threads(), size), dtype)
+    return have
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# After fork
+# ---------------------------------------------------------------------------------------------------------------------
+
+_forked = False  # this process is a fork of one in which compiled kernels had been used
+
+
+def _after_fork() -> None:
+    global _forked
+    parallel._lock = threading.RLock()  # another thread of the parent may have held it
+    _workspaces.clear()
+    _forked = bool(_files)
+    for _, kernels in _files.values():
+        for kernel in kernels.values():
+            kernel.compiled = None
+    for names, kernels in _files.values():
+        for name, kernel in kernels.items():
+            kernel.compiled = names[name] = kernel.compiled or _jit(kernel)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
