@@ -1,0 +1,126 @@
+"""The table of a net's layers: output shapes and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..nn import Module
+from ..tensor import Tensor
+
+Size = tuple[int, ...]
+
+
+class Row(NamedTuple):
+    """One layer: its dotted name, type, output shape without the batch axis, and own parameters."""
+
+    name: str
+    kind: str
+    output: Size
+    parameters: int
+    trainable: int
+
+
+class Summary(NamedTuple):
+    """What `summary` found; printing it gives the table."""
+
+    rows: list[Row]
+    inputs: list[Size]
+    parameters: int
+    trainable: int
+    batch_size: int
+    bytes_per_value: int
+
+    @property
+    def activations(self) -> int:
+        """Values in all layer outputs, for one picture."""
+        return sum(int(np.prod(row.output)) for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("Layer (type)", "Output Shape", "Param #")
+        cells = [(f"{r.name} ({r.kind})", str([self.batch_size, *r.output]), f"{r.parameters:,}") for r in self.rows]
+        widths = [max(len(line[i]) for line in [head, *cells]) + 2 for i in range(3)]
+        rule = "-" * sum(widths)
+        lines = [f"{a:<{widths[0]}}{b:>{widths[1]}}{c:>{widths[2]}}" for a, b, c in [head, *cells]]
+        batch, mib = max(self.batch_size, 1), self.bytes_per_value / 2**20
+        return "\n".join(
+            [
+                rule,
+                lines[0],
+                rule.replace("-", "="),
+                *lines[1:],
+                rule.replace("-", "="),
+                f"Total params: {self.parameters:,}",
+                f"Trainable params: {self.trainable:,}",
+                f"Non-trainable params: {self.parameters - self.trainable:,}",
+                rule,
+                f"Input size (MiB): {sum(int(np.prod(s)) for s in self.inputs) * batch * mib:.2f}",
+                f"Layer outputs, kept for backward (MiB): {self.activations * batch * mib:.2f}",
+                f"Params size (MiB): {self.parameters * mib:.2f}",
+                rule,
+            ]
+        )
+
+
+def summary(
+    model: Module, input_size: Size | Sequence[Size], batch_size: int = -1, device: str = "cpu", *, verbose: bool = True
+) -> Summary:
+    """Run the net once on zeros and print its layers with output shapes and parameters; the call is torchsummary's.
+
+    A layer is a module without modules inside; one that is called twice has two lines, its parameters in the first. The
+    net is left as it was: the run is in evaluation mode and records no gradient.
+
+    Args:
+        model: the net.
+        input_size: the shape of one input without the batch axis, (C, H, W), or a list of shapes for several inputs.
+        batch_size: what the table prints as the batch axis; -1 for any.
+        device: "cpu".
+        verbose: print the table.
+
+    Returns:
+        The `Summary`, whose rows are data and whose str is the table.
+
+    Raises:
+        ValueError: an input_size that is not a shape.
+        ShapeError: the net does not take that input; the message names the layer's operation.
+    """
+    sizes: list[Size] = [input_size] if input_size and isinstance(input_size[0], int) else list(input_size)  # type: ignore[list-item,arg-type]
+    sizes = [tuple(size) for size in sizes]
+    if not sizes or any(not isinstance(n, int) or n < 1 for size in sizes for n in size):
+        raise ValueError(
+            f"summary: input_size must be a shape such as (1, 32, 32) or a list of them, got {input_size!r}"
+        )
+    rows: list[Row] = []
+    seen: set[int] = set()
+    names = {id(module): name for name, module in model.named_modules()}
+
+    def note(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+        own = [p for p in module.parameters() if id(p) not in seen]
+        seen.update(map(id, own))
+        shape = output.shape[1:] if isinstance(output, Tensor) else ()
+        name = names[id(module)] or type(module).__name__
+        trainable = sum(p.numel() for p in own if p.requires_grad)
+        rows.append(Row(name, type(module).__name__, tuple(shape), sum(p.numel() for p in own), trainable))
+
+    parameters = list(model.parameters())
+    dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
+    handles = [m.register_forward_hook(note) for m in model.modules() if not list(m.children())]
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with no_grad():
+            model(*(Tensor(np.zeros((2, *size), dtype)) for size in sizes))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+    total = sum(p.numel() for p in parameters)
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    result = Summary(rows, sizes, total, trainable, batch_size, dtype.itemsize)
+    if verbose:
+        print(result)
+    return result

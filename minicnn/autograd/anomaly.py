@@ -1,0 +1,119 @@
+"""Finding the first NaN or Inf: which operation, in which layer, on which line of the user's program."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ContextDecorator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class AnomalyError(RuntimeError):
+    """An operation produced NaN or Inf while `detect_anomaly` was on."""
+
+
+class _State(threading.local):
+    depth = 0
+    layers: tuple[str, ...] = ()  # the modules at work, the innermost last
+    names: dict[int, str] = {}  # noqa: RUF012 - replaced, never changed: paths of the modules of the outermost one
+
+
+_state = _State()
+
+
+def enabled() -> bool:
+    """Whether this thread is inside `detect_anomaly`."""
+    return _state.depth > 0
+
+
+class detect_anomaly(ContextDecorator):
+    """Check every result and every gradient inside for NaN and Inf, and raise at the first one.
+
+    The error names the operation, the layer and the line that called it. Unlike PyTorch's, it looks at the forward pass
+    and the loss too. Training inside is slower, as every array is read once more.
+
+        with minicnn.autograd.detect_anomaly():
+            loss_fn(model(x), y).backward()
+    """
+
+    def __enter__(self) -> None:
+        _state.depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        _state.depth -= 1
+
+
+class layer:
+    """`with layer(module):` while a module computes, so that an error can name it by its path in the outermost net."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __enter__(self) -> None:
+        self.outer = _state.layers
+        if not self.outer:
+            _state.names = {id(module): name for name, module in self.module.named_modules()}
+        name, kind = _state.names.get(id(self.module), ""), type(self.module).__name__
+        _state.layers = (*self.outer, f"{name} ({kind})" if name else kind)
+
+    def __exit__(self, *error: object) -> None:
+        _state.layers = self.outer
+
+
+class Origin(NamedTuple):
+    """Where an operation was called: the layer, and the file and line outside this package."""
+
+    layer: str | None
+    file: str
+    line: int
+
+    @staticmethod
+    def here() -> Origin:
+        """The caller's place."""
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            frame = frame.f_back
+        return Origin(_state.layers[-1] if _state.layers else None, frame.f_code.co_filename, frame.f_lineno)
+
+    def __str__(self) -> str:
+        code = linecache.getline(self.file, self.line).strip()
+        where = f"called at {self.file}:{self.line}" + (f": {code}" if code else "")
+        return f"in layer {self.layer}, {where}" if self.layer else where
+
+
+def check_forward(op: str, origin: Origin | None, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    """Raise if a result of `op` is not finite; say whether its inputs were."""
+    for result in results:
+        if found := _not_finite(result):
+            bad = [f"input {i} already had {f}" for i, a in enumerate(inputs) if (f := _not_finite(a))]
+            cause = "; ".join(bad) or "all its inputs were finite"
+            raise AnomalyError(f"detect_anomaly: the forward pass of {op} gave {found}, {origin} ({cause})")
+
+
+def check_backward(op: str, origin: Origin | None, gradients: Sequence[Any]) -> None:
+    """Raise if a gradient that the backward of `op` gave is not finite."""
+    for index, gradient in enumerate(gradients):
+        if found := _not_finite(gradient):
+            where = origin or "recorded outside detect_anomaly (put the forward pass inside to learn where)"
+            raise AnomalyError(f"detect_anomaly: the backward pass of {op} gave {found} for its input {index}, {where}")
+
+
+def _not_finite(array: Any) -> str:
+    """What is wrong with an array, such as "3 NaN among 12 values, first at (0, 1)"; empty if nothing is."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
+        return ""
+    finite = np.isfinite(array)
+    if finite.all():
+        return ""
+    first = tuple(int(i) for i in np.argwhere(~finite)[0])
+    nans = int(np.isnan(array).sum())
+    infs = array.size - int(finite.sum()) - nans
+    kinds = " and ".join(f"{count} {name}" for count, name in ((nans, "NaN"), (infs, "Inf")) if count)
+    return f"{kinds} among {array.size} values, first at {first}"

@@ -1,0 +1,227 @@
+"""Checking gradients against finite differences.
+
+For y = f(x), the backward pass claims to compute J^T v, where J[j, i] = dy_j/dx_i and v is the upstream gradient.
+Central differences give columns of J without it, to about eps^2 plus rounding/eps:
+
+    J[:, i] = (f(x + eps e_i) - f(x - eps e_i)) / (2 eps)
+
+Three things make the check worth its name: float64 (in float32 no eps gives better than four digits), a random v (with
+v = 1 a softmax whose backward is zero passes, for its rows sum to 1), and every input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .engine import grad
+from .modes import no_grad
+
+FULL = 256  # inputs of up to this many elements are perturbed one by one, larger ones in random directions
+DIRECTIONS = 4
+
+
+class GradcheckError(RuntimeError):
+    """A gradient differs from the finite difference."""
+
+
+def gradcheck(
+    func: Callable[..., Tensor | Sequence[Tensor]],
+    inputs: Tensor | Sequence[Any],
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
+) -> bool:
+    """Whether the gradients of `func` at `inputs` are those that finite differences give.
+
+    An input of up to 256 elements is perturbed element by element: the whole Jacobian is compared where the output is
+    as small, else its product with random upstream gradients. A larger input is moved in random directions, all
+    elements at once; if that fails, the direction is halved until one wrong element is left. `fast_mode=True` does so
+    for every input. A numerical and an analytical value agree if |n - a| <= atol + rtol*|n|.
+
+    Args:
+        func: takes the inputs, returns a tensor or several; random parts of it (dropout) must be fixed by the caller.
+        inputs: tensors, and whatever else func takes; those that require a gradient are checked and must be float64.
+        eps: the step. About 1e-5 gives the most digits for smooth functions.
+        atol, rtol: the tolerances. With eps=1e-5, atol=1e-8 and rtol=1e-6 catch what the defaults let pass.
+        raise_exception: raise on failure instead of returning False.
+        nondet_tol: how far two backward passes at the same point may differ.
+        check_undefined_grad, check_grad_dtypes, check_backward_ad: always done (shapes and types of gradients, outputs
+            without
+            an upstream gradient).
+        check_batched_grad, check_batched_forward_grad, check_forward_ad, masked: not supported.
+
+    Returns:
+        True, or False on failure if not `raise_exception`.
+
+    Raises:
+        GradcheckError: a gradient is wrong; the message names the input, the cell and both values.
+        ValueError: nothing to check, or an input that is not float64.
+    """
+    if check_batched_grad or check_batched_forward_grad or check_forward_ad or masked:
+        raise NotImplementedError("gradcheck: batched gradients, forward-mode gradients and masks are not supported")
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    numbers = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+    if not numbers:
+        raise ValueError("gradcheck: no input requires a gradient; pass float64 tensors with requires_grad=True")
+    for i in numbers:
+        if given[i].dtype != np.float64:
+            raise ValueError(
+                f"gradcheck: input {i} is {given[i].dtype}, but finite differences need float64; use .double()"
+            )
+    try:
+        check = _Check(func, given, eps, atol, rtol)
+        check.repeats(numbers, nondet_tol)
+        for i in numbers:
+            check.input(i, fast_mode)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+class _Check:
+    """One function at one point; the record of its forward pass, and random upstream gradients."""
+
+    def __init__(self, func: Any, inputs: list[Any], eps: float, atol: float, rtol: float) -> None:
+        self.func, self.eps, self.atol, self.rtol = func, eps, atol, rtol
+        self.inputs = [Tensor(x.array, x.requires_grad) if isinstance(x, Tensor) else x for x in inputs]
+        self.rng = np.random.default_rng(0)
+        outputs = func(*self.inputs)
+        self.outputs = [y for y in ([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
+        if not self.outputs:
+            raise GradcheckError("gradcheck: no output depends on an input that requires a gradient")
+        self.kept = [i for i, y in enumerate([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
+
+    def analytical(self, i: int, upstream: list[Array]) -> Array:
+        """J^T v for input i by the backward pass."""
+        x = self.inputs[i]
+        (found,) = grad(self.outputs, x, [Tensor(v) for v in upstream], retain_graph=True, allow_unused=True)
+        if found is None:
+            return np.zeros(x.shape)
+        if found.dtype != x.dtype:
+            raise GradcheckError(f"gradcheck: the gradient of input {i} is {found.dtype}, the input is {x.dtype}")
+        return found.array
+
+    def numerical(self, i: int, direction: Array) -> list[Array]:
+        """J d for input i by central differences, an array per output."""
+        x, ends = self.inputs[i].array, []
+        for sign in (1, -1):
+            moved = [Tensor(a.array) if isinstance(a, Tensor) else a for a in self.inputs]
+            moved[i] = Tensor(x + sign * self.eps * direction)
+            with no_grad():
+                outputs = self.func(*moved)
+            outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+            ends.append([outputs[k].array for k in self.kept])
+        return [(plus - minus) / (2 * self.eps) for plus, minus in zip(*ends, strict=True)]
+
+    def random_upstream(self) -> list[Array]:
+        """A random gradient per output."""
+        return [self.rng.standard_normal(y.shape) for y in self.outputs]
+
+    def agree(self, numerical: float, analytical: float, scale: float = 0.0) -> bool:
+        """Whether two values are equal within the tolerances; NaN never is. `scale`: of the terms that were summed."""
+        return bool(abs(numerical - analytical) <= self.atol * max(1.0, scale) + self.rtol * abs(numerical))
+
+    def repeats(self, numbers: list[int], tolerance: float) -> None:
+        """Two backward passes over the same record must agree."""
+        upstream = self.random_upstream()
+        for i in numbers:
+            first, second = self.analytical(i, upstream), self.analytical(i, upstream)
+            if not np.all(np.abs(first - second) <= tolerance) and not np.array_equal(first, second, equal_nan=True):
+                worst = float(np.abs(first - second).max())
+                raise GradcheckError(
+                    f"gradcheck: two backward passes differ by {worst:.3g} for input {i}: not deterministic"
+                )
+
+    def input(self, i: int, fast: bool) -> None:
+        """Check the gradient of input i."""
+        size = self.inputs[i].numel()
+        if size > FULL or fast:
+            for _ in range(DIRECTIONS if size else 0):
+                self.direction(i)
+            return
+        columns = []  # of J, one per element of the input
+        for cell in range(size):
+            unit = np.zeros(size)
+            unit[cell] = 1
+            columns.append(np.concatenate([d.ravel() for d in self.numerical(i, unit.reshape(self.inputs[i].shape))]))
+        if not columns:
+            return
+        jacobian = np.stack(columns, 1)  # (outputs, inputs)
+        if jacobian.shape[0] <= FULL:
+            upstreams = list(np.eye(jacobian.shape[0]))
+        else:
+            upstreams = [np.concatenate([v.ravel() for v in self.random_upstream()]) for _ in range(DIRECTIONS)]
+        for number, flat in enumerate(upstreams):
+            found = self.analytical(i, self._split(flat)).ravel()
+            expected = flat @ jacobian
+            for cell in range(size):
+                if not self.agree(expected[cell], found[cell]):
+                    row = number if jacobian.shape[0] <= FULL else None
+                    self._fail(i, cell, expected[cell], found[cell], row)
+
+    def direction(self, i: int) -> None:
+        """Compare <v, J d> with <J^T v, d> for a random v and d; halve d until one element is to blame."""
+        shape = self.inputs[i].shape
+        upstream = self.random_upstream()
+        gradient = self.analytical(i, upstream).ravel()
+        direction = self.rng.standard_normal(gradient.size)
+        blamed = np.arange(gradient.size)
+
+        def both(cells: Array) -> tuple[float, float]:
+            d = np.zeros(gradient.size)
+            d[cells] = direction[cells]
+            moved = self.numerical(i, d.reshape(shape))
+            numerical = sum(float((v * m).sum()) for v, m in zip(upstream, moved, strict=True))
+            return numerical, float(gradient[cells] @ direction[cells])
+
+        if self.agree(*both(blamed), scale=blamed.size**0.5):
+            return
+        while blamed.size > 1:
+            halves = np.array_split(blamed, 2)
+            off = [abs(n - a) if np.isfinite(n - a) else np.inf for n, a in map(both, halves)]
+            blamed = halves[int(np.argmax(off))]
+        numerical, analytical = both(blamed)
+        cell = int(blamed[0])
+        self._fail(i, cell, numerical / direction[cell], analytical / direction[cell], None)
+
+    def _split(self, flat: Array) -> list[Array]:
+        """A flat upstream gradient as one array per output."""
+        parts, start = [], 0
+        for y in self.outputs:
+            parts.append(flat[start : start + y.numel()].reshape(y.shape))
+            start += y.numel()
+        return parts
+
+    def _fail(self, i: int, cell: int, numerical: float, analytical: float, row: int | None) -> None:
+        where = tuple(int(k) for k in np.unravel_index(cell, self.inputs[i].shape)) if self.inputs[i].ndim else ()
+        of = "a random combination of the outputs"
+        if row is not None:
+            for k, y in enumerate(self.outputs):
+                if row < y.numel():
+                    at = tuple(int(j) for j in np.unravel_index(row, y.shape)) if y.ndim else ()
+                    of = f"output {self.kept[k]} at {at}"
+                    break
+                row -= y.numel()
+        raise GradcheckError(
+            f"gradcheck: the gradient of {of} with respect to input {i} is wrong at cell {where}: numerical "
+            f"{numerical:.9g}, "
+            f"analytical {analytical:.9g}, difference {abs(numerical - analytical):.3g} "
+            f"(allowed: {self.atol:g} + {self.rtol:g} * |numerical|)"
+        )

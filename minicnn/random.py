@@ -1,0 +1,59 @@
+"""Random numbers: one seeded stream for initialisation, shuffling and dropout, as PyTorch's default generator.
+
+The numbers are NumPy's (PCG64), so a seed gives other numbers than in PyTorch, but the same ones in each run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .device import Device
+
+
+class Generator:
+    """A stream of random numbers with PyTorch's `torch.Generator` face; `numpy` is the NumPy generator that draws.
+
+    A new generator has seed 67280421310721, PyTorch's default, so that an unseeded program repeats itself too.
+    """
+
+    DEFAULT_SEED = 67280421310721
+
+    def __init__(self, device: str | Device = "cpu") -> None:
+        self.device = Device(device)
+        self.manual_seed(self.DEFAULT_SEED)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of `seed` anew; negative seeds count down from 2**64, as in PyTorch."""
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"manual_seed: the seed must fit in 64 bits, got {seed}")
+        self._seed = int(seed)
+        self.numpy = np.random.default_rng(self._seed % 2**64)
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed the stream was started with."""
+        return self._seed
+
+    def seed(self) -> int:
+        """Start a stream with a seed from the operating system, and return the seed."""
+        self.manual_seed(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
+        return self._seed
+
+    def get_state(self) -> dict[str, Any]:
+        """The position in the stream, as JSON-ready data."""
+        return {"seed": self._seed, "state": self.numpy.bit_generator.state}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue at a position that `get_state` gave."""
+        self.manual_seed(state["seed"])
+        self.numpy.bit_generator.state = state["state"]
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the stream that everything draws from that is not given a generator of its own."""
+    return default_generator.manual_seed(seed)

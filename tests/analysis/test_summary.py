@@ -1,0 +1,48 @@
+"""summary: the table, and that it leaves the net as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import ShapeError, nn
+
+
+def test_the_printed_table(capsys: pytest.CaptureFixture[str]) -> None:
+    minicnn.summary(minicnn.models.LeNet5(), (1, 32, 32))
+    text = capsys.readouterr().out
+    assert "features.0 (Conv2d)" in text
+    assert "[-1, 16, 10, 10]" in text
+    assert "Total params: 61,706" in text
+    for count in ("156", "2,416", "48,120", "10,164", "850"):
+        assert f" {count}\n" in text
+
+
+def test_the_net_is_left_as_it_was() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(), nn.Flatten(), nn.Linear(4, 1))
+    net[1].eval()
+    state = {key: value.numpy().copy() for key, value in net.state_dict().items()}
+    minicnn.summary(net, (1, 2, 2), verbose=False)
+    assert [m.training for m in net.modules()] == [True, True, False, True, True]
+    for key, value in net.state_dict().items():
+        assert np.array_equal(value.numpy(), state[key])
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_shared_and_frozen_layers_count_once() -> None:
+    shared = nn.Linear(3, 3)
+    net = nn.Sequential(shared, nn.ReLU(), shared)
+    shared.bias.requires_grad_(False)
+    found = minicnn.summary(net, (3,), verbose=False)
+    assert [row.parameters for row in found.rows] == [12, 0, 0]
+    assert (found.parameters, found.trainable) == (12, 9)
+
+
+def test_errors() -> None:
+    net = minicnn.models.LeNet5()
+    with pytest.raises(ShapeError, match="expects 1 input channels"):
+        minicnn.summary(net, (3, 32, 32))
+    assert net.training
+    with pytest.raises(ValueError, match="input_size must be a shape"):
+        minicnn.summary(net, (1, 0, 32))

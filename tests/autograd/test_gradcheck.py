@@ -1,0 +1,120 @@
+"""gradcheck passes what is right and fails what is wrong, naming the cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn
+import minicnn.nn.functional as F
+from minicnn import Tensor
+from minicnn.autograd import Function, GradcheckError, gradcheck
+
+EXACT = {"eps": 1e-5, "atol": 1e-8, "rtol": 1e-6}
+
+
+def inputs(*shapes: tuple[int, ...]) -> list[Tensor]:
+    rng = np.random.default_rng(3)
+    return [Tensor(rng.standard_normal(s), requires_grad=True) for s in shapes]
+
+
+def squared(cell: int, factor: float) -> type[Function]:
+    class Squared(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, gy):
+            gx = 2 * ctx.saved[0] * gy
+            gx.reshape(-1)[cell] *= factor
+            return gx
+
+    return Squared
+
+
+def test_a_whole_net_passes() -> None:
+    x, w, b = inputs((2, 1, 8, 8), (3, 1, 3, 3), (3,))
+    assert gradcheck(lambda x, w, b: F.max_pool2d(F.conv2d(x, w, b).tanh(), 2).sum((0, 2)), [x, w, b], **EXACT)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (20, 30)], ids=["full Jacobian", "random directions"])
+def test_one_wrong_cell_is_named(shape: tuple[int, ...]) -> None:
+    (x,) = inputs(shape)
+    where = str(tuple(int(i) for i in np.unravel_index(7, shape)))
+    value = 2 * x.array.ravel()[7]
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(squared(7, 1.5).apply, x, **EXACT)
+    text = str(caught.value)
+    assert f"input 0 is wrong at cell {where}" in text
+    if shape == (3, 4):
+        assert f"numerical {value:.6}"[:-1] in text
+        assert f"analytical {1.5 * value:.6}"[:-1] in text
+    assert not gradcheck(squared(7, 1.5).apply, x, raise_exception=False)
+    assert gradcheck(squared(7, 1.0).apply, x, **EXACT)
+
+
+def test_a_softmax_whose_backward_is_zero_fails() -> None:
+    """With an upstream gradient of ones it would pass: the rows of a softmax sum to 1."""
+
+    class Softmax(Function):
+        @staticmethod
+        def forward(ctx, x):
+            e = np.exp(x - x.max(1, keepdims=True))
+            return e / e.sum(1, keepdims=True)
+
+        @staticmethod
+        def backward(ctx, gy):
+            return np.zeros_like(gy)
+
+    for shape in [(2, 3), (40, 30)]:
+        with pytest.raises(GradcheckError):
+            gradcheck(Softmax.apply, inputs(shape))
+
+
+def test_nan_never_passes() -> None:
+    with pytest.raises(GradcheckError):
+        gradcheck(squared(0, float("nan")).apply, inputs((2, 2)))
+
+
+def test_a_backward_that_is_not_repeatable_fails() -> None:
+    rng = np.random.default_rng(0)
+
+    class Noisy(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, gy):
+            return 2 * gy + 1e-9 * rng.standard_normal(gy.shape)
+
+    with pytest.raises(GradcheckError, match="not deterministic"):
+        gradcheck(Noisy.apply, inputs((2, 2)))
+    assert gradcheck(Noisy.apply, inputs((2, 2)), nondet_tol=1e-6)
+
+
+def test_several_outputs_and_the_name_of_the_wrong_one() -> None:
+    wrong = squared(1, 0.5)
+    with pytest.raises(GradcheckError, match=r"output 1 at \(1,\) with respect to input 1 is wrong at cell \(1,\)"):
+        gradcheck(lambda a, b: (a * 2, wrong.apply(b)), inputs((2,), (3,)))
+
+
+def test_bad_calls() -> None:
+    with pytest.raises(ValueError, match="no input requires a gradient"):
+        gradcheck(lambda x: x, Tensor(np.ones(2)))
+    with pytest.raises(ValueError, match=r"input 0 is float32.*\.double\(\)"):
+        gradcheck(lambda x: x * 1, minicnn.tensor([1.0], requires_grad=True))
+    with pytest.raises(NotImplementedError):
+        gradcheck(lambda x: x * 1, inputs((2,)), check_forward_ad=True)
+    with pytest.raises(GradcheckError, match="no output depends"):
+        gradcheck(lambda x: x.detach() * 1, inputs((2,)))
+
+
+def test_it_leaves_the_inputs_alone() -> None:
+    (x,) = inputs((3, 3))
+    before = x.array.copy()
+    gradcheck(lambda x: x * x, x)
+    assert np.array_equal(x.array, before)
+    assert x.grad is None

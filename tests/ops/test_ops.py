@@ -1,0 +1,150 @@
+"""Every row of the table of samples: backends against the definition, gradients, adjoints, strides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import OPS, Op, Sample
+
+import minicnn
+from minicnn import Tensor
+from minicnn.autograd import grad, gradcheck
+
+CASES = [
+    pytest.param(OPS[name], sample, id=f"{name}-{i}") for name in OPS for i, sample in enumerate(OPS[name].samples)
+]
+BACKENDS = [("numpy", "im2col"), ("numpy", "direct"), ("numba", "im2col"), ("numba", "direct")]
+
+
+def draw(op: Op, sample: Sample, dtype: Any = np.float64) -> list[np.ndarray | None]:
+    rng = np.random.default_rng(7)
+    return [None if s is None else np.asarray(op.draw(rng, s), dtype) for s in sample.shapes]
+
+
+def tensors(arrays: list[np.ndarray | None]) -> list[Tensor | None]:
+    return [None if a is None else Tensor(a, requires_grad=True) for a in arrays]
+
+
+def run(
+    op: Op, sample: Sample, arrays: list[np.ndarray | None], upstream: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """The result, and the gradients of a fixed random combination of it."""
+    inputs = tensors(arrays)
+    y = op.call(*inputs, **sample.options)
+    up = np.random.default_rng(1).standard_normal(y.shape) if upstream is None else upstream
+    given = [x for x in inputs if x is not None]
+    found = grad(y, given, Tensor(up.astype(y.dtype)), allow_unused=True)
+    return [
+        y.detach().numpy(),
+        *(np.zeros(x.shape) if g is None else g.numpy() for g, x in zip(found, given, strict=True)),
+    ]
+
+
+def close(found: list[np.ndarray], expected: list[np.ndarray], tolerance: float) -> None:
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max(initial=0)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids="-".join)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)], ids=["float64", "float32"])
+@pytest.mark.parametrize(("op", "sample"), CASES)
+def test_backends_agree_with_the_definition(op: Op, sample: Sample, dtype: Any, tolerance: float, backend: Any) -> None:
+    arrays = draw(op, sample, dtype)
+    with minicnn.use(backend="python", algorithm="direct"):
+        expected = run(op, sample, [None if a is None else a.astype(np.float64) for a in arrays])
+    with minicnn.use(*backend):
+        found = run(op, sample, arrays)
+    assert found[0].dtype == dtype
+    close(found, expected, tolerance)
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "numba"])
+@pytest.mark.parametrize(("op", "sample"), CASES)
+def test_gradients(op: Op, sample: Sample, backend: str) -> None:
+    inputs = tensors(draw(op, sample))
+    with minicnn.use(backend=backend):
+        assert gradcheck(lambda *x: op.call(*x, **sample.options), inputs, eps=1e-5, atol=1e-8, rtol=1e-6)
+
+
+LINEAR = [
+    pytest.param(OPS[name], sample, i, id=f"{name}-{n}-input{i}")
+    for name in OPS
+    for n, sample in enumerate(OPS[name].samples)
+    for i in OPS[name].linear
+    if sample.shapes[i] is not None
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(("op", "sample", "i"), LINEAR)
+def test_backward_is_the_adjoint_of_forward(op: Op, sample: Sample, i: int, backend: str) -> None:
+    """<A x, v> = <x, A^T v>, with A x = f(x) - f(0) in input i: no finite difference, so to the last digits."""
+    inputs = tensors(draw(op, sample))
+    with minicnn.use(backend=backend):
+        y = op.call(*inputs, **sample.options)
+        offset = op.call(*[Tensor(np.zeros(x.shape)) if k == i else x for k, x in enumerate(inputs)], **sample.options)
+        v = np.random.default_rng(2).standard_normal(y.shape)
+        (gx,) = grad(y, inputs[i], Tensor(v))
+    forward = float(((y - offset).detach().numpy() * v).sum())
+    backward = float((inputs[i].detach().numpy() * gx.numpy()).sum())
+    size = float(np.abs((y - offset).detach().numpy() * v).sum())
+    assert abs(forward - backward) <= 1e-13 * max(size, 1)
+
+
+def layouts(x: np.ndarray) -> list[np.ndarray]:
+    """The same values in other strides: every second of a larger array, reversed, Fortran order, channels last."""
+    if not x.ndim:
+        return [x]
+    spaced = np.empty([2 * n for n in x.shape])[tuple(slice(None, None, 2) for _ in x.shape)]
+    spaced[...] = x
+    turned = np.ascontiguousarray(x[tuple(slice(None, None, -1) for _ in x.shape)])
+    found = [spaced, turned[tuple(slice(None, None, -1) for _ in x.shape)], np.asfortranarray(x)]
+    if x.ndim == 4:
+        found.append(np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
+    return found
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "numba"])
+@pytest.mark.parametrize(("op", "sample"), CASES)
+def test_strides_do_not_matter(op: Op, sample: Sample, backend: str) -> None:
+    arrays = draw(op, sample)
+    with minicnn.use(backend=backend):
+        expected = run(op, sample, arrays)
+        shape = expected[0].shape
+        up = np.asarray(np.random.default_rng(1).standard_normal(shape))
+        for i in range(4):
+            strided = [None if a is None else layouts(a)[i % len(layouts(a))] for a in arrays]
+            before = [None if a is None else a.copy() for a in strided]
+            close(run(op, sample, strided, layouts(up)[i % len(layouts(up))]), expected, 1e-13)
+            for a, b in zip(strided, before, strict=True):
+                assert a is None or np.array_equal(a, b), "an input was changed"
+        flat = np.broadcast_to(np.float64(0.5), shape)  # an upstream gradient without strides, as .sum() makes
+        close(run(op, sample, arrays, flat), run(op, sample, arrays, flat.copy()), 1e-13)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_results_are_not_scratch_memory(name: str) -> None:
+    """A second call does not change what the first one returned."""
+    op, sample = OPS[name], OPS[name].samples[0]
+    first = run(op, sample, draw(op, sample))
+    kept = [a.copy() for a in first]
+    run(op, sample, [None if a is None else a * 1.5 for a in draw(op, sample)])
+    for a, b in zip(first, kept, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_the_first_layers_input_gradient_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from minicnn_kernels import conv2d
+
+    asked = []
+    real = conv2d.BACKWARD.rows["im2col", "numpy"]
+    monkeypatch.setitem(conv2d.BACKWARD.rows, ("im2col", "numpy"), lambda *a: asked.append(a[-1]) or real(*a))
+    monkeypatch.setattr(conv2d.BACKWARD, "_picked", {})
+    x, w = Tensor(np.ones((1, 1, 4, 4))), Tensor(np.ones((1, 1, 2, 2)), requires_grad=True)
+    with minicnn.use(backend="numpy"):
+        minicnn.nn.functional.conv2d(x, w).sum().backward()
+    monkeypatch.setattr(conv2d.BACKWARD, "_picked", {})
+    assert asked == [(False, True, False)]

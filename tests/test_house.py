@@ -1,0 +1,142 @@
+"""The rules of the house: imports point down, nothing heavy at import time, files stay readable."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minicnn
+import minicnn_kernels
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"minicnn": Path(minicnn.__file__).parent, "minicnn_kernels": Path(minicnn_kernels.__file__).parent}
+FILES = {
+    ".".join([package, *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): path
+    for package, folder in PACKAGES.items()
+    for path in sorted(folder.rglob("*.py"))
+}
+
+# From the bottom up; a file imports from its own layer or from one below. The longest matching prefix counts.
+LAYERS = [
+    ["minicnn_kernels"],
+    ["minicnn.device", "minicnn.random"],
+    ["minicnn.tensor", "minicnn.autograd"],
+    ["minicnn.ops"],
+    ["minicnn.nn"],
+    ["minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models", "minicnn.analysis"],
+    ["minicnn.train", "minicnn.visualize"],
+    ["minicnn.cli", "minicnn"],
+]
+HEAVY = {
+    "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "pooch", "safetensors", "threadpoolctl",
+}  # fmt: skip
+
+
+def layer(module: str) -> int:
+    best, found = "", -1
+    for number, names in enumerate(LAYERS):
+        for name in names:
+            if (module == name or module.startswith(name + ".")) and len(name) > len(best):
+                best, found = name, number
+    return found
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(module: str, path: Path, *, top_only: bool = False) -> set[str]:
+    """The modules of our packages, and outside ones, that a file imports; not those for type checking."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if is_type_checking(node) or (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in FILES else base)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_point_down(module: str) -> None:
+    assert layer(module) >= 0, f"{module} is in no layer; enter it in LAYERS"
+    for target in imports(module, FILES[module]):
+        if target.split(".")[0] in PACKAGES and target != module:
+            assert layer(target) <= layer(module), f"{module} imports {target} from a layer above"
+            same_package = target == module.rpartition(".")[0] and FILES[target].name == "__init__.py"
+            assert not same_package or target == "minicnn_kernels", f"{module} imports its own package; name the file"
+
+
+def test_no_import_circles() -> None:
+    graph = {m: {t for t in imports(m, p, top_only=True) if t in FILES and t != m} for m, p in FILES.items()}
+    done: set[str] = set()
+
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, "circle: " + " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for target in sorted(graph[module]):
+                walk(target, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        walk(module, ())
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_heavy_packages_are_imported_lazily(module: str) -> None:
+    at_top = {name.split(".")[0] for name in imports(module, FILES[module], top_only=True)}
+    assert not at_top & HEAVY, (
+        f"{module} imports {at_top & HEAVY} at the top; import it inside the function that needs it"
+    )
+
+
+@pytest.mark.parametrize("path", [*FILES.values(), *sorted((ROOT / "tests").rglob("*.py"))], ids=str)
+def test_files_stay_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, (
+        f"{path} has more than 400 lines; split it by subject"
+    )
+
+
+def test_import_is_light() -> None:
+    """`import minicnn` loads NumPy and the standard library alone, in well under a second."""
+    code = (
+        "import sys, time, numpy; start = time.perf_counter(); import minicnn; spent = time.perf_counter() - start;"
+        f"print(sorted({HEAVY!r} & set(sys.modules)), round(spent, 3))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, spent = done.stdout.strip().rsplit(" ", 1)
+    assert loaded == "[]"
+    print(f"import minicnn: {spent} s after NumPy")
+
+
+def test_only_ops_call_kernels() -> None:
+    """Above the ops, of the kernels' package only shapes, errors and the choice of a kernel are used."""
+    allowed = {"minicnn_kernels", "minicnn_kernels.geometry", "minicnn_kernels.dispatch", "minicnn_kernels.runtime"}
+    for module, path in FILES.items():
+        if module.startswith("minicnn.") and not module.startswith("minicnn.ops"):
+            used = {name for name in imports(module, path) if name.startswith("minicnn_kernels")}
+            assert used <= allowed, f"{module} uses {used - allowed}; go through minicnn.ops"
+
+
+def test_no_placeholders() -> None:
+    marks = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    for path in FILES.values():
+        assert not marks.search(path.read_text(encoding="utf-8")), f"{path} has an unfinished part"
