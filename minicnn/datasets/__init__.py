@@ -1,0 +1,16 @@
+"""Datasets under torchvision's names, and `Digits`, which needs no download.
+
+Files:
+    vision.py      VisionDataset, ArrayDataset (pictures in memory, whole batches at once), DatasetError
+    digits.py      Digits
+    mnist.py       MNIST      idx.py: its file format      download.py: mirrors, hash, atomic rename
+"""
+
+from __future__ import annotations
+
+from .digits import Digits
+from .idx import read_idx
+from .mnist import MNIST
+from .vision import ArrayDataset, DatasetError, VisionDataset
+
+__all__ = ["MNIST", "ArrayDataset", "DatasetError", "Digits", "VisionDataset", "read_idx"]

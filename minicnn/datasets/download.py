@@ -1,0 +1,143 @@
+"""Fetch a file from the first mirror that delivers the right bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+
+from .idx import GZIP_MAGIC
+from .vision import DatasetError
+
+__all__ = ["content_matches", "fetch"]
+
+_CHUNK = 1 << 16
+_SILENCE = 30.0  # seconds without a byte after which a mirror is given up
+_STALE = 3600.0  # seconds after which a partial file can only be a dead process's
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # another mirror would not help
+
+
+class _WrongBytes(Exception):
+    """Somebody answered, but not with the file."""
+
+
+def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> None:
+    """Put the file that has this SHA-256 and this size in bytes, both of its uncompressed content, at `target`.
+
+    Mirrors may serve it gzipped: the content is what is checked and kept. It goes to a `.part` file beside the target,
+    which is flushed to disk and renamed after the check, so `target` is never anything but whole. A file that is there
+    already is kept as `.bad`. On any failure the next mirror is tried. Ctrl-C ends the transfer and leaves nothing.
+
+    Raises:
+        DatasetError: no mirror delivered; the message says what each of them did.
+        OSError: the target's folder cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
+    failures = []
+    for url in urls:
+        part = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            with part.open("xb") as file:
+                _transfer(url, file, sha256, size)
+                file.flush()
+                os.fsync(file.fileno())
+            _publish(part, target)
+            return
+        except (_WrongBytes, HTTPException, OSError, ValueError, zlib.error) as error:
+            if isinstance(error, OSError) and (error.errno in _DISK or not part.exists()):
+                raise
+            failures.append(f"  {url}: {error or type(error).__name__}")
+        finally:
+            part.unlink(missing_ok=True)  # published, it has another name already
+    raise DatasetError(
+        f"{target.name} could not be downloaded:\n" + "\n".join(failures) + f"\nPut the file into {target.parent} by "
+        "hand (gzipped or not), or set MINICNN_DATA to a folder that has it; minicnn.datasets.Digits needs no download"
+    )
+
+
+def content_matches(path: Path, sha256: str, size: int) -> bool:
+    """True if the file, gzipped or not, has the content with this SHA-256 and size."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for piece in _content(iter(lambda: file.read(_CHUNK), b""), size):
+                digest.update(piece)
+    except (_WrongBytes, OSError, zlib.error):
+        return False
+    return digest.hexdigest() == sha256
+
+
+def _content(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The uncompressed content of a stream, gzipped or not, which must have `size` bytes: never more is unpacked."""
+    unpacker, total = None, 0
+    for position, chunk in enumerate(chunks):
+        if position == 0 and chunk.startswith(GZIP_MAGIC):
+            unpacker = zlib.decompressobj(wbits=31)  # 31: with gzip's header and checksum
+        piece = chunk if unpacker is None else unpacker.decompress(chunk, size - total + 1)
+        total += len(piece)
+        if total > size:
+            raise _WrongBytes(f"more than the {size} bytes of the file")
+        yield piece
+    if total < size or (unpacker is not None and not unpacker.eof):
+        raise _WrongBytes(f"cut off after {total} of {size} bytes")
+
+
+def _transfer(url: str, file: BinaryIO, sha256: str, size: int) -> None:
+    """Write the content behind a URL into `file`, or raise."""
+    from urllib.request import Request, urlopen
+
+    from tqdm import tqdm
+
+    def chunks() -> Iterator[bytes]:
+        chunk = response.read(_CHUNK)
+        if chunk.lstrip()[:1] == b"<":
+            raise _WrongBytes("a web page instead of the file")
+        while chunk:
+            yield chunk
+            chunk = response.read(_CHUNK)
+
+    digest = hashlib.sha256()
+    name = url.rpartition("/")[2]
+    with (
+        urlopen(Request(url, headers={"User-Agent": "minicnn"}), timeout=_SILENCE) as response,
+        tqdm(total=size, desc=name, unit="B", unit_scale=True, disable=None) as progress,  # None: only on a terminal
+    ):
+        for piece in _content(chunks(), size):
+            digest.update(piece)
+            file.write(piece)
+            progress.update(len(piece))
+    if digest.hexdigest() != sha256:
+        raise _WrongBytes(f"wrong content: SHA-256 {digest.hexdigest()} instead of {sha256}")
+
+
+def _publish(part: Path, target: Path) -> None:
+    """Give the checked file its name, and make the name durable."""
+    if target.exists():
+        number = 0
+        while (aside := target.with_name(f"{target.name}.bad{number or ''}")).exists():
+            number += 1
+        os.replace(target, aside)
+    os.replace(part, target)
+    with contextlib.suppress(OSError):  # a system that cannot open folders keeps the name without it
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _sweep(target: Path) -> None:
+    """Delete what killed downloads of this file have left."""
+    for stale in target.parent.glob(f"{target.name}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - stale.stat().st_mtime > _STALE:
+                stale.unlink()

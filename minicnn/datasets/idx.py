@@ -1,0 +1,83 @@
+"""The IDX format of the MNIST files: a header, then the numbers.
+
+    byte 0-1   zero
+    byte 2     type: 8 uint8, 9 int8, 11 int16, 12 int32, 13 float32, 14 float64
+    byte 3     number of dimensions D
+    4 D bytes  the sizes, big-endian 32-bit
+    rest       the values, big-endian, the last index running fastest
+
+Files may be compressed by gzip; that is told from their first bytes, not from their name.
+Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", http://yann.lecun.com/exdb/mnist/.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from .vision import DatasetError
+
+__all__ = ["GZIP_MAGIC", "read_idx"]
+
+GZIP_MAGIC = b"\x1f\x8b"
+_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_CHUNK = 1 << 20
+_REMEDY = "delete the file and fetch it again (for MNIST: download=True)"
+
+
+def read_idx(path: str | os.PathLike[str], max_bytes: int = 1 << 30) -> np.ndarray:
+    """The array in an IDX file, gzipped or not, in the machine's byte order.
+
+    No more than the header announces is ever decompressed or held, and never more than `max_bytes`.
+
+    Raises:
+        DatasetError: the file is missing or unreadable, is no IDX file, is cut off or goes on too long, is damaged in
+            its compression, or announces more than `max_bytes`.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(2) == GZIP_MAGIC
+            file.seek(0)
+            if not compressed:
+                return _read(path, file, max_bytes)
+            with gzip.GzipFile(fileobj=file, mode="rb") as stream:
+                return _read(path, stream, max_bytes)  # type: ignore[arg-type]
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DatasetError(f"{path}: damaged or cut off gzip file ({error}); {_REMEDY}") from error
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
+
+
+def _read(path: Path, stream: IO[bytes], max_bytes: int) -> np.ndarray:
+    header = stream.read(4)
+    if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in _TYPES or not 1 <= header[3] <= 8:
+        start = header.hex(" ") or "(none)"
+        raise DatasetError(f"{path}: not an IDX file, it starts with the bytes {start}; {_REMEDY}")
+    dtype = np.dtype(_TYPES[header[2]])
+    sizes = stream.read(4 * header[3])
+    if len(sizes) < 4 * header[3]:
+        raise DatasetError(f"{path}: cut off in the header, {4 + len(sizes)} of {4 + 4 * header[3]} bytes; {_REMEDY}")
+    shape = tuple(np.frombuffer(sizes, ">u4").tolist())
+    expected = math.prod(shape) * dtype.itemsize
+    if expected > max_bytes:
+        raise DatasetError(
+            f"{path}: its header announces {shape}, {expected} bytes; the limit is {max_bytes}; {_REMEDY}"
+        )
+    body = bytearray()  # grows with what is really there, whatever the header says
+    while len(body) < expected and (chunk := stream.read(min(_CHUNK, expected - len(body)))):
+        body += chunk
+    rest = stream.read(1)
+    if len(body) != expected or rest:
+        found = f"more than {expected}" if rest else str(len(body))
+        raise DatasetError(
+            f"{path}: its header announces {shape} of {dtype.itemsize} bytes = {expected} bytes, found {found}; "
+            f"{_REMEDY}"
+        )
+    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)

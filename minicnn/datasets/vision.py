@@ -1,0 +1,130 @@
+"""What the picture datasets share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from ..utils.data.collate import default_collate
+from ..utils.data.dataset import Dataset
+
+__all__ = ["ArrayDataset", "DatasetError", "VisionDataset"]
+
+
+class DatasetError(RuntimeError):
+    """Files of a dataset that are missing, damaged or not what they are called. The message names file and remedy."""
+
+
+class VisionDataset(Dataset[Any]):
+    """A dataset of (picture, target) pairs.
+
+    Args:
+        root: the folder of its files; None for a dataset that needs none.
+        transforms: a function of (picture, target), instead of the other two.
+        transform: a function of the picture.
+        target_transform: a function of the target.
+
+    Raises:
+        ValueError: `transforms` together with one of the others.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        transforms: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if transforms is not None and (transform is not None or target_transform is not None):
+            raise ValueError("Only transforms or transform/target_transform can be passed as argument")
+        self.root = None if root is None else Path(root).expanduser()
+        self.transforms, self.transform, self.target_transform = transforms, transform, target_transform
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must define __len__()")
+
+    def apply_transforms(self, picture: Any, target: Any) -> tuple[Any, Any]:
+        """The sample after the transforms."""
+        if self.transforms is not None:
+            return self.transforms(picture, target)
+        if self.transform is not None:
+            picture = self.transform(picture)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return picture, target
+
+    def extra_repr(self) -> str:
+        """Lines that a subclass adds to its repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        body = [f"Number of datapoints: {len(self)}"]
+        if self.root is not None:
+            body.append(f"Root location: {self.root}")
+        body += self.extra_repr().splitlines()
+        steps = {
+            "Transforms": self.transforms,
+            "Transform": self.transform,
+            "Target transform": self.target_transform,
+        }
+        lines = [f"{label}: {step!r}" for label, step in steps.items() if step is not None]
+        if lines:
+            body.append("StandardTransform" if self.transforms is None else "Transforms")
+        for line in lines:
+            first, *rest = line.splitlines()
+            body += [first, *(" " * len(line.split(":")[0] + ": ") + more for more in rest)]
+        return "\n".join([f"Dataset {type(self).__name__}", *(f"    {line}" for line in body)])
+
+
+class ArrayDataset(VisionDataset):
+    """A picture dataset that fits into memory: `data` (N, H, W) or (N, H, W, 3) uint8, `targets` (N,) int64.
+
+    A sample is `(PIL picture, int)` before the transforms. Where every transform is batchable, whole batches are made
+    at once, straight from `data`.
+    """
+
+    data: Any
+    targets: Any
+    classes: list[str]
+    train: bool
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """From the name of a class to its target."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        from PIL import Image
+
+        picture = Image.fromarray(_array(self.data)[index])  # mode "L", or "RGB" with a third dimension
+        return self.apply_transforms(picture, int(_array(self.targets)[index]))
+
+    def fetch_batch(self, indices: Sequence[int]) -> list[Tensor] | None:
+        """`[pictures (N, C, H, W), targets (N,)]` in one go; None unless the transform is batchable."""
+        if self.transforms is not None or not getattr(self.transform, "batchable", False):
+            return None
+        index = np.asarray(indices)
+        data, targets = _array(self.data), _array(self.targets)
+        pictures = self.transform.batch(data[index])  # type: ignore[union-attr]
+        if not isinstance(pictures, Tensor):
+            return None  # still pictures: sample by sample, collation says what is missing
+        if self.target_transform is not None:
+            return [pictures, default_collate([self.target_transform(int(target)) for target in targets[index]])]
+        return [pictures, Tensor(targets[index].astype(np.int64))]
+
+    def extra_repr(self) -> str:
+        """The line "Split: Train" or "Split: Test"."""
+        return f"Split: {'Train' if self.train else 'Test'}"
+
+
+def _array(values: Any) -> np.ndarray:
+    """The raw array of what a user may have put in the place of `data` or `targets`."""
+    return values.array if isinstance(values, Tensor) else np.asarray(values)

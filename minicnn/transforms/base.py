@@ -1,0 +1,144 @@
+"""What a transform is, and the three kinds of pictures that transforms take.
+
+    a PIL picture                 what datasets hold                              one sample
+    a Tensor (..., C, H, W)       after ToTensor; any leading batch dimensions    one sample, or a batch
+    an array (N, H, W[, C])       uint8: N PIL pictures of one size as pixels     only in `batch()`
+
+A transform is called on a sample. Its `batch()`, where it has one, takes the pictures of a whole batch at once and
+gives what calling it on each would give: `t.batch(x)[n] == t(x[n])`, random transforms included, since each sample
+draws from its own stream. So a dataset may run a whole chain at once whenever `chain.batchable`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..tensor import Tensor
+from ..utils.data.dataset import current_method
+
+__all__ = ["Compose", "Lambda", "Transform", "edge_size", "is_pil", "kind_error", "pixels", "row_axis", "spatial_size"]
+
+Picture: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
+
+
+class Transform:
+    """One step of a chain. Subclasses write `__call__`, and `batch` where they can take a whole batch at once."""
+
+    def __call__(self, picture: Any) -> Any:
+        """The transformed sample."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(picture)")
+
+    @property
+    def batchable(self) -> bool:
+        """True where `batch()` may stand for calling this on each sample.
+
+        False without a `batch`, and in a subclass that overrides `__call__` alone.
+        """
+        return current_method(self, "__call__", "batch") is not None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Compose(Transform):
+    """Transforms, or any callables, one after the other.
+
+    It is batchable if each of them is.
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, picture: Any) -> Any:
+        """The chain on one sample."""
+        for transform in self.transforms:
+            picture = transform(picture)
+        return picture
+
+    @property
+    def batchable(self) -> bool:
+        """True if `batch()` may stand for calling this on each sample."""
+        return super().batchable and all(getattr(transform, "batchable", False) for transform in self.transforms)
+
+    def batch(self, pictures: Any) -> Any:
+        """The chain on a whole batch; every member must be batchable."""
+        for transform in self.transforms:
+            if not getattr(transform, "batchable", False):
+                raise TypeError(f"Compose.batch: {transform!r} works on single samples only")
+            pictures = transform.batch(pictures)  # type: ignore[attr-defined]
+        return pictures
+
+    def __repr__(self) -> str:
+        return "\n".join(["Compose(", *(f"    {transform}" for transform in self.transforms), ")"])
+
+
+class Lambda(Transform):
+    """A function as a transform. (Worker processes need one that pickle can send: a module-level function.)"""
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        if not callable(lambd):
+            raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r}")
+        self.lambd = lambd
+
+    def __call__(self, picture: Any) -> Any:
+        """The function's value."""
+        return self.lambd(picture)
+
+
+# ---------------------------------------------------------------------------------- the three kinds, for transforms
+
+
+def is_pil(picture: Any) -> bool:
+    """True for a PIL picture. PIL is not imported for it: without PIL there are no such pictures."""
+    image = sys.modules.get("PIL.Image")
+    return image is not None and isinstance(picture, image.Image)
+
+
+def kind_error(name: str, picture: Any, wanted: str = "a PIL picture or a Tensor (..., C, H, W)") -> TypeError:
+    """The error for a picture of the wrong kind."""
+    found = type(picture).__name__
+    if isinstance(picture, Tensor | np.ndarray):
+        found += f" of shape {tuple(picture.shape)} and type {picture.dtype}"
+    return TypeError(f"{name} takes {wanted}, got {found}")
+
+
+def pixels(name: str, picture: Any) -> np.ndarray:
+    """The raw array of a Tensor (..., C, H, W) or of a batch of pictures (N, H, W[, C]), checked."""
+    if isinstance(picture, Tensor):
+        array = picture.array
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} works on the CPU; move the tensor there first")
+        if picture.requires_grad:
+            raise ValueError(f"{name}: the tensor requires a gradient, which a transform would lose; detach() it")
+        if array.ndim < 2 or 0 in array.shape[-2:]:
+            raise ValueError(f"{name}: the tensor should be (..., C, H, W) with H, W > 0, its shape is {array.shape}")
+        return array
+    if isinstance(picture, np.ndarray) and picture.ndim in (3, 4) and 0 not in picture.shape[1:]:
+        return picture
+    raise kind_error(name, picture)
+
+
+def row_axis(picture: Any) -> int:
+    """The axis of the rows; columns follow. Tensor (..., C, H, W): -2, pictures (N, H, W[, C]): 1."""
+    return -2 if isinstance(picture, Tensor) else 1
+
+
+def spatial_size(name: str, picture: Any) -> tuple[int, int]:
+    """(H, W) of a picture of any kind."""
+    if is_pil(picture):
+        return picture.height, picture.width
+    shape, axis = pixels(name, picture).shape, row_axis(picture)
+    return shape[axis], shape[axis + 1]
+
+
+def edge_size(name: str, size: Any) -> tuple[int, int]:
+    """An output size as (H, W): a number stands for a square."""
+    sides = (size, size) if isinstance(size, int | np.integer) else tuple(size)
+    sides = sides * 2 if len(sides) == 1 else sides
+    if len(sides) != 2 or any(int(side) != side or side <= 0 for side in sides):
+        raise ValueError(f"{name}: the size should be one or two positive whole numbers (h, w), got {size!r}")
+    return int(sides[0]), int(sides[1])

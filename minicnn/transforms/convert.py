@@ -1,0 +1,175 @@
+"""From pictures to tensors, between number types, and to zero mean and unit deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .base import Transform, is_pil, kind_error, pixels
+
+__all__ = ["ConvertImageDtype", "Normalize", "PILToTensor", "ToTensor"]
+
+
+def _chw(name: str, picture: Any) -> np.ndarray:
+    """The pixels of a PIL picture, or an array (H, W) or (H, W, C), as a view (C, H, W)."""
+    if is_pil(picture):
+        array = np.asarray(picture)
+        if picture.mode == "1":
+            array = array.astype(np.uint8) * np.uint8(255)
+        elif array.dtype.byteorder == ">":
+            array = array.astype(array.dtype.newbyteorder("="))
+    elif isinstance(picture, np.ndarray):
+        array = picture
+    else:
+        raise kind_error(name, picture, "a PIL picture or an array (H, W) or (H, W, C)")
+    if array.ndim not in (2, 3):
+        raise ValueError(f"{name}: a picture should have 2 or 3 dimensions, got {array.ndim}: shape {array.shape}")
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)  # (H, W[, C]) -> (C, H, W)
+
+
+def _nchw(name: str, pictures: Any) -> np.ndarray:
+    """A batch of pictures (N, H, W[, C]) as a view (N, C, H, W)."""
+    if not isinstance(pictures, np.ndarray) or pictures.ndim not in (3, 4):
+        raise kind_error(f"{name}.batch", pictures, "pictures (N, H, W) or (N, H, W, C)")
+    return pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)
+
+
+def _scaled(array: np.ndarray) -> Tensor:
+    """uint8 becomes x / 255 as float32; any other type keeps its values."""
+    if array.dtype != np.uint8:
+        return Tensor(np.array(array, order="C"))
+    scaled = np.empty(array.shape, np.float32)
+    return Tensor(np.divide(array, np.float32(255), out=scaled))
+
+
+class ToTensor(Transform):
+    """PIL picture or array (H, W[, C]) -> Tensor (C, H, W): uint8 values 0..255 become float32 x / 255 in [0, 1].
+
+    Arrays and PIL modes of other types (float, "I", "F") keep type and values. PIL mode "1" counts as 0 and 255.
+
+    Raises:
+        TypeError: anything else, a Tensor for one.
+        ValueError: an array that has not 2 or 3 dimensions.
+    """
+
+    def __call__(self, picture: Any) -> Tensor:
+        """A PIL picture or an array (H, W[, C]) -> Tensor (C, H, W)."""
+        return _scaled(_chw("ToTensor", picture))
+
+    def batch(self, pictures: np.ndarray) -> Tensor:
+        """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""
+        return _scaled(_nchw("ToTensor", pictures))
+
+
+class PILToTensor(Transform):
+    """PIL picture -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled."""
+
+    def __call__(self, picture: Any) -> Tensor:
+        """A PIL picture -> Tensor (C, H, W)."""
+        if not is_pil(picture):
+            raise kind_error("PILToTensor", picture, "a PIL picture")
+        return Tensor(np.array(_chw("PILToTensor", picture), order="C"))
+
+    def batch(self, pictures: np.ndarray) -> Tensor:
+        """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""
+        return Tensor(np.array(_nchw("PILToTensor", pictures), order="C"))
+
+
+class ConvertImageDtype(Transform):
+    """A Tensor in another number type, its values scaled to that type's range.
+
+    The range is [0, 1] for floating types and [0, 2^b - 1] for integers with a largest value of 2^b - 1:
+
+        float -> float   x
+        int   -> float   x / max_in
+        float -> int     x (max_out + 1 - 0.001), rounded down: equal bins, 1.0 still lands on max_out; clipped
+        int   -> int     x (max_out + 1) / (max_in + 1), rounded down
+
+    Raises:
+        RuntimeError: float32 to int32 or int64, float64 to int64: the largest values would not survive the product.
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        if self.dtype.kind not in "iuf":
+            raise ValueError(f"ConvertImageDtype: no range is defined for the type {self.dtype}")
+
+    def __call__(self, picture: Tensor) -> Tensor:
+        """A Tensor of any shape (..., H, W)."""
+        if not isinstance(picture, Tensor):
+            raise kind_error("ConvertImageDtype", picture, "a Tensor")
+        array, into = pixels("ConvertImageDtype", picture), self.dtype
+        if array.dtype == into:
+            return picture
+        if array.dtype.kind == "f":
+            return Tensor(array.astype(into) if into.kind == "f" else self._float_to_int(array))
+        if array.dtype.kind not in "iu":
+            raise kind_error("ConvertImageDtype", picture, "a Tensor of integers or floating-point numbers")
+        largest = int(np.iinfo(array.dtype).max)
+        if into.kind == "f":
+            return Tensor((array.astype(np.promote_types(into, np.float32)) / largest).astype(into, copy=False))
+        target = int(np.iinfo(into).max)
+        if largest > target:
+            return Tensor((array // array.dtype.type((largest + 1) // (target + 1))).astype(into))
+        return Tensor(array.astype(into) * into.type((target + 1) // (largest + 1)))
+
+    def _float_to_int(self, array: np.ndarray) -> np.ndarray:
+        work = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
+        limits = np.iinfo(self.dtype)
+        if limits.bits >= 8 * work.itemsize:
+            raise RuntimeError(f"The cast from {array.dtype} to {self.dtype} cannot be performed safely")
+        return np.clip(work * (limits.max + 1.0 - 1e-3), limits.min, limits.max).astype(self.dtype)
+
+    def batch(self, pictures: Tensor) -> Tensor:
+        """A Tensor (N, C, H, W)."""
+        return self(pictures)
+
+    def __repr__(self) -> str:
+        return f"ConvertImageDtype(dtype={self.dtype})"
+
+
+class Normalize(Transform):
+    """y[..., c, :, :] = (x[..., c, :, :] - mean[c]) / std[c] for a floating-point Tensor (..., C, H, W).
+
+    Args:
+        mean, std: one number per channel, or a single one for all.
+        inplace: write into the given tensor.
+
+    Raises:
+        ValueError: a standard deviation of zero, or neither one nor C numbers.
+        TypeError: not a Tensor of a floating type; `ToTensor` comes first.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
+        self.mean, self.std, self.inplace = mean, std, inplace
+        self._mean, self._std = np.atleast_1d(np.asarray(mean, float)), np.atleast_1d(np.asarray(std, float))
+        if not (np.isfinite(self._mean).all() and np.isfinite(self._std).all() and self._std.all()):
+            raise ValueError(f"Normalize: mean and std should be finite and std not zero, got {mean} and {std}")
+
+    def __call__(self, picture: Tensor) -> Tensor:
+        """A Tensor (..., C, H, W)."""
+        if not isinstance(picture, Tensor) or picture.array.dtype.kind != "f":
+            raise kind_error("Normalize", picture, "a Tensor of a floating type (ToTensor comes first)")
+        array = pixels("Normalize", picture)
+        if array.ndim < 3:
+            raise ValueError(f"Normalize: the tensor should be (..., C, H, W), its shape is {array.shape}")
+        channels = array.shape[-3]
+        for name, values in (("mean", self._mean), ("std", self._std)):
+            if values.shape not in ((1,), (channels,)):
+                raise ValueError(f"Normalize: {name} has {values.size} values for {channels} channels: {values}")
+        mean, std = (values.astype(array.dtype)[:, None, None] for values in (self._mean, self._std))  # (C, 1, 1)
+        if not std.all():
+            raise ValueError(f"Normalize: std evaluates to zero in {array.dtype}: {self.std}")
+        out = np.subtract(array, mean, out=array if self.inplace else None)
+        np.divide(out, std, out=out)
+        return picture if self.inplace else Tensor(out)
+
+    def batch(self, pictures: Tensor) -> Tensor:
+        """A Tensor (N, C, H, W)."""
+        return self(pictures)
+
+    def __repr__(self) -> str:
+        return f"Normalize(mean={self.mean}, std={self.std})"

@@ -1,0 +1,7 @@
+"""Helpers beside the network itself; so far `minicnn.utils.data`, the road from a dataset to batches."""
+
+from __future__ import annotations
+
+from . import data
+
+__all__ = ["data"]

@@ -1,0 +1,47 @@
+"""From a dataset to batches: datasets, samplers, collation and the `DataLoader`, under PyTorch's names.
+
+    dataset[i] -> sample      dataset.py     (pixels, label)
+    sampler    -> indices     sampler.py     in which order
+    collate_fn -> batch       collate.py     N samples -> tensors (N, ...)
+    DataLoader -> batches     loader.py      all of it, read ahead by a thread or by processes (fetch.py)
+
+Random transforms draw from the stream of their sample (randomness.py), so the pictures do not depend on the workers.
+"""
+
+from __future__ import annotations
+
+from .collate import default_collate, default_convert
+from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from .fetch import WorkerInfo, get_worker_info
+from .loader import DataLoader
+from .randomness import each_sample, sample_generator, sample_generators
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+__all__ = [
+    "BatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "WorkerInfo",
+    "default_collate",
+    "default_convert",
+    "each_sample",
+    "get_worker_info",
+    "random_split",
+    "sample_generator",
+    "sample_generators",
+]

@@ -1,0 +1,88 @@
+"""From samples to a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Tensor
+
+__all__ = ["default_collate", "default_convert"]
+
+
+def default_collate(batch: Sequence[Any]) -> Any:
+    """Put samples together along a new first dimension, PyTorch's rules:
+
+    - Tensors and NumPy arrays of one shape (...) become a Tensor (N, ...)
+    - floats become a float64 Tensor (N,), ints int64, bools bool
+    - strings and bytes stay a list
+    - a mapping gives a mapping, a namedtuple a namedtuple, a tuple or list a list: of the batches of their members
+
+    Raises:
+        RuntimeError: tensors of different shapes, sequences of different lengths, or a tensor that requires a gradient.
+        TypeError: anything else; a PIL picture for one needs `transforms.ToTensor()` first.
+    """
+    if not len(batch):
+        raise ValueError("default_collate: the batch is empty")
+    first = batch[0]
+    if isinstance(first, Tensor):
+        if any(tensor.requires_grad for tensor in batch):
+            raise RuntimeError("default_collate: a tensor requires a gradient, which a batch would lose; detach() it")
+        return Tensor(_stack([tensor.array for tensor in batch]))
+    if isinstance(first, str | bytes):
+        return list(batch)
+    if isinstance(first, np.ndarray | np.generic):
+        if first.dtype.kind not in "biufc":
+            raise TypeError(f"default_collate: a batch of NumPy type {first.dtype} cannot become a Tensor")
+        return Tensor(_stack([np.asarray(array) for array in batch]))
+    if isinstance(first, bool | int | float | complex):
+        return Tensor(np.array(batch))
+    if isinstance(first, Mapping):
+        return _like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
+    if isinstance(first, Sequence):
+        if len({len(sample) for sample in batch}) > 1:
+            lengths = sorted({len(sample) for sample in batch})
+            raise RuntimeError(f"default_collate: each sample should be of equal size, but their lengths are {lengths}")
+        members = [default_collate(member) for member in zip(*batch, strict=True)]
+        return type(first)(*members) if hasattr(first, "_fields") else members
+    raise TypeError(_unknown("default_collate", first))
+
+
+def default_convert(data: Any) -> Any:
+    """A single sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays."""
+    if isinstance(data, np.ndarray | np.generic) and data.dtype.kind in "biufc":
+        return Tensor(np.asarray(data))
+    if isinstance(data, Mapping):
+        return _like(data, {key: default_convert(value) for key, value in data.items()})
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(default_convert(value) for value in data))
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return [default_convert(value) for value in data]
+    return data
+
+
+def _like(mapping: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    """The items in a mapping of the same type; a plain dict where that type cannot be built from one."""
+    try:
+        return type(mapping)(items)  # type: ignore[call-arg]
+    except TypeError:
+        return items
+
+
+def _stack(arrays: list[Any]) -> Any:
+    shape = arrays[0].shape
+    for entry, array in enumerate(arrays):
+        if array.shape != shape:
+            raise RuntimeError(
+                f"default_collate: stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(array.shape)} at entry {entry}; Resize, crop or pad them, or pass a collate_fn"
+            )
+    return np.stack(arrays)  # N x (...) -> (N, ...)
+
+
+def _unknown(name: str, found: Any) -> str:
+    kind = f"{type(found).__module__}.{type(found).__qualname__}"
+    remedy = "; put transforms.ToTensor() into the transform" if kind.startswith("PIL.") else "; pass a collate_fn"
+    return f"{name}: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {kind}{remedy}"

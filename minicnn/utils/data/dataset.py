@@ -1,0 +1,186 @@
+"""Map-style datasets: `dataset[i]` is a sample, `len(dataset)` their number."""
+
+from __future__ import annotations
+
+import math
+import operator
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from ...random import Generator, default_generator
+from ...tensor import Tensor
+from .randomness import each_sample
+
+__all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "current_method", "random_split"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Dataset(Generic[T_co]):
+    """A map from an index to a sample. Subclasses write `__getitem__`, and `__len__` for the samplers.
+
+    Two optional methods make batches faster; the `DataLoader` uses them where they are:
+
+    `__getitems__(indices) -> list of samples`
+        PyTorch's protocol: the samples of a batch in one call, still to be collated.
+    `fetch_batch(indices) -> batch | None`
+        Beyond PyTorch: the batch itself, equal to `default_collate([dataset[i] for i in indices])`; None where that
+        cannot be had at once. It is asked only when the loader would collate with `default_collate`.
+
+    A subclass that overrides `__getitem__` alone switches off what it inherits of the two: they would bypass it.
+    """
+
+    def __getitem__(self, index: Any) -> T_co:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(index)")
+
+    def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
+        return ConcatDataset([self, other])
+
+
+def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] | None:
+    """The method `batched` of `owner`, unless a subclass has since overridden `single`, which it would bypass.
+
+    The search walks the classes from the most derived one: whichever of the two comes first is up to date.
+    """
+    for cls in type(owner).__mro__:
+        if batched in vars(cls):
+            method: Callable[..., Any] | None = getattr(owner, batched)
+            return method
+        if single in vars(cls):
+            return None
+    return None
+
+
+def _batch_index(indices: Sequence[int], size: int) -> np.ndarray:
+    """The indices as an integer array, checked against the size (negative ones count from the end)."""
+    index = np.asarray(indices, dtype=np.intp)
+    if index.size and (int(index.max()) >= size or int(index.min()) < -size):
+        raise IndexError(f"dataset index out of range: indices {index.min()}..{index.max()}, the size is {size}")
+    return index
+
+
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Sample i is `(tensors[0][i], tensors[1][i], ...)`.
+
+    Raises:
+        ValueError: no tensor, or the tensors differ in their first size.
+    """
+
+    def __init__(self, *tensors: Tensor) -> None:
+        if not tensors:
+            raise ValueError("TensorDataset needs at least one tensor")
+        for position, tensor in enumerate(tensors):
+            if not isinstance(tensor, Tensor):
+                raise TypeError(f"TensorDataset: argument {position} is a {type(tensor).__name__}, not a Tensor")
+            if not tensor.shape:
+                raise ValueError(f"TensorDataset: argument {position} has no dimension to index")
+        if len({tensor.shape[0] for tensor in tensors}) > 1:
+            shapes = [tuple(tensor.shape) for tensor in tensors]
+            raise ValueError(f"TensorDataset: size mismatch between tensors, the first sizes of {shapes} differ")
+        self.tensors = tensors
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __len__(self) -> int:
+        return int(self.tensors[0].shape[0])
+
+    def fetch_batch(self, indices: Sequence[int]) -> list[Tensor] | None:
+        """The samples of a batch by one fancy index per tensor."""
+        if any(tensor.requires_grad for tensor in self.tensors):
+            return None  # raw arrays would drop the graph in silence
+        index = _batch_index(indices, len(self))
+        return [Tensor(tensor.array[index]) for tensor in self.tensors]
+
+
+class Subset(Dataset[T_co]):
+    """The samples of `dataset` at `indices`, in that order."""
+
+    def __init__(self, dataset: Dataset[T_co], indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    def __getitem__(self, index: Any) -> T_co:
+        if isinstance(index, list):
+            return self.dataset[[self.indices[i] for i in index]]
+        return self.dataset[self.indices[index]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[T_co]:
+        """The samples of a batch as a list, through the dataset's own `__getitems__` if it has one."""
+        inner = [self.indices[i] for i in indices]
+        many = current_method(self.dataset, "__getitem__", "__getitems__")
+        return list(many(inner)) if many is not None else [self.dataset[i] for i in each_sample(inner)]
+
+    def fetch_batch(self, indices: Sequence[int]) -> Any | None:
+        """The batch as the dataset itself fetches it, None where it cannot."""
+        fetch = current_method(self.dataset, "__getitem__", "fetch_batch")
+        return None if fetch is None else fetch([self.indices[i] for i in indices])
+
+
+class ConcatDataset(Dataset[T_co]):
+    """Several datasets one after the other; `cumulative_sizes` holds where each one ends."""
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets: list[Any] = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset: datasets should not be an empty iterable")
+        for position, dataset in enumerate(self.datasets):
+            if not hasattr(dataset, "__len__"):
+                raise TypeError(f"ConcatDataset: dataset {position}, a {type(dataset).__name__}, has no len()")
+        self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: Any) -> T_co:
+        index, size = operator.index(index), len(self)
+        if not -size <= index < size:
+            raise IndexError(f"dataset index out of range: {index}, the size is {size}")
+        index %= size
+        which = bisect_right(self.cumulative_sizes, index)
+        start = self.cumulative_sizes[which - 1] if which else 0
+        sample: T_co = self.datasets[which][index - start]
+        return sample
+
+
+def random_split(
+    dataset: Dataset[T_co], lengths: Sequence[int | float], generator: Generator | None = default_generator
+) -> list[Subset[T_co]]:
+    """Split a dataset at random into non-overlapping parts.
+
+    Args:
+        lengths: whole sizes that sum to `len(dataset)`, or fractions that sum to 1. A fraction gives
+            floor(fraction * len), and the samples left over go to the parts in turn.
+        generator: what draws the permutation; None means the default generator.
+
+    Raises:
+        ValueError: lengths that do not add up, a negative one, or a fraction above 1.
+    """
+    total = len(dataset)  # type: ignore[arg-type]
+    if any(length < 0 for length in lengths):
+        raise ValueError(f"random_split: lengths must not be negative, got {list(lengths)}")
+    if math.isclose(sum(lengths), 1):
+        sizes = [math.floor(total * fraction) for fraction in lengths]
+        for extra in range(total - sum(sizes)):
+            sizes[extra % len(sizes)] += 1
+        for part, size in enumerate(sizes):
+            if size == 0:
+                warnings.warn(f"random_split: part {part} of {total} samples is empty", stacklevel=2)
+    else:
+        sizes = [operator.index(length) if not isinstance(length, float) else int(length) for length in lengths]
+        if any(size != length for size, length in zip(sizes, lengths, strict=True)) or sum(sizes) != total:
+            raise ValueError(
+                f"random_split: the lengths {list(lengths)} sum to {sum(lengths)}; "
+                f"they must sum to the dataset's {total} samples, or to 1 as fractions"
+            )
+    order = (default_generator if generator is None else generator).numpy.permutation(total).tolist()
+    ends = list(accumulate(sizes))
+    return [Subset(dataset, order[end - size : end]) for end, size in zip(ends, sizes, strict=True)]

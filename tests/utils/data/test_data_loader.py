@@ -1,0 +1,368 @@
+"""The DataLoader with its background thread, and without it. Worker processes have a file of their own."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn.random import Generator, default_generator
+from minicnn.utils.data import (
+    DataLoader,
+    Dataset,
+    SequentialSampler,
+    WeightedRandomSampler,
+    each_sample,
+    sample_generator,
+    sample_generators,
+)
+
+THREAD = "minicnn-loader"
+PREFETCH = [0, 1, 2, 5]
+
+
+class Noise(Dataset[tuple[int, float]]):
+    """Sample i is (i, a random number from the sample's stream)."""
+
+    def __init__(self, size: int = 23) -> None:
+        self.size = size
+        self.fetched: list[int] = []
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        self.fetched.append(index)
+        return index, sample_generator().random()
+
+
+class NoiseBatches(Noise):
+    """The same samples, a batch at once."""
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        raise AssertionError("the batch path must be taken")
+
+    def fetch_batch(self, indices: Sequence[int]) -> list[np.ndarray]:
+        return [np.array(indices), np.array([generator.random() for generator in sample_generators(len(indices))])]
+
+
+class NoiseLists(Noise):
+    """The same samples by PyTorch's batched protocol."""
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        raise AssertionError("the batched protocol must be taken")
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[int, float]]:
+        return [Noise.__getitem__(self, index) for index in each_sample(indices)]
+
+
+class Broken(Noise):
+    def __init__(self, error: BaseException, at: int = 7) -> None:
+        super().__init__()
+        self.error, self.at = error, at
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        if index == self.at:
+            raise self.error
+        return super().__getitem__(index)
+
+
+def run(loader: DataLoader[Any], epochs: int = 1) -> list[list[list[list[float]]]]:
+    return [[[np.asarray(member).tolist() for member in batch] for batch in loader] for _ in range(epochs)]
+
+
+def order(loader: DataLoader[Any]) -> list[int]:
+    return [index for batch in loader for index in np.asarray(batch[0]).tolist()]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    gc.collect()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(THREAD)] == []
+
+
+# ------------------------------------------------------------------------------------------------ what a batch is
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.booleans(), st.booleans(), st.sampled_from(PREFETCH))
+def test_every_sample_comes_once(size: int, batch: int, drop_last: bool, shuffle: bool, prefetch: int) -> None:
+    loader = DataLoader(Noise(size), batch, shuffle=shuffle, drop_last=drop_last, prefetch_factor=prefetch, seed=0)
+    drawn = order(loader)
+    kept = size - size % batch if drop_last else size
+    assert len(loader) == len(list(loader)) == (size // batch if drop_last else -(-size // batch))
+    assert len(drawn) == len(set(drawn)) == kept
+    assert shuffle or drawn == list(range(kept))
+
+
+def test_all_roads_to_a_batch_give_the_same() -> None:
+    expected = run(DataLoader(Noise(), 4, shuffle=True, seed=3), epochs=2)
+    for dataset in (NoiseBatches(), NoiseLists()):
+        assert run(DataLoader(dataset, 4, shuffle=True, seed=3), epochs=2) == expected
+
+
+def test_a_collate_fn_gets_the_samples() -> None:
+    loader = DataLoader(Noise(4), 2, collate_fn=lambda samples: [index for index, _ in samples])
+    assert list(loader) == [[0, 1], [2, 3]]
+
+
+def test_a_collate_fn_has_a_stream_of_its_own() -> None:
+    def mix(samples: list[Any]) -> float:
+        return float(sample_generator().random())
+
+    once, again = ([*DataLoader(Noise(6), 2, collate_fn=mix, seed=1, prefetch_factor=p)] for p in (0, 2))
+    assert once == again and len(set(once)) == 3
+
+
+def test_lists_are_datasets_and_samplers_and_batch_samplers() -> None:
+    data = [10, 11, 12, 13]
+    assert [batch.tolist() for batch in DataLoader(data, 2, sampler=[3, 0, 1])] == [[13, 10], [11]]
+    assert [batch.tolist() for batch in DataLoader(data, batch_sampler=[[3], [0, 1]])] == [[13], [10, 11]]
+    assert list(DataLoader(data, batch_size=None, sampler=[2, 2])) == [12, 12]
+    assert list(DataLoader({"a": 1}, batch_size=None, sampler=["a"])) == [1]
+    assert len(DataLoader([], 3)) == 0 and list(DataLoader([], 3)) == []
+
+
+# --------------------------------------------------------------------------------------------- seeds and epochs
+
+
+@pytest.mark.parametrize("prefetch", PREFETCH)
+def test_batches_do_not_depend_on_how_far_ahead_they_are_made(prefetch: int) -> None:
+    loaders = [DataLoader(Noise(), 4, shuffle=True, seed=5, prefetch_factor=p) for p in (2, prefetch)]
+    first, second = (run(loader, epochs=3) for loader in loaders)
+    assert first == second and first[0] != first[1] != first[2]
+
+
+def test_the_stream_of_a_sample_does_not_depend_on_its_neighbours() -> None:
+    def values(**options: Any) -> dict[int, float]:
+        loader = DataLoader(Noise(), seed=5, **options)
+        return {int(i): float(v) for batch in loader for i, v in zip(*map(np.asarray, batch), strict=True)}
+
+    expected = values(batch_size=4)
+    assert values(batch_size=7, shuffle=True) == values(batch_size=1) == expected
+    assert len(set(expected.values())) == len(expected)
+
+
+def test_an_index_that_comes_again_has_another_stream() -> None:
+    batches = [
+        np.asarray(values) for _, values in DataLoader(Noise(), sampler=[4, 4, 1, 4, 4, 4], batch_size=2, seed=5)
+    ]
+    assert len({float(value) for batch in batches for value in batch}) == 6
+    assert batches[0][0] == dict(zip(*next(run_pairs(DataLoader(Noise(), 23, seed=5))), strict=True))[4]
+
+
+def run_pairs(loader: DataLoader[Any]) -> Iterator[tuple[list[int], list[float]]]:
+    return ((np.asarray(a).tolist(), np.asarray(b).tolist()) for a, b in loader)
+
+
+def test_each_epoch_has_an_order_of_its_own() -> None:
+    loader = DataLoader(Noise(), 4, shuffle=True, seed=5)
+    orders = {tuple(order(loader)) for _ in range(4)}
+    assert len(orders) == 4 and tuple(range(23)) not in orders
+
+
+def test_set_epoch_chooses_what_counting_would_reach() -> None:
+    counted = run(DataLoader(Noise(), 4, shuffle=True, seed=5), epochs=3)
+    loader = DataLoader(Noise(), 4, shuffle=True, seed=5)
+    loader.set_epoch(2)
+    assert run(loader) == counted[2:]
+    loader.set_epoch(1)
+    assert run(loader, epochs=2) == counted[1:]
+
+
+def test_seed_and_generator() -> None:
+    def shuffled(**options: Any) -> list[int]:
+        return order(DataLoader(Noise(), 4, shuffle=True, **options))
+
+    assert shuffled(seed=1) == shuffled(seed=1) != shuffled(seed=2)
+    one, two = Generator().manual_seed(1), Generator().manual_seed(2)
+    assert shuffled(generator=one) == shuffled(generator=Generator().manual_seed(1)) != shuffled(generator=two)
+
+
+def test_seeding_again_starts_again() -> None:
+    loaders = [DataLoader(Noise(), 4, shuffle=True) for _ in range(2)]
+    default_generator.manual_seed(9)
+    first = [run(loader, epochs=2) for loader in loaders]
+    assert first[0] != first[1]  # two loaders, two seeds
+    assert run(loaders[0]) != first[0][:1]  # the third epoch
+    default_generator.manual_seed(9)
+    assert [run(loader, epochs=2) for loader in loaders] == first
+    default_generator.manual_seed(9)
+    loaders[0].set_epoch(1)
+    assert run(loaders[0]) == first[0][1:]
+
+
+def test_what_the_consumer_draws_does_not_matter() -> None:
+    loader = DataLoader(Noise(), 4, shuffle=True)
+    default_generator.manual_seed(9)
+    expected = run(loader, epochs=2)
+    default_generator.manual_seed(9)
+    drawn = []
+    for _ in range(2):
+        for batch in loader:
+            default_generator.numpy.random(5)
+            drawn.append([np.asarray(member).tolist() for member in batch])
+    assert drawn == expected[0] + expected[1]
+
+
+def test_a_sampler_passed_in_draws_from_its_own_generator() -> None:
+    weights = np.arange(23.0)
+    expected = list(WeightedRandomSampler(weights, 23, generator=Generator().manual_seed(4)))
+    sampler = WeightedRandomSampler(weights, 23, generator=Generator().manual_seed(4))
+    assert order(DataLoader(Noise(), 4, sampler=sampler)) == expected
+
+
+def test_samplers_are_told_the_epoch() -> None:
+    class Told(SequentialSampler):
+        epochs: list[int]
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epochs = [*getattr(self, "epochs", []), epoch]
+
+    sampler = Told(range(4))
+    loader = DataLoader(Noise(4), sampler=sampler)
+    run(loader, epochs=2)
+    loader.set_epoch(7)
+    run(loader)
+    assert sampler.epochs == [0, 1, 7]
+
+
+def test_two_iterations_at_once_do_not_disturb_each_other() -> None:
+    loader = DataLoader(Noise(), 4, shuffle=True, seed=5)
+    expected = run(loader, epochs=2)
+    loader.set_epoch(0)
+    first, second = iter(loader), iter(loader)
+    pairs = [(a[0].tolist(), b[0].tolist()) for a, b in zip(first, second, strict=True)]
+    assert [a for a, _ in pairs] == [batch[0] for batch in expected[0]]
+    assert [b for _, b in pairs] == [batch[0] for batch in expected[1]]
+
+
+@pytest.mark.parametrize("step", range(7))
+def test_an_iteration_goes_on_where_a_checkpoint_was_taken(step: int) -> None:
+    full = run(DataLoader(Noise(), 4, shuffle=True, seed=5), epochs=3)
+    loader = DataLoader(Noise(), 4, shuffle=True, seed=5)
+    run(loader)
+    iterator = iter(loader)
+    for _ in range(step):
+        next(iterator)
+    if step == 6:
+        assert next(iterator, None) is None
+    state = loader.state_dict()
+    assert state == ({"seed": 5, "epoch": 2, "step": 0} if step == 6 else {"seed": 5, "epoch": 1, "step": step})
+    iterator.close()  # type: ignore[attr-defined]
+
+    dataset = Noise()
+    resumed = DataLoader(dataset, 4, shuffle=True, seed=99)
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    assert run(resumed, epochs=1 if step == 6 else 2) == ([full[2]] if step == 6 else [full[1][step:], full[2]])
+    assert len(dataset.fetched) == 23 * (1 if step == 6 else 2) - 4 * (step % 6)  # what was consumed is not made again
+
+
+def test_a_checkpoint_counts_repeats_of_skipped_batches() -> None:
+    full = run(DataLoader(Noise(), 2, sampler=[1, 1, 1, 2], seed=5))
+    loader = DataLoader(Noise(), 2, sampler=[1, 1, 1, 2])
+    loader.load_state_dict({"seed": 5, "epoch": 0, "step": 1})
+    assert run(loader) == [full[0][1:]]
+
+
+def test_the_state_before_the_first_iteration() -> None:
+    loader = DataLoader(Noise(), 4, shuffle=True)
+    state = loader.state_dict()
+    other = DataLoader(Noise(), 4, shuffle=True)
+    other.load_state_dict(state)
+    assert run(loader) == run(other)
+
+
+@pytest.mark.parametrize("state", [{}, {"seed": 1, "epoch": 0}, {"seed": 1, "epoch": 0, "step": -1}])
+def test_a_bad_state_is_refused(state: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="load_state_dict"):
+        DataLoader(Noise()).load_state_dict(state)
+
+
+# ------------------------------------------------------------------------------------- the thread and its end
+
+
+def test_the_thread_stays_a_bounded_number_of_batches_ahead() -> None:
+    dataset = Noise(100)
+    iterator = iter(DataLoader(dataset, 2, prefetch_factor=3))
+    next(iterator)
+    deadline = time.monotonic() + 30
+    while len(dataset.fetched) < 8 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert len(dataset.fetched) == 8  # the one handed out and three ahead
+    iterator.close()  # type: ignore[attr-defined]
+
+
+def test_without_prefetch_there_is_no_thread() -> None:
+    dataset = Noise()
+    iterator = iter(DataLoader(dataset, 4, prefetch_factor=0))
+    next(iterator)
+    assert len(dataset.fetched) == 4
+    assert not any(thread.name.startswith(THREAD) for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("how", ["break", "exception", "close", "collected", "finished", "unused"])
+def test_the_thread_ends(how: str) -> None:
+    loader = DataLoader(Noise(), 4)
+    if how == "break":
+        for _ in loader:
+            break
+    elif how == "exception":
+        with pytest.raises(KeyboardInterrupt):
+            for _ in loader:
+                raise KeyboardInterrupt
+    elif how == "close":
+        iterator = iter(loader)
+        next(iterator)
+        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()  # type: ignore[attr-defined]
+        assert next(iterator, None) is None
+    elif how == "collected":
+        iterator = iter(loader)
+        next(iterator)
+        del iterator
+    elif how == "finished":
+        iterator = iter(loader)
+        assert len(list(iterator)) == len(loader)
+        assert next(iterator, None) is None
+    else:
+        iter(loader)
+    gc.collect()
+    assert not any(thread.name.startswith(THREAD) for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_an_exception_of_the_dataset_reaches_the_consumer(prefetch: int) -> None:
+    iterator = iter(DataLoader(Broken(KeyError("lost")), 4, prefetch_factor=prefetch))
+    next(iterator)
+    with pytest.raises(KeyError, match="lost") as caught:
+        next(iterator)
+    assert "raise self.error" in str(caught.traceback[-1])
+    assert next(iterator, None) is None  # it is over
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_stop_iteration_in_the_dataset_does_not_end_the_epoch_in_silence(prefetch: int) -> None:
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        list(DataLoader(Broken(StopIteration()), 4, prefetch_factor=prefetch))
+
+
+def test_an_exception_of_the_sampler_reaches_the_consumer() -> None:
+    def indices() -> Iterator[int]:
+        yield 0
+        raise ValueError("no more")
+
+    got: list[int] = []
+    with pytest.raises(ValueError, match="no more"):
+        for batch in DataLoader(Noise(), sampler=indices(), batch_size=1):
+            got += batch[0].tolist()
+    assert got == [0]  # what came before it is not lost
