@@ -33,7 +33,7 @@ LAYERS = [
     ["minicnn.cli", "minicnn"],
 ]
 HEAVY = {
-    "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "pooch", "safetensors", "threadpoolctl",
+    "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "safetensors", "threadpoolctl",
 }  # fmt: skip
 
 

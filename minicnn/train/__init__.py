@@ -1,0 +1,31 @@
+"""Training: one loop to read, the metrics, recipes, and the folder a run leaves behind.
+
+loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
+recipes.py     which settings train what           run.py        the run folder
+checkpoint.py  weights on disk
+"""
+
+from __future__ import annotations
+
+from .checkpoint import CheckpointError, load_weights, save_weights
+from .interrupt import Interrupt
+from .loop import DivergedError, Epoch, Evaluation, evaluate, predict, train
+from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
+from .recipes import (
+    RECIPES,
+    Recipe,
+    SettingError,
+    UnknownNameError,
+    build_dataset,
+    build_model,
+    build_optimizer,
+    find_recipe,
+)
+from .run import Run, RunError, describe
+
+__all__ = [
+    "RECIPES", "CheckpointError", "DivergedError", "Epoch", "Evaluation", "Interrupt", "Recipe", "Run", "RunError",
+    "SettingError", "UnknownNameError", "accuracy", "build_dataset", "build_model", "build_optimizer",
+    "confusion_matrix", "describe", "evaluate", "find_recipe", "load_weights", "per_class_accuracy", "predict",
+    "save_weights", "softmax", "train",
+]  # fmt: skip

@@ -1,0 +1,198 @@
+"""The training loop, all of it. One epoch shows the net every training picture once, batch by batch."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..nn import Module
+from ..optim import Optimizer
+from ..tensor import Array, Tensor
+from .metrics import Running, confusion_matrix, ranks
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Epoch(NamedTuple):
+    """What one epoch gave. The accuracies are from 0 to 1.
+
+    `train_loss` and `train_top1` are running averages during the epoch, while the net was changing, so they can be
+    worse than the test figures, which are of the net at the epoch's end. `seconds` and `images_per_second` are of the
+    training part alone.
+    """
+
+    epoch: int
+    train_loss: float
+    train_top1: float
+    test_loss: float
+    test_top1: float
+    seconds: float
+    images_per_second: float
+
+
+class Evaluation(NamedTuple):
+    """What a net makes of a dataset: mean loss, accuracies from 0 to 1, and `confusion[true, predicted]`."""
+
+    loss: float
+    top1: float
+    top5: float
+    confusion: Array
+
+
+class DivergedError(RuntimeError):
+    """The loss became NaN or infinite. The message names the epoch, the step, the learning rate and remedies."""
+
+
+def never() -> bool:
+    """The answer to "shall training stop now?" where nobody can ask for it."""
+    return False
+
+
+def train(
+    model: Module, train_loader: Iterable[Any], test_loader: Iterable[Any], optimizer: Optimizer, loss_fn: Loss,
+    epochs: int, *, progress: bool = True, stop: Callable[[], bool] = never,
+    save: Callable[[list[Epoch]], None] | None = None,
+) -> list[Epoch]:  # fmt: skip
+    """Train the net, and print two lines per epoch: how training went, and how well the net does on the test set.
+
+    Args:
+        model: the net; it is left in training mode.
+        train_loader, test_loader: give batches (pictures, targets).
+        optimizer: changes the net's parameters.
+        loss_fn: (scores, targets) -> the batch's mean loss, a scalar.
+        epochs: how often to go through the training set.
+        progress: show a bar with images per second on stderr while that is a terminal.
+        stop: asked after each step and each epoch; once it says True, the loop ends there. An epoch that it cuts short
+            is not evaluated and not in the result.
+        save: called after each epoch with all epochs so far.
+
+    Returns:
+        The finished epochs.
+
+    Raises:
+        DivergedError: the loss is NaN or infinite.
+        ValueError: an empty loader.
+    """
+    history: list[Epoch] = []
+    for epoch in range(1, epochs + 1):
+        model.train()
+        running, start = Running(), time.perf_counter()
+        with progress_bar(train_loader, f"epoch {epoch}/{epochs}", progress) as bar:
+            for step, (images, targets) in enumerate(train_loader, 1):
+                optimizer.zero_grad()
+                scores = model(images)
+                loss = loss_fn(scores, targets)
+                check_finite(loss, optimizer, epoch, step)
+                loss.backward()
+                optimizer.step()
+
+                running.add(loss.item(), scores, targets)
+                bar(len(targets))
+                if stop():
+                    return history
+        seconds = time.perf_counter() - start
+        check_not_empty(running.samples, "train_loader")
+        print(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}", flush=True)
+        test = evaluate(model, test_loader, loss_fn)
+        print(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}", flush=True)
+
+        images_per_second = running.samples / seconds
+        history.append(Epoch(epoch, running.loss, running.top1, test.loss, test.top1, seconds, images_per_second))
+        if save is not None:
+            save(history)
+        if stop():
+            break
+    return history
+
+
+def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
+    """Judge the net on every batch of a loader, in evaluation mode and without a tape; its modes are left as they were.
+
+    With fewer than 5 classes, `top5` is 1: the true class is always among them.
+
+    Raises:
+        DivergedError: the loss is NaN or infinite.
+        ValueError: an empty loader.
+    """
+    running, in_top5, confusion = Running(), 0, np.zeros((0, 0), np.int64)
+    with evaluating(model):
+        for step, (images, targets) in enumerate(loader, 1):
+            scores = model(images)
+            loss = loss_fn(scores, targets).item()
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"evaluate: the loss of batch {step} is {loss}. The weights have diverged, or the pictures hold NaN; "
+                    "train with a smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()"
+                )
+            running.add(loss, scores, targets)
+            in_top5 += int(np.count_nonzero(ranks(scores, targets) < 5))
+            batch = confusion_matrix(scores.array.argmax(1), targets, scores.shape[1])
+            confusion = batch if step == 1 else confusion + batch
+    check_not_empty(running.samples, "loader")
+    return Evaluation(running.loss, running.top1, in_top5 / running.samples, confusion)
+
+
+def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
+    """The scores (N, classes) and targets (N,) of all of a loader, in its order, computed as in `evaluate`.
+
+    Raises:
+        ValueError: an empty loader.
+    """
+    with evaluating(model):
+        batches = [(model(images).array, targets.array) for images, targets in loader]
+    check_not_empty(len(batches), "loader")
+    scores, targets = zip(*batches, strict=True)
+    return np.concatenate(scores), np.concatenate(targets)
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Inside, the net is in evaluation mode and nothing is recorded; afterwards each module has its mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def check_finite(loss: Tensor, optimizer: Optimizer, epoch: int, step: int) -> None:
+    """Raise a DivergedError if the loss is NaN or infinite, a ValueError if it is not one number."""
+    if loss.numel() != 1:
+        raise ValueError(f"train: the loss must be one number, got the shape {loss.shape}; average it over the batch")
+    if math.isfinite(loss.item()):
+        return
+    rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
+    raise DivergedError(
+        f"train: the loss is {loss.item()} at epoch {epoch}, step {step}, with learning rate "
+        f"{', '.join(f'{rate:g}' for rate in rates)}. Try a smaller one, such as {rates[0] / 10:g}; see that the "
+        "pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
+    )
+
+
+def check_not_empty(samples: int, name: str) -> None:
+    """Raise a ValueError if a loader gave nothing."""
+    if not samples:
+        raise ValueError(f"{name} gave no batches; is its dataset empty, or smaller than one batch with drop_last?")
+
+
+@contextmanager
+def progress_bar(loader: Any, label: str, wanted: bool) -> Iterator[Callable[[int], Any]]:
+    """Yields a function to be told how many images are done; it moves a bar on stderr, where that is a terminal."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda images: None
+        return
+    from tqdm import tqdm
+
+    total = len(loader.dataset) if hasattr(loader, "dataset") else None
+    with tqdm(total=total, desc=label, unit=" images", leave=False, dynamic_ncols=True, file=sys.stderr) as bar:
+        yield bar.update

@@ -1,0 +1,123 @@
+"""How good the predictions are. Scores are (N, classes), targets (N,); only the order of a row's scores matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+
+
+def ranks(scores: Tensor | Array, targets: Tensor | Array) -> Array:
+    """The place of the true class among the classes sorted by falling score, (N,); 0: it has the highest.
+
+    Among equal scores the lower class comes first, as in `argmax`.
+
+    Raises:
+        ValueError: shapes that do not fit, a target that is not a class, or scores that are NaN, which have no order.
+    """
+    scores, targets = _checked(scores, targets)
+    true = scores[np.arange(len(scores)), targets][:, None]  # (N, 1)
+    higher = scores > true
+    earlier = (scores == true) & (np.arange(scores.shape[1]) < targets[:, None])
+    return np.count_nonzero(higher | earlier, axis=1)  # (N,)
+
+
+def accuracy(scores: Tensor | Array, targets: Tensor | Array, topk: tuple[int, ...] = (1,)) -> list[float]:
+    """For each k, the share of samples whose true class is among the k with the highest scores, from 0 to 1.
+
+    Raises:
+        ValueError: no samples, or a k outside 1..classes; and as `ranks`.
+    """
+    place = ranks(scores, targets)
+    classes = np.shape(_raw(scores))[1]
+    if not len(place):
+        raise ValueError("accuracy: there are no samples, and the accuracy over nothing is undefined")
+    for k in topk:
+        if not 1 <= k <= classes:
+            raise ValueError(f"accuracy: top-{k} of {classes} classes is undefined; k must be from 1 to {classes}")
+    return [float(np.mean(place < k)) for k in topk]
+
+
+def confusion_matrix(predictions: Tensor | Array, targets: Tensor | Array, num_classes: int) -> Array:
+    """m[t, p] = how many samples of class t were taken for class p; (num_classes, num_classes) int64.
+
+    The diagonal holds the correct ones, row sums are the samples of each class.
+
+    Raises:
+        ValueError: different lengths, or a class outside 0..num_classes - 1.
+    """
+    said, true = (np.asarray(_raw(classes)) for classes in (predictions, targets))
+    if said.shape != true.shape or said.ndim != 1:
+        raise ValueError(
+            f"confusion_matrix: predictions and targets must both be (N,), got {said.shape} and {true.shape}; "
+            "turn scores (N, classes) into predictions by argmax(1)"
+        )
+    for name, classes in (("prediction", said), ("target", true)):
+        _check_classes("confusion_matrix", name, classes, num_classes)
+    cells = true.astype(np.int64) * num_classes + said  # (N,): the number of the cell, row by row
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def per_class_accuracy(matrix: Array) -> Array:
+    """The share of each class that was recognised (its recall), (classes,); NaN for a class without samples."""
+    totals = matrix.sum(axis=1)  # (classes,)
+    return np.divide(np.diag(matrix), totals, out=np.full(len(matrix), np.nan), where=totals > 0)
+
+
+def softmax(scores: Tensor | Array) -> Array:
+    """p[n, k] = exp(x[n, k]) / sum_j exp(x[n, j]), with the row's maximum taken off first so that nothing overflows."""
+    x = np.asarray(_raw(scores), dtype=np.float64)
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+class Running:
+    """The mean loss and the top-1 accuracy of the samples seen so far, each sample counting the same in any batch."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._loss, self._correct = 0.0, 0
+
+    def add(self, loss: float, scores: Tensor | Array, targets: Tensor | Array) -> None:
+        """Take in one batch with its mean loss."""
+        place = ranks(scores, targets)
+        self.samples += len(place)
+        self._loss += loss * len(place)
+        self._correct += int(np.count_nonzero(place == 0))
+
+    @property
+    def loss(self) -> float:
+        """The mean over samples; NaN before the first."""
+        return self._loss / self.samples if self.samples else float("nan")
+
+    @property
+    def top1(self) -> float:
+        """The share that was recognised, from 0 to 1; NaN before the first."""
+        return self._correct / self.samples if self.samples else float("nan")
+
+
+def _raw(values: Tensor | Array) -> Any:
+    return values.array if isinstance(values, Tensor) else values
+
+
+def _check_classes(where: str, name: str, classes: Array, count: int) -> None:
+    if classes.dtype.kind not in "iu":
+        raise ValueError(f"{where}: {name}s must be integer class indices, got {classes.dtype}")
+    if ((classes < 0) | (classes >= count)).any():
+        bad = classes[(classes < 0) | (classes >= count)][0]
+        raise ValueError(f"{where}: the {name} {bad} is not a class; there are {count}, 0 to {count - 1}")
+
+
+def _checked(scores: Tensor | Array, targets: Tensor | Array) -> tuple[Array, Array]:
+    x, t = np.asarray(_raw(scores)), np.asarray(_raw(targets))
+    if x.ndim != 2 or t.shape != x.shape[:1]:
+        raise ValueError(f"accuracy: expected scores (N, classes) and targets (N,), got {x.shape} and {t.shape}")
+    _check_classes("accuracy", "target", t, x.shape[1])
+    if x.dtype.kind == "f" and np.isnan(x).any():
+        raise ValueError(
+            f"accuracy: {np.isnan(x).any(axis=1).sum()} of {len(x)} samples have NaN scores, so no class is theirs; "
+            "the net has diverged or got NaN as input: look for it with minicnn.autograd.detect_anomaly()"
+        )
+    return x, t

@@ -1,0 +1,129 @@
+"""The pictures of a training run, drawn from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import use
+
+from ..nn import Conv2d, Module
+from ..train import Run, confusion_matrix, predict, softmax
+from ..utils.data import DataLoader
+from .net import filters, overview
+from .style import check_format
+from .training import confusion, curves, errors
+
+OF_EVERY_RUN = ("curves", "confusion", "errors", "filters")
+PICTURES = (*OF_EVERY_RUN, "overview")
+
+
+def draw(
+    run: Run,
+    pictures: Sequence[str] = OF_EVERY_RUN,
+    *,
+    out: str | Path | None = None,
+    data: str | None = None,
+    backend: str | None = None,
+    image: int = 0,
+) -> list[Path]:
+    """Draw pictures of a run into its folder, and return their files.
+
+    curves      loss and accuracy per epoch
+    confusion   which class the net takes for which, on the test set
+    errors      the mistakes it is surest of
+    filters     the kernels of its first convolution
+    overview    one test picture on its way through the net
+
+    Args:
+        run: the run.
+        pictures: which.
+        out: the file of a single picture, instead of PICTURE.png in the run folder.
+        data: the folder of the dataset's files, if they are elsewhere now.
+        backend: what computes, instead of the run's.
+        image: which test picture `overview` shows.
+
+    Raises:
+        ValueError: an unknown picture or file format, or an `image` that is not in the test set.
+    """
+    for picture in pictures:
+        if picture not in PICTURES:
+            raise ValueError(f"draw: there is no picture {picture!r}; there are: {', '.join(PICTURES)}")
+    if out is not None and len(pictures) != 1:
+        raise ValueError(f"draw: out names one file, but {len(pictures)} pictures are to be drawn")
+    files = [Path(out) if out is not None else run.folder / f"{picture}.png" for picture in pictures]
+    for file in files:
+        check_format(file)
+    answers = _Answers(run, data, backend)
+    for picture, file in zip(pictures, files, strict=True):
+        if picture == "curves":
+            curves(run.history(), out=file)
+        elif picture == "filters":
+            filters(_first_convolution(answers.model), out=file)
+        elif picture == "overview":
+            answers.overview(image, file)
+        elif picture == "confusion":
+            answers.confusion(file)
+        else:
+            answers.errors(file)
+    return files
+
+
+class _Answers:
+    """The run's net and what it says of the test set, computed when first needed, then kept."""
+
+    def __init__(self, run: Run, data: str | None, backend: str | None) -> None:
+        self.run, self.data = run, data
+        self.backend = backend or run.config["training"]["backend"]
+        self._model: Module | None = None
+        self._loader: DataLoader[Any] | None = None
+        self._found: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None = None
+
+    @property
+    def model(self) -> Module:
+        if self._model is None:
+            self._model, _, _ = self.run.model()
+        return self._model
+
+    @property
+    def loader(self) -> DataLoader[Any]:
+        if self._loader is None:
+            self._loader = DataLoader(self.run.test_set(self.data), batch_size=self.run.eval_batch)
+        return self._loader
+
+    @property
+    def names(self) -> list[str]:
+        return [name.split(" - ")[0] for name in self.loader.dataset.classes]  # "4 - four" is too long for a picture
+
+    def scores_and_targets(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        if self._found is None:
+            with use(backend=self.backend):
+                self._found = predict(self.model, self.loader)
+        return self._found
+
+    def overview(self, image: int, out: Path) -> None:
+        count = len(self.loader.dataset)
+        if not 0 <= image < count:
+            raise ValueError(f"overview: image {image} is not there; the test set has the pictures 0 to {count - 1}")
+        picture, target = self.loader.dataset[image]
+        with use(backend=self.backend):
+            overview(self.model, picture, self.names, target=int(target), out=out)
+
+    def confusion(self, out: Path) -> None:
+        scores, targets = self.scores_and_targets()
+        confusion(confusion_matrix(scores.argmax(axis=1), targets, len(self.names)), self.names, out=out)
+
+    def errors(self, out: Path) -> None:
+        scores, targets = self.scores_and_targets()
+        images = np.concatenate([batch.array for batch, _ in self.loader])  # (N, C, H, W)
+        errors(images, targets, scores.argmax(axis=1), softmax(scores), classes=self.names, out=out)
+
+
+def _first_convolution(model: Module) -> Any:
+    for module in model.modules():
+        if isinstance(module, Conv2d):
+            return module.weight
+    raise ValueError(f"filters: {type(model).__name__} has no convolution")

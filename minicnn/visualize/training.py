@@ -1,0 +1,214 @@
+"""Pictures of how training went and where the net errs: learning curves, the confusion matrix, the worst mistakes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .style import BLUE, GREY, INK, ORANGE, SEQUENTIAL, bare, drawing, heading, percent, show
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Out = str | os.PathLike[str] | None
+
+
+def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
+    """Loss and top-1 accuracy per epoch, of training and test set, the best epoch marked.
+
+    The training figures are averages over the epoch, the test figures are of its end.
+
+    Args:
+        history: the finished epochs, as `minicnn.train.train` returns them: each has `epoch`, `train_loss`,
+            `test_loss`, and the accuracies `train_top1` and `test_top1` from 0 to 1.
+        out: a file to write the picture to.
+
+    Raises:
+        ValueError: no epochs.
+    """
+    if not history:
+        raise ValueError("curves: there is no finished epoch to draw; train for at least one")
+    epochs = [row.epoch for row in history]
+    best = max(history, key=lambda row: row.test_top1)  # the first of equals
+    with drawing(10, 4, out) as figure:
+        loss, accuracy = figure.subplots(1, 2)
+        _draw_curves(loss, epochs, [row.train_loss for row in history], [row.test_loss for row in history])
+        loss.set_title("Loss")
+        loss.set_ylim(bottom=min(0.0, loss.get_ylim()[0]))
+        _mark_best(loss, best.epoch, best.test_loss, f"{best.test_loss:.3f}", epochs, above=True)
+        _draw_curves(
+            accuracy, epochs, [100 * row.train_top1 for row in history], [100 * row.test_top1 for row in history]
+        )
+        accuracy.set_title("Top-1 accuracy (%)")
+        label = f"best: {percent(best.test_top1)}, epoch {best.epoch}"
+        _mark_best(accuracy, best.epoch, 100 * best.test_top1, label, epochs, above=False)
+    return figure
+
+
+def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out = None) -> Figure:
+    """The confusion matrix: counts in the cells, the shade is the share of the true class (of the row).
+
+    Args:
+        matrix: counts [true, predicted], as `minicnn.train.confusion_matrix` gives them.
+        classes: the names of the classes; by default their numbers.
+        out: a file to write the picture to.
+
+    Raises:
+        ValueError: not a square matrix of counts, or another number of names.
+    """
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size or (counts < 0).any():
+        raise ValueError(f"confusion: expected a square matrix of counts, got shape {counts.shape}")
+    names = [str(i) for i in range(len(counts))] if classes is None else list(classes)
+    if len(names) != len(counts):
+        raise ValueError(f"confusion: {len(names)} class names for a matrix of {len(counts)} classes")
+    totals = counts.sum(axis=1, keepdims=True)  # (classes, 1)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    right, total = int(np.trace(counts)), int(counts.sum())
+    side = max(4.2, 0.52 * len(names) + 1.6)
+    with drawing(side + 1, side, out) as figure:
+        axes = figure.subplots()
+        image = axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1)
+        _write_counts(axes, counts, shares)
+        rotated = max(map(len, names)) > 3
+        axes.set_xticks(range(len(names)), names, rotation=45 if rotated else 0, ha="right" if rotated else "center")
+        axes.set_yticks(range(len(names)), names)
+        edges = np.arange(len(names) + 1) - 0.5
+        axes.set_xticks(edges, minor=True)
+        axes.set_yticks(edges, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1.5)
+        axes.tick_params(which="both", length=0)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        if total:
+            axes.set_title(f"{right:,} of {total:,} correct ({percent(right / total)})")
+        bar = figure.colorbar(image, ax=axes, shrink=0.7, pad=0.03, format=lambda share, _: percent(share, 0))
+        bar.set_label("share of the true class")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def errors(
+    images: Any, targets: Any, predictions: Any, probabilities: Any, n: int = 20,
+    *, classes: Sequence[str] | None = None, out: Out = None,
+) -> Figure:  # fmt: skip
+    """The mistakes the net was surest of: each picture with what it is, what the net said, and how sure it was.
+
+    Args:
+        images: (N, H, W), (N, C, H, W) with C 1 or 3, or (N, H, W, 3).
+        targets: the true classes (N,).
+        predictions: the classes the net said (N,).
+        probabilities: of each prediction (N,), or of all classes (N, classes).
+        n: how many at most; if there are fewer, the title says that these are all.
+        classes: the names of the classes; by default their numbers.
+        out: a file to write the picture to.
+
+    Raises:
+        ValueError: arrays of different lengths, or an n below 1.
+    """
+    pictures, true, said, sure = (np.asarray(_raw(a)) for a in (images, targets, predictions, probabilities))
+    if n < 1 or not len(pictures) == len(true) == len(said) == len(sure):
+        lengths = ", ".join(str(len(a)) for a in (pictures, true, said, sure))
+        raise ValueError(f"errors: expected n >= 1 and arrays of one length, got n={n} and lengths {lengths}")
+    if sure.ndim == 2:
+        sure = sure[np.arange(len(sure)), said]  # (N, classes) -> (N,)
+    wrong = np.flatnonzero(true != said)
+    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:n]
+    columns = 5
+    rows = -(-len(shown) // columns)
+    with drawing(10, 2.27 * rows + 0.45 if rows else 1.6, out) as figure:
+        heading(figure, _errors_title(len(wrong), len(shown), len(true)))
+        if not rows:
+            bare(axes := figure.subplots())
+            axes.text(0.5, 0.5, "Nothing to show: every prediction is right.", ha="center", va="center", color=GREY)
+        else:
+            grid = figure.subplots(rows, columns, squeeze=False).ravel()
+            for axes in grid[len(shown) :]:
+                axes.set_visible(False)
+            for axes, index in zip(grid, shown, strict=False):
+                show(axes, _to_picture(pictures[index]))
+                t, p = (str(c) if classes is None else classes[c] for c in (true[index], said[index]))
+                label = f"true {t}, said {p} ({percent(sure[index], 0)})"
+                axes.set_title(label, fontsize=10, fontweight="normal", loc="center", pad=5)
+    return figure
+
+
+def _errors_title(wrong: int, shown: int, total: int) -> str:
+    if not wrong:
+        return f"No mistakes among {total:,} pictures"
+    among = f"among {total:,} pictures ({percent(wrong / total)})"
+    if wrong == 1:
+        return f"The only mistake {among}"
+    return (
+        f"All {wrong} mistakes {among}, surest first"
+        if shown == wrong
+        else f"The {shown} surest of {wrong} mistakes {among}"
+    )
+
+
+def _raw(values: Any) -> Any:
+    return values.array if isinstance(values, Tensor) else values
+
+
+def _to_picture(image: Array) -> Array:
+    """(1, H, W) or (3, H, W) -> (H, W) or (H, W, 3); others as they are."""
+    if image.ndim == 3 and image.shape[0] in (1, 3):
+        return image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+    return image
+
+
+def _draw_curves(axes: Any, epochs: Sequence[int], train: Sequence[float], test: Sequence[float]) -> None:
+    """Both curves with their names at their ends, over whole epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(epochs) < 4 else {}
+    axes.plot(epochs, train, color=ORANGE, **style)
+    axes.plot(epochs, test, color=BLUE, **style)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    span = max(epochs[-1] - epochs[0], 1)
+    axes.set_xlim(epochs[0] - 0.03 * span, epochs[-1] + 0.14 * span)  # room for the names on the right
+    ticks = MaxNLocator(nbins=8, integer=True, min_n_ticks=1).tick_values(epochs[0], epochs[-1])
+    axes.set_xticks([int(tick) for tick in ticks if epochs[0] <= tick <= epochs[-1]])
+    axes.set_xlabel("epoch")
+    _name_ends(axes, epochs[-1], [("train", train[-1], ORANGE), ("test", test[-1], BLUE)])
+
+
+def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:
+    """Write each curve's name at its end, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    gap = 0.075 * (high - low)
+    (_, a, _), (_, b, _) = ends
+    half = max(abs(a - b), gap) / 2
+    middle = min(max((a + b) / 2, low + gap / 2 + half), high - gap / 2 - half)  # off the axis and the title
+    places = (middle + half, middle - half) if a >= b else (middle - half, middle + half)
+    for (name, _, color), y in zip(ends, places, strict=True):
+        place: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(name, (x, y), color=color, fontweight="bold", **place)
+
+
+def _mark_best(axes: Any, x: float, y: float, label: str, epochs: Sequence[int], *, above: bool) -> None:
+    """A ring on the best epoch and what it is, on the side of the curve where there is room."""
+    from matplotlib.patheffects import withStroke
+
+    axes.plot([x], [y], "o", markersize=9, markerfacecolor="white", markeredgecolor=BLUE, markeredgewidth=2, zorder=5)
+    share = (x - epochs[0]) / max(epochs[-1] - epochs[0], 1)
+    side = "left" if share < 0.25 else "right" if share > 0.75 else "center"
+    place: dict[str, Any] = {"xytext": (0, 18 if above else -20), "textcoords": "offset points", "va": "center"}
+    halo = [withStroke(linewidth=4, foreground="white")]
+    axes.annotate(label, (x, y), ha=side, color=INK, fontsize=10, path_effects=halo, **place)
+
+
+def _write_counts(axes: Any, counts: Array, shares: Array) -> None:
+    """The counts, zeros left out, white on dark cells; smaller type where there are many classes."""
+    size = 11 if len(counts) <= 12 else max(5, 132 / len(counts))
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            color = "white" if shares[row, column] > 0.55 else INK
+            axes.text(column, row, f"{count}", ha="center", va="center", color=color, fontsize=size)
