@@ -136,7 +136,7 @@ def _view(x: Array) -> View:
 
 
 @njit(fastmath=FAST)
-def _sums_share(t: int, chunks: int, x: Array, shift: Array, sums: Array, view: View) -> None:
+def _sums_share(t: Any, chunks: int, x: Array, shift: Array, sums: Array, view: View) -> None:
     # sums[t] = sum d, then sum d^2, with d = x - shift[c]
     rows, channels, size = view
     first, second = sums[t, :channels], sums[t, channels : 2 * channels]
@@ -150,7 +150,8 @@ def _sums_share(t: int, chunks: int, x: Array, shift: Array, sums: Array, view: 
                 second[c] += d * d
         return
     for run in range(t * rows * channels // chunks, (t + 1) * rows * channels // chunks):
-        values, c, sum1, sum2 = x[run * size : (run + 1) * size], run % channels, 0.0, 0.0
+        values, c = x[run * size : (run + 1) * size], run % channels
+        sum1 = sum2 = np.float64(0)
         for i in range(size):
             d = values[i] - shift[c]
             sum1 += d
@@ -162,11 +163,11 @@ def _sums_share(t: int, chunks: int, x: Array, shift: Array, sums: Array, view: 
 @njit(parallel=True)
 def _sums(chunks: int, x: Array, shift: Array, sums: Array, view: View) -> None:
     for t in prange(chunks):
-        _sums_share(t, chunks, x, shift, sums, view)
+        _sums_share(np.intp(t), chunks, x, shift, sums, view)
 
 
 @njit(**_EXACT)
-def _scale_share(t: int, chunks: int, x: Array, mean: Array, scale: Array, beta: Array, y: Array, view: View) -> None:
+def _scale_share(t: Any, chunks: int, x: Array, mean: Array, scale: Array, beta: Array, y: Array, view: View) -> None:
     # y = (x - mean) scale + beta
     rows, channels, size = view
     if size == 1:
@@ -184,7 +185,7 @@ def _scale_share(t: int, chunks: int, x: Array, mean: Array, scale: Array, beta:
 @njit(parallel=True)
 def _apply_scale(chunks: int, x: Array, mean: Array, scale: Array, beta: Array, y: Array, view: View) -> None:
     for t in prange(chunks):
-        _scale_share(t, chunks, x, mean, scale, beta, y, view)
+        _scale_share(np.intp(t), chunks, x, mean, scale, beta, y, view)
 
 
 def training_numba(x: Array, gamma: Vector, beta: Vector, eps: float) -> tuple[Array, Array, Array, Array]:
@@ -285,7 +286,7 @@ def evaluation_backward_numpy(
 
 
 @njit(fastmath=FAST)
-def _backward_sums_share(t: int, chunks: int, gy: Array, x: Array, mean: Array, sums: Array, view: View) -> None:
+def _backward_sums_share(t: Any, chunks: int, gy: Array, x: Array, mean: Array, sums: Array, view: View) -> None:
     # sums[t] = sum gy, then sum gy (x - mean[c])
     rows, channels, size = view
     first, second = sums[t, :channels], sums[t, channels : 2 * channels]
@@ -299,7 +300,7 @@ def _backward_sums_share(t: int, chunks: int, gy: Array, x: Array, mean: Array, 
         return
     for run in range(t * rows * channels // chunks, (t + 1) * rows * channels // chunks):
         values, ups, c = x[run * size : (run + 1) * size], gy[run * size : (run + 1) * size], run % channels
-        sum1, sum2 = 0.0, 0.0
+        sum1 = sum2 = np.float64(0)
         for i in range(size):
             sum1 += ups[i]
             sum2 += ups[i] * (values[i] - mean[c])
@@ -310,12 +311,12 @@ def _backward_sums_share(t: int, chunks: int, gy: Array, x: Array, mean: Array, 
 @njit(parallel=True)
 def _backward_sums(chunks: int, gy: Array, x: Array, mean: Array, sums: Array, view: View) -> None:
     for t in prange(chunks):
-        _backward_sums_share(t, chunks, gy, x, mean, sums, view)
+        _backward_sums_share(np.intp(t), chunks, gy, x, mean, sums, view)
 
 
 @njit(**_EXACT)
 def _backward_x_share(
-    t: int, chunks: int, gy: Array, x: Array, mean: Array, abk: Array, gx: Array, view: View
+    t: Any, chunks: int, gy: Array, x: Array, mean: Array, abk: Array, gx: Array, view: View
 ) -> None:  # fmt: skip
     # gx = a gy + b (x - mean) + k, a number of each per channel
     rows, channels, size = view
@@ -337,7 +338,7 @@ def _backward_x_share(
 @njit(parallel=True)
 def _backward_x(chunks: int, gy: Array, x: Array, mean: Array, abk: Array, gx: Array, view: View) -> None:
     for t in prange(chunks):
-        _backward_x_share(t, chunks, gy, x, mean, abk, gx, view)
+        _backward_x_share(np.intp(t), chunks, gy, x, mean, abk, gx, view)
 
 
 def training_backward_numba(

@@ -112,16 +112,18 @@ def _exp32(x: Any) -> Any:
 
 @njit(**_EXACT)
 def _tanh32(x: Any) -> Any:
-    u, size = x * x, abs(x)
+    # both cases are computed: a choice is faster than a branch
+    size = abs(x)
+    v = size if size < _SMALL else _SMALL
+    u = v * v
+    small = v + v * u * (_S0 + u * (_S1 + u * (_S2 + u * (_S3 + u * _S4))))
     e = _exp32(-_TWO * size)
     large = (_ONE - e) / (_ONE + e)
-    small = size + size * u * (_S0 + u * (_S1 + u * (_S2 + u * (_S3 + u * _S4))))
-    y = small if size < _SMALL else large  # both are computed: a choice is faster than a branch
-    return math.copysign(y, x)
+    return math.copysign(small if size < _SMALL else large, x)
 
 
 @njit(**_EXACT)
-def _forward_share(t: int, chunks: int, op: int, x: Array, y: Array) -> None:
+def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
     x, y = x[t * x.size // chunks : (t + 1) * x.size // chunks], y[t * x.size // chunks : (t + 1) * x.size // chunks]
     if op == _RELU:
         for i in range(x.size):
@@ -145,7 +147,7 @@ def _forward_share(t: int, chunks: int, op: int, x: Array, y: Array) -> None:
 @njit(parallel=True)
 def _forward(chunks: int, op: int, x: Array, y: Array) -> None:
     for t in prange(chunks):
-        _forward_share(t, chunks, op, x, y)
+        _forward_share(np.intp(t), chunks, op, x, y)
 
 
 def _forward_numba(op: int, x: Array) -> Array:
@@ -205,7 +207,7 @@ def sigmoid_backward_numpy(gy: Array, y: Array) -> Array:
 
 
 @njit(**_EXACT)
-def _backward_share(t: int, chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
+def _backward_share(t: Any, chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
     i0, i1 = t * y.size // chunks, (t + 1) * y.size // chunks
     gy, y, gx = gy[i0:i1], y[i0:i1], gx[i0:i1]
     if op == _RELU:
@@ -222,7 +224,7 @@ def _backward_share(t: int, chunks: int, op: int, gy: Array, y: Array, gx: Array
 @njit(parallel=True)
 def _backward(chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
     for t in prange(chunks):
-        _backward_share(t, chunks, op, gy, y, gx)
+        _backward_share(np.intp(t), chunks, op, gy, y, gx)
 
 
 def _backward_numba(op: int, gy: Array, y: Array) -> Array:

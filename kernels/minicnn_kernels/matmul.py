@@ -19,6 +19,7 @@ says which of (gx, gw, gb) or (ga, gb) to compute, the others are None.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def linear_numpy(x: Array, w: Array, b: Array | None) -> Array:
 
 
 @njit()
-def _product_share(t: int, chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
+def _product_share(t: Any, chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
     i0, i1 = t * left.shape[0] // chunks, (t + 1) * left.shape[0] // chunks
     if i1 > i0:
         if transposed:
@@ -76,7 +77,7 @@ def _product_share(t: int, chunks: int, left: Array, right: Array, transposed: b
 @njit(parallel=True)
 def _product(chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
     for t in prange(chunks):
-        _product_share(t, chunks, left, right, transposed, y)
+        _product_share(np.intp(t), chunks, left, right, transposed, y)
 
 
 def matmul_numba(a: Array, b: Array) -> Array:

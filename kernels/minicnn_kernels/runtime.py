@@ -150,9 +150,9 @@ def _cache_folder() -> str:
 def _numba() -> Any:
     """Import Numba once, and have it say so when it compiles.
 
-    A GNU OpenMP thread that has nothing to do spins for milliseconds before it sleeps. Where a threaded NumPy product came
-    just before a kernel, its threads spin as well, and on two cores a kernel of 0.25 ms then took 3.7 ms. With a short
-    spin it takes 0.28 ms, and no longer than before elsewhere. A setting of the user's goes first.
+    A GNU OpenMP thread that has nothing to do spins for milliseconds before it sleeps. Where a threaded NumPy product
+    came just before a kernel, its threads spin as well, and on two cores a kernel of 0.25 ms then took 3.7 ms. With a
+    short spin it takes 0.28 ms, and no longer than before elsewhere. A setting of the user's goes first.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # about 10 microseconds

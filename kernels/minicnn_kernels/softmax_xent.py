@@ -21,6 +21,7 @@ J. S. Bridle, "Probabilistic interpretation of feedforward classification networ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -55,13 +56,13 @@ def forward_numpy(x: Array, t: Array) -> tuple[Array, Array]:
 
 
 @njit(error_model="numpy")
-def _forward_share(share: int, chunks: int, x: Array, t: Array, loss: Array, p: Array) -> None:
+def _forward_share(share: Any, chunks: int, x: Array, t: Array, loss: Array, p: Array) -> None:
     rows, classes = x.shape
     for n in range(share * rows // chunks, (share + 1) * rows // chunks):
         largest = x[n, 0]
         for k in range(1, classes):
             largest = max(largest, x[n, k])
-        total = 0.0
+        total = np.float64(0)
         for k in range(classes):
             p[n, k] = math.exp(x[n, k] - largest)
             total += p[n, k]
@@ -73,7 +74,7 @@ def _forward_share(share: int, chunks: int, x: Array, t: Array, loss: Array, p: 
 @njit(parallel=True)
 def _forward(chunks: int, x: Array, t: Array, loss: Array, p: Array) -> None:
     for share in prange(chunks):
-        _forward_share(share, chunks, x, t, loss, p)
+        _forward_share(np.intp(share), chunks, x, t, loss, p)
 
 
 def forward_numba(x: Array, t: Array) -> tuple[Array, Array]:
@@ -104,7 +105,7 @@ def backward_numpy(g: Array, p: Array, t: Array) -> Array:
 
 
 @njit()
-def _backward_share(share: int, chunks: int, g: Array, p: Array, t: Array, gx: Array) -> None:
+def _backward_share(share: Any, chunks: int, g: Array, p: Array, t: Array, gx: Array) -> None:
     rows, classes = p.shape
     for n in range(share * rows // chunks, (share + 1) * rows // chunks):
         for k in range(classes):
@@ -115,7 +116,7 @@ def _backward_share(share: int, chunks: int, g: Array, p: Array, t: Array, gx: A
 @njit(parallel=True)
 def _backward(chunks: int, g: Array, p: Array, t: Array, gx: Array) -> None:
     for share in prange(chunks):
-        _backward_share(share, chunks, g, p, t, gx)
+        _backward_share(np.intp(share), chunks, g, p, t, gx)
 
 
 def backward_numba(g: Array, p: Array, t: Array) -> Array:

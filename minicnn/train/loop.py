@@ -128,8 +128,8 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
             loss = loss_fn(scores, targets).item()
             if not math.isfinite(loss):
                 raise DivergedError(
-                    f"evaluate: the loss of batch {step} is {loss}. The weights have diverged, or the pictures hold NaN; "
-                    "train with a smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()"
+                    f"evaluate: the loss of batch {step} is {loss}. The weights have diverged, or the pictures hold "
+                    "NaN; train with a smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()"
                 )
             running.add(loss, scores, targets)
             in_top5 += int(np.count_nonzero(ranks(scores, targets) < 5))

@@ -41,7 +41,7 @@ def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
         raise ValueError(f"filters: reduce must be 'mean' or 'none', got {reduce!r}")
     count, channels, height, width = w.shape
     limit = float(np.abs(w).max()) or 1.0
-    title = f"{count} filters of {size_of((height, width))}"
+    title = f"{count} filter{'s' * (count > 1)} of {size_of((height, width))}"
     if channels == 3:
         pictures = w.transpose(0, 2, 3, 1) / (2 * limit) + 0.5  # (O, 3, KH, KW) -> (O, KH, KW, 3), zero at 0.5
         title += ", red, green and blue"
@@ -53,10 +53,13 @@ def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
         limit = float(np.abs(pictures).max()) or 1.0
         title += f", mean of {channels} input channels" if channels > 1 else ""
     by_channel = len(pictures) != count
-    columns = channels if by_channel else min(count, 8 if count > 6 else count)
+    columns = channels if by_channel else min(count, 6 if count <= 6 else 8 if count <= 32 else 12)
     rows = -(-len(pictures) // columns)
     cell = min(1.5, 11 / columns)
-    wide, high = max(5.0, cell * columns + (0 if channels == 3 else 1.2)), cell * rows * height / width + 0.55
+    wide, high = (
+        max(3.0 if channels in (1, 3) else 5.0, cell * columns + (0 if channels == 3 else 1.2)),
+        cell * rows * height / width + 0.55,
+    )
     with drawing(wide, high, out) as figure:
         heading(figure, title)
         grid = figure.subplots(rows, columns, squeeze=False)

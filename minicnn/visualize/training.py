@@ -39,13 +39,11 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
         _draw_curves(loss, epochs, [row.train_loss for row in history], [row.test_loss for row in history])
         loss.set_title("Loss")
         loss.set_ylim(bottom=min(0.0, loss.get_ylim()[0]))
-        _mark_best(loss, best.epoch, best.test_loss, f"{best.test_loss:.3f}", epochs, above=True)
-        _draw_curves(
-            accuracy, epochs, [100 * row.train_top1 for row in history], [100 * row.test_top1 for row in history]
-        )
+        _mark_best(loss, best.epoch, best.test_loss, f"{best.test_loss:.3f} at epoch {best.epoch}")
+        train, test = [100 * row.train_top1 for row in history], [100 * row.test_top1 for row in history]
+        _draw_curves(accuracy, epochs, train, test)
         accuracy.set_title("Top-1 accuracy (%)")
-        label = f"best: {percent(best.test_top1)}, epoch {best.epoch}"
-        _mark_best(accuracy, best.epoch, 100 * best.test_top1, label, epochs, above=False)
+        _mark_best(accuracy, best.epoch, 100 * best.test_top1, f"best {percent(best.test_top1)}, epoch {best.epoch}")
     return figure
 
 
@@ -120,9 +118,15 @@ def errors(
         sure = sure[np.arange(len(sure)), said]  # (N, classes) -> (N,)
     wrong = np.flatnonzero(true != said)
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:n]
+    names = (
+        [str(i) for i in range(int(max(true.max(initial=0), said.max(initial=0))) + 1)] if classes is None else classes
+    )
+    labels = [f"true {names[true[i]]}, said {names[said[i]]} ({percent(sure[i], 0)})" for i in shown]
+    if max(map(len, labels), default=0) > 24:  # wider than a picture
+        labels = [label.replace(", said", "\nsaid") for label in labels]
     columns = 5
     rows = -(-len(shown) // columns)
-    with drawing(10, 2.27 * rows + 0.45 if rows else 1.6, out) as figure:
+    with drawing(10, (2.47 if "\n" in "".join(labels) else 2.27) * rows + 0.45 if rows else 1.6, out) as figure:
         heading(figure, _errors_title(len(wrong), len(shown), len(true)))
         if not rows:
             bare(axes := figure.subplots())
@@ -131,10 +135,8 @@ def errors(
             grid = figure.subplots(rows, columns, squeeze=False).ravel()
             for axes in grid[len(shown) :]:
                 axes.set_visible(False)
-            for axes, index in zip(grid, shown, strict=False):
+            for axes, index, label in zip(grid, shown, labels, strict=False):
                 show(axes, _to_picture(pictures[index]))
-                t, p = (str(c) if classes is None else classes[c] for c in (true[index], said[index]))
-                label = f"true {t}, said {p} ({percent(sure[index], 0)})"
                 axes.set_title(label, fontsize=10, fontweight="normal", loc="center", pad=5)
     return figure
 
@@ -174,7 +176,7 @@ def _draw_curves(axes: Any, epochs: Sequence[int], train: Sequence[float], test:
     axes.set_axisbelow(True)
     span = max(epochs[-1] - epochs[0], 1)
     axes.set_xlim(epochs[0] - 0.03 * span, epochs[-1] + 0.14 * span)  # room for the names on the right
-    ticks = MaxNLocator(nbins=8, integer=True, min_n_ticks=1).tick_values(epochs[0], epochs[-1])
+    ticks = MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1).tick_values(epochs[0], epochs[-1])
     axes.set_xticks([int(tick) for tick in ticks if epochs[0] <= tick <= epochs[-1]])
     axes.set_xlabel("epoch")
     _name_ends(axes, epochs[-1], [("train", train[-1], ORANGE), ("test", test[-1], BLUE)])
@@ -193,16 +195,11 @@ def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:
         axes.annotate(name, (x, y), color=color, fontweight="bold", **place)
 
 
-def _mark_best(axes: Any, x: float, y: float, label: str, epochs: Sequence[int], *, above: bool) -> None:
-    """A ring on the best epoch and what it is, on the side of the curve where there is room."""
-    from matplotlib.patheffects import withStroke
-
-    axes.plot([x], [y], "o", markersize=9, markerfacecolor="white", markeredgecolor=BLUE, markeredgewidth=2, zorder=5)
-    share = (x - epochs[0]) / max(epochs[-1] - epochs[0], 1)
-    side = "left" if share < 0.25 else "right" if share > 0.75 else "center"
-    place: dict[str, Any] = {"xytext": (0, 18 if above else -20), "textcoords": "offset points", "va": "center"}
-    halo = [withStroke(linewidth=4, foreground="white")]
-    axes.annotate(label, (x, y), ha=side, color=INK, fontsize=10, path_effects=halo, **place)
+def _mark_best(axes: Any, x: float, y: float, label: str) -> None:
+    """A ring on the best epoch, and what it is above the axes, where no curve can be in the way."""
+    ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": BLUE, "markeredgewidth": 2}
+    axes.plot([x], [y], "o", zorder=5, clip_on=False, **ring)
+    axes.set_title(label, loc="right", color=BLUE, fontsize=10, fontweight="normal")
 
 
 def _write_counts(axes: Any, counts: Array, shares: Array) -> None:

@@ -61,15 +61,15 @@ def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
 
 @njit(fastmath=FAST)
 def _forward_share(
-    t: int, chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, last: bool
+    t: Any, chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, last: bool
 ) -> None:  # fmt: skip
     channels, total = g.c if last else 1, sums[t]
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         plane, i, to = task // g.oh, task % g.oh, U(task * g.ow * channels)
         top = i * g.sh - g.ph
-        at = U((plane * g.h + top) * g.w * channels)
         if are_tiles(g):
+            at = U((plane * g.h + top) * g.w * channels)
             if last:
                 for j in range(U(g.ow)):
                     for c in range(q):
@@ -93,7 +93,7 @@ def _forward_share(
                 for c in range(q):
                     y[to + U(j) * q + c] = total[c] * weights[i, j]
             else:
-                value = 0.0
+                value = np.float64(0)
                 for a in range(a0, a1):
                     run = U(pixel + a * g.w)
                     for b in range(U(b1 - b0)):
@@ -112,7 +112,7 @@ def _forward(
     chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, last: bool
 ) -> None:  # fmt: skip
     for t in prange(chunks):
-        _forward_share(t, chunks, x, y, weights, sums, g, last)
+        _forward_share(np.intp(t), chunks, x, y, weights, sums, g, last)
 
 
 def forward_numba(x: Array, g: Pool, divisor: int | None = None) -> Array:
@@ -149,7 +149,7 @@ def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 @njit()
-def _backward_share(t: int, chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, last: bool) -> None:
+def _backward_share(t: Any, chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, last: bool) -> None:
     # A task is a whole plane, in which windows may overlap.
     channels = g.c if last else 1
     planes, q, pixels = g.n * g.c // max(1, channels), U(channels), U(g.h * g.w * channels)
@@ -192,7 +192,7 @@ def _tiles_backward(gy: Array, gx: Array, run: Any, to: Any, weight: Any, g: Poo
 @njit(parallel=True)
 def _backward(chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, last: bool) -> None:
     for t in prange(chunks):
-        _backward_share(t, chunks, gy, gx, weights, g, last)
+        _backward_share(np.intp(t), chunks, gy, gx, weights, g, last)
 
 
 def backward_numba(gy: Array, g: Pool, divisor: int | None = None) -> Array:

@@ -112,13 +112,13 @@ def _of_tile(x: Array, at: Any, right: Any, below: Any, place: Any, g: Pool) -> 
 
 
 @njit()
-def _forward_share(t: int, chunks: int, x: Array, y: Array, index: Array, g: Pool, last: bool) -> None:
+def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Pool, last: bool) -> None:
     channels = g.c if last else 1
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         plane, top, to = task // g.oh, task % g.oh * g.sh - g.ph, U(task * g.ow * channels)
-        at = U((plane * g.h + top) * g.w * channels)
         if are_tiles(g):
+            at = U((plane * g.h + top) * g.w * channels)
             if last:
                 for j in range(U(g.ow)):
                     place = np.int32(top * g.w) + np.int32(2) * np.int32(j)
@@ -170,7 +170,7 @@ def _keep(x: Any, place: Any, y: Array, index: Array, e: Any) -> None:
 @njit(parallel=True)
 def _forward(chunks: int, x: Array, y: Array, index: Array, g: Pool, last: bool) -> None:
     for t in prange(chunks):
-        _forward_share(t, chunks, x, y, index, g, last)
+        _forward_share(np.intp(t), chunks, x, y, index, g, last)
 
 
 def forward_numba(x: Array, g: Pool) -> tuple[Array, Array]:
@@ -204,7 +204,7 @@ def backward_numpy(gy: Array, index: Array, g: Pool) -> Array:
 
 
 @njit()
-def _backward_share(t: int, chunks: int, gy: Array, index: Array, gx: Array, g: Pool, last: bool) -> None:
+def _backward_share(t: Any, chunks: int, gy: Array, index: Array, gx: Array, g: Pool, last: bool) -> None:
     # A task is a whole plane, in which windows may overlap.
     channels = g.c if last else 1
     planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
@@ -221,7 +221,7 @@ def _backward_share(t: int, chunks: int, gy: Array, index: Array, gx: Array, g: 
 @njit(parallel=True)
 def _backward(chunks: int, gy: Array, index: Array, gx: Array, g: Pool, last: bool) -> None:
     for t in prange(chunks):
-        _backward_share(t, chunks, gy, index, gx, g, last)
+        _backward_share(np.intp(t), chunks, gy, index, gx, g, last)
 
 
 def backward_numba(gy: Array, index: Array, g: Pool) -> Array:

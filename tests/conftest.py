@@ -1,0 +1,99 @@
+"""What holds for every test: no network, the same random numbers each time, MNIST only where it is there."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # pictures without a screen
+
+# HYPOTHESIS_PROFILE=explore looks for new examples; every other run, in CI too, tries the same ones. No deadline: the
+# first example may have to compile a kernel.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers of the test's own, the same in every run and whichever tests run with it."""
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+# ------------------------------------------------------------------------------------------------------------ network
+
+
+def _is_loopback(family: int, address: Any) -> bool:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return True  # a socket of this machine
+    host = address[0]
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:
+        return False  # a name that would have to be looked up
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only() -> Iterator[None]:
+    """Let a test reach servers of this machine only; any other address raises."""
+
+    def guarded(method: str) -> Any:
+        original = getattr(socket.socket, method)
+
+        def call(self: socket.socket, *args: Any) -> Any:
+            if not _is_loopback(self.family, args[-1]):
+                raise RuntimeError(f"a test tried to reach {args[-1]}: tests use no network; serve it from 127.0.0.1")
+            return original(self, *args)
+
+        return call
+
+    def look_up(host: Any, *args: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and not _is_loopback(socket.AF_INET, (name,)):
+            raise RuntimeError(f"a test tried to look up {name!r}: tests use no network; serve it from 127.0.0.1")
+        return getaddrinfo(host, *args, **options)
+
+    getaddrinfo = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        for method in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, method, guarded(method))
+        patch.setattr(socket, "getaddrinfo", look_up)
+        yield
+
+
+# -------------------------------------------------------------------------------------------------------------- MNIST
+
+
+def _mnist_missing() -> str | None:
+    """Why tests that need MNIST cannot run; None if they can. Damaged files are for the tests to complain about."""
+    root = os.environ.get("MINICNN_DATA")
+    if not root:
+        return "needs MNIST: set MINICNN_DATA to the folder with its four files"
+    from minicnn.datasets import MNIST, DatasetError
+
+    try:
+        for train in (False, True):
+            MNIST(root, train=train)
+    except DatasetError as error:
+        if "not found" in str(error):
+            return f"needs MNIST: {error}"
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `mnist` where the files are not there."""
+    marked = [item for item in items if item.get_closest_marker("mnist")]
+    reason = _mnist_missing() if marked else None
+    if reason:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,195 @@
+"""Every row of every kernel table against the python row: all samples, both precisions, every memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn_kernels import runtime
+from minicnn_kernels.conv2d import im2col
+from minicnn_kernels.dispatch import TABLES, Row, Table
+from minicnn_kernels.layout import as_order, is_channels_last
+
+from .samples import SAMPLES, Arguments
+
+BY_OP = {table.op: table for table in TABLES}
+TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}
+PRECISIONS = [np.float64, np.float32]
+ROWS = [(table, row) for table in TABLES for row in table.rows]
+ids = {"ids": lambda value: "/".join(value) if isinstance(value, tuple) else getattr(value, "op", None)}
+
+
+def outputs(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def arguments(op: str, number: int, dtype: Any) -> Arguments:
+    return SAMPLES[op][number](np.random.default_rng(number), dtype)
+
+
+def assert_same(got: Any, expected: Any, where: str) -> None:
+    """Equal up to the tolerance of the type, relative to the largest value; NaN, Inf and integers exactly."""
+    assert len(outputs(got)) == len(outputs(expected)), where
+    for a, b in zip(outputs(got), outputs(expected), strict=True):
+        if b is None:
+            assert a is None, f"{where}: a gradient that nobody asked for"
+            continue
+        assert isinstance(a, np.ndarray) and a.shape == b.shape and a.dtype == b.dtype, f"{where}: {a!r} for {b!r}"
+        if b.dtype.kind != "f":
+            np.testing.assert_array_equal(a, b, err_msg=where)
+            continue
+        finite = np.isfinite(b)
+        scale = np.abs(b[finite]).max(initial=0)
+        np.testing.assert_array_equal(a[~finite], b[~finite], err_msg=where)
+        np.testing.assert_allclose(a[finite], b[finite], rtol=0, atol=TOLERANCE[b.dtype] * scale, err_msg=where)
+
+
+_definitions: dict[tuple[str, int, Any], Any] = {}
+
+
+def definition(table: Table, number: int, dtype: Any) -> Any:
+    """The result of the python row; of the direct one, where there are several algorithms."""
+    key = (table.op, number, dtype)
+    if key not in _definitions:
+        row = ("direct", "python") if ("direct", "python") in table.rows else (table.algorithms[0], "python")
+        with np.errstate(invalid="ignore"):
+            _definitions[key] = table.rows[row](*arguments(table.op, number, dtype))
+    return _definitions[key]
+
+
+def test_every_table_has_samples() -> None:
+    missing = sorted(set(BY_OP) - set(SAMPLES))
+    assert not missing, f"no samples for {missing}: add a row to SAMPLES in tests/kernels/samples.py"
+    assert set(SAMPLES) == set(BY_OP), f"samples for tables that are not there: {set(SAMPLES) - set(BY_OP)}"
+    assert len(BY_OP) == len(TABLES), "two tables have the same name"
+    assert min(map(len, SAMPLES.values())) >= 3
+
+
+def test_every_algorithm_has_every_backend() -> None:
+    for table in TABLES:
+        for algorithm in table.algorithms:
+            assert {backend for a, backend in table.rows if a == algorithm} == {"python", "numpy", "numba"}, table.op
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize(("table", "row"), ROWS, **ids)
+def test_agrees_with_the_definition(table: Table, row: Row, dtype: Any) -> None:
+    for number in range(len(SAMPLES[table.op])):
+        with np.errstate(invalid="ignore"):  # Inf * 0 in a sample
+            got = table.rows[row](*arguments(table.op, number, dtype))
+        assert_same(got, definition(table, number, dtype), f"{table.op} {row}, sample {number}")
+
+
+@pytest.mark.parametrize("table", [BY_OP["conv2d"], BY_OP["conv2d backward"]], **ids)
+def test_im2col_in_bands_of_one_row(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pictures are cut into bands that fit the cache; here every output row is one."""
+    monkeypatch.setattr(im2col, "_BAND", 1)
+    for number in range(len(SAMPLES[table.op])):
+        for variant in (np.ascontiguousarray, channels_last):
+            got = table.rows["im2col", "numba"](*every_array(variant, arguments(table.op, number, np.float64)))
+            assert_same(got, definition(table, number, np.float64), f"{table.op}, sample {number}")
+
+
+# ------------------------------------------------------------------------------------------------- memory layout
+
+
+def reversed_in_memory(a: Any) -> Any:
+    """The same values, every stride negative."""
+    return np.flip(np.ascontiguousarray(np.flip(a)))
+
+
+def spread_out(a: Any) -> Any:
+    """The same values, every second place of a larger array, with NaN or -1 between them."""
+    wide = np.full(tuple(2 * size + 1 for size in a.shape), np.nan if a.dtype.kind == "f" else -1, a.dtype)
+    view = wide[(*(slice(1, None, 2) for _ in a.shape), ...)]
+    view[...] = a
+    return view
+
+
+def broadcast(a: Any) -> Any:
+    """The first slice along the first axis for all of them, by a stride of 0."""
+    return np.lib.stride_tricks.as_strided(a, strides=(0, *a.strides[1:])) if a.ndim else a
+
+
+def channels_last(a: Any) -> Any:
+    return as_order(a, True) if a.ndim == 4 else a
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "channels last": channels_last,
+    "reversed": reversed_in_memory,
+    "non-contiguous": spread_out,
+    "broadcast": broadcast,
+    "Fortran": np.asfortranarray,
+}
+
+
+def every_array(change: Callable[[Any], Any], args: Arguments) -> Arguments:
+    return tuple(change(a) if isinstance(a, np.ndarray) else a for a in args)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("table", "row"), ROWS, **ids)
+def test_layout_does_not_matter(table: Table, row: Row, layout: str) -> None:
+    """All arguments, upstream gradients and class indices included, in a layout; then each of them alone."""
+    kernel = table.rows[row]
+    numbers = range(len(SAMPLES[table.op]))
+    for number in numbers if row[1] != "python" else [*numbers][:2]:
+        args = arguments(table.op, number, np.float64)
+        changed = every_array(LAYOUTS[layout], args)
+        plain = every_array(lambda a: np.array(a, order="C"), changed)
+        with np.errstate(invalid="ignore"):
+            expected = kernel(*plain)
+            assert_same(kernel(*changed), expected, f"{table.op} {row}, sample {number}, all {layout}")
+            for i in range(len(args)):
+                mixed = (*plain[:i], changed[i], *plain[i + 1 :])
+                assert_same(kernel(*mixed), expected, f"{table.op} {row}, sample {number}, argument {i} {layout}")
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize(("table", "row"), ROWS, **ids)
+def test_arguments_stay_and_results_are_their_own(table: Table, row: Row, dtype: Any) -> None:
+    """No argument is written to; no result is part of one, nor of a workspace, nor overwritten by the next call."""
+    for number in range(min(4, len(SAMPLES[table.op]))):
+        args = arguments(table.op, number, dtype)
+        before = every_array(np.copy, args)
+        with np.errstate(invalid="ignore"):
+            results = [a for a in outputs(table.rows[row](*args)) if a is not None]
+        for a, b in zip(args, before, strict=True):
+            if isinstance(a, np.ndarray):
+                np.testing.assert_array_equal(a, b, err_msg=f"{table.op} {row}, sample {number}")
+        for result in results:
+            assert result.flags.writeable
+            held = [a for a in args if isinstance(a, np.ndarray)] + list(runtime._workspaces.values())
+            assert not any(np.shares_memory(result, a) for a in held), f"{table.op} {row}, sample {number}"
+        kept = [result.copy() for result in results]
+        with np.errstate(invalid="ignore"):
+            table.rows[row](*every_array(np.flip, args))  # other values, as valid
+        for result, copy in zip(results, kept, strict=True):
+            np.testing.assert_array_equal(result, copy)
+
+
+KEEPS_ORDER = ["relu", "tanh", "sigmoid", "conv2d", "max_pool2d", "avg_pool2d", "batch_norm", "batch_norm evaluation"]
+
+
+@pytest.mark.parametrize("op", [*KEEPS_ORDER, *(f"{op} backward" for op in KEEPS_ORDER)])
+def test_channels_last_stays_channels_last(op: str) -> None:
+    """The fast kernels give pictures in the memory order of their input, so that a net stays in it."""
+    kernel = BY_OP[op].rows[BY_OP[op].pick("numba")]
+    seen = 0
+    for number in range(len(SAMPLES[op])):
+        args = every_array(channels_last, arguments(op, number, np.float32))
+        weight = args[{"conv2d": 1, "conv2d backward": 2}[op]].shape if "conv2d" in op else None
+        with np.errstate(invalid="ignore"):
+            results = outputs(kernel(*args))
+        for result in results:
+            if result is None or result.ndim != 4 or result.shape == weight:
+                continue
+            n, c, h, w = result.shape
+            if n and c > 1 and h * w > 1 and is_channels_last(args[0]):
+                assert is_channels_last(result), f"{op}, sample {number}"
+                seen += 1
+    assert seen
