@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from .nn import Module
     from .train import Epoch, Recipe, Run
 
 PLOTS = ("curves", "confusion", "errors", "filters", "overview")
@@ -53,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     """Train a net and leave a run folder."""
+    import numpy as np
+
     from . import manual_seed, nn, train, use
     from .autograd import detect_anomaly
     from .train.recipes import EVAL_BATCH
@@ -82,7 +83,8 @@ def _train(options: argparse.Namespace) -> int:
         flush=True,
     )
     anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()
-    with train.Interrupt() as stop, use(backend=options.backend), anomaly:
+    quietly = np.errstate(over="ignore", invalid="ignore")  # the loop says in one line when the loss is lost
+    with train.Interrupt() as stop, use(backend=options.backend), anomaly, quietly:
         try:
             history = train.train(
                 model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,

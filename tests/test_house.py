@@ -81,8 +81,13 @@ def test_imports_point_down(module: str) -> None:
     for target in imports(module, FILES[module]):
         if target.split(".")[0] in PACKAGES and target != module:
             assert layer(target) <= layer(module), f"{module} imports {target} from a layer above"
-            same_package = target == module.rpartition(".")[0] and FILES[target].name == "__init__.py"
-            assert not same_package or target == "minicnn_kernels", f"{module} imports its own package; name the file"
+            same_package = (
+                target != "minicnn_kernels"
+                and target == module.rpartition(".")[0]
+                and FILES[target].name == "__init__.py"
+            )
+            top = layer(module) == len(LAYERS) - 1  # the command line stands on the whole package
+            assert not same_package or top, f"{module} imports its own package {target}; name the file"
 
 
 def test_no_import_circles() -> None:
@@ -116,15 +121,18 @@ def test_files_stay_short(path: Path) -> None:
 
 
 def test_import_is_light() -> None:
-    """`import minicnn` loads NumPy and the standard library alone, in well under a second."""
+    """`import minicnn` loads NumPy and the standard library alone, in under 0.3 s beyond NumPy: the best of three."""
     code = (
-        "import sys, time, numpy; start = time.perf_counter(); import minicnn; spent = time.perf_counter() - start;"
-        f"print(sorted({HEAVY!r} & set(sys.modules)), round(spent, 3))"
+        "import sys, time, numpy; start = time.process_time(); import minicnn; spent = time.process_time() - start;"
+        f"print(*sorted({HEAVY!r} & set(sys.modules)), spent)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded, spent = done.stdout.strip().rsplit(" ", 1)
-    assert loaded == "[]"
-    print(f"import minicnn: {spent} s after NumPy")
+    spent = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        *loaded, seconds = done.stdout.split()
+        assert not loaded, f"import minicnn loads {loaded}"
+        spent.append(float(seconds))
+    assert min(spent) < 0.3  # of the processor's time, so that a busy machine does not matter
 
 
 def test_only_ops_call_kernels() -> None:

@@ -72,9 +72,8 @@ def tanh_numpy(x: Array) -> Array:
 
 
 def sigmoid_numpy(x: Array) -> Array:
-    """The two cases of the python row, by a choice of numerators."""
-    e = np.exp(-np.abs(x))
-    return np.divide(np.where(x < 0, e, x.dtype.type(1)), 1 + e, out=np.empty_like(x))
+    """The two cases of the python row in one: the numerator is 1 or e^x, e^min(x, 0)."""
+    return np.divide(np.exp(np.minimum(x, 0)), 1 + np.exp(-np.abs(x)), out=np.empty_like(x))
 
 
 # Numba: the arrays as they lie in memory, 1-d; a share is a run of them. One driver does all activations, since

@@ -1,8 +1,9 @@
 """Training: one loop to read, the metrics, recipes, and the folder a run leaves behind.
 
-loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-recipes.py     which settings train what           run.py        the run folder
-checkpoint.py  weights on disk
+Files:
+    loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
+    recipes.py     which settings train what           run.py        the run folder
+    checkpoint.py  weights on disk                     interrupt.py  Ctrl-C that loses nothing
 """
 
 from __future__ import annotations

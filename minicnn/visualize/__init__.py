@@ -1,7 +1,8 @@
 """Pictures for papers, READMEs and lessons; each function returns a matplotlib Figure and writes it to `out` if asked.
 
-training.py    curves, confusion, errors       net.py    filters, overview       run.py    all of them from a run folder
-style.py       how they all look
+Files:
+    training.py    curves, confusion, errors       net.py    filters, overview
+    style.py       how they all look               run.py    all of them from a run folder
 """
 
 from __future__ import annotations

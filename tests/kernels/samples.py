@@ -38,6 +38,7 @@ CONVS: dict[str, geometry.Conv] = {
     "stride does not fit": geometry.conv2d((2, 2, 8, 7), (3, 2, 3, 3), stride=(2, 3)),
     "stride beyond the window": geometry.conv2d((1, 2, 7, 8), (2, 2, 2, 1), stride=(3, 4)),
     "padded": geometry.conv2d((2, 2, 4, 3), (3, 2, 3, 2), padding=(1, 2)),
+    "padded, with a stride": geometry.conv2d((2, 2, 7, 9), (2, 2, 3, 4), padding=(2, 3), stride=(3, 2)),
     "padding larger than the window": geometry.conv2d((1, 2, 3, 2), (2, 2, 2, 3), padding=(4, 3), stride=(2, 1)),
     "dilated": geometry.conv2d((2, 2, 9, 8), (2, 2, 3, 2), padding=(2, 0), dilation=(2, 3), stride=(1, 2)),
     "groups": geometry.conv2d((2, 4, 5, 4), (6, 2, 3, 3), padding=1, groups=2),

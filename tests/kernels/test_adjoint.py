@@ -51,6 +51,8 @@ def pools(draw: Any, dilated: bool) -> geometry.Pool:
     (h, kh, sh, ph, dh), (w, kw, sw, pw, dw) = (draw(one_side(most_padding=None)) for _ in range(2))
     shape = (draw(st.integers(0, 3)), draw(st.integers(1, 5)), h, w)
     dilation = (dh, dw) if dilated else 1
+    if draw(st.booleans()):  # the 2x2 windows that have a loop of their own
+        return geometry.pool2d((*shape[:2], h + 1, w + 1), 2)
     return geometry.pool2d(shape, (kh, kw), (sh, sw), (ph, pw), dilation, draw(st.booleans()), draw(st.booleans()))
 
 

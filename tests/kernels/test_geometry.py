@@ -124,6 +124,8 @@ ERRORS: list[tuple[Callable[[], Any], list[str]]] = [
     (lambda: G.conv2d((1, 3, 5, 5), (4, 3, 3, 3), dilation=0), ["conv2d: dilation must be at least 1"]),
     (lambda: G.pool2d((3, 5, 5), 2), ["max_pool2d: input must be 4-d", "(3, 5, 5)", "reshape"]),
     (lambda: G.pool2d((1, 3, 5, 5), 0, op="avg_pool2d"), ["avg_pool2d: kernel_size must be at least 1"]),
+    (lambda: G.pool2d((1, 3, 5, 5), 3, padding=(2, 0)), ["max_pool2d: padding (2, 0)", "half of kernel_size (3, 3)"]),
+    (lambda: G.pool2d((1, 3, 5, 5), (4, 3), padding=(2, 2)), ["max_pool2d: padding (2, 2)", "kernel_size (4, 3)"]),
     (
         lambda: G.pool2d((1, 3, 5, 5), 3, padding=2),
         ["max_pool2d: padding (2, 2)", "half of kernel_size (3, 3)", "pad the"],

@@ -49,7 +49,7 @@ def forward_python(x: Array, g: Pool, divisor: int | None = None) -> Array:
 
 def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
     """One window cell at a time, for all windows."""
-    xp, y = pad(x, g, 0), np.zeros(g.y_shape)
+    xp, y = pad(x, g), np.zeros(g.y_shape)
     for a in range(g.kh):
         for b in range(g.kw):
             y += under(xp, g, a, b)
@@ -140,7 +140,7 @@ def backward_python(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
 def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
     """One window cell at a time; within a cell no two windows meet, so += adds each value once."""
-    gxp = pad(np.zeros(g.x_shape), g, 0)
+    gxp = pad(np.zeros(g.x_shape), g)
     part = gy * _weights(g, divisor, np.float64)
     for a in range(g.kh):
         for b in range(g.kw):

@@ -44,26 +44,25 @@ def forward_python(x: Array, g: Pool) -> tuple[Array, Array]:
 
 def forward_numpy(x: Array, g: Pool) -> tuple[Array, Array]:
     """One window cell (a, b) at a time, for all windows."""
-    xp = pad(x, g, -np.inf)
+    xp = pad(x, g)
     y, index = np.full(g.y_shape, -np.inf, x.dtype), _new_index(g, False)
     index[...] = -1
     for a in range(g.kh):
         for b in range(g.kw):
             p = (np.arange(g.oh) * g.sh - g.ph + a * g.dh)[:, None]  # (OH, 1)
             q = np.arange(g.ow) * g.sw - g.pw + b * g.dw  # (OW,)
-            value = under(xp, g, a, b)
-            take = (value > y) | (value != value) | (index < 0)
-            take &= (p >= 0) & (p < g.h) & (q >= 0) & (q < g.w)
+            value, inside = under(xp, g, a, b), (p >= 0) & (p < g.h) & (q >= 0) & (q < g.w)
+            take = inside & ((value > y) | (value != value) | (index < 0))
             np.copyto(y, value, where=take)
             np.copyto(index, (p * g.w + q).astype(np.int32), where=take)
     return y, index
 
 
-def pad(x: Array, g: Pool, value: float) -> Array:
-    """x with PH rows and PW columns of `value` on each side, more at the end where the last window hangs over."""
+def pad(x: Array, g: Pool) -> Array:
+    """x with PH rows and PW columns of zeros on each side, more at the end where the last window hangs over."""
     below = max(0, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1 - g.h - g.ph)
     right = max(0, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1 - g.w - g.pw)
-    return np.pad(x, ((0, 0), (0, 0), (g.ph, below), (g.pw, right)), constant_values=value)
+    return np.pad(x, ((0, 0), (0, 0), (g.ph, below), (g.pw, right)))
 
 
 def under(xp: Array, g: Pool, a: int, b: int) -> Array:
@@ -72,7 +71,7 @@ def under(xp: Array, g: Pool, a: int, b: int) -> Array:
     return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
-# Numba: over planes of (H, W, Q) values, as of `layout.planes`: N*C planes with Q = 1 in NCHW memory, N planes with
+# Numba: over planes of (H, W, Q) values: N*C planes with Q = 1 in NCHW memory, N planes with
 # Q = C in channels-last memory. A task is one output row of one plane. It goes through the cells of the window, and for
 # each through the windows of the row: along the picture in NCHW, along the channels in channels-last memory.
 #

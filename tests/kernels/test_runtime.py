@@ -1,0 +1,318 @@
+"""What the kernels run on: threads, processes, the cache of machine code, BLAS, and the choice of a kernel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn_kernels import conv2d, elementwise, geometry, matmul, runtime, softmax_xent
+from minicnn_kernels.dispatch import TABLES, NoKernelError, Row, Table, auto, use
+
+from .samples import SAMPLES
+
+HERE = Path(__file__).parent
+NUMBA_ROWS = [(table, row) for table in TABLES for row in table.rows if row[1] == "numba"]
+
+
+def python(*args: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a fresh process with warnings as errors; its exit status must be 0."""
+    env = {**os.environ, **environment}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *args], capture_output=True, text=True, timeout=timeout, env=env, cwd=HERE
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+# Both are used by the processes below: convolution, a matrix product in BLAS and a loop, against NumPy's results.
+CHECK = """
+import numpy as np
+from minicnn_kernels import conv2d, elementwise, geometry, matmul
+
+def check(seed):
+    rng = np.random.default_rng(seed)
+    x, w, v = (rng.standard_normal(s).astype(np.float32) for s in ((4, 2, 9, 8), (3, 2, 3, 3), (50, 72)))
+    g = geometry.conv2d(x.shape, w.shape, padding=1)
+    calls = (conv2d.FORWARD, (x, w, None, g)), (matmul.LINEAR, (v, v[:40], None)), (elementwise.RELU, (x,))
+    for table, args in calls:
+        got, expected = (table(*args, backend=backend) for backend in ("numba", "numpy"))
+        assert np.abs(got - expected).max() < 1e-4, table.op
+"""
+
+
+# ------------------------------------------------------------------------------------------- threads and processes
+
+TWO_THREADS = """
+import threading
+failed = []
+
+def work(seed):
+    try:
+        for i in range(30):
+            check(seed + i)
+    except BaseException as error:
+        failed.append(error)
+
+def run():
+    workers = [threading.Thread(target=work, args=(100 * k,)) for k in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not failed, failed
+
+run()
+"""
+
+
+def test_two_python_threads_at_once() -> None:
+    names: dict[str, Any] = {}
+    exec(CHECK + TWO_THREADS, names)
+    assert names["failed"] == []
+
+
+def test_two_python_threads_on_the_portable_thread_pool() -> None:
+    """Numba's pool for machines without OpenMP aborts the process if two threads enter it; a lock keeps them apart.
+
+    The process is new, so that both threads also make the first calls, which load or compile the kernels.
+    """
+    layer = "import numba; assert numba.threading_layer() == 'workqueue', numba.threading_layer()"
+    python("-c", CHECK + TWO_THREADS + layer, NUMBA_THREADING_LAYER="workqueue")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_fork_kernels_still_work() -> None:
+    """A child of a process that has used OpenMP threads must not use them: Numba would end it."""
+    code = """
+import os
+check(0)
+child = os.fork()
+if child == 0:
+    try:
+        check(1)
+        from minicnn_kernels import runtime
+        assert runtime.threads() == 1
+    except BaseException as error:
+        print(repr(error), flush=True)
+        os._exit(3)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0, f"the child ended with status {status}"
+check(2)
+"""
+    python("-c", CHECK + code)
+
+
+def test_fork_before_the_first_kernel_keeps_the_threads() -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this system")
+    code = """
+import os
+child = os.fork()
+if child == 0:
+    try:
+        check(1)
+    except BaseException as error:
+        print(repr(error), flush=True)
+        os._exit(3)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    python("-c", CHECK + code)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_any_number_of_threads(count: int) -> None:
+    """More shares than tasks, too: some then have nothing to do."""
+    code = "for seed in range(3): check(seed)\nfrom minicnn_kernels import runtime\nprint(runtime.threads())"
+    assert python("-c", CHECK + code, NUMBA_NUM_THREADS=str(count)).stdout.split() == [str(count)]
+
+
+def test_without_compiling_for_a_debugger() -> None:
+    """NUMBA_DISABLE_JIT=1 leaves every compiled kernel plain Python, with the results of the definition."""
+    arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba")
+    done = python(*arguments, NUMBA_DISABLE_JIT="1")
+    assert f"{2 * len(NUMBA_ROWS)} passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), NUMBA_ROWS, ids=lambda value: value.op if isinstance(value, Table) else value[0]
+)
+def test_the_same_bits_every_time(table: Table, row: Row) -> None:
+    for number in range(min(5, len(SAMPLES[table.op]))):
+        args = SAMPLES[table.op][number](np.random.default_rng(number), np.float32)
+        runs = [table.rows[row](*args) for _ in range(4)]
+        for again in runs[1:]:
+            pairs = zip(*(r if isinstance(r, tuple) else (r,) for r in (runs[0], again)), strict=True)
+            assert all(a is b is None or a.tobytes() == b.tobytes() for a, b in pairs), f"{table.op}, {number}"
+
+
+# ------------------------------------------------------------------------------------------------ BLAS, workspaces
+
+
+def blas_threads() -> list[int]:
+    return [library.num_threads for library in runtime._numba_blas()]
+
+
+def test_blas_has_its_threads_back_after_a_kernel(rng: np.random.Generator) -> None:
+    before = blas_threads()
+    for library in runtime._numba_blas():
+        library.set_num_threads(2)
+    try:
+        x, w = rng.standard_normal((30, 20)), rng.standard_normal((10, 20))
+        inside: list[list[int]] = []
+        with runtime.parallel(blas=True):
+            inside.append(blas_threads())
+            matmul.LINEAR(x, w, None, backend="numba")  # a kernel within a kernel's region
+            inside.append(blas_threads())
+        assert inside == [[1] * len(inside[0])] * 2
+        assert blas_threads() == [2] * len(inside[0])
+        with pytest.raises(ZeroDivisionError), runtime.parallel(blas=True):
+            raise ZeroDivisionError
+        assert blas_threads() == [2] * len(inside[0])
+        with runtime.parallel():
+            assert blas_threads() == [2] * len(inside[0])  # a kernel without BLAS leaves it alone
+    finally:
+        for library, count in zip(runtime._numba_blas(), before, strict=True):
+            library.set_num_threads(count)
+
+
+def test_parallel_lets_one_thread_in_and_the_next_when_it_leaves() -> None:
+    order: list[str] = []
+    inside, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with runtime.parallel():
+            inside.set()
+            assert leave.wait(10)
+            order.append("first leaves")
+
+    def second() -> None:
+        assert inside.wait(10)
+        with runtime.parallel():
+            order.append("second enters")
+
+    workers = [threading.Thread(target=first), threading.Thread(target=second)]
+    for worker in workers:
+        worker.start()
+    assert inside.wait(10)
+    leave.set()
+    for worker in workers:
+        worker.join(10)
+    assert order == ["first leaves", "second enters"]
+
+
+def test_workspaces_are_kept_and_grow() -> None:
+    with runtime.parallel():
+        small = runtime.workspace("test", 10, np.float32)
+        assert small.shape == (runtime.threads(), 10) and small.dtype == np.float32
+        assert runtime.workspace("test", 7, np.float32) is small
+        large = runtime.workspace("test", 11, np.float32)
+        assert large.shape == (runtime.threads(), 11)
+        assert runtime.workspace("test", 10, np.float32) is large
+        assert runtime.workspace("test", 10, np.float64) is not large
+    for dtype in (np.float32, np.float64):
+        del runtime._workspaces["test", dtype]
+
+
+# ------------------------------------------------------------------------------------------- cache of machine code
+
+SMALL = "import numpy as np; from minicnn_kernels import softmax_xent as s; print(s.SOFTMAX_XENT_BACKWARD("
+SMALL += "np.ones(2), np.full((2, 2), 0.5), np.array([0, 1]), backend='numba').tolist())"
+RESULT = "[[-0.5, 0.5], [0.5, -0.5]]"
+
+
+def test_compiling_is_announced_once_and_then_kept(tmp_path: Path) -> None:
+    first, second = (python("-c", SMALL, NUMBA_CACHE_DIR=str(tmp_path / "cache")) for _ in range(2))
+    assert first.stdout.strip() == second.stdout.strip() == RESULT
+    assert first.stderr == "minicnn: compiling kernels for this machine; the next run finds them on disk\n"
+    assert second.stderr == ""
+    assert list((tmp_path / "cache").rglob("*.nbc"))
+
+
+def test_an_unwritable_cache_folder_still_works(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = python("-c", SMALL, NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    assert done.stdout.strip() == RESULT
+
+
+def test_importing_the_kernels_does_not_import_numba() -> None:
+    code = "import sys, minicnn_kernels; print({'numba', 'scipy', 'threadpoolctl'} & set(sys.modules))"
+    assert python("-c", code).stdout.strip() == "set()"
+
+
+# --------------------------------------------------------------------------------------------- choice of a kernel
+
+
+def test_auto_prefers_numba_and_the_first_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert auto(conv2d.FORWARD, None, None) == conv2d.FORWARD.pick() == ("im2col", "numba")
+    assert auto(conv2d.FORWARD, "python", "direct") == ("direct", "python")
+    monkeypatch.setattr(runtime, "have_numba", lambda: False)
+    assert auto(conv2d.FORWARD, None, None) == ("im2col", "numpy")
+    with pytest.raises(NoKernelError, match=r"conv2d: backend 'numba' needs the package numba \(pip install numba\)"):
+        conv2d.FORWARD.pick("numba")
+
+
+def test_use_chooses_inside_the_block_and_in_this_thread_only() -> None:
+    seen: list[Row] = []
+    with use(backend="numpy", algorithm="direct"):
+        assert conv2d.FORWARD.pick() == ("direct", "numpy")
+        assert elementwise.RELU.pick() == ("elementwise", "numpy")  # which has no algorithm "direct"
+        assert conv2d.FORWARD.pick("python") == ("direct", "python")  # a keyword goes before
+        assert conv2d.FORWARD.pick(algorithm="im2col") == ("im2col", "numpy")
+        with use(backend="python"):
+            assert conv2d.FORWARD.pick() == ("direct", "python")
+        worker = threading.Thread(target=lambda: seen.append(conv2d.FORWARD.pick()))
+        worker.start()
+        worker.join()
+        with pytest.raises(ZeroDivisionError), use(backend="python"):
+            raise ZeroDivisionError
+        assert conv2d.FORWARD.pick() == ("direct", "numpy")
+    assert conv2d.FORWARD.pick() == ("im2col", "numba")
+    assert seen == [("im2col", "numba")]
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "numba"])
+def test_the_chosen_row_is_what_runs(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = softmax_xent.SOFTMAX_XENT
+    ran: list[str] = []
+    for row in table.rows:
+        monkeypatch.setitem(table.rows, row, lambda *args, name=row[1]: ran.append(name))
+    monkeypatch.setattr(table, "_picked", {})
+    table(backend=backend)
+    with use(backend=backend):
+        table()
+    assert ran == [backend, backend]
+
+
+def test_use_knows_its_names() -> None:
+    with (
+        pytest.raises(ValueError, match="use: no backend 'fortran'; there are: python, numpy, numba, auto"),
+        use("fortran"),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match=r"use: no algorithm 'guess'; there are: .*direct.*im2col"),
+        use(algorithm="guess"),
+    ):
+        pass
+
+
+def test_a_missing_row_raises_and_names_those_there_are() -> None:
+    g = geometry.conv2d((1, 1, 3, 3), (1, 1, 3, 3))
+    args = np.ones(g.x_shape), np.ones(g.w_shape), None, g
+    there = "im2col/python, im2col/numpy, im2col/numba, direct/python"
+    with pytest.raises(
+        NoKernelError, match=f"conv2d: no kernel for algorithm 'guess' on backend 'numpy'; there are: {there}"
+    ):
+        conv2d.FORWARD(*args, algorithm="guess", backend="numpy")
+    with pytest.raises(NoKernelError, match="relu: no kernel for algorithm 'direct' on backend 'numpy'"):
+        elementwise.RELU(np.ones(3), algorithm="direct", backend="numpy")
+    assert issubclass(NoKernelError, NotImplementedError)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import models, nn, visualize
+from minicnn.train import Epoch, confusion_matrix
+
+
+def history(count: int = 4) -> list[Epoch]:
+    rows = [Epoch(i, 2.0 / i, 0.5 + 0.1 * i, 1.0 / i, 0.6 + 0.05 * i, 1.0, 1437.0) for i in range(1, count + 1)]
+    return [rows[0], *rows[1:-1], rows[-1]._replace(test_top1=0.1)] if count > 2 else rows
+
+
+def texts(figure: Any) -> list[str]:
+    """Everything written in the figure that shows."""
+    from matplotlib.text import Text
+
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [artist.get_text().replace("\N{NO-BREAK SPACE}", " ") for artist in found if artist.get_text()]
+
+
+def pictures(figure: Any) -> list[np.ndarray]:
+    """The arrays that are drawn as pictures, colour bars left out."""
+    return [np.asarray(image.get_array()) for axes in figure.axes if axes.get_visible() for image in axes.get_images()]
+
+
+def assert_png(path: Path, least: tuple[int, int] = (300, 200)) -> None:
+    """It opens, is large enough to read, and is no blank sheet."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert image.width >= least[0] and image.height >= least[1]
+        grey = np.asarray(image.convert("L"), float)
+    assert grey.max() == 255 and grey.min() < 100 and grey.std() > 5
+
+
+def net() -> nn.Module:
+    minicnn.manual_seed(0)
+    return models.LeNet5()
+
+
+EIGHT_WRONG = np.tile(np.eye(8), (9, 1, 1)), np.arange(9), np.zeros(9, int), np.ones(9)
+
+DRAW: dict[str, Callable[..., Any]] = {
+    "curves": lambda **out: visualize.curves(history(), **out),
+    "curves of one epoch": lambda **out: visualize.curves(history(1), **out),
+    "confusion": lambda **out: visualize.confusion(np.diag(range(1, 11)) + 1, **out),
+    "errors": lambda **out: visualize.errors(*EIGHT_WRONG, **out),
+    "filters": lambda **out: visualize.filters(net().features[0].weight, **out),
+    "overview": lambda **out: visualize.overview(net(), np.eye(32, dtype=np.float32)[None], **out),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_pngs_are_not_blank(name: str, tmp_path: Path) -> None:
+    DRAW[name](out=tmp_path / "new folder" / "picture.png")
+    assert_png(tmp_path / "new folder" / "picture.png")
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_nothing_global(name: str) -> None:
+    """No pyplot, so no window and no figure that stays in memory; the settings are as before."""
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    DRAW[name]()
+    assert "matplotlib.pyplot" not in sys.modules
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_no_text_overlaps_or_leaves_the_picture(name: str) -> None:
+    from matplotlib.text import Text
+
+    figure = DRAW[name]()
+    figure.draw_without_rendering()
+    not_drawn = {id(label) for axes in figure.axes for label in _ticks_beyond_the_limits(axes)}
+    boxes = [
+        (artist.get_text(), artist.get_window_extent())
+        for artist in figure.findobj(lambda a: isinstance(a, Text) and a.get_visible())
+        if artist.get_text().strip() and id(artist) not in not_drawn and (not artist.axes or artist.axes.get_visible())
+    ]
+    assert len(boxes) > 3
+    for i, (text, box) in enumerate(boxes):
+        assert box.x0 >= -1 and box.y0 >= -1, text
+        assert box.x1 <= figure.bbox.width + 1 and box.y1 <= figure.bbox.height + 1, text
+        for other, place in boxes[:i]:
+            assert not _overlap(box, place), (text, other)
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    return min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
+
+
+def _ticks_beyond_the_limits(axes: Any) -> list[Any]:
+    """Labels that matplotlib keeps but does not draw."""
+    found = []
+    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        low, high = sorted(limits)
+        for tick in [*axis.majorTicks, *axis.minorTicks]:
+            if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
+                found += [tick.label1, tick.label2]
+    return found
+
+
+def test_curves_show_the_numbers() -> None:
+    figure = visualize.curves(history())
+    loss, accuracy = figure.axes
+    assert loss.lines[0].get_ydata() == pytest.approx([2, 1, 2 / 3, 0.5])
+    assert loss.lines[1].get_ydata() == pytest.approx([1, 0.5, 1 / 3, 0.25])
+    assert accuracy.lines[0].get_ydata() == pytest.approx([60, 70, 80, 90])
+    assert accuracy.lines[1].get_ydata() == pytest.approx([65, 70, 75, 10])
+    assert [list(axes.lines[2].get_xdata()) for axes in figure.axes] == [[3], [3]]  # the best epoch, not the last
+    assert {"best 75.00 %, epoch 3", "train", "test", "Loss", "Top-1 accuracy (%)", "epoch"} <= set(texts(figure))
+
+
+def test_confusion_shows_counts_and_row_shares() -> None:
+    matrix = confusion_matrix(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 2, 2]), 4)
+    figure = visualize.confusion(matrix, ["ant", "bee", "cat", "dog"])
+    assert pictures(figure)[0].tolist() == [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    said = texts(figure)
+    assert "4 of 5 correct (80.00 %)" in said
+    assert said.count("1") == 3 and said.count("2") == 1  # the counts; zeros are left out
+    assert {"ant", "dog", "true", "predicted"} <= set(said)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "classes"),
+    [(np.ones((2, 3)), None), (np.ones(4), None), (np.zeros((0, 0)), None), (-np.eye(2), None), (np.eye(2), ["one"])],
+)
+def test_confusion_refuses(matrix: np.ndarray, classes: list[str] | None) -> None:
+    with pytest.raises(ValueError, match="confusion"):
+        visualize.confusion(matrix, classes)
+
+
+def test_errors_are_the_surest_first() -> None:
+    images = np.stack([np.full((4, 4), i, float) for i in range(6)])
+    targets, predictions = np.array([0, 1, 2, 3, 4, 5]), np.array([0, 9, 2, 8, 7, 6])
+    sure = np.array([0.99, 0.5, 0.99, 0.98, 0.7, 0.6])
+    figure = visualize.errors(images, targets, predictions, sure, n=3)
+    assert [int(picture[0, 0]) for picture in pictures(figure)] == [3, 4, 5]
+    assert [text for text in texts(figure) if text.startswith("true")] == [
+        "true 3, said 8 (98 %)",
+        "true 4, said 7 (70 %)",
+        "true 5, said 6 (60 %)",
+    ]
+    assert "The 3 surest of 4 mistakes among 6 pictures (66.67 %)" in texts(figure)
+    assert "All 4 mistakes among 6 pictures (66.67 %), surest first" in texts(
+        visualize.errors(images, targets, predictions, sure)
+    )
+
+
+def test_errors_take_all_probabilities_and_names() -> None:
+    probabilities = np.array([[0.1, 0.9], [0.8, 0.2]])
+    figure = visualize.errors(
+        np.zeros((2, 3, 4, 4)), np.array([0, 0]), np.array([1, 0]), probabilities, classes=["airplane", "automobile"]
+    )
+    assert "The only mistake among 2 pictures (50.00 %)" in texts(figure)
+    assert "true airplane\nsaid automobile (90 %)" in texts(figure)  # in two lines, as it is wider than the picture
+    assert pictures(figure)[0].shape == (4, 4, 3)
+
+
+def test_no_errors(tmp_path: Path) -> None:
+    figure = visualize.errors(np.zeros((5, 4, 4)), np.arange(5), np.arange(5), np.ones(5), out=tmp_path / "none.png")
+    assert "No mistakes among 5 pictures" in texts(figure)
+    assert_png(tmp_path / "none.png")
+
+
+def test_errors_refuse() -> None:
+    with pytest.raises(ValueError, match="lengths 2, 3, 2, 2"):
+        visualize.errors(np.zeros((2, 4, 4)), np.zeros(3, int), np.zeros(2, int), np.zeros(2))
+    with pytest.raises(ValueError, match="n=0"):
+        visualize.errors(np.zeros((2, 4, 4)), np.zeros(2, int), np.zeros(2, int), np.zeros(2), n=0)
+
+
+def test_filters_share_one_symmetric_scale() -> None:
+    weight = np.zeros((3, 1, 2, 2))
+    weight[0, 0, 0, 0], weight[2, 0, 1, 1] = 0.5, -2.0
+    figure = visualize.filters(weight)
+    images = [image for axes in figure.axes for image in axes.get_images()]
+    assert [image.get_clim() for image in images] == [(-2, 2)] * 3
+    assert np.array_equal([image.get_array() for image in images], weight[:, 0])
+    assert {"0", "2", "\N{MINUS SIGN}2"} <= set(texts(figure))
+
+
+def test_filters_of_more_channels() -> None:
+    weight = np.random.default_rng(0).normal(size=(5, 4, 3, 2))
+    assert np.allclose(pictures(visualize.filters(weight)), weight.mean(axis=1))
+    assert np.allclose(pictures(visualize.filters(weight, reduce="none")), weight.reshape(20, 3, 2))
+    colour = np.random.default_rng(0).normal(size=(5, 3, 3, 2))
+    shown = pictures(visualize.filters(colour))
+    assert np.allclose(shown, (colour / np.abs(colour).max() / 2 + 0.5).transpose(0, 2, 3, 1))
+    assert pictures(visualize.filters(np.zeros((1, 1, 3, 3))))[0].any() == 0  # nothing to divide by
+
+
+@pytest.mark.parametrize("weight", [np.zeros((2, 3)), np.zeros((0, 1, 3, 3))])
+def test_filters_refuse(weight: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="filters: expected a weight"):
+        visualize.filters(weight)
+    with pytest.raises(ValueError, match="reduce must be"):
+        visualize.filters(np.zeros((2, 1, 3, 3)), reduce="max")
+
+
+def test_overview_shows_what_the_net_computes() -> None:
+    model = net()
+    image = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
+    figure = visualize.overview(model, image, target=3)
+    assert model.training and minicnn.is_grad_enabled()
+    shown = pictures(figure)
+    assert [picture.shape for picture in shown] == [(32, 32)] + [(5, 5)] * 6 + [(28, 28)] * 6 + [(14, 14)] * 6 + [
+        (10, 10)
+    ] * 16
+    x = minicnn.tensor(image[None])
+    maps = model.features[1](model.features[0](x))
+    assert np.allclose(shown[0], image[0])
+    assert np.allclose(shown[1:7], model.features[0].weight.array[:, 0])
+    assert np.allclose(shown[7:13], maps.array[0])
+    assert np.allclose(shown[13:19], model.features[2](maps).array[0])
+    assert np.allclose(shown[19:], model.features[4](model.features[3](model.features[2](maps))).array[0])
+    scores = model(x).array[0]
+    probabilities = np.exp(scores) / np.exp(scores).sum()
+    assert [bar.get_width() for bar in figure.axes[-1].patches[10:]] == pytest.approx(probabilities, rel=1e-5)
+    best = int(scores.argmax())
+    assert {f"{best}: {100 * probabilities[best]:.1f} %", "true class: 3"} <= set(texts(figure))
+
+
+def test_overview_size_and_refusals(tmp_path: Path) -> None:
+    from PIL import Image
+
+    visualize.overview(net(), np.eye(32, dtype=np.float32)[None], out=tmp_path / "o.png")
+    with Image.open(tmp_path / "o.png") as image:
+        assert image.size == (1600, 600)
+    with pytest.raises(ValueError, match="two convolutions"):
+        visualize.overview(
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2)), np.zeros((1, 4, 4), np.float32)
+        )
+    with pytest.raises(ValueError, match="one picture"):
+        visualize.overview(net(), np.zeros((2, 1, 32, 32), np.float32))
+
+
+def test_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'.*picture\.doc'; its name must end in one of: .*\.png"):
+        visualize.curves(history(), out=tmp_path / "picture.doc")
+    visualize.curves(history(), out=tmp_path / "picture.svg")
+    assert "<svg" in (tmp_path / "picture.svg").read_text()
+    with pytest.raises(ValueError, match="no finished epoch"):
+        visualize.curves([])
+
+
+def test_draw_needs_known_pictures(tmp_path: Path) -> None:
+    from minicnn.visualize.run import PICTURES
+
+    assert set(PICTURES) == {"curves", "confusion", "errors", "filters", "overview"}
+    with pytest.raises(ValueError, match="there is no picture 'mona lisa'; there are: curves"):
+        visualize.draw(None, ["mona lisa"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="out names one file"):
+        visualize.draw(None, ["curves", "filters"], out=tmp_path / "a.png")  # type: ignore[arg-type]
