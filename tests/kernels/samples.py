@@ -1,7 +1,8 @@
 """The table of test samples of the kernels, one row per kernel table; `test_tables.py` puts each through every check.
 
-A sample makes the arguments of one call from random numbers and a floating-point type. To test a new kernel table, add
-a row: among its samples should be shapes that are not square, a batch of 1 and of 0, and what is special about it.
+A sample makes the arguments of one call from random numbers and a floating-point type: what an operation would not let
+through to the kernel, or does not pass on. A new kernel is tested through its operation's row in `tests/samples.py`;
+a row here is for what is special about it beyond that.
 """
 
 from __future__ import annotations

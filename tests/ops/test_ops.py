@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from samples import OPS, Op, Sample
 import minicnn
 from minicnn import Tensor
 from minicnn.autograd import grad, gradcheck
+from minicnn_kernels import BACKENDS as BACKEND_NAMES
+from minicnn_kernels import TABLES
 
 CASES = [
     pytest.param(OPS[name], sample, id=f"{name}-{i}") for name in OPS for i, sample in enumerate(OPS[name].samples)
@@ -134,6 +137,30 @@ def test_results_are_not_scratch_memory(name: str) -> None:
     run(op, sample, [None if a is None else a * 1.5 for a in draw(op, sample)])
     for a, b in zip(first, kept, strict=True):
         assert np.array_equal(a, b)
+
+
+def test_every_row_of_every_kernel_table_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples lead to all kernels there are, so that none is untested."""
+    reached = set()
+    for table in TABLES:
+        for row, kernel in table.rows.items():
+            spy = partial(_note, reached, (table.op, *row), kernel)
+            monkeypatch.setitem(table.rows, row, spy)
+        monkeypatch.setattr(table, "_picked", {})
+    algorithms = {algorithm for table in TABLES for algorithm in table.algorithms}
+    for name in OPS:
+        op, sample = OPS[name], OPS[name].samples[0]
+        for backend in BACKEND_NAMES:
+            for algorithm in algorithms:
+                with minicnn.use(backend=backend, algorithm=algorithm):
+                    run(op, sample, draw(op, sample))
+    missing = {(table.op, *row) for table in TABLES for row in table.rows} - reached
+    assert not missing, f"no sample in tests/samples.py leads to {sorted(missing)}"
+
+
+def _note(reached: set[Any], row: Any, kernel: Any, *args: Any) -> Any:
+    reached.add(row)
+    return kernel(*args)
 
 
 def test_the_first_layers_input_gradient_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,8 +51,8 @@ def forward_numpy(x: Array, g: Pool) -> tuple[Array, Array]:
         for b in range(g.kw):
             p = (np.arange(g.oh) * g.sh - g.ph + a * g.dh)[:, None]  # (OH, 1)
             q = np.arange(g.ow) * g.sw - g.pw + b * g.dw  # (OW,)
-            value, inside = under(xp, g, a, b), (p >= 0) & (p < g.h) & (q >= 0) & (q < g.w)
-            take = inside & ((value > y) | (value != value) | (index < 0))
+            value, there = under(xp, g, a, b), (p >= 0) & (p < g.h) & (q >= 0) & (q < g.w)
+            take = there & ((value > y) | (value != value) | (index < 0))
             np.copyto(y, value, where=take)
             np.copyto(index, (p * g.w + q).astype(np.int32), where=take)
     return y, index
@@ -71,9 +71,9 @@ def under(xp: Array, g: Pool, a: int, b: int) -> Array:
     return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
-# Numba: over planes of (H, W, Q) values: N*C planes with Q = 1 in NCHW memory, N planes with
-# Q = C in channels-last memory. A task is one output row of one plane. It goes through the cells of the window, and for
-# each through the windows of the row: along the picture in NCHW, along the channels in channels-last memory.
+# Numba: over planes of (H, W, Q) values: N*C planes with Q = 1 in NCHW memory, N planes with Q = C in channels-last
+# memory. A task is one output row of one plane. It goes through the cells of the window, and for each through the
+# windows of the row: along the picture in NCHW, along the channels in channels-last memory.
 #
 # The 2x2 window with stride 2, wholly in the picture, is so common that it has a loop of its own, with the four pixels
 # in registers and the steps known to the compiler.
