@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..nn import AvgPool2d, Conv2d, MaxPool2d, Module
 from ..tensor import Array, Tensor
+from ..train.metrics import softmax
 from .style import BLUE, GREY, INK, MINUS, PALE, bare, drawing, heading, percent, show, size_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def overview(
     maps, pooled, deep = stages[pool - 1].maps, stages[pool].maps, stages[_last_same_size(stages, second)].maps
     kernels = stages[first].module.weight.array.mean(axis=1)  # (O, C, KH, KW) -> (O, KH, KW)
     with drawing(8, 3, out, layout=None) as figure:
-        probabilities = _softmax(scores)
+        probabilities = softmax(scores[None])[0]  # (classes,) as one row and back
         names = [str(i) for i in range(len(probabilities))] if classes is None else [str(name) for name in classes]
         _draw_overview(figure, x, kernels, (maps, pooled, deep), probabilities, names, target)
     return figure
@@ -153,11 +154,6 @@ def _last_same_size(stages: list[_Stage], start: int) -> int:
     while start + 1 < len(stages) and stages[start + 1].maps.shape == stages[start].maps.shape:
         start += 1
     return start
-
-
-def _softmax(scores: Array) -> Array:
-    powers = np.exp(scores.astype(np.float64) - scores.max())
-    return np.asarray(powers / powers.sum())
 
 
 _TOP, _BOTTOM = 0.86, 0.12  # between them the pictures, as shares of the figure's height; outside them the captions

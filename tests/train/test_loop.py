@@ -125,8 +125,8 @@ def test_predict_keeps_the_order() -> None:
     assert np.allclose(scores, model(two_clouds().tensors[0]).array, atol=1e-6)
 
 
-def test_training_leaves_training_mode_on() -> None:
-    model, _ = run(1)
+def test_training_turns_training_mode_on() -> None:
+    model, _ = run(1, net().eval())
     assert all(module.training for module in model.modules())
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import datasets, models, optim
+from minicnn import datasets, models, nn, optim
 from minicnn.train import (
     RECIPES,
     SettingError,
@@ -13,8 +13,10 @@ from minicnn.train import (
     build_model,
     build_optimizer,
     find_recipe,
+    train,
 )
 from minicnn.train.recipes import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
+from minicnn.utils.data import DataLoader
 
 
 def test_the_course_recipe() -> None:
@@ -70,8 +72,8 @@ def test_builders_refuse_unknown_names() -> None:
 
 def test_datasets_are_built_with_their_transforms() -> None:
     recipe = find_recipe()
-    for train, count in ((True, 1437), (False, 360)):
-        data = build_dataset("Digits", train=train, steps=recipe.transforms)
+    for part, count in ((True, 1437), (False, 360)):
+        data = build_dataset("Digits", train=part, steps=recipe.transforms)
         assert isinstance(data, datasets.Digits) and len(data) == count
         picture, target = data[0]
         assert picture.shape == (1, 32, 32) and 0 <= target <= 9
@@ -91,3 +93,21 @@ def test_a_seed_decides_the_weights() -> None:
 
     assert np.array_equal(weights(1), weights(1))
     assert not np.array_equal(weights(1), weights(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_default_recipe_reaches_what_it_says(seed: int) -> None:
+    recipe = find_recipe()
+    minicnn.manual_seed(seed)
+    model = build_model(recipe.model, recipe.model_options)
+    steps = (*recipe.transforms, *recipe.augmentation)
+    history = train(
+        model,
+        DataLoader(build_dataset("digits", train=True, steps=steps), batch_size=recipe.batch_size, shuffle=True),
+        DataLoader(build_dataset("digits", train=False, steps=recipe.transforms), batch_size=200),
+        build_optimizer(recipe.optimizer, model, recipe.optimizer_options),
+        nn.CrossEntropyLoss(),
+        recipe.epochs,
+    )
+    assert history[-1].test_top1 >= 0.97
