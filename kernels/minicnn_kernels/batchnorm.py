@@ -126,7 +126,6 @@ def _scale(gamma: Vector, invstd: Array) -> Array:
 
 # Fused multiply-add, but no reordering: (x - mean) is 0 for a constant channel and has to stay so.
 _EXACT: dict[str, Any] = {"fastmath": {"contract"}}
-_APART = 16  # float64s between the sums of two shares: threads that write to one cache line wait for each other
 
 
 def _view(x: Array) -> View:
@@ -199,7 +198,7 @@ def training_numba(x: Array, gamma: Vector, beta: Vector, eps: float) -> tuple[A
         memory[: channels * size : size].astype(np.float64) if x.size else np.zeros(channels)
     )  # first of each channel
     with parallel():
-        sums = workspace("batch_norm", 2 * channels + _APART, np.float64)
+        sums = workspace("batch_norm", 2 * channels, np.float64)
         _sums(threads(), memory, mean, sums, view)
         mean += sums[:, :channels].sum(0) / count
         _sums(threads(), memory, mean, sums, view)
@@ -364,7 +363,7 @@ def _sums_numba(gy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
     """Per channel, in float64: sum gy and sum gy (x - mean)."""
     channels = x.shape[1]
     with parallel():
-        sums = workspace("batch_norm", 2 * channels + _APART, np.float64)
+        sums = workspace("batch_norm", 2 * channels, np.float64)
         _backward_sums(threads(), flat(gy), flat(x), _vector(mean, x), sums, _view(x))
         return sums[:, :channels].sum(0), sums[:, channels : 2 * channels].sum(0)
 

@@ -90,8 +90,8 @@ def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[No
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
 
     Args:
-        backend: "python", "numpy" or "numba"; None or "auto" leaves the choice to `auto`.
-        algorithm: the name of an algorithm, such as "direct" or "im2col"; None or "auto" as above. It concerns the
+        backend: "python", "numpy" or "numba"; "auto" leaves the choice to `auto`, None to the block around this one.
+        algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It concerns the
             operations that have it.
 
     Raises:
@@ -99,14 +99,14 @@ def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[No
 
     The backward pass of a result runs on the choice in force where `backward()` is called.
     """
-    backend, algorithm = (None if name == "auto" else name for name in (backend, algorithm))
-    if backend is not None and backend not in BACKENDS:
+    if backend not in (None, "auto", *BACKENDS):
         raise ValueError(f"use: no backend {backend!r}; there are: {', '.join(BACKENDS)}, auto")
     known = sorted({name for table in TABLES for name in table.algorithms})
-    if algorithm is not None and algorithm not in known:
+    if algorithm not in (None, "auto", *known):
         raise ValueError(f"use: no algorithm {algorithm!r}; there are: {', '.join(known)}, auto")
     outer = _choice.get()
-    token = _choice.set(Choice(backend or outer.backend, algorithm or outer.algorithm))
+    inner = Choice(backend or outer.backend, algorithm or outer.algorithm)
+    token = _choice.set(Choice(*(None if name == "auto" else name for name in inner)))
     try:
         yield
     finally:

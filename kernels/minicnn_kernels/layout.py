@@ -3,11 +3,6 @@
 An array is *channels last* when it is the transposed view of a C-contiguous (N, H, W, C) buffer. A kernel works on
 dense memory in one of the two orders and gives its result in the order of its input, so a net keeps the order its first
 input has. Whatever else comes in (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once.
-
-    x (N, C, H, W) --planes--> (P, H, W, Q)   P = N*C, Q = 1   NCHW memory
-                                              P = N,   Q = C   NHWC memory
-
-With `planes`, one loop nest over (P, H, W, Q) serves both orders.
 """
 
 from __future__ import annotations
@@ -47,12 +42,6 @@ def as_order(x: Array, channels_last: bool) -> Array:
 def nhwc(x: Array) -> Array:
     """The C-contiguous (N, H, W, C) array of a channels-last `x`, without a copy there."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-
-
-def planes(x: Array) -> Array:
-    """A dense (N, C, H, W) array as the C-contiguous view (P, H, W, Q) of its memory; see the module's docstring."""
-    n, c, h, w = x.shape
-    return x.transpose(0, 2, 3, 1) if is_channels_last(x) else x.reshape(n * c, h, w, 1)
 
 
 def flat(x: Array) -> Array:

@@ -12,7 +12,7 @@ Numba is imported at the first call of a compiled kernel, never at import time. 
     @njit(parallel=True)
     def _scale(chunks, x, a, y):                 # all shares; this is all that Numba's parallel compiler has to see
         for t in prange(chunks):
-            _scale_share(t, chunks, x, a, y)
+            _scale_share(np.intp(t), chunks, x, a, y)    # Numba's t is unsigned: else it compiles the share twice
 
     def scale_numba(x, a):
         y = np.empty_like(x)
@@ -229,6 +229,7 @@ def workspace(name: str, size: int, dtype: Any) -> np.ndarray[Any, Any]:
     """
     key = (name, dtype)
     have = _workspaces.get(key)
+    size += 16  # at least a cache line between rows: threads that write to the same one wait for each other
     if have is None or have.shape[0] != threads() or have.shape[1] < size:
         have = _workspaces[key] = np.empty((threads(), size), dtype)
     return have

@@ -212,10 +212,10 @@ def test_parallel_lets_one_thread_in_and_the_next_when_it_leaves() -> None:
 def test_workspaces_are_kept_and_grow() -> None:
     with runtime.parallel():
         small = runtime.workspace("test", 10, np.float32)
-        assert small.shape == (runtime.threads(), 10) and small.dtype == np.float32
+        assert small.shape[0] == runtime.threads() and small.shape[1] >= 10 and small.dtype == np.float32
         assert runtime.workspace("test", 7, np.float32) is small
         large = runtime.workspace("test", 11, np.float32)
-        assert large.shape == (runtime.threads(), 11)
+        assert large is not small and large.shape[1] >= 11
         assert runtime.workspace("test", 10, np.float32) is large
         assert runtime.workspace("test", 10, np.float64) is not large
     for dtype in (np.float32, np.float64):

@@ -8,6 +8,7 @@ forward pass: where forward adds w*x to y, backward adds w*gy to gx and x*gy to 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
 
 
 @njit(fastmath=FAST)
-def _forward_share(t: int, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
+def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
     # A task is one output channel of one picture. Its rows are built up from whole rows of x, a unit-stride loop.
     tasks, cg = g.n * g.o, g.c // g.groups
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
@@ -108,7 +109,7 @@ def inside(k: int, g: Conv) -> tuple[int, int, int]:
 @njit(parallel=True)
 def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
     for t in prange(chunks):
-        _forward_share(t, chunks, x, w, b, y, g)
+        _forward_share(np.intp(t), chunks, x, w, b, y, g)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -157,7 +158,7 @@ def backward_numpy(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradie
 
 
 @njit(fastmath=FAST)
-def _backward_x_share(t: int, chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
+def _backward_x_share(t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
     # A task is one input channel of one picture: no two tasks write the same gx.
     tasks, cg, og = g.n * g.c, g.c // g.groups, g.o // g.groups
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
@@ -183,11 +184,11 @@ def _backward_x_share(t: int, chunks: int, gy: Array, w: Array, gx: Array, g: Co
 @njit(parallel=True)
 def _backward_x(chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
     for t in prange(chunks):
-        _backward_x_share(t, chunks, gy, w, gx, g)
+        _backward_x_share(np.intp(t), chunks, gy, w, gx, g)
 
 
 @njit(fastmath=FAST)
-def _backward_w_share(t: int, chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
+def _backward_w_share(t: Any, chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
     # A task is one output channel: no two tasks write the same gw.
     cg = g.c // g.groups
     for o in range(t * g.o // chunks, (t + 1) * g.o // chunks):
@@ -214,7 +215,7 @@ def _backward_w_share(t: int, chunks: int, gy: Array, x: Array, gw: Array, g: Co
 @njit(parallel=True)
 def _backward_w(chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
     for t in prange(chunks):
-        _backward_w_share(t, chunks, gy, x, gw, g)
+        _backward_w_share(np.intp(t), chunks, gy, x, gw, g)
 
 
 def backward_numba(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:

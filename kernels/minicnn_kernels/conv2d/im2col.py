@@ -13,6 +13,8 @@ K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural netwo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..geometry import Conv
@@ -67,7 +69,7 @@ def _rows(g: Conv, itemsize: int) -> int:
 
 @njit()
 def _forward_share(
-    t: int,
+    t: Any,
     chunks: int,
     x: Array,
     w: Array,
@@ -111,7 +113,7 @@ def _forward(
     chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, last: bool, cols: Array, outs: Array
 ) -> None:
     for t in prange(chunks):
-        _forward_share(t, chunks, x, w, b, y, g, rows, last, cols, outs)
+        _forward_share(np.intp(t), chunks, x, w, b, y, g, rows, last, cols, outs)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -193,7 +195,7 @@ def _take(gy: Array, ups: Array, group: int, i0: int, i1: int, g: Conv, last: bo
 
 @njit()
 def _backward_w_share(
-    t: int, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
+    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
 ) -> None:
     # sums[t]: this share's gw, G blocks (O/G, K) for NCHW or (K, O/G) for NHWC, then gb (O,), then room for one product
     og, k = g.o // g.groups, g.c // g.groups * g.kh * g.kw
@@ -229,12 +231,12 @@ def _backward_w(
     chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
 ) -> None:
     for t in prange(chunks):
-        _backward_w_share(t, chunks, gy, x, sums, g, rows, last, cols, ups)
+        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, rows, last, cols, ups)
 
 
 @njit()
 def _backward_x_share(
-    t: int, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
+    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
 ) -> None:
     # A task is one group of one picture, all its bands in turn: bands overlap in gx. w (G, K, O/G), NHWC (G, O/G, K)
     cg, k = g.c // g.groups, g.c // g.groups * g.kh * g.kw
@@ -264,7 +266,7 @@ def _backward_x(
     chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
 ) -> None:
     for t in prange(chunks):
-        _backward_x_share(t, chunks, gy, w, gx, g, rows, last, cols, ups)
+        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, rows, last, cols, ups)
 
 
 def backward_numba(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
