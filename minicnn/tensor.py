@@ -150,7 +150,10 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self._array.size != 1:
-            raise RuntimeError(f"bool: the truth of {self.numel()} elements is ambiguous; use (t != 0).any() or .all()")
+            raise RuntimeError(
+                f"bool: the truth of {self.numel()} elements is ambiguous; "
+                "reduce them to one, or use .numpy().any() or .all()"
+            )
         return bool(self._array.item())
 
     def __index__(self) -> int:

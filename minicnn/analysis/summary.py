@@ -87,8 +87,10 @@ def summary(
         ValueError: an input_size that is not a shape.
         ShapeError: the net does not take that input; the message names the layer's operation.
     """
-    sizes: list[Size] = [input_size] if input_size and isinstance(input_size[0], int) else list(input_size)  # type: ignore[list-item,arg-type]
-    sizes = [tuple(size) for size in sizes]
+    given: list[Any] = list(input_size) if isinstance(input_size, (tuple, list)) else [None]
+    sizes: list[Size] = [tuple(s) if isinstance(s, (tuple, list)) else (s,) for s in given]
+    if given and all(isinstance(size, int) for size in given):
+        sizes = [tuple(given)]
     if not sizes or any(not isinstance(n, int) or n < 1 for size in sizes for n in size):
         raise ValueError(
             f"summary: input_size must be a shape such as (1, 32, 32) or a list of them, got {input_size!r}"

@@ -10,11 +10,13 @@ from ..tensor import Array, Tensor
 
 
 def as_operand(value: Any, op: str) -> Any:
-    """A tensor or a Python number as it is (a number takes on the other operand's type), an array as a tensor."""
+    """A tensor or a number as it is (a number takes on the other operand's type), an array as a tensor."""
+    if isinstance(value, np.generic):  # first: np.float64 is a Python float too, but would make float32 float64
+        return value.item()
     if isinstance(value, (Tensor, bool, int, float)):
         return value
-    if isinstance(value, (np.ndarray, np.generic)):
-        return Tensor(np.asarray(value))
+    if isinstance(value, np.ndarray):
+        return Tensor(value)
     raise TypeError(f"{op}: expected a tensor, an array or a number, got {type(value).__name__}")
 
 

@@ -44,5 +44,6 @@ def test_errors() -> None:
     with pytest.raises(ShapeError, match="expects 1 input channels"):
         minicnn.summary(net, (3, 32, 32))
     assert net.training
-    with pytest.raises(ValueError, match="input_size must be a shape"):
-        minicnn.summary(net, (1, 0, 32))
+    for bad in [(1, 0, 32), 3, [], "32"]:
+        with pytest.raises(ValueError, match="input_size must be a shape"):
+            minicnn.summary(net, bad)
