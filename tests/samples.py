@@ -68,6 +68,7 @@ POOL = [
     S((2, 3, 4, 6), kernel_size=2),
     S((1, 2, 7, 5), kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)),
     S((2, 2, 7, 8), kernel_size=3, stride=2, ceil_mode=True),
+    S((1, 2, 2, 6), kernel_size=3, stride=4, ceil_mode=True),  # larger than the input, but allowed to hang over
     S((2, 1, 5, 5), kernel_size=3, stride=1, padding=1),
     S((0, 2, 4, 4), kernel_size=2),
     S((2, 6, 4), kernel_size=(2, 3)),

@@ -140,11 +140,11 @@ def output_size(
     window = f"{extent}" if dilation == 1 else f"({dilation}*({kernel} - 1) + 1)"
     sum_ = f"({size} + 2*{padding} - {window}) / {stride} + 1"
     room = size + 2 * padding - extent
-    if room < 0:
+    out = (-(-room // stride) if fit == "ceil" else room // stride) + 1
+    if out < 1:
         raise ShapeError(
             f"{op}: the window is larger than the input: {side} {size} with padding {padding} gives "
-            f"{size + 2 * padding}, "
-            f"the window spans {extent}: {sum_} < 1. Use a smaller kernel or dilation, or padding >= "
+            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1. Use a smaller kernel or dilation, or padding >= "
             f"{-(-(extent - size) // 2)}."
         )
     if fit == "strict" and room % stride:
@@ -156,11 +156,8 @@ def output_size(
             "padding, "
             "or use fit='floor' to drop the rest."
         )
-    out = (-(-room // stride) if fit == "ceil" else room // stride) + 1
-    if (
-        fit == "ceil" and (out - 1) * stride >= size + padding
-    ):  # a window must start inside the input or its left padding
-        out -= 1
+    if fit == "ceil" and (out - 1) * stride >= size + padding:
+        out -= 1  # a window must start inside the input or in the padding before it
     return out
 
 

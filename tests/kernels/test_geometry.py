@@ -23,6 +23,8 @@ def first_rows(size: int, kernel: int, stride: int, padding: int, dilation: int,
     end = size + padding
     starts = [start for start in range(-padding, end) if (start + padding) % stride == 0]
     inside = [start for start in starts if start + extent <= end]
+    if hang_over and not inside and extent - (end + padding) < stride:
+        return [-padding]  # by less than a stride, even the first window may hang over, as in PyTorch
     if hang_over and inside and inside[-1] + extent < end and inside[-1] + stride < size:
         return [*inside, inside[-1] + stride]
     return inside
