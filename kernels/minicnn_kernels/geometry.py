@@ -144,8 +144,8 @@ def output_size(
     if out < 1:
         raise ShapeError(
             f"{op}: the window is larger than the input: {side} {size} with padding {padding} gives "
-            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1. Use a smaller kernel or dilation, or padding >= "
-            f"{-(-(extent - size) // 2)}."
+            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1. Use a smaller kernel or "
+            f"dilation, or padding >= {-(-(extent - size) // 2)}."
         )
     if fit == "strict" and room % stride:
         fitting = [s for s in range(1, room + 2) if room % s == 0]
