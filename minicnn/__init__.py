@@ -2,91 +2,129 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import math as _math
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+import numpy as _np
 
 from minicnn_kernels import NoKernelError, ShapeError, use
 
-from . import autograd, nn, ops, optim
-from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from . import amp, autograd, backends, cuda, hub, jit, linalg, nn, ops, optim, return_types, testing
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .device import Device as device
-from .ops.activation import relu, sigmoid, tanh
-from .ops.arithmetic import add, div, exp, log, mul, neg, pow, sqrt, sub
-from .ops.linear import matmul
-from .ops.reduction import argmax, mean, sum
-from .ops.shape import flatten, permute, reshape, transpose
-from .random import Generator, default_generator, manual_seed
-from .tensor import Tensor, float16, float32, float64, from_numpy, int32, int64, tensor, uint8
+from .device import get_default_device, set_default_device
+from .dtypes import Size, float16, float32, float64, int8, int16, int32, int64, uint8
+from .dtypes import bool_ as _bool
+from .memory import channels_last, contiguous_format, preserve_format, strided
+from .missing import unknown as _unknown
+from .nn.functional import (
+    adaptive_avg_pool1d,
+    alpha_dropout,
+    avg_pool1d,
+    binary_cross_entropy_with_logits,
+    celu,
+    celu_,
+    channel_shuffle,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    cosine_embedding_loss,
+    cosine_similarity,
+    dropout,
+    feature_alpha_dropout,
+    group_norm,
+    hardshrink,
+    hinge_embedding_loss,
+    kl_div,
+    layer_norm,
+    margin_ranking_loss,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    pairwise_distance,
+    pixel_shuffle,
+    pixel_unshuffle,
+    poisson_nll_loss,
+    prelu,
+    relu,
+    relu_,
+    rms_norm,
+    rrelu,
+    rrelu_,
+    selu,
+    selu_,
+    sigmoid,
+    sigmoid_,
+    tanh,
+    tanh_,
+    threshold,
+    threshold_,
+    triplet_margin_loss,
+)
+from .ops.arithmetic import *
+from .ops.choice import *
+from .ops.comparison import *
+from .ops.creation import *
+from .ops.cumulative import *
+from .ops.diagonal import *
+from .ops.einsum import *
+from .ops.extrema import *
+from .ops.gathering import *
+from .ops.indexing import *
+from .ops.interchange import *
+from .ops.joining import *
+from .ops.legacy import *
+from .ops.likeness import *
+from .ops.linear import *
+from .ops.mathematics import *
+from .ops.moving import *
+from .ops.norm import *
+from .ops.pairs import *
+from .ops.reduction import *
+from .ops.sampling import *
+from .ops.scatter_reduce import *
+from .ops.searching import *
+from .ops.shape import *
+from .ops.sized_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
+from .ops.softmax import tensor_log_softmax as log_softmax
+from .ops.softmax import tensor_softmax as softmax
+from .ops.sorting import *
+from .ops.types import *
+from .printing import get_printoptions, printoptions, set_printoptions
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .serialization import load, save
+from .settings import *
+from .tensor import Tensor
+from .version import __version__
 
-if TYPE_CHECKING:
+if _TYPE_CHECKING:
     from . import analysis, datasets, models, train, transforms, utils, visualize
     from .analysis import summary
 
-__version__ = "0.1.0"
 
-__all__ = [
-    "Generator",
-    "NoKernelError",
-    "ShapeError",
-    "Tensor",
-    "add",
-    "analysis",
-    "argmax",
-    "autograd",
-    "datasets",
-    "default_generator",
-    "device",
-    "div",
-    "enable_grad",
-    "exp",
-    "flatten",
-    "float16",
-    "float32",
-    "float64",
-    "from_numpy",
-    "int32",
-    "int64",
-    "is_grad_enabled",
-    "log",
-    "manual_seed",
-    "matmul",
-    "mean",
-    "models",
-    "mul",
-    "neg",
-    "nn",
-    "no_grad",
-    "ops",
-    "optim",
-    "permute",
-    "pow",
-    "relu",
-    "reshape",
-    "set_grad_enabled",
-    "sigmoid",
-    "sqrt",
-    "sub",
-    "sum",
-    "summary",
-    "tanh",
-    "tensor",
-    "train",
-    "transforms",
-    "transpose",
-    "uint8",
-    "use",
-    "utils",
-    "visualize",
-]
+dtype, finfo, iinfo = _np.dtype, _np.finfo, _np.iinfo
+float, double, half = float32, float64, float16
+long, int, short, bool = int64, int32, int16, _bool
+inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 _LAZY = {"analysis", "datasets", "models", "train", "transforms", "utils", "visualize"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name in _LAZY:
-        return import_module(f".{name}", __name__)
+        return _import_module(f".{name}", __name__)
     if name == "summary":
         from .analysis import summary
 
         return summary
-    raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
+    raise _unknown("minicnn", name, globals())

@@ -1,29 +1,133 @@
-"""Where arrays live. This version computes on the CPU."""
+"""Where tensors live, and arrays that live nowhere.
+
+`device("cpu")` is the one that computes. On `device("meta")` a tensor has a shape and a dtype and no memory: operations
+run their shape rules and nothing else, so that a net of any size is built and its shapes inferred at once.
+
+    with minicnn.device("meta"):
+        net = VGG19()                    # no weight is allocated
+
+A meta tensor's array is a `Meta`: a NumPy array whose strides are all 0 over a single element. Shapes, dtypes and
+views of it are NumPy's own; anything that would compute with it raises.
+"""
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+KINDS = ("cpu", "meta", "cuda")  # "cuda" can be named, as in PyTorch, but not computed on
+
 
 class Device:
-    """A place for tensors, by PyTorch's names: `device("cpu")`, or another `Device`.
+    """A place for tensors, by PyTorch's names: `device("cpu")`, `device("cuda", 0)`, or another `Device`.
+
+    As a `with` block it is the default of everything created inside.
+
+    Raises:
+        RuntimeError: an unknown kind of device.
+    """
+
+    type: str
+    index: int | None
+
+    def __init__(self, name: str | Device = "cpu", index: int | None = None) -> None:
+        if isinstance(name, Device):
+            index = name.index if index is None else index
+            name = name.type
+        kind, _, number = str(name).partition(":")
+        if kind not in KINDS:
+            raise RuntimeError(f"device: {str(name)!r} is not known; there are: {', '.join(KINDS)}")
+        if number and not number.isdecimal():
+            raise RuntimeError(f"device: {str(name)!r} has no device number; write {kind}:0")
+        self.type = kind
+        self.index = int(number) if number else index
+        self._outer: list[Any] = []
+
+    def __enter__(self) -> Device:
+        self._outer.append(_default.set(self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _default.reset(self._outer.pop())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and (other.type, other.index) == (self.type, self.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+CPU, META = Device("cpu"), Device("meta")
+_default: ContextVar[Device] = ContextVar("minicnn_default_device", default=CPU)
+
+
+def resolve(device: str | Device | None, op: str = "device") -> Device:
+    """The device asked for, the default for None; checked to be one that tensors can be on.
 
     Raises:
         RuntimeError: a device this version has no kernels for.
     """
+    found = _default.get() if device is None else device if isinstance(device, Device) else Device(device)
+    if found.type not in ("cpu", "meta"):
+        raise RuntimeError(f"{op}: {str(found)!r} is not available; this version of minicnn computes on 'cpu'")
+    return found
 
-    def __init__(self, name: str | Device = "cpu") -> None:
-        kind = str(name).partition(":")[0]
-        if kind != "cpu":
-            raise RuntimeError(f"device: {str(name)!r} is not available; this version of minicnn computes on 'cpu'")
-        self.type = kind
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device) and other.type == self.type
+def set_default_device(device: str | Device | None) -> None:
+    """The device of everything created from now on that names none."""
+    _default.set(CPU if device is None else resolve(device, "set_default_device"))
 
-    def __hash__(self) -> int:
-        return hash(self.type)
 
-    def __repr__(self) -> str:
-        return f"device(type='{self.type}')"
+def get_default_device() -> Device:
+    """The device of everything created that names none."""
+    return _default.get()
 
-    def __str__(self) -> str:
-        return self.type
+
+class Meta(np.ndarray[Any, np.dtype[Any]]):
+    """An array of shape and dtype without memory; see `meta`."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Refuse to compute."""
+        raise NotImplementedError(
+            f"{ufunc.__name__}: a tensor on device 'meta' has no values to compute with; create it on 'cpu'"
+        )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        """Run what makes views, refuse the rest."""
+        if function not in _VIEWS:
+            raise NotImplementedError(
+                f"{function.__name__}: a tensor on device 'meta' has no values to compute with; create it on 'cpu'"
+            )
+        return super().__array_function__(function, types, args, options)
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> Meta:
+        """The same shape in another type."""
+        return meta(self.shape, dtype)
+
+    def copy(self, order: str = "C") -> Meta:  # type: ignore[override]
+        """Itself: there is nothing to copy."""
+        return self
+
+
+_VIEWS = {
+    np.broadcast_to, np.expand_dims, np.squeeze, np.moveaxis, np.swapaxes, np.transpose, np.reshape, np.flip, np.rot90,
+    np.diagonal, np.shape, np.ndim, np.size, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.split, np.array_split,
+    np.lib.stride_tricks.sliding_window_view, np.lib.stride_tricks.as_strided, np.result_type, np.ravel,
+}  # fmt: skip
+
+
+def meta(shape: tuple[int, ...], dtype: Any) -> Meta:
+    """An array of `shape` and `dtype` without memory."""
+    dtype = np.dtype(dtype)
+    return np.ndarray.__new__(Meta, shape, dtype, bytes(dtype.itemsize), strides=(0,) * len(shape))

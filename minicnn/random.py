@@ -57,3 +57,23 @@ default_generator = Generator()
 def manual_seed(seed: int) -> Generator:
     """Seed the stream that everything draws from that is not given a generator of its own."""
     return default_generator.manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The seed that the stream was started with."""
+    return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Start the stream anew with a seed from the operating system, and return it."""
+    return default_generator.seed()
+
+
+def get_rng_state() -> dict[str, Any]:
+    """The position in the stream, as JSON-ready data; PyTorch's is a tensor of bytes."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: dict[str, Any]) -> None:
+    """Continue at a position that `get_rng_state` gave."""
+    default_generator.set_state(new_state)

@@ -16,33 +16,41 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from .autograd import engine, modes
-from .device import Device
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-float32, float64 = np.dtype(np.float32), np.dtype(np.float64)
-float16 = np.dtype(np.float16)
-uint8, int32, int64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
-bool_ = np.dtype(np.bool_)
+from .autograd import engine, modes, walk
+from .autograd.hooks import RemovableHandle
+from .device import CPU, META, Array, Device, Meta, meta, resolve
+from .dtypes import Size, get_default_dtype
+from .missing import unknown
 
 
 class Tensor:
     """An n-d array with a gradient tape; `Tensor(array)` wraps a NumPy array without copying it.
 
     Args:
-        array: a NumPy array (shared), or numbers and nested lists of numbers (copied; floats become float32).
+        array: a NumPy array or a tensor (shared), nested lists of numbers (copied as float32), or sizes as in PyTorch's
+            old constructor: `Tensor(2, 3)` is uninitialised.
         requires_grad: whether `backward()` shall leave a gradient in `.grad`; for floating-point tensors only.
     """
 
-    __slots__ = ("__weakref__", "_array", "_edge", "_hooks", "_version", "grad", "requires_grad")
+    __slots__ = (
+        "__dict__", "__weakref__", "_after_hooks", "_array", "_edge", "_hooks", "_version", "_views", "grad",
+        "requires_grad",
+    )  # fmt: skip
     __array_ufunc__ = None  # array + tensor asks the tensor
 
-    def __init__(self, array: Any, requires_grad: bool = False, *, _version: list[int] | None = None) -> None:
-        self._array: Array = array if isinstance(array, np.ndarray) else _to_array(array)
+    def __init__(
+        self, array: Any = (), requires_grad: bool = False, *sizes: int, _version: list[int] | None = None
+    ) -> None:
+        if not isinstance(array, np.ndarray):
+            if type(requires_grad) is not bool:  # Tensor(2, 3)
+                array, requires_grad = Size((array, requires_grad, *sizes)), False
+            array = _legacy(array)
+        self._array: Array = array
         self._version = [0] if _version is None else _version  # one counter for all tensors that share memory
         self._edge: tuple[engine.Node, int] | None = None
         self._hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+        self._after_hooks: dict[int, Callable[[Tensor], None]] | None = None
+        self._views: list[Any] | None = None  # weak references to all that views made of the same memory, or None
         self.grad: Tensor | None = None
         self.requires_grad = False
         if requires_grad:
@@ -62,7 +70,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor | Array) -> None:
-        array = np.asarray(value.array if isinstance(value, Tensor) else value)
+        array = value.array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
             raise TypeError(
                 f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert them with .to()"
@@ -71,9 +79,9 @@ class Tensor:
         self._version[0] += 1
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The size along each axis."""
-        return self._array.shape
+        return Size(self._array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -88,7 +96,32 @@ class Tensor:
     @property
     def device(self) -> Device:
         """Where the memory is."""
-        return Device("cpu")
+        return META if type(self._array) is Meta else CPU
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether it has a shape and a dtype only, and no values."""
+        return type(self._array) is Meta
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is on a GPU: no."""
+        return False
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self._array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._array.nbytes
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it is a computed tensor that `retain_grad()` was called on."""
+        return "_retains_grad" in self.__dict__
 
     @property
     def is_leaf(self) -> bool:
@@ -112,6 +145,12 @@ class Tensor:
         """The number of elements."""
         return self._array.size
 
+    nelement, ndimension = numel, dim
+
+    def data_ptr(self) -> int:
+        """The address of the first element; 0 on the meta device."""
+        return 0 if self.is_meta else self._array.ctypes.data
+
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("len() of a 0-d tensor")
@@ -119,13 +158,19 @@ class Tensor:
 
     # ----------------------------------------------------------------------------------------------- out of the tensor
 
+    def _values(self, op: str) -> Array:
+        """The array, checked to have values."""
+        if type(self._array) is Meta:
+            raise NotImplementedError(f"{op}: a tensor on device 'meta' has no values; create it on 'cpu'")
+        return self._array
+
     def numpy(self) -> Array:
         """The NumPy array, sharing memory."""
         if self.requires_grad:
             raise RuntimeError(
                 "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
             )
-        return self._array
+        return self._values("numpy")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -136,11 +181,11 @@ class Tensor:
             raise RuntimeError(
                 f"item: a tensor of shape {self.shape} has {self.numel()} elements, not one; use tolist()"
             )
-        return self._array.item()
+        return self._values("item").item()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self._array.tolist()
+        return self._values("tolist").tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -154,7 +199,7 @@ class Tensor:
                 f"bool: the truth of {self.numel()} elements is ambiguous; "
                 "reduce them to one, or use .numpy().any() or .all()"
             )
-        return bool(self._array.item())
+        return bool(self._values("bool").item())
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iub":
@@ -162,10 +207,12 @@ class Tensor:
         return int(self.item())
 
     def __repr__(self) -> str:
-        body = np.array2string(self._array, separator=", ", prefix="tensor(", threshold=1000, precision=4)
-        extra = "" if self.dtype in (float32, int64, bool_) else f", dtype={self.dtype}"
-        extra += f", grad_fn={self.grad_fn}" if self._edge else ", requires_grad=True" if self.requires_grad else ""
-        return f"tensor({body}{extra})"
+        from .printing import text
+
+        return text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not (self.ndim or self.is_meta) else object.__format__(self, spec)
 
     # ------------------------------------------------------------------------------------------------------- the tape
 
@@ -182,29 +229,39 @@ class Tensor:
         """The same memory outside the tape."""
         return Tensor(self._array, _version=self._version)
 
-    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
-        """Compute the gradient of this tensor with respect to every leaf it was computed from, and add it to its
-        `.grad`.
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Compute the gradient of this tensor for every leaf it was computed from, and add it to the leaf's `.grad`.
 
         Args:
             gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
             retain_graph: keep what the record saved, so that one can walk through it again.
             create_graph: not supported.
+            inputs: the leaves to do this for; all if None.
         """
         if create_graph:
             raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
-        engine.backward([self], [engine.upstream(self, gradient)], retain_graph)
+        walk.backward([self], [walk.upstream(self, gradient)], bool(retain_graph), inputs)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this computed tensor in `.grad` too, as for a leaf."""
-        if self._edge:
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: the tensor does not require a gradient")
+        if self._edge and not self.retains_grad:
             import weakref
+
+            self.__dict__["_retains_grad"] = True
 
             me = weakref.ref(self)
 
             def keep(gradient: Tensor) -> None:
                 if (tensor := me()) is not None:
-                    total = gradient.array if tensor.grad is None else tensor.grad.array + gradient.array
+                    total = gradient.array if tensor.grad is None else walk.total(tensor.grad.array, gradient.array)
                     tensor.grad = Tensor(total.copy())
 
             self.register_hook(keep)
@@ -220,33 +277,16 @@ class Tensor:
             hooks = self._hooks = {} if self._hooks is None else self._hooks
         return RemovableHandle(hooks, hook)
 
-    # ------------------------------------------------------------------------------------------------ writing in place
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `hook(tensor)` after a backward pass has added to this leaf's `.grad`."""
+        if not self.requires_grad or self._edge:
+            raise RuntimeError("register_post_accumulate_grad_hook: the tensor must be a leaf that requires a gradient")
+        self._after_hooks = {} if self._after_hooks is None else self._after_hooks
+        return RemovableHandle(self._after_hooks, hook)
 
-    def copy_(self, values: Any) -> Tensor:
-        """Overwrite the elements by `values`, broadcast; counted, not recorded."""
-        return self._write(..., values, "copy_")
-
-    def fill_(self, value: float) -> Tensor:
-        """Overwrite all elements by one value."""
-        return self._write(..., value, "fill_")
-
-    def zero_(self) -> Tensor:
-        """Overwrite all elements by 0."""
-        return self._write(..., 0, "zero_")
-
-    def __setitem__(self, index: Any, values: Any) -> None:
-        self._write(index, values, "[...] =")
-
-    def _write(self, index: Any, values: Any, op: str) -> Tensor:
-        values = values.detach() if isinstance(values, Tensor) else values
-        if self.requires_grad and modes.is_grad_enabled():
-            raise RuntimeError(
-                f"{op}: writing into a tensor that requires a gradient is not recorded; compute a new tensor, "
-                "or write inside no_grad() (or through .data) if the gradient shall not know"
-            )
-        index = tuple(_raw(i) for i in index) if isinstance(index, tuple) else _raw(index)
-        self._array[index] = _raw(values)
-        self._version[0] += 1
+    def detach_(self) -> Tensor:
+        """Leave the tape, in place."""
+        self._edge, self.requires_grad = None, False
         return self
 
     # ------------------------------------------------------------------------------------------------- other types,
@@ -259,6 +299,10 @@ class Tensor:
     def cpu(self) -> Tensor:
         """The tensor itself: it is on the CPU."""
         return self
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()  # the attributes and the slots
+        return state[0], state[1] | {"_views": None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._edge:
@@ -274,10 +318,13 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
+    def __getattr__(self, name: str) -> Any:
+        raise unknown("Tensor", name, dir(type(self)))
+
     if TYPE_CHECKING:  # entered by minicnn.ops
 
-        def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
         def __sub__(self, other: Any) -> Tensor: ...
@@ -300,27 +347,6 @@ class Tensor:
 engine._tensor = Tensor
 
 
-class RemovableHandle:
-    """Takes a hook away again: `handle.remove()`, or at the end of `with handle:`."""
-
-    _next = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, RemovableHandle._next
-        RemovableHandle._next += 1
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
-
-
 def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function of minicnn.ops as the Tensor methods `names`."""
 
@@ -332,26 +358,16 @@ def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return enter
 
 
-def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
+def _legacy(data: Any) -> Array:
+    """The array of PyTorch's old constructor: `Tensor(3)` and `Tensor(size)` are memory as it is, of the default type.
 
-    Python floats become float32 and ints int64; arrays keep their type, unless `dtype` is given.
+    Numbers in lists become the default type, integers too.
     """
-    Device(device or "cpu")
-    array = np.array(_to_array(data), dtype=dtype, copy=True)
-    return Tensor(array, requires_grad)
-
-
-def from_numpy(array: Array) -> Tensor:
-    """A tensor on the memory of `array`."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; use minicnn.tensor")
-    return Tensor(array)
-
-
-def _raw(value: Any) -> Any:
-    """The array of a tensor; anything else as it is."""
-    return value.array if isinstance(value, Tensor) else value
+    if isinstance(data, (int, Size)):
+        shape, dtype = (data,) if isinstance(data, int) else tuple(data), get_default_dtype()
+        return meta(shape, dtype) if resolve(None).type == "meta" else np.empty(shape, dtype)
+    array = _to_array(data)
+    return array.astype(get_default_dtype()) if isinstance(data, (list, tuple)) else array
 
 
 def _to_array(data: Any) -> Array:

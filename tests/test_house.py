@@ -24,14 +24,20 @@ FILES = {
 # From the bottom up; a file imports from its own layer or from one below. The longest matching prefix counts.
 LAYERS = [
     ["minicnn_kernels"],
-    ["minicnn.device", "minicnn.random"],
-    ["minicnn.tensor", "minicnn.autograd"],
-    ["minicnn.ops"],
+    ["minicnn.device", "minicnn.dtypes", "minicnn.memory", "minicnn.missing", "minicnn.random", "minicnn.return_types",
+     "minicnn.version"],
+    ["minicnn.tensor", "minicnn.printing", "minicnn.autograd"],
+    ["minicnn.ops", "minicnn.linalg"],
     ["minicnn.nn"],
-    ["minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models", "minicnn.analysis"],
+    [
+        "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
+        "minicnn.analysis", "minicnn.serialization", "minicnn.settings", "minicnn.testing",
+        # what programs for PyTorch name, and what does little or nothing here
+        "minicnn.amp", "minicnn.backends", "minicnn.cuda", "minicnn.fx", "minicnn.hub", "minicnn.jit",
+    ],
     ["minicnn.train", "minicnn.visualize"],
     ["minicnn.cli", "minicnn"],
-]
+]  # fmt: skip
 HEAVY = {
     "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "safetensors", "threadpoolctl",
 }  # fmt: skip

@@ -23,7 +23,7 @@ def test_construction_and_types() -> None:
     assert Tensor(array).array is array
     assert minicnn.tensor(array).array is not array
     for bad in ("text", [[1], [1, 2]], object()):
-        with pytest.raises(TypeError, match="cannot make a tensor"):
+        with pytest.raises((TypeError, ValueError), match="tensor: "):
             minicnn.tensor(bad)
 
 
@@ -83,7 +83,7 @@ def test_repr() -> None:
     assert repr(minicnn.tensor([1.0, 2.0])) == "tensor([1., 2.])"
     assert repr(minicnn.tensor([1.0], requires_grad=True)) == "tensor([1.], requires_grad=True)"
     assert repr(minicnn.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], grad_fn=<Mul>)"
-    assert repr(minicnn.tensor(np.zeros(1))) == "tensor([0.], dtype=float64)"
+    assert repr(minicnn.tensor(np.zeros(1))) == "tensor([0.], dtype=minicnn.float64)"
     assert "containing:\ntensor([0.]" in repr(minicnn.nn.Parameter(np.zeros(1, np.float32)))
 
 

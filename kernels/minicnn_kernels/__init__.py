@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from . import batchnorm, conv2d, elementwise, matmul, pooling, softmax_xent
+from . import (
+    activations,
+    batchnorm,
+    conv2d,
+    elementwise,
+    fold,
+    local_response,
+    matmul,
+    normalisation,
+    pooling,
+    prelu,
+    resample,
+    softmax,
+    softmax_xent,
+)  # fmt: skip
 from .dispatch import BACKENDS, TABLES, NoKernelError, use
 from .geometry import ShapeError
 
 __all__ = [
-    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "batchnorm", "conv2d", "elementwise", "matmul", "pooling",
-    "softmax_xent", "use",
+    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "batchnorm", "conv2d", "elementwise", "fold",
+    "local_response", "matmul", "normalisation", "pooling", "prelu", "resample", "softmax", "softmax_xent", "use",
 ]  # fmt: skip

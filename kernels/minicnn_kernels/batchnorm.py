@@ -136,8 +136,8 @@ def _view(x: Array) -> View:
 
 
 @njit(fastmath=FAST)
-def _sums_share(t: Any, chunks: int, x: Array, shift: Array, sums: Array, view: View) -> None:
-    # sums[t] = sum d, then sum d^2, with d = x - shift[c]
+def sums_share(t: Any, chunks: int, x: Array, shift: Array, sums: Array, view: View) -> None:
+    """sums[t] = sum d, then sum d^2, with d = x - shift[c]."""
     rows, channels, size = view
     first, second = sums[t, :channels], sums[t, channels : 2 * channels]
     first[:], second[:] = 0, 0
@@ -163,12 +163,12 @@ def _sums_share(t: Any, chunks: int, x: Array, shift: Array, sums: Array, view: 
 @njit(parallel=True)
 def _sums(chunks: int, x: Array, shift: Array, sums: Array, view: View) -> None:
     for t in prange(chunks):
-        _sums_share(np.intp(t), chunks, x, shift, sums, view)
+        sums_share(np.intp(t), chunks, x, shift, sums, view)
 
 
 @njit(**_EXACT)
-def _scale_share(t: Any, chunks: int, x: Array, mean: Array, scale: Array, beta: Array, y: Array, view: View) -> None:
-    # y = (x - mean) scale + beta
+def scale_share(t: Any, chunks: int, x: Array, mean: Array, scale: Array, beta: Array, y: Array, view: View) -> None:
+    """y = (x - mean) scale + beta."""
     rows, channels, size = view
     if size == 1:
         for row in range(t * rows // chunks, (t + 1) * rows // chunks):
@@ -185,7 +185,7 @@ def _scale_share(t: Any, chunks: int, x: Array, mean: Array, scale: Array, beta:
 @njit(parallel=True)
 def _apply_scale(chunks: int, x: Array, mean: Array, scale: Array, beta: Array, y: Array, view: View) -> None:
     for t in prange(chunks):
-        _scale_share(np.intp(t), chunks, x, mean, scale, beta, y, view)
+        scale_share(np.intp(t), chunks, x, mean, scale, beta, y, view)
 
 
 def training_numba(x: Array, gamma: Vector, beta: Vector, eps: float) -> tuple[Array, Array, Array, Array]:
@@ -286,8 +286,8 @@ def evaluation_backward_numpy(
 
 
 @njit(fastmath=FAST)
-def _backward_sums_share(t: Any, chunks: int, gy: Array, x: Array, mean: Array, sums: Array, view: View) -> None:
-    # sums[t] = sum gy, then sum gy (x - mean[c])
+def backward_sums_share(t: Any, chunks: int, gy: Array, x: Array, mean: Array, sums: Array, view: View) -> None:
+    """sums[t] = sum gy, then sum gy (x - mean[c])."""
     rows, channels, size = view
     first, second = sums[t, :channels], sums[t, channels : 2 * channels]
     first[:], second[:] = 0, 0
@@ -311,14 +311,14 @@ def _backward_sums_share(t: Any, chunks: int, gy: Array, x: Array, mean: Array, 
 @njit(parallel=True)
 def _backward_sums(chunks: int, gy: Array, x: Array, mean: Array, sums: Array, view: View) -> None:
     for t in prange(chunks):
-        _backward_sums_share(np.intp(t), chunks, gy, x, mean, sums, view)
+        backward_sums_share(np.intp(t), chunks, gy, x, mean, sums, view)
 
 
 @njit(**_EXACT)
-def _backward_x_share(
+def backward_x_share(
     t: Any, chunks: int, gy: Array, x: Array, mean: Array, abk: Array, gx: Array, view: View
 ) -> None:  # fmt: skip
-    # gx = a gy + b (x - mean) + k, a number of each per channel
+    """gx = a gy + b (x - mean) + k, a number of each per channel."""
     rows, channels, size = view
     a, b, k = abk[0], abk[1], abk[2]  # `a, b, k = abk` would forget that they are contiguous
     if size == 1:
@@ -338,7 +338,7 @@ def _backward_x_share(
 @njit(parallel=True)
 def _backward_x(chunks: int, gy: Array, x: Array, mean: Array, abk: Array, gx: Array, view: View) -> None:
     for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, x, mean, abk, gx, view)
+        backward_x_share(np.intp(t), chunks, gy, x, mean, abk, gx, view)
 
 
 def training_backward_numba(

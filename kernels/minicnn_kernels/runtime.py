@@ -185,6 +185,18 @@ def threads() -> int:
     return 1 if _forked else int(_numba().get_num_threads())
 
 
+def set_threads(count: int) -> None:
+    """Make as many shares, of at most the threads that Numba started with.
+
+    Raises:
+        ValueError: fewer than 1, or more than there are.
+    """
+    most = _numba().config.NUMBA_NUM_THREADS
+    if not 1 <= count <= most:
+        raise ValueError(f"set_num_threads: {count} is not between 1 and {most}, the value of NUMBA_NUM_THREADS")
+    _numba().set_num_threads(count)
+
+
 @functools.cache
 def _numba_blas() -> list[Any]:
     """Controllers of the BLAS libraries that `np.dot` calls in compiled code: SciPy's, not NumPy's own copy."""

@@ -1,21 +1,29 @@
 """Softmax and cross-entropy in one: the loss of logits against the index of the true class, row by row.
 
     p[n, k] = e^(x[n, k] - m[n]) / s[n]       m[n] = max_k x[n, k],  s[n] = sum_k e^(x[n, k] - m[n])
-    loss[n] = -log p[n, t[n]]  =  m[n] + log s[n] - x[n, t[n]]
+    loss[n] = -w[t[n]] log p[n, t[n]]         -log p[n, k]  =  m[n] + log s[n] - x[n, k]
 
     x     (N, K)    logits
-    t     (N,)      true classes, int64, 0..K-1
+    t     (N,)      true classes, int64, 0..K-1, or `ignore`: such a row has loss and gradient 0
+    w     (K,)      weight of each class; None: 1
     loss  (N,)
     p     (N, K)    probabilities
     g     (N,)      upstream gradient of each loss
-    gx    (N, K)    gx[n, k] = g[n] (p[n, k] - [k = t[n]])
+    gx    (N, K)    gx[n, k] = g[n] w[t[n]] (p[n, k] - [k = t[n]])
+
+With label smoothing e the true class counts 1 - e, and e is shared out over all K classes:
+
+    loss[n] = -sum_k q[n, k] log p[n, k]      q[n, k] = w[k] ((1 - e) [k = t[n]] + e/K)
+    gx[n, k] = g[n] (Q[n] p[n, k] - q[n, k])  Q[n] = sum_k q[n, k]
 
 Without subtracting the largest logit m, e^x overflows from x = 89 on in float32; with it, every exponent is at most 0
 and s is at least 1. A row with a NaN or +Inf has a NaN as its loss; a logit of -Inf has probability 0.
 
-`forward(x, t)` gives (loss, p) and `backward(g, p, t)` gives gx. Mean and sum over the rows are left to the caller.
+`forward(x, t, w, ignore, e)` gives (loss, p) and `backward(g, p, t, w, ignore, e)` gives gx; all from w on may be left
+out. Mean and sum over the rows are left to the caller.
 
-J. S. Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+J. S. Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990. Smoothing: C. Szegedy
+et al., "Rethinking the Inception architecture", 2015, https://arxiv.org/abs/1512.00567.
 """
 
 from __future__ import annotations
@@ -29,34 +37,58 @@ from .dispatch import Table
 from .layout import Array
 from .runtime import njit, parallel, prange, threads
 
+IGNORE = -100  # PyTorch's
+
 # ------------------------------------------------------------------------------------------------------------ forward
 
 
-def forward_python(x: Array, t: Array) -> tuple[Array, Array]:
+def _weights_python(k: int, t: int, w: Array | None, e: float) -> list[float]:
+    """q of one row."""
+    return [(1.0 if w is None else float(w[i])) * ((1 - e if i == t else 0.0) + e / k) for i in range(k)]
+
+
+def forward_python(
+    x: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0
+) -> tuple[Array, Array]:
     """The definition, row by row."""
-    loss, p = np.empty(x.shape[0], x.dtype), np.empty(x.shape, x.dtype)
+    loss, p = np.zeros(x.shape[0], x.dtype), np.empty(x.shape, x.dtype)
     for n in range(x.shape[0]):
         row = [float(v) for v in x[n]]
         largest = max(row)
         powers = [math.exp(v - largest) for v in row]
         total = sum(powers)
-        loss[n] = largest - row[t[n]] + math.log(total)
         p[n] = [power / total for power in powers]
+        if t[n] != ignore:
+            q = _weights_python(len(row), int(t[n]), w, e)
+            loss[n] = sum(q[k] * (largest - row[k] + math.log(total)) for k in range(len(row)) if k == t[n] or e)
     return loss, p
 
 
-def forward_numpy(x: Array, t: Array) -> tuple[Array, Array]:
+def forward_numpy(
+    x: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0
+) -> tuple[Array, Array]:
     """All rows at once."""
     with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
         shifted = x - x.max(1, keepdims=True, initial=-np.inf)
     p = np.exp(shifted)
     total = p.sum(1, keepdims=True)  # (N, 1)
     p /= total
-    return np.log(total[:, 0]) - shifted[np.arange(x.shape[0]), t], p
+    log = np.log(total)  # (N, 1)
+    kept = t != ignore
+    true = np.where(kept, t, 0)
+    with np.errstate(invalid="ignore"):
+        loss = log[:, 0] - shifted[np.arange(x.shape[0]), true]
+        loss = loss if w is None else loss * w[true]
+        if e:
+            spread = (log - shifted) if w is None else (log - shifted) * w
+            loss = (1 - e) * loss + e / x.shape[1] * spread.sum(1)
+    return np.where(kept, loss, x.dtype.type(0)), p
 
 
 @njit(error_model="numpy")
-def _forward_share(share: Any, chunks: int, x: Array, t: Array, loss: Array, p: Array) -> None:
+def _forward_share(
+    share: Any, chunks: int, x: Array, t: Array, w: Array, ignore: int, e: float, loss: Array, p: Array
+) -> None:
     rows, classes = x.shape
     for n in range(share * rows // chunks, (share + 1) * rows // chunks):
         largest = x[n, 0]
@@ -68,62 +100,97 @@ def _forward_share(share: Any, chunks: int, x: Array, t: Array, loss: Array, p: 
             total += p[n, k]
         for k in range(classes):
             p[n, k] = p[n, k] / total
-        loss[n] = largest - x[n, t[n]] + math.log(total)
+        log = math.log(total)
+        if t[n] == ignore:
+            loss[n] = 0
+        else:
+            found = (1 - e) * w[t[n]] * (largest - x[n, t[n]] + log)
+            if e != 0:
+                for k in range(classes):
+                    found += e / classes * w[k] * (largest - x[n, k] + log)
+            loss[n] = found
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, t: Array, loss: Array, p: Array) -> None:
+def _forward(chunks: int, x: Array, t: Array, w: Array, ignore: int, e: float, loss: Array, p: Array) -> None:
     for share in prange(chunks):
-        _forward_share(np.intp(share), chunks, x, t, loss, p)
+        _forward_share(np.intp(share), chunks, x, t, w, ignore, e, loss, p)
 
 
-def forward_numba(x: Array, t: Array) -> tuple[Array, Array]:
+def _plain(x: Array, t: Array, w: Array | None) -> tuple[Array, Array, Array]:
+    w = np.ones(x.shape[1], x.dtype) if w is None else w
+    return np.asarray(x, order="C"), np.asarray(t, order="C"), np.asarray(w, order="C")
+
+
+def forward_numba(
+    x: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0
+) -> tuple[Array, Array]:
     """The loops of the python row, parallel over rows; sums in float64."""
     loss, p = np.empty(x.shape[0], x.dtype), np.empty(x.shape, x.dtype)
     with parallel():
-        _forward(threads(), np.asarray(x, order="C"), np.asarray(t, order="C"), loss, p)
+        _forward(threads(), *_plain(x, t, w), int(ignore), float(e), loss, p)
     return loss, p
 
 
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def backward_python(g: Array, p: Array, t: Array) -> Array:
+def backward_python(
+    g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0
+) -> Array:
     """The definition, row by row."""
-    gx = np.empty(p.shape, p.dtype)
-    for n, k in np.ndindex(*p.shape):
-        gx[n, k] = float(g[n]) * (float(p[n, k]) - (1.0 if k == t[n] else 0.0))
+    gx = np.zeros(p.shape, p.dtype)
+    for n in range(p.shape[0]):
+        if t[n] != ignore:
+            q = _weights_python(p.shape[1], int(t[n]), w, e)
+            gx[n] = [float(g[n]) * (sum(q) * float(p[n, k]) - q[k]) for k in range(p.shape[1])]
     return gx
 
 
-def backward_numpy(g: Array, p: Array, t: Array) -> Array:
-    """All rows at once: p, less 1 at the true class, times g."""
-    gx = np.array(p, order="C")
-    gx[np.arange(p.shape[0]), t] -= 1
+def backward_numpy(g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0) -> Array:
+    """All rows at once: Q p, less q, times g."""
+    kept = t != ignore
+    true = np.where(kept, t, 0)
+    w = np.ones(p.shape[1], p.dtype) if w is None else w
+    share = w * (e / max(p.shape[1], 1))  # (K,)
+    own = (1 - e) * w[true]  # (N,)
+    gx = np.asarray((own + share.sum())[:, None] * p - share, p.dtype, order="C")  # (N, 1) (N, K) - (K,) -> (N, K)
+    gx[np.arange(p.shape[0]), true] -= own
     gx *= g[:, None]
+    gx[~kept] = 0
     return gx
 
 
 @njit()
-def _backward_share(share: Any, chunks: int, g: Array, p: Array, t: Array, gx: Array) -> None:
+def _backward_share(
+    share: Any, chunks: int, p: Array, t: Array, w: Array, ignore: int, e: float, g: Array, gx: Array
+) -> None:
     rows, classes = p.shape
+    spread = np.float64(0)
+    for k in range(classes):
+        spread += e / classes * w[k]
     for n in range(share * rows // chunks, (share + 1) * rows // chunks):
-        for k in range(classes):
-            gx[n, k] = g[n] * p[n, k]
-        gx[n, t[n]] = g[n] * (p[n, t[n]] - 1)
+        if t[n] == ignore:
+            for k in range(classes):
+                gx[n, k] = 0
+        else:
+            own, up = (1 - e) * w[t[n]], np.float64(g[n])
+            for k in range(classes):
+                gx[n, k] = up * ((own + spread) * p[n, k] - e / classes * w[k])
+            gx[n, t[n]] = up * ((own + spread) * p[n, t[n]] - own - e / classes * w[t[n]])
 
 
 @njit(parallel=True)
-def _backward(chunks: int, g: Array, p: Array, t: Array, gx: Array) -> None:
+def _backward(chunks: int, p: Array, t: Array, w: Array, ignore: int, e: float, g: Array, gx: Array) -> None:
     for share in prange(chunks):
-        _backward_share(np.intp(share), chunks, g, p, t, gx)
+        _backward_share(np.intp(share), chunks, p, t, w, ignore, e, g, gx)
 
 
-def backward_numba(g: Array, p: Array, t: Array) -> Array:
+def backward_numba(g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0) -> Array:
     """Parallel over rows."""
     gx = np.empty(p.shape, p.dtype)
     with parallel():
-        _backward(threads(), np.asarray(g, order="C"), np.asarray(p, order="C"), np.asarray(t, order="C"), gx)
+        _backward(threads(), *_plain(p, t, w), int(ignore), float(e), np.asarray(g, order="C"), gx)
     return gx
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..nn import Module
+from ..nn.parameter import is_lazy
+from ..ops.creation import zeros
 from ..tensor import Tensor
 
 Size = tuple[int, ...]
@@ -71,13 +73,15 @@ def summary(
     """Run the net once on zeros and print its layers with output shapes and parameters; the call is torchsummary's.
 
     A layer is a module without modules inside; one that is called twice has two lines, its parameters in the first. The
-    net is left as it was: the run is in evaluation mode and records no gradient.
+    net is left as it was: the run is in evaluation mode and records no gradient. Only lazy layers get their parameters,
+    as at any first run. On the meta device nothing is computed: `with minicnn.device("meta"): net = VGG19()` and its
+    summary take no memory.
 
     Args:
         model: the net.
         input_size: the shape of one input without the batch axis, (C, H, W), or a list of shapes for several inputs.
         batch_size: what the table prints as the batch axis; -1 for any.
-        device: "cpu".
+        device: "cpu", or "meta" for a net there; where the net is decides.
         verbose: print the table.
 
     Returns:
@@ -107,22 +111,22 @@ def summary(
         trainable = sum(p.numel() for p in own if p.requires_grad)
         rows.append(Row(name, type(module).__name__, tuple(shape), sum(p.numel() for p in own), trainable))
 
-    parameters = list(model.parameters())
-    dtype = parameters[0].dtype if parameters else np.dtype(np.float32)
+    first = next(model.parameters(), zeros(0, device=device))
     handles = [m.register_forward_hook(note) for m in model.modules() if not list(m.children())]
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
-            model(*(Tensor(np.zeros((2, *size), dtype)) for size in sizes))
+            model(*(zeros(2, *size, dtype=first.dtype, device=first.device) for size in sizes))
     finally:
         for handle in handles:
             handle.remove()
         for module, mode in modes:
             module.training = mode
+    parameters = [p for p in model.parameters() if not is_lazy(p)]  # those of a layer that was not run are not counted
     total = sum(p.numel() for p in parameters)
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    result = Summary(rows, sizes, total, trainable, batch_size, dtype.itemsize)
+    result = Summary(rows, sizes, total, trainable, batch_size, first.dtype.itemsize)
     if verbose:
         print(result)
     return result

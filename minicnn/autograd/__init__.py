@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
-from .anomaly import AnomalyError, detect_anomaly
-from .engine import Function, grad
+from collections.abc import Sequence
+from typing import Any
+
+from . import function, walk
+from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
+from .function import Function
 from .gradcheck import GradcheckError, gradcheck
-from .modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .walk import grad
 
 __all__ = [
     "AnomalyError",
     "Function",
     "GradcheckError",
+    "Variable",
+    "backward",
     "detect_anomaly",
     "enable_grad",
+    "function",
     "grad",
     "gradcheck",
+    "inference_mode",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradient of sum_i <tensors_i, grad_tensors_i> to the `.grad` of the leaves, or of those in `inputs`."""
+    if create_graph:
+        raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
+    roots = list(tensors) if isinstance(tensors, Sequence) else [tensors]
+    given = list(grad_tensors) if isinstance(grad_tensors, Sequence) else [grad_tensors] * len(roots)
+    if len(given) != len(roots):
+        raise RuntimeError(f"backward: {len(roots)} tensors and {len(given)} gradients; one is needed for each")
+    ups = [walk.upstream(root, gradient) for root, gradient in zip(roots, given, strict=True)]
+    walk.backward(roots, ups, bool(retain_graph), inputs)
+
+
+def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
+    """The tensor itself, as since PyTorch 0.4: old code wraps tensors in it. `volatile` has no effect."""
+    return data.detach().requires_grad_(requires_grad) if requires_grad else data.detach()

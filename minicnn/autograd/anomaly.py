@@ -43,11 +43,28 @@ class detect_anomaly(ContextDecorator):
             loss_fn(model(x), y).backward()
     """
 
+    def __init__(self, check_nan: bool = True) -> None:
+        self.mode = int(check_nan)
+
     def __enter__(self) -> None:
-        _state.depth += 1
+        _state.depth += self.mode
 
     def __exit__(self, *error: object) -> None:
-        _state.depth -= 1
+        _state.depth -= self.mode
+
+
+class set_detect_anomaly(detect_anomaly):
+    """`detect_anomaly` from now on, or off again; as a `with` block, until its end."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.outer, self.mode = _state.depth, int(mode and check_nan)
+        _state.depth = self.mode
+
+    def __enter__(self) -> None:
+        _state.depth = self.mode
+
+    def __exit__(self, *error: object) -> None:
+        _state.depth = self.outer
 
 
 class layer:

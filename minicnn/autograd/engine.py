@@ -1,4 +1,4 @@
-"""The tape: functions record what they did, `backward` walks the record from the result to the leaves.
+"""The tape: functions record what they did; `walk.py` goes back over the record, from the result to the leaves.
 
 A tensor that came out of a `Function` points to a `Node`; the node points to the nodes (or leaf tensors) of its inputs,
 never to its output. So the record is a tree of references without cycles: it goes when the last result goes, without
@@ -14,15 +14,16 @@ order in which every node has received all of its gradient before it passes any 
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..device import Meta, meta
 from . import anomaly
-from .modes import is_grad_enabled, no_grad
+from .modes import is_grad_enabled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -31,11 +32,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 _tensor: Any = None  # the class Tensor: tensor.py, which is built on this file, enters it here
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Nodes and functions
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 class Node:
@@ -59,6 +55,7 @@ class Node:
         self.hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] = {}  # output -> hooks of that tensor
         self.origin: anomaly.Origin | None = None
         self.name = function.__name__
+        self.materialize = True  # whether backward gets zeros, or None, for an output that nothing depends on
         self._saved: tuple[Array | None, ...] | None = ()
         self._versions: list[tuple[list[int], int] | None] = []
         self._constant: set[int] = set()  # ids of outputs without a gradient
@@ -90,6 +87,11 @@ class Node:
                 )
         return self._saved
 
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The node and output number that each input came from, as PyTorch names them; None for a leaf."""
+        return tuple(edge if isinstance(edge, tuple) else (None, 0) for edge in self.inputs)
+
     def free(self) -> None:
         """Let go of the saved arrays."""
         self._saved = None
@@ -119,6 +121,9 @@ class Function:
 
     Keyword arguments of `apply` go to `forward` and have no gradient. `view = True` says that the output shares its
     input's memory, so that writing to one counts as changing the other.
+
+    On meta tensors `infer` runs instead of `forward`: the shape rule. `minicnn.autograd.Function` is the class for
+    users' own functions, on tensors and with PyTorch's names.
     """
 
     view = False
@@ -133,6 +138,12 @@ class Function:
         """Compute the gradients of the inputs; to be given by the subclass."""
         raise NotImplementedError("a Function that is recorded needs a static method backward(ctx, gy)")
 
+    @staticmethod
+    def infer(*args: Any, **options: Any) -> Any:
+        """What `forward` would give, as `Meta` arrays; here the shape and dtype of the first tensor."""
+        first = next(a for a in args if isinstance(a, Meta))
+        return meta(first.shape, first.dtype)
+
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays and record the call where a gradient will be wanted."""
@@ -146,13 +157,18 @@ class Function:
         arrays = [a if t is None else t.array for a, t in zip(args, from_tensors, strict=True)]
         if anomaly.enabled():
             node.origin = anomaly.Origin.here()
-        result = cls.forward(node, *arrays, **options)
+        if any(type(a) is Meta for a in arrays):
+            result = _on_meta(cls, node, from_tensors, arrays, options)
+        else:
+            result = cls.forward(node, *arrays, **options)
         results = result if isinstance(result, tuple) else (result,)
-        if anomaly.enabled():
+        if anomaly.enabled() and type(results[0]) is not Meta:
             anomaly.check_forward(node.name, node.origin, results, arrays)
         recorded = any(needs)
         shared = next((t._version for t in from_tensors if t is not None), None) if cls.view else None
         outputs = tuple(_tensor(array, _version=shared) for array in results)
+        if cls.view:
+            _share(next(t for t in from_tensors if t is not None), outputs)
         if recorded:
             node.inputs = tuple(_edge(t) if wanted else None for t, wanted in zip(from_tensors, needs, strict=True))
             node.outputs = [(array.shape, array.dtype) for array in results]
@@ -166,167 +182,32 @@ class Function:
         return outputs if isinstance(result, tuple) else outputs[0]
 
 
+def _on_meta(
+    function: type[Function], node: Node, tensors: list[Tensor | None], arrays: list[Any], options: dict[str, Any]
+) -> Any:
+    """The result of a function of meta tensors, by its shape rule; a view's rule is NumPy's."""
+    if any(t is not None and type(t.array) is not Meta and t.array.ndim for t in tensors):
+        places = ", ".join(f"{t.shape} on {t.device}" for t in tensors if t is not None)
+        raise RuntimeError(f"{node.name}: all tensors must be on one device, got {places}; move them with .to(...)")
+    if not function.view or function.infer is not Function.infer:
+        return function.infer(*arrays, **options)
+    result = function.forward(node, *arrays, **options)
+    return (
+        tuple(meta(a.shape, a.dtype) for a in result) if isinstance(result, tuple) else meta(result.shape, result.dtype)
+    )
+
+
+def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
+    """Note which tensors are views of one memory: a recorded write to one has to reach the record of the others."""
+    if source._views is None:
+        source._views = [weakref.ref(source)]
+    elif len(source._views) > 32:
+        source._views[:] = [reference for reference in source._views if reference() is not None]
+    for view in views:
+        view._views = source._views
+        source._views.append(weakref.ref(view))
+
+
 def _edge(tensor: Tensor | None) -> Edge:
     """Where a tensor's gradient goes: to the node that made it, or to itself."""
     return None if tensor is None else tensor._edge or tensor
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Backward
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def backward(roots: Sequence[Tensor], gradients: Sequence[Array], retain_graph: bool = False) -> None:
-    """Add to the `.grad` of every leaf the gradient of sum_i <roots_i, gradients_i>."""
-    owned: set[int] = set()  # arrays that are some leaf's gradient already: a second leaf gets a copy
-
-    def to_leaf(leaf: Tensor, gradient: Array) -> None:
-        gradient = _hooked(leaf._hooks, gradient)
-        if leaf.grad is not None:
-            gradient = leaf.grad.array + gradient
-        elif id(gradient) in owned or gradient.base is not None or not gradient.flags.owndata:
-            gradient = gradient.copy()
-        owned.add(id(gradient))
-        leaf.grad = _tensor(gradient)
-
-    owned.update(map(id, gradients))
-    _walk(roots, gradients, retain_graph, to_leaf, {})
-
-
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """The gradients of sum_i <outputs_i, grad_outputs_i> with respect to `inputs`, which may be leaves or results.
-
-    `.grad` of no tensor is touched. The names and defaults are PyTorch's; `create_graph` (gradients of gradients) is
-    not supported.
-
-    Raises:
-        RuntimeError: an input that no output depends on, unless `allow_unused`, where its gradient is None.
-    """
-    if create_graph:
-        raise NotImplementedError("grad: create_graph=True (a gradient of the gradient) is not supported")
-    outputs = [outputs] if isinstance(outputs, _tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, _tensor) else list(inputs)
-    given = [grad_outputs] if grad_outputs is None or isinstance(grad_outputs, _tensor) else list(grad_outputs)
-    given = given * len(outputs) if grad_outputs is None else given
-    ups = [upstream(output, g) for output, g in zip(outputs, given, strict=True)]
-    wanted: dict[tuple[int, int], Array | None] = dict.fromkeys(map(_key, inputs))
-    for tensor in inputs:
-        if not tensor.requires_grad:
-            raise RuntimeError("grad: an input does not require a gradient; call requires_grad_() on it first")
-
-    def to_leaf(leaf: Tensor, gradient: Array) -> None:
-        if _key(leaf) in wanted:
-            gradient = _hooked(leaf._hooks, gradient)
-            before = wanted[_key(leaf)]
-            wanted[_key(leaf)] = gradient if before is None else before + gradient
-
-    _walk(outputs, ups, bool(retain_graph), to_leaf, wanted)
-    found = [wanted[_key(tensor)] for tensor in inputs]
-    if not allow_unused and any(gradient is None for gradient in found):
-        raise RuntimeError("grad: no output depends on one of the inputs; pass allow_unused=True to get None for it")
-    return tuple(None if gradient is None else _tensor(gradient.copy()) for gradient in found)
-
-
-def _key(tensor: Tensor) -> tuple[int, int]:
-    """What stands for a tensor in the record: its node and output number, or itself where it is a leaf."""
-    return (id(tensor._edge[0]), tensor._edge[1]) if tensor._edge else (id(tensor), -1)
-
-
-def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
-    """The array to start a backward pass from: the given gradient, checked, or 1 for a scalar."""
-    if not output.requires_grad:
-        raise RuntimeError(
-            "backward: the tensor does not require a gradient and was not computed from one that does; "
-            "set requires_grad=True on an input, and do not compute it inside no_grad()"
-        )
-    if gradient is None:
-        if output.array.size != 1:
-            raise RuntimeError(
-                f"backward: the result has shape {output.shape}; only a scalar has an implicit gradient of 1. "
-                "Reduce it with .sum() or .mean(), or pass a gradient of that shape"
-            )
-        return np.ones_like(output.array)
-    array = np.asarray(gradient.array if isinstance(gradient, _tensor) else gradient)
-    if array.shape != output.shape:
-        raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
-    return array.astype(output.array.dtype, copy=False)
-
-
-def _hooked(hooks: dict[int, Callable[[Tensor], Tensor | None]] | None, gradient: Array) -> Array:
-    """The gradient after a tensor's hooks, each of which may return another."""
-    for hook in list((hooks or {}).values()):
-        changed = hook(_tensor(gradient))
-        if changed is not None:
-            if changed.shape != gradient.shape:
-                raise RuntimeError(
-                    f"backward: a hook turned a gradient of shape {gradient.shape} into one of {changed.shape}"
-                )
-            gradient = changed.array
-    return gradient
-
-
-def _walk(
-    roots: Iterable[Tensor],
-    gradients: Iterable[Array],
-    retain_graph: bool,
-    to_leaf: Callable[[Tensor, Array], None],
-    wanted: dict[tuple[int, int], Array | None],
-) -> None:
-    """Pass gradients down the record, node by node, largest number first."""
-    pending: dict[Node, list[Array | None]] = {}
-    queue: list[tuple[int, Node]] = []
-
-    def send(edge: Edge, gradient: Array) -> None:
-        if not isinstance(edge, tuple):
-            to_leaf(edge, gradient)
-            return
-        node, index = edge
-        if node not in pending:
-            pending[node] = [None] * len(node.outputs)
-            heapq.heappush(queue, (-node.number, node))
-        before = pending[node][index]
-        pending[node][index] = gradient if before is None else before + gradient
-
-    for root, gradient in zip(roots, gradients, strict=True):
-        send(_edge(root), gradient)
-    with no_grad():
-        while queue:
-            _, node = heapq.heappop(queue)
-            ups = pending.pop(node)
-            for index, up in enumerate(ups):
-                if up is not None:
-                    ups[index] = final = _hooked(node.hooks.get(index), up)
-                    if (id(node), index) in wanted:
-                        wanted[id(node), index] = final
-            for edge, found in zip(node.inputs, _gradients(node, ups), strict=True):
-                if edge is not None and found is not None:
-                    send(edge, found)
-            if not retain_graph:
-                node.free()
-
-
-def _gradients(node: Node, ups: list[Array | None]) -> Sequence[Array | None]:
-    """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
-    filled = [np.zeros(*node.outputs[i]) if up is None else up for i, up in enumerate(ups)]
-    found = node.function.backward(node, *filled)
-    found = found if isinstance(found, tuple) else (found,)
-    if len(found) != len(node.inputs):
-        raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
-    for edge, gradient in zip(node.inputs, found, strict=True):
-        if edge is not None and gradient is not None:
-            shape = edge[0].outputs[edge[1]][0] if isinstance(edge, tuple) else edge.shape
-            if gradient.shape != shape:
-                raise RuntimeError(
-                    f"backward: {node.name}.backward gave a gradient of shape {gradient.shape} for an input of shape "
-                    f"{shape}"
-                )
-    if anomaly.enabled():
-        anomaly.check_backward(node.name, node.origin, found)
-    return found

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .engine import grad
 from .modes import no_grad
+from .walk import grad
 
 FULL = 256  # inputs of up to this many elements are perturbed one by one, larger ones in random directions
 DIRECTIONS = 4

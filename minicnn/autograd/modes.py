@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
-from contextlib import ContextDecorator
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode(threading.local):
@@ -19,46 +23,103 @@ def is_grad_enabled() -> bool:
     return _mode.enabled
 
 
-class set_grad_enabled(ContextDecorator):
-    """Record operations or not, from now on in this thread; as a `with` block or decorator, until its end."""
+class _Recording:
+    """A state of recording as a `with` block, and as a decorator of a function or of a generator."""
 
-    def __init__(self, mode: bool) -> None:
-        self.mode, self._outer = bool(mode), _mode.enabled
-        _mode.enabled = self.mode
-
-    def _recreate_cm(self) -> set_grad_enabled:
-        outer = _mode.enabled
-        again = type(self)(self.mode)
-        again._outer = outer
-        return again
+    mode: bool
+    _outer: list[bool]
 
     def __enter__(self) -> None:
+        self.__dict__.setdefault("_outer", []).append(_mode.enabled)
         _mode.enabled = self.mode
-
-    def __exit__(self, *error: object) -> None:
-        _mode.enabled = self._outer
-
-
-class no_grad(ContextDecorator):
-    """Record nothing inside: `with no_grad():`, or `@no_grad()` on a function. Thread-local; blocks may nest."""
-
-    _enabled: ClassVar[bool] = False
-
-    def __init__(self) -> None:
-        self._outer: list[bool] = []
-
-    def _recreate_cm(self) -> no_grad:
-        return type(self)()  # a decorated function may run in several threads at once
-
-    def __enter__(self) -> None:
-        self._outer.append(_mode.enabled)
-        _mode.enabled = self._enabled
 
     def __exit__(self, *error: object) -> None:
         _mode.enabled = self._outer.pop()
+
+    def clone(self) -> _Recording:
+        """One of the same kind: a decorated function may run in several threads at once."""
+        again = object.__new__(type(self))
+        again.mode = self.mode
+        return again
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, or a generator."""
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generator(*args: Any, **options: Any) -> Any:
+                steps, sent = function(*args, **options), None  # the state holds while the generator runs, not between
+                try:
+                    while True:
+                        with self.clone():
+                            value = steps.send(sent)
+                        sent = yield value
+                except StopIteration as end:
+                    return end.value
+                finally:
+                    steps.close()
+
+            return generator  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def decorated(*args: Any, **options: Any) -> Any:
+            with self.clone():
+                return function(*args, **options)
+
+        return decorated  # type: ignore[return-value]
+
+
+class set_grad_enabled(_Recording):
+    """Record operations or not, from now on in this thread; as a `with` block or decorator, until its end."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._outer = [_mode.enabled]
+        _mode.enabled = self.mode
+
+    def __enter__(self) -> None:
+        if self.__dict__.get("_outer"):  # kept by __init__: the state before it
+            _mode.enabled = self.mode
+        else:
+            super().__enter__()
+
+    def __call__(self, function: F) -> F:
+        """As a decorator it says nothing about the code around it."""
+        _mode.enabled = self._outer.pop()
+        return super().__call__(function)
+
+
+class no_grad(_Recording):
+    """Record nothing inside: `with no_grad():`, or `@no_grad()` on a function. Thread-local; blocks may nest."""
+
+    mode = False
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """`@no_grad` without parentheses decorates at once."""
+        made = super().__new__(cls)
+        return made if function is None else made(function)
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None: ...
 
 
 class enable_grad(no_grad):
     """Record inside, also within a `no_grad` block."""
 
-    _enabled = True
+    mode = True
+
+
+class inference_mode(_Recording):
+    """As `no_grad`; `inference_mode(False)` leaves recording as it is."""
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        """`@inference_mode` without parentheses decorates at once."""
+        made = super().__new__(cls)
+        made.mode = not mode and _mode.enabled
+        return made if isinstance(mode, bool) else made(mode)
+
+    def __init__(self, mode: bool | Callable[..., Any] = True) -> None: ...
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether recording is off, which is all that inference mode is here."""
+    return not _mode.enabled

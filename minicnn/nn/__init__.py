@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from . import functional, init
-from .activation import Dropout, Identity, ReLU, Sigmoid, Tanh
-from .batchnorm import BatchNorm2d
-from .container import Sequential
-from .conv import Conv2d
-from .linear import Flatten, Linear
-from .loss import CrossEntropyLoss
-from .module import Module, Parameter
-from .pooling import AvgPool2d, MaxPool2d
+from typing import Any
 
-__all__ = [
-    "AvgPool2d",
-    "BatchNorm2d",
-    "Conv2d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "Linear",
-    "MaxPool2d",
-    "Module",
-    "Parameter",
-    "ReLU",
-    "Sequential",
-    "Sigmoid",
-    "Tanh",
-    "functional",
-    "init",
-]
+from ..missing import unknown
+from . import functional, init, modules, parallel, utils
+from .activation import *
+from .batchnorm import *
+from .blocks import *
+from .container import *
+from .conv import *
+from .distance import *
+from .dropout import *
+from .fold import *
+from .lazy import *
+from .linear import *
+from .loss import *
+from .module import *
+from .normalisation import *
+from .padding import *
+from .parallel import *
+from .parameter import *
+from .parameter_container import *
+from .pooling import *
+from .renormalisation import *
+from .shuffle import *
+from .softmax import *
+from .upsampling import *
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.nn", name, globals())

@@ -1,68 +1,294 @@
-"""Activations and dropout as layers without parameters."""
+"""Activations as layers: each is the function of `minicnn.ops.activation` named below it, with its arguments kept."""
 
 from __future__ import annotations
 
-from ..ops import activation, dropout
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from ..ops import activation, creation
 from ..tensor import Tensor
+from . import init
 from .module import Module
+from .parameter import Parameter
+
+__all__ = [
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
+    "LogSigmoid", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign",
+    "Tanh", "Tanhshrink", "Threshold",
+]  # fmt: skip
 
 
-class ReLU(Module):
-    """max(x, 0), elementwise. `inplace` is accepted for PyTorch's sake; the result is always a new tensor."""
+class Activation(Module):
+    """A function of the input and of the attributes named in `__constants__`, which are its other arguments."""
+
+    function: Callable[..., Tensor]
+    __constants__: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()  # the attributes in the repr
+
+    def _keep(self, **arguments: Any) -> None:
+        super().__init__()
+        for name, value in arguments.items():
+            setattr(self, name, value)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the function."""
+        return type(self).function(input, **{name: getattr(self, name) for name in self.__constants__})
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        shown = [f"{name}={getattr(self, name)}" for name in self.shown if name != "inplace"]
+        return ", ".join([*shown, "inplace=True"] if "inplace" in self.shown and self.inplace else shown)
+
+
+class InPlace(Activation):
+    """An activation whose only argument is whether it overwrites its input."""
+
+    __constants__ = ("inplace",)
+    shown: tuple[str, ...] = ("inplace",)
 
     def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
+        self._keep(inplace=inplace)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return activation.relu(input)
+
+class ReLU(InPlace):
+    """max(x, 0), elementwise; `inplace` overwrites the input."""
+
+    function = staticmethod(activation.relu)
+
+
+class SELU(InPlace):
+    """1.0507 (x where x > 0, else 1.6733 (e^x - 1))."""
+
+    function = staticmethod(activation.selu)
+
+
+class SiLU(InPlace):
+    """x sigmoid(x)."""
+
+    function = staticmethod(activation.silu)
+
+
+class Mish(InPlace):
+    """x tanh(log(1 + e^x))."""
+
+    function = staticmethod(activation.mish)
+
+
+class Hardswish(InPlace):
+    """x relu6(x + 3)/6."""
+
+    function = staticmethod(activation.hardswish)
+    shown = ()
+
+
+class Hardsigmoid(InPlace):
+    """relu6(x + 3)/6."""
+
+    function = staticmethod(activation.hardsigmoid)
+    shown = ()
+
+
+class Sigmoid(Activation):
+    """1/(1 + e^-x)."""
+
+    function = staticmethod(activation.sigmoid)
+
+
+class Tanh(Activation):
+    """(e^x - e^-x)/(e^x + e^-x)."""
+
+    function = staticmethod(activation.tanh)
+
+
+class LogSigmoid(Activation):
+    """log(1/(1 + e^-x))."""
+
+    function = staticmethod(activation.logsigmoid)
+
+
+class Softsign(Activation):
+    """x/(1 + |x|)."""
+
+    function = staticmethod(activation.softsign)
+
+
+class Tanhshrink(Activation):
+    """x - tanh(x)."""
+
+    function = staticmethod(activation.tanhshrink)
+
+
+class Hardtanh(Activation):
+    """x cut off at min_val and max_val; `min_value` and `max_value` are their deprecated names."""
+
+    function = staticmethod(activation.hardtanh)
+    __constants__ = ("min_val", "max_val", "inplace")
+    shown: tuple[str, ...] = __constants__
+
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
+        for name, value in (("min", min_value), ("max", max_value)):
+            if value is not None:
+                warnings.warn(f"Hardtanh: {name}_value is deprecated; use {name}_val", FutureWarning, stacklevel=2)
+        self._keep(
+            min_val=min_val if min_value is None else min_value,
+            max_val=max_val if max_value is None else max_value,
+            inplace=inplace,
+        )
+        if self.min_val > self.max_val:
+            raise ValueError(f"Hardtanh: min_val {self.min_val} is greater than max_val {self.max_val}")
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)."""
+
+    shown = ("inplace",)
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+
+class ELU(Activation):
+    """x where x > 0, else alpha (e^x - 1)."""
+
+    function = staticmethod(activation.elu)
+    __constants__ = ("alpha", "inplace")
+    shown = __constants__
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self._keep(alpha=alpha, inplace=inplace)
+
+
+class CELU(ELU):
+    """x where x > 0, else alpha (e^(x/alpha) - 1)."""
+
+    function = staticmethod(activation.celu)
+
+
+class LeakyReLU(Activation):
+    """x where x > 0, else negative_slope x."""
+
+    function = staticmethod(activation.leaky_relu)
+    __constants__ = ("negative_slope", "inplace")
+    shown = __constants__
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        self._keep(negative_slope=negative_slope, inplace=inplace)
+
+
+class RReLU(Activation):
+    """x where x > 0, else r x, r drawn from [lower, upper] for each element in training, their mean in evaluation."""
+
+    function = staticmethod(activation.rrelu)
+    __constants__ = ("lower", "upper", "training", "inplace")
+    shown = ("lower", "upper", "inplace")
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        self._keep(lower=lower, upper=upper, inplace=inplace)
+
+
+class Threshold(Activation):
+    """x where x > threshold, else value."""
+
+    function = staticmethod(activation.threshold)
+    __constants__ = ("threshold", "value", "inplace")
+    shown = __constants__
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        self._keep(threshold=threshold, value=value, inplace=inplace)
+
+
+class Hardshrink(Activation):
+    """0 where |x| <= lambd, else x."""
+
+    function = staticmethod(activation.hardshrink)
+    __constants__ = ("lambd",)
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self._keep(lambd=lambd)
 
     def extra_repr(self) -> str:
         """As PyTorch prints it."""
-        return "inplace=True" if self.inplace else ""
+        return str(self.lambd)
 
 
-class Tanh(Module):
-    """tanh(x), elementwise."""
+class Softshrink(Hardshrink):
+    """x moved by lambd towards 0, and 0 where |x| <= lambd."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return activation.tanh(input)
+    function = staticmethod(activation.softshrink)
 
 
-class Sigmoid(Module):
-    """1 / (1 + exp(-x)), elementwise."""
+class Softplus(Activation):
+    """log(1 + e^(beta x))/beta, and x itself where beta x > threshold."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return activation.sigmoid(input)
+    function = staticmethod(activation.softplus)
+    __constants__ = ("beta", "threshold")
+    shown = __constants__
 
-
-class Identity(Module):
-    """The input itself; takes any arguments, so that it can stand in for a layer."""
-
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__()
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Give it back."""
-        return input
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self._keep(beta=beta, threshold=threshold)
 
 
-class Dropout(Module):
-    """In training, zero each element with probability p and scale the others by 1/(1 - p); in evaluation, nothing."""
+class GELU(Activation):
+    """x P(X <= x), X standard normal, or its approximation by `approximate="tanh"`."""
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be a probability between 0 and 1, got {p}")
-        self.p, self.inplace = p, inplace
+    function = staticmethod(activation.gelu)
+    __constants__ = ("approximate",)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return dropout.dropout(input, self.p, self.training, False)
+    def __init__(self, approximate: str = "none") -> None:
+        self._keep(approximate=approximate)
 
     def extra_repr(self) -> str:
         """As PyTorch prints it."""
-        return f"p={self.p}, inplace={self.inplace}"
+        return f"approximate={self.approximate!r}"
+
+
+class GLU(Activation):
+    """a sigmoid(b), where a and b are the halves of the input along `dim`."""
+
+    function = staticmethod(activation.glu)
+    __constants__ = ("dim",)
+    shown = __constants__
+
+    def __init__(self, dim: int = -1) -> None:
+        self._keep(dim=dim)
+
+
+class PReLU(Module):
+    """x where x > 0, else weight[c] x, with a learned slope for all or one for each channel (axis 1).
+
+    Args:
+        num_parameters: 1, or the number of channels.
+        init: what the slopes start from.
+        device, dtype: of the parameter.
+
+    Attributes:
+        weight: the slopes, (num_parameters,).
+    """
+
+    __constants__ = ("num_parameters",)
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = Parameter(creation.empty(num_parameters, dtype=dtype, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the slopes to `init`."""
+        init.constant_(self.weight, self.init)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return activation.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"num_parameters={self.num_parameters}"

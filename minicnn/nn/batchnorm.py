@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any, NoReturn
 
 from minicnn_kernels.geometry import ShapeError
 
+from ..ops import creation
 from ..ops.batchnorm import batch_norm
 from ..tensor import Tensor
-from .module import Module, Parameter
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
-class BatchNorm2d(Module):
-    """Normalise each channel over the batch and its pixels, then scale and shift: y = gamma (x - mean)/sqrt(var + eps)
-    + beta.
+class Affine(Module):
+    """What normalisation layers have in common: a `weight` of ones and a `bias` of zeros, or neither, or no bias."""
 
-    In training the batch's mean and (biased) variance are used, and running ones are kept for evaluation, the variance
-    there unbiased. Shape: (N, C, H, W), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers
-    `running_mean`, `running_var`, `num_batches_tracked` if `track_running_stats`.
+    weight: Parameter | None
+    bias: Parameter | None
 
-    Args:
-        num_features: C.
-        eps: added to the variance.
-        momentum: the share of the newest batch in the running statistics; None for the plain average of all batches.
-    """
+    def _register(self, shape: tuple[int, ...], affine: bool, bias: bool, device: Any, dtype: Any) -> None:
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            values = creation.empty(shape, dtype=dtype, device=device) if wanted else None
+            self.register_parameter(name, None if values is None else Parameter(values))
+
+    def reset_parameters(self) -> None:
+        """Set the weight to 1 and the bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _NormBase(Affine):
+    """The base of layers with running statistics: batch and instance normalisation."""
+
+    _version = 2  # of its state: since 2 with num_batches_tracked
+    _axes: tuple[int, ...] = ()  # how many axes the input may have
+    _spread = "running_var"
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
 
     def __init__(
         self,
@@ -32,35 +52,123 @@ class BatchNorm2d(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        device: str | None = None,
-        dtype: object = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        ones, zeros = np.ones(num_features, dtype or np.float32), np.zeros(num_features, dtype or np.float32)  # type: ignore[call-overload]
-        self.register_parameter("weight", Parameter(ones.copy()) if affine else None)
-        self.register_parameter("bias", Parameter(zeros.copy()) if affine else None)
-        self.register_buffer("running_mean", Tensor(zeros) if track_running_stats else None)
-        self.register_buffer("running_var", Tensor(ones) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)) if track_running_stats else None)
+        self._register((num_features,), affine, bias, device, dtype)
+        mean = creation.zeros(num_features, dtype=dtype, device=device) if track_running_stats else None
+        var = creation.ones(num_features, dtype=dtype, device=device) if track_running_stats else None
+        count = creation.tensor(0, device=device) if track_running_stats else None
+        self.register_buffer("running_mean", mean)
+        self.register_buffer(self._spread, var)
+        self.register_buffer("num_batches_tracked", count)
+        self.reset_parameters()
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
-        if input.ndim != 4:
-            raise ShapeError(f"BatchNorm2d: expected (N, C, H, W), got shape {input.shape}")
-        share = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.fill_(self.num_batches_tracked.item() + 1)
-            share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
-        batch_statistics = self.training or not self.track_running_stats
-        return batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, share, self.eps
-        )
+    def reset_running_stats(self) -> None:
+        """Forget the batches seen so far: mean 0, variance 1, count 0."""
+        if self.track_running_stats:
+            for name, value in (("running_mean", 0), (self._spread, 1), ("num_batches_tracked", 0)):
+                getattr(self, name).fill_(value)
+
+    def reset_parameters(self) -> None:
+        """Set the weight to 1, the bias to 0, and forget the batches seen so far."""
+        self.reset_running_stats()
+        super().reset_parameters()
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if not self._axes:
+            raise NotImplementedError(f"{type(self).__name__}: a subclass says what input it takes")
+        if input.ndim not in self._axes:
+            wanted = " or ".join(f"{n}D" for n in self._axes)
+            raise ShapeError(
+                f"{type(self).__name__}: expected {wanted} input (got {input.ndim}D input), shape {tuple(input.shape)}"
+            )
+
+    def _count(self) -> float:
+        """Count a batch of training, and the share it gets in the running statistics."""
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            count = self.num_batches_tracked
+            if not count.is_meta:
+                count.fill_(count.item() + 1)
+                return 1 / count.item() if self.momentum is None else self.momentum
+        return 0.0 if self.momentum is None else self.momentum
 
     def extra_repr(self) -> str:
         """As PyTorch prints it."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any, **options: Any
+    ) -> None:
+        """A state from before version 2 has no count of batches: it stays as it is."""
+        key = f"{prefix}num_batches_tracked"
+        if (local_metadata.get("version") or 0) < 2 and self.track_running_stats and key not in state_dict:
+            count = self.num_batches_tracked
+            state_dict[key] = creation.tensor(0, device="cpu") if count is None or count.is_meta else count
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest, **options)
+
+
+class _BatchNorm(_NormBase):
+    """Normalise each channel over the batch, then scale and shift: y = gamma (x - mean)/sqrt(var + eps) + beta.
+
+    In training the batch's mean and (biased) variance are used, and running ones are kept for evaluation, the variance
+    there unbiased; without running ones the batch's are used in evaluation too. Shape: (N, C, ...), unchanged.
+    Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers `running_mean`, `running_var` and
+    `num_batches_tracked` if `track_running_stats`.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: the share of the newest batch in the running statistics; None for the plain average of all batches.
+        affine: whether there are a weight and, with `bias`, a bias.
+
+    Raises:
+        ShapeError: an input of other axes or channels, or of one value per channel in training.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C, ...)."""
+        self._check_input_dim(input)
+        share = self._count()
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        known = not self.training or self.track_running_stats
+        mean, var = (self.running_mean, self.running_var) if known else (None, None)
+        return batch_norm(input, mean, var, self.weight, self.bias, by_batch, share, self.eps)
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of (N, C) or (N, C, L); see `_BatchNorm`."""
+
+    _axes = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of (N, C, H, W); see `_BatchNorm`."""
+
+    _axes = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of (N, C, D, H, W); see `_BatchNorm`."""
+
+    _axes = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over several processes: not supported; the name is there for `isinstance`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        raise NotImplementedError("SyncBatchNorm: minicnn runs in one process; use BatchNorm1d, 2d or 3d")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> NoReturn:
+        """Not supported."""
+        raise NotImplementedError("convert_sync_batchnorm: minicnn runs in one process; leave the model as it is")

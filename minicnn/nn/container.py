@@ -1,40 +1,246 @@
-"""Modules made of modules."""
+"""Modules that hold modules: in a row, in a list, in a dict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import operator
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, KeysView
+from itertools import chain, groupby
+from typing import Any, TypeVar
 
 from .module import Module
 
+__all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
-class Sequential(Module):
-    """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules."""
+S = TypeVar("S", bound="_Row")
 
-    def __init__(self, *modules: Any) -> None:
+
+class Container(Module):
+    """Modules given by keywords; deprecated, subclass `Module` instead."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        warnings.warn("`nn.Container` is deprecated. Subclass `nn.Module` instead.", FutureWarning, stacklevel=2)
         super().__init__()
-        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], dict) else enumerate(modules)
-        for name, module in named:
-            self.add_module(str(name), module)
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
-    def forward(self, input: Any) -> Any:
-        """Pass the input through all of them."""
-        for module in self.children():
-            input = module(input)
-        return input
 
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
+def position(index: Any, length: int) -> int:
+    """An index as one from 0 to length - 1."""
+    index = operator.index(index)
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of range")
+    return index % length
+
+
+class _Row(Module):
+    """What `Sequential` and `ModuleList` share: modules under "0", "1", ... that are used as a Python list is."""
 
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Module]:
-        return self.children()
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(dict(list(self._modules.items())[index]))
-        return list(self._modules.values())[index]
+    def __getitem__(self, idx: int | slice) -> Any:
+        if isinstance(idx, slice):
+            return self._slice(list(self._modules.items())[idx])
+        return list(self._modules.values())[position(idx, len(self))]
+
+    def _slice(self, items: list[tuple[str, Any]]) -> Any:
+        """A row of the same class with some of the (name, module) pairs."""
+        return type(self)([module for _, module in items])
+
+    def __setitem__(self, idx: int, module: Module) -> None:
+        setattr(self, list(self._modules)[position(idx, len(self))], module)
+
+    def __delitem__(self, idx: int | slice) -> None:
+        names = list(self._modules)
+        for name in names[idx] if isinstance(idx, slice) else [names[position(idx, len(self))]]:
+            delattr(self, name)
+        self._number(list(self))
+
+    def _number(self, modules: list[Any]) -> None:
+        """Make the row consist of `modules`, named by their places."""
+        self.__dict__["_modules"] = {str(i): module for i, module in enumerate(modules)}
+
+    def append(self: S, module: Module) -> S:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self: S, modules: Iterable[Any]) -> S:
+        """Add modules at the end."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                f"{self._get_name()}.extend should be called with an iterable, but got {type(modules).__name__}"
+            )
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self: S, index: int, module: Module) -> S:
+        """Add a module before the one at `index`.
+
+        Raises:
+            IndexError: an index beyond the ends.
+        """
+        if not isinstance(module, Module):
+            raise AssertionError(f"module should be of type: {Module}")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+        modules = list(self)
+        modules.insert(index, module)
+        self._number(modules)
+        return self
+
+    def pop(self, key: int | slice) -> Any:
+        """Take out a module, or several, and give it."""
+        found = self[key]
+        del self[key]
+        return found
+
+
+class Sequential(_Row):
+    """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__()
+        for name, module in args[0].items() if len(args) == 1 and isinstance(args[0], dict) else enumerate(args):
+            self.add_module(str(name), module)
+
+    def forward(self, input: Any) -> Any:
+        """Pass the input through all of them."""
+        for module in self:
+            input = module(input)
+        return input
+
+    def _slice(self, items: list[tuple[str, Any]]) -> Any:
+        return type(self)(OrderedDict(items))
+
+    def __add__(self, other: Any) -> Sequential:
+        return Sequential(*self).extend(self._checked(other))
+
+    def __iadd__(self, other: Any) -> Sequential:
+        return self.extend(self._checked(other))
+
+    @staticmethod
+    def _checked(other: Any) -> Sequential:
+        if not isinstance(other, Sequential):
+            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+        return other
+
+    def __mul__(self, other: int) -> Sequential:
+        return Sequential(*list(self) * self._times(other))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, other: int) -> Sequential:
+        return self.extend(list(self) * (self._times(other) - 1))
+
+    def _times(self, other: Any) -> int:
+        """The factor of a multiplication, checked; the modules are the same ones each time."""
+        if not isinstance(other, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
+        if other <= 0:
+            raise ValueError(f"Non-positive multiplication factor {other} for {type(self)}")
+        return other
+
+
+class ModuleList(_Row):
+    """A list of modules, which are registered; it has no `forward`, the owner runs them as it likes."""
+
+    def __init__(self, modules: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.extend(modules)
+
+    def __iadd__(self, modules: Iterable[Any]) -> ModuleList:
+        return self.extend(modules)
+
+    def __add__(self, other: Iterable[Any]) -> ModuleList:
+        return ModuleList(chain(self, other))
+
+    def __repr__(self) -> str:
+        """Equal neighbours are shown once: "(0-2): 3 x Linear(...)"."""
+        lines = []
+        for text, group in groupby(enumerate(map(repr, self)), key=lambda pair: pair[1]):
+            places = [place for place, _ in group]
+            name = f"({places[0]}-{places[-1]}): {len(places)} x" if len(places) > 1 else f"({places[0]}):"
+            lines.append(f"  {name} {text}".replace("\n", "\n  "))
+        return f"{self._get_name()}(" + ("\n" + "\n".join(lines) + "\n" if lines else "") + ")"
+
+
+def pairs_of(values: Any, owner: str) -> Iterable[tuple[str, Any]]:
+    """The pairs of a mapping, or of an iterable of pairs, checked."""
+    if not isinstance(values, Iterable):
+        raise TypeError(
+            f"{owner}.update should be called with an iterable of key/value pairs, but got {type(values).__name__}"
+        )
+    if hasattr(values, "items"):
+        pairs: Iterable[tuple[str, Any]] = values.items()
+        return pairs
+    return (_pair(number, pair, owner) for number, pair in enumerate(values))
+
+
+def _pair(number: int, pair: Any, owner: str) -> tuple[str, Any]:
+    """One pair of an iterable of pairs, checked."""
+    if not isinstance(pair, Iterable):
+        raise TypeError(f"{owner} update sequence element #{number} should be Iterable; is {type(pair).__name__}")
+    found = tuple(pair)
+    if len(found) != 2:
+        raise ValueError(f"{owner} update sequence element #{number} has length {len(found)}; 2 is required")
+    return found
+
+
+class ModuleDict(Module):
+    """A dict of modules, which are registered; ordered as they came."""
+
+    def __init__(self, modules: Any = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        del self._modules[key]
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._modules
+
+    def clear(self) -> None:
+        """Take out all modules."""
+        self._modules.clear()
+
+    def pop(self, key: str) -> Any:
+        """Take out a module and give it."""
+        return self._modules.pop(key)
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def items(self) -> Any:
+        """The names with their modules."""
+        return self._modules.items()
+
+    def values(self) -> Any:
+        """The modules."""
+        return self._modules.values()
+
+    def update(self, modules: Any) -> None:
+        """Add the modules of a mapping or of an iterable of (name, module)."""
+        for name, module in pairs_of(modules, "ModuleDict"):
+            self[name] = module

@@ -1,37 +1,107 @@
-"""Convolution layers."""
+"""Convolution layers, and transposed ones."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-import numpy as np
+from minicnn_kernels.geometry import IntOrPair
 
-from minicnn_kernels.geometry import IntOrPair, pair
-
-from ..ops.conv import conv2d
+from ..ops.conv import conv1d, conv2d
+from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d
+from ..ops.creation import empty
+from ..ops.pad import pad
 from ..tensor import Tensor
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+
+Numbers = tuple[int, ...]
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class Conv2d(Module):
-    """Slide `out_channels` filters over the picture: y[o] = b[o] + sum_c w[o, c] (*) x[c].
+def _ntuple(value: Any, rank: int) -> Numbers:
+    """A number as a tuple of `rank`, a sequence as a tuple."""
+    return tuple(value) if isinstance(value, Iterable) else (value,) * rank
 
-    Shape: (N, C, H, W) -> (N, O, OH, OW), OH = floor((H + 2*padding - dilation*(kernel_size - 1) - 1)/stride) + 1;
-    without the batch axis too. Parameters: `weight` (O, C/groups, KH, KW) and `bias` (O,), O*(C/groups*KH*KW + 1) in
-    all, drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch.
 
-    Args:
-        in_channels, out_channels: C and O.
-        kernel_size, stride, padding, dilation: an int or (vertical, horizontal); padding also "valid" or "same".
-        groups: blocks of channels that do not see each other; groups=in_channels is a depthwise convolution.
-        bias: whether there is a bias.
-        padding_mode: "zeros"; the others are not supported.
-        fit: "floor" drops rows that fill no window, "strict" refuses such an input (beyond PyTorch).
+class _ConvNd(Module):
+    """What all convolution layers have: parameters, their start values, attributes under PyTorch's names.
+
+    `weight` is (O, C/groups, ...), transposed (C, O/groups, ...), and `bias` (O,) or None, both drawn from
+    U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch.
 
     Raises:
-        ValueError: groups that do not divide the channels, or sizes below 1.
+        ValueError: groups that do not divide the channels, an unknown padding or padding mode, or padding "same" with
+            a stride.
     """
+
+    bias: Parameter | None
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers, padding: Numbers | str,
+        dilation: Numbers, transposed: bool, output_padding: Numbers, groups: int, bias: bool, padding_mode: str,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        name = type(self).__name__
+        if groups <= 0:
+            raise ValueError(f"{name}: groups must be a positive integer, got {groups}")
+        if in_channels % groups:
+            raise ValueError(f"{name}: in_channels must be divisible by groups, got {in_channels} and groups={groups}")
+        if out_channels % groups:
+            raise ValueError(f"{name}: out_channels must be divisible by groups, got {out_channels} and {groups=}")
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f"{name}: Invalid padding string {padding!r}, should be one of 'same', 'valid'")
+        if padding == "same" and any(s != 1 for s in stride):
+            raise ValueError(f"{name}: padding='same' is not supported for strided convolutions, got {stride=}")
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(f"{name}: padding_mode must be one of {PADDING_MODES}, but got {padding_mode=}")
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self.transposed, self.output_padding, self.padding_mode = transposed, output_padding, padding_mode
+        # As `pad` takes it, of the last axis first: ((before, after) for each side).
+        if isinstance(padding, str):
+            spare = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel_size, strict=True)]
+            sides = [(n // 2, n - n // 2) for n in spare]
+        else:
+            sides = [(n, n) for n in padding]
+        self._reversed_padding_repeated_twice = tuple(n for side in reversed(sides) for n in side)
+        first, second = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        self.weight = Parameter(empty(first, second // groups, *kernel_size, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # that is U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+        if self.bias is not None:
+            fan_in = init.fans(self.weight.shape)[0]
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        rank = len(self.kernel_size)
+        text += f", padding={self.padding}" if self.padding != (0,) * rank else ""
+        text += f", dilation={self.dilation}" if self.dilation != (1,) * rank else ""
+        text += f", output_padding={self.output_padding}" if self.output_padding != (0,) * rank else ""
+        text += f", groups={self.groups}" if self.groups != 1 else ""
+        text += ", bias=False" if self.bias is None else ""
+        return text + (f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else "")
+
+
+class _Convolution(_ConvNd):
+    """A convolution of one or two axes."""
+
+    rank: int
 
     def __init__(
         self,
@@ -44,50 +114,157 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        device: str | None = None,
-        dtype: object = None,
+        device: Any = None,
+        dtype: Any = None,
         *,
         fit: str = "floor",
+        flipped: bool = False,
     ) -> None:
-        super().__init__()
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: groups={groups} must be at least 1 and divide in_channels={in_channels} and "
-                f"out_channels={out_channels}"
-            )
-        if padding_mode != "zeros":
-            raise ValueError(
-                f"Conv2d: padding_mode={padding_mode!r} is not supported; pad the input before with transforms.Pad"
-            )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = pair(kernel_size, "Conv2d", "kernel_size", 1)
-        self.stride = pair(stride, "Conv2d", "stride", 1)
-        self.padding = padding if isinstance(padding, str) else pair(padding, "Conv2d", "padding", 0)
-        self.dilation = pair(dilation, "Conv2d", "dilation", 1)
-        self.fit = fit
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(np.empty(shape, dtype or np.float32))
-        self.register_parameter("bias", Parameter(np.empty(out_channels, dtype or np.float32)) if bias else None)
-        self.reset_parameters()
+        sides = [_ntuple(value, self.rank) for value in (kernel_size, stride, dilation)]
+        padding = padding if isinstance(padding, str) else _ntuple(padding, self.rank)
+        none = (0,) * self.rank
+        super().__init__(
+            in_channels, out_channels, sides[0], sides[1], padding, sides[2], False, none, groups, bias, padding_mode,
+            device, dtype,
+        )  # fmt: skip
+        self.fit, self.flipped = fit, flipped
 
-    def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # that is U(-1/sqrt(fan_in), 1/sqrt(fan_in))
-        if self.bias is not None:
-            bound = 1 / math.sqrt(init.fans(self.weight.shape)[0])
-            init.uniform_(self.bias, -bound, bound)
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Pad as `padding_mode` says, and convolve with a given weight and bias."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = pad(input, self._reversed_padding_repeated_twice, self.padding_mode), 0
+        convolve = conv1d if self.rank == 1 else conv2d
+        return convolve(
+            input, weight, bias, self.stride, padding, self.dilation, self.groups, fit=self.fit, flipped=self.flipped
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, OH, OW)."""
-        return conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, fit=self.fit
-        )
+        return self._conv_forward(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        text += f", padding={self.padding!r}" if self.padding != (0, 0) else ""
-        text += f", dilation={self.dilation}" if self.dilation != (1, 1) else ""
-        text += f", groups={self.groups}" if self.groups != 1 else ""
-        text += ", bias=False" if self.bias is None else ""
-        return text + (f", fit={self.fit!r}" if self.fit != "floor" else "")
+        """As PyTorch prints it, and what goes beyond it."""
+        text = super().extra_repr() + (f", fit={self.fit}" if self.fit != "floor" else "")
+        return text + (", flipped=True" if self.flipped else "")
+
+
+class Conv1d(_Convolution):
+    """Slide filters over signals: y[o] = b[o] + sum_c w[o, c] (*) x[c]; (N, C, L) -> (N, O, OL), as `Conv2d`."""
+
+    rank = 1
+
+
+class Conv2d(_Convolution):
+    """Slide `out_channels` filters over the picture: y[o] = b[o] + sum_c w[o, c] (*) x[c].
+
+    Shape: (N, C, H, W) -> (N, O, OH, OW), OH = floor((H + 2*padding - dilation*(kernel_size - 1) - 1)/stride) + 1;
+    without the batch axis too. Parameters: `weight` (O, C/groups, KH, KW) and `bias` (O,), O*(C/groups*KH*KW + 1) in
+    all, drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch.
+
+    Args:
+        in_channels, out_channels: C and O.
+        kernel_size, stride, padding, dilation: an int or (vertical, horizontal); padding also "valid" or "same".
+        groups: blocks of channels that do not see each other; groups=in_channels is a depthwise convolution.
+        bias: whether there is a bias.
+        padding_mode: what the padding is: "zeros", or as of `functional.pad` "reflect", "replicate", "circular".
+        device, dtype: of the parameters.
+        fit: "floor" drops rows that fill no window, "strict" refuses such an input (beyond PyTorch).
+        flipped: turn the filters by 180 degrees: the convolution of mathematics (beyond PyTorch).
+
+    Raises:
+        ValueError: groups that do not divide the channels, an unknown padding, or padding "same" with a stride.
+    """
+
+    rank = 2
+
+
+class _ConvTransposeNd(_ConvNd):
+    """A transposed convolution of one or two axes."""
+
+    rank: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrPair,
+        stride: IntOrPair = 1,
+        padding: IntOrPair = 0,
+        output_padding: IntOrPair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: IntOrPair = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}, got {padding_mode=}')
+        if isinstance(padding, str):
+            raise ValueError(f"{type(self).__name__}: padding must be numbers, got {padding!r}")
+        k, s, p, d, o = (_ntuple(v, self.rank) for v in (kernel_size, stride, padding, dilation, output_padding))
+        super().__init__(in_channels, out_channels, k, s, p, d, True, o, groups, bias, padding_mode, device, dtype)
+
+    def _output_padding(
+        self, input: Tensor, output_size: Sequence[int] | None, stride: Sequence[int], padding: Sequence[int],
+        kernel_size: Sequence[int], num_spatial_dims: int, dilation: Sequence[int] | None = None,
+    ) -> Sequence[int]:  # fmt: skip
+        """What must be added at the end for the result to have the given size; of this layer if there is none.
+
+        Raises:
+            ValueError: a size that no output padding below the stride leads to.
+        """
+        if output_size is None:
+            return self.output_padding
+        leading = input.ndim - num_spatial_dims
+        wanted = tuple(output_size)[leading if len(output_size) == input.ndim else 0 :]
+        if len(wanted) != num_spatial_dims:
+            raise ValueError(
+                f"ConvTranspose{num_spatial_dims}D: for {input.ndim}D input, output_size must have {num_spatial_dims} "
+                f"or {input.ndim} elements (got {len(output_size)})"
+            )
+        sides = zip(input.shape[leading:], stride, padding, kernel_size, dilation or (1,) * len(stride), strict=True)
+        least = [(size - 1) * s - 2 * p + d * (k - 1) + 1 for size, s, p, k, d in sides]
+        most = [size + s - 1 for size, s in zip(least, stride, strict=True)]
+        if any(not low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)):
+            raise ValueError(
+                f"requested an output size of {wanted}, but valid sizes range from {least} to {most} (for an input of "
+                f"{tuple(input.shape[leading:])})"
+            )
+        return tuple(size - low for size, low in zip(wanted, least, strict=True))
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, O, OH, OW); of the sizes that the stride allows, `output_size` takes its place."""
+        stride, kernel_size, dilation, rank = self.stride, self.kernel_size, self.dilation, self.rank
+        padding: Any = self.padding
+        more: Any = self._output_padding(input, output_size, stride, padding, kernel_size, rank, dilation)
+        convolve = conv_transpose1d if rank == 1 else conv_transpose2d
+        return convolve(input, self.weight, self.bias, stride, padding, more, self.groups, dilation)
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """The transpose of a `Conv1d` from O to C channels: (N, C, L) -> (N, O, OL); see `ConvTranspose2d`."""
+
+    rank = 1
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """The transpose of a `Conv2d` from `out_channels` to `in_channels`, which enlarges pictures by its stride.
+
+    Shape: (N, C, H, W) -> (N, O, OH, OW), OH = (H - 1)*stride - 2*padding + dilation*(kernel_size - 1) +
+    output_padding + 1; without the batch axis too. Parameters: `weight` (C, O/groups, KH, KW) and `bias` (O,).
+
+    Args:
+        in_channels, out_channels: C and O.
+        kernel_size, stride, padding, dilation, groups: of the convolution transposed; padding is cut off the result.
+        output_padding: rows and columns added at the end, fewer than the stride.
+        bias: whether there is a bias.
+        padding_mode: "zeros", the only one.
+        device, dtype: of the parameters.
+
+    Raises:
+        ValueError: groups that do not divide the channels, or another padding mode.
+    """
+
+    rank = 2

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from ..ops.activation import relu, sigmoid, tanh
-from ..ops.batchnorm import batch_norm
-from ..ops.conv import conv2d
-from ..ops.dropout import dropout
-from ..ops.linear import linear
-from ..ops.loss import cross_entropy
-from ..ops.pooling import avg_pool2d, max_pool2d
+from typing import Any
 
-__all__ = [
-    "avg_pool2d",
-    "batch_norm",
-    "conv2d",
-    "cross_entropy",
-    "dropout",
-    "linear",
-    "max_pool2d",
-    "relu",
-    "sigmoid",
-    "tanh",
-]
+from ..missing import unknown
+from ..ops.activation import *
+from ..ops.batchnorm import *
+from ..ops.conv import *
+from ..ops.conv_transpose import *
+from ..ops.distance import *
+from ..ops.dropout import *
+from ..ops.fold import *
+from ..ops.linear import linear
+from ..ops.loss import *
+from ..ops.normalisation import *
+from ..ops.pad import *
+from ..ops.pooling import *
+from ..ops.resample import *
+from ..ops.shuffle import *
+from ..ops.sized_pooling import *
+from ..ops.softmax import *
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.nn.functional", name, globals())

@@ -1,17 +1,27 @@
-"""Filling weights with random numbers; each function changes its tensor in place and returns it.
+"""Filling weights with numbers; each function changes its tensor in place, unseen by the tape, and returns it.
 
 The scale is what matters: a layer sums fan_in products, so weights of variance 1/fan_in keep the variance of the
-activations.
+activations. On the meta device there is nothing to fill, and only the arguments are checked.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from ..missing import unknown
 from ..random import Generator, default_generator
-from ..tensor import Tensor
+from ..tensor import Array, Tensor
+
+_GAINS = {
+    **dict.fromkeys(("linear", *(f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)), "sigmoid"), 1.0),
+    "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4,
+}  # fmt: skip
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -21,30 +31,126 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
         ValueError: fewer than 2 axes.
     """
     if len(shape) < 2:
-        raise ValueError(f"init: fan in and fan out need a weight of at least 2 axes, got shape {shape}")
+        raise ValueError(
+            f"Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, got shape {tuple(shape)}"
+        )
     receptive = math.prod(shape[2:])
     return shape[1] * receptive, shape[0] * receptive
 
 
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """The same for a tensor; the name that published code uses."""
+    return fans(tensor.shape)
+
+
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
+    modes = ("fan_in", "fan_out")
+    if mode.lower() not in modes:
+        raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}")
+    return fans(tensor.shape)[modes.index(mode.lower())]
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor that makes up for what an activation does to the standard deviation, PyTorch's table.
+
+    1 for "linear", convolutions and "sigmoid", 5/3 for "tanh", sqrt(2) for "relu", 3/4 for "selu",
+    sqrt(2/(1 + param^2)) for "leaky_relu" of slope `param`, 0.01 if None.
+
+    Raises:
+        ValueError: an unknown activation, or a slope that is no number.
+    """
+    if nonlinearity == "leaky_relu":
+        if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
+            raise ValueError(f"negative_slope {param} not a valid number")
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in _GAINS:
+        raise ValueError(f"Unsupported nonlinearity {nonlinearity}; there are: {', '.join(_GAINS)}, leaky_relu")
+    return _GAINS[nonlinearity]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Plain distributions and constants
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _fill(tensor: Tensor, values: Callable[[tuple[int, ...]], Any]) -> Tensor:
+    """Write `values(shape)` into a tensor, unless it is on the meta device."""
+    shape = tuple(tensor.shape)
+    if not tensor.is_meta:
+        tensor.detach().copy_(Tensor(np.asarray(values(shape), tensor.dtype)))
+    return tensor
+
+
+def _stream(tensor: Tensor, generator: Generator | None, op: str) -> tuple[np.random.Generator, Any]:
+    """The random numbers to draw from, and the type to draw in."""
+    if tensor.dtype.kind != "f":
+        raise NotImplementedError(f"{op}: random numbers are for floating-point tensors, this one is {tensor.dtype}")
+    return (generator or default_generator).numpy, np.float32 if tensor.dtype == np.float32 else np.float64
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Draw from U(a, b)."""
-    draw = (generator or default_generator).numpy.random(
-        tensor.shape, np.float32 if tensor.dtype == np.float32 else np.float64
-    )
-    tensor.detach().copy_(draw * (b - a) + a)
-    return tensor
+    stream, dtype = _stream(tensor, generator, "uniform_")
+    if a > b:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+    return _fill(tensor, lambda shape: stream.random(shape, dtype) * (b - a) + a)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Draw from N(mean, std^2)."""
-    tensor.detach().copy_((generator or default_generator).numpy.standard_normal(tensor.shape) * std + mean)
-    return tensor
+    stream, dtype = _stream(tensor, generator, "normal_")
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    return _fill(tensor, lambda shape: stream.standard_normal(shape, dtype) * std + mean)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Draw from N(mean, std^2) cut off outside [a, b]; a and b are values, not multiples of std."""
+    stream, _ = _stream(tensor, generator, "trunc_normal_")
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    return _fill(tensor, lambda shape: np.clip(_truncated(stream, shape, mean, std, a, b).astype(tensor.dtype), a, b))
+
+
+def _truncated(
+    stream: np.random.Generator, shape: tuple[int, ...], mean: float, std: float, a: float, b: float
+) -> Array:
+    """Draw, and draw anew what is rejected.
+
+    Where [a, b] has much of the mass, candidates are normal and rejected outside; else they are uniform over [a, b] and
+    accepted with the probability of their density relative to its maximum there.
+    """
+    mass = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
+    peak = (max(a, min(mean, b)) - mean) / std
+    found = np.empty(math.prod(shape))
+    open_places = np.arange(found.size)
+    while open_places.size:
+        if mass > 0.3:
+            drawn = stream.standard_normal(open_places.size) * std + mean
+            accepted = (a <= drawn) & (drawn <= b)
+        else:
+            drawn = stream.uniform(a, b, open_places.size)
+            relative = np.exp((peak**2 - ((drawn - mean) / std) ** 2) / 2)
+            accepted = stream.random(open_places.size) < relative
+        found[open_places[accepted]] = drawn[accepted]
+        open_places = open_places[~accepted]
+    return found.reshape(shape)  # (numel,) -> shape
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value."""
-    tensor.detach().fill_(val)
-    return tensor
+    return _fill(tensor, lambda shape: np.broadcast_to(val, shape))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -57,18 +163,43 @@ def ones_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 1.0)
 
 
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that makes up for what an activation does to the standard deviation, PyTorch's table.
+def eye_(tensor: Tensor) -> Tensor:
+    """Make a matrix the identity: a linear layer that keeps as many inputs as possible.
 
     Raises:
-        ValueError: an unknown activation.
+        ValueError: not 2 axes.
     """
-    table = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2)}
-    if nonlinearity == "leaky_relu":
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity not in table:
-        raise ValueError(f"calculate_gain: no gain for {nonlinearity!r}; there are: {', '.join(table)}, leaky_relu")
-    return table[nonlinearity]
+    if tensor.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
+    return _fill(tensor, lambda shape: np.eye(shape[0], shape[1]))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Make a convolution weight the identity: in each group, channel i of the output is channel i of the input.
+
+    Raises:
+        ValueError: not 3 to 5 axes, or output channels that `groups` does not divide.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {tuple(tensor.shape)}")
+    if tensor.shape[0] % groups:
+        raise ValueError(f"dim 0 must be divisible by groups, got {tensor.shape[0]} and groups={groups}")
+
+    def values(shape: tuple[int, ...]) -> Array:
+        weight = np.zeros(shape)
+        middle = tuple(size // 2 for size in shape[2:])
+        per_group = shape[0] // groups
+        for channel in range(min(per_group, shape[1])):
+            place: Any = (slice(channel, None, per_group), channel, *middle)  # in every group
+            weight[place] = 1
+        return weight
+
+    return _fill(tensor, values) if tensor.numel() else tensor
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Variance kept from layer to layer
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def kaiming_uniform_(
@@ -82,7 +213,9 @@ def kaiming_uniform_(
 
     K. He et al., "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852.
     """
-    bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
+    if _is_empty(tensor):
+        return tensor
+    bound = math.sqrt(3) * calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -94,7 +227,17 @@ def kaiming_normal_(
     generator: Generator | None = None,
 ) -> Tensor:
     """He initialisation: N(0, std^2) with std = gain / sqrt(fan)."""
-    return normal_(tensor, 0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
+    if _is_empty(tensor):
+        return tensor
+    std = calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
+    return normal_(tensor, 0, std, generator)
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """Whether there is nothing to draw, which is said in a warning."""
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+    return 0 in tensor.shape
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -111,7 +254,89 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor.shape))), generator)
 
 
-def _fan(tensor: Tensor, mode: str) -> int:
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"init: mode must be 'fan_in' or 'fan_out', got {mode!r}")
-    return fans(tensor.shape)[mode == "fan_out"]
+def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """LeCun initialisation: U(-bound, bound) with bound = sqrt(3 / fan_in), of variance 1/fan_in; beyond PyTorch.
+
+    Y. LeCun et al., "Efficient BackProp", 1998, section 4.6.
+    """
+    bound = math.sqrt(3 / fans(tensor.shape)[0])
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """LeCun initialisation: N(0, 1/fan_in), also what self-normalising nets with SELU start from; beyond PyTorch."""
+    return normal_(tensor, 0, math.sqrt(1 / fans(tensor.shape)[0]), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """A random orthogonal matrix times `gain`: rows or columns, whichever are fewer, are orthonormal.
+
+    Axes after the first are taken as one. A. Saxe et al., "Exact solutions to the nonlinear dynamics of learning in
+    deep linear neural networks", 2013, https://arxiv.org/abs/1312.6120.
+
+    Raises:
+        ValueError: fewer than 2 axes.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"Only tensors with 2 or more dimensions are supported, got shape {tuple(tensor.shape)}")
+    stream, dtype = _stream(tensor, generator, "orthogonal_")
+
+    def values(shape: tuple[int, ...]) -> Array:
+        rows, columns = shape[0], math.prod(shape[1:])
+        q, r = np.linalg.qr(stream.standard_normal((max(rows, columns), min(rows, columns)), dtype))
+        q *= np.sign(np.diag(r))  # without this, q would not be distributed evenly over all orthogonal matrices
+        return gain * (q.T if rows < columns else q).reshape(shape)  # (rows, columns) -> shape
+
+    return _fill(tensor, values) if tensor.numel() else tensor
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """N(0, std^2) with a share `sparsity` of each column, rounded up, set to 0.
+
+    J. Martens, "Deep learning via Hessian-free optimization", 2010.
+
+    Raises:
+        ValueError: not 2 axes.
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
+    stream, dtype = _stream(tensor, generator, "sparse_")
+
+    def values(shape: tuple[int, ...]) -> Array:
+        weight = stream.standard_normal(shape, dtype) * std
+        for column in weight.T:
+            column[stream.permutation(shape[0])[: math.ceil(sparsity * shape[0])]] = 0
+        return weight
+
+    return _fill(tensor, values)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PyTorch's names before 0.4
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same function under its name without the underscore, with a warning."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def old(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    old.__name__ = name[:-1]
+    return old
+
+
+uniform, normal, constant = _deprecated(uniform_), _deprecated(normal_), _deprecated(constant_)
+eye, dirac = _deprecated(eye_), _deprecated(dirac_)
+orthogonal, sparse = _deprecated(orthogonal_), _deprecated(sparse_)
+xavier_uniform, xavier_normal = _deprecated(xavier_uniform_), _deprecated(xavier_normal_)
+kaiming_uniform, kaiming_normal = _deprecated(kaiming_uniform_), _deprecated(kaiming_normal_)
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.nn.init", name, globals())

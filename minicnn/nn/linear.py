@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import numpy as np
-
+from ..ops.creation import empty
 from ..ops.linear import linear
-from ..ops.shape import flatten
 from ..tensor import Tensor
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+
+
+class Identity(Module):
+    """y = x, a place holder; takes any arguments and forgets them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input itself."""
+        return input
 
 
 class Linear(Module):
@@ -20,22 +33,27 @@ class Linear(Module):
     all, drawn from U(-1/sqrt(in), 1/sqrt(in)) as in PyTorch.
     """
 
+    bias: Parameter | None
+
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: object = None
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
-        if min(in_features, out_features) < 1:
-            raise ValueError(f"Linear: in_features={in_features} and out_features={out_features} must be at least 1")
+        if min(in_features, out_features) < 0:
+            raise ValueError(f"Linear: in_features={in_features} and out_features={out_features} must not be negative")
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(np.empty((out_features, in_features), dtype or np.float32))
-        self.register_parameter("bias", Parameter(np.empty(out_features, dtype or np.float32)) if bias else None)
+        self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features)
+            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -56,8 +74,34 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Flatten."""
-        return flatten(input, self.start_dim, self.end_dim)
+        return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """As PyTorch prints it."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Split axis `dim` into several: (N, C*H*W) -> (N, C, H, W) with dim=1 and unflattened_size=(C, H, W)."""
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        super().__init__()
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(
+                f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}"
+            )
+        for place, size in enumerate(unflattened_size):
+            if not isinstance(size, int):
+                raise TypeError(
+                    "unflattened_size must be tuple of ints, but found element of type "
+                    f"{type(size).__name__} at pos {place}"
+                )
+        self.dim, self.unflattened_size = dim, unflattened_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Unflatten."""
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
-import numpy as np
+from ..tensor import Tensor
+from .conversion import Conversion
+from .hooks import KINDS, Hooks, registered
+from .parameter import Buffer, Parameter, typename
+from .state import State
+from .state import _IncompatibleKeys as _IncompatibleKeys
 
-from ..autograd import anomaly
-from ..tensor import RemovableHandle, Tensor
+__all__ = ["Module"]
 
 M = TypeVar("M", bound="Module")
+_PARTS = ("_parameters", "_buffers", "_modules")
+_DICTS = (*KINDS, "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
+          "_load_state_dict_post_hooks")  # fmt: skip
 
 
-class Parameter(Tensor):
-    """A tensor that a module owns and an optimiser changes; it requires a gradient from the start."""
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(data.array if isinstance(data, Tensor) else data, requires_grad)
-
-    def __repr__(self) -> str:
-        return f"Parameter containing:\n{super().__repr__()}"
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` found on one side only."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class Module:
+class Module(Hooks, State, Conversion):
     """The base of all layers and nets: give it `__init__` with the parts and `forward` with the computation.
 
         class Net(nn.Module):
@@ -46,155 +36,243 @@ class Module:
     """
 
     training: bool
+    call_super_init: bool = False
+    T_destination = TypeVar("T_destination", bound=dict[str, Any])
 
-    def __init__(self) -> None:
-        for name, value in (
-            ("training", True), ("_parameters", {}), ("_buffers", {}), ("_modules", {}), ("_forward_hooks", {}),
-            ("_forward_pre_hooks", {}), ("_not_saved", set()),
-        ):  # fmt: skip
-            object.__setattr__(self, name, value)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if (args or kwargs) and not self.call_super_init:
+            what = f"keyword argument {next(iter(kwargs))!r}" if kwargs else f"{len(args)} positional argument(s)"
+            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected {what}")
+        self.__dict__.update(training=True, _is_full_backward_hook=None, _non_persistent_buffers_set=set())
+        self.__dict__.update({name: {} for name in _PARTS}, **{name: OrderedDict() for name in _DICTS})
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
-    def forward(self, *inputs: Any) -> Any:
-        """Compute the output; to be given by the subclass."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward(); define one")
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Module.__init__(self) if not self.call_super_init else None
+        self.__dict__.update(state)
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Run the hooks and `forward`."""
-        if anomaly.enabled():
-            with anomaly.layer(self):
-                return self._call(*inputs, **options)
-        return self._call(*inputs, **options)
-
-    def _call(self, *inputs: Any, **options: Any) -> Any:
-        for pre_hook in list(self._forward_pre_hooks.values()):
-            changed = pre_hook(self, inputs)
-            if changed is not None:
-                inputs = changed if isinstance(changed, tuple) else (changed,)
-        output = self.forward(*inputs, **options)
-        for hook in list(self._forward_hooks.values()):
-            changed = hook(self, inputs, output)
-            output = output if changed is None else changed
-        return output
-
-    # ------------------------------------------------------------------------------------------------- registering
-    # parts
+    # ---------------------------------------------------------------------------------------------- registering parts
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_modules" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning attributes")
-        kind = (
-            self._parameters if isinstance(value, Parameter) else self._modules if isinstance(value, Module) else None
-        )
-        if kind is not None:
-            for others in (self.__dict__, self._parameters, self._buffers, self._modules):
-                if others is not kind:
-                    others.pop(name, None)
-            kind[name] = value
-        elif name in self._parameters or name in self._modules:
+        own = self.__dict__
+        if isinstance(value, (Parameter, Module)):
+            kind = "_parameters" if isinstance(value, Parameter) else "_modules"
+            if kind not in own:
+                what = "parameters" if isinstance(value, Parameter) else "module"
+                raise AttributeError(f"cannot assign {what} before Module.__init__() call; call super().__init__()")
+            for others in (own, *(own[part] for part in _PARTS if part != kind)):
+                others.pop(name, None)
+            self._non_persistent_buffers_set.discard(name)
+            if isinstance(value, Parameter):
+                self.register_parameter(name, value)
+            else:
+                self._modules[name] = registered("module", self, name, value)
+        elif name in own.get("_parameters", ()) or name in own.get("_modules", ()):
             if value is not None:
-                wanted = "Parameter" if name in self._parameters else "Module"
-                raise TypeError(f"{type(self).__name__}.{name} must be a {wanted} or None, got {type(value).__name__}")
+                a_parameter = name in self._parameters
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as {'parameter' if a_parameter else 'child module'} '{name}' "
+                    f"(minicnn.nn.{'Parameter' if a_parameter else 'Module'} or None expected)"
+                )
             (self._parameters if name in self._parameters else self._modules)[name] = None
-        elif name in self._buffers:
-            self._buffers[name] = value
+        elif isinstance(value, Buffer) or name in own.get("_buffers", ()):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as buffer '{name}' "
+                    "(minicnn.nn.Buffer, minicnn.Tensor or None expected)"
+                )
+            kept = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
+            self.register_buffer(name, value, *(() if kept else (False,)))
         else:
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _PARTS:
             parts = self.__dict__.get(kind, {})
             if name in parts:
                 return parts[name]
-        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
-        for parts in (self._parameters, self._buffers, self._modules):
-            if name in parts:
-                del parts[name]
+        for kind in _PARTS:
+            if name in self.__dict__[kind]:
+                del self.__dict__[kind][name]
+                self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+        names = [*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers]
+        return sorted(name for name in names if not name[:1].isdigit())
+
+    def _check_name(self, what: str, name: Any, parts: str) -> None:
+        """Refuse a name that is no string, has dots, is empty or is an attribute of another kind."""
+        if parts not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {typename(name)}")
+        if hasattr(self, name) and name not in self.__dict__[parts]:
+            raise KeyError(f"attribute '{name}' already exists")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Own a tensor that is not trained, such as a running mean; it is saved with the parameters if `persistent`."""
-        self._buffers[name] = tensor
-        (self._not_saved.discard if persistent else self._not_saved.add)(name)
+        self._check_name("buffer", name, "_buffers")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (minicnn Tensor or None required)"
+            )
+        self._buffers[name] = registered("buffer", self, name, tensor)
+        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Own a parameter, or state by None that there is none of that name."""
-        self._parameters[name] = param
+        self._check_name("parameter", name, "_parameters")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{typename(param)}' object to parameter '{name}' "
+                "(minicnn.nn.Parameter or None required)"
+            )
+        if param is not None and param.grad_fn:
+            raise ValueError(
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To "
+                f"express '{name}' as a function of another Tensor, compute the value in the forward() method."
+            )
+        self._parameters[name] = param if param is None else registered("parameter", self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Own a module under a name that need not be an identifier, such as "0"."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"add_module: {name!r} must be a Module, got {type(module).__name__}")
-        self._modules[name] = module
+            raise TypeError(f"{typename(module)} is not a Module subclass")
+        self._check_name("module", name, "_modules")
+        self._modules[name] = registered("module", self, name, module)
 
-    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> RemovableHandle:
-        """Call `hook(module, inputs, output)` after each forward; a result other than None replaces the output."""
-        return RemovableHandle(self._forward_hooks, hook)
+    def register_module(self, name: str, module: Module | None) -> None:
+        """The same as `add_module`."""
+        self.add_module(name, module)
 
-    def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> RemovableHandle:
-        """Call `hook(module, inputs)` before each forward; a result other than None replaces the inputs."""
-        return RemovableHandle(self._forward_pre_hooks, hook)
+    # ------------------------------------------------------------------------------------------ parts by dotted names
 
-    # -------------------------------------------------------------------------------------------------- walking the
-    # parts
+    def get_submodule(self, target: str) -> Module:
+        """The module of a dotted name, such as "features.0"; this one for "".
 
-    def named_modules(self, prefix: str = "", _seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
-        """This module and all inside it with their dotted names, each once."""
-        seen = set() if _seen is None else _seen
-        if id(self) not in seen:
-            seen.add(id(self))
-            yield prefix, self
-            for name, module in self.named_children():
-                yield from module.named_modules(f"{prefix}.{name}" if prefix else name, seen)
+        Raises:
+            AttributeError: no such attribute, or one that is no module.
+        """
+        module: Any = self
+        for name in target.split(".") if target else ():
+            module = _attribute(module, name, Module, "an nn.Module")
+        return module
 
-    def modules(self) -> Iterator[Module]:
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module under a dotted name, in the place of another one or, unless `strict`, anew."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            _attribute(parent, name, Module, "an nn.Module")
+        setattr(parent, name, module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name, such as "features.0.weight"."""
+        path, _, name = target.rpartition(".")
+        found: Parameter = _attribute(self.get_submodule(path), name, Parameter, "an nn.Parameter")
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of a dotted name, such as "norm.running_mean"."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found: Tensor = _attribute(module, name, object, "a buffer")
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return found
+
+    # ---------------------------------------------------------------------------------------------- walking the parts
+
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all inside it with their dotted names, each once unless `remove_duplicate` is False."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all inside it."""
-        return (module for _, module in self.named_modules())
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside, with their names."""
-        return ((name, module) for name, module in self._modules.items() if module is not None)
+        """The modules directly inside, each once, with their names."""
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
 
     def children(self) -> Iterator[Module]:
-        """The modules directly inside."""
+        """The modules directly inside, each once."""
         return (module for _, module in self.named_children())
 
-    def _named(self, kind: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self,
+        get_members_fn: Callable[[Any], Any],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
+    ) -> Iterator[tuple[str, Any]]:
+        """The (name, value) pairs that `get_members_fn` gives for this module and those inside it."""
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name, value in getattr(module, kind).items():
+        named = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in named:
+            for name, value in get_members_fn(module):
                 if value is not None and id(value) not in seen:
-                    seen.add(id(value))
+                    if remove_duplicate:
+                        seen.add(id(value))
                     yield f"{path}.{name}" if path else name, value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter with its dotted name, each once."""
-        return self._named("_parameters", prefix, recurse)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter with its dotted name, each once unless `remove_duplicate` is False."""
+        return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Every parameter."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """Every buffer with its dotted name."""
-        return self._named("_buffers", prefix, recurse)
+        return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Every buffer."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    # -------------------------------------------------------------------------------------------------- modes and
-    # changes
+    # ---------------------------------------------------------------------------------------------- modes and changes
 
     def train(self: M, mode: bool = True) -> M:
         """Switch dropout, batch norm and the like to training (or evaluation), here and inside."""
-        for module in self.modules():
-            module.training = mode
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
         return self
 
     def eval(self: M) -> M:
@@ -208,100 +286,43 @@ class Module:
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters."""
+        """Forget the gradients of all parameters, or set those there are to 0."""
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
                 parameter.grad.zero_()
 
-    def apply(self: M, function: Callable[[Module], None]) -> M:
-        """Call `function` on every module inside, then on this one."""
+    def apply(self: M, fn: Callable[[Module], None]) -> M:
+        """Call `fn` on every module inside, then on this one."""
         for module in self.children():
-            module.apply(function)
-        function(self)
+            module.apply(fn)
+        fn(self)
         return self
 
-    def to(self: M, *target: Any, dtype: Any = None, device: Any = None) -> M:
-        """Convert all floating-point parameters and buffers, in place: `net.to(minicnn.float64)`."""
-        probe = Tensor(np.zeros(0, np.float32)).to(*target, dtype=dtype, device=device)
-        if probe.dtype.kind != "f":
-            raise TypeError(f"to: a module's parameters must be floating point, got {probe.dtype}")
-        named = any(part is not None and not isinstance(part, str) for part in (*target, dtype))
-        for tensor in (*self.parameters(), *self.buffers()) if named else ():
-            if tensor.dtype.kind == "f":
-                tensor.data = tensor.array.astype(probe.dtype, copy=False)
-                tensor.grad = None if tensor.grad is None else Tensor(tensor.grad.array.astype(probe.dtype))
-        return self
+    # ----------------------------------------------------------------------------------------------------------- repr
 
-    def float(self: M) -> M:
-        """Convert to float32."""
-        return self.to(np.float32)
-
-    def double(self: M) -> M:
-        """Convert to float64."""
-        return self.to(np.float64)
-
-    def cpu(self: M) -> M:
-        """The module itself: it is on the CPU."""
-        return self
-
-    # -------------------------------------------------------------------------------------------------------- state
-    # dicts
-
-    def state_dict(self, prefix: str = "") -> OrderedDict[str, Tensor]:
-        """Parameters and persistent buffers by dotted name, sharing memory with the module."""
-        state: OrderedDict[str, Tensor] = OrderedDict()
-        for name, parameter in self._parameters.items():
-            if parameter is not None:
-                state[prefix + name] = parameter.detach()
-        for name, buffer in self._buffers.items():
-            if buffer is not None and name not in self._not_saved:
-                state[prefix + name] = buffer.detach()
-        for name, module in self.named_children():
-            state.update(module.state_dict(f"{prefix}{name}."))
-        return state
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copy the values of a state dict into the parameters and buffers of the same names.
-
-        Nothing is copied unless all of it fits.
-
-        Raises:
-            RuntimeError: keys that are missing or unexpected (if `strict`), or shapes that differ; all of them are
-                listed.
-        """
-        own = self.state_dict()
-        keys = IncompatibleKeys([k for k in own if k not in state_dict], [k for k in state_dict if k not in own])
-        errors = []
-        if strict and keys.unexpected_keys:
-            errors.append("Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in keys.unexpected_keys) + ".")
-        if strict and keys.missing_keys:
-            errors.append("Missing key(s) in state_dict: " + ", ".join(f'"{k}"' for k in keys.missing_keys) + ".")
-        arrays = {k: np.asarray(v.array if isinstance(v, Tensor) else v) for k, v in state_dict.items() if k in own}
-        for key, array in arrays.items():
-            if array.shape != own[key].shape:
-                errors.append(
-                    f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, "
-                    f"the shape in current model is {own[key].shape}."
-                )
-        if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
-        for key, array in arrays.items():
-            own[key].copy_(array)
-        return keys
-
-    # ---------------------------------------------------------------------------------------------------------------
-    # repr
+    def _get_name(self) -> str:
+        return type(self).__name__
 
     def extra_repr(self) -> str:
-        """What the repr shows in the parentheses."""
+        """What the repr shows in the parentheses, one or more lines."""
         return ""
 
     def __repr__(self) -> str:
-        children = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self.named_children()]
         extra = self.extra_repr()
-        if not children:
-            return f"{type(self).__name__}({extra})"
-        lines = ([extra] if extra else []) + children
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._modules.items()]
+        if len(lines) <= 1 and not children:
+            return f"{self._get_name()}({extra})"
+        return f"{self._get_name()}(\n  " + "\n  ".join([*lines, *children]) + "\n)"
+
+
+def _attribute(module: Module, name: str, kind: type, what: str) -> Any:
+    """An attribute of a module, checked to be there and of the kind."""
+    if not hasattr(module, name):
+        raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+    found = getattr(module, name)
+    if not isinstance(found, kind):
+        raise AttributeError(f"`{name}` is not {what}")
+    return found

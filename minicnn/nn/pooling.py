@@ -1,16 +1,45 @@
-"""Pooling layers: fewer pixels, no parameters."""
+"""Pooling layers: fewer pixels, no parameters. Arguments as of the function of the same name in `functional`.
+
+Shapes: (N, C, H, W) or (C, H, W) for layers of pictures, (N, C, L) or (C, L) for those of signals.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from minicnn_kernels.geometry import IntOrPair
 
-from ..ops.pooling import avg_pool2d, max_pool2d
+from ..ops import pooling, sized_pooling
 from ..tensor import Tensor
 from .module import Module
 
+__all__ = [
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
+    "FractionalMaxPool2d", "LPPool1d", "LPPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool1d", "MaxUnpool2d",
+]  # fmt: skip
 
-class MaxPool2d(Module):
-    """The largest value of each window: (N, C, H, W) -> (N, C, OH, OW). Arguments as of `functional.max_pool2d`."""
+SizeOrNone = sized_pooling.SizeOrNone
+
+
+class _Pooling(Module):
+    """A layer that calls `pool` with attributes of its own, and shows some of them."""
+
+    pool: Callable[..., Any]
+    shown: tuple[str, ...]
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
+
+
+def _tuple(value: Any, count: int) -> tuple[Any, ...]:
+    """A sequence as a tuple, a number `count` times."""
+    return tuple(value) if isinstance(value, Sequence) else (value,) * count
+
+
+class _MaxPool(_Pooling):
+    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
         self,
@@ -25,22 +54,52 @@ class MaxPool2d(Module):
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
 
+    def forward(self, input: Tensor) -> Any:
+        """The largest values, and with `return_indices` where they were."""
+        window = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return self.pool(input, *window, self.return_indices)
+
+
+class MaxPool1d(_MaxPool):
+    """The largest value of each window: (N, C, L) -> (N, C, OL)."""
+
+    pool = staticmethod(pooling.max_pool1d)
+
+
+class MaxPool2d(_MaxPool):
+    """The largest value of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+
+    pool = staticmethod(pooling.max_pool2d)
+
+
+class AvgPool1d(_Pooling):
+    """The mean of each window: (N, C, L) -> (N, C, OL)."""
+
+    shown = ("kernel_size", "stride", "padding")
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        stride: IntOrPair | None = None,
+        padding: IntOrPair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = _tuple(kernel_size, 1), _tuple(padding, 1)
+        self.stride = self.kernel_size if stride is None else _tuple(stride, 1)
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+
     def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, OH, OW)."""
-        return max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
-
-    def extra_repr(self) -> str:
-        """As PyTorch prints it."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
+        """(N, C, L) -> (N, C, OL)."""
+        window = self.kernel_size, self.stride, self.padding
+        return pooling.avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
 
 
-class AvgPool2d(Module):
-    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW). Arguments as of `functional.avg_pool2d`."""
+class AvgPool2d(_Pooling):
+    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+
+    shown = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,
@@ -58,16 +117,144 @@ class AvgPool2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, OH, OW)."""
-        return avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+        window = self.kernel_size, self.stride, self.padding
+        return pooling.avg_pool2d(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
-    def extra_repr(self) -> str:
-        """As PyTorch prints it."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+class _AdaptiveAvgPool(_Pooling):
+    shown = ("output_size",)
+
+    def __init__(self, output_size: SizeOrNone) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        """A result of the given size."""
+        found: Tensor = self.pool(input, self.output_size)
+        return found
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """The mean of each of OL windows of nearly one size: (N, C, L) -> (N, C, OL)."""
+
+    pool = staticmethod(sized_pooling.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """The mean of each of OH x OW windows of nearly one size: (N, C, H, W) -> (N, C, OH, OW)."""
+
+    pool = staticmethod(sized_pooling.adaptive_avg_pool2d)
+
+
+class _AdaptiveMaxPool(_Pooling):
+    shown = ("output_size",)
+
+    def __init__(self, output_size: SizeOrNone, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        """A result of the given size, and with `return_indices` where the values were."""
+        return self.pool(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """The largest value of each of OL windows of nearly one size: (N, C, L) -> (N, C, OL)."""
+
+    pool = staticmethod(sized_pooling.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """The largest value of each of OH x OW windows of nearly one size: (N, C, H, W) -> (N, C, OH, OW)."""
+
+    pool = staticmethod(sized_pooling.adaptive_max_pool2d)
+
+
+class FractionalMaxPool2d(Module):
+    """The largest value of each of OH x OW windows at random distances: (N, C, H, W) -> (N, C, OH, OW).
+
+    Raises:
+        ValueError: neither output size nor ratio, both, or a ratio not between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        output_size: IntOrPair | None = None,
+        output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(
+                "FractionalMaxPool2d: one of output_size and output_ratio must be given, and not both, got "
+                f"{output_size} and {output_ratio}"
+            )
+        self.kernel_size, self.return_indices = _tuple(kernel_size, 2), return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else _tuple(output_size, 2)
+        self.output_ratio = None if output_ratio is None else _tuple(output_ratio, 2)
+        if self.output_ratio and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"FractionalMaxPool2d: output_ratio must be between 0 and 1, got {output_ratio}")
+
+    def forward(self, input: Tensor) -> Any:
+        """The largest values, and with `return_indices` where they were."""
+        window = self.kernel_size, self.output_size, self.output_ratio
+        return sized_pooling.fractional_max_pool2d(input, *window, self.return_indices, self._random_samples)
+
+
+class _MaxUnpool(_Pooling):
+    shown = ("kernel_size", "stride", "padding")
+    dims: int
+
+    def __init__(
+        self, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernel_size, self.padding = _tuple(kernel_size, self.dims), _tuple(padding, self.dims)
+        self.stride = self.kernel_size if stride is None else _tuple(stride, self.dims)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """The size before pooling; `output_size` where windows did not fit."""
+        found: Tensor = self.pool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+        return found
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Values back to where `MaxPool1d(..., return_indices=True)` took them from: (N, C, OL) -> (N, C, L)."""
+
+    pool, dims = staticmethod(sized_pooling.max_unpool1d), 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Values back to where `MaxPool2d(..., return_indices=True)` took them from: (N, C, OH, OW) -> (N, C, H, W)."""
+
+    pool, dims = staticmethod(sized_pooling.max_unpool2d), 2
+
+
+class _LPPool(_Pooling):
+    shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+
+    def __init__(
+        self, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The p-norm of each window."""
+        found: Tensor = self.pool(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+        return found
+
+
+class LPPool1d(_LPPool):
+    """The p-norm of each window: (N, C, L) -> (N, C, OL)."""
+
+    pool = staticmethod(pooling.lp_pool1d)
+
+
+class LPPool2d(_LPPool):
+    """The p-norm of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+
+    pool = staticmethod(pooling.lp_pool2d)

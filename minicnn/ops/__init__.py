@@ -1,18 +1,53 @@
-"""Differentiable functions on tensors, one family per file; the only layer that calls kernels."""
+"""Differentiable functions on tensors, one family per file; the only layer that calls kernels.
+
+Importing a family enters its methods in `Tensor`.
+"""
 
 from __future__ import annotations
 
-from . import activation, arithmetic, batchnorm, conv, dropout, linear, loss, pooling, reduction, shape
-
-__all__ = [
-    "activation",
-    "arithmetic",
-    "batchnorm",
-    "conv",
-    "dropout",
-    "linear",
-    "loss",
-    "pooling",
-    "reduction",
-    "shape",
-]
+from . import (
+    activation,
+    arithmetic,
+    batchnorm,
+    choice,
+    comparison,
+    conv,
+    conv_transpose,
+    creation,
+    cumulative,
+    diagonal,
+    distance,
+    dropout,
+    dropping,
+    einsum,
+    extrema,
+    fold,
+    gathering,
+    indexing,
+    inplace,
+    inplace_shape,
+    interchange,
+    joining,
+    legacy,
+    likeness,
+    linear,
+    loss,
+    mathematics,
+    moving,
+    norm,
+    normalisation,
+    pad,
+    pairs,
+    pooling,
+    reduction,
+    resample,
+    sampling,
+    scatter_reduce,
+    searching,
+    shape,
+    shuffle,
+    sized_pooling,
+    softmax,
+    sorting,
+    types,
+)

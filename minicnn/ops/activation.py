@@ -1,6 +1,8 @@
-"""Activations as tensor operations; the arithmetic is in the kernel tables of `elementwise.py`.
+"""Activations as tensor operations; the arithmetic is in the kernel tables of `elementwise`, `activations` and `prelu`.
 
-Each keeps its result y, not its input: relu'(x) = [y > 0], tanh'(x) = 1 - y^2, sigmoid'(x) = y (1 - y).
+relu, tanh and sigmoid keep their result y for the gradient: relu'(x) = [y > 0], tanh'(x) = 1 - y^2, sigmoid'(x) =
+y (1 - y). The others keep their input. float16 is computed in float32. With `inplace=True`, and in the functions whose
+name ends in `_`, the result is written into the input tensor.
 """
 
 from __future__ import annotations
@@ -8,11 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minicnn_kernels import elementwise
+import numpy as np
+
+from minicnn_kernels import activations, elementwise
+from minicnn_kernels import prelu as prelu_kernels
+from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
 from ..autograd.engine import Function
+from ..random import default_generator
 from ..tensor import Array, Tensor, tensor_method
-from .operands import floating
+from .inplace import in_place, overwrite
+from .operands import floating, number_type
+from .types import to
+
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
+    "leaky_relu", "leaky_relu_", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu",
+    "selu_", "sigmoid", "sigmoid_", "silu", "softplus", "softshrink", "softsign", "tanh", "tanh_", "tanhshrink",
+    "threshold", "threshold_",
+]  # fmt: skip
+
+# ------------------------------------------------------------------------------------------------ gradient from y
 
 
 class Relu(Function):
@@ -23,7 +41,7 @@ class Relu(Function):
     @classmethod
     def forward(cls, ctx: Any, x: Array) -> Array:
         """Run the kernel and keep y."""
-        y: Array = cls.tables[0](x)
+        y: Array = cls.tables[0](x) if x.dtype.kind == "f" else np.maximum(x, 0)
         ctx.save_for_backward(y)
         return y
 
@@ -46,15 +64,275 @@ class Sigmoid(Relu):
     tables = elementwise.SIGMOID, elementwise.SIGMOID_BACKWARD
 
 
-def _activation(name: str, function: type[Function], text: str) -> Callable[[Tensor], Tensor]:
-    def activation(input: Tensor) -> Tensor:
-        floating(name, input=input)
-        return function.apply(input)
+class Activation(Function):
+    """y = f(x) with the row `op` of the kernel table `activations`."""
 
-    activation.__name__, activation.__doc__ = name, text
-    return tensor_method(name)(activation)
+    @staticmethod
+    def forward(ctx: Any, x: Array, *, op: str, parameters: tuple[float, ...]) -> Array:
+        """Run the kernel and keep x; integers, which some activations take, in NumPy."""
+        ctx.name, ctx.op, ctx.parameters = op, op, parameters
+        ctx.save_for_backward(x)
+        return activations.ACTIVATION(op, x, *parameters, backend=None if x.dtype.kind == "f" else "numpy")
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> Array:
+        """gy f'(x)."""
+        (x,) = ctx.saved
+        return activations.ACTIVATION_BACKWARD(ctx.op, gy, x, *ctx.parameters)
 
 
-relu = _activation("relu", Relu, "max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0.")
-tanh = _activation("tanh", Tanh, "(e^x - e^-x) / (e^x + e^-x), elementwise.")
-sigmoid = _activation("sigmoid", Sigmoid, "1 / (1 + e^-x), elementwise, without overflow at either end.")
+def _run(function: type[Function], name: str, input: Tensor, kinds: str = "f", **options: Any) -> Tensor:
+    """Check the type of the input and run; `kinds` are the kinds of dtype that the activation takes as they are."""
+    if isinstance(input, Tensor):
+        if input.dtype == np.float16:
+            return to(function.apply(to(input, np.float32), **options), np.float16)
+        if input.dtype.kind in kinds and input.dtype.kind != "f":
+            return function.apply(input, **options)
+    floating(name, input=input)
+    return function.apply(input, **options)
+
+
+def _activate(op: str, input: Tensor, *parameters: float, name: str = "", kinds: str = "f") -> Tensor:
+    return _run(Activation, name or op, input, kinds, op=op, parameters=parameters)
+
+
+def _as_float(input: Any, kinds: str = "iub") -> Any:
+    """A tensor of integers (or what `kinds` says) as one of the default float type."""
+    return to(input, number_type(0.0)) if isinstance(input, Tensor) and input.dtype.kind in kinds else input
+
+
+def _elementwise(op: str, input: Tensor, inplace: bool, *parameters: float, row: str = "", kinds: str = "f") -> Tensor:
+    """Run the row of the table of activations (`op`, if not another), into the input's memory if so wanted."""
+    return _placed(op, input, inplace, lambda x: _activate(row or op, x, *parameters, name=op, kinds=kinds))
+
+
+def _placed(op: str, input: Tensor, inplace: bool, function: Callable[[Tensor], Tensor]) -> Tensor:
+    return overwrite(input, f"{op}_", function) if inplace else function(input)
+
+
+# ------------------------------------------------------------------------------------------- without parameters
+
+
+@tensor_method("relu")
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0. Integers stay integers."""
+    return _placed("relu", input, inplace, lambda x: _run(Relu, "relu", x, "iu"))
+
+
+@tensor_method("tanh")
+def tanh(input: Tensor) -> Tensor:
+    """(e^x - e^-x) / (e^x + e^-x), elementwise; integers give floats."""
+    return _run(Tanh, "tanh", _as_float(input))
+
+
+@tensor_method("sigmoid")
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + e^-x), elementwise, without overflow at either end; integers give floats."""
+    return _run(Sigmoid, "sigmoid", _as_float(input))
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x sigmoid(x), also called swish. P. Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941."""
+    return _elementwise("silu", input, inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(log(1 + e^x)). D. Misra 2019, https://arxiv.org/abs/1908.08681."""
+    return _elementwise("mish", input, inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x relu6(x + 3)/6. A. Howard et al. 2019, https://arxiv.org/abs/1905.02244."""
+    return _elementwise("hardswish", input, inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """relu6(x + 3)/6."""
+    return _elementwise("hardsigmoid", input, inplace)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|), which neither overflows nor loses digits."""
+    return _activate("logsigmoid", input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x/(1 + |x|); integers give floats."""
+    return _activate("softsign", _as_float(input, "iu"))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x); integers give floats."""
+    return _activate("tanhshrink", _as_float(input, "iu"))
+
+
+# ---------------------------------------------------------------------------------------------- with parameters
+
+
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
+    """x P(X <= x) with X standard normal, or x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) by `approximate="tanh"`.
+
+    D. Hendrycks and K. Gimpel 2016, https://arxiv.org/abs/1606.08415.
+    """
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    return _activate("gelu" if approximate == "none" else "gelu_tanh", input, name="gelu")
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x cut off at min_val and max_val, where and beyond which the gradient is 0. Integers stay integers."""
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val {min_val} is greater than max_val {max_val}")
+    return _hardtanh("hardtanh", input, min_val, max_val, inplace)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6). A. Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10"."""
+    return _hardtanh("relu6", input, 0.0, 6.0, inplace)
+
+
+def _hardtanh(name: str, input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
+    if isinstance(input, Tensor) and input.dtype.kind == "u" and min(low, high) < 0:
+        raise RuntimeError(f"{name}: unsigned integers have no negative limits, got {low} and {high}; cast the input")
+    return _elementwise(name, input, inplace, low, high, row="hardtanh", kinds="iu")
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, else negative_slope x; the gradient at 0 is negative_slope. A. Maas et al. 2013."""
+    return _elementwise("leaky_relu", input, inplace, negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha (e^x - 1). D.-A. Clevert et al. 2015, https://arxiv.org/abs/1511.07289."""
+    return _elementwise("elu", input, inplace, alpha, 1.0, 1.0)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha (e^(x/alpha) - 1). J. Barron 2017, https://arxiv.org/abs/1704.07483."""
+    if alpha == 0:
+        raise RuntimeError("celu: alpha must not be 0; relu is its limit there")
+    return _elementwise("celu", input, inplace, alpha, 1.0, 1 / alpha, row="elu")
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """1.0507 x where x > 0, else 1.0507 * 1.6733 (e^x - 1): the constants that keep mean 0 and variance 1.
+
+    G. Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
+    """
+    return _elementwise("selu", input, inplace, _SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0, row="elu")
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value. Integers stay integers."""
+    return _elementwise("threshold", input, inplace, threshold, value, kinds="iu")
+
+
+@tensor_method("hardshrink")
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """0 where |x| <= lambd, else x."""
+    return _activate("hardshrink", input, lambd)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved by lambd towards 0, and 0 where |x| <= lambd."""
+    if lambd < 0:
+        raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
+    return _activate("softshrink", input, lambd)
+
+
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """log(1 + e^(beta x))/beta, and x itself where beta x > threshold."""
+    return _activate("softplus", input, beta, threshold)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b), where a and b are the halves of the input along `dim`. Y. Dauphin et al. 2016, arXiv 1612.08083.
+
+    Raises:
+        IndexError: no such axis.
+        ShapeError: an odd side.
+    """
+    if not (isinstance(input, Tensor) and input.dtype == np.float16):
+        floating("glu", input=input)
+    dim, half = check_glu(input.shape, dim)
+    before: tuple[slice, ...] = (slice(None),) * dim
+    return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
+
+
+# --------------------------------------------------------------------------------------------------- slopes
+
+
+class PRelu(Function):
+    """y = x where x > 0, else w[c] x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, w: Array) -> Array:
+        """Run the kernel and keep both."""
+        ctx.save_for_backward(x, w)
+        return prelu_kernels.PRELU(x, w)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, Array | None]:
+        """The kernel's gradients."""
+        return prelu_kernels.PRELU_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad)
+
+
+@tensor_method("prelu")
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where x > 0, else weight[c] x, with one learned slope for all or one per channel (axis 1).
+
+    K. He et al. 2015, https://arxiv.org/abs/1502.01852.
+
+    Raises:
+        ShapeError: more than one slope, but not one per channel.
+    """
+    if isinstance(input, Tensor) and input.dtype == np.float16:
+        return to(prelu(to(input, np.float32), to(weight, np.float32)), np.float16)
+    floating("prelu", input=input, weight=weight)
+    check_prelu(input.shape, weight.shape)
+    return PRelu.apply(input, weight if weight.ndim else weight.reshape(1))
+
+
+class RandomRelu(Function):
+    """y = r x with r = 1 where x > 0, else drawn evenly from [lower, upper] for each element."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:
+        """Draw r and apply it."""
+        drawn = default_generator.numpy.uniform(lower, upper, x.shape)
+        slope = np.where(x > 0, 1, drawn).astype(x.dtype)
+        ctx.save_for_backward(slope)
+        return x * slope
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
+        """The same slopes."""
+        (slope,) = ctx.saved
+        return gy * slope, None, None
+
+
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """x where x > 0, else r x: in training r is drawn from [lower, upper] for each element, else it is their mean.
+
+    B. Xu et al. 2015, https://arxiv.org/abs/1505.00853.
+    """
+    if lower > upper:
+        raise RuntimeError(f"rrelu: lower {lower} is greater than upper {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    floating("rrelu", input=input)
+    return _placed("rrelu", input, inplace, lambda x: RandomRelu.apply(x, lower, upper))
+
+
+# -------------------------------------------------------------------------------------------------- in place
+
+
+relu_, tanh_, sigmoid_ = (tensor_method(f"{f.__name__}_")(in_place(f)) for f in (relu, tanh, sigmoid))
+celu_, elu_, hardtanh_, leaky_relu_, rrelu_, selu_, threshold_ = (
+    in_place(f) for f in (celu, elu, hardtanh, leaky_relu, rrelu, selu, threshold)
+)

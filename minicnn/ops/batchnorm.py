@@ -1,4 +1,7 @@
-"""Batch normalisation as a tensor operation: S. Ioffe and C. Szegedy, 2015, https://arxiv.org/abs/1502.03167."""
+"""Batch normalisation as a tensor operation: S. Ioffe and C. Szegedy, 2015, https://arxiv.org/abs/1502.03167.
+
+Batch renormalisation: S. Ioffe, 2017, https://arxiv.org/abs/1702.03275.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from minicnn_kernels import batchnorm as kernels
 from minicnn_kernels import geometry
 
 from ..autograd.engine import Function
+from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .operands import floating
+
+__all__ = ["batch_norm", "batch_renorm"]
 
 
 class BatchNormTraining(Function):
@@ -24,6 +30,11 @@ class BatchNormTraining(Function):
         ctx.save_for_backward(x, gamma, mean, invstd)
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
+
+    @staticmethod
+    def infer(x: Array, *_: Any) -> tuple[Meta, Meta, Meta]:
+        """y like x, and one mean and variance per channel."""
+        return meta(x.shape, x.dtype), meta(x.shape[1:2], x.dtype), meta(x.shape[1:2], x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
@@ -39,8 +50,8 @@ class BatchNormEvaluation(Function):
     def forward(
         ctx: Any, x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float
     ) -> Array:
-        """Run the chosen kernel."""
-        ctx.save_for_backward(x, gamma, mean, var)
+        """Run the chosen kernel; the statistics are kept as they are now, a batch of training may move them."""
+        ctx.save_for_backward(x, gamma, mean.copy(), var.copy())
         ctx.eps = eps
         return kernels.EVALUATION(x, gamma, beta, mean, var, eps)
 
@@ -66,33 +77,121 @@ def batch_norm(
 
         y = weight * (x - mean) / sqrt(var + eps) + bias
 
-    In training, or without running statistics, mean and variance are the batch's (the variance divided by the count),
-    and the running ones are moved towards them, the variance there divided by the count - 1:
+    In training mean and variance are the batch's (the variance divided by the count), and the running ones are moved
+    towards them, the variance there divided by the count - 1:
 
         running = (1 - momentum) * running + momentum * batch
 
     Args:
         input: (N, C) or (N, C, ...).
-        running_mean, running_var: (C,), changed in place in training; None for none.
+        running_mean, running_var: (C,), changed in place in training; None for none. They have no gradient.
         weight, bias: (C,) or None: gamma and beta.
 
     Raises:
         ShapeError: a vector that is not (C,), or one value per channel in training.
+        ValueError: eps that is not positive in training, or negative; one running statistic without the other.
+        RuntimeError: evaluation without running statistics, or running statistics that require a gradient.
     """
     floating("batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    if input.ndim == 1 and not input.numel():
+        return input.clone()  # as in PyTorch, which does not look for channels where there is nothing to normalise
     geometry.batch_norm(input.shape, training, {k: None if v is None else v.shape for k, v in vectors.items()})
+    constant("batch_norm", running_mean, running_var)
+    if eps < 0 or (training and eps == 0):
+        raise ValueError(f"batch_norm: eps must be positive in training and not negative otherwise, got {eps}")
     if not training:
-        if running_mean is None or running_var is None:
-            raise ValueError(
-                "batch_norm: evaluation needs running_mean and running_var; pass training=True to use the batch's"
-            )
-        y: Tensor = BatchNormEvaluation.apply(input, weight, bias, running_mean.detach(), running_var.detach(), eps)
-        return y
+        return evaluate("batch_norm", input, running_mean, running_var, weight, bias, eps)
     y, mean, var = BatchNormTraining.apply(input, weight, bias, eps)
     count = input.numel() // input.shape[1] if input.shape[1] else 0
-    if count:  # an empty batch says nothing
-        for running, batch in ((running_mean, mean.array), (running_var, var.array * (count / max(count - 1, 1)))):
-            if running is not None:
-                running.detach().copy_((1 - momentum) * running.array + momentum * np.asarray(batch, running.dtype))
+    if count and not input.is_meta:  # an empty batch says nothing
+        move(running_mean, mean.array, momentum)
+        move(running_var, var.array * (count / max(count - 1, 1)), momentum)
+    return y
+
+
+def constant(op: str, running_mean: Tensor | None, running_var: Tensor | None) -> None:
+    """Check that there are both running statistics or none, and that no gradient is wanted of them."""
+    if (running_mean is None) != (running_var is None):
+        raise ValueError(f"{op}: running_mean and running_var must either both be None or neither be None")
+    if running_mean is not None and running_var is not None and running_mean.requires_grad | running_var.requires_grad:
+        raise RuntimeError(f"{op}: running statistics have no gradient; call detach() or requires_grad_(False) on them")
+
+
+def evaluate(
+    op: str,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> Tensor:
+    """Normalisation by running statistics, which are constants."""
+    if running_mean is None or running_var is None:
+        raise RuntimeError(f"{op}: running_mean and running_var must be defined in evaluation, or use the input's own")
+    return BatchNormEvaluation.apply(input, weight, bias, running_mean.detach(), running_var.detach(), eps)
+
+
+def move(running: Tensor | None, batch: Array, momentum: float) -> None:
+    """running = (1 - momentum) running + momentum batch, in place."""
+    if running is not None:
+        running.detach().copy_((1 - momentum) * running.array + momentum * np.asarray(batch, running.dtype))
+
+
+def batch_renorm(
+    input: Tensor,
+    running_mean: Tensor,
+    running_std: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.01,
+    eps: float = 1e-5,
+    r_max: float = 3.0,
+    d_max: float = 5.0,
+) -> Tensor:
+    """Batch normalisation corrected towards the running statistics, so that training and evaluation see the same.
+
+        y = weight * ((x - mean)/std * r + d) + bias          mean and std = sqrt(var + eps) of the batch, per channel
+        r = std/running_std                  limited to 1/r_max .. r_max
+        d = (mean - running_mean)/running_std            limited to -d_max .. d_max
+
+    r and d are constants of the gradient. Within their limits y is that of evaluation, which has the running statistics
+    in the place of the batch's; with r_max 1 and d_max 0 it is that of batch normalisation. Afterwards, as there,
+
+        running = (1 - momentum) * running + momentum * batch
+
+    but of std, as in the paper, not of the variance. Beyond PyTorch.
+
+    Args:
+        input: (N, C) or (N, C, ...).
+        running_mean, running_std: (C,), changed in place in training.
+        weight, bias: (C,) or None: gamma and beta.
+
+    Raises:
+        ShapeError: a vector that is not (C,), or one value per channel in training.
+        ValueError: r_max below 1 or d_max below 0.
+    """
+    vectors = {"running_mean": running_mean, "running_std": running_std, "weight": weight, "bias": bias}
+    floating("batch_renorm", input=input, **vectors)
+    geometry.batch_norm(input.shape, training, {k: None if v is None else v.shape for k, v in vectors.items()})
+    if not (r_max >= 1 and d_max >= 0):
+        raise ValueError(f"batch_renorm: r_max must be at least 1 and d_max at least 0, got {r_max} and {d_max}")
+    mean, std = running_mean.detach(), running_std.detach()
+    if not training:
+        return evaluate("batch_renorm", input, mean, std * std, weight, bias, 0.0)
+    y, batch_mean, batch_var = BatchNormTraining.apply(input, None, None, eps)
+    batch_std = (batch_var + eps).sqrt()
+    scale = (batch_std / std).clamp(1 / r_max, r_max)
+    shift = ((batch_mean - mean) / std).clamp(-d_max, d_max)
+    if weight is not None:
+        scale, shift = weight * scale, weight * shift
+    if bias is not None:
+        shift = shift + bias
+    column = (-1, *(1,) * (input.ndim - 2))  # (C,) -> (C, 1, ...)
+    y = y * scale.reshape(column) + shift.reshape(column)
+    if input.numel() and not input.is_meta:
+        move(running_mean, batch_mean.array, momentum)
+        move(running_std, batch_std.array, momentum)
     return y

@@ -1,59 +1,176 @@
-"""2-d convolution as a tensor operation; the equations are in `minicnn_kernels/conv2d/__init__.py`."""
+"""Convolution as a tensor operation; the equations are in `minicnn_kernels/conv2d/__init__.py`.
+
+A signal (N, C, L) is convolved as a picture of one row.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
+from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
+from ..device import meta
 from ..tensor import Array, Tensor
 from .operands import floating
+from .pad import pad
+
+__all__ = ["conv1d", "conv2d"]
+
+Choice = dict[str, str]
 
 
-class Conv2d(Function):
-    """y = x (*) w + b; keeps x and w."""
+class Convolution(Function):
+    """y = x (*) w + b in a given shape; keeps x where w, and w where x needs a gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, choice: dict[str, str]) -> Array:
-        """Run the chosen kernel."""
-        ctx.save_for_backward(x, w)
-        ctx.geometry, ctx.choice = g, choice
-        return kernels.FORWARD(x, w, b, g, **choice)
+    def forward(
+        ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, flipped: bool, choice: Choice
+    ) -> Array:
+        """Run the chosen kernel; with no channels, y = b."""
+        of_x, of_w, _ = ctx.needs_input_grad[:3]
+        ctx.save_for_backward(x if of_w else None, w if of_x else None)
+        ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = g, flipped, choice or rows(x), (x.shape, w.shape)
+        if not g.n * g.c:
+            y = np.zeros(g.y_shape, x.dtype) + (0 if b is None else b[:, None, None])
+        else:
+            y = kernels.FORWARD(*_taken(x, w, g, flipped), None if b is None else widened(b), g, **ctx.choice)
+        return y.astype(x.dtype, copy=False).reshape(shape)  # (N, O, OH, OW) -> (N, O, L), (O, OH, OW) ...
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """The kernel's gradients; one that nobody wants, such as of the picture, is not computed."""
-        x, w = ctx.saved
-        need = ctx.needs_input_grad[:3]
-        return (*kernels.BACKWARD(gy, x, w, ctx.geometry, need, **ctx.choice), None, None)
+        g, need = ctx.geometry, ctx.needs_input_grad[:3]
+        up = widened(gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
+        if not g.n * g.c:
+            found = (np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3)))
+        else:
+            x, w = ctx.saved
+            found = kernels.BACKWARD(up, *_taken(x, w, g, ctx.flipped), g, need, **ctx.choice)
+        gx, gw, gb = found
+        gw = gw[..., ::-1, ::-1] if ctx.flipped and need[1] else gw
+        shaped = zip(need, (gx, gw, gb), (*ctx.shapes, (g.o,)), strict=True)
+        gradients = (a.astype(gy.dtype, copy=False).reshape(shape) if wanted else None for wanted, a, shape in shaped)
+        return (*gradients, None, None, None, None)
+
+    @staticmethod
+    def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, *_: Any) -> Array:
+        """The shape of y."""
+        return meta(shape, x.dtype)
+
+
+def _taken(x: Array | None, w: Array | None, g: geometry.Conv, flipped: bool) -> tuple[Array | None, Array | None]:
+    """Input and weight as the kernels take them."""
+    if w is not None:
+        w = widened(w.reshape(g.w_shape))  # (O, C/G, K) -> (O, C/G, 1, K)
+        w = w[..., ::-1, ::-1] if flipped else w
+    return None if x is None else widened(x.reshape(g.x_shape)), w  # (N, C, L) or (C, H, W) -> (N, C, H, W)
+
+
+def widened(x: Array) -> Array:
+    """Half precision as single, in which PyTorch adds up as well; the rest as it is."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def rows(x: Array) -> dict[str, str]:
+    """The kernels for a type: NumPy's for integers, which the others have none for."""
+    return {} if x.dtype.kind == "f" else {"backend": "numpy", "algorithm": "im2col"}
+
+
+def check(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Check that the operands are numbers of one type.
+
+    Raises:
+        TypeError: types that differ, or booleans.
+    """
+    given = [x for x in (input, weight, bias) if x is not None]
+    tensors = [x for x in given if isinstance(x, Tensor)]
+    kinds = {x.dtype for x in tensors}
+    if len(tensors) < len(given) or len(kinds) > 1 or np.dtype(np.bool_) in kinds:
+        floating(op, input=input, weight=weight, bias=bias)
+
+
+def batched(input: Tensor, rank: int) -> Shape:
+    """The shape with a batch axis, of `rank` axes and the channels."""
+    return (1, *input.shape) if input.ndim == rank + 1 else input.shape
+
+
+def result_shape(input: Tensor, y: Shape, rank: int) -> Shape:
+    """(N, O, OH, OW) for a result of `rank` 2, (N, O, OW) for 1, without the N that `batched` added."""
+    y = (*y[:2], *y[-rank:])
+    return y[1:] if input.ndim == rank + 1 else y
+
+
+def _convolve(
+    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: IntOrPair, padding: IntOrPair | str,
+    dilation: IntOrPair, groups: int, fit: str, flipped: bool, choice: Choice,
+) -> Tensor:  # fmt: skip
+    op = f"conv{rank}d"
+    check(op, input, weight, bias)
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise geometry.ShapeError(f"{op}: padding must be a number, a tuple, 'valid' or 'same', got {padding!r}")
+        both, end = (0,) * rank, (0,) * rank
+        if padding == "same":
+            both, end = geometry.same_padding(weight.shape[2:], stride, dilation, op)
+        if any(end):
+            input = pad(input, [n for side in reversed(end) for n in (0, side)])
+        padding = both
+    bias_shape = None if bias is None else bias.shape
+    g = geometry.conv2d(batched(input, rank), weight.shape, bias_shape, stride, padding, dilation, groups, fit, op)
+    return Convolution.apply(input, weight, bias, g, result_shape(input, g.y_shape, rank), flipped, choice)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    *,
+    fit: str = "floor",
+    flipped: bool = False,
+) -> Tensor:
+    """Convolve signals (N, C, L), or one (C, L), with filters (O, C/groups, K): `conv2d` of pictures of one row.
+
+    Returns:
+        (N, O, OL) or (O, OL), OL = floor((L + 2*padding - dilation*(K - 1) - 1)/stride) + 1.
+    """
+    return _convolve(1, input, weight, bias, stride, padding, dilation, groups, fit, flipped, {})
 
 
 def conv2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: geometry.IntOrPair = 1,
-    padding: geometry.IntOrPair | str = 0,
-    dilation: geometry.IntOrPair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
     groups: int = 1,
     *,
     fit: str = "floor",
+    flipped: bool = False,
     backend: str | None = None,
     algorithm: str | None = None,
 ) -> Tensor:
-    """The convolution (cross-correlation) of pictures with filters.
+    """Slide filters over pictures: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c].
 
     Args:
         input: (N, C, H, W), or one picture (C, H, W).
         weight: (O, C/groups, KH, KW).
         bias: (O,) or None.
         stride, padding, dilation: an int or (vertical, horizontal). Padding "valid" is 0; "same" keeps H and W, for
-            stride 1
-            and windows of odd extent.
+            stride 1; where it takes an odd number of pixels, as with an even kernel, the last one goes to the end.
         groups: input and output channels in as many independent blocks.
         fit: "floor" leaves out rows that fill no window, as PyTorch does; "strict" raises in that case.
+        flipped: turn each filter by 180 degrees, which makes of the cross-correlation, as networks use it, the
+            convolution of mathematics and signal processing: w * x = x * w. Beyond PyTorch, as `fit`.
         backend, algorithm: the kernel to run, instead of the choice of `minicnn.use`.
 
     Returns:
@@ -64,16 +181,5 @@ def conv2d(
         TypeError: types that do not fit.
         NoKernelError: no such kernel.
     """
-    floating("conv2d", input=input, weight=weight, bias=bias)
-    if isinstance(padding, str):
-        padding = geometry.named_padding(padding, weight.shape, stride, dilation)
-    if input.ndim == 3:
-        batch = conv2d(
-            input.reshape(1, *input.shape), weight, bias, stride, padding, dilation, groups, fit=fit, backend=backend,
-            algorithm=algorithm,
-        )  # fmt: skip
-        return batch.reshape(*batch.shape[1:])
-    bias_shape = None if bias is None else bias.shape
-    g = geometry.conv2d(input.shape, weight.shape, bias_shape, stride, padding, dilation, groups, fit)
     choice = {key: value for key, value in (("backend", backend), ("algorithm", algorithm)) if value}
-    return Conv2d.apply(input, weight, bias, g, choice)
+    return _convolve(2, input, weight, bias, stride, padding, dilation, groups, fit, flipped, choice)

@@ -1,7 +1,13 @@
-"""Dropout: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014."""
+"""Dropout: elements or whole channels are left out at random in training.
+
+N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014; channels:
+J. Tompson et al. 2014, https://arxiv.org/abs/1411.4280; alpha: G. Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
+"""
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,36 +15,108 @@ import numpy as np
 from ..autograd.engine import Function
 from ..random import default_generator
 from ..tensor import Array, Tensor
-from .operands import floating
+from .inplace import overwrite
+
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
+
+_LEAST = 1.7580993408473766  # scale * alpha of selu: minus its limit at -Inf
 
 
 class Dropout(Function):
-    """y = x * mask, where the mask is 0 with probability p, else 1/(1 - p)."""
+    """y = x * mask, where the mask is 0 with probability p, else 1/(1 - p).
+
+    With `alpha`, what is left out becomes selu's least value instead of 0, and y = a (...) + b keeps mean and variance.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Array, p: float) -> Array:
-        """Draw the mask and apply it."""
-        keep = np.asarray(default_generator.numpy.random(x.shape, dtype=np.float32) >= p)
-        mask = keep.astype(x.dtype) * x.dtype.type(1 / (1 - p) if p < 1 else 0)
+    def forward(ctx: Any, x: Array, *, p: float, axes: int, alpha: bool) -> Array:
+        """Draw one mask value for each place along the first `axes` axes and apply it."""
+        shape = x.shape[:axes] + (1,) * (x.ndim - axes)
+        keep = np.asarray(default_generator.numpy.random(shape, dtype=np.float32) >= p)
+        scale = 0.0 if p == 1 else 1 / math.sqrt((_LEAST**2 * p + 1) * (1 - p)) if alpha else 1 / (1 - p)
+        mask = keep.astype(x.dtype) * x.dtype.type(scale)
         ctx.save_for_backward(mask)
-        return x * mask
+        y: Array = np.asarray(x * mask)
+        if alpha and p < 1:
+            y += ((keep - (1 - p)) * (_LEAST * scale)).astype(x.dtype)
+        return y
 
     @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array, None]:
+    def backward(ctx: Any, gy: Array) -> Array:
         """The gradient goes where the values went."""
         (mask,) = ctx.saved
-        return gy * mask, None
+        return np.asarray(gy * mask)
+
+
+def _drop(
+    op: str, input: Tensor, p: float, training: bool, inplace: bool, axes: int | None = None, alpha: bool = False
+) -> Tensor:
+    """Check the arguments and run; `axes` is the number of leading axes that a mask value belongs to a place of.
+
+    Raises:
+        ValueError: p outside [0, 1].
+        TypeError: no tensor, or in training one of integers.
+        RuntimeError: channels to be left out of an input that has none.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"{op}: dropout probability has to be between 0 and 1, but got {p}")
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{op}: input must be a Tensor, got {type(input).__name__}; use minicnn.tensor(...)")
+    if not training or not p or not input.array.size:
+        return input
+    if axes is not None and input.ndim < 2:
+        raise RuntimeError(f"{op}: leaving out channels takes at least 2 axes (N, C), got shape {tuple(input.shape)}")
+    if input.dtype.kind != "f":
+        raise TypeError(f"{op}: input must be floating point, got {input.dtype}; convert it with .float()")
+    axes = input.ndim if axes is None else axes
+
+    def run(x: Tensor) -> Tensor:
+        return Dropout.apply(x, p=p, axes=axes, alpha=alpha)
+
+    return overwrite(input, f"{op}_", run) if inplace else run(input)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, each element is zeroed with probability p and the others are scaled by 1/(1 - p), so the mean stays.
 
     Raises:
-        ValueError: p outside [0, 1], or `inplace=True`, which is not supported.
+        ValueError: p outside [0, 1].
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must be a probability between 0 and 1, got {p}")
-    if inplace:
-        raise ValueError("dropout: inplace=True is not supported; the result is a new tensor")
-    floating("dropout", input=input)
-    return Dropout.apply(input, p) if training and p else input
+    return _drop("dropout", input, p, training, inplace)
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout` of whole channels of (N, C, L) or (C, L)."""
+    if input.ndim not in (2, 3):
+        raise RuntimeError(f"dropout1d: takes (N, C, L) or (C, L), got shape {tuple(input.shape)}")
+    return _drop("dropout1d", input, p, training, inplace, axes=input.ndim - 1)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout` of whole channels of (N, C, H, W); three axes are (N, C, L), with a warning, as in PyTorch."""
+    if input.ndim == 3:
+        warnings.warn("dropout2d: a 3-d input is taken for (N, C, L); for that use dropout1d", stacklevel=2)
+    elif input.ndim != 4:
+        warnings.warn(f"dropout2d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
+    return _drop("dropout2d", input, p, training, inplace, axes=2)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    if input.ndim not in (4, 5):
+        warnings.warn(f"dropout3d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
+    return _drop("dropout3d", input, p, training, inplace, axes=2 if input.ndim == 5 else 1)
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Dropout for nets of `selu`: to its least value -1.758 instead of 0, then scaled so that mean and variance stay.
+
+    y = a (x m - 1.758 (1 - m)) + b         m = 1 with probability 1 - p, else 0
+    a = 1/sqrt((1.758^2 p + 1)(1 - p))      b = 1.758 a p
+    """
+    return _drop("alpha_dropout", input, p, training, inplace, alpha=True)
+
+
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """`alpha_dropout` of whole channels of (N, C, ...)."""
+    return _drop("feature_alpha_dropout", input, p, training, inplace, axes=2, alpha=True)

@@ -1,93 +1,199 @@
-"""Max and average pooling as tensor operations."""
+"""Max, average and power-average pooling with given windows; `sized_pooling` has those to a given size of the result.
+
+Each takes batches and single pictures: (N, C, H, W) or (C, H, W) where the name ends in 2d, (N, C, L) or (C, L) in 1d.
+A signal is pooled as a picture one pixel high.
+"""
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from minicnn_kernels import geometry
 from minicnn_kernels import pooling as kernels
 
 from ..autograd.engine import Function
+from ..device import meta
 from ..tensor import Array, Tensor
-from .operands import floating
+from .activation import relu
+
+__all__ = [
+    "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
+    "max_pool2d_with_indices",
+]  # fmt: skip
+
+IntOrPair = geometry.IntOrPair
+Pooled = Any  # a tensor, or with return_indices a pair of tensors
 
 
-class MaxPool2d(Function):
-    """y = the largest value of each window; keeps where it was, not x."""
+def pooled_shape(x: Array, g: geometry.Pool, dims: int) -> tuple[int, ...]:
+    """The shape of the result: batch and channels of the input, and (OH, OW) or (OW,)."""
+    return x.shape[:-dims] + (g.oh, g.ow)[-dims:]
+
+
+def rows(x: Array) -> dict[str, Any]:
+    """The kernels for a type: NumPy's for the types that others have none for."""
+    return {} if x.dtype in (np.float32, np.float64) else {"backend": "numpy"}
+
+
+class MaxPool(Function):
+    """y = the largest value of each window, and where it was if `indices`; keeps where it was, not x."""
 
     @staticmethod
-    def forward(ctx: Any, x: Array, g: geometry.Pool) -> Array:
+    def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
         """Run the chosen kernel."""
-        y, index = kernels.MAX_POOL(x, g)
+        y, index = kernels.MAX_POOL(x.reshape(g.x_shape), g, **rows(x))  # -> (N, C, H, W)
         ctx.save_for_backward(index)
-        ctx.geometry = g
-        return y
+        ctx.geometry, ctx.shape = g, x.shape
+        shape = pooled_shape(x, g, dims)
+        if not indices:
+            return y.reshape(shape)
+        numbers = index.astype(np.int64).reshape(shape)
+        ctx.mark_non_differentiable(numbers)
+        return y.reshape(shape), numbers
 
     @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array, None]:
+    def infer(x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
+        """(N, C, OH, OW) without what the input lacks; indices are int64."""
+        shape = pooled_shape(x, g, dims)
+        return (meta(shape, x.dtype), meta(shape, np.int64)) if indices else meta(shape, x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
         """Each gradient goes back to the one value that was the largest."""
         (index,) = ctx.saved
-        return kernels.MAX_POOL_BACKWARD(gy, index, ctx.geometry), None
+        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **rows(gy))
+        return gx.reshape(ctx.shape), None, None, None
 
 
-class AvgPool2d(Function):
+class AvgPool(Function):
     """y = the mean of each window."""
 
     @staticmethod
-    def forward(ctx: Any, x: Array, g: geometry.Pool, divisor: int | None) -> Array:
+    def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:
         """Run the chosen kernel."""
-        ctx.geometry, ctx.divisor = g, divisor
-        return kernels.AVG_POOL(x, g, divisor)
+        ctx.geometry, ctx.divisor, ctx.shape = g, divisor, x.shape
+        y: Array = kernels.AVG_POOL(x.reshape(g.x_shape), g, divisor, **rows(x))  # -> (N, C, H, W)
+        return y.reshape(pooled_shape(x, g, dims))
 
     @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
+    def infer(x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:
+        """(N, C, OH, OW) without what the input lacks."""
+        return meta(pooled_shape(x, g, dims), x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Any, ...]:
         """Each gradient is shared out equally over its window."""
-        return kernels.AVG_POOL_BACKWARD(gy, ctx.geometry, ctx.divisor), None, None
+        g = ctx.geometry
+        gx = kernels.AVG_POOL_BACKWARD(gy.reshape(g.y_shape), g, ctx.divisor, **rows(gy))
+        return gx.reshape(ctx.shape), None, None, None
+
+
+def check(op: str, input: Tensor, kinds: str = "") -> None:
+    """Check that the input is a tensor of floating-point numbers, or of one of the other `kinds`."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{op}: input must be a Tensor, got {type(input).__name__}; use minicnn.tensor(...)")
+    if input.dtype.kind != "f" and input.dtype.name not in kinds.split():
+        raise TypeError(
+            f"{op}: input must be floating point{' or ' + kinds.replace(' ', ', ') if kinds else ''}, "
+            f"got {input.dtype}; convert it with .float()"
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Max pooling
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _max_pool(op: str, input: Tensor, *window: Any, return_indices: bool, fit: str | None = None) -> Pooled:
+    dims = int(op[-2])  # the 2 of max_pool2d
+    check(op, input, "uint8 int8 int16 int32 int64")
+    kernel_size, stride, padding, dilation, ceil_mode = window
+    g = geometry.pool2d(input.shape, kernel_size, stride, padding, dilation, bool(ceil_mode), op=op, fit=fit, dims=dims)
+    return MaxPool.apply(input, g, dims, bool(return_indices))
 
 
 def max_pool2d(
     input: Tensor,
-    kernel_size: geometry.IntOrPair,
-    stride: geometry.IntOrPair | None = None,
-    padding: geometry.IntOrPair = 0,
-    dilation: geometry.IntOrPair = 1,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
     *,
     fit: str | None = None,
-) -> Tensor:
-    """The largest value of each window of (N, C, H, W), or (C, H, W); padding counts as -Inf.
+) -> Pooled:
+    """The largest value of each window of (N, C, H, W), or (C, H, W); padding counts as -Inf, a NaN as the largest.
 
     Args:
         input: pictures.
         kernel_size, stride, padding, dilation: an int or (vertical, horizontal); the stride is kernel_size if None.
         ceil_mode: let the last windows hang over the edge instead of dropping the rest.
-        return_indices: not supported.
+        return_indices: give also where each maximum was, p*W + q, as int64; `max_unpool2d` takes it.
         fit: "strict" raises where windows do not fit.
 
     Returns:
-        (N, C, OH, OW); sizes as of `conv2d`.
+        (N, C, OH, OW), with return_indices twice; sizes as of `conv2d`.
 
     Raises:
         ShapeError: a window that does not fit, or padding over half of it.
     """
-    floating("max_pool2d", input=input)
-    if return_indices:
-        raise NotImplementedError(
-            "max_pool2d: return_indices=True is not supported; minicnn_kernels.pooling gives the indices"
-        )
-    if input.ndim == 3:
-        batch = max_pool2d(input.reshape(1, *input.shape), kernel_size, stride, padding, dilation, ceil_mode, fit=fit)
-        return batch.reshape(*batch.shape[1:])
-    g = geometry.pool2d(input.shape, kernel_size, stride, padding, dilation, ceil_mode, op="max_pool2d", fit=fit)
-    return MaxPool2d.apply(input, g)
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool2d", input, *window, return_indices=return_indices, fit=fit)
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Pooled:
+    """The largest value of each window of (N, C, L), or (C, L): `max_pool2d` in one dimension."""
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool("max_pool1d", input, *window, return_indices=return_indices)
+
+
+def with_indices(pool: Callable[..., Pooled], positional: int) -> Callable[..., tuple[Tensor, Tensor]]:
+    """A pooling that always gives the indices: PyTorch has each max pooling twice.
+
+    `positional` is how many arguments `pool` has before `return_indices`, whose value counts for nothing.
+    """
+
+    @functools.wraps(pool)
+    def both(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        if len(args) > positional:
+            args = (*args[:positional], True, *args[positional + 1 :])
+        else:
+            options["return_indices"] = True
+        found: tuple[Tensor, Tensor] = pool(*args, **options)
+        return found
+
+    both.__name__ = both.__qualname__ = f"{pool.__name__}_with_indices"
+    both.__doc__ = f"`{pool.__name__}` with `return_indices=True`, whatever is given for it."
+    return both
+
+
+max_pool1d_with_indices = with_indices(max_pool1d, 6)
+max_pool2d_with_indices = with_indices(max_pool2d, 6)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Average pooling
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def avg_pool2d(
     input: Tensor,
-    kernel_size: geometry.IntOrPair,
-    stride: geometry.IntOrPair | None = None,
-    padding: geometry.IntOrPair = 0,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -97,7 +203,7 @@ def avg_pool2d(
     """The mean of each window of (N, C, H, W), or (C, H, W).
 
     Args:
-        input: pictures.
+        input: pictures; also of int64, where the mean is cut to a whole number.
         kernel_size, stride, padding: an int or (vertical, horizontal); the stride is kernel_size if None.
         ceil_mode: let the last windows hang over the edge instead of dropping the rest.
         count_include_pad: whether the zeros of the padding count in the mean.
@@ -111,22 +217,74 @@ def avg_pool2d(
         ShapeError: a window that does not fit, or padding over half of it.
         ValueError: a divisor of 0.
     """
-    floating("avg_pool2d", input=input)
-    if divisor_override == 0:
-        raise ValueError("avg_pool2d: divisor_override must not be 0")
-    if input.ndim == 3:
-        batch = avg_pool2d(
-            input.reshape(1, *input.shape),
-            kernel_size,
-            stride,
-            padding,
-            ceil_mode,
-            count_include_pad,
-            divisor_override,
-            fit=fit,
-        )
-        return batch.reshape(*batch.shape[1:])
-    g = geometry.pool2d(
-        input.shape, kernel_size, stride, padding, 1, ceil_mode, count_include_pad, op="avg_pool2d", fit=fit
-    )
-    return AvgPool2d.apply(input, g, divisor_override)
+    window = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return _avg_pool("avg_pool2d", input, *window, divisor=divisor_override, fit=fit)
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of (N, C, L), or (C, L): `avg_pool2d` in one dimension."""
+    return _avg_pool("avg_pool1d", input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def _avg_pool(op: str, input: Tensor, *window: Any, divisor: int | None = None, fit: str | None = None) -> Tensor:
+    dims = int(op[-2])
+    check(op, input, "int64")
+    kernel_size, stride, padding, ceil_mode, count = window
+    if divisor is not None and (not isinstance(divisor, int) or divisor == 0):
+        raise ValueError(f"{op}: divisor_override must be an int other than 0, got {divisor!r}")
+    shape = input.shape
+    g = geometry.pool2d(shape, kernel_size, stride, padding, 1, bool(ceil_mode), bool(count), op, fit, dims)
+    found: Tensor = AvgPool.apply(input, g, dims, divisor)
+    return found
+
+
+def lp_pool2d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The p-norm of each window of (N, C, H, W), or (C, H, W), with p = `norm_type`: (sum x^p)^(1/p).
+
+    As in PyTorch, x^p is not |x|^p: with an odd p, negative values count against positive ones, and the root of a
+    negative sum is NaN unless p is 1. Windows that hang over the edge (`ceil_mode`) count as if full of their mean. For
+    p = inf it is the largest |x|, for -inf the smallest. Where the sum is 0, so is the gradient.
+
+    C. Gulcehre et al., "Learned-norm pooling for deep feedforward and recurrent neural networks", 2014,
+    https://arxiv.org/abs/1311.1780.
+    """
+    return _lp_pool("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool1d(
+    input: Tensor,
+    norm_type: float,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The p-norm of each window of (N, C, L), or (C, L): `lp_pool2d` in one dimension."""
+    return _lp_pool("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _lp_pool(
+    op: str, input: Tensor, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None, ceil_mode: bool
+) -> Tensor:
+    dims = int(op[-2])
+    if norm_type == 0:
+        raise ZeroDivisionError(f"{op}: norm_type must not be 0: the 0-th root of a sum is undefined")
+    if math.isinf(norm_type):
+        sign = 1 if norm_type > 0 else -1
+        window = kernel_size, stride, 0, 1, ceil_mode
+        return sign * _max_pool(f"max_pool{dims}d", sign * input.abs(), *window, return_indices=False)
+    mean = _avg_pool(f"avg_pool{dims}d", input.pow(norm_type), kernel_size, stride, 0, ceil_mode, True)
+    cells = math.prod(geometry.pair(kernel_size, op, "kernel_size", 1)[-dims:])
+    return ((mean.sign() * relu(mean.abs())) * cells).pow(1.0 / norm_type)

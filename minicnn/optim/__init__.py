@@ -1,8 +1,30 @@
-"""Optimisers."""
+"""Optimisers, schedules of their learning rates, and averages of weights."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..missing import unknown
+from . import lr_scheduler, swa_utils
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
+from .asgd import ASGD
+from .lbfgs import LBFGS
+from .nadam import NAdam
 from .optimizer import Optimizer
+from .radam import RAdam
+from .rmsprop import RMSprop
+from .rprop import Rprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Optimizer"]
+__all__ = [
+    "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop",
+    "Rprop", "lr_scheduler", "swa_utils",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.optim", name, globals())

@@ -1,98 +1,300 @@
-"""What optimisers share: parameter groups and their state."""
+"""What optimisers share: groups of parameters, their state, state dicts and hooks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import warnings
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from copy import deepcopy
 from typing import Any
 
-from ..tensor import Tensor
+import numpy as np
 
-Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+from ..tensor import RemovableHandle, Tensor
+
+__all__ = [
+    "Optimizer", "Params", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required",
+]  # fmt: skip
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+Hook = Callable[..., Any]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required: Any = _Required()  # as a default: an option that every group must give
+
+_before_every_step: OrderedDict[int, Hook] = OrderedDict()
+_after_every_step: OrderedDict[int, Hook] = OrderedDict()
+_HOOKS = tuple(
+    f"_optimizer_{call}_{when}_hooks" for call in ("step", "state_dict", "load_state_dict") for when in ("pre", "post")
+)
+
+
+def register_optimizer_step_pre_hook(hook: Hook) -> RemovableHandle:
+    """Call `hook(optimizer, args, kwargs)` before the step of every optimiser; see `register_step_pre_hook`."""
+    return RemovableHandle(_before_every_step, hook)
+
+
+def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
+    """Call `hook(optimizer, args, kwargs)` after the step of every optimiser."""
+    return RemovableHandle(_after_every_step, hook)
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """The method `step` with the hooks around it, once: not where a subclass calls it through super()."""
+
+    @functools.wraps(step)
+    def wrapper(self: Optimizer, *args: Any, **options: Any) -> Any:
+        if type(self).step is not wrapper:
+            return step(self, *args, **options)
+        args = (self, *args)
+        for hook in (*_before_every_step.values(), *self._optimizer_step_pre_hooks.values()):
+            changed = hook(self, args, options)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"{type(self).__name__}.step: a hook before it must return None or a tuple of (new_args, "
+                        f"new_kwargs), but got {changed}."
+                    )
+                args, options = changed
+        result = step(*args, **options)
+        for hook in (*self._optimizer_step_post_hooks.values(), *_after_every_step.values()):
+            hook(self, args, options)
+        return result
+
+    return wrapper
 
 
 class Optimizer:
     """Holds parameters in groups, each a dict {"params": [...], "lr": ..., ...} that may be changed during training.
 
+    A subclass gives `step`. What it remembers of a parameter p it keeps in `self.state[p]`, a dict made on first use;
+    numbers, tensors and lists of them in there go into the state dict.
+
     Args:
-        params: tensors, or dicts with "params" and the options of that group.
+        params: tensors, pairs (name, tensor) as from `named_parameters()`, or dicts with one of these under "params"
+            and the options of that group.
         defaults: the options of groups that do not give them.
 
     Raises:
-        ValueError: no parameters, or one in two groups.
-        TypeError: something that is not a leaf tensor.
+        ValueError: no parameters; one in two groups; a computed tensor; names for some parameters only.
+        TypeError: something that is not a tensor.
     """
+
+    _optimizer_step_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_step_post_hooks: OrderedDict[int, Hook]
+    _optimizer_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_state_dict_post_hooks: OrderedDict[int, Hook]
+    _optimizer_load_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_load_state_dict_post_hooks: OrderedDict[int, Hook]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in cls.__dict__:
+            setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
-        name = type(self).__name__
+        self.__setstate__({})
         if isinstance(params, Tensor):
             raise TypeError(
-                f"{name}: params must be an iterable of tensors, such as model.parameters(), not one tensor"
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, such as "
+                f"model.parameters(), but got {type(params).__name__}"
             )
-        groups = list(params)
+        groups: list[Any] = list(params)
         if not groups:
-            raise ValueError(f"{name}: got an empty parameter list; was the generator parameters() used up before?")
+            raise ValueError("optimizer got an empty parameter list; was the generator parameters() used up before?")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
-            self.add_param_group(group)  # type: ignore[arg-type]
+            self.add_param_group(group)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
-        """Take on more parameters, with options of their own."""
-        name = type(self).__name__
-        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
-        known = {id(p) for other in self.param_groups for p in other["params"]}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for hooks in _HOOKS:
+            self.__dict__.setdefault(hooks, OrderedDict())
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__} ("
+        for number, group in enumerate(self.param_groups):
+            text += f"\nParameter Group {number}\n"
+            text += "".join(f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")
+        return text + ")"
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take on more parameters, with options of their own; options not given get the defaults.
+
+        The dict itself becomes the group.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead."
+            )
+        params = [params] if isinstance(params, Tensor) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        param_group["params"] = params = [p[1] if isinstance(p, tuple) else p for p in params]
+        if names and len(names) != len(params):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        if names:
+            param_group["param_names"] = names
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"{name}: can only optimise tensors, got {type(p).__name__}")
-            if not p.is_leaf:
-                raise ValueError(f"{name}: can only optimise leaf tensors; this one was computed by {p.grad_fn}")
-            if id(p) in known:
-                raise ValueError(f"{name}: a parameter of shape {p.shape} is in more than one group or twice in one")
-            known.add(id(p))
-        unknown = set(group) - set(self.defaults) - {"params"}
-        if unknown:
-            raise ValueError(
-                f"{name}: unknown options {sorted(unknown)} in a group; there are: {', '.join(self.defaults)}"
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+            if not (p.is_leaf or p.retains_grad):
+                raise ValueError(f"can't optimize a non-leaf Tensor; this one was computed by {p.grad_fn}")
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            param_group.setdefault(name, default)
+        own = {id(p) for p in params}
+        if len(own) != len(params):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters, which a step changes twice",
+                stacklevel=3,
             )
-        self.param_groups.append({**self.defaults, **group, "params": params})
+        for group in self.param_groups:
+            if ("param_names" in param_group) != ("param_names" in group):
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. cannot add param group "
+                    f"{'with' if 'param_names' in param_group else 'without'} names to the optimizer"
+                )
+            if not own.isdisjoint(map(id, group["params"])):
+                raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(param_group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
+        """Forget the gradients, or overwrite them by zeros; a step passes over parameters whose gradient is None."""
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
                     p.grad = None
                 elif p.grad is not None:
-                    p.grad.zero_()
+                    p.grad = p.grad.detach().zero_()
 
-    def step(self, closure: Any = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients; to be given by the subclass."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no step(); define one")
+
+    # ---------------------------------------------------------------------------------------------------- state dicts
 
     def state_dict(self) -> dict[str, Any]:
-        """The options of the groups and the state of the parameters, these numbered in the order of the groups."""
-        params = [p for group in self.param_groups for p in group["params"]]
-        number = {id(p): i for i, p in enumerate(params)}
-        groups = [{**group, "params": [number[id(p)] for p in group["params"]]} for group in self.param_groups]
-        return {"state": {number[id(p)]: state for p, state in self.state.items()}, "param_groups": groups}
+        """The options of the groups and the state of the parameters, these numbered in the order of the groups.
+
+        The tensors in it are the optimiser's own and change with the next step.
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        numbers: dict[int, int] = {}
+        count, groups = 0, []
+        for group in self.param_groups:
+            for number, p in enumerate(group["params"], count):
+                numbers.setdefault(id(p), number)
+            count += len(group["params"])
+            packed = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**packed, "params": [numbers[id(p)] for p in group["params"]]})
+        state = {numbers[id(p)] if isinstance(p, Tensor) else p: value for p, value in self.state.items()}
+        found: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            changed = hook(self, found)
+            found = found if changed is None else changed
+        return found
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a `state_dict`.
+        """Continue from a `state_dict`, of this class or of PyTorch's optimiser of the same name.
+
+        Tensors (or arrays, or another library's tensors) are copied; in the type of their parameter, except "step".
 
         Raises:
             ValueError: another number of groups, or of parameters in one.
         """
-        ours, theirs = self.param_groups, state_dict["param_groups"]
-        if [len(g["params"]) for g in ours] != [len(g["params"]) for g in theirs]:
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        ours, theirs = self.param_groups, deepcopy(state_dict["param_groups"])
+        if len(ours) != len(theirs):
             raise ValueError(
-                f"{type(self).__name__}: the state has groups of {[len(g['params']) for g in theirs]} parameters, "
-                f"this optimiser of {[len(g['params']) for g in ours]}"
+                f"loaded state dict has a different number of parameter groups: {len(theirs)}, here are {len(ours)}"
             )
-        params = [p for group in ours for p in group["params"]]
-        for group, loaded in zip(ours, theirs, strict=True):
-            group.update({key: value for key, value in loaded.items() if key != "params"})
-        self.state = {
-            params[i]: {k: Tensor(v.array.copy()) if isinstance(v, Tensor) else v for k, v in state.items()}
-            for i, state in state_dict["state"].items()
-        }
+        params: dict[Hashable, tuple[Tensor, bool]] = {}
+        for number, (group, loaded) in enumerate(zip(ours, theirs, strict=True)):
+            if len(group["params"]) != len(loaded["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                    f"group {number} has {len(loaded['params'])} parameters, the optimizer's {len(group['params'])}"
+                )
+            single = bool(loaded.get("capturable") or loaded.get("fused"))  # PyTorch counts their steps in float32
+            params.update({key: (p, single) for key, p in zip(loaded["params"], group["params"], strict=True)})
+            loaded["params"] = group["params"]
+            if "param_names" in group:
+                loaded.setdefault("param_names", group["param_names"])
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            if key in params:
+                state[params[key][0]] = _converted(value, *params[key])
+            else:
+                state[key] = value
+        self.__setstate__({"state": state, "param_groups": theirs})
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
+            hook(self)
+
+    # ---------------------------------------------------------------------------------------------------------- hooks
+
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return other (args, kwargs), args[0] being the
+        optimiser.
+        """
+        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return RemovableHandle(self._optimizer_step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` before each `state_dict`; before the other hooks if `prepend`."""
+        return _registered(self._optimizer_state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` after each `state_dict`; a result other than None replaces it."""
+        return _registered(self._optimizer_state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before each loading; a result other than None is loaded instead."""
+        return _registered(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` after each loading."""
+        return _registered(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+
+def _registered(hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool) -> RemovableHandle:
+    handle = RemovableHandle(hooks, hook)
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
+
+
+def _converted(value: Any, p: Tensor, single: bool, key: Hashable = None) -> Any:
+    """A copy of a loaded state: tensors in the type of their parameter, the count of steps in its own."""
+    if isinstance(value, dict):
+        return {name: _converted(part, p, single, name) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_converted(part, p, single) for part in value)
+    if isinstance(value, np.generic) or not hasattr(value, "__array__"):
+        return value
+    array = value.array if isinstance(value, Tensor) else np.asarray(value)
+    if key == "step":
+        return Tensor(array.astype(np.float32 if single else array.dtype))
+    return Tensor(array.astype(p.dtype if p.dtype.kind == "f" else array.dtype))

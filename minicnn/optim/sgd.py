@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd import enable_grad
-from ..tensor import Tensor
-from .optimizer import Optimizer, Params
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, filled, number
+from .optimizer import Params
+
+__all__ = ["SGD"]
 
 
-class SGD(Optimizer):
-    """p <- p - lr * d, with momentum and weight decay, in PyTorch's order:
+class SGD(Elementwise):
+    """x <- x - lr * d, with momentum and weight decay, in PyTorch's order:
 
-        g <- gradient (negated if maximize) + weight_decay * p
+        g <- gradient (negated if maximize) + weight_decay * x
         b <- momentum * b + (1 - dampening) * g          the first time b <- g
         d <- g + momentum * b if nesterov else b         d = g without momentum
 
-    I. Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+    I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013,
+    https://proceedings.mlr.press/v28/sutskever13.html
 
     Args:
         params: tensors or groups.
         lr, momentum, dampening, weight_decay, nesterov, maximize: as above; each group may have its own.
+        foreach, fused: PyTorch's choice of implementation; without effect.
+        differentiable: not supported.
 
     Raises:
         ValueError: a negative lr, momentum or weight_decay; Nesterov without momentum or with dampening.
@@ -29,54 +34,41 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
-        weight_decay: float = 0,
+        weight_decay: float | Tensor = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
-            "maximize": maximize,
-        }  # fmt: skip
+        defaults = checked(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+            maximize=maximize, foreach=foreach, differentiable=differentiable, fused=fused,
+        )  # fmt: skip
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, defaults)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
-        """Take on more parameters, with options of their own, checked."""
-        options = {**self.defaults, **group}
-        for name in ("lr", "momentum", "weight_decay"):
-            if not options[name] >= 0:
-                raise ValueError(f"SGD: {name} must not be negative, got {options[name]}")
-        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"]):
-            raise ValueError("SGD: nesterov=True needs a momentum above 0 and dampening=0")
-        super().add_param_group(group)
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        lr, momentum, nesterov = float(number(group["lr"])), group["momentum"], group["nesterov"]
+        gain = 1 - group["dampening"]
+        first = momentum != 0 and state.get("momentum_buffer") is None
+        if first:
+            state["momentum_buffer"] = filled(p)
 
-    def step(self, closure: Any = None) -> Any:
-        """Change every parameter that has a gradient; returns what `closure`, called first, returns."""
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._update(p, p.grad.array, group)
-        return loss
+        def rule(x: Array, g: Array, *buffers: Any) -> None:
+            for b in buffers:  # the momentum, if there is one
+                if first:
+                    b[...] = g
+                else:
+                    b *= momentum
+                    b += gain * g
+                g = g + momentum * b if nesterov else b
+            x -= lr * g
 
-    def _update(self, p: Tensor, g: Any, group: dict[str, Any]) -> None:
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p.array
-        if group["momentum"]:
-            state = self.state.setdefault(p, {})
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = Tensor(g.copy())
-            else:
-                buffer = state["momentum_buffer"]
-                buffer.copy_(group["momentum"] * buffer.array + (1 - group["dampening"]) * g)
-            b = state["momentum_buffer"].array
-            g = g + group["momentum"] * b if group["nesterov"] else b
-        p.detach().copy_(p.array - group["lr"] * g)
+        return rule, ("momentum_buffer",) if momentum != 0 else ()

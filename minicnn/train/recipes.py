@@ -68,7 +68,9 @@ RECIPES = (  # the first one for a model and a dataset is the default
 
 DATASETS: dict[str, Any] = {"digits": Digits, "mnist": MNIST}
 MODELS: dict[str, Any] = {name: getattr(models, name) for name in models.__all__}
-OPTIMIZERS: dict[str, Any] = {name: getattr(optim, name) for name in optim.__all__ if name != "Optimizer"}
+OPTIMIZERS: dict[str, Any] = {
+    name: getattr(optim, name) for name in optim.__all__ if name[0].isupper() and name not in ("LBFGS", "Optimizer")
+}
 TRANSFORMS: dict[str, Any] = {
     name: getattr(transforms, name)
     for name in transforms.__all__

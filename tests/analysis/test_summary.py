@@ -47,3 +47,33 @@ def test_errors() -> None:
     for bad in [(1, 0, 32), 3, [], "32"]:
         with pytest.raises(ValueError, match="input_size must be a shape"):
             minicnn.summary(net, bad)
+
+
+def test_meta_nets_and_lazy_layers() -> None:
+    """Shapes and parameters without memory; lazy layers are counted after the run that gives them their shapes."""
+
+    def build() -> nn.Sequential:
+        return nn.Sequential(nn.LazyConv2d(6, 5), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(1_000_000))
+
+    with minicnn.device("meta"):
+        net = build()
+    found = minicnn.summary(net, (1, 32, 32), verbose=False)
+    assert [row.output for row in found.rows] == [(6, 28, 28), (6, 28, 28), (4704,), (1_000_000,)]
+    assert found.parameters == 156 + 12 + 4705 * 1_000_000
+    assert net[3].weight.is_meta
+    with minicnn.device("meta"):
+        ours = build()
+    assert minicnn.summary(ours, (1, 32, 32), device="meta", verbose=False).rows[0].kind == "Conv2d"
+
+
+def test_lazy_layers_that_are_not_run() -> None:
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = nn.Linear(2, 3), nn.LazyLinear(4)
+
+        def forward(self, x: minicnn.Tensor) -> minicnn.Tensor:
+            y: minicnn.Tensor = self.used(x)
+            return y
+
+    assert minicnn.summary(Half(), (2,), verbose=False).parameters == 9

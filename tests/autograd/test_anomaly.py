@@ -7,7 +7,8 @@ import pytest
 
 import minicnn
 from minicnn import nn
-from minicnn.autograd import AnomalyError, Function, detect_anomaly
+from minicnn.autograd import AnomalyError, detect_anomaly
+from minicnn.autograd.engine import Function
 
 
 def test_a_nan_weight_is_traced_to_its_layer_and_line() -> None:
@@ -17,7 +18,7 @@ def test_a_nan_weight_is_traced_to_its_layer_and_line() -> None:
     with detect_anomaly(), pytest.raises(AnomalyError) as caught:
         net(x)  # the line to be named
     text = str(caught.value)
-    assert "forward pass of Conv2d gave" in text
+    assert "forward pass of Convolution gave" in text
     assert "in layer 1.1 (Conv2d)" in text
     assert "net(x)  # the line to be named" in text
     assert "input 1 already had 1 NaN among 36 values, first at (0, 0, 0, 0)" in text

@@ -8,7 +8,8 @@ import pytest
 import minicnn
 import minicnn.nn.functional as F
 from minicnn import Tensor
-from minicnn.autograd import Function, GradcheckError, gradcheck
+from minicnn.autograd import GradcheckError, gradcheck
+from minicnn.autograd.engine import Function
 
 EXACT = {"eps": 1e-5, "atol": 1e-8, "rtol": 1e-6}
 

@@ -181,7 +181,7 @@ def test_channels_last_stays_channels_last(op: str) -> None:
     seen = 0
     for number in range(len(SAMPLES[op])):
         args = every_array(channels_last, arguments(op, number, np.float32))
-        weight = args[{"conv2d": 1, "conv2d backward": 2}[op]].shape if "conv2d" in op else None
+        weight = args[3].w_shape if "conv2d" in op else None
         with np.errstate(invalid="ignore"):
             results = outputs(kernel(*args))
         for result in results:

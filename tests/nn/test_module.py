@@ -1,8 +1,10 @@
-"""Module: registration, walking, modes, state dicts, hooks, repr."""
+"""Module: registration, walking, modes, conversion, repr, parameters."""
 
 from __future__ import annotations
 
 import copy
+import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ def test_names_are_pytorchs() -> None:
         "5.bias",
     ]  # fmt: skip
     assert [name for name, _ in net().named_parameters()] == ["0.weight", "1.weight", "1.bias", "5.weight", "5.bias"]
+    assert [name for name, _ in net().named_modules(prefix="net")][:2] == ["net", "net.0"]
+    assert [name for name, _ in net().named_buffers(recurse=False)] == []
 
 
 def test_attributes_register_and_unregister() -> None:
@@ -36,10 +40,17 @@ def test_attributes_register_and_unregister() -> None:
 
     model = Net()
     assert len(list(model.parameters())) == 3
-    with pytest.raises(TypeError, match="scale must be a Parameter or None"):
+    assert len(list(model.named_parameters(remove_duplicate=False))) == 5
+    with pytest.raises(TypeError, match="cannot assign 'int' as parameter 'scale'"):
         model.scale = 3
+    with pytest.raises(TypeError, match=r"cannot assign 'minicnn.FloatTensor' as parameter 'scale'"):
+        model.scale = minicnn.ones(1)
     model.scale = None
     assert len(list(model.parameters())) == 2
+    model.nothing = nn.ReLU()
+    assert "nothing" in model._modules
+    del model.nothing, model.twin
+    assert list(model._modules) == ["layer"]
     with pytest.raises(AttributeError, match="no attribute 'lay'"):
         model.lay  # noqa: B018
 
@@ -51,26 +62,45 @@ def test_attributes_register_and_unregister() -> None:
         Early()
 
 
-def test_state_dict_round_trip_is_all_or_nothing() -> None:
-    minicnn.manual_seed(1)
-    source, target = net(), net()
-    before = target[0].weight.array.copy()
-    state = source.state_dict()
-    bad = dict(state)
-    bad["5.weight"] = np.zeros((3, 4))
-    bad["extra"] = np.zeros(1)
-    del bad["1.bias"]
-    with pytest.raises(RuntimeError) as caught:
-        target.load_state_dict(bad)
-    text = str(caught.value)
-    assert 'Missing key(s) in state_dict: "1.bias"' in text
-    assert 'Unexpected key(s) in state_dict: "extra"' in text
-    assert "size mismatch for 5.weight" in text
-    assert np.array_equal(target[0].weight.array, before), "nothing may be copied when not all fits"
-    assert target.load_state_dict({"0.weight": state["0.weight"]}, strict=False).missing_keys[0] == "1.weight"
-    target.load_state_dict(state)
-    for key, value in target.state_dict().items():
-        assert np.array_equal(value.numpy(), state[key].numpy())
+def test_a_name_changes_its_kind() -> None:
+    model = nn.Module()
+    model.register_buffer("x", minicnn.ones(1), persistent=False)
+    model.x = nn.Parameter(minicnn.ones(2))
+    assert (list(model._buffers), list(model._parameters), model._non_persistent_buffers_set) == ([], ["x"], set())
+    model.y = 3
+    model.y = nn.ReLU()
+    assert "y" not in model.__dict__
+
+
+@pytest.mark.parametrize(
+    "call, error, text",
+    [
+        (lambda m: m.register_buffer("0", None), KeyError, "attribute '0' already exists"),
+        (lambda m: m.register_buffer("a.b", None), KeyError, "contain"),
+        (lambda m: m.register_parameter("", None), KeyError, "be empty string"),
+        (lambda m: m.register_parameter("w", minicnn.ones(1)), TypeError, "Parameter or None required"),
+        (lambda m: m.add_module(3, nn.ReLU()), TypeError, "module name should be a string"),
+        (lambda m: m.add_module("x", 3), TypeError, "int is not a Module subclass"),
+        (lambda m: m.get_submodule("7"), AttributeError, "has no attribute `7`"),
+        (lambda m: m.get_buffer("0.weight"), AttributeError, "`weight` is not a buffer"),
+        (lambda m: m.train("yes"), ValueError, "expected to be boolean"),
+        (lambda m: m.bfloat16(), NotImplementedError, "use half"),
+        (lambda m: m.compile(), NotImplementedError, "leave the call out"),
+        (lambda m: nn.Module()(3), NotImplementedError, 'missing the required "forward"'),
+    ],
+)
+def test_errors(call: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        call(net())
+
+
+def test_parts_by_dotted_names() -> None:
+    model = nn.Sequential(net())
+    assert model.get_submodule("") is model
+    assert model.get_parameter("0.0.weight") is model[0][0].weight
+    assert model.get_buffer("0.1.running_var") is model[0][1].running_var
+    model.set_submodule("0.2", nn.Tanh())
+    assert isinstance(model[0][2], nn.Tanh)
 
 
 def test_modes_reach_every_module() -> None:
@@ -81,36 +111,56 @@ def test_modes_reach_every_module() -> None:
     assert all(m.training for m in model.modules())
 
 
-def test_hooks() -> None:
-    layer, seen = nn.ReLU(), []
-    pre = layer.register_forward_pre_hook(lambda m, x: (x[0] * -1,))
-    post = layer.register_forward_hook(lambda m, x, y: seen.append(y.tolist()) or y + 1)
-    assert layer(minicnn.tensor([-2.0, 3.0])).tolist() == [3, 1]
-    assert seen == [[2, 0]]
-    pre.remove()
-    post.remove()
-    assert layer(minicnn.tensor([-2.0, 3.0])).tolist() == [0, 3]
+def test_a_module_may_refuse_a_mode() -> None:
+    class Frozen(nn.BatchNorm2d):
+        def train(self, mode: bool = True) -> Frozen:
+            return super().train(False)
+
+    assert not nn.Sequential(Frozen(2)).train()[0].training
 
 
-def test_deepcopy_is_independent() -> None:
+def test_deepcopy_and_pickle_are_independent() -> None:
     model = net()
-    twin = copy.deepcopy(model)
-    twin[0].weight.data.fill_(0)
-    assert model[0].weight.array.any()
-    assert isinstance(twin[0].weight, nn.Parameter)
-    assert twin[0].weight.requires_grad
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert isinstance(twin[0].weight, nn.Parameter)
+        assert twin[0].weight.requires_grad
+        assert np.array_equal(twin[0].weight.array, model[0].weight.array)
+        twin[0].weight.data.fill_(0)
+        assert model[0].weight.array.any()
 
 
-def test_to_converts_parameters_and_buffers() -> None:
-    model = net().double()
-    assert {p.dtype for p in model.parameters()} == {np.dtype(np.float64)}
-    assert model[1].running_mean.dtype == np.float64
-    assert model[1].num_batches_tracked.dtype == np.int64
+def test_to_converts_parameters_gradients_and_buffers() -> None:
+    model = net()
+    weight = model[0].weight
+    model(minicnn.ones(2, 1, 3, 3)).sum().backward()
+    model.double()
+    assert model[0].weight is weight  # an optimiser that has it keeps it
+    assert {p.dtype for p in model.parameters()} == {p.grad.dtype for p in model.parameters()} == {minicnn.float64}
+    assert model[1].running_mean.dtype == minicnn.float64
+    assert model[1].num_batches_tracked.dtype == minicnn.int64
+    assert net().to(minicnn.float64)[1].num_batches_tracked.dtype == minicnn.int64
     assert model.to("cpu") is model
+    assert model.to(minicnn.ones(1)).half()[0].weight.dtype == minicnn.float16
     with pytest.raises(TypeError, match="floating point"):
         model.to(minicnn.int64)
+    with pytest.raises(TypeError, match="unexpected dtyp"):
+        model.to(dtyp=minicnn.float32)
     with pytest.raises(RuntimeError, match="'cuda' is not available"):
         model.to("cuda")
+    with pytest.raises(RuntimeError, match="not available"):
+        model.cuda()
+
+
+def test_meta_modules_have_no_memory_until_to_empty() -> None:
+    with minicnn.device("meta"):
+        model = net()
+    assert all(t.is_meta for t in model.state_dict().values())
+    assert model(minicnn.ones(5, 1, 3, 3, device="meta")).shape == (5, 2)
+    with pytest.raises(NotImplementedError, match="to_empty"):
+        model.to("cpu")
+    model.to_empty(device="cpu").load_state_dict(net().state_dict())
+    assert model(minicnn.ones(5, 1, 3, 3)).numel() == 10
+    assert net().to("meta")[0].weight.is_meta
 
 
 def test_freezing() -> None:
@@ -119,6 +169,8 @@ def test_freezing() -> None:
     model(minicnn.tensor(np.ones((2, 1, 3, 3), np.float32))).sum().backward()
     assert model[0].weight.grad is None
     assert model[5].weight.grad is not None
+    model.zero_grad(set_to_none=False)
+    assert not model[5].weight.grad.any()
     model.zero_grad()
     assert model[5].weight.grad is None
 
@@ -131,11 +183,45 @@ def test_repr_is_pytorchs() -> None:
         ")"
     )
 
+    class Two(nn.Module):
+        def extra_repr(self) -> str:
+            return "a=1\nb=2"
 
-def test_sequential_slices_and_named() -> None:
-    model = net()
-    assert len(model[:2]) == 2
-    assert model[-1] is model[5]
-    named = nn.Sequential({"conv": nn.Conv2d(1, 1, 1), "act": nn.ReLU()})
-    assert list(named.state_dict()) == ["conv.weight", "conv.bias"]
-    assert named.act is named[1]
+    assert repr(Two()) == "Two(\n  a=1\n  b=2\n)"
+
+
+def test_parameters_share_memory_and_versions() -> None:
+    values = minicnn.ones(3)
+    parameter = nn.Parameter(values)
+    y = (parameter * parameter).sum()
+    values[0] = 5.0
+    assert parameter.tolist() == [5, 1, 1]
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+    assert nn.Parameter().shape == (0,)
+    assert repr(nn.Parameter(minicnn.ones(1), requires_grad=False)) == "Parameter containing:\ntensor([1.])"
+    with pytest.raises(RuntimeError, match="floating"):
+        nn.Parameter(minicnn.tensor([1]))
+    with minicnn.no_grad():
+        assert nn.Parameter(minicnn.ones(1)).requires_grad
+
+
+def test_buffers_assigned_as_attributes() -> None:
+    model = nn.Module()
+    model.kept, model.passing = nn.Buffer(minicnn.ones(1)), nn.Buffer(minicnn.ones(2), persistent=False)
+    assert list(model.state_dict()) == ["kept"]
+    assert not copy.deepcopy(model).passing.persistent
+    model.kept = minicnn.zeros(1)
+    assert model.get_buffer("kept").item() == 0
+    with pytest.raises(TypeError, match="as buffer 'kept'"):
+        model.kept = 0
+
+
+def test_data_parallel_runs_the_module() -> None:
+    model = nn.DataParallel(nn.Linear(2, 3), device_ids=[0, 1])
+    assert list(model.state_dict()) == ["module.weight", "module.bias"]
+    assert model(minicnn.ones(4, 2)).shape == (4, 3)
+    assert model.device_ids == [0, 1]
+    assert not isinstance(model, nn.parallel.DistributedDataParallel)
+    with pytest.raises(NotImplementedError, match="one process"):
+        nn.parallel.DistributedDataParallel(model)

@@ -131,21 +131,21 @@ def test_a_key_twice(file: Path) -> None:
         return header.rstrip()[:-1] + f', "3.bias": {entry}}}'
 
     rebuilt(file, twice)
-    with pytest.raises(CheckpointError, match=r"key '3\.bias' is there twice"):
+    with pytest.raises(CheckpointError, match="a key is there twice"):
         load_weights(file, net(1))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h: h.pop("3.bias"), "'3.bias' is missing"),
-        (lambda h: h.update(extra={**h["3.bias"], "shape": [0]}), "'extra' is not in the model"),
-        (lambda h: h["3.bias"].update(shape=[1, 2]), r"'3.bias' has shape \(1, 2\), the model's has \(2,\)"),
-        (lambda h: h["3.bias"].update(dtype="I32"), "'3.bias' has type I32, the model's is float32"),
-        (lambda h: h["3.bias"].update(dtype="F8_E4M3"), "'3.bias' has type F8_E4M3"),
-        (lambda h: h["3.bias"].pop("dtype"), "'3.bias' lacks a dtype or a shape"),
-        (lambda h: h["3.bias"].update(shape=[-2]), "'3.bias' lacks a dtype or a shape"),
-        (lambda h: h["3.bias"].update(shape=[2**40]), "cut short"),
+        (lambda h: h.pop("3.bias"), "not a valid safetensors file"),
+        (lambda h: h.update(extra={**h["3.bias"], "shape": [0]}), "not a valid safetensors file"),
+        (lambda h: h["3.bias"].update(shape=[1, 2]), "SHA-256 differs"),
+        (lambda h: h["3.bias"].update(dtype="I32"), "SHA-256 differs"),
+        (lambda h: h["3.bias"].update(dtype="F8_E4M3"), "not a valid safetensors file"),
+        (lambda h: h["3.bias"].pop("dtype"), "not a valid safetensors file"),
+        (lambda h: h["3.bias"].update(shape=[-2]), "not a valid safetensors file"),
+        (lambda h: h["3.bias"].update(shape=[2**40]), "not a valid safetensors file"),
         (lambda h: h["3.bias"].update(data_offsets=[0, 8]), "not a valid safetensors file"),
         (lambda h: h["__metadata__"].update(minicnn="{"), "not JSON"),
         (lambda h: h["__metadata__"].update(minicnn="[]"), "not a JSON object"),
@@ -172,6 +172,26 @@ def test_headers_that_are_no_object(file: Path, header: str) -> None:
     rebuilt(file, lambda _: header)
     with pytest.raises(CheckpointError):
         load_weights(file, net(1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("3.bias"), "'3.bias' is missing"),
+        (lambda state: state.update(extra=state["3.bias"]), "'extra' is not in the model"),
+        (lambda state: state.update({"3.bias": minicnn.zeros(1, 2)}), r"'3.bias' has shape \(1, 2\), .* has \(2,\)"),
+        (lambda state: state.update({"3.bias": minicnn.zeros(2).int()}), "'3.bias' has type int32, .* is float32"),
+    ],
+)  # fmt: skip
+def test_weights_of_another_net(file: Path, change: Any, message: str) -> None:
+    state = net(0).state_dict()
+    change(state)
+    minicnn.save(state, file)
+    model = net(1)
+    before = values(model)
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(file, model)
+    assert values(model) == before  # all or nothing
 
 
 def test_another_net_lists_all_differences(file: Path) -> None:

@@ -15,7 +15,11 @@ cross-correlation. The gradients, for an upstream gradient gy of y's shape:
     gx[n, c, p, q] = sum of gy[n, o, i, j] * w[o, c, a, b] over all (o, i, j, a, b) whose product used x[n, c, p, q]
 
 Every forward is called as `forward(x, w, b, g)` and every backward as `backward(gy, x, w, g, need)`, with `g` a
-`geometry.Conv` and `need` three booleans: which of (gx, gw, gb) to compute. The others are returned as None.
+`geometry.Conv` and `need` three booleans: which of (gx, gw, gb) to compute. The others are returned as None. gx does
+not depend on x and gw not on w, so that x may be None where gw is not wanted, and w where gx is not.
+
+A transposed convolution is this one's gx as a function of gy; its gradients are y and gw. It needs no kernels of its
+own.
 """
 
 from __future__ import annotations

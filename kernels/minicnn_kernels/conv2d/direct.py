@@ -124,37 +124,41 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def backward_python(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
         up = float(gy[n, o, i, j])
         gb[o] += up
         for c, a, b, ci, p, q in _window(g, o, i, j):
-            gx[n, ci, p, q] += up * float(w[o, c, a, b])
-            gw[o, c, a, b] += up * float(x[n, ci, p, q])
+            if w is not None:
+                gx[n, ci, p, q] += up * float(w[o, c, a, b])
+            if x is not None:
+                gw[o, c, a, b] += up * float(x[n, ci, p, q])
     gradients = tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
     return gradients  # type: ignore[return-value]
 
 
-def backward_numpy(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """One kernel cell at a time: gw is a product with the shifted picture, gx is added to where that lay."""
     og, cg = g.o // g.groups, g.c // g.groups
-    wg = w.reshape(g.groups, og, cg, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
+    by_group = g.groups, og, cg, g.kh, g.kw
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
-    xp = pad(x, g)
-    gxp = np.zeros(xp.shape, gy.dtype) if need[0] else None
-    gw = np.empty(wg.shape, gy.dtype) if need[1] else None
+    xp = pad(x, g) if x is not None and need[1] else None
+    wg = w.reshape(by_group) if w is not None and need[0] else None  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
+    gxp = np.zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
+    gw = np.empty(by_group, gy.dtype)
     for a in range(g.kh):
         for b in range(g.kw):
-            if gw is not None:
+            if xp is not None:
                 under = _under(xp, g, a, b).reshape(g.n, g.groups, cg, g.oh * g.ow)
                 gw[..., a, b] = np.einsum("ngop,ngcp->goc", up, under, optimize=True)
-            if gxp is not None:
+            if wg is not None:
                 back = wg[..., a, b].transpose(0, 2, 1) @ up  # (G, C/G, O/G) @ (N, G, O/G, OH*OW)
                 _under(gxp, g, a, b)[...] += back.reshape(g.n, g.c, g.oh, g.ow)
-    gx = None if gxp is None else gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
-    return gx, None if gw is None else gw.reshape(g.w_shape), gy.sum((0, 2, 3)) if need[2] else None
+    gx = gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
+    gradients = (gx, gw.reshape(g.w_shape), gy.sum((0, 2, 3)))
+    return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
 
 
 @njit(fastmath=FAST)
@@ -218,14 +222,14 @@ def _backward_w(chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
         _backward_w_share(np.intp(t), chunks, gy, x, gw, g)
 
 
-def backward_numba(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """Compiled loops; gx parallel over the input channels of all pictures, gw over output channels."""
     gy, gx, gw = np.ascontiguousarray(gy), None, None
     with parallel():
-        if need[0]:
+        if need[0] and w is not None:
             gx = np.empty(g.x_shape, gy.dtype)
             _backward_x(threads(), gy, np.ascontiguousarray(w), gx, g)
-        if need[1]:
+        if need[1] and x is not None:
             gw = np.empty(g.w_shape, gy.dtype)
             _backward_w(threads(), gy, np.ascontiguousarray(x), gw, g)
     return gx, gw, gy.sum((0, 2, 3)) if need[2] else None

@@ -142,33 +142,35 @@ def _weights(w: Array, g: Conv, last: bool) -> Array:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def backward_python(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """Plain loops: gw[o, k] = sum gy[o, window] col[k, window], and gcol = w^T gy goes back to where col came from."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, (g.o, length(g)), (g.o,)))
-    w = w.reshape(g.o, length(g))  # (O, C/G, KH, KW) -> (O, K)
+    w = None if w is None else w.reshape(g.o, length(g))  # (O, C/G, KH, KW) -> (O, K)
     up = gy.reshape(g.n, g.o, g.oh * g.ow)  # (N, O, OH, OW) -> (N, O, OH*OW)
     og = g.o // g.groups
     for n, group in np.ndindex(g.n, g.groups):
         outputs = range(group * og, (group + 1) * og)
         for k, window, c, p, q in cells_python(group, g):
-            for o in outputs:
-                gw[o, k] += float(up[n, o, window]) * float(x[n, c, p, q])
-            gx[n, c, p, q] += sum(float(w[o, k]) * float(up[n, o, window]) for o in outputs)
+            if x is not None:
+                for o in outputs:
+                    gw[o, k] += float(up[n, o, window]) * float(x[n, c, p, q])
+            if w is not None:
+                gx[n, c, p, q] += sum(float(w[o, k]) * float(up[n, o, window]) for o in outputs)
         for o in outputs:
             gb[o] += sum(float(v) for v in up[n, o])
     gradients = (gx, gw.reshape(g.w_shape), gb)
     return tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
 
 
-def backward_numpy(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """Two batched matrix products; the windows are copied again rather than kept since the forward pass."""
     og, k = g.o // g.groups, length(g)
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
     gx = gw = None
-    if need[0]:
+    if need[0] and w is not None:
         wt = w.reshape(g.groups, og, k).transpose(0, 2, 1)  # (O, C/G, KH, KW) -> (G, K, O/G)
         gx = col2im(wt @ up, g)
-    if need[1]:
+    if need[1] and x is not None:
         gw = (up @ im2col(x, g).transpose(0, 1, 3, 2)).sum(0).reshape(g.w_shape)  # (G, O/G, K) -> (O, C/G, KH, KW)
     return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
 
@@ -269,23 +271,25 @@ def _backward_x(
         _backward_x_share(np.intp(t), chunks, gy, w, gx, g, rows, last, cols, ups)
 
 
-def backward_numba(gy: Array, x: Array, w: Array, g: Conv, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """Bands as in forward. gw and gb: parallel over bands, a partial sum per share; gx: over pictures and groups."""
-    x, rows, k = dense(x), _rows(g, x.itemsize), length(g)
-    last = is_channels_last(x)
+    like = dense(gy if x is None else x)
+    rows, k, last, dtype = _rows(g, gy.itemsize), length(g), is_channels_last(like), gy.dtype
     gy = as_order(gy, last)
     gx = gw = gb = None
     with parallel(blas=True):
-        cols = workspace("conv2d col", k * rows * g.ow, x.dtype)
-        ups = workspace("conv2d out", g.o // g.groups * rows * g.ow, x.dtype)
+        cols = workspace("conv2d col", k * rows * g.ow, dtype)
+        ups = workspace("conv2d out", g.o // g.groups * rows * g.ow, dtype)
         up = nhwc(gy) if last else gy
-        if need[0]:
-            gx = empty(g.x_shape, x.dtype, last)
+        if need[0] and w is not None:
+            gx = empty(g.x_shape, dtype, last)
             wt = np.ascontiguousarray(_weights(w, g, last).transpose(0, 2, 1))
             _backward_x(threads(), up, wt, nhwc(gx) if last else gx, g, rows, last, cols, ups)
-        if need[1] or need[2]:
-            sums = workspace("conv2d gw", g.o * k + g.o + g.o // g.groups * k, x.dtype)
-            _backward_w(threads(), up, nhwc(x) if last else x, sums, g, rows, last, cols, ups)
+        if need[2] and not need[1]:
+            gb = gy.sum((0, 2, 3))
+        if need[1] and x is not None:
+            sums = workspace("conv2d gw", g.o * k + g.o + g.o // g.groups * k, dtype)
+            _backward_w(threads(), up, nhwc(like) if last else like, sums, g, rows, last, cols, ups)
             total = sums[:, : g.o * k + g.o].sum(0)
             gw, gb = total[: g.o * k], total[g.o * k :]
             if last:

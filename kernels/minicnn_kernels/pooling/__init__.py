@@ -1,4 +1,4 @@
-"""Max and average pooling of pictures, window by window and channel by channel.
+"""Max and average pooling of pictures, window by window and channel by channel, and the reversal of max pooling.
 
     max:       y[n, c, i, j] = max_{a, b} x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]       -Inf outside the picture
     average:   y[n, c, i, j] = sum_{a, b} x[n, c, i*SH - PH + a, j*SW - PW + b] / D[i, j]      0 outside
@@ -7,6 +7,9 @@
     y, gy    (N, C, OH, OW)
     index    (N, C, OH, OW)   int32: where the maximum was, p*W + q; -1 if its window has no pixel of the picture
     D        (OH, OW)         what the sum is divided by
+
+Windows lie as above, or are *adaptive*: window (i, j) has the rows floor(i H/OH) <= p < ceil((i + 1) H/OH) and the
+columns floor(j W/OW) <= q < ceil((j + 1) W/OW), whatever OH and OW are. The geometry says which.
 
 The maximum is the first one in reading order; a NaN counts as larger than all, and its last place is kept. `index` has
 the values that PyTorch's `return_indices=True` gives as int64.
@@ -17,17 +20,22 @@ those in its padding of PH rows and PW columns. What hangs over the padding (cei
     max:       gx[n, c, p, q] = sum of gy[n, c, i, j] over the windows whose index is p*W + q
     average:   gx[n, c, p, q] = sum of gy[n, c, i, j] / D[i, j] over the windows with (p, q) in them
 
+    unpooling: z[n, c, p, q] = y[n, c, i, j] of the last window whose index is p*W + q, else 0
+               gy[n, c, i, j] = gz[n, c, p, q] at p*W + q = index[n, c, i, j]
+
 `MAX_POOL(x, g)` gives (y, index), `MAX_POOL_BACKWARD(gy, index, g)` gx; `AVG_POOL(x, g, divisor)`,
-`AVG_POOL_BACKWARD(gy, g, divisor)`, with `g` a `geometry.Pool` and `divisor` an int or None.
+`AVG_POOL_BACKWARD(gy, g, divisor)`, with `g` a `geometry.Pool` and `divisor` an int or None; `MAX_UNPOOL(y, index, g)`
+gives z, of the shape of x, and `MAX_UNPOOL_BACKWARD(gz, index, g)` gy, with the geometry of the pooling undone.
 
 Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998 (average).
+M. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks", 2013 (unpooling).
 M. Ranzato et al., "Unsupervised learning of invariant feature hierarchies", 2007 (max).
 """
 
 from __future__ import annotations
 
 from ..dispatch import Table
-from . import average, largest
+from . import average, largest, places
 
 MAX_POOL = Table(
     "max_pool2d",
@@ -40,9 +48,9 @@ MAX_POOL = Table(
 MAX_POOL_BACKWARD = Table(
     "max_pool2d backward",
     {
-        ("windows", "python"): largest.backward_python,
-        ("windows", "numpy"): largest.backward_numpy,
-        ("windows", "numba"): largest.backward_numba,
+        ("windows", "python"): places.add_python,
+        ("windows", "numpy"): places.add_numpy,
+        ("windows", "numba"): places.add_numba,
     },
 )
 AVG_POOL = Table(
@@ -59,5 +67,21 @@ AVG_POOL_BACKWARD = Table(
         ("windows", "python"): average.backward_python,
         ("windows", "numpy"): average.backward_numpy,
         ("windows", "numba"): average.backward_numba,
+    },
+)
+MAX_UNPOOL = Table(
+    "max_unpool2d",
+    {
+        ("places", "python"): places.put_python,
+        ("places", "numpy"): places.put_numpy,
+        ("places", "numba"): places.put_numba,
+    },
+)
+MAX_UNPOOL_BACKWARD = Table(
+    "max_unpool2d backward",
+    {
+        ("places", "python"): places.take_python,
+        ("places", "numpy"): places.take_numpy,
+        ("places", "numba"): places.take_numba,
     },
 )

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import Pool
 from ..layout import Array, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
-from .largest import U, are_tiles, inside, pad, under, window
+from .largest import U, are_tiles, ends, pad, span, under, window
 
 # --------------------------------------------------------------------------------------------------------- forward
 
@@ -26,17 +26,21 @@ def _divisor_python(g: Pool, i: int, j: int, divisor: int | None) -> int:
 
 
 @functools.lru_cache(256)
+def _divisors(g: Pool, divisor: int | None) -> Array:
+    """D, (OH, OW)."""
+    if divisor is not None:
+        return np.full((g.oh, g.ow), divisor)
+    counts = []
+    for (first, end), k, padding, size in zip(ends(g), (g.kh, g.kw), (g.ph, g.pw), (g.h, g.w), strict=True):
+        with_padding = np.minimum(first + k, size + padding) - first
+        counts.append(with_padding if g.count_include_pad else end - np.maximum(first, 0))
+    return np.maximum(np.outer(*counts), 1)  # nothing in the picture: the sum is 0, and so the mean
+
+
+@functools.lru_cache(256)
 def _weights(g: Pool, divisor: int | None, dtype: Any) -> Array:
     """1/D, (OH, OW)."""
-    counts = []
-    for out, k, s, padding, size in ((g.oh, g.kh, g.sh, g.ph, g.h), (g.ow, g.kw, g.sw, g.pw, g.w)):
-        first = np.arange(out) * s - padding
-        end = np.minimum(first + k, size + padding)
-        counts.append(end - first if g.count_include_pad else np.minimum(end, size) - np.maximum(first, 0))
-    cells = np.outer(*counts) if divisor is None else np.full((g.oh, g.ow), divisor)
-    if divisor is None:
-        cells = np.maximum(cells, 1)  # nothing in the picture: the sum is 0, and so the mean
-    return (1 / cells).astype(dtype)
+    return (1 / _divisors(g, divisor)).astype(dtype)
 
 
 def forward_python(x: Array, g: Pool, divisor: int | None = None) -> Array:
@@ -48,11 +52,25 @@ def forward_python(x: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
-    """One window cell at a time, for all windows."""
-    xp, y = pad(x, g), np.zeros(g.y_shape)
-    for a in range(g.kh):
-        for b in range(g.kw):
-            y += under(xp, g, a, b)
+    """One window cell at a time, for all windows; where windows differ in size, one axis at a time.
+
+    Integers, which no other row takes, are divided as in C: the quotient is cut, not rounded.
+    """
+    kind = np.int64 if x.dtype.kind in "iu" else np.float64
+    if g.adaptive:
+        y = x.astype(kind)
+        for axis, (first, end) in zip((2, 3), ends(g), strict=True):
+            y = np.moveaxis(y, axis, 0)  # sums of the rows of each window, then of the columns of each sum
+            y = np.array([y[i:k].sum(0) for i, k in zip(first, end, strict=True)]).reshape(len(end), *y.shape[1:])
+            y = np.moveaxis(y, 0, axis)
+    else:
+        xp, y = pad(x, g), np.zeros(g.y_shape, kind)
+        for a in range(g.kh):
+            for b in range(g.kw):
+                y += under(xp, g, a, b)
+    if kind is np.int64:
+        d = _divisors(g, divisor)
+        return (np.sign(y) * np.sign(d) * (np.abs(y) // np.abs(d))).astype(x.dtype)
     return (y * _weights(g, divisor, np.float64)).astype(x.dtype)
 
 
@@ -67,9 +85,8 @@ def _forward_share(
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         plane, i, to = task // g.oh, task % g.oh, U(task * g.ow * channels)
-        top = i * g.sh - g.ph
         if are_tiles(g):
-            at = U((plane * g.h + top) * g.w * channels)
+            at = U((plane * g.h + i * g.sh) * g.w * channels)
             if last:
                 for j in range(U(g.ow)):
                     for c in range(q):
@@ -78,25 +95,23 @@ def _forward_share(
                 for j in range(U(g.ow)):
                     y[to + j] = _of_tile(x, at + U(2) * j, q, width) * weights[0, 0]
             continue
-        a0, a1 = inside(top, 1, g.kh, g.h)
+        p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
         for j in range(g.ow):
-            left = j * g.sw - g.pw
-            b0, b1 = inside(left, 1, g.kw, g.w)
-            pixel = (plane * g.h + top) * g.w + left + b0
+            q0, q1 = span(j, g.kw, g.sw, g.pw, g.w, g.ow, g.adaptive)
             if last:
                 total[:channels] = 0
-                for a in range(a0, a1):
-                    run = U((pixel + a * g.w) * channels)
-                    for b in range(U(b1 - b0)):
+                for p in range(p0, p1):
+                    run = U(((plane * g.h + p) * g.w + q0) * channels)
+                    for b in range(U(q1 - q0)):
                         for c in range(q):
                             total[c] += x[run + b * q + c]
                 for c in range(q):
                     y[to + U(j) * q + c] = total[c] * weights[i, j]
             else:
                 value = np.float64(0)
-                for a in range(a0, a1):
-                    run = U(pixel + a * g.w)
-                    for b in range(U(b1 - b0)):
+                for p in range(p0, p1):
+                    run = U((plane * g.h + p) * g.w + q0)
+                    for b in range(U(q1 - q0)):
                         value += x[run + b]
                 y[to + U(j)] = value * weights[i, j]
 
@@ -122,8 +137,15 @@ def forward_numba(x: Array, g: Pool, divisor: int | None = None) -> Array:
     y = empty(g.y_shape, x.dtype, last)
     with parallel():
         sums = workspace("avg_pool2d", max(1, g.c), np.float64)
-        _forward(threads(), flat(x), flat(y), _weights(g, divisor, x.dtype), sums, g, last)
+        _forward(threads(), flat(x), flat(y), _weights(g, divisor, x.dtype), sums, _in_a_row(g), last)
     return y
+
+
+def _in_a_row(g: Pool) -> Pool:
+    """Where one window is the whole picture, the same pooling of a picture of one long row, as it lies in memory."""
+    if (g.kh, g.kw, g.oh, g.ow) != (g.h, g.w, 1, 1) or g.ph or g.pw or g.adaptive:
+        return g
+    return g._replace(h=1, w=g.h * g.w, kh=1, kw=g.h * g.w)
 
 
 # -------------------------------------------------------------------------------------------------------- backward
@@ -139,9 +161,19 @@ def backward_python(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
-    """One window cell at a time; within a cell no two windows meet, so += adds each value once."""
-    gxp = pad(np.zeros(g.x_shape), g)
+    """One window cell at a time; within a cell no two windows meet, so += adds each value once.
+
+    Where windows differ in size, one axis at a time.
+    """
     part = gy * _weights(g, divisor, np.float64)
+    if g.adaptive:
+        for axis, (first, end), size in zip((2, 3), ends(g), (g.h, g.w), strict=True):
+            gx = np.zeros((size, *np.moveaxis(part, axis, 0).shape[1:]))
+            for i, k, row in zip(first, end, np.moveaxis(part, axis, 0), strict=True):
+                gx[i:k] += row
+            part = np.moveaxis(gx, 0, axis)
+        return part.astype(gy.dtype)
+    gxp = pad(np.zeros(g.x_shape), g)
     for a in range(g.kh):
         for b in range(g.kw):
             under(gxp, g, a, b)[...] += part
@@ -161,20 +193,19 @@ def _backward_share(t: Any, chunks: int, gy: Array, gx: Array, weights: Array, g
             if are_tiles(g) and not last:
                 _tiles_backward(gy, gx, run, U((plane * g.h + 2 * i) * g.w), weights[0, 0], g)
                 continue
-            a0, a1 = inside(i * g.sh - g.ph, 1, g.kh, g.h)
+            p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
             for j in range(g.ow):
-                left = j * g.sw - g.pw
-                b0, b1 = inside(left, 1, g.kw, g.w)
+                q0, q1 = span(j, g.kw, g.sw, g.pw, g.w, g.ow, g.adaptive)
                 out, weight = run + U(j) * q, weights[i, j]
-                for a in range(a0, a1):
-                    to = U(((plane * g.h + i * g.sh - g.ph + a) * g.w + left + b0) * channels)
+                for p in range(p0, p1):
+                    to = U(((plane * g.h + p) * g.w + q0) * channels)
                     if last:
-                        for b in range(U(b1 - b0)):
+                        for b in range(U(q1 - q0)):
                             for c in range(q):
                                 gx[to + b * q + c] += gy[out + c] * weight
                     else:
                         value = gy[out] * weight
-                        for b in range(U(b1 - b0)):
+                        for b in range(U(q1 - q0)):
                             gx[to + b] += value
 
 
@@ -201,5 +232,5 @@ def backward_numba(gy: Array, g: Pool, divisor: int | None = None) -> Array:
     last = is_channels_last(gy)
     gx = empty(g.x_shape, gy.dtype, last)
     with parallel():
-        _backward(threads(), flat(gy), flat(gx), _weights(g, divisor, gy.dtype), g, last)
+        _backward(threads(), flat(gy), flat(gx), _weights(g, divisor, gy.dtype), _in_a_row(g), last)
     return gx

@@ -8,24 +8,32 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Pool
-from ..layout import Array, alike, dense, empty, flat, is_channels_last
+from ..layout import Array, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
-
-# --------------------------------------------------------------------------------------------------------- forward
 
 
 def _new_index(g: Pool, channels_last: bool) -> Array:
+    numbered(g)
+    return empty(g.y_shape, np.int32, channels_last)
+
+
+def numbered(g: Pool) -> None:
+    """Check that an int32 can number the pixels of a picture."""
     if g.h * g.w > np.iinfo(np.int32).max:
         raise ValueError(f"max_pool2d: int32 cannot number the pixels of a picture of {g.h} x {g.w}; pool parts of it")
-    return empty(g.y_shape, np.int32, channels_last)
 
 
 def window(g: Pool, i: int, j: int) -> Iterator[tuple[int, int]]:
     """The pixels (p, q) of window (i, j) that are in the picture, in reading order."""
     for a in range(g.kh):
         for b in range(g.kw):
-            p, q = i * g.sh - g.ph + a * g.dh, j * g.sw - g.pw + b * g.dw
-            if 0 <= p < g.h and 0 <= q < g.w:
+            if g.adaptive:
+                p, q = i * g.h // g.oh + a, j * g.w // g.ow + b
+                there = p < -(-(i + 1) * g.h // g.oh) and q < -(-(j + 1) * g.w // g.ow)
+            else:
+                p, q = i * g.sh - g.ph + a * g.dh, j * g.sw - g.pw + b * g.dw
+                there = 0 <= p < g.h and 0 <= q < g.w
+            if there:
                 yield p, q
 
 
@@ -45,17 +53,35 @@ def forward_python(x: Array, g: Pool) -> tuple[Array, Array]:
 def forward_numpy(x: Array, g: Pool) -> tuple[Array, Array]:
     """One window cell (a, b) at a time, for all windows."""
     xp = pad(x, g)
-    y, index = np.full(g.y_shape, -np.inf, x.dtype), _new_index(g, False)
+    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    y, index = np.full(g.y_shape, least, x.dtype), _new_index(g, False)
     index[...] = -1
+    rows, columns = ends(g)
     for a in range(g.kh):
         for b in range(g.kw):
-            p = (np.arange(g.oh) * g.sh - g.ph + a * g.dh)[:, None]  # (OH, 1)
-            q = np.arange(g.ow) * g.sw - g.pw + b * g.dw  # (OW,)
-            value, there = under(xp, g, a, b), (p >= 0) & (p < g.h) & (q >= 0) & (q < g.w)
+            p, q = (rows[0] + a * g.dh)[:, None], columns[0] + b * g.dw  # (OH, 1), (OW,)
+            there = (p >= 0) & (p < rows[1][:, None]) & (q >= 0) & (q < columns[1])
+            value = x[:, :, np.minimum(p, g.h - 1), np.minimum(q, g.w - 1)] if g.adaptive else under(xp, g, a, b)
             take = there & ((value > y) | (value != value) | (index < 0))
             np.copyto(y, value, where=take)
             np.copyto(index, (p * g.w + q).astype(np.int32), where=take)
     return y, index
+
+
+def ends(g: Pool) -> list[tuple[Array, Array]]:
+    """For the rows, then the columns: where each window begins, maybe in the padding, and its end in the picture."""
+    found = []
+    for out, k, s, padding, dilation, size in (
+        (g.oh, g.kh, g.sh, g.ph, g.dh, g.h),
+        (g.ow, g.kw, g.sw, g.pw, g.dw, g.w),
+    ):
+        i = np.arange(out)
+        if g.adaptive:
+            found.append((i * size // out, -(-(i + 1) * size // out)))
+        else:
+            first = i * s - padding
+            found.append((first, np.minimum(first + dilation * (k - 1) + 1, size)))
+    return found
 
 
 def pad(x: Array, g: Pool) -> Array:
@@ -86,6 +112,15 @@ def inside(first: int, step: int, count: int, size: int) -> tuple[int, int]:
     """The range of k, of 0 <= k < count, for which first + k*step is one of 0..size-1."""
     k0 = min(count, max(0, -(first // step)))
     return k0, max(k0, min(count, (size - 1 - first) // step + 1))
+
+
+@njit()
+def span(i: int, count: int, step: int, padding: int, size: int, outputs: int, adaptive: int) -> tuple[int, int]:
+    """The rows, or columns, of window i that are in the picture: from the first to before the second."""
+    if adaptive:
+        return i * size // outputs, ((i + 1) * size + outputs - 1) // outputs
+    k0, k1 = inside(i * step - padding, 1, count, size)
+    return i * step - padding + k0, i * step - padding + k1
 
 
 @njit()
@@ -131,6 +166,9 @@ def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Poo
             continue
         for j in range(U(g.ow * channels)):
             y[to + j], index[to + j] = -np.inf, -1
+        if g.adaptive or (q == U(1) and g.ow <= g.kw and g.dh == 1 and g.dw == 1):
+            _by_window(x, y, index, plane, task % g.oh, to, q, g)
+            continue
         a0, a1 = inside(top, g.dh, g.kh, g.h)
         for a in range(a0, a1):
             for b in range(g.kw):
@@ -159,6 +197,26 @@ def _row(x: Array, y: Array, index: Array, at: Any, to: Any, count: Any, pixel: 
 
 
 @njit()
+def _by_window(x: Array, y: Array, index: Array, plane: int, i: int, to: Any, q: Any, g: Pool) -> None:
+    """Row i of the output, one window after the other: where they are few and wide, or of several sizes."""
+    p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
+    for j in range(g.ow):
+        q0, q1 = span(j, g.kw, g.sw, g.pw, g.w, g.ow, g.adaptive)
+        best, where = x.dtype.type(-np.inf), np.int32(-1)
+        for p in range(p0, p1):
+            at = U((plane * g.h + p) * g.w + q0) * q
+            for k in range(U(q1 - q0)):
+                place = np.int32(p * g.w + q0) + np.int32(k)
+                if q == U(1):
+                    best, where = _larger(x[at + k], place, best, where)
+                else:
+                    for c in range(q):
+                        _keep(x[at + k * q + c], place, y, index, to + U(j) * q + c)
+        if q == U(1) and q0 < q1 and p0 < p1:  # all of it -Inf, of which none is larger: the first
+            y[to + U(j)], index[to + U(j)] = best, where if where >= 0 else np.int32(p0 * g.w + q0)
+
+
+@njit()
 def _keep(x: Any, place: Any, y: Array, index: Array, e: Any) -> None:
     """Make x result e if it is larger than what is there, or the first."""
     take = x > y[e] or x != x or index[e] < 0
@@ -180,54 +238,3 @@ def forward_numba(x: Array, g: Pool) -> tuple[Array, Array]:
     with parallel():
         _forward(threads(), flat(x), flat(y), flat(index), g, last)
     return y, index
-
-
-# ----------------------------------------------------------------------------------------------------------- backward
-
-
-def backward_python(gy: Array, index: Array, g: Pool) -> Array:
-    """Each gradient goes to where the maximum came from."""
-    gx = np.zeros(g.x_shape)
-    for n, c, i, j in np.ndindex(*g.y_shape):
-        if index[n, c, i, j] >= 0:
-            gx[n, c, index[n, c, i, j] // g.w, index[n, c, i, j] % g.w] += float(gy[n, c, i, j])
-    return gx.astype(gy.dtype)
-
-
-def backward_numpy(gy: Array, index: Array, g: Pool) -> Array:
-    """A histogram of all places, weighted with the gradients."""
-    plane = np.arange(g.n * g.c).reshape(g.n, g.c, 1, 1) * (g.h * g.w)  # (N*C,) -> (N, C, 1, 1)
-    there = index >= 0
-    gx = np.bincount((plane + index)[there], gy[there], minlength=g.n * g.c * g.h * g.w)
-    return gx.reshape(g.x_shape).astype(gy.dtype)  # (N*C*H*W,) -> (N, C, H, W)
-
-
-@njit()
-def _backward_share(t: Any, chunks: int, gy: Array, index: Array, gx: Array, g: Pool, last: bool) -> None:
-    # A task is a whole plane, in which windows may overlap.
-    channels = g.c if last else 1
-    planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
-    for plane in range(U(t * planes // chunks), U((t + 1) * planes // chunks)):
-        to = plane * pixels
-        for e in range(to, to + pixels):
-            gx[e] = 0
-        for w in range(plane * outputs, (plane + U(1)) * outputs):
-            for e in range(w * q, w * q + q):
-                if index[e] >= 0:
-                    gx[to + U(index[e]) * q + (e - w * q)] += gy[e]
-
-
-@njit(parallel=True)
-def _backward(chunks: int, gy: Array, index: Array, gx: Array, g: Pool, last: bool) -> None:
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, gy, index, gx, g, last)
-
-
-def backward_numba(gy: Array, index: Array, g: Pool) -> Array:
-    """Parallel over planes; gx in the memory order of index, which is that of x."""
-    index, gy = alike(index, gy)
-    last = is_channels_last(index)
-    gx = empty(g.x_shape, gy.dtype, last)
-    with parallel():
-        _backward(threads(), flat(gy), flat(index), flat(gx), g, last)
-    return gx

@@ -1,0 +1,106 @@
+"""Unfold lays every window of a picture out as a column; fold, its adjoint, adds columns back onto the picture.
+
+    unfold:  y[n, k, (i, j)] = x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW],   k = (c*KH + a)*KW + b     0 outside
+    fold:    y[n, c, p, q]   = sum of x[n, k, (i, j)] over all cells that unfold copies from (n, c, p, q)
+
+    pictures (N, C, H, W), columns (N, C*KH*KW, OH*OW)
+
+The two are each other's gradient. They are the two halves of a convolution by matrix product (`conv2d/columns.py`), of
+a whole batch at once and without the product. `UNFOLD(x, g)` and `FOLD(x, g)` take a `geometry.Conv` with one group.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .conv2d.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
+from .dispatch import Table
+from .geometry import Conv
+from .layout import Array
+from .runtime import njit, parallel, prange, threads
+
+
+def unfold_python(x: Array, g: Conv) -> Array:
+    """The definition: copy pixel by pixel."""
+    y = np.zeros(g.col_shape, x.dtype)
+    for n in range(g.n):
+        for k, window, c, p, q in cells_python(0, g):
+            y[n, k, window] = x[n, c, p, q]
+    return y
+
+
+def fold_python(x: Array, g: Conv) -> Array:
+    """The definition: add pixel by pixel."""
+    y = np.zeros(g.x_shape, np.float64)
+    for n in range(g.n):
+        for k, window, c, p, q in cells_python(0, g):
+            y[n, c, p, q] += float(x[n, k, window])
+    return y.astype(x.dtype)
+
+
+def unfold_numpy(x: Array, g: Conv) -> Array:
+    """A view of all windows, copied."""
+    y = im2col(x, g).reshape(g.col_shape)  # (N, 1, K, OH*OW) -> (N, K, OH*OW)
+    return y.copy() if np.may_share_memory(x, y) else y
+
+
+def fold_numpy(x: Array, g: Conv) -> Array:
+    """One cell of the window at a time, for all windows."""
+    return np.ascontiguousarray(col2im(x, g))
+
+
+# Numba: a task is one channel of one picture: KH*KW rows of its columns.
+
+
+@njit()
+def _share(t: Any, chunks: int, pictures: Array, columns: Array, g: Conv, forward: bool) -> None:
+    tasks, cells = g.n * g.c, g.kh * g.kw
+    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+        n, c = task // g.c, task % g.c
+        col = columns[n, c * cells : (c + 1) * cells]
+        if forward:
+            im2col_nchw(pictures[n], col, c, 0, g.oh, g)
+        else:
+            col2im_nchw(col, pictures[n], c, 0, g.oh, g)
+
+
+@njit(parallel=True)
+def _copy(chunks: int, pictures: Array, columns: Array, g: Conv, forward: bool) -> None:
+    for t in prange(chunks):
+        _share(np.intp(t), chunks, pictures, columns, g, forward)
+
+
+def unfold_numba(x: Array, g: Conv) -> Array:
+    """Parallel over the channels of all pictures."""
+    y = np.empty(g.col_shape, x.dtype)
+    with parallel():
+        _copy(threads(), np.ascontiguousarray(x), y, g, True)
+    return y
+
+
+def fold_numba(x: Array, g: Conv) -> Array:
+    """Parallel over the channels of all pictures."""
+    y = np.zeros(g.x_shape, x.dtype)
+    with parallel():
+        _copy(threads(), y, np.ascontiguousarray(x), g, False)
+    return y
+
+
+UNFOLD = Table(
+    "unfold",
+    {
+        ("columns", "python"): unfold_python,
+        ("columns", "numpy"): unfold_numpy,
+        ("columns", "numba"): unfold_numba,
+    },
+)
+FOLD = Table(
+    "fold",
+    {
+        ("columns", "python"): fold_python,
+        ("columns", "numpy"): fold_numpy,
+        ("columns", "numba"): fold_numba,
+    },
+)

@@ -1,0 +1,55 @@
+"""The sizes of every operation, and every error about shapes.
+
+The legend, used in all kernels:
+
+    N        pictures in the batch            C, H, W   channels, height, width of the input
+    O        output channels (filters)        KH, KW    height and width of the kernel (window)
+    SH, SW   stride                           PH, PW    padding on each side
+    DH, DW   dilation                         OH, OW    height and width of the output
+    G        groups                           gx gw gb gy   gradients of x, w, b and of the output y
+
+One side of the output (Dumoulin and Visin 2016, https://arxiv.org/abs/1603.07285):
+
+    OH = floor((H + 2*PH - (DH*(KH - 1) + 1)) / SH) + 1
+
+A kernel gets a geometry made here, so it may assume that its arrays fit.
+"""
+
+from __future__ import annotations
+
+from .convolution import Conv, conv2d, conv_transpose2d, fold, same_padding, unfold
+from .losses import cross_entropy
+from .normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
+from .padding import pad
+from .products import linear, matmul
+from .sizes import IntOrPair, Shape, ShapeError, broadcast, output_size, pair
+from .windows import Pool, adaptive_pool2d, fractional_pool2d, max_unpool2d, pool2d
+
+__all__ = [
+    "Conv",
+    "IntOrPair",
+    "Pool",
+    "Shape",
+    "ShapeError",
+    "adaptive_pool2d",
+    "batch_norm",
+    "broadcast",
+    "conv2d",
+    "conv_transpose2d",
+    "cross_entropy",
+    "fold",
+    "fractional_pool2d",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "linear",
+    "local_response_norm",
+    "matmul",
+    "max_unpool2d",
+    "output_size",
+    "pad",
+    "pair",
+    "pool2d",
+    "same_padding",
+    "unfold",
+]  # fmt: skip

@@ -1,0 +1,227 @@
+"""Geometry of convolutions, of their transposes, and of unfolding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .sizes import IntOrPair, Shape, ShapeError, bias, output_size, pair
+
+
+class Conv(NamedTuple):
+    """Geometry of a 2-d convolution: x (N, C, H, W), w (O, C/G, KH, KW) -> y (N, O, OH, OW)."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+    o: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    ph: int
+    pw: int
+    dh: int
+    dw: int
+    groups: int
+    oh: int
+    ow: int
+
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, H, W)."""
+        return self.n, self.c, self.h, self.w
+
+    @property
+    def w_shape(self) -> Shape:
+        """(O, C/G, KH, KW)."""
+        return self.o, self.c // self.groups, self.kh, self.kw
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, O, OH, OW)."""
+        return self.n, self.o, self.oh, self.ow
+
+    @property
+    def col_shape(self) -> Shape:
+        """(N, C*KH*KW, OH*OW): all windows as columns, of all groups."""
+        return self.n, self.c * self.kh * self.kw, self.oh * self.ow
+
+
+def conv2d(
+    x: Shape,
+    w: Shape,
+    b: Shape | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    fit: str = "floor",
+    op: str = "conv2d",
+) -> Conv:
+    """The geometry of a convolution of x (N, C, H, W) with w (O, C/G, KH, KW) and bias b (O,) or None.
+
+    With op "conv1d", of x (N, C, L) with w (O, C/G, K): a picture of one row, x (N, C, 1, L) and w (O, C/G, 1, K).
+
+    Raises:
+        ShapeError: a wrong rank, groups that do not divide the channels, channels or bias that do not match, an input
+            without pixels, or a window that does not fit.
+        ValueError: `fit` is neither "floor" nor "strict".
+    """
+    (n, c, h, width), (o, cg, kh, kw) = _sides_of(op, x, w, groups)
+    if cg * groups != c:
+        raise ShapeError(
+            f"{op}: weight {w} expects {cg * groups} input channels ({cg} in each of {groups} groups), "
+            f"but the input {x} has {c}; make in_channels {c} or check the order of the axes {_axes(op)}"
+        )
+    if o % groups:
+        raise ShapeError(f"{op}: groups={groups} must divide the {o} output channels of weight {w}")
+    if fit not in ("floor", "strict"):
+        raise ValueError(f"{op}: fit must be 'floor' or 'strict', got {fit!r}")
+    bias(op, b, o)
+    (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
+    oh = output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
+    ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="length" if op.endswith("1d") else "width")
+    return Conv(n, c, h, width, o, kh, kw, sh, sw, ph, pw, dh, dw, groups, oh, ow)
+
+
+def conv_transpose2d(
+    x: Shape,
+    w: Shape,
+    b: Shape | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    output_padding: IntOrPair = 0,
+    groups: int = 1,
+    dilation: IntOrPair = 1,
+    op: str = "conv_transpose2d",
+) -> Conv:
+    """The geometry of the convolution whose transpose takes x (N, C, H, W) with w (C, O/G, KH, KW) to y (N, O, OH, OW).
+
+        OH = (H - 1)*SH - 2*PH + DH*(KH - 1) + 1 + output_padding
+
+    The result is of that convolution, which goes the other way: its `x_shape` is that of y and its `y_shape` that of x.
+    A stride drops the last rows that fill no window, so several sizes lead to H; output_padding says which it was.
+
+    Raises:
+        ShapeError: as of `conv2d`, an output below 1, or an output_padding that is at least the stride and dilation.
+    """
+    (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
+    if w[0] != c:
+        raise ShapeError(
+            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {w[0]} input channels, but the input {x} has {c}"
+        )
+    if c % groups:
+        raise ShapeError(f"{op}: groups={groups} must divide the {c} input channels")
+    bias(op, b, og * groups)
+    (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
+    eh, ew = _sides(output_padding, op, "output_padding", 0)
+    if eh >= max(sh, dh) or ew >= max(sw, dw):
+        raise ShapeError(
+            f"{op}: output_padding {output_padding} must be smaller than the stride {stride} or the dilation {dilation}"
+        )
+    oh, ow = (h - 1) * sh - 2 * ph + dh * (kh - 1) + 1 + eh, (width - 1) * sw - 2 * pw + dw * (kw - 1) + 1 + ew
+    if min(oh, ow) < 1:
+        raise ShapeError(
+            f"{op}: input {x} gives an output of {oh} x {ow}: (size - 1)*stride - 2*padding + dilation*(kernel - 1) + "
+            f"output_padding + 1 must be at least 1; use less padding than {padding}"
+        )
+    return Conv(n, og * groups, oh, ow, c, kh, kw, sh, sw, ph, pw, dh, dw, groups, h, width)
+
+
+def same_padding(kernel: Shape, stride: IntOrPair, dilation: IntOrPair, op: str = "conv2d") -> tuple[Shape, Shape]:
+    """Padding that keeps the size: of each side of the kernel, how much at both ends, and how much more at the last.
+
+    A window of extent D*(K - 1) + 1 needs D*(K - 1) more pixels; where that is odd, the last one goes to the end.
+
+    Raises:
+        ShapeError: a stride other than 1.
+    """
+    if any(s != 1 for s in _sides(stride, op, "stride", 1)):
+        raise ShapeError(f"{op}: padding='same' keeps the size only with stride 1, got stride {stride}")
+    steps = _sides(dilation, op, "dilation", 1)[-len(kernel) :]
+    spare = [d * (k - 1) for d, k in zip(steps, kernel, strict=True)]
+    return tuple(n // 2 for n in spare), tuple(n % 2 for n in spare)
+
+
+def unfold(x: Shape, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair, stride: IntOrPair) -> Conv:
+    """The geometry of the windows of x (N, C, H, W), as of a convolution with one output channel.
+
+    Raises:
+        ShapeError: a wrong rank, no channels or pixels, or a window that does not fit.
+    """
+    if len(x) != 4 or 0 in x[1:]:
+        raise ShapeError(f"unfold: input must be (N, C, H, W) or (C, H, W) with C, H and W above 0, got {x}")
+    return conv2d(x, (1, x[1], *pair(kernel, "unfold", "kernel_size", 1)), None, stride, padding, dilation, op="unfold")
+
+
+def fold(
+    col: Shape, output_size: IntOrPair, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair, stride: IntOrPair
+) -> Conv:
+    """The geometry of the `unfold` that makes columns (N, C*KH*KW, L) of pictures (N, C, *output_size).
+
+    Raises:
+        ShapeError: a wrong rank, rows that are no multiple of the kernel, or a number of columns that is not the
+            number of windows.
+    """
+    cells = pair(kernel, "fold", "kernel_size", 1)
+    rows = cells[0] * cells[1]
+    if len(col) != 3 or 0 in col[1:] or col[1] % rows:
+        raise ShapeError(
+            f"fold: input must be (N, C*{cells[0]}*{cells[1]}, L) or (C*{cells[0]}*{cells[1]}, L) for kernel_size "
+            f"{kernel}, got {col}"
+        )
+    x = (col[0], col[1] // rows, *pair(output_size, "fold", "output_size", 1))
+    g = conv2d(x, (1, x[1], *cells), None, stride, padding, dilation, op="fold")
+    if col[2] != g.oh * g.ow:
+        raise ShapeError(
+            f"fold: pictures of output_size {output_size} have {g.oh} x {g.ow} = {g.oh * g.ow} windows, but the input "
+            f"{col} has {col[2]} columns"
+        )
+    return g
+
+
+def _sides(value: IntOrPair, op: str, name: str, least: int) -> tuple[int, int]:
+    """(vertical, horizontal) of an argument; of a 1-d operation one number, the vertical one being that of one row."""
+    if not op.endswith("1d"):
+        return pair(value, op, name, least)
+    if isinstance(value, Sequence) and len(value) != 1:
+        raise ShapeError(f"{op}: {name} must be an int or one int in a tuple, got {value!r}")
+    return 0 if name.endswith("padding") else 1, pair(value, op, name, least)[1]
+
+
+def _steps(op: str, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) -> tuple[tuple[int, int], ...]:
+    """Stride, padding and dilation."""
+    return (
+        _sides(stride, op, "stride", 1),
+        _sides(padding, op, "padding", 0),
+        _sides(dilation, op, "dilation", 1),
+    )
+
+
+def _axes(op: str) -> str:
+    """The axes of a picture, or of a sequence."""
+    return "(N, C, L)" if op.endswith("1d") else "(N, C, H, W)"
+
+
+def _sides_of(op: str, x: Shape, w: Shape, groups: int) -> tuple[Shape, Shape]:
+    """The shapes of the input and weight of a convolution, checked as far as they do not depend on each other, as 2-d.
+
+    A window is never empty; the channels in a group may be, and then the output is the bias.
+    """
+    rank = 3 if op.endswith("1d") else 4
+    if len(x) != rank:
+        raise ShapeError(
+            f"{op}: input must be {rank}-d {_axes(op)}, or without the N, got shape {x}; add the missing axes with "
+            "reshape"
+        )
+    if 0 in x[2:]:
+        raise ShapeError(f"{op}: input must have pixels (no pictures or channels are allowed), got shape {x}")
+    if len(w) != rank or min(w[0], *w[2:]) < 1:
+        raise ShapeError(
+            f"{op}: weight must be {rank}-d (channels, channels/groups, kernel size) with no empty side, got shape {w}"
+        )
+    if groups < 1:
+        raise ShapeError(f"{op}: groups={groups} must be at least 1")
+    return ((*x[:2], 1, x[2]), (*w[:2], 1, w[2])) if rank == 3 else (x, w)

@@ -1,0 +1,50 @@
+"""Geometry of padding."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+from .sizes import Shape, ShapeError
+
+Sides = tuple[tuple[int, int], ...]  # of each axis: how much is added before and after; a negative number crops
+
+
+def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
+    """(before, after) of every axis of x, from PyTorch's list: of the last axis first, (left, right, top, bottom ...).
+
+    Raises:
+        ShapeError: a list that does not fit the axes, cropping that leaves less than nothing, or padding that takes
+            more than the picture has: "reflect" needs more pixels than it adds on a side, "circular" as many.
+        NotImplementedError: a mode other than "constant" for anything but 1 to 3 axes of pictures with channels.
+    """
+    try:
+        numbers = [operator.index(number) for number in padding]
+    except TypeError:
+        raise ShapeError(f"pad: the padding must be a list of ints, got {padding!r}") from None
+    axes = len(numbers) // 2
+    if len(numbers) % 2 or axes > len(x):
+        raise ShapeError(
+            f"pad: {numbers} must have two numbers (before, after) for each of at most {len(x)} axes of {x}, last first"
+        )
+    if mode != "constant" and (axes not in (1, 2, 3) or len(x) not in (axes + 1, axes + 2)):
+        raise NotImplementedError(
+            f"pad: mode {mode!r} pads the last 1, 2 or 3 axes of (N, C, ...) or (C, ...), so {numbers} does not fit "
+            f"{x}; use mode='constant', or add the missing axes with reshape"
+        )
+    if mode in ("reflect", "replicate") and 0 in x[-axes - 1 :]:
+        raise ShapeError(f"pad: mode {mode!r} needs an input that is not empty but for its batch, got {x}")
+    sides = ((0, 0),) * (len(x) - axes) + tuple(zip(numbers[-2::-2], numbers[:0:-2], strict=True))
+    for size, (before, after) in list(zip(x, sides, strict=True))[len(x) - axes :]:
+        left = size + min(before, 0) + min(after, 0)  # after cropping
+        if size + before + after < 1 if mode in ("reflect", "replicate") else left < 0:
+            raise ShapeError(f"pad: {numbers} leaves nothing of {x}: {size} + {before} + {after}")
+        if mode == "reflect" and max(before, after) >= size:
+            raise ShapeError(
+                f"pad: mode 'reflect' adds at most {size - 1} pixels, one less than there are, to {size}, got {numbers}"
+            )
+        if mode == "circular" and (max(before, after) > size or (left == 0 and max(before, after) > 0)):
+            raise ShapeError(
+                f"pad: mode 'circular' adds at most the {size} pixels of {x}, got {numbers}: once around and no more"
+            )
+    return sides

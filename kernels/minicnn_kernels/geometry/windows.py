@@ -1,0 +1,192 @@
+"""Geometry of pooling and of its reversal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .sizes import IntOrPair, Shape, ShapeError, output_size, pair
+
+
+class Pool(NamedTuple):
+    """Geometry of a 2-d pooling: x (N, C, H, W) -> y (N, C, OH, OW); a 1-d one is that of pictures one pixel high.
+
+    `adaptive` windows are as even as they can be for any OH and OW: window i has the rows from floor(i H / OH) to
+    before ceil((i + 1) H / OH), and KH, KW are the sizes of the largest.
+    """
+
+    n: int
+    c: int
+    h: int
+    w: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    ph: int
+    pw: int
+    dh: int
+    dw: int
+    oh: int
+    ow: int
+    count_include_pad: int = 1  # ints as the rest: compiled kernels take a geometry whole
+    adaptive: int = 0
+
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, H, W)."""
+        return self.n, self.c, self.h, self.w
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, C, OH, OW)."""
+        return self.n, self.c, self.oh, self.ow
+
+
+def pool2d(
+    x: Shape,
+    kernel: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    op: str = "max_pool2d",
+    fit: str | None = None,
+    dims: int = 2,
+) -> Pool:
+    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W); the stride is the kernel where it is None or empty.
+
+    With `dims=1`, of (N, C, W) or (C, W), and all else is an int or a tuple of one.
+
+    Raises:
+        ShapeError: a wrong rank, nothing to pool, a window that does not fit, or padding over half the kernel (a
+            window could then lie in the padding alone).
+    """
+    n, c, h, width = _batched(x, dims, op, channels=True)
+    stride = kernel if stride is None or (isinstance(stride, Sequence) and not stride) else stride
+    kh, kw = _sides(kernel, dims, op, "kernel_size", 1)
+    sh, sw = _sides(stride, dims, op, "stride", 1)
+    ph, pw = _sides(padding, dims, op, "padding", 0)
+    dh, dw = _sides(dilation, dims, op, "dilation", 1)
+    if 2 * ph > kh or 2 * pw > kw:
+        raise ShapeError(
+            f"{op}: padding {ph, pw} must be at most half of kernel_size {kh, kw}; pad the input before pooling"
+        )
+    fit = fit or ("ceil" if ceil_mode else "floor")
+    oh = 1 if dims == 1 else output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
+    ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="width" if dims == 2 else "length")
+    return Pool(n, c, h, width, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow, int(count_include_pad))
+
+
+def adaptive_pool2d(
+    x: Shape, output_size: int | Sequence[int | None], op: str = "adaptive_avg_pool2d", dims: int = 2
+) -> Pool:
+    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), to pictures of `output_size`, None for x's own.
+
+    Where OH divides H and OW divides W, it is that of plain pooling, whose kernels are faster.
+
+    Raises:
+        ShapeError: a wrong rank, nothing to pool, or an output size that is no size.
+    """
+    n, c, h, w = _batched(x, dims, op)
+    if dims == 2 and isinstance(output_size, Sequence):
+        if len(output_size) != 2:
+            raise ShapeError(f"{op}: output_size must be an int or a pair of (height, width), got {output_size!r}")
+        output_size = [own if side is None else side for side, own in zip(output_size, (h, w), strict=True)]
+    oh, ow = _sides(output_size, dims, op, "output_size", 0)  # type: ignore[arg-type]
+    if oh and ow and h % oh == 0 and w % ow == 0:
+        kh, kw = h // oh, w // ow
+        return Pool(n, c, h, w, kh, kw, kh, kw, 0, 0, 1, 1, oh, ow)
+    kh = max((-(-(i + 1) * h // oh) - i * h // oh for i in range(oh)), default=0)
+    kw = max((-(-(j + 1) * w // ow) - j * w // ow for j in range(ow)), default=0)
+    return Pool(n, c, h, w, kh, kw, 1, 1, 0, 0, 1, 1, oh, ow, count_include_pad=0, adaptive=1)
+
+
+def fractional_pool2d(
+    x: Shape, kernel: IntOrPair, output_size: IntOrPair, op: str = "fractional_max_pool2d"
+) -> Pool:  # fmt: skip
+    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), with OH x OW windows at distances of their own.
+
+    The stride of the result is 1, the least of those distances.
+
+    Raises:
+        ShapeError: a wrong rank, nothing to pool, or more windows than places.
+    """
+    n, c, h, w = _batched(x, 2, op, channels=True)
+    kh, kw = pair(kernel, op, "kernel_size", 1)
+    oh, ow = pair(output_size, op, "output_size", 1)
+    if oh + kh - 1 > h or ow + kw - 1 > w:
+        raise ShapeError(
+            f"{op}: {oh} x {ow} windows of {kh} x {kw} do not fit into {h} x {w}: a window begins at least one pixel "
+            f"after the one before; at most {h - kh + 1} x {w - kw + 1} do"
+        )
+    return Pool(n, c, h, w, kh, kw, 1, 1, 0, 0, 1, 1, oh, ow)
+
+
+def max_unpool2d(
+    x: Shape,
+    index: Shape,
+    kernel: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    size: Sequence[int] | None = None,
+    op: str = "max_unpool2d",
+    dims: int = 2,
+) -> Pool:
+    """The geometry of the pooling whose result was x, (N, C, OH, OW) or (C, OH, OW).
+
+    H = (OH - 1) SH + KH - 2 PH, or as given by `size`, (H, W) or a whole shape: a pooling that dropped less than a
+    stride of rows gave the same OH.
+
+    Raises:
+        ShapeError: a wrong rank, indices of another shape, or a size that does not pool to that of x.
+    """
+    n, c, oh, ow = _batched(x, dims, op)
+    if index != x:
+        raise ShapeError(
+            f"{op}: indices must have the shape of the input, {x}, got {index}; both come from one pooling"
+        )
+    kh, kw = _sides(kernel, dims, op, "kernel_size", 1)
+    sh, sw = _sides(kernel if stride is None else stride, dims, op, "stride", 1)
+    ph, pw = _sides(padding, dims, op, "padding", 0)
+    default = ((oh - 1) * sh + kh - 2 * ph, (ow - 1) * sw + kw - 2 * pw)
+    h, w = default
+    if size is not None:
+        sides = [int(side) for side in (size[2:] if len(size) == dims + 2 else size)]
+        if len(sides) != dims:
+            raise ShapeError(f"{op}: output_size must have {dims} or {dims + 2} entries, got {size!r}")
+        h, w = sides if dims == 2 else (1, *sides)
+        if not (abs(h - default[0]) < sh and abs(w - default[1]) < sw):
+            raise ShapeError(
+                f"{op}: output_size {size!r} does not pool to {x[-dims:]}: it must be less than a stride of "
+                f"{(sh, sw)[-dims:]} from {default[-dims:]}"
+            )
+    if h < 0 or w < 0:
+        raise ShapeError(
+            f"{op}: padding {(ph, pw)[-dims:]} leaves an output of {(h, w)[-dims:]}; use the pooling's padding"
+        )
+    return Pool(n, c, h, w, kh, kw, sh, sw, ph, pw, 1, 1, oh, ow)
+
+
+def _sides(value: IntOrPair, dims: int, op: str, name: str, least: int) -> tuple[int, int]:
+    """`pair`; in one dimension the vertical one is that of a picture one pixel high."""
+    if dims == 2:
+        return pair(value, op, name, least)
+    if isinstance(value, Sequence) and len(value) != 1:
+        raise ShapeError(f"{op}: {name} must be an int or a tuple of one, got {value!r}")
+    return 0 if name == "padding" else 1, pair(value, op, name, least)[1]
+
+
+def _batched(x: Shape, dims: int, op: str, channels: bool = False) -> Shape:
+    """(N, C, H, W) of a batch of pictures or signals, or of a single one; `channels`: at least one of them."""
+    if len(x) not in (dims + 1, dims + 2):
+        one = ("(C, L)", "(C, H, W)")[dims - 1]
+        raise ShapeError(
+            f"{op}: input must be {dims + 2}-d (N, {one[1:]} or {dims + 1}-d {one}, got shape {x}; "
+            "add or merge axes with reshape"
+        )
+    if 0 in x[-dims - channels :]:
+        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs something to lie on")
+    n, c, *sides = (1,) * (dims + 2 - len(x)) + tuple(x)
+    return (n, c, *sides) if dims == 2 else (n, c, 1, *sides)

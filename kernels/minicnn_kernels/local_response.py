@@ -1,0 +1,195 @@
+"""Local response normalisation: each value is divided by a power of the squares around it, across the channels.
+
+    d[n, c, s]   = k + a sum x[n, j, s]^2          j = c - before .. c + after, those of them that are channels
+    y[n, c, s]   = x[n, c, s] d[n, c, s]^-b
+    gx           = gy d^-b - 2 a b x sum' gy x d^(-b-1)        sum': over j = c - after .. c + before
+
+    x, y, d, gx, gy            (N, C, ...): S stands for all axes after the second
+    before, after              how many channels the window reaches to each side; a is alpha / (before + 1 + after)
+
+    FORWARD(x, before, after, a, b, k) -> (y, d)
+    BACKWARD(gy, x, d, before, after, a, b) -> gx
+
+A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet classification with deep convolutional neural networks", 2012,
+section 3.3. The paper has a itself where PyTorch and this file divide alpha by the size of the window.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .dispatch import Table
+from .layout import Array, alike, dense, flat, is_channels_last
+from .runtime import njit, parallel, prange, threads
+
+# ------------------------------------------------------------------------------------------------------------- python
+
+
+def forward_python(x: Array, before: int, after: int, a: float, b: float, k: float) -> tuple[Array, Array]:
+    """The definition."""
+    y, d = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    for n, c, *s in np.ndindex(*x.shape):
+        window = range(max(0, c - before), min(x.shape[1], c + after + 1))
+        total = k + a * sum(float(x[(n, j, *s)]) ** 2 for j in window)
+        d[(n, c, *s)], y[(n, c, *s)] = total, float(x[(n, c, *s)]) * _power(total, -b)
+    return y, d
+
+
+def _power(base: float, exponent: float) -> float:
+    """base ** exponent as arrays have it: Inf or NaN where Python raises."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return float(np.float64(base) ** exponent)
+
+
+def backward_python(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
+    """The definition: x[c] is in the window of each j from c - after to c + before."""
+    gx = np.empty(x.shape, x.dtype)
+    for n, c, *s in np.ndindex(*x.shape):
+        total = 0.0
+        for j in range(max(0, c - after), min(x.shape[1], c + before + 1)):
+            here = (n, j, *s)
+            total += float(gy[here]) * float(x[here]) * _power(float(d[here]), -b - 1)
+        here = (n, c, *s)
+        gx[here] = float(gy[here]) * _power(float(d[here]), -b) - 2 * a * b * float(x[here]) * total
+    return gx
+
+
+# -------------------------------------------------------------------------------------------------------------- numpy
+
+
+def _window_sum(v: Array, before: int, after: int) -> Array:
+    """The sum over c - before .. c + after along axis 1: a shifted view of all channels for each cell of the window."""
+    total = np.zeros_like(v)
+    for offset in range(max(-before, 1 - v.shape[1]), min(after, v.shape[1] - 1) + 1):
+        size = v.shape[1] - abs(offset)
+        total[:, max(0, -offset) :][:, :size] += v[:, max(0, offset) :][:, :size]
+    return total
+
+
+def forward_numpy(x: Array, before: int, after: int, a: float, b: float, k: float) -> tuple[Array, Array]:
+    """Whole arrays."""
+    kind = x.dtype.type
+    d = _window_sum(x * x, before, after) * kind(a) + kind(k)
+    return x * d ** kind(-b), d
+
+
+def backward_numpy(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
+    """Whole arrays; the window the other way round."""
+    kind = x.dtype.type
+    power = d ** kind(-b)
+    return np.subtract(
+        gy * power, x * _window_sum(gy * x * power / d, after, before) * kind(2 * a * b), out=np.empty_like(x)
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- numba
+# Dense memory is (pieces, C, S): pictures in NCHW memory, pixels with S = 1 in channels-last memory. A share is some
+# pieces.
+
+View = tuple[int, int, int]
+
+
+def _view(x: Array) -> View:
+    n, c, size = x.shape[0], x.shape[1], math.prod(x.shape[2:])
+    return (n * size, c, 1) if is_channels_last(x) else (n, c, size)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _power_minus(d: Any, b: Any) -> Any:
+    # the exponent that everybody uses, by square roots, which the processor has
+    return 1 / math.sqrt(d * math.sqrt(d)) if b == 0.75 else d**-b
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _forward_share(
+    t: Any, chunks: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
+) -> None:
+    pieces, channels, size = view
+    for task in range(t * pieces // chunks * channels, (t + 1) * pieces // chunks * channels):
+        piece, c = task // channels, task % channels
+        values, to, sums = x[task * size :], y[task * size : (task + 1) * size], d[task * size : (task + 1) * size]
+        sums[:] = 0
+        for j in range(max(0, c - before), min(channels, c + after + 1)):
+            near = x[(piece * channels + j) * size : (piece * channels + j + 1) * size]
+            for i in range(size):
+                sums[i] += near[i] * near[i]
+        for i in range(size):
+            sums[i] = k + a * sums[i]
+            to[i] = values[i] * _power_minus(sums[i], b)
+
+
+@njit(parallel=True)
+def _forward(
+    chunks: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
+) -> None:
+    for t in prange(chunks):
+        _forward_share(np.intp(t), chunks, x, before, after, a, b, k, y, d, view)
+
+
+def forward_numba(x: Array, before: int, after: int, a: float, b: float, k: float) -> tuple[Array, Array]:
+    """Parallel over pictures, or pixels in channels-last memory."""
+    x, kind = dense(x), x.dtype.type
+    y, d = np.empty_like(x), np.empty_like(x)
+    with parallel():
+        _forward(threads(), flat(x), before, after, kind(a), kind(b), kind(k), flat(y), flat(d), _view(x))
+    return y, d
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _backward_share(
+    t: Any, chunks: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
+) -> None:
+    pieces, channels, size = view
+    q = np.empty(channels * size, x.dtype)  # gy x d^(-b-1) of one piece
+    for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
+        i0, i1 = piece * channels * size, (piece + 1) * channels * size
+        ups, values, sums, to = gy[i0:i1], x[i0:i1], d[i0:i1], gx[i0:i1]
+        for i in range(channels * size):
+            power = _power_minus(sums[i], b)
+            q[i] = ups[i] * values[i] * power / sums[i]
+            sums_power = ups[i] * power
+            to[i] = sums_power
+        for c in range(channels):
+            to, values = gx[i0 + c * size : i0 + (c + 1) * size], x[i0 + c * size : i0 + (c + 1) * size]
+            for j in range(max(0, c - after), min(channels, c + before + 1)):
+                near = q[j * size : (j + 1) * size]
+                for i in range(size):
+                    to[i] -= 2 * a * b * values[i] * near[i]
+
+
+@njit(parallel=True)
+def _backward(
+    chunks: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
+) -> None:
+    for t in prange(chunks):
+        _backward_share(np.intp(t), chunks, gy, x, d, before, after, a, b, gx, view)
+
+
+def backward_numba(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
+    """Parallel over pictures, or pixels in channels-last memory."""
+    x, gy, d = alike(x, gy, d)
+    gx, kind = np.empty_like(x), x.dtype.type
+    with parallel():
+        _backward(threads(), flat(gy), flat(x), flat(d), before, after, kind(a), kind(b), flat(gx), _view(x))
+    return gx
+
+
+FORWARD = Table(
+    "local_response_norm",
+    {
+        ("window", "python"): forward_python,
+        ("window", "numpy"): forward_numpy,
+        ("window", "numba"): forward_numba,
+    },
+)
+BACKWARD = Table(
+    "local_response_norm backward",
+    {
+        ("window", "python"): backward_python,
+        ("window", "numpy"): backward_numpy,
+        ("window", "numba"): backward_numba,
+    },
+)

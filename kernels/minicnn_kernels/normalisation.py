@@ -1,0 +1,322 @@
+"""Group normalisation: the channels of each picture in groups, each group shifted and scaled to mean 0 and variance 1.
+
+    mean[n, g]   = sum x[n, c, s] / L                              over the channels c of group g and all s
+    var[n, g]    = sum (x[n, c, s] - mean[n, g])^2 / L             L = C/G * S values
+    y[n, c, s]   = gamma[c] xhat[n, c, s] + beta[c],   xhat = (x - mean) invstd,   invstd = 1/sqrt(var + eps)
+
+    x, y, gx, gy               (N, C, ...): S stands for all axes after the second; there may be none
+    gamma, beta                (C,) or None for 1 and 0
+    mean, var                  (N, G)
+    ggamma, gbeta              (C,)
+
+    gbeta[c]     = sum gy
+    ggamma[c]    = sum gy xhat
+    gx           = invstd (gamma gy - sum' gamma gy / L - xhat sum' gamma gy xhat / L)      sum': over the group
+
+    FORWARD(x, gamma, beta, groups, eps, centred) -> (y, mean, var)
+    BACKWARD(gy, x, gamma, mean, var, groups, eps, centred, need) -> (gx, ggamma, gbeta), None where not needed
+
+Three other layers are the same function of another view: **layer normalisation** has one group, of x (N, L) with a
+gamma for each of the L values; **instance normalisation** has C groups of one channel; **root mean square
+normalisation** is layer normalisation with `centred` False: its mean is 0, its var the mean of x^2, and gx lacks the
+first of the two sums.
+
+As in batch normalisation the variance takes two passes and the mean is taken from the first value on, so that a
+constant group gives exactly beta. Sums are float64.
+
+Y. Wu and K. He, "Group normalization", 2018, https://arxiv.org/abs/1803.08494; J. L. Ba, J. R. Kiros and G. E. Hinton,
+"Layer normalization", 2016, https://arxiv.org/abs/1607.06450; D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance
+normalization", 2016, https://arxiv.org/abs/1607.08022; B. Zhang and R. Sennrich, "Root mean square layer
+normalization", 2019, https://arxiv.org/abs/1910.07467.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .batchnorm import Gradients, Vector, backward_sums_share, backward_x_share, scale_share, sums_share
+from .dispatch import Table
+from .layout import Array, alike, dense, flat, is_channels_last
+from .runtime import njit, parallel, prange, threads
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def forward_python(
+    x: Array, gamma: Vector, beta: Vector, groups: int, eps: float, centred: bool
+) -> tuple[Array, Array, Array]:
+    """The definition, group by group."""
+    y, mean, var = np.empty(x.shape, x.dtype), *np.zeros((2, x.shape[0], groups))
+    for n, g, places in _groups_python(x, groups):
+        values = [float(x[place]) for place in places]
+        if values and centred:
+            mean[n, g] = values[0] + sum(v - values[0] for v in values) / len(values)
+        var[n, g] = sum((v - mean[n, g]) ** 2 for v in values) / max(1, len(values))
+        invstd = float(_invstd(var[n, g], eps))
+        for place, v in zip(places, values, strict=True):
+            xhat, c = (v - mean[n, g]) * invstd, place[1]
+            y[place] = xhat * (1.0 if gamma is None else float(gamma[c])) + (0.0 if beta is None else float(beta[c]))
+    return y, mean.astype(x.dtype), var.astype(x.dtype)
+
+
+def _groups_python(x: Array, groups: int) -> Iterator[tuple[int, int, list[tuple[int, ...]]]]:
+    """n, g and the places of x in that group."""
+    for n, g in np.ndindex(x.shape[0], groups):
+        per = x.shape[1] // groups
+        yield n, g, [(n, g * per + place[0], *place[1:]) for place in np.ndindex(per, *x.shape[2:])]
+
+
+def _invstd(var: Any, eps: float) -> Array:
+    with np.errstate(divide="ignore"):  # var = eps = 0: Inf, as 1/sqrt(0) is
+        return 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+
+
+def forward_numpy(
+    x: Array, gamma: Vector, beta: Vector, groups: int, eps: float, centred: bool
+) -> tuple[Array, Array, Array]:
+    """Sums of channels (N, C), then of groups (N, G); x itself is not reshaped, so that it keeps its memory order."""
+    length = max(1, x.size // max(1, x.shape[0] * groups))
+    d, mean = x, np.zeros((x.shape[0], groups))
+    with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
+        if centred and x.size:
+            first = x[:, :: x.shape[1] // groups].reshape(*mean.shape, -1)[
+                :, :, 0
+            ]  # (N, G, ...) -> (N, G, S) -> (N, G)
+            mean = first + _sum(x - _spread(first, x), groups) / length
+            d = x - _spread(mean, x)
+        var = _sum(d * d, groups) / length - (_sum(d, groups) / length) ** 2 * centred
+    var = np.maximum(var, 0)
+    scale = _spread(_invstd(var, eps), x)
+    y = d * (scale if gamma is None else scale * _column(gamma, x))
+    if beta is not None:
+        y += _column(beta, x)
+    return y, mean.astype(x.dtype), var.astype(x.dtype)
+
+
+def _sum(x: Array, groups: int) -> Array:
+    """The sum of each group in float64: (N, C, ...) -> (N, C) -> (N, G)."""
+    n, c = x.shape[:2]
+    return x.sum(tuple(range(2, x.ndim)), np.float64).reshape(n, groups, c // groups).sum(2)
+
+
+def _spread(v: Array, x: Array) -> Array:
+    """(N, G) as (N, C, 1, ...) of x's type."""
+    return np.repeat(v, x.shape[1] // v.shape[1], 1).astype(x.dtype).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
+
+
+def _column(v: Array, x: Array) -> Array:
+    """(C,) as (C, 1, ...) of x's type."""
+    return np.asarray(v, x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
+
+
+# Numba: the loops of batch normalisation, run over one piece of memory at a time. In NCHW memory a piece is one group,
+# which lies in one stretch; in channels-last memory it is a picture, whose groups are interleaved, so that the sums are
+# made for channels and added up. A share is some pieces.
+
+
+class View(NamedTuple):
+    """Dense memory as pieces of (rows, channels, size), each with `groups`; every `period`-th has the same gamma."""
+
+    pieces: int
+    period: int
+    rows: int
+    channels: int
+    size: int
+    groups: int
+
+
+def _view(x: Array, groups: int) -> View:
+    n, c, size = x.shape[0], x.shape[1], math.prod(x.shape[2:])
+    return View(n, 1, size, c, 1, groups) if is_channels_last(x) else View(n * groups, groups, 1, c // groups, size, 1)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _forward_share(
+    t: Any, chunks: int, x: Array, gamma: Array, beta: Array, eps: float, centred: bool, y: Array, mean: Array,
+    var: Array, view: View,
+) -> None:  # fmt: skip
+    channels, groups, per = view.channels, view.groups, view.channels // view.groups
+    length = view.rows * channels * view.size
+    count = length // groups
+    here = (view.rows, channels, view.size)
+    run = (1, 1, length) if groups == 1 else here  # the sums of one group need not tell its channels apart
+    wide = run[1] // groups
+    sums, middle = np.empty((1, 2 * channels)), np.zeros(channels)
+    shift, scale = np.zeros(channels, x.dtype), np.empty(channels, x.dtype)
+    for n in range(t * view.pieces // chunks, (t + 1) * view.pieces // chunks):
+        values, at = x[n * length : (n + 1) * length], n % view.period * channels
+        if centred:
+            for c in range(channels):
+                middle[c] = values[c // per * per] if groups > 1 else values[0]
+            sums_share(0, 1, values, middle, sums, run)
+            for c in range(channels):
+                g = c // per
+                middle[c] += sums[0, g * wide : (g + 1) * wide].sum() / count
+                shift[c] = middle[c]
+        sums_share(0, 1, values, middle, sums, run)
+        for g in range(groups):
+            first = sums[0, g * wide : (g + 1) * wide].sum() / count if centred else 0.0
+            square = sums[0, (groups + g) * wide : (groups + g + 1) * wide].sum() / count - first * first
+            square = 0.0 if square < 0 else square  # NaN stays
+            mean[n * groups + g], var[n * groups + g] = middle[g * per], square
+            for c in range(g * per, (g + 1) * per):
+                scale[c] = gamma[at + c] / math.sqrt(square + eps)
+        to = y[n * length : (n + 1) * length]
+        scale_share(0, 1, values, shift, scale, beta[at : at + channels], to, here)
+
+
+@njit(parallel=True)
+def _forward(
+    chunks: int, x: Array, gamma: Array, beta: Array, eps: float, centred: bool, y: Array, mean: Array, var: Array,
+    view: View,
+) -> None:  # fmt: skip
+    for t in prange(chunks):
+        _forward_share(np.intp(t), chunks, x, gamma, beta, eps, centred, y, mean, var, view)
+
+
+def forward_numba(
+    x: Array, gamma: Vector, beta: Vector, groups: int, eps: float, centred: bool
+) -> tuple[Array, Array, Array]:
+    """Parallel over pieces of memory, each read three times while it is in the cache."""
+    x = dense(x)
+    y, mean, var = np.empty_like(x), *np.zeros((2, x.shape[0], groups), x.dtype)
+    if x.size:
+        scale, shift = _vector(gamma, 1, x), _vector(beta, 0, x)
+        with parallel():
+            _forward(
+                threads(), flat(x), scale, shift, float(eps), centred, flat(y), flat(mean), flat(var), _view(x, groups)
+            )
+    return y, mean, var
+
+
+def _vector(v: Vector, default: float, x: Array) -> Array:
+    """(C,), contiguous and of x's type, as compiled code takes it."""
+    return np.full(x.shape[1], default, x.dtype) if v is None else np.ascontiguousarray(v, x.dtype)
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def backward_python(
+    gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
+    need: Sequence[bool],
+) -> Gradients:  # fmt: skip
+    """The definition, group by group."""
+    gx, ggamma, gbeta = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for n, g, places in _groups_python(x, groups):
+        invstd = float(_invstd(var[n, g], eps))
+        xhat = [(float(x[place]) - float(mean[n, g])) * invstd for place in places]
+        up = [float(gy[place]) * (1.0 if gamma is None else float(gamma[place[1]])) for place in places]
+        first = sum(up) / max(1, len(up)) if centred else 0.0
+        second = sum(u * v for u, v in zip(up, xhat, strict=True)) / max(1, len(up))
+        for place, u, v in zip(places, up, xhat, strict=True):
+            gx[place] = invstd * (u - first - v * second)
+            gbeta[place[1]] += float(gy[place])
+            ggamma[place[1]] += float(gy[place]) * v
+    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+
+
+def _wanted(need: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
+    """The gradients that are needed, in the type of x."""
+    gradients = zip((gx, ggamma, gbeta), need, strict=True)
+    return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
+
+
+def backward_numpy(
+    gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
+    need: Sequence[bool],
+) -> Gradients:  # fmt: skip
+    """Whole arrays."""
+    length, axes = max(1, x.size // max(1, x.shape[0] * groups)), (0, *range(2, x.ndim))
+    invstd = _spread(_invstd(var, eps), x)
+    xhat = (x - _spread(mean, x)) * invstd
+    up = gy if gamma is None else gy * _column(gamma, x)
+    gx = up - xhat * _spread(_sum(up * xhat, groups) / length, x)
+    if centred:
+        gx -= _spread(_sum(up, groups) / length, x)
+    return _wanted(need, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _backward_share(
+    t: Any, chunks: int, gy: Array, x: Array, gamma: Array, mean: Array, invstd: Array, centred: bool, gx: Array,
+    totals: Array, view: View,
+) -> None:  # fmt: skip
+    # gx where it is not empty; totals[t] = this share's gbeta, then ggamma
+    channels, groups, per = view.channels, view.groups, view.channels // view.groups
+    length, total = view.rows * channels * view.size, view.period * channels
+    here = (view.rows, channels, view.size)
+    sums, shift, abk = np.empty((1, 2 * channels)), np.empty(channels, x.dtype), np.empty((3, channels), x.dtype)
+    totals[t] = 0
+    for n in range(t * view.pieces // chunks, (t + 1) * view.pieces // chunks):
+        i0, i1, at = n * length, (n + 1) * length, n % view.period * channels
+        for c in range(channels):
+            shift[c] = mean[n * groups + c // per]
+        backward_sums_share(0, 1, gy[i0:i1], x[i0:i1], shift, sums, here)
+        for g in range(groups):
+            inv, first, second = invstd[n * groups + g], 0.0, 0.0
+            for c in range(g * per, (g + 1) * per):
+                totals[t, at + c] += sums[0, c]
+                totals[t, total + at + c] += sums[0, channels + c] * inv
+                first += gamma[at + c] * sums[0, c]
+                second += gamma[at + c] * sums[0, channels + c]
+            count = length // groups
+            for c in range(g * per, (g + 1) * per):
+                abk[0, c] = gamma[at + c] * inv
+                abk[1, c] = -inv * inv * inv * second / count
+                abk[2, c] = -inv * first / count if centred else 0.0
+        if gx.size:
+            backward_x_share(0, 1, gy[i0:i1], x[i0:i1], shift, abk, gx[i0:i1], here)
+
+
+@njit(parallel=True)
+def _backward(
+    chunks: int, gy: Array, x: Array, gamma: Array, mean: Array, invstd: Array, centred: bool, gx: Array,
+    totals: Array, view: View,
+) -> None:  # fmt: skip
+    for t in prange(chunks):
+        _backward_share(np.intp(t), chunks, gy, x, gamma, mean, invstd, centred, gx, totals, view)
+
+
+def backward_numba(
+    gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
+    need: Sequence[bool],
+) -> Gradients:  # fmt: skip
+    """Parallel over pieces of memory: the sums, and with them gx = a gy + b (x - mean) + k for the piece."""
+    x, gy = alike(x, gy)
+    channels, gx = x.shape[1], np.empty_like(x) if need[0] else np.empty(0, x.dtype)
+    totals = np.zeros((1, 2 * channels))
+    if x.size:
+        totals = np.empty((threads(), 2 * channels))
+        scale, shift, invstd = _vector(gamma, 1, x), np.asarray(mean, x.dtype, order="C"), _invstd(var, eps)
+        with parallel():
+            _backward(
+                threads(), flat(gy), flat(x), scale, flat(shift), np.ravel(invstd), centred, flat(gx), totals,
+                _view(x, groups),
+            )  # fmt: skip
+    gbeta, ggamma = totals.sum(0).reshape(2, channels)
+    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+
+
+# ------------------------------------------------------------------------------------------------------------- tables
+
+FORWARD = Table(
+    "group_norm",
+    {
+        ("two-pass", "python"): forward_python,
+        ("two-pass", "numpy"): forward_numpy,
+        ("two-pass", "numba"): forward_numba,
+    },
+)
+BACKWARD = Table(
+    "group_norm backward",
+    {
+        ("two-pass", "python"): backward_python,
+        ("two-pass", "numpy"): backward_numpy,
+        ("two-pass", "numba"): backward_numba,
+    },
+)

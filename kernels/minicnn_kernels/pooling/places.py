@@ -1,0 +1,133 @@
+"""Values to and from the places of a picture that an index names; equations and legend: `pooling/__init__.py`.
+
+Three kernels that differ in one line each: the gradient of max pooling is *added* at its places, unpooling *puts*
+values there, and the gradient of unpooling *takes* them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Pool
+from ..layout import Array, alike, as_order, empty, flat, is_channels_last
+from ..runtime import njit, parallel, prange, threads
+from .largest import U, numbered
+
+
+def add_python(gy: Array, index: Array, g: Pool) -> Array:
+    """Each gradient goes to where the maximum came from."""
+    gx = np.zeros(g.x_shape)
+    for n, c, i, j in np.ndindex(*g.y_shape):
+        if index[n, c, i, j] >= 0:
+            gx[n, c, index[n, c, i, j] // g.w, index[n, c, i, j] % g.w] += float(gy[n, c, i, j])
+    return gx.astype(gy.dtype)
+
+
+def put_python(x: Array, index: Array, g: Pool) -> Array:
+    """Each value goes to its place; 0 elsewhere."""
+    y = np.zeros(g.x_shape, x.dtype)
+    for n, c, i, j in np.ndindex(*g.y_shape):
+        y[n, c, index[n, c, i, j] // g.w, index[n, c, i, j] % g.w] = x[n, c, i, j]
+    return y
+
+
+def take_python(gy: Array, index: Array, g: Pool) -> Array:
+    """The gradient at each value's place."""
+    gx = np.empty(g.y_shape, gy.dtype)
+    for n, c, i, j in np.ndindex(*g.y_shape):
+        gx[n, c, i, j] = gy[n, c, index[n, c, i, j] // g.w, index[n, c, i, j] % g.w]
+    return gx
+
+
+def _numbers(index: Array, g: Pool) -> Array:
+    """The indices counted through the whole batch, (N, C, OH, OW)."""
+    plane = np.arange(g.n * g.c).reshape(g.n, g.c, 1, 1)  # (N*C,) -> (N, C, 1, 1)
+    return plane * (g.h * g.w) + index
+
+
+def add_numpy(gy: Array, index: Array, g: Pool) -> Array:
+    """A histogram of all places, weighted with the gradients."""
+    there = index >= 0
+    gx = np.bincount(_numbers(index, g)[there], gy[there], minlength=g.n * g.c * g.h * g.w)
+    return gx.reshape(g.x_shape).astype(gy.dtype)  # (N*C*H*W,) -> (N, C, H, W)
+
+
+def put_numpy(x: Array, index: Array, g: Pool) -> Array:
+    """One assignment; where two values have one place, the last remains."""
+    y = np.zeros(g.n * g.c * g.h * g.w, x.dtype)
+    y[_numbers(index, g).reshape(-1)] = x.reshape(-1)
+    return y.reshape(g.x_shape)  # (N*C*H*W,) -> (N, C, H, W)
+
+
+def take_numpy(gy: Array, index: Array, g: Pool) -> Array:
+    """One choice."""
+    taken: Array = gy.reshape(-1)[_numbers(index, g)]
+    return taken
+
+
+# Numba: planes of (OH*OW, Q) values and of (H*W, Q) places, Q as in `largest.py`. A task is a whole plane, in which
+# several values may have one place. One driver does all three, since Numba's parallel compiler takes a second for each.
+
+_ADD, _PUT, _TAKE = range(3)
+
+
+@njit()
+def _share(t: Any, chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, last: bool) -> None:
+    channels = g.c if last else 1
+    planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
+    for plane in range(U(t * planes // chunks), U((t + 1) * planes // chunks)):
+        to = plane * pixels
+        if op != _TAKE:
+            for e in range(to, to + pixels):
+                places[e] = 0
+        for w in range(plane * outputs, (plane + U(1)) * outputs):
+            for e in range(w * q, w * q + q):
+                if index[e] >= 0:
+                    place = to + U(index[e]) * q + (e - w * q)
+                    if op == _ADD:
+                        places[place] += values[e]
+                    elif op == _PUT:
+                        places[place] = values[e]
+                    else:
+                        values[e] = places[place]
+
+
+@njit(parallel=True)
+def _all(chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, last: bool) -> None:
+    for t in prange(chunks):
+        _share(np.intp(t), chunks, op, values, index, places, g, last)
+
+
+def add_numba(gy: Array, index: Array, g: Pool) -> Array:
+    """Parallel over planes; gx in the memory order of index, which is that of x."""
+    return _spread(_ADD, gy, index, g)
+
+
+def put_numba(x: Array, index: Array, g: Pool) -> Array:
+    """Parallel over planes; y in the memory order of x."""
+    x, index = alike(x, index)
+    return _spread(_PUT, x, index, g)
+
+
+def _spread(op: int, values: Array, index: Array, g: Pool) -> Array:
+    """The picture that `add` or `put` makes."""
+    numbered(g)
+    index, values = alike(index.astype(np.int32, copy=False), values)
+    last = is_channels_last(index)
+    picture = empty(g.x_shape, values.dtype, last)
+    with parallel():
+        _all(threads(), op, flat(values), flat(index), flat(picture), g, last)
+    return picture
+
+
+def take_numba(gy: Array, index: Array, g: Pool) -> Array:
+    """Parallel over planes; gx in the memory order of index."""
+    numbered(g)
+    (index,) = alike(index.astype(np.int32, copy=False))
+    last = is_channels_last(index)
+    gx = empty(g.y_shape, gy.dtype, last)
+    with parallel():
+        _all(threads(), _TAKE, flat(gx), flat(index), flat(as_order(gy, last)), g, last)
+    return gx

@@ -1,0 +1,146 @@
+"""PReLU: a leaky ReLU whose slope is learned, one for all or one per channel.
+
+    y[n, c, ...] = x[n, c, ...]               where x > 0, else w[c] x[n, c, ...]
+
+    x, y, gx, gy   (N, C, ...), or any shape with one slope
+    w, gw          (C,) or (1,)
+    gx = gy where x > 0, else w[c] gy         gw[c] = sum of x gy where not x > 0
+
+`forward(x, w)` gives y, `backward(gy, x, w, need)` gives (gx, gw). In memory x is runs of one channel each: of H*W
+values where it is plainly contiguous, of one value where it is channels last; run r belongs to channel r mod C.
+
+K. He et al., "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .dispatch import Table
+from .layout import Array, alike, dense, flat, is_channels_last
+from .runtime import njit, parallel, prange, threads, workspace
+
+Need = tuple[bool, bool]
+Gradients = tuple[Array | None, Array | None]
+
+
+def forward_python(x: Array, w: Array) -> Array:
+    """The definition, one value at a time."""
+    y = np.empty(x.shape, x.dtype)
+    for place in np.ndindex(x.shape):
+        v = float(x[place])
+        y[place] = v if v > 0 else float(w[place[1] if w.size > 1 else 0]) * v
+    return y
+
+
+def _spread(x: Array, w: Array) -> Array:
+    """w in a shape that broadcasts along the channels of x."""
+    return w.reshape(w.size if w.size > 1 else 1, *(1,) * (x.ndim - 2))  # (C,) -> (C, 1, ...)
+
+
+def forward_numpy(x: Array, w: Array) -> Array:
+    """Whole arrays."""
+    return np.where(x > 0, x, _spread(x, w) * x).reshape(x.shape)  # (1,) -> () for a 0-d x
+
+
+def _run_length(x: Array, w: Array) -> int:
+    """How many neighbours in memory share a channel."""
+    return 1 if w.size == 1 or is_channels_last(x) else math.prod(x.shape[2:])
+
+
+@njit(error_model="numpy")
+def _forward_share(t: Any, chunks: int, run: int, x: Array, w: Array, y: Array) -> None:
+    runs = x.size // max(run, 1)
+    for r in range(t * runs // chunks, (t + 1) * runs // chunks):
+        slope = w[r % w.size]
+        for i in range(r * run, (r + 1) * run):
+            y[i] = x[i] if x[i] > 0 else slope * x[i]
+
+
+@njit(parallel=True)
+def _forward(chunks: int, run: int, x: Array, w: Array, y: Array) -> None:
+    for t in prange(chunks):
+        _forward_share(np.intp(t), chunks, run, x, w, y)
+
+
+def forward_numba(x: Array, w: Array) -> Array:
+    """Parallel over runs."""
+    x = dense(x)
+    y = np.empty_like(x)
+    with parallel():
+        _forward(threads(), _run_length(x, w), flat(x), np.ascontiguousarray(w), flat(y))
+    return y
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def backward_python(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
+    """The definition, one value at a time."""
+    gx, gw = np.empty(x.shape, x.dtype), np.zeros(w.shape)
+    for place in np.ndindex(x.shape):
+        v, g, c = float(x[place]), float(gy[place]), place[1] if w.size > 1 else 0
+        gx[place] = g if v > 0 else float(w[c]) * g
+        gw[c] += 0.0 if v > 0 else v * g
+    return gx if need[0] else None, gw.astype(w.dtype) if need[1] else None
+
+
+def backward_numpy(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
+    """Whole arrays; the sum over all axes but that of the channels."""
+    gx = gw = None
+    if need[0]:
+        gx = np.where(x > 0, gy, _spread(x, w) * gy).reshape(x.shape)
+    if need[1]:
+        axes = tuple(axis for axis in range(x.ndim) if axis != 1 or w.size == 1)
+        gw = np.asarray(np.where(x > 0, 0, x * gy)).sum(axes, dtype=w.dtype).reshape(w.shape)  # () or (C,) -> (C,)
+    return gx, gw
+
+
+@njit(error_model="numpy")
+def _backward_share(t: Any, chunks: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
+    runs = x.size // max(run, 1)
+    sums[: w.size] = 0
+    for r in range(t * runs // chunks, (t + 1) * runs // chunks):
+        slope, total = w[r % w.size], np.float64(0)
+        for i in range(r * run, (r + 1) * run):
+            gx[i] = gy[i] if x[i] > 0 else slope * gy[i]
+            total += 0 if x[i] > 0 else x[i] * gy[i]
+        sums[r % w.size] += total
+
+
+@njit(parallel=True)
+def _backward(chunks: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
+    for t in prange(chunks):
+        _backward_share(np.intp(t), chunks, run, gy, x, w, gx, sums[t])
+
+
+def backward_numba(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
+    """Parallel over runs; each share has sums of its own, added in order."""
+    x, gy = alike(x, gy)
+    gx = np.empty_like(x)
+    with parallel():
+        sums = workspace("prelu", w.size, np.float64)
+        _backward(threads(), _run_length(x, w), flat(gy), flat(x), np.ascontiguousarray(w), flat(gx), sums)
+        gw = sums[:, : w.size].sum(0).astype(w.dtype)
+    return gx if need[0] else None, gw if need[1] else None
+
+
+PRELU = Table(
+    "prelu",
+    {
+        ("elementwise", "python"): forward_python,
+        ("elementwise", "numpy"): forward_numpy,
+        ("elementwise", "numba"): forward_numba,
+    },
+)
+PRELU_BACKWARD = Table(
+    "prelu backward",
+    {
+        ("elementwise", "python"): backward_python,
+        ("elementwise", "numpy"): backward_numpy,
+        ("elementwise", "numba"): backward_numba,
+    },
+)

@@ -1,0 +1,110 @@
+"""Resampling along one axis: every output is a weighted sum of a few inputs, a product with a sparse matrix.
+
+    y[a, o, b] = sum_k weight[k] * x[a, column[k], b],   k = start[o] .. start[o+1] - 1
+
+    x   (..., IN, ...)     a stands for the axes before, b for those after it
+    y   (..., OUT, ...)
+
+Interpolation of pictures is such a map along the height, then along the width; so is padding by reflected, repeated or
+wrapped pixels, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps`, made by `taps.py`.
+The gradient is the map of the transposed matrix, hence the same kernel: `RESAMPLE(gy, axis, taps.transposed())`.
+
+R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981, gives the separable form.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .dispatch import Table
+from .layout import Array, dense, empty, flat, is_channels_last
+from .runtime import FAST, njit, parallel, prange, threads
+from .taps import Taps
+
+
+def resample_python(x: Array, axis: int, taps: Taps) -> Array:
+    """The definition."""
+    shape = (*x.shape[:axis], taps.out, *x.shape[axis + 1 :])
+    y = np.empty(shape, x.dtype)
+    for at in np.ndindex(*shape):
+        before, o, after = at[:axis], at[axis], at[axis + 1 :]
+        row = range(taps.start[o], taps.start[o + 1])
+        y[at] = sum(float(taps.weight[k]) * float(x[(*before, taps.column[k], *after)]) for k in row)
+    return y
+
+
+def resample_numpy(x: Array, axis: int, taps: Taps) -> Array:
+    """One tap at a time, for all outputs that have so many."""
+    x = np.moveaxis(x, axis, 0)  # (..., IN, ...) -> (IN, ...)
+    y = np.zeros((taps.out, *x.shape[1:]), x.dtype)
+    counts = np.diff(taps.start)
+    for tap in range(counts.max(initial=0)):
+        rows = np.flatnonzero(counts > tap)
+        k = taps.start[rows] + tap
+        y[rows] += taps.weight[k].astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1)) * x[taps.column[k]]
+    return np.ascontiguousarray(np.moveaxis(y, 0, axis))
+
+
+# Numba: a task is one (a, o). With axes after the resampled one, whole runs of b are added; else one sum is.
+
+U = np.uintp
+
+
+@njit(fastmath=FAST)
+def _share(
+    t: Any, chunks: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
+) -> None:
+    out = start.size - 1
+    tasks = y.size // inner
+    low, high = t * tasks // chunks, (t + 1) * tasks // chunks
+    for a in range(low // out, (high + out - 1) // out):
+        for o in range(max(low - a * out, 0), min(high - a * out, out)):
+            to, run = U((a * out + o) * inner), U(inner)
+            if inner == 1:
+                total = np.float64(0)
+                for k in range(start[o], start[o + 1]):
+                    total += weight[k] * x[U(a * size + column[k])]
+                y[to] = total
+                continue
+            for b in range(run):
+                y[to + b] = 0
+            for k in range(start[o], start[o + 1]):
+                at, w = U((a * size + column[k]) * inner), weight[k]
+                for b in range(run):
+                    y[to + b] += w * x[at + b]
+
+
+@njit(parallel=True)
+def _resample(
+    chunks: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
+) -> None:
+    for t in prange(chunks):
+        _share(np.intp(t), chunks, x, start, column, weight, y, size, inner)
+
+
+def resample_numba(x: Array, axis: int, taps: Taps) -> Array:
+    """Parallel over the outputs; y in the memory order of x."""
+    x = dense(x)
+    last = is_channels_last(x)
+    shape = (*x.shape[:axis], taps.out, *x.shape[axis + 1 :])
+    y = empty(shape, x.dtype, last) if last else np.empty(shape, x.dtype)
+    order = (0, 2, 3, 1) if last else tuple(range(x.ndim))  # of the axes in memory
+    if y.size:
+        inner = math.prod(x.shape[i] for i in order[order.index(axis) + 1 :])
+        rows = taps.start, taps.column, taps.weight.astype(x.dtype)
+        with parallel():
+            _resample(threads(), flat(x), *rows, flat(y), taps.size, inner)
+    return y
+
+
+RESAMPLE = Table(
+    "resample",
+    {
+        ("taps", "python"): resample_python,
+        ("taps", "numpy"): resample_numpy,
+        ("taps", "numba"): resample_numba,
+    },
+)

@@ -1,0 +1,200 @@
+"""The way back: gradients pass down the record of `engine.py`, node by node, and are added up at the leaves."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..device import Meta, meta
+from . import anomaly, engine
+from .engine import Array, Edge, Node
+from .modes import no_grad
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def backward(
+    roots: Sequence[Tensor], gradients: Sequence[Array], retain_graph: bool = False, inputs: Any = None
+) -> None:
+    """Add to the `.grad` of every leaf, or of those in `inputs`, the gradient of sum_i <roots_i, gradients_i>."""
+    owned: set[int] = set()  # arrays that are some leaf's gradient already: a second leaf gets a copy
+    wanted = None if inputs is None else {id(t) for t in ([inputs] if isinstance(inputs, engine._tensor) else inputs)}
+
+    def to_leaf(leaf: Tensor, gradient: Array) -> None:
+        if wanted is not None and id(leaf) not in wanted:
+            return
+        gradient = _hooked(leaf._hooks, gradient)
+        if leaf.grad is not None:
+            gradient = total(leaf.grad.array, gradient)
+        elif id(gradient) in owned or gradient.base is not None or not gradient.flags.owndata:
+            gradient = gradient.copy()
+        owned.add(id(gradient))
+        leaf.grad = engine._tensor(gradient)
+        for hook in list((leaf._after_hooks or {}).values()):
+            hook(leaf)
+
+    owned.update(map(id, gradients))
+    _walk(roots, gradients, retain_graph, to_leaf, {})
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of sum_i <outputs_i, grad_outputs_i> with respect to `inputs`, which may be leaves or results.
+
+    `.grad` of no tensor is touched. The names and defaults are PyTorch's; `create_graph` (gradients of gradients) and
+    `is_grads_batched` are not supported. With `materialize_grads`, an input that no output depends on gets zeros.
+
+    Raises:
+        RuntimeError: an input that no output depends on, unless `allow_unused`, where its gradient is None.
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched=True is not supported; call grad() once per gradient")
+    if create_graph:
+        raise NotImplementedError("grad: create_graph=True (a gradient of the gradient) is not supported")
+    outputs = [outputs] if isinstance(outputs, engine._tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, engine._tensor) else list(inputs)
+    given = [grad_outputs] if grad_outputs is None or isinstance(grad_outputs, engine._tensor) else list(grad_outputs)
+    given = given * len(outputs) if grad_outputs is None else given
+    ups = [upstream(output, g) for output, g in zip(outputs, given, strict=True)]
+    wanted: dict[tuple[int, int], Array | None] = dict.fromkeys(map(_key, inputs))
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise RuntimeError("grad: an input does not require a gradient; call requires_grad_() on it first")
+
+    def to_leaf(leaf: Tensor, gradient: Array) -> None:
+        if _key(leaf) in wanted:
+            gradient = _hooked(leaf._hooks, gradient)
+            before = wanted[_key(leaf)]
+            wanted[_key(leaf)] = gradient if before is None else total(before, gradient)
+
+    _walk(outputs, ups, bool(retain_graph), to_leaf, wanted)
+    found = [wanted[_key(tensor)] for tensor in inputs]
+    if materialize_grads:
+        found = [np.zeros_like(t.array) if g is None else g for g, t in zip(found, inputs, strict=True)]
+    if not allow_unused and any(gradient is None for gradient in found):
+        raise RuntimeError("grad: no output depends on one of the inputs; pass allow_unused=True to get None for it")
+    return tuple(None if gradient is None else engine._tensor(gradient.copy()) for gradient in found)
+
+
+def _key(tensor: Tensor) -> tuple[int, int]:
+    """What stands for a tensor in the record: its node and output number, or itself where it is a leaf."""
+    return (id(tensor._edge[0]), tensor._edge[1]) if tensor._edge else (id(tensor), -1)
+
+
+def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
+    """The array to start a backward pass from: the given gradient, checked, or 1 for a scalar."""
+    if not output.requires_grad:
+        raise RuntimeError(
+            "backward: the tensor does not require a gradient and was not computed from one that does; "
+            "set requires_grad=True on an input, and do not compute it inside no_grad()"
+        )
+    if gradient is None:
+        if output.array.size != 1:
+            raise RuntimeError(
+                f"backward: the result has shape {output.shape}; only a scalar has an implicit gradient of 1. "
+                "Reduce it with .sum() or .mean(), or pass a gradient of that shape"
+            )
+        return output.array if type(output.array) is Meta else np.ones_like(output.array)
+    array = gradient.array if isinstance(gradient, engine._tensor) else np.asarray(gradient)
+    if array.shape != output.shape:
+        raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
+    return array.astype(output.array.dtype, copy=False)
+
+
+def total(a: Array, b: Array) -> Array:
+    """Two gradients of one tensor, together."""
+    return a if type(a) is Meta else a + b
+
+
+def _hooked(hooks: dict[int, Callable[[Tensor], Tensor | None]] | None, gradient: Array) -> Array:
+    """The gradient after a tensor's hooks, each of which may return another."""
+    for hook in list((hooks or {}).values()):
+        changed = hook(engine._tensor(gradient))
+        if changed is not None:
+            if changed.shape != gradient.shape:
+                raise RuntimeError(
+                    f"backward: a hook turned a gradient of shape {gradient.shape} into one of {changed.shape}"
+                )
+            gradient = changed.array
+    return gradient
+
+
+def _walk(
+    roots: Iterable[Tensor],
+    gradients: Iterable[Array],
+    retain_graph: bool,
+    to_leaf: Callable[[Tensor, Array], None],
+    wanted: dict[tuple[int, int], Array | None],
+) -> None:
+    """Pass gradients down the record, node by node, largest number first."""
+    pending: dict[Node, list[Array | None]] = {}
+    queue: list[tuple[int, Node]] = []
+
+    def send(edge: Edge, gradient: Array) -> None:
+        if not isinstance(edge, tuple):
+            to_leaf(edge, gradient)
+            return
+        node, index = edge
+        if node not in pending:
+            pending[node] = [None] * len(node.outputs)
+            heapq.heappush(queue, (-node.number, node))
+        before = pending[node][index]
+        pending[node][index] = gradient if before is None else total(before, gradient)
+
+    for root, gradient in zip(roots, gradients, strict=True):
+        send(engine._edge(root), gradient)
+    with no_grad():
+        while queue:
+            _, node = heapq.heappop(queue)
+            ups = pending.pop(node)
+            for index, up in enumerate(ups):
+                if up is not None:
+                    ups[index] = final = _hooked(node.hooks.get(index), up)
+                    if (id(node), index) in wanted:
+                        wanted[id(node), index] = final
+            for edge, found in zip(node.inputs, _gradients(node, ups), strict=True):
+                if edge is not None and found is not None:
+                    send(edge, found)
+            if not retain_graph:
+                node.free()
+
+
+def _gradients(node: Node, ups: list[Array | None]) -> Sequence[Array | None]:
+    """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
+    if any(type(up) is Meta for up in ups):
+        return [None if edge is None else meta(*_like(edge)) for edge in node.inputs]
+    fill = node.materialize
+    filled = [np.zeros(*node.outputs[i]) if up is None and fill else up for i, up in enumerate(ups)]
+    found = node.function.backward(node, *filled)
+    found = found if isinstance(found, tuple) else (found,)
+    if len(found) != len(node.inputs):
+        raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
+    for edge, gradient in zip(node.inputs, found, strict=True):
+        if edge is not None and gradient is not None:
+            shape = _like(edge)[0]
+            if gradient.shape != shape:
+                raise RuntimeError(
+                    f"backward: {node.name}.backward gave a gradient of shape {gradient.shape} for an input of shape "
+                    f"{shape}"
+                )
+    if anomaly.enabled():
+        anomaly.check_backward(node.name, node.origin, found)
+    return found
+
+
+def _like(edge: Edge) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of what an edge leads to."""
+    return edge[0].outputs[edge[1]] if isinstance(edge, tuple) else (edge.array.shape, edge.array.dtype)

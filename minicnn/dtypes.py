@@ -1,0 +1,52 @@
+"""Element types under PyTorch's names, which are NumPy's dtypes, and `Size`, a shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+float32, float64 = np.dtype(np.float32), np.dtype(np.float64)
+float16 = np.dtype(np.float16)
+uint8, int8, int16 = np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.int16)
+int32, int64 = np.dtype(np.int32), np.dtype(np.int64)
+bool_ = np.dtype(np.bool_)
+
+
+_default = [float32]
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """The type of new floating-point tensors for which none is given."""
+    return _default[0]
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Make `dtype`, a floating-point type, that of new tensors for which none is given."""
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"set_default_dtype: only floating-point types are supported, got {np.dtype(dtype)}")
+    _default[0] = np.dtype(dtype)
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple of ints that prints as PyTorch's and knows its number of elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return math.prod(self)
+
+    def __repr__(self) -> str:
+        return f"minicnn.Size({list(self)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(tuple(self)), spec)  # in a text: (2, 3)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Size(found) if isinstance(index, slice) else found
+
+    def __add__(self, other: Any) -> Size:
+        return Size(super().__add__(tuple(other)))

@@ -1,0 +1,245 @@
+"""Blocks made of layers: highway gates, and what torchvision has in `torchvision.ops`, under its names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minicnn_kernels.geometry import IntOrPair, ShapeError, pair
+
+from .. import ops
+from ..ops.dropping import drop_block2d, stochastic_depth
+from ..tensor import Tensor
+from . import init
+from .activation import ReLU, Sigmoid
+from .batchnorm import BatchNorm2d
+from .container import Sequential
+from .conv import Conv2d
+from .dropout import Dropout
+from .linear import Linear
+from .module import Module
+from .pooling import AdaptiveAvgPool2d
+
+__all__ = ["MLP", "Conv2dNormActivation", "DropBlock2d", "Highway", "Permute", "SqueezeExcitation", "StochasticDepth"]
+
+Maker = Callable[..., Module]
+
+
+class Highway(Module):
+    """y = H(x) T(x) + x (1 - T(x)) with T(x) = sigmoid(gate(x)): how much of x is replaced, value by value.
+
+    With H of many layers and T near 0 at first, the block passes x on, and so the gradient: nets of a hundred layers
+    and more can be trained. `Highway.linear` and `Highway.conv2d` make the blocks of the paper.
+
+    Args:
+        body: H, whose result has the shape of its input.
+        gate: a layer with a bias, whose result has that shape too.
+        gate_bias: the bias at the start, negative: sigmoid(-2) = 0.12; None leaves the layer's own.
+
+    R. K. Srivastava et al., "Highway networks", 2015, https://arxiv.org/abs/1505.00387.
+    """
+
+    def __init__(self, body: Module, gate: Module, gate_bias: float | None = -2.0) -> None:
+        super().__init__()
+        self.body, self.gate = body, gate
+        if gate_bias is not None:
+            if getattr(gate, "bias", None) is None:
+                raise ValueError(f"Highway: the gate {gate} has no bias to start at {gate_bias}; give it one")
+            init.constant_(gate.bias, gate_bias)
+
+    @classmethod
+    def linear(
+        cls, features: int, activation: Maker = ReLU, gate_bias: float = -2.0, device: Any = None, dtype: Any = None
+    ) -> Highway:
+        """A fully connected one: (..., features) -> (..., features), 2 (features + 1) features parameters."""
+        body = Sequential(Linear(features, features, device=device, dtype=dtype), activation())
+        return cls(body, Linear(features, features, device=device, dtype=dtype), gate_bias)
+
+    @classmethod
+    def conv2d(
+        cls,
+        channels: int,
+        kernel_size: IntOrPair = 3,
+        activation: Maker = ReLU,
+        gate_bias: float = -2.0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> Highway:
+        """One of convolutions, padded to keep the size: (N, channels, H, W) -> (N, channels, H, W)."""
+        body, gate = (
+            Conv2d(channels, channels, kernel_size, padding="same", device=device, dtype=dtype) for _ in range(2)
+        )
+        return cls(Sequential(body, activation()), gate, gate_bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Anything the body takes; of its shape."""
+        changed, share = self.body(input), self.gate(input).sigmoid()
+        if not input.shape == changed.shape == share.shape:
+            raise ShapeError(
+                f"Highway: body and gate must keep the shape, {tuple(input.shape)}, got {tuple(changed.shape)} and "
+                f"{tuple(share.shape)}; project the input before the block"
+            )
+        y: Tensor = changed * share + input * (1 - share)
+        return y
+
+
+class SqueezeExcitation(Module):
+    """y = x s, one scale per channel and picture: s = sigma(fc2(delta(fc1(mean of x over H and W)))).
+
+    Shape: (N, C, H, W) -> (N, C, H, W). The weights `fc1`, (S, C, 1, 1), and `fc2`, (C, S, 1, 1), are 1x1 convolutions.
+
+    Args:
+        input_channels: C.
+        squeeze_channels: S, C/16 in the paper.
+        activation: makes delta.
+        scale_activation: makes sigma.
+
+    J. Hu et al., "Squeeze-and-excitation networks", 2018, https://arxiv.org/abs/1709.01507.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        squeeze_channels: int,
+        activation: Maker = ReLU,
+        scale_activation: Maker = Sigmoid,
+    ) -> None:
+        super().__init__()
+        self.avgpool = AdaptiveAvgPool2d(1)
+        self.fc1 = Conv2d(input_channels, squeeze_channels, 1)
+        self.fc2 = Conv2d(squeeze_channels, input_channels, 1)
+        self.activation, self.scale_activation = activation(), scale_activation()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        scale = self.scale_activation(self.fc2(self.activation(self.fc1(self.avgpool(input)))))  # (N, C, 1, 1)
+        y: Tensor = scale * input
+        return y
+
+
+class StochasticDepth(Module):
+    """In training, rows of a residual branch are left out at random; see `stochastic_depth`."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, ...) -> (N, ...)."""
+        return stochastic_depth(input, self.p, self.mode, self.training)
+
+    def extra_repr(self) -> str:
+        """As torchvision prints it."""
+        return f"p={self.p}, mode={self.mode}"
+
+
+class DropBlock2d(Module):
+    """In training, squares of pixels are left out at random; see `drop_block2d`."""
+
+    def __init__(self, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p, self.block_size, self.inplace, self.eps = p, block_size, inplace, eps
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return drop_block2d(input, self.p, self.block_size, self.inplace, self.eps, self.training)
+
+    def extra_repr(self) -> str:
+        """As torchvision prints it."""
+        return f"p={self.p}, block_size={self.block_size}, inplace={self.inplace}"
+
+
+class Conv2dNormActivation(Sequential):
+    """A convolution, the norm of its channels, an activation, in a row; norm or activation may be None.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, groups, dilation: of the convolution.
+        padding: of the convolution; None keeps the size of the picture at stride 1, for odd kernels.
+        norm_layer: makes the norm, given `out_channels`.
+        activation_layer: makes the activation.
+        inplace: passed to `activation_layer`, unless None.
+        bias: of the convolution; None gives it one where there is no norm, which would take it out again.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrPair = 3,
+        stride: IntOrPair = 1,
+        padding: IntOrPair | str | None = None,
+        groups: int = 1,
+        norm_layer: Maker | None = BatchNorm2d,
+        activation_layer: Maker | None = ReLU,
+        dilation: IntOrPair = 1,
+        inplace: bool | None = True,
+        bias: bool | None = None,
+    ) -> None:
+        if padding is None:
+            sides = zip(*(pair(v, "Conv2dNormActivation", "size", 1) for v in (kernel_size, dilation)), strict=True)
+            padding = tuple((k - 1) // 2 * d for k, d in sides)
+        bias = norm_layer is None if bias is None else bias
+        layers: list[Module] = [Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)]
+        if norm_layer is not None:
+            layers.append(norm_layer(out_channels))
+        if activation_layer is not None:
+            layers.append(activation_layer(**_option(inplace)))
+        super().__init__(*layers)
+        self.out_channels = out_channels
+
+
+class MLP(Sequential):
+    """Fully connected layers, each but the last followed by norm, activation and dropout, the last by dropout.
+
+    Args:
+        in_channels: of the input.
+        hidden_channels: of each layer; the last one's are those of the result.
+        norm_layer: makes a norm, given the channels, if not None.
+        activation_layer: makes an activation.
+        inplace: passed to activations and dropouts, unless None.
+        bias: whether the layers have one.
+        dropout: the probability.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: Sequence[int],
+        norm_layer: Maker | None = None,
+        activation_layer: Maker | None = ReLU,
+        inplace: bool | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        layers: list[Module] = []
+        for i, channels in enumerate(hidden_channels, 1):
+            layers.append(Linear(in_channels, channels, bias))
+            if i < len(hidden_channels):
+                layers += [norm_layer(channels)] if norm_layer else []
+                layers += [activation_layer(**_option(inplace))] if activation_layer else []
+            layers.append(Dropout(dropout, **_option(inplace)))
+            in_channels = channels
+        super().__init__(*layers)
+
+
+class Permute(Module):
+    """The axes in the order of `dims`."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The input with its axes in another order."""
+        y: Tensor = input.permute(*self.dims)
+        return y
+
+
+def _option(inplace: bool | None) -> dict[str, Any]:
+    return {} if inplace is None else {"inplace": inplace}
+
+
+for _block in (
+    MLP, Conv2dNormActivation, DropBlock2d, Permute, SqueezeExcitation, StochasticDepth, drop_block2d, stochastic_depth,
+):  # fmt: skip
+    setattr(ops, _block.__name__, _block)  # where torchvision has them; ops itself lies below the layers

@@ -1,0 +1,137 @@
+"""Converting and moving modules: another floating-point type, another device, another order in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..device import Device, resolve
+from ..ops.creation import empty
+from ..ops.types import _target
+from ..tensor import Tensor
+from .parameter import Parameter, is_lazy
+
+M = TypeVar("M", bound="Conversion")
+
+
+class Conversion:
+    """The part of a `Module` that changes the type or the place of its tensors."""
+
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+
+    def children(self) -> Iterator[Any]:
+        """The modules directly inside."""
+        raise NotImplementedError
+
+    def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
+        """Replace every parameter, its gradient and every buffer by what `fn` makes of it.
+
+        Parameters stay the same objects, so that an optimiser that has them keeps them; only on another device they
+        are new ones, as in PyTorch.
+        """
+        for module in self.children() if recurse else ():
+            module._apply(fn)
+        with no_grad():
+            for name, parameter in self._parameters.items():
+                if parameter is None:
+                    continue
+                changed, gradient = fn(parameter), parameter.grad
+                if changed.device == parameter.device or is_lazy(parameter):
+                    parameter.data = changed
+                else:
+                    self._parameters[name] = parameter = Parameter(changed, parameter.requires_grad)
+                parameter.grad = None if gradient is None else fn(gradient)
+            for name, buffer in self._buffers.items():
+                if is_lazy(buffer):
+                    buffer.data = fn(buffer)
+                elif buffer is not None:
+                    self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """Convert or move all parameters and buffers, in place: `net.to(minicnn.float64)`, `net.to("meta")`.
+
+        Integer buffers keep their type. Signatures: `to(device=None, dtype=None, non_blocking=False)`,
+        `to(dtype, non_blocking=False)`, `to(tensor, non_blocking=False)`, each with `memory_format`, which concerns
+        tensors of 4 axes.
+
+        Raises:
+            TypeError: a dtype that is not floating point.
+            NotImplementedError: from "meta" to a device with memory; use `to_empty`.
+        """
+        device, dtype, memory_format = _parse_to(*args, **kwargs)
+
+        def convert(tensor: Tensor) -> Tensor:
+            if tensor.is_meta and device is not None and device.type != "meta":
+                raise NotImplementedError(
+                    "Cannot copy out of meta tensor; no data! Please use minicnn.nn.Module.to_empty() instead of "
+                    "minicnn.nn.Module.to() when moving module from meta to a different device."
+                )
+            options = {} if memory_format is None or tensor.ndim != 4 else {"memory_format": memory_format}
+            kind = dtype if tensor.dtype.kind == "f" else None
+            return tensor.to(device=device, dtype=kind, **options)
+
+        return self._apply(convert)
+
+    def to_empty(self: M, *, device: str | Device | None, recurse: bool = True) -> M:
+        """Move to a device without copying values: the way out of "meta"; the values are arbitrary afterwards."""
+        return self._apply(lambda t: empty(tuple(t.shape), dtype=t.dtype, device=device), recurse)
+
+    def type(self: M, dst_type: Any) -> M:
+        """Convert all parameters and buffers, also integer ones, to `dst_type`."""
+        return self._apply(lambda tensor: tensor.to(dst_type))
+
+    def _to_float(self: M, dtype: Any) -> M:
+        return self._apply(lambda tensor: tensor.to(dtype) if tensor.dtype.kind == "f" else tensor)
+
+    def float(self: M) -> M:
+        """Convert floating-point parameters and buffers to float32."""
+        return self._to_float(np.float32)
+
+    def double(self: M) -> M:
+        """Convert floating-point parameters and buffers to float64."""
+        return self._to_float(np.float64)
+
+    def half(self: M) -> M:
+        """Convert floating-point parameters and buffers to float16, to store them; layers compute in 32 or 64 bits."""
+        return self._to_float(np.float16)
+
+    def bfloat16(self: M) -> M:
+        """Not there: NumPy has no such type."""
+        raise NotImplementedError("bfloat16: minicnn has float16, float32 and float64; use half() to save memory")
+
+    def cpu(self: M) -> M:
+        """Move to the CPU."""
+        return self.to("cpu")
+
+    def cuda(self: M, device: Any = None) -> M:
+        """Not available: this version computes on the CPU."""
+        return self.to("cuda" if device is None else device)
+
+    def share_memory(self: M) -> M:
+        """The module itself: threads share memory anyway."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Not there: kernels are compiled already."""
+        raise NotImplementedError("compile: minicnn runs modules as they are; leave the call out")
+
+
+def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, Any]:
+    """Device, dtype and memory format out of the arguments of `to`, which may come in PyTorch's three orders."""
+    place, kind, _ = _target(args)
+    other = set(kwargs) - {"device", "dtype", "non_blocking", "memory_format", "copy"}
+    if other:
+        raise TypeError(f"to: unexpected {', '.join(other)}; there are device, dtype, non_blocking and memory_format")
+    device = kwargs.get("device") if place is None else place
+    dtype = kwargs.get("dtype") if kind is None else kind
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise TypeError(
+            "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype="
+            f"minicnn.{np.dtype(dtype)}; parameters must be floating point"
+        )
+    return None if device is None else resolve(device, "to"), dtype, kwargs.get("memory_format")

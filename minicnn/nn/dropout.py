@@ -1,0 +1,69 @@
+"""Dropout as layers: at work in training, without effect in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ops import dropout
+from ..tensor import Tensor
+from .module import Module
+
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
+
+
+class _DropoutNd(Module):
+    """The base of all: a function of input, p, training and inplace."""
+
+    function: Callable[..., Tensor]
+    __constants__ = ("p", "inplace")
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            name = type(self).__name__
+            raise ValueError(f"{name}: dropout probability has to be between 0 and 1, but got {p}")
+        self.p, self.inplace = p, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return type(self).function(input, self.p, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_DropoutNd):
+    """In training, zero each element with probability p and scale the others by 1/(1 - p); in evaluation, nothing."""
+
+    function = staticmethod(dropout.dropout)
+
+
+class Dropout1d(_DropoutNd):
+    """`Dropout` of whole channels of (N, C, L) or (C, L)."""
+
+    function = staticmethod(dropout.dropout1d)
+
+
+class Dropout2d(_DropoutNd):
+    """`Dropout` of whole channels of (N, C, H, W)."""
+
+    function = staticmethod(dropout.dropout2d)
+
+
+class Dropout3d(_DropoutNd):
+    """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+
+    function = staticmethod(dropout.dropout3d)
+
+
+class AlphaDropout(_DropoutNd):
+    """Dropout for nets of `SELU`, which keeps mean and variance."""
+
+    function = staticmethod(dropout.alpha_dropout)
+
+
+class FeatureAlphaDropout(_DropoutNd):
+    """`AlphaDropout` of whole channels of (N, C, ...)."""
+
+    function = staticmethod(dropout.feature_alpha_dropout)

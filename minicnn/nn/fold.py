@@ -1,0 +1,56 @@
+"""Windows as columns and back, as layers."""
+
+from __future__ import annotations
+
+from minicnn_kernels.geometry import IntOrPair
+
+from ..ops import fold as ops
+from ..tensor import Tensor
+from .module import Module
+
+__all__ = ["Fold", "Unfold"]
+
+
+class _Windows(Module):
+    """The windows."""
+
+    def __init__(
+        self, kernel_size: IntOrPair, dilation: IntOrPair = 1, padding: IntOrPair = 0, stride: IntOrPair = 1
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
+
+
+class Unfold(_Windows):
+    """Every window as a column: (N, C, H, W) -> (N, C*KH*KW, L); see `functional.unfold`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Unfold."""
+        return ops.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+
+
+class Fold(_Windows):
+    """Columns added onto their windows: (N, C*KH*KW, L) -> (N, C, *output_size); see `functional.fold`."""
+
+    def __init__(
+        self,
+        output_size: IntOrPair,
+        kernel_size: IntOrPair,
+        dilation: IntOrPair = 1,
+        padding: IntOrPair = 0,
+        stride: IntOrPair = 1,
+    ) -> None:
+        super().__init__(kernel_size, dilation, padding, stride)
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Fold."""
+        return ops.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"output_size={self.output_size}, {super().extra_repr()}"

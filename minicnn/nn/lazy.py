@@ -1,0 +1,215 @@
+"""Layers that find out the size of their input at the first forward.
+
+layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
+layer(x)                          # they get their shapes, and the layer is a Conv2d from then on
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+from ..autograd import no_grad
+from ..ops.creation import zeros
+from ..tensor import Tensor
+from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .linear import Linear
+from .normalisation import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from .parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+
+__all__ = [
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d",
+    "LazyConvTranspose2d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear",
+]  # fmt: skip
+
+
+class LazyModuleMixin:
+    """What makes a module lazy; goes before the module's class among the bases.
+
+    The subclass makes `UninitializedParameter`s and gives `initialize_parameters(*args, **kwargs)`, which gets the
+    first forward's arguments and calls `materialize` on them. Then the module becomes a `cls_to_become`, if that is
+    given. Loading a state dict gives the parameters their shapes, too.
+    """
+
+    cls_to_become: ClassVar[Any] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own: Any = self
+        own._load_hook = own._register_load_state_dict_pre_hook(self._lazy_load_hook)
+        own._initialize_hook = own.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)
+
+    def _parts(self) -> dict[str, Any]:
+        own: Any = self
+        return {**own._parameters, **own._buffers}
+
+    def _lazy_load_hook(self, state_dict: Any, prefix: str, *_: Any) -> None:
+        """Give uninitialised parameters the shapes of those about to be loaded."""
+        for name, part in self._parts().items():
+            given = state_dict.get(prefix + name)
+            if is_lazy(part) and given is not None and not is_lazy(given):
+                with no_grad():
+                    part.materialize(given.shape)
+
+    def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
+        """Materialise the parameters to fit the forward's arguments; to be given by the subclass."""
+        raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
+
+    def has_uninitialized_params(self) -> bool:
+        """Whether some parameter or buffer waits for its shape."""
+        return any(is_lazy(part) for part in self._parts().values())
+
+    def _infer_parameters(self, module: Any, args: Any, kwargs: Any = None) -> None:
+        """Before the first forward: initialise, and stop being lazy."""
+        module.initialize_parameters(*args, **(kwargs or {}))
+        if module.has_uninitialized_params():
+            raise RuntimeError(f"module {type(self).__name__} has not been fully initialized")
+        for hook in ("_initialize_hook", "_load_hook"):
+            getattr(module, hook).remove()
+            delattr(module, hook)
+        if module.cls_to_become is not None:
+            module.__class__ = module.cls_to_become
+
+
+class _LazyLayer(LazyModuleMixin):
+    """A layer whose first argument, the number of input channels or features, is left out and found at the input.
+
+    The layer is built on the meta device, where nothing is allocated, and its parameters and buffers replaced by
+    uninitialised ones; the shapes come from another one, built when the number is known.
+    """
+
+    channel_axis = 1
+    _counted: str  # the argument that is left out
+    _given: dict[str, Any]  # the others
+    ranks: ClassVar[tuple[int, ...]] = ()  # axes of a batch and of a single input, where the latter is accepted
+    defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = inspect.signature(self.cls_to_become).bind(0, *args, **kwargs).arguments
+        given = {**given, **{name: value for name, value in self.defaults.items() if name not in given}}
+        self.__dict__["_counted"], self.__dict__["_given"] = next(iter(given)), given
+        device, dtype = given.pop("device", None), given.pop("dtype", None)
+        super().__init__(**{**given, self._counted: given.get("groups", 1)}, device="meta", dtype=dtype)
+        own: Any = self
+        setattr(self, self._counted, 0)
+        for name, parameter in own._parameters.items():
+            if parameter is not None:
+                own._parameters[name] = UninitializedParameter(device=device, dtype=dtype)
+        for name, buffer in own._buffers.items():
+            if buffer is not None and buffer.ndim:
+                own._buffers[name] = UninitializedBuffer(device=device, dtype=dtype)
+            elif buffer is not None:
+                own._buffers[name] = zeros((), dtype=buffer.dtype, device=device)  # a counter
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, if they have shapes."""
+        own: Any = super()
+        if not self.has_uninitialized_params() and getattr(self, self._counted) != 0:
+            own.reset_parameters()
+
+    def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Find the number of channels or features at the input, materialise and draw the parameters."""
+        loaded = not self.has_uninitialized_params()
+        count = input.shape[self._axis(input)]
+        setattr(self, self._counted, count)
+        if not loaded:
+            like = self.cls_to_become(**{**self._given, self._counted: count}, device="meta")
+            for name, part in self._parts().items():
+                if is_lazy(part):
+                    part.materialize(getattr(like, name).shape)
+            self.reset_parameters()
+
+    def _infer_parameters(self, module: Any, args: Any, kwargs: Any = None) -> None:
+        super()._infer_parameters(module, args, kwargs)
+        del module.__dict__["_counted"], module.__dict__["_given"]
+
+    def _axis(self, input: Tensor) -> int:
+        """The axis that channels are on."""
+        if self.ranks and input.ndim not in self.ranks:
+            batched, single = self.ranks
+            raise RuntimeError(
+                f"Expected {single}D (unbatched) or {batched}D (batched) input to {type(self).__name__}, but got "
+                f"input of size: {input.shape!r}"
+            )
+        return 0 if self.ranks and input.ndim == self.ranks[1] else self.channel_axis
+
+
+class LazyLinear(_LazyLayer, Linear):
+    """A `Linear` without `in_features`: `LazyLinear(out_features, bias=True)`."""
+
+    cls_to_become = Linear
+    channel_axis = -1
+
+
+class LazyConv1d(_LazyLayer, Conv1d):
+    """A `Conv1d` without `in_channels`: `LazyConv1d(out_channels, kernel_size, ...)`."""
+
+    cls_to_become = Conv1d
+    ranks = (3, 2)
+
+
+class LazyConv2d(_LazyLayer, Conv2d):
+    """A `Conv2d` without `in_channels`: `LazyConv2d(out_channels, kernel_size, ...)`."""
+
+    cls_to_become = Conv2d
+    ranks = (4, 3)
+
+
+class LazyConvTranspose1d(_LazyLayer, ConvTranspose1d):
+    """A `ConvTranspose1d` without `in_channels`: `LazyConvTranspose1d(out_channels, kernel_size, ...)`."""
+
+    cls_to_become = ConvTranspose1d
+    ranks = (3, 2)
+
+
+class LazyConvTranspose2d(_LazyLayer, ConvTranspose2d):
+    """A `ConvTranspose2d` without `in_channels`: `LazyConvTranspose2d(out_channels, kernel_size, ...)`."""
+
+    cls_to_become = ConvTranspose2d
+    ranks = (4, 3)
+
+
+class LazyBatchNorm1d(_LazyLayer, BatchNorm1d):
+    """A `BatchNorm1d` without `num_features`: `LazyBatchNorm1d(eps=1e-5, ...)`."""
+
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyLayer, BatchNorm2d):
+    """A `BatchNorm2d` without `num_features`: `LazyBatchNorm2d(eps=1e-5, ...)`."""
+
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyLayer, BatchNorm3d):
+    """A `BatchNorm3d` without `num_features`: `LazyBatchNorm3d(eps=1e-5, ...)`."""
+
+    cls_to_become = BatchNorm3d
+
+
+_AFFINE = {"affine": True, "track_running_stats": True}  # PyTorch's lazy classes differ here from the others
+
+
+class LazyInstanceNorm1d(_LazyLayer, InstanceNorm1d):
+    """An `InstanceNorm1d` without `num_features`: `LazyInstanceNorm1d(eps=1e-5, ...)`; affine unless told otherwise."""
+
+    cls_to_become = InstanceNorm1d
+    ranks = (3, 2)
+    defaults = _AFFINE
+
+
+class LazyInstanceNorm2d(_LazyLayer, InstanceNorm2d):
+    """An `InstanceNorm2d` without `num_features`: `LazyInstanceNorm2d(eps=1e-5, ...)`; affine unless told otherwise."""
+
+    cls_to_become = InstanceNorm2d
+    ranks = (4, 3)
+    defaults = _AFFINE
+
+
+class LazyInstanceNorm3d(_LazyLayer, InstanceNorm3d):
+    """An `InstanceNorm3d` without `num_features`: `LazyInstanceNorm3d(eps=1e-5, ...)`; affine unless told otherwise."""
+
+    cls_to_become = InstanceNorm3d
+    ranks = (5, 4)
+    defaults = _AFFINE

@@ -1,0 +1,39 @@
+"""The layers once more under the names of PyTorch's files, as in `from minicnn.nn.modules.conv import _ConvNd`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from . import utils as utils
+
+_FILES = {  # PyTorch's file: the files here that have its names
+    "activation": "activation softmax",
+    "batchnorm": "batchnorm lazy",
+    "channelshuffle": "shuffle",
+    "container": "container parameter_container",
+    "conv": "conv lazy",
+    "distance": "distance",
+    "dropout": "dropout",
+    "flatten": "linear",
+    "fold": "fold",
+    "instancenorm": "normalisation lazy",
+    "lazy": "lazy",
+    "linear": "linear lazy",
+    "loss": "loss",
+    "module": "hooks parameter module",
+    "normalization": "normalisation",
+    "padding": "padding",
+    "pixelshuffle": "shuffle",
+    "pooling": "pooling",
+    "upsampling": "upsampling",
+}
+
+for _name, _sources in _FILES.items():
+    _file = ModuleType(f"{__name__}.{_name}", f"The names of {_sources}.")
+    for _source in _sources.split():
+        _names = vars(import_module(f"..{_source}", __name__))
+        vars(_file).update({name: value for name, value in _names.items() if not name.startswith("__")})
+        globals().update({name: _names[name] for name in _names.get("__all__", ())})
+    sys.modules[_file.__name__] = globals()[_name] = _file

@@ -1,0 +1,164 @@
+"""Tensors that modules own: parameters, buffers, and both before their shape is known."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..ops import creation
+from ..tensor import Tensor
+
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
+
+_NAMES = {"f8": "Double", "f4": "Float", "f2": "Half", "i8": "Long", "i4": "Int", "i2": "Short", "i1": "Char",
+          "u1": "Byte", "b1": "Bool"}  # fmt: skip
+
+
+def typename(value: Any) -> str:
+    """The name of a value's type in error messages: "minicnn.FloatTensor", "numpy.ndarray", "int"."""
+    if isinstance(value, Tensor) and value.dtype.str[1:] in _NAMES:
+        return f"minicnn.{_NAMES[value.dtype.str[1:]]}Tensor"
+    kind = value if isinstance(value, type) else type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
+    """Initialise a tensor that shares the memory of `data`, if that is one; with no elements for None."""
+    if isinstance(data, Tensor):
+        Tensor.__init__(tensor, data.array, _version=data._version)
+    else:
+        Tensor.__init__(tensor, np.zeros(0, creation.get_default_dtype()) if data is None else data)
+    if requires_grad:
+        tensor.requires_grad_()
+
+
+class Parameter(Tensor):
+    """A tensor that a module owns and an optimiser changes: a leaf of the tape.
+
+    Args:
+        data: a tensor, whose memory it shares, or an array or numbers; an empty tensor if None.
+        requires_grad: whether it is trained; `no_grad` does not change the default.
+    """
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        _own(self, data, requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self._array.copy(order="K"), self.requires_grad)
+        copied: Parameter = memo[id(self)]
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self._array, self.requires_grad), self.__dict__ or None
+
+
+class Buffer(Tensor):
+    """A tensor that becomes a module's buffer by being assigned to an attribute: part of its state, not trained.
+
+    Args:
+        data: a tensor, whose memory it shares, or an array or numbers; an empty tensor if None.
+        persistent: whether it is in the module's `state_dict`.
+    """
+
+    persistent: bool
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        _own(self, data, isinstance(data, Tensor) and data.requires_grad)
+        self.persistent = persistent
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
+        copied: Any = super().__deepcopy__(memo)
+        copied.persistent = self.persistent
+        return copied
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether a parameter or buffer waits for its shape."""
+    return isinstance(param, UninitializedTensorMixin)
+
+
+class UninitializedTensorMixin:
+    """What parameters and buffers without a shape share: `materialize`, and errors for everything else."""
+
+    __slots__ = ()
+    cls_to_become: ClassVar[type[Tensor]]
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Allocate memory of `shape`, with the device and dtype given here or at construction; the class changes."""
+        own: Any = self
+        own.data = creation.empty(tuple(shape), device=device or own.device, dtype=dtype or own.dtype)
+        own.__class__ = self.cls_to_become
+
+    @property
+    def shape(self) -> Any:
+        """Not known yet."""
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
+            "to initialize the parameters before accessing their attributes."
+        )
+
+    @property
+    def array(self) -> Any:
+        """Not there yet."""
+        raise ValueError(
+            "Attempted to use an uninitialized parameter. This error happens when you are using a `LazyModule` or "
+            f"explicitly manipulating `minicnn.nn.parameter.{type(self).__name__}` objects. When using LazyModules "
+            "call `forward` with a dummy batch to initialize the parameters before calling functions on them"
+        )
+
+    def numel(self) -> int:
+        """Not known yet."""
+        size: int = self.array.size  # raises
+        return size
+
+    def share_memory_(self) -> Any:
+        """Not possible yet."""
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
+            "before calling `module.share_memory()`."
+        )
+
+    def to(self, *target: Any, **options: Any) -> Any:
+        """The empty tensor behind it, converted: what a module stores when it is converted before its first run."""
+        own: Any = self
+        return own.data.to(*target, **options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            own: Any = self
+            memo[id(self)] = type(own)(own.requires_grad, own.device, own.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        own: Any = self
+        return type(own), (own.requires_grad, str(own.device), own.dtype)
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter whose shape is found at the first forward; until then only its dtype and device can change."""
+
+    cls_to_become = Parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        Parameter.__init__(self, creation.empty(0, device=device, dtype=dtype), requires_grad)
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):
+    """A buffer whose shape is found at the first forward."""
+
+    cls_to_become = Buffer
+
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> None:
+        Buffer.__init__(self, creation.empty(0, device=device, dtype=dtype), persistent=persistent)
+        self.requires_grad = requires_grad

@@ -1,0 +1,110 @@
+"""Batch renormalisation layers: S. Ioffe, 2017, https://arxiv.org/abs/1702.03275. Beyond PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..ops.batchnorm import batch_renorm
+from ..tensor import Tensor
+from .batchnorm import _NormBase
+
+__all__ = ["BatchRenorm1d", "BatchRenorm2d", "BatchRenorm3d"]
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A value that is `first` up to batch `begin` and then grows evenly, to be `last` from batch `end` on."""
+
+    first: float
+    last: float
+    begin: int
+    end: int
+
+    def __call__(self, batch: int) -> float:
+        """The value at a batch, counted from 0."""
+        share = (batch - self.begin) / max(1, self.end - self.begin)
+        return self.first + (self.last - self.first) * min(max(share, 0.0), 1.0)
+
+
+R_MAX, D_MAX = Ramp(1.0, 3.0, 5_000, 40_000), Ramp(0.0, 5.0, 5_000, 25_000)  # the paper's
+
+
+class _BatchRenorm(_NormBase):
+    """Batch normalisation that in training computes what it will compute in evaluation: `nn.functional.batch_renorm`.
+
+    The batch's statistics are corrected by r and d towards the running ones, which makes small batches, and batches of
+    examples that are alike, harmless. Training begins as plain batch normalisation; then the limits of r and d are
+    raised. Shape: (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers
+    `running_mean`, `running_std` and `num_batches_tracked`.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: the share of the newest batch in the running statistics; None for the plain average of all batches.
+        affine: whether there are a weight and, with `bias`, a bias.
+        r_max, d_max: the limits, as numbers or as functions of the count of batches; the paper's schedule: 1 and 0 for
+            5,000 batches, then rising to 3 at batch 40,000 and to 5 at batch 25,000.
+    """
+
+    _spread = "running_std"
+    running_std: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.01,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+        r_max: float | Callable[[int], float] = R_MAX,
+        d_max: float | Callable[[int], float] = D_MAX,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, True, device, dtype, bias=bias)
+        self.r_max, self.d_max = r_max, d_max
+
+    def limits(self) -> tuple[float, float]:
+        """r_max and d_max for the next batch."""
+        count = self.num_batches_tracked
+        batch = 0 if count is None or count.is_meta else int(count.item())
+        r_max, d_max = (limit(batch) if callable(limit) else limit for limit in (self.r_max, self.d_max))
+        return r_max, d_max
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C, ...)."""
+        self._check_input_dim(input)
+        limits = self.limits()
+        share = self._count()
+        assert self.running_mean is not None
+        return batch_renorm(
+            input, self.running_mean, self.running_std, self.weight, self.bias, self.training, share, self.eps, *limits
+        )
+
+    def extra_repr(self) -> str:
+        """The arguments."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"r_max={self.r_max}, d_max={self.d_max}"
+        )
+
+
+class BatchRenorm1d(_BatchRenorm):
+    """Batch renormalisation of (N, C) or (N, C, L); see `_BatchRenorm`."""
+
+    _axes = (2, 3)
+
+
+class BatchRenorm2d(_BatchRenorm):
+    """Batch renormalisation of (N, C, H, W); see `_BatchRenorm`."""
+
+    _axes = (4,)
+
+
+class BatchRenorm3d(_BatchRenorm):
+    """Batch renormalisation of (N, C, D, H, W); see `_BatchRenorm`."""
+
+    _axes = (5,)

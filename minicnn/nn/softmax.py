@@ -1,0 +1,91 @@
+"""Softmax layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError
+
+from ..ops import softmax as ops
+from ..tensor import Tensor
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["LogSoftmax", "Softmax", "Softmax2d", "Softmin", "TemperatureSoftmax"]
+
+
+class Softmax(Module):
+    """Probabilities along `dim`: e^x / sum e^x. Shape: any, unchanged.
+
+    Args:
+        dim: the axis whose values sum to 1; None, which is deprecated, is 0 for 0, 1 or 3 axes and else 1.
+    """
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return ops.softmax(input, self.dim, _stacklevel=5)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of `Softmax`, without its underflow; argument as there."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return ops.log_softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmin(Softmax):
+    """`Softmax` of the negated input; argument as there."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return ops.softmin(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels at each pixel. Shape: (N, C, H, W) or (C, H, W), unchanged."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        if input.ndim not in (3, 4):
+            raise ShapeError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return ops.softmax(input, -3)
+
+
+class TemperatureSoftmax(Module):
+    """Softmax of x / temperature (beyond PyTorch): `nn.functional.temperature_softmax`. Shape: any, unchanged.
+
+    Args:
+        temperature: positive; below 1 it sharpens, above 1 it flattens.
+        learnable: make `temperature` a parameter.
+        dim: the axis whose values sum to 1.
+
+    Raises:
+        ValueError: a temperature that is not positive, also one that was learned.
+    """
+
+    temperature: float | Parameter
+
+    def __init__(self, temperature: float = 1.0, learnable: bool = False, dim: int = -1) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"TemperatureSoftmax: the temperature must be positive, got {temperature}")
+        self.temperature = Parameter(np.asarray(temperature, np.float32)) if learnable else float(temperature)
+        self.learnable, self.dim = learnable, dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return ops.temperature_softmax(input, self.temperature, self.dim)
+
+    def extra_repr(self) -> str:
+        """The temperature now, and the axis."""
+        now = self.temperature.item() if isinstance(self.temperature, Parameter) else self.temperature
+        return f"temperature={now:g}, learnable={self.learnable}, dim={self.dim}"

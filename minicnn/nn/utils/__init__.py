@@ -1,0 +1,12 @@
+"""Helpers around modules: clipping gradients, parameters as one vector, folding, weights computed from others."""
+
+# ruff: noqa: F401, F403 - each file lists its names in __all__
+
+from __future__ import annotations
+
+from . import parametrizations, parametrize
+from .clip_grad import *
+from .convert_parameters import *
+from .fusion import *
+from .init import *
+from .reparametrisation import *

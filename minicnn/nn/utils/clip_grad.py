@@ -1,0 +1,105 @@
+"""Keeping gradients small: R. Pascanu et al., "On the difficulty of training recurrent neural networks", 2013."""
+
+from __future__ import annotations
+
+import types
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from ...autograd import no_grad
+from ...ops.creation import tensor
+from ...ops.joining import stack
+from ...ops.norm import vector_norm
+from ...tensor import Tensor
+
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+Tensors = Tensor | Iterable[Tensor]
+
+
+def _listed(tensors: Tensors) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _gradients(parameters: Tensors) -> list[Tensor]:
+    return [p.grad for p in _listed(parameters) if p.grad is not None]
+
+
+@no_grad()
+def get_total_norm(
+    tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
+    """The p-norm of all elements of all tensors together, p = `norm_type`, which may be inf.
+
+    Args:
+        tensors: one or more.
+        norm_type: p.
+        error_if_nonfinite: raise if the norm is NaN or infinite.
+        foreach: how PyTorch computes it; of no effect.
+
+    Raises:
+        RuntimeError: a norm that is not finite, if that is wanted.
+    """
+    found, norm_type = _listed(tensors), float(norm_type)
+    if not found:
+        return tensor(0.0)
+    total: Tensor = vector_norm(stack([vector_norm(t, norm_type) for t in found]), norm_type)
+    if error_if_nonfinite and not total.is_meta and not total.isfinite():
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
+            "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
+            "`error_if_nonfinite=False`"
+        )
+    return total
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Multiply the gradients of `parameters` by min(1, max_norm / (total_norm + 1e-6))."""
+    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    for gradient in _gradients(parameters):
+        gradient.mul_(factor)
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale the gradients down, in place, if the p-norm of them all together is above `max_norm`.
+
+    Returns:
+        The norm before, as a 0-d tensor.
+
+    Raises:
+        RuntimeError: a norm that is not finite, if `error_if_nonfinite`.
+    """
+    found = _listed(parameters)
+    if isinstance(parameters, types.GeneratorType) and not found:
+        warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3)
+    total = get_total_norm(_gradients(found), norm_type, error_if_nonfinite, foreach)
+    clip_grads_with_norm_(found, max_norm, total, foreach)
+    return total
+
+
+def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
+    """The same as `clip_grad_norm_`; deprecated."""
+    warnings.warn(
+        "`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(*args, **kwargs)
+
+
+@no_grad()
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
+    """Clip each element of the gradients to [-clip_value, clip_value], in place."""
+    for gradient in _gradients(parameters):
+        gradient.clamp_(-float(clip_value), float(clip_value))

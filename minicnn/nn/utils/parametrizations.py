@@ -1,0 +1,130 @@
+"""Weight and spectral normalisation as parametrisations: PyTorch's newer form.
+
+`nn.utils.weight_norm` and `nn.utils.spectral_norm` are the older ones, with other names in the state dict.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ...autograd import no_grad
+from ...tensor import Tensor
+from ..module import Module
+from .parametrize import register_parametrization
+from .reparametrisation import (
+    as_matrix,
+    check_iterations,
+    norm_except,
+    output_axis,
+    random_unit,
+    unit,
+    with_norm,
+)
+
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+
+M = TypeVar("M", bound=Module)
+
+
+def orthogonal(*args: Any, **kwargs: Any) -> Any:
+    """Not there."""
+    raise NotImplementedError(
+        "parametrizations.orthogonal is not supported; start from nn.init.orthogonal_, or add |w w^T - 1|^2 to the loss"
+    )
+
+
+class _WeightNorm(Module):
+    """w = g v / |v| from (g, v)."""
+
+    def __init__(self, dim: int | None = 0) -> None:
+        super().__init__()
+        self.dim = -1 if dim is None else dim
+
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
+        """The weight."""
+        return with_norm(weight_v, weight_g, self.dim)
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """(g, v) of a weight."""
+        return norm_except(weight, self.dim), weight
+
+
+def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
+    """Make the weight g v / |v|, with length g and direction v trained: T. Salimans and D. Kingma, 2016.
+
+    They are `parametrizations.weight.original0` and `original1`; state dicts of the older form load, too.
+
+    Args:
+        module: the layer, which is changed and returned.
+        name: the parameter.
+        dim: the axis along which each slice has a length of its own; None for one length of all.
+    """
+    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+
+    def rename(state: Any, prefix: str, *_: Any) -> None:
+        old = [f"{prefix}{name}_{part}" for part in ("g", "v")]
+        if all(key in state for key in old):
+            for number, key in enumerate(old):
+                state[f"{prefix}parametrizations.{name}.original{number}"] = state.pop(key)
+
+    module._register_load_state_dict_pre_hook(rename)
+    return module
+
+
+class _SpectralNorm(Module):
+    """w / sigma(w), the largest singular value found by power iteration; w / |w| for a vector."""
+
+    def __init__(self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
+        super().__init__()
+        if not -weight.ndim <= dim < weight.ndim:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-weight.ndim}, {weight.ndim - 1}] but got {dim})"
+            )
+        check_iterations(n_power_iterations)
+        self.dim, self.eps = dim % weight.ndim, eps
+        if weight.ndim > 1:
+            self.n_power_iterations = n_power_iterations
+            with no_grad():
+                matrix = as_matrix(weight, self.dim)
+                for name, size in zip(("_u", "_v"), matrix.shape, strict=True):
+                    self.register_buffer(name, random_unit(size, weight, eps))
+            self._power_method(matrix, 15)
+
+    @no_grad()
+    def _power_method(self, matrix: Tensor, steps: int) -> None:
+        for _ in range(steps):
+            self._u.copy_(unit(matrix @ self._v, self.eps))
+            self._v.copy_(unit(matrix.T @ self._u, self.eps))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The divided weight; in training the vectors make another step first."""
+        if weight.ndim == 1:
+            return unit(weight, self.eps)
+        matrix = as_matrix(weight, self.dim)
+        if self.training:
+            self._power_method(matrix, self.n_power_iterations)
+        # clones: the next forward changes the vectors before this one's backward
+        return weight / (self._u.clone() * (matrix @ self._v.clone())).sum()
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        """The value itself: it is divided anyway."""
+        return value
+
+
+def spectral_norm(
+    module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> M:
+    """Divide the weight, taken as a matrix, by its largest singular value: T. Miyato et al., 2018.
+
+    Args:
+        module: the layer, which is changed and returned.
+        name: the parameter, which becomes `parametrizations.weight.original`.
+        n_power_iterations: steps of the power method each time the weight is computed in training.
+        eps: the least length that a vector is divided by.
+        dim: the axis of the outputs; 1 for transposed convolutions and 0 else, if None.
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    axis = output_axis(module) if dim is None else dim
+    return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, axis, eps))

@@ -1,0 +1,269 @@
+"""Parametrisation: a weight that is computed by a module, each time it is asked for, from what is trained.
+
+    class Symmetric(nn.Module):
+        def forward(self, w):
+            return w.triu() + w.triu(1).T
+
+    register_parametrization(layer, "weight", Symmetric())    # layer.weight is symmetric from now on
+
+The trained tensor is `layer.parametrizations.weight.original`; there are `original0`, `original1`, ... where the first
+parametrisation computes the weight from several, which its `right_inverse(weight)` gives.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ...autograd import no_grad
+from ...tensor import Tensor
+from ..container import ModuleDict, ModuleList
+from ..module import Module
+from ..parameter import Parameter
+
+__all__ = [
+    "ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations",
+    "type_before_parametrizations",
+]  # fmt: skip
+
+M = TypeVar("M", bound=Module)
+_caches: list[dict[tuple[int, str], Tensor]] = []
+
+
+@contextmanager
+def cached() -> Iterator[None]:
+    """Compute each parametrised tensor once inside, and keep it to the end of the block."""
+    _caches.append(_caches[-1] if _caches else {})
+    try:
+        yield
+    finally:
+        _caches.pop()
+
+
+def _register(module: Module, name: str, value: Tensor) -> None:
+    if isinstance(value, Parameter):
+        module.register_parameter(name, value)
+    else:
+        module.register_buffer(name, value)
+
+
+class ParametrizationList(ModuleList):
+    """The parametrisations of one tensor, one after another, with the tensors that the first starts from.
+
+    Args:
+        modules: the parametrisations.
+        original: the parameter or buffer.
+        unsafe: allow the result another shape or dtype.
+    """
+
+    def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
+        if not modules:
+            raise ValueError("ParametrizationList requires one or more modules.")
+        super().__init__(modules)
+        self.unsafe = unsafe
+        with no_grad():
+            new: Any = original
+            for module in reversed(list(self)):
+                new = _inverse(module, new)
+        if not isinstance(new, (Tensor, Sequence)):
+            raise ValueError(
+                "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
+                f"Got {type(new).__name__}"
+            )
+        self.is_tensor = isinstance(new, Tensor)
+        self.ntensors = 1 if self.is_tensor else len(new)
+        shape, dtype = original.shape, original.dtype
+        if isinstance(new, Tensor):
+            if new.dtype != dtype:
+                raise ValueError(
+                    "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
+                    f"original.dtype: {dtype}\nright_inverse(original).dtype: {new.dtype}"
+                )
+            original.data = new.detach()  # the same object, which an optimiser may have
+            _register(self, "original", original)
+        else:
+            for number, part in enumerate(new):
+                if not isinstance(part, Tensor):
+                    raise ValueError(
+                        "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
+                        f"Got element {number} of the sequence with type {type(part).__name__}."
+                    )
+                trained = isinstance(original, Parameter)
+                _register(
+                    self, f"original{number}", Parameter(part, original.requires_grad) if trained else part.detach()
+                )
+        if not unsafe:
+            _check_kept(self(), shape, dtype, "Registering a parametrization")
+
+    def _originals(self) -> list[Tensor]:
+        names = ["original"] if self.is_tensor else [f"original{i}" for i in range(self.ntensors)]
+        return [getattr(self, name) for name in names]
+
+    def forward(self) -> Tensor:
+        """The tensor."""
+        value: Any = self[0](*self._originals())
+        for module in list(self)[1:]:
+            value = module(value)
+        found: Tensor = value
+        return found
+
+    def right_inverse(self, value: Tensor) -> None:
+        """Change the originals so that the tensor becomes `value`."""
+        new: Any = value
+        with no_grad():
+            for module in reversed(list(self)):
+                if not hasattr(module, "right_inverse"):
+                    raise RuntimeError(f"parametrization {type(module).__name__} does not implement right_inverse.")
+                new = module.right_inverse(new)
+        parts = [new] if self.is_tensor else list(new)
+        if len(parts) != self.ntensors:
+            raise ValueError(
+                f"'right_inverse' must return a sequence of tensors of length {self.ntensors}. Got a sequence of "
+                f"length {len(parts)}."
+            )
+        for original, part in zip(self._originals(), parts, strict=True):
+            if not isinstance(part, Tensor) or part.dtype != original.dtype:
+                raise ValueError(
+                    f"`right_inverse` should return tensors of dtype {original.dtype}, got "
+                    f"{part.dtype if isinstance(part, Tensor) else type(part).__name__}"
+                )
+            original.data = part.detach()
+
+
+def _inverse(module: Any, value: Any) -> Any:
+    """`right_inverse`, which is the identity where it is not given."""
+    if not hasattr(module, "right_inverse"):
+        return value
+    try:
+        return module.right_inverse(value)
+    except NotImplementedError:
+        return value
+
+
+def _check_kept(value: Any, shape: Any, dtype: Any, what: str) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"A parametrization must return a tensor. Got {type(value).__name__}.")
+    for kind, before, after in (("dtype", dtype, value.dtype), ("shape", shape, value.shape)):
+        if before != after:
+            raise ValueError(
+                f"{what} may not change the {kind} of the tensor, unless `unsafe` flag is enabled.\n"
+                f"unparametrized {kind}: {before!r}\nparametrized {kind}: {after!r}"
+            )
+
+
+def register_parametrization(module: M, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> M:
+    """Compute the parameter or buffer `tensor_name` by `parametrization`, after those it may have already.
+
+    The module's class becomes a subclass of its own, in which the name is a property.
+
+    Raises:
+        ValueError: no such parameter or buffer, or a result of another shape or dtype, unless `unsafe`.
+    """
+    parametrization.train(module.training)
+    if is_parametrized(module, tensor_name):
+        if not unsafe:
+            before = getattr(module, tensor_name)
+            _check_kept(parametrization(before), before.shape, before.dtype, "Registering a parametrization")
+        parametrizations: Any = module.parametrizations[tensor_name]
+        parametrizations.append(parametrization)
+        parametrizations.unsafe |= unsafe
+        return module
+    if tensor_name not in module._parameters and tensor_name not in module._buffers:
+        raise ValueError(
+            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name "
+            f"'{tensor_name}'"
+        )
+    parametrizations = ParametrizationList([parametrization], getattr(module, tensor_name), unsafe)
+    delattr(module, tensor_name)
+    if not is_parametrized(module):
+        kind = type(module)
+        module.__class__ = type(
+            f"Parametrized{kind.__name__}", (kind,), {"__getstate__": _no_state, "__deepcopy__": _copy}
+        )
+        module.parametrizations = ModuleDict()
+    setattr(type(module), tensor_name, property(_Getter(tensor_name), _Setter(tensor_name)))
+    module.parametrizations[tensor_name] = parametrizations
+    return module
+
+
+def _no_state(self: Any) -> Any:
+    raise RuntimeError("Serialization of parametrized modules is only supported through state_dict().")
+
+
+def _copy(self: Any, memo: dict[int, Any]) -> Any:
+    """A deep copy; the class, made for the one module, is shared."""
+    copied = self.__new__(type(self))
+    memo[id(self)] = copied
+    copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return copied
+
+
+class _Getter:
+    """Computes the tensor of one name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, module: Any) -> Tensor:
+        compute: Any = module.parametrizations[self.name]
+        if not _caches:
+            found: Tensor = compute()
+            return found
+        key = id(module), self.name
+        if key not in _caches[-1]:
+            _caches[-1][key] = compute()
+        return _caches[-1][key]
+
+
+class _Setter(_Getter):
+    """Gives the tensor of one name another value."""
+
+    def __call__(self, module: Any, value: Tensor) -> None:  # type: ignore[override]
+        module.parametrizations[self.name].right_inverse(value)
+
+
+def is_parametrized(module: Any, tensor_name: str | None = None) -> bool:
+    """Whether a tensor of the module is parametrised; any, if no name is given."""
+    parametrizations = getattr(module, "parametrizations", None)
+    if not isinstance(parametrizations, ModuleDict):
+        return False
+    return bool(len(parametrizations)) if tensor_name is None else tensor_name in parametrizations
+
+
+def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: bool = True) -> M:
+    """Make the tensor an ordinary one again.
+
+    Args:
+        module: its owner, which is changed and returned.
+        tensor_name: its name.
+        leave_parametrized: keep its present value; else, the original.
+    """
+    if not is_parametrized(module, tensor_name):
+        raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
+    parametrizations: Any = module.parametrizations[tensor_name]
+    if not parametrizations.is_tensor and not leave_parametrized:
+        raise ValueError(
+            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a "
+            "sequence of tensors."
+        )
+    value = getattr(module, tensor_name)
+    if parametrizations.is_tensor:
+        original = parametrizations.original
+        if leave_parametrized:
+            original.data = value.detach()
+    else:
+        original = Parameter(value) if value.requires_grad else value
+    delattr(type(module), tensor_name)
+    del module.parametrizations[tensor_name]
+    _register(module, tensor_name, original)
+    if not is_parametrized(module):
+        del module.parametrizations
+        module.__class__ = type(module).__bases__[0]
+    return module
+
+
+def type_before_parametrizations(module: Module) -> type:
+    """The module's class without its parametrisations."""
+    return type(module).__bases__[0] if is_parametrized(module) else type(module)

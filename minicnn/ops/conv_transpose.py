@@ -1,0 +1,127 @@
+"""Transposed convolution: the gradient of a convolution with respect to its input, as an operation of its own.
+
+    y = A^T x + b       where A is the convolution with the same weight, stride, padding, dilation and groups
+
+A convolution spreads gy[n, o, i, j] over the window it came from; here x takes the place of gy. So a stride of 2 makes
+pictures twice as large. The kernels are the convolution's: forward runs its gx, backward its forward (for gx) and gw.
+
+M. D. Zeiler et al., "Deconvolutional networks", 2010; V. Dumoulin and F. Visin, "A guide to convolution arithmetic for
+deep learning", 2016, https://arxiv.org/abs/1603.07285.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import conv2d as kernels
+from minicnn_kernels import geometry
+from minicnn_kernels.geometry import IntOrPair, Shape
+
+from ..autograd.engine import Function
+from ..device import meta
+from ..tensor import Array, Tensor
+from .conv import batched, check, result_shape, rows, widened
+
+__all__ = ["conv_transpose1d", "conv_transpose2d"]
+
+
+class TransposedConvolution(Function):
+    """y = the gx of a convolution of geometry g, for x as its gy; keeps x where w, and w where x needs a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:
+        """Run the convolution's backward kernel."""
+        of_x, of_w, _ = ctx.needs_input_grad[:3]
+        ctx.save_for_backward(x if of_w else None, w if of_x else None)
+        ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), rows(x)
+        if not g.n * g.c:
+            y = np.zeros(g.x_shape, x.dtype)
+        else:
+            up, weight = widened(x.reshape(g.y_shape)), widened(w.reshape(g.w_shape))  # to 4-d
+            y = kernels.BACKWARD(up, None, weight, g, (True, False, False), **ctx.choice)[0]
+        if b is not None:
+            y += b[:, None, None]
+        return y.astype(x.dtype, copy=False).reshape(shape)  # (N, O, OH, OW) -> (N, O, L), (O, OH, OW) ...
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """gx is the convolution of gy, and gw the convolution's, with the parts of x and gy exchanged."""
+        g, (of_x, of_w, of_b), (x, w) = ctx.geometry, ctx.needs_input_grad[:3], ctx.saved
+        down = widened(gy.reshape(g.x_shape))  # of any rank -> (N, O, OH, OW)
+        gx = gw = None
+        x_shape, w_shape = ctx.shapes
+        if not g.n * g.c:
+            gx, gw = np.zeros(x_shape, gy.dtype), np.zeros(w_shape, gy.dtype)
+            return gx, gw, down.sum((0, 2, 3)) if of_b else None, None, None
+        if of_x:
+            gx = kernels.FORWARD(down, widened(w.reshape(g.w_shape)), None, g, **ctx.choice)
+            gx = gx.astype(gy.dtype, copy=False).reshape(x_shape)
+        if of_w:
+            up = widened(x.reshape(g.y_shape))
+            gw = kernels.BACKWARD(up, down, None, g, (False, True, False), **ctx.choice)[1]
+            gw = gw.astype(gy.dtype, copy=False).reshape(w_shape)
+        return gx, gw, down.sum((0, 2, 3)).astype(gy.dtype, copy=False) if of_b else None, None, None
+
+    @staticmethod
+    def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:
+        """The shape of y."""
+        return meta(shape, x.dtype)
+
+
+def _transposed(
+    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: IntOrPair, padding: IntOrPair,
+    output_padding: IntOrPair, groups: int, dilation: IntOrPair,
+) -> Tensor:  # fmt: skip
+    op = f"conv_transpose{rank}d"
+    check(op, input, weight, bias)
+    g = geometry.conv_transpose2d(
+        batched(input, rank), weight.shape, None if bias is None else bias.shape, stride, padding, output_padding,
+        groups, dilation, op,
+    )  # fmt: skip
+    return TransposedConvolution.apply(input, weight, bias, g, result_shape(input, g.x_shape, rank))
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    output_padding: IntOrPair = 0,
+    groups: int = 1,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """The transpose of `conv1d`: (N, C, L), or (C, L), with a weight (C, O/groups, K); see `conv_transpose2d`."""
+    return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    output_padding: IntOrPair = 0,
+    groups: int = 1,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """The transpose of `conv2d`, which makes larger pictures of smaller ones.
+
+    Args:
+        input: (N, C, H, W), or one picture (C, H, W).
+        weight: (C, O/groups, KH, KW): that of the convolution from O to C channels.
+        bias: (O,) or None.
+        stride, padding, dilation, groups: of that convolution; padding is what is cut off the result on each side.
+        output_padding: rows and columns added at the end; a stride drops rows that fill no window, so that several
+            sizes have the same result, and this says which is meant.
+
+    Returns:
+        (N, O, OH, OW) with OH = (H - 1)*SH - 2*PH + DH*(KH - 1) + output_padding + 1, or (O, OH, OW) for one picture.
+
+    Raises:
+        ShapeError: shapes that do not fit, or output_padding that is at least the stride and the dilation.
+        TypeError: types that do not fit.
+    """
+    return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -1,0 +1,71 @@
+"""Windows as columns, and back; the equations are in `minicnn_kernels/fold.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import fold as kernels
+from minicnn_kernels import geometry
+from minicnn_kernels.geometry import IntOrPair
+
+from ..tensor import Array, Tensor
+from .linear_map import Map, Rule
+
+__all__ = ["fold", "unfold"]
+
+
+def _rows(x: Array) -> dict[str, str]:
+    """The kernels for a type: NumPy's for the types that the others have none for."""
+    return {} if x.dtype in (np.float32, np.float64) else {"backend": "numpy"}
+
+
+def _columns(x: Array, *arguments: Any) -> Array:
+    g = arguments[-1]
+    y = kernels.UNFOLD(x.reshape(g.x_shape), g, **_rows(x))  # (C, H, W) -> (1, C, H, W)
+    return y.reshape(g.col_shape[4 - x.ndim :])
+
+
+def _pictures(x: Array, *arguments: Any) -> Array:
+    g = arguments[-1]
+    y = kernels.FOLD(x.reshape(g.col_shape), g, **_rows(x))  # (K, L) -> (1, K, L)
+    return y.reshape(g.x_shape[3 - x.ndim :])
+
+
+UNFOLD = Rule("Unfold", _columns, _pictures, lambda shape, g: g.col_shape[4 - len(shape) :])
+FOLD = Rule("Fold", _pictures, _columns, lambda shape, g: g.x_shape[3 - len(shape) :])
+
+
+def unfold(
+    input: Tensor, kernel_size: IntOrPair, dilation: IntOrPair = 1, padding: IntOrPair = 0, stride: IntOrPair = 1
+) -> Tensor:
+    """Every window of (N, C, H, W), or (C, H, W), as a column: (N, C*KH*KW, L), L = OH*OW windows, row by row.
+
+    A convolution is a product with these columns: `weight.flatten(1) @ unfold(x, ...)`.
+
+    Args:
+        input: pictures.
+        kernel_size, dilation, padding, stride: an int or (vertical, horizontal), as of `conv2d`.
+
+    Raises:
+        ShapeError: a wrong rank, or a window that does not fit.
+    """
+    shape = (1, *input.shape) if input.ndim == 3 else input.shape
+    return Map.apply(input, UNFOLD, geometry.unfold(shape, kernel_size, dilation, padding, stride))
+
+
+def fold(
+    input: Tensor, output_size: IntOrPair, kernel_size: IntOrPair, dilation: IntOrPair = 1, padding: IntOrPair = 0,
+    stride: IntOrPair = 1,
+) -> Tensor:  # fmt: skip
+    """Columns (N, C*KH*KW, L), or (C*KH*KW, L), added onto the windows they stand for: (N, C, *output_size).
+
+    The transpose of `unfold`, not its inverse: a pixel that lies in several windows gets the sum.
+
+    Raises:
+        ShapeError: a wrong rank, rows that are no multiple of the window's, or another number of columns than windows.
+    """
+    shape = (1, *input.shape) if input.ndim == 2 else input.shape
+    g = geometry.fold(shape, output_size, kernel_size, dilation, padding, stride)
+    return Map.apply(input, FOLD, g)

@@ -1,0 +1,193 @@
+"""In-place methods: `x.add_(y)` overwrites the memory of x with x + y.
+
+Where nothing is recorded, the result is written into the memory, and that is all. Where it is, three things happen, so
+that gradients are those of a program without in-place operations:
+
+1. The function runs on a snapshot: a tensor with x's place in the record and a copy of its values, so that what the
+   function saves for backward is not overwritten by its own result.
+2. The result is written into x's memory, and the version of the memory counts up: operations that had saved the old
+   values raise in backward.
+3. x takes the place of the result in the record: what is computed from x afterwards differentiates through the
+   function. So does everything else that shares the memory (`sharing.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError
+
+from ..autograd.modes import is_grad_enabled
+from ..tensor import Tensor, tensor_method
+from . import arithmetic, choice, comparison, cumulative, mathematics, types
+from .elementwise import flat, row, run
+from .operands import OPERANDS, as_operand
+from .sharing import check_writable, replace
+
+__all__ = ["in_place", "overwrite"]
+
+
+def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any) -> Tensor:
+    """Put `function(x)` into the memory of x, and x into its place in the record; `others` are its other arguments.
+
+    Raises:
+        RuntimeError: a leaf that requires a gradient, or a view of one, while recording; memory that cannot be written;
+            a result of a type that x cannot hold.
+        ShapeError: a result of another shape.
+    """
+    recorded = is_grad_enabled() and (x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others))
+    if not recorded:
+        return _write(x, op, function(x))
+    check_writable(x, op)
+    before = Tensor(x.array.copy(order="K"))
+    before.requires_grad, before._edge = x.requires_grad, x._edge
+    after = function(before)
+    replace(_write(x, op, after), after)
+    return x
+
+
+def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
+    """Write the result into the memory of x, if it fits."""
+    if result.array.shape != x.array.shape:
+        raise ShapeError(
+            f"{op}: the result has shape {result.shape}, which the memory of the tensor, {x.shape}, cannot hold; "
+            "use the function that is not in place"
+        )
+    if not types.can_cast(result.array.dtype, x.array.dtype):
+        raise RuntimeError(
+            f"{op}: the result is {result.dtype}, which cannot be cast to the tensor's {x.dtype}; convert the tensor"
+        )
+    if not x.is_meta:
+        if not x._array.flags.writeable:
+            raise RuntimeError(
+                f"{op}: the memory cannot be written: it is read-only, or several elements of an expanded tensor share "
+                "a place; change a clone()"
+            )
+        with np.errstate(all="ignore"):
+            x._array[...] = result.array
+    x._version[0] += 1
+    return x
+
+
+def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of a function of a tensor: `in_place(relu)(x)` overwrites x by relu(x) and returns it."""
+    op = f"{function.__name__}_"
+
+    @functools.wraps(function)
+    def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        return overwrite(self, op, lambda x: function(x, *args, **options), *args, *options.values())
+
+    method.__name__ = method.__qualname__ = op
+    method.__doc__ = f"`{function.__name__}`, in place."
+    return method
+
+
+_METHODS = {
+    arithmetic: """
+        add addcdiv addcmul atan2 arctan2 copysign div divide float_power floor_divide fmod heaviside hypot ldexp lerp
+        mul multiply pow remainder sub subtract true_divide xlogy
+    """,
+    choice: "clamp clamp_max clamp_min clip",
+    mathematics: """
+        abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil cos cosh deg2rad
+        digamma erf erfc erfinv exp exp2 expm1 fix floor frac lgamma log log10 log1p log2 logit nan_to_num neg negative
+        rad2deg reciprocal round rsqrt sgn sign sin sinc sinh sqrt square tan trunc
+    """,
+    comparison: """
+        bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater
+        greater_equal gt le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal
+    """,
+    cumulative: "cumprod cumsum",
+}
+
+
+_fill = row("fill", lambda a, b: np.full(np.shape(a), b), flat, lambda gy: gy)
+
+
+def _truth_in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A comparison whose truth values take on the type of the tensor that they overwrite."""
+
+    @functools.wraps(function)
+    def compare(input: Tensor, *others: Any) -> Tensor:
+        return run(_fill, input, function(input, *others).to(input.array.dtype))
+
+    return compare
+
+
+for _family, _names in _METHODS.items():
+    for _name in _names.split():
+        _function = getattr(_family, _name)
+        tensor_method(f"{_name}_")(in_place(_truth_in_place(_function) if _family is comparison else _function))
+
+
+# -------------------------------------------------------------------------------------------------- overwritten wholly
+
+
+@tensor_method("copy_")
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Overwrite the elements by those of `src`, broadcast and converted to this tensor's type; recorded."""
+    source = as_operand(src, "copy_") if isinstance(src, OPERANDS) else Tensor(src)
+    if not isinstance(source, Tensor):
+        source = Tensor(np.asarray(source))
+    if source.is_meta and not self.is_meta:
+        raise NotImplementedError("copy_: a tensor on device 'meta' has no values to copy")
+    if is_grad_enabled() and (self.requires_grad or source.requires_grad):
+        return overwrite(self, "copy_", lambda x: _expanded(source, x), source)
+    return _write(self, "copy_", _expanded(source, self))
+
+
+def _expanded(value: Tensor, x: Tensor) -> Tensor:
+    """A tensor in the type, place and shape of x."""
+    return value.to(x.device, x.dtype).expand(x.array.shape)
+
+
+@tensor_method("fill_")
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Overwrite all elements by one value, a number or a 0-d tensor, converted to this tensor's type."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_: the value must be a number or a 0-d tensor, got shape {value.shape}")
+    with np.errstate(all="ignore"):
+        one = value.to(self.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(self.dtype).item()
+    return overwrite(self, "fill_", lambda x: run(_fill, x, one), one)
+
+
+@tensor_method("zero_")
+def zero_(self: Tensor) -> Tensor:
+    """Overwrite all elements by 0."""
+    return fill_(self, 0)
+
+
+# ------------------------------------------------------------------------------------------------ augmented assignment
+
+
+def _augmented(name: str, function: Callable[..., Tensor], method: Callable[..., Tensor]) -> None:
+    """`a op= b`: in place where nothing is recorded, else the name is bound to a new result, as `a = a op b`.
+
+    So `out += identity` in a forward pass is differentiable even after an operation that saved `out`, and
+    `p -= lr * p.grad` inside no_grad() changes p.
+    """
+
+    def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        if not (is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))):
+            return method(self, other)
+        if self.requires_grad and self.is_leaf:
+            check_writable(self, function.__name__)
+        return function(self, other)
+
+    operate.__name__ = f"__i{name}__"
+    tensor_method(operate.__name__)(operate)
+
+
+for _name, _function in (
+    ("add", arithmetic.add), ("sub", arithmetic.sub), ("mul", arithmetic.mul), ("truediv", arithmetic.div),
+    ("floordiv", arithmetic.floor_divide), ("mod", arithmetic.remainder), ("pow", arithmetic.pow),
+    ("and", comparison.bitwise_and), ("or", comparison.bitwise_or), ("xor", comparison.bitwise_xor),
+    ("lshift", comparison.bitwise_left_shift), ("rshift", comparison.bitwise_right_shift),
+):  # fmt: skip
+    _augmented(_name, _function, in_place(_function))

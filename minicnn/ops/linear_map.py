@@ -1,0 +1,57 @@
+"""Linear maps that move elements: a row is the map and its adjoint, and one `Function` runs all rows.
+
+    y = A x,    gx = A^T gy
+
+`View` is for maps whose result shares the memory of their argument, `Map` for those that copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..autograd.engine import Function
+from ..device import Array, Meta, meta
+
+
+class Rule(NamedTuple):
+    """A linear map of one array.
+
+    Attributes:
+        name: of the operation, for errors and `grad_fn`.
+        forward: (x, *arguments) -> y.
+        adjoint: (gy, shape of x, *arguments) -> gx.
+        shape: (shape of x, *arguments) -> shape of y, where it is another and the map copies.
+    """
+
+    name: str
+    forward: Callable[..., Array]
+    adjoint: Callable[..., Array]
+    shape: Callable[..., tuple[int, ...]] | None = None
+
+
+class Map(Function):
+    """y = A x into new memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, rule: Rule, *arguments: Any) -> Array:
+        """Run the map."""
+        ctx.name, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
+        return rule.forward(x, *arguments)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """Run its adjoint."""
+        return ctx.rule.adjoint(gy, ctx.shape, *ctx.arguments), *[None] * (len(ctx.needs_input_grad) - 1)
+
+    @staticmethod
+    def infer(x: Meta, rule: Rule, *arguments: Any) -> Meta:
+        """The shape by the rule."""
+        return meta(rule.shape(x.shape, *arguments) if rule.shape else x.shape, x.dtype)
+
+
+class View(Map):
+    """y = A x in the memory of x."""
+
+    view = True
+    infer = staticmethod(Function.infer)  # NumPy makes the view of a meta array

@@ -1,0 +1,189 @@
+"""Losses against classes: softmax cross-entropy and the negative log-likelihood.
+
+Softmax and cross-entropy are one operation: their common gradient is p - onehot, and nothing overflows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import softmax_xent
+from minicnn_kernels.geometry import losses as geometry
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...tensor import Array, Tensor
+from ..operands import floating
+from ..reduction import sum
+from ..shape import permute, reshape
+from ..softmax import log_softmax
+from ..types import to
+from .one_hot import indices, span
+from .reduction import check
+
+__all__ = ["cross_entropy", "nll_loss"]
+
+
+class CrossEntropy(Function):
+    """loss[n] = -sum_k q[n, k] log softmax(x)[n, k], q the smoothed one-hot class; keeps the probabilities."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, ignore: int, smoothing: float) -> Array:
+        """Run the chosen kernel."""
+        losses, p = softmax_xent.SOFTMAX_XENT(x, t, w, ignore, smoothing)
+        ctx.save_for_backward(p, t, w)
+        ctx.options = ignore, smoothing
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
+        """g (Q p - q)."""
+        p, t, w = ctx.saved
+        return softmax_xent.SOFTMAX_XENT_BACKWARD(g, p, t, w, *ctx.options), None, None
+
+    @staticmethod
+    def infer(x: Array, *_: Any, **__: Any) -> Meta:
+        """One loss for each row."""
+        return meta(x.shape[:1], x.dtype)
+
+
+class NLL(Function):
+    """loss[n] = -w[t[n]] x[n, t[n]], and 0 where t[n] is `ignore`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, ignore: int) -> Array:
+        """Pick each row's true class."""
+        rows = np.flatnonzero(t != ignore)
+        true = t[rows]
+        scale = np.full(true.size, -1, x.dtype) if w is None else -w[true]
+        ctx.save_for_backward(rows, true, scale)
+        ctx.shape = x.shape
+        losses = np.zeros(t.shape, x.dtype)
+        losses[rows] = scale * x[rows, true]
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
+        """-w g where it was picked."""
+        rows, true, scale = ctx.saved
+        gx = np.zeros(ctx.shape, g.dtype)
+        gx[rows, true] = scale * g[rows]
+        return gx, None, None
+
+    @staticmethod
+    def infer(x: Array, *_: Any, **__: Any) -> Meta:
+        """One loss for each row."""
+        return meta(x.shape[:1], x.dtype)
+
+
+def _per_class(
+    op: str, function: type[Function], input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int,
+    reduction: str, **options: Any,
+) -> Tensor:  # fmt: skip
+    """Run a loss of rows (M, K) and indices (M,) on scores and indices of any rank, and reduce it.
+
+    The mean is over what counts: sum of the losses / sum of the true classes' weights.
+    """
+    if isinstance(input, Tensor) and input.dtype == np.float16:
+        weight = None if weight is None else to(weight, np.float32)
+        wide = _per_class(op, function, to(input, np.float32), target, weight, ignore_index, reduction, **options)
+        return to(wide, np.float16)
+    floating(op, input=input, weight=weight)
+    target = indices(op, target)
+    if input.ndim == 1 and target.shape == (1,):
+        input = reshape(input, 1, *input.shape)  # (K,) -> (1, K)
+    ends = span(target, ignore_index)
+    geometry.cross_entropy(input.shape, target.shape, ends, None if weight is None else weight.shape, op)
+    axis = min(input.ndim - 1, 1)
+    if input.ndim > 2:
+        input = permute(input, 0, *range(2, input.ndim), 1)  # (N, K, d1, ...) -> (N, d1, ..., K)
+    rows = reshape(input, target.array.size, input.shape[-1 if axis else 0])  # (N, d1, ..., K) -> (M, K)
+    flat = reshape(target, target.array.size)  # (N, d1, ...) -> (M,)
+    losses: Tensor = function.apply(rows, flat, weight, ignore=ignore_index, **options)
+    if reduction == "none":
+        return reshape(losses, target.shape)  # (M,) -> (N, d1, ...)
+    if reduction == "sum":
+        return sum(losses)
+    return sum(losses) / _count(flat, weight, ignore_index)
+
+
+def _count(target: Tensor, weight: Tensor | None, ignore: int) -> float:
+    """The summed weights of the rows that count."""
+    if target.is_meta:
+        return target.array.size
+    counted = target.array[target.array != ignore]
+    return counted.size if weight is None else float(weight.array[counted].sum(dtype=np.float64))
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The cross-entropy -sum_k w[k] q[k] log softmax(input)[k] against classes or probabilities q.
+
+    Args:
+        input: logits, not probabilities: (N, K), (N, K, d1, ...) or (K,).
+        target: class indices (N,), (N, d1, ...) or (), integers of any type from 0 to K - 1; or probabilities of the
+            input's shape.
+        weight: one factor for each class, (K,).
+        ignore_index: rows of this class count neither in the sum nor in the mean.
+        reduction: "mean" (of indices: the sum / sum of the rows' weights; of probabilities: the sum / number of rows),
+            "sum", or "none" for the target's shape without classes.
+        label_smoothing: e in q = (1 - e) onehot + e/K, https://arxiv.org/abs/1512.00567.
+        size_average, reduce: deprecated.
+
+    Raises:
+        ShapeError: shapes that do not fit.
+        IndexError: a target that is not a class.
+    """
+    reduction = check("cross_entropy", reduction, size_average, reduce)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if isinstance(target, Tensor) and isinstance(input, Tensor) and target.shape == input.shape and target.ndim:
+        return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    return _per_class(
+        "cross_entropy", CrossEntropy, input, target, weight, ignore_index, reduction, smoothing=label_smoothing
+    )
+
+
+def _of_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float
+) -> Tensor:
+    """-sum_k w[k] q[k] log softmax(x)[k], differentiable in q too."""
+    if target.dtype.kind != "f":
+        raise TypeError(
+            f"cross_entropy: a target of the input's shape {input.shape} holds probabilities and must be floating "
+            f"point, got {target.dtype}; class indices have the shape without the classes"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("cross_entropy: ignore_index is for class indices; give a target of probabilities weight 0")
+    axis, k = geometry.probabilities(input.shape, None if weight is None else weight.shape)
+    terms = log_softmax(input, axis)
+    terms = terms * (target if not smoothing else target * (1 - smoothing) + smoothing / k)
+    if weight is not None:
+        terms = terms * reshape(weight, k, *(1,) * (input.ndim - axis - 1))  # (K,) -> (K, 1, ...)
+    if reduction == "none":
+        return -sum(terms, dim=axis)
+    return -sum(terms) if reduction == "sum" else -sum(terms) / (input.array.size / k if k else 0)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-w[t] x[t] of the true classes t, for log-probabilities x; shapes, arguments and errors as of `cross_entropy`."""
+    reduction = check("nll_loss", reduction, size_average, reduce)
+    return _per_class("nll_loss", NLL, input, target, weight, ignore_index, reduction)

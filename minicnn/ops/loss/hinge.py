@@ -1,0 +1,171 @@
+"""Hinge losses over classes, and the soft one over labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import losses as geometry
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...tensor import Array, Tensor
+from ..activation import logsigmoid
+from ..operands import floating
+from ..reduction import sum
+from ..shape import reshape
+from .one_hot import indices, span
+from .reduction import check, reduced
+
+__all__ = ["multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"]
+
+
+class MultiMargin(Function):
+    """loss[n] = w[t[n]]/K sum_{k != t[n]} max(0, margin - x[n, t[n]] + x[n, k])^p."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, p: int, margin: float) -> Array:
+        """All rows at once."""
+        rows = np.arange(x.shape[0])
+        over = np.maximum(margin - x[rows, t][:, None] + x, 0)  # (N, K)
+        over[rows, t] = 0
+        scale = np.asarray((1 if w is None else w[t]) / x.dtype.type(x.shape[1]), x.dtype)  # () or (N,)
+        ctx.save_for_backward(over, t, scale)
+        ctx.p = p
+        return scale * (over**p).sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
+        """Every class over the margin goes down, the true one goes up by as much."""
+        over, t, scale = ctx.saved
+        gx = np.asarray((over > 0) if ctx.p == 1 else 2 * over, g.dtype) * (g * scale)[:, None]
+        gx[np.arange(t.size), t] = -gx.sum(1)
+        return gx, None, None
+
+    @staticmethod
+    def infer(x: Array, *_: Any, **__: Any) -> Meta:
+        """One loss for each row."""
+        return meta(x.shape[:1], x.dtype)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """w[t]/K sum_{k != t} max(0, margin - x[t] + x[k])^p: the hinge loss of the true class t against each other one.
+
+    Args:
+        input: scores (N, K) or (K,).
+        target: class indices (N,) or ().
+        p: 1 or 2.
+        margin: how much the true class shall lead.
+        weight: one factor for each class, (K,).
+        reduction: "mean", "sum" or "none".
+        size_average, reduce: deprecated.
+
+    Raises:
+        ShapeError: shapes that do not fit.
+        IndexError: a target that is not a class.
+    """
+    op = "multi_margin_loss"
+    reduction = check(op, reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError(f"{op}: p must be 1 or 2, got {p}")
+    floating(op, input=input, weight=weight)
+    target = indices(op, target)
+    n, k = geometry.class_rows(op, input.shape, target.shape)
+    geometry.cross_entropy((n, k), (n,), span(target), None if weight is None else weight.shape, op)
+    losses: Tensor = MultiMargin.apply(reshape(input, n, k), reshape(target, n), weight, p=p, margin=margin)
+    return reduced(losses if target.ndim or reduction != "none" else reshape(losses, ()), reduction)
+
+
+class MultilabelMargin(Function):
+    """loss[n] = 1/K sum_{j in T} sum_{k not in T} max(0, 1 - x[n, j] + x[n, k]), T = t[n] up to its first -1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, t: Array) -> Array:
+        """All rows at once, by arrays (N, true, other)."""
+        given = np.logical_and.accumulate(t >= 0, axis=1)  # (N, K)
+        true = np.where(given, t, 0)
+        rows = np.arange(x.shape[0])[:, None]
+        other = np.ones(x.shape, bool)
+        other[np.broadcast_to(rows, t.shape)[given], true[given]] = False
+        over = np.maximum(1 - x[rows, true][:, :, None] + x[:, None, :], 0)  # (N, K, K)
+        over *= given[:, :, None] & other[:, None, :]
+        ctx.save_for_backward(over, true)
+        return np.asarray(over.sum((1, 2)) / x.shape[1], x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Array) -> tuple[Array, None]:
+        """Each pair over the margin moves its two scores apart."""
+        over, true = ctx.saved
+        pairs = (over > 0) * (g / over.shape[1])[:, None, None]  # (N, K, K)
+        gx = pairs.sum(1)
+        np.subtract.at(gx, (np.arange(true.shape[0])[:, None], true), pairs.sum(2))
+        return gx.astype(g.dtype, copy=False), None
+
+    @staticmethod
+    def infer(x: Array, *_: Any) -> Meta:
+        """One loss for each row."""
+        return meta(x.shape[:1], x.dtype)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """1/K sum over true classes j and others k of max(0, 1 - x[j] + x[k]).
+
+    Args:
+        input: scores (N, K) or (K,).
+        target: of the same shape, int: each row lists its true classes and ends at the first -1.
+        reduction: "mean", "sum" or "none".
+        size_average, reduce: deprecated.
+
+    Raises:
+        ShapeError: shapes that do not fit.
+        IndexError: a target that is not a class.
+    """
+    op = "multilabel_margin_loss"
+    reduction = check(op, reduction, size_average, reduce)
+    floating(op, input=input)
+    target = indices(op, target)
+    n, k = geometry.class_rows(op, input.shape, target.shape, many=True)
+    ends = span(target)
+    if ends is not None:
+        geometry.cross_entropy((n, k), (n,), (ends[0] if ends[0] < -1 else 0, ends[1]), None, op)  # -1 ends a list
+    losses: Tensor = MultilabelMargin.apply(reshape(input, n, k), reshape(target, n, k))
+    return reduced(losses if input.ndim > 1 or reduction != "none" else reshape(losses, ()), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-1/K sum_k w[k] (t[k] log sigmoid(x[k]) + (1 - t[k]) log sigmoid(-x[k])) over the last axis.
+
+    Args:
+        input, target: scores and 0 or 1, (N, K) or (K,).
+        weight: one factor for each class, (K,).
+        reduction: "mean", "sum" or "none" for (N,).
+        size_average, reduce: deprecated.
+    """
+    reduction = check("multilabel_soft_margin_loss", reduction, size_average, reduce)
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    if weight is not None:
+        losses = losses * weight
+    return reduced(sum(losses, dim=input.ndim - 1) / input.shape[-1], reduction)

@@ -1,0 +1,70 @@
+"""Class indices, checked, and as vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...tensor import Array, Tensor
+from ..types import to
+
+__all__ = ["one_hot"]
+
+
+def indices(op: str, target: Any) -> Tensor:
+    """Class indices as an int64 tensor."""
+    if not isinstance(target, Tensor):
+        raise TypeError(f"{op}: target must be a Tensor, got {type(target).__name__}; use minicnn.tensor(...)")
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{op}: targets must be integer class indices, got {target.dtype}; convert them with .long()")
+    return to(target, np.int64)
+
+
+def span(target: Tensor, ignore: int | None = None) -> tuple[int, int] | None:
+    """The smallest and largest class index that counts; None where there is none, or none is known."""
+    if target.is_meta:
+        return None
+    counted = target.array if ignore is None else target.array[target.array != ignore]
+    return (int(counted.min()), int(counted.max())) if counted.size else None
+
+
+class OneHot(Function):
+    """y[..., k] = [k = t[...]]."""
+
+    @staticmethod
+    def forward(ctx: Any, t: Array, *, classes: int) -> Array:
+        """Compare with all classes."""
+        return (t[..., None] == np.arange(classes)).astype(np.int64)
+
+    @staticmethod
+    def infer(t: Array, *, classes: int) -> Meta:
+        """One more axis."""
+        return meta((*t.shape, classes), np.int64)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Class indices (...) as int64 vectors (..., num_classes) of one 1 and zeros; -1: as many as the largest + 1.
+
+    Raises:
+        RuntimeError: an index that is not a class, or nothing to count the classes from.
+    """
+    if not isinstance(tensor, Tensor) or tensor.dtype != np.int64:
+        kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise RuntimeError(f"one_hot: takes an int64 tensor of class indices, got {kind}; convert it with .long()")
+    ends = span(tensor)
+    if num_classes == -1:
+        if ends is None:
+            raise RuntimeError(
+                "one_hot: an empty tensor, or one on device 'meta', does not tell the number of classes; "
+                "give num_classes"
+            )
+        num_classes = ends[1] + 1
+    elif num_classes < 1:
+        raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
+    if ends is not None and (ends[0] < 0 or ends[1] >= num_classes):
+        wrong = ends[0] if ends[0] < 0 else ends[1]
+        raise RuntimeError(f"one_hot: class {wrong} is not in 0..{num_classes - 1}; give a larger num_classes")
+    return OneHot.apply(tensor, classes=num_classes)

@@ -1,0 +1,44 @@
+"""From one loss per element or row to the number that is minimised."""
+
+from __future__ import annotations
+
+import warnings
+
+from ...tensor import Tensor
+from ..reduction import mean, sum
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def check(op: str, reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
+    """The reduction asked for: by name, or by the two arguments that older programs have in its place.
+
+    Raises:
+        ValueError: there is no such reduction.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(f"{op}: size_average and reduce are deprecated; use reduction={reduction!r}", stacklevel=3)
+    if reduction == "elementwise_mean":
+        warnings.warn(f"{op}: reduction='elementwise_mean' is deprecated; use reduction='mean'", stacklevel=3)
+        return "mean"
+    if reduction not in REDUCTIONS:
+        names = ", ".join(map(repr, REDUCTIONS))
+        raise ValueError(f"{op}: {reduction} is not a valid value for reduction; there are: {names}")
+    return reduction
+
+
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The mean (NaN of nothing), the sum, or the losses themselves."""
+    return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+
+
+def warn_of_broadcast(op: str, input: Tensor, target: Tensor) -> None:
+    """Warn where shapes differ: a broadcast target is nearly always a mistake."""
+    if input.shape != target.shape:
+        warnings.warn(
+            f"{op}: using a target size ({tuple(target.shape)}) that is different to the input size "
+            f"({tuple(input.shape)}). This will likely lead to incorrect results due to broadcasting. Please ensure "
+            "they have the same size.",
+            stacklevel=3,
+        )

@@ -1,0 +1,96 @@
+"""Padding: a constant around, or pixels of the picture itself reflected, repeated or wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import geometry, resample
+from minicnn_kernels.taps import Taps, padding
+
+from ..tensor import Array, Tensor
+from .linear_map import Map, Rule
+
+__all__ = ["pad"]
+
+Sides = tuple[tuple[int, int], ...]
+
+
+def _padded_shape(shape: tuple[int, ...], sides: Sides, value: float = 0) -> tuple[int, ...]:
+    return tuple(size + before + after for size, (before, after) in zip(shape, sides, strict=True))
+
+
+def _parts(shape: tuple[int, ...], sides: Sides) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where what is left of x lies: in x, and in the result."""
+    pairs = list(zip(shape, sides, strict=True))
+    inside = tuple(slice(max(0, -before), size - max(0, -after)) for size, (before, after) in pairs)
+    return inside, tuple(slice(max(0, before), size + before) for size, (before, after) in pairs)
+
+
+def _surround(x: Array, sides: Sides, value: float) -> Array:
+    y = np.full_like(x, value, shape=_padded_shape(x.shape, sides))  # in the memory order of x
+    inside, to = _parts(x.shape, sides)
+    y[to] = x[inside]
+    return y
+
+
+def _middle(gy: Array, shape: tuple[int, ...], sides: Sides, value: float) -> Array:
+    gx = np.zeros_like(gy, shape=shape)
+    inside, to = _parts(shape, sides)
+    gx[inside] = gy[to]
+    return gx
+
+
+def along(x: Array, axis: int, taps: Taps) -> Array:
+    """x resampled along one axis by the kernel; what are no floats, by NumPy, for taps of one pixel."""
+    if x.dtype.kind != "f":
+        return x.take(taps.column, axis)
+    wide = x.astype(np.float32) if x.dtype == np.float16 else x
+    return resample.RESAMPLE(wide, axis, taps).astype(x.dtype, copy=False)
+
+
+def resampled_shape(shape: tuple[int, ...], axis: int, taps: Taps, back: Taps) -> tuple[int, ...]:
+    """The shape with OUT in the place of IN."""
+    return (*shape[:axis], taps.out, *shape[axis + 1 :])
+
+
+CONSTANT = Rule("ConstantPad", _surround, _middle, _padded_shape)
+RESAMPLE = Rule(
+    "Resample",
+    lambda x, axis, taps, back: along(x, axis, taps),
+    lambda gy, shape, axis, taps, back: along(gy, axis, back),
+    resampled_shape,
+)
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """Add to the sides of the last axes, or, by negative numbers, crop them.
+
+    Args:
+        input: a tensor of any shape; (N, C, ...) or (C, ...) with 1 to 3 more axes for the modes but "constant".
+        pad: (left, right, top, bottom, ...): two numbers for each axis, the last axis first.
+        mode: what is added. "constant": `value`. "reflect": the picture mirrored at its outermost pixels, which are
+            not repeated: c b | a b c. "replicate": the outermost pixels: a a | a b c. "circular": the picture again
+            from its other side: b c | a b c.
+        value: for "constant"; 0 if None.
+
+    Raises:
+        ShapeError: padding that does not fit the axes, or takes more than the picture has.
+        NotImplementedError: an unknown mode, or axes it does not pad.
+    """
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise NotImplementedError(f"pad: no mode {mode!r}; there are: 'constant', 'reflect', 'replicate', 'circular'")
+    sides = geometry.pad(input.shape, list(pad), mode)
+    if mode == "constant":
+        return Map.apply(input, CONSTANT, sides, 0 if value is None else value)
+    if value:
+        raise geometry.ShapeError(f"pad: mode {mode!r} takes no value, got {value}; use mode='constant'")
+    if input.dtype == np.bool_ and mode != "circular":
+        raise TypeError(f"pad: mode {mode!r} is not for bool; convert the input with .to(minicnn.uint8)")
+    result: Any = input
+    for axis, (before, after) in enumerate(sides):
+        if before or after:
+            result = Map.apply(result, RESAMPLE, axis, *padding(mode, input.shape[axis], before, after))
+    return result if result is not input else Map.apply(input, CONSTANT, sides, 0)  # new memory, as always

@@ -1,0 +1,40 @@
+"""y[index] += v where an index may come up several times: the adjoint of taking elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def add_rows(y: Array, rows: Array, values: Array) -> None:
+    """y[rows[k]] += values[k] for every k: y (R, L) contiguous, rows (K,), values (K, L)."""
+    if not values.size:
+        return
+    if y.shape[1] == 1:
+        np.add.at(y[:, 0], rows, values[:, 0])
+        return
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
+    y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=y.dtype)  # the values of a row lie together
+
+
+def add_at(y: Array, where: Sequence[int], indices: Sequence[Array], values: Array) -> None:
+    """y[index] += values, for `indices` on the axes `where`, in the shapes of NumPy's indexing."""
+    common = np.broadcast_shapes(*(i.shape for i in indices))
+    first = where[0] if where[-1] - where[0] == len(where) - 1 else 0
+    sizes = [y.shape[axis] for axis in where]
+    rest = [axis for axis in range(y.ndim) if axis not in where]
+    rows = np.zeros(common, np.intp)
+    for index, size in zip(indices, sizes, strict=True):
+        rows = rows * size + np.where(index < 0, index + size, index)
+    moved = np.moveaxis(values, range(first, first + len(common)), range(len(common)))  # (common, rest)
+    length = int(np.prod([y.shape[axis] for axis in rest], dtype=np.intp))
+    total = np.zeros((int(np.prod(sizes, dtype=np.intp)), length), y.dtype)
+    add_rows(total, rows.reshape(-1), moved.reshape(rows.size, length))
+    front = y.transpose(*where, *rest)
+    front += total.reshape(front.shape)

@@ -1,0 +1,83 @@
+"""In-place writes and the record, where several tensors share memory.
+
+After `y.mul_(2)`, and equally after `y[0].mul_(2)`, every tensor that looks at the memory, by whatever view, has new
+values; so each gets a new place in the record, as in PyTorch. With x the tensor that was written and t another one on
+the memory, the gradient of t goes to the new place of x at the elements that they share, and to t's old place at the
+others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd.engine import Function
+from ..tensor import Array, Tensor
+
+Places = tuple[int, tuple[int, ...], tuple[int, ...]]  # the first element, and shape and strides in elements
+
+
+class Overwritten(Function):
+    """t after a write to x: the same array, whose gradient is divided between x and the old t."""
+
+    @staticmethod
+    def forward(ctx: Any, t: Array, x: Array) -> Array:
+        """Note which elements of the memory are whose."""
+        first = min(_start(t), _start(x))
+        ctx.places = _places(t, first), _places(x, first)
+        return t
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, Array]:
+        """Lay gy out as t lies in memory, and read it as x does."""
+        size = 1 + max(at + sum((n - 1) * s for n, s in zip(*rest, strict=True)) for at, *rest in ctx.places)
+        memory = np.arange(size)
+        in_t, in_x = (
+            np.lib.stride_tricks.as_strided(memory[at:], shape, [s * memory.itemsize for s in strides])
+            for at, shape, strides in ctx.places
+        )
+        gradient, written = np.zeros(size, gy.dtype), np.zeros(size, bool)
+        np.add.at(gradient, in_t, gy)
+        written[in_x] = True
+        return np.where(written[in_t], 0, gy), gradient[in_x]
+
+
+def _start(a: Array) -> int:
+    """The lowest address that the array uses."""
+    below = sum((n - 1) * s for n, s in zip(a.shape, a.strides, strict=True) if s < 0)
+    return int(a.__array_interface__["data"][0]) + below
+
+
+def _places(a: Array, first: int) -> Places:
+    """Where the elements of an array are, counted from the address `first`."""
+    at = (int(a.__array_interface__["data"][0]) - first) // a.itemsize
+    return at, a.shape, tuple(s // a.itemsize for s in a.strides)
+
+
+def others(x: Tensor) -> list[Tensor]:
+    """The other tensors that were made by views from the same memory and may overlap with x."""
+    tensors = [t for ref in x._views or () if (t := ref()) is not None and t is not x]
+    return [t for t in tensors if not x.is_meta and x.array.size and np.may_share_memory(t.array, x.array)]
+
+
+def check_writable(x: Tensor, op: str) -> None:
+    """Check that a recorded write to x is one that the record can take up.
+
+    Raises:
+        RuntimeError: x is a leaf that requires a gradient, or a view of one, or some of its elements share a place.
+    """
+    if any(t.requires_grad and t.is_leaf for t in (x, *others(x))):
+        raise RuntimeError(
+            f"{op}: a leaf tensor that requires a gradient would be changed in place while recording; use no_grad() "
+            "around an update of parameters (or write through .data), else compute a new tensor or change a clone()"
+        )
+
+
+def replace(x: Tensor, result: Tensor) -> None:
+    """Give x, into whose memory `result` has been written, the place of the result in the record; so for its views."""
+    x.requires_grad, x._edge = result.requires_grad, result._edge
+    if result.requires_grad:
+        for t in others(x):
+            after = Overwritten.apply(t, x)
+            t.requires_grad, t._edge = after.requires_grad, after._edge

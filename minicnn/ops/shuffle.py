@@ -1,0 +1,70 @@
+"""Channels into pixels, pixels into channels, and channels among each other: reshapes and transposes."""
+
+from __future__ import annotations
+
+from minicnn_kernels.geometry import ShapeError
+
+from ..tensor import Tensor
+
+__all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """Every r*r channels become r x r pixels: (..., C*r*r, H, W) -> (..., C, H*r, W*r).
+
+        y[c, h*r + a, w*r + b] = x[c*r*r + a*r + b, h, w]
+
+    W. Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+    network", 2016, https://arxiv.org/abs/1609.05158.
+
+    Raises:
+        ShapeError: fewer than 3 axes, or channels that are no multiple of r*r.
+    """
+    r = upscale_factor
+    if input.ndim < 3 or r < 1 or input.shape[-3] % (r * r):
+        raise ShapeError(
+            f"pixel_shuffle: input must be (..., C*{r}*{r}, H, W) for upscale_factor {r}, which must be at least 1, "
+            f"got {tuple(input.shape)}"
+        )
+    *batch, c, h, w = input.shape
+    n, c = len(batch), c // (r * r)
+    cells = input.reshape(*batch, c, r, r, h, w)  # (..., C*r*r, H, W) -> (..., C, r, r, H, W)
+    cells = cells.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)  # -> (..., C, H, r, W, r)
+    return cells.reshape(*batch, c, h * r, w * r)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """Every r x r pixels become r*r channels: (..., C, H*r, W*r) -> (..., C*r*r, H, W); undoes `pixel_shuffle`.
+
+    Raises:
+        ShapeError: fewer than 3 axes, or sides that are no multiple of r.
+    """
+    r = downscale_factor
+    if input.ndim < 3 or r < 1 or input.shape[-1] % r or input.shape[-2] % r:
+        raise ShapeError(
+            f"pixel_unshuffle: input must be (..., C, H*{r}, W*{r}) for downscale_factor {r}, which must be at least "
+            f"1, got {tuple(input.shape)}"
+        )
+    *batch, c, h, w = input.shape
+    n, h, w = len(batch), h // r, w // r
+    cells = input.reshape(*batch, c, h, r, w, r)  # (..., C, H*r, W*r) -> (..., C, H, r, W, r)
+    cells = cells.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)  # -> (..., C, r, r, H, W)
+    return cells.reshape(*batch, c * r * r, h, w)
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """The channels of `groups` groups in turn: (N, C, ...), channel g*C/G + c goes to c*G + g.
+
+    Between two grouped convolutions it lets every group see all. X. Zhang et al., "ShuffleNet: an extremely efficient
+    convolutional neural network for mobile devices", 2017, https://arxiv.org/abs/1707.01083.
+
+    Raises:
+        ShapeError: fewer than 3 axes, or channels that are no multiple of the groups.
+    """
+    if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
+        raise ShapeError(
+            f"channel_shuffle: input must be (N, C, ...) with C a multiple of groups={groups}, which must be at least "
+            f"1, got {tuple(input.shape)}"
+        )
+    n, c, *rest = input.shape
+    return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)  # (N, G, C/G, ...) turned

@@ -1,0 +1,173 @@
+"""Softmax and its relatives: numbers become probabilities along one axis."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import softmax as kernels
+
+from ..autograd.engine import Function
+from ..device import Meta
+from ..random import default_generator
+from ..tensor import Array, Tensor, tensor_method
+from .arguments import axis, numpy_names
+from .operands import floating
+
+__all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "temperature_softmax"]
+
+
+class Softmax(Function):
+    """y[k] = e^x[k] / sum_j e^x[j] along an axis."""
+
+    tables = kernels.SOFTMAX, kernels.SOFTMAX_BACKWARD
+
+    @classmethod
+    def forward(cls, ctx: Any, x: Array, axis: int) -> Array:
+        """Run the chosen kernel and keep y."""
+        y: Array = cls.tables[0](x, axis)
+        ctx.save_for_backward(y)
+        ctx.axis = axis
+        return y
+
+    @classmethod
+    def backward(cls, ctx: Any, gy: Array) -> tuple[Array, None]:
+        """The kernel's gradient from y."""
+        (y,) = ctx.saved
+        return cls.tables[1](gy, y, ctx.axis), None
+
+
+class LogSoftmax(Softmax):
+    """y[k] = x[k] - log sum_j e^x[j] along an axis."""
+
+    tables = kernels.LOG_SOFTMAX, kernels.LOG_SOFTMAX_BACKWARD
+
+
+def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -> Tensor:
+    """Apply `function` along an axis, in another type if one is given."""
+    x = x if dtype is None else x.to(dtype)
+    if x.dtype == np.float16:
+        return _along(op, function, x.to(np.float32), dim, None).to(np.float16)
+    floating(op, input=x)
+    at = axis(op, dim, x.ndim)
+    if not x.ndim:
+        return function.apply(x.reshape(1), at).reshape(())  # () -> (1,) -> ()
+    return function.apply(x, at)
+
+
+@tensor_method("softmax")
+@numpy_names
+def tensor_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """Probabilities along `dim`: e^x / sum e^x; `minicnn.softmax` and `Tensor.softmax`, where `dim` must be given."""
+    return _along("softmax", Softmax, input, dim, dtype)
+
+
+@tensor_method("log_softmax")
+@numpy_names
+def tensor_log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """The logarithm of `softmax`; `minicnn.log_softmax` and `Tensor.log_softmax`, where `dim` must be given."""
+    return _along("log_softmax", LogSoftmax, input, dim, dtype)
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Probabilities along `dim`.
+
+        y[k] = e^x[k] / sum_j e^x[j]
+
+    computed from x[k] - max x, so that nothing overflows. A +Inf or NaN makes all values along `dim` NaN.
+
+    Args:
+        input: of any shape, floating point unless `dtype` is given.
+        dim: the axis whose values sum to 1. None, which is deprecated, is 0 for 0, 1 or 3 axes and else 1.
+        dtype: convert the input to this type first.
+
+    Raises:
+        IndexError: a `dim` that the input does not have.
+    """
+    return tensor_softmax(input, _axis("softmax", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """The logarithm of `softmax`, without its underflow: y[k] = x[k] - log sum_j e^x[j]. Arguments as of `softmax`."""
+    return tensor_log_softmax(input, _axis("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """`softmax` of -input: the smallest value gets the largest probability."""
+    return tensor_softmax(-input, _axis("softmin", input, dim, _stacklevel), dtype)
+
+
+def _axis(op: str, x: Tensor, dim: int | None, stacklevel: int) -> int:
+    """`dim`, or PyTorch's old rule where it is None."""
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {op} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if x.ndim in (0, 1, 3) else 1
+
+
+def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: int = -1) -> Tensor:
+    """`softmax` of input / temperature: a temperature towards 0 leaves the largest value, a high one makes all equal.
+
+        y[k] = e^(x[k] / t) / sum_j e^(x[j] / t)
+
+    Beyond PyTorch. Scores of 11.5, 12.8 and -2.4 become 21.42, 78.58 and 0.00 % at t = 1. The largest value is
+    subtracted before the division, so that the quotient does not overflow upwards. G. Hinton, O. Vinyals and J. Dean,
+    "Distilling the knowledge in a neural network", 2015, https://arxiv.org/abs/1503.02531.
+
+    Args:
+        temperature: a positive number, or a tensor that broadcasts with the input, which may be learned.
+
+    Raises:
+        ValueError: a temperature that is not positive.
+    """
+    floating("temperature_softmax", input=input)
+    values = temperature.array if isinstance(temperature, Tensor) else np.asarray(temperature)
+    if type(values) is not Meta and not np.all(values > 0):
+        raise ValueError(f"temperature_softmax: the temperature must be positive, got {temperature}")
+    if not input.numel():
+        return tensor_softmax(input / temperature, dim)
+    return tensor_softmax((input - input.detach().amax(dim, True)) / temperature, dim)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A random one-hot vector along `dim`, softened so that it has a gradient.
+
+        y = softmax((logits + g) / tau)        g = -log(e), e exponentially distributed: Gumbel's distribution
+
+    With `hard` the result is the one-hot vector of the largest y, and its gradient that of y.
+    E. Jang, S. Gu and B. Poole, 2016, https://arxiv.org/abs/1611.01144.
+
+    Args:
+        logits: logarithms of probabilities, up to a constant.
+        tau: the temperature; towards 0 the results become one-hot.
+        eps: without effect, as in PyTorch.
+    """
+    floating("gumbel_softmax", logits=logits)
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    soft = tensor_softmax((logits + _gumbel(logits)) / tau, dim)
+    if not hard:
+        return soft
+    return _one_hot(soft, dim) - soft.detach() + soft
+
+
+def _gumbel(like: Tensor) -> Tensor:
+    """Random numbers of Gumbel's distribution, of the shape and type of `like`."""
+    if like.is_meta:
+        return like.detach()
+    draw = default_generator.numpy.standard_exponential(like.shape)
+    return Tensor(-np.log(draw, out=draw).astype(like.dtype))
+
+
+def _one_hot(soft: Tensor, dim: int) -> Tensor:
+    """1 at the first largest value along `dim`, 0 elsewhere; a constant."""
+    if soft.is_meta or not soft.ndim:
+        return soft.detach() * 0 + 1
+    hard = np.zeros_like(soft.array)
+    np.put_along_axis(hard, np.expand_dims(soft.array.argmax(dim), dim), 1, dim)
+    return Tensor(hard)

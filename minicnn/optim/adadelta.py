@@ -1,0 +1,76 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .optimizer import Params
+
+__all__ = ["Adadelta"]
+
+
+class Adadelta(Elementwise):
+    """The gradient scaled to the size of the recent updates:
+
+        v <- rho * v + (1 - rho) * g^2
+        d <- g * sqrt(u + eps) / sqrt(v + eps)
+        u <- rho * u + (1 - rho) * d^2
+        x <- x - lr * d
+
+    Here g is the gradient, negated if maximize, plus weight_decay * x.
+
+    M. Zeiler, "ADADELTA: an adaptive learning rate method", 2012, https://arxiv.org/abs/1212.5701
+
+    Args:
+        params: tensors or groups.
+        lr, rho, eps, weight_decay, maximize: as above; each group may have its own.
+        foreach: without effect.
+        capturable, differentiable: not supported.
+
+    Raises:
+        ValueError: a negative option, or a rho above 1.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        if not 0 <= rho <= 1:
+            raise ValueError(f"Invalid rho value: {rho}")
+        defaults = checked(
+            lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable,
+            foreach=foreach, differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, means of zero."""
+        return {"step": scalar(0), "square_avg": filled(p), "acc_delta": filled(p)}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        count(state)
+        lr, rho, eps = float(number(group["lr"])), group["rho"], group["eps"]
+
+        def rule(x: Array, g: Array, v: Array, u: Array) -> None:
+            v *= rho
+            v += (1 - rho) * g * g
+            d = np.sqrt(u + eps)
+            d /= np.sqrt(v + eps)
+            d *= g
+            u *= rho
+            u += (1 - rho) * d * d
+            x -= lr * d
+
+        return rule, ("square_avg", "acc_delta")

@@ -1,0 +1,72 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .optimizer import Params
+
+__all__ = ["Adagrad"]
+
+
+class Adagrad(Elementwise):
+    """The gradient divided by the root of the sum of all its squares so far:
+
+        s <- s + g^2                                             s starts at initial_accumulator_value
+        x <- x - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)
+
+    in step t = 1, 2, ... Here g is the gradient, negated if maximize, plus weight_decay * x.
+
+    J. Duchi et al., "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 12, 2011,
+    https://jmlr.org/papers/v12/duchi11a.html
+
+    Args:
+        params: tensors or groups.
+        lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize: as above; each group may have its own.
+        foreach, fused: PyTorch's choice of implementation; without effect.
+        differentiable: not supported.
+
+    Raises:
+        ValueError: a negative option.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        defaults = checked(
+            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value, foreach=foreach, maximize=maximize,
+            differentiable=differentiable, fused=fused,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.state[p].update(self.start(p, group))
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, and the sum that all groups start with."""
+        return {"step": scalar(0), "sum": filled(p, self.defaults["initial_accumulator_value"])}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        size = float(number(group["lr"]) / (1 + (count(state) - 1) * group["lr_decay"]))
+        eps = group["eps"]
+
+        def rule(x: Array, g: Array, s: Array) -> None:
+            s += g * g
+            x -= size * g / (np.sqrt(s) + eps)
+
+        return rule, ("sum",)

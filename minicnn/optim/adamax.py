@@ -1,0 +1,70 @@
+"""Adamax."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .optimizer import Params
+
+__all__ = ["Adamax"]
+
+
+class Adamax(Elementwise):
+    """Adam with the largest recent |g| in place of the mean square:
+
+        m <- beta1 * m + (1 - beta1) * g
+        u <- max(beta2 * u, |g| + eps)
+        x <- x - lr * m / (1 - beta1^t) / u
+
+    Here g is the gradient, negated if maximize, plus weight_decay * x.
+
+    D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, section 7.1,
+    https://arxiv.org/abs/1412.6980
+
+    Args:
+        params: tensors or groups.
+        lr, betas, eps, weight_decay, maximize: as above; each group may have its own.
+        foreach: without effect.
+        differentiable, capturable: not supported.
+
+    Raises:
+        ValueError: a negative lr, eps or weight_decay, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        defaults = checked(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+            differentiable=differentiable, capturable=capturable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, no gradients seen."""
+        return {"step": scalar(0), "exp_avg": filled(p), "exp_inf": filled(p)}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        t, (beta1, beta2), eps = count(state), group["betas"], group["eps"]
+        size = float(number(group["lr"]) / (1 - beta1**t))
+
+        def rule(x: Array, g: Array, m: Array, u: Array) -> None:
+            m += (1 - beta1) * (g - m)
+            u *= beta2
+            np.maximum(u, np.abs(g) + eps, out=u)
+            x -= size * m / u
+
+        return rule, ("exp_avg", "exp_inf")

@@ -1,0 +1,74 @@
+"""Averaged stochastic gradient descent."""
+
+from __future__ import annotations
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .optimizer import Params
+
+__all__ = ["ASGD"]
+
+
+class ASGD(Elementwise):
+    """Gradient descent with a falling rate eta, beside it the mean a of the parameters from step t0 on:
+
+        x <- (1 - lambd * eta) * x - eta * g
+        a <- a + mu * (x - a)
+        eta <- lr / (1 + lambd * lr * t)^alpha                   starts at lr
+        mu <- 1 / max(1, t - t0)                                 starts at 1
+
+    in step t = 1, 2, ... Here g is the gradient, negated if maximize, plus weight_decay * x. The mean is
+    `state[p]["ax"]`; using it is up to the caller.
+
+    B. Polyak, A. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 30, 1992,
+    https://doi.org/10.1137/0330046
+
+    Args:
+        params: tensors or groups.
+        lr, lambd, alpha, t0, weight_decay, maximize: as above; each group may have its own.
+        foreach: without effect.
+        differentiable, capturable: not supported.
+
+    Raises:
+        ValueError: a negative lr or weight_decay.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        options = checked(
+            lr=lr, weight_decay=weight_decay, foreach=foreach, maximize=maximize, differentiable=differentiable,
+            capturable=capturable,
+        )  # fmt: skip
+        super().__init__(params, {**options, "lambd": lambd, "alpha": alpha, "t0": t0})
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, the first rate, and a mean that will start as the parameter."""
+        return {"step": scalar(0), "eta": scalar(float(group["lr"])), "mu": scalar(1), "ax": filled(p)}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        t, lr, lambd = count(state), number(group["lr"]), group["lambd"]
+        eta, mu = float(state["eta"]), float(state["mu"])
+        state["eta"].array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
+        state["mu"].array[...] = 1 / max(1, t - group["t0"])
+
+        def rule(x: Array, g: Array, a: Array) -> None:
+            x *= 1 - lambd * eta
+            x -= eta * g
+            if mu == 1:
+                a[...] = x
+            else:
+                a += mu * (x - a)
+
+        return rule, ("ax",)

@@ -1,0 +1,40 @@
+"""Schedules of the learning rate: PyTorch's, step by step the same numbers.
+
+    scheduler = minicnn.optim.lr_scheduler.StepLR(optimizer, step_size=30)
+    for epoch in range(100):
+        train(...)                    # optimizer.step() for every batch
+        scheduler.step()
+
+A schedule of one's own is a subclass of `LRScheduler` with a `get_lr`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...missing import unknown
+from .base import LRScheduler, _LRScheduler
+from .combined import ChainedScheduler, SequentialLR
+from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
+from .plateau import ReduceLROnPlateau
+from .simple import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+)
+
+__all__ = [
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",
+    "ReduceLROnPlateau", "SequentialLR", "StepLR", "_LRScheduler",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.optim.lr_scheduler", name, globals())

@@ -1,0 +1,84 @@
+"""NAdam."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .optimizer import Params
+
+__all__ = ["NAdam"]
+
+
+class NAdam(Elementwise):
+    """Adam with Nesterov momentum, whose weight mu grows from beta1 / 2 to beta1:
+
+        mu_t <- beta1 * (1 - 0.96^(t * momentum_decay) / 2)
+        m <- beta1 * m + (1 - beta1) * g
+        v <- beta2 * v + (1 - beta2) * g^2
+        d <- mu_{t+1} * m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) * g / (1 - mu_1 ... mu_t)
+        x <- x - lr * d / (sqrt(v / (1 - beta2^t)) + eps)
+
+    Here g is the gradient, negated if maximize, plus weight_decay * x; if decoupled_weight_decay, x is multiplied by
+    1 - lr * weight_decay first instead.
+
+    T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016,
+    https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
+
+    Args:
+        params: tensors or groups.
+        lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay, maximize: as above.
+        foreach: without effect.
+        capturable, differentiable: not supported.
+
+    Raises:
+        ValueError: a negative option, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = checked(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+            decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
+            differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, an empty product of mu, means of zero."""
+        return {"step": scalar(0), "mu_product": scalar(1), "exp_avg": filled(p), "exp_avg_sq": filled(p)}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        t, (beta1, beta2), eps, lr = count(state), group["betas"], group["eps"], number(group["lr"])
+        mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (t, t + 1))
+        product: Array = state["mu_product"].array
+        product *= mu  # in the type of the state, which is the default type
+        of_g = float(lr * (1 - mu) / (1 - float(product)))
+        of_m = float(lr * mu_next / (1 - float(product) * mu_next))
+        correction = 1 - beta2**t
+
+        def rule(x: Array, g: Array, m: Array, v: Array) -> None:
+            m += (1 - beta1) * (g - m)
+            v *= beta2
+            v += (1 - beta2) * g * g
+            d = np.sqrt(v / correction)
+            d += eps
+            x -= of_g * g / d
+            x -= of_m * m / d
+
+        return rule, ("exp_avg", "exp_avg_sq")

@@ -1,0 +1,87 @@
+"""RAdam."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .optimizer import Params
+
+__all__ = ["RAdam"]
+
+
+class RAdam(Elementwise):
+    """Adam that goes without the division as long as the running mean of the squares rests on too few steps:
+
+        m <- beta1 * m + (1 - beta1) * g
+        v <- beta2 * v + (1 - beta2) * g^2
+        rho_inf = 2 / (1 - beta2) - 1
+        rho = rho_inf - 2 * t * beta2^t / (1 - beta2^t)          on how many steps v rests, about
+        d <- m / (1 - beta1^t)
+        if rho > 5:
+            r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))
+            d <- d * r / ((sqrt(v) + eps) / sqrt(1 - beta2^t))
+        x <- x - lr * d
+
+    Here g is the gradient, negated if maximize, plus weight_decay * x; if decoupled_weight_decay, x is multiplied by
+    1 - lr * weight_decay first instead.
+
+    L. Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020,
+    https://arxiv.org/abs/1908.03265
+
+    Args:
+        params: tensors or groups.
+        lr, betas, eps, weight_decay, decoupled_weight_decay, maximize: as above.
+        foreach: without effect.
+        capturable, differentiable: not supported.
+
+    Raises:
+        ValueError: a negative option, or a beta outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = checked(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
+            capturable=capturable, decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, means of zero."""
+        return {"step": scalar(0), "exp_avg": filled(p), "exp_avg_sq": filled(p)}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        t, (beta1, beta2), eps = count(state), group["betas"], group["eps"]
+        correction = 1 - beta2**t
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * t * beta2**t / correction
+        size = float(number(group["lr"])) / (1 - beta1**t)
+        if rectified := length > 5:
+            size *= ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5
+            size *= correction**0.5
+
+        def rule(x: Array, g: Array, m: Array, v: Array) -> None:
+            m += (1 - beta1) * (g - m)
+            v *= beta2
+            v += (1 - beta2) * g * g
+            d = size * m
+            if rectified:
+                d /= np.sqrt(v) + eps
+            x -= d
+
+        return rule, ("exp_avg", "exp_avg_sq")

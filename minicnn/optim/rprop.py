@@ -1,0 +1,75 @@
+"""Rprop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, scalar
+from .optimizer import Params
+
+__all__ = ["Rprop"]
+
+
+class Rprop(Elementwise):
+    """A step size s of its own for every element, and only the sign of the gradient:
+
+        s <- s * eta_plus    where g has the sign it had in the step before
+        s <- s * eta_minus   where it has the other sign; there g <- 0
+        s <- min(max(s, smallest), largest)
+        x <- x - s * sign(g)
+
+    with (eta_minus, eta_plus) = etas, (smallest, largest) = step_sizes, and s starting at lr. For gradients of the
+    whole training set: the noise of batches changes signs.
+
+    M. Riedmiller, H. Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", ICNN
+    1993, https://doi.org/10.1109/ICNN.1993.298623
+
+    Args:
+        params: tensors or groups.
+        lr, etas, step_sizes: as above; each group may have its own.
+        maximize: negate the gradient.
+        foreach: without effect.
+        capturable, differentiable: not supported.
+
+    Raises:
+        ValueError: a negative lr, or etas that are not 0 < eta_minus < 1 < eta_plus.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        if not 0 < etas[0] < 1 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        defaults = checked(
+            lr=lr, etas=etas, step_sizes=step_sizes, foreach=foreach, maximize=maximize, differentiable=differentiable,
+            capturable=capturable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    def start(self, p: Tensor, group: Group) -> State:
+        """No steps, no gradient before, step sizes of lr."""
+        return {"step": scalar(0), "prev": filled(p), "step_size": filled(p, float(group["lr"]))}
+
+    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+        """The update of the class docstring."""
+        count(state)
+        (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
+
+        def rule(x: Array, g: Array, before: Array, s: Array) -> None:
+            agree = g * before
+            s *= np.select([agree > 0, agree < 0, agree == 0], [grow, shrink, 1], agree)  # NaN stays NaN
+            np.clip(s, smallest, largest, out=s)
+            before[...] = np.where(agree < 0, 0, g)
+            x -= s * np.sign(before)
+
+        return rule, ("prev", "step_size")

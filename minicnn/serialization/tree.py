@@ -1,0 +1,144 @@
+"""Objects made of tensors, containers and numbers, as JSON in which the tensors are names; and back.
+
+What JSON has is itself; everything else is an object with one key, its kind: {"tuple": [1, 2]}, {"tensor": "0.weight"}.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..device import Device, meta
+from ..dtypes import Size
+from ..nn import Parameter
+from ..tensor import Array, Tensor
+from .format import NAMES
+
+_CONTAINERS: dict[type, str] = {
+    list: "list", tuple: "tuple", Size: "size", set: "set", dict: "dict", OrderedDict: "ordered", Counter: "counter",
+}  # fmt: skip
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "tuple": tuple, "size": Size, "set": set, "dict": dict, "ordered": OrderedDict, "float": float, "dtype": np.dtype,
+    "device": Device, "counter": lambda pairs: Counter(dict(pairs)),
+}  # fmt: skip
+
+
+class Encoder:
+    """Turns an object into JSON; its arrays become entries of `arrays`, named by their places ("net.0.weight")."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+        self.first: dict[Any, str] = {}  # a piece of memory -> the name under which it was met first
+        self.around: set[int] = set()  # the containers that the present object is in
+
+    def encode(self, value: Any, path: tuple[str, ...] = ()) -> Any:
+        """JSON for `value`, which is at `path`."""
+        kind = type(value)
+        if value is None or kind in (bool, int, str):
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {"float": repr(value)}
+        if isinstance(value, np.dtype):
+            return {"dtype": value.str}
+        if kind is Device:
+            return {"device": str(value)}
+        base = OrderedDict if isinstance(value, OrderedDict) else dict if isinstance(value, dict) else kind
+        if container := _CONTAINERS.get(kind) or _CONTAINERS.get(base):
+            return self._container(value, container, path)
+        if isinstance(value, (Tensor, np.ndarray, np.generic)) and kind is not np.str_:
+            return self._tensor(value, path)
+        if hasattr(value, "state_dict"):
+            remedy = "save its state_dict() instead"
+        elif hasattr(value, "__dict__") and not callable(value):
+            remedy = "save vars() of it instead"
+        else:
+            remedy = "save what it is made of as tensors, numbers, strings, lists and dicts"
+        raise TypeError(f"save: {_where(path)} is of type {kind.__name__}, which is code and not data; {remedy}")
+
+    def _container(self, value: Any, name: str, path: tuple[str, ...]) -> Any:
+        if id(value) in self.around:
+            raise TypeError(f"save: {_where(path)} contains itself")
+        self.around.add(id(value))
+        if isinstance(value, Mapping):
+            content = [[self.encode(k, (*path, "a key")), self.encode(v, (*path, str(k)))] for k, v in value.items()]
+        else:
+            parts = sorted(value, key=repr) if name == "set" else value
+            content = [self.encode(part, (*path, str(i))) for i, part in enumerate(parts)]
+        self.around.remove(id(value))
+        return content if name == "list" else {name: content}
+
+    def _tensor(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        if isinstance(value, Tensor) and value.is_meta:
+            raise TypeError(f"save: {_where(path)} is a tensor on device 'meta' and has no values to save")
+        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        if array.dtype.newbyteorder("=") not in NAMES:
+            raise TypeError(f"save: {_where(path)} has type {array.dtype}; there are: {', '.join(map(str, NAMES))}")
+        base = ".".join(path) or "tensor"
+        name, number = base, 0
+        while name in self.arrays or name == "__metadata__":
+            number += 1
+            name = f"{base}#{number}"
+        self.arrays[name] = array
+        found: dict[str, Any] = {"tensor": name}
+        if not isinstance(value, Tensor):
+            return {**found, "numpy": "array" if isinstance(value, np.ndarray) else "number"}
+        if array.size:
+            memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+            if (same := self.first.setdefault(memory, name)) != name:
+                found["same"] = same
+        if isinstance(value, Parameter):
+            found["parameter"] = value.requires_grad
+        elif value.requires_grad:
+            found["requires_grad"] = True
+        return found
+
+
+class Decoder:
+    """The way back from JSON, given the arrays and where the tensors shall be."""
+
+    def __init__(self, arrays: Mapping[str, Array], device: Device) -> None:
+        self.arrays, self.device = arrays, device
+        self.tensors: dict[str, Tensor] = {}
+
+    def decode(self, value: Any) -> Any:
+        """The object that JSON stands for.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError, RecursionError: it is not such JSON.
+        """
+        if isinstance(value, list):
+            return [self.decode(part) for part in value]
+        if not isinstance(value, dict):
+            return value
+        if "tensor" in value:
+            return self._tensor(value)
+        ((kind, content),) = value.items()
+        if isinstance(content, list):
+            content = self.decode(content)  # the pairs of a dict are lists of two
+        if kind in ("dict", "ordered", "counter"):
+            content = [(key, part) for key, part in content]
+        return _MADE[kind](content)
+
+    def _tensor(self, entry: dict[str, Any]) -> Any:
+        if "numpy" in entry:
+            array = self.arrays[entry["tensor"]]
+            return array if entry["numpy"] == "array" else array[()]
+        tensor = self.placed(entry.get("same", entry["tensor"])).detach()
+        if "parameter" in entry:
+            return Parameter(tensor, entry["parameter"])
+        return tensor.requires_grad_() if entry.get("requires_grad") else tensor
+
+    def placed(self, name: str) -> Tensor:
+        """The tensor of that name in the file; always the same one."""
+        if name not in self.tensors:
+            array = self.arrays[name]
+            self.tensors[name] = Tensor(meta(array.shape, array.dtype) if self.device.type == "meta" else array)
+        return self.tensors[name]
+
+
+def _where(path: tuple[str, ...]) -> str:
+    return "the object" if not path else "the object's entry " + "".join(f"[{part!r}]" for part in path)

@@ -1,0 +1,85 @@
+"""What PyTorch programs set for the whole process, such as threads and precision, and small questions about objects."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minicnn_kernels import runtime
+
+from .dtypes import float32, set_default_dtype
+from .tensor import Tensor
+
+__all__ = [
+    "are_deterministic_algorithms_enabled", "get_float32_matmul_precision", "get_num_threads", "is_tensor", "numel",
+    "set_default_tensor_type", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads",
+    "set_num_threads", "typename", "use_deterministic_algorithms",
+]  # fmt: skip
+
+
+def get_num_threads() -> int:
+    """How many threads a compiled kernel uses."""
+    return runtime.threads()
+
+
+def set_num_threads(num: int) -> None:
+    """Let compiled kernels use `num` threads, of those that Numba started with (`NUMBA_NUM_THREADS`).
+
+    Raises:
+        ValueError: fewer than 1, or more than there are.
+    """
+    runtime.set_threads(num)
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Nothing: operations run one after another."""
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Nothing: the same seed, build, machine and thread count give the same bits in any case."""
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """True: see `use_deterministic_algorithms`."""
+    return True
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Nothing: products of float32 are computed in float32."""
+
+
+def get_float32_matmul_precision() -> str:
+    """ "highest"."""
+    return "highest"
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: the mode of the processor is left as it is."""
+    return False
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """The older form of `set_default_dtype`: "torch.DoubleTensor" and the like.
+
+    Raises:
+        TypeError: a type that is not floating-point.
+    """
+    kinds = {"FloatTensor": float32, "DoubleTensor": "float64", "HalfTensor": "float16"}
+    name = str(t).rpartition(".")[2]
+    set_default_dtype(kinds.get(name, t))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether it is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return math.prod(input.shape)
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's class, with its module."""
+    kind = obj if isinstance(obj, type) else type(obj)
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,125 @@
+"""Trading time for memory: parts of a net whose activations are computed again in the backward pass, not kept.
+
+T. Chen et al., "Training deep nets with sublinear memory cost", 2016, https://arxiv.org/abs/1604.06174.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..autograd import enable_grad, engine, is_grad_enabled, no_grad, walk
+from ..nn import Sequential
+from ..random import default_generator
+from ..tensor import Array, Tensor
+
+__all__ = ["checkpoint", "checkpoint_sequential"]
+
+
+class _Recomputed(engine.Function):
+    """A call that keeps its inputs only; the backward runs it again, recorded, and walks through that record."""
+
+    @staticmethod
+    def forward(ctx: Any, *arrays: Array, call: Callable[..., Any], generator_state: Any) -> Any:
+        """Run without a record."""
+        ctx.call, ctx.generator_state, ctx.materialize = call, generator_state, False
+        ctx.save_for_backward(*arrays)
+        return _Recomputed.infer(*arrays, call=call)
+
+    @staticmethod
+    def infer(*arrays: Array, call: Callable[..., Any], generator_state: Any = None) -> Any:
+        """The results as arrays."""
+        with no_grad():
+            result = call([Tensor(array) for array in arrays])
+        return tuple(t.array for t in result) if isinstance(result, tuple) else result.array
+
+    @staticmethod
+    def backward(ctx: Any, *gys: Array | None) -> tuple[Array | None, ...]:
+        """Run again from the same random numbers; parameters get their gradients on the way."""
+        inputs = [Tensor(a, needed) for a, needed in zip(ctx.saved, ctx.needs_input_grad, strict=True)]
+        now = default_generator.get_state()
+        if ctx.generator_state is not None:
+            default_generator.set_state(ctx.generator_state)
+        with enable_grad():
+            result = ctx.call(inputs)
+        if ctx.generator_state is not None:
+            default_generator.set_state(now)
+        results = result if isinstance(result, tuple) else (result,)
+        used = [(t, gy) for t, gy in zip(results, gys, strict=True) if gy is not None and t.requires_grad]
+        # the record is kept, for a tensor from outside that the function uses may have one that is walked again
+        walk.backward([t for t, _ in used], [gy for _, gy in used], retain_graph=True)
+        return tuple(None if t.grad is None else t.grad.array for t in inputs)
+
+
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+    context_fn: Any = None,
+    determinism_check: str = "default",
+    debug: bool = False,
+    early_stop: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """`function(*args, **kwargs)`, whose inner activations are not kept but computed again in the backward pass.
+
+    Layers that change something in each forward, such as the running statistics of batch normalisation, do so twice, as
+    in PyTorch. Where no tensor among the arguments needs a gradient, the function just runs.
+
+    Args:
+        function: gives a tensor or a tuple of tensors; the same ones when called again.
+        args, kwargs: its arguments; `minicnn.autograd.grad` reaches through to those that are tensors, `backward()` to
+            parameters used inside, too.
+        use_reentrant: PyTorch's choice of a way; there is one here.
+        preserve_rng_state: draw the same random numbers again, for dropout.
+        context_fn: not supported.
+        determinism_check, debug, early_stop: PyTorch's checks; of no effect.
+    """
+    if context_fn is not None:
+        raise NotImplementedError("checkpoint: context_fn is not supported; enter the contexts inside the function")
+    given = [*args, *kwargs.values()]
+    places = [i for i, value in enumerate(given) if isinstance(value, Tensor)]
+    if not (is_grad_enabled() and any(given[i].requires_grad for i in places)):
+        return function(*args, **kwargs)
+
+    def call(tensors: list[Tensor]) -> Any:
+        values = list(given)
+        for place, tensor in zip(places, tensors, strict=True):
+            values[place] = tensor
+        result = function(*values[: len(args)], **dict(zip(kwargs, values[len(args) :], strict=True)))
+        for value in result if isinstance(result, tuple) else (result,):
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"checkpoint: the function must give a tensor or a tuple of tensors, got {type(value).__name__}"
+                )
+        return result
+
+    state = default_generator.get_state() if preserve_rng_state else None
+    return _Recomputed.apply(*(given[i] for i in places), call=call, generator_state=state)
+
+
+def checkpoint_sequential(
+    functions: Sequential | Iterable[Callable[..., Any]],
+    segments: int,
+    input: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+) -> Any:
+    """Run functions one after another in `segments` parts, each but the last checkpointed."""
+    steps = list(functions.children()) if isinstance(functions, Sequential) else list(functions)
+    length = len(steps) // segments
+
+    def part(first: int, end: int) -> Callable[..., Any]:
+        def run(value: Any) -> Any:
+            for step in steps[first:end]:
+                value = step(value)
+            return value
+
+        return run
+
+    for start in range(0, length * (segments - 1), length):
+        input = checkpoint(
+            part(start, start + length), input, use_reentrant=use_reentrant, preserve_rng_state=preserve_rng_state
+        )
+    return part(length * (segments - 1), len(steps))(input)

@@ -1,0 +1,151 @@
+"""Users' own functions, on tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor
+from minicnn.autograd import Function, gradcheck
+
+
+class Scaled(Function):
+    """y = a x^2, and the sign of x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, a: float) -> tuple[Tensor, Tensor]:
+        ctx.a = a
+        sign = (x > 0).to(x.dtype)
+        ctx.save_for_backward(x)
+        ctx.mark_non_differentiable(sign)
+        return a * x * x, sign
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return 2 * ctx.a * x * gy, None
+
+
+class Separate(Function):
+    """x w with forward and setup_context apart."""
+
+    @staticmethod
+    def forward(x: Tensor, w: Tensor) -> Tensor:
+        return x * w
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        _, w = ctx.saved_tensors
+        assert ctx.needs_input_grad == (True, False)
+        return gy * w, None
+
+
+def leaf(*values: float) -> Tensor:
+    return Tensor(np.array(values), requires_grad=True)
+
+
+def test_gradients_and_constants() -> None:
+    x = leaf(1.0, -2.0)
+    y, sign = Scaled.apply(x, 3.0)
+    assert y.requires_grad and not sign.requires_grad and sign.tolist() == [1, 0]
+    assert gradcheck(lambda t: Scaled.apply(t, 3.0)[0], [x])
+    w = Tensor(np.array([5.0, 7.0]))
+    Separate.apply(x, w).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [5, 7]
+
+
+def test_forward_is_not_recorded_and_saved_tensors_are_watched() -> None:
+    x = leaf(1.0)
+    y, _ = Scaled.apply(x * 1, 2.0)
+    assert not y.is_leaf and y.grad_fn is not None and "Scaled" in repr(y.grad_fn)
+    z = x * 1
+    y, _ = Scaled.apply(z, 2.0)
+    z.detach().fill_(9)
+    with pytest.raises(RuntimeError, match="Scaled saved was changed in place"):
+        y.sum().backward()
+
+
+def test_marked_dirty_input_is_the_output() -> None:
+    class Double(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            x.detach().copy_(x.detach() * 2)
+            ctx.mark_dirty(x)
+            return x
+
+        @staticmethod
+        def backward(ctx: Any, gy: Tensor) -> Tensor:
+            return gy * 2
+
+    x = leaf(1.0, 3.0)
+    y = x * 1
+    z = Double.apply(y)
+    assert z is y and y.tolist() == [2, 6]
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match="leaf"):
+        Double.apply(leaf(1.0))
+
+
+def test_unused_outputs_get_zeros_or_none() -> None:
+    seen = []
+
+    class Two(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, materialize: bool) -> tuple[Tensor, Tensor]:
+            ctx.set_materialize_grads(materialize)
+            return x * 1, x * 2
+
+        @staticmethod
+        def backward(ctx: Any, g1: Tensor, g2: Tensor | None) -> tuple[Tensor, None]:
+            seen.append(g2)
+            return g1, None
+
+    for materialize in (True, False):
+        Two.apply(leaf(1.0), materialize)[0].sum().backward()
+    assert seen[0].tolist() == [0] and seen[1] is None
+
+
+def test_meta_tensors_run_forward_on_shapes() -> None:
+    y, sign = Scaled.apply(minicnn.zeros(2, 3, device="meta", requires_grad=True), 2.0)
+    assert y.is_meta and y.shape == (2, 3) and sign.shape == (2, 3)
+
+
+def test_mistakes_are_named() -> None:
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Any:
+            return x.array
+
+        @staticmethod
+        def backward(ctx: Any, gy: Tensor) -> Any:
+            return gy, gy
+
+    with pytest.raises(TypeError, match="Wrong: forward must return tensors"):
+        Wrong.apply(leaf(1.0))
+    with pytest.raises(RuntimeError, match=r"Wrong.apply"):
+        Wrong()(leaf(1.0))
+
+    class Many(Wrong):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * 1
+
+    with pytest.raises(RuntimeError, match="2 gradients for 1 arguments"):
+        Many.apply(leaf(1.0)).sum().backward()
+    with pytest.raises(TypeError, match="only tensors can be saved"):
+
+        class Saves(Many):
+            @staticmethod
+            def forward(ctx: Any, x: Tensor) -> Tensor:
+                ctx.save_for_backward(3)
+                return x * 1
+
+        Saves.apply(leaf(1.0))

@@ -1,0 +1,96 @@
+"""Samples of the activation kernels and of the loss kernels with weights, ignored classes and label smoothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .foundation import EDGES, POINTS, Arguments, Sample, Shape, normal, shapes
+
+KINKS = [-3.0, 3.0, 6.0, -1.0, 1.0, 0.5, -0.5, 20.0, -20.0, 30.0, -30.0, 1e30, -1e30, -np.inf]
+PARAMETERS: dict[str, list[tuple[float, ...]]] = {
+    "leaky_relu": [(0.01,), (-0.5,)],
+    "hardtanh": [(-1.0, 1.0), (0.0, 6.0)],
+    "hardswish": [()],
+    "hardsigmoid": [()],
+    "threshold": [(0.5, 20.0)],
+    "hardshrink": [(0.5,)],
+    "softshrink": [(0.5,), (0.0,)],
+    "elu": [(1.0, 1.0, 1.0), (1.758, 1.05, 1.0), (0.4, 1.0, 2.5)],
+    "softplus": [(1.0, 20.0), (3.0, 1.0)],
+    "logsigmoid": [()],
+    "silu": [()],
+    "mish": [()],
+    "gelu": [()],
+    "gelu_tanh": [()],
+    "softsign": [()],
+    "tanhshrink": [()],
+}
+ROWS = [(op, parameters) for op, several in PARAMETERS.items() for parameters in several]
+
+
+def activation(op: str, parameters: tuple[float, ...], shape: Shape | None, backward: bool = False) -> Sample:
+    """Normal values of a shape, or for None the places where functions bend and end."""
+
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        x = np.array([*EDGES, *KINKS], dtype) if shape is None else normal(rng, dtype, shape) * np.dtype(dtype).type(4)
+        return (op, *((normal(rng, dtype, x.shape),) if backward else ()), x, *parameters)
+
+    return make
+
+
+def prelu(shape: Shape, slopes: int, need: tuple[bool, bool] | None = None) -> Sample:
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        arrays = shapes(*([] if need is None else [shape]), shape, (slopes,))(rng, dtype)
+        return arrays if need is None else (*arrays, need)
+
+    return make
+
+
+PRELUS: list[tuple[Shape, int]] = [
+    ((2, 3, 4, 5), 3), ((2, 3, 4, 5), 1), ((4, 3), 3), ((7,), 1), ((), 1), ((0, 3, 2), 3), ((2, 3, 0), 3),
+    ((1, 1, 5, 2), 1), ((3, 17, 2, 3), 17),
+]  # fmt: skip
+
+
+def softmax(n: int, k: int, weights: bool, ignore: int, smoothing: float, backward: bool = False) -> Sample:
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        x = normal(rng, dtype, (n, k)) * np.dtype(dtype).type(3)
+        if backward:
+            powers = np.exp(x)
+            x = powers / powers.sum(1, keepdims=True)
+        t = rng.integers(0, k, n)
+        t[::3] = ignore
+        w = (rng.random(k) + 0.1).astype(dtype) if weights else None
+        return (*((normal(rng, dtype, (n,)),) if backward else ()), x, t, w, ignore, smoothing)
+
+    return make
+
+
+XENTS = [
+    (7, 4, True, -100, 0.0),
+    (7, 4, False, 2, 0.3),
+    (8, 5, True, 1, 0.1),
+    (3, 40, True, -1, 1.0),
+    (0, 3, True, 0, 0.1),
+]
+
+SAMPLES: dict[str, list[Sample]] = {
+    "activation": [
+        *(activation(*row, None) for row in ROWS),
+        *(activation(op, parameters, shape) for shape in POINTS for op, parameters in (ROWS[0], ROWS[-1], ROWS[7])),
+    ],
+    "activation backward": [
+        *(activation(*row, None, backward=True) for row in ROWS),
+        *(
+            activation(op, parameters, shape, True)
+            for shape in POINTS
+            for op, parameters in (ROWS[0], ROWS[-1], ROWS[7])
+        ),
+    ],
+    "prelu": [prelu(*row) for row in PRELUS],
+    "prelu backward": [prelu(*row, need) for row in PRELUS for need in ((True, True), (True, False), (False, True))],
+    "softmax_xent": [softmax(*row) for row in XENTS],
+    "softmax_xent backward": [softmax(*row, backward=True) for row in XENTS],
+}

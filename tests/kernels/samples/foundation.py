@@ -1,0 +1,238 @@
+"""Samples of the first kernels, and what samples are made with: geometries, random arrays, special values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import geometry
+
+Arguments = tuple[Any, ...]
+Sample = Callable[[np.random.Generator, Any], Arguments]
+Shape = tuple[int, ...]
+
+ALL = (True, True, True)
+
+
+def normal(rng: np.random.Generator, dtype: Any, shape: Shape | None) -> Any:
+    return None if shape is None else rng.standard_normal(shape).astype(dtype)
+
+
+def shapes(*wanted: Shape | None) -> Sample:
+    """Normally distributed arrays of these shapes, None for None."""
+    return lambda rng, dtype: tuple(normal(rng, dtype, shape) for shape in wanted)
+
+
+# ----------------------------------------------------------------------------------------------------- geometries
+
+CONVS: dict[str, geometry.Conv] = {
+    "plain": geometry.conv2d((2, 3, 5, 6), (4, 3, 3, 2)),
+    "one pixel": geometry.conv2d((1, 1, 1, 1), (1, 1, 1, 1)),
+    "1x1": geometry.conv2d((3, 5, 2, 3), (4, 5, 1, 1)),
+    "stride does not fit": geometry.conv2d((2, 2, 8, 7), (3, 2, 3, 3), stride=(2, 3)),
+    "stride beyond the window": geometry.conv2d((1, 2, 7, 8), (2, 2, 2, 1), stride=(3, 4)),
+    "padded": geometry.conv2d((2, 2, 4, 3), (3, 2, 3, 2), padding=(1, 2)),
+    "padded, with a stride": geometry.conv2d((2, 2, 7, 9), (2, 2, 3, 4), padding=(2, 3), stride=(3, 2)),
+    "padding larger than the window": geometry.conv2d((1, 2, 3, 2), (2, 2, 2, 3), padding=(4, 3), stride=(2, 1)),
+    "dilated": geometry.conv2d((2, 2, 9, 8), (2, 2, 3, 2), padding=(2, 0), dilation=(2, 3), stride=(1, 2)),
+    "groups": geometry.conv2d((2, 4, 5, 4), (6, 2, 3, 3), padding=1, groups=2),
+    "depthwise": geometry.conv2d((2, 3, 6, 5), (6, 1, 3, 2), stride=(2, 1), padding=(0, 1), groups=3),
+    "window as large as the picture": geometry.conv2d((3, 2, 4, 3), (5, 2, 4, 3)),
+    "one row": geometry.conv2d((2, 3, 1, 9), (2, 3, 1, 4), stride=(1, 2)),
+    "batch 0": geometry.conv2d((0, 2, 4, 5), (3, 2, 3, 3), padding=1),
+    "wide rows": geometry.conv2d((1, 1, 5, 40), (2, 1, 2, 5)),
+}
+POOLS: dict[str, geometry.Pool] = {
+    "2x2": geometry.pool2d((2, 3, 4, 6), 2),
+    "2x2, a row and a column left": geometry.pool2d((2, 5, 5, 7), 2),
+    "2x2, many channels": geometry.pool2d((1, 17, 2, 34), 2),
+    "not square": geometry.pool2d((1, 2, 7, 5), (3, 2), (2, 1), (1, 0)),
+    "overlapping": geometry.pool2d((2, 2, 7, 8), 3, 2),
+    "padded": geometry.pool2d((2, 1, 5, 5), 3, 1, 1),
+    "stride beyond the window": geometry.pool2d((1, 2, 9, 11), 2, (3, 4)),
+    "over the edge": geometry.pool2d((2, 2, 7, 8), 3, 2, ceil_mode=True),
+    "2x2 over the edge": geometry.pool2d((1, 2, 5, 3), 2, ceil_mode=True),
+    "over the padding": geometry.pool2d((1, 2, 6, 6), (4, 3), 3, (2, 1), ceil_mode=True),
+    "padding not counted": geometry.pool2d((1, 2, 6, 5), (4, 3), 3, (2, 1), ceil_mode=True, count_include_pad=False),
+    "whole picture": geometry.pool2d((3, 4, 5, 3), (5, 3)),
+    "1x1": geometry.pool2d((1, 3, 2, 2), 1),
+    "batch 0": geometry.pool2d((0, 2, 4, 4), 2),
+}
+MAX_POOLS: dict[str, geometry.Pool] = {
+    **POOLS,
+    "dilated": geometry.pool2d((2, 2, 7, 9), (2, 3), 1, 1, (2, 3)),
+    "windows wholly in the padding": geometry.pool2d((1, 2, 2, 5), 2, 1, 1, 3),
+}
+
+
+def conv(g: geometry.Conv, bias: bool = True) -> Sample:
+    return lambda rng, dtype: (*shapes(g.x_shape, g.w_shape, (g.o,) if bias else None)(rng, dtype), g)
+
+
+def conv_backward(g: geometry.Conv, need: tuple[bool, ...] = ALL) -> Sample:
+    return lambda rng, dtype: (*shapes(g.y_shape, g.x_shape, g.w_shape)(rng, dtype), g, need)
+
+
+# ------------------------------------------------------------------------------------------------- special inputs
+
+
+def special(*arrays: list[float]) -> Sample:
+    """Given values."""
+    return lambda rng, dtype: tuple(np.array(values, dtype) for values in arrays)
+
+
+def ties(g: geometry.Pool) -> Sample:
+    """Few different values, so that windows have several maxima, and NaN and Inf among them."""
+
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        x = rng.integers(-2, 3, g.x_shape).astype(dtype)
+        chance = rng.random(g.x_shape)
+        x[chance < 0.1], x[chance > 0.8], x[(chance > 0.1) & (chance < 0.2)] = np.nan, -np.inf, np.inf
+        return x, g
+
+    return make
+
+
+def max_backward(g: geometry.Pool) -> Sample:
+    """Random places of the picture, several windows' the same; -1 in windows that have none."""
+
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        index = rng.integers(-1, max(1, g.h * g.w), g.y_shape).astype(np.int32)
+        return normal(rng, dtype, g.y_shape), index, g
+
+    return make
+
+
+def softmax(n: int, k: int, scale: float = 3.0) -> Sample:
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        return normal(rng, dtype, (n, k)) * np.dtype(dtype).type(scale), rng.integers(0, max(1, k), n)
+
+    return make
+
+
+def softmax_backward(n: int, k: int) -> Sample:
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        p = rng.random((n, k)) + 0.1
+        p = (p / p.sum(1, keepdims=True)).astype(dtype)
+        return normal(rng, dtype, (n,)), p, rng.integers(0, max(1, k), n)
+
+    return make
+
+
+def batch_norm(shape: Shape, gamma: bool, beta: bool, *, mean: float = 1.0, given: bool = False) -> Sample:
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        c = shape[1:2]
+        x = normal(rng, dtype, shape) + np.dtype(dtype).type(mean)
+        vectors = normal(rng, dtype, c if gamma else None), normal(rng, dtype, c if beta else None)
+        statistics = (normal(rng, dtype, c), rng.random(c).astype(dtype)) if given else ()
+        return (x, *vectors, *statistics, 1e-5)
+
+    return make
+
+
+def batch_norm_backward(shape: Shape, gamma: bool, need: tuple[bool, ...] = ALL, *, given: bool = False) -> Sample:
+    """`given`: for evaluation, with a variance and eps; else with 1/std."""
+
+    def make(rng: np.random.Generator, dtype: Any) -> Arguments:
+        c = shape[1:2]
+        gy, x, g, mean = shapes(shape, shape, c if gamma else None, c)(rng, dtype)
+        spread = (rng.random(c) + 0.5).astype(dtype)
+        return (gy, x, g, mean, spread, 1e-5, need) if given else (gy, x, g, mean, spread, need)
+
+    return make
+
+
+# ---------------------------------------------------------------------------------------------------------- table
+
+POINTS: list[Shape] = [(2, 3, 4, 5), (), (0, 3), (7,), (3, 1, 2), (1, 70)]
+EDGES = [0.0, -0.0, 1e-40, -1e-40, 1e-7, 0.54, -0.56, 9.0, -9.1, 88.0, -88.0, -104.0, 1e4, -1e4, np.inf, np.nan]
+NEEDS = [(True, False, False), (False, True, False), (False, False, True), (False, True, True)]
+LINEARS = [(4, 3, 5), (1, 6, 4), (33, 2, 3), (2, 1, 1), (0, 3, 2), (2, 0, 3), (3, 2, 0)]  # N, I, O
+PICTURES: list[Shape] = [(3, 2, 4, 5), (1, 3, 2, 2), (4, 17, 3, 3), (2, 3, 1, 1)]
+
+
+def points(*more: Sample) -> list[Sample]:
+    return [*(shapes(shape) for shape in POINTS), *more]
+
+
+def points_backward() -> list[Sample]:
+    return [
+        *(shapes(shape, shape) for shape in POINTS),
+        special([3.0, -1.0, 2.0, np.inf, 1.0], [0.0, 1.0, -1.0, 0.5, np.nan]),
+    ]
+
+
+SAMPLES: dict[str, list[Sample]] = {
+    "relu": points(special([*EDGES, -np.inf])),
+    "relu backward": [*points_backward(), special([np.inf, 1.0], [0.0, -0.0])],
+    "tanh": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 4,)),
+    "tanh backward": points_backward(),
+    "sigmoid": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 20,)),
+    "sigmoid backward": points_backward(),
+    "conv2d": [*(conv(g) for g in CONVS.values()), conv(CONVS["plain"], False), conv(CONVS["groups"], False)],
+    "conv2d backward": [
+        *(conv_backward(g) for g in CONVS.values()),
+        *(conv_backward(CONVS["groups"], need) for need in NEEDS),
+    ],
+    "max_pool2d": [ties(g) for g in MAX_POOLS.values()],
+    "max_pool2d backward": [max_backward(g) for g in MAX_POOLS.values()],
+    "avg_pool2d": [
+        *(lambda rng, dtype, g=g: (normal(rng, dtype, g.x_shape), g, None) for g in POOLS.values()),
+        *(lambda rng, dtype, g=g: (normal(rng, dtype, g.x_shape), g, 3) for g in POOLS.values()),
+        lambda rng, dtype: (np.full((1, 2, 90, 90), 0.1, dtype), geometry.pool2d((1, 2, 90, 90), 90), None),
+    ],
+    "avg_pool2d backward": [
+        *(lambda rng, dtype, g=g: (normal(rng, dtype, g.y_shape), g, None) for g in POOLS.values()),
+        *(lambda rng, dtype, g=g: (normal(rng, dtype, g.y_shape), g, -2) for g in POOLS.values()),
+    ],
+    "linear": [
+        *(shapes((n, i), (o, i), (o,)) for n, i, o in LINEARS),
+        *(shapes((n, i), (o, i), None) for n, i, o in LINEARS),
+    ],
+    "linear backward": [
+        *(
+            lambda rng, dtype, n=n, i=i, o=o, need=need: (*shapes((n, o), (n, i), (o, i))(rng, dtype), need)
+            for n, i, o in LINEARS
+            for need in (ALL, *NEEDS[:2])
+        )
+    ],
+    "matmul": [shapes((n, i), (i, o)) for n, i, o in LINEARS],
+    "matmul backward": [
+        *(
+            lambda rng, dtype, n=n, i=i, o=o, need=need: (*shapes((n, o), (n, i), (i, o))(rng, dtype), need)
+            for n, i, o in LINEARS
+            for need in ((True, True), (True, False), (False, True))
+        )
+    ],
+    "softmax_xent": [softmax(4, 5), softmax(1, 1), softmax(0, 3), softmax(7, 2, 1e4), softmax(3, 40, 50)],
+    "softmax_xent backward": [softmax_backward(n, k) for n, k in ((4, 5), (1, 1), (0, 3), (9, 2))],
+    "batch_norm": [
+        *(batch_norm(shape, gamma, beta) for shape in PICTURES for gamma in (True, False) for beta in (True, False)),
+        batch_norm((5, 3), True, True),
+        batch_norm((2, 3, 4), True, False),
+        batch_norm((2, 3, 2, 1, 4), False, True),
+        batch_norm((4, 3, 5, 2), True, True, mean=30.0),
+        batch_norm((0, 3, 2, 2), True, True),
+    ],
+    "batch_norm backward": [
+        *(batch_norm_backward(shape, gamma) for shape in PICTURES for gamma in (True, False)),
+        *(batch_norm_backward(PICTURES[0], True, need) for need in NEEDS),
+        batch_norm_backward((5, 3), True),
+        batch_norm_backward((2, 3, 4), False),
+        batch_norm_backward((0, 3, 2, 2), True),
+    ],
+    "batch_norm evaluation": [
+        *(batch_norm(shape, True, True, given=True) for shape in PICTURES),
+        batch_norm((5, 3), False, True, given=True),
+        batch_norm((2, 3, 4), True, False, given=True),
+        batch_norm((0, 3, 2, 2), True, True, given=True),
+    ],
+    "batch_norm evaluation backward": [
+        *(batch_norm_backward(shape, True, given=True) for shape in PICTURES),
+        *(batch_norm_backward(PICTURES[0], False, need, given=True) for need in NEEDS),
+        batch_norm_backward((5, 3), True, given=True),
+        batch_norm_backward((0, 3, 2, 2), True, given=True),
+    ],
+}

@@ -1,0 +1,224 @@
+"""In-place methods: what they write, and what they do to the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor, no_grad
+from minicnn.autograd import grad
+from minicnn.ops import inplace
+
+
+def leaf(*shape: int) -> Tensor:
+    return Tensor(np.random.default_rng(len(shape)).random(shape) + 0.5, requires_grad=True)
+
+
+METHODS = [
+    ("add_", (2.0,), {"alpha": 3}), ("sub_", (2.0,), {}), ("mul_", (2.0,), {}), ("div_", (2.0,), {}), ("pow_", (3,),
+    {}), ("div_", (0.4,), {"rounding_mode": "floor"}), ("clamp_", (0.6, 1.2), {}), ("clamp_min_", (0.7,), {}), ("exp_",
+    (), {}), ("log_", (), {}), ("sqrt_", (), {}), ("rsqrt_", (), {}), ("reciprocal_", (), {}), ("neg_", (), {}),
+    ("abs_", (), {}), ("sin_", (), {}), ("tan_", (), {}), ("square_", (), {}), ("floor_", (), {}), ("round_", (), {}),
+    ("sign_", (), {}), ("remainder_", (0.4,), {}), ("fmod_", (0.4,), {}), ("erf_", (), {}), ("expm1_", (), {}),
+    ("log1p_", (), {}), ("frac_", (), {}), ("cumsum_", (1,), {}), ("zero_", (), {}), ("fill_", (2.0,), {}), ("relu_",
+    (), {}), ("sigmoid_", (), {}), ("tanh_", (), {}), ("nan_to_num_", (), {}), ("lerp_", (minicnn.ones(2, 3).double(),
+    0.3), {}), ("addcmul_", (minicnn.ones(3).double(), minicnn.ones(2, 1).double()), {"value": 2}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "args", "options"), METHODS)
+def test_in_place_is_the_function_with_its_gradient(name: str, args: Any, options: Any) -> None:
+    x = leaf(2, 3)
+    if name in ("zero_", "fill_"):
+        expected = (x * 0 + (2 if args else 0)) * 5
+    else:
+        expected = getattr(x * 1, name.rstrip("_"))(*args, **options) * 5
+    y = x * 1
+    memory = y.array
+    assert getattr(y, name)(*args, **options) is y
+    assert y.array is memory
+    z = y * 5
+    np.testing.assert_array_equal(z.detach().numpy(), expected.detach().numpy())
+    up = Tensor(np.random.default_rng(0).random((2, 3)))
+    np.testing.assert_allclose(grad(z, x, up)[0].numpy(), grad(expected, x, up)[0].numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "args", "options"), METHODS)
+def test_without_recording_only_the_memory_changes(name: str, args: Any, options: Any) -> None:
+    x = leaf(2, 3)
+    with no_grad():
+        expected = (
+            x.clone() * 0
+            if name == "zero_"
+            else x * 0 + 2
+            if name == "fill_"
+            else getattr(x, name[:-1])(*args, **options)
+        )
+        version = x._version[0]
+        getattr(x, name)(*args, **options)
+    assert x.is_leaf
+    assert x._version[0] > version
+    np.testing.assert_array_equal(x.detach().numpy(), expected.numpy())
+
+
+def test_comparisons_keep_the_type() -> None:
+    x = minicnn.tensor([1.0, 2.0])
+    assert x.gt_(1.5).tolist() == [0, 1]
+    assert x.dtype == minicnn.float32
+    assert x.logical_not_().tolist() == [1, 0]
+    assert minicnn.tensor([6]).bitwise_and_(3).tolist() == [2]
+
+
+def test_a_saved_value_that_is_overwritten_raises() -> None:
+    x = leaf(3)
+    y = x * 1
+    z = (y * y).sum()
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="Mul saved was changed in place"):
+        z.backward()
+
+
+def test_the_gradient_of_the_other_operand() -> None:
+    """y.mul_(w) needs the old y for w, although the memory holds the new one."""
+    x, w = leaf(3), leaf(3)
+    y = x * 2
+    y.mul_(w)
+    gx, gw = grad(y.sum(), [x, w])
+    np.testing.assert_allclose(gx.numpy(), 2 * w.detach().numpy())
+    np.testing.assert_allclose(gw.numpy(), 2 * x.detach().numpy())
+
+
+def test_a_constant_becomes_recorded() -> None:
+    total, x = minicnn.zeros(3).double(), leaf(3)
+    for _ in range(3):
+        total.add_(x * x)
+    assert total.requires_grad
+    assert not total.is_leaf
+    np.testing.assert_allclose(grad(total.sum(), x)[0].numpy(), 6 * x.detach().numpy())
+    buffer = minicnn.zeros(3)
+    buffer.copy_(x)
+    assert buffer.dtype == minicnn.float32
+    assert grad((buffer * 2).sum(), x)[0].dtype == minicnn.float64
+
+
+VIEWS = {
+    "row": lambda y: y[1],
+    "column": lambda y: y[:, 2],
+    "steps": lambda y: y[::2, 1:],
+    "flat": lambda y: y.reshape(-1),
+    "transposed": lambda y: y.transpose(0, 1),
+    "view of a view": lambda y: y.reshape(-1)[1:9].reshape(2, 4),
+    "flipped twice": lambda y: y.permute(1, 0)[3:],
+}
+
+
+@pytest.mark.parametrize("write", VIEWS)
+@pytest.mark.parametrize("read", VIEWS)
+def test_a_write_through_a_view_reaches_all_that_share_the_memory(write: str, read: str) -> None:
+    """As a program without views and in-place writes: y * (1 or w at the places written)."""
+    x, w = leaf(3, 4), Tensor(np.array(1.5), requires_grad=True)
+    y = x * 2
+    seen, written = VIEWS[read](y), VIEWS[write](y)
+    written.mul_(w).add_(1)
+    mask = np.zeros((3, 4), bool)
+    VIEWS[write](Tensor(mask)).fill_(True)
+    expected = minicnn.where(Tensor(mask), x * 2 * w + 1, x * 2)
+    for found, right in ((y, expected), (seen, VIEWS[read](expected)), (written, VIEWS[write](expected))):
+        np.testing.assert_allclose(found.detach().numpy(), right.detach().numpy())
+        up = Tensor(np.random.default_rng(1).random(right.shape))
+        gradients = grad(found, [x, w], up, retain_graph=True, allow_unused=True)
+        for g, h in zip(gradients, grad(right, [x, w], up, retain_graph=True), strict=True):
+            np.testing.assert_allclose(0 if g is None else g.numpy(), h.numpy(), rtol=1e-12)
+
+
+def test_assignment_to_a_view() -> None:
+    """As detection heads do: y = x.view(...); y[..., 0] = f(y[..., 0])."""
+    x = leaf(2, 6)
+    base = x * 1
+    y = base.view(2, 3, 2)
+    y[..., 0] = y[..., 0].sigmoid()
+    expected = minicnn.stack([(x * 1).view(2, 3, 2)[..., 0].sigmoid(), (x * 1).view(2, 3, 2)[..., 1]], -1).view(2, 6)
+    up = Tensor(np.random.default_rng(0).random((2, 6)))
+    np.testing.assert_allclose(grad(base, x, up)[0].numpy(), grad(expected, x, up)[0].numpy())
+
+
+def test_a_write_to_the_base_reaches_its_views() -> None:
+    x = leaf(2, 3)
+    y = x * 1
+    view = y.reshape(6)
+    y.exp_()
+    np.testing.assert_allclose(grad(view.sum(), x)[0].numpy(), np.exp(x.detach().numpy()))
+
+
+def test_a_write_through_a_view_makes_a_constant_base_recorded() -> None:
+    out, x = minicnn.zeros(2, 3).double(), leaf(3)
+    out[0].copy_(x)
+    assert out.requires_grad
+    np.testing.assert_allclose(grad((out * out).sum(), x)[0].numpy(), 2 * x.detach().numpy())
+
+
+def test_detached_tensors_are_outside() -> None:
+    x = leaf(3)
+    y = x * 1
+    y.detach().mul_(0)
+    assert y.tolist() == [0, 0, 0]
+    assert grad(y.sum(), x)[0].tolist() == [1, 1, 1]
+
+
+def test_augmented_assignment() -> None:
+    x = leaf(3)
+    y = first = x * 1
+    y += 1  # recorded: a new tensor under the old name
+    assert y is not first
+    assert first.tolist() == x.tolist()
+    counts = minicnn.tensor([5, 6])
+    alias = counts
+    counts //= 2
+    counts <<= 1
+    assert alias.tolist() == [4, 6]
+    mask = minicnn.tensor([True, False])
+    mask |= True
+    assert mask.tolist() == [True, True]
+    z = minicnn.zeros(2, 3).double()
+    z[0] += x
+    assert grad(z.sum(), x)[0].tolist() == [1, 1, 1]
+
+
+def test_errors() -> None:
+    x = leaf(3)
+    with pytest.raises(RuntimeError, match=r"add_: a leaf tensor that requires a gradient.*no_grad"):
+        x.add_(1)
+    with pytest.raises(RuntimeError, match="a leaf tensor"):
+        x[0].zero_()
+    with pytest.raises(RuntimeError, match="a leaf tensor"):
+        x += 1
+    with pytest.raises(RuntimeError, match="result is float32, which cannot be cast to the tensor's int64"):
+        minicnn.tensor([1]).mul_(1.5)
+    with pytest.raises(RuntimeError, match=r"int64.*bool"):
+        minicnn.tensor([True]).add_(1)
+    with pytest.raises(minicnn.ShapeError, match=r"add_: the result has shape \(2, 3\)"):
+        minicnn.zeros(3).add_(minicnn.ones(2, 3))
+    with pytest.raises(RuntimeError, match="share a place"):
+        minicnn.zeros(1).expand(3).add_(1)
+    with pytest.raises((ValueError, RuntimeError), match=r"(?i)copy_|expand"):
+        minicnn.zeros(3).copy_(minicnn.zeros(2))
+    with pytest.raises(RuntimeError, match="0-d"):
+        minicnn.zeros(3).fill_(minicnn.ones(2))
+
+
+def test_any_function_can_be_made_in_place() -> None:
+    cube_ = inplace.in_place(lambda x: x**3)
+    x = leaf(2)
+    y = x * 1
+    assert cube_(y) is y
+    np.testing.assert_allclose(grad(y.sum(), x)[0].numpy(), 3 * x.detach().numpy() ** 2)
+
+
+def test_meta() -> None:
+    x = minicnn.empty(2, 3, device="meta")
+    assert x.mul_(2).add_(x).zero_().fill_(1).copy_(minicnn.empty(3, device="meta")) is x
+    with pytest.raises(minicnn.ShapeError):
+        x.add_(minicnn.empty(4, 2, 3, device="meta"))

@@ -1,0 +1,25 @@
+"""The table of test samples: one row per operation; `ops/test_ops.py` puts every row through every check.
+
+A sample is the shapes of the tensor inputs and the options of the call. To test a new operation, add its row to the
+file of its family here. Every file's `OPS` is merged into one table.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+from .table import Op, S, Sample, apart, positive
+
+# Files whose operations choose among more, or fewer, than the two fast backends: several algorithms; NumPy only.
+KERNELS = {
+    "conv": tuple((backend, algorithm) for backend in ("numpy", "numba") for algorithm in ("im2col", "direct")),
+    **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),
+}
+OPS: dict[str, Op] = {}
+for _module in pkgutil.iter_modules(__path__):
+    for _name, _op in getattr(import_module(f"{__name__}.{_module.name}"), "OPS", {}).items():
+        assert _name not in OPS, f"two rows are called {_name!r}"
+        OPS[_name] = _op._replace(kernels=KERNELS.get(_module.name, _op.kernels))
+
+__all__ = ["OPS", "Op", "S", "Sample", "apart", "positive"]

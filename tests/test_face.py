@@ -1,0 +1,174 @@
+"""What programs for PyTorch ask for besides tensors and layers, and how unknown names are answered."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+import minicnn
+import minicnn.backends.cudnn as cudnn
+import minicnn.nn.functional as F
+from minicnn import nn, optim
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "remedy"),
+    [
+        (minicnn, "bfloat16", "NumPy has no bfloat16; use float32"),
+        (minicnn, "fft", "use numpy.fft on x.numpy"),
+        (minicnn, "kaiser_window", "use numpy.fft"),
+        (minicnn, "view_as_complex", "tensors are real"),
+        (nn, "Conv3d", "pictures are 2-d"),
+        (nn, "LSTM", "sequence models are left out"),
+        (nn, "MultiheadAttention", "sequence models are left out"),
+        (nn, "Bilinear", "minicnn.einsum"),
+        (F, "embedding", "sequence models are left out"),
+        (F, "conv3d", "pictures are 2-d"),
+        (F, "relux", "use relu"),
+        (optim, "SparseAdam", "tensors are dense"),
+        (optim, "Adamm", "use Adam"),
+        (optim.lr_scheduler, "StepLr", "use StepLR"),
+        (nn.init, "xavier_unifrom_", "use xavier_uniform_"),
+        (minicnn, "ediff1d", "numpy.ediff1d on x.numpy"),
+        (minicnn, "no_such_thing_at_all", "docs/pytorch.md"),
+        (minicnn.zeros(1), "cuda_", "computes on device"),
+        (minicnn.zeros(1), "untyped_storage", "its NumPy array"),
+        (minicnn.zeros(1), "revers", "use "),
+    ],
+)
+def test_unknown_names_say_what_to_use(place: object, name: str, remedy: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(place, name)
+    assert f"no attribute {name!r}" in str(caught.value) and remedy in str(caught.value)
+
+
+def test_protocols_are_asked_for_in_vain_without_a_word() -> None:
+    assert not hasattr(minicnn.zeros(1), "__cuda_array_interface__")
+    assert not hasattr(minicnn, "__path_of_nothing__")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "minicnn.nn.functional", "minicnn.nn.init", "minicnn.nn.utils", "minicnn.nn.parameter",
+        "minicnn.nn.modules.utils", "minicnn.nn.modules.conv", "minicnn.nn.modules.batchnorm",
+        "minicnn.optim.lr_scheduler", "minicnn.optim.swa_utils", "minicnn.utils.data", "minicnn.utils.checkpoint",
+        "minicnn.utils.model_zoo", "minicnn.autograd.function", "minicnn.backends.cudnn", "minicnn.cuda.amp",
+        "minicnn.amp", "minicnn.hub", "minicnn.jit", "minicnn.fx", "minicnn.testing", "minicnn.linalg",
+        "minicnn.models", "minicnn.transforms", "minicnn.datasets",
+    ],
+)  # fmt: skip
+def test_modules_can_be_imported(name: str) -> None:
+    assert importlib.import_module(name).__name__
+
+
+def test_a_gpu_is_not_found_and_not_missed() -> None:
+    device = minicnn.device("cuda" if minicnn.cuda.is_available() else "cpu")
+    assert device.type == "cpu" and minicnn.cuda.device_count() == 0
+    minicnn.cuda.manual_seed_all(1)
+    minicnn.cuda.synchronize()
+    minicnn.cuda.empty_cache()
+    cudnn.benchmark = True
+    with pytest.raises(RuntimeError, match="there is no GPU"):
+        minicnn.cuda.get_device_name(0)
+    assert not minicnn.backends.mps.is_available()
+
+
+def test_mixed_precision_warns_and_changes_nothing() -> None:
+    w = nn.Parameter(minicnn.ones(2))
+    sgd = optim.SGD([w], lr=0.5)
+    with pytest.warns(UserWarning, match="disabled"):
+        scaler = minicnn.cuda.amp.GradScaler()
+    with pytest.warns(UserWarning, match="disabled"), minicnn.amp.autocast("cuda"):
+        loss = (w * 2).sum()
+    scaler.scale(loss).backward()
+    scaler.unscale_(sgd)
+    scaler.step(sgd)
+    scaler.update()
+    assert w.tolist() == [0, 0] and not scaler.is_enabled() and scaler.state_dict() == {}
+    with minicnn.amp.autocast("cuda", enabled=False):
+        pass
+
+
+def test_scripted_functions_are_the_functions() -> None:
+    @minicnn.jit.script
+    def double(x: minicnn.Tensor) -> minicnn.Tensor:
+        return x * 2
+
+    class Net(nn.Module):
+        @minicnn.jit.ignore
+        def one(self) -> int:
+            return 1
+
+        @minicnn.jit.ignore(drop=True)
+        def two(self) -> int:
+            return 2
+
+        @minicnn.jit.unused
+        def three(self) -> int:
+            return 3
+
+    net = minicnn.jit.script(Net())
+    assert double(minicnn.ones(1)).item() == 2
+    assert (net.one(), net.two(), net.three()) == (1, 2, 3)
+    assert not minicnn.jit.is_scripting() and minicnn.fx.wrap(double) is double
+    with pytest.raises(NotImplementedError, match="call the module itself"):
+        minicnn.jit.trace(net, minicnn.ones(1))
+
+
+def test_weights_are_not_downloaded() -> None:
+    with pytest.raises(NotImplementedError, match="safetensors"):
+        minicnn.hub.load_state_dict_from_url("https://example.org/resnet18.pth")
+    with pytest.raises(NotImplementedError, match="safetensors"):
+        minicnn.hub.load("pytorch/vision", "resnet18")
+
+
+def test_closeness() -> None:
+    close = minicnn.testing.assert_close
+    x = minicnn.ones(3)
+    close(x, x + 1e-6)
+    close({"a": [x, 1]}, {"a": [x, 1]})
+    close(x, x.double(), check_dtype=False)
+    for a, b in [(x, x + 1e-3), (x, minicnn.ones(2)), (x, x.double()), ([x], [x, x]), ({"a": x}, {"b": x})]:
+        with pytest.raises(AssertionError):
+            close(a, b)
+    nan = minicnn.tensor([np.nan])
+    close(nan, nan, equal_nan=True)
+    with pytest.raises(AssertionError):
+        close(nan, nan)
+
+
+def test_dtypes_have_pytorchs_names() -> None:
+    names = {
+        "float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32", "short": "int16",
+        "bool": "bool", "uint8": "uint8", "int8": "int8",
+    }  # fmt: skip
+    for name, kind in names.items():
+        assert getattr(minicnn, name) == np.dtype(kind)
+    assert minicnn.finfo(minicnn.float32).eps == np.finfo(np.float32).eps
+    assert minicnn.iinfo(minicnn.int).max == 2**31 - 1
+    assert minicnn.Size([2, 3]).numel() == 6 and repr(minicnn.zeros(2, 3).shape) == "minicnn.Size([2, 3])"
+    assert f"{minicnn.zeros(2, 3).shape}" == "(2, 3)"
+
+
+def test_random_state_can_be_kept() -> None:
+    minicnn.manual_seed(3)
+    assert minicnn.initial_seed() == 3
+    state = minicnn.get_rng_state()
+    a = minicnn.rand(3).tolist()
+    minicnn.set_rng_state(state)
+    assert minicnn.rand(3).tolist() == a
+    assert isinstance(minicnn.seed(), int)
+
+
+def test_threads_and_determinism_can_be_asked_for() -> None:
+    n = minicnn.get_num_threads()
+    minicnn.set_num_threads(1)
+    assert minicnn.get_num_threads() == 1
+    minicnn.set_num_threads(n)
+    minicnn.use_deterministic_algorithms(True)
+    assert minicnn.are_deterministic_algorithms_enabled()
+    assert minicnn.is_tensor(minicnn.zeros(1)) and not minicnn.is_tensor([1])
+    assert minicnn.numel(minicnn.zeros(2, 3)) == 6
