@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+GENERATOR = 0x20  # the flag of a generator function, inspect.CO_GENERATOR
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +45,7 @@ class _Recording:
 
     def __call__(self, function: F) -> F:
         """Decorate a function, or a generator."""
-        if inspect.isgeneratorfunction(function):
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & GENERATOR:
 
             @functools.wraps(function)
             def generator(*args: Any, **options: Any) -> Any:

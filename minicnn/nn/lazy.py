@@ -6,7 +6,6 @@ layer(x)                          # they get their shapes, and the layer is a Co
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar
 
 from ..autograd import no_grad
@@ -86,6 +85,8 @@ class _LazyLayer(LazyModuleMixin):
     defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        import inspect
+
         given = inspect.signature(self.cls_to_become).bind(0, *args, **kwargs).arguments
         given = {**given, **{name: value for name, value in self.defaults.items() if name not in given}}
         self.__dict__["_counted"], self.__dict__["_given"] = next(iter(given)), given

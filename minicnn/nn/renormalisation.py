@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..ops.batchnorm import batch_renorm
 from ..tensor import Tensor
@@ -13,8 +12,7 @@ from .batchnorm import _NormBase
 __all__ = ["BatchRenorm1d", "BatchRenorm2d", "BatchRenorm3d"]
 
 
-@dataclass(frozen=True)
-class Ramp:
+class Ramp(NamedTuple):
     """A value that is `first` up to batch `begin` and then grows evenly, to be `last` from batch `end` on."""
 
     first: float

@@ -6,7 +6,6 @@ and `layout`, which mean nothing here.
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -68,7 +67,8 @@ def new(
 
 def factory(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function take PyTorch's arguments that mean nothing here, and refuse `out`; a size may be a keyword."""
-    sized = "size" in inspect.signature(function).parameters
+    code = function.__code__
+    sized = "size" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 1]
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:

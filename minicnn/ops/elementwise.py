@@ -13,8 +13,7 @@ Types follow PyTorch's promotion: all operands are converted to one type, which 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +28,7 @@ from .operands import as_operand, number_type, result_type, unbroadcast
 BOOL = np.dtype(np.bool_)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A function of up to three arrays, and its gradients.
 
     Attributes:
@@ -50,14 +48,14 @@ class Row:
     kind: str = "same"
     refuse: str = ""
     title: str = ""
-    _kept: dict[tuple[bool, ...], tuple[str, ...]] = field(default_factory=dict)
+    kept_for: dict[tuple[bool, ...], tuple[str, ...]] = {}  # noqa: RUF012 - `row` gives each its own
 
     def kept(self, needed: tuple[bool, ...]) -> tuple[str, ...]:
         """The operands, and perhaps the result, that have to be saved for the gradients that are needed."""
-        if needed not in self._kept:
+        if needed not in self.kept_for:
             names = [name for names, wanted in zip(self.needs, needed, strict=False) if wanted for name in names]
-            self._kept[needed] = tuple(dict.fromkeys(name for name in names if name in ("a", "b", "c", "y")))
-        return self._kept[needed]
+            self.kept_for[needed] = tuple(dict.fromkeys(name for name in names if name in ("a", "b", "c", "y")))
+        return self.kept_for[needed]
 
 
 def row(
@@ -65,7 +63,7 @@ def row(
 ) -> Row:
     """A row, with the needs of its gradients read off their signatures."""
     needs = tuple(g.__code__.co_varnames[: g.__code__.co_argcount] for g in gradients)
-    return Row(name, function, gradients, needs, kind, refuse, name.capitalize())
+    return Row(name, function, gradients, needs, kind, refuse, name.capitalize(), {})
 
 
 def flat(gy: Array) -> Array:
