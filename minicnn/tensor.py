@@ -272,6 +272,7 @@ class Tensor:
             raise RuntimeError("register_hook: the tensor does not require a gradient")
         if self._edge:
             node, index = self._edge
+            node.hooks = {} if node.hooks is None else node.hooks
             hooks = node.hooks.setdefault(index, {})
         else:
             hooks = self._hooks = {} if self._hooks is None else self._hooks

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,19 +46,21 @@ class Node:
 
     _numbers = itertools.count()
 
+    # What most nodes never change stands in the class, for a node is made at every call of an operation.
+    inputs: tuple[Edge, ...] = ()
+    outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # shape and dtype of each
+    hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None = None  # output -> hooks of that tensor
+    origin: anomaly.Origin | None = None
+    materialize = True  # whether backward gets zeros, or None, for an output that nothing depends on
+    _saved: tuple[Array | None, ...] | None = ()
+    _versions: Sequence[tuple[list[int], int] | None] = ()
+    _constant: Set[int] = frozenset()  # ids of outputs without a gradient
+
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.function = function
+        self.name = function.__name__
         self.needs_input_grad = needs_input_grad
         self.number = next(Node._numbers)
-        self.inputs: tuple[Edge, ...] = ()
-        self.outputs: list[tuple[tuple[int, ...], Any]] = []  # shape and dtype of each
-        self.hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] = {}  # output -> hooks of that tensor
-        self.origin: anomaly.Origin | None = None
-        self.name = function.__name__
-        self.materialize = True  # whether backward gets zeros, or None, for an output that nothing depends on
-        self._saved: tuple[Array | None, ...] | None = ()
-        self._versions: list[tuple[list[int], int] | None] = []
-        self._constant: set[int] = set()  # ids of outputs without a gradient
 
     def save_for_backward(self, *arrays: Array | None) -> None:
         """Keep arrays for the backward pass; changing one of them before then is noticed."""
@@ -66,7 +68,7 @@ class Node:
 
     def mark_non_differentiable(self, *arrays: Array) -> None:
         """Declare outputs, such as indices, that have no gradient."""
-        self._constant.update(map(id, arrays))
+        self._constant = self._constant | {id(array) for array in arrays}
 
     @property
     def saved(self) -> tuple[Any, ...]:
@@ -147,37 +149,40 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays and record the call where a gradient will be wanted."""
-        from_tensors = [a if isinstance(a, _tensor) else None for a in args]
-        needs = (
-            tuple(t is not None and t.requires_grad for t in from_tensors)
-            if is_grad_enabled()
-            else (False,) * len(args)
-        )
+        tensors = [a if isinstance(a, _tensor) else None for a in args]
+        if is_grad_enabled():
+            needs = tuple([t is not None and t.requires_grad for t in tensors])
+        else:
+            needs = (False,) * len(args)
         node = Node(cls, needs)
-        arrays = [a if t is None else t.array for a, t in zip(args, from_tensors, strict=True)]
-        if anomaly.enabled():
+        arrays = [a if t is None else t._array for a, t in zip(args, tensors, strict=True)]
+        watched = anomaly.enabled()
+        if watched:
             node.origin = anomaly.Origin.here()
-        if any(type(a) is Meta for a in arrays):
-            result = _on_meta(cls, node, from_tensors, arrays, options)
+        on_meta = Meta in map(type, arrays)
+        if on_meta:
+            result = _on_meta(cls, node, tensors, arrays, options)
         else:
             result = cls.forward(node, *arrays, **options)
         results = result if isinstance(result, tuple) else (result,)
-        if anomaly.enabled() and type(results[0]) is not Meta:
+        if watched and not on_meta:
             anomaly.check_forward(node.name, node.origin, results, arrays)
-        recorded = any(needs)
-        shared = next((t._version for t in from_tensors if t is not None), None) if cls.view else None
-        outputs = tuple(_tensor(array, _version=shared) for array in results)
         if cls.view:
-            _share(next(t for t in from_tensors if t is not None), outputs)
-        if recorded:
-            node.inputs = tuple(_edge(t) if wanted else None for t, wanted in zip(from_tensors, needs, strict=True))
+            source = next(t for t in tensors if t is not None)
+            outputs = tuple([_tensor(array, _version=source._version) for array in results])
+            _share(source, outputs)
+        else:
+            outputs = tuple([_tensor(array) for array in results])
+        if True in needs:
+            node.inputs = tuple([_edge(t) if wanted else None for t, wanted in zip(tensors, needs, strict=True)])
             node.outputs = [(array.shape, array.dtype) for array in results]
-            versions = {id(t.array): t._version for t in (*from_tensors, *outputs) if t is not None}
-            node._versions = [
-                (version, version[0]) if (version := versions.get(id(array))) else None for array in node._saved or ()
-            ]
-            for index, output in enumerate(outputs):
-                if id(output.array) not in node._constant and output.array.dtype.kind in "fc":
+            if node._saved:
+                versions = {id(t._array): t._version for t in (*tensors, *outputs) if t is not None}
+                node._versions = [
+                    (version, version[0]) if (version := versions.get(id(array))) else None for array in node._saved
+                ]
+            for index, (output, array) in enumerate(zip(outputs, results, strict=True)):
+                if array.dtype.kind == "f" and id(array) not in node._constant:
                     output.requires_grad, output._edge = True, (node, index)
         return outputs if isinstance(result, tuple) else outputs[0]
 

@@ -162,7 +162,7 @@ def _walk(
             ups = pending.pop(node)
             for index, up in enumerate(ups):
                 if up is not None:
-                    ups[index] = final = _hooked(node.hooks.get(index), up)
+                    ups[index] = final = _hooked(node.hooks.get(index), up) if node.hooks else up
                     if (id(node), index) in wanted:
                         wanted[id(node), index] = final
             for edge, found in zip(node.inputs, _gradients(node, ups), strict=True):

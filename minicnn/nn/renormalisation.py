@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ops.batchnorm import batch_renorm
 from ..tensor import Tensor
@@ -12,13 +12,14 @@ from .batchnorm import _NormBase
 __all__ = ["BatchRenorm1d", "BatchRenorm2d", "BatchRenorm3d"]
 
 
-class Ramp(NamedTuple):
+class Ramp:
     """A value that is `first` up to batch `begin` and then grows evenly, to be `last` from batch `end` on."""
 
-    first: float
-    last: float
-    begin: int
-    end: int
+    def __init__(self, first: float, last: float, begin: int, end: int) -> None:
+        self.first, self.last, self.begin, self.end = first, last, begin, end
+
+    def __repr__(self) -> str:
+        return f"Ramp(first={self.first}, last={self.last}, begin={self.begin}, end={self.end})"
 
     def __call__(self, batch: int) -> float:
         """The value at a batch, counted from 0."""
