@@ -81,6 +81,7 @@ from .ops.einsum import *
 from .ops.extrema import *
 from .ops.gathering import *
 from .ops.indexing import *
+from .ops.inplace import *
 from .ops.interchange import *
 from .ops.joining import *
 from .ops.legacy import *

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from operator import index
 from typing import Any
@@ -286,9 +286,9 @@ def _steps(op: str, steps: Any) -> int:
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """`steps` numbers from start to end, both included, at equal distances; cut to integers for an integer type."""
+    """`steps` numbers from start to end, both included, at equal distances; for an integer type all are cut to ints."""
     count = _steps("linspace", steps)
-    low, high = _bounds("linspace", start, end)
+    low, high = _in_kind(_bounds("linspace", start, end), dtype)
     return new((count,), lambda s, d: _line(low, high, count).astype(d), dtype, device, requires_grad)
 
 
@@ -305,8 +305,15 @@ def logspace(
 ) -> Tensor:
     """base ** linspace(start, end, steps)."""
     count = _steps("logspace", steps)
-    low, high = _bounds("logspace", start, end)
+    low, high = _in_kind(_bounds("logspace", start, end), dtype)
     return new((count,), lambda s, d: (base ** _line(low, high, count)).astype(d), dtype, device, requires_grad)
+
+
+def _in_kind(bounds: Sequence[Any], dtype: DTYPE) -> Sequence[Any]:
+    """The ends of a line, cut to integers where its numbers are."""
+    if dtype is None or np.dtype(dtype).kind == "f":
+        return bounds
+    return int(bounds[0]), int(bounds[1])
 
 
 def _triangle_indices(name: str, find: Callable[..., tuple[Array, Array]]) -> Callable[..., Tensor]:

@@ -28,7 +28,15 @@ from .elementwise import flat, row, run
 from .operands import OPERANDS, as_operand
 from .sharing import check_writable, replace
 
-__all__ = ["in_place", "overwrite"]
+# The methods that PyTorch has as functions too: minicnn.exp_(x) is x.exp_().
+_FUNCTIONS = [
+    "abs_", "acos_", "acosh_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_", "arctanh_", "asin_", "asinh_",
+    "atan_", "atanh_", "ceil_", "clamp_", "clamp_max_", "clamp_min_", "clip_", "cos_", "cosh_", "deg2rad_", "erf_",
+    "erfc_", "exp2_", "exp_", "expm1_", "fill_", "fix_", "floor_", "frac_", "ldexp_", "log10_", "log1p_", "log2_",
+    "log_", "logit_", "nan_to_num_", "neg_", "negative_", "rad2deg_", "reciprocal_", "round_", "rsqrt_", "sin_",
+    "sinc_", "sinh_", "sqrt_", "square_", "tan_", "trunc_", "xlogy_", "zero_",
+]  # fmt: skip
+__all__ = ["in_place", "overwrite", *_FUNCTIONS]
 
 
 def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any) -> Tensor:
@@ -191,3 +199,6 @@ for _name, _function in (
     ("lshift", comparison.bitwise_left_shift), ("rshift", comparison.bitwise_right_shift),
 ):  # fmt: skip
     _augmented(_name, _function, in_place(_function))
+
+for _name in _FUNCTIONS:
+    globals()[_name] = getattr(Tensor, _name)

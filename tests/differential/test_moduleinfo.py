@@ -18,8 +18,7 @@ pytest.importorskip("expecttest", reason="PyTorch's sample inputs need expecttes
 
 from torch.testing._internal.common_modules import module_db  # noqa: E402
 
-LEFT_OUT: dict[str, str] = {}
-FOUND = [info for info in module_db if hasattr(minicnn.nn, info.name.removeprefix("nn.")) and info.name not in LEFT_OUT]
+FOUND = [info for info in module_db if hasattr(minicnn.nn, info.name.removeprefix("nn."))]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -61,13 +60,14 @@ def one(info: Any, sample: Any, training: bool) -> None:
     random = "Dropout" in info.name or (info.name == "nn.RReLU" and training)
     inputs = SimpleNamespace(input=theirs, args=sample.forward_input.args, kwargs=sample.forward_input.kwargs)
     name = "nn.functional.dropout" if random and training else info.name
-    forward = SimpleNamespace(input=inputs.args[0], args=inputs.args[1:], kwargs=inputs.kwargs)
+    first, *rest = inputs.args or [inputs.kwargs.pop("input")]
+    forward = SimpleNamespace(input=first, args=tuple(rest), kwargs=inputs.kwargs)
     check(name, mine, theirs, forward, torch, 1e-10, 1e-8)
     for key, value in theirs.state_dict().items():  # running statistics
         np.testing.assert_allclose(mine.state_dict()[key].numpy(), value.numpy(), rtol=1e-10, atol=1e-10, err_msg=key)
     parameters = list(theirs.parameters())
     if parameters and not random:
-        results = theirs(*inputs.args, **inputs.kwargs), mine(*ours(inputs.args, torch, table(torch)))
+        results = theirs(first, *rest, **inputs.kwargs), mine(*ours((first, *rest), torch, table(torch)))
         ups = np.random.default_rng(0).standard_normal(tuple(results[0].shape))
         results[0].backward(torch.tensor(ups))
         results[1].backward(minicnn.tensor(ups))
