@@ -11,12 +11,13 @@ notices if an array it needs has changed. Writing into `t.array` or `t.numpy()` 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from .autograd import engine, modes, walk
+from .autograd import engine, walk
 from .autograd.hooks import RemovableHandle
 from .device import CPU, META, Array, Device, Meta, meta, resolve
 from .dtypes import Size, get_default_dtype
@@ -164,14 +165,6 @@ class Tensor:
             raise NotImplementedError(f"{op}: a tensor on device 'meta' has no values; create it on 'cpu'")
         return self._array
 
-    def numpy(self) -> Array:
-        """The NumPy array, sharing memory."""
-        if self.requires_grad:
-            raise RuntimeError(
-                "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
-            )
-        return self._values("numpy")
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
@@ -253,10 +246,7 @@ class Tensor:
         if not self.requires_grad:
             raise RuntimeError("retain_grad: the tensor does not require a gradient")
         if self._edge and not self.retains_grad:
-            import weakref
-
             self.__dict__["_retains_grad"] = True
-
             me = weakref.ref(self)
 
             def keep(gradient: Tensor) -> None:
@@ -290,16 +280,13 @@ class Tensor:
         self._edge, self.requires_grad = None, False
         return self
 
-    # ------------------------------------------------------------------------------------------------- other types,
-    # copies
-
-    def clone(self) -> Tensor:
-        """A copy in memory of its own, recorded."""
-        return self * 1 if self.requires_grad and modes.is_grad_enabled() else Tensor(self._array.copy(order="K"))
+    # --------------------------------------------------------------------------------------------------------- copies
 
     def cpu(self) -> Tensor:
         """The tensor itself: it is on the CPU."""
         return self
+
+    pin_memory = share_memory_ = cpu  # there is no other device, and no other process, to share with
 
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()  # the attributes and the slots
@@ -316,14 +303,12 @@ class Tensor:
     def __hash__(self) -> int:
         return id(self)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
     def __getattr__(self, name: str) -> Any:
         raise unknown("Tensor", name, dir(type(self)))
 
     if TYPE_CHECKING:  # entered by minicnn.ops
 
+        def __iter__(self) -> Iterator[Tensor]: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __setitem__(self, index: Any, value: Any) -> None: ...
         def __add__(self, other: Any) -> Tensor: ...
