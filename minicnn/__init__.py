@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math as _math
+import sys as _sys
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
@@ -11,7 +12,8 @@ import numpy as _np
 
 from minicnn_kernels import NoKernelError, ShapeError, use
 
-from . import amp, autograd, backends, cuda, hub, jit, linalg, nn, ops, optim, return_types, testing
+from . import amp, autograd, backends, cuda, fx, hub, jit, linalg, nn, ops, optim, return_types, testing
+from .amp import GradScaler, autocast, is_autocast_enabled
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -22,9 +24,11 @@ from .autograd import (
 )
 from .device import Device as device
 from .device import get_default_device, set_default_device
-from .dtypes import Size, float16, float32, float64, int8, int16, int32, int64, uint8
+from .dtypes import Size, finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8
 from .dtypes import bool_ as _bool
+from .memory import MemoryFormat as memory_format
 from .memory import channels_last, contiguous_format, preserve_format, strided
+from .missing import Imports as _Imports
 from .missing import unknown as _unknown
 from .nn.functional import (
     adaptive_avg_pool1d,
@@ -105,6 +109,7 @@ from .printing import get_printoptions, printoptions, set_printoptions
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
 from .settings import *
+from .settings import _assert
 from .tensor import Tensor
 from .version import __version__
 
@@ -113,11 +118,12 @@ if _TYPE_CHECKING:
     from .analysis import summary
 
 
-dtype, finfo, iinfo = _np.dtype, _np.finfo, _np.iinfo
+dtype = _np.dtype
 float, double, half = float32, float64, float16
 long, int, short, bool = int64, int32, int16, _bool
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
+_sys.meta_path.append(_Imports)
 _LAZY = {"analysis", "datasets", "models", "train", "transforms", "utils", "visualize"}
 
 

@@ -9,6 +9,8 @@ import warnings
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
+from .missing import unknown
+
 if TYPE_CHECKING:
     from .tensor import Tensor
 
@@ -26,6 +28,11 @@ class autocast(ContextDecorator):
         return self
 
     def __exit__(self, *error: object) -> None: ...
+
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """False."""
+    return False
 
 
 class GradScaler:
@@ -71,3 +78,7 @@ class GradScaler:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.amp", name, globals())

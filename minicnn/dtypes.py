@@ -29,6 +29,37 @@ def set_default_dtype(dtype: Any) -> None:
     _default[0] = np.dtype(dtype)
 
 
+class finfo:
+    """The limits of a floating-point type, as Python numbers: eps, max, min, tiny, resolution, bits."""
+
+    def __init__(self, type: Any = None) -> None:
+        self.dtype = get_default_dtype() if type is None else np.dtype(type)
+        if self.dtype.kind != "f":
+            raise TypeError(f"finfo: {self.dtype} is not a floating-point type; use iinfo")
+        limits = np.finfo(self.dtype)
+        self.bits = self.dtype.itemsize * 8
+        self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.resolution = float(limits.resolution)
+
+    def __repr__(self) -> str:
+        return f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g})"
+
+
+class iinfo:
+    """The limits of an integer type, as Python numbers: min, max, bits."""
+
+    def __init__(self, type: Any) -> None:
+        self.dtype = np.dtype(type)
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"iinfo: {self.dtype} is not an integer type; use finfo")
+        limits = np.iinfo(self.dtype)
+        self.bits, self.min, self.max = limits.bits, int(limits.min), int(limits.max)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
 class Size(tuple[int, ...]):
     """A shape: a tuple of ints that prints as PyTorch's and knows its number of elements."""
 

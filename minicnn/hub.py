@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, NoReturn
+
+from .missing import unknown
 
 _HOW = (
     "where PyTorch is installed, convert the file once: safetensors.torch.save_file(torch.hub."
@@ -21,4 +25,18 @@ def load(repo_or_dir: str, model: str, *_: Any, **__: Any) -> NoReturn:
     raise NotImplementedError(f"hub.load: {repo_or_dir}/{model} is not downloaded; build the model here, and {_HOW}")
 
 
+def download_url_to_file(url: str, dst: str, *_: Any, **__: Any) -> NoReturn:
+    """Refused: download the file by other means."""
+    raise NotImplementedError(f"download_url_to_file: {url} is not downloaded; fetch the file to {dst} by other means")
+
+
+def get_dir() -> str:
+    """The folder of PyTorch's downloads: $TORCH_HOME/hub, by default ~/.cache/torch/hub."""
+    return str(Path(os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch") / "hub")
+
+
 load_url = load_state_dict_from_url  # the name in torch.utils.model_zoo
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.hub", name, globals())

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
+from .missing import unknown
+from .nn.module import Module
+
 F = TypeVar("F")
 
-__all__ = ["Final", "export", "ignore", "interface", "is_scripting", "is_tracing", "save", "script", "trace", "unused"]
+__all__ = [
+    "Final", "ScriptModule", "annotate", "export", "ignore", "interface", "is_scripting", "is_tracing", "save",
+    "script", "trace", "unused",
+]  # fmt: skip
+
+
+class ScriptModule(Module):
+    """A module; no instance is ever made here, so that `isinstance` says no."""
 
 
 def script(obj: F, *_: Any, **__: Any) -> F:
@@ -33,6 +43,16 @@ def _overload_method(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def annotate(the_type: Any, the_value: F) -> F:
+    """The value."""
+    return the_value
+
+
+def _script_if_tracing(function: F) -> F:
+    """The function itself."""
+    return function
+
+
 def is_scripting() -> bool:
     """False."""
     return False
@@ -51,3 +71,7 @@ def trace(*_: Any, **__: Any) -> NoReturn:
 def save(*_: Any, **__: Any) -> NoReturn:
     """Refused."""
     raise NotImplementedError("jit.save: save the weights with minicnn.save(model.state_dict(), path)")
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.jit", name, globals())

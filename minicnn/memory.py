@@ -46,6 +46,11 @@ def is_in(x: Array, form: MemoryFormat) -> bool:
     return bool(form is preserve_format or x.flags.c_contiguous)
 
 
+def tidy(x: Array) -> Array:
+    """The array in the order of a new tensor's memory: channels last where it is so already, else contiguous."""
+    return x if x.flags.c_contiguous or is_in(x, channels_last) else np.ascontiguousarray(x)
+
+
 def empty(shape: tuple[int, ...], dtype: Any, form: MemoryFormat) -> Array:
     """Uninitialised memory in the order `form`.
 

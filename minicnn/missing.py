@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -23,7 +24,7 @@ REMEDIES = [
      "matmul, softmax and indexing"),
     (r"Bilinear|bilinear", "write it with minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
     (r"SyncBatchNorm", "use BatchNorm2d"),
-    (r"(quantized?|q(u?int\d+|int)|ao|QInt\w*|dequantize|fake_quantize|per_\w+_affine\w*|int_repr|q_\w+)\w*",
+    (r"(quantiz\w*|q(u?int\d+|int)|ao|QInt\w*|dequantize|fake_quantize|per_\w+_affine\w*|int_repr|q_\w+)\w*",
      "there is no quantisation; compute in float32"),
     (r"\w*sparse\w*|SparseAdam|to_mkldnn|layout|strided", "tensors are dense"),
     (r"distributed|rpc|multiprocessing|DistributedDataParallel", "training runs in one process"),
@@ -34,6 +35,9 @@ REMEDIES = [
     (r"linalg\w*|svd\w*|eig\w*|inverse|pinverse|qr|geqrf|cholesky\w*|l(st)?sq\w*|lu\w*|triangular_solve|slogdet|det|logdet|"
      r"matrix_\w+|ormqr|orgqr",
      "decompositions are left out; use numpy.linalg on x.numpy(), without gradients"),
+    (r"(apply|map2?)_|vectorize\w*", "use NumPy on x.numpy(), or write it with the operations there are"),
+    (r"IterableDataset|DistributedSampler", "use Dataset with __len__ and __getitem__"),
+    (r"grid_sample\w*|affine_grid\w*", "use interpolate for grids along the axes"),
     (r"(mtia|xpu|mps|cuda|ipu|hpu|xla|accelerator|vulkan)\w*", "minicnn computes on device('cpu')"),
     (r"hessian|jvp|vjp|hvp|gradgradcheck|forward_ad",
      "gradients of gradients are left out; autograd.grad gives first ones"),
@@ -42,6 +46,18 @@ REMEDIES = [
      "a tensor's memory is its NumPy array: x.numpy()"),
 ]  # fmt: skip
 _COMPILED = [(re.compile(pattern), remedy) for pattern, remedy in REMEDIES]
+
+
+class Imports:
+    """The last finder of modules: says of `import minicnn.distributed` what `minicnn.distributed` would be answered."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        """Raise for a module of ours that nobody has found."""
+        package, _, last = name.rpartition(".")
+        if name.startswith("minicnn.") and package in sys.modules:
+            known = [n for n in vars(sys.modules[package]) if not n.startswith("_")]
+            raise ModuleNotFoundError(str(unknown(package, last, known)), name=name)
 
 
 def unknown(where: str, name: str, known: Iterable[str]) -> AttributeError:
@@ -53,10 +69,10 @@ def unknown(where: str, name: str, known: Iterable[str]) -> AttributeError:
     remedy = next((remedy for pattern, remedy in _COMPILED if pattern.fullmatch(name)), None)
     if remedy:
         text += f": minicnn does not have this part of PyTorch. Instead: {remedy}"
+    elif not name.startswith("_") and callable(getattr(np, name, None)):
+        text += f": minicnn does not have it. Instead: numpy.{name} on x.numpy(), without gradients"
     elif close:
         text += f"; use {' or '.join(close)}?"
-    elif not name.startswith("_") and hasattr(np, name):
-        text += f": minicnn does not have it. Instead: numpy.{name} on x.numpy(), without gradients"
     else:
         text += ": minicnn does not have it. Use what docs/pytorch.md lists, or write it with the operations there are"
     return AttributeError(text)

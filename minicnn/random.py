@@ -5,11 +5,15 @@ The numbers are NumPy's (PCG64), so a seed gives other numbers than in PyTorch, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from .device import Device
+from .missing import unknown
 
 
 class Generator:
@@ -53,6 +57,15 @@ class Generator:
 
 default_generator = Generator()
 
+# In a data loader, what gives the stream of the sample that is being made.
+sample_stream: ContextVar[Callable[[], np.random.Generator] | None] = ContextVar("minicnn_sample_stream", default=None)
+
+
+def stream() -> np.random.Generator:
+    """What random functions draw from that are given no generator: in a loader the sample's stream."""
+    of_sample = sample_stream.get()
+    return default_generator.numpy if of_sample is None else of_sample()
+
 
 def manual_seed(seed: int) -> Generator:
     """Seed the stream that everything draws from that is not given a generator of its own."""
@@ -77,3 +90,18 @@ def get_rng_state() -> dict[str, Any]:
 def set_rng_state(new_state: dict[str, Any]) -> None:
     """Continue at a position that `get_rng_state` gave."""
     default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """A `with` block after which the stream goes on as if nothing had been drawn inside."""
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.random", name, globals())

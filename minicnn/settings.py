@@ -11,9 +11,9 @@ from .dtypes import float32, set_default_dtype
 from .tensor import Tensor
 
 __all__ = [
-    "are_deterministic_algorithms_enabled", "get_float32_matmul_precision", "get_num_threads", "is_tensor", "numel",
-    "set_default_tensor_type", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads",
-    "set_num_threads", "typename", "use_deterministic_algorithms",
+    "_assert", "are_deterministic_algorithms_enabled", "compile", "get_float32_matmul_precision", "get_num_threads",
+    "is_tensor", "numel", "set_default_tensor_type", "set_float32_matmul_precision", "set_flush_denormal",
+    "set_num_interop_threads", "set_num_threads", "typename", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 
@@ -77,6 +77,16 @@ def is_tensor(obj: Any) -> bool:
 def numel(input: Tensor) -> int:
     """The number of elements."""
     return math.prod(input.shape)
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """The model, or function, itself: kernels are compiled already. Without one, a decorator."""
+    return (lambda decorated: decorated) if model is None else model
+
+
+def _assert(condition: Any, message: str) -> None:
+    """`assert` as a function."""
+    assert condition, message
 
 
 def typename(obj: Any) -> str:

@@ -34,8 +34,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_after_hooks", "_array", "_edge", "_hooks", "_version", "_views", "grad",
-        "requires_grad",
+        "__dict__", "__weakref__", "_after_hooks", "_array", "_edge", "_grad", "_hooks", "_requires_grad", "_version",
+        "_views",
     )  # fmt: skip
     __array_ufunc__ = None  # array + tensor asks the tensor
 
@@ -52,8 +52,8 @@ class Tensor:
         self._hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
         self._after_hooks: dict[int, Callable[[Tensor], None]] | None = None
         self._views: list[Any] | None = None  # weak references to all that views made of the same memory, or None
-        self.grad: Tensor | None = None
-        self.requires_grad = False
+        self._grad: Tensor | None = None
+        self._requires_grad = False
         if requires_grad:
             self.requires_grad_()
 
@@ -105,21 +105,6 @@ class Tensor:
         return type(self._array) is Meta
 
     @property
-    def is_cuda(self) -> bool:
-        """Whether it is on a GPU: no."""
-        return False
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of an element."""
-        return self._array.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self._array.nbytes
-
-    @property
     def retains_grad(self) -> bool:
         """Whether it is a computed tensor that `retain_grad()` was called on."""
         return "_retains_grad" in self.__dict__
@@ -147,10 +132,6 @@ class Tensor:
         return self._array.size
 
     nelement, ndimension = numel, dim
-
-    def data_ptr(self) -> int:
-        """The address of the first element; 0 on the meta device."""
-        return 0 if self.is_meta else self._array.ctypes.data
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -209,13 +190,45 @@ class Tensor:
 
     # ------------------------------------------------------------------------------------------------------- the tape
 
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward()` computes a gradient for it, or for what it was computed from."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward()` has added up here; None before, and of computed tensors."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+            if value.shape != self.shape or value.dtype != self.dtype or value.device != self.device:
+                raise RuntimeError(
+                    f"grad: a gradient of shape {value.shape} and type {value.dtype} on {value.device} does not fit a "
+                    f"tensor of shape {self.shape} and type {self.dtype} on {self.device}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient, or stop asking, in place."""
+        if not isinstance(requires_grad, bool):
+            raise TypeError(f"requires_grad: expected a bool, got {type(requires_grad).__name__}")
         if requires_grad and self.dtype.kind not in "fc":
             raise RuntimeError(f"requires_grad: only floating-point tensors have gradients, this one is {self.dtype}")
         if not requires_grad and self._edge:
             raise RuntimeError("requires_grad: a computed tensor cannot stop requiring a gradient; use detach()")
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         return self
 
     def detach(self) -> Tensor:
@@ -277,16 +290,10 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Leave the tape, in place."""
-        self._edge, self.requires_grad = None, False
+        self._edge, self._requires_grad = None, False
         return self
 
     # --------------------------------------------------------------------------------------------------------- copies
-
-    def cpu(self) -> Tensor:
-        """The tensor itself: it is on the CPU."""
-        return self
-
-    pin_memory = share_memory_ = cpu  # there is no other device, and no other process, to share with
 
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()  # the attributes and the slots

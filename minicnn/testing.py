@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .missing import unknown
 from .tensor import Tensor
 
 _TOLERANCES = {np.dtype(np.float16): (1e-3, 1e-5), np.dtype(np.float32): (1.3e-6, 1e-5)}  # rtol, atol
@@ -53,3 +54,7 @@ def assert_close(
     tolerance = [given if given is not None else usual for given, usual in zip((rtol, atol), default, strict=True)]
     relative, absolute = tolerance
     np.testing.assert_allclose(a, b, rtol=relative, atol=absolute, equal_nan=equal_nan, err_msg=text)
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.testing", name, globals())

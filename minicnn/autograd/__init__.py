@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..missing import unknown
 from . import function, walk
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from .function import Function
@@ -60,3 +61,7 @@ def backward(
 def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
     """The tensor itself, as since PyTorch 0.4: old code wraps tensors in it. `volatile` has no effect."""
     return data.detach().requires_grad_(requires_grad) if requires_grad else data.detach()
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.autograd", name, globals())

@@ -129,6 +129,7 @@ class Function:
     """
 
     view = False
+    fresh = True  # backward makes new arrays, or passes on gy, saved arrays and views of them, and nobody else's
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **options: Any) -> Any:
@@ -151,11 +152,11 @@ class Function:
         """Run `forward` on the tensors' arrays and record the call where a gradient will be wanted."""
         tensors = [a if isinstance(a, _tensor) else None for a in args]
         if is_grad_enabled():
-            needs = tuple([t is not None and t.requires_grad for t in tensors])
+            needs = tuple([t is not None and t._requires_grad for t in tensors])
         else:
             needs = (False,) * len(args)
         node = Node(cls, needs)
-        arrays = [a if t is None else t._array for a, t in zip(args, tensors, strict=True)]
+        arrays = [a if t is None else t.array for a, t in zip(args, tensors, strict=True)]
         watched = anomaly.enabled()
         if watched:
             node.origin = anomaly.Origin.here()
@@ -183,7 +184,7 @@ class Function:
                 ]
             for index, (output, array) in enumerate(zip(outputs, results, strict=True)):
                 if array.dtype.kind == "f" and id(array) not in node._constant:
-                    output.requires_grad, output._edge = True, (node, index)
+                    output._requires_grad, output._edge = True, (node, index)
         return outputs if isinstance(result, tuple) else outputs[0]
 
 
@@ -206,7 +207,7 @@ def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
     """Note which tensors are views of one memory: a recorded write to one has to reach the record of the others."""
     if source._views is None:
         source._views = [weakref.ref(source)]
-    elif len(source._views) > 32:
+    elif len(source._views) & (len(source._views) - 1) == 0:  # at 1, 2, 4, 8, ...: the cost per view stays the same
         source._views[:] = [reference for reference in source._views if reference() is not None]
     for view in views:
         view._views = source._views

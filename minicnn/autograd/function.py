@@ -106,7 +106,7 @@ class Function:
                     raise RuntimeError(
                         f"{cls.__name__}: a leaf tensor that requires a gradient was changed in place; use a clone"
                     )
-                tensor.requires_grad, tensor._edge = True, made._edge
+                tensor._requires_grad, tensor._edge = True, made._edge
             outputs[index] = tensor
         return tuple(outputs) if isinstance(result, tuple) else outputs[0]
 
@@ -117,6 +117,8 @@ class Function:
 
 class _Call(engine.Function):
     """One call of a user's function, on arrays for the engine."""
+
+    fresh = False
 
     @staticmethod
     def forward(

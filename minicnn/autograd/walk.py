@@ -21,23 +21,22 @@ def backward(
     roots: Sequence[Tensor], gradients: Sequence[Array], retain_graph: bool = False, inputs: Any = None
 ) -> None:
     """Add to the `.grad` of every leaf, or of those in `inputs`, the gradient of sum_i <roots_i, gradients_i>."""
-    owned: set[int] = set()  # arrays that are some leaf's gradient already: a second leaf gets a copy
     wanted = None if inputs is None else {id(t) for t in ([inputs] if isinstance(inputs, engine._tensor) else inputs)}
 
-    def to_leaf(leaf: Tensor, gradient: Array) -> None:
+    def to_leaf(leaf: Tensor, gradient: Array, fresh: bool) -> None:
         if wanted is not None and id(leaf) not in wanted:
             return
-        gradient = _hooked(leaf._hooks, gradient)
-        if leaf.grad is not None:
-            gradient = total(leaf.grad.array, gradient)
-        elif id(gradient) in owned or gradient.base is not None or not gradient.flags.owndata:
-            gradient = gradient.copy()
-        owned.add(id(gradient))
-        leaf.grad = engine._tensor(gradient)
+        if leaf._hooks:
+            gradient, fresh = _hooked(leaf._hooks, gradient), False
+        if leaf._grad is None:
+            leaf._grad = engine._tensor(gradient if fresh else gradient.copy())
+        elif type(gradient) is not Meta:  # into the memory that is there, which may be a view of something larger
+            into = leaf._grad._array
+            np.add(into, gradient, out=into, casting="same_kind")
+            leaf._grad._version[0] += 1
         for hook in list((leaf._after_hooks or {}).values()):
             hook(leaf)
 
-    owned.update(map(id, gradients))
     _walk(roots, gradients, retain_graph, to_leaf, {})
 
 
@@ -74,7 +73,7 @@ def grad(
         if not tensor.requires_grad:
             raise RuntimeError("grad: an input does not require a gradient; call requires_grad_() on it first")
 
-    def to_leaf(leaf: Tensor, gradient: Array) -> None:
+    def to_leaf(leaf: Tensor, gradient: Array, fresh: bool) -> None:
         if _key(leaf) in wanted:
             gradient = _hooked(leaf._hooks, gradient)
             before = wanted[_key(leaf)]
@@ -136,16 +135,19 @@ def _walk(
     roots: Iterable[Tensor],
     gradients: Iterable[Array],
     retain_graph: bool,
-    to_leaf: Callable[[Tensor, Array], None],
+    to_leaf: Callable[[Tensor, Array, bool], None],
     wanted: dict[tuple[int, int], Array | None],
 ) -> None:
-    """Pass gradients down the record, node by node, largest number first."""
+    """Pass gradients down the record, node by node, largest number first.
+
+    `to_leaf(leaf, gradient, fresh)` receives those that arrive; `fresh` says that nobody else holds the array.
+    """
     pending: dict[Node, list[Array | None]] = {}
     queue: list[tuple[int, Node]] = []
 
-    def send(edge: Edge, gradient: Array) -> None:
+    def send(edge: Edge, gradient: Array, fresh: bool) -> None:
         if not isinstance(edge, tuple):
-            to_leaf(edge, gradient)
+            to_leaf(edge, gradient, fresh)
             return
         node, index = edge
         if node not in pending:
@@ -155,7 +157,7 @@ def _walk(
         pending[node][index] = gradient if before is None else total(before, gradient)
 
     for root, gradient in zip(roots, gradients, strict=True):
-        send(engine._edge(root), gradient)
+        send(engine._edge(root), gradient, False)
     with no_grad():
         while queue:
             _, node = heapq.heappop(queue)
@@ -165,9 +167,12 @@ def _walk(
                     ups[index] = final = _hooked(node.hooks.get(index), up) if node.hooks else up
                     if (id(node), index) in wanted:
                         wanted[id(node), index] = final
-            for edge, found in zip(node.inputs, _gradients(node, ups), strict=True):
+            passed = _gradients(node, ups)
+            held = [id(a) for a in (*passed, *ups, *(node._saved or ()), *vars(node).values())]
+            for edge, found in zip(node.inputs, passed, strict=True):
                 if edge is not None and found is not None:
-                    send(edge, found)
+                    alone = node.function.fresh and held.count(id(found)) == 1 and found.flags.owndata
+                    send(edge, found, alone)
             if not retain_graph:
                 node.free()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from ..missing import unknown
 from ..random import default_generator
 from . import amp
 
@@ -75,3 +76,7 @@ max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
 def initial_seed() -> int:
     """The seed of the CPU's stream."""
     return default_generator.initial_seed()
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.cuda", name, globals())

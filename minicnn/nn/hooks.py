@@ -207,6 +207,8 @@ class _Gate(Function):
 
     view = True
 
+    fresh = False
+
     @staticmethod
     def forward(ctx: Any, *arrays: Array, gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]], zeros: bool) -> Any:
         """Give views; `zeros` says whether `gradients` gets zeros, or None, for what nothing depends on."""

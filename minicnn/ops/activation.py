@@ -17,7 +17,7 @@ from minicnn_kernels import prelu as prelu_kernels
 from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
 from ..autograd.engine import Function
-from ..random import default_generator
+from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .inplace import in_place, overwrite
 from .operands import floating, number_type
@@ -302,7 +302,7 @@ class RandomRelu(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:
         """Draw r and apply it."""
-        drawn = default_generator.numpy.uniform(lower, upper, x.shape)
+        drawn = stream().uniform(lower, upper, x.shape)
         slope = np.where(x > 0, 1, drawn).astype(x.dtype)
         ctx.save_for_backward(slope)
         return x * slope

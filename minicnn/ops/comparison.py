@@ -13,10 +13,39 @@ from .arithmetic import operator
 from .elementwise import binary, row, run, unary
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
-    "eq", "equal", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan", "isneginf",
-    "isposinf", "isreal", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
-    "ne", "not_equal", "signbit",
+    "allclose",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "eq",
+    "equal",
+    "ge",
+    "greater",
+    "greater_equal",
+    "gt",
+    "is_nonzero",
+    "is_same_size",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
+    "le",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "ne",
+    "not_equal",
+    "signbit",
 ]  # fmt: skip
 
 
@@ -110,3 +139,21 @@ for _name, _function in (
 ):  # fmt: skip
     operator(f"__{_name}__", _function)
     operator(f"__r{_name}__", _function, reflected=True)
+
+
+@tensor_method("__contains__")
+def _contains(self: Tensor, element: Any) -> bool:
+    """`element in x`: whether any element equals it."""
+    return bool((self == element).array.any()) if not self.is_meta else bool(self._values("in"))
+
+
+@tensor_method("is_nonzero")
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not 0."""
+    return bool(input)
+
+
+@tensor_method("is_same_size")
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal."""
+    return input.shape == other.shape

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
+from ..memory import tidy
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .elementwise import saved
@@ -64,7 +65,7 @@ class Cumulative(Function):
         ctx.name, ctx.row, ctx.axis, ctx.dtype = op.capitalize(), ROWS[op], axis, x.dtype
         a = x.astype(dtype, copy=False)
         with np.errstate(all="ignore"):
-            y = ctx.row.function(a, axis) if x.ndim else a.copy()
+            y = tidy(ctx.row.function(a, axis)) if x.ndim else a.copy()
         have = {"a": a, "y": y}
         ctx.names = [name for name in ctx.row.needs if name in have]
         ctx.save_for_backward(*(have[name] for name in ctx.names))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.engine import Function
-from ..random import default_generator
+from ..random import stream
 from ..tensor import Array, Tensor
 from .inplace import overwrite
 
@@ -32,7 +32,7 @@ class Dropout(Function):
     def forward(ctx: Any, x: Array, *, p: float, axes: int, alpha: bool) -> Array:
         """Draw one mask value for each place along the first `axes` axes and apply it."""
         shape = x.shape[:axes] + (1,) * (x.ndim - axes)
-        keep = np.asarray(default_generator.numpy.random(shape, dtype=np.float32) >= p)
+        keep = np.asarray(stream().random(shape, dtype=np.float32) >= p)
         scale = 0.0 if p == 1 else 1 / math.sqrt((_LEAST**2 * p + 1) * (1 - p)) if alpha else 1 / (1 - p)
         mask = keep.astype(x.dtype) * x.dtype.type(scale)
         ctx.save_for_backward(mask)

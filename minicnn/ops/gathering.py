@@ -12,6 +12,7 @@ from minicnn_kernels.geometry import ShapeError
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
+from ..memory import tidy
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
 from .indexing import Index, check_bounds, index_put, number
@@ -291,7 +292,7 @@ class MaskedFill(Function):
         """Choose."""
         ctx.shape = x.shape
         ctx.save_for_backward(mask)
-        return np.where(mask, value.astype(x.dtype), x)
+        return tidy(np.where(mask, value.astype(x.dtype), x))
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:

@@ -232,7 +232,7 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
             "place; write into a clone()"
         )
     before = Tensor(x.array, _version=x._version)
-    before._edge, before.requires_grad = x._edge, x.requires_grad
+    before._edge, before._requires_grad = x._edge, x.requires_grad
     x._version[0] += 1
     result = put(before, parsed, value, add, inplace=True)
     if recorded:

@@ -52,7 +52,7 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
         return _write(x, op, function(x))
     check_writable(x, op)
     before = Tensor(x.array.copy(order="K"))
-    before.requires_grad, before._edge = x.requires_grad, x._edge
+    before._requires_grad, before._edge = x.requires_grad, x._edge
     after = function(before)
     replace(_write(x, op, after), after)
     return x
@@ -134,6 +134,9 @@ for _family, _names in _METHODS.items():
 
 # -------------------------------------------------------------------------------------------------- overwritten wholly
 
+# The second operand; the first stays in the record, with a gradient of 0.
+_copied = row("copy_", lambda a, b: b.copy(), lambda gy: flat(gy), lambda gy: gy)
+
 
 @tensor_method("copy_")
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -144,7 +147,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if source.is_meta and not self.is_meta:
         raise NotImplementedError("copy_: a tensor on device 'meta' has no values to copy")
     if is_grad_enabled() and (self.requires_grad or source.requires_grad):
-        return overwrite(self, "copy_", lambda x: _expanded(source, x), source)
+        return overwrite(self, "copy_", lambda x: run(_copied, x, _expanded(source, x)), source)
     return _write(self, "copy_", _expanded(source, self))
 
 
@@ -172,21 +175,11 @@ def zero_(self: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ augmented assignment
 
 
-def _augmented(name: str, function: Callable[..., Tensor], method: Callable[..., Tensor]) -> None:
-    """`a op= b`: in place where nothing is recorded, else the name is bound to a new result, as `a = a op b`.
-
-    So `out += identity` in a forward pass is differentiable even after an operation that saved `out`, and
-    `p -= lr * p.grad` inside no_grad() changes p.
-    """
+def _augmented(name: str, method: Callable[..., Tensor]) -> None:
+    """`a op= b` is `a.op_(b)`."""
 
     def operate(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, OPERANDS):
-            return NotImplemented
-        if not (is_grad_enabled() and (self.requires_grad or (isinstance(other, Tensor) and other.requires_grad))):
-            return method(self, other)
-        if self.requires_grad and self.is_leaf:
-            check_writable(self, function.__name__)
-        return function(self, other)
+        return method(self, other) if isinstance(other, OPERANDS) else NotImplemented
 
     operate.__name__ = f"__i{name}__"
     tensor_method(operate.__name__)(operate)
@@ -198,7 +191,7 @@ for _name, _function in (
     ("and", comparison.bitwise_and), ("or", comparison.bitwise_or), ("xor", comparison.bitwise_xor),
     ("lshift", comparison.bitwise_left_shift), ("rshift", comparison.bitwise_right_shift),
 ):  # fmt: skip
-    _augmented(_name, _function, in_place(_function))
+    _augmented(_name, in_place(_function))
 
 for _name in _FUNCTIONS:
     globals()[_name] = getattr(Tensor, _name)

@@ -12,6 +12,7 @@ from minicnn_kernels.geometry import ShapeError
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
+from ..memory import tidy
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
@@ -36,7 +37,7 @@ class Cat(Function):
     def forward(ctx: Any, *xs: Array, dim: int) -> Array:
         """Concatenate."""
         ctx.dim, ctx.sizes = dim, [x.shape[dim] for x in xs]
-        return np.concatenate(xs, dim)
+        return tidy(np.concatenate(xs, dim))
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
@@ -94,7 +95,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if x.shape != given[0].shape:
             raise ShapeError(f"stack: the shapes must be equal, got {tuple(given[0].shape)} and {tuple(x.shape)}")
     at = axis("stack", dim, given[0].ndim + 1)
-    return cat([unsqueeze(x, at) for x in given], at)
+    return cat([unsqueeze(x, at) for x in given], at).contiguous()
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -184,7 +185,6 @@ def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor,
     return tuple(Split.apply(x, tuple(itertools.accumulate(sizes))[:-1], dim)) if sizes else ()
 
 
-@tensor_method("split", "unsafe_split")
 @numpy_names
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces along `dim`, of one size (the last may be smaller) or of a list of sizes; views."""
@@ -201,6 +201,12 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 unsafe_split = split
+
+
+@tensor_method("split", "unsafe_split")
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """As `split`, whose second argument has another name in the method."""
+    return split(self, split_size, dim)
 
 
 @tensor_method("split_with_sizes")

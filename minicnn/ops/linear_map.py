@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..autograd.engine import Function
 from ..device import Array, Meta, meta
+from ..memory import tidy
 
 
 class Rule(NamedTuple):
@@ -37,7 +38,8 @@ class Map(Function):
     def forward(ctx: Any, x: Array, rule: Rule, *arguments: Any) -> Array:
         """Run the map."""
         ctx.name, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
-        return rule.forward(x, *arguments)
+        y = rule.forward(x, *arguments)
+        return y if ctx.function.view else tidy(y)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:

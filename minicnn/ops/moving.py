@@ -16,7 +16,7 @@ from .gathering import index_select
 from .linear_map import Map, Rule, View
 from .shape import reshape, transpose
 
-__all__ = ["flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile"]
+__all__ = ["diff", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile"]
 
 
 def _sum_copies(gy: Array, shape: tuple[int, ...], repeats: tuple[int, ...]) -> Array:
@@ -195,3 +195,32 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if not size and self.ndim:
         return self.new_empty((*self.shape[:at], length // step + 1, *self.shape[at + 1 :], 0))
     return View.apply(self, WINDOWS, at, size, step)
+
+
+@tensor_method("diff")
+@numpy_names
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    """The differences of neighbours along `dim`, n times over: y[i] = x[i + 1] - x[i]; of bool, where they differ.
+
+    Args:
+        input: at least 1-d.
+        n: how many times.
+        dim: the axis.
+        prepend, append: joined to the input before; None for nothing.
+    """
+    from .joining import cat
+
+    if not input.ndim:
+        raise ShapeError("diff: the input must be at least 1-d")
+    if n < 0:
+        raise RuntimeError(f"diff: order must be non-negative, got {n}")
+    at = axis("diff", dim, input.ndim)
+    parts = [x for x in (prepend, input, append) if x is not None]
+    x = cat(parts, at) if len(parts) > 1 else input
+    for _ in range(min(n, x.shape[at])):
+        length = x.shape[at]
+        later, earlier = x.narrow(at, 1, length - 1), x.narrow(at, 0, length - 1)
+        x = later != earlier if x.dtype == np.bool_ else later - earlier
+    return x.clone() if x is input else x

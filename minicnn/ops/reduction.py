@@ -31,6 +31,7 @@ __all__ = [
 
 Axes = int | tuple[int, ...] | list[int] | None
 BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
+HALF, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
 
 class Row(NamedTuple):
@@ -69,7 +70,9 @@ class Reduction(Function):
         ctx: Any, x: Array, *, row: Row, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **options: Any
     ) -> Array:
         """Convert to `dtype` and run the row."""
-        a = x if x.dtype is dtype else x.astype(dtype, copy=False)
+        # float16 numbers are added up in float32
+        within = FLOAT32 if dtype == HALF and row.kind not in ("bool", "index") else dtype
+        a = x if x.dtype is within else x.astype(within, copy=False)
         with np.errstate(all="ignore"):
             y = np.asarray(row.function(a, axes, **options))
         if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):

@@ -16,7 +16,7 @@ from minicnn_kernels import geometry
 from ..autograd.modes import is_grad_enabled
 from ..device import Array
 from ..dtypes import get_default_dtype
-from ..random import Generator, default_generator
+from ..random import Generator, stream
 from ..tensor import Tensor, tensor_method
 from .arguments import check_tensor, ints
 from .creation import DTYPE, factory, new, sizes
@@ -79,7 +79,7 @@ def _largest(dtype: np.dtype[Any]) -> int:
 
 
 def _rng(generator: Generator | None) -> np.random.Generator:
-    return (default_generator if generator is None else generator).numpy
+    return stream() if generator is None else generator.numpy
 
 
 def _sized(name: str, draw: Draw, text: str) -> Callable[..., Tensor]:

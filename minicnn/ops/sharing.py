@@ -76,8 +76,8 @@ def check_writable(x: Tensor, op: str) -> None:
 
 def replace(x: Tensor, result: Tensor) -> None:
     """Give x, into whose memory `result` has been written, the place of the result in the record; so for its views."""
-    x.requires_grad, x._edge = result.requires_grad, result._edge
+    x._requires_grad, x._edge = result.requires_grad, result._edge
     if result.requires_grad:
         for t in others(x):
             after = Overwritten.apply(t, x)
-            t.requires_grad, t._edge = after.requires_grad, after._edge
+            t._requires_grad, t._edge = after.requires_grad, after._edge

@@ -11,7 +11,7 @@ from minicnn_kernels import softmax as kernels
 
 from ..autograd.engine import Function
 from ..device import Meta
-from ..random import default_generator
+from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import axis, numpy_names
 from .operands import floating
@@ -160,7 +160,7 @@ def _gumbel(like: Tensor) -> Tensor:
     """Random numbers of Gumbel's distribution, of the shape and type of `like`."""
     if like.is_meta:
         return like.detach()
-    draw = default_generator.numpy.standard_exponential(like.shape)
+    draw = stream().standard_exponential(like.shape)
     return Tensor(-np.log(draw, out=draw).astype(like.dtype))
 
 

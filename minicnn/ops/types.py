@@ -198,3 +198,38 @@ def can_cast(from_: Any, to: Any) -> bool:
     """Whether one type converts to another without leaving its category: no float to integer, nothing to bool."""
     source, target = np.dtype(from_), np.dtype(to)
     return not (source.kind == "f" and target.kind != "f") and not (target.kind == "b" and source.kind != "b")
+
+
+# --------------------------------------------------------------------------------------------------- where memory lies
+
+for _name, _value in {
+    "is_cpu": lambda self: not self.is_meta,
+    "is_cuda": lambda self: False,
+    "itemsize": lambda self: self.array.itemsize,
+    "nbytes": lambda self: self.array.nbytes,
+}.items():
+    setattr(Tensor, _name, property(_value))
+
+
+@tensor_method("data_ptr")
+def _data_ptr(self: Tensor) -> int:
+    """The address of the first element; 0 on the meta device."""
+    return 0 if self.is_meta else self.array.ctypes.data
+
+
+@tensor_method("get_device")
+def _get_device(self: Tensor) -> int:
+    """The number of its GPU: -1, on none."""
+    return -1
+
+
+@tensor_method("cpu", "pin_memory", "share_memory_")
+def _here(self: Tensor, *_: Any, **__: Any) -> Tensor:
+    """The tensor itself: it is in this process's memory, and there is no other place."""
+    return self
+
+
+@tensor_method("cuda")
+def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """Refused: there is no GPU."""
+    raise RuntimeError("cuda: there is no GPU; ask minicnn.cuda.is_available() first, and compute on 'cpu'")

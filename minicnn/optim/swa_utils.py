@@ -21,6 +21,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..autograd import no_grad
+from ..missing import unknown
 from ..nn import Module
 from ..nn.batchnorm import _BatchNorm
 from ..ops.creation import tensor
@@ -227,3 +228,7 @@ class SWALR(Schedule):
             first = end if before == 1 else (lr - before * end) / (1 - before)  # what the rate was at the start
             rates.append(end * now + first * (1 - now))
         return rates
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.optim.swa_utils", name, globals())

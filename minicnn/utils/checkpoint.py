@@ -19,6 +19,8 @@ __all__ = ["checkpoint", "checkpoint_sequential"]
 class _Recomputed(engine.Function):
     """A call that keeps its inputs only; the backward runs it again, recorded, and walks through that record."""
 
+    fresh = False
+
     @staticmethod
     def forward(ctx: Any, *arrays: Array, call: Callable[..., Any], generator_state: Any) -> Any:
         """Run without a record."""

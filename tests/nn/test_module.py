@@ -85,7 +85,6 @@ def test_a_name_changes_its_kind() -> None:
         (lambda m: m.get_buffer("0.weight"), AttributeError, "`weight` is not a buffer"),
         (lambda m: m.train("yes"), ValueError, "expected to be boolean"),
         (lambda m: m.bfloat16(), NotImplementedError, "use half"),
-        (lambda m: m.compile(), NotImplementedError, "leave the call out"),
         (lambda m: nn.Module()(3), NotImplementedError, 'missing the required "forward"'),
     ],
 )

@@ -171,9 +171,15 @@ def test_detached_tensors_are_outside() -> None:
 def test_augmented_assignment() -> None:
     x = leaf(3)
     y = first = x * 1
-    y += 1  # recorded: a new tensor under the old name
-    assert y is not first
-    assert first.tolist() == x.tolist()
+    part = y[:1]
+    part += 1  # recorded, in the same memory
+    y *= 2
+    assert y is first
+    assert y.tolist() == [2 * (v + (i == 0)) for i, v in enumerate(x.tolist())]
+    assert grad(y.sum(), x)[0].tolist() == [2, 2, 2]
+    for grown in (minicnn.ones(2, 3).double(), minicnn.ones(3, 3).double()):
+        with pytest.raises(RuntimeError, match="cannot hold"):
+            y += grown
     counts = minicnn.tensor([5, 6])
     alias = counts
     counts //= 2

@@ -130,7 +130,9 @@ def test_bad_calls() -> None:
             call()
     with pytest.warns(UserWarning, match="duplicate parameters"):
         optim.SGD([p, p], 0.1)
-    p.grad = Tensor(np.ones(3))
+    with pytest.raises(RuntimeError, match=r"gradient of shape \(3,\) .* does not fit a tensor of shape \(1,\)"):
+        p.grad = Tensor(np.ones(3))
+    p._grad = Tensor(np.ones(3))
     with pytest.raises(RuntimeError, match=r"of shape .*1.* has shape .*3"):
         optim.SGD([p], 0.1).step()
 

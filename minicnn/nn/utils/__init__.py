@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ...missing import unknown
 from . import parametrizations, parametrize
 from .clip_grad import *
 from .convert_parameters import *
 from .fusion import *
 from .init import *
 from .reparametrisation import *
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.nn.utils", name, globals())

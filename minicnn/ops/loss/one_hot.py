@@ -37,7 +37,7 @@ class OneHot(Function):
     @staticmethod
     def forward(ctx: Any, t: Array, *, classes: int) -> Array:
         """Compare with all classes."""
-        return (t[..., None] == np.arange(classes)).astype(np.int64)
+        return (t[..., None] == np.arange(classes)).astype(np.int64, order="C")
 
     @staticmethod
     def infer(t: Array, *, classes: int) -> Meta:

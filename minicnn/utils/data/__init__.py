@@ -10,6 +10,9 @@ Random transforms draw from the stream of their sample (randomness.py), so the p
 
 from __future__ import annotations
 
+from typing import Any
+
+from ...missing import unknown
 from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
 from .fetch import WorkerInfo, get_worker_info
@@ -45,3 +48,7 @@ __all__ = [
     "sample_generator",
     "sample_generators",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise unknown("minicnn.utils.data", name, globals())

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ...random import default_generator
+from ...random import default_generator, sample_stream, stream
 
 __all__ = ["SampleKeys", "each_sample", "index_key", "keyed_samples", "sample_generator", "sample_generators"]
 
@@ -100,9 +100,11 @@ def keyed_samples(keys: SampleKeys) -> Iterator[None]:
     """
     streams = _Streams(keys)
     token = _current.set(streams)
+    drawn = sample_stream.set(lambda: streams.generator(streams.position))
     try:
         yield
     finally:
+        sample_stream.reset(drawn)
         _current.reset(token)
         streams.close()
 
@@ -133,8 +135,7 @@ def sample_generator() -> np.random.Generator:
 
     Outside a `DataLoader`: `minicnn.random.default_generator`. Ask for it at each call and do not keep it.
     """
-    streams = _current.get()
-    return default_generator.numpy if streams is None else streams.generator(streams.position)
+    return stream()
 
 
 def sample_generators(count: int) -> Sequence[np.random.Generator]:
