@@ -159,6 +159,7 @@ def test_spectral_norm_of_two_forwards_before_one_backward() -> None:
     with minicnn.autograd.detect_anomaly():
         for layer in (utils.spectral_norm(nn.Linear(3, 2)), parametrizations.spectral_norm(nn.Linear(3, 2))):
             (layer(minicnn.ones(1, 3)) - layer(minicnn.zeros(1, 3))).sum().backward()
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters() if p.ndim > 1)
 
 
 class Symmetric(nn.Module):
