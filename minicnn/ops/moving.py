@@ -217,10 +217,12 @@ def diff(
     if n < 0:
         raise RuntimeError(f"diff: order must be non-negative, got {n}")
     at = axis("diff", dim, input.ndim)
+    if not n:
+        return input.clone()
     parts = [x for x in (prepend, input, append) if x is not None]
     x = cat(parts, at) if len(parts) > 1 else input
     for _ in range(min(n, x.shape[at])):
         length = x.shape[at]
         later, earlier = x.narrow(at, 1, length - 1), x.narrow(at, 0, length - 1)
         x = later != earlier if x.dtype == np.bool_ else later - earlier
-    return x.clone() if x is input else x
+    return x

@@ -15,7 +15,11 @@ pytest.importorskip("expecttest", reason="PyTorch's sample inputs need expecttes
 from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
 
 FOUND = [op for op in op_db if function(op) is not None]
-COMPLEX = {"nn.functional.silu.complex"}  # all samples are complex numbers
+# All samples are complex numbers, PyTorch functions, for a GPU, or no tensors.
+NOTHING = {
+    "nn.functional.silu.complex", "nn.functional.triplet_margin_with_distance_loss", "broadcast_shapes",
+    "nn.functional.batch_norm.without_cudnn",
+}  # fmt: skip
 
 
 def test_no_operation_is_lost() -> None:
@@ -63,5 +67,5 @@ def test_results_and_gradients(op: Any, compared: Counter[str]) -> None:
                 if kind != torch.float64 and "must be float32 or float64" in str(error):
                     continue  # kernels take floating-point numbers only, and say so
                 wrong.append(f"{kind} sample {number}: {type(error).__name__}: {error}\n{sample}")
-    assert agreed or wrong or op.full_name in COMPLEX, "none of the samples could be compared"
+    assert agreed or wrong or op.full_name in NOTHING, "none of the samples could be compared"
     assert not wrong, f"{len(wrong)} samples differ; the first:\n{wrong[0]}"

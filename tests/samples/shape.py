@@ -71,6 +71,7 @@ OPS = {
     "tensor_split": Op(
         "tensor_split", [beyond((5, 2), indices_or_sections=3), beyond((2, 7), indices_or_sections=(2, 5), dim=1)], (0,)
     ),
+    "diff": Op("diff", [S((5,)), S((2, 4), n=2, dim=0), S((3, 4), n=3), S((2, 5), dim=-2), S((0, 3), dim=0)], (0,)),
     "unbind": Op("unbind", [S((2, 3)), S((2, 3, 4), dim=-2)], (0,)),
     "meshgrid": Op(
         lambda lib, x, y, indexing: lib.stack(lib.meshgrid(x, y, indexing=indexing)),
