@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlparse as urlparse
 
 from .missing import unknown
 
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # the digits of the hash in the name of a file
 _HOW = (
     "where PyTorch is installed, convert the file once: safetensors.torch.save_file(torch.hub."
     "load_state_dict_from_url(url), 'weights.safetensors'); then model.load_state_dict(minicnn.load("

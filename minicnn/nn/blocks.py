@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from minicnn_kernels.geometry import IntOrPair, ShapeError, pair
 
 from .. import ops
+from ..ops.batchnorm import batch_norm
+from ..ops.creation import full
 from ..ops.dropping import drop_block2d, stochastic_depth
 from ..tensor import Tensor
 from . import init
@@ -20,7 +24,10 @@ from .linear import Linear
 from .module import Module
 from .pooling import AdaptiveAvgPool2d
 
-__all__ = ["MLP", "Conv2dNormActivation", "DropBlock2d", "Highway", "Permute", "SqueezeExcitation", "StochasticDepth"]
+__all__ = [
+    "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Highway", "Permute", "SqueezeExcitation",
+    "StochasticDepth",
+]  # fmt: skip
 
 Maker = Callable[..., Module]
 
@@ -235,11 +242,41 @@ class Permute(Module):
         return y
 
 
+class FrozenBatchNorm2d(Module):
+    """Batch norm whose statistics and parameters are constants: y = weight (x - mean)/sqrt(var + eps) + bias.
+
+    Fine-tuning on small batches uses it, whose own statistics would be poor. Buffers: weight, bias, running_mean,
+    running_var, (C,) each.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, full((num_features,), value))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        state_dict.pop(prefix + "num_batches_tracked", None)  # of the batch norm that it stands for
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.weight.shape[0]}, eps={self.eps})"
+
+
 def _option(inplace: bool | None) -> dict[str, Any]:
     return {} if inplace is None else {"inplace": inplace}
 
 
+# torchvision has these in its `ops`, which here lies below the layers.
+_misc = ModuleType("minicnn.ops.misc", "Blocks under the name of torchvision's file.")
 for _block in (
-    MLP, Conv2dNormActivation, DropBlock2d, Permute, SqueezeExcitation, StochasticDepth, drop_block2d, stochastic_depth,
+    MLP, Conv2dNormActivation, DropBlock2d, FrozenBatchNorm2d, Permute, SqueezeExcitation, StochasticDepth,
+    drop_block2d, stochastic_depth,
 ):  # fmt: skip
-    setattr(ops, _block.__name__, _block)  # where torchvision has them; ops itself lies below the layers
+    setattr(ops, _block.__name__, _block)
+    setattr(_misc, _block.__name__, _block)
+ops.misc = sys.modules[_misc.__name__] = _misc  # type: ignore[attr-defined]

@@ -176,3 +176,22 @@ def test_blocks_are_built_on_meta() -> None:
         y = net(minicnn.zeros(2, 3, 8, 8))
     assert y.is_meta
     assert y.shape == (2, 4, 6, 6)
+
+
+def test_frozen_batch_norm_is_batch_norm_in_evaluation() -> None:
+    layer, frozen = nn.BatchNorm2d(3), nn.FrozenBatchNorm2d(3)
+    for value in (*layer.parameters(), layer.running_mean, layer.running_var):
+        nn.init.uniform_(value, 0.5, 1.5)
+    frozen.load_state_dict(layer.state_dict())  # num_batches_tracked is passed over
+    assert list(frozen.parameters()) == [] and repr(frozen) == "FrozenBatchNorm2d(3, eps=1e-05)"
+    x = minicnn.randn(2, 3, 4, 5)
+    np.testing.assert_allclose(frozen.train()(x).numpy(), layer.eval()(x).detach().numpy(), rtol=1e-6)
+
+
+def test_blocks_have_torchvisions_places() -> None:
+    from minicnn.ops.misc import Conv2dNormActivation, FrozenBatchNorm2d
+
+    from minicnn.ops import StochasticDepth
+
+    assert StochasticDepth is nn.StochasticDepth
+    assert (Conv2dNormActivation, FrozenBatchNorm2d) == (nn.Conv2dNormActivation, nn.FrozenBatchNorm2d)

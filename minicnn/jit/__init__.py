@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
-from .missing import unknown
-from .nn.module import Module
+from ..missing import unknown
+from ..nn.module import Module
 
 F = TypeVar("F")
 
