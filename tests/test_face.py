@@ -56,8 +56,9 @@ def test_protocols_are_asked_for_in_vain_without_a_word() -> None:
         "minicnn.nn.modules.utils", "minicnn.nn.modules.conv", "minicnn.nn.modules.batchnorm",
         "minicnn.optim.lr_scheduler", "minicnn.optim.swa_utils", "minicnn.utils.data", "minicnn.utils.checkpoint",
         "minicnn.utils.model_zoo", "minicnn.autograd.function", "minicnn.backends.cudnn", "minicnn.cuda.amp",
-        "minicnn.amp", "minicnn.hub", "minicnn.jit", "minicnn.fx", "minicnn.testing", "minicnn.jit.annotations", "minicnn.utils.hooks", "minicnn.ops.misc", "minicnn.linalg",
-        "minicnn.models", "minicnn.transforms", "minicnn.datasets",
+        "minicnn.amp", "minicnn.hub", "minicnn.jit", "minicnn.fx", "minicnn.testing", "minicnn.jit.annotations",
+        "minicnn.utils.hooks", "minicnn.ops.misc", "minicnn.linalg", "minicnn.models", "minicnn.transforms",
+        "minicnn.datasets",
     ],
 )  # fmt: skip
 def test_modules_can_be_imported(name: str) -> None:
