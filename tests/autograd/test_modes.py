@@ -14,12 +14,10 @@ from minicnn import enable_grad, inference_mode, is_grad_enabled, no_grad, set_g
 
 @pytest.mark.parametrize(
     "decorator",
-    [no_grad, no_grad(), inference_mode, inference_mode(), set_grad_enabled(False)],
+    [no_grad, no_grad(), inference_mode, inference_mode(), lambda f: set_grad_enabled(False)(f)],
     ids=["no_grad", "no_grad()", "inference_mode", "inference_mode()", "set_grad_enabled"],
 )
 def test_decorators(decorator: Callable[[Any], Any]) -> None:
-    minicnn.set_grad_enabled(True)
-
     def inner() -> bool:
         """A text."""
         return is_grad_enabled()
