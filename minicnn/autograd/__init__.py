@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..missing import unknown
-from . import function, walk
+from . import engine, function, walk
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck
@@ -58,9 +58,17 @@ def backward(
     walk.backward(roots, ups, bool(retain_graph), inputs)
 
 
-def Variable(data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
-    """The tensor itself, as since PyTorch 0.4: old code wraps tensors in it. `volatile` has no effect."""
-    return data.detach().requires_grad_(requires_grad) if requires_grad else data.detach()
+class _TensorType(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, engine._tensor)
+
+
+class Variable(metaclass=_TensorType):
+    """`Variable(x)` of old code: a tensor outside the tape on the memory of x; every tensor is an instance."""
+
+    def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
+        """`volatile` has no effect."""
+        return data.detach().requires_grad_(requires_grad)
 
 
 def __getattr__(name: str) -> Any:

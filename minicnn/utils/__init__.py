@@ -1,4 +1,4 @@
-"""Helpers beside the network itself; so far `minicnn.utils.data`, the road from a dataset to batches."""
+"""Beside the network itself: `data`, the road from a dataset to batches; recomputation in backward; DLPack."""
 
 from __future__ import annotations
 

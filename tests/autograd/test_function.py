@@ -149,3 +149,15 @@ def test_mistakes_are_named() -> None:
                 return x * 1
 
         Saves.apply(leaf(1.0))
+
+
+def test_variables_of_old_code() -> None:
+    x = leaf(1.0, 2.0)
+    v = minicnn.autograd.Variable(x * 2)
+    assert (
+        not v.requires_grad
+        and isinstance(v, minicnn.autograd.Variable)
+        and not isinstance(3, minicnn.autograd.Variable)
+    )
+    w = minicnn.autograd.Variable(v, requires_grad=True)
+    assert w.is_leaf and w.requires_grad and np.shares_memory(w.array, v.array)
