@@ -39,49 +39,81 @@ _choice: ContextVar[Choice] = ContextVar("minicnn_kernel_choice", default=Choice
 
 
 class Table:
-    """The implementations of one operation, keyed (algorithm, backend), in order of preference of algorithms."""
+    """The implementations of one operation, keyed (algorithm, backend), in order of preference of algorithms.
 
-    def __init__(self, op: str, rows: Mapping[Row, Callable[..., Any]]) -> None:
+    Args:
+        op: the name of the operation.
+        rows: the functions, all called alike.
+        supports: of an algorithm that cannot do every call, whether it can do one, as a function of its arguments.
+        rule: which algorithm is best for a call on the Numba backend, as a function of its arguments; without it, and
+            on the other backends, the first that can do it.
+    """
+
+    def __init__(
+        self,
+        op: str,
+        rows: Mapping[Row, Callable[..., Any]],
+        supports: Mapping[str, Callable[..., bool]] | None = None,
+        rule: Callable[..., str] | None = None,
+    ) -> None:
         self.op = op
         self.rows = dict(rows)
         self.algorithms = tuple(dict.fromkeys(algorithm for algorithm, _ in rows))
+        self.rule = rule
+        self._supports = dict(supports or {})
         self._picked: dict[tuple[Choice, str | None, str | None], Callable[..., Any]] = {}
         TABLES.append(self)
 
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
+        if self.rule is not None:  # the choice depends on the arguments
+            return self.rows[self.pick(backend, algorithm, args)](*args)
         key = (_choice.get(), backend, algorithm)
         kernel = self._picked.get(key)
         if kernel is None:
             kernel = self._picked[key] = self.rows[self.pick(backend, algorithm)]
         return kernel(*args)
 
-    def pick(self, backend: str | None = None, algorithm: str | None = None) -> Row:
-        """The (algorithm, backend) a call with these keywords runs here and now.
+    def supports(self, algorithm: str, args: tuple[Any, ...]) -> bool:
+        """Whether the algorithm can do the call; without arguments, whether it can do any."""
+        return not args or algorithm not in self._supports or self._supports[algorithm](*args)
 
-        An algorithm chosen by `use` concerns the tables that have it ("im2col" says nothing about pooling); one given
-        as a keyword, and every choice of backend, is binding.
+    def pick(self, backend: str | None = None, algorithm: str | None = None, args: tuple[Any, ...] = ()) -> Row:
+        """The (algorithm, backend) a call with these keywords and arguments runs here and now.
+
+        An algorithm chosen by `use` concerns the calls that it can do ("im2col" says nothing about pooling, and
+        "winograd" nothing about a convolution of 5x5); one given as a keyword, and every choice of backend, is binding.
         """
         chosen = _choice.get()
-        if algorithm is None and chosen.algorithm in self.algorithms:
+        if algorithm is None and chosen.algorithm in self.algorithms and self.supports(chosen.algorithm, args):
             algorithm = chosen.algorithm
-        row = auto(self, backend or chosen.backend, algorithm)
+        row = auto(self, backend or chosen.backend, algorithm, args)
         if row not in self.rows:
             there = ", ".join(f"{a}/{b}" for a, b in self.rows)
             raise NoKernelError(
                 f"{self.op}: no kernel for algorithm {row[0]!r} on backend {row[1]!r}; there are: {there}"
             )
+        if algorithm is not None and not self.supports(algorithm, args):
+            able = ", ".join(name for name in self.algorithms if self.supports(name, args))
+            of = ", ".join(str(a) for a in args if isinstance(a, tuple))
+            raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; there are for it: {able}")
         if row[1] == "numba" and not runtime.have_numba():
             raise NoKernelError(f"{self.op}: backend 'numba' needs the package numba (pip install numba)")
         return row
 
 
-def auto(table: Table, backend: str | None, algorithm: str | None) -> Row:
-    """Fill in what the caller left open: Numba before NumPy where it is installed, and the table's first algorithm."""
-    algorithm = algorithm or table.algorithms[0]
+def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[Any, ...] = ()) -> Row:
+    """Fill in what the caller left open: Numba before NumPy where it is installed; the algorithm by the table's rule
+    on Numba, and else the table's first that can do the call.
+    """
     if backend is None:
-        fast = (algorithm, "numba") in table.rows and runtime.have_numba()
+        fast = runtime.have_numba() and (algorithm is None or (algorithm, "numba") in table.rows)
         backend = "numba" if fast else "numpy"
+    if algorithm is None:
+        if table.rule is not None and args and backend == "numba":
+            algorithm = table.rule(*args)
+        else:
+            algorithm = next(name for name in table.algorithms if table.supports(name, args))
     return algorithm, backend
 
 

