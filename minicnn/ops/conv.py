@@ -50,8 +50,7 @@ class Convolution(Function):
             gx, gw, gb = np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3))
         else:
             x, w = ctx.saved
-            x, w = _taken(x, w, g, ctx.flipped)
-            gx, gw, gb = backward(up, x, w, g, need, ctx.choice)
+            gx, gw, gb = backward(up, *_taken(x, w, g, ctx.flipped), g, need, ctx.choice)  # type: ignore[assignment]
         gw = gw[..., ::-1, ::-1] if ctx.flipped and need[1] else gw
         shaped = zip(need, (gx, gw, gb), (*ctx.shapes, (g.o,)), strict=True)
         gradients = (a.astype(gy.dtype, copy=False).reshape(shape) if wanted else None for wanted, a, shape in shaped)
