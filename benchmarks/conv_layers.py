@@ -192,9 +192,8 @@ def main() -> int:
             print(f"{net}: compiled for {sum(1 for _ in measured(net, args, found.get('torch')))} rows")
             continue
         peak = max(peak, gemm_peak())  # of a machine that is faster at times, the best
-        print(
-            f"\n{net}: GFLOP/s; matrix product {peak / 1e9:.0f}\n{'':3}{'layer':{width}}{'pass':9}{'order':6}{title}{'peak':>7}"
-        )
+        print(f"\n{net}: GFLOP/s; matrix product {peak / 1e9:.0f}")
+        print(f"{'':3}{'layer':{width}}{'pass':9}{'order':6}{title}{'peak':>7}")
         for row in measured(net, args, found.get("torch")):
             rows.append(row)
             print(line_of(row, columns, width, peak), flush=True)
