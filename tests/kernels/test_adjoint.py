@@ -21,9 +21,9 @@ seeds = st.integers(0, 2**32 - 1)
 layouts = st.booleans()  # channels last or not
 
 
-def assert_adjoint(ax: Any, y: Any, x: Any, aty: Any) -> None:
-    """<ax, y> = <x, aty> to 1e-13 of the sum of the sizes of the terms."""
-    terms = float(np.abs(ax * y).sum() + np.abs(x * aty).sum())
+def assert_adjoint(ax: Any, y: Any, x: Any, aty: Any, least: float = 0.0) -> None:
+    """<ax, y> = <x, aty> to 1e-13 of the sum of the sizes of the terms, or of `least` if that is more."""
+    terms = max(least, float(np.abs(ax * y).sum() + np.abs(x * aty).sum()))
     assert abs(float((ax * y).sum()) - float((x * aty).sum())) <= 1e-13 * terms
 
 
@@ -80,8 +80,10 @@ def test_conv2d(row: Row) -> None:
         w, b = rng.standard_normal(g.w_shape), rng.standard_normal(g.o)
         y = forward(x, w, None, g)
         gx, gw, gb = backward(gy, x, w, g, (True, True, True))
-        assert_adjoint(y, gy, x, gx)
-        assert_adjoint(y, gy, w, gw)
+        # A transform rounds by the size of all values: where only padding is seen, it gives nearly 0, not 0.
+        least = float(np.abs(x).sum() * np.abs(w).sum() * np.abs(gy).max(initial=0)) if row[0] == "fft" else 0.0
+        assert_adjoint(y, gy, x, gx, least)
+        assert_adjoint(y, gy, w, gw, least)
         assert_adjoint(np.broadcast_to(b[:, None, None], g.y_shape), gy, b, gb)
         np.testing.assert_allclose(forward(x, w, b, g), y + b[:, None, None], rtol=0, atol=1e-12)
 
@@ -164,8 +166,10 @@ def test_matrix_products(row: Row) -> None:
         x, w, b, gy = (rng.standard_normal(shape) for shape in ((n, i), (o, i), (o,), (n, o)))
         y = matmul.LINEAR.rows[row](x, w, None)
         gx, gw, gb = matmul.LINEAR_BACKWARD.rows[row](gy, x, w, (True, True, True))
-        assert_adjoint(y, gy, x, gx)
-        assert_adjoint(y, gy, w, gw)
+        # A transform rounds by the size of all values: where only padding is seen, it gives nearly 0, not 0.
+        least = float(np.abs(x).sum() * np.abs(w).sum() * np.abs(gy).max(initial=0)) if row[0] == "fft" else 0.0
+        assert_adjoint(y, gy, x, gx, least)
+        assert_adjoint(y, gy, w, gw, least)
         assert_adjoint(np.broadcast_to(b, y.shape), gy, b, gb)
         np.testing.assert_allclose(matmul.LINEAR.rows[row](x, w, b), y + b, rtol=0, atol=1e-12)
         y = matmul.MATMUL.rows[row](x, w.T)

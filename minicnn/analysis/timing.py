@@ -1,0 +1,58 @@
+"""Measuring speed: contenders that take turns, and the speed of a matrix product to hold them against."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+Key = TypeVar("Key")
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def best_times(contenders: Mapping[Key, Callable[[], Any]], seconds: float, turns: int = 8) -> dict[Key, float]:
+    """The best time of each call in seconds; they take turns until the time is up and each had three.
+
+    Taking turns, a machine that speeds up or slows down does so for all. The best time is the one that nothing else
+    disturbed. The first call of a turn is not counted: it finds the caches as another contender left them.
+
+    Args:
+        contenders: functions without arguments; each should have run before, so that what it compiles is compiled.
+        seconds: how long to measure all of them together, about.
+        turns: how many turns each gets in that time, where its calls are short enough.
+    """
+    best = dict.fromkeys(contenders, float("inf"))
+    counts = dict.fromkeys(contenders, 0)
+    turn = seconds / max(1, turns * len(contenders))
+    end = time.perf_counter() + seconds
+    collecting = gc.isenabled()
+    try:
+        while contenders and (time.perf_counter() < end or min(counts.values()) < 3):
+            for name, call in contenders.items():
+                gc.enable()
+                call()
+                gc.disable()
+                until = time.perf_counter() + turn
+                while True:
+                    best[name] = min(best[name], seconds_of(call))
+                    counts[name] += 1
+                    if time.perf_counter() >= until:
+                        break
+    finally:
+        (gc.enable if collecting else gc.disable)()
+    return best
+
+
+def gemm_peak(side: int = 2048, repeats: int = 15) -> float:
+    """FLOP/s of a float32 matrix product on all threads, the best of some: what a convolution could hope for."""
+    a = np.ones((side, side), np.float32)
+    return float(2 * side**3 / min(seconds_of(lambda: a @ a) for _ in range(repeats)))
