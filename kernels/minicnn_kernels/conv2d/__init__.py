@@ -30,10 +30,12 @@ from typing import Any
 from ..dispatch import Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
-from . import direct, im2col
+from . import direct, im2col, pointwise
 
 # An algorithm that cannot do every geometry has a function `supports(g)`, named here.
-LIMITS: dict[str, Callable[[Conv], bool]] = {}
+LIMITS: dict[str, Callable[[Conv], bool]] = {
+    "pointwise": pointwise.supports,
+}
 
 
 def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
@@ -65,6 +67,9 @@ FORWARD = Table(
         ("direct", "python"): direct.forward_python,
         ("direct", "numpy"): direct.forward_numpy,
         ("direct", "numba"): direct.forward_numba,
+        ("pointwise", "python"): pointwise.forward_python,
+        ("pointwise", "numpy"): pointwise.forward_numpy,
+        ("pointwise", "numba"): pointwise.forward_numba,
     },
     {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
     _forward_rule,
@@ -78,6 +83,9 @@ BACKWARD = Table(
         ("direct", "python"): direct.backward_python,
         ("direct", "numpy"): direct.backward_numpy,
         ("direct", "numba"): direct.backward_numba,
+        ("pointwise", "python"): pointwise.backward_python,
+        ("pointwise", "numpy"): pointwise.backward_numpy,
+        ("pointwise", "numba"): pointwise.backward_numba,
     },
     {name: lambda gy, x, w, g, need, able=able: able(g) for name, able in LIMITS.items()},
     _backward_rule,
