@@ -114,6 +114,8 @@ def _compile_file(names: dict[str, Any]) -> None:
         _files[id(names)] = names, kernels
         if "prange" in names:
             names["prange"] = _numba().prange
+        if "before_compiling" in names:  # what only Numba can make
+            names["before_compiling"]()
         for name, kernel in kernels.items():
             _compile_file(kernel.function.__globals__)
             if kernel.compiled is None:

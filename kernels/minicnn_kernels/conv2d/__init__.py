@@ -29,11 +29,17 @@ from typing import Any
 from ..dispatch import BACKENDS, Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
-from . import direct, fft, im2col, winograd
+from . import direct, fft, im2col, pointwise, winograd
 
 # The algorithms, a file each, in order of preference: where one has a function `supports(g)`, it cannot do every
 # geometry.
-ALGORITHMS = {"im2col": im2col, "direct": direct, "winograd": winograd, "fft": fft}
+ALGORITHMS = {
+    "im2col": im2col,
+    "direct": direct,
+    "winograd": winograd,
+    "pointwise": pointwise,
+    "fft": fft,
+}
 LIMITS = {name: module.supports for name, module in ALGORITHMS.items() if hasattr(module, "supports")}
 
 

@@ -180,7 +180,9 @@ def _width(channels: int) -> int:
 
 
 @njit()
-def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, m: int, width: int, turn: bool, rows: Array) -> None:
+def _weights_share(
+    t: Any, chunks: int, w: Array, u: Array, g: Conv, m: int, width: int, turn: bool, rows: Array
+) -> None:
     # G w G^T of the weights (O, C/G, 3, 3), or turned as gx needs them: per group and block of `width` output channels
     # (a*a, C/G, width). A task is a few input channels of such a block.
     cg, og, a, few = g.c // g.groups, g.o // g.groups, m + 2, 4
@@ -256,7 +258,9 @@ def _forward_share(
             while at < t1:
                 n, i, j, wide = place(at, t1, grid, strips[1])
                 run, p, q, o = (at - t0) * few, i * m, j * m, group * og + o0
-                output_strip(m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), last, n, o, p, q, scratch)
+                output_strip(
+                    m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), last, n, o, p, q, scratch
+                )
                 at += wide
 
 
@@ -421,7 +425,9 @@ def _gradient(chunks: int, gu: Array, gw: Array, g: Conv, m: int, few: int, rows
         _gradient_share(np.intp(t), chunks, gu, gw, g, m, few, rows)
 
 
-_TILES = 3 << 20  # bytes of transformed tiles of x and gy together, as much as fits the second-level caches of two cores
+_TILES = (
+    3 << 20
+)  # bytes of transformed tiles of x and gy together, as much as fits the second-level caches of two cores
 
 
 def _weight_gradient(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
