@@ -26,6 +26,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..dispatch import BACKENDS, Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
@@ -52,6 +54,10 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
         last: whether the memory of the pictures is channels last.
         dtype: of the pictures.
     """
+    if pointwise.supports(g):
+        return "pointwise"
+    if winograd.supports(g) and dtype == np.float32 and min(g.c, g.o) >= 16:
+        return "winograd"
     return "im2col"
 
 
