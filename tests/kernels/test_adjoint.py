@@ -47,6 +47,15 @@ def convs(draw: Any) -> geometry.Conv:
 
 
 @st.composite
+def convs_3x3(draw: Any) -> geometry.Conv:
+    """3x3 with stride and dilation 1, padded by 2 at most, from one tile of any algorithm to several blocks of them."""
+    groups, n = draw(st.integers(1, 2)), draw(st.integers(0, 3))
+    cg, og, ph, pw = (draw(st.integers(*ends)) for ends in ((1, 5), (1, 5), (0, 2), (0, 2)))
+    h, w = (draw(st.integers(max(1, 3 - 2 * p), 14)) for p in (ph, pw))
+    return geometry.conv2d((n, cg * groups, h, w), (og * groups, cg, 3, 3), None, 1, (ph, pw), 1, groups)
+
+
+@st.composite
 def pools(draw: Any, dilated: bool) -> geometry.Pool:
     (h, kh, sh, ph, dh), (w, kw, sw, pw, dw) = (draw(one_side(most_padding=None)) for _ in range(2))
     shape = (draw(st.integers(0, 3)), draw(st.integers(1, 5)), h, w)
@@ -71,9 +80,10 @@ def examples(row: Row) -> settings:
 def test_conv2d(row: Row) -> None:
     """Linear in x with adjoint gx, linear in w with adjoint gw, and in b with gb."""
     forward, backward = conv2d.FORWARD.rows[row], conv2d.BACKWARD.rows[row]
+    geometries = convs_3x3() if row[0] == "winograd" else convs()
 
     @examples(row)
-    @given(convs(), seeds, layouts)
+    @given(geometries, seeds, layouts)
     def check(g: geometry.Conv, seed: int, last: bool) -> None:
         rng = np.random.default_rng(seed)
         x, gy = (as_order(rng.standard_normal(shape), last) for shape in (g.x_shape, g.y_shape))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
+from minicnn_kernels import conv2d
+
 from .table import Op, S, Sample, apart, positive
 
 # Files whose operations choose among more, or fewer, than the two fast backends: several algorithms; NumPy only.
 KERNELS = {
-    "conv": tuple((backend, algorithm) for backend in ("numpy", "numba") for algorithm in ("im2col", "direct", "fft")),
+    "conv": (("numpy", "im2col"), *(("numba", algorithm) for algorithm in conv2d.ALGORITHMS)),
     **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),
 }
 OPS: dict[str, Op] = {}

@@ -10,7 +10,7 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
 from .direct import Gradients, Need
-from .winograd_tiles import input_strip, output_strip, place, upstream_strip, weight, weight_gradient
+from .winograd_tiles import U, input_strip, output_strip, place, upstream_strip, weight, weight_gradient
 
 # B^T, G and A^T of F(2, 3) and F(4, 3): see the docstring.
 MATRICES: dict[int, tuple[Array, Array, Array]] = {
@@ -167,6 +167,9 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 _BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common second-level cache
 _WIDTH = 64  # output channels in a product
+_SMALL = 1000000  # multiplications in a product up to which OpenBLAS does without packing its operands
+_WIDE = 1 << 14  # C*O of a group beyond which the transformed weights are too large to be read for every block of tiles
+_DEEP = 16 << 20  # bytes of transformed tiles in and out together, where the weights are so large
 
 
 def _strip(channels: int) -> int:
@@ -185,7 +188,7 @@ def _weights_share(
 ) -> None:
     # G w G^T of the weights (O, C/G, 3, 3), or turned as gx needs them: per group and block of `width` output channels
     # (a*a, C/G, width). A task is a few input channels of such a block.
-    cg, og, a, few = g.c // g.groups, g.o // g.groups, m + 2, 4
+    cg, og, a, few = g.c // g.groups, g.o // g.groups, m + 2, 8
     parts, blocks = (cg + few - 1) // few, (og + width - 1) // width
     tasks = g.groups * blocks * parts
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
@@ -195,9 +198,10 @@ def _weights_share(
         scratch, half = rows[t], rows[t, 9 * size :]
         for o in range(o0, o1):
             for c in range(c0, c1):
-                at = ((group * cg + c) * og + o) * 9 if turn else ((group * og + o) * cg + c) * 9
-                for k in range(9):
-                    scratch[(8 - k if turn else k) * size + (c - c0) * wide + o - o0] = w[at + k]
+                at = U(((group * cg + c) * og + o) * 9 if turn else ((group * og + o) * cg + c) * 9)
+                to = U((c - c0) * wide + o - o0)
+                for k in range(U(9)):
+                    scratch[to + k * U(size)] = w[at + (U(8) - k if turn else k)]
         weight(m, scratch, 0, 3 * size, half, 0, 3 * size, 3 * size)
         to = a * a * cg * (group * og + o0) + c0 * wide
         for i in range(a):
@@ -285,21 +289,114 @@ def _forward(
         _forward_share(np.intp(t), chunks, x, u, b, y, g, m, block, width, strips, last, vs, ms, rows)
 
 
+@njit()
+def _deep_share(
+    t: Any,
+    chunks: int,
+    stage: int,
+    x: Array,
+    u: Array,
+    b: Array,
+    y: Array,
+    g: Conv,
+    m: int,
+    t0: int,
+    t1: int,
+    width: int,
+    strips: tuple[int, int],
+    last: bool,
+    v: Array,
+    products: Array,
+    rows: Array,
+) -> None:
+    # Tiles t0..t1, in three stages with all shares at one stage: 0 and 2 divide the tiles, 1 the a*a products.
+    # v (G, a*a, T, C/G), products (G, O/G blocks, a*a, T, width)
+    cg, og, aa = g.c // g.groups, g.o // g.groups, (m + 2) * (m + 2)
+    grid, size = ((g.oh + m - 1) // m, (g.ow + m - 1) // m), t1 - t0
+    first, end = t0 + t * size // chunks, t0 + (t + 1) * size // chunks
+    if stage == 1:
+        most = max(16, _SMALL // (cg * width) // 8 * 8)
+        for e in range(t * g.groups * aa // chunks, (t + 1) * g.groups * aa // chunks):
+            group = e // aa
+            for o0 in range(0, og, width):
+                few = min(og, o0 + width) - o0
+                start = aa * (group * og + o0) + e % aa * few
+                for s0 in range(0, size, most):
+                    s1 = min(size, s0 + most)
+                    np.dot(
+                        v[(e * size + s0) * cg : (e * size + s1) * cg].reshape(s1 - s0, cg),
+                        u[start * cg : (start + few) * cg].reshape(cg, few),
+                        products[start * size + s0 * few : start * size + s1 * few].reshape(s1 - s0, few),
+                    )
+        return
+    for group in range(g.groups):
+        for o0 in range(0, og if stage == 2 else 1, width):
+            few = min(og, o0 + width) - o0
+            at = first
+            while at < end:
+                n, i, j, wide = place(at, end, grid, strips[stage // 2])
+                if stage == 0:
+                    to, p, q = (group * aa * size + at - t0) * cg, i * m - g.ph, j * m - g.pw
+                    input_strip(m, x, (g.c, g.h, g.w), last, n, group * cg, cg, p, q, wide, v, to, size * cg, rows[t])
+                else:
+                    o = group * og + o0
+                    run = aa * o * size + (at - t0) * few
+                    output_strip(
+                        m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), last, n, o, i * m, j * m, rows[t]
+                    )
+                at += wide
+
+
+@njit(parallel=True)
+def _deep(
+    chunks: int,
+    stage: int,
+    x: Array,
+    u: Array,
+    b: Array,
+    y: Array,
+    g: Conv,
+    m: int,
+    t0: int,
+    t1: int,
+    width: int,
+    strips: tuple[int, int],
+    last: bool,
+    v: Array,
+    products: Array,
+    rows: Array,
+) -> None:
+    for t in prange(chunks):
+        _deep_share(
+            np.intp(t), chunks, stage, x, u, b, y, g, m, t0, t1, width, strips, last, v, products, rows
+        )
+
+
 def _convolve(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array:
     """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of."""
     x, m, cg, og, dtype = dense(x), tile(g), g.c // g.groups, g.o // g.groups, x.dtype
     last, aa, width = is_channels_last(x), (m + 2) ** 2, _width(og)
-    block = max(16, _BLOCK // (aa * (cg + width) * x.itemsize))
     strips = _strip(cg), _strip(width)
     y = empty(g.y_shape, dtype, last)
     bias = np.zeros(g.o, dtype) if b is None else np.ascontiguousarray(b)
+    tiles = g.n * -(-g.oh // m) * -(-g.ow // m)
+    xs, ys = flat(x), flat(y)
     with parallel(blas=True):
         u = _shared("winograd weights", aa * cg * g.o, dtype)
         lane = max((strips[0] + 1) * cg, strips[1] * width)
-        rows = workspace("winograd strip", max((m + 2 + m + 2) * m * lane, (9 + 3 * (m + 2)) * 4 * width), dtype)
-        vs, ms = workspace("winograd v", aa * block * cg, dtype), workspace("winograd m", aa * block * width, dtype)
+        rows = workspace("winograd strip", max((m + 2 + m + 2) * m * lane, (9 + 3 * (m + 2)) * 8 * width), dtype)
         _weights(threads(), np.ascontiguousarray(w).reshape(-1), u, g, m, width, turn, rows)
-        _forward(threads(), flat(x), u, bias, flat(y), g, m, block, width, strips, last, vs, ms, rows)
+        if cg * og <= _WIDE:
+            block = max(16, _BLOCK // (aa * (cg + width) * x.itemsize))
+            vs, ms = workspace("winograd v", aa * block * cg, dtype), workspace("winograd m", aa * block * width, dtype)
+            _forward(threads(), xs, u, bias, ys, g, m, block, width, strips, last, vs, ms, rows)
+            return y
+        block = min(max(_DEEP // (aa * (g.c + g.o) * x.itemsize), 64), max(1, tiles))
+        v, products = _shared("winograd v", aa * block * g.c, dtype), _shared("winograd m", aa * block * g.o, dtype)
+        for t0 in range(0, tiles, block):
+            t1 = min(tiles, t0 + block)
+            for stage in range(3):
+                _deep(threads(), stage, xs, u, bias, ys, g, m, t0, t1, width, strips, last, v, products, rows)
     return y
 
 
@@ -399,24 +496,27 @@ def _sum(chunks: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: in
 
 @njit()
 def _gradient_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, m: int, few: int, rows: Array) -> None:
-    # gw (O, C/G, 3, 3) = G^T gu G. A task is a few input channels of a group.
+    # gw (O, C/G, 3, 3) = G^T gu G. A task is 64 output channels of a few input channels of a group.
     cg, og, a = g.c // g.groups, g.o // g.groups, m + 2
     parts = (cg + few - 1) // few
     tasks = g.groups * parts
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         group, c0 = task // parts, task % parts * few
         c1 = min(cg, c0 + few)
-        size = (c1 - c0) * og
-        half, done = rows[t], rows[t, 3 * a * size :]
-        for i in range(a):
-            at = (group * a * a + i * a) * cg * og + c0 * og
-            weight_gradient(m, gu, at, cg * og, half, i * 3 * size, size, size)
-        weight_gradient(m, half, 0, 3 * size, done, 0, 3 * size, 3 * size)
-        for o in range(og):
-            for c in range(c0, c1):
-                to = ((group * og + o) * cg + c) * 9
-                for k in range(9):
-                    gw[to + k] = done[k * size + (c - c0) * og + o]
+        for o0 in range(0, og, 64):
+            wide = min(og, o0 + 64) - o0
+            size = (c1 - c0) * wide
+            half, done = rows[t], rows[t, 3 * a * size :]
+            for i in range(a):
+                for c in range(c1 - c0):
+                    at = ((group * a * a + i * a) * cg + c0 + c) * og + o0
+                    weight_gradient(m, gu, at, cg * og, half, i * 3 * size + c * wide, size, wide)
+            weight_gradient(m, half, 0, 3 * size, done, 0, 3 * size, 3 * size)
+            for o in range(wide):
+                to = U(((group * og + o0 + o) * cg + c0) * 9)
+                for c in range(U(c1 - c0)):
+                    for k in range(U(9)):
+                        gw[to + c * U(9) + k] = done[U(o) + k * U(size) + c * U(wide)]
 
 
 @njit(parallel=True)
@@ -437,7 +537,7 @@ def _weight_gradient(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
     block = max(64, _TILES // (aa * (g.c + g.o) * x.itemsize), min(cg, og))
     block = max(1, min(tiles, block))
     strips = _strip(cg), _strip(og)
-    gw, few = empty(g.w_shape, dtype), max(1, 1024 // og)
+    gw, few = empty(g.w_shape, dtype), 8
     with parallel(blas=True):
         v, up = _shared("winograd v", aa * block * g.c, dtype), _shared("winograd m", aa * block * g.o, dtype)
         gu = _shared("winograd weights", aa * cg * g.o, dtype)[: aa * cg * g.o]
@@ -445,13 +545,14 @@ def _weight_gradient(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
         gb[:] = 0
         lane = max((strips[0] + 1) * cg, strips[1] * og)
         rows = workspace(
-            "winograd strip", max((m + 2 + m + 2) * m * lane, cg * og, (9 + 3 * (m + 2)) * few * og), dtype
+            "winograd strip", max((m + 2 + m + 2) * m * lane, cg * og, (9 + 3 * (m + 2)) * few * 64), dtype
         )
         if not tiles:
             gu[:] = 0
+        gys, xs = flat(gy), flat(x)
         for t0 in range(0, tiles, block):
             t1 = min(tiles, t0 + block)
-            _transform(threads(), flat(gy), flat(x), v, up, gb, g, m, t0, t1, strips, last, rows)
+            _transform(threads(), gys, xs, v, up, gb, g, m, t0, t1, strips, last, rows)
             _sum(threads(), v, up, gu, cg, og, t1 - t0, t0 > 0, rows)
         _gradient(threads(), gu, flat(gw), g, m, few, rows)
         return gw, gb[:, : g.o].sum(0)

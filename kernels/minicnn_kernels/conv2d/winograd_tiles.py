@@ -208,22 +208,55 @@ def _gather(
     Channels first .. first + count of `size` = (C, H, W); tiles*m + extra columns.
     """
     c_all, height, width = size
-    lane = tiles + (1 if extra > 0 else 0)
-    plane = U(height * width)
+    columns, lane = tiles * m + extra, tiles + (1 if extra > 0 else 0)
     for a in range(rows):
-        for k in range(tiles * m + extra):
-            to = U(((a * m + k % m) * lane + k // m) * count)
-            if p + a < 0 or p + a >= height or q + k < 0 or q + k >= width:
-                for c in range(U(count)):
-                    scratch[to + c] = 0
-            elif last:
-                run = U(((n * height + p + a) * width + q + k) * c_all + first)
-                for c in range(U(count)):
-                    scratch[to + c] = pictures[run + c]
+        start = a * m * lane * count
+        k0, k1 = min(columns, max(0, -q)), min(columns, max(0, width - q))  # the columns inside the picture
+        if p + a < 0 or p + a >= height:
+            k0 = k1 = columns
+        for k in range(k0):
+            _zero(scratch, start + (k % m * lane + k // m) * count, count)
+        for k in range(k1, columns):
+            _zero(scratch, start + (k % m * lane + k // m) * count, count)
+        if k0 == columns:
+            continue
+        for r in range(m):
+            j0, j1 = (k0 - r + m - 1) // m, (k1 - r + m - 1) // m  # the tiles of which column r is inside
+            to = start + (r * lane + j0) * count
+            if last:
+                run = ((n * height + p + a) * width + q + j0 * m + r) * c_all + first
+                _copy(pictures, run, m * c_all, scratch, to, count, j1 - j0, count)
             else:
-                run = U(((n * c_all + first) * height + p + a) * width + q + k)
-                for c in range(U(count)):
-                    scratch[to + c] = pictures[run + c * plane]
+                run = ((n * c_all + first) * height + p + a) * width + q + j0 * m + r
+                _transpose(pictures, run, m, height * width, scratch, to, count, 1, j1 - j0, count)
+
+
+@njit()
+def _zero(dst: Array, to: int, count: int) -> None:
+    start = U(to)
+    for c in range(U(count)):
+        dst[start + c] = 0
+
+
+@njit()
+def _copy(src: Array, at: int, step: int, dst: Array, to: int, out: int, runs: int, count: int) -> None:
+    """`runs` runs of `count` numbers each."""
+    for j in range(runs):
+        s, d = U(at + j * step), U(to + j * out)
+        for c in range(U(count)):
+            dst[d + c] = src[s + c]
+
+
+@njit()
+def _transpose(
+    src: Array, at: int, i_step: int, c_step: int, dst: Array, to: int, i_out: int, c_out: int, runs: int, count: int
+) -> None:
+    """dst[i*i_out + c*c_out] = src[i*i_step + c*c_step], pixels innermost: what is near in NCHW memory, while it is."""
+    step, out = U(i_step), U(i_out)
+    for c in range(count):
+        s, d = U(at + c * c_step), U(to + c * c_out)
+        for i in range(U(runs)):
+            dst[d + i * out] = src[s + i * step]
 
 
 @njit()
@@ -315,16 +348,18 @@ def output_strip(
     for i in range(a):
         _output(m, v, at + i * a * step, step, scratch, i * row, tiles * count, tiles * count)
     _output(m, scratch, 0, row, done, 0, row, row)
+    for pixel in range(m * m * tiles):
+        run = U(pixel * count)
+        for c in range(U(count)):
+            done[run + c] += bias[U(first) + c]
     c_all, height, width = size
-    plane, start = U(height * width), U(first)
+    columns = min(tiles * m, width - q)
     for i in range(min(m, height - p)):
-        for k in range(min(tiles * m, width - q)):
-            run = U(((i * m + k % m) * tiles + k // m) * count)
+        for r in range(min(m, columns)):
+            run, runs = (i * m + r) * tiles * count, (columns - r + m - 1) // m
             if last:
-                to = U(((n * height + p + i) * width + q + k) * c_all + first)
-                for c in range(U(count)):
-                    y[to + c] = done[run + c] + bias[start + c]
+                to = ((n * height + p + i) * width + q + r) * c_all + first
+                _copy(done, run, count, y, to, m * c_all, runs, count)
             else:
-                to = U(((n * c_all + first) * height + p + i) * width + q + k)
-                for c in range(U(count)):
-                    y[to + c * plane] = done[run + c] + bias[start + c]
+                to = ((n * c_all + first) * height + p + i) * width + q + r
+                _transpose(done, run, count, 1, y, to, m, height * width, runs, count)

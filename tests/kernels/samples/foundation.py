@@ -43,6 +43,10 @@ CONVS: dict[str, geometry.Conv] = {
     "one row": geometry.conv2d((2, 3, 1, 9), (2, 3, 1, 4), stride=(1, 2)),
     "batch 0": geometry.conv2d((0, 2, 4, 5), (3, 2, 3, 3), padding=1),
     "wide rows": geometry.conv2d((1, 1, 5, 40), (2, 1, 2, 5)),
+    "3x3, not square": geometry.conv2d((2, 3, 9, 6), (5, 3, 3, 3), padding=(1, 0)),
+    "3x3, groups, much padding": geometry.conv2d((2, 4, 5, 10), (6, 2, 3, 3), padding=(2, 1), groups=2),
+    "3x3, one pixel": geometry.conv2d((3, 2, 1, 1), (2, 2, 3, 3), padding=1),
+    "3x3, channels in several blocks": geometry.conv2d((1, 3, 4, 4), (70, 3, 3, 3), padding=1),
 }
 POOLS: dict[str, geometry.Pool] = {
     "2x2": geometry.pool2d((2, 3, 4, 6), 2),
