@@ -170,12 +170,20 @@ def points_backward() -> list[Sample]:
 
 
 SAMPLES: dict[str, list[Sample]] = {
-    "relu": points(special([*EDGES, -np.inf])),
-    "relu backward": [*points_backward(), special([np.inf, 1.0], [0.0, -0.0])],
+    "relu": points(special([*EDGES, -np.inf]), shapes(LARGER[0])),
+    "relu backward": [*points_backward(), special([np.inf, 1.0], [0.0, -0.0]), shapes(LARGER[0], LARGER[0])],
     "tanh": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 4,)),
     "tanh backward": points_backward(),
     "sigmoid": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 20,)),
     "sigmoid backward": points_backward(),
+    "pair": [
+        *(
+            lambda rng, dtype, op=op, shape=shape: (op, *shapes(shape, shape)(rng, dtype))
+            for op in ("add", "sub", "mul")
+            for shape in ((2, 3, 4, 5), (0, 3), (3, 5, 37, 33))
+        ),
+        lambda rng, dtype: ("mul", np.array([np.inf, np.nan, 2.0], dtype), np.array([0.0, 1.0, -np.inf], dtype)),
+    ],
     "conv2d": [*(conv(g) for g in CONVS.values()), conv(CONVS["plain"], False), conv(CONVS["groups"], False)],
     "conv2d backward": [
         *(conv_backward(g) for g in CONVS.values()),
