@@ -11,6 +11,7 @@ from . import (
     local_response,
     matmul,
     normalisation,
+    pairs,
     pooling,
     prelu,
     resample,
@@ -22,5 +23,6 @@ from .geometry import ShapeError
 
 __all__ = [
     "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "batchnorm", "conv2d", "elementwise", "fold",
-    "local_response", "matmul", "normalisation", "pooling", "prelu", "resample", "softmax", "softmax_xent", "use",
+    "local_response", "matmul", "normalisation", "pairs", "pooling", "prelu", "resample", "softmax", "softmax_xent",
+    "use",
 ]  # fmt: skip

@@ -7,7 +7,8 @@
     x, y, gx, gy   all of one shape, of any rank
 
 Every forward is called as `forward(x)` and every backward as `backward(gy, y)`: each derivative is a function of the
-result, so the input need not be kept. A NaN comes out as a NaN. The result has the memory order of a dense input.
+result, so the input need not be kept. `RELU(x, out)` writes into `out`, which may be x. A NaN comes out as a NaN. The
+result has the memory order of a dense input.
 
 Numba calls exp and tanh of the C library, one value at a time. For float32 the polynomials below take their place, so
 that LLVM computes 8 or 16 values at once:
@@ -32,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Table
-from .layout import Array, alike, dense, flat
+from .layout import Array, alike, dense, empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------ forward
@@ -46,9 +47,13 @@ def _each_python(f: Callable[..., float], *arrays: Array) -> Array:
     return y
 
 
-def relu_python(x: Array) -> Array:
+def relu_python(x: Array, out: Array | None = None) -> Array:
     """The definition; `v <= 0` is false for NaN, which so stays."""
-    return _each_python(lambda v: 0.0 if v <= 0 else v, x)
+    y = _each_python(lambda v: 0.0 if v <= 0 else v, x)
+    if out is None:
+        return y
+    out[...] = y
+    return out
 
 
 def tanh_python(x: Array) -> Array:
@@ -61,9 +66,9 @@ def sigmoid_python(x: Array) -> Array:
     return _each_python(lambda v: (math.exp(v) if v < 0 else 1.0) / (1.0 + math.exp(-abs(v))), x)
 
 
-def relu_numpy(x: Array) -> Array:
+def relu_numpy(x: Array, out: Array | None = None) -> Array:
     """Whole arrays; `out` keeps the memory order, and a 0-d array an array."""
-    return np.maximum(x, 0, out=np.empty_like(x))
+    return np.maximum(x, 0, out=np.empty_like(x) if out is None else out)
 
 
 def tanh_numpy(x: Array) -> Array:
@@ -79,6 +84,7 @@ def sigmoid_numpy(x: Array) -> Array:
 # Numba: the arrays as they lie in memory, 1-d; a share is a run of them. One driver does all activations, since
 # Numba's parallel compiler takes a second for each driver; `op` says which loop runs.
 
+_FEW = 1 << 14  # an array of fewer values is not worth waking threads for
 _RELU, _TANH, _SIGMOID, _TANH32, _SIGMOID32 = range(5)
 
 # A constant of type float32 keeps the arithmetic in float32, where a Python number would make it float64.
@@ -126,7 +132,7 @@ def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
     x, y = x[t * x.size // chunks : (t + 1) * x.size // chunks], y[t * x.size // chunks : (t + 1) * x.size // chunks]
     if op == _RELU:
         for i in range(x.size):
-            y[i] = 0 if x[i] <= 0 else x[i]
+            y[i] = x.dtype.type(0) if x[i] <= 0 else x[i]
     elif op == _TANH:
         for i in range(x.size):
             y[i] = math.tanh(x[i])
@@ -149,17 +155,20 @@ def _forward(chunks: int, op: int, x: Array, y: Array) -> None:
         _forward_share(np.intp(t), chunks, op, x, y)
 
 
-def _forward_numba(op: int, x: Array) -> Array:
+def _forward_numba(op: int, x: Array, out: Array | None = None) -> Array:
     x = dense(x)
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype, is_channels_last(x)) if out is None else out
+    if x.size < _FEW:
+        _forward_share(0, 1, op, flat(x), flat(y))
+        return y
     with parallel():
         _forward(threads(), op, flat(x), flat(y))
     return y
 
 
-def relu_numba(x: Array) -> Array:
-    """Parallel over runs of memory."""
-    return _forward_numba(_RELU, x)
+def relu_numba(x: Array, out: Array | None = None) -> Array:
+    """Parallel over runs of memory; `out` lies as a dense x does, and may be x."""
+    return _forward_numba(_RELU, x, out)
 
 
 def tanh_numba(x: Array) -> Array:
@@ -211,7 +220,7 @@ def _backward_share(t: Any, chunks: int, op: int, gy: Array, y: Array, gx: Array
     gy, y, gx = gy[i0:i1], y[i0:i1], gx[i0:i1]
     if op == _RELU:
         for i in range(y.size):
-            gx[i] = 0 if y[i] <= 0 else gy[i]
+            gx[i] = y.dtype.type(0) if y[i] <= 0 else gy[i]
     elif op == _TANH:
         for i in range(y.size):
             gx[i] = gy[i] * (_ONE - y[i] * y[i])
@@ -228,7 +237,10 @@ def _backward(chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
 
 def _backward_numba(op: int, gy: Array, y: Array) -> Array:
     y, gy = alike(y, gy)
-    gx = np.empty_like(y)
+    gx = empty(y.shape, y.dtype, is_channels_last(y))
+    if y.size < _FEW:
+        _backward_share(0, 1, op, flat(gy), flat(y), flat(gx))
+        return gx
     with parallel():
         _backward(threads(), op, flat(gy), flat(y), flat(gx))
     return gx

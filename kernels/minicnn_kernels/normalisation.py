@@ -38,7 +38,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .batchnorm import Gradients, Vector, backward_sums_share, backward_x_share, scale_share, sums_share
+from .batchnorm import Gradients, Vector
+from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
 from .dispatch import Table
 from .layout import Array, alike, dense, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads

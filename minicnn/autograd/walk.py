@@ -113,9 +113,25 @@ def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
     return array.astype(output.array.dtype, copy=False)
 
 
-def total(a: Array, b: Array) -> Array:
-    """Two gradients of one tensor, together."""
-    return a if type(a) is Meta else a + b
+add: Callable[..., Array] = np.add  # ops/arithmetic.py, which may call kernels, enters one that uses all cores
+
+
+def total(a: Array, b: Array, out: Array | None = None) -> Array:
+    """Two gradients of one tensor, together, in new memory or in that of `out`, which is one of them."""
+    return a if type(a) is Meta else add(a, b, out=out)
+
+
+def _owner(array: Array) -> Any:
+    """The array that a view is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _alone(found: Array, held: list[Array]) -> bool:
+    """Whether the memory of `found`, once among those held, is nobody else's."""
+    owner = _owner(found)  # of pictures in channels-last order, which are a view of their memory
+    return bool(owner.flags.owndata) and owner.size == found.size and sum(_owner(a) is owner for a in held) == 1
 
 
 def _hooked(hooks: dict[int, Callable[[Tensor], Tensor | None]] | None, gradient: Array) -> Array:
@@ -143,6 +159,7 @@ def _walk(
     `to_leaf(leaf, gradient, fresh)` receives those that arrive; `fresh` says that nobody else holds the array.
     """
     pending: dict[Node, list[Array | None]] = {}
+    ours: dict[int, Array] = {}  # those of the pending arrays that nobody else holds, by id
     queue: list[tuple[int, Node]] = []
 
     def send(edge: Edge, gradient: Array, fresh: bool) -> None:
@@ -154,7 +171,12 @@ def _walk(
             pending[node] = [None] * len(node.outputs)
             heapq.heappush(queue, (-node.number, node))
         before = pending[node][index]
-        pending[node][index] = gradient if before is None else total(before, gradient)
+        if before is not None:
+            into = ours.pop(id(before), gradient if fresh else None)
+            gradient, fresh = total(before, gradient, into if before.dtype == gradient.dtype else None), True
+        if fresh:
+            ours[id(gradient)] = gradient
+        pending[node][index] = gradient
 
     for root, gradient in zip(roots, gradients, strict=True):
         send(engine._edge(root), gradient, False)
@@ -162,17 +184,18 @@ def _walk(
         while queue:
             _, node = heapq.heappop(queue)
             ups = pending.pop(node)
+            for up in ups:
+                ours.pop(id(up), None)
             for index, up in enumerate(ups):
                 if up is not None:
                     ups[index] = final = _hooked(node.hooks.get(index), up) if node.hooks else up
                     if (id(node), index) in wanted:
                         wanted[id(node), index] = final
             passed = _gradients(node, ups)
-            held = [id(a) for a in (*passed, *ups, *(node._saved or ()), *vars(node).values())]
+            held = [a for a in (*passed, *ups, *(node._saved or ()), *vars(node).values()) if isinstance(a, np.ndarray)]
             for edge, found in zip(node.inputs, passed, strict=True):
                 if edge is not None and found is not None:
-                    alone = node.function.fresh and held.count(id(found)) == 1 and found.flags.owndata
-                    send(edge, found, alone)
+                    send(edge, found, node.function.fresh and _alone(found, held))
             if not retain_graph:
                 node.free()
 

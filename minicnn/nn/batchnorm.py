@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from minicnn_kernels.geometry import ShapeError
 
 from ..ops import creation
-from ..ops.batchnorm import batch_norm
+from ..ops.batchnorm import batch_norm, batch_norm_relu
 from ..tensor import Tensor
 from . import init
+from .activation import ReLU
+from .hooks import is_plain
 from .module import Module
 from .parameter import Parameter
 
@@ -136,12 +140,16 @@ class _BatchNorm(_NormBase):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, ...)."""
+        return self._run(batch_norm, input)
+
+    def _run(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
+        """`batch_norm`, or `batch_norm_relu`, with this layer's arguments."""
         self._check_input_dim(input)
         share = self._count()
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         known = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if known else (None, None)
-        return batch_norm(input, mean, var, self.weight, self.bias, by_batch, share, self.eps)
+        return function(input, mean, var, self.weight, self.bias, by_batch, share, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -160,6 +168,22 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, C, D, H, W); see `_BatchNorm`."""
 
     _axes = (5,)
+
+
+_FORWARD = {cls: cls.forward for cls in (BatchNorm1d, BatchNorm2d, BatchNorm3d, ReLU)}
+
+
+def norm_with_relu(norm: Any, relu: Any) -> Callable[[Tensor], Tensor] | None:
+    """Two modules in a row as one function, where they are a batch norm and a ReLU and nothing tells the difference.
+
+    That is: of exactly these classes, with the `forward` they came with, without hooks, and not under `detect_anomaly`,
+    which names layers.
+    """
+    if type(relu) is not ReLU or type(norm) not in _FORWARD or isinstance(norm, ReLU):
+        return None
+    if not (is_plain(norm, _FORWARD[type(norm)]) and is_plain(relu, _FORWARD[ReLU])):
+        return None
+    return partial(norm._run, batch_norm_relu)
 
 
 class SyncBatchNorm(_BatchNorm):

@@ -6,9 +6,10 @@ import operator
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, KeysView
-from itertools import chain, groupby
+from itertools import chain, groupby, zip_longest
 from typing import Any, TypeVar
 
+from .batchnorm import norm_with_relu
 from .module import Module
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
@@ -103,7 +104,12 @@ class _Row(Module):
 
 
 class Sequential(_Row):
-    """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules."""
+    """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules.
+
+    A batch norm directly followed by a ReLU runs as one function, with the same values and gradients, since both only
+    wait for memory. They run one by one where somebody could tell: with hooks on either or on all modules, with a
+    subclass or a replaced `forward`, and under `detect_anomaly`.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
@@ -112,8 +118,14 @@ class Sequential(_Row):
 
     def forward(self, input: Any) -> Any:
         """Pass the input through all of them."""
-        for module in self:
-            input = module(input)
+        modules = list(self._modules.values())
+        done = False  # with the module before
+        for module, after in zip_longest(modules, modules[1:]):
+            if done:
+                done = False
+                continue
+            both = norm_with_relu(module, after)
+            input, done = (both(input), True) if both else (module(input), False)
         return input
 
     def _slice(self, items: list[tuple[str, Any]]) -> Any:

@@ -140,6 +140,14 @@ class Hooks:
 _CALLED = ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_pre_hooks")
 
 
+def is_plain(module: Any, forward: Callable[..., Any]) -> bool:
+    """Whether calling the module is calling `forward` and nothing else: no hooks, no `forward` put in its place."""
+    own = module.__dict__
+    if "forward" in own or type(module).forward is not forward or anomaly.enabled():
+        return False
+    return not any(own[kind] or EVERYWHERE[kind] for kind in _CALLED)
+
+
 class _Call:
     """One call of a module that has hooks."""
 

@@ -19,7 +19,7 @@ from minicnn_kernels.geometry.activations import check_glu, check_prelu
 from ..autograd.engine import Function
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
-from .inplace import in_place, overwrite
+from .inplace import in_place, overwrite, takes_straight
 from .operands import floating, number_type
 from .types import to
 
@@ -39,9 +39,9 @@ class Relu(Function):
     tables = elementwise.RELU, elementwise.RELU_BACKWARD
 
     @classmethod
-    def forward(cls, ctx: Any, x: Array) -> Array:
-        """Run the kernel and keep y."""
-        y: Array = cls.tables[0](x) if x.dtype.kind == "f" else np.maximum(x, 0)
+    def forward(cls, ctx: Any, x: Array, *, out: Array | None = None) -> Array:
+        """Run the kernel, into the memory of `out` if that is given, and keep y."""
+        y: Array = cls.tables[0](x, *(() if out is None else (out,))) if x.dtype.kind == "f" else np.maximum(x, 0)
         ctx.save_for_backward(y)
         return y
 
@@ -116,6 +116,8 @@ def _placed(op: str, input: Tensor, inplace: bool, function: Callable[[Tensor], 
 @tensor_method("relu")
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0. Integers stay integers."""
+    if inplace and takes_straight(input):
+        return overwrite(input, "relu_", lambda x: Relu.apply(x, out=x._array), straight=True)
     return _placed("relu", input, inplace, lambda x: _run(Relu, "relu", x, "iu"))
 
 
@@ -332,7 +334,13 @@ def rrelu(
 # -------------------------------------------------------------------------------------------------- in place
 
 
-relu_, tanh_, sigmoid_ = (tensor_method(f"{f.__name__}_")(in_place(f)) for f in (relu, tanh, sigmoid))
+@tensor_method("relu_")
+def relu_(input: Tensor) -> Tensor:
+    """`relu`, in place."""
+    return relu(input, inplace=True)
+
+
+tanh_, sigmoid_ = (tensor_method(f"{f.__name__}_")(in_place(f)) for f in (tanh, sigmoid))
 celu_, elu_, hardtanh_, leaky_relu_, rrelu_, selu_, threshold_ = (
     in_place(f) for f in (celu, elu, hardtanh, leaky_relu, rrelu, selu, threshold)
 )

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels import pairs
+
+from ..autograd import walk
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .elementwise import binary, flat, row, run
@@ -24,10 +27,29 @@ __all__ = [
 
 # ------------------------------------------------------------------------------------------------- sums and products
 
-_add = row("add", np.add, lambda gy: gy, lambda gy: gy)
-_sub = row("sub", np.subtract, lambda gy: gy, lambda gy: -gy, refuse="b")
+
+def _shared_out(op: str, small: Any) -> Callable[..., Array]:
+    """The NumPy function `small`, done by the kernel on all cores where two large arrays are alike."""
+
+    def function(a: Any, b: Any, out: Array | None = None) -> Array:
+        alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
+        if alike and a.size >= pairs.FEW and a.dtype in _FLOATS:
+            return np.asarray(pairs.PAIR(op, a, b, out))
+        return np.asarray(small(a, b, out=out))
+
+    return function
+
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_sum, _difference, _product = (
+    _shared_out(op, small) for op, small in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
+)
+walk.add = _sum
+_add = row("add", _sum, lambda gy: gy, lambda gy: gy)
+_sub = row("sub", _difference, lambda gy: gy, lambda gy: -gy, refuse="b")
 _add_scaled = row("add", lambda a, b, c: a + c * b, lambda gy: gy, lambda gy, c: gy * c)  # c: the number alpha
-_mul = row("mul", np.multiply, lambda gy, b: gy * b, lambda gy, a: gy * a)
+_mul = row("mul", _product, lambda gy, b: _product(gy, b), lambda gy, a: _product(gy, a))
+IN_PLACE = {"add": _add, "sub": _sub}  # what saves nothing, and so may write into an operand
 
 
 def _scale(op: str, alpha: Any, *operands: Any) -> Any:

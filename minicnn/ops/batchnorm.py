@@ -17,30 +17,35 @@ from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .operands import floating
 
-__all__ = ["batch_norm", "batch_renorm"]
+__all__ = ["batch_norm", "batch_norm_relu", "batch_renorm"]
 
 
 class BatchNormTraining(Function):
-    """y = gamma (x - mean)/sqrt(var + eps) + beta with the batch's own mean and variance, which are results too."""
+    """y = gamma (x - mean)/sqrt(var + eps) + beta with the batch's own mean and variance, which are results too.
+
+    With `relu`, y is max(y, 0); nothing more is kept for that, the kernel works y out again from x.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    def forward(
+        ctx: Any, x: Array, gamma: Array | None, beta: Array | None, eps: float, *, relu: bool = False
+    ) -> tuple[Array, Array, Array]:
         """Run the chosen kernel."""
-        y, mean, var, invstd = kernels.TRAINING(x, gamma, beta, eps)
-        ctx.save_for_backward(x, gamma, mean, invstd)
+        y, mean, var, invstd = kernels.TRAINING(x, gamma, beta, eps, relu)
+        ctx.relu = relu
+        ctx.save_for_backward(x, gamma, beta if relu else None, mean, invstd)
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
-    def infer(x: Array, *_: Any) -> tuple[Meta, Meta, Meta]:
+    def infer(x: Array, *_: Any, **__: Any) -> tuple[Meta, Meta, Meta]:
         """y like x, and one mean and variance per channel."""
         return meta(x.shape, x.dtype), meta(x.shape[1:2], x.dtype), meta(x.shape[1:2], x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
         """The kernel's gradients, through the mean and the variance too."""
-        x, gamma, mean, invstd = ctx.saved
-        return (*kernels.TRAINING_BACKWARD(gy, x, gamma, mean, invstd, ctx.needs_input_grad[:3]), None)
+        return (*kernels.TRAINING_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad[:3], ctx.relu), None)
 
 
 class BatchNormEvaluation(Function):
@@ -48,19 +53,26 @@ class BatchNormEvaluation(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Array, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float
+        ctx: Any,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        mean: Array,
+        var: Array,
+        eps: float,
+        *,
+        relu: bool = False,
     ) -> Array:
         """Run the chosen kernel; the statistics are kept as they are now, a batch of training may move them."""
-        ctx.save_for_backward(x, gamma, mean.copy(), var.copy())
-        ctx.eps = eps
-        return kernels.EVALUATION(x, gamma, beta, mean, var, eps)
+        ctx.save_for_backward(x, gamma, beta if relu else None, mean.copy(), var.copy())
+        ctx.eps, ctx.relu = eps, relu
+        return kernels.EVALUATION(x, gamma, beta, mean, var, eps, relu)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """The kernel's gradients; mean and variance are constants."""
-        x, gamma, mean, var = ctx.saved
         need = ctx.needs_input_grad[:3]
-        return (*kernels.EVALUATION_BACKWARD(gy, x, gamma, mean, var, ctx.eps, need), None, None, None)
+        return (*kernels.EVALUATION_BACKWARD(gy, *ctx.saved, ctx.eps, need, ctx.relu), None, None, None)
 
 
 def batch_norm(
@@ -92,6 +104,38 @@ def batch_norm(
         ValueError: eps that is not positive in training, or negative; one running statistic without the other.
         RuntimeError: evaluation without running statistics, or running statistics that require a gradient.
     """
+    return _normalise(input, running_mean, running_var, weight, bias, training, momentum, eps, False)
+
+
+def batch_norm_relu(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """max(batch_norm(...), 0) in one operation: ReLU then costs no pass over memory, forward or backward.
+
+    Arguments and errors are those of `batch_norm`. Beyond PyTorch; `nn.Sequential` uses it where it can.
+    """
+    return _normalise(input, running_mean, running_var, weight, bias, training, momentum, eps, True)
+
+
+def _normalise(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+) -> Tensor:
+    """`batch_norm`, with or without ReLU."""
     floating("batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if input.ndim == 1 and not input.numel():
@@ -101,8 +145,8 @@ def batch_norm(
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"batch_norm: eps must be positive in training and not negative otherwise, got {eps}")
     if not training:
-        return evaluate("batch_norm", input, running_mean, running_var, weight, bias, eps)
-    y, mean, var = BatchNormTraining.apply(input, weight, bias, eps)
+        return evaluate("batch_norm", input, running_mean, running_var, weight, bias, eps, relu)
+    y, mean, var = BatchNormTraining.apply(input, weight, bias, eps, relu=relu)
     count = input.numel() // input.shape[1] if input.shape[1] else 0
     if count and not input.is_meta:  # an empty batch says nothing
         move(running_mean, mean.array, momentum)
@@ -126,11 +170,13 @@ def evaluate(
     weight: Tensor | None,
     bias: Tensor | None,
     eps: float,
+    relu: bool = False,
 ) -> Tensor:
     """Normalisation by running statistics, which are constants."""
     if running_mean is None or running_var is None:
         raise RuntimeError(f"{op}: running_mean and running_var must be defined in evaluation, or use the input's own")
-    return BatchNormEvaluation.apply(input, weight, bias, running_mean.detach(), running_var.detach(), eps)
+    mean, var = running_mean.detach(), running_var.detach()
+    return BatchNormEvaluation.apply(input, weight, bias, mean, var, eps, relu=relu)
 
 
 def move(running: Tensor | None, batch: Array, momentum: float) -> None:

@@ -75,11 +75,13 @@ class Elementwise(Function):
     """y = f(a[, b[, c]]); the gradient of an operand is the sum over its broadcast axes of the row's gradient."""
 
     @staticmethod
-    def forward(ctx: Any, *operands: Any, row: Row, dtype: np.dtype[Any], **options: Any) -> Array:
-        """Convert the operands to `dtype` and run the row."""
+    def forward(
+        ctx: Any, *operands: Any, row: Row, dtype: np.dtype[Any], out: Array | None = None, **options: Any
+    ) -> Array:
+        """Convert the operands to `dtype` and run the row, into the memory of `out` if that is given."""
         values = [_in_type(operand, dtype) for operand in operands]
         with np.errstate(all="ignore"):  # 1/0 is Inf and log(-1) is NaN without a word, as in PyTorch
-            y = np.asarray(row.function(*values, **options))
+            y = np.asarray(row.function(*values, **options) if out is None else row.function(*values, out=out))
         if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":
             y = y.astype(dtype)
         ctx.name = row.title

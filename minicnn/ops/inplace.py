@@ -4,7 +4,8 @@ Where nothing is recorded, the result is written into the memory, and that is al
 that gradients are those of a program without in-place operations:
 
 1. The function runs on a snapshot: a tensor with x's place in the record and a copy of its values, so that what the
-   function saves for backward is not overwritten by its own result.
+   function saves for backward is not overwritten by its own result. Functions that save nothing of their input (relu,
+   sums and differences) need no copy and write straight into the memory.
 2. The result is written into x's memory, and the version of the memory counts up: operations that had saved the old
    values raise in backward.
 3. x takes the place of the result in the record: what is computed from x afterwards differentiates through the
@@ -20,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.layout import is_channels_last
 
+from ..autograd import anomaly
 from ..autograd.modes import is_grad_enabled
 from ..tensor import Tensor, tensor_method
 from . import arithmetic, choice, comparison, cumulative, mathematics, types
@@ -39,8 +42,11 @@ _FUNCTIONS = [
 __all__ = ["in_place", "overwrite", *_FUNCTIONS]
 
 
-def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any) -> Tensor:
+def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any, straight: bool = False) -> Tensor:
     """Put `function(x)` into the memory of x, and x into its place in the record; `others` are its other arguments.
+
+    With `straight`, the function itself writes into the memory of the tensor that it gets and returns; see
+    `takes_straight`.
 
     Raises:
         RuntimeError: a leaf that requires a gradient, or a view of one, while recording; memory that cannot be written;
@@ -48,13 +54,46 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
         ShapeError: a result of another shape.
     """
     recorded = is_grad_enabled() and (x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others))
+    if recorded:
+        check_writable(x, op)
+    if straight:
+        return _straight(x, function, recorded)
     if not recorded:
         return _write(x, op, function(x))
-    check_writable(x, op)
     before = Tensor(x.array.copy(order="K"))
     before._requires_grad, before._edge = x.requires_grad, x._edge
     after = function(before)
     replace(_write(x, op, after), after)
+    return x
+
+
+def takes_straight(x: Any, *others: Any) -> bool:
+    """Whether a kernel may write its result straight into x: floats in dense memory, and the others' the same or apart.
+
+    Not under `detect_anomaly`, which looks at operands after the result.
+    """
+    if not isinstance(x, Tensor) or x.is_meta or not x._array.flags.writeable or anomaly.enabled():
+        return False
+    a = x._array
+    if a.dtype not in (np.float32, np.float64) or not (a.flags.c_contiguous or is_channels_last(a)):
+        return False
+    return all(o._array is a or not np.may_share_memory(o._array, a) for o in others)
+
+
+def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -> Tensor:
+    """Let the function write into the memory of x; what it has saved of its result is then the memory as it is now."""
+    before = Tensor(x._array)
+    before._requires_grad, before._edge = x._requires_grad, x._edge
+    after = function(before)
+    x._version[0] += 1
+    if recorded:
+        node = after.grad_fn
+        if node is not None and node._saved:
+            now = x._version, x._version[0]
+            node._versions = [
+                now if a is x._array else v for a, v in zip(node._saved, node._versions, strict=True)
+            ]  # fmt: skip
+        replace(x, after)
     return x
 
 
@@ -94,10 +133,25 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return method
 
 
+def _sum_in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`add_` or `sub_`: straight into the memory where the other operand is a tensor alike."""
+    op, general = f"{name}_", in_place(function)
+
+    @functools.wraps(general)
+    def method(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+        alike = isinstance(other, Tensor) and alpha == 1 and type(alpha) is int and other.dtype == self.dtype
+        if not (alike and other.array.shape == self.array.shape and takes_straight(self, other)):
+            return general(self, other, alpha=alpha)
+        row = arithmetic.IN_PLACE[name]
+        return overwrite(self, op, lambda x: run(row, x, other, out=x._array), other, straight=True)
+
+    return method
+
+
 _METHODS = {
     arithmetic: """
-        add addcdiv addcmul atan2 arctan2 copysign div divide float_power floor_divide fmod heaviside hypot ldexp lerp
-        mul multiply pow remainder sub subtract true_divide xlogy
+        addcdiv addcmul atan2 arctan2 copysign div divide float_power floor_divide fmod heaviside hypot ldexp lerp
+        mul multiply pow remainder true_divide xlogy
     """,
     choice: "clamp clamp_max clamp_min clip",
     mathematics: """
@@ -131,6 +185,10 @@ for _family, _names in _METHODS.items():
         _function = getattr(_family, _name)
         tensor_method(f"{_name}_")(in_place(_truth_in_place(_function) if _family is comparison else _function))
 
+
+add_, sub_ = (_sum_in_place(f.__name__, f) for f in (arithmetic.add, arithmetic.sub))
+tensor_method("add_")(add_)
+tensor_method("sub_", "subtract_")(sub_)
 
 # -------------------------------------------------------------------------------------------------- overwritten wholly
 
@@ -185,8 +243,10 @@ def _augmented(name: str, method: Callable[..., Tensor]) -> None:
     tensor_method(operate.__name__)(operate)
 
 
+_augmented("add", add_)
+_augmented("sub", sub_)
 for _name, _function in (
-    ("add", arithmetic.add), ("sub", arithmetic.sub), ("mul", arithmetic.mul), ("truediv", arithmetic.div),
+    ("mul", arithmetic.mul), ("truediv", arithmetic.div),
     ("floordiv", arithmetic.floor_divide), ("mod", arithmetic.remainder), ("pow", arithmetic.pow),
     ("and", comparison.bitwise_and), ("or", comparison.bitwise_or), ("xor", comparison.bitwise_xor),
     ("lshift", comparison.bitwise_left_shift), ("rshift", comparison.bitwise_right_shift),

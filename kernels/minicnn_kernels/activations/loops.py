@@ -2,19 +2,23 @@
 
 One compiled driver does every activation, since Numba's parallel compiler takes a second for each. The straight pieces
 that nets are full of have a loop of their own, which LLVM vectorises; in the other loop the choice of the activation
-stands inside, where next to an exponential it costs nothing. All arithmetic is in float64 and rounded once at the end.
+stands inside, where next to an exponential it costs nothing. All arithmetic is in float64 and rounded once at the end;
+but float32 arrays take the loops of `exponential.py` for the activations that are there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..layout import Array, alike, dense, flat
+from ..layout import Array, alike, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
+from . import exponential
 from .scalars import EXACT, HARDSIGMOID, HARDSWISH, HARDTANH, LEAKY_RELU, NAMES, PLAIN, gradient, value
 
+_FEW = 1 << 12  # an array of fewer values is not worth waking threads for
 NUMBER = {name: number for number, name in enumerate(NAMES)}
 
 
@@ -68,10 +72,28 @@ def _forward(chunks: int, op: int, x: Array, y: Array, a: float, b: float, c: fl
 def forward_numba(op: str, x: Array, *parameters: float) -> Array:
     """Parallel over runs of memory."""
     x = dense(x)
-    y = np.empty_like(x)
-    with parallel():
-        _forward(threads(), NUMBER[op], flat(x), flat(y), *_padded(parameters))
+    y, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters)
+    share, driver = _forward_share, _forward
+    if x.dtype == np.float32 and number in exponential.OPS:
+        share, driver = exponential.forward_share, exponential.forward
+        padded = _single(padded)
+    _run(x, share, driver, number, flat(x), flat(y), *padded)
     return y
+
+
+def _single(parameters: tuple[float, float, float]) -> Any:
+    """The parameters in float32, which may overflow to Inf."""
+    with np.errstate(over="ignore"):
+        return tuple(map(np.float32, parameters))
+
+
+def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *args: Any) -> None:
+    """All shares of the work on x, on all threads if it is large."""
+    if x.size < _FEW:
+        share(0, 1, *args)
+        return
+    with parallel():
+        driver(threads(), *args)
 
 
 @njit(**EXACT)
@@ -104,7 +126,10 @@ def _backward(chunks: int, op: int, gy: Array, x: Array, gx: Array, a: float, b:
 def backward_numba(op: str, gy: Array, x: Array, *parameters: float) -> Array:
     """Parallel over runs of memory."""
     x, gy = alike(x, gy)
-    gx = np.empty_like(x)
-    with parallel():
-        _backward(threads(), NUMBER[op], flat(gy), flat(x), flat(gx), *_padded(parameters))
+    gx, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters)
+    share, driver = _backward_share, _backward
+    if x.dtype == np.float32 and number in exponential.OPS:
+        share, driver = exponential.backward_share, exponential.backward
+        padded = _single(padded)
+    _run(x, share, driver, number, flat(gy), flat(x), flat(gx), *padded)
     return gx

@@ -125,25 +125,29 @@ def softmax_backward(n: int, k: int) -> Sample:
     return make
 
 
-def batch_norm(shape: Shape, gamma: bool, beta: bool, *, mean: float = 1.0, given: bool = False) -> Sample:
+def batch_norm(
+    shape: Shape, gamma: bool, beta: bool, *, mean: float = 1.0, given: bool = False, relu: bool = False
+) -> Sample:
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         c = shape[1:2]
         x = normal(rng, dtype, shape) + np.dtype(dtype).type(mean)
         vectors = normal(rng, dtype, c if gamma else None), normal(rng, dtype, c if beta else None)
         statistics = (normal(rng, dtype, c), rng.random(c).astype(dtype)) if given else ()
-        return (x, *vectors, *statistics, 1e-5)
+        return (x, *vectors, *statistics, 1e-5, relu)
 
     return make
 
 
-def batch_norm_backward(shape: Shape, gamma: bool, need: tuple[bool, ...] = ALL, *, given: bool = False) -> Sample:
+def batch_norm_backward(
+    shape: Shape, gamma: bool, need: tuple[bool, ...] = ALL, *, given: bool = False, relu: bool = False
+) -> Sample:
     """`given`: for evaluation, with a variance and eps; else with 1/std."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         c = shape[1:2]
-        gy, x, g, mean = shapes(shape, shape, c if gamma else None, c)(rng, dtype)
+        gy, x, g, beta, mean = shapes(shape, shape, c if gamma else None, c if gamma else None, c)(rng, dtype)
         spread = (rng.random(c) + 0.5).astype(dtype)
-        return (gy, x, g, mean, spread, 1e-5, need) if given else (gy, x, g, mean, spread, need)
+        return (gy, x, g, beta, mean, spread, *([1e-5] if given else []), need, relu)
 
     return make
 
@@ -155,6 +159,7 @@ EDGES = [0.0, -0.0, 1e-40, -1e-40, 1e-7, 0.54, -0.56, 9.0, -9.1, 88.0, -88.0, -1
 NEEDS = [(True, False, False), (False, True, False), (False, False, True), (False, True, True)]
 LINEARS = [(4, 3, 5), (1, 6, 4), (33, 2, 3), (2, 1, 1), (0, 3, 2), (2, 0, 3), (3, 2, 0)]  # N, I, O
 PICTURES: list[Shape] = [(3, 2, 4, 5), (1, 3, 2, 2), (4, 17, 3, 3), (2, 3, 1, 1)]
+LARGER: list[Shape] = [(3, 5, 37, 33), (5, 1, 65, 64), (2, 300, 6, 7)]  # on all threads, by blocks that do not come out
 
 
 def points(*more: Sample) -> list[Sample]:
@@ -169,12 +174,20 @@ def points_backward() -> list[Sample]:
 
 
 SAMPLES: dict[str, list[Sample]] = {
-    "relu": points(special([*EDGES, -np.inf])),
-    "relu backward": [*points_backward(), special([np.inf, 1.0], [0.0, -0.0])],
+    "relu": points(special([*EDGES, -np.inf]), shapes(LARGER[0])),
+    "relu backward": [*points_backward(), special([np.inf, 1.0], [0.0, -0.0]), shapes(LARGER[0], LARGER[0])],
     "tanh": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 4,)),
     "tanh backward": points_backward(),
     "sigmoid": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 20,)),
     "sigmoid backward": points_backward(),
+    "pair": [
+        *(
+            lambda rng, dtype, op=op, shape=shape: (op, *shapes(shape, shape)(rng, dtype))
+            for op in ("add", "sub", "mul")
+            for shape in ((2, 3, 4, 5), (0, 3), (3, 5, 37, 33))
+        ),
+        lambda rng, dtype: ("mul", np.array([np.inf, np.nan, 2.0], dtype), np.array([0.0, 1.0, -np.inf], dtype)),
+    ],
     "conv2d": [*(conv(g) for g in CONVS.values()), conv(CONVS["plain"], False), conv(CONVS["groups"], False)],
     "conv2d backward": [
         *(conv_backward(g) for g in CONVS.values()),
@@ -219,6 +232,8 @@ SAMPLES: dict[str, list[Sample]] = {
         batch_norm((2, 3, 2, 1, 4), False, True),
         batch_norm((4, 3, 5, 2), True, True, mean=30.0),
         batch_norm((0, 3, 2, 2), True, True),
+        *(batch_norm(shape, True, True, relu=True) for shape in (*PICTURES, *LARGER)),
+        *(batch_norm(shape, False, False, mean=0.0, relu=True) for shape in PICTURES[:2]),
     ],
     "batch_norm backward": [
         *(batch_norm_backward(shape, gamma) for shape in PICTURES for gamma in (True, False)),
@@ -226,17 +241,22 @@ SAMPLES: dict[str, list[Sample]] = {
         batch_norm_backward((5, 3), True),
         batch_norm_backward((2, 3, 4), False),
         batch_norm_backward((0, 3, 2, 2), True),
+        *(batch_norm_backward(shape, True, relu=True) for shape in (*PICTURES, *LARGER)),
+        batch_norm_backward(PICTURES[0], False, relu=True),
     ],
     "batch_norm evaluation": [
         *(batch_norm(shape, True, True, given=True) for shape in PICTURES),
         batch_norm((5, 3), False, True, given=True),
         batch_norm((2, 3, 4), True, False, given=True),
         batch_norm((0, 3, 2, 2), True, True, given=True),
+        *(batch_norm(shape, True, True, given=True, relu=True) for shape in (PICTURES[0], *LARGER)),
     ],
     "batch_norm evaluation backward": [
         *(batch_norm_backward(shape, True, given=True) for shape in PICTURES),
         *(batch_norm_backward(PICTURES[0], False, need, given=True) for need in NEEDS),
         batch_norm_backward((5, 3), True, given=True),
         batch_norm_backward((0, 3, 2, 2), True, given=True),
+        *(batch_norm_backward(shape, True, given=True, relu=True) for shape in (PICTURES[0], *LARGER)),
+        batch_norm_backward((5, 3), True, NEEDS[0], given=True, relu=True),
     ],
 }

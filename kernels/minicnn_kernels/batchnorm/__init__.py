@@ -1,0 +1,75 @@
+"""Batch normalisation: each channel is shifted and scaled to mean 0 and variance 1, then by beta and gamma.
+
+    mean[c]      = sum x[n, c, s] / M                              M = N*S values per channel, in training
+    var[c]       = sum (x[n, c, s] - mean[c])^2 / M
+    invstd[c]    = 1 / sqrt(var[c] + eps)
+    y[n, c, s]   = gamma[c] (x[n, c, s] - mean[c]) invstd[c] + beta[c]
+
+    x, y, gx, gy               (N, C, ...): S stands for all axes after the second; none, or H and W of pictures
+    gamma, beta                (C,) or None for 1 and 0
+    mean, var, invstd, ggamma, gbeta   (C,)
+
+    gbeta[c]     = sum gy
+    ggamma[c]    = sum gy (x - mean[c]) invstd[c]
+    gx           = gamma[c] invstd[c] (gy - gbeta[c]/M - (x - mean[c]) invstd[c] ggamma[c]/M)    training
+    gx           = gamma[c] invstd[c] gy                                                         evaluation
+
+In evaluation mean and var are given, and constants. Of the gradients those are computed that `need` asks for, the
+others are None:
+
+    TRAINING(x, gamma, beta, eps, relu=False) -> (y, mean, var, invstd)
+    TRAINING_BACKWARD(gy, x, gamma, beta, mean, invstd, need, relu=False) -> (gx, ggamma, gbeta)
+    EVALUATION(x, gamma, beta, mean, var, eps, relu=False) -> y
+    EVALUATION_BACKWARD(gy, x, gamma, beta, mean, var, eps, need, relu=False) -> (gx, ggamma, gbeta)
+
+With `relu`, y is max(y, 0), and the backward functions take gy for 0 where the y of above is not positive. They work
+that y out again from x, which they read anyway: ReLU then costs no pass over memory, and keeps nothing.
+
+The variance takes two passes over x: E[x^2] - E[x]^2 in one pass loses all digits where the mean is large. (How Numba
+does it in one pass even so is in `rows.py`.) The mean is x0[c] + sum (x - x0[c]) / M with x0 the first value
+of the channel, so that a constant channel gives exactly beta. Sums are float64. An empty batch has mean 0, variance 0
+and zero gradients.
+
+S. Ioffe and C. Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dispatch import Table
+from .compiled import evaluation_backward_numba, evaluation_numba, training_backward_numba, training_numba
+from .definition import (
+    Gradients,
+    Vector,
+    evaluation_backward_numpy,
+    evaluation_backward_python,
+    evaluation_numpy,
+    evaluation_python,
+    training_backward_numpy,
+    training_backward_python,
+    training_numpy,
+    training_python,
+)
+
+__all__ = [
+    "EVALUATION", "EVALUATION_BACKWARD", "TRAINING", "TRAINING_BACKWARD", "Gradients", "Vector",
+]  # fmt: skip
+
+
+def _table(op: str, algorithm: str, python: Any, numpy: Any, numba: Any) -> Table:
+    return Table(op, {(algorithm, "python"): python, (algorithm, "numpy"): numpy, (algorithm, "numba"): numba})
+
+
+TRAINING = _table("batch_norm", "two-pass", training_python, training_numpy, training_numba)
+TRAINING_BACKWARD = _table(
+    "batch_norm backward", "two-pass", training_backward_python, training_backward_numpy, training_backward_numba
+)
+EVALUATION = _table("batch_norm evaluation", "given", evaluation_python, evaluation_numpy, evaluation_numba)
+EVALUATION_BACKWARD = _table(
+    "batch_norm evaluation backward",
+    "given",
+    evaluation_backward_python,
+    evaluation_backward_numpy,
+    evaluation_backward_numba,
+)

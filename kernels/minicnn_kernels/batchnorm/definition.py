@@ -1,0 +1,181 @@
+"""Batch normalisation as the formulas have it: the python and the numpy rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..layout import Array
+
+Vector = Array | None  # gamma or beta, (C,)
+Gradients = tuple[Array | None, Array | None, Array | None]
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def training_python(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool = False) -> tuple[Array, ...]:
+    """The definition, channel by channel."""
+    mean, var = np.zeros((2, x.shape[1]))
+    for c, values in enumerate(_channels_python(x)):
+        if values:
+            shifted = [v - values[0] for v in values]
+            mean[c] = values[0] + sum(shifted) / len(values)
+            var[c] = sum((v - mean[c]) ** 2 for v in values) / len(values)
+    y = evaluation_python(x, gamma, beta, mean, var, eps, relu)
+    return y, mean.astype(x.dtype), var.astype(x.dtype), inverse_std(var, eps).astype(x.dtype)
+
+
+def inverse_std(var: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps) in float64."""
+    with np.errstate(divide="ignore"):  # var = eps = 0: Inf, as 1/sqrt(0) is
+        return 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+
+
+def _channels_python(x: Array) -> list[list[float]]:
+    return [[float(v) for v in x[:, c].ravel()] for c in range(x.shape[1])]
+
+
+def evaluation_python(
+    x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, relu: bool = False
+) -> Array:  # fmt: skip
+    """The definition, value by value."""
+    y = np.empty(x.shape, x.dtype)
+    invstd = inverse_std(var, eps)
+    for place in np.ndindex(*x.shape):
+        v = _value(x, place, gamma, beta, mean, invstd)
+        y[place] = 0.0 if relu and v <= 0 else v
+    return y
+
+
+def _value(x: Array, place: Any, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> float:
+    """y before ReLU at one place."""
+    c = place[1]
+    xhat = (float(x[place]) - float(mean[c])) * float(invstd[c])
+    return xhat * (1.0 if gamma is None else float(gamma[c])) + (0.0 if beta is None else float(beta[c]))
+
+
+def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool = False) -> tuple[Array, ...]:
+    """All channels at once; the second pass takes off what rounding left in the mean."""
+    axes, count = _other_axes(x), max(1, x.size // max(1, x.shape[1]))
+    first = _column(_first(x), x)
+    with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
+        mean = first + (x - first).sum(axes, np.float64, keepdims=True) / count
+        d = x - mean.astype(x.dtype)
+    var = (d * d).sum(axes, np.float64) / count - (d.sum(axes, np.float64) / count) ** 2
+    mean, var = mean.reshape(-1), np.maximum(var, 0)  # (1, C, 1, ...) -> (C,)
+    y = evaluation_numpy(x, gamma, beta, mean, var, eps, relu)
+    return y, mean.astype(x.dtype), var.astype(x.dtype), inverse_std(var, eps).astype(x.dtype)
+
+
+def _first(x: Array) -> Array:
+    """The first value of each channel, 0 where there is none: (C,)."""
+    return x[0].reshape(x.shape[1], -1)[:, 0] if x.size else np.zeros(x.shape[1])  # (C, ...) -> (C, S) -> (C,)
+
+
+def _other_axes(x: Array) -> tuple[int, ...]:
+    return (0, *range(2, x.ndim))
+
+
+def _column(v: Array | float, x: Array) -> Array:
+    """(C,) as (C, 1, ...) of x's type, which broadcasts along the channels of x."""
+    return np.asarray(v, x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def evaluation_numpy(
+    x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, relu: bool = False
+) -> Array:  # fmt: skip
+    """A shift and a scale per channel."""
+    y = x - _column(mean, x)
+    y *= _column(_scale(gamma, inverse_std(var, eps)), x)
+    if beta is not None:
+        y += _column(beta, x)
+    return np.maximum(y, 0, out=y) if relu else y
+
+
+def _scale(gamma: Vector, invstd: Array) -> Array:
+    return invstd if gamma is None else gamma * invstd
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def training_backward_python(
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, need: Sequence[bool],
+    relu: bool = False,
+) -> Gradients:  # fmt: skip
+    """The definition; every x has a part in its channel's mean and variance, whence the two sums in gx."""
+    gy = _through_relu_python(gy, x, gamma, beta, mean, invstd) if relu else gy
+    gx, ggamma, gbeta = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for place in np.ndindex(*x.shape):
+        c = place[1]
+        gbeta[c] += float(gy[place])
+        ggamma[c] += float(gy[place]) * (float(x[place]) - float(mean[c])) * float(invstd[c])
+    count = x.size // max(1, x.shape[1])
+    for place in np.ndindex(*x.shape):
+        c = place[1]
+        xhat = (float(x[place]) - float(mean[c])) * float(invstd[c])
+        inner = float(gy[place]) - gbeta[c] / count - xhat * ggamma[c] / count
+        gx[place] = (1.0 if gamma is None else float(gamma[c])) * float(invstd[c]) * inner
+    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+
+
+def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
+    """gy, and 0 where ReLU gave 0."""
+    g = np.empty(gy.shape, gy.dtype)
+    for place in np.ndindex(*x.shape):
+        g[place] = 0.0 if _value(x, place, gamma, beta, mean, invstd) <= 0 else gy[place]
+    return g
+
+
+def _wanted(need: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
+    """The gradients that are needed, in the type of x."""
+    gradients = zip((gx, ggamma, gbeta), need, strict=True)
+    return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
+
+
+def evaluation_backward_python(
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, need: Sequence[bool],
+    relu: bool = False,
+) -> Gradients:  # fmt: skip
+    """The definition."""
+    gx, ggamma, gbeta = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    invstd = inverse_std(var, eps)
+    gy = _through_relu_python(gy, x, gamma, beta, mean, invstd) if relu else gy
+    for place in np.ndindex(*x.shape):
+        c = place[1]
+        gbeta[c] += float(gy[place])
+        ggamma[c] += float(gy[place]) * (float(x[place]) - float(mean[c])) * invstd[c]
+        gx[place] = float(gy[place]) * (1.0 if gamma is None else float(gamma[c])) * invstd[c]
+    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+
+
+def training_backward_numpy(
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, need: Sequence[bool],
+    relu: bool = False,
+) -> Gradients:  # fmt: skip
+    """Whole arrays."""
+    gy = _through_relu_numpy(gy, x, gamma, beta, mean, invstd) if relu else gy
+    count = max(1, x.size // max(1, x.shape[1]))
+    xhat = (x - _column(mean, x)) * _column(invstd, x)
+    gbeta, ggamma = gy.sum(_other_axes(x), np.float64), (gy * xhat).sum(_other_axes(x), np.float64)
+    gx = gy - _column(gbeta / count, x) - xhat * _column(ggamma / count, x)
+    return _wanted(need, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
+
+
+def _through_relu_numpy(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
+    """gy, and 0 where ReLU gave 0."""
+    y = (x - _column(mean, x)) * _column(_scale(gamma, invstd), x) + _column(0.0 if beta is None else beta, x)
+    return np.where(y <= 0, gy.dtype.type(0), gy)
+
+
+def evaluation_backward_numpy(
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, need: Sequence[bool],
+    relu: bool = False,
+) -> Gradients:  # fmt: skip
+    """Whole arrays."""
+    invstd = inverse_std(var, eps)
+    gy = _through_relu_numpy(gy, x, gamma, beta, mean, invstd) if relu else gy
+    ggamma = (gy * (x - _column(mean, x))).sum(_other_axes(x), np.float64) * invstd
+    return _wanted(need, gy * _column(_scale(gamma, invstd), x), ggamma, gy.sum(_other_axes(x), np.float64), x.dtype)

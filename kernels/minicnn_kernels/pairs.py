@@ -1,0 +1,83 @@
+"""Arithmetic of two arrays alike: y = a + b, a - b or a b, element by element.
+
+    a, b, y   all of one shape, of any rank
+
+    PAIR(op, a, b, out=None) -> y             op: "add", "sub" or "mul"
+
+The result is written into `out` where that is given, which may be a or b itself. NumPy does this on one thread, and one
+thread cannot use all of the memory's bandwidth, which is what a sum of two large arrays takes its time from.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .dispatch import Table
+from .layout import Array, empty, flat, is_channels_last
+from .runtime import njit, parallel, prange, threads
+
+FEW = 1 << 14  # an array of fewer values is not worth waking threads for
+
+_OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
+_UFUNCS = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
+_NUMBERS = {"add": 0, "sub": 1, "mul": 2}
+
+
+def pair_python(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+    """The definition."""
+    y = np.empty(a.shape, a.dtype) if out is None else out
+    for place in np.ndindex(*a.shape):
+        y[place] = _OPERATORS[op](a[place], b[place])
+    return y
+
+
+def pair_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+    """NumPy's own."""
+    return np.asarray(_UFUNCS[op](a, b, out=out))
+
+
+@njit()
+def _share(t: Any, chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
+    i0, i1 = t * y.size // chunks, (t + 1) * y.size // chunks
+    a, b, y = a[i0:i1], b[i0:i1], y[i0:i1]
+    if op == 0:
+        for i in range(y.size):
+            y[i] = a[i] + b[i]
+    elif op == 1:
+        for i in range(y.size):
+            y[i] = a[i] - b[i]
+    else:
+        for i in range(y.size):
+            y[i] = a[i] * b[i]
+
+
+@njit(parallel=True)
+def _pair(chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
+    for t in prange(chunks):
+        _share(np.intp(t), chunks, op, a, b, y)
+
+
+def pair_numba(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+    """Parallel over runs of memory; NumPy where there is little to do, or the arrays lie differently in memory."""
+    y = out
+    dense = a.flags.c_contiguous or is_channels_last(a)
+    if not dense or a.size < FEW or a.strides != b.strides or (y is not None and y.strides != a.strides):
+        return pair_numpy(op, a, b, out)
+    if y is None:
+        y = empty(a.shape, a.dtype, is_channels_last(a))
+    with parallel():
+        _pair(threads(), _NUMBERS[op], flat(a), flat(b), flat(y))
+    return y
+
+
+PAIR = Table(
+    "pair",
+    {
+        ("elementwise", "python"): pair_python,
+        ("elementwise", "numpy"): pair_numpy,
+        ("elementwise", "numba"): pair_numba,
+    },
+)
