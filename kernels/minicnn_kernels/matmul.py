@@ -111,7 +111,7 @@ SMALL = 1 << 18  # multiplications up to which BLAS takes one thread; NumPy's ow
 
 def matmul_numba(a: Array, b: Array) -> Array:
     """Parallel over the rows of y, of y^T or of b; see above."""
-    n, k, m = a.shape[0], *b.shape
+    (n, k), m = a.shape, b.shape[1]
     if n * k * m <= SMALL:
         return np.matmul(a, b)
     by_columns = b.T.flags.c_contiguous
