@@ -117,6 +117,11 @@ def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[A
     return algorithm, backend
 
 
+def compiles() -> bool:
+    """Whether what is not in a table, such as the step of an optimiser, runs compiled here: unless `use` forbids it."""
+    return _choice.get().backend in (None, "numba") and runtime.have_numba()
+
+
 @contextmanager
 def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[None]:
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.

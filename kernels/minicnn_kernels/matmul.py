@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Table
-from .layout import Array
-from .runtime import njit, parallel, prange, threads
+from .layout import Array, empty
+from .runtime import njit, parallel, prange, threads, workspace
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -60,15 +60,17 @@ def linear_numpy(x: Array, w: Array, b: Array | None) -> Array:
     return y
 
 
-# Numba: each share multiplies its rows of the left matrix, with single-threaded BLAS on contiguous memory. BLAS takes a
-# transposed matrix as it is, so `right` may be the transpose of a contiguous one: it then comes as that and a flag.
+# Numba: threads divide the largest of the three matrices, so that it goes through memory once, and each multiplies its
+# share with single-threaded BLAS on contiguous memory. Where a or y is the largest, shares are of their rows. Where b
+# is, as the weights of a linear layer are, and lies in memory by columns (forward: b = w^T), they are of these, and the
+# result is y^T. Where it lies by rows (gx: b = w), the product is a sum over them, and each share sums its own.
 
 
 @njit()
 def _product_share(t: Any, chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
     i0, i1 = t * left.shape[0] // chunks, (t + 1) * left.shape[0] // chunks
     if i1 > i0:
-        if transposed:
+        if transposed:  # BLAS takes a transposed matrix as it is: right is then the contiguous one
             np.dot(left[i0:i1], right.T, y[i0:i1])
         else:
             np.dot(left[i0:i1], right, y[i0:i1])
@@ -80,22 +82,64 @@ def _product(chunks: int, left: Array, right: Array, transposed: bool, y: Array)
         _product_share(np.intp(t), chunks, left, right, transposed, y)
 
 
+@njit()
+def _sum_share(t: Any, chunks: int, rows: int, at: Array, b: Array, y: Array, space: Array) -> None:
+    """The sum of at[k]^T b[k] over the share's rows k, `rows` at a time; into y by the first share, else into space[t].
+
+    BLAS reads b down its columns, a memory page to an element. A few rows at a time, their pages stay at hand.
+    """
+    total = y if t == 0 else space[t, : y.size].reshape(y.shape)
+    part = space[t, y.size : 2 * y.size].reshape(y.shape)
+    k0, k1 = t * b.shape[0] // chunks, (t + 1) * b.shape[0] // chunks
+    for k in range(k0, k1, rows):
+        last = min(k + rows, k1)
+        np.dot(at[k:last].T, b[k:last], total if k == k0 else part)
+        if k > k0:
+            sums, more = total.reshape(-1), part.reshape(-1)
+            for i in range(sums.size):
+                sums[i] += more[i]
+
+
+@njit(parallel=True)
+def _sum(chunks: int, rows: int, at: Array, b: Array, y: Array, space: Array) -> None:
+    for t in prange(chunks):
+        _sum_share(np.intp(t), chunks, rows, at, b, y, space)
+
+
+SMALL = 1 << 18  # multiplications up to which BLAS takes one thread; NumPy's own call is then the shortest way to it
+
+
 def matmul_numba(a: Array, b: Array) -> Array:
-    """Parallel over the rows of a; where those are few and b lies in memory by columns, over these: y^T = b^T a^T."""
-    if a.shape[0] < 4 * threads() and b.T.flags.c_contiguous:
-        return np.asarray(_product_numba(b.T, a.T).T, order="C")
-    return _product_numba(a, b)
+    """Parallel over the rows of y, of y^T or of b; see above."""
+    (n, k), m = a.shape, b.shape[1]
+    if n * k * m <= SMALL:
+        return np.matmul(a, b)
+    by_columns = b.T.flags.c_contiguous
+    if by_columns and n < min(k, m):
+        return np.asarray(_by_rows(b.T, a.T).T, order="C")
+    if not by_columns and 2 * n <= min(k, m):
+        return _by_sums(a, b)
+    return _by_rows(a, b)
 
 
-def _product_numba(a: Array, b: Array) -> Array:
-    y = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    if a.shape[1] == 0:  # a sum of nothing; BLAS refuses empty matrices
-        y[:] = 0
-    elif y.size:
-        transposed = b.T.flags.c_contiguous
-        right = np.asarray(b.T if transposed else b, order="C")
-        with parallel(blas=True):
-            _product(threads(), np.asarray(a, order="C"), right, transposed, y)
+def _by_rows(a: Array, b: Array) -> Array:
+    y = empty((a.shape[0], b.shape[1]), a.dtype)
+    transposed = b.T.flags.c_contiguous
+    right = np.asarray(b.T if transposed else b, order="C")
+    with parallel(blas=True):
+        _product(threads(), np.asarray(a, order="C"), right, transposed, y)
+    return y
+
+
+def _by_sums(a: Array, b: Array) -> Array:
+    y = empty((a.shape[0], b.shape[1]), a.dtype)
+    rows = min(max(2 * a.shape[0], 16), 64)  # measured: 16 for 2 rows of a, 32 for 16, 64 for 32 and for 64
+    with parallel(blas=True):
+        chunks = threads()
+        space = workspace("sum of products", 2 * y.size, a.dtype)
+        _sum(chunks, rows, np.asarray(a.T, order="C"), np.asarray(b, order="C"), y, space)
+        for t in range(1, chunks):
+            y += space[t, : y.size].reshape(y.shape)
     return y
 
 

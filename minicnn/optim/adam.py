@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from . import compiled
+from .elementwise import Elementwise, Group, Loop, Rule, State, checked, count, filled, number, scalar
 from .optimizer import Params
 
 __all__ = ["Adam"]
@@ -92,4 +93,11 @@ class Adam(Elementwise):
             d *= size
             x -= d
 
-        return rule, ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else []))
+        if group["amsgrad"]:
+            return rule, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+        sign, decay = -1.0 if group["maximize"] else 1.0, float(group["weight_decay"])
+        shrink = 1.0
+        if group["decoupled_weight_decay"]:
+            shrink, decay = float(1 - number(group["lr"]) * decay), 0.0
+        numbers = sign, decay, shrink, gain1, decay2, gain2, size, scale, float(eps)
+        return Loop(rule, compiled.adam, numbers), ("exp_avg", "exp_avg_sq")

@@ -2,15 +2,18 @@
 
 Each is a rule, a function that changes a piece of the parameter given the same piece of the gradient and of its state.
 The pieces are short enough to stay in the processor's cache from the rule's first line to its last, so that the rule
-reads like its equations, a NumPy operation each, and yet every array goes through memory once.
+reads like its equations, a NumPy operation each, and yet every array goes through memory once. A rule may also come
+as a `Loop`, compiled by Numba, which runs where Numba computes and the arrays lie in memory alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from minicnn_kernels.dispatch import compiles
 
 from ..autograd import enable_grad
 from ..device import meta
@@ -20,7 +23,19 @@ from .optimizer import Optimizer
 
 BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary take 400 kB
 
-Rule = Callable[..., None]
+
+class Loop(NamedTuple):
+    """A rule twice: in NumPy operations, and as a compiled `loop(x, g, *buffers, *numbers)` over whole arrays in 1-d.
+
+    The loop also does what `maximize`, `weight_decay` and `decoupled_weight_decay` ask for.
+    """
+
+    pieces: Callable[..., None]
+    loop: Callable[..., None]
+    numbers: tuple[float, ...]
+
+
+Rule = Callable[..., None] | Loop
 State = dict[str, Any]
 Group = dict[str, Any]
 
@@ -106,13 +121,14 @@ class Elementwise(Optimizer):
         return loss
 
     def _update(self, p: Tensor, grad: Tensor, group: Group) -> None:
-        """One step of one parameter, piece by piece; NumPy's iterator makes them of any arrangement in memory."""
+        """One step of one parameter."""
         name = type(self).__name__
+        x, g = p.array, grad.array
         if group.get("capturable"):
             raise AssertionError(
                 f"{name}: capturable=True is for CUDA graphs, and {p.device} has none; set it to False"
             )
-        if grad.shape != p.shape:
+        if g.shape != x.shape:
             raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {grad.shape}")
         state = self.state[p]
         if not state:
@@ -120,22 +136,53 @@ class Elementwise(Optimizer):
         if p.is_meta:
             return
         rule, names = self.rule(group, state, p)
-        decay, decoupled = float(group.get("weight_decay", 0)), group.get("decoupled_weight_decay", False)
-        shrink = float(1 - number(group["lr"]) * decay)
-        arrays = [p.array, grad.array, *(state[key].array for key in names)]
-        access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in names)]
-        types: Any = [p.dtype] * len(arrays)  # a gradient of another type is converted piece by piece
-        with np.nditer(
-            arrays, ["buffered", "external_loop", "zerosize_ok"], access, types, casting="same_kind", buffersize=BLOCK
-        ) as pieces:
-            for x, g, *buffers in pieces:
-                g = -g if group["maximize"] else g
-                if decay and decoupled:
-                    x *= shrink
-                elif decay:
-                    g = g + decay * x
-                rule(x, g, *buffers)
+        arrays = [x, g, *(state[key].array for key in names)]
+        if isinstance(rule, Loop):
+            lines = _in_line(arrays) if compiles() else None
+            if lines is None:
+                rule = rule.pieces
+            else:
+                rule.loop(*lines, *rule.numbers)
+        if not isinstance(rule, Loop):
+            _by_pieces(rule, group, arrays)
         p._version[0] += 1
+
+
+def _by_pieces(rule: Callable[..., None], group: Group, arrays: list[Array]) -> None:
+    """Run a rule piece by piece; NumPy's iterator makes them of any arrangement in memory."""
+    decay, decoupled = float(group.get("weight_decay", 0)), group.get("decoupled_weight_decay", False)
+    shrink = float(1 - number(group["lr"]) * decay)
+    access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]
+    types: Any = [arrays[0].dtype] * len(arrays)  # a gradient of another type is converted piece by piece
+    with np.nditer(
+        arrays, ["buffered", "external_loop", "zerosize_ok"], access, types, casting="same_kind", buffersize=BLOCK
+    ) as pieces:
+        for x, g, *buffers in pieces:
+            g = -g if group["maximize"] else g
+            if decay and decoupled:
+                x *= shrink
+            elif decay:
+                g = g + decay * x
+            rule(x, g, *buffers)
+
+
+def _in_line(arrays: list[Array]) -> list[Array] | None:
+    """The arrays in 1-d without a copy, all in the order in memory of the first; only the gradient, the second, may be
+    copied for it. None where that cannot be, or where the numbers are not float32 or float64.
+    """
+    dtype = arrays[0].dtype
+    if dtype.char not in "fd" or any(a.dtype != dtype for a in arrays):
+        return None
+    if not all(a.flags.c_contiguous for a in arrays):
+        strides = arrays[0].strides
+        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
+        arrays = [a.transpose(order) for a in arrays]
+        arrays[1] = np.ascontiguousarray(arrays[1])
+        if not all(a.flags.c_contiguous for a in arrays):
+            return None
+    if not all(a.flags.writeable for a in arrays):  # Numba would compile another version; NumPy finds the right words
+        return None
+    return [a.reshape(-1) for a in arrays]
 
 
 def number(option: Any) -> Any:

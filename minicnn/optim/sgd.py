@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, filled, number
+from . import compiled
+from .elementwise import Elementwise, Group, Loop, Rule, State, checked, filled, number
 from .optimizer import Params
 
 __all__ = ["SGD"]
@@ -55,20 +56,20 @@ class SGD(Elementwise):
 
     def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
         """The update of the class docstring."""
-        lr, momentum, nesterov = float(number(group["lr"])), group["momentum"], group["nesterov"]
-        gain = 1 - group["dampening"]
-        first = momentum != 0 and state.get("momentum_buffer") is None
-        if first:
-            state["momentum_buffer"] = filled(p)
+        lr, momentum, nesterov = float(number(group["lr"])), float(group["momentum"]), bool(group["nesterov"])
+        gain = 1.0 - group["dampening"]
+        if momentum != 0 and state.get("momentum_buffer") is None:
+            state["momentum_buffer"] = filled(p)  # zeros, so that a gain of 1 makes the first b the gradient
+            gain = 1.0
 
         def rule(x: Array, g: Array, *buffers: Any) -> None:
             for b in buffers:  # the momentum, if there is one
-                if first:
-                    b[...] = g
-                else:
-                    b *= momentum
-                    b += gain * g
+                b *= momentum
+                b += gain * g
                 g = g + momentum * b if nesterov else b
             x -= lr * g
 
-        return rule, ("momentum_buffer",) if momentum != 0 else ()
+        numbers = lr, -1.0 if group["maximize"] else 1.0, float(number(group["weight_decay"]))
+        if momentum == 0:
+            return Loop(rule, compiled.descend, numbers), ()
+        return Loop(rule, compiled.momentum, (*numbers, momentum, gain, nesterov)), ("momentum_buffer",)
