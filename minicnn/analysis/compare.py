@@ -17,13 +17,14 @@ from minicnn_kernels.geometry import Conv, IntOrPair, ShapeError, conv2d, same_p
 from ..memory import MemoryFormat, channels_last, contiguous_format
 from ..ops.creation import from_numpy
 from ..tensor import Array, Tensor
+from . import peer
 from .timing import best_times, seconds_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PASSES = ("forward", "gx", "gw")
-PLAIN_LOOPS = 0.5e-6  # seconds per product of the python backend, roughly
+PLAIN_LOOPS = 1e-6  # seconds per product of the python backend, roughly
 PATIENCE = 1.0  # seconds that one call of it may take before it is left out
 
 
@@ -114,7 +115,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
     return (
         row.which, row.algorithm + (" *" if row.auto else ""), row.backend, number(row.seconds, ".3f", 1e-3),
-        number(row.gflops, ".2f"), number(row.workspace, ".2f", 2**20), number(row.multiplications, ",.0f"),
+        number(row.gflops, ".3g"), number(row.workspace, ".2f", 2**20), number(row.multiplications, ",.0f"),
         number(row.error, ".0e"), row.note,
     )  # fmt: skip
 
@@ -132,6 +133,7 @@ def compare_algorithms(
     seconds: float = 3.0,
     backends: Sequence[str] | None = None,
     algorithms: Sequence[str] | None = None,
+    against: str | None = None,
     memory_format: MemoryFormat | None = None,
 ) -> Comparison:
     """Run one convolution layer by every algorithm and backend that can do it, and measure each.
@@ -150,6 +152,7 @@ def compare_algorithms(
         seconds: about how long each pass is measured, besides a first call of each, which compiles, and a slow
             algorithm's only one.
         backends, algorithms: which of them; by default all.
+        against: "torch" to measure PyTorch on the same arrays as well, in the same turns.
         memory_format: the order of memory of x and w; by default x's own.
 
     Returns:
@@ -160,6 +163,8 @@ def compare_algorithms(
         TypeError: operands that are neither tensors nor shapes, or of a type the kernels do not have.
         ValueError: a backend or algorithm that is not there, or none that can do the layer.
     """
+    if against is not None:
+        peer.require(against)
     operands = _operands(x, w, b)
     x_, w_, b_ = operands
     if isinstance(padding, str):
@@ -180,7 +185,7 @@ def compare_algorithms(
     gy = _in_order(np.random.default_rng(1).standard_normal(g.y_shape).astype(x_.dtype), last)
     rows: list[Row] = []
     for which in PASSES if backward else PASSES[:1]:
-        rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g))
+        rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g), against)
     return Comparison(rows, g, x_.dtype.name, last, runtime.threads() if runtime.have_numba() else 1)
 
 
@@ -265,8 +270,9 @@ def _multiplications(module: Any, g: Conv) -> int:
 
 
 def _one_pass(
-    which: str, operands: tuple[Array, Array, Array | None], gy: Array, g: Conv, seconds: float, wanted: Any
-) -> list[Row]:
+    which: str, operands: tuple[Array, Array, Array | None], gy: Array, g: Conv, seconds: float, wanted: Any,
+    against: str | None,
+) -> list[Row]:  # fmt: skip
     """The rows of one pass, the order that of the table."""
     x, w, b = operands
     table = next(t for t in TABLES if t.op == ("conv2d" if which == "forward" else "conv2d backward"))
@@ -277,45 +283,52 @@ def _one_pass(
         return (a, v, c, g) if which == "forward" else (up, None if need[0] else a, None if need[1] else v, g, need)
 
     args = arguments(x.dtype)
-    chosen = table.pick(None, None, args)
-    notes, calls = {}, {}
+    notes: dict[tuple[str, str], str] = {}
     for (algorithm, backend), kernel in table.rows.items():
-        if not table.supports(algorithm, args):
-            continue
         there, note = wanted(algorithm, backend, sys.modules[kernel.__module__])
-        if there:
+        if there and table.supports(algorithm, args):
             notes[algorithm, backend] = note
-            if not note:
-                calls[algorithm, backend] = lambda kernel=kernel: kernel(*args)
-    if not calls:
+    calls: dict[tuple[str, str], Any] = {
+        row: lambda kernel=table.rows[row]: _result(kernel(*args), which) for row, note in notes.items() if not note
+    }
+    if against:
+        notes[against, ""] = ""
+        calls[against, ""] = peer.convolution(which, x, w, b, gy, g)
+    if not notes:
         raise ValueError(f"compare_algorithms: none of the algorithms and backends asked for can do {which} of {g}")
     with np.errstate(all="ignore"):  # NaN and Inf in the caller's own tensors
         exact = _result(table.rows["direct", "numpy"](*arguments(np.float64)), which)
-        errors, spaces, times = {}, {}, {}
-        for row, call in calls.items():
-            if row[1] != "python":
-                call()  # compiles
-            times[row], spaces[row], result = _watched(call)
-            errors[row] = _error(_result(result, which), exact)
-        limit = max(seconds / 4, 3 * min(times.values()))
-        quick = {row: call for row, call in calls.items() if times[row] <= limit and row[1] != "python"}
-        times |= {row: seconds_of(calls[row]) for row in calls if row not in quick}  # unwatched: watching costs time
-        times |= best_times(quick, seconds)
+        found = _measured(calls, exact, seconds)
+    chosen = table.pick(None, None, args)
     rows = []
-    flop = 2 * g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
-    for (algorithm, backend), note in notes.items():
-        row, time = (algorithm, backend), times.get((algorithm, backend))
-        count = _multiplications(sys.modules[table.rows[row].__module__], g) if which == "forward" else None
-        if time is not None and row not in quick:
-            note = "one call"
-        rows.append(
-            Row(which, algorithm, backend, row == chosen, time, flop / time / 1e9 if time else None, spaces.get(row),
-                count, errors.get(row), note)
-        )  # fmt: skip
+    for row, note in notes.items():
+        ours = row in table.rows
+        count = _multiplications(sys.modules[table.rows[row].__module__], g) if ours and which == "forward" else None
+        time, space, error, once = found.get(row, (None, None, None, False))
+        rate = 2 * g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw / time / 1e9 if time else None
+        note = "one call" if once else note
+        rows.append(Row(which, *row, row == chosen, time, rate, space if ours else None, count, error, note))
     return rows
 
 
-def _watched(call: Callable[[], Any]) -> tuple[float, int, Any]:
+def _measured(
+    calls: dict[tuple[str, str], Callable[[], Array]], exact: Array, seconds: float
+) -> dict[tuple[str, str], tuple[float, int, float, bool]]:
+    """Of each call the time, the bytes of scratch memory, the error, and whether it was too slow for more than one."""
+    times, spaces, errors = {}, {}, {}
+    for row, call in calls.items():
+        if row[1] != "python":
+            call()  # compiles
+        times[row], spaces[row], result = _watched(call)
+        errors[row] = _error(result, exact)
+    limit = max(seconds / 4, 3 * min(times.values(), default=0.0))
+    quick = {row: call for row, call in calls.items() if times[row] <= limit and row[1] != "python"}
+    times |= {row: seconds_of(calls[row]) for row in calls if row not in quick}  # unwatched: watching costs time
+    times |= best_times(quick, seconds)
+    return {row: (times[row], spaces[row], errors[row], row not in quick) for row in calls}
+
+
+def _watched(call: Callable[[], Array]) -> tuple[float, int, Array]:
     """The seconds, the bytes of scratch memory and the result of one call.
 
     The workspaces that kernels keep are given up first, so that those of this call are counted whole.
@@ -327,7 +340,7 @@ def _watched(call: Callable[[], Any]) -> tuple[float, int, Any]:
         tracemalloc.start()
     try:
         tracemalloc.reset_peak()
-        results: list[Any] = []
+        results: list[Array] = []
         spent = seconds_of(lambda: results.append(call()))
         now, peak = tracemalloc.get_traced_memory()
     finally:
@@ -339,7 +352,8 @@ def _watched(call: Callable[[], Any]) -> tuple[float, int, Any]:
 
 def _result(result: Any, which: str) -> Array:
     """y, gx or gw of what a kernel returned."""
-    return result if which == "forward" else result[0 if which == "gx" else 1]
+    found: Array = result if which == "forward" else result[0 if which == "gx" else 1]
+    return found
 
 
 def _error(got: Array, exact: Array) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..analysis.compare import Comparison
-from .style import GREY, ORANGE, drawing, heading
+from .style import GREY, ORANGE, TIMES, drawing, heading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
     bars = list(dict.fromkeys((row.algorithm, row.backend) for row in timed))
     widest = max(row.gflops or 0.0 for row in timed)
     with drawing(3.2 + 2.6 * len(passes), 1.6 + 0.34 * len(bars), out) as figure:
-        heading(figure, f"conv2d {comparison.title}")
+        heading(figure, f"conv2d {re.sub(r'(?<=[0-9])x(?=[0-9])', TIMES, comparison.title)}")
         panels = figure.subplots(1, len(passes), sharey=True, squeeze=False)[0]
         for which, axes in zip(passes, panels, strict=True):
             for row in timed:
@@ -45,7 +46,7 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
             axes.set_xlim(0, widest * 1.25)
             axes.set_xlabel("GFLOP/s")
             axes.tick_params(axis="y", length=0)
-        panels[0].set_yticks(range(len(bars)), [f"{algorithm}, {backend}" for algorithm, backend in bars])
+        panels[0].set_yticks(range(len(bars)), [", ".join(filter(None, bar)) for bar in bars])
         panels[0].invert_yaxis()
         figure.supxlabel(f"{comparison.threads} threads; in colour: what auto takes", fontsize=9, color=GREY)
     return figure
