@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from . import memory
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -27,9 +29,15 @@ def dense(x: Array) -> Array:
 def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Array:
     """An uninitialised array in the given order of memory; channels last is for (N, C, H, W)."""
     if not channels_last:
-        return np.empty(shape, dtype)
+        return memory.empty(shape, dtype)
     n, c, h, w = shape
-    return np.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+    return memory.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+
+
+def empty_like(x: Array) -> Array:
+    """An uninitialised array of the shape, type and order of memory of a dense `x`."""
+    last = is_channels_last(x)
+    return empty(x.shape, x.dtype, last) if last or x.flags.c_contiguous else np.empty_like(x)
 
 
 def as_order(x: Array, channels_last: bool) -> Array:

@@ -53,6 +53,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from . import memory
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # What `fastmath=` of a kernel may do: reorder a sum and fuse multiply-add, so that LLVM vectorises it. The flags that
@@ -112,6 +114,8 @@ def _compile_file(names: dict[str, Any]) -> None:
         _files[id(names)] = names, kernels
         if "prange" in names:
             names["prange"] = _numba().prange
+        if "before_compiling" in names:  # what only Numba can make
+            names["before_compiling"]()
         for name, kernel in kernels.items():
             _compile_file(kernel.function.__globals__)
             if kernel.compiled is None:
@@ -266,9 +270,9 @@ def workspace(name: str, size: int, dtype: Any) -> np.ndarray[Any, Any]:
     """
     key = (name, dtype)
     have = _workspaces.get(key)
-    size += 16  # at least a cache line between rows: threads that write to the same one wait for each other
     if have is None or have.shape[0] != threads() or have.shape[1] < size:
-        have = _workspaces[key] = np.empty((threads(), size), dtype)
+        size = -(-size // 16) * 16 + 16  # whole cache lines, and one between rows: threads wait where they share one
+        have = _workspaces[key] = memory.empty((threads(), size), dtype)
     return have
 
 

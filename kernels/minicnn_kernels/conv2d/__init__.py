@@ -24,16 +24,25 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ..dispatch import Table
+import numpy as np
+
+from ..dispatch import BACKENDS, Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
-from . import direct, fft, im2col
+from . import direct, fft, im2col, pointwise, winograd
 
-# An algorithm that cannot do every geometry has a function `supports(g)`, named here.
-LIMITS: dict[str, Callable[[Conv], bool]] = {}
+# The algorithms, a file each, in order of preference: where one has a function `supports(g)`, it cannot do every
+# geometry.
+ALGORITHMS = {
+    "im2col": im2col,
+    "direct": direct,
+    "winograd": winograd,
+    "pointwise": pointwise,
+    "fft": fft,
+}
+LIMITS = {name: module.supports for name, module in ALGORITHMS.items() if hasattr(module, "supports")}
 
 
 def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
@@ -45,6 +54,10 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
         last: whether the memory of the pictures is channels last.
         dtype: of the pictures.
     """
+    if pointwise.supports(g):
+        return "pointwise"
+    if winograd.supports(g) and dtype == np.float32 and min(g.c, g.o) >= 16:
+        return "winograd"
     return "im2col"
 
 
@@ -58,33 +71,13 @@ def _backward_rule(gy: Array, x: Array | None, w: Array | None, g: Conv, need: t
 
 FORWARD = Table(
     "conv2d",
-    {
-        ("im2col", "python"): im2col.forward_python,
-        ("im2col", "numpy"): im2col.forward_numpy,
-        ("im2col", "numba"): im2col.forward_numba,
-        ("direct", "python"): direct.forward_python,
-        ("direct", "numpy"): direct.forward_numpy,
-        ("direct", "numba"): direct.forward_numba,
-        ("fft", "python"): fft.forward_python,
-        ("fft", "numpy"): fft.forward_numpy,
-        ("fft", "numba"): fft.forward_numba,
-    },
+    {(name, kind): getattr(module, f"forward_{kind}") for name, module in ALGORITHMS.items() for kind in BACKENDS},
     {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
     _forward_rule,
 )
 BACKWARD = Table(
     "conv2d backward",
-    {
-        ("im2col", "python"): im2col.backward_python,
-        ("im2col", "numpy"): im2col.backward_numpy,
-        ("im2col", "numba"): im2col.backward_numba,
-        ("direct", "python"): direct.backward_python,
-        ("direct", "numpy"): direct.backward_numpy,
-        ("direct", "numba"): direct.backward_numba,
-        ("fft", "python"): fft.backward_python,
-        ("fft", "numpy"): fft.backward_numpy,
-        ("fft", "numba"): fft.backward_numba,
-    },
+    {(name, kind): getattr(module, f"backward_{kind}") for name, module in ALGORITHMS.items() for kind in BACKENDS},
     {name: lambda gy, x, w, g, need, able=able: able(g) for name, able in LIMITS.items()},
     _backward_rule,
 )

@@ -1,0 +1,339 @@
+"""1x1 convolution: a linear layer at every pixel. Equations and legend: `conv2d/__init__.py`.
+
+With KH = KW = 1, one group and no padding, a window is one pixel. Its column (`columns.py`) is the pixel's C values, so
+that x itself is the matrix of columns and nothing has to be copied:
+
+    y[n, o, i, j]  = b[o] + sum_c w[o, c] x[n, c, i*SH, j*SW]
+    gx[n, c, p, q] = sum_o w[o, c] gy[n, o, i, j]  where (p, q) = (i*SH, j*SW), else 0
+    gw[o, c]       = sum_{n, i, j} gy[n, o, i, j] x[n, c, i*SH, j*SW]
+
+    NHWC memory, P = N*OH*OW pixels:      y (P, O)  = x (P, C) w^T        gx = gy w           gw = gy^T x
+    NCHW memory, P = OH*OW, per picture:  y (O, P)  = w x (C, P)          gx = w^T gy         gw = sum_n gy x^T
+
+A stride leaves pixels out: those that count are first gathered, a few rows at a time, and gx is spread out again with
+zeros between.
+
+M. Lin, Q. Chen, S. Yan, "Network in network", 2014.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..blas import gemm
+from ..geometry import Conv
+from ..layout import Array, as_order, dense, empty, flat, is_channels_last
+from ..runtime import FAST, njit, parallel, prange, threads, workspace
+from .direct import Gradients, Need
+from .partial import add_up
+
+
+def supports(g: Conv) -> bool:
+    """Whether the windows are single pixels, all of them in the picture, that every output channel sees whole."""
+    return g.kh == g.kw == 1 and g.ph == g.pw == 0 and g.groups == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Plain loops: at every pixel, the products of its channels with every row of w."""
+    y = np.empty(g.y_shape, x.dtype)
+    for n, i, j in np.ndindex(g.n, g.oh, g.ow):
+        pixel = [float(v) for v in x[n, :, i * g.sh, j * g.sw]]
+        for o in range(g.o):
+            total = sum(float(v) * u for v, u in zip(w[o, :, 0, 0], pixel, strict=True))
+            y[n, o, i, j] = total + (0.0 if b is None else float(b[o]))
+    return y
+
+
+def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """One batched matrix product."""
+    y = (w[:, :, 0, 0] @ _taken(x, g)).reshape(g.y_shape)  # (O, C) @ (N, C, P) -> (N, O, OH, OW)
+    if b is not None:
+        y += b[:, None, None]
+    return y
+
+
+def _taken(x: Array, g: Conv) -> Array:
+    """The pixels that count, (N, C, OH*OW)."""
+    return x[:, :, :: g.sh, :: g.sw].reshape(g.n, g.c, g.oh * g.ow)
+
+
+# Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: in NHWC memory of the whole batch, in NCHW
+# memory of one picture. Its matrices lie in x and y as parts of larger ones (`blas.py`).
+
+_RUN = 1 << 18  # bytes of x or y in a run: what is gathered, or has the bias in it already, is multiplied in the cache
+
+
+def _size(g: Conv, last: bool, itemsize: int) -> int:
+    """Pixels in a run: whole rows of output, because of the stride."""
+    pixels = g.oh * g.ow
+    share = -(-g.n * pixels // threads()) if last else pixels
+    return max(1, min(_RUN // (max(g.c, g.o) * itemsize), share) // g.ow) * g.ow
+
+
+@njit()
+def _run(task: int, size: int, g: Conv, last: bool) -> tuple[int, int, int]:
+    """The picture of a task (0 where runs go through all of them), its first pixel, and how many there are."""
+    every = g.n * g.oh * g.ow if last else g.oh * g.ow
+    runs = (every + size - 1) // size
+    return task // runs, task % runs * size, min(size, every - task % runs * size)
+
+
+def _tasks(size: int, g: Conv, last: bool) -> int:
+    pixels = g.oh * g.ow
+    return -(-g.n * pixels // size) if last else g.n * -(-pixels // size)
+
+
+@njit()
+def _gather(x: Array, col: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
+    """Pixels of whole output rows -> col, (P, C) or (C, P)."""
+    u = np.uintp
+    for row in range(p0 // g.ow, (p0 + count) // g.ow):
+        if last:
+            at = u((row // g.oh * g.h + row % g.oh * g.sh) * g.w * g.c)
+            to = u((row * g.ow - p0) * g.c)
+            for _ in range(g.ow):
+                for c in range(u(g.c)):
+                    col[to + c] = x[at + c]
+                at += u(g.sw * g.c)
+                to += u(g.c)
+        else:
+            for c in range(g.c):
+                at, step = u(((n * g.c + c) * g.h + row * g.sh) * g.w), u(g.sw)
+                to = u(c * count + row * g.ow - p0)
+                for j in range(u(g.ow)):
+                    col[to + j] = x[at + step * j]
+
+
+@njit()
+def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
+    """Adjoint of `_gather`: the rows of gx from each output row's to the next one's, with zeros between the pixels."""
+    u = np.uintp
+    for row in range(p0 // g.ow, (p0 + count) // g.ow):
+        i = row % g.oh
+        below = g.h if i == g.oh - 1 else (i + 1) * g.sh
+        if last:
+            at = u((row // g.oh * g.h + i * g.sh) * g.w * g.c)
+            gx[at : at + u((below - i * g.sh) * g.w * g.c)] = 0
+            run = u((row * g.ow - p0) * g.c)
+            for _ in range(g.ow):
+                for c in range(u(g.c)):
+                    gx[at + c] = col[run + c]
+                at += u(g.sw * g.c)
+                run += u(g.c)
+        else:
+            for c in range(g.c):
+                at, step = u(((n * g.c + c) * g.h + i * g.sh) * g.w), u(g.sw)
+                gx[at : at + u((below - i * g.sh) * g.w)] = 0
+                run = u(c * count + row * g.ow - p0)
+                for j in range(u(g.ow)):
+                    gx[at + step * j] = col[run + j]
+
+
+@njit()
+def _fill(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
+    """The bias, at the run's pixels; the product is added to it."""
+    u = np.uintp
+    if last:
+        for p in range(p0, p0 + count):
+            to = u(p * g.o)
+            for o in range(u(g.o)):
+                y[to + o] = b[o]
+    else:
+        for o in range(g.o):
+            to = u((n * g.o + o) * g.oh * g.ow + p0)
+            for p in range(u(count)):
+                y[to + p] = b[o]
+
+
+@njit()
+def _forward_share(
+    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
+) -> None:
+    pixels, beta, strided = g.oh * g.ow, int(b.size > 0), g.sh > 1 or g.sw > 1
+    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+        n, p0, count = _run(task, size, g, last)
+        if beta:
+            _fill(y, b, n, p0, count, g, last)
+        if strided:
+            _gather(x, cols[t], n, p0, count, g, last)
+        if last and strided:
+            gemm(count, g.o, g.c, cols[t], 0, g.c, False, w, 0, g.c, True, y, p0 * g.o, g.o, beta)
+        elif last:
+            gemm(count, g.o, g.c, x, p0 * g.c, g.c, False, w, 0, g.c, True, y, p0 * g.o, g.o, beta)
+        elif strided:
+            gemm(g.o, count, g.c, w, 0, g.c, False, cols[t], 0, count, False, y, n * g.o * pixels + p0, pixels, beta)
+        else:
+            at, to = n * g.c * pixels + p0, n * g.o * pixels + p0
+            gemm(g.o, count, g.c, w, 0, g.c, False, x, at, pixels, False, y, to, pixels, beta)
+
+
+@njit(parallel=True)
+def _forward(
+    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
+) -> None:
+    for t in prange(chunks):
+        _forward_share(np.intp(t), chunks, x, w, b, y, g, size, tasks, last, cols)
+
+
+def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Parallel over runs of pixels; gives y in the memory order of x."""
+    x = dense(x)
+    last = _is_last(x, g)
+    y = empty(g.y_shape, x.dtype, is_channels_last(x))
+    bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
+    size = _size(g, last, x.itemsize)
+    with parallel(blas=True):
+        cols = workspace("conv2d col", size * g.c if g.sh > 1 or g.sw > 1 else 0, x.dtype)
+        w = np.ascontiguousarray(w).reshape(-1)
+        _forward(threads(), flat(x), w, bias, flat(y), g, size, _tasks(size, g, last), last, cols)
+    return y
+
+
+def _is_last(x: Array, g: Conv) -> bool:
+    """Whether memory is (N, H, W, C), as it also is where pictures have one pixel."""
+    return is_channels_last(x) or g.h == g.w == 1
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+    """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
+    gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
+    for n, o, i, j in np.ndindex(*g.y_shape):
+        up = float(gy[n, o, i, j])
+        gb[o] += up
+        for c in range(g.c):
+            if w is not None:
+                gx[n, c, i * g.sh, j * g.sw] += up * float(w[o, c, 0, 0])
+            if x is not None:
+                gw[o, c, 0, 0] += up * float(x[n, c, i * g.sh, j * g.sw])
+    gradients = tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
+    return gradients  # type: ignore[return-value]
+
+
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+    """Two batched matrix products."""
+    up = gy.reshape(g.n, g.o, g.oh * g.ow)  # (N, O, OH, OW) -> (N, O, P)
+    gx = gw = None
+    if need[0] and w is not None:
+        gx = np.zeros(g.x_shape, gy.dtype)
+        gx[:, :, :: g.sh, :: g.sw] = (w[:, :, 0, 0].T @ up).reshape(g.n, g.c, g.oh, g.ow)  # (C, O) @ (N, O, P)
+    if need[1] and x is not None:
+        gw = (up @ _taken(x, g).transpose(0, 2, 1)).sum(0).reshape(g.w_shape)  # (N, O, P) @ (N, P, C) -> (O, C)
+    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+
+
+@njit()
+def _backward_x_share(
+    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
+) -> None:
+    pixels, strided = g.oh * g.ow, g.sh > 1 or g.sw > 1
+    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+        n, p0, count = _run(task, size, g, last)
+        at = n * g.o * pixels + p0
+        if last and strided:
+            gemm(count, g.c, g.o, gy, p0 * g.o, g.o, False, w, 0, g.c, False, cols[t], 0, g.c, 0)
+        elif last:
+            gemm(count, g.c, g.o, gy, p0 * g.o, g.o, False, w, 0, g.c, False, gx, p0 * g.c, g.c, 0)
+        elif strided:
+            gemm(g.c, count, g.o, w, 0, g.c, True, gy, at, pixels, False, cols[t], 0, count, 0)
+        else:
+            gemm(g.c, count, g.o, w, 0, g.c, True, gy, at, pixels, False, gx, n * g.c * pixels + p0, pixels, 0)
+        if strided:
+            _spread(cols[t], gx, n, p0, count, g, last)
+
+
+@njit(parallel=True)
+def _backward_x(
+    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
+) -> None:
+    for t in prange(chunks):
+        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, size, tasks, last, cols)
+
+
+@njit(fastmath=FAST)
+def _add_bias(gy: Array, gb: Array, n: int, p0: int, count: int, o0: int, o1: int, g: Conv, last: bool) -> None:
+    """Add the run's gy of channels o0..o1 to gb."""
+    u = np.uintp
+    if last:
+        for p in range(p0, p0 + count):
+            at = u(p * g.o)
+            for o in range(u(o0), u(o1)):
+                gb[o] += gy[at + o]
+    else:
+        for o in range(o0, o1):
+            at, total = u((n * g.o + o) * g.oh * g.ow + p0), gb[o] * 0
+            for p in range(u(count)):
+                total += gy[at + p]
+            gb[o] += total
+
+
+@njit()
+def _backward_w_share(
+    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, last: bool, whole: bool,
+    cols: Array,
+) -> None:  # fmt: skip
+    # sums[t]: gw (O, C), then gb (O,). Of this share's runs, all output channels; or, with `whole`, its output channels
+    # of all runs, and then all shares write to parts of the same row.
+    pixels, strided = g.oh * g.ow, g.sh > 1 or g.sw > 1
+    task0, task1, o0, o1 = t * tasks // chunks, (t + 1) * tasks // chunks, 0, g.o
+    total = sums[0] if whole else sums[t]
+    if whole:
+        task0, task1, o0, o1 = 0, tasks, t * g.o // chunks, (t + 1) * g.o // chunks
+    gw, gb = total[: g.o * g.c], total[g.o * g.c : g.o * g.c + g.o]
+    gw[o0 * g.c : o1 * g.c] = 0
+    gb[o0:o1] = 0
+    for task in range(task0, task1):
+        n, p0, count = _run(task, size, g, last)
+        at, from_x = n * g.o * pixels + o0 * pixels + p0, n * g.c * pixels + p0
+        if strided:
+            _gather(x, cols[t], n, p0, count, g, last)
+        if last and strided:
+            gemm(o1 - o0, g.c, count, gy, p0 * g.o + o0, g.o, True, cols[t], 0, g.c, False, gw, o0 * g.c, g.c, 1)
+        elif last:
+            gemm(o1 - o0, g.c, count, gy, p0 * g.o + o0, g.o, True, x, p0 * g.c, g.c, False, gw, o0 * g.c, g.c, 1)
+        elif strided:
+            gemm(o1 - o0, g.c, count, gy, at, pixels, False, cols[t], 0, count, True, gw, o0 * g.c, g.c, 1)
+        else:
+            gemm(o1 - o0, g.c, count, gy, at, pixels, False, x, from_x, pixels, True, gw, o0 * g.c, g.c, 1)
+        _add_bias(gy, gb, n, p0, count, o0, o1, g, last)
+
+
+@njit(parallel=True)
+def _backward_w(
+    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, last: bool, whole: bool, cols: Array
+) -> None:
+    for t in prange(chunks):
+        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, size, tasks, last, whole, cols)
+
+
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+    """Runs as in forward. gw: parallel over runs, a partial sum per share; over output channels, if pixels are few."""
+    like = dense(gy if x is None else x)
+    gy = as_order(gy, is_channels_last(like))
+    last, dtype, strided = _is_last(like, g), gy.dtype, g.sh > 1 or g.sw > 1
+    size = _size(g, last, gy.itemsize)
+    gx = gw = gb = None
+    with parallel(blas=True):
+        cols = workspace("conv2d col", size * g.c if strided else 0, dtype)
+        if need[0] and w is not None:
+            gx = empty(g.x_shape, dtype, is_channels_last(like))
+            w = np.ascontiguousarray(w).reshape(-1)
+            _backward_x(threads(), flat(gy), w, flat(gx), g, size, _tasks(size, g, last), last, cols)
+        if need[2] and not need[1]:
+            gb = gy.sum((0, 2, 3))
+        if need[1] and x is not None:
+            whole = g.n * g.oh * g.ow < 2 * g.o
+            total = empty((g.o * (g.c + 1),), dtype)
+            sums = total[None] if whole else workspace("conv2d gw", total.size, dtype)
+            _backward_w(threads(), flat(gy), flat(like), sums, g, size, _tasks(size, g, last), last, whole, cols)
+            if not whole:
+                add_up(sums, total)
+            gw, gb = total[: g.o * g.c].reshape(g.w_shape), total[g.o * g.c :]
+    return gx, gw, gb if need[2] else None

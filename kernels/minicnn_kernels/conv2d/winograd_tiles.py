@@ -1,0 +1,330 @@
+"""The transforms of `winograd.py`, compiled: one-dimensional ones over long runs of memory, and tiles in and out.
+
+A one-dimensional transform takes a few numbers to a few numbers; here it does so for `count` of them side by side, as
+loops over flat memory by unsigned offsets (`columns.py` says why). A two-dimensional transform is the one-dimensional
+one down the columns, then along the rows. For both to be long loops, the pixels of a strip of tiles that lie side by
+side are kept sorted by their place in the tile,
+
+    scratch[a, r, j, c] = pixel in row a and column j*m + r of the strip, channel c
+
+so that what tile j has at a place is next to what tile j + 1 has there, for all places. The last two columns of an
+input tile are the first two of its neighbour: r = 0 and 1 of j + 1.
+
+Numbers are converted to the type of the arrays (`f(4)`): an int times a float32 would be a float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..layout import Array
+from ..runtime import FAST, njit
+
+U = np.uintp
+
+# ------------------------------------------------------------------------------------------- one-dimensional transforms
+# dst[to + k*out + c] = (matrix @ v)[k] with v[i] = src[at + i*step + c], for c < count
+
+
+@njit(fastmath=FAST)
+def _input_2(src: Array, at: int, step: int, wrap: int, dst: Array, to: int, out: int, count: int) -> None:
+    s0, s1, s2, s3 = U(at), U(at + step), U(at + wrap), U(at + wrap + step)
+    d0, d1, d2, d3 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out)
+    for c in range(U(count)):
+        v0, v1, v2, v3 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c]
+        dst[d0 + c] = v0 - v2
+        dst[d1 + c] = v1 + v2
+        dst[d2 + c] = v2 - v1
+        dst[d3 + c] = v1 - v3
+
+
+@njit(fastmath=FAST)
+def _input_4(src: Array, at: int, step: int, wrap: int, dst: Array, to: int, out: int, count: int) -> None:
+    f = src.dtype.type
+    s0, s1, s2, s3, s4, s5 = U(at), U(at + step), U(at + 2 * step), U(at + 3 * step), U(at + wrap), U(at + wrap + step)
+    d0, d1, d2, d3, d4, d5 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out), U(to + 4 * out), U(to + 5 * out)
+    for c in range(U(count)):
+        v0, v1, v2, v3, v4, v5 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c], src[s4 + c], src[s5 + c]
+        even, odd = v4 - f(4) * v2, v3 - f(4) * v1
+        even2, odd2 = v4 - v2, f(2) * (v3 - v1)
+        dst[d0 + c] = f(4) * v0 - f(5) * v2 + v4
+        dst[d1 + c] = even + odd
+        dst[d2 + c] = even - odd
+        dst[d3 + c] = even2 + odd2
+        dst[d4 + c] = even2 - odd2
+        dst[d5 + c] = f(4) * v1 - f(5) * v3 + v5
+
+
+@njit()
+def _input(m: int, src: Array, at: int, step: int, wrap: int, dst: Array, to: int, out: int, count: int) -> None:
+    """B^T, m + 2 numbers to m + 2; numbers m and m + 1 begin at `wrap`."""
+    if m == 4:
+        _input_4(src, at, step, wrap, dst, to, out, count)
+    else:
+        _input_2(src, at, step, wrap, dst, to, out, count)
+
+
+@njit(fastmath=FAST)
+def _output_2(src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    s0, s1, s2, s3 = U(at), U(at + step), U(at + 2 * step), U(at + 3 * step)
+    d0, d1 = U(to), U(to + out)
+    for c in range(U(count)):
+        v0, v1, v2, v3 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c]
+        dst[d0 + c] = v0 + v1 + v2
+        dst[d1 + c] = v1 - v2 - v3
+
+
+@njit(fastmath=FAST)
+def _output_4(src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    f = src.dtype.type
+    s0, s1, s2 = U(at), U(at + step), U(at + 2 * step)
+    s3, s4, s5 = U(at + 3 * step), U(at + 4 * step), U(at + 5 * step)
+    d0, d1, d2, d3 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out)
+    for c in range(U(count)):
+        v0, v1, v2, v3, v4, v5 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c], src[s4 + c], src[s5 + c]
+        even, odd, even2, odd2 = v1 + v2, v1 - v2, v3 + v4, v3 - v4
+        dst[d0 + c] = v0 + even + even2
+        dst[d1 + c] = odd + f(2) * odd2
+        dst[d2 + c] = even + f(4) * even2
+        dst[d3 + c] = odd + f(8) * odd2 + v5
+
+
+@njit()
+def _output(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    """A^T, m + 2 numbers to m."""
+    if m == 4:
+        _output_4(src, at, step, dst, to, out, count)
+    else:
+        _output_2(src, at, step, dst, to, out, count)
+
+
+@njit(fastmath=FAST)
+def _upstream_2(src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    s0, s1 = U(at), U(at + step)
+    d0, d1, d2, d3 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out)
+    for c in range(U(count)):
+        v0, v1 = src[s0 + c], src[s1 + c]
+        dst[d0 + c] = v0
+        dst[d1 + c] = v0 + v1
+        dst[d2 + c] = v0 - v1
+        dst[d3 + c] = -v1
+
+
+@njit(fastmath=FAST)
+def _upstream_4(src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    f = src.dtype.type
+    s0, s1, s2, s3 = U(at), U(at + step), U(at + 2 * step), U(at + 3 * step)
+    d0, d1, d2, d3, d4, d5 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out), U(to + 4 * out), U(to + 5 * out)
+    for c in range(U(count)):
+        v0, v1, v2, v3 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c]
+        even, odd, even2, odd2 = v0 + v2, v1 + v3, v0 + f(4) * v2, f(2) * v1 + f(8) * v3
+        dst[d0 + c] = v0
+        dst[d1 + c] = even + odd
+        dst[d2 + c] = even - odd
+        dst[d3 + c] = even2 + odd2
+        dst[d4 + c] = even2 - odd2
+        dst[d5 + c] = v3
+
+
+@njit()
+def _upstream(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    """A, m numbers to m + 2."""
+    if m == 4:
+        _upstream_4(src, at, step, dst, to, out, count)
+    else:
+        _upstream_2(src, at, step, dst, to, out, count)
+
+
+@njit(fastmath=FAST)
+def weight(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    """G, 3 numbers to m + 2."""
+    f = src.dtype.type
+    s0, s1, s2 = U(at), U(at + step), U(at + 2 * step)
+    d0, d1, d2, d3, d4, d5 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out), U(to + 4 * out), U(to + 5 * out)
+    if m == 4:
+        for c in range(U(count)):
+            v0, v1, v2 = src[s0 + c], src[s1 + c], src[s2 + c]
+            even, even2, odd = f(-1 / 6) * (v0 + v2), f(1 / 24) * v0 + f(1 / 6) * v2, f(1 / 6) * v1
+            dst[d0 + c] = f(1 / 4) * v0
+            dst[d1 + c] = even - odd
+            dst[d2 + c] = even + odd
+            dst[d3 + c] = even2 + f(1 / 2) * odd
+            dst[d4 + c] = even2 - f(1 / 2) * odd
+            dst[d5 + c] = v2
+    else:
+        for c in range(U(count)):
+            v0, v1, v2 = src[s0 + c], src[s1 + c], src[s2 + c]
+            even, odd = f(1 / 2) * (v0 + v2), f(1 / 2) * v1
+            dst[d0 + c] = v0
+            dst[d1 + c] = even + odd
+            dst[d2 + c] = even - odd
+            dst[d3 + c] = v2
+
+
+@njit(fastmath=FAST)
+def weight_gradient(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
+    """G^T, m + 2 numbers to 3."""
+    f = src.dtype.type
+    s0, s1, s2 = U(at), U(at + step), U(at + 2 * step)
+    s3, s4, s5 = U(at + 3 * step), U(at + 4 * step), U(at + 5 * step)
+    d0, d1, d2 = U(to), U(to + out), U(to + 2 * out)
+    if m == 4:
+        for c in range(U(count)):
+            v0, v1, v2, v3, v4, v5 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c], src[s4 + c], src[s5 + c]
+            even, even2 = f(-1 / 6) * (v1 + v2), v3 + v4
+            dst[d0 + c] = f(1 / 4) * v0 + even + f(1 / 24) * even2
+            dst[d1 + c] = f(1 / 6) * (v2 - v1) + f(1 / 12) * (v3 - v4)
+            dst[d2 + c] = even + f(1 / 6) * even2 + v5
+    else:
+        for c in range(U(count)):
+            v0, v1, v2, v3 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c]
+            even, odd = f(1 / 2) * (v1 + v2), f(1 / 2) * (v1 - v2)
+            dst[d0 + c] = v0 + even
+            dst[d1 + c] = odd
+            dst[d2 + c] = even + v3
+
+
+# ------------------------------------------------------------------------------------------------------- tiles in, out
+
+
+@njit()
+def _gather(
+    pictures: Array,
+    size: tuple[int, int, int],
+    last: bool,
+    n: int,
+    first: int,
+    count: int,
+    p: int,
+    q: int,
+    rows: int,
+    m: int,
+    tiles: int,
+    extra: int,
+    scratch: Array,
+) -> None:
+    """Rows p.. and columns q.. of picture n to scratch (rows, m, tiles + (extra > 0), count), zero outside.
+
+    Channels first .. first + count of `size` = (C, H, W); tiles*m + extra columns.
+    """
+    c_all, height, width = size
+    lane = tiles + (1 if extra > 0 else 0)
+    plane = U(height * width)
+    for a in range(rows):
+        for k in range(tiles * m + extra):
+            to = U(((a * m + k % m) * lane + k // m) * count)
+            if p + a < 0 or p + a >= height or q + k < 0 or q + k >= width:
+                for c in range(U(count)):
+                    scratch[to + c] = 0
+            elif last:
+                run = U(((n * height + p + a) * width + q + k) * c_all + first)
+                for c in range(U(count)):
+                    scratch[to + c] = pictures[run + c]
+            else:
+                run = U(((n * c_all + first) * height + p + a) * width + q + k)
+                for c in range(U(count)):
+                    scratch[to + c] = pictures[run + c * plane]
+
+
+@njit()
+def place(at: int, end: int, grid: tuple[int, int], most: int) -> tuple[int, int, int, int]:
+    """Picture, row and column of tile `at`, and how many tiles there are side by side: before `end`, at most `most`."""
+    row, j = at // grid[1], at % grid[1]
+    return row // grid[0], row % grid[0], j, min(min(most, end - at), grid[1] - j)
+
+
+@njit()
+def input_strip(
+    m: int,
+    x: Array,
+    size: tuple[int, int, int],
+    last: bool,
+    n: int,
+    first: int,
+    count: int,
+    p: int,
+    q: int,
+    tiles: int,
+    v: Array,
+    at: int,
+    step: int,
+    scratch: Array,
+) -> None:
+    """B^T d B of `tiles` tiles side by side, the first at pixel (p, q): to v[at + e*step + (j*count + c)]."""
+    a, row = m + 2, m * (tiles + 1) * count
+    half = scratch[a * row :]
+    _gather(x, size, last, n, first, count, p, q, a, m, tiles, 2, scratch)
+    _input(m, scratch, 0, row, m * row, half, 0, row, row)
+    for i in range(a):
+        to = at + i * a * step
+        _input(m, half, i * row, (tiles + 1) * count, count, v, to, step, tiles * count)
+
+
+@njit()
+def upstream_strip(
+    m: int,
+    gy: Array,
+    size: tuple[int, int, int],
+    last: bool,
+    n: int,
+    first: int,
+    count: int,
+    p: int,
+    q: int,
+    tiles: int,
+    v: Array,
+    at: int,
+    step: int,
+    gb: Array,
+    scratch: Array,
+) -> None:
+    """A d A^T of tiles of gy, as `input_strip`; gb adds up the pixels."""
+    a, row = m + 2, m * tiles * count
+    half = scratch[m * row :]
+    _gather(gy, size, last, n, first, count, p, q, m, m, tiles, 0, scratch)
+    for pixel in range(m * m * tiles):
+        at_pixel = U(pixel * count)
+        for c in range(U(count)):
+            gb[c] += scratch[at_pixel + c]
+    _upstream(m, scratch, 0, row, half, 0, row, row)
+    for i in range(a):
+        _upstream(m, half, i * row, tiles * count, v, at + i * a * step, step, tiles * count)
+
+
+@njit()
+def output_strip(
+    m: int,
+    v: Array,
+    at: int,
+    step: int,
+    tiles: int,
+    count: int,
+    bias: Array,
+    y: Array,
+    size: tuple[int, int, int],
+    last: bool,
+    n: int,
+    first: int,
+    p: int,
+    q: int,
+    scratch: Array,
+) -> None:
+    """A^T v A + bias of `tiles` tiles to pixels (p, q).. of picture n, channels first .. first + count."""
+    a, row = m + 2, m * tiles * count
+    done = scratch[a * row :]
+    for i in range(a):
+        _output(m, v, at + i * a * step, step, scratch, i * row, tiles * count, tiles * count)
+    _output(m, scratch, 0, row, done, 0, row, row)
+    c_all, height, width = size
+    plane, start = U(height * width), U(first)
+    for i in range(min(m, height - p)):
+        for k in range(min(tiles * m, width - q)):
+            run = U(((i * m + k % m) * tiles + k // m) * count)
+            if last:
+                to = U(((n * height + p + i) * width + q + k) * c_all + first)
+                for c in range(U(count)):
+                    y[to + c] = done[run + c] + bias[start + c]
+            else:
+                to = U(((n * c_all + first) * height + p + i) * width + q + k)
+                for c in range(U(count)):
+                    y[to + c * plane] = done[run + c] + bias[start + c]
