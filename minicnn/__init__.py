@@ -115,7 +115,7 @@ from .version import __version__
 
 if _TYPE_CHECKING:
     from . import analysis, datasets, models, train, transforms, utils, visualize
-    from .analysis import summary
+    from .analysis import compare_algorithms, summary
 
 
 dtype = _np.dtype
@@ -130,8 +130,6 @@ _LAZY = {"analysis", "datasets", "models", "train", "transforms", "utils", "visu
 def __getattr__(name: str) -> _Any:
     if name in _LAZY:
         return _import_module(f".{name}", __name__)
-    if name == "summary":
-        from .analysis import summary
-
-        return summary
+    if name in ("compare_algorithms", "summary"):
+        return getattr(_import_module(".analysis", __name__), name)
     raise _unknown("minicnn", name, globals())

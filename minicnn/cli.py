@@ -1,4 +1,4 @@
-"""The command `minicnn`: train, eval, summary, plot. Each command is one function; heavy packages load inside it."""
+"""The command `minicnn`: train, eval, summary, plot, bench. Each is one function; heavy packages load inside it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import bench
 
 if TYPE_CHECKING:
     from .train import Epoch, Recipe, Run
@@ -221,9 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], int], among: Any = commands) -> argparse.ArgumentParser:
         about = (run.__doc__ or "").strip()
-        one = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        one: argparse.ArgumentParser = among.add_parser(name, help=about, description=about, allow_abbrev=False)
         one.set_defaults(run=run)
         return one
 
@@ -269,6 +272,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_data(one)
     _add_backend(one)
+
+    about = "Measure how fast a layer is on this machine."
+    bench_parser = commands.add_parser("bench", help=about, description=about, allow_abbrev=False)
+    layers = bench_parser.add_subparsers(title="layers", metavar="LAYER", required=True)
+    bench.add_arguments(partial(command, among=layers))
     return parser
 
 

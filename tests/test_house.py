@@ -32,11 +32,11 @@ LAYERS = [
     ["minicnn.nn"],
     [
         "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
-        "minicnn.analysis", "minicnn.serialization", "minicnn.settings", "minicnn.testing",
+        "minicnn.serialization", "minicnn.settings", "minicnn.testing",
         # what programs for PyTorch name, and what does little or nothing here
         "minicnn.amp", "minicnn.backends", "minicnn.cuda", "minicnn.fx", "minicnn.hub", "minicnn.jit",
     ],
-    ["minicnn.train", "minicnn.visualize"],
+    ["minicnn.analysis", "minicnn.train", "minicnn.visualize"],
     ["minicnn.cli", "minicnn"],
 ]  # fmt: skip
 HEAVY = {

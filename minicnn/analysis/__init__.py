@@ -1,7 +1,8 @@
-"""Looking at a net without training it."""
+"""Looking at a net without training it, and at how fast its layers are."""
 
 from __future__ import annotations
 
+from .compare import Comparison, compare_algorithms
 from .summary import Summary, summary
 
-__all__ = ["Summary", "summary"]
+__all__ = ["Comparison", "Summary", "compare_algorithms", "summary"]

@@ -3,13 +3,15 @@
 Files:
     training.py    curves, confusion, errors       net.py    filters, overview
     style.py       how they all look               run.py    all of them from a run folder
+    comparison.py  the speed of algorithms
 """
 
 from __future__ import annotations
 
+from .comparison import algorithms
 from .net import filters, overview
 from .run import draw
 from .style import check_format
 from .training import confusion, curves, errors
 
-__all__ = ["check_format", "confusion", "curves", "draw", "errors", "filters", "overview"]
+__all__ = ["algorithms", "check_format", "confusion", "curves", "draw", "errors", "filters", "overview"]

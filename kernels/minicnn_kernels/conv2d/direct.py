@@ -20,6 +20,11 @@ Need = tuple[bool, bool, bool]
 Gradients = tuple[Array | None, Array | None, Array | None]
 
 
+def multiplications(g: Conv) -> int:
+    """Real multiplications of the forward pass, those by zeros of the padding included; gx and gw have as many."""
+    return g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
+
+
 # ------------------------------------------------------------------------------------------------------------ forward
 
 
