@@ -30,11 +30,12 @@ from typing import Any
 from ..dispatch import Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
-from . import direct, im2col, pointwise
+from . import depthwise, direct, im2col, pointwise
 
 # An algorithm that cannot do every geometry has a function `supports(g)`, named here.
 LIMITS: dict[str, Callable[[Conv], bool]] = {
     "pointwise": pointwise.supports,
+    "depthwise": depthwise.supports,
 }
 
 
@@ -70,6 +71,9 @@ FORWARD = Table(
         ("pointwise", "python"): pointwise.forward_python,
         ("pointwise", "numpy"): pointwise.forward_numpy,
         ("pointwise", "numba"): pointwise.forward_numba,
+        ("depthwise", "python"): depthwise.forward_python,
+        ("depthwise", "numpy"): depthwise.forward_numpy,
+        ("depthwise", "numba"): depthwise.forward_numba,
     },
     {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
     _forward_rule,
@@ -86,6 +90,9 @@ BACKWARD = Table(
         ("pointwise", "python"): pointwise.backward_python,
         ("pointwise", "numpy"): pointwise.backward_numpy,
         ("pointwise", "numba"): pointwise.backward_numba,
+        ("depthwise", "python"): depthwise.backward_python,
+        ("depthwise", "numpy"): depthwise.backward_numpy,
+        ("depthwise", "numba"): depthwise.backward_numba,
     },
     {name: lambda gy, x, w, g, need, able=able: able(g) for name, able in LIMITS.items()},
     _backward_rule,
