@@ -82,6 +82,16 @@ _COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells 
 U = np.uintp
 
 
+@njit()
+def _parts(work: Array, cells: int, ring: int) -> tuple[Array, Array, Array]:
+    """Room for repeated weights, for a ring, and for a line more; each begins at a cache line."""
+    unit = 64 // work.itemsize
+    first = -(work.ctypes.data // work.itemsize) % unit
+    second = first + (cells + unit - 1) // unit * unit
+    third = second + (ring + unit - 1) // unit * unit
+    return work[first : first + cells], work[second : second + ring], work[third:]
+
+
 @njit(fastmath=FAST)
 def _add3(
     y: Array, to: int, x: Array, x0: int, x1: int, x2: int, w: Array, w0: int, w1: int, w2: int, count: int
@@ -89,6 +99,15 @@ def _add3(
     to, x0, x1, x2, w0, w1, w2 = U(to), U(x0), U(x1), U(x2), U(w0), U(w1), U(w2)
     for e in range(U(count)):
         y[to + e] += x[x0 + e] * w[w0 + e] + x[x1 + e] * w[w1 + e] + x[x2 + e] * w[w2 + e]
+
+
+@njit(fastmath=FAST)
+def _set3(
+    y: Array, to: int, b0: int, x: Array, x0: int, x1: int, x2: int, w: Array, w0: int, w1: int, w2: int, count: int
+) -> None:
+    to, b0, x0, x1, x2, w0, w1, w2 = U(to), U(b0), U(x0), U(x1), U(x2), U(w0), U(w1), U(w2)
+    for e in range(U(count)):
+        y[to + e] = w[b0 + e] + x[x0 + e] * w[w0 + e] + x[x1 + e] * w[w1 + e] + x[x2 + e] * w[w2 + e]
 
 
 @njit(fastmath=FAST)
@@ -104,6 +123,9 @@ def _take(
 ) -> None:
     """Row p of picture n of x, of (C, H, W) = shape -> a line in the ring, (step parts, part pixels, C*M)."""
     channels, height, width = shape
+    if last and m == 1 and step == 1:
+        _copy(ring, base + left * channels, x, (n * height + p) * width * channels, width * channels)
+        return
     for q in range(width):
         v = q + left
         to = U(base + (v % step * part + v // step) * channels * m)
@@ -147,13 +169,14 @@ def _put(line: Array, y: Array, n: int, p: int, shape: Any, m: int, last: bool, 
 
 
 @njit()
-def _spread(w: Array, cells: Array, pixels: int, g: Conv) -> None:
-    """w (O, KH*KW) -> (KH*KW, pixels, O)."""
-    for k in range(g.kh * g.kw):
-        for j in range(pixels):
-            to = (k * pixels + j) * g.o
+def _spread(w: Array, b: Array, cells: Array, pixels: int, g: Conv) -> None:
+    """w (O, KH*KW) and b (O,) -> (KH*KW + 1, pixels, O)."""
+    for j in range(pixels):
+        for k in range(g.kh * g.kw):
             for o in range(g.o):
-                cells[to + o] = w[o * g.kh * g.kw + k]
+                cells[(k * pixels + j) * g.o + o] = w[o * g.kh * g.kw + k]
+        for o in range(g.o):
+            cells[(g.kh * g.kw * pixels + j) * g.o + o] = b[o]
 
 
 @njit()
@@ -161,29 +184,35 @@ def _lines(
     y: Array, to: int, ring: Array, starts: Array, cells: Array, which: Array, found: int, pixels: int, width: int,
     g: Conv,
 ) -> None:  # fmt: skip
-    """Add `found` kernel cells to a line of y, `width` pixels: cell which[f] times the line that begins at starts[f]."""
-    block = min(g.o, _COVERED)  # of more channels than one loop covers, some at all pixels, then the next
+    """A line of y, of `width` pixels: the bias, and for each of the `found` kernel cells, cell which[f] times the line
+    that begins at starts[f].
+    """
+    block, size = min(g.o, _COVERED), pixels * g.o  # of more channels than one loop covers, some, at all pixels
     for c in range(0, g.o, block):
         for j in range(0, width, pixels):
-            e = j * g.o + c
+            e, bias = j * g.o + c, g.kh * g.kw * size + c
             count = min(block, g.o - c) if block < g.o else min(pixels, width - j) * g.o
-            for f in range(0, found - 2, 3):
+            if found >= 3:
+                _set3(
+                    y, to + e, bias, ring, starts[0] + e, starts[1] + e, starts[2] + e,
+                    cells, which[0] * size + c, which[1] * size + c, which[2] * size + c, count,
+                )  # fmt: skip
+            else:
+                _copy(y, to + e, cells, bias, count)
+            for f in range(3, found - 2, 3):
                 _add3(
                     y, to + e, ring, starts[f] + e, starts[f + 1] + e, starts[f + 2] + e,
-                    cells, which[f] * pixels * g.o + c, which[f + 1] * pixels * g.o + c,
-                    which[f + 2] * pixels * g.o + c, count,
+                    cells, which[f] * size + c, which[f + 1] * size + c, which[f + 2] * size + c, count,
                 )  # fmt: skip
             for f in range(found // 3 * 3, found):
-                _add1(y, to + e, ring, starts[f] + e, cells, which[f] * pixels * g.o + c, count)
+                _add1(y, to + e, ring, starts[f] + e, cells, which[f] * size + c, count)
 
 
 @njit()
-def _fill(y: Array, to: int, b: Array, width: int) -> None:
-    to = U(to)
-    for _ in range(width):
-        for o in range(U(b.size)):
-            y[to + o] = b[o]
-        to += U(b.size)
+def _copy(y: Array, to: int, x: Array, at: int, count: int) -> None:
+    to, at = U(to), U(at)
+    for e in range(U(count)):
+        y[to + e] = x[at + e]
 
 
 @njit()
@@ -216,11 +245,10 @@ def _forward_share(
     work: Array,
 ) -> None:  # fmt: skip
     rows, part = g.dh * (g.kh - 1) + 1, (g.w + 2 * g.pw + g.sw - 1) // g.sw
-    size = g.kh * g.kw * pixels * g.o
-    cells, line, ring = work[t, :size], work[t, size : size + g.ow * g.o], work[t, size + g.ow * g.o :]
-    ring[: rows * g.sw * part * g.o] = 0  # what lies beside the pictures stays so
+    cells, ring, line = _parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, rows * g.sw * part * g.o)
+    ring[:] = 0  # what lies beside the pictures stays so
     starts, which = np.empty(g.kh * g.kw, np.intp), np.empty(g.kh * g.kw, np.intp)
-    _spread(w, cells, pixels, g)
+    _spread(w, b, cells, pixels, g)
     for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
         n, band, ready = task // bands, task % bands, 0
         for i in range(band * g.oh // bands, (band + 1) * g.oh // bands):
@@ -228,10 +256,8 @@ def _forward_share(
             found = _under_row(i, rows, part, g, starts, which)
             to = (n * g.oh + i) * g.ow * g.o if last else 0
             if last:
-                _fill(y, to, b, g.ow)
                 _lines(y, to, ring, starts, cells, which, found, pixels, g.ow, g)
             else:
-                _fill(line, 0, b, g.ow)
                 _lines(line, 0, ring, starts, cells, which, found, pixels, g.ow, g)
                 _put(line, y, n, i, (g.o, g.oh, g.ow), 1, last, 0, 1, g.ow)
 
@@ -262,7 +288,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
     pixels = max(1, min(g.ow, _COVERED // g.o))
     with parallel():
-        work = workspace("conv2d lines", g.kh * g.kw * pixels * g.o + g.ow * g.o + _ring_size(g), x.dtype)
+        work = workspace("conv2d lines", (g.kh * g.kw + 1) * pixels * g.o + g.ow * g.o + _ring_size(g) + 64, x.dtype)
         w = np.ascontiguousarray(w).reshape(-1)
         _forward(threads(), flat(x), w, bias, flat(y), g, _bands(g), pixels, last, work)
     return y
@@ -312,15 +338,25 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 @njit()
 def _backward_x_share(
-    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, bands: int, pixels: int, last: bool, work: Array
+    t: Any,
+    chunks: int,
+    gy: Array,
+    w: Array,
+    b: Array,
+    gx: Array,
+    g: Conv,
+    bands: int,
+    pixels: int,
+    last: bool,
+    work: Array,
 ) -> None:
     most, left = g.dh * (g.kh - 1) // g.sh, g.dw * (g.kw - 1) // g.sw
     part = left + max(g.ow, (g.w - 1 + g.pw) // g.sw + 1)  # gy, with the columns beside it that count as zero
-    size, m = g.kh * g.kw * pixels * g.o, g.o // g.c
-    cells, line, ring = work[t, :size], work[t, size : size + g.w * g.o], work[t, size + g.w * g.o :]
-    ring[: (most + 1) * part * g.o] = 0
+    m = g.o // g.c
+    cells, ring, line = _parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, (most + 1) * part * g.o)
+    ring[:] = 0
     starts, which = np.empty(g.kh * g.kw, np.intp), np.empty(g.kh * g.kw, np.intp)
-    _spread(w, cells, pixels, g)
+    _spread(w, b, cells, pixels, g)
     for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
         n, band, ready = task // bands, task % bands, 0
         for p in range(band * g.h // bands, (band + 1) * g.h // bands):
@@ -333,10 +369,8 @@ def _backward_x_share(
                 found = _over_row(p, phase, v0, most, left, part, g, starts, which)
                 if last and m == 1 and g.sw == 1:
                     to = (n * g.h + p) * g.w * g.c
-                    gx[to : to + g.w * g.c] = 0
                     _lines(gx, to, ring, starts, cells, which, found, pixels, g.w, g)
                 elif v1 > v0:
-                    line[: (v1 - v0) * g.o] = 0
                     _lines(line, 0, ring, starts, cells, which, found, pixels, v1 - v0, g)
                     _put(line, gx, n, p, (g.c, g.h, g.w), m, last, v0 * g.sw + phase - g.pw, g.sw, v1 - v0)
 
@@ -360,10 +394,10 @@ def _over_row(
 
 @njit(parallel=True)
 def _backward_x(
-    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, bands: int, pixels: int, last: bool, work: Array
+    chunks: int, gy: Array, w: Array, b: Array, gx: Array, g: Conv, bands: int, pixels: int, last: bool, work: Array
 ) -> None:
     for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, bands, pixels, last, work)
+        _backward_x_share(np.intp(t), chunks, gy, w, b, gx, g, bands, pixels, last, work)
 
 
 @njit()
@@ -373,9 +407,8 @@ def _backward_w_share(
     # Adds up cells (KH*KW, pixels, O), of every `pixels`-th pixel; sums[t] is gw (O, KH*KW), then gb (O,)
     rows, part = g.dh * (g.kh - 1) + 1, (g.w + 2 * g.pw + g.sw - 1) // g.sw
     window, covered = g.kh * g.kw, pixels * g.o
-    cells, line = work[t, : window * covered], work[t, window * covered : window * covered + g.ow * g.o]
-    ring = work[t, window * covered + g.ow * g.o :]
-    ring[: rows * g.sw * part * g.o] = 0
+    cells, ring, line = _parts(work[t], window * covered, rows * g.sw * part * g.o)
+    ring[:] = 0
     cells[:] = 0
     gw, gb = sums[t, : g.o * window], sums[t, g.o * window : g.o * window + g.o]
     gb[:] = 0
@@ -442,14 +475,16 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
             pixels = max(1, min(g.w, _COVERED // g.o))
             most, left = g.dh * (g.kh - 1) // g.sh, g.dw * (g.kw - 1) // g.sw
             ring = (most + 1) * (left + max(g.ow, (g.w - 1 + g.pw) // g.sw + 1)) * g.o
-            work = workspace("conv2d lines", window * pixels * g.o + g.w * g.o + ring, dtype)
+            work = workspace("conv2d lines", (window + 1) * pixels * g.o + g.w * g.o + ring + 64, dtype)
             w = np.ascontiguousarray(w).reshape(-1)
-            _backward_x(threads(), flat(gy), w, flat(gx), g, min(g.h, _bands(g)), pixels, last, work)
+            _backward_x(
+                threads(), flat(gy), w, np.zeros(g.o, dtype), flat(gx), g, min(g.h, _bands(g)), pixels, last, work
+            )
         if need[2] and not need[1]:
             gb = gy.sum((0, 2, 3))
         if need[1] and x is not None:
             pixels = max(1, min(g.ow // 3, _COVERED // g.o))
-            work = workspace("conv2d lines", window * pixels * g.o + g.ow * g.o + _ring_size(g), dtype)
+            work = workspace("conv2d lines", window * pixels * g.o + g.ow * g.o + _ring_size(g) + 64, dtype)
             sums = workspace("conv2d gw", g.o * (window + 1), dtype)
             _backward_w(threads(), flat(gy), flat(like), sums, g, _bands(g), pixels, last, work)
             total = empty((g.o * (window + 1),), dtype)
