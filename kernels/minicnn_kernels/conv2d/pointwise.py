@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..blas import gemm
+from ..blas import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
@@ -62,8 +62,8 @@ def _taken(x: Array, g: Conv) -> Array:
     return x[:, :, :: g.sh, :: g.sw].reshape(g.n, g.c, g.oh * g.ow)
 
 
-# Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: in NHWC memory of the whole batch, in NCHW
-# memory of one picture. Its matrices lie in x and y as parts of larger ones (`blas.py`).
+# Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: in NHWC memory of the whole batch, in
+# NCHW memory of one picture. Its matrices lie in x and y as parts of larger ones (`blas.py`).
 
 _RUN = 1 << 18  # bytes of x or y in a run: what is gathered, or has the bias in it already, is multiplied in the cache
 
@@ -154,7 +154,10 @@ def _fill(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, last: bool) 
 def _forward_share(
     t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
 ) -> None:
+    # NHWC: w (C, O) where it is small, which BLAS likes better, else (O, C)
     pixels, beta, strided = g.oh * g.ow, int(b.size > 0), g.sh > 1 or g.sw > 1
+    stored = g.o * g.c > SMALL_FACTOR
+    ldw = g.c if stored else g.o
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n, p0, count = _run(task, size, g, last)
         if beta:
@@ -162,9 +165,9 @@ def _forward_share(
         if strided:
             _gather(x, cols[t], n, p0, count, g, last)
         if last and strided:
-            gemm(count, g.o, g.c, cols[t], 0, g.c, False, w, 0, g.c, True, y, p0 * g.o, g.o, beta)
+            gemm(count, g.o, g.c, cols[t], 0, g.c, False, w, 0, ldw, stored, y, p0 * g.o, g.o, beta)
         elif last:
-            gemm(count, g.o, g.c, x, p0 * g.c, g.c, False, w, 0, g.c, True, y, p0 * g.o, g.o, beta)
+            gemm(count, g.o, g.c, x, p0 * g.c, g.c, False, w, 0, ldw, stored, y, p0 * g.o, g.o, beta)
         elif strided:
             gemm(g.o, count, g.c, w, 0, g.c, False, cols[t], 0, count, False, y, n * g.o * pixels + p0, pixels, beta)
         else:
@@ -189,6 +192,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     size = _size(g, last, x.itemsize)
     with parallel(blas=True):
         cols = workspace("conv2d col", size * g.c if g.sh > 1 or g.sw > 1 else 0, x.dtype)
+        w = w[:, :, 0, 0].T if last and g.o * g.c <= SMALL_FACTOR else w
         w = np.ascontiguousarray(w).reshape(-1)
         _forward(threads(), flat(x), w, bias, flat(y), g, size, _tasks(size, g, last), last, cols)
     return y
