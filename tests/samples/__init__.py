@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from itertools import product
 
 from .table import Op, S, Sample, apart, positive
 
 # Files whose operations choose among more, or fewer, than the two fast backends: several algorithms; NumPy only.
 KERNELS = {
-    "conv": tuple((backend, algorithm) for backend in ("numpy", "numba") for algorithm in ("im2col", "direct")),
+    "conv": tuple(product(("numpy", "numba"), ("im2col", "direct", "registers"))),
     **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),
 }
 OPS: dict[str, Op] = {}

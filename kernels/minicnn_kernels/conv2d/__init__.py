@@ -30,10 +30,10 @@ from typing import Any
 from ..dispatch import Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
-from . import direct, im2col
+from . import direct, im2col, registers
 
 # An algorithm that cannot do every geometry has a function `supports(g)`, named here.
-LIMITS: dict[str, Callable[[Conv], bool]] = {}
+LIMITS: dict[str, Callable[[Conv], bool]] = {"registers": registers.supports}
 
 
 def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
@@ -65,6 +65,9 @@ FORWARD = Table(
         ("direct", "python"): direct.forward_python,
         ("direct", "numpy"): direct.forward_numpy,
         ("direct", "numba"): direct.forward_numba,
+        ("registers", "python"): registers.forward_python,
+        ("registers", "numpy"): registers.forward_numpy,
+        ("registers", "numba"): registers.forward_numba,
     },
     {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
     _forward_rule,
@@ -78,6 +81,9 @@ BACKWARD = Table(
         ("direct", "python"): direct.backward_python,
         ("direct", "numpy"): direct.backward_numpy,
         ("direct", "numba"): direct.backward_numba,
+        ("registers", "python"): registers.backward_python,
+        ("registers", "numpy"): registers.backward_numpy,
+        ("registers", "numba"): registers.backward_numba,
     },
     {name: lambda gy, x, w, g, need, able=able: able(g) for name, able in LIMITS.items()},
     _backward_rule,

@@ -42,6 +42,10 @@ CONVS: dict[str, geometry.Conv] = {
     "window as large as the picture": geometry.conv2d((3, 2, 4, 3), (5, 2, 4, 3)),
     "one row": geometry.conv2d((2, 3, 1, 9), (2, 3, 1, 4), stride=(1, 2)),
     "batch 0": geometry.conv2d((0, 2, 4, 5), (3, 2, 3, 3), padding=1),
+    "five taps, several pictures": geometry.conv2d((7, 2, 9, 8), (3, 2, 5, 5), padding=(4, 1)),
+    "more than 8 filters": geometry.conv2d((3, 3, 6, 7), (11, 3, 3, 3), padding=1),
+    "nine taps in a row": geometry.conv2d((2, 2, 5, 13), (3, 2, 2, 9), padding=(1, 3)),
+    "several pieces": geometry.conv2d((2, 1, 40, 41), (2, 1, 4, 3)),
     "wide rows": geometry.conv2d((1, 1, 5, 40), (2, 1, 2, 5)),
 }
 POOLS: dict[str, geometry.Pool] = {
