@@ -56,6 +56,16 @@ def convs_3x3(draw: Any) -> geometry.Conv:
 
 
 @st.composite
+def plain_convs(draw: Any) -> geometry.Conv:
+    """Steps of 1, one group, padding less than the kernel, longer kernels and rows, more filters."""
+    n, c, o = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 10))
+    kh, kw = draw(st.integers(1, 6)), draw(st.integers(1, 9))
+    ph, pw = draw(st.integers(0, kh - 1)), draw(st.integers(0, kw - 1))
+    h, w = (draw(st.integers(max(1, k - 2 * p), 24)) for k, p in ((kh, ph), (kw, pw)))
+    return geometry.conv2d((n, c, h, w), (o, c, kh, kw), None, 1, (ph, pw))
+
+
+@st.composite
 def pools(draw: Any, dilated: bool) -> geometry.Pool:
     (h, kh, sh, ph, dh), (w, kw, sw, pw, dw) = (draw(one_side(most_padding=None)) for _ in range(2))
     shape = (draw(st.integers(0, 3)), draw(st.integers(1, 5)), h, w)
@@ -80,7 +90,7 @@ def examples(row: Row) -> settings:
 def test_conv2d(row: Row) -> None:
     """Linear in x with adjoint gx, linear in w with adjoint gw, and in b with gb."""
     forward, backward = conv2d.FORWARD.rows[row], conv2d.BACKWARD.rows[row]
-    geometries = convs_3x3() if row[0] == "winograd" else convs()
+    geometries = {"winograd": convs_3x3(), "registers": plain_convs()}.get(row[0], convs())
 
     @examples(row)
     @given(geometries, seeds, layouts)

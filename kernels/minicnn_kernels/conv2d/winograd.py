@@ -348,7 +348,21 @@ def _deep_share(
                     o = group * og + o0
                     run = aa * o * size + (at - t0) * few
                     output_strip(
-                        m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), last, n, o, i * m, j * m, rows[t]
+                        m,
+                        products,
+                        run,
+                        size * few,
+                        wide,
+                        few,
+                        b,
+                        y,
+                        (g.o, g.oh, g.ow),
+                        last,
+                        n,
+                        o,
+                        i * m,
+                        j * m,
+                        rows[t],
                     )
                 at += wide
 
@@ -373,9 +387,7 @@ def _deep(
     rows: Array,
 ) -> None:
     for t in prange(chunks):
-        _deep_share(
-            np.intp(t), chunks, stage, x, u, b, y, g, m, t0, t1, width, strips, last, v, products, rows
-        )
+        _deep_share(np.intp(t), chunks, stage, x, u, b, y, g, m, t0, t1, width, strips, last, v, products, rows)
 
 
 def _convolve(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array:
