@@ -58,6 +58,10 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
     """
     if pointwise.supports(g):
         return "pointwise"
+    if depthwise.supports(g):
+        return "depthwise"
+    if registers.supports(g) and dtype == np.float32 and g.c < 16 and g.o <= 64:
+        return "registers"
     if winograd.supports(g) and dtype == np.float32 and min(g.c, g.o) >= 16:
         return "winograd"
     return "im2col"
