@@ -53,6 +53,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from . import blas
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # What `fastmath=` of a kernel may do: reorder a sum and fuse multiply-add, so that LLVM vectorises it. The flags that
@@ -144,9 +146,13 @@ def _cache_folder(module: str) -> str:
     for name in sorted(_reached(module)):
         path = sys.modules[name].__file__
         sources.update(Path(path).read_bytes() if path else b"")
+    return str(cache_root() / sources.hexdigest()[:16])
+
+
+def cache_root() -> Path:
+    """The folder of all machine code that is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = os.environ.get("NUMBA_CACHE_DIR") or Path(base) / "minicnn" / "numba"
-    return str(Path(root) / sources.hexdigest()[:16])
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(base) / "minicnn" / "numba")
 
 
 def _reached(module: str) -> set[str]:
@@ -225,12 +231,7 @@ def set_threads(count: int) -> None:
 @functools.cache
 def _numba_blas() -> list[Any]:
     """Controllers of the BLAS libraries that `np.dot` calls in compiled code: SciPy's, not NumPy's own copy."""
-    import scipy.linalg.cython_blas  # noqa: F401 - loads the library
-    from threadpoolctl import ThreadpoolController
-
-    found = ThreadpoolController().select(user_api="blas").lib_controllers
-    own = [library for library in found if "numpy.libs" not in (library.filepath or "")]
-    return own or list(found)
+    return blas.load()
 
 
 class parallel:
