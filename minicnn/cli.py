@@ -1,4 +1,4 @@
-"""The command `minicnn`: train, eval, summary, plot, bench. Each is one function; heavy packages load inside it."""
+"""The command `minicnn`: train, eval, summary, plot, bench, doctor. Each is a function; heavy packages load inside."""
 
 from __future__ import annotations
 
@@ -180,6 +180,15 @@ def _plot(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    """Report what minicnn runs on, how fast it is, and what is in the way."""
+    from .analysis import doctor
+
+    found = doctor.examine(measure=not options.quick)
+    print(doctor.as_json(found) if options.json else doctor.as_text(found))
+    return FAILED if any(line.verdict == doctor.WRONG for line in found) else DONE
+
+
 def _test_loader(run: Run, options: argparse.Namespace) -> Any:
     """The run's test set, in batches of the size that training judged it in."""
     from .utils.data import DataLoader
@@ -277,6 +286,10 @@ def _parser() -> argparse.ArgumentParser:
     bench_parser = commands.add_parser("bench", help=about, description=about, allow_abbrev=False)
     layers = bench_parser.add_subparsers(title="layers", metavar="LAYER", required=True)
     bench.add_arguments(partial(command, among=layers))
+
+    one = command("doctor", _doctor)
+    one.add_argument("--json", action="store_true", help="for programs")
+    one.add_argument("--quick", action="store_true", help="without measurements, and without compiling a kernel")
     return parser
 
 

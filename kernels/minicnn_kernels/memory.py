@@ -5,9 +5,9 @@ quarter of a microsecond, and when the array goes so do its pages. A training st
 of activations and gradients again and again; paying for their pages each time takes as long as writing them. So a piece
 whose array is gone waits here for the next array of its size.
 
-**How much is held.** Pieces waiting and pieces in use together are never more than a tenth above the most that was in
-use at one time lately (`WINDOW` requests back); what is too much goes back to the system, oldest first. `empty_cache`
-gives all of it back.
+**How much is held.** Pieces waiting and pieces in use together are never more than a fifth, or 16 MB, above the most
+that was in use at one time lately (`WINDOW` requests back); what is too much goes back to the system, oldest first.
+`empty_cache` gives all of it back.
 
 Pieces start on a cache line (64 bytes). NumPy's own large arrays start 16 bytes after one, and then every vector of 64
 bytes that is read or written touches two.
@@ -24,6 +24,7 @@ import numpy as np
 
 LINE = 64  # bytes in a cache line
 LEAST = 1 << 17  # bytes from which a piece is kept: below, malloc keeps them itself
+SPARE = 0.2, 16 << 20  # the part of the most in use, and the bytes, of which the larger may be held beyond it
 WINDOW = 4096  # requests after which the most that was in use begins to be forgotten
 
 
@@ -44,19 +45,20 @@ class _Pool:
         self.requests = 0
 
     def take(self, size: int) -> Piece:
-        """A piece of `size` bytes."""
+        """A piece of `size` bytes, or of one of the next two sizes."""
         with self.lock:
-            self.used += size
             self.requests += 1
-            self.peaks[1] = max(self.peaks[1], self.used)
             if self.requests % WINDOW == 0:
                 self.peaks = [self.peaks[1], self.used]
-                self.shrink(int(max(self.peaks) * 1.1))
-            pieces = self.waiting.get(size)
-            if pieces:
-                self.held -= size
-                return pieces.pop()
-            self.shrink(int(max(self.peaks) * 1.1))
+                self.shrink()
+            for candidate in (size, size + step(size), size + 2 * step(size)):
+                pieces = self.waiting.get(candidate)
+                if pieces:
+                    self.held -= candidate
+                    self.use(candidate)
+                    return pieces.pop()
+            self.use(size)
+            self.shrink()
         memory = np.empty(size + LINE, np.uint8)
         address = memory.__array_interface__["data"][0]
         return memory, address + -address % LINE
@@ -71,8 +73,19 @@ class _Pool:
             pieces.append(piece)
             self.waiting[size] = pieces  # the last size to be let go
 
-    def shrink(self, most: int) -> None:
-        """Let pieces go until no more than `most` bytes are in use or waiting."""
+    def use(self, size: int) -> None:
+        """Count a piece as in use."""
+        self.used += size
+        self.peaks[1] = max(self.peaks[1], self.used)
+
+    def most(self) -> int:
+        """How many bytes may be in use or waiting."""
+        peak = max(self.peaks)
+        return peak + max(int(peak * SPARE[0]), SPARE[1])
+
+    def shrink(self) -> None:
+        """Let pieces go until no more than that many bytes are in use or waiting."""
+        most = self.most()
         for size in list(self.waiting):
             while self.used + self.held > most and self.waiting.get(size):
                 self.waiting[size].pop()
@@ -80,6 +93,11 @@ class _Pool:
 
 
 _pool = _Pool()
+
+
+def step(size: int) -> int:
+    """From one size of pieces to the next: there are eight between powers of two, so that an eighth is lost at most."""
+    return 1 << (size.bit_length() - 4)
 
 
 class _Owner:
@@ -103,8 +121,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     size = prod(shape) * dtype.itemsize
     if size < LEAST:
         return np.empty(shape, dtype)
-    step = 1 << (size.bit_length() - 4)  # eight sizes between a power of two and the next: an eighth is lost at most
-    return np.asarray(_Owner(tuple(shape), dtype, -(-size // step) * step))
+    return np.asarray(_Owner(tuple(shape), dtype, -(-size // step(size)) * step(size)))
 
 
 def empty_cache() -> None:

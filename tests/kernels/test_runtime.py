@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_two_python_threads_on_the_portable_thread_pool() -> None:
 def test_after_fork_kernels_still_work() -> None:
     """A child of a process that has used OpenMP threads must not use them: Numba would end it."""
     code = """
+import ast
 import os
 check(0)
 child = os.fork()
@@ -114,6 +116,7 @@ def test_fork_before_the_first_kernel_keeps_the_threads() -> None:
     if not hasattr(os, "fork"):
         pytest.skip("no fork on this system")
     code = """
+import ast
 import os
 child = os.fork()
 if child == 0:
@@ -316,3 +319,22 @@ def test_a_missing_row_raises_and_names_those_there_are() -> None:
     with pytest.raises(NoKernelError, match="relu: no kernel for algorithm 'direct' on backend 'numpy'"):
         elementwise.RELU(np.ones(3), algorithm="direct", backend="numpy")
     assert issubclass(NoKernelError, NotImplementedError)
+
+
+def test_what_a_kernel_file_imports_is_found() -> None:
+    """The key of the machine code is made of all files it comes from: against the syntax tree of every kernel file."""
+    prefix = runtime.__package__
+    for name, module in sorted(sys.modules.items()):
+        if not name.startswith(f"{prefix}.") or not module.__file__:
+            continue
+        expected = set()
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                parts = (module.__package__ or "").split(".")
+                base = ".".join([*parts[: len(parts) - node.level + 1], *(node.module or "").split(".")]).rstrip(".")
+                expected |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+        expected = {full for full in expected if full in sys.modules and full.startswith(f"{prefix}.")}
+        assert expected <= set(runtime._imports(name)), name
+    assert {
+        f"{prefix}.{name}" for name in ("geometry.convolution", "layout", "dispatch", "runtime")
+    } <= runtime._reached(conv2d.im2col.__name__)

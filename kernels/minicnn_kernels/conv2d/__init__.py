@@ -58,7 +58,7 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
     """
     if pointwise.supports(g):
         return "pointwise"
-    if depthwise.supports(g):
+    if g.groups > 1 and depthwise.supports(g):
         return "depthwise"
     if registers.supports(g) and dtype == np.float32 and g.c < 16 and g.o <= 64:
         return "registers"

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..blas import SMALL_FACTOR, gemm
+from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
@@ -63,7 +63,7 @@ def _taken(x: Array, g: Conv) -> Array:
 
 
 # Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: in NHWC memory of the whole batch, in
-# NCHW memory of one picture. Its matrices lie in x and y as parts of larger ones (`blas.py`).
+# NCHW memory of one picture. Its matrices lie in x and y as parts of larger ones (`gemm.py`).
 
 _RUN = 1 << 18  # bytes of x or y in a run: what is gathered, or has the bias in it already, is multiplied in the cache
 

@@ -1,0 +1,133 @@
+"""Matrix products inside compiled kernels, on parts of matrices and onto what is there.
+
+    c[i, j] = beta * c[i, j] + sum_k a[i, k] * b[k, j]          c (M, N), a (M, K), b (K, N)
+
+`np.dot` in compiled code wants whole matrices without gaps, and overwrites its result. BLAS itself wants neither: a
+matrix may be a part of a larger one, whose rows lie `lda` elements apart, and `beta=1` adds to c. So a band of a
+picture is multiplied where it lies, and sums over many products need no pass of their own.
+
+`gemm` takes the *first element* of each matrix as an offset into a flat array. It is Numba's own way into BLAS, that of
+`np.dot`, on single-precision and double-precision arrays; with `NUMBA_DISABLE_JIT=1` it is NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .layout import Array
+from .runtime import njit
+
+
+def _xxgemm(
+    m: int, n: int, k: int, a: Array, lda: int, ta: bool, b: Array, ldb: int, tb: bool, c: Array, ldc: int, beta: int
+) -> None:
+    """The same in NumPy: what `NUMBA_DISABLE_JIT=1` runs, and the definition of what takes its place."""
+
+    def matrix(x: Array, rows: int, columns: int, step: int) -> Array:
+        return np.lib.stride_tricks.as_strided(x, (rows, columns), (step * x.itemsize, x.itemsize))
+
+    left = matrix(a, k, m, lda).T if ta else matrix(a, m, k, lda)
+    right = matrix(b, n, k, ldb).T if tb else matrix(b, k, n, ldb)
+    to = matrix(c, m, n, ldc)
+    to[...] = left @ right + (to if beta else 0)
+
+
+# OpenBLAS rearranges ("packs") both matrices before it multiplies them, which is dear where one is small: then it has
+# kernels that do without, for up to a million multiplications and with b as it is. A long product with a small factor
+# is therefore cut into such. One thread, (P, 64) @ (64, 64): 110 GFLOP/s whole, 145 in pieces.
+_SMALL = 1_000_000
+SMALL_FACTOR = 1 << 14
+
+
+@njit()
+def gemm(
+    m: int, n: int, k: int, a: Array, a0: int, lda: int, ta: bool, b: Array, b0: int, ldb: int, tb: bool,
+    c: Array, c0: int, ldc: int, beta: int,
+) -> None:  # fmt: skip
+    """c (M, N) = a b + beta c, of matrices in flat memory from a0, b0, c0 on, whose rows are lda, ldb, ldc apart.
+
+    `ta`: a is stored transposed, (K, M); `tb`: b is stored transposed, (N, K). beta is 0 or 1.
+    """
+    if m <= 0 or n <= 0:
+        return
+    rows, depth = m, k
+    if not tb:  # into pieces that OpenBLAS multiplies without packing
+        if ta and m * n <= SMALL_FACTOR:
+            depth = _SMALL // (m * n) // 16 * 16
+        elif not ta and n * k <= SMALL_FACTOR:
+            rows = _SMALL // (n * k) // 16 * 16
+    for i in range(0, m, rows):
+        for e in range(0, k, depth):
+            _xxgemm(
+                min(rows, m - i), n, min(depth, k - e), a[a0 + (e * lda + i if ta else i * lda + e) :], lda, ta,
+                b[b0 + (e if tb else e * ldb) :], ldb, tb, c[c0 + i * ldc :], ldc, beta if e == 0 else 1,
+            )  # fmt: skip
+
+
+def before_compiling() -> None:
+    """Put Numba's call of BLAS in the place of `_xxgemm`; `runtime` calls this when Numba is there."""
+    import numba
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    if numba.config.DISABLE_JIT:
+        return
+
+    def xxgemm(
+        context: Any,
+        m: Any,
+        n: Any,
+        k: Any,
+        a: Any,
+        lda: Any,
+        ta: Any,
+        b: Any,
+        ldb: Any,
+        tb: Any,
+        c: Any,
+        ldc: Any,
+        beta: Any,
+    ) -> Any:
+        signature = types.void(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, beta)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            from llvmlite import ir
+
+            char, whole, pointer = ir.IntType(8), context.get_value_type(types.intp), ir.IntType(8).as_pointer()
+            kinds = [char, char, char, whole, whole, whole, pointer, pointer, whole, pointer, whole, pointer]
+            called = ir.FunctionType(ir.IntType(32), [*kinds, pointer, whole])
+            function = cgutils.get_or_insert_function(builder.module, called, "numba_xxgemm")
+            dtype = signature.args[3].dtype
+
+            def data(position: int) -> Any:
+                kind = signature.args[position]
+                return builder.bitcast(context.make_array(kind)(context, builder, args[position]).data, pointer)
+
+            def cast(position: int, to: Any) -> Any:
+                return context.cast(builder, args[position], signature.args[position], to)
+
+            def letter(position: int) -> Any:
+                stored = cast(position, types.boolean)
+                return builder.select(stored, ir.Constant(char, ord("t")), ir.Constant(char, ord("n")))
+
+            def size(position: int) -> Any:
+                return cast(position, types.intp)
+
+            def number(value: Any) -> Any:
+                slot = cgutils.alloca_once(builder, context.get_value_type(dtype))
+                builder.store(value, slot)
+                return builder.bitcast(slot, pointer)
+
+            # BLAS stores matrices by columns, so it is given the transposed product: c^T = b^T a^T
+            kind = ir.Constant(char, ord("s" if dtype == types.float32 else "d"))
+            one, beta = number(context.get_constant(dtype, 1)), number(cast(11, dtype))
+            left, right = (data(6), size(7)), (data(3), size(4))
+            sizes = size(1), size(0), size(2)
+            builder.call(function, (kind, letter(8), letter(5), *sizes, one, *left, *right, beta, data(9), size(10)))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    globals()["_xxgemm"] = intrinsic(xxgemm)
