@@ -1,4 +1,57 @@
-"""Winograd's minimal filtering."""
+"""Winograd's convolution: 3x3 kernels with 2.25 or 4 times fewer multiplications, by transforming tiles of the picture.
+
+**One dimension.** Two neighbouring outputs of a kernel of three, F(2, 3), take six multiplications by the definition,
+
+    y0 = d0 g0 + d1 g1 + d2 g2
+    y1 = d1 g0 + d2 g1 + d3 g2
+
+but only four this way, since the sums of g are formed once for all tiles of all pictures:
+
+    m0 = (d0 - d2) g0     m1 = (d1 + d2) (g0 + g1 + g2)/2     m2 = (d2 - d1) (g0 - g1 + g2)/2     m3 = (d1 - d3) g2
+    y0 = m0 + m1 + m2
+    y1 = m1 - m2 - m3
+
+Multiply it out to see it hold. As matrices: y = A^T [(G g) . (B^T d)], the dot multiplying number by number. Behind it
+is polynomial multiplication: the product of two polynomials is known by its values at as many points as it has
+coefficients, and a value of a product is one multiplication. F(2, 3) uses the points 0, 1, -1 and infinity, F(4, 3)
+adds 2 and -2: four outputs for six multiplications instead of twelve.
+
+**Two dimensions.** The same along the columns and then along the rows, so every matrix appears on both sides. A tile of
+m x m outputs needs the (m + 2) x (m + 2) input pixels d under it; input tiles overlap by two, output tiles do not:
+
+    y = A^T [ (G g G^T) . (B^T d B) ] A
+
+**Channels.** The inner product over the channels can be formed before A^T, which is linear. Then cell (i, k) of all
+transformed tiles is a matrix product of its own, with T tiles as rows:
+
+    V[i, k] (T, C)     cell (i, k) of B^T d B, every tile and input channel
+    U[i, k] (C, O)     cell (i, k) of G g G^T, every pair of channels
+    M[i, k] (T, O)   = V[i, k] U[i, k]          (m + 2)^2 such products, where BLAS works
+    y                = A^T M A
+
+so m^2 outputs take (m + 2)^2 multiplications per pair of channels instead of 9 m^2: F(2x2, 3x3) 16 for 36, F(4x4, 3x3)
+36 for 144. What it costs is the transforms, and the tiles that reach over the right and bottom edge. `tile` chooses m.
+
+**Gradients.** gx is itself a convolution with stride 1, of gy padded by 2 - P, with the weights turned by half a circle
+and their channels exchanged. gw is the transpose of the map from g to y, and the transpose of a product is the product
+of the transposes, backwards: A for A^T first, G^T for G last,
+
+    gw = G^T [ sum over tiles of (B^T d B) . (A gy A^T) ] G
+
+in which the sum over tiles is again a matrix product for each cell: (C, T) @ (T, O).
+
+**Rounding.** The points 2 and -2 bring factors up to 10 in one dimension and 100 in two, which largely cancel, but not
+the rounding of what they multiplied. In float32, normally distributed numbers, relative to the outputs' own size (root
+mean square; in parentheses the largest error, relative to the largest output):
+
+    by the definition 3e-7 (5e-7)       F(2x2, 3x3) 3e-7 (9e-7)       F(4x4, 3x3) 1e-6 to 4e-6 (1e-5)
+
+Numbers beyond about 1e36 may overflow in between. One NaN or Inf makes NaN of the whole tile, up to m - 1 pixels from
+where the definition would have it, and of all cells of gw of its channel; other tiles keep their values.
+
+S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
+networks", 2015. Equations and legend: `conv2d/__init__.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +63,7 @@ from .direct import Gradients, Need
 from .winograd_forward import convolve
 from .winograd_gradient import gradient
 
-# B^T, G and A^T of F(2, 3) and F(4, 3): see the docstring.
+# B^T, G and A^T of F(2, 3) and F(4, 3).
 MATRICES: dict[int, tuple[Array, Array, Array]] = {
     2: (
         np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),

@@ -2,11 +2,11 @@
 
 As forward (`winograd_forward.py`), it goes two ways.
 
-**Few channels, or many tiles.** Tiles are taken in blocks that fit the caches of two cores: all shares transform them, then each share
-adds some of the (m + 2)^2 products onto its sums.
+**Few channels, or many tiles.** Tiles are taken in blocks that fit the caches of two cores: all shares transform them,
+then each share adds some of the (m + 2)^2 products onto its sums.
 
-**Many channels, few tiles.** The sums are larger than the tiles and had better not be written. All tiles are transformed; then a
-task is a block of output channels, whose products become gw at once.
+**Many channels, few tiles.** The sums are larger than the tiles and had better not be written. All tiles are
+transformed; then a task is a block of output channels, whose products become gw at once.
 """
 
 from __future__ import annotations
