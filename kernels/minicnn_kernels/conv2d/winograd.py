@@ -1,18 +1,69 @@
-"""Winograd's minimal filtering."""
+"""Winograd's convolution: 3x3 kernels with 2.25 or 4 times fewer multiplications, by transforming tiles of the picture.
+
+**One dimension.** Two neighbouring outputs of a kernel of three, F(2, 3), take six multiplications by the definition,
+
+    y0 = d0 g0 + d1 g1 + d2 g2
+    y1 = d1 g0 + d2 g1 + d3 g2
+
+but only four this way, since the sums of g are formed once for all tiles of all pictures:
+
+    m0 = (d0 - d2) g0     m1 = (d1 + d2) (g0 + g1 + g2)/2     m2 = (d2 - d1) (g0 - g1 + g2)/2     m3 = (d1 - d3) g2
+    y0 = m0 + m1 + m2
+    y1 = m1 - m2 - m3
+
+Multiply it out to see it hold. As matrices: y = A^T [(G g) . (B^T d)], the dot multiplying number by number. Behind it
+is polynomial multiplication: the product of two polynomials is known by its values at as many points as it has
+coefficients, and a value of a product is one multiplication. F(2, 3) uses the points 0, 1, -1 and infinity, F(4, 3)
+adds 2 and -2: four outputs for six multiplications instead of twelve.
+
+**Two dimensions.** The same along the columns and then along the rows, so every matrix appears on both sides. A tile of
+m x m outputs needs the (m + 2) x (m + 2) input pixels d under it; input tiles overlap by two, output tiles do not:
+
+    y = A^T [ (G g G^T) . (B^T d B) ] A
+
+**Channels.** The inner product over the channels can be formed before A^T, which is linear. Then cell (i, k) of all
+transformed tiles is a matrix product of its own, with T tiles as rows:
+
+    V[i, k] (T, C)     cell (i, k) of B^T d B, every tile and input channel
+    U[i, k] (C, O)     cell (i, k) of G g G^T, every pair of channels
+    M[i, k] (T, O)   = V[i, k] U[i, k]          (m + 2)^2 such products, where BLAS works
+    y                = A^T M A
+
+so m^2 outputs take (m + 2)^2 multiplications per pair of channels instead of 9 m^2: F(2x2, 3x3) 16 for 36, F(4x4, 3x3)
+36 for 144. What it costs is the transforms, and the tiles that reach over the right and bottom edge. `tile` chooses m.
+
+**Gradients.** gx is itself a convolution with stride 1, of gy padded by 2 - P, with the weights turned by half a circle
+and their channels exchanged. gw is the transpose of the map from g to y, and the transpose of a product is the product
+of the transposes, backwards: A for A^T first, G^T for G last,
+
+    gw = G^T [ sum over tiles of (B^T d B) . (A gy A^T) ] G
+
+in which the sum over tiles is again a matrix product for each cell: (C, T) @ (T, O).
+
+**Rounding.** The points 2 and -2 bring factors up to 10 in one dimension and 100 in two, which largely cancel, but not
+the rounding of what they multiplied. In float32, normally distributed numbers, relative to the outputs' own size (root
+mean square; in parentheses the largest error, relative to the largest output):
+
+    by the definition 3e-7 (5e-7)       F(2x2, 3x3) 3e-7 (9e-7)       F(4x4, 3x3) 1e-6 to 4e-6 (1e-5)
+
+Numbers beyond about 1e36 may overflow in between. One NaN or Inf makes NaN of the whole tile, up to m - 1 pixels from
+where the definition would have it, and of all cells of gw of its channel; other tiles keep their values.
+
+S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
+networks", 2015. Equations and legend: `conv2d/__init__.py`.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..layout import Array, as_order, dense, is_channels_last
 from .direct import Gradients, Need
-from .winograd_tiles import U, input_strip, output_strip, place, upstream_strip, weight, weight_gradient
+from .winograd_forward import convolve
+from .winograd_gradient import gradient
 
-# B^T, G and A^T of F(2, 3) and F(4, 3): see the docstring.
+# B^T, G and A^T of F(2, 3) and F(4, 3).
 MATRICES: dict[int, tuple[Array, Array, Array]] = {
     2: (
         np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
@@ -53,12 +104,6 @@ def supports(g: Conv) -> bool:
 def tile(g: Conv) -> int:
     """m, the side of an output tile: of 2 and 4, the one with fewer products, (m + 2)^2 for each tile begun."""
     return min((4, 2), key=lambda m: -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2)
-
-
-def multiplications(g: Conv) -> int:
-    """Real multiplications of the forward pass, but for those by the constants of the transforms, as in the paper."""
-    m = tile(g)
-    return g.n * g.o * (g.c // g.groups) * -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2
 
 
 def transposed(g: Conv) -> Conv:
@@ -171,420 +216,21 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 # -------------------------------------------------------------------------------------------------------------- numba
 
-_BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common second-level cache
-_WIDTH = 64  # output channels in a product
-_SMALL = 1000000  # multiplications in a product up to which OpenBLAS does without packing its operands
-_WIDE = 1 << 14  # C*O of a group beyond which the transformed weights are too large to be read for every block of tiles
-_DEEP = 16 << 20  # bytes of transformed tiles in and out together, where the weights are so large
-
-
-def _strip(channels: int) -> int:
-    """Tiles side by side that are transformed together: about 128 numbers, so that a strip stays in the L1 cache."""
-    return max(1, 128 // channels)
-
-
-def _width(channels: int) -> int:
-    """Output channels in a product: equal parts of at most _WIDTH."""
-    return -(-channels // -(-channels // _WIDTH))
-
-
-@njit()
-def _weights_share(
-    t: Any, chunks: int, w: Array, u: Array, g: Conv, m: int, width: int, turn: bool, rows: Array
-) -> None:
-    # G w G^T of the weights (O, C/G, 3, 3), or turned as gx needs them: per group and block of `width` output channels
-    # (a*a, C/G, width). A task is a few input channels of such a block.
-    cg, og, a, few = g.c // g.groups, g.o // g.groups, m + 2, 8
-    parts, blocks = (cg + few - 1) // few, (og + width - 1) // width
-    tasks = g.groups * blocks * parts
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        group, o0, c0 = task // parts // blocks, task // parts % blocks * width, task % parts * few
-        o1, c1 = min(og, o0 + width), min(cg, c0 + few)
-        wide, size = o1 - o0, (o1 - o0) * (c1 - c0)
-        scratch, half = rows[t], rows[t, 9 * size :]
-        for o in range(o0, o1):
-            for c in range(c0, c1):
-                at = U(((group * cg + c) * og + o) * 9 if turn else ((group * og + o) * cg + c) * 9)
-                to = U((c - c0) * wide + o - o0)
-                for k in range(U(9)):
-                    scratch[to + k * U(size)] = w[at + (U(8) - k if turn else k)]
-        weight(m, scratch, 0, 3 * size, half, 0, 3 * size, 3 * size)
-        to = a * a * cg * (group * og + o0) + c0 * wide
-        for i in range(a):
-            weight(m, half, i * 3 * size, size, u, to + i * a * cg * wide, cg * wide, size)
-
-
-@njit(parallel=True)
-def _weights(chunks: int, w: Array, u: Array, g: Conv, m: int, width: int, turn: bool, rows: Array) -> None:
-    for t in prange(chunks):
-        _weights_share(np.intp(t), chunks, w, u, g, m, width, turn, rows)
-
-
-@njit()
-def _forward_share(
-    t: Any,
-    chunks: int,
-    x: Array,
-    u: Array,
-    b: Array,
-    y: Array,
-    g: Conv,
-    m: int,
-    block: int,
-    width: int,
-    strips: tuple[int, int],
-    last: bool,
-    vs: Array,
-    ms: Array,
-    rows: Array,
-) -> None:
-    # A task is `block` tiles of one group: all its input channels, then `width` output channels at a time.
-    cg, og, aa = g.c // g.groups, g.o // g.groups, (m + 2) * (m + 2)
-    grid = (g.oh + m - 1) // m, (g.ow + m - 1) // m
-    tiles = g.n * grid[0] * grid[1]
-    blocks = (tiles + block - 1) // block
-    tasks = g.groups * blocks
-    v, products, scratch = vs[t], ms[t], rows[t]
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        group, t0 = task // blocks, task % blocks * block
-        t1 = min(tiles, t0 + block)
-        size = t1 - t0
-        at = t0
-        while at < t1:
-            n, i, j, wide = place(at, t1, grid, strips[0])
-            to, p, q = (at - t0) * cg, i * m - g.ph, j * m - g.pw
-            input_strip(m, x, (g.c, g.h, g.w), last, n, group * cg, cg, p, q, wide, v, to, size * cg, scratch)
-            at += wide
-        for o0 in range(0, og, width):
-            few = min(og, o0 + width) - o0
-            for e in range(aa):
-                start = (aa * (group * og + o0) + e * few) * cg
-                np.dot(
-                    v[e * size * cg : (e + 1) * size * cg].reshape(size, cg),
-                    u[start : start + cg * few].reshape(cg, few),
-                    products[e * size * few : (e + 1) * size * few].reshape(size, few),
-                )
-            at = t0
-            while at < t1:
-                n, i, j, wide = place(at, t1, grid, strips[1])
-                run, p, q, o = (at - t0) * few, i * m, j * m, group * og + o0
-                output_strip(
-                    m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), last, n, o, p, q, scratch
-                )
-                at += wide
-
-
-@njit(parallel=True)
-def _forward(
-    chunks: int,
-    x: Array,
-    u: Array,
-    b: Array,
-    y: Array,
-    g: Conv,
-    m: int,
-    block: int,
-    width: int,
-    strips: tuple[int, int],
-    last: bool,
-    vs: Array,
-    ms: Array,
-    rows: Array,
-) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, u, b, y, g, m, block, width, strips, last, vs, ms, rows)
-
-
-@njit()
-def _deep_share(
-    t: Any,
-    chunks: int,
-    stage: int,
-    x: Array,
-    u: Array,
-    b: Array,
-    y: Array,
-    g: Conv,
-    m: int,
-    t0: int,
-    t1: int,
-    width: int,
-    strips: tuple[int, int],
-    last: bool,
-    v: Array,
-    products: Array,
-    rows: Array,
-) -> None:
-    # Tiles t0..t1, in three stages with all shares at one stage: 0 and 2 divide the tiles, 1 the a*a products.
-    # v (G, a*a, T, C/G), products (G, O/G blocks, a*a, T, width)
-    cg, og, aa = g.c // g.groups, g.o // g.groups, (m + 2) * (m + 2)
-    grid, size = ((g.oh + m - 1) // m, (g.ow + m - 1) // m), t1 - t0
-    first, end = t0 + t * size // chunks, t0 + (t + 1) * size // chunks
-    if stage == 1:
-        most = max(16, _SMALL // (cg * width) // 8 * 8)
-        for e in range(t * g.groups * aa // chunks, (t + 1) * g.groups * aa // chunks):
-            group = e // aa
-            for o0 in range(0, og, width):
-                few = min(og, o0 + width) - o0
-                start = aa * (group * og + o0) + e % aa * few
-                for s0 in range(0, size, most):
-                    s1 = min(size, s0 + most)
-                    np.dot(
-                        v[(e * size + s0) * cg : (e * size + s1) * cg].reshape(s1 - s0, cg),
-                        u[start * cg : (start + few) * cg].reshape(cg, few),
-                        products[start * size + s0 * few : start * size + s1 * few].reshape(s1 - s0, few),
-                    )
-        return
-    for group in range(g.groups):
-        for o0 in range(0, og if stage == 2 else 1, width):
-            few = min(og, o0 + width) - o0
-            at = first
-            while at < end:
-                n, i, j, wide = place(at, end, grid, strips[stage // 2])
-                if stage == 0:
-                    to, p, q = (group * aa * size + at - t0) * cg, i * m - g.ph, j * m - g.pw
-                    input_strip(m, x, (g.c, g.h, g.w), last, n, group * cg, cg, p, q, wide, v, to, size * cg, rows[t])
-                else:
-                    o = group * og + o0
-                    run = aa * o * size + (at - t0) * few
-                    output_strip(
-                        m,
-                        products,
-                        run,
-                        size * few,
-                        wide,
-                        few,
-                        b,
-                        y,
-                        (g.o, g.oh, g.ow),
-                        last,
-                        n,
-                        o,
-                        i * m,
-                        j * m,
-                        rows[t],
-                    )
-                at += wide
-
-
-@njit(parallel=True)
-def _deep(
-    chunks: int,
-    stage: int,
-    x: Array,
-    u: Array,
-    b: Array,
-    y: Array,
-    g: Conv,
-    m: int,
-    t0: int,
-    t1: int,
-    width: int,
-    strips: tuple[int, int],
-    last: bool,
-    v: Array,
-    products: Array,
-    rows: Array,
-) -> None:
-    for t in prange(chunks):
-        _deep_share(np.intp(t), chunks, stage, x, u, b, y, g, m, t0, t1, width, strips, last, v, products, rows)
-
-
-def _convolve(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array:
-    """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of."""
-    x, m, cg, og, dtype = dense(x), tile(g), g.c // g.groups, g.o // g.groups, x.dtype
-    last, aa, width = is_channels_last(x), (m + 2) ** 2, _width(og)
-    strips = _strip(cg), _strip(width)
-    y = empty(g.y_shape, dtype, last)
-    bias = np.zeros(g.o, dtype) if b is None else np.ascontiguousarray(b)
-    tiles = g.n * -(-g.oh // m) * -(-g.ow // m)
-    xs, ys = flat(x), flat(y)
-    with parallel(blas=True):
-        u = _shared("winograd weights", aa * cg * g.o, dtype)
-        lane = max((strips[0] + 1) * cg, strips[1] * width)
-        rows = workspace("winograd strip", max((m + 2 + m + 2) * m * lane, (9 + 3 * (m + 2)) * 8 * width), dtype)
-        _weights(threads(), np.ascontiguousarray(w).reshape(-1), u, g, m, width, turn, rows)
-        if cg * og <= _WIDE:
-            block = max(16, _BLOCK // (aa * (cg + width) * x.itemsize))
-            vs, ms = workspace("winograd v", aa * block * cg, dtype), workspace("winograd m", aa * block * width, dtype)
-            _forward(threads(), xs, u, bias, ys, g, m, block, width, strips, last, vs, ms, rows)
-            return y
-        block = min(max(_DEEP // (aa * (g.c + g.o) * x.itemsize), 64), max(1, tiles))
-        v, products = _shared("winograd v", aa * block * g.c, dtype), _shared("winograd m", aa * block * g.o, dtype)
-        for t0 in range(0, tiles, block):
-            t1 = min(tiles, t0 + block)
-            for stage in range(3):
-                _deep(threads(), stage, xs, u, bias, ys, g, m, t0, t1, width, strips, last, v, products, rows)
-    return y
-
-
-def _shared(name: str, size: int, dtype: Any) -> Array:
-    """Scratch memory that all shares use, 1-d."""
-    return workspace(name, -(-size // threads()), dtype).reshape(-1)
-
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Parallel over blocks of tiles; gives y in the memory order of x."""
-    return _convolve(x, w, b, g, False)
-
-
-@njit()
-def _transform_share(
-    t: Any,
-    chunks: int,
-    gy: Array,
-    x: Array,
-    v: Array,
-    up: Array,
-    gb: Array,
-    g: Conv,
-    m: int,
-    t0: int,
-    t1: int,
-    strips: tuple[int, int],
-    last: bool,
-    rows: Array,
-) -> None:
-    # Tiles t0..t1 of x and gy: v (G, a*a, T, C/G), up (G, a*a, T, O/G); gb[t] adds up gy
-    cg, og, aa = g.c // g.groups, g.o // g.groups, (m + 2) * (m + 2)
-    grid, size = ((g.oh + m - 1) // m, (g.ow + m - 1) // m), t1 - t0
-    first, end = t0 + t * size // chunks, t0 + (t + 1) * size // chunks
-    for group in range(g.groups):
-        at = first
-        while at < end:
-            n, i, j, wide = place(at, end, grid, strips[0])
-            to, p, q = (group * aa * size + at - t0) * cg, i * m - g.ph, j * m - g.pw
-            input_strip(m, x, (g.c, g.h, g.w), last, n, group * cg, cg, p, q, wide, v, to, size * cg, rows[t])
-            at += wide
-        at = first
-        while at < end:
-            n, i, j, wide = place(at, end, grid, strips[1])
-            to, p, q, o = (group * aa * size + at - t0) * og, i * m, j * m, group * og
-            upstream_strip(
-                m, gy, (g.o, g.oh, g.ow), last, n, o, og, p, q, wide, up, to, size * og, gb[t, o : o + og], rows[t]
-            )
-            at += wide
-
-
-@njit(parallel=True)
-def _transform(
-    chunks: int,
-    gy: Array,
-    x: Array,
-    v: Array,
-    up: Array,
-    gb: Array,
-    g: Conv,
-    m: int,
-    t0: int,
-    t1: int,
-    strips: tuple[int, int],
-    last: bool,
-    rows: Array,
-) -> None:
-    for t in prange(chunks):
-        _transform_share(np.intp(t), chunks, gy, x, v, up, gb, g, m, t0, t1, strips, last, rows)
-
-
-@njit()
-def _sum_share(
-    t: Any, chunks: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: int, add: bool, rows: Array
-) -> None:
-    # gu[e] (C/G, O/G) = or += v[e]^T up[e], for all e of all groups
-    count = cg * og
-    tasks = gu.size // count
-    for e in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        to = gu[e * count : (e + 1) * count]
-        product = rows[t, :count] if add else to
-        np.dot(
-            v[e * size * cg : (e + 1) * size * cg].reshape(size, cg).T,
-            up[e * size * og : (e + 1) * size * og].reshape(size, og),
-            product.reshape(cg, og),
-        )
-        if add:
-            for k in range(count):
-                to[k] += product[k]
-
-
-@njit(parallel=True)
-def _sum(chunks: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: int, add: bool, rows: Array) -> None:
-    for t in prange(chunks):
-        _sum_share(np.intp(t), chunks, v, up, gu, cg, og, size, add, rows)
-
-
-@njit()
-def _gradient_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, m: int, few: int, rows: Array) -> None:
-    # gw (O, C/G, 3, 3) = G^T gu G. A task is 64 output channels of a few input channels of a group.
-    cg, og, a = g.c // g.groups, g.o // g.groups, m + 2
-    parts = (cg + few - 1) // few
-    tasks = g.groups * parts
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        group, c0 = task // parts, task % parts * few
-        c1 = min(cg, c0 + few)
-        for o0 in range(0, og, 64):
-            wide = min(og, o0 + 64) - o0
-            size = (c1 - c0) * wide
-            half, done = rows[t], rows[t, 3 * a * size :]
-            for i in range(a):
-                for c in range(c1 - c0):
-                    at = ((group * a * a + i * a) * cg + c0 + c) * og + o0
-                    weight_gradient(m, gu, at, cg * og, half, i * 3 * size + c * wide, size, wide)
-            weight_gradient(m, half, 0, 3 * size, done, 0, 3 * size, 3 * size)
-            for o in range(wide):
-                to = U(((group * og + o0 + o) * cg + c0) * 9)
-                for c in range(U(c1 - c0)):
-                    for k in range(U(9)):
-                        gw[to + c * U(9) + k] = done[U(o) + k * U(size) + c * U(wide)]
-
-
-@njit(parallel=True)
-def _gradient(chunks: int, gu: Array, gw: Array, g: Conv, m: int, few: int, rows: Array) -> None:
-    for t in prange(chunks):
-        _gradient_share(np.intp(t), chunks, gu, gw, g, m, few, rows)
-
-
-_TILES = (
-    3 << 20
-)  # bytes of transformed tiles of x and gy together, as much as fits the second-level caches of two cores
-
-
-def _weight_gradient(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
-    """gw and gb."""
-    m, cg, og, dtype, last = tile(g), g.c // g.groups, g.o // g.groups, gy.dtype, is_channels_last(x)
-    aa, tiles = (m + 2) ** 2, g.n * -(-g.oh // m) * -(-g.ow // m)
-    block = max(64, _TILES // (aa * (g.c + g.o) * x.itemsize), min(cg, og))
-    block = max(1, min(tiles, block))
-    strips = _strip(cg), _strip(og)
-    gw, few = empty(g.w_shape, dtype), 8
-    with parallel(blas=True):
-        v, up = _shared("winograd v", aa * block * g.c, dtype), _shared("winograd m", aa * block * g.o, dtype)
-        gu = _shared("winograd weights", aa * cg * g.o, dtype)[: aa * cg * g.o]
-        gb = workspace("winograd gb", g.o, dtype)
-        gb[:] = 0
-        lane = max((strips[0] + 1) * cg, strips[1] * og)
-        rows = workspace(
-            "winograd strip", max((m + 2 + m + 2) * m * lane, cg * og, (9 + 3 * (m + 2)) * few * 64), dtype
-        )
-        if not tiles:
-            gu[:] = 0
-        gys, xs = flat(gy), flat(x)
-        for t0 in range(0, tiles, block):
-            t1 = min(tiles, t0 + block)
-            _transform(threads(), gys, xs, v, up, gb, g, m, t0, t1, strips, last, rows)
-            _sum(threads(), v, up, gu, cg, og, t1 - t0, t0 > 0, rows)
-        _gradient(threads(), gu, flat(gw), g, m, few, rows)
-        return gw, gb[:, : g.o].sum(0)
+    """Parallel over blocks of tiles or of output channels; gives y in the memory order of x."""
+    return convolve(x, w, b, g, tile(g), False)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
-    """gx is a forward pass; gw by blocks of tiles: transform in parallel over tiles, multiply over frequencies."""
+    """gx is a forward pass; gw and gb: `winograd_gradient.py`."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
     gx = gw = gb = None
     if need[0] and w is not None:
-        gx = _convolve(gy, w, None, transposed(g), True)
+        gx = convolve(gy, w, None, transposed(g), tile(transposed(g)), True)
     if need[1] and x is not None:
-        gw, gb = _weight_gradient(gy, like, g)
+        gw, gb = gradient(gy, like, g, tile(g))
     elif need[2]:
         gb = gy.sum((0, 2, 3))
     return gx, gw, gb if need[2] else None

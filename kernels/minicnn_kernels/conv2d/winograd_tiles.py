@@ -349,9 +349,9 @@ def output_strip(
         _output(m, v, at + i * a * step, step, scratch, i * row, tiles * count, tiles * count)
     _output(m, scratch, 0, row, done, 0, row, row)
     for pixel in range(m * m * tiles):
-        run = U(pixel * count)
+        cell = U(pixel * count)
         for c in range(U(count)):
-            done[run + c] += bias[U(first) + c]
+            done[cell + c] += bias[U(first) + c]
     c_all, height, width = size
     columns = min(tiles * m, width - q)
     for i in range(min(m, height - p)):
