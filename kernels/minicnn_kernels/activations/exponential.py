@@ -10,7 +10,8 @@ place here are
 
 R has the coefficients of `elementwise.py`; Q is our own fit, of least squares reweighted until the largest relative
 error is as small as it gets, 3.4e-8. What `scalars.py` writes by sigmoid and tanh is here written by e = e^-|x|, which
-cannot overflow. Errors are below 4 ulp of e and of what is added, so relative ones grow next to a zero; e^(-z^2/2) is off by z^2/4 ulp more.
+cannot overflow. Errors are below 4 ulp of the terms of a sum, so relative ones grow where a gradient crosses 0; to them
+comes the rounding error of an exponent that is itself computed, which is as many ulp of the result as the exponent.
 
 W. J. Cody and W. Waite, "Software manual for the elementary functions", 1980: r with ln 2 in two parts.
 """
