@@ -85,7 +85,7 @@ def sigmoid_numpy(x: Array) -> Array:
 # Numba's parallel compiler takes a second for each driver; `op` says which loop runs.
 
 _FEW = 1 << 14  # an array of fewer values is not worth waking threads for
-_RELU, _TANH, _SIGMOID, _TANH32, _SIGMOID32 = range(5)
+_RELU, _TANH, _SIGMOID, _TANH32, _SIGMOID32, _RELU_INTO = range(6)
 
 # A constant of type float32 keeps the arithmetic in float32, where a Python number would make it float64.
 _ONE, _TWO, _HALF, _SMALL = map(np.float32, (1, 2, 0.5, 0.55))
@@ -133,6 +133,9 @@ def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
     if op == _RELU:
         for i in range(x.size):
             y[i] = x.dtype.type(0) if x[i] <= 0 else x[i]
+    elif op == _RELU_INTO:  # y is x: a loop that named both would not be vectorised
+        for i in range(y.size):
+            y[i] = y.dtype.type(0) if y[i] <= 0 else y[i]
     elif op == _TANH:
         for i in range(x.size):
             y[i] = math.tanh(x[i])
@@ -168,7 +171,7 @@ def _forward_numba(op: int, x: Array, out: Array | None = None) -> Array:
 
 def relu_numba(x: Array, out: Array | None = None) -> Array:
     """Parallel over runs of memory; `out` lies as a dense x does, and may be x."""
-    return _forward_numba(_RELU, x, out)
+    return _forward_numba(_RELU_INTO if out is x else _RELU, x, out)
 
 
 def tanh_numba(x: Array) -> Array:

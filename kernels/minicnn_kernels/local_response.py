@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Table
-from .layout import Array, alike, dense, flat, is_channels_last
+from .layout import Array, alike, dense, empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------- python
@@ -104,10 +104,34 @@ def _power_minus(d: Any, b: Any) -> Any:
 
 
 @njit(error_model="numpy", fastmath={"contract"})
+def _window_total(padded: Array, total: Array) -> None:
+    # total[c] = sum padded[c .. c + cells - 1]
+    total[:] = padded[: total.size]
+    for offset in range(1, padded.size - total.size + 1):
+        near = padded[offset : offset + total.size]
+        for c in range(total.size):
+            total[c] += near[c]
+
+
+@njit(error_model="numpy", fastmath={"contract"})
 def _forward_share(
     t: Any, chunks: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
 ) -> None:
     pieces, channels, size = view
+    if size == 1:
+        # one pixel after the other, its channels in a row between zeros: the window is so many shifted rows
+        padded, total = np.zeros(before + channels + after, x.dtype), np.empty(channels, x.dtype)
+        for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
+            i0, i1 = piece * channels, (piece + 1) * channels
+            values, to, sums = x[i0:i1], y[i0:i1], d[i0:i1]
+            squares = padded[before : before + channels]
+            for c in range(channels):
+                squares[c] = values[c] * values[c]
+            _window_total(padded, total)
+            for c in range(channels):
+                sums[c] = k + a * total[c]
+                to[c] = values[c] * _power_minus(sums[c], b)
+        return
     for task in range(t * pieces // chunks * channels, (t + 1) * pieces // chunks * channels):
         piece, c = task // channels, task % channels
         values, to, sums = x[task * size :], y[task * size : (task + 1) * size], d[task * size : (task + 1) * size]
@@ -132,7 +156,7 @@ def _forward(
 def forward_numba(x: Array, before: int, after: int, a: float, b: float, k: float) -> tuple[Array, Array]:
     """Parallel over pictures, or pixels in channels-last memory."""
     x, kind = dense(x), x.dtype.type
-    y, d = np.empty_like(x), np.empty_like(x)
+    y, d = (empty(x.shape, x.dtype, is_channels_last(x)) for _ in range(2))
     with parallel():
         _forward(threads(), flat(x), before, after, kind(a), kind(b), kind(k), flat(y), flat(d), _view(x))
     return y, d
@@ -143,6 +167,19 @@ def _backward_share(
     t: Any, chunks: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
 ) -> None:
     pieces, channels, size = view
+    if size == 1:  # as in the forward pass, the window the other way round
+        padded, total = np.zeros(before + channels + after, x.dtype), np.empty(channels, x.dtype)
+        for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
+            i0, i1 = piece * channels, (piece + 1) * channels
+            ups, values, sums, to = gy[i0:i1], x[i0:i1], d[i0:i1], gx[i0:i1]
+            products = padded[after : after + channels]
+            for c in range(channels):
+                to[c] = ups[c] * _power_minus(sums[c], b)
+                products[c] = to[c] * values[c] / sums[c]
+            _window_total(padded, total)
+            for c in range(channels):
+                to[c] -= 2 * a * b * values[c] * total[c]
+        return
     q = np.empty(channels * size, x.dtype)  # gy x d^(-b-1) of one piece
     for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
         i0, i1 = piece * channels * size, (piece + 1) * channels * size
@@ -171,7 +208,7 @@ def _backward(
 def backward_numba(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
     """Parallel over pictures, or pixels in channels-last memory."""
     x, gy, d = alike(x, gy, d)
-    gx, kind = np.empty_like(x), x.dtype.type
+    gx, kind = empty(x.shape, x.dtype, is_channels_last(x)), x.dtype.type
     with parallel():
         _backward(threads(), flat(gy), flat(x), flat(d), before, after, kind(a), kind(b), flat(gx), _view(x))
     return gx

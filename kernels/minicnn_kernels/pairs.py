@@ -19,11 +19,12 @@ from .dispatch import Table
 from .layout import Array, empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
-FEW = 1 << 14  # an array of fewer values is not worth waking threads for
+_FEW = 1 << 14  # an array of fewer values is not worth waking threads for
 
 _OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 _UFUNCS = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
 _NUMBERS = {"add": 0, "sub": 1, "mul": 2}
+_INTO = 3  # added to the number where y is a: a loop that names two arrays for one memory would not be vectorised
 
 
 def pair_python(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
@@ -49,9 +50,18 @@ def _share(t: Any, chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
     elif op == 1:
         for i in range(y.size):
             y[i] = a[i] - b[i]
-    else:
+    elif op == 2:
         for i in range(y.size):
             y[i] = a[i] * b[i]
+    elif op == _INTO:
+        for i in range(y.size):
+            y[i] += b[i]
+    elif op == _INTO + 1:
+        for i in range(y.size):
+            y[i] -= b[i]
+    else:
+        for i in range(y.size):
+            y[i] *= b[i]
 
 
 @njit(parallel=True)
@@ -64,12 +74,14 @@ def pair_numba(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     """Parallel over runs of memory; NumPy where there is little to do, or the arrays lie differently in memory."""
     y = out
     dense = a.flags.c_contiguous or is_channels_last(a)
-    if not dense or a.size < FEW or a.strides != b.strides or (y is not None and y.strides != a.strides):
+    if not dense or a.size < _FEW or a.strides != b.strides or (y is not None and y.strides != a.strides):
         return pair_numpy(op, a, b, out)
     if y is None:
         y = empty(a.shape, a.dtype, is_channels_last(a))
+    if y is b and y is not a and op != "sub":  # a + b is b + a
+        a, b = b, a
     with parallel():
-        _pair(threads(), _NUMBERS[op], flat(a), flat(b), flat(y))
+        _pair(threads(), _NUMBERS[op] + (_INTO if y is a else 0), flat(a), flat(b), flat(y))
     return y
 
 

@@ -28,21 +28,21 @@ __all__ = [
 # ------------------------------------------------------------------------------------------------- sums and products
 
 
-def _shared_out(op: str, small: Any) -> Callable[..., Array]:
-    """The NumPy function `small`, done by the kernel on all cores where two large arrays are alike."""
+def _shared_out(op: str, general: Any) -> Callable[..., Array]:
+    """The NumPy function `general`; where two arrays are alike, the kernel, which does large ones on all cores."""
 
     def function(a: Any, b: Any, out: Array | None = None) -> Array:
         alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
-        if alike and a.size >= pairs.FEW and a.dtype in _FLOATS:
+        if alike and a.dtype in _FLOATS:
             return np.asarray(pairs.PAIR(op, a, b, out))
-        return np.asarray(small(a, b, out=out))
+        return np.asarray(general(a, b, out=out))
 
     return function
 
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _sum, _difference, _product = (
-    _shared_out(op, small) for op, small in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
+    _shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
 )
 walk.add = _sum
 _add = row("add", _sum, lambda gy: gy, lambda gy: gy)

@@ -228,3 +228,121 @@ def test_meta() -> None:
     assert x.mul_(2).add_(x).zero_().fill_(1).copy_(minicnn.empty(3, device="meta")) is x
     with pytest.raises(minicnn.ShapeError):
         x.add_(minicnn.empty(4, 2, 3, device="meta"))
+
+
+# ------------------------------------------------------------------------------------- straight into the memory
+
+ORDERS = [minicnn.contiguous_format, minicnn.channels_last]
+
+
+def large(seed: int, memory: Any = minicnn.contiguous_format) -> Tensor:
+    values = np.random.default_rng(seed).standard_normal((3, 5, 40, 41)).astype(np.float32)
+    return Tensor(values).contiguous(memory_format=memory)
+
+
+@pytest.mark.parametrize("memory", ORDERS)
+@pytest.mark.parametrize("other_memory", ORDERS)
+def test_the_end_of_a_residual_block(memory: Any, other_memory: Any) -> None:
+    def end(inplace: bool) -> list[Any]:
+        x, other = large(0, memory).requires_grad_(), large(1, other_memory).requires_grad_()
+        out, identity = x * 2, other * 3
+        address = out.array.__array_interface__["data"]
+        if inplace:
+            out += identity
+            out -= other
+            out = minicnn.relu_(out)
+            assert out.array.__array_interface__["data"] == address
+            assert type(out.grad_fn).__name__ and out.grad_fn.name == "Relu"
+        else:
+            out = (out + identity - other).relu()
+        (out * large(2)).sum().backward()
+        return [out.detach().numpy(), x.grad.numpy(), other.grad.numpy()]
+
+    for a, b in zip(end(True), end(False), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_relu_in_place_notices_a_later_change() -> None:
+    y = large(0).requires_grad_() * 1
+    z = y.relu_()
+    assert z is y
+    y.mul_(2)
+    with pytest.raises(RuntimeError, match="Relu saved was changed in place"):
+        y.sum().backward()
+
+
+def test_what_was_saved_of_the_old_values_raises_however_it_is_overwritten() -> None:
+    for change in (lambda y: y.add_(large(1)), lambda y: y.sub_(large(1)), lambda y: y.relu_()):
+        y = large(0).requires_grad_() * 1
+        z = (y * y).sum()
+        change(y)
+        with pytest.raises(RuntimeError, match="changed in place"):
+            z.backward()
+
+
+def test_views_see_a_straight_write_and_differentiate_through_it() -> None:
+    x = large(0).requires_grad_()
+    y = x * 1
+    row = y[1]
+    row.add_(large(1)[1])
+    y.relu_()
+    np.testing.assert_array_equal(row.detach().numpy(), y[1].detach().numpy())
+    (row.sum() + y[0].sum()).backward()
+    wanted = np.zeros(x.shape, np.float32)
+    wanted[0] = x.detach().numpy()[0] > 0
+    wanted[1] = (x.detach() + large(1)).numpy()[1] > 0
+    np.testing.assert_array_equal(x.grad.numpy(), wanted)
+
+
+def test_operands_that_overlap() -> None:
+    values = large(0).numpy().reshape(-1)
+    expected = values.copy()
+    expected[1:] = values[1:] + values[:-1]
+    y = Tensor(values.copy())
+    y[1:].add_(y[:-1])
+    np.testing.assert_array_equal(y.numpy(), expected)
+    y = Tensor(values.copy())
+    y += y
+    np.testing.assert_array_equal(y.numpy(), values * 2)
+    y -= y
+    assert not y.numpy().any()
+
+
+def test_straight_writes_check_what_the_others_check() -> None:
+    with pytest.raises(RuntimeError, match="a leaf tensor that requires a gradient"):
+        large(0).requires_grad_().add_(large(1))
+    with pytest.raises(RuntimeError, match="a leaf tensor that requires a gradient"):
+        large(0).requires_grad_().relu_()
+    frozen = large(0).numpy()
+    frozen.flags.writeable = False
+    for write in (lambda y: y.relu_(), lambda y: y.add_(large(1))):
+        with pytest.raises(RuntimeError, match="cannot be written"):
+            write(Tensor(frozen))
+    y = large(0)
+    version = y._version[0]
+    with no_grad():
+        y.relu_().add_(large(1)).sub_(y)
+    assert y._version[0] == version + 3 and y.grad_fn is None
+    with minicnn.autograd.detect_anomaly():
+        z = large(0).requires_grad_() * 1
+        z += large(1)
+        z.relu_().sum().backward()
+
+
+def test_gradients_that_meet_are_added_in_memory_of_their_own() -> None:
+    """Three ways from x to the end, one of which passes its gradient on as it came; what hooks saw stays as it was."""
+    x, seen = large(0, minicnn.channels_last).requires_grad_(), []
+    y = x * 1
+    a, b = y + 0, y.relu()
+    for t in (a, b):
+        t.register_hook(seen.append)
+    up = large(3, minicnn.channels_last)
+    ((a + b) + y.tanh() * 2 + y).backward(up, retain_graph=True)
+    first, kept = x.grad.numpy().copy(), [g.numpy().copy() for g in seen]
+    v, g = x.detach().numpy().astype(np.float64), up.numpy().astype(np.float64)
+    np.testing.assert_allclose(first, g * (1 + (v > 0) + 2 * (1 - np.tanh(v) ** 2) + 1), rtol=1e-4, atol=1e-5)
+    for got, wanted in zip(kept, (g, g), strict=True):
+        np.testing.assert_array_equal(got, wanted.astype(np.float32))
+    np.testing.assert_array_equal(up.numpy(), large(3).numpy())
+    for got, wanted in zip(seen, kept, strict=True):
+        np.testing.assert_array_equal(got.numpy(), wanted)

@@ -1,0 +1,73 @@
+"""Batch normalisation in one pass over memory is as exact as in two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn_kernels import batchnorm
+from minicnn_kernels.layout import as_order
+
+
+def statistics(x: Any, channels_last: bool) -> tuple[Any, Any]:
+    _, mean, var, _ = batchnorm.TRAINING(as_order(x, channels_last), None, None, 1e-5, backend="numba")
+    return mean, var
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(("channels", "side"), [(3, 41), (20, 33), (300, 7)])
+@pytest.mark.parametrize("offset", [0.0, 1e3, -1e4])
+def test_a_mean_far_above_the_deviation(channels: int, side: int, channels_last: bool, offset: float) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((9, channels, side, side)) + offset).astype(np.float32)
+    mean, var = statistics(x, channels_last)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=2e-7, atol=3e-7)
+    np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=3e-6)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_blocks_that_have_nothing_in_common(channels_last: bool) -> None:
+    """Pictures with means of their own, the first and the last far from the others: each block's shift is wrong."""
+    rng = np.random.default_rng(1)
+    means = np.array([1e4, 0, 0, 3, -2, 0, 0, 50, 0, -1e3])
+    x = (rng.standard_normal((10, 4, 40, 40)) + means[:, None, None, None]).astype(np.float32)
+    mean, var = statistics(x, channels_last)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=3e-6)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("shape", [(3, 2, 4, 5), (6, 5, 60, 61)])
+def test_a_constant_channel_gives_beta(shape: tuple[int, ...], channels_last: bool) -> None:
+    x = np.full(shape, 0.1, np.float32)
+    x[:, 1] = np.random.default_rng(0).standard_normal(x[:, 1].shape)
+    beta = np.arange(shape[1], dtype=np.float32) - 2
+    y, mean, var, _ = batchnorm.TRAINING(as_order(x, channels_last), None, beta, 1e-5, backend="numba")
+    assert (y[:, 0] == -2).all() and var[0] == 0 and mean[0] == np.float32(0.1)
+    assert var[1] > 0.5
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_one_nan_reaches_its_channel_alone(channels_last: bool) -> None:
+    x = np.random.default_rng(0).standard_normal((4, 5, 40, 41)).astype(np.float32)
+    x[2, 3, 7, 8] = np.nan
+    for relu in (False, True):
+        y, mean, var, _ = batchnorm.TRAINING(as_order(x, channels_last), None, None, 1e-5, relu, backend="numba")
+        assert np.isnan(y[:, 3]).all() and np.isnan(mean[3]) and np.isnan(var[3])
+        assert np.isfinite(np.delete(y, 3, 1)).all() and np.isfinite(np.delete(var, 3)).all()
+
+
+def test_the_forward_and_backward_masks_are_one() -> None:
+    """Where y > 0 the gradient passes, and nowhere else: backward works y out with the bits that forward had."""
+    rng = np.random.default_rng(0)
+    gamma, beta = rng.standard_normal((2, 20)).astype(np.float32)
+    for last in (False, True):
+        x = as_order((rng.standard_normal((16, 20, 33, 31)) * 1e-3 + 1).astype(np.float32), last)
+        y, mean, var, _ = batchnorm.TRAINING(x, gamma, beta, 1e-5)
+        y = batchnorm.EVALUATION(x, gamma, beta, mean, var, 1e-5, True)
+        gx, *_ = batchnorm.EVALUATION_BACKWARD(np.ones_like(x), x, gamma, beta, mean, var, 1e-5, (True,) * 3, True)
+        np.testing.assert_array_equal(gx != 0, y > 0)
