@@ -20,36 +20,39 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 
 def best_times(contenders: Mapping[Key, Callable[[], Any]], seconds: float, turns: int = 8) -> dict[Key, float]:
-    """The best time of each call in seconds; they take turns until the time is up and each had three.
+    """The best time of each call in seconds, the one that nothing else disturbed; see `times`."""
+    return {name: min(spent) for name, spent in times(contenders, seconds, turns).items()}
 
-    Taking turns, a machine that speeds up or slows down does so for all. The best time is the one that nothing else
-    disturbed. The first call of a turn is not counted: it finds the caches as another contender left them.
+
+def times(contenders: Mapping[Key, Callable[[], Any]], seconds: float, turns: int = 8) -> dict[Key, list[float]]:
+    """The times of each call in seconds; they take turns until the time is up and each had three.
+
+    Taking turns, a machine that speeds up or slows down does so for all. The first call of a turn is not counted: it
+    finds the caches as another contender left them. Garbage is collected between the turns, not in them.
 
     Args:
         contenders: functions without arguments; each should have run before, so that what it compiles is compiled.
         seconds: how long to measure all of them together, about.
         turns: how many turns each gets in that time, where its calls are short enough.
     """
-    best = dict.fromkeys(contenders, float("inf"))
-    counts = dict.fromkeys(contenders, 0)
+    spent: dict[Key, list[float]] = {name: [] for name in contenders}
     turn = seconds / max(1, turns * len(contenders))
     end = time.perf_counter() + seconds
     collecting = gc.isenabled()
     try:
-        while contenders and (time.perf_counter() < end or min(counts.values()) < 3):
+        while contenders and (time.perf_counter() < end or min(map(len, spent.values())) < 3):
             for name, call in contenders.items():
                 gc.enable()
                 call()
                 gc.disable()
                 until = time.perf_counter() + turn
                 while True:
-                    best[name] = min(best[name], seconds_of(call))
-                    counts[name] += 1
+                    spent[name].append(seconds_of(call))
                     if time.perf_counter() >= until:
                         break
     finally:
         (gc.enable if collecting else gc.disable)()
-    return best
+    return spent
 
 
 def gemm_peak(side: int = 2048, repeats: int = 15) -> float:

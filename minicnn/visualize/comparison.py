@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 from ..analysis.compare import Comparison
@@ -31,8 +32,11 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
         raise ValueError("algorithms: nothing in this comparison was measured")
     bars = list(dict.fromkeys((row.algorithm, row.backend) for row in timed))
     widest = max(row.gflops or 0.0 for row in timed)
-    with drawing(3.2 + 2.6 * len(passes), 1.6 + 0.34 * len(bars), out) as figure:
-        heading(figure, f"conv2d {re.sub(r'(?<=[0-9])x(?=[0-9])', TIMES, comparison.title)}")
+    width = 3.2 + 2.6 * len(passes)
+    title = re.sub(r"(?<=[0-9])x(?=[0-9])", TIMES, f"conv2d {comparison.title}")
+    lines = textwrap.wrap(title, int(width * 9))  # characters in an inch
+    with drawing(width, 1.4 + 0.22 * len(lines) + 0.34 * len(bars), out) as figure:
+        heading(figure, "\n".join(lines))
         panels = figure.subplots(1, len(passes), sharey=True, squeeze=False)[0]
         for which, axes in zip(passes, panels, strict=True):
             for row in timed:

@@ -10,7 +10,9 @@ import pytest
 
 import minicnn
 from minicnn import models, nn, visualize
+from minicnn.analysis.compare import PASSES, Comparison, Row
 from minicnn.train import Epoch, confusion_matrix
+from minicnn_kernels import geometry
 
 
 def history(count: int = 4) -> list[Epoch]:
@@ -47,6 +49,22 @@ def net() -> nn.Module:
     return models.LeNet5()
 
 
+def comparison(passes: tuple[str, ...] = PASSES) -> Comparison:
+    """Made-up figures; the last algorithm was not measured."""
+    rates = {
+        ("im2col", "numpy"): 1.25,
+        ("im2col", "numba"): 173.0,
+        ("direct", "python"): 0.0012,
+        ("fft", "numba"): None,
+    }
+    rows = [
+        Row(which, *row, row[1] == "numba", rate and 1 / rate, rate, 0, None, 1e-6, "")
+        for which in passes
+        for row, rate in rates.items()
+    ]
+    return Comparison(rows, geometry.conv2d((32, 64, 56, 56), (64, 64, 3, 3), padding=1), "float32", True, 2)
+
+
 EIGHT_WRONG = np.tile(np.eye(8), (9, 1, 1)), np.arange(9), np.zeros(9, int), np.ones(9)
 
 DRAW: dict[str, Callable[..., Any]] = {
@@ -56,6 +74,8 @@ DRAW: dict[str, Callable[..., Any]] = {
     "errors": lambda **out: visualize.errors(*EIGHT_WRONG, **out),
     "filters": lambda **out: visualize.filters(net().features[0].weight, **out),
     "overview": lambda **out: visualize.overview(net(), np.eye(32, dtype=np.float32)[None], **out),
+    "algorithms": lambda **out: visualize.algorithms(comparison(), **out),
+    "algorithms of one pass": lambda **out: visualize.algorithms(comparison(("forward",)), **out),
 }  # fmt: skip
 
 
@@ -263,3 +283,14 @@ def test_draw_needs_known_pictures(tmp_path: Path) -> None:
         visualize.draw(None, ["mona lisa"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="out names one file"):
         visualize.draw(None, ["curves", "filters"], out=tmp_path / "a.png")  # type: ignore[arg-type]
+
+
+def test_algorithms_shows_what_was_measured_and_what_auto_takes() -> None:
+    figure = visualize.algorithms(comparison())
+    for axes in figure.axes:
+        assert [bar.get_width() for bar in axes.patches] == [1.25, 173.0, 0.0012]
+        assert [bar.get_facecolor() != axes.patches[0].get_facecolor() for bar in axes.patches] == [False, True, False]
+    assert {"1.2", "173", "0.001", "im2col, numba", "Gradient of x"} <= set(texts(figure))
+    assert "fft, numba" not in texts(figure)
+    with pytest.raises(ValueError, match="nothing in this comparison was measured"):
+        visualize.algorithms(comparison()._replace(rows=[]))

@@ -1,0 +1,83 @@
+"""The benchmarks measure what they say: the layers of the nets, and contenders that train as the others do."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import a benchmark by its name."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return import_module
+
+
+def test_layers_are_those_of_the_nets(benchmark: Any) -> None:
+    """20 convolutions of ResNet-18, 11 different ones, of 1.8136 billion products a picture."""
+    layers = benchmark("conv_layers").layers("resnet18")
+    assert len(layers) == 11 and sum(layer.count for layer in layers) == 20
+    assert sum(layer.flop * layer.count for layer in layers) // (2 * 8) == 1_813_561_344
+    assert [layer.first for layer in layers] == [True] + [False] * 10
+    assert not any(layer.bias for layer in layers) and not layers[0].judged and layers[1].judged
+    assert all(layer.bias for layer in benchmark("conv_layers").layers("vgg16"))
+    assert not any(layer.judged for layer in benchmark("conv_layers").layers("mobilenet_cifar") if layer.g.groups > 1)
+
+
+def test_the_table_of_layers(tmp_path: Path) -> None:
+    line = "--only lenet5 --orders nchw --passes forward gx --seconds 0.2 --algorithms im2col direct"
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "conv_layers.py", *line.split(), "--csv", tmp_path / "layers.csv"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    with open(tmp_path / "layers.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["o"], row["pass"], row["algorithm"]) for row in rows] == [
+        (o, which, name)
+        for o, which in (("6", "forward"), ("16", "forward"), ("16", "gx"))  # the first layer has no gx
+        for name in ("im2col", "direct")
+    ]
+    for row in rows:
+        n, o, c, k, side = (int(row[name]) for name in ("n", "o", "c", "kh", "oh"))
+        if row["ms"]:  # else too slow
+            assert float(row["gflops"]) == pytest.approx(2 * n * o * c * k * k * side * side / float(row["ms"]) / 1e6)
+    assert "geometric mean" in done.stdout and "all convolutions of a step, nchw: auto" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
+def test_plain_numpy_trains_as_minicnn_does(name: str, benchmark: Any) -> None:
+    """The same losses from the same weights, over three steps."""
+    plain, net = benchmark("plain_numpy"), benchmark("nets").NETS[name]
+    minicnn.manual_seed(0)
+    ours, theirs = net.build(minicnn.nn), net.build(plain)
+
+    def with_parameters(layer: Any) -> list[Any]:
+        if isinstance(layer, plain.Layer):
+            return [layer] if hasattr(layer, "p") else []
+        return [found for part in layer.layers() for found in with_parameters(part)]
+
+    for module, layer in zip([m for m in ours.modules() if m._parameters], with_parameters(theirs), strict=True):
+        values = [p.detach().numpy() for p in module.parameters()]
+        for value, own in zip(values, layer.p.values(), strict=True):
+            own[...] = (value.T if isinstance(module, minicnn.nn.Linear) else value).reshape(own.shape)
+    loss_fn = minicnn.nn.CrossEntropyLoss()
+    optimizer = minicnn.optim.SGD(ours.parameters(), plain.LR, momentum=plain.MOMENTUM)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((8, *net.batch[1:]), np.float32), rng.integers(0, 10, 8)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = loss_fn(ours(minicnn.from_numpy(x)), minicnn.from_numpy(y))
+        loss.backward()
+        optimizer.step()
+        assert plain.train_step(theirs, x, y) == pytest.approx(float(loss.detach()), rel=1e-4)
