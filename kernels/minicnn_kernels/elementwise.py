@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Table
-from .layout import Array, alike, dense, flat
+from .layout import Array, alike, dense, empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------ forward
@@ -151,7 +151,7 @@ def _forward(chunks: int, op: int, x: Array, y: Array) -> None:
 
 def _forward_numba(op: int, x: Array) -> Array:
     x = dense(x)
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype, is_channels_last(x))
     with parallel():
         _forward(threads(), op, flat(x), flat(y))
     return y
@@ -228,7 +228,7 @@ def _backward(chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
 
 def _backward_numba(op: int, gy: Array, y: Array) -> Array:
     y, gy = alike(y, gy)
-    gx = np.empty_like(y)
+    gx = empty(y.shape, y.dtype, is_channels_last(y))
     with parallel():
         _backward(threads(), op, flat(gy), flat(y), flat(gx))
     return gx
