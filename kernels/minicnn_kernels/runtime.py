@@ -178,8 +178,8 @@ def _numba() -> Any:
     A GNU OpenMP thread that has nothing to do spins for milliseconds before it sleeps. Where a threaded NumPy product
     came just before a kernel, its threads spin as well, and on two cores a kernel of 0.25 ms then took 3.7 ms. A thread
     that sleeps, on the other hand, takes 40 microseconds to wake, 28 times in a training step of LeNet-5: at batch 1 it
-    took 1.76 ms with a spin of 10 microseconds, and 1.34 ms with 100, which lasts from one kernel to the next. A setting
-    of the user's goes first.
+    took 1.76 ms with a spin of 10 microseconds, and 1.34 ms with 100, which lasts from one kernel to the next. What
+    the user has set goes first.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # about 100 microseconds
@@ -275,13 +275,15 @@ class parallel:
         parallel._lock.acquire()
         if self.blas:
             self.before = [library.num_threads for library in _numba_blas()]
-            for library in _numba_blas():
-                library.set_num_threads(1)
+            for library, count in zip(_numba_blas(), self.before, strict=True):
+                if count != 1:
+                    library.set_num_threads(1)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self.blas:
             for library, count in zip(_numba_blas(), self.before, strict=True):
-                library.set_num_threads(count)
+                if count != 1:
+                    library.set_num_threads(count)
         parallel._lock.release()
 
 

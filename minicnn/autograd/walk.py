@@ -168,22 +168,27 @@ def _walk(
                     if (id(node), index) in wanted:
                         wanted[id(node), index] = final
             passed = _gradients(node, ups)
-            held = [id(a) for a in (*passed, *ups, *(node._saved or ()), *vars(node).values())]
+            held: list[int] | None = None  # the arrays that somebody has, wherever a gradient goes to a leaf
             for edge, found in zip(node.inputs, passed, strict=True):
-                if edge is not None and found is not None:
-                    alone = node.function.fresh and held.count(id(found)) == 1 and found.flags.owndata
-                    send(edge, found, alone)
+                if edge is None or found is None:
+                    continue
+                alone = False
+                if node.function.fresh and not isinstance(edge, tuple) and found.flags.owndata:
+                    if held is None:
+                        held = [id(a) for a in (*passed, *ups, *(node._saved or ()), *vars(node).values())]
+                    alone = held.count(id(found)) == 1
+                send(edge, found, alone)
             if not retain_graph:
                 node.free()
 
 
 def _gradients(node: Node, ups: list[Array | None]) -> Sequence[Array | None]:
     """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
-    if any(type(up) is Meta for up in ups):
+    if Meta in map(type, ups):
         return [None if edge is None else meta(*_like(edge)) for edge in node.inputs]
-    fill = node.materialize
-    filled = [np.zeros(*node.outputs[i]) if up is None and fill else up for i, up in enumerate(ups)]
-    found = node.function.backward(node, *filled)
+    if node.materialize and any(up is None for up in ups):
+        ups = [np.zeros(*node.outputs[i]) if up is None else up for i, up in enumerate(ups)]
+    found = node.function.backward(node, *ups)
     found = found if isinstance(found, tuple) else (found,)
     if len(found) != len(node.inputs):
         raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
