@@ -100,7 +100,7 @@ def step(size: int) -> int:
     return 1 << (size.bit_length() - 4)
 
 
-class _Owner:
+class Owner:
     """What an array's memory belongs to: when the last view of it goes, this goes, and gives the memory back."""
 
     __slots__ = ("__array_interface__", "_piece", "_pool")
@@ -121,7 +121,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     size = prod(shape) * dtype.itemsize
     if size < LEAST:
         return np.empty(shape, dtype)
-    return np.asarray(_Owner(tuple(shape), dtype, -(-size // step(size)) * step(size)))
+    return np.asarray(Owner(tuple(shape), dtype, -(-size // step(size)) * step(size)))
 
 
 def empty_cache() -> None:

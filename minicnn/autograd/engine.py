@@ -150,17 +150,23 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays and record the call where a gradient will be wanted."""
-        tensors = [a if isinstance(a, _tensor) else None for a in args]
-        if is_grad_enabled():
-            needs = tuple([t is not None and t._requires_grad for t in tensors])
-        else:
-            needs = (False,) * len(args)
-        node = Node(cls, needs)
-        arrays = [a if t is None else t.array for a, t in zip(args, tensors, strict=True)]
+        tensors: list[Tensor | None] = []  # plain loops: in a small net much of the time goes here
+        arrays, needs, on_meta, record = [], [], False, is_grad_enabled()
+        for a in args:
+            if isinstance(a, _tensor):
+                tensors.append(a)
+                needs.append(record and a._requires_grad)
+                a = a.array
+            else:
+                tensors.append(None)
+                needs.append(False)
+            arrays.append(a)
+            on_meta = on_meta or type(a) is Meta
+        wanted = True in needs
+        node = Node(cls, tuple(needs))
         watched = anomaly.enabled()
         if watched:
             node.origin = anomaly.Origin.here()
-        on_meta = Meta in map(type, arrays)
         if on_meta:
             result = _on_meta(cls, node, tensors, arrays, options)
         else:
@@ -173,16 +179,17 @@ class Function:
             outputs = tuple([_tensor(array, _version=source._version) for array in results])
             _share(source, outputs)
         else:
-            outputs = tuple([_tensor(array) for array in results])
-        if True in needs:
-            node.inputs = tuple([_edge(t) if wanted else None for t, wanted in zip(tensors, needs, strict=True)])
+            outputs = (_tensor(result),) if results[0] is result else tuple([_tensor(array) for array in results])
+        if wanted:
+            node.inputs = tuple([_edge(t) if need else None for t, need in zip(tensors, needs, strict=True)])
             node.outputs = [(array.shape, array.dtype) for array in results]
             if node._saved:
                 versions = {id(t._array): t._version for t in (*tensors, *outputs) if t is not None}
                 node._versions = [
                     (version, version[0]) if (version := versions.get(id(array))) else None for array in node._saved
                 ]
-            for index, (output, array) in enumerate(zip(outputs, results, strict=True)):
+            for index, output in enumerate(outputs):
+                array = results[index]
                 if array.dtype.kind == "f" and id(array) not in node._constant:
                     output._requires_grad, output._edge = True, (node, index)
         return outputs if isinstance(result, tuple) else outputs[0]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn_kernels import memory
+
 from ..device import Meta, meta
 from . import anomaly, engine
 from .engine import Array, Edge, Node
@@ -129,9 +131,10 @@ def _owner(array: Array) -> Any:
 
 
 def _alone(found: Array, held: list[Array]) -> bool:
-    """Whether the memory of `found`, once among those held, is nobody else's."""
+    """Whether the memory of `found`, whose owner is once among those held, is nobody else's."""
     owner = _owner(found)  # of pictures in channels-last order, which are a view of their memory
-    return bool(owner.flags.owndata) and owner.size == found.size and sum(_owner(a) is owner for a in held) == 1
+    ours = owner.flags.owndata or isinstance(owner.base, memory.Owner)
+    return ours and owner.size == found.size and sum(a is owner for a in held) == 1
 
 
 def _hooked(hooks: dict[int, Callable[[Tensor], Tensor | None]] | None, gradient: Array) -> Array:
@@ -178,6 +181,10 @@ def _walk(
             ours[id(gradient)] = gradient
         pending[node][index] = gradient
 
+    def owned_at(edge: Edge) -> bool:
+        """Whether a gradient that goes there may have to be owned: at a leaf, or where another one waits for it."""
+        return not isinstance(edge, tuple) or (edge[0] in pending and pending[edge[0]][edge[1]] is not None)
+
     for root, gradient in zip(roots, gradients, strict=True):
         send(engine._edge(root), gradient, False)
     with no_grad():
@@ -192,21 +199,28 @@ def _walk(
                     if (id(node), index) in wanted:
                         wanted[id(node), index] = final
             passed = _gradients(node, ups)
-            held = [a for a in (*passed, *ups, *(node._saved or ()), *vars(node).values()) if isinstance(a, np.ndarray)]
+            held: list[Array] | None = None  # what somebody has, listed where it matters
             for edge, found in zip(node.inputs, passed, strict=True):
-                if edge is not None and found is not None:
-                    send(edge, found, node.function.fresh and _alone(found, held))
+                if edge is None or found is None:
+                    continue
+                alone = False
+                if node.function.fresh and owned_at(edge):
+                    if held is None:
+                        every = (*passed, *ups, *(node._saved or ()), *vars(node).values())
+                        held = [_owner(a) for a in every if isinstance(a, np.ndarray)]
+                    alone = _alone(found, held)
+                send(edge, found, alone)
             if not retain_graph:
                 node.free()
 
 
 def _gradients(node: Node, ups: list[Array | None]) -> Sequence[Array | None]:
     """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
-    if any(type(up) is Meta for up in ups):
+    if Meta in map(type, ups):
         return [None if edge is None else meta(*_like(edge)) for edge in node.inputs]
-    fill = node.materialize
-    filled = [np.zeros(*node.outputs[i]) if up is None and fill else up for i, up in enumerate(ups)]
-    found = node.function.backward(node, *filled)
+    if node.materialize and any(up is None for up in ups):
+        ups = [np.zeros(*node.outputs[i]) if up is None else up for i, up in enumerate(ups)]
+    found = node.function.backward(node, *ups)
     found = found if isinstance(found, tuple) else (found,)
     if len(found) != len(node.inputs):
         raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")

@@ -64,7 +64,10 @@ class Hooks:
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         own = self.__dict__
-        if not any(own[kind] or EVERYWHERE[kind] for kind in _CALLED):
+        for kind in _CALLED:
+            if own[kind] or EVERYWHERE[kind]:
+                break
+        else:
             return self.forward(*args, **kwargs)
         call = _Call(self, args, kwargs)
         try:

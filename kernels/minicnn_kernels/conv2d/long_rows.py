@@ -49,21 +49,21 @@ def fill(x: Array, n0: int, size: Any, c0: int, c1: int, to: Array, start: Any, 
     """
     c, h, w = size
     step, first, plane = U(c if p.last else 1), start[0], start[1]
-    for i in range(p.s):
-        n = n0 + i
-        for k in range(c0, c1):
-            for q in range(h):
-                at = U(((n * h + q) * w) * c + k if p.last else ((n * c + k) * h + q) * w)
-                into = U(first + (k - c0) * plane + q * p.line + i)
-                if n >= p.n:
-                    for j in range(U(w)):
-                        to[into + j * U(p.s)] = 0
-                elif step == U(1) and p.s == 1:
-                    for j in range(U(w)):
-                        to[into + j] = x[at + j]
-                else:
-                    for j in range(U(w)):
-                        to[into + j * U(p.s)] = x[at + j * step]
+    for row in range((c1 - c0) * h):  # in the order of memory, and each row of all pictures before the next
+        k, q = (row % (c1 - c0), row // (c1 - c0)) if p.last else (row // h, row % h)
+        for i in range(p.s):
+            n = n0 + i
+            at = U(((n * h + q) * w) * c + c0 + k if p.last else ((n * c + c0 + k) * h + q) * w)
+            into = U(first + k * plane + q * p.line + i)
+            if n >= p.n:
+                for j in range(U(w)):
+                    to[into + j * U(p.s)] = 0
+            elif step == U(1) and p.s == 1:
+                for j in range(U(w)):
+                    to[into + j] = x[at + j]
+            else:
+                for j in range(U(w)):
+                    to[into + j * U(p.s)] = x[at + j * step]
 
 
 @njit()

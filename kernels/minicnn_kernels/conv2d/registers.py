@@ -155,9 +155,11 @@ GROUP = 100_000  # numbers in the pictures of a group, at most: 400 KB
 @functools.lru_cache(maxsize=256)
 def _plan(g: Conv, chunks: int, last: bool) -> Plan:
     hp, wp = g.h + 2 * g.ph, g.w + 2 * g.pw
-    most = max(1, min(-(-g.n // chunks), GROUP // (g.c * hp * wp)))
+    share = -(-g.n // chunks)
+    most = max(1, min(share, GROUP // (g.c * hp * wp)))
     few_wasted = (g.kw - 1) * 6 <= wp
     s = min(most, -(-PIECE // (g.oh * wp)) if few_wasted else -(-PIECE // (2 * g.ow)))
+    s = -(-share // -(-share // s))  # all groups of about the same size
     rows = max(1, min(g.oh, PIECE // (wp * s))) if few_wasted or s == 1 else 1
     rows = -(-g.oh // -(-g.oh // rows))  # all pieces of about the same length
     plane = hp * wp * s
@@ -176,9 +178,9 @@ def _up(count: int) -> int:
 def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan) -> None:
     xs, acc = xs[t], ys[t]
     blocks = -(-p.o // OUTPUTS)
-    tasks, filled = -(-p.n // p.s) * blocks, -1
+    tasks, filled, size = -(-p.n // p.s) * blocks, -1, p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch
     if (t + 1) * tasks // chunks > t * tasks // chunks:
-        for e in range(xs.size):
+        for e in range(U(size)):
             xs[e] = 0
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n0, o0 = task // blocks * p.s, task % blocks * OUTPUTS
@@ -231,8 +233,9 @@ def _sums_share(t: Any, chunks: int, gy: Array, x: Array, xs: Array, ys: Array, 
     xs, up, gw = xs[t], ys[t], sums[t]
     blocks, plane, cells = -(-p.o // SUMMED), p.oh * p.line + p.pitch, p.c * p.kh * p.kw
     tasks, filled = -(-p.n // p.s) * blocks, -1
-    for scratch in (xs, up, gw):
-        for e in range(scratch.size):
+    size = p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch
+    for scratch, used in ((xs, size), (up, SUMMED * plane), (gw, blocks * SUMMED * cells + p.o)):
+        for e in range(U(used)):
             scratch[e] = 0
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n0, o0 = task // blocks * p.s, task % blocks * SUMMED

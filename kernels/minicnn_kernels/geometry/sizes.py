@@ -18,6 +18,8 @@ class ShapeError(ValueError, RuntimeError):
 
 def pair(value: IntOrPair, op: str, name: str, least: int) -> tuple[int, int]:
     """An int or two ints as (vertical, horizontal); at least `least` each."""
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
+        return value  # as layers have it
     try:
         both = (operator.index(value),) * 2 if not isinstance(value, Sequence) else tuple(map(operator.index, value))
     except TypeError:
@@ -56,6 +58,8 @@ def output_size(
     if fit not in ("floor", "ceil", "strict"):
         raise ValueError(f"{op}: fit must be 'floor', 'ceil' or 'strict', got {fit!r}")
     extent = dilation * (kernel - 1) + 1
+    if fit == "floor" and size + 2 * padding >= extent:
+        return (size + 2 * padding - extent) // stride + 1
     window = f"{extent}" if dilation == 1 else f"({dilation}*({kernel} - 1) + 1)"
     sum_ = f"({size} + 2*{padding} - {window}) / {stride} + 1"
     room = size + 2 * padding - extent

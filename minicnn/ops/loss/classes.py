@@ -99,8 +99,10 @@ def _per_class(
     axis = min(input.ndim - 1, 1)
     if input.ndim > 2:
         input = permute(input, 0, *range(2, input.ndim), 1)  # (N, K, d1, ...) -> (N, d1, ..., K)
-    rows = reshape(input, target.array.size, input.shape[-1 if axis else 0])  # (N, d1, ..., K) -> (M, K)
-    flat = reshape(target, target.array.size)  # (N, d1, ...) -> (M,)
+    rows, flat = input, target
+    if input.ndim != 2 or target.ndim != 1:
+        rows = reshape(input, target.array.size, input.shape[-1 if axis else 0])  # (N, d1, ..., K) -> (M, K)
+        flat = reshape(target, target.array.size)  # (N, d1, ...) -> (M,)
     losses: Tensor = function.apply(rows, flat, weight, ignore=ignore_index, **options)
     if reduction == "none":
         return reshape(losses, target.shape)  # (M,) -> (N, d1, ...)
