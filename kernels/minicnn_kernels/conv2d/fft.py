@@ -23,9 +23,11 @@ which we drop the margin, has H + DH*(KH-1) points. We take the next size whose 
 **What it costs.** With n = FH*FW points, N*C + O*C/G + N*O transforms of about n log2 n multiplications each (radix 2,
 half of it saved since the values are real), and N*O*C/G products for each of the n/2 frequencies, 4 multiplications
 each. The definition has N*O*C/G*OH*OW*KH*KW: the kernel's size has gone, so this pays for large kernels, if there are
-enough pictures and channels to share the transforms, and not for 3x3. A stride saves nothing: all windows are computed
-and SH*SW - 1 of SH*SW thrown away. Memory: transforms are as large as zero-filled pictures; those of w, FH*FW/(KH*KW)
-times larger than w, are made for a block of channels at a time. Pictures are not cut into tiles (overlap-add).
+enough pictures and channels to share the transforms, and not for 3x3. (Measured for gx of 16 pictures of 64x64 with 32
+channels on two cores: slower than im2col at 5x5, three times as fast at 11x11, eleven times at 21x21.) A stride saves
+nothing: all windows are computed and SH*SW - 1 of SH*SW thrown away. Memory: transforms are as large as zero-filled
+pictures; those of w, FH*FW/(KH*KW) times larger than w, are made for a block of channels at a time. Pictures are not
+cut into tiles (overlap-add).
 
 **Rounding and special values.** The error is that of the largest value of a picture, everywhere: eps*log(n) times it.
 One NaN or Inf spreads over the whole picture, where the definition keeps it to the windows that see it.
@@ -192,6 +194,23 @@ def _upstream(gy: Array, g: Conv, size: tuple[int, int]) -> Array:
     return u
 
 
+def _strides(count: int, step: int, size: int) -> Any:
+    """The points 0, step, 2*step ... of the circle, as a slice where they do not go round it."""
+    end = step * (count - 1) + 1
+    return slice(0, end, step) if end <= size else np.arange(0, end, step) % size
+
+
+def _moved(ws: Array, g: Conv, size: tuple[int, int]) -> Array:
+    """conj(W) of weights moved by -PH and -PW, in place: window i then begins at i*SH, and none goes round the circle.
+
+    To move by -PH is to multiply W[f] by exp(2 pi i f PH / FH).
+    """
+    for axis, padding in ((1, g.ph), (2, g.pw)):
+        turns = np.exp(2j * np.pi * np.arange(ws.shape[axis]) * padding / size[axis - 1]).astype(ws.dtype)
+        ws *= turns.reshape(-1, 1, 1) if axis == 1 else turns[:, None]
+    return np.conj(ws, out=ws)
+
+
 _BLOCK = 1 << 26  # bytes that the transforms of the weights, or of their gradient, may take
 
 
@@ -281,8 +300,8 @@ def _forward(x: Array, w: Array, b: Array | None, g: Conv, workers: int, product
     xs = _transform(x.transpose(0, 2, 3, 1), size, workers)  # (N, C, H, W) -> (N, H, W, C)
     for some in _blocks(g, size, cg, og, x.dtype):
         ws = _kernels(wg[:, some], g, size, workers)
-        total = product(xs, np.conj(ws, out=ws), g.groups, False)
-        block = _back(total, size, *_places(g, size), workers)
+        total = product(xs, _moved(ws, g, size), g.groups, False)
+        block = _back(total, size, _strides(g.oh, g.sh, size[0]), _strides(g.ow, g.sw, size[1]), workers)
         to[:, :, some] = block.reshape(g.n, g.oh, g.ow, g.groups, block.shape[3] // g.groups).transpose(0, 3, 4, 1, 2)
     if b is not None:
         y += b[:, None, None]
