@@ -13,7 +13,11 @@ from .table import Op, S, Sample, apart, positive
 
 # Files whose operations choose among more, or fewer, than the two fast backends: several algorithms; NumPy only.
 KERNELS = {
-    "conv": tuple((backend, algorithm) for backend in ("numpy", "numba") for algorithm in ("im2col", "direct")),
+    "conv": tuple(
+        (backend, algorithm)
+        for backend in ("numpy", "numba")
+        for algorithm in ("im2col", "direct", "pointwise", "depthwise")
+    ),
     **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),
 }
 OPS: dict[str, Op] = {}

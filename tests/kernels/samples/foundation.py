@@ -42,6 +42,18 @@ CONVS: dict[str, geometry.Conv] = {
     "window as large as the picture": geometry.conv2d((3, 2, 4, 3), (5, 2, 4, 3)),
     "one row": geometry.conv2d((2, 3, 1, 9), (2, 3, 1, 4), stride=(1, 2)),
     "batch 0": geometry.conv2d((0, 2, 4, 5), (3, 2, 3, 3), padding=1),
+    "1x1, strided": geometry.conv2d((3, 4, 7, 6), (5, 4, 1, 1), stride=(3, 2)),
+    "1x1, more channels than pixels": geometry.conv2d((1, 3, 2, 2), (7, 3, 1, 1)),
+    "1x1 of one pixel": geometry.conv2d((5, 6, 1, 1), (3, 6, 1, 1)),
+    "1x1 to one pixel": geometry.conv2d((2, 3, 2, 3), (4, 3, 1, 1), stride=3),
+    "1x1, batch 0": geometry.conv2d((0, 3, 4, 5), (2, 3, 1, 1)),
+    "depthwise 3x3": geometry.conv2d((2, 5, 6, 7), (5, 1, 3, 3), padding=1, groups=5),
+    "depthwise 3x3, strided": geometry.conv2d((3, 4, 7, 8), (4, 1, 3, 3), stride=2, padding=1, groups=4),
+    "depthwise 5x5, dilated": geometry.conv2d((1, 3, 9, 10), (6, 1, 5, 5), None, (1, 3), (4, 5), 2, groups=3),
+    "depthwise, stride beyond the window": geometry.conv2d((2, 2, 9, 8), (2, 1, 2, 1), stride=(4, 3), groups=2),
+    "depthwise, many channels": geometry.conv2d((1, 520, 3, 4), (520, 1, 3, 3), padding=1, groups=520),
+    "depthwise, batch 0": geometry.conv2d((0, 2, 4, 5), (2, 1, 3, 3), padding=1, groups=2),
+    "small pictures": geometry.conv2d((7, 3, 2, 3), (4, 3, 3, 3), padding=1),
     "wide rows": geometry.conv2d((1, 1, 5, 40), (2, 1, 2, 5)),
 }
 POOLS: dict[str, geometry.Pool] = {
