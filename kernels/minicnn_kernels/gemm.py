@@ -72,7 +72,7 @@ def before_compiling() -> None:
     from numba.core import cgutils, types
     from numba.extending import intrinsic
 
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         return
 
     def xxgemm(
@@ -93,7 +93,7 @@ def before_compiling() -> None:
         signature = types.void(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, beta)
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            from llvmlite import ir
+            from llvmlite import ir  # type: ignore[import-untyped]
 
             char, whole, pointer = ir.IntType(8), context.get_value_type(types.intp), ir.IntType(8).as_pointer()
             kinds = [char, char, char, whole, whole, whole, pointer, pointer, whole, pointer, whole, pointer]

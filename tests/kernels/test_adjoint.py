@@ -66,6 +66,24 @@ def plain_convs(draw: Any) -> geometry.Conv:
 
 
 @st.composite
+def pointwise(draw: Any) -> geometry.Conv:
+    """1x1, at any stride."""
+    n, c, h, w, o, sh, sw = (draw(st.integers(low, high)) for low, high in [(0, 3), *[(1, 7)] * 4, *[(1, 3)] * 2])
+    return geometry.conv2d((n, c, h, w), (o, c, 1, 1), None, (sh, sw))
+
+
+@st.composite
+def depthwise(draw: Any) -> geometry.Conv:
+    """As many groups as channels, one or more filters for each."""
+    n, c, m = draw(st.integers(0, 3)), draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    (h, kh, sh, ph, dh), (w, kw, sw, pw, dw) = draw(one_side()), draw(one_side())
+    return geometry.conv2d((n, c, h, w), (c * m, 1, kh, kw), None, (sh, sw), (ph, pw), (dh, dw), c)
+
+
+DRAWN = {"winograd": convs_3x3, "registers": plain_convs, "pointwise": pointwise, "depthwise": depthwise}
+
+
+@st.composite
 def pools(draw: Any, dilated: bool) -> geometry.Pool:
     (h, kh, sh, ph, dh), (w, kw, sw, pw, dw) = (draw(one_side(most_padding=None)) for _ in range(2))
     shape = (draw(st.integers(0, 3)), draw(st.integers(1, 5)), h, w)
@@ -90,11 +108,11 @@ def examples(row: Row) -> settings:
 def test_conv2d(row: Row) -> None:
     """Linear in x with adjoint gx, linear in w with adjoint gw, and in b with gb."""
     forward, backward = conv2d.FORWARD.rows[row], conv2d.BACKWARD.rows[row]
-    geometries = {"winograd": convs_3x3(), "registers": plain_convs()}.get(row[0], convs())
 
     @examples(row)
-    @given(geometries, seeds, layouts)
+    @given(DRAWN.get(row[0], convs)(), seeds, layouts)
     def check(g: geometry.Conv, seed: int, last: bool) -> None:
+        assert conv2d.LIMITS.get(row[0], lambda g: True)(g)
         rng = np.random.default_rng(seed)
         x, gy = (as_order(rng.standard_normal(shape), last) for shape in (g.x_shape, g.y_shape))
         w, b = rng.standard_normal(g.w_shape), rng.standard_normal(g.o)
@@ -132,13 +150,14 @@ def test_im2col_compiled(g: geometry.Conv, seed: int, data: st.DataObject) -> No
     columns.im2col_nchw(x, col, first, i0, i1, g)
     columns.col2im_nchw(up, gx, first, i0, i1, g)
     assert_adjoint(col, up, x, gx)
-    x_last, gx_last = np.ascontiguousarray(x.transpose(1, 2, 0)), np.zeros((g.h, g.w, g.c))
+    x_last, gx_last = np.zeros((2, g.h, g.w, g.c)), np.zeros((2, g.h, g.w, g.c))
+    x_last[1] = x.transpose(1, 2, 0)
     order = np.arange(k).reshape(cg, g.kh, g.kw).transpose(1, 2, 0).ravel()  # (C/G, KH, KW) -> (KH, KW, C/G)
     col_last = np.full((size, k), np.nan)
-    columns.im2col_nhwc(x_last, col_last, first, i0, i1, g)
-    columns.col2im_nhwc(np.ascontiguousarray(up[order].T), gx_last, first, i0, i1, g)
+    columns.im2col_nhwc(x_last, col_last, first, g.oh + i0, g.oh + i1, g)
+    columns.col2im_nhwc(np.ascontiguousarray(up[order].T), gx_last, first, g.oh + i0, g.oh + i1, g)
     np.testing.assert_array_equal(col_last, col[order].T)
-    np.testing.assert_allclose(gx_last.transpose(2, 0, 1), gx, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(gx_last[1].transpose(2, 0, 1), gx, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("row", rows(pooling.AVG_POOL, pooling.AVG_POOL_BACKWARD))

@@ -57,9 +57,10 @@ def col2im(col: Array, g: Conv) -> Array:
     return xp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
 
 
-# Compiled, one group of one picture, the windows of output rows i0..i1 only, as a band that stays in the cache.
-# NCHW memory: col (K, P), made of runs along the rows of x. NHWC memory: col (P, K) with k = (a*KW + b)*C/G + c, made
-# of runs along the channels. P = (i1 - i0)*OW.
+# Compiled, one group, the windows of a few output rows only, as a band that stays in the cache. NCHW memory, one
+# picture: col (K, P), made of runs along the rows of x. NHWC memory: col (P, K) with k = (a*KW + b)*C/G + c, made of
+# runs along the channels, or along whole kernel rows where their pixels are neighbours. P is the number of windows,
+# rows*OW.
 #
 # The runs are short, so they are walked by unsigned offsets (U) into flat memory: an unsigned index cannot be a
 # negative one that counts from the end, so the loop has no test in it and is vectorised; a slice per run would cost
@@ -117,39 +118,59 @@ def col2im_nchw(col: Array, gx: Array, first: int, i0: int, i1: int, g: Conv) ->
 
 
 @njit()
-def im2col_nhwc(x: Array, col: Array, first: int, i0: int, i1: int, g: Conv) -> None:
-    """x (H, W, C), channels from `first` -> col (P, K)."""
-    cg = g.c // g.groups
-    xs, cols = x.reshape(-1), col.reshape(-1)
-    for window in range(col.shape[0]):
-        i, j = i0 + window // g.ow, window % g.ow
-        for a in range(g.kh):
-            p = i * g.sh - g.ph + a * g.dh
-            for b in range(g.kw):
-                q = j * g.sw - g.pw + b * g.dw
-                to = U(window * col.shape[1] + (a * g.kw + b) * cg)
-                if p < 0 or p >= g.h or q < 0 or q >= g.w:
-                    for c in range(U(cg)):
-                        cols[to + c] = 0
-                else:
-                    run = U((p * g.w + q) * g.c + first)
-                    for c in range(U(cg)):
-                        cols[to + c] = xs[run + c]
+def _run(j: int, b: int, cells: int, g: Conv) -> tuple[int, int, int]:
+    """Of `cells` kernel columns from b on, at output column j: those in the picture, b0..b1, and the pixel of b0."""
+    q = j * g.sw - g.pw + b * g.dw
+    b0 = min(cells, max(0, -q))
+    return b0, max(b0, min(cells, g.w - q)), q + b0
 
 
 @njit()
-def col2im_nhwc(col: Array, gx: Array, first: int, i0: int, i1: int, g: Conv) -> None:
-    """Add col (P, K) onto gx (H, W, C)."""
-    cg = g.c // g.groups
-    gxs, cols = gx.reshape(-1), col.reshape(-1)
-    for window in range(col.shape[0]):
-        i, j = i0 + window // g.ow, window % g.ow
+def im2col_nhwc(x: Array, col: Array, first: int, r0: int, r1: int, g: Conv) -> None:
+    """x (N, H, W, C), channels from `first` -> col (P, K).
+
+    Of the output rows r0..r1 of the batch: row i of picture n is n*OH + i.
+    """
+    cg, xs, cols = g.c // g.groups, x.reshape(-1), col.reshape(-1)
+    cells = g.kw if g.dw == 1 and g.groups == 1 else 1  # kernel columns that lie next to each other in x
+    width = U(cells * cg)
+    for row in range(r0, r1):
         for a in range(g.kh):
-            p = i * g.sh - g.ph + a * g.dh
-            for b in range(g.kw):
-                q = j * g.sw - g.pw + b * g.dw
-                if p >= 0 and p < g.h and q >= 0 and q < g.w:
-                    run = U(window * col.shape[1] + (a * g.kw + b) * cg)
-                    to = U((p * g.w + q) * g.c + first)
-                    for c in range(U(cg)):
-                        gxs[to + c] += cols[run + c]
+            p = row % g.oh * g.sh - g.ph + a * g.dh
+            start = (row // g.oh * g.h + p) * g.w
+            for j in range(g.ow):
+                for b in range(0, g.kw, cells):
+                    to = U((((row - r0) * g.ow + j) * g.kh + a) * g.kw * cg + b * cg)
+                    b0, b1, q = _run(j, b, cells, g)
+                    if p < 0 or p >= g.h or b1 == b0:
+                        for e in range(width):
+                            cols[to + e] = 0
+                        continue
+                    run, count = U((start + q) * g.c + first), U((b1 - b0) * cg)
+                    for e in range(U(b0 * cg)):
+                        cols[to + e] = 0
+                    for e in range(U(b1 * cg), width):
+                        cols[to + e] = 0
+                    to += U(b0 * cg)
+                    for e in range(count):
+                        cols[to + e] = xs[run + e]
+
+
+@njit()
+def col2im_nhwc(col: Array, gx: Array, first: int, r0: int, r1: int, g: Conv) -> None:
+    """Add col (P, K) onto gx (N, H, W, C); adjoint of `im2col_nhwc`."""
+    cg, gxs, cols = g.c // g.groups, gx.reshape(-1), col.reshape(-1)
+    cells = g.kw if g.dw == 1 and g.groups == 1 else 1
+    for row in range(r0, r1):
+        for a in range(g.kh):
+            p = row % g.oh * g.sh - g.ph + a * g.dh
+            if p < 0 or p >= g.h:
+                continue
+            start = (row // g.oh * g.h + p) * g.w
+            for j in range(g.ow):
+                for b in range(0, g.kw, cells):
+                    b0, b1, q = _run(j, b, cells, g)
+                    run = U((((row - r0) * g.ow + j) * g.kh + a) * g.kw * cg + (b + b0) * cg)
+                    to, count = U((start + min(q, g.w - 1)) * g.c + first), U((b1 - b0) * cg)
+                    for e in range(count):
+                        gxs[to + e] += cols[run + e]

@@ -23,6 +23,7 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
 from .direct import Gradients, Need, pad
+from .lines import COVERED, U, add1, add3, filter_line, parts, put, spread, take
 from .partial import add_up
 
 
@@ -64,155 +65,8 @@ def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
     return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
-# Numba. One *line* is a row of a picture with the channels innermost, (pixels, O), as NHWC memory has it. The inner loop
-# runs along a line, over several pixels and all their channels, and adds up three kernel cells at once:
-#
-#     y[e] += x[x0 + e]*w[w0 + e] + x[x1 + e]*w[w1 + e] + x[x2 + e]*w[w2 + e]
-#
-# with the O weights of a cell repeated for as many pixels as the loop covers (`_spread`). gx is the same with gy in the
-# place of x, and in gw the sum takes the place of y and a line of gy that of w.
-#
-# Lines of input are copied into a ring of KH rows (`_take`), which stays in the first-level cache. The copy makes them
-# all alike: zeros are put on both sides, a channel is repeated M times, NCHW memory is transposed, and with a stride of
-# SW, column q goes to part q % SW, so that the columns under a kernel cell, SW apart, lie next to each other:
-#
-#     SW = 2:   0 1 2 3 4 5 6   ->   0 2 4 6 | 1 3 5 .
-
-_COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells then take 18 KB of a first-level cache
-U = np.uintp
-
-
-@njit()
-def _parts(work: Array, cells: int, ring: int) -> tuple[Array, Array, Array]:
-    """Room for repeated weights, for a ring, and for a line more; each begins at a cache line."""
-    unit = 64 // work.itemsize
-    first = -(work.ctypes.data // work.itemsize) % unit
-    second = first + (cells + unit - 1) // unit * unit
-    third = second + (ring + unit - 1) // unit * unit
-    return work[first : first + cells], work[second : second + ring], work[third:]
-
-
-@njit(fastmath=FAST)
-def _add3(
-    y: Array, to: int, x: Array, x0: int, x1: int, x2: int, w: Array, w0: int, w1: int, w2: int, count: int
-) -> None:
-    to, x0, x1, x2, w0, w1, w2 = U(to), U(x0), U(x1), U(x2), U(w0), U(w1), U(w2)
-    for e in range(U(count)):
-        y[to + e] += x[x0 + e] * w[w0 + e] + x[x1 + e] * w[w1 + e] + x[x2 + e] * w[w2 + e]
-
-
-@njit(fastmath=FAST)
-def _set3(
-    y: Array, to: int, b0: int, x: Array, x0: int, x1: int, x2: int, w: Array, w0: int, w1: int, w2: int, count: int
-) -> None:
-    to, b0, x0, x1, x2, w0, w1, w2 = U(to), U(b0), U(x0), U(x1), U(x2), U(w0), U(w1), U(w2)
-    for e in range(U(count)):
-        y[to + e] = w[b0 + e] + x[x0 + e] * w[w0 + e] + x[x1 + e] * w[w1 + e] + x[x2 + e] * w[w2 + e]
-
-
-@njit(fastmath=FAST)
-def _add1(y: Array, to: int, x: Array, x0: int, w: Array, w0: int, count: int) -> None:
-    to, x0, w0 = U(to), U(x0), U(w0)
-    for e in range(U(count)):
-        y[to + e] += x[x0 + e] * w[w0 + e]
-
-
-@njit()
-def _take(
-    x: Array, n: int, p: int, shape: Any, m: int, last: bool, ring: Array, base: int, left: int, step: int, part: int
-) -> None:
-    """Row p of picture n of x, of (C, H, W) = shape -> a line in the ring, (step parts, part pixels, C*M)."""
-    channels, height, width = shape
-    if last and m == 1 and step == 1:
-        _copy(ring, base + left * channels, x, (n * height + p) * width * channels, width * channels)
-        return
-    for q in range(width):
-        v = q + left
-        to = U(base + (v % step * part + v // step) * channels * m)
-        if last and m == 1:
-            at = U(((n * height + p) * width + q) * channels)
-            for c in range(U(channels)):
-                ring[to + c] = x[at + c]
-        elif last:
-            at = U(((n * height + p) * width + q) * channels)
-            for o in range(channels * m):
-                ring[to + U(o)] = x[at + U(o // m)]
-        else:
-            at, plane = U((n * channels * height + p) * width + q), U(height * width)
-            for c in range(U(channels)):
-                for _ in range(U(m)):
-                    ring[to] = x[at + c * plane]
-                    to += U(1)
-
-
-@njit()
-def _put(line: Array, y: Array, n: int, p: int, shape: Any, m: int, last: bool, q0: int, step: int, count: int) -> None:
-    """Adjoint of `_take`: `count` pixels of a line -> columns q0, q0 + step, ... of row p of picture n of y."""
-    channels, height, width = shape
-    for k in range(count):
-        q = q0 + k * step
-        at = U(k * channels * m)
-        to, next_channel = U(((n * height + p) * width + q) * channels), U(1)
-        if not last:
-            to, next_channel = U((n * channels * height + p) * width + q), U(height * width)
-        if m == 1 and last:
-            for c in range(U(channels)):
-                y[to + c] = line[at + c]
-            continue
-        for _ in range(channels):
-            total = line[at]
-            for r in range(U(1), U(m)):
-                total += line[at + r]
-            y[to] = total
-            at += U(m)
-            to += next_channel
-
-
-@njit()
-def _spread(w: Array, b: Array, cells: Array, pixels: int, g: Conv) -> None:
-    """w (O, KH*KW) and b (O,) -> (KH*KW + 1, pixels, O)."""
-    for j in range(pixels):
-        for k in range(g.kh * g.kw):
-            for o in range(g.o):
-                cells[(k * pixels + j) * g.o + o] = w[o * g.kh * g.kw + k]
-        for o in range(g.o):
-            cells[(g.kh * g.kw * pixels + j) * g.o + o] = b[o]
-
-
-@njit()
-def _lines(
-    y: Array, to: int, ring: Array, starts: Array, cells: Array, which: Array, found: int, pixels: int, width: int,
-    g: Conv,
-) -> None:  # fmt: skip
-    """A line of y, of `width` pixels: the bias, and for each of the `found` kernel cells, cell which[f] times the line
-    that begins at starts[f].
-    """
-    block, size = min(g.o, _COVERED), pixels * g.o  # of more channels than one loop covers, some, at all pixels
-    for c in range(0, g.o, block):
-        for j in range(0, width, pixels):
-            e, bias = j * g.o + c, g.kh * g.kw * size + c
-            count = min(block, g.o - c) if block < g.o else min(pixels, width - j) * g.o
-            if found >= 3:
-                _set3(
-                    y, to + e, bias, ring, starts[0] + e, starts[1] + e, starts[2] + e,
-                    cells, which[0] * size + c, which[1] * size + c, which[2] * size + c, count,
-                )  # fmt: skip
-            else:
-                _copy(y, to + e, cells, bias, count)
-            for f in range(3, found - 2, 3):
-                _add3(
-                    y, to + e, ring, starts[f] + e, starts[f + 1] + e, starts[f + 2] + e,
-                    cells, which[f] * size + c, which[f + 1] * size + c, which[f + 2] * size + c, count,
-                )  # fmt: skip
-            for f in range(found // 3 * 3, found):
-                _add1(y, to + e, ring, starts[f] + e, cells, which[f] * size + c, count)
-
-
-@njit()
-def _copy(y: Array, to: int, x: Array, at: int, count: int) -> None:
-    to, at = U(to), U(at)
-    for e in range(U(count)):
-        y[to + e] = x[at + e]
+# Numba: share t has bands of output rows. It copies the rows of input under them into a ring, as lines with the
+# channels innermost, and adds up kernel cells along these (`lines.py`).
 
 
 @njit()
@@ -235,7 +89,7 @@ def _take_rows(x: Array, n: int, i: int, ready: int, part: int, g: Conv, last: b
     """Take the rows of x that output row i needs and that are not in the ring yet; the first row not in it then."""
     rows, top = g.dh * (g.kh - 1) + 1, i * g.sh - g.ph
     for p in range(max(ready, top, 0), min(g.h, top + rows)):
-        _take(x, n, p, (g.c, g.h, g.w), g.o // g.c, last, ring, p % rows * g.sw * part * g.o, g.pw, g.sw, part)
+        take(x, n, p, (g.c, g.h, g.w), g.o // g.c, last, ring, p % rows * g.sw * part * g.o, g.pw, g.sw, part)
     return max(ready, top + rows)
 
 
@@ -245,10 +99,10 @@ def _forward_share(
     work: Array,
 ) -> None:  # fmt: skip
     rows, part = g.dh * (g.kh - 1) + 1, (g.w + 2 * g.pw + g.sw - 1) // g.sw
-    cells, ring, line = _parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, rows * g.sw * part * g.o)
+    cells, ring, line = parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, rows * g.sw * part * g.o)
     ring[:] = 0  # what lies beside the pictures stays so
     starts, which = np.empty(g.kh * g.kw, np.intp), np.empty(g.kh * g.kw, np.intp)
-    _spread(w, b, cells, pixels, g)
+    spread(w, b, cells, pixels, g)
     for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
         n, band, ready = task // bands, task % bands, 0
         for i in range(band * g.oh // bands, (band + 1) * g.oh // bands):
@@ -256,10 +110,10 @@ def _forward_share(
             found = _under_row(i, rows, part, g, starts, which)
             to = (n * g.oh + i) * g.ow * g.o if last else 0
             if last:
-                _lines(y, to, ring, starts, cells, which, found, pixels, g.ow, g)
+                filter_line(y, to, ring, starts, cells, which, found, pixels, g.ow, g)
             else:
-                _lines(line, 0, ring, starts, cells, which, found, pixels, g.ow, g)
-                _put(line, y, n, i, (g.o, g.oh, g.ow), 1, last, 0, 1, g.ow)
+                filter_line(line, 0, ring, starts, cells, which, found, pixels, g.ow, g)
+                put(line, y, n, i, (g.o, g.oh, g.ow), 1, last, 0, 1, g.ow)
 
 
 @njit(parallel=True)
@@ -286,7 +140,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     last = is_channels_last(x)
     y = empty(g.y_shape, x.dtype, last)
     bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
-    pixels = max(1, min(g.ow, _COVERED // g.o))
+    pixels = max(1, min(g.ow, COVERED // g.o))
     with parallel():
         work = workspace("conv2d lines", (g.kh * g.kw + 1) * pixels * g.o + g.ow * g.o + _ring_size(g) + 64, x.dtype)
         w = np.ascontiguousarray(w).reshape(-1)
@@ -315,7 +169,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: 
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
-    """One kernel cell at a time: gy times its weights goes back to where the cell lay; gy times what lay there is gw."""
+    """One kernel cell at a time: gy times its weights goes back to where it lay; gw is gy times what lay there."""
     m = g.o // g.c
     gx = gw = None
     if need[0] and w is not None:
@@ -353,26 +207,26 @@ def _backward_x_share(
     most, left = g.dh * (g.kh - 1) // g.sh, g.dw * (g.kw - 1) // g.sw
     part = left + max(g.ow, (g.w - 1 + g.pw) // g.sw + 1)  # gy, with the columns beside it that count as zero
     m = g.o // g.c
-    cells, ring, line = _parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, (most + 1) * part * g.o)
+    cells, ring, line = parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, (most + 1) * part * g.o)
     ring[:] = 0
     starts, which = np.empty(g.kh * g.kw, np.intp), np.empty(g.kh * g.kw, np.intp)
-    _spread(w, b, cells, pixels, g)
+    spread(w, b, cells, pixels, g)
     for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
         n, band, ready = task // bands, task % bands, 0
         for p in range(band * g.h // bands, (band + 1) * g.h // bands):
             u = (p + g.ph) // g.sh
             for i in range(max(ready, u - most, 0), min(g.oh, u + 1)):
-                _take(gy, n, i, (g.o, g.oh, g.ow), 1, last, ring, i % (most + 1) * part * g.o, left, 1, part)
+                take(gy, n, i, (g.o, g.oh, g.ow), 1, last, ring, i % (most + 1) * part * g.o, left, 1, part)
             ready = max(ready, u + 1)
             for phase in range(g.sw):  # columns q with (q + PW) % SW = phase
                 v0, v1 = (g.pw - phase + g.sw - 1) // g.sw, (g.w - 1 + g.pw - phase) // g.sw + 1
                 found = _over_row(p, phase, v0, most, left, part, g, starts, which)
                 if last and m == 1 and g.sw == 1:
                     to = (n * g.h + p) * g.w * g.c
-                    _lines(gx, to, ring, starts, cells, which, found, pixels, g.w, g)
+                    filter_line(gx, to, ring, starts, cells, which, found, pixels, g.w, g)
                 elif v1 > v0:
-                    _lines(line, 0, ring, starts, cells, which, found, pixels, v1 - v0, g)
-                    _put(line, gx, n, p, (g.c, g.h, g.w), m, last, v0 * g.sw + phase - g.pw, g.sw, v1 - v0)
+                    filter_line(line, 0, ring, starts, cells, which, found, pixels, v1 - v0, g)
+                    put(line, gx, n, p, (g.c, g.h, g.w), m, last, v0 * g.sw + phase - g.pw, g.sw, v1 - v0)
 
 
 @njit()
@@ -407,7 +261,7 @@ def _backward_w_share(
     # Adds up cells (KH*KW, pixels, O), of every `pixels`-th pixel; sums[t] is gw (O, KH*KW), then gb (O,)
     rows, part = g.dh * (g.kh - 1) + 1, (g.w + 2 * g.pw + g.sw - 1) // g.sw
     window, covered = g.kh * g.kw, pixels * g.o
-    cells, ring, line = _parts(work[t], window * covered, rows * g.sw * part * g.o)
+    cells, ring, line = parts(work[t], window * covered, rows * g.sw * part * g.o)
     ring[:] = 0
     cells[:] = 0
     gw, gb = sums[t, : g.o * window], sums[t, g.o * window : g.o * window + g.o]
@@ -421,7 +275,7 @@ def _backward_w_share(
             if last:
                 _cells(cells, ring, starts, which, found, gy, (n * g.oh + i) * g.ow * g.o, gb, pixels, g)
             else:
-                _take(gy, n, i, (g.o, g.oh, g.ow), 1, last, line, 0, 0, 1, g.ow)
+                take(gy, n, i, (g.o, g.oh, g.ow), 1, last, line, 0, 0, 1, g.ow)
                 _cells(cells, ring, starts, which, found, line, 0, gb, pixels, g)
     for o in range(g.o):
         for k in range(window):
@@ -443,11 +297,11 @@ def _cells(
         x, to = starts[f], which[f] * covered
         for j in range(0, whole - 2, 3):
             e, e1, e2 = j * covered, (j + 1) * covered, (j + 2) * covered
-            _add3(cells, to, ring, x + e, x + e1, x + e2, gy, at + e, at + e1, at + e2, covered)
+            add3(cells, to, ring, x + e, x + e1, x + e2, gy, at + e, at + e1, at + e2, covered)
         for j in range(whole // 3 * 3, whole):
-            _add1(cells, to, ring, x + j * covered, gy, at + j * covered, covered)
+            add1(cells, to, ring, x + j * covered, gy, at + j * covered, covered)
         e = whole * covered
-        _add1(cells, to, ring, x + e, gy, at + e, g.ow * g.o - e)
+        add1(cells, to, ring, x + e, gy, at + e, g.ow * g.o - e)
     up = U(at)
     for _ in range(g.ow):
         for o in range(U(g.o)):
@@ -472,7 +326,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     with parallel():
         if need[0] and w is not None:
             gx = empty(g.x_shape, dtype, last)
-            pixels = max(1, min(g.w, _COVERED // g.o))
+            pixels = max(1, min(g.w, COVERED // g.o))
             most, left = g.dh * (g.kh - 1) // g.sh, g.dw * (g.kw - 1) // g.sw
             ring = (most + 1) * (left + max(g.ow, (g.w - 1 + g.pw) // g.sw + 1)) * g.o
             work = workspace("conv2d lines", (window + 1) * pixels * g.o + g.w * g.o + ring + 64, dtype)
@@ -483,11 +337,9 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         if need[2] and not need[1]:
             gb = gy.sum((0, 2, 3))
         if need[1] and x is not None:
-            pixels = max(1, min(g.ow // 3, _COVERED // g.o))
+            pixels = max(1, min(g.ow // 3, COVERED // g.o))
             work = workspace("conv2d lines", window * pixels * g.o + g.ow * g.o + _ring_size(g) + 64, dtype)
             sums = workspace("conv2d gw", g.o * (window + 1), dtype)
             _backward_w(threads(), flat(gy), flat(like), sums, g, _bands(g), pixels, last, work)
-            total = empty((g.o * (window + 1),), dtype)
-            add_up(sums, total)
-            gw, gb = total[: g.o * window].reshape(g.w_shape), total[g.o * window :]
+            gw, gb = add_up(sums, g, 1)
     return gx, gw, gb if need[2] else None

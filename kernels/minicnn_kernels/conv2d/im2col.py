@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, is_channels_last, nhwc
+from ..layout import Array, as_order, dense, empty, flat, is_channels_last, nhwc
 from ..runtime import njit, parallel, prange, threads, workspace
 from .columns import cells_python, col2im, col2im_nchw, col2im_nhwc, im2col, im2col_nchw, im2col_nhwc, length
 from .direct import Gradients, Need
-from .direct import multiplications as multiplications  # the products are those of the definition
+from .partial import add_bias, add_up, channels_inside, fill_bias
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -51,93 +52,91 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return y
 
 
-# Numba: the windows of a few output rows of one picture are copied, multiplied and forgotten while they are in the
-# cache. A task is such a band of one group of one picture.
+# Numba: the windows of a band, a few output rows, are copied, multiplied and forgotten while they are in the cache.
+# Share t has a run of the N*OH output rows of the batch and walks through it band by band; in NHWC memory a band may
+# reach over several small pictures.
 #
-# NCHW memory:  y band (O/G, P) = w (O/G, K) @ col (K, P)      P = the band's rows * OW
-# NHWC memory:  y band (P, O/G) = col (P, K) @ w^T (K, O/G)
+# NCHW memory:  y band (O/G, P) = w (O/G, K) @ col (K, P)       a band of y is a part of each of its rows
+# NHWC memory:  y band (P, O/G) = col (P, K) @ w^T (K, O/G)     K runs over kernel cells, then channels
 #
-# BLAS vectorises along the last axis of the result: P in NCHW, which wins for the few channels of a first layer, O/G in
-# NHWC.
+# The products are written where they belong, onto the bias, which is put there first (`gemm.py`). BLAS vectorises along
+# the last axis of the result: P in NCHW, which wins for the few channels of a first layer, O/G in NHWC.
 
 _BAND = 1 << 19  # bytes of col in a band: half of a common second-level cache
 
 
-def _rows(g: Conv, itemsize: int) -> int:
+def _rows(g: Conv, itemsize: int, last: bool) -> int:
     """Output rows in a band."""
-    return max(1, min(g.oh, _BAND // (length(g) * g.ow * itemsize)))
+    most = -(-g.n * g.oh // threads()) if last else g.oh
+    return max(1, min(most, _BAND // (length(g) * g.ow * itemsize)))
+
+
+@njit()
+def _end(row: int, stop: int, rows: int, g: Conv, last: bool) -> int:
+    """The row after the band that begins at `row`: NCHW bands end with their picture."""
+    end = min(stop, row + rows)
+    return end if last else min(end, (row // g.oh + 1) * g.oh)
+
+
+@njit()
+def _columns(x: Array, col: Array, group: int, row: int, end: int, g: Conv, last: bool) -> None:
+    """The windows of rows row..end of the batch, of one group: (P, K) or (K, P)."""
+    cg = g.c // g.groups
+    k, size = cg * g.kh * g.kw, (end - row) * g.ow
+    if last:
+        im2col_nhwc(x, col[: size * k].reshape(size, k), group * cg, row, end, g)
+    else:
+        n = row // g.oh
+        im2col_nchw(x[n], col[: size * k].reshape(k, size), group * cg, row - n * g.oh, end - n * g.oh, g)
 
 
 @njit()
 def _forward_share(
-    t: Any,
-    chunks: int,
-    x: Array,
-    w: Array,
-    b: Array,
-    y: Array,
-    g: Conv,
-    rows: int,
-    last: bool,
-    cols: Array,
-    outs: Array,
+    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, last: bool, cols: Array
 ) -> None:
-    # NCHW: w (G, O/G, K). NHWC (`last`): x (N, H, W, C), w (G, K, O/G), y (N, OH, OW, O)
-    og, k = g.o // g.groups, g.c // g.groups * g.kh * g.kw
-    bands = (g.oh + rows - 1) // rows
-    tasks = g.n * g.groups * bands
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n, group, i0 = task // bands // g.groups, task // bands % g.groups, task % bands * rows
-        i1 = min(g.oh, i0 + rows)
-        size, start = (i1 - i0) * g.ow, i0 * g.ow
-        if last:
-            col, out = cols[t, : size * k].reshape(size, k), outs[t, : size * og].reshape(size, og)
-            im2col_nhwc(x[n], col, group * (g.c // g.groups), i0, i1, g)
-            np.dot(col, w[group], out)
-            to_last = y[n].reshape(g.oh * g.ow, g.o)  # (OH, OW, O) -> (OH*OW, O)
-            for p in range(size):
-                for o in range(og):
-                    to_last[start + p, group * og + o] = out[p, o] + b[group * og + o]
-        else:
-            col, out = cols[t, : k * size].reshape(k, size), outs[t, : og * size].reshape(og, size)
-            im2col_nchw(x[n], col, group * (g.c // g.groups), i0, i1, g)
-            np.dot(w[group], col, out)
-            to = y[n].reshape(g.o, g.oh * g.ow)  # (O, OH, OW) -> (O, OH*OW)
-            for o in range(og):
-                row, bias = to[group * og + o, start : start + size], b[group * og + o]
-                for p in range(size):
-                    row[p] = out[o, p] + bias
+    # w (O, K); NHWC, where it is small: (G, K, O/G), which BLAS likes better
+    og, k, pixels, beta = g.o // g.groups, g.c // g.groups * g.kh * g.kw, g.oh * g.ow, int(b.size > 0)
+    stored, col = og * k > SMALL_FACTOR, cols[t]
+    row, stop = t * g.n * g.oh // chunks, (t + 1) * g.n * g.oh // chunks
+    while row < stop:
+        end = _end(row, stop, rows, g, last)
+        n, size = row // g.oh, (end - row) * g.ow
+        p0 = row * g.ow if last else (row - n * g.oh) * g.ow
+        if beta:
+            fill_bias(y, b, n, p0, size, g, last)
+        for group in range(g.groups):
+            o = group * og
+            _columns(x, col, group, row, end, g, last)
+            if last:
+                gemm(size, og, k, col, 0, k, False, w, o * k, k if stored else og, stored, y, p0 * g.o + o, g.o, beta)
+            else:
+                to = (n * g.o + o) * pixels + p0
+                gemm(og, size, k, w, o * k, k, False, col, 0, size, False, y, to, pixels, beta)
+        row = end
 
 
 @njit(parallel=True)
-def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, last: bool, cols: Array, outs: Array
-) -> None:
+def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, last: bool, cols: Array) -> None:
     for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, g, rows, last, cols, outs)
+        _forward_share(np.intp(t), chunks, x, w, b, y, g, rows, last, cols)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over bands of output rows; gives y in the memory order of x."""
-    x, rows, k = dense(x), _rows(g, x.itemsize), length(g)
+    x, k, og = dense(x), length(g), g.o // g.groups
     last = is_channels_last(x)
+    rows = _rows(g, x.itemsize, last)
     y = empty(g.y_shape, x.dtype, last)
-    bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
+    bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
     with parallel(blas=True):
         cols = workspace("conv2d col", k * rows * g.ow, x.dtype)
-        outs = workspace("conv2d out", g.o // g.groups * rows * g.ow, x.dtype)
-        memory = (nhwc(x), _weights(w, g, last), bias, nhwc(y)) if last else (x, _weights(w, g, last), bias, y)
-        _forward(threads(), *memory, g, rows, last, cols, outs)
+        if last:
+            w = channels_inside(w, g)
+            if og * k <= SMALL_FACTOR:
+                w = w.reshape(g.groups, og, k).transpose(0, 2, 1)
+        w = np.ascontiguousarray(w).reshape(-1)
+        _forward(threads(), nhwc(x) if last else x, w, bias, flat(y), g, rows, last, cols)
     return y
-
-
-def _weights(w: Array, g: Conv, last: bool) -> Array:
-    """w as the products take it: (G, O/G, K) for NCHW, (G, K, O/G) with the channels innermost in K for NHWC."""
-    w = w.reshape(g.groups, g.o // g.groups, g.c // g.groups, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
-    if last:
-        w = w.transpose(0, 3, 4, 2, 1)  # -> (G, KH, KW, C/G, O/G)
-        return np.ascontiguousarray(w).reshape(g.groups, length(g), -1)
-    return np.ascontiguousarray(w).reshape(g.groups, -1, length(g))
 
 
 # ----------------------------------------------------------------------------------------------------------- backward
@@ -177,124 +176,112 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 
 @njit()
-def _take(gy: Array, ups: Array, group: int, i0: int, i1: int, g: Conv, last: bool) -> Array:
-    # The rows i0..i1 and the channels of one group of gy (O, OH, OW) or (OH, OW, O), as (O/G, P) or (P, O/G)
-    og, size, start = g.o // g.groups, (i1 - i0) * g.ow, i0 * g.ow
-    if last:
-        flat_last = gy.reshape(g.oh * g.ow, g.o)  # (OH, OW, O) -> (OH*OW, O)
-        up = ups[: size * og].reshape(size, og)
-        for p in range(size):
-            for o in range(og):
-                up[p, o] = flat_last[start + p, group * og + o]
-    else:
-        flat = gy.reshape(g.o, g.oh * g.ow)  # (O, OH, OW) -> (O, OH*OW)
-        if size == g.oh * g.ow:
-            return flat[group * og : (group + 1) * og]  # already lies so
-        up = ups[: og * size].reshape(og, size)
-        for o in range(og):
-            up[o] = flat[group * og + o, start : start + size]
-    return up
-
-
-@njit()
 def _backward_w_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
+    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, whole: bool, cols: Array
 ) -> None:
-    # sums[t]: this share's gw, G blocks (O/G, K) for NCHW or (K, O/G) for NHWC, then gb (O,), then room for one product
-    og, k = g.o // g.groups, g.c // g.groups * g.kh * g.kw
-    gw, gb = sums[t, : g.o * k].reshape(g.groups, og * k), sums[t, g.o * k : g.o * k + g.o]
-    product = sums[t, g.o * k + g.o : g.o * k + g.o + og * k]
-    sums[t, : g.o * k + g.o] = 0
-    bands = (g.oh + rows - 1) // rows
-    tasks = g.n * g.groups * bands
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n, group, i0 = task // bands // g.groups, task // bands % g.groups, task % bands * rows
-        i1 = min(g.oh, i0 + rows)
-        size = (i1 - i0) * g.ow
-        up = _take(gy[n], ups[t], group, i0, i1, g, last)
-        if last:
-            col = cols[t, : size * k].reshape(size, k)
-            im2col_nhwc(x[n], col, group * (g.c // g.groups), i0, i1, g)
-            np.dot(col.T, up, product.reshape(k, og))  # (K, P) @ (P, O/G)
-            for p in range(size):
-                for o in range(og):
-                    gb[group * og + o] += up[p, o]
-        else:
-            col = cols[t, : k * size].reshape(k, size)
-            im2col_nchw(x[n], col, group * (g.c // g.groups), i0, i1, g)
-            np.dot(up, col.T, product.reshape(og, k))  # (O/G, P) @ (P, K)
-            for o in range(og):
-                gb[group * og + o] += up[o].sum()
-        for e in range(og * k):
-            gw[group, e] += product[e]
+    # sums[t]: gw (O, K), then gb (O,). Of this share's rows, all output channels; or, with `whole`, its output channels
+    # (of each group) of all rows, and then all shares write to parts of the same sums.
+    og, k, pixels = g.o // g.groups, g.c // g.groups * g.kh * g.kw, g.oh * g.ow
+    row, stop, o0, o1 = t * g.n * g.oh // chunks, (t + 1) * g.n * g.oh // chunks, 0, og
+    total = sums[0] if whole else sums[t]
+    if whole:
+        row, stop, o0, o1 = 0, g.n * g.oh, t * og // chunks, (t + 1) * og // chunks
+    gw, gb, col = total[: g.o * k], total[g.o * k : g.o * k + g.o], cols[t]
+    for o in range(0, g.o, og):
+        gw[(o + o0) * k : (o + o1) * k] = 0
+        gb[o + o0 : o + o1] = 0
+    while row < stop:
+        end = _end(row, stop, rows, g, last)
+        n, size = row // g.oh, (end - row) * g.ow
+        p0 = row * g.ow if last else (row - n * g.oh) * g.ow
+        for group in range(g.groups):
+            o = group * og + o0
+            _columns(x, col, group, row, end, g, last)
+            if last:
+                gemm(o1 - o0, k, size, gy, p0 * g.o + o, g.o, True, col, 0, k, False, gw, o * k, k, 1)
+            else:
+                gemm(
+                    o1 - o0,
+                    k,
+                    size,
+                    gy,
+                    (n * g.o + o) * pixels + p0,
+                    pixels,
+                    False,
+                    col,
+                    0,
+                    size,
+                    True,
+                    gw,
+                    o * k,
+                    k,
+                    1,
+                )
+            add_bias(gy, gb, n, p0, size, o, o + o1 - o0, g, last)
+        row = end
 
 
 @njit(parallel=True)
 def _backward_w(
-    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
+    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, last: bool, whole: bool, cols: Array
 ) -> None:
     for t in prange(chunks):
-        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, rows, last, cols, ups)
+        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, rows, last, whole, cols)
 
 
 @njit()
 def _backward_x_share(
-    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
+    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array
 ) -> None:
-    # A task is one group of one picture, all its bands in turn: bands overlap in gx. w (G, K, O/G), NHWC (G, O/G, K)
-    cg, k = g.c // g.groups, g.c // g.groups * g.kh * g.kw
-    tasks = g.n * g.groups
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n, group = task // g.groups, task % g.groups
-        if last:
-            gx[n, :, :, group * cg : (group + 1) * cg] = 0
-        else:
-            gx[n, group * cg : (group + 1) * cg] = 0
-        for i0 in range(0, g.oh, rows):
-            i1 = min(g.oh, i0 + rows)
-            size = (i1 - i0) * g.ow
-            up = _take(gy[n], ups[t], group, i0, i1, g, last)
+    # Whole pictures, since bands overlap in gx; it is cleared picture by picture, at the first band. w (O, K)
+    og, cg, pixels = g.o // g.groups, g.c // g.groups, g.oh * g.ow
+    k, col = cg * g.kh * g.kw, cols[t]
+    row, stop = t * g.n // chunks * g.oh, (t + 1) * g.n // chunks * g.oh
+    while row < stop:
+        end = _end(row, stop, rows, g, last)
+        n, size = row // g.oh, (end - row) * g.ow
+        p0 = row * g.ow if last else (row - n * g.oh) * g.ow
+        for picture in range((row + g.oh - 1) // g.oh, (end + g.oh - 1) // g.oh):
+            gx[picture] = 0
+        for group in range(g.groups):
+            o = group * og
             if last:
-                col = cols[t, : size * k].reshape(size, k)
-                np.dot(up, w[group], col)  # (P, O/G) @ (O/G, K)
-                col2im_nhwc(col, gx[n], group * cg, i0, i1, g)
+                gemm(size, k, og, gy, p0 * g.o + o, g.o, False, w, o * k, k, False, col, 0, k, 0)
+                col2im_nhwc(col[: size * k].reshape(size, k), gx, group * cg, row, end, g)
             else:
-                col = cols[t, : k * size].reshape(k, size)
-                np.dot(w[group], up, col)  # (K, O/G) @ (O/G, P)
-                col2im_nchw(col, gx[n], group * cg, i0, i1, g)
+                gemm(k, size, og, w, o * k, k, True, gy, (n * g.o + o) * pixels + p0, pixels, False, col, 0, size, 0)
+                part = col[: size * k].reshape(k, size)
+                col2im_nchw(part, gx[n], group * cg, row - n * g.oh, end - n * g.oh, g)
+        row = end
 
 
 @njit(parallel=True)
-def _backward_x(
-    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array, ups: Array
-) -> None:
+def _backward_x(chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, last: bool, cols: Array) -> None:
     for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, rows, last, cols, ups)
+        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, rows, last, cols)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
-    """Bands as in forward. gw and gb: parallel over bands, a partial sum per share; gx: over pictures and groups."""
+    """Bands as in forward. gx: parallel over pictures. gw: over rows, a partial sum per share, but over output channels
+    where rows are few.
+    """
     like = dense(gy if x is None else x)
-    rows, k, last, dtype = _rows(g, gy.itemsize), length(g), is_channels_last(like), gy.dtype
+    k, last, dtype = length(g), is_channels_last(like), gy.dtype
+    rows = _rows(g, gy.itemsize, last)
     gy = as_order(gy, last)
     gx = gw = gb = None
     with parallel(blas=True):
         cols = workspace("conv2d col", k * rows * g.ow, dtype)
-        ups = workspace("conv2d out", g.o // g.groups * rows * g.ow, dtype)
-        up = nhwc(gy) if last else gy
         if need[0] and w is not None:
             gx = empty(g.x_shape, dtype, last)
-            wt = np.ascontiguousarray(_weights(w, g, last).transpose(0, 2, 1))
-            _backward_x(threads(), up, wt, nhwc(gx) if last else gx, g, rows, last, cols, ups)
+            w = channels_inside(w, g) if last else np.ascontiguousarray(w).reshape(-1)
+            _backward_x(threads(), flat(gy), w, nhwc(gx) if last else gx, g, rows, last, cols)
         if need[2] and not need[1]:
             gb = gy.sum((0, 2, 3))
         if need[1] and x is not None:
-            sums = workspace("conv2d gw", g.o * k + g.o + g.o // g.groups * k, dtype)
-            _backward_w(threads(), up, nhwc(like) if last else like, sums, g, rows, last, cols, ups)
-            total = sums[:, : g.o * k + g.o].sum(0)
-            gw, gb = total[: g.o * k], total[g.o * k :]
-            if last:
-                gw = gw.reshape(g.groups, g.kh, g.kw, -1, g.o // g.groups)  # (G, K, O/G) -> (G, KH, KW, C/G, O/G)
-                gw = gw.transpose(0, 4, 3, 1, 2)  # -> (G, O/G, C/G, KH, KW)
-            gw = gw.reshape(g.w_shape)
-    return gx, gw if need[1] else None, gb if need[2] else None
+            whole = g.n * g.oh * g.ow < 2 * g.o // g.groups
+            size = g.o * (k + 1)
+            sums = np.empty((1, size), dtype) if whole else workspace("conv2d gw", size, dtype)
+            _backward_w(threads(), flat(gy), nhwc(like) if last else like, sums, g, rows, last, whole, cols)
+            gw, gb = add_up(sums, g, g.c // g.groups if last else k)
+    return gx, gw, gb if need[2] else None

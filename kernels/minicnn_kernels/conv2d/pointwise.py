@@ -25,9 +25,9 @@ import numpy as np
 from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import FAST, njit, parallel, prange, threads, workspace
+from ..runtime import njit, parallel, prange, threads, workspace
 from .direct import Gradients, Need
-from .partial import add_up
+from .partial import add_bias, add_up, fill_bias
 
 
 def supports(g: Conv) -> bool:
@@ -135,22 +135,6 @@ def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, last: b
 
 
 @njit()
-def _fill(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
-    """The bias, at the run's pixels; the product is added to it."""
-    u = np.uintp
-    if last:
-        for p in range(p0, p0 + count):
-            to = u(p * g.o)
-            for o in range(u(g.o)):
-                y[to + o] = b[o]
-    else:
-        for o in range(g.o):
-            to = u((n * g.o + o) * g.oh * g.ow + p0)
-            for p in range(u(count)):
-                y[to + p] = b[o]
-
-
-@njit()
 def _forward_share(
     t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
 ) -> None:
@@ -161,7 +145,7 @@ def _forward_share(
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n, p0, count = _run(task, size, g, last)
         if beta:
-            _fill(y, b, n, p0, count, g, last)
+            fill_bias(y, b, n, p0, count, g, last)
         if strided:
             _gather(x, cols[t], n, p0, count, g, last)
         if last and strided:
@@ -261,23 +245,6 @@ def _backward_x(
         _backward_x_share(np.intp(t), chunks, gy, w, gx, g, size, tasks, last, cols)
 
 
-@njit(fastmath=FAST)
-def _add_bias(gy: Array, gb: Array, n: int, p0: int, count: int, o0: int, o1: int, g: Conv, last: bool) -> None:
-    """Add the run's gy of channels o0..o1 to gb."""
-    u = np.uintp
-    if last:
-        for p in range(p0, p0 + count):
-            at = u(p * g.o)
-            for o in range(u(o0), u(o1)):
-                gb[o] += gy[at + o]
-    else:
-        for o in range(o0, o1):
-            at, total = u((n * g.o + o) * g.oh * g.ow + p0), gb[o] * 0
-            for p in range(u(count)):
-                total += gy[at + p]
-            gb[o] += total
-
-
 @njit()
 def _backward_w_share(
     t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, last: bool, whole: bool,
@@ -306,7 +273,7 @@ def _backward_w_share(
             gemm(o1 - o0, g.c, count, gy, at, pixels, False, cols[t], 0, count, True, gw, o0 * g.c, g.c, 1)
         else:
             gemm(o1 - o0, g.c, count, gy, at, pixels, False, x, from_x, pixels, True, gw, o0 * g.c, g.c, 1)
-        _add_bias(gy, gb, n, p0, count, o0, o1, g, last)
+        add_bias(gy, gb, n, p0, count, o0, o1, g, last)
 
 
 @njit(parallel=True)
@@ -334,10 +301,8 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
             gb = gy.sum((0, 2, 3))
         if need[1] and x is not None:
             whole = g.n * g.oh * g.ow < 2 * g.o
-            total = empty((g.o * (g.c + 1),), dtype)
-            sums = total[None] if whole else workspace("conv2d gw", total.size, dtype)
+            size_of_gw = g.o * (g.c + 1)
+            sums = np.empty((1, size_of_gw), dtype) if whole else workspace("conv2d gw", size_of_gw, dtype)
             _backward_w(threads(), flat(gy), flat(like), sums, g, size, _tasks(size, g, last), last, whole, cols)
-            if not whole:
-                add_up(sums, total)
-            gw, gb = total[: g.o * g.c].reshape(g.w_shape), total[g.o * g.c :]
+            gw, gb = add_up(sums, g, g.c)
     return gx, gw, gb if need[2] else None
