@@ -58,12 +58,12 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
     """
     if pointwise.supports(g):
         return "pointwise"
-    if g.groups > 1 and depthwise.supports(g):
-        return "depthwise"
-    if registers.supports(g) and dtype == np.float32 and g.c < 16 and g.o <= 64:
-        return "registers"
-    if winograd.supports(g) and dtype == np.float32 and min(g.c, g.o) >= 16:
+    if g.groups > 1:
+        return "depthwise" if depthwise.supports(g) else "im2col"
+    if dtype == np.float32 and winograd.supports(g) and min(g.c, g.o) >= 16:
         return "winograd"
+    if registers.supports(g) and g.c < 16 and g.o <= 32 and (gradient != "gx" or g.c >= 6):
+        return "registers"
     return "im2col"
 
 

@@ -106,6 +106,12 @@ def tile(g: Conv) -> int:
     return min((4, 2), key=lambda m: -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2)
 
 
+def multiplications(g: Conv) -> int:
+    """Real multiplications of the forward pass, but for those by the constants of the transforms, as in the paper."""
+    m = tile(g)
+    return g.n * g.o * (g.c // g.groups) * -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2
+
+
 def transposed(g: Conv) -> Conv:
     """The geometry of gx as a convolution of gy: channels exchanged, 2 - padding."""
     return g._replace(c=g.o, h=g.oh, w=g.ow, o=g.c, oh=g.h, ow=g.w, ph=2 - g.ph, pw=2 - g.pw)
