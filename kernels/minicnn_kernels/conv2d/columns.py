@@ -170,7 +170,9 @@ def col2im_nhwc(col: Array, gx: Array, first: int, r0: int, r1: int, g: Conv) ->
             for j in range(g.ow):
                 for b in range(0, g.kw, cells):
                     b0, b1, q = _run(j, b, cells, g)
+                    if b1 == b0:
+                        continue
                     run = U((((row - r0) * g.ow + j) * g.kh + a) * g.kw * cg + (b + b0) * cg)
-                    to, count = U((start + min(q, g.w - 1)) * g.c + first), U((b1 - b0) * cg)
+                    to, count = U((start + q) * g.c + first), U((b1 - b0) * cg)
                     for e in range(count):
                         gxs[to + e] += cols[run + e]
