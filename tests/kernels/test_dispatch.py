@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from itertools import product
+from typing import Any
 
+import numpy as np
 import pytest
 
-from minicnn_kernels import NoKernelError, conv2d, elementwise, use
+import minicnn
+from minicnn_kernels import NoKernelError, conv2d, elementwise, geometry, use
 
 
 def test_choices_nest() -> None:
@@ -37,9 +41,9 @@ def test_a_choice_is_the_threads_own() -> None:
 
 def test_what_is_not_there_is_an_error() -> None:
     with pytest.raises(
-        NoKernelError, match="no kernel for algorithm 'fft' on backend 'numpy'; there are: im2col/python"
+        NoKernelError, match="no kernel for algorithm 'fourier' on backend 'numpy'; there are: im2col/python"
     ):
-        conv2d.FORWARD.pick(backend="numpy", algorithm="fft")
+        conv2d.FORWARD.pick(backend="numpy", algorithm="fourier")
     with (
         pytest.raises(ValueError, match="no backend 'torch'; there are: python, numpy, numba, auto"),
         use(backend="torch"),
@@ -47,3 +51,56 @@ def test_what_is_not_there_is_an_error() -> None:
         pass
     with pytest.raises(ValueError, match="no algorithm 'dirct'"), use(algorithm="dirct"):
         pass
+
+
+# ------------------------------------------------------------------------------- a choice that depends on the call
+
+
+def arguments(x: tuple[int, ...], w: tuple[int, ...], dtype: type = np.float32, **options: int) -> tuple[Any, ...]:
+    return np.zeros(x, dtype), np.zeros(w, dtype), None, geometry.conv2d(x, w, **options)
+
+
+WIDE, LARGE = arguments((1, 64, 8, 8), (64, 64, 3, 3)), arguments((1, 64, 8, 8), (64, 64, 5, 5))
+
+
+def test_on_numba_the_rule_chooses_by_geometry() -> None:
+    table = conv2d.FORWARD
+    assert table.pick(args=WIDE) == ("winograd", "numba")
+    assert table.pick(args=LARGE) == ("im2col", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (32, 64, 1, 1))) == ("pointwise", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (64, 1, 3, 3), groups=64)) == ("depthwise", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (64, 64, 3, 3), np.float64)) == ("im2col", "numba")
+    assert table.pick("numpy", args=WIDE) == ("im2col", "numpy")
+
+
+def test_an_algorithm_of_use_concerns_the_calls_it_can_do() -> None:
+    table = conv2d.FORWARD
+    with use(algorithm="winograd"):
+        assert table.pick(args=arguments((1, 2, 8, 8), (2, 2, 3, 3))) == ("winograd", "numba")
+        assert table.pick(args=LARGE) == ("im2col", "numba")
+    with use(algorithm="im2col"):
+        assert table.pick(args=WIDE) == ("im2col", "numba")
+
+
+def test_an_algorithm_given_as_a_keyword_is_binding() -> None:
+    with pytest.raises(NoKernelError, match=r"conv2d: algorithm 'winograd' cannot do .*kh=5.*there are .*im2col"):
+        conv2d.FORWARD(*LARGE, algorithm="winograd")
+    with pytest.raises(NoKernelError, match="algorithm 'pointwise' cannot do"):
+        minicnn.nn.functional.conv2d(minicnn.zeros(1, 2, 5, 5), minicnn.zeros(2, 2, 3, 3), algorithm="pointwise")
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("gradient", ["", "gx", "gw"])
+def test_the_rule_names_only_algorithms_that_can(last: bool, gradient: str) -> None:
+    """Over all small geometries there are, and some groups and channels."""
+    for k, stride, padding, dilation, (groups, c, o) in product(
+        (1, 2, 3, 5),
+        (1, 2),
+        (0, 1, 3),
+        (1, 2),
+        ((1, 1, 1), (1, 3, 64), (1, 64, 16), (2, 4, 6), (8, 8, 16), (32, 32, 32)),
+    ):
+        g = geometry.conv2d((2, c, 12, 13), (o, c // groups, k, k), None, stride, padding, dilation, groups)
+        for dtype in (np.float32, np.float64):
+            name = conv2d.rule(g, gradient, last, np.dtype(dtype))
+            assert conv2d.LIMITS.get(name, lambda g: True)(g), (name, g)

@@ -149,8 +149,8 @@ def test_without_compiling_for_a_debugger() -> None:
     ("table", "row"), NUMBA_ROWS, ids=lambda value: value.op if isinstance(value, Table) else value[0]
 )
 def test_the_same_bits_every_time(table: Table, row: Row) -> None:
-    for number in range(min(5, len(SAMPLES[table.op]))):
-        args = SAMPLES[table.op][number](np.random.default_rng(number), np.float32)
+    samples = [sample(np.random.default_rng(number), np.float32) for number, sample in enumerate(SAMPLES[table.op])]
+    for number, args in enumerate([args for args in samples if table.supports(row[0], args)][:5]):
         runs = [table.rows[row](*args) for _ in range(4)]
         for again in runs[1:]:
             pairs = zip(*(r if isinstance(r, tuple) else (r,) for r in (runs[0], again)), strict=True)

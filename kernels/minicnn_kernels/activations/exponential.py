@@ -99,9 +99,11 @@ def log1p_32(e: Any) -> Any:
 
 @njit(**_INLINE)
 def normal32(x: Any) -> Any:
-    """P(X <= x), and e^(-x^2/2)."""
-    e = exp32(-_HALF * x * x)
-    t = _ONE / (_ONE + _QUARTER * abs(x))
+    """P(X <= x), and e^(-x^2/2), which from |x| = 20 on is 0."""
+    v = abs(x)
+    v = v if v < _TAIL else _TAIL
+    e = exp32(-_HALF * v * v)
+    t = _ONE / (_ONE + _QUARTER * v)
     q = _Q4 + t * (_Q5 + t * (_Q6 + t * (_Q7 + t * (_Q8 + t * _Q9))))
     left = e * t * (_Q0 + t * (_Q1 + t * (_Q2 + t * (_Q3 + t * q))))
     return (left if x < _ZERO else _ONE - left), e
