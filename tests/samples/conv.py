@@ -33,6 +33,8 @@ TRANSPOSED2D = [
     S((1, 4, 3, 2), (4, 3, 2, 3), (6,), groups=2, stride=2),
     S((2, 3, 3, 3), (3, 1, 3, 3), None, groups=3, padding=1, dilation=(2, 1), output_padding=(1, 0)),  # depthwise
     S((1, 2, 5, 4), (2, 2, 2, 2), None, stride=3, output_padding=2),  # rows and columns that no window reaches
+    S((2, 3, 4, 3), (3, 2, 1, 1), (2,), dilation=2, output_padding=(0, 1)),  # 1x1, and yet not as many pixels
+    S((2, 3, 4, 3), (3, 2, 1, 1), (2,), dilation=(2, 1), output_padding=(1, 0)),
     S((2, 2, 2, 3), (2, 2, 3, 3), (2,), padding=2, stride=2, dilation=2),
     S((3, 4, 2), (3, 2, 3, 2), (2,), stride=2),  # without a batch axis
     S((0, 2, 3, 3), (2, 3, 2, 2), (3,), stride=2),

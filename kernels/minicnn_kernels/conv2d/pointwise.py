@@ -139,7 +139,7 @@ def _forward_share(
     t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
 ) -> None:
     # NHWC: w (C, O) where it is small, which BLAS likes better, else (O, C)
-    pixels, beta, strided = g.oh * g.ow, int(b.size > 0), g.sh > 1 or g.sw > 1
+    pixels, beta, strided = g.oh * g.ow, int(b.size > 0), (g.oh, g.ow) != (g.h, g.w)
     stored = g.o * g.c > SMALL_FACTOR
     ldw = g.c if stored else g.o
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
@@ -221,7 +221,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 def _backward_x_share(
     t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
 ) -> None:
-    pixels, strided = g.oh * g.ow, g.sh > 1 or g.sw > 1
+    pixels, strided = g.oh * g.ow, (g.oh, g.ow) != (g.h, g.w)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n, p0, count = _run(task, size, g, last)
         at = n * g.o * pixels + p0
@@ -252,7 +252,7 @@ def _backward_w_share(
 ) -> None:  # fmt: skip
     # sums[t]: gw (O, C), then gb (O,). Of this share's runs, all output channels; or, with `whole`, its output channels
     # of all runs, and then all shares write to parts of the same row.
-    pixels, strided = g.oh * g.ow, g.sh > 1 or g.sw > 1
+    pixels, strided = g.oh * g.ow, (g.oh, g.ow) != (g.h, g.w)
     task0, task1, o0, o1 = t * tasks // chunks, (t + 1) * tasks // chunks, 0, g.o
     total = sums[0] if whole else sums[t]
     if whole:
@@ -288,7 +288,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     """Runs as in forward. gw: parallel over runs, a partial sum per share; over output channels, if pixels are few."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
-    last, dtype, strided = _is_last(like, g), gy.dtype, g.sh > 1 or g.sw > 1
+    last, dtype, strided = _is_last(like, g), gy.dtype, (g.oh, g.ow) != (g.h, g.w)
     size = _size(g, last, gy.itemsize)
     gx = gw = gb = None
     with parallel(blas=True):

@@ -50,6 +50,9 @@ CONVS: dict[str, geometry.Conv] = {
     "1x1, more channels than pixels": geometry.conv2d((1, 3, 2, 2), (7, 3, 1, 1)),
     "1x1 of one pixel": geometry.conv2d((5, 6, 1, 1), (3, 6, 1, 1)),
     "1x1 to one pixel": geometry.conv2d((2, 3, 2, 3), (4, 3, 1, 1), stride=3),
+    "1x1, more pixels than windows": geometry.conv_transpose2d(
+        (2, 3, 4, 5), (3, 4, 1, 1), output_padding=(1, 1), dilation=2
+    ),
     "1x1, batch 0": geometry.conv2d((0, 3, 4, 5), (2, 3, 1, 1)),
     "depthwise 3x3": geometry.conv2d((2, 5, 6, 7), (5, 1, 3, 3), padding=1, groups=5),
     "depthwise 3x3, strided": geometry.conv2d((3, 4, 7, 8), (4, 1, 3, 3), stride=2, padding=1, groups=4),
