@@ -59,7 +59,7 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 def _taken(x: Array, g: Conv) -> Array:
     """The pixels that count, (N, C, OH*OW)."""
-    return x[:, :, :: g.sh, :: g.sw].reshape(g.n, g.c, g.oh * g.ow)
+    return x[:, :, : g.oh * g.sh : g.sh, : g.ow * g.sw : g.sw].reshape(g.n, g.c, g.oh * g.ow)
 
 
 # Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: in NHWC memory of the whole batch, in
@@ -211,7 +211,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     gx = gw = None
     if need[0] and w is not None:
         gx = np.zeros(g.x_shape, gy.dtype)
-        gx[:, :, :: g.sh, :: g.sw] = (w[:, :, 0, 0].T @ up).reshape(g.n, g.c, g.oh, g.ow)  # (C, O) @ (N, O, P)
+        gx[:, :, : g.oh * g.sh : g.sh, : g.ow * g.sw : g.sw] = (w[:, :, 0, 0].T @ up).reshape(g.n, g.c, g.oh, g.ow)
     if need[1] and x is not None:
         gw = (up @ _taken(x, g).transpose(0, 2, 1)).sum(0).reshape(g.w_shape)  # (N, O, P) @ (N, P, C) -> (O, C)
     return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
