@@ -135,7 +135,7 @@ def _by_sums(a: Array, b: Array) -> Array:
     y = empty((a.shape[0], b.shape[1]), a.dtype)
     rows = min(max(2 * a.shape[0], 16), 64)  # measured: 16 for 2 rows of a, 32 for 16, 64 for 32 and for 64
     with parallel(blas=True):
-        chunks = threads()
+        chunks = min(threads(), b.shape[0])  # a share without a row would leave its sum as the memory came
         space = workspace("sum of products", 2 * y.size, a.dtype)
         _sum(chunks, rows, np.asarray(a.T, order="C"), np.asarray(b, order="C"), y, space)
         for t in range(1, chunks):

@@ -134,7 +134,7 @@ def _alone(found: Array, held: list[Array]) -> bool:
     """Whether the memory of `found`, whose owner is once among those held, is nobody else's."""
     owner = _owner(found)  # of pictures in channels-last order, which are a view of their memory
     ours = owner.flags.owndata or isinstance(owner.base, memory.Owner)
-    return ours and owner.size == found.size and sum(a is owner for a in held) == 1
+    return ours and found.flags.writeable and owner.size == found.size and sum(a is owner for a in held) == 1
 
 
 def _hooked(hooks: dict[int, Callable[[Tensor], Tensor | None]] | None, gradient: Array) -> Array:

@@ -95,7 +95,8 @@ class Reduction(Function):
             have["y"] = have["y"].reshape(kept)
         with np.errstate(all="ignore"):
             gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs))
-        return np.broadcast_to(gx.astype(ctx.dtype, copy=False), ctx.shape)
+        gx = gx.astype(ctx.dtype, copy=False)
+        return gx if gx.shape == ctx.shape else np.broadcast_to(gx, ctx.shape)
 
     @staticmethod
     def infer(x: Array, *, row: Row, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **_: Any) -> Meta:

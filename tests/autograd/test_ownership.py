@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,33 @@ def test_joined_tensors_lie_as_new_ones_do() -> None:
         assert y.is_contiguous()
     last = minicnn.zeros(2, 3, 4, 5).to(memory_format=minicnn.channels_last)
     assert minicnn.cat([last, last]).is_contiguous(memory_format=minicnn.channels_last)
+
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum": Tensor.sum,
+    "mean": Tensor.mean,
+    "norm": Tensor.norm,
+    "var": Tensor.var,
+    "prod": Tensor.prod,
+    "max": Tensor.max,
+    "logsumexp": lambda x: x.logsumexp(0),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_gradients_of_reductions_can_be_written_to(name: str) -> None:
+    """Whether they arrive as a view that repeats one value or not, at a leaf and where they meet another."""
+    reduce = REDUCTIONS[name]
+    x = leaf(1, 2, 4)
+    reduce(x).backward()
+    once = x.grad.numpy().copy()
+    reduce(x).backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * once)
+    x.grad.zero_()
+    y = x * 1
+    (reduce(y) + (y * y).sum()).backward()
+    np.testing.assert_allclose(x.grad.numpy(), once + 2 * x.detach().numpy())
+    x.grad.zero_()
+    y = x * 1
+    ((y * y).sum() + reduce(y)).backward()
+    np.testing.assert_allclose(x.grad.numpy(), once + 2 * x.detach().numpy())

@@ -145,6 +145,13 @@ def test_without_compiling_for_a_debugger() -> None:
     assert f"{2 * len(NUMBA_ROWS)} passed" in done.stdout
 
 
+def test_more_threads_than_work() -> None:
+    """Seven shares, of which many are empty; a workspace has whatever was left in it, NaN for instance."""
+    arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba and float32")
+    done = python(*arguments, NUMBA_NUM_THREADS="7", timeout=300)
+    assert f"{len(NUMBA_ROWS)} passed" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("table", "row"), NUMBA_ROWS, ids=lambda value: value.op if isinstance(value, Table) else value[0]
 )

@@ -176,7 +176,17 @@ def batch_norm_backward(
 POINTS: list[Shape] = [(2, 3, 4, 5), (), (0, 3), (7,), (3, 1, 2), (1, 70)]
 EDGES = [0.0, -0.0, 1e-40, -1e-40, 1e-7, 0.54, -0.56, 9.0, -9.1, 88.0, -88.0, -104.0, 1e4, -1e4, np.inf, np.nan]
 NEEDS = [(True, False, False), (False, True, False), (False, False, True), (False, True, True)]
-LINEARS = [(4, 3, 5), (1, 6, 4), (33, 2, 3), (2, 1, 1), (0, 3, 2), (2, 0, 3), (3, 2, 0), (4, 270, 250)]  # N, I, O
+LINEARS = [
+    (4, 3, 5),
+    (1, 6, 4),
+    (33, 2, 3),
+    (2, 1, 1),
+    (0, 3, 2),
+    (2, 0, 3),
+    (3, 2, 0),
+    (4, 270, 250),
+    (3, 12500, 7),
+]  # N, I, O
 PICTURES: list[Shape] = [(3, 2, 4, 5), (1, 3, 2, 2), (4, 17, 3, 3), (2, 3, 1, 1)]
 LARGER: list[Shape] = [(3, 5, 37, 33), (5, 1, 65, 64), (2, 300, 6, 7)]  # on all threads, by blocks that do not come out
 
