@@ -46,7 +46,7 @@ mean square; in parentheses the largest error, relative to the largest output):
 
     by the definition 3e-7 (5e-7)       F(2x2, 3x3) 3e-7 (9e-7)       F(4x4, 3x3) 1e-6 to 4e-6 (1e-5)
 
-Numbers beyond about 1e36 may overflow in between. One NaN or Inf makes NaN of the whole tile, up to m - 1 pixels from
+Numbers beyond about 1e34 may overflow in between. One NaN or Inf makes NaN of the whole tile, up to m - 1 pixels from
 where the definition would have it, and of all cells of gw of its channel; other tiles keep their values.
 
 S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
