@@ -6,6 +6,7 @@ from .table import Op, S
 
 CONV2D = [
     S((2, 3, 5, 6), (4, 3, 3, 2), (4,)),
+    S((2, 3, 6, 7), (4, 3, 3, 3), (4,), padding=(1, 0)),
     S((1, 1, 7, 7), (1, 1, 3, 3), None, stride=3),  # does not fit: the last row and column are in no window
     S((2, 4, 6, 5), (6, 2, 3, 3), (6,), groups=2, padding=1, stride=(2, 1)),
     S((2, 3, 7, 4), (3, 1, 2, 3), None, groups=3, padding=(0, 2), dilation=(3, 1)),  # depthwise
