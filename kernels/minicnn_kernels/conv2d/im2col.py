@@ -23,6 +23,7 @@ from ..layout import Array, as_order, dense, empty, flat, is_channels_last, nhwc
 from ..runtime import njit, parallel, prange, threads, workspace
 from .columns import cells_python, col2im, col2im_nchw, col2im_nhwc, im2col, im2col_nchw, im2col_nhwc, length
 from .direct import Gradients, Need
+from .direct import multiplications as multiplications  # the products are those of the definition
 from .partial import add_bias, add_up, channels_inside, fill_bias
 
 # ------------------------------------------------------------------------------------------------------------ forward
