@@ -1,4 +1,4 @@
-"""Direct convolution of few channels, with blocks of outputs kept close: rows of pixels times taps held in registers.
+"""Direct convolution of few channels: tiles of outputs and pixels, summed over all taps in registers.
 
 Of the equations in `conv2d/__init__.py`, for stride 1, dilation 1, one group, and less padding than the kernel is
 large. The picture is laid out flat, with its padding and WP = W + 2*PW columns. Then every tap of the kernel is a
@@ -15,20 +15,20 @@ KH-1-a, KW-1-b], channels and filters exchanged, and padding KH - 1 - PH, KW - 1
 **What a core can do** (the roofline). A processor with AVX-512 starts two multiply-adds of 16 numbers per cycle, but
 also only two loads, and one store; a load that is not aligned counts twice. One tap and one output at a time is 2
 loads, a store and 1 multiply-add: bound by memory, even by the nearest. So each x loaded has to serve several outputs,
-and each y loaded several taps. With 8 outputs and 3 taps in the source of the loop: 3 loads of x (5 with the unaligned)
-and 8 of y, 8 stores, 24 multiply-adds, for which the 24 weights stay in registers, all but a few. That takes 12 cycles
-of arithmetic and 8 of memory: bound by arithmetic. With 5 taps, 2 outputs do (10 weights, 7 loads, 2 stores). gw keeps
-4 outputs times 3 or 5 taps as sums in registers; each step is 4 loads of gy and 3 or 5 of x for 12 or 20 multiply-adds.
-The y being summed, 8 vectors of about 1,000, and x's row stay in the first-level cache.
+each weight several x, and no sum may leave its register before it is complete: a *tile* of results, 6 outputs times 4
+vectors of e, is summed over all channels and taps at once. A step is 4 loads of x (8 with the unaligned) and 6 of
+weights for 24 multiply-adds: 12 cycles of arithmetic and 7 of memory. gw keeps 4 outputs times 5 taps as sums in
+registers; a step is 4 loads of gy and 5 of x (14 with the unaligned) for 20 multiply-adds: 10 cycles and 7.
 
 Small pictures are taken several at a time, S of them side by side for each pixel, (C, HP, WP, S): a shift by one pixel
-is then a shift by S, rows are long enough for vectors, and where S is 16 all loads are aligned.
+is then a shift by S, and rows are long enough for vectors.
 
 A NaN or Inf in x can reach all taps of gw of its channel, as it is multiplied by the zeros in the last columns of gy.
 
 J. Zhang, F. Franchetti and T. M. Low, "High performance zero-memory overhead direct convolutions", 2018,
 https://arxiv.org/abs/1809.10170. E. Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD
-architectures", 2018, https://arxiv.org/abs/1808.05567. The weights in registers over long rows are our own variant.
+architectures", 2018, https://arxiv.org/abs/1808.05567. Pixels as the lanes of vectors are our own variant of theirs,
+which have channels there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
 from .direct import Gradients, Need, pad
-from .long_rows import OUTPUTS, SUMMED, Plan, U, fill, piece, sums_piece, take
+from .long_rows import Plan, U, fill, picture, row, sums_of, take
+from .tiles import BYTES, vectors_of
 
 
 def supports(g: Conv) -> bool:
@@ -145,56 +146,67 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 # -------------------------------------------------------------------------------------------------------------- numba
 #
-# A group is S pictures; a task is a group and a block of 8 outputs of it. A piece is as many rows of the result as are
-# summed at once.
+# A group is S pictures; a task is a group and a block of outputs of it, as many as a tile has.
 
-PIECE = 1100  # numbers in a piece, about: 8 of these vectors of float32 are 35 KB
+RUN = 512  # numbers in a row of a group, at least, about: 8 of these vectors of float32 are 16 KB
 GROUP = 100_000  # numbers in the pictures of a group, at most: 400 KB
+SUMMED = 1600  # numbers of gy and output that are summed at once, about
+
+
+def _block(count: int, *sizes: int) -> int:
+    """The size of blocks that leaves least of the last one empty; of several the first."""
+    return min(sizes, key=lambda size: -(-count // size) * size)
 
 
 @functools.lru_cache(maxsize=256)
-def _plan(g: Conv, chunks: int, last: bool) -> Plan:
-    hp, wp = g.h + 2 * g.ph, g.w + 2 * g.pw
+def _plan(g: Conv, chunks: int, last: bool, itemsize: int) -> Plan:
+    hp, wp, lanes = g.h + 2 * g.ph, g.w + 2 * g.pw, BYTES // itemsize
+    outputs, summed = _block(g.o, 8, 6, 4), _block(g.o, 4, 3)
+    vectors = vectors_of(outputs)
+    straight = not last and g.ow >= lanes and g.oh >= vectors // 2
     share = -(-g.n // chunks)
-    most = max(1, min(share, GROUP // (g.c * hp * wp)))
-    few_wasted = (g.kw - 1) * 6 <= wp
-    s = min(most, -(-PIECE // (g.oh * wp)) if few_wasted else -(-PIECE // (2 * g.ow)))
+    s = 1 if straight else min(max(1, min(share, GROUP // (g.c * hp * wp))), -(-RUN // g.ow))
     s = -(-share // -(-share // s))  # all groups of about the same size
-    rows = max(1, min(g.oh, PIECE // (wp * s))) if few_wasted or s == 1 else 1
-    rows = -(-g.oh // -(-g.oh // rows))  # all pieces of about the same length
-    plane = hp * wp * s
-    pitch = _up(((rows - 1) * wp + g.ow) * s)
+    line = wp * s
     return Plan(
-        g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.ph, g.pw, g.oh, g.ow, s, rows, wp * s, plane + -plane % 16, pitch, last
-    )
+        g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.ph, g.pw, g.oh, g.ow, s, line, _up(hp * line, lanes), outputs, vectors,
+        _up(g.ow * s, vectors * lanes), straight, summed, _up(g.oh * line, lanes) + lanes, max(1, SUMMED // line), last,
+    )  # fmt: skip
 
 
-def _up(count: int) -> int:
-    """A multiple of 16, so that no loop has a rest."""
-    return count + -count % 16
+def _up(count: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return count + -count % step
 
 
-@njit(fastmath=FAST)
+def _pictures(p: Plan, dtype: Any) -> Array:
+    """Scratch for the pictures of a group, with what the last vectors read beyond them."""
+    return workspace("registers x", p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch, dtype)
+
+
+@njit()
+def _clear(scratch: Array, size: int) -> None:
+    for e in range(U(size)):
+        scratch[e] = 0
+
+
+@njit()
 def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan) -> None:
     xs, acc = xs[t], ys[t]
-    blocks = -(-p.o // OUTPUTS)
-    tasks, filled, size = -(-p.n // p.s) * blocks, -1, p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch
-    if (t + 1) * tasks // chunks > t * tasks // chunks:
-        for e in range(U(size)):
-            xs[e] = 0
+    blocks = -(-p.o // p.outputs)
+    tasks, filled = -(-p.n // p.s) * blocks, -1
+    _clear(xs, p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n0, o0 = task // blocks * p.s, task % blocks * OUTPUTS
+        n0, o0 = task // blocks * p.s, task % blocks * p.outputs
         if n0 != filled:
             fill(x, n0, (p.c, p.h, p.w), 0, p.c, xs, (p.ph * p.line + p.pw * p.s, p.plane), p)
             filled = n0
-        for i0 in range(0, p.oh, p.rows):
-            i1 = min(i0 + p.rows, p.oh)
-            for o in range(OUTPUTS):
-                first = b[min(o0 + o, p.o - 1)]
-                for e in range(U(o * p.pitch), U((o + 1) * p.pitch)):
-                    acc[e] = first
-            piece(xs, i0, w, o0, acc, p)
-            take(acc, n0, o0, i0, i1, y, p)
+        if p.straight:
+            picture(xs, n0, w, b, o0, y, p)
+        else:
+            for i in range(p.oh):
+                row(xs, i, w, b, o0, acc, p)
+                take(acc, n0, o0, i, y, p)
 
 
 @njit(parallel=True)
@@ -210,47 +222,48 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     y = empty(g.y_shape, x.dtype, last)
     if not y.size:
         return y
-    p = _plan(g, threads(), last)
-    weights = np.zeros((-(-g.o // OUTPUTS) * OUTPUTS, *w.shape[1:]), x.dtype)
-    weights[: g.o] = w
-    bias = np.zeros(g.o, x.dtype) if b is None else np.asarray(b, order="C")
+    p = _plan(g, threads(), last, x.itemsize)
+    weights, bias = _packed(w, p.outputs), np.zeros(_up(g.o, p.outputs), x.dtype)
+    if b is not None:
+        bias[: g.o] = b
     with parallel():
-        ys = workspace("registers y", OUTPUTS * p.pitch, x.dtype)
-        _forward(threads(), flat(x), weights.reshape(-1), bias, flat(y), _pictures(p, x.dtype), ys, p)
+        ys = workspace("registers y", p.outputs * p.pitch, x.dtype)
+        _forward(threads(), flat(x), weights, bias, flat(y), _pictures(p, x.dtype), ys, p)
     return y
 
 
-def _pictures(p: Plan, dtype: Any) -> Array:
-    """Scratch for the pictures of a group, with what the last vectors read beyond them."""
-    return workspace("registers x", p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch, dtype)
+def _packed(w: Array, outputs: int) -> Array:
+    """The weights of each block of outputs by taps, those of one tap side by side: (O', C*KH*KW, outputs), flat."""
+    o, taps = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
+    whole = np.zeros((_up(o, outputs), taps), w.dtype)
+    whole[:o] = w.reshape(o, taps)  # (O, C, KH, KW) -> (O, C*KH*KW)
+    return whole.reshape(-1, outputs, taps).transpose(0, 2, 1).reshape(-1)
 
 
-# gw: a task is a group and a block of 4 outputs. Every share has sums of its own.
+# gw: a task is a group and a block of outputs. Every share has sums of its own.
 
 
 @njit(fastmath=FAST)
 def _sums_share(t: Any, chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: Plan) -> None:
     xs, up, gw = xs[t], ys[t], sums[t]
-    blocks, plane, cells = -(-p.o // SUMMED), p.oh * p.line + p.pitch, p.c * p.kh * p.kw
+    blocks, cells = -(-p.o // p.summed), p.c * p.kh * p.kw
     tasks, filled = -(-p.n // p.s) * blocks, -1
-    size = p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch
-    for scratch, used in ((xs, size), (up, SUMMED * plane), (gw, blocks * SUMMED * cells + p.o)):
-        for e in range(U(used)):
-            scratch[e] = 0
+    _clear(xs, p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch)
+    _clear(up, p.summed * p.gap)
+    _clear(gw, blocks * p.summed * cells + p.o)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n0, o0 = task // blocks * p.s, task % blocks * SUMMED
+        n0, o0 = task // blocks * p.s, task % blocks * p.summed
         if n0 != filled:
             fill(x, n0, (p.c, p.h, p.w), 0, p.c, xs, (p.ph * p.line + p.pw * p.s, p.plane), p)
             filled = n0
-        o1 = min(o0 + SUMMED, p.o)
-        fill(gy, n0, (p.o, p.oh, p.ow), o0, o1, up, (0, plane), p)
+        o1 = min(o0 + p.summed, p.o)
+        fill(gy, n0, (p.o, p.oh, p.ow), o0, o1, up, (0, p.gap), p)
         for o in range(o0, o1):
             total = gw.dtype.type(0)
-            for e in range(U((o - o0) * plane), U((o - o0 + 1) * plane)):
+            for e in range(U((o - o0) * p.gap), U((o - o0 + 1) * p.gap)):
                 total += up[e]
-            gw[blocks * SUMMED * cells + o] += total
-        for i0 in range(0, p.oh, p.rows):
-            sums_piece(xs, i0, up, U(plane), gw, o0 * cells, min(p.rows, p.oh - i0), p)
+            gw[blocks * p.summed * cells + o] += total
+        sums_of(xs, up, gw, o0, p)
 
 
 @njit(parallel=True)
@@ -274,10 +287,10 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
     x, gy = dense(x), dense(gy)
     last = is_channels_last(x)
-    p, size = _plan(g, threads(), last), g.o * g.c * g.kh * g.kw
-    whole = -(-g.o // SUMMED) * SUMMED * g.c * g.kh * g.kw
+    p, size = _plan(g, threads(), last, x.itemsize), g.o * g.c * g.kh * g.kw
+    whole = _up(g.o, p.summed) * g.c * g.kh * g.kw
     with parallel():
-        ys = workspace("registers gy", SUMMED * (p.oh * p.line + p.pitch), x.dtype)
+        ys = workspace("registers gy", p.summed * p.gap, x.dtype)
         sums = workspace("registers gw", whole + g.o, x.dtype)
         _sums(threads(), flat(as_order(gy, last)), flat(x), _pictures(p, x.dtype), ys, sums, p)
         total = sums.sum(0)

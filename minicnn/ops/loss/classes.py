@@ -108,7 +108,29 @@ def _per_class(
         return reshape(losses, target.shape)  # (M,) -> (N, d1, ...)
     if reduction == "sum":
         return sum(losses)
-    return sum(losses) / _count(flat, weight, ignore_index)
+    return _Mean.apply(losses, count=_count(flat, weight, ignore_index))
+
+
+class _Mean(Function):
+    """The sum of the losses / what counts."""
+
+    @staticmethod
+    def forward(ctx: Any, losses: Array, *, count: float) -> Array:
+        """0 / 0 where nothing counts."""
+        ctx.count, ctx.shape = losses.dtype.type(count), losses.shape
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.add.reduce(losses) / ctx.count)
+
+    @staticmethod
+    def backward(ctx: Any, g: Array) -> Array:
+        """The same for every row."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.full(ctx.shape, g / ctx.count, g.dtype)
+
+    @staticmethod
+    def infer(losses: Array, *, count: float) -> Meta:
+        """A scalar."""
+        return meta((), losses.dtype)
 
 
 def _count(target: Tensor, weight: Tensor | None, ignore: int) -> float:
