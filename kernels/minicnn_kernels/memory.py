@@ -1,118 +1,186 @@
-"""Memory for large results, kept when an array goes and given to the next one that needs as much.
+"""Memory for large results, kept when an array goes and given to the next one.
 
 The system hands out large pieces page by page: the first write to each page of 4 KB stops the program for about a
 quarter of a microsecond, and when the array goes so do its pages. A training step makes the same hundreds of megabytes
-of activations and gradients again and again; paying for their pages each time takes as long as writing them. So a piece
-whose array is gone waits here for the next array of its size.
+of activations and gradients again and again; paying for their pages each time takes as long as writing them. So memory
+whose array is gone waits here for the next.
 
-**How much is held.** Pieces waiting and pieces in use together are never more than a fifth, or 16 MB, above the most
-that was in use at one time lately (`WINDOW` requests back); what is too much goes back to the system, oldest first.
-`empty_cache` gives all of it back.
+Memory comes from the system in *segments*, of 32 MB or of the size asked for if that is more. An array takes the
+smallest free *block* in which it fits, and the rest of the block stays free; a block that comes back is joined with
+its free neighbours (Knuth, "The Art of Computer Programming" 1, section 2.5). So one layer's small gradients lie where
+another's large one was: about a fifth more is held than is ever in use at one time, where keeping a piece for each size
+took half as much again.
 
-Pieces start on a cache line (64 bytes). NumPy's own large arrays start 16 bytes after one, and then every vector of 64
-bytes that is read or written touches two.
+**How much is held.** When blocks waiting and in use together are more than 0.3 of, or 32 MB, above the most that was in
+use at one time lately (`WINDOW` requests back), segments of which nothing is in use go back to the system, the smallest
+first. `empty_cache` gives all of those back.
+
+Blocks start on a page, and thus on a cache line (64 bytes). NumPy's own large arrays start 16 bytes after one, and then
+every vector of 64 bytes that is read or written touches two.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from bisect import bisect_left, insort
+from collections import deque
 from math import prod
 from typing import Any
 
 import numpy as np
 
-LINE = 64  # bytes in a cache line
-LEAST = 1 << 17  # bytes from which a piece is kept: below, malloc keeps them itself
-SPARE = 0.2, 16 << 20  # the part of the most in use, and the bytes, of which the larger may be held beyond it
+PAGE = 4096  # bytes; blocks are whole pages
+LEAST = 1 << 17  # bytes from which an array's memory is kept: below, malloc keeps it itself
+SEGMENT = 32 << 20  # bytes taken from the system at least: malloc would keep less when it is let go
+SPARE = 0.3, 32 << 20  # the part of the most in use, and the bytes, of which the larger may be held beyond it
 WINDOW = 4096  # requests after which the most that was in use begins to be forgotten
 
 
-Piece = tuple[
-    np.ndarray[Any, Any], int
-]  # memory, a cache line longer than asked for, and the address of its first line
+class Block:
+    """`size` bytes at `address`, in a row with the blocks before and after it in its segment."""
+
+    __slots__ = ("address", "after", "before", "free", "memory", "size")
+
+    def __init__(self, memory: np.ndarray[Any, Any], address: int, size: int) -> None:
+        self.memory, self.address, self.size = memory, address, size
+        self.before: Block | None = None
+        self.after: Block | None = None
+        self.free = False
+
+    def split(self, size: int) -> Block:
+        """Keep the first `size` bytes; the rest is a new block."""
+        rest = Block(self.memory, self.address + size, self.size - size)
+        self.size = size
+        rest.before, rest.after, self.after = self, self.after, rest
+        if rest.after:
+            rest.after.before = rest
+        return rest
+
+    def join(self) -> None:
+        """Take in the block after this one."""
+        other = self.after
+        assert other
+        self.size += other.size
+        self.after = other.after
+        if self.after:
+            self.after.before = self
+        other.before = other.after = None
+
+    def whole(self) -> bool:
+        """Whether this is all of its segment."""
+        return self.before is None and self.after is None
 
 
 class _Pool:
-    """The pieces that wait, by size, and what is in use."""
+    """The free blocks, smallest first, and how much is in use."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()  # reentrant: the collector may free an array while one is being made
-        self.waiting: dict[int, list[Piece]] = {}  # size -> pieces; sizes in order of their last return
-        self.held = 0  # bytes waiting
+        self.lock = threading.Lock()
+        self.returned: deque[Block] = deque()  # on their way back, from any thread and from the garbage collector
+        self.free: list[tuple[int, int, Block]] = []  # (size, address, block), sorted
+        self.held = 0  # bytes free
         self.used = 0  # bytes in use
         self.peaks = [0, 0]  # the most in use in the window before, and in this one
         self.requests = 0
 
-    def take(self, size: int) -> Piece:
-        """A piece of `size` bytes, or of one of the next two sizes."""
+    def take(self, size: int) -> Block:
+        """A block of `size` bytes, whole pages; or a little more."""
         with self.lock:
+            self.collect()
             self.requests += 1
             if self.requests % WINDOW == 0:
                 self.peaks = [self.peaks[1], self.used]
                 self.shrink()
-            for candidate in (size, size + step(size), size + 2 * step(size)):
-                pieces = self.waiting.get(candidate)
-                if pieces:
-                    self.held -= candidate
-                    self.use(candidate)
-                    return pieces.pop()
-            self.use(size)
-            self.shrink()
-        memory = np.empty(size + LINE, np.uint8)
-        address = memory.__array_interface__["data"][0]
-        return memory, address + -address % LINE
+            at = bisect_left(self.free, (size,))
+            if at < len(self.free):
+                block = self.free.pop(at)[2]
+                block.free = False
+                self.held -= block.size
+            else:
+                self.used += size  # the block to be counts when room is made for it
+                self.peaks[1] = max(self.peaks[1], self.used)
+                self.shrink(max(0, SEGMENT - size))
+                self.used -= size
+                memory = np.empty(max(size, SEGMENT) + PAGE, np.uint8)
+                address = memory.__array_interface__["data"][0]
+                block = Block(memory, address + -address % PAGE, max(size, SEGMENT))
+            if block.size - size >= LEAST:
+                self.keep(block.split(size))
+            self.used += block.size
+            self.peaks[1] = max(self.peaks[1], self.used)
+        return block
 
-    def give(self, piece: Piece) -> None:
-        """Take a piece back."""
-        size = piece[0].nbytes - LINE
-        with self.lock:
-            self.used -= size
-            self.held += size
-            pieces = self.waiting.pop(size, [])
-            pieces.append(piece)
-            self.waiting[size] = pieces  # the last size to be let go
+    def give(self, block: Block) -> None:
+        """Take a block back.
 
-    def use(self, size: int) -> None:
-        """Count a piece as in use."""
-        self.used += size
-        self.peaks[1] = max(self.peaks[1], self.used)
+        The garbage collector may free an array at any time, in this thread while it is in `take` or in another. So the
+        block waits in a queue if somebody is at work here.
+        """
+        self.returned.append(block)
+        if self.lock.acquire(blocking=False):
+            try:
+                self.collect()
+            finally:
+                self.lock.release()
+
+    def collect(self) -> None:
+        """All blocks that came back, joined with their free neighbours."""
+        while self.returned:
+            block = self.returned.popleft()
+            self.used -= block.size
+            before, after = block.before, block.after
+            if after and after.free:
+                self.remove(after)
+                block.join()
+            if before and before.free:
+                self.remove(before)
+                before.join()
+                block = before
+            self.keep(block)
+
+    def keep(self, block: Block) -> None:
+        """Let a block wait."""
+        block.free = True
+        self.held += block.size
+        insort(self.free, (block.size, block.address, block))
+
+    def remove(self, block: Block) -> None:
+        """Let a block wait no longer."""
+        block.free = False
+        self.held -= block.size
+        del self.free[bisect_left(self.free, (block.size, block.address))]
 
     def most(self) -> int:
         """How many bytes may be in use or waiting."""
         peak = max(self.peaks)
         return peak + max(int(peak * SPARE[0]), SPARE[1])
 
-    def shrink(self) -> None:
-        """Let pieces go until no more than that many bytes are in use or waiting."""
-        most = self.most()
-        for size in list(self.waiting):
-            while self.used + self.held > most and self.waiting.get(size):
-                self.waiting[size].pop()
-                self.held -= size
+    def shrink(self, more: int = 0) -> None:
+        """Let unused segments go, the smallest first, until no more than that many bytes are held; `more` will be."""
+        for _, _, block in list(self.free):
+            if self.used + self.held + more <= self.most():
+                break
+            if block.whole():
+                self.remove(block)
 
 
 _pool = _Pool()
 
 
-def step(size: int) -> int:
-    """From one size of pieces to the next: there are eight between powers of two, so that an eighth is lost at most."""
-    return 1 << (size.bit_length() - 4)
-
-
 class Owner:
     """What an array's memory belongs to: when the last view of it goes, this goes, and gives the memory back."""
 
-    __slots__ = ("__array_interface__", "_piece", "_pool")
+    __slots__ = ("__array_interface__", "_block", "_pool")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> None:
         self._pool = _pool
-        self._piece = _pool.take(size)
-        where = (self._piece[1], False)  # not read-only
+        self._block = _pool.take(size)
+        where = (self._block.address, False)  # not read-only
         self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": where}
 
     def __del__(self) -> None:
-        self._pool.give(self._piece)
+        self._pool.give(self._block)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
@@ -121,14 +189,16 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     size = prod(shape) * dtype.itemsize
     if size < LEAST:
         return np.empty(shape, dtype)
-    return np.asarray(Owner(tuple(shape), dtype, -(-size // step(size)) * step(size)))
+    return np.asarray(Owner(tuple(shape), dtype, -(-size // PAGE) * PAGE))
 
 
 def empty_cache() -> None:
-    """Give all memory that no array uses back to the system."""
+    """Give all segments that no array uses back to the system."""
     with _pool.lock:
-        _pool.waiting.clear()
-        _pool.held = 0
+        _pool.collect()
+        for _, _, block in list(_pool.free):
+            if block.whole():
+                _pool.remove(block)
         _pool.peaks = [0, _pool.used]
 
 
@@ -138,7 +208,7 @@ def held() -> int:
 
 
 def _after_fork() -> None:
-    _pool.lock = threading.RLock()  # another thread of the parent may have held it
+    _pool.lock = threading.Lock()  # another thread of the parent may have held it
 
 
 if hasattr(os, "register_at_fork"):

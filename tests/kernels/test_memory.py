@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,13 +27,13 @@ def at(a: np.ndarray) -> int:
     return int(a.__array_interface__["data"][0])
 
 
-def test_memory_is_given_out_again() -> None:
+def test_memory_is_given_out_again(pool: memory._Pool) -> None:
     first = memory.empty((512, 512), np.float32)
-    where = at(first)
+    where, free = at(first), memory.held()
     del first
-    assert memory.held() >= MB
+    assert memory.held() == free + MB == memory.SEGMENT
     again = memory.empty((256, 512), np.float64)  # another shape and type of the same size
-    assert at(again) == where and memory.held() == 0
+    assert at(again) == where and memory.held() == free
     assert again.shape == (256, 512) and again.dtype == np.float64 and again.flags.writeable
 
 
@@ -45,11 +46,11 @@ def test_arrays_in_use_do_not_share() -> None:
 
 def test_a_view_keeps_the_memory() -> None:
     view = memory.empty((1024, 1024), np.float32)[10:20].T
-    assert memory.held() == 0
+    free = memory.held()
     other = memory.empty((1024, 1024), np.float32)
     assert not np.shares_memory(view, other)
-    del view
-    assert memory.held() >= 4 * MB
+    del view, other
+    assert memory.held() == free + 4 * MB
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (1 << 17,), (3, 5, 7, 1111), (1, MB + 1)])
@@ -58,56 +59,125 @@ def test_as_numpy_makes_them(shape: tuple[int, ...], dtype: type) -> None:
     a, b = memory.empty(shape, dtype), np.empty(shape, dtype)
     assert (a.shape, a.dtype, a.strides, a.flags.c_contiguous) == (b.shape, b.dtype, b.strides, b.flags.c_contiguous)
     if a.nbytes >= memory.LEAST:
-        assert at(a) % memory.LINE == 0
+        assert at(a) % memory.PAGE == 0
     a[...] = 1
     assert a.all()
 
 
-def test_never_holds_much_more_than_was_in_use(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def segments(pool: memory._Pool, live: list[np.ndarray]) -> list[list[memory.Block]]:
+    """The blocks of each segment in order, walked from the free blocks and from the live arrays."""
+    blocks = [block for _, _, block in pool.free] + [a.base._block for a in live]
+    firsts = {}
+    for block in blocks:
+        while block.before:
+            assert block.before.after is block
+            block = block.before
+        firsts[id(block)] = block
+    rows = []
+    for block in firsts.values():
+        row = [block]
+        while row[-1].after:
+            row.append(row[-1].after)
+        rows.append(row)
+    assert sum(map(len, rows)) == len(blocks)
+    return rows
+
+
+def test_blocks_fill_their_segments(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SPARE", (0.2, 0))
+    monkeypatch.setattr(memory, "SEGMENT", 4 * MB)
     rng = np.random.default_rng(0)
     live: list[np.ndarray] = []
-    for _ in range(3000):
+    for i in range(3000):
         if live and rng.random() < 0.5:
             live.pop(rng.integers(len(live)))
-        live.append(memory.empty((int(rng.integers(1, 3 * MB)),), np.uint8)[::2])
-        live = live[-20:]
-        assert pool.used + pool.held <= pool.most()
-        assert pool.held == sum(piece[0].nbytes - memory.LINE for pieces in pool.waiting.values() for piece in pieces)
+        live.append(memory.empty((int(rng.integers(memory.LEAST, 6 * MB)),), np.uint8))
+        live = live[-(i // 50 % 20) :]  # now few, now many
+        assert pool.used == sum(a.base._block.size for a in live) >= sum(a.nbytes for a in live)
+        assert pool.held == sum(size for size, _, _ in pool.free)
+        assert pool.free == sorted(pool.free) and all(size == block.size for size, _, block in pool.free)
+        for row in segments(pool, live):
+            memory_ = row[0].memory
+            assert sum(block.size for block in row) == memory_.nbytes - memory.PAGE
+            assert all(block.memory is memory_ for block in row) and 0 <= row[0].address - at(memory_) < memory.PAGE
+            assert all(a.address + a.size == b.address and not (a.free and b.free) for a, b in pairwise(row))
     live.clear()
     gc.collect()
-    assert pool.used == 0
+    assert pool.used == 0 and all(len(row) == 1 for row in segments(pool, live))
 
 
-def test_a_piece_a_little_larger_will_do(pool: memory._Pool) -> None:
-    memory.empty((MB + MB // 8,), np.uint8)
-    waiting = memory.held()
+def test_never_holds_much_more_than_was_in_use(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit only what is free in segments that are partly in use."""
+    monkeypatch.setattr(memory, "SPARE", (0.2, 0))
+    monkeypatch.setattr(memory, "SEGMENT", MB)
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        live = [memory.empty((int(rng.integers(memory.LEAST, 3 * MB)),), np.uint8) for _ in range(rng.integers(30))]
+        assert pool.used + pool.held <= pool.most() or not any(block.whole() for _, _, block in pool.free)
+        del live[::2]
+
+
+def test_a_step_finds_its_memory_again(pool: memory._Pool) -> None:
+    """The pieces of a training step, of many sizes, come from where those of the step before were."""
+
+    def step() -> None:
+        activations = [memory.empty((int(size),), np.uint8) for size in sizes]
+        while activations:
+            gradient = memory.empty((activations[-1].nbytes,), np.uint8)
+            activations.pop()
+            del gradient
+
+    sizes = np.random.default_rng(2).integers(memory.LEAST, 8 * MB, 60)
+    for _ in range(4):
+        step()
+    before = {id(row[0].memory) for row in segments(pool, [])}
+    step()
+    assert {id(row[0].memory) for row in segments(pool, [])} == before
+    assert pool.used + pool.held <= 1.3 * max(pool.peaks)
+
+
+def test_a_small_array_takes_the_smallest_free_block(pool: memory._Pool) -> None:
+    large, wall, small, wall2 = (memory.empty((n * MB,), np.uint8) for n in (4, 1, 2, 1))
+    places = at(large), at(small)
+    del large, small
     a = memory.empty((MB,), np.uint8)
-    assert a.size == MB and memory.held() == 0 and pool.used == waiting
-    del a
-    b = memory.empty((MB // 2,), np.uint8)  # half would be wasted
-    assert memory.held() == waiting and b.size == MB // 2
+    b = memory.empty((3 * MB,), np.uint8)
+    assert (at(b), at(a)) == places
+    assert not np.shares_memory(a, wall) and not np.shares_memory(a, wall2)
 
 
 def test_what_was_used_long_ago_is_forgotten(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "WINDOW", 10)
     monkeypatch.setattr(memory, "SPARE", (0.2, 0))
-    del (large := [memory.empty((20 * MB,), np.uint8) for _ in range(3)])[:]
-    assert memory.held() >= 60 * MB and not large
-    for size in range(30):  # all of other sizes, so that nothing that waits fits
-        memory.empty(((1 + size % 5) * MB + MB // 2,), np.uint8)
-    assert memory.held() < 20 * MB
+    del (large := [memory.empty((40 * MB,), np.uint8) for _ in range(3)])[:]
+    assert memory.held() >= 120 * MB and not large
+    for size in range(30):
+        memory.empty(((1 + size % 5) * MB,), np.uint8)
+    assert memory.held() <= memory.SEGMENT
 
 
 def test_empty_cache_gives_everything_back() -> None:
     kept = memory.empty((MB,), np.uint8)
-    memory.empty((4 * MB,), np.uint8)
-    assert memory.held() >= 4 * MB
+    memory.empty((40 * MB,), np.uint8)
+    assert memory.held() >= 40 * MB
     memory.empty_cache()
-    assert memory.held() == 0
+    assert memory.held() == memory.SEGMENT - MB  # beside what is in use
     kept.fill(3)
     del kept
-    assert memory.held() >= MB
+    assert memory.held() == memory.SEGMENT
+    memory.empty_cache()
+    assert memory.held() == 0
+
+
+def test_an_array_that_goes_while_another_is_made(pool: memory._Pool) -> None:
+    """As the garbage collector does it: the memory waits in the queue and is there for the next array."""
+    a = memory.empty((MB,), np.uint8)
+    used = pool.used
+    with pool.lock:
+        del a
+        assert pool.used == used
+    b = memory.empty((2 * MB,), np.uint8)
+    assert pool.used == 2 * MB == b.nbytes
 
 
 def test_threads(pool: memory._Pool) -> None:
@@ -145,7 +215,7 @@ def test_after_fork() -> None:
 
 def test_the_order_of_memory() -> None:
     x = layout.empty((8, 16, 32, 32), np.float32, channels_last=True)
-    assert layout.is_channels_last(x) and at(x) % memory.LINE == 0
+    assert layout.is_channels_last(x) and at(x) % memory.PAGE == 0
     assert layout.empty_like(x).strides == x.strides
     assert layout.empty_like(x.transpose(0, 2, 3, 1)).flags.c_contiguous
     assert layout.empty_like(np.empty((4, 5, 6)).T).strides == np.empty((4, 5, 6)).T.strides
