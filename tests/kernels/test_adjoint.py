@@ -80,7 +80,24 @@ def depthwise(draw: Any) -> geometry.Conv:
     return geometry.conv2d((n, c, h, w), (c * m, 1, kh, kw), None, (sh, sw), (ph, pw), (dh, dw), c)
 
 
-DRAWN = {"winograd": convs_3x3, "registers": plain_convs, "pointwise": pointwise, "depthwise": depthwise}
+@st.composite
+def undilated(draw: Any) -> geometry.Conv:
+    """One group, no dilation, more channels than a vector, rows longer than a tile."""
+    n, c, o = draw(st.integers(0, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 70))
+    (kh, sh, ph), (kw, sw, pw) = (
+        (draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(0, 4))) for _ in range(2)
+    )
+    h, w = (draw(st.integers(max(1, k - 2 * p), 24)) for k, p in ((kh, ph), (kw, pw)))
+    return geometry.conv2d((n, c, h, w), (o, c, kh, kw), None, (sh, sw), (ph, pw))
+
+
+DRAWN = {
+    "winograd": convs_3x3,
+    "implicit": undilated,
+    "registers": plain_convs,
+    "pointwise": pointwise,
+    "depthwise": depthwise,
+}
 
 
 @st.composite

@@ -31,7 +31,7 @@ import numpy as np
 from ..dispatch import BACKENDS, Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
-from . import depthwise, direct, fft, im2col, pointwise, registers, winograd
+from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
 
 # The algorithms, a file each, in order of preference: where one has a function `supports(g)`, it cannot do every
 # geometry.
@@ -42,6 +42,7 @@ ALGORITHMS = {
     "pointwise": pointwise,
     "depthwise": depthwise,
     "registers": registers,
+    "implicit": implicit,
     "fft": fft,
 }
 LIMITS = {name: module.supports for name, module in ALGORITHMS.items() if hasattr(module, "supports")}

@@ -66,6 +66,9 @@ CONVS: dict[str, geometry.Conv] = {
     "3x3, groups, much padding": geometry.conv2d((2, 4, 5, 10), (6, 2, 3, 3), padding=(2, 1), groups=2),
     "3x3, one pixel": geometry.conv2d((3, 2, 1, 1), (2, 2, 3, 3), padding=1),
     "3x3, channels in several blocks": geometry.conv2d((1, 3, 4, 4), (70, 3, 3, 3), padding=1),
+    "whole vectors, rows in several tiles": geometry.conv2d((2, 3, 5, 19), (48, 3, 3, 3), padding=1),
+    "whole vectors, strided": geometry.conv2d((1, 16, 6, 37), (16, 16, 3, 3), stride=2, padding=(1, 2)),
+    "several bands": geometry.conv2d((2, 2, 70, 9), (3, 2, 4, 1), stride=(3, 1), padding=(2, 0)),
 }
 POOLS: dict[str, geometry.Pool] = {
     "2x2": geometry.pool2d((2, 3, 4, 6), 2),

@@ -1,0 +1,191 @@
+"""Convolution as a matrix product whose large factor is never written: implicit GEMM, for few channels.
+
+`im2col.py` copies every window of x, KH*KW/(SH*SW) times the memory of x, for the sake of BLAS. In channels-last memory
+the windows are there already, row by row: what row a of the kernel sees of window (i, j) is a run of KW*C numbers,
+
+    y[n, i, j, o] = b[o] + sum_a sum_{e < KW*C} xp[n, i*SH + a, j*SW*C + e] * w[a, e, o]
+
+xp being x with its padding, each row (q, c) flat, and w in the order (KH, KW*C, O). The windows of one row are the rows
+of a matrix in which each begins SW*C numbers after the one before, so that they overlap. BLAS has no name for such a
+matrix; `tile.py` has. It keeps 8 windows times two vectors of output channels in registers for the whole sum, and so
+writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum over pixels,
+
+    gw[a, e, o] = sum_{n, i, j} xp[n, i*SH + a, j*SW*C + e] * gy[n, i, j, o]
+
+**gx with strides.** Input row p is seen through kernel row a by output row i = (p + PH - a)/SH, where that is whole: by
+the rows a = ra, ra + SH, ra + 2*SH, ... with ra = (p + PH) mod SH. So the pixels of x fall into SH*SW phases, and each
+is a convolution of gy with stride 1, with the part of the kernel that it sees, turned round:
+
+    gx[p] = sum_{t < T} gy[m - T + 1 + t] * w[ra + SH*(T - 1 - t)]     p + PH = SH*m + ra,  T = ceil((KH - ra)/SH)
+
+and the same along the rows. `Pass` is such a convolution: whence its pixels come, and where they go.
+
+x in NCHW memory is brought into the other order as its rows are copied, and y out of it.
+
+S. Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014, https://arxiv.org/abs/1410.0759, which forms
+the windows on the way into the fast memory of a GPU. Equations and legend: `conv2d/__init__.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import Conv
+from ..layout import Array, as_order, dense, empty, is_channels_last
+from ..runtime import parallel
+from .direct import Gradients, Need
+from .implicit_bands import Pass, convolve, of_weights
+
+
+def supports(g: Conv) -> bool:
+    """One group, no dilation."""
+    return (g.groups, g.dh, g.dw) == (1, 1, 1)
+
+
+def _forward_pass(g: Conv) -> Pass:
+    return Pass(g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.oh, g.ow, g.oh, g.ow, 0, 1, 0, 1)
+
+
+def _phase(size: int, k: int, s: int, padding: int, r: int) -> tuple[int, int, int, int]:
+    """Along one side, phase r: T, the padding above, the first pixel and their number."""
+    m, t = -((r - padding) // s), max(0, -((r - k) // s))
+    first = s * m + r - padding
+    return t, t - 1 - m, first, max(0, -((first - size) // s))
+
+
+def _phases(w: Array, g: Conv) -> list[tuple[Array, Pass]]:
+    """The passes of gx, with the part of the kernel that each sees, (T, T', O, C)."""
+    found = []
+    for ra, rb in np.ndindex(g.sh, g.sw):
+        th, top, i0, rows = _phase(g.h, g.kh, g.sh, g.ph, ra)
+        tw, left, j0, columns = _phase(g.w, g.kw, g.sw, g.pw, rb)
+        if rows and columns:
+            part = w[:, :, ra :: g.sh, rb :: g.sw][:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
+            size, places = (g.n, g.o, g.oh, g.ow, g.c, th, tw, 1, 1), (g.h, g.w, i0, g.sh, j0, g.sw)
+            found.append((part, Pass(*size, top, left, rows, columns, *places)))
+    return found
+
+
+def _order(w: Array) -> Array:
+    """w in the order of the sums: (O, C, KH, KW) -> (KH, KW, C, O)."""
+    return w.transpose(2, 3, 1, 0)
+
+
+# -------------------------------------------------------------------------------------------------- python and numpy
+
+
+def _placed(x: Array, p: Pass) -> Array:
+    """What the windows cover, zero outside the picture: (N, C, H, W) -> (N, HP, WP*C)."""
+    hp, wp = (p.oh - 1) * p.sh + p.kh, (p.ow - 1) * p.sw + p.kw
+    xp = np.zeros((p.n, max(0, hp), max(0, wp), p.c), x.dtype)
+    inside = x.transpose(0, 2, 3, 1)[:, max(0, -p.top) : max(0, hp - p.top), max(0, -p.left) : max(0, wp - p.left)]
+    top, left = max(0, p.top), max(0, p.left)
+    xp[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
+    return xp.reshape(p.n, xp.shape[1], xp.shape[2] * p.c)
+
+
+def _results(y: Array, p: Pass) -> Array:
+    """The pixels of a picture (N, C, H, W) that a pass writes: (N, OH, OW, C), a view."""
+    return y.transpose(0, 2, 3, 1)[:, p.i0 :: p.di, p.j0 :: p.dj][:, : p.oh, : p.ow]
+
+
+def _convolve_python(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
+    xp, kernel, run, results = _placed(x, p), w.reshape(p.kh, p.kw * p.c, p.o), p.kw * p.c, _results(y, p)
+    for n, i, j, o in np.ndindex(p.n, p.oh, p.ow, p.o):
+        total = 0.0 if b is None else float(b[o])
+        for a, e in np.ndindex(p.kh, run):
+            total += float(xp[n, i * p.sh + a, j * p.sw * p.c + e]) * float(kernel[a, e, o])
+        results[n, i, j, o] = total
+
+
+def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Each window's runs, one for each row of the kernel."""
+    y = np.empty(g.y_shape, x.dtype)
+    _convolve_python(x, _order(w), b, y, _forward_pass(g))
+    return y
+
+
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+    """gx phase by phase, gw as the sum over all windows of their runs."""
+    gx = gw = None
+    if need[0] and w is not None:
+        gx = np.zeros(g.x_shape, gy.dtype)
+        for part, p in _phases(w, g):
+            _convolve_python(gy, part, None, gx, p)
+    if need[1] and x is not None:
+        p, xp = _forward_pass(g), _placed(x, _forward_pass(g))
+        sums = np.zeros((g.kh, g.kw * g.c, g.o))
+        for a, e, o in np.ndindex(*sums.shape):
+            for n, i, j in np.ndindex(g.n, g.oh, g.ow):
+                sums[a, e, o] += float(xp[n, i * p.sh + a, j * p.sw * p.c + e]) * float(gy[n, o, i, j])
+        gw = sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1).astype(gy.dtype)
+    gb = np.array([sum(map(float, gy[:, o].reshape(-1))) for o in range(g.o)], gy.dtype) if need[2] else None
+    return gx, gw, gb
+
+
+def _windows(xp: Array, a: int, p: Pass) -> Array:
+    """The runs under kernel row a, as a view whose rows overlap: (N, OH, OW, KW*C)."""
+    n, row, one = xp.strides
+    strides = (n, row * p.sh, one * p.sw * p.c, one)
+    return np.lib.stride_tricks.as_strided(xp[:, a:], (p.n, p.oh, p.ow, p.kw * p.c), strides)
+
+
+def _convolve_numpy(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
+    xp, results = _placed(x, p), _results(y, p)
+    results[...] = 0 if b is None else b
+    for a in range(p.kh if p.kw else 0):
+        results += _windows(xp, a, p) @ w[a].reshape(p.kw * p.c, p.o)  # (N, OH, OW, KW*C) @ (KW*C, O)
+
+
+def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """A kernel row at a time: a view of overlapping runs times the weights of the row."""
+    y = np.empty(g.y_shape, x.dtype)
+    _convolve_numpy(x, _order(w), b, y, _forward_pass(g))
+    return y
+
+
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+    """gx phase by phase; gw a kernel row at a time, runs transposed times gy."""
+    gx = gw = None
+    if need[0] and w is not None:
+        gx = np.empty(g.x_shape, gy.dtype)
+        for part, p in _phases(w, g):
+            _convolve_numpy(gy, part, None, gx, p)
+    if need[1] and x is not None:
+        p, xp, up = _forward_pass(g), _placed(x, _forward_pass(g)), gy.transpose(0, 2, 3, 1).reshape(-1, g.o)
+        sums = np.empty((g.kh, g.kw * g.c, g.o), gy.dtype)
+        for a in range(g.kh):
+            sums[a] = _windows(xp, a, p).reshape(-1, g.kw * g.c).T @ up
+        gw = np.ascontiguousarray(sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1))
+    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+
+
+# -------------------------------------------------------------------------------------------------------------- numba
+
+
+def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Parallel over bands of output rows; gives y in the memory order of x."""
+    x = dense(x)
+    last = is_channels_last(x)
+    y = empty(g.y_shape, x.dtype, last)
+    with parallel():
+        convolve(x, _order(w), b, y, _forward_pass(g), last)
+    return y
+
+
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+    """gx phase by phase, as forward; gw and gb parallel over bands, a partial sum per share."""
+    like = dense(gy if x is None else x)
+    last = is_channels_last(like if g.c > 1 else gy)  # one channel: x is in both orders
+    gy = as_order(gy, last)
+    gx = gw = gb = None
+    with parallel():
+        if need[0] and w is not None:
+            gx = empty(g.x_shape, gy.dtype, last)
+            for part, p in _phases(w, g):
+                convolve(gy, part, None, gx, p, last)
+        if need[1] and x is not None:
+            gw, gb = of_weights(gy, like, _forward_pass(g), last, need[2])
+        elif need[2]:
+            gb = gy.sum((0, 2, 3))
+    return gx, gw, gb if need[2] else None

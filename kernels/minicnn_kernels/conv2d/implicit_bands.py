@@ -1,0 +1,263 @@
+"""Implicit GEMM, compiled: a pass over pictures in bands of output rows. The mathematics is in `implicit.py`.
+
+A task is a band of output rows of one picture. The rows of x that they see are copied with their padding, which they
+need in any case; they stay in the second-level cache, and the few under one output row in the first. Output channels
+are taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..layout import Array, empty, flat
+from ..runtime import njit, prange, threads, workspace
+from ..tile import HIGH, LANES, LOW, MIDDLE, VECTORS, tiles
+
+U = np.uintp  # offsets into flat memory: see conv2d/columns.py
+
+_BAND = 1 << 18  # bytes of x in a band
+_SOME = 1 << 14  # bytes of gy that are near
+_BLOCK = VECTORS * LANES
+
+
+class Pass(NamedTuple):
+    """A convolution whose results may go to every DI-th row and DJ-th column of a picture."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+    o: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    top: int  # rows of zeros above the picture; negative: so many are left out
+    left: int
+    oh: int  # pixels of the result
+    ow: int
+    rows: int  # of the picture that they are part of
+    columns: int
+    i0: int  # output row i goes to row i0 + i*di
+    di: int
+    j0: int
+    dj: int
+
+
+class Plan(NamedTuple):
+    """How a pass is cut."""
+
+    band: int  # output rows of a task
+    some: int  # output rows at a time, for gw
+    wide: int  # output pixels of a row that are computed
+    line: int  # from row to row of x in a band
+    outputs: int  # output channels, filled up to whole vectors
+    high: int  # rows of a tile of gw
+    last: bool  # channels last
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+def plan_of(p: Pass, itemsize: int, last: bool) -> Plan:
+    """How a pass is cut, for pictures in either order of memory."""
+    wide, outputs = max(p.ow, LOW), _up(p.o, LANES)
+    line = ((wide - 1) * p.sw + p.kw) * p.c
+    band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads()))))
+    some = max(1, min(band, _SOME // max(1, p.ow * min(outputs, _BLOCK) * itemsize)))
+    high = min((HIGH, MIDDLE), key=lambda rows: _up(p.kw * p.c, rows))
+    return Plan(band, some, wide, line, outputs, high, last)
+
+
+@njit()
+def _fill(
+    x: Array,
+    n: int,
+    c: int,
+    h: int,
+    w: int,
+    last: bool,
+    first: int,
+    rows: int,
+    left: int,
+    columns: int,
+    pitch: int,
+    to: Array,
+) -> None:
+    # Rows `first`.. of picture n, each after `left` pixels of zeros: `columns` pixels in all, `pitch` numbers each.
+    q0, q1 = min(columns, max(0, left)), max(0, min(columns, left + w))
+    for i in range(rows):
+        r, line = first + i, i * columns * pitch
+        inside = r >= 0 and r < h and q1 > q0
+        end = q0 if inside else columns
+        for e in range(U(line), U(line + end * pitch)):
+            to[e] = 0
+        if not inside:
+            continue
+        for e in range(U(line + q1 * pitch), U(line + columns * pitch)):
+            to[e] = 0
+        start, q = U(line + q0 * pitch), q0 - left
+        if last and pitch == c:
+            at = U(((n * h + r) * w + q) * c)
+            for e in range(U((q1 - q0) * c)):
+                to[start + e] = x[at + e]
+            continue
+        step = U(c if last else 1)
+        for k in range(U(pitch)):
+            if k < U(c):
+                at = U(((n * h + r) * w + q) * c if last else (n * c * h + r) * w + q) + k * U(1 if last else h * w)
+                for j in range(U(q1 - q0)):
+                    to[start + j * U(pitch) + k] = x[at + j * step]
+            else:
+                for j in range(U(q1 - q0)):
+                    to[start + j * U(pitch) + k] = 0
+
+
+@njit()
+def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass, last: bool) -> None:
+    # One output row of channels o0.., (OW, width), to its places
+    for o in range(o0, min(p.o, o0 + width)):
+        at = n * p.rows + p.i0 + i * p.di
+        if last:
+            to, step = U((at * p.columns + p.j0) * p.o + o), U(p.dj * p.o)
+        else:
+            to, step = U(((n * p.o + o) * p.rows + p.i0 + i * p.di) * p.columns + p.j0), U(p.dj)
+        run = U(o - o0)
+        for j in range(U(p.ow)):
+            y[to + j * step] = row[run + j * U(width)]
+
+
+@njit()
+def _forward_share(
+    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: Plan, xs: Array, ys: Array
+) -> None:
+    # w: for each block of output channels (KH*KW*C, width)
+    band, row, run = xs[t], ys[t], p.kw * p.c
+    bands = (p.oh + plan.band - 1) // plan.band
+    straight = plan.last and p.o == plan.outputs and p.ow == plan.wide  # whole vectors: they go where they belong
+    for task in range(t * p.n * bands // chunks, (t + 1) * p.n * bands // chunks):
+        n, i0 = task // bands, task % bands * plan.band
+        i1 = min(p.oh, i0 + plan.band)
+        rows, columns = (i1 - i0 - 1) * p.sh + p.kh, plan.line // p.c
+        _fill(x, n, p.c, p.h, p.w, plan.last, i0 * p.sh - p.top, rows, p.left, columns, p.c, band)
+        for o0 in range(0, plan.outputs, _BLOCK):
+            width = min(_BLOCK, plan.outputs - o0)
+            for i in range(i0, i1):
+                to, step = 0, width
+                if straight:
+                    to = ((n * p.rows + p.i0 + i * p.di) * p.columns + p.j0) * p.o + o0
+                    step = p.dj * p.o
+                tiles(
+                    LOW, width // LANES, plan.wide,
+                    band, (i - i0) * p.sh * plan.line, p.sw * p.c, p.kh, plan.line, run, 1,
+                    w, p.kh * run * o0, run * width, width, b, o0, 0, y if straight else row, to, step,
+                )  # fmt: skip
+                if not straight:
+                    _take(row, width, n, i, o0, y, p, plan.last)
+
+
+@njit(parallel=True)
+def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: Plan, xs: Array, ys: Array) -> None:
+    for t in prange(chunks):
+        _forward_share(np.intp(t), chunks, x, w, b, y, p, plan, xs, ys)
+
+
+def _blocks(w: Array, outputs: int) -> Array:
+    """Weights (KH, KW, C, O) by blocks of output channels: (K, width) each, one after the other."""
+    k, o = w.shape[0] * w.shape[1] * w.shape[2], w.shape[3]
+    whole = np.zeros((k, outputs), w.dtype)
+    whole[:, :o] = w.reshape(k, o)
+    return np.concatenate([whole[:, o0 : o0 + _BLOCK].reshape(-1) for o0 in range(0, outputs, _BLOCK)])
+
+
+def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass, last: bool) -> None:
+    """The pass p of x, with weights (KH, KW, C, O), into y; both in one order of memory."""
+    plan = plan_of(p, x.itemsize, last)
+    bias = np.zeros(plan.outputs, x.dtype)
+    if b is not None:
+        bias[: p.o] = b
+    xs = workspace("implicit x", _band_size(p, plan), x.dtype)
+    ys = workspace("implicit y", plan.wide * _BLOCK, x.dtype)
+    _forward(threads(), flat(x), _blocks(w, plan.outputs), bias, flat(y), p, plan, xs, ys)
+
+
+def _band_size(p: Pass, plan: Plan) -> int:
+    return ((plan.band - 1) * p.sh + p.kh) * plan.line + plan.high
+
+
+@njit()
+def _add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: int) -> None:
+    # The sum of `pixels` pixels, four at a time, onto `pitch` channels
+    wide, first = U(pitch), U(start)
+    for j in range(0, pixels // 4 * 4, 4):
+        a = U(at + j * pitch)
+        for o in range(wide):
+            to[first + o] += (gy[a + o] + gy[a + wide + o]) + (gy[a + U(2) * wide + o] + gy[a + U(3) * wide + o])
+    for j in range(pixels // 4 * 4, pixels):
+        a = U(at + j * pitch)
+        for o in range(wide):
+            to[first + o] += gy[a + o]
+
+
+@njit()
+def _weights_share(
+    t: Any, chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: Plan, bias: bool, xs: Array, us: Array
+) -> None:
+    # sums[t]: for each block of output channels (KH, run, width), where `run` is KW*C filled up to tiles; then gb
+    band, up, total, run = xs[t], us[t], sums[t], (p.kw * p.c + plan.high - 1) // plan.high * plan.high
+    bands, straight = (p.oh + plan.band - 1) // plan.band, plan.last and p.o == plan.outputs
+    pitch, size = plan.outputs, p.kh * run * plan.outputs
+    for e in range(U(size + plan.outputs)):
+        total[e] = 0
+    for task in range(t * p.n * bands // chunks, (t + 1) * p.n * bands // chunks):
+        n, i0 = task // bands, task % bands * plan.band
+        i1 = min(p.oh, i0 + plan.band)
+        rows = (i1 - i0 - 1) * p.sh + p.kh
+        _fill(x, n, p.c, p.h, p.w, plan.last, i0 * p.sh - p.top, rows, p.left, plan.line // p.c, p.c, band)
+        for e in range(U(rows * plan.line), U(rows * plan.line + plan.high)):
+            band[e] = 0  # the last tile reads beyond the last window
+        for i in range(i0, i1, plan.some):
+            some, at = min(plan.some, i1 - i), (n * p.oh + i) * p.ow * pitch if straight else 0
+            source = gy if straight else up
+            if not straight:
+                _fill(gy, n, p.o, p.oh, p.ow, plan.last, i, some, 0, p.ow, pitch, up)
+            if bias:
+                _add_pixels(source, at, some * p.ow, pitch, total, size)
+            for o0 in range(0, pitch, _BLOCK):
+                width = min(_BLOCK, pitch - o0)
+                for a in range(p.kh):
+                    to = (p.kh * o0 + a * width) * run
+                    tiles(
+                        plan.high, width // LANES, run,
+                        band, ((i - i0) * p.sh + a) * plan.line, 1, some, p.sh * plan.line, p.ow, p.sw * p.c,
+                        source, at + o0, p.ow * pitch, pitch, total, to, width, total, to, width,
+                    )  # fmt: skip
+
+
+@njit(parallel=True)
+def _weights(
+    chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: Plan, bias: bool, xs: Array, us: Array
+) -> None:
+    for t in prange(chunks):
+        _weights_share(np.intp(t), chunks, gy, x, sums, p, plan, bias, xs, us)
+
+
+def of_weights(gy: Array, x: Array, p: Pass, last: bool, bias: bool) -> tuple[Array, Array]:
+    """gw and, where it is wanted, gb of the convolution that p is; gy in the memory order of x."""
+    plan, dtype = plan_of(p, x.itemsize, last), x.dtype
+    run = _up(p.kw * p.c, plan.high)
+    size = p.kh * run * plan.outputs
+    xs = workspace("implicit x", _band_size(p, plan), dtype)
+    us = workspace("implicit gy", plan.some * p.ow * plan.outputs, dtype)
+    sums = workspace("implicit gw", size + plan.outputs, dtype)
+    _weights(threads(), flat(gy), flat(x), sums, p, plan, bias, xs, us)
+    total, gw = sums[:, : size + plan.outputs].sum(0), empty((p.o, p.c, p.kh, p.kw), dtype)
+    for o0 in range(0, p.o, _BLOCK):
+        width = min(_BLOCK, plan.outputs - o0)
+        part = total[p.kh * run * o0 :][: p.kh * run * width].reshape(p.kh, run, width)[:, : p.kw * p.c]
+        part = part.reshape(p.kh, p.kw, p.c, width).transpose(3, 2, 0, 1)  # -> (width, C, KH, KW)
+        gw[o0 : o0 + width] = part[: p.o - o0]
+    return gw, total[size : size + p.o].copy()
