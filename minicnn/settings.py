@@ -26,8 +26,11 @@ def set_num_threads(num: int) -> None:
     """Let compiled kernels use `num` threads, of those that Numba started with (`NUMBA_NUM_THREADS`).
 
     Raises:
+        TypeError: not a whole number.
         ValueError: fewer than 1, or more than there are.
     """
+    if not isinstance(num, int) or isinstance(num, bool):
+        raise TypeError(f"set_num_threads: the number of threads must be an int, got {num!r}")
     runtime.set_threads(num)
 
 

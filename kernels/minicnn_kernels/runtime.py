@@ -251,7 +251,7 @@ _threads = 0  # asking Numba takes a microsecond, several times a kernel
 
 def _first_count() -> int:
     global _threads
-    _threads = int(_numba().get_num_threads())
+    _threads = int(_numba().get_num_threads()) if have_numba() else 1
     return _threads
 
 
@@ -261,11 +261,12 @@ def set_threads(count: int) -> None:
     Raises:
         ValueError: fewer than 1, or more than there are.
     """
-    most = _numba().config.NUMBA_NUM_THREADS
+    most = _numba().config.NUMBA_NUM_THREADS if have_numba() else 1
     if not 1 <= count <= most:
         raise ValueError(f"set_num_threads: {count} is not between 1 and {most}, the value of NUMBA_NUM_THREADS")
     global _threads
-    _numba().set_num_threads(count)
+    if have_numba():
+        _numba().set_num_threads(count)
     _threads = count
 
 

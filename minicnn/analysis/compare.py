@@ -176,8 +176,13 @@ def compare_algorithms(
         if any(end):
             raise ShapeError("compare_algorithms: 'same' needs one pixel more at one end here: pad x first")
     g = conv2d(x_.shape, w_.shape, None if b_ is None else b_.shape, stride, padding, dilation, groups)
-    if not seconds > 0:
-        raise ValueError(f"compare_algorithms: seconds must be above 0, got {seconds}")
+    if not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f"compare_algorithms: seconds must be a number above 0, got {seconds!r}")
+    if memory_format not in (None, channels_last, contiguous_format):
+        raise ValueError(
+            "compare_algorithms: memory_format must be minicnn.channels_last, minicnn.contiguous_format or None, got "
+            f"{memory_format!r}"
+        )
     if not g.n * g.c:
         raise ShapeError(f"compare_algorithms: there is nothing to compute for x {x_.shape}")
     last = memory_format is channels_last or (memory_format is None and _is_last(x_))
@@ -205,7 +210,7 @@ def _operands(x: Any, w: Any, b: Any) -> tuple[Array, Array, Array | None]:
     dtype = next(iter(kinds.values()), np.dtype(np.float32))
     arrays: dict[str, Array | None] = {}
     for name, a in given.items():
-        if a is None:
+        if a is None and name == "b":
             arrays[name] = None
         elif isinstance(a, Tensor | np.ndarray):
             if isinstance(a, Tensor) and a.device.type != "cpu":
