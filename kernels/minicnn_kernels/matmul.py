@@ -220,15 +220,15 @@ def _gradients(
 def _together(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
     (n, i), o = x.shape, w.shape[0]
     gy, x, w = np.asarray(gy, order="C"), np.asarray(x, order="C"), np.asarray(w, order="C")
-    made = [empty(a.shape, a.dtype) if wanted else a for a, wanted in zip((x, w), need, strict=False)]
+    made = [empty(a.shape, a.dtype) if asked else a for a, asked in zip((x, w), need, strict=False)]
     made.append(np.empty(o, w.dtype))
-    arguments = (bool(need[0]), bool(need[1]), bool(need[2])), (n, i, o), *(a.reshape(-1) for a in (gy, x, w, *made))
+    wanted, lines = (bool(need[0]), bool(need[1]), bool(need[2])), [a.reshape(-1) for a in (gy, x, w, *made)]
     if n * i * o <= SMALL:
-        _gradients_share(0, 1, *arguments)
+        _gradients_share(0, 1, wanted, (n, i, o), *lines)
     else:
         with parallel(blas=True):
-            _gradients(threads(), *arguments)
-    return tuple(a if wanted else None for a, wanted in zip(made, need, strict=True))
+            _gradients(threads(), wanted, (n, i, o), *lines)
+    return tuple(a if asked else None for a, asked in zip(made, need, strict=True))
 
 
 def linear_backward_numba(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:

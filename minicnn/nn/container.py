@@ -6,9 +6,10 @@ import operator
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, KeysView
-from itertools import chain, groupby, zip_longest
+from itertools import chain, groupby
 from typing import Any, TypeVar
 
+from .activated_pooling import activation_with_pool
 from .batchnorm import norm_with_relu
 from .module import Module
 
@@ -107,8 +108,9 @@ class Sequential(_Row):
     """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules.
 
     A batch norm directly followed by a ReLU runs as one function, with the same values and gradients, since both only
-    wait for memory. They run one by one where somebody could tell: with hooks on either or on all modules, with a
-    subclass or a replaced `forward`, and under `detect_anomaly`.
+    wait for memory. So does a ReLU, Tanh or Sigmoid followed by a MaxPool2d: the largest value is chosen first, and the
+    activation has fewer values to go through. They run one by one where somebody could tell: with hooks on either or on
+    all modules, with a subclass or a replaced `forward`, and under `detect_anomaly`.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -120,11 +122,11 @@ class Sequential(_Row):
         """Pass the input through all of them."""
         modules = list(self._modules.values())
         done = False  # with the module before
-        for module, after in zip_longest(modules, modules[1:]):
+        for before, module, after in zip([None, *modules], modules, [*modules[1:], None], strict=False):
             if done:
                 done = False
                 continue
-            both = norm_with_relu(module, after)
+            both = norm_with_relu(module, after) or activation_with_pool(before, module, after)
             input, done = (both(input), True) if both else (module(input), False)
         return input
 

@@ -19,7 +19,7 @@ from minicnn_kernels import pooling as kernels
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .activation import relu
+from .activation import Relu, relu
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
@@ -68,6 +68,44 @@ class MaxPool(Function):
         (index,) = ctx.saved
         gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **rows(gy))
         return gx.reshape(ctx.shape), None, None, None
+
+
+class ActivatedMaxPool(Function):
+    """y = f(m), m the largest value of each window, for an f that never falls: what pooling gives of f(x).
+
+    f has so many times fewer values to go through. Keeps m rather than y, which may be written to from here on.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, g: geometry.Pool, function: type[Relu]) -> Any:
+        """Run both kernels."""
+        m, index = kernels.MAX_POOL(x, g)
+        ctx.save_for_backward(index, m)
+        ctx.geometry, ctx.shape, ctx.activation = g, x.shape, function
+        return function.tables[0](m)
+
+    @staticmethod
+    def infer(x: Array, g: geometry.Pool, *_: Any) -> Any:
+        """(N, C, OH, OW)."""
+        return meta(g.y_shape, x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
+        """Through f, then to where the largest value was."""
+        index, m = ctx.saved
+        y, gradient = ctx.activation.tables
+        gm = gradient(gy, m if ctx.activation is Relu else y(m))  # the kernel of relu asks for the sign alone
+        return kernels.MAX_POOL_BACKWARD(gm, index, ctx.geometry), None, None
+
+
+def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOrPair, stride: IntOrPair) -> Tensor:
+    """`max_pool2d(f(input))` of a batch in float32 or float64, without padding, for f one of relu, tanh and sigmoid.
+
+    The values are the same. The gradient is too, except where f rounds two values of a window to the same number, of
+    which pooling would take the first: here it goes to the larger.
+    """
+    g = geometry.pool2d(input.shape, kernel_size, stride, 0, 1, False, op="max_pool2d", fit=None, dims=2)
+    return ActivatedMaxPool.apply(input, g, function)
 
 
 class AvgPool(Function):

@@ -6,8 +6,8 @@ large. The picture is laid out flat, with its padding and WP = W + 2*PW columns.
 
     y[o, i*WP + j] = b[o] + sum_{c, a, b} w[o, c, a, b] x[c, (i*WP + j) + (a*WP + b)]      all e = i*WP + j at once
 
-with rows of any length as vectors of one long one. The last KW - 1 columns of each row of y see pixels of two rows:
-they are computed and thrown away, KW - 1 of WP. gx is the same sum over gy with the kernel turned round, w[o, c,
+with rows of any length as vectors of one long one. The last KW - 1 columns of each row of y would see pixels of two
+rows, and are left out. gx is the same sum over gy with the kernel turned round, w[o, c,
 KH-1-a, KW-1-b], channels and filters exchanged, and padding KH - 1 - PH, KW - 1 - PW. gw has a sum over e instead:
 
     gw[o, c, a, b] = sum_e gy[o, e] x[c, e + a*WP + b]                                   gy = 0 in the last columns
@@ -293,5 +293,5 @@ def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
         ys = workspace("registers gy", p.summed * p.gap, x.dtype)
         sums = workspace("registers gw", whole + g.o, x.dtype)
         _sums(threads(), flat(as_order(gy, last)), flat(x), _pictures(p, x.dtype), ys, sums, p)
-        total = sums.sum(0)
+        total = sums[:, : whole + g.o].sum(0)  # what lies behind may be from another geometry
     return total[:size].reshape(g.w_shape), total[whole : whole + g.o].copy()

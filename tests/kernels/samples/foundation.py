@@ -61,6 +61,8 @@ CONVS: dict[str, geometry.Conv] = {
     "depthwise, many channels": geometry.conv2d((1, 520, 3, 4), (520, 1, 3, 3), padding=1, groups=520),
     "depthwise, batch 0": geometry.conv2d((0, 2, 4, 5), (2, 1, 3, 3), padding=1, groups=2),
     "small pictures": geometry.conv2d((7, 3, 2, 3), (4, 3, 3, 3), padding=1),
+    "six filters, rows of two vectors": geometry.conv2d((2, 2, 8, 21), (6, 2, 3, 4), padding=(1, 0)),
+    "eight filters, five taps": geometry.conv2d((1, 2, 7, 23), (8, 2, 5, 5), padding=(0, 1)),
     "wide rows": geometry.conv2d((1, 1, 5, 40), (2, 1, 2, 5)),
     "3x3, not square": geometry.conv2d((2, 3, 9, 6), (5, 3, 3, 3), padding=(1, 0)),
     "3x3, groups, much padding": geometry.conv2d((2, 4, 5, 10), (6, 2, 3, 3), padding=(2, 1), groups=2),
