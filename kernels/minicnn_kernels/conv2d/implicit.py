@@ -20,7 +20,7 @@ is a convolution of gy with stride 1, with the part of the kernel that it sees, 
 
 and the same along the rows. `Pass` is such a convolution: whence its pixels come, and where they go.
 
-x in NCHW memory is brought into the other order as its rows are copied, and y out of it.
+NCHW memory is brought into the other order as a whole, and back (`transpose.py`).
 
 S. Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014, https://arxiv.org/abs/1410.0759, which forms
 the windows on the way into the fast memory of a GPU. Equations and legend: `conv2d/__init__.py`.
@@ -31,8 +31,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, is_channels_last
+from ..layout import Array, dense, empty, is_channels_last
 from ..runtime import parallel
+from ..transpose import reordered
 from .direct import Gradients, Need
 from .implicit_bands import Pass, convolve, of_weights
 
@@ -163,29 +164,36 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 # -------------------------------------------------------------------------------------------------------------- numba
 
 
+def _ordered(x: Array) -> Array:
+    """x in channels-last memory, which the kernels want."""
+    return x if is_channels_last(x) or x.shape[1] == 1 or not x.size else reordered(x, True)
+
+
+def _pass(x: Array, passes: list[tuple[Array, Pass]], b: Array | None, shape: tuple[int, ...], last: bool) -> Array:
+    """The results of passes over x, in the wanted order of memory."""
+    y = empty(shape, x.dtype, True)
+    x = _ordered(x)
+    for w, p in passes:
+        convolve(x, w, b, y, p)
+    return y if last or not y.size else reordered(y, False)
+
+
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over bands of output rows; gives y in the memory order of x."""
     x = dense(x)
-    last = is_channels_last(x)
-    y = empty(g.y_shape, x.dtype, last)
     with parallel():
-        convolve(x, _order(w), b, y, _forward_pass(g), last)
-    return y
+        return _pass(x, [(_order(w), _forward_pass(g))], b, g.y_shape, is_channels_last(x))
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """gx phase by phase, as forward; gw and gb parallel over bands, a partial sum per share."""
-    like = dense(gy if x is None else x)
-    last = is_channels_last(like if g.c > 1 else gy)  # one channel: x is in both orders
-    gy = as_order(gy, last)
+    gy = dense(gy)
     gx = gw = gb = None
     with parallel():
         if need[0] and w is not None:
-            gx = empty(g.x_shape, gy.dtype, last)
-            for part, p in _phases(w, g):
-                convolve(gy, part, None, gx, p, last)
+            gx = _pass(gy, _phases(w, g), None, g.x_shape, is_channels_last(gy if x is None else dense(x)))
         if need[1] and x is not None:
-            gw, gb = of_weights(gy, like, _forward_pass(g), last, need[2])
+            gw, gb = of_weights(_ordered(gy), _ordered(dense(x)), _forward_pass(g), need[2])
         elif need[2]:
             gb = gy.sum((0, 2, 3))
     return gx, gw, gb if need[2] else None

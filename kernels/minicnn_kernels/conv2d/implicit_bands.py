@@ -55,37 +55,25 @@ class Plan(NamedTuple):
     line: int  # from row to row of x in a band
     outputs: int  # output channels, filled up to whole vectors
     high: int  # rows of a tile of gw
-    last: bool  # channels last
 
 
 def _up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-def plan_of(p: Pass, itemsize: int, last: bool) -> Plan:
-    """How a pass is cut, for pictures in either order of memory."""
+def plan_of(p: Pass, itemsize: int) -> Plan:
+    """How a pass is cut."""
     wide, outputs = max(p.ow, LOW), _up(p.o, LANES)
     line = ((wide - 1) * p.sw + p.kw) * p.c
     band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads()))))
     some = max(1, min(band, _SOME // max(1, p.ow * min(outputs, _BLOCK) * itemsize)))
     high = min((HIGH, MIDDLE), key=lambda rows: _up(p.kw * p.c, rows))
-    return Plan(band, some, wide, line, outputs, high, last)
+    return Plan(band, some, wide, line, outputs, high)
 
 
 @njit()
 def _fill(
-    x: Array,
-    n: int,
-    c: int,
-    h: int,
-    w: int,
-    last: bool,
-    first: int,
-    rows: int,
-    left: int,
-    columns: int,
-    pitch: int,
-    to: Array,
+    x: Array, n: int, c: int, h: int, w: int, first: int, rows: int, left: int, columns: int, pitch: int, to: Array
 ) -> None:
     # Rows `first`.. of picture n, each after `left` pixels of zeros: `columns` pixels in all, `pitch` numbers each.
     q0, q1 = min(columns, max(0, left)), max(0, min(columns, left + w))
@@ -99,35 +87,23 @@ def _fill(
             continue
         for e in range(U(line + q1 * pitch), U(line + columns * pitch)):
             to[e] = 0
-        start, q = U(line + q0 * pitch), q0 - left
-        if last and pitch == c:
-            at = U(((n * h + r) * w + q) * c)
+        start, at = U(line + q0 * pitch), U(((n * h + r) * w + q0 - left) * c)
+        if pitch == c:
             for e in range(U((q1 - q0) * c)):
                 to[start + e] = x[at + e]
             continue
-        step = U(c if last else 1)
-        for k in range(U(pitch)):
-            if k < U(c):
-                at = U(((n * h + r) * w + q) * c if last else (n * c * h + r) * w + q) + k * U(1 if last else h * w)
-                for j in range(U(q1 - q0)):
-                    to[start + j * U(pitch) + k] = x[at + j * step]
-            else:
-                for j in range(U(q1 - q0)):
-                    to[start + j * U(pitch) + k] = 0
+        for j in range(U(q1 - q0)):
+            for k in range(U(pitch)):
+                to[start + j * U(pitch) + k] = x[at + j * U(c) + k] if k < U(c) else x.dtype.type(0)
 
 
 @njit()
-def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass, last: bool) -> None:
+def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass) -> None:
     # One output row of channels o0.., (OW, width), to its places
-    for o in range(o0, min(p.o, o0 + width)):
-        at = n * p.rows + p.i0 + i * p.di
-        if last:
-            to, step = U((at * p.columns + p.j0) * p.o + o), U(p.dj * p.o)
-        else:
-            to, step = U(((n * p.o + o) * p.rows + p.i0 + i * p.di) * p.columns + p.j0), U(p.dj)
-        run = U(o - o0)
-        for j in range(U(p.ow)):
-            y[to + j * step] = row[run + j * U(width)]
+    for j in range(p.ow):
+        to = U(((n * p.rows + p.i0 + i * p.di) * p.columns + p.j0 + j * p.dj) * p.o + o0)
+        for o in range(U(min(width, p.o - o0))):
+            y[to + o] = row[U(j * width) + o]
 
 
 @njit()
@@ -137,12 +113,12 @@ def _forward_share(
     # w: for each block of output channels (KH*KW*C, width)
     band, row, run = xs[t], ys[t], p.kw * p.c
     bands = (p.oh + plan.band - 1) // plan.band
-    straight = plan.last and p.o == plan.outputs and p.ow == plan.wide  # whole vectors: they go where they belong
+    straight = p.o == plan.outputs and p.ow == plan.wide  # whole vectors: they go where they belong
     for task in range(t * p.n * bands // chunks, (t + 1) * p.n * bands // chunks):
         n, i0 = task // bands, task % bands * plan.band
         i1 = min(p.oh, i0 + plan.band)
         rows, columns = (i1 - i0 - 1) * p.sh + p.kh, plan.line // p.c
-        _fill(x, n, p.c, p.h, p.w, plan.last, i0 * p.sh - p.top, rows, p.left, columns, p.c, band)
+        _fill(x, n, p.c, p.h, p.w, i0 * p.sh - p.top, rows, p.left, columns, p.c, band)
         for o0 in range(0, plan.outputs, _BLOCK):
             width = min(_BLOCK, plan.outputs - o0)
             for i in range(i0, i1):
@@ -156,7 +132,7 @@ def _forward_share(
                     w, p.kh * run * o0, run * width, width, b, o0, 0, y if straight else row, to, step,
                 )  # fmt: skip
                 if not straight:
-                    _take(row, width, n, i, o0, y, p, plan.last)
+                    _take(row, width, n, i, o0, y, p)
 
 
 @njit(parallel=True)
@@ -173,9 +149,9 @@ def _blocks(w: Array, outputs: int) -> Array:
     return np.concatenate([whole[:, o0 : o0 + _BLOCK].reshape(-1) for o0 in range(0, outputs, _BLOCK)])
 
 
-def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass, last: bool) -> None:
-    """The pass p of x, with weights (KH, KW, C, O), into y; both in one order of memory."""
-    plan = plan_of(p, x.itemsize, last)
+def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
+    """The pass p of x, with weights (KH, KW, C, O), into y; both channels-last."""
+    plan = plan_of(p, x.itemsize)
     bias = np.zeros(plan.outputs, x.dtype)
     if b is not None:
         bias[: p.o] = b
@@ -208,7 +184,7 @@ def _weights_share(
 ) -> None:
     # sums[t]: for each block of output channels (KH, run, width), where `run` is KW*C filled up to tiles; then gb
     band, up, total, run = xs[t], us[t], sums[t], (p.kw * p.c + plan.high - 1) // plan.high * plan.high
-    bands, straight = (p.oh + plan.band - 1) // plan.band, plan.last and p.o == plan.outputs
+    bands, straight = (p.oh + plan.band - 1) // plan.band, p.o == plan.outputs
     pitch, size = plan.outputs, p.kh * run * plan.outputs
     for e in range(U(size + plan.outputs)):
         total[e] = 0
@@ -216,14 +192,14 @@ def _weights_share(
         n, i0 = task // bands, task % bands * plan.band
         i1 = min(p.oh, i0 + plan.band)
         rows = (i1 - i0 - 1) * p.sh + p.kh
-        _fill(x, n, p.c, p.h, p.w, plan.last, i0 * p.sh - p.top, rows, p.left, plan.line // p.c, p.c, band)
+        _fill(x, n, p.c, p.h, p.w, i0 * p.sh - p.top, rows, p.left, plan.line // p.c, p.c, band)
         for e in range(U(rows * plan.line), U(rows * plan.line + plan.high)):
             band[e] = 0  # the last tile reads beyond the last window
         for i in range(i0, i1, plan.some):
             some, at = min(plan.some, i1 - i), (n * p.oh + i) * p.ow * pitch if straight else 0
             source = gy if straight else up
             if not straight:
-                _fill(gy, n, p.o, p.oh, p.ow, plan.last, i, some, 0, p.ow, pitch, up)
+                _fill(gy, n, p.o, p.oh, p.ow, i, some, 0, p.ow, pitch, up)
             if bias:
                 _add_pixels(source, at, some * p.ow, pitch, total, size)
             for o0 in range(0, pitch, _BLOCK):
@@ -245,9 +221,9 @@ def _weights(
         _weights_share(np.intp(t), chunks, gy, x, sums, p, plan, bias, xs, us)
 
 
-def of_weights(gy: Array, x: Array, p: Pass, last: bool, bias: bool) -> tuple[Array, Array]:
-    """gw and, where it is wanted, gb of the convolution that p is; gy in the memory order of x."""
-    plan, dtype = plan_of(p, x.itemsize, last), x.dtype
+def of_weights(gy: Array, x: Array, p: Pass, bias: bool) -> tuple[Array, Array]:
+    """gw and, where it is wanted, gb of the convolution that p is; gy and x channels-last."""
+    plan, dtype = plan_of(p, x.itemsize), x.dtype
     run = _up(p.kw * p.c, plan.high)
     size = p.kh * run * plan.outputs
     xs = workspace("implicit x", _band_size(p, plan), dtype)

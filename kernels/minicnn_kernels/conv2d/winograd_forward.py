@@ -23,6 +23,7 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
+from ..transpose import reordered
 from .winograd_tiles import U, input_strip, output_strip, place, weight
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels
@@ -30,6 +31,7 @@ _BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common seco
 _WIDTH = 64  # output channels at a time
 _SMALL = 1000000  # multiplications in a product
 _TILES = 256  # tiles at a time where there are many channels
+_REORDER = 16  # channels from which NCHW pictures are reordered as a whole
 _PART = 8  # input channels whose weights are transformed together
 
 
@@ -235,9 +237,21 @@ def _many(
 # ------------------------------------------------------------------------------------------------------------ drivers
 
 
+def worth_reordering(x: Array) -> bool:
+    """Whether x is brought into channels-last memory as a whole: faster than to gather its tiles from NCHW memory."""
+    return not is_channels_last(x) and x.size > 0 and x.shape[1] >= _REORDER and x.shape[2] * x.shape[3] > 1
+
+
 def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -> Array:
     """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of."""
-    x, cg, og, a, dtype = dense(x), g.c // g.groups, g.o // g.groups, m + 2, x.dtype
+    x = dense(x)
+    if worth_reordering(x):
+        with parallel():
+            x = reordered(x, True)
+        y = convolve(x, w, b, g, m, turn)
+        with parallel():
+            return reordered(y, False)
+    cg, og, a, dtype = g.c // g.groups, g.o // g.groups, m + 2, x.dtype
     tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), cg * og <= _FEW
     width = width_of(cg, og)
     block = max(16, _BLOCK // (a * a * (cg + width) * x.itemsize)) if few else equal_parts(max(1, tiles), _TILES)

@@ -1,0 +1,111 @@
+"""From NCHW to channels-last memory and back: the transposition of many matrices, block by block in registers.
+
+    y[n, c, r] = x[n, r, c]          x (N, R, C), y (N, C, R)
+
+A picture in NCHW memory is a matrix (C, H*W), in channels-last memory (H*W, C). Number by number, either the reads or
+the writes are far apart, and each touches a cache line for 4 bytes. A block of LANES x LANES numbers is that many
+vectors, which are read whole, transposed in registers and written whole. It is done in log2(LANES) rounds, by
+Eklundh's method: round d exchanges, of rows i and i + d, the upper right and lower left d x d blocks,
+
+    a = rows[i]        l-th lane:  a[l] where l & d == 0, else b[l - d]
+    b = rows[i + d]                a[l + d] where l & d == 0, else b[l]
+
+J. O. Eklundh, "A fast computer method for matrix transposing", 1972.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .layout import Array, empty, flat
+from .runtime import njit, prange, threads
+from .tile import LANES
+
+U = np.uintp
+
+
+def _block(x: Array, at: int, step: int, y: Array, to: int, out: int) -> None:
+    """LANES x LANES numbers: y[to + l*out + k] = x[at + k*step + l]. In NumPy; compiled, an intrinsic."""
+    strides = np.lib.stride_tricks.as_strided
+    size, one = (LANES, LANES), x.itemsize
+    strides(y[to:], size, (out * one, one))[...] = strides(x[at:], size, (step * one, one)).T
+
+
+@njit()
+def _share(t: Any, chunks: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
+    # A task is LANES rows of a matrix
+    bands = (rows + LANES - 1) // LANES
+    for task in range(t * n * bands // chunks, (t + 1) * n * bands // chunks):
+        start, r0 = task // bands * rows * columns, task % bands * LANES
+        whole = columns // LANES * LANES if r0 + LANES <= rows else 0
+        for c in range(0, whole, LANES):
+            _block(x, start + r0 * columns + c, columns, y, start + c * rows + r0, rows)
+        for r in range(U(r0), U(min(rows, r0 + LANES))):
+            at, to = U(start) + r * U(columns), U(start) + r
+            for c in range(U(whole), U(columns)):
+                y[to + c * U(rows)] = x[at + c]
+
+
+@njit(parallel=True)
+def _transpose(chunks: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
+    for t in prange(chunks):
+        _share(np.intp(t), chunks, x, y, n, rows, columns)
+
+
+def reordered(x: Array, channels_last: bool) -> Array:
+    """A copy of pictures in the other order of memory, `channels_last`; inside `with parallel():`."""
+    n, c, h, w = x.shape
+    y = empty(x.shape, x.dtype, channels_last)
+    sides = (c, h * w) if channels_last else (h * w, c)
+    _transpose(threads(), flat(x), flat(y), n, *sides)
+    return y
+
+
+def _intrinsic() -> Any:
+    from llvmlite import ir  # type: ignore[import-untyped]
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    def block(context: Any, x: Any, at: Any, step: Any, y: Any, to: Any, out: Any) -> Any:
+        signature = types.void(x, types.intp, types.intp, y, types.intp, types.intp)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            number = context.get_value_type(signature.args[0].dtype)
+            size, vector = context.get_value_type(types.intp), ir.VectorType(number, LANES)
+            align, lanes = context.get_abi_sizeof(number), range(LANES)
+            _, at, step, _, to, out = args
+            x, y = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 3))
+
+            def place(start: Any, first: Any, step: Any, k: int) -> Any:
+                offset = builder.add(first, builder.mul(step, ir.Constant(size, k)))
+                return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
+
+            def chosen(a: Any, b: Any, lanes_of_both: list[int]) -> Any:  # lane LANES + k is b's k
+                return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes_of_both))
+
+            rows = [builder.load(place(x, at, step, k), align=align) for k in lanes]
+            d = 1
+            while d < LANES:
+                for i in lanes:
+                    if not i & d:
+                        a, b = rows[i], rows[i + d]
+                        rows[i] = chosen(a, b, [LANES + lane - d if lane & d else lane for lane in lanes])
+                        rows[i + d] = chosen(a, b, [LANES + lane if lane & d else lane + d for lane in lanes])
+                d *= 2
+            for k in lanes:
+                builder.store(rows[k], place(y, to, out, k), align=align)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return intrinsic(block)
+
+
+def before_compiling() -> None:
+    """Put the intrinsic in the place of the block; `runtime` calls this when Numba is there."""
+    import numba
+
+    if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        globals()["_block"] = _intrinsic()
