@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels.dispatch import compiles
+from minicnn_kernels.layout import as_order, is_channels_last
 
 from ..autograd import enable_grad
 from ..device import meta
@@ -174,6 +175,8 @@ def _in_line(arrays: list[Array]) -> list[Array] | None:
     if dtype.char not in "fd" or any(a.dtype != dtype for a in arrays):
         return None
     if not all(a.flags.c_contiguous for a in arrays):
+        if is_channels_last(arrays[0]):
+            arrays[1] = as_order(arrays[1], True)
         strides = arrays[0].strides
         order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
         arrays = [a.transpose(order) for a in arrays]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Conv
-from ..layout import Array, empty
+from ..layout import Array, empty, flat, is_channels_last
 from ..runtime import FAST, njit, prange, threads
 
 
@@ -101,6 +101,8 @@ def _channels_inside(chunks: int, w: Array, out: Array, outputs: int, channels: 
 
 def channels_inside(w: Array, g: Conv) -> Array:
     """w (O, C/G, KH, KW) -> (O, KH, KW, C/G), flat; inside `with parallel():`."""
+    if is_channels_last(w):
+        return flat(w)
     w, channels = np.ascontiguousarray(w).reshape(-1), g.c // g.groups
     if channels == 1 or g.kh * g.kw == 1:
         return w

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..geometry import Conv
-from ..layout import Array, dense, empty, flat, is_channels_last
+from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
 from ..transpose import reordered
 from .winograd_tiles import U, input_strip, output_strip, place, weight
@@ -259,7 +259,7 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
     plan = Plan(m, last, turn, block, width, strip(cg), strip(width))
     y = empty(g.y_shape, dtype, last)
     bias = np.zeros(g.o, dtype) if b is None else np.ascontiguousarray(b)
-    ws, xs, ys = np.ascontiguousarray(w).reshape(-1), flat(x), flat(y)
+    ws, xs, ys = as_order(w, False).reshape(-1), flat(x), flat(y)
     with parallel(blas=True):
         lane = max((plan.strip_in + 1) * cg, plan.strip_out * width)
         rows = workspace("winograd strip", max(2 * a * m * lane, (9 + 3 * a) * _PART * width), dtype)
