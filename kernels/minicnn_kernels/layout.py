@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from . import memory, reorder
+from . import memory, transpose
 from .dispatch import compiles
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -43,15 +43,15 @@ def empty_like(x: Array) -> Array:
 
 def as_order(x: Array, channels_last: bool) -> Array:
     """`x` in the given order of memory, copied only where it is in another."""
-    if x.size >= reorder.LEAST and x.dtype.char in "fd" and compiles():
+    if x.size >= transpose.LEAST and x.dtype.char in "fd" and compiles():
         n, c, h, w = x.shape if x.ndim == 4 else (0, 0, 0, 0)
         if channels_last and x.flags.c_contiguous and c > 1 and h * w > 1:
             y = empty(x.shape, x.dtype, True)
-            reorder.transpose(x.reshape(n, c, h * w), nhwc(y).reshape(n, h * w, c))
+            transpose.transpose(x.reshape(n, c, h * w), nhwc(y).reshape(n, h * w, c))
             return y
         if not channels_last and is_channels_last(x):
             y = empty(x.shape, x.dtype)
-            reorder.transpose(nhwc(x).reshape(n, h * w, c), y.reshape(n, c, h * w))
+            transpose.transpose(nhwc(x).reshape(n, h * w, c), y.reshape(n, c, h * w))
             return y
     if not channels_last:
         return np.asarray(x, order="C")

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from . import blas
-from .layout import Array
 from .runtime import njit
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _WIDE = blas.cpu_flags() >= blas.AVX512  # 32 registers of 64 bytes; else mostly 16 of 32
 LANES = 16 if _WIDE else 8

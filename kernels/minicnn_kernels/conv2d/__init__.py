@@ -61,10 +61,15 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
         return "pointwise"
     if g.groups > 1:
         return "depthwise" if depthwise.supports(g) else "im2col"
-    if dtype == np.float32 and winograd.supports(g) and min(g.c, g.o) >= 16:
+    if dtype == np.float32 and winograd.supports(g) and min(g.c, g.o) >= (17 if gradient == "gw" else 16):
         return "winograd"
-    if registers.supports(g) and g.c < 16 and g.o <= 32 and (gradient != "gx" or g.c >= 6):
+    narrow = registers.supports(g) and g.c < 16 and g.o <= 32 and (gradient != "gx" or g.c >= 6)
+    if narrow and (not last or gradient == "gx"):
         return "registers"
+    if dtype == np.float32 and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16:
+        large = g.kh * g.kw > 9 or g.sh * g.sw > 1  # in NCHW memory, x has to be reordered first
+        if g.c >= 16 if gradient == "gx" else last or large or gradient == "gw":
+            return "implicit"
     return "im2col"
 
 

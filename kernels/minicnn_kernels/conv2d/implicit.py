@@ -31,9 +31,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Conv
-from ..layout import Array, dense, empty, is_channels_last
+from ..layout import Array, as_order, dense, empty, is_channels_last
 from ..runtime import parallel
-from ..transpose import reordered
 from .direct import Gradients, Need
 from .implicit_bands import Pass, convolve, of_weights
 
@@ -166,7 +165,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 def _ordered(x: Array) -> Array:
     """x in channels-last memory, which the kernels want."""
-    return x if is_channels_last(x) or x.shape[1] == 1 or not x.size else reordered(x, True)
+    return x if is_channels_last(x) or x.shape[1] == 1 or not x.size else as_order(x, True)
 
 
 def _pass(x: Array, passes: list[tuple[Array, Pass]], b: Array | None, shape: tuple[int, ...], last: bool) -> Array:
@@ -175,7 +174,7 @@ def _pass(x: Array, passes: list[tuple[Array, Pass]], b: Array | None, shape: tu
     x = _ordered(x)
     for w, p in passes:
         convolve(x, w, b, y, p)
-    return y if last or not y.size else reordered(y, False)
+    return y if last or not y.size else as_order(y, False)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:

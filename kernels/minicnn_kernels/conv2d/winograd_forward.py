@@ -23,7 +23,6 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
-from ..transpose import reordered
 from .winograd_tiles import U, input_strip, output_strip, place, weight
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels
@@ -247,10 +246,10 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
     x = dense(x)
     if worth_reordering(x):
         with parallel():
-            x = reordered(x, True)
+            x = as_order(x, True)
         y = convolve(x, w, b, g, m, turn)
         with parallel():
-            return reordered(y, False)
+            return as_order(y, False)
     cg, og, a, dtype = g.c // g.groups, g.o // g.groups, m + 2, x.dtype
     tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), cg * og <= _FEW
     width = width_of(cg, og)

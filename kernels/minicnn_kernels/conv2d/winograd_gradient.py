@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Conv
-from ..layout import Array, empty, flat, is_channels_last
+from ..layout import Array, as_order, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
-from ..transpose import reordered
 from . import winograd_forward as forward
 from .winograd_forward import Plan, shared, strip, transform, width_of, worth_reordering
 from .winograd_tiles import U, place, upstream_strip, weight_gradient
@@ -170,7 +169,7 @@ def gradient(gy: Array, x: Array, g: Conv, m: int) -> tuple[Array, Array]:
     """gw and gb, for gy in the memory order of x."""
     if worth_reordering(x):
         with parallel():
-            gy, x = reordered(gy, True), reordered(x, True)
+            gy, x = as_order(gy, True), as_order(x, True)
     cg, og, a, dtype, last = g.c // g.groups, g.o // g.groups, m + 2, gy.dtype, is_channels_last(x)
     tiles, per_tile = g.n * -(-g.oh // m) * -(-g.ow // m), a * a * (g.c + g.o) * x.itemsize
     many = cg * og > forward._FEW and 0 < tiles <= _FEW_TILES
