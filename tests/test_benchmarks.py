@@ -36,7 +36,7 @@ def test_layers_are_those_of_the_nets(benchmark: Any) -> None:
 
 
 def test_the_table_of_layers(tmp_path: Path) -> None:
-    line = "--only lenet5 --orders nchw --passes forward gx --seconds 0.2 --algorithms im2col direct"
+    line = "--only lenet5 --orders nchw --passes forward gx --seconds 0.2 --algorithms im2col direct registers"
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "conv_layers.py", *line.split(), "--csv", tmp_path / "layers.csv"],
         capture_output=True, text=True, check=True,
@@ -46,7 +46,7 @@ def test_the_table_of_layers(tmp_path: Path) -> None:
     assert [(row["o"], row["pass"], row["algorithm"]) for row in rows] == [
         (o, which, name)
         for o, which in (("6", "forward"), ("16", "forward"), ("16", "gx"))  # the first layer has no gx
-        for name in ("im2col", "direct")
+        for name in ("im2col", "direct", "registers")
     ]
     for row in rows:
         n, o, c, k, side = (int(row[name]) for name in ("n", "o", "c", "kh", "oh"))

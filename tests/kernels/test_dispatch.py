@@ -60,13 +60,15 @@ def arguments(x: tuple[int, ...], w: tuple[int, ...], dtype: type = np.float32, 
     return np.zeros(x, dtype), np.zeros(w, dtype), None, geometry.conv2d(x, w, **options)
 
 
-WIDE, LARGE = arguments((1, 64, 8, 8), (64, 64, 3, 3)), arguments((1, 64, 8, 8), (64, 64, 5, 5))
+WIDE, LARGE = arguments((1, 64, 8, 8), (64, 64, 3, 3)), arguments((1, 128, 8, 8), (64, 128, 5, 5))
 
 
 def test_on_numba_the_rule_chooses_by_geometry() -> None:
     table = conv2d.FORWARD
     assert table.pick(args=WIDE) == ("winograd", "numba")
     assert table.pick(args=LARGE) == ("im2col", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (64, 64, 5, 5))) == ("implicit", "numba")
+    assert table.pick(args=arguments((1, 6, 14, 14), (16, 6, 5, 5))) == ("registers", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (32, 64, 1, 1))) == ("pointwise", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (64, 1, 3, 3), groups=64)) == ("depthwise", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (64, 64, 3, 3), np.float64)) == ("im2col", "numba")
