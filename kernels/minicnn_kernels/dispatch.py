@@ -35,7 +35,8 @@ class Choice(NamedTuple):
     algorithm: str | None = None
 
 
-_choice: ContextVar[Choice] = ContextVar("minicnn_kernel_choice", default=Choice())  # noqa: B039 - a NamedTuple
+_NONE = Choice()
+_choice: ContextVar[Choice] = ContextVar("minicnn_kernel_choice", default=_NONE)
 
 
 class Table:
@@ -67,6 +68,8 @@ class Table:
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
         if self.rule is not None:  # the choice depends on the arguments
+            if backend is algorithm is None and _choice.get() is _NONE and runtime.have_numba():  # all left open
+                return self.rows[self.rule(*args), "numba"](*args)
             return self.rows[self.pick(backend, algorithm, args)](*args)
         key = (_choice.get(), backend, algorithm)
         kernel = self._picked.get(key)
@@ -142,8 +145,9 @@ def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[No
     if algorithm not in (None, "auto", *known):
         raise ValueError(f"use: no algorithm {algorithm!r}; there are: {', '.join(known)}, auto")
     outer = _choice.get()
-    inner = Choice(backend or outer.backend, algorithm or outer.algorithm)
-    token = _choice.set(Choice(*(None if name == "auto" else name for name in inner)))
+    names = backend or outer.backend, algorithm or outer.algorithm
+    inner = Choice(*(None if name == "auto" else name for name in names))
+    token = _choice.set(_NONE if inner == _NONE else inner)
     try:
         yield
     finally:

@@ -9,7 +9,8 @@ Memory comes from the system in *segments*, of 32 MB or of the size asked for if
 smallest free *block* in which it fits, and the rest of the block stays free; a block that comes back is joined with
 its free neighbours (Knuth, "The Art of Computer Programming" 1, section 2.5). So one layer's small gradients lie where
 another's large one was: about a fifth more is held than is ever in use at one time, where keeping a piece for each size
-took half as much again.
+took half as much again. Splitting and joining takes longer than many a kernel of a small net, though, so blocks that
+came back lately wait as they are, up to `RECENT` bytes in all, for a request of the same size.
 
 **How much is held.** When blocks waiting and in use together are more than 0.3 of, or 32 MB, above the most that was in
 use at one time lately (`WINDOW` requests back), segments of which nothing is in use go back to the system, the smallest
@@ -35,15 +36,21 @@ LEAST = 1 << 17  # bytes from which an array's memory is kept: below, malloc kee
 SEGMENT = 32 << 20  # bytes taken from the system at least: malloc would keep less when it is let go
 SPARE = 0.3, 32 << 20  # the part of the most in use, and the bytes, of which the larger may be held beyond it
 WINDOW = 4096  # requests after which the most that was in use begins to be forgotten
+RECENT = 16 << 20  # bytes that may wait in blocks as they came back; a quarter of them in one
 
 
 class Block:
-    """`size` bytes at `address`, in a row with the blocks before and after it in its segment."""
+    """`size` bytes at `address`, in a row with the blocks before and after it in its segment.
 
-    __slots__ = ("address", "after", "before", "free", "memory", "size")
+    `asked` of them were asked for, and `interface` is what the array was made of that is or was there.
+    """
+
+    __slots__ = ("address", "after", "asked", "before", "free", "interface", "memory", "size")
 
     def __init__(self, memory: np.ndarray[Any, Any], address: int, size: int) -> None:
         self.memory, self.address, self.size = memory, address, size
+        self.asked = size
+        self.interface: dict[str, Any] | None = None
         self.before: Block | None = None
         self.after: Block | None = None
         self.free = False
@@ -78,21 +85,32 @@ class _Pool:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.returned: deque[Block] = deque()  # on their way back, from any thread and from the garbage collector
+        self.recent: dict[int, list[Block]] = {}  # as they came back, by the size that was asked for
+        self.waiting = 0  # bytes of those
         self.free: list[tuple[int, int, Block]] = []  # (size, address, block), sorted
         self.held = 0  # bytes free
-        self.used = 0  # bytes in use
+        self.used = 0  # bytes in use, or recently so
         self.peaks = [0, 0]  # the most in use in the window before, and in this one
         self.requests = 0
 
     def take(self, size: int) -> Block:
         """A block of `size` bytes, whole pages; or a little more."""
         with self.lock:
-            self.collect()
+            if self.returned:
+                self.collect()
             self.requests += 1
             if self.requests % WINDOW == 0:
                 self.peaks = [self.peaks[1], self.used]
                 self.shrink()
+            blocks = self.recent.get(size)
+            if blocks:
+                block = blocks.pop()
+                self.waiting -= block.size
+                return block
             at = bisect_left(self.free, (size,))
+            if at == len(self.free) and self.waiting:
+                self.release_recent()
+                at = bisect_left(self.free, (size,))
             if at < len(self.free):
                 block = self.free.pop(at)[2]
                 block.free = False
@@ -107,6 +125,7 @@ class _Pool:
                 block = Block(memory, address + -address % PAGE, max(size, SEGMENT))
             if block.size - size >= LEAST:
                 self.keep(block.split(size))
+            block.asked = size
             self.used += block.size
             self.peaks[1] = max(self.peaks[1], self.used)
         return block
@@ -125,19 +144,37 @@ class _Pool:
                 self.lock.release()
 
     def collect(self) -> None:
-        """All blocks that came back, joined with their free neighbours."""
+        """Put the blocks that came back among the recent ones; when there are too many of those, release all."""
         while self.returned:
             block = self.returned.popleft()
-            self.used -= block.size
-            before, after = block.before, block.after
-            if after and after.free:
-                self.remove(after)
-                block.join()
-            if before and before.free:
-                self.remove(before)
-                before.join()
-                block = before
-            self.keep(block)
+            if block.size > RECENT // 4:
+                self.release(block)
+                continue
+            if self.waiting + block.size > RECENT:
+                self.release_recent()
+            self.recent.setdefault(block.asked, []).append(block)
+            self.waiting += block.size
+
+    def release_recent(self) -> None:
+        """Make free blocks of the recent ones."""
+        recent, self.recent, self.waiting = self.recent, {}, 0
+        for blocks in recent.values():
+            for block in blocks:
+                self.release(block)
+
+    def release(self, block: Block) -> None:
+        """Make a free block of one that is no longer in use, joined with its free neighbours."""
+        self.used -= block.size
+        block.interface = None
+        before, after = block.before, block.after
+        if after and after.free:
+            self.remove(after)
+            block.join()
+        if before and before.free:
+            self.remove(before)
+            before.join()
+            block = before
+        self.keep(block)
 
     def keep(self, block: Block) -> None:
         """Let a block wait."""
@@ -175,9 +212,12 @@ class Owner:
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> None:
         self._pool = _pool
-        self._block = _pool.take(size)
-        where = (self._block.address, False)  # not read-only
-        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": where}
+        self._block = block = _pool.take(size)
+        interface = block.interface
+        if interface is None or interface["shape"] != shape or interface["typestr"] != dtype.str:
+            where = (block.address, False)  # not read-only
+            interface = block.interface = {"version": 3, "shape": shape, "typestr": dtype.str, "data": where}
+        self.__array_interface__ = interface
 
     def __del__(self) -> None:
         self._pool.give(self._block)
@@ -196,6 +236,7 @@ def empty_cache() -> None:
     """Give all segments that no array uses back to the system."""
     with _pool.lock:
         _pool.collect()
+        _pool.release_recent()
         for _, _, block in list(_pool.free):
             if block.whole():
                 _pool.remove(block)
@@ -204,7 +245,7 @@ def empty_cache() -> None:
 
 def held() -> int:
     """Bytes that wait for the next array."""
-    return _pool.held
+    return _pool.held + _pool.waiting
 
 
 def _after_fork() -> None:

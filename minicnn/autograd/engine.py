@@ -90,6 +90,18 @@ class Node:
         return self._saved
 
     @property
+    def unchanged(self) -> tuple[Any, ...]:
+        """The saved arrays, with None for one that was changed since, for a backward that can do without it."""
+        if self._saved is None:
+            return self.saved  # raises
+        return tuple(
+            [
+                None if version is not None and version[0][0] != version[1] else array
+                for array, version in zip(self._saved, self._versions or (), strict=True)
+            ]
+        )
+
+    @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """The node and output number that each input came from, as PyTorch names them; None for a leaf."""
         return tuple(edge if isinstance(edge, tuple) else (None, 0) for edge in self.inputs)
@@ -130,6 +142,7 @@ class Function:
 
     view = False
     fresh = True  # backward makes new arrays, or passes on gy, saved arrays and views of them, and nobody else's
+    new = False  # backward makes new arrays only, a memory of its own for each gradient
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **options: Any) -> Any:
@@ -161,8 +174,8 @@ class Function:
                 tensors.append(None)
                 needs.append(False)
             arrays.append(a)
-            on_meta = on_meta or type(a) is Meta
-        wanted = True in needs
+            if type(a) is Meta:
+                on_meta = True
         node = Node(cls, tuple(needs))
         watched = anomaly.enabled()
         if watched:
@@ -171,7 +184,8 @@ class Function:
             result = _on_meta(cls, node, tensors, arrays, options)
         else:
             result = cls.forward(node, *arrays, **options)
-        results = result if isinstance(result, tuple) else (result,)
+        several = isinstance(result, tuple)
+        results = result if several else (result,)
         if watched and not on_meta:
             anomaly.check_forward(node.name, node.origin, results, arrays)
         if cls.view:
@@ -179,20 +193,32 @@ class Function:
             outputs = tuple([_tensor(array, _version=source._version) for array in results])
             _share(source, outputs)
         else:
-            outputs = (_tensor(result),) if results[0] is result else tuple([_tensor(array) for array in results])
-        if wanted:
-            node.inputs = tuple([_edge(t) if need else None for t, need in zip(tensors, needs, strict=True)])
-            node.outputs = [(array.shape, array.dtype) for array in results]
-            if node._saved:
-                versions = {id(t._array): t._version for t in (*tensors, *outputs) if t is not None}
-                node._versions = [
-                    (version, version[0]) if (version := versions.get(id(array))) else None for array in node._saved
-                ]
-            for index, output in enumerate(outputs):
-                array = results[index]
-                if array.dtype.kind == "f" and id(array) not in node._constant:
-                    output._requires_grad, output._edge = True, (node, index)
-        return outputs if isinstance(result, tuple) else outputs[0]
+            outputs = tuple([_tensor(array) for array in results]) if several else (_tensor(result),)
+        if True in needs:
+            _record(node, tensors, outputs)
+        return outputs if several else outputs[0]
+
+
+def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:
+    """Have the node know where its gradients go, and what it saved at which version; have the outputs know the node."""
+    node.inputs = tuple(
+        [
+            (t._edge or t) if need and t is not None else None
+            for t, need in zip(tensors, node.needs_input_grad, strict=True)
+        ]
+    )
+    node.outputs = [(t._array.shape, t._array.dtype) for t in outputs]
+    if node._saved:
+        versions = {id(t._array): t._version for t in tensors if t is not None}
+        for t in outputs:
+            versions[id(t._array)] = t._version
+        node._versions = [
+            (version, version[0]) if (version := versions.get(id(array))) else None for array in node._saved
+        ]
+    for index, output in enumerate(outputs):
+        array = output._array
+        if array.dtype.kind == "f" and id(array) not in node._constant:
+            output._requires_grad, output._edge = True, (node, index)
 
 
 def _on_meta(
@@ -219,8 +245,3 @@ def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
     for view in views:
         view._views = source._views
         source._views.append(weakref.ref(view))
-
-
-def _edge(tensor: Tensor | None) -> Edge:
-    """Where a tensor's gradient goes: to the node that made it, or to itself."""
-    return None if tensor is None else tensor._edge or tensor

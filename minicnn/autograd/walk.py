@@ -165,78 +165,78 @@ def _walk(
     ours: dict[int, Array] = {}  # those of the pending arrays that nobody else holds, by id
     queue: list[tuple[int, Node]] = []
 
-    def send(edge: Edge, gradient: Array, fresh: bool) -> None:
-        if not isinstance(edge, tuple):
-            to_leaf(edge, gradient, fresh)
-            return
-        node, index = edge
-        if node not in pending:
-            pending[node] = [None] * len(node.outputs)
+    def send(node: Node, index: int, gradient: Array, fresh: bool) -> None:
+        waiting = pending.get(node)
+        if waiting is None:
+            waiting = pending[node] = [None] * len(node.outputs)
             heapq.heappush(queue, (-node.number, node))
-        before = pending[node][index]
+        before = waiting[index]
         if before is not None:
             into = ours.pop(id(before), gradient if fresh else None)
             gradient, fresh = total(before, gradient, into if before.dtype == gradient.dtype else None), True
         if fresh:
             ours[id(gradient)] = gradient
-        pending[node][index] = gradient
-
-    def owned_at(edge: Edge) -> bool:
-        """Whether a gradient that goes there may have to be owned: at a leaf, or where another one waits for it."""
-        return not isinstance(edge, tuple) or (edge[0] in pending and pending[edge[0]][edge[1]] is not None)
+        waiting[index] = gradient
 
     for root, gradient in zip(roots, gradients, strict=True):
-        send(engine._edge(root), gradient, False)
+        if root._edge is None:
+            to_leaf(root, gradient, False)
+        else:
+            send(*root._edge, gradient, False)
+    watched = anomaly.enabled()
     with no_grad():
         while queue:
             _, node = heapq.heappop(queue)
             ups = pending.pop(node)
-            for up in ups:
-                ours.pop(id(up), None)
             for index, up in enumerate(ups):
-                if up is not None:
-                    ups[index] = final = _hooked(node.hooks.get(index), up) if node.hooks else up
-                    if (id(node), index) in wanted:
-                        wanted[id(node), index] = final
-            passed = _gradients(node, ups)
+                ours.pop(id(up), None)
+                if up is not None and node.hooks:
+                    ups[index] = up = _hooked(node.hooks.get(index), up)
+                if wanted and (id(node), index) in wanted and up is not None:
+                    wanted[id(node), index] = up
+            passed = _gradients(node, ups, watched)
+            new, fresh = node.function.new, node.function.fresh
             held: list[Array] | None = None  # what somebody has, listed where it matters
             for edge, found in zip(node.inputs, passed, strict=True):
                 if edge is None or found is None:
                     continue
-                alone = False
-                if node.function.fresh and owned_at(edge):
+                alone, leaf = new, type(edge) is not tuple
+                # whether it is owned matters at a leaf, and where another one waits for it
+                if fresh and not new and (leaf or (edge[0] in pending and pending[edge[0]][edge[1]] is not None)):
                     if held is None:
                         every = (*passed, *ups, *(node._saved or ()), *vars(node).values())
                         held = [_owner(a) for a in every if isinstance(a, np.ndarray)]
                     alone = _alone(found, held)
-                send(edge, found, alone)
+                if leaf:
+                    to_leaf(edge, found, alone)
+                else:
+                    send(edge[0], edge[1], found, alone)
             if not retain_graph:
                 node.free()
 
 
-def _gradients(node: Node, ups: list[Array | None]) -> Sequence[Array | None]:
+def _gradients(node: Node, ups: list[Array | None], watched: bool) -> Sequence[Array | None]:
     """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
-    if Meta in map(type, ups):
-        return [None if edge is None else meta(*_like(edge)) for edge in node.inputs]
-    if node.materialize and any(up is None for up in ups):
-        ups = [np.zeros(*node.outputs[i]) if up is None else up for i, up in enumerate(ups)]
+    for index, up in enumerate(ups):
+        if type(up) is Meta:
+            return [None if edge is None else meta(*_like(edge)) for edge in node.inputs]
+        if up is None and node.materialize:
+            ups[index] = np.zeros(*node.outputs[index])
     found = node.function.backward(node, *ups)
     found = found if isinstance(found, tuple) else (found,)
     if len(found) != len(node.inputs):
         raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
     for edge, gradient in zip(node.inputs, found, strict=True):
-        if edge is not None and gradient is not None:
-            shape = _like(edge)[0]
-            if gradient.shape != shape:
-                raise RuntimeError(
-                    f"backward: {node.name}.backward gave a gradient of shape {gradient.shape} for an input of shape "
-                    f"{shape}"
-                )
-    if anomaly.enabled():
+        if edge is not None and gradient is not None and gradient.shape != _like(edge)[0]:
+            raise RuntimeError(
+                f"backward: {node.name}.backward gave a gradient of shape {gradient.shape} for an input of shape "
+                f"{_like(edge)[0]}"
+            )
+    if watched:
         anomaly.check_backward(node.name, node.origin, found)
     return found
 
 
 def _like(edge: Edge) -> tuple[tuple[int, ...], Any]:
     """Shape and dtype of what an edge leads to."""
-    return edge[0].outputs[edge[1]] if isinstance(edge, tuple) else (edge.array.shape, edge.array.dtype)
+    return edge[0].outputs[edge[1]] if type(edge) is tuple else (edge._array.shape, edge._array.dtype)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..ops import activation as functions
+from ..ops.operands import KERNEL_TYPES
 from ..ops.pooling import activated_max_pool2d
 from ..tensor import Tensor
 from .activation import ReLU, Sigmoid, Tanh
@@ -15,8 +14,8 @@ from .conv import Conv2d
 from .hooks import is_plain
 from .pooling import MaxPool2d
 
-_RISING: dict[Any, Any] = {ReLU: functions.Relu, Tanh: functions.Tanh, Sigmoid: functions.Sigmoid}
-_FORWARD = {cls: cls.forward for cls in (*_RISING, MaxPool2d, Conv2d)}
+RISING: dict[Any, Any] = {ReLU: functions.Relu, Tanh: functions.Tanh, Sigmoid: functions.Sigmoid}
+_FORWARD = {cls: cls.forward for cls in (*RISING, MaxPool2d, Conv2d)}
 
 
 def activation_with_pool(before: Any, activation: Any, pool: Any) -> Callable[[Tensor], Tensor] | None:
@@ -26,7 +25,7 @@ def activation_with_pool(before: Any, activation: Any, pool: Any) -> Callable[[T
     they came with, without hooks, and not under `detect_anomaly`. `before` is the module before them: one that works in
     place may only be left out where its input is nobody else's, which is certain of a convolution's result.
     """
-    if type(pool) is not MaxPool2d or type(activation) not in _RISING:
+    if type(pool) is not MaxPool2d or type(activation) not in RISING:
         return None
     if not (is_plain(activation, _FORWARD[type(activation)]) and is_plain(pool, _FORWARD[MaxPool2d])):
         return None
@@ -36,8 +35,8 @@ def activation_with_pool(before: Any, activation: Any, pool: Any) -> Callable[[T
         return None
 
     def both(input: Tensor) -> Tensor:
-        if input.ndim != 4 or input.dtype not in (np.float32, np.float64):
+        if input.ndim != 4 or input.dtype not in KERNEL_TYPES:
             return pool(activation(input))
-        return activated_max_pool2d(input, _RISING[type(activation)], pool.kernel_size, pool.stride)
+        return activated_max_pool2d(input, RISING[type(activation)], pool.kernel_size, pool.stride)
 
     return both

@@ -170,7 +170,8 @@ class BatchNorm3d(_BatchNorm):
     _axes = (5,)
 
 
-_FORWARD = {cls: cls.forward for cls in (BatchNorm1d, BatchNorm2d, BatchNorm3d, ReLU)}
+NORMS: dict[Any, Any] = {cls: cls.forward for cls in (BatchNorm1d, BatchNorm2d, BatchNorm3d)}
+_RELU = ReLU.forward
 
 
 def norm_with_relu(norm: Any, relu: Any) -> Callable[[Tensor], Tensor] | None:
@@ -179,9 +180,9 @@ def norm_with_relu(norm: Any, relu: Any) -> Callable[[Tensor], Tensor] | None:
     That is: of exactly these classes, with the `forward` they came with, without hooks, and not under `detect_anomaly`,
     which names layers.
     """
-    if type(relu) is not ReLU or type(norm) not in _FORWARD or isinstance(norm, ReLU):
+    if type(relu) is not ReLU or type(norm) not in NORMS:
         return None
-    if not (is_plain(norm, _FORWARD[type(norm)]) and is_plain(relu, _FORWARD[ReLU])):
+    if not (is_plain(norm, NORMS[type(norm)]) and is_plain(relu, _RELU)):
         return None
     return partial(norm._run, batch_norm_relu)
 

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, KeysView
 from itertools import chain, groupby
 from typing import Any, TypeVar
 
-from .activated_pooling import activation_with_pool
-from .batchnorm import norm_with_relu
+from .activated_pooling import RISING, activation_with_pool
+from .batchnorm import NORMS, norm_with_relu
 from .module import Module
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 S = TypeVar("S", bound="_Row")
+FUSED = {*NORMS, *RISING}  # classes that may run as one function with the module after them
 
 
 class Container(Module):
@@ -122,11 +123,14 @@ class Sequential(_Row):
         """Pass the input through all of them."""
         modules = list(self._modules.values())
         done = False  # with the module before
-        for before, module, after in zip([None, *modules], modules, [*modules[1:], None], strict=False):
+        for i, module in enumerate(modules):
             if done:
                 done = False
                 continue
-            both = norm_with_relu(module, after) or activation_with_pool(before, module, after)
+            both = None
+            if type(module) in FUSED and i + 1 < len(modules):
+                before, after = modules[i - 1] if i else None, modules[i + 1]
+                both = norm_with_relu(module, after) or activation_with_pool(before, module, after)
             input, done = (both(input), True) if both else (module(input), False)
         return input
 

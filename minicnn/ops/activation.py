@@ -17,6 +17,7 @@ from minicnn_kernels import prelu as prelu_kernels
 from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
 from ..autograd.engine import Function
+from ..dtypes import float16
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .inplace import in_place, overwrite, takes_straight
@@ -36,6 +37,7 @@ __all__ = [
 class Relu(Function):
     """y = max(x, 0)."""
 
+    new = True
     tables = elementwise.RELU, elementwise.RELU_BACKWARD
 
     @classmethod
@@ -84,9 +86,10 @@ class Activation(Function):
 def _run(function: type[Function], name: str, input: Tensor, kinds: str = "f", **options: Any) -> Tensor:
     """Check the type of the input and run; `kinds` are the kinds of dtype that the activation takes as they are."""
     if isinstance(input, Tensor):
-        if input.dtype == np.float16:
+        dtype = input._array.dtype
+        if dtype == float16:
             return to(function.apply(to(input, np.float32), **options), np.float16)
-        if input.dtype.kind in kinds and input.dtype.kind != "f":
+        if dtype.kind != "f" and dtype.kind in kinds:
             return function.apply(input, **options)
     floating(name, input=input)
     return function.apply(input, **options)

@@ -26,6 +26,8 @@ class BatchNormTraining(Function):
     With `relu`, y is max(y, 0); nothing more is kept for that, the kernel works y out again from x.
     """
 
+    new = True
+
     @staticmethod
     def forward(
         ctx: Any, x: Array, gamma: Array | None, beta: Array | None, eps: float, *, relu: bool = False
@@ -50,6 +52,8 @@ class BatchNormTraining(Function):
 
 class BatchNormEvaluation(Function):
     """y = gamma (x - mean)/sqrt(var + eps) + beta with given mean and variance: a scale and a shift per channel."""
+
+    new = True
 
     @staticmethod
     def forward(

@@ -15,6 +15,7 @@ from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
 from ..device import meta
+from ..dtypes import float16
 from ..tensor import Array, Tensor
 from .operands import floating
 from .pad import pad
@@ -22,39 +23,44 @@ from .pad import pad
 __all__ = ["conv1d", "conv2d"]
 
 Choice = dict[str, str]
+_BOOL = np.dtype(np.bool_)
 
 
 class Convolution(Function):
     """y = x (*) w + b in a given shape; keeps x where w, and w where x needs a gradient."""
+
+    new = True
 
     @staticmethod
     def forward(
         ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, flipped: bool, choice: Choice
     ) -> Array:
         """Run the chosen kernel; with no channels, y = b."""
-        of_x, of_w, _ = ctx.needs_input_grad[:3]
+        of_x, of_w = ctx.needs_input_grad[:2]
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
-        ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = g, flipped, choice or rows(x), (x.shape, w.shape)
+        ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = g, flipped, choice or rows(x), (x.shape, w.shape, (g.o,))
         if not g.n * g.c:
             y = np.zeros(g.y_shape, x.dtype) + (0 if b is None else b[:, None, None])
         else:
             y = kernels.FORWARD(*_taken(x, w, g, flipped), None if b is None else widened(b), g, **ctx.choice)
-        return y.astype(x.dtype, copy=False).reshape(shape)  # (N, O, OH, OW) -> (N, O, L), (O, OH, OW) ...
+        return _shaped(y, shape, x.dtype)  # (N, O, OH, OW) -> (N, O, L), (O, OH, OW) ...
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """The kernel's gradients; one that nobody wants, such as of the picture, is not computed."""
         g, need = ctx.geometry, ctx.needs_input_grad[:3]
-        up = widened(gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
+        up = widened(gy if gy.ndim == 4 else gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
+        found: tuple[Array | None, ...]
         if not g.n * g.c:
-            gx, gw, gb = np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3))
+            found = np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3))
         else:
             x, w = ctx.saved
-            gx, gw, gb = backward(up, *_taken(x, w, g, ctx.flipped), g, need, ctx.choice)  # type: ignore[assignment]
-        gw = gw[..., ::-1, ::-1] if ctx.flipped and need[1] else gw
-        shaped = zip(need, (gx, gw, gb), (*ctx.shapes, (g.o,)), strict=True)
-        gradients = (a.astype(gy.dtype, copy=False).reshape(shape) if wanted else None for wanted, a, shape in shaped)
-        return (*gradients, None, None, None, None)
+            found = backward(up, *_taken(x, w, g, ctx.flipped), g, need, ctx.choice)
+        gx, gw, gb = [
+            _shaped(a, shape, gy.dtype) if wanted and a is not None else None
+            for a, shape, wanted in zip(found, ctx.shapes, need, strict=True)
+        ]
+        return gx, gw[..., ::-1, ::-1] if ctx.flipped and gw is not None else gw, gb, None, None, None, None
 
     @staticmethod
     def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, *_: Any) -> Array:
@@ -76,15 +82,23 @@ def backward(
 
 def _taken(x: Array | None, w: Array | None, g: geometry.Conv, flipped: bool) -> tuple[Array | None, Array | None]:
     """Input and weight as the kernels take them."""
+    if x is not None:
+        x = widened(x if x.ndim == 4 else x.reshape(g.x_shape))  # (N, C, L) or (C, H, W) -> (N, C, H, W)
     if w is not None:
-        w = widened(w.reshape(g.w_shape))  # (O, C/G, K) -> (O, C/G, 1, K)
+        w = widened(w if w.ndim == 4 else w.reshape(g.w_shape))  # (O, C/G, K) -> (O, C/G, 1, K)
         w = w[..., ::-1, ::-1] if flipped else w
-    return None if x is None else widened(x.reshape(g.x_shape)), w  # (N, C, L) or (C, H, W) -> (N, C, H, W)
+    return x, w
+
+
+def _shaped(a: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """In another shape and type; as it is where it has them."""
+    a = a if a.dtype == dtype else a.astype(dtype)
+    return a if a.shape == shape else a.reshape(shape)
 
 
 def widened(x: Array) -> Array:
     """Half precision as single, in which PyTorch adds up as well; the rest as it is."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x.astype(np.float32) if x.dtype == float16 else x
 
 
 def rows(x: Array) -> dict[str, str]:
@@ -98,21 +112,21 @@ def check(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     Raises:
         TypeError: types that differ, or booleans.
     """
-    given = [x for x in (input, weight, bias) if x is not None]
-    tensors = [x for x in given if isinstance(x, Tensor)]
-    kinds = {x.dtype for x in tensors}
-    if len(tensors) < len(given) or len(kinds) > 1 or np.dtype(np.bool_) in kinds:
-        floating(op, input=input, weight=weight, bias=bias)
+    dtype = input._array.dtype if isinstance(input, Tensor) else _BOOL
+    for x in (input, weight, bias):
+        if x is not None and (not isinstance(x, Tensor) or x._array.dtype != dtype or dtype == _BOOL):
+            floating(op, input=input, weight=weight, bias=bias)
 
 
 def batched(input: Tensor, rank: int) -> Shape:
     """The shape with a batch axis, of `rank` axes and the channels."""
-    return (1, *input.shape) if input.ndim == rank + 1 else input.shape
+    shape = input.array.shape
+    return (1, *shape) if len(shape) == rank + 1 else shape
 
 
 def result_shape(input: Tensor, y: Shape, rank: int) -> Shape:
     """(N, O, OH, OW) for a result of `rank` 2, (N, O, OW) for 1, without the N that `batched` added."""
-    y = (*y[:2], *y[-rank:])
+    y = y if rank == 2 else (*y[:2], y[3])
     return y[1:] if input.ndim == rank + 1 else y
 
 
@@ -131,8 +145,8 @@ def _convolve(
         if any(end):
             input = pad(input, [n for side in reversed(end) for n in (0, side)])
         padding = both
-    bias_shape = None if bias is None else bias.shape
-    g = geometry.conv2d(batched(input, rank), weight.shape, bias_shape, stride, padding, dilation, groups, fit, op)
+    w, b = weight.array.shape, None if bias is None else bias.array.shape
+    g = geometry.conv2d(batched(input, rank), w, b, stride, padding, dilation, groups, fit, op)
     return Convolution.apply(input, weight, bias, g, result_shape(input, g.y_shape, rank), flipped, choice)
 
 

@@ -10,6 +10,7 @@ from ..tensor import Array, Tensor
 
 NUMBERS = (bool, int, float)
 OPERANDS = (Tensor, *NUMBERS, np.generic, np.ndarray)
+KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # those that there are kernels for
 _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 _CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}
 
@@ -85,11 +86,13 @@ def floating(op: str, **operands: Tensor | None) -> None:
     """
     first: tuple[str, np.dtype[Any]] | None = None
     for name, value in operands.items():
+        if first and isinstance(value, Tensor) and value._array.dtype is first[1]:  # most often
+            continue
         if value is None:
             continue
         if not isinstance(value, Tensor):
             raise TypeError(f"{op}: {name} must be a Tensor, got {type(value).__name__}; use minicnn.tensor(...)")
-        if value.dtype not in (np.float32, np.float64):
+        if value.dtype not in KERNEL_TYPES:
             remedy = "transforms.ToTensor() or .float()" if value.dtype.kind in "iub" else ".float()"
             raise TypeError(f"{op}: {name} must be float32 or float64, got {value.dtype}; convert it with {remedy}")
         if first and value.dtype != first[1]:

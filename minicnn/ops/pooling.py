@@ -20,6 +20,7 @@ from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
 from .activation import Relu, relu
+from .operands import KERNEL_TYPES
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
@@ -37,11 +38,13 @@ def pooled_shape(x: Array, g: geometry.Pool, dims: int) -> tuple[int, ...]:
 
 def rows(x: Array) -> dict[str, Any]:
     """The kernels for a type: NumPy's for the types that others have none for."""
-    return {} if x.dtype in (np.float32, np.float64) else {"backend": "numpy"}
+    return {} if x.dtype in KERNEL_TYPES else {"backend": "numpy"}
 
 
 class MaxPool(Function):
     """y = the largest value of each window, and where it was if `indices`; keeps where it was, not x."""
+
+    new = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
@@ -73,16 +76,20 @@ class MaxPool(Function):
 class ActivatedMaxPool(Function):
     """y = f(m), m the largest value of each window, for an f that never falls: what pooling gives of f(x).
 
-    f has so many times fewer values to go through. Keeps m rather than y, which may be written to from here on.
+    f has so many times fewer values to go through. Keeps m, since y may be written to from here on, and y to be used
+    where it was not.
     """
+
+    new = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, function: type[Relu]) -> Any:
         """Run both kernels."""
         m, index = kernels.MAX_POOL(x, g)
-        ctx.save_for_backward(index, m)
-        ctx.geometry, ctx.shape, ctx.activation = g, x.shape, function
-        return function.tables[0](m)
+        y = function.tables[0](m)
+        ctx.save_for_backward(index, m, m if function is Relu else y)  # the kernel of relu asks for the sign alone
+        ctx.geometry, ctx.activation = g, function
+        return y
 
     @staticmethod
     def infer(x: Array, g: geometry.Pool, *_: Any) -> Any:
@@ -92,9 +99,9 @@ class ActivatedMaxPool(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
         """Through f, then to where the largest value was."""
-        index, m = ctx.saved
-        y, gradient = ctx.activation.tables
-        gm = gradient(gy, m if ctx.activation is Relu else y(m))  # the kernel of relu asks for the sign alone
+        index, m, y = ctx.unchanged
+        activation, gradient = ctx.activation.tables
+        gm = gradient(gy, activation(m) if y is None else y)
         return kernels.MAX_POOL_BACKWARD(gm, index, ctx.geometry), None, None
 
 
@@ -104,12 +111,14 @@ def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOr
     The values are the same. The gradient is too, except where f rounds two values of a window to the same number, of
     which pooling would take the first: here it goes to the larger.
     """
-    g = geometry.pool2d(input.shape, kernel_size, stride, 0, 1, False, op="max_pool2d", fit=None, dims=2)
+    g = geometry.pool2d(input.array.shape, kernel_size, stride, 0, 1, False, op="max_pool2d", fit=None, dims=2)
     return ActivatedMaxPool.apply(input, g, function)
 
 
 class AvgPool(Function):
     """y = the mean of each window."""
+
+    new = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:
@@ -151,7 +160,8 @@ def _max_pool(op: str, input: Tensor, *window: Any, return_indices: bool, fit: s
     dims = int(op[-2])  # the 2 of max_pool2d
     check(op, input, "uint8 int8 int16 int32 int64")
     kernel_size, stride, padding, dilation, ceil_mode = window
-    g = geometry.pool2d(input.shape, kernel_size, stride, padding, dilation, bool(ceil_mode), op=op, fit=fit, dims=dims)
+    shape = input.array.shape
+    g = geometry.pool2d(shape, kernel_size, stride, padding, dilation, bool(ceil_mode), op=op, fit=fit, dims=dims)
     return MaxPool.apply(input, g, dims, bool(return_indices))
 
 

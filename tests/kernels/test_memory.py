@@ -20,6 +20,7 @@ MB = 1 << 20
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[memory._Pool]:
     fresh = memory._Pool()
     monkeypatch.setattr(memory, "_pool", fresh)
+    monkeypatch.setattr(memory, "RECENT", 0)  # but where a test says otherwise
     yield fresh
 
 
@@ -67,6 +68,7 @@ def test_as_numpy_makes_them(shape: tuple[int, ...], dtype: type) -> None:
 def segments(pool: memory._Pool, live: list[np.ndarray]) -> list[list[memory.Block]]:
     """The blocks of each segment in order, walked from the free blocks and from the live arrays."""
     blocks = [block for _, _, block in pool.free] + [a.base._block for a in live]
+    blocks += [block for same in pool.recent.values() for block in same]
     firsts = {}
     for block in blocks:
         while block.before:
@@ -83,17 +85,21 @@ def segments(pool: memory._Pool, live: list[np.ndarray]) -> list[list[memory.Blo
     return rows
 
 
-def test_blocks_fill_their_segments(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recent", [0, 4 * MB, 40 * MB])
+def test_blocks_fill_their_segments(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch, recent: int) -> None:
     monkeypatch.setattr(memory, "SPARE", (0.2, 0))
+    monkeypatch.setattr(memory, "RECENT", recent)
     monkeypatch.setattr(memory, "SEGMENT", 4 * MB)
     rng = np.random.default_rng(0)
     live: list[np.ndarray] = []
     for i in range(3000):
         if live and rng.random() < 0.5:
             live.pop(rng.integers(len(live)))
-        live.append(memory.empty((int(rng.integers(memory.LEAST, 6 * MB)),), np.uint8))
+        live.append(memory.empty((int(rng.choice([MB, rng.integers(memory.LEAST, 6 * MB)])),), np.uint8))
         live = live[-(i // 50 % 20) :]  # now few, now many
-        assert pool.used == sum(a.base._block.size for a in live) >= sum(a.nbytes for a in live)
+        waiting = sum(block.size for same in pool.recent.values() for block in same)
+        assert waiting == pool.waiting <= recent
+        assert pool.used == sum(a.base._block.size for a in live) + waiting >= sum(a.nbytes for a in live) + waiting
         assert pool.held == sum(size for size, _, _ in pool.free)
         assert pool.free == sorted(pool.free) and all(size == block.size for size, _, block in pool.free)
         for row in segments(pool, live):
@@ -103,7 +109,38 @@ def test_blocks_fill_their_segments(pool: memory._Pool, monkeypatch: pytest.Monk
             assert all(a.address + a.size == b.address and not (a.free and b.free) for a, b in pairwise(row))
     live.clear()
     gc.collect()
-    assert pool.used == 0 and all(len(row) == 1 for row in segments(pool, live))
+    assert pool.used == pool.waiting <= recent
+    pool.release_recent()
+    assert pool.used == pool.waiting == 0 and all(len(row) == 1 for row in segments(pool, live))
+
+
+def test_recent_blocks(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "RECENT", 4 * MB)
+    a, b, c = (memory.empty((size,), np.uint8) for size in (MB, MB - 2 * memory.PAGE, MB))
+    where, free = [at(x) for x in (a, b, c)], pool.held
+    del a, b, c
+    assert (pool.waiting, pool.held, memory.held()) == (3 * MB - 2 * memory.PAGE, free, memory.SEGMENT)
+    x, y = memory.empty((256, 1024), np.float32), memory.empty((MB - 2 * memory.PAGE,), np.uint8)
+    assert at(x) == where[2] and at(y) == where[1]  # the last of its size
+    assert (x.shape, x.dtype, y.shape, y.dtype) == ((256, 1024), np.float32, (MB - 2 * memory.PAGE,), np.uint8)
+    x = memory.empty((MB + 1,), np.uint8)  # another size takes another block
+    assert at(x) not in where
+    large = [memory.empty((MB + i * memory.PAGE,), np.uint8) for i in range(5)]
+    del large  # one too large for a quarter, and more together than may wait
+    assert 0 < pool.waiting <= 4 * MB
+    memory.empty_cache()
+    assert pool.waiting == 0 and not pool.recent
+
+
+def test_recent_blocks_make_room(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are joined before more memory comes from the system."""
+    monkeypatch.setattr(memory, "RECENT", memory.SEGMENT)
+    parts = [memory.empty((MB,), np.uint8) for _ in range(memory.SEGMENT // MB)]
+    first = parts[0].base._block.memory
+    del parts
+    assert pool.waiting == memory.SEGMENT
+    whole = memory.empty((memory.SEGMENT,), np.uint8)
+    assert whole.base._block.memory is first
 
 
 def test_never_holds_much_more_than_was_in_use(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:

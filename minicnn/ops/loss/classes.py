@@ -94,8 +94,9 @@ def _per_class(
     target = indices(op, target)
     if input.ndim == 1 and target.shape == (1,):
         input = reshape(input, 1, *input.shape)  # (K,) -> (1, K)
-    ends = span(target, ignore_index)
-    geometry.cross_entropy(input.shape, target.shape, ends, None if weight is None else weight.shape, op)
+    counted = _counted(target.array, ignore_index)
+    of_weight = None if weight is None else weight.shape
+    geometry.cross_entropy(input.array.shape, target.array.shape, span(counted), of_weight, op)
     axis = min(input.ndim - 1, 1)
     if input.ndim > 2:
         input = permute(input, 0, *range(2, input.ndim), 1)  # (N, K, d1, ...) -> (N, d1, ..., K)
@@ -108,7 +109,17 @@ def _per_class(
         return reshape(losses, target.shape)  # (M,) -> (N, d1, ...)
     if reduction == "sum":
         return sum(losses)
-    return _Mean.apply(losses, count=_count(flat, weight, ignore_index))
+    if weight is None or target.is_meta:
+        return _Mean.apply(losses, count=counted.size)
+    return _Mean.apply(losses, count=float(weight.array[counted].sum(dtype=np.float64)))
+
+
+def _counted(target: Array, ignore: int) -> Array:
+    """The class indices that count, of any shape."""
+    if type(target) is Meta:
+        return target
+    out = target == ignore
+    return target[~out] if out.any() else target
 
 
 class _Mean(Function):
@@ -118,14 +129,14 @@ class _Mean(Function):
     def forward(ctx: Any, losses: Array, *, count: float) -> Array:
         """0 / 0 where nothing counts."""
         ctx.count, ctx.shape = losses.dtype.type(count), losses.shape
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.add.reduce(losses) / ctx.count)
+        return np.asarray(_over(np.add.reduce(losses), ctx.count))
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> Array:
         """The same for every row."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.full(ctx.shape, g / ctx.count, g.dtype)
+        gx = np.empty(ctx.shape, g.dtype)
+        gx[...] = _over(g, ctx.count)
+        return gx
 
     @staticmethod
     def infer(losses: Array, *, count: float) -> Meta:
@@ -133,12 +144,12 @@ class _Mean(Function):
         return meta((), losses.dtype)
 
 
-def _count(target: Tensor, weight: Tensor | None, ignore: int) -> float:
-    """The summed weights of the rows that count."""
-    if target.is_meta:
-        return target.array.size
-    counted = target.array[target.array != ignore]
-    return counted.size if weight is None else float(weight.array[counted].sum(dtype=np.float64))
+def _over(a: Any, count: Any) -> Any:
+    """a / count, without a warning where nothing counts."""
+    if count:
+        return a / count
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return a / count
 
 
 def cross_entropy(

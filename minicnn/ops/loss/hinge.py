@@ -81,7 +81,7 @@ def multi_margin_loss(
     floating(op, input=input, weight=weight)
     target = indices(op, target)
     n, k = geometry.class_rows(op, input.shape, target.shape)
-    geometry.cross_entropy((n, k), (n,), span(target), None if weight is None else weight.shape, op)
+    geometry.cross_entropy((n, k), (n,), span(target.array), None if weight is None else weight.shape, op)
     losses: Tensor = MultiMargin.apply(reshape(input, n, k), reshape(target, n), weight, p=p, margin=margin)
     return reduced(losses if target.ndim or reduction != "none" else reshape(losses, ()), reduction)
 
@@ -141,7 +141,7 @@ def multilabel_margin_loss(
     floating(op, input=input)
     target = indices(op, target)
     n, k = geometry.class_rows(op, input.shape, target.shape, many=True)
-    ends = span(target)
+    ends = span(target.array)
     if ends is not None:
         geometry.cross_entropy((n, k), (n,), (ends[0] if ends[0] < -1 else 0, ends[1]), None, op)  # -1 ends a list
     losses: Tensor = MultilabelMargin.apply(reshape(input, n, k), reshape(target, n, k))

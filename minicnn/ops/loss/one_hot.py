@@ -8,6 +8,7 @@ import numpy as np
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
+from ...dtypes import int64
 from ...tensor import Array, Tensor
 from ..types import to
 
@@ -20,15 +21,15 @@ def indices(op: str, target: Any) -> Tensor:
         raise TypeError(f"{op}: target must be a Tensor, got {type(target).__name__}; use minicnn.tensor(...)")
     if target.dtype.kind not in "iu":
         raise TypeError(f"{op}: targets must be integer class indices, got {target.dtype}; convert them with .long()")
-    return to(target, np.int64)
+    return target if target.dtype == int64 else to(target, int64)
 
 
-def span(target: Tensor, ignore: int | None = None) -> tuple[int, int] | None:
-    """The smallest and largest class index that counts; None where there is none, or none is known."""
-    if target.is_meta:
+def span(indices: Array) -> tuple[int, int] | None:
+    """The smallest and the largest class index; None where there is none, or none is known."""
+    if type(indices) is Meta or not indices.size:
         return None
-    counted = target.array if ignore is None else target.array[target.array != ignore]
-    return (int(counted.min()), int(counted.max())) if counted.size else None
+    flat = indices.reshape(-1)
+    return int(np.minimum.reduce(flat)), int(np.maximum.reduce(flat))
 
 
 class OneHot(Function):
@@ -54,7 +55,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if not isinstance(tensor, Tensor) or tensor.dtype != np.int64:
         kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
         raise RuntimeError(f"one_hot: takes an int64 tensor of class indices, got {kind}; convert it with .long()")
-    ends = span(tensor)
+    ends = span(tensor.array)
     if num_classes == -1:
         if ends is None:
             raise RuntimeError(
