@@ -36,9 +36,12 @@ def _xxgemm(
 
 # OpenBLAS rearranges ("packs") both matrices before it multiplies them, which is dear where one is small: then it has
 # kernels that do without, for up to a million multiplications and with b as it is. A long product with a small factor
-# is therefore cut into such. One thread, (P, 64) @ (64, 64): 110 GFLOP/s whole, 145 in pieces.
+# is therefore cut into such. One thread, (P, 64) @ (64, 64): 110 GFLOP/s whole, 145 in pieces. So is one of few rows,
+# for which b would be packed: (50, 120) @ (120, 400): 100 GFLOP/s whole, 150 in pieces of 16 rows; of 1000 rows 137 and
+# 122.
 _SMALL = 1_000_000
 SMALL_FACTOR = 1 << 14
+_FEW = 64
 
 
 @njit()
@@ -56,7 +59,7 @@ def gemm(
     if not tb:  # into pieces that OpenBLAS multiplies without packing
         if ta and m * n <= SMALL_FACTOR:
             depth = _SMALL // (m * n) // 16 * 16
-        elif not ta and n * k <= SMALL_FACTOR:
+        elif (n * k <= SMALL_FACTOR and not ta) or (m <= _FEW and 0 < n * k <= _SMALL // 16):
             rows = _SMALL // (n * k) // 16 * 16
     for i in range(0, m, rows):
         for e in range(0, k, depth):

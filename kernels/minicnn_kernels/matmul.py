@@ -144,12 +144,45 @@ def _by_sums(a: Array, b: Array) -> Array:
     return y
 
 
+# A layer whose arrays all stay in the cache has the bias in y before the product is added to it: shares are rows of y.
+
+CACHED = 1 << 18  # numbers in x, y and w each, at most: 1 MB of float32
+
+
+@njit()
+def _linear_share(t: Any, chunks: int, sizes: Any, x: Array, w: Array, b: Array, y: Array) -> None:
+    n, i, o = sizes
+    n0, n1 = t * n // chunks, (t + 1) * n // chunks
+    for row in range(n0, n1):
+        for k in range(o):
+            y[row * o + k] = b[k]
+    gemm(n1 - n0, o, i, x, n0 * i, i, False, w, 0, i, True, y, n0 * o, o, 1)
+
+
+@njit(parallel=True)
+def _linear(chunks: int, sizes: Any, x: Array, w: Array, b: Array, y: Array) -> None:
+    for t in prange(chunks):
+        _linear_share(np.intp(t), chunks, sizes, x, w, b, y)
+
+
 def linear_numba(x: Array, w: Array, b: Array | None) -> Array:
-    """The product as of `matmul_numba`, then the bias."""
-    y = matmul_numba(x, w.T)
-    if b is not None:
-        y += b
+    """The product onto the bias where the arrays are small; else as of `matmul_numba`, then the bias."""
+    (n, i), o = x.shape, w.shape[0]
+    if b is None or n * i * o <= SMALL or not _together(x, w, n * o):
+        y = matmul_numba(x, w.T)
+        if b is not None:
+            y += b
+        return y
+    y = empty((n, o), x.dtype)
+    lines = [np.asarray(a, order="C").reshape(-1) for a in (x, w, b, y)]
+    with parallel(blas=True):
+        _linear(threads(), (n, i, o), *lines)
     return y
+
+
+def _together(x: Array, w: Array, outputs: int) -> bool:
+    """Whether all arrays of a layer stay in the cache, and there is something to multiply."""
+    return min(x.size, w.size) > 0 and max(x.size, w.size, outputs) <= CACHED
 
 
 # ----------------------------------------------------------------------------------------------------------- backward
@@ -189,8 +222,6 @@ def matmul_backward_numba(gy: Array, a: Array, b: Array, need: Sequence[bool]) -
 
 # The gradients of a layer whose arrays all stay in the cache come of one loop: shares are rows of gx and of gw.
 
-CACHED = 1 << 18  # numbers in x, y and w each, at most: 1 MB of float32
-
 
 @njit()
 def _gradients_share(
@@ -217,7 +248,7 @@ def _gradients(
         _gradients_share(np.intp(t), chunks, need, sizes, gy, x, w, gx, gw, gb)
 
 
-def _together(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+def _all_gradients(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
     (n, i), o = x.shape, w.shape[0]
     gy, x, w = np.asarray(gy, order="C"), np.asarray(x, order="C"), np.asarray(w, order="C")
     made = [empty(a.shape, a.dtype) if asked else a for a, asked in zip((x, w), need, strict=False)]
@@ -233,8 +264,8 @@ def _together(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Arra
 
 def linear_backward_numba(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
     """Products as in forward, or all at once where the arrays are small."""
-    if min(x.size, w.size) > 0 and max(x.size, w.size, gy.size) <= CACHED:
-        return _together(gy, x, w, need)
+    if _together(x, w, gy.size):
+        return _all_gradients(gy, x, w, need)
     gx = matmul_numba(gy, w) if need[0] else None
     return gx, matmul_numba(gy.T, x) if need[1] else None, gy.sum(0) if need[2] else None
 

@@ -15,7 +15,8 @@ LONG = [
     (300, 100, 120),
     (100, 120, 300),
     (120, 130, 140),
-]  # by rows, by depth, and whole: too large a factor
+    (50, 396, 120),
+]  # by rows, by depth, whole: too large a factor, and few rows
 
 
 @pytest.mark.parametrize("size", LONG)
