@@ -43,6 +43,8 @@ def empty_like(x: Array) -> Array:
 
 def as_order(x: Array, channels_last: bool) -> Array:
     """`x` in the given order of memory, copied only where it is in another."""
+    if not channels_last and x.flags.c_contiguous:
+        return x
     if x.size >= transpose.LEAST and x.dtype.char in "fd" and compiles():
         n, c, h, w = x.shape if x.ndim == 4 else (0, 0, 0, 0)
         if channels_last and x.flags.c_contiguous and c > 1 and h * w > 1:
@@ -73,6 +75,11 @@ def flat(x: Array) -> Array:
 
 def alike(*arrays: Array) -> tuple[Array, ...]:
     """The arrays, all of one shape, dense and in the memory order of the first: `flat` then pairs their elements."""
+    for x in arrays:
+        if not x.flags.c_contiguous:
+            break
+    else:
+        return arrays
     first = dense(arrays[0])
     last = is_channels_last(first)
     return (first, *(as_order(x, last) for x in arrays[1:]))

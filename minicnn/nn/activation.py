@@ -33,6 +33,8 @@ class Activation(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the function."""
+        if not self.__constants__:
+            return type(self).function(input)
         return type(self).function(input, **{name: getattr(self, name) for name in self.__constants__})
 
     def extra_repr(self) -> str:

@@ -206,5 +206,7 @@ def conv2d(
         TypeError: types that do not fit.
         NoKernelError: no such kernel.
     """
-    choice = {key: value for key, value in (("backend", backend), ("algorithm", algorithm)) if value}
+    choice = {}
+    if backend or algorithm:
+        choice = {key: value for key, value in (("backend", backend), ("algorithm", algorithm)) if value}
     return _convolve(2, input, weight, bias, stride, padding, dilation, groups, fit, flipped, choice)
