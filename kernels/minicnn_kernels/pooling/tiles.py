@@ -7,7 +7,7 @@ column that is left over, in none. A *block* is LANES windows side by side, or h
     spread:    gx[a*W + k] = gy[k // 2] where index[k // 2] is that pixel's place, else 0        a = 0, 1; k < 2 LANES
 
 Of a loop over the windows of a row LLVM makes vectors only where rows are long: those of LeNet-5 have 14 and 5 windows,
-which it did one by one. So the blocks are written for it in its own language, by *intrinsics* of Numba, as in `tile.py`.
+which it did one by one. So the blocks are written for it in its own language, by *intrinsics* of Numba.
 
 **Past the end of a row.** The last block of a row runs over into what follows in memory: it reads pixels that are not
 its own, and what it makes of them goes where results of later rows belong, which then replace it. Behind the last rows
