@@ -79,7 +79,7 @@ POOLS: dict[str, geometry.Pool] = {
     "2x2, many channels": geometry.pool2d((1, 17, 2, 34), 2),
     "2x2, rows of two blocks": geometry.pool2d((3, 2, 6, 46), 2),
     "2x2, rows of a block and more": geometry.pool2d((4, 3, 5, 37), 2),
-    "2x2, rows of whole blocks": geometry.pool2d((2, 1, 4, 64), 2),
+    "2x2, rows of whole blocks, a column left": geometry.pool2d((4, 3, 6, 33), 2),
     "2x2, rows of 14 windows": geometry.pool2d((3, 5, 7, 28), 2),
     "2x2, rows of 5 windows": geometry.pool2d((4, 3, 11, 11), 2),
     "2x2, one column of windows": geometry.pool2d((5, 4, 6, 3), 2),
