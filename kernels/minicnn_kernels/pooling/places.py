@@ -14,7 +14,7 @@ from ..geometry import Pool
 from ..layout import Array, alike, as_order, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
 from .largest import U, are_tiles, numbered
-from .tiles import spread_rows
+from .tiles import LEAST, spread_rows
 
 
 def add_python(gy: Array, index: Array, g: Pool) -> Array:
@@ -79,7 +79,7 @@ def _share(t: Any, chunks: int, op: int, values: Array, index: Array, places: Ar
     channels = g.c if last else 1
     planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
     first, end, done = t * planes // chunks, (t + 1) * planes // chunks, 0
-    if op == _ADD and not last and are_tiles(g):
+    if op == _ADD and not last and are_tiles(g) and g.ow >= LEAST:
         row = spread_rows(first * g.oh, end * g.oh, values, index, places, g)
         first, done = row // g.oh, row % g.oh  # of the last plane only rows of windows that are done
     for plane in range(U(first), U(end)):

@@ -25,6 +25,7 @@ from ..layout import Array
 from ..runtime import njit
 
 LANES = 16
+LEAST = 12  # windows in a row from which gradients are spread faster by blocks than by single windows after clearing gx
 
 U = np.uintp
 
