@@ -20,6 +20,8 @@ those in its padding of PH rows and PW columns. What hangs over the padding (cei
     max:       gx[n, c, p, q] = sum of gy[n, c, i, j] over the windows whose index is p*W + q
     average:   gx[n, c, p, q] = sum of gy[n, c, i, j] / D[i, j] over the windows with (p, q) in them
 
+Every index that `max` is differentiated at is one that it gave: in its own window, or -1.
+
     unpooling: z[n, c, p, q] = y[n, c, i, j] of the last window whose index is p*W + q, else 0
                gy[n, c, i, j] = gz[n, c, p, q] at p*W + q = index[n, c, i, j]
 

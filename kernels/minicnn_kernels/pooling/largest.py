@@ -10,6 +10,7 @@ import numpy as np
 from ..geometry import Pool
 from ..layout import Array, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
+from .tiles import largest_rows
 
 
 def _new_index(g: Pool, channels_last: bool) -> Array:
@@ -149,20 +150,18 @@ def _of_tile(x: Array, at: Any, right: Any, below: Any, place: Any, g: Pool) -> 
 def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Pool, last: bool) -> None:
     channels = g.c if last else 1
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    first, end = t * tasks // chunks, (t + 1) * tasks // chunks
+    if are_tiles(g) and not last:
+        first = largest_rows(first, end, x, y, index, g)
+    for task in range(first, end):
         plane, top, to = task // g.oh, task % g.oh * g.sh - g.ph, U(task * g.ow * channels)
         if are_tiles(g):
             at = U((plane * g.h + top) * g.w * channels)
-            if last:
-                for j in range(U(g.ow)):
-                    place = np.int32(top * g.w) + np.int32(2) * np.int32(j)
-                    for c in range(q):
-                        e = to + j * q + c
-                        y[e], index[e] = _of_tile(x, at + U(2) * j * q + c, q, width, place, g)
-            else:
-                for j in range(U(g.ow)):
-                    place = np.int32(top * g.w) + np.int32(2) * np.int32(j)
-                    y[to + j], index[to + j] = _of_tile(x, at + U(2) * j, q, width, place, g)
+            for j in range(U(g.ow)):
+                place = np.int32(top * g.w) + np.int32(2) * np.int32(j)
+                for c in range(q):
+                    e = to + j * q + c
+                    y[e], index[e] = _of_tile(x, at + U(2) * j * q + c, q, width, place, g)
             continue
         for j in range(U(g.ow * channels)):
             y[to + j], index[to + j] = -np.inf, -1

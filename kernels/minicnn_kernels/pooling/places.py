@@ -13,7 +13,8 @@ import numpy as np
 from ..geometry import Pool
 from ..layout import Array, alike, as_order, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
-from .largest import U, numbered
+from .largest import U, are_tiles, numbered
+from .tiles import LEAST, spread_rows
 
 
 def add_python(gy: Array, index: Array, g: Pool) -> Array:
@@ -77,12 +78,17 @@ _ADD, _PUT, _TAKE = range(3)
 def _share(t: Any, chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, last: bool) -> None:
     channels = g.c if last else 1
     planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
-    for plane in range(U(t * planes // chunks), U((t + 1) * planes // chunks)):
-        to = plane * pixels
+    first, end, done = t * planes // chunks, (t + 1) * planes // chunks, 0
+    if op == _ADD and not last and are_tiles(g) and g.ow >= LEAST:
+        row = spread_rows(first * g.oh, end * g.oh, values, index, places, g)
+        first, done = row // g.oh, row % g.oh  # of the last plane only rows of windows that are done
+    for plane in range(U(first), U(end)):
+        to, start = plane * pixels, U(done)
+        done = 0
         if op != _TAKE:
-            for e in range(to, to + pixels):
+            for e in range(to + start * U(2 * g.w), to + pixels):
                 places[e] = 0
-        for w in range(plane * outputs, (plane + U(1)) * outputs):
+        for w in range(plane * outputs + start * U(g.ow), (plane + U(1)) * outputs):
             for e in range(w * q, w * q + q):
                 if index[e] >= 0:
                     place = to + U(index[e]) * q + (e - w * q)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.pooling.largest import window
 
 Arguments = tuple[Any, ...]
 Sample = Callable[[np.random.Generator, Any], Arguments]
@@ -76,6 +77,12 @@ POOLS: dict[str, geometry.Pool] = {
     "2x2": geometry.pool2d((2, 3, 4, 6), 2),
     "2x2, a row and a column left": geometry.pool2d((2, 5, 5, 7), 2),
     "2x2, many channels": geometry.pool2d((1, 17, 2, 34), 2),
+    "2x2, rows of two blocks": geometry.pool2d((3, 2, 6, 46), 2),
+    "2x2, rows of a block and more": geometry.pool2d((4, 3, 5, 37), 2),
+    "2x2, rows of whole blocks, a column left": geometry.pool2d((4, 3, 6, 33), 2),
+    "2x2, rows of 14 windows": geometry.pool2d((3, 5, 7, 28), 2),
+    "2x2, rows of 5 windows": geometry.pool2d((4, 3, 11, 11), 2),
+    "2x2, one column of windows": geometry.pool2d((5, 4, 6, 3), 2),
     "not square": geometry.pool2d((1, 2, 7, 5), (3, 2), (2, 1), (1, 0)),
     "overlapping": geometry.pool2d((2, 2, 7, 8), 3, 2),
     "padded": geometry.pool2d((2, 1, 5, 5), 3, 1, 1),
@@ -124,10 +131,13 @@ def ties(g: geometry.Pool) -> Sample:
 
 
 def max_backward(g: geometry.Pool) -> Sample:
-    """Random places of the picture, several windows' the same; -1 in windows that have none."""
+    """Random pixels of each window, several windows' the same where they overlap; -1 in those that have none."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
-        index = rng.integers(-1, max(1, g.h * g.w), g.y_shape).astype(np.int32)
+        index = np.full(g.y_shape, -1, np.int32)
+        for i, j in np.ndindex(g.oh, g.ow):
+            pixels = [p * g.w + q for p, q in window(g, i, j)]
+            index[:, :, i, j] = rng.choice(pixels or [-1], index.shape[:2])
         return normal(rng, dtype, g.y_shape), index, g
 
     return make
