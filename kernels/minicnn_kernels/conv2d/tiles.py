@@ -177,7 +177,7 @@ class _Code:
     def add_product(self, slot: Any, left: Any, right: Any) -> None:
         """slot += left * right, in one instruction where there is one."""
         b = self.builder
-        b.store(b.fadd(b.load(slot), b.fmul(left, right, ("contract",)), flags=("contract",)), slot)
+        b.store(b.fadd(b.load(slot), b.fmul(left, right, flags=("contract",)), flags=("contract",)), slot)
 
 
 def _intrinsics() -> tuple[Any, Any]:
