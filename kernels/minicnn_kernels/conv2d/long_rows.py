@@ -53,20 +53,22 @@ def lay(x: Array, n0: int, size: Any, c0: int, c1: int, stage: Array, to: Array,
     """What `fill` does, for as many pictures as a vector has lanes and S = LANES: by transposing.
 
     A plane of all pictures, or all channels where they are last, is a matrix of S rows; transposed, it is a plane of
-    pixels of S numbers. Where rows have padding between them, it goes to `stage` first.
+    pixels of S numbers. Short rows that have padding between them go to `stage` first.
     """
     c, h, w = size
-    run = w * c if p.last else w
+    run, step = w * c if p.last else w, c * h * w
     first, plane = start
-    gap = p.line - run * p.s
     for k in range(1 if p.last else c1 - c0):
-        at = n0 * c * h * w + (0 if p.last else (c0 + k) * h * w)
-        if gap == 0:
-            matrix(x, at, c * h * w, p.s, h * run, to, first + k * plane, p.s)
-        else:
-            matrix(x, at, c * h * w, p.s, h * run, stage, 0, p.s)
+        at, to0 = n0 * step + (0 if p.last else (c0 + k) * h * w), first + k * plane
+        if run * p.s == p.line:
+            matrix(x, at, step, p.s, h * run, to, to0, p.s)
+        elif run >= p.s:
             for q in range(h):
-                source, into = U(q * run * p.s), U(first + k * plane + q * p.line)
+                matrix(x, at + q * run, step, p.s, run, to, to0 + q * p.line, p.s)
+        else:
+            matrix(x, at, step, p.s, h * run, stage, 0, p.s)
+            for q in range(h):
+                source, into = U(q * run * p.s), U(to0 + q * p.line)
                 for e in range(U(run * p.s)):
                     to[into + e] = stage[source + e]
 

@@ -165,17 +165,19 @@ def _block(count: int, *sizes: int) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _plans(g: Conv, chunks: int, last: bool, itemsize: int) -> tuple[Plan, Plan]:
-    """The plan for whole groups, and that for what is left over of a share."""
+def _plans(g: Conv, chunks: int, last: bool, itemsize: int, sums: bool = False) -> tuple[Plan, Plan]:
+    """The plan for whole groups, and that for what is left over of a share; `sums`: for gw."""
     lanes, size = BYTES // itemsize, g.c * (g.h + 2 * g.ph) * (g.w + 2 * g.pw)
     tall = g.oh >= vectors_of(_block(g.o, 8, 6, 4)) // 2  # as the tiles of `picture` are
     fewest, most = g.n // chunks, -(-g.n // chunks)
-    if tall and not last and g.ow >= lanes:
-        whole = _plan(g, 1, lanes, last, itemsize)
-        return whole, whole
-    if tall and fewest >= lanes and lanes * (size + g.o * g.oh * g.ow) <= 2 * GROUP:
+    results = min(4, g.o) * g.oh * g.w if sums else g.o * g.oh * g.ow
+    direct = tall and not last and g.ow >= lanes
+    if (sums or (tall and not direct)) and fewest >= lanes and lanes * (size + results) <= 2 * GROUP:
         rest = max(1, fewest % lanes, most % lanes)
         return _plan(g, lanes, 1, last, itemsize), _plan(g, rest, 0, last, itemsize)
+    if direct:
+        whole = _plan(g, 1, lanes, last, itemsize)
+        return whole, whole
     s = min(max(1, min(most, GROUP // size)), -(-RUN // g.ow))
     whole = _plan(g, -(-most // -(-most // s)), 0, last, itemsize)  # all groups of about the same size
     return whole, whole
@@ -333,7 +335,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
     x, gy = as_order(x, False), as_order(gy, False)
-    (p, q), size = _plans(g, threads(), False, x.itemsize), g.o * g.c * g.kh * g.kw
+    (p, q), size = _plans(g, threads(), False, x.itemsize, True), g.o * g.c * g.kh * g.kw
     whole, stage = _up(g.o, p.summed) * g.c * g.kh * g.kw, max(g.h * g.w, g.oh * g.ow) * p.s
     with parallel():
         xs = workspace("registers x", max(p.pictures, q.pictures), x.dtype)
