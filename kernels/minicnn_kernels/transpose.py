@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .runtime import njit, parallel, prange, threads
-from .tile import LANES
+from .tiles.code import LANES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..layout import Array
 from ..runtime import njit
+from ..tiles.taps import BYTES, sums, tile
 from ..transpose import matrix
-from .tiles import BYTES, sums, tile
 
 U = np.uintp  # offsets into flat memory: see conv2d/columns.py
 

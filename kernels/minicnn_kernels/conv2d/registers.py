@@ -41,10 +41,10 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
+from ..tiles.taps import BYTES, vectors_of
 from ..transpose import matrix
 from .direct import Gradients, Need, pad
 from .long_rows import Plan, U, group, picture, row, sums_of, take
-from .tiles import BYTES, vectors_of
 
 
 def supports(g: Conv) -> bool:
