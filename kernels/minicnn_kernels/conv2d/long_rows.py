@@ -135,15 +135,15 @@ def row(xs: Array, i: int, w: Array, b: Array, o0: int, acc: Array, p: Plan) -> 
         j0, j1 = e // p.s, (e + width - 1) // p.s  # the first and last pixel of the tile
         b0, b1 = max(0, p.pw - j1), min(p.kw, p.pw + p.w - j0)
         tile(
-            p.outputs, xs, i * p.line + e, (p.plane, p.line, p.s), w, o0 * p.c * p.kh * p.kw,
+            p.outputs, p.vectors, xs, i * p.line + e, (p.plane, p.line, p.s), w, o0 * p.c * p.kh * p.kw,
             (p.c, a0, a1, b0, max(b0, b1), p.kh, p.kw), b, o0, p.outputs, acc, e, p.pitch,
             (2 * lanes, lanes, 2 * lanes, lanes),
         )  # fmt: skip
 
 
 @njit()
-def picture(xs: Array, w: Array, b: Array, o0: int, y: Array, to: int, p: Plan) -> None:
-    """Outputs o0, o0 + 1, ... of all pixels of the group, from y[to] on.
+def picture(xs: Array, at: int, w: Array, b: Array, o0: int, y: Array, to: int, p: Plan) -> None:
+    """Outputs o0, o0 + 1, ... of all pixels of the group at xs[at], from y[to] on.
 
     A tile is two vectors wide, of two rows if it has four; the last vector of a row, and the last two rows, begin
     earlier where they would reach too far, and some results are computed twice.
@@ -157,9 +157,9 @@ def picture(xs: Array, w: Array, b: Array, o0: int, y: Array, to: int, p: Plan) 
             j = min(e, p.ow - p.wide - second)
             b0, b1 = max(0, p.pw + 1 - p.wide - second - j), min(p.kw, p.pw + p.w - j)
             tile(
-                p.outputs, xs, i * p.line + j * p.tap, (p.plane, p.line, p.tap), w, o0 * p.c * p.kh * p.kw,
-                (p.c, a0, a1, b0, b1, p.kh, p.kw), b, o0, min(p.outputs, p.o - o0), y, to + (i * p.ow + j) * p.spot,
-                p.pitch, (p.line, second * p.tap, p.ow * p.spot, second * p.spot),
+                p.outputs, p.vectors, xs, at + i * p.line + j * p.tap, (p.plane, p.line, p.tap), w,
+                o0 * p.c * p.kh * p.kw, (p.c, a0, a1, b0, b1, p.kh, p.kw), b, o0, min(p.outputs, p.o - o0), y,
+                to + (i * p.ow + j) * p.spot, p.pitch, (p.line, second * p.tap, p.ow * p.spot, second * p.spot),
             )  # fmt: skip
 
 

@@ -190,7 +190,9 @@ def _plan(g: Conv, s: int, wide: int, last: bool, itemsize: int) -> Plan:
     if wide == 1 and last:  # (HP, WP, C, S) and (OH, OW, O, S)
         tap, line, plane, spot, pitch = g.c * s, wp * g.c * s, s, g.o * s, s
     else:  # (C, HP, WP, S) and (O, OH, OW, S), or rows of that
-        tap, line, plane, spot, pitch = s, wp * s, _up(hp * wp * s, lanes), s, g.oh * g.ow * s
+        tap, line, plane, spot, pitch = s, wp * s, hp * wp * s, s, g.oh * g.ow * s
+    if outputs == 6 and wide == 0 and 0 < g.ow * s % (4 * lanes) <= 2 * lanes:
+        vectors = 2  # less of the last tile of a row is left out
     reach = _up(g.ow * s, vectors * lanes)
     pictures = max(g.c * plane, hp * line) + g.kh * line + g.kw * tap + reach
     results = max(g.o * g.oh * g.ow, g.h * g.w * (g.c if last else 1)) * s if wide == 1 else outputs * reach
@@ -231,15 +233,16 @@ def _forward_share(
     t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan, q: Plan
 ) -> None:
     xs, acc, whole, filled = xs[t], ys[t], p, -1
-    blocks, size = -(-whole.o // whole.outputs), whole.o * whole.oh * whole.ow
+    blocks, size, padded = -(-whole.o // whole.outputs), whole.o * whole.oh * whole.ow, p.ph + p.pw > 0
+    there = p.wide > 1 and not padded  # already: x is as the tiles need it
     first, end, task0, task1 = _tasks(t, chunks, whole.outputs, whole)
     for task in range(task0, task1):
         n0, o0 = first + task // blocks * whole.s, task % blocks * whole.outputs
         n1 = min(n0 + whole.s, end)
         p = whole if whole.wide != 1 or n1 - n0 == whole.s else q
-        if n0 != filled:
-            if filled < 0 or p.s != whole.s:
-                _clear(xs, p.pictures)  # the padding
+        if n0 != filled and not there:
+            if padded and (filled < 0 or p.s != whole.s):
+                _clear(xs, p.pictures)
             group(x, n0, n1, (p.c, p.h, p.w), 0, p.c, acc, xs, (p.ph * p.line + p.pw * p.tap, p.plane), p)
             filled = n0
         if p.wide == 0:
@@ -247,11 +250,13 @@ def _forward_share(
                 row(xs, i, w, b, o0, acc, p)
                 take(acc, n0, n1, o0, i, y, p)
         elif p.wide == 1:
-            picture(xs, w, b, o0, acc, o0 * p.pitch, p)
+            picture(xs, 0, w, b, o0, acc, o0 * p.pitch, p)
             if o0 + p.outputs >= p.o:
                 matrix(acc, 0, p.s, size, p.s, y, n0 * size, size)
+        elif there:
+            picture(x, n0 * p.c * p.plane, w, b, o0, y, n0 * size + o0 * p.pitch, p)
         else:
-            picture(xs, w, b, o0, y, n0 * size + o0 * p.pitch, p)
+            picture(xs, 0, w, b, o0, y, n0 * size + o0 * p.pitch, p)
 
 
 @njit(parallel=True)

@@ -50,13 +50,14 @@ def _sums(
 
 @njit()
 def tile(
-    outputs: int, x: Array, at: int, steps: Any, w: Array, k: int, taps: Any, bias: Array, o: int, some: int, y: Array,
-    to: int, pitch: int, apart: Any,
+    outputs: int, vectors: int, x: Array, at: int, steps: Any, w: Array, k: int, taps: Any, bias: Array, o: int,
+    some: int, y: Array, to: int, pitch: int, apart: Any,
 ) -> None:  # fmt: skip
-    """Compute a tile of `outputs` (8, 6 or 4) times `vectors_of(outputs)` vectors, and store `some` of the outputs.
+    """Compute a tile of `outputs` times `vectors` vectors, and store `some` of the outputs.
 
     Args:
-        outputs: of the tile; their weights are side by side, for each tap, in w from k on.
+        outputs, vectors: 8 and 2, 6 and 4 or 2, 4 and 4. The weights of all outputs are side by side, for each tap, in
+            w from k on.
         x, at: flat pictures, and where the first vector begins under tap (0, 0) of channel 0.
         steps: from channel to channel, row to row and tap to tap of x.
         taps: channels, first and end of the kernel's rows, first and end of its columns, height and width of it.
@@ -66,6 +67,8 @@ def tile(
     """
     if outputs == 8:
         _tile(8, 2, x, at, steps, w, k, taps, bias, o, some, y, to, pitch, apart)
+    elif outputs == 6 and vectors == 2:
+        _tile(6, 2, x, at, steps, w, k, taps, bias, o, some, y, to, pitch, apart)
     elif outputs == 6:
         _tile(6, 4, x, at, steps, w, k, taps, bias, o, some, y, to, pitch, apart)
     else:
@@ -73,7 +76,7 @@ def tile(
 
 
 def vectors_of(outputs: int) -> int:
-    """How many vectors of each output a tile has: as many as there are registers for, with those of x."""
+    """How many vectors of each output a tile has, at most: as there are registers for, with those of x."""
     return 2 if outputs == 8 else 4
 
 
