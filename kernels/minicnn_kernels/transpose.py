@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .runtime import njit, parallel, prange, threads
-from .tile import LANES
+from .tiles.code import LANES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,18 +37,27 @@ def _block(x: Array, at: int, step: int, y: Array, to: int, out: int) -> None:
 
 
 @njit()
+def matrix(x: Array, at: Any, step: Any, rows: Any, columns: Any, y: Array, to: Any, out: Any) -> None:
+    """y[to + c*out + r] = x[at + r*step + c] for r < rows and c < columns."""
+    if rows < LANES or columns < LANES:
+        for r in range(U(rows)):
+            for c in range(U(columns)):
+                y[U(to) + c * U(out) + r] = x[U(at) + r * U(step) + c]
+        return
+    for row in range(0, rows, LANES):
+        r = min(row, rows - LANES)  # the last block begins earlier, and copies some numbers once more
+        for column in range(0, columns, LANES):
+            c = min(column, columns - LANES)
+            _block(x, at + r * step + c, step, y, to + c * out + r, out)
+
+
+@njit()
 def _share(t: Any, chunks: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
     # A task is LANES rows of a matrix
     bands = (rows + LANES - 1) // LANES
     for task in range(t * n * bands // chunks, (t + 1) * n * bands // chunks):
         start, r0 = task // bands * rows * columns, task % bands * LANES
-        whole = columns // LANES * LANES if r0 + LANES <= rows else 0
-        for c in range(0, whole, LANES):
-            _block(x, start + r0 * columns + c, columns, y, start + c * rows + r0, rows)
-        for r in range(U(r0), U(min(rows, r0 + LANES))):
-            at, to = U(start) + r * U(columns), U(start) + r
-            for c in range(U(whole), U(columns)):
-                y[to + c * U(rows)] = x[at + c]
+        matrix(x, start + r0 * columns, columns, min(LANES, rows - r0), columns, y, start + r0, rows)
 
 
 @njit(parallel=True)

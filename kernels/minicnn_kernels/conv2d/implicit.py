@@ -7,8 +7,9 @@ the windows are there already, row by row: what row a of the kernel sees of wind
 
 xp being x with its padding, each row (q, c) flat, and w in the order (KH, KW*C, O). The windows of one row are the rows
 of a matrix in which each begins SW*C numbers after the one before, so that they overlap. BLAS has no name for such a
-matrix; `tile.py` has. It keeps 8 windows times two vectors of output channels in registers for the whole sum, and so
-writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum over pixels,
+matrix; `tiles/products.py` has. It keeps 8 windows times two vectors of output channels in registers for the whole
+sum, and so writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum
+over pixels,
 
     gw[a, e, o] = sum_{n, i, j} xp[n, i*SH + a, j*SW*C + e] * gy[n, i, j, o]
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..layout import Array, empty, flat
 from ..runtime import njit, prange, threads, workspace
-from ..tile import HIGH, LANES, LOW, MIDDLE, VECTORS, tiles
+from ..tiles.code import LANES
+from ..tiles.products import HIGH, LOW, MIDDLE, VECTORS, tiles
 
 U = np.uintp  # offsets into flat memory: see conv2d/columns.py
 

@@ -41,9 +41,10 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
+from ..tiles.taps import BYTES, vectors_of
+from ..transpose import matrix
 from .direct import Gradients, Need, pad
-from .long_rows import Plan, U, fill, picture, row, sums_of, take
-from .tiles import BYTES, vectors_of
+from .long_rows import Plan, U, group, picture, row, sums_of, take
 
 
 def supports(g: Conv) -> bool:
@@ -145,12 +146,17 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
+# A task is a group of S pictures and a block of outputs of it, as many as a tile has. There are three kinds of groups:
 #
-# A group is S pictures; a task is a group and a block of outputs of it, as many as a tile has.
+# - where rows of NCHW memory are a vector or longer, a picture by itself: its results go straight to y;
+# - else, in a batch with enough pictures for all threads, as many as a vector has lanes. A vector is one pixel of all
+#   of them, loads are aligned, and no result of a tile is thrown away. Going there and back is a transposition;
+# - of a small batch, and of what is left over of a share of a large one, any number. Rows of pixels are cut into
+#   vectors wherever these happen to end, and are copied to y one by one.
 
-RUN = 512  # numbers in a row of a group, at least, about: 8 of these vectors of float32 are 16 KB
+RUN = 512  # numbers in a row of a group of any S, at least, about: 8 of these vectors of float32 are 16 KB
 GROUP = 100_000  # numbers in the pictures of a group, at most: 400 KB
-SUMMED = 1600  # numbers of gy and output that are summed at once, about
+SUMMED = 2000  # numbers of gy and output that are summed at once, about
 
 
 def _block(count: int, *sizes: int) -> int:
@@ -159,29 +165,47 @@ def _block(count: int, *sizes: int) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def _plan(g: Conv, chunks: int, last: bool, itemsize: int) -> Plan:
+def _plans(g: Conv, chunks: int, last: bool, itemsize: int, sums: bool = False) -> tuple[Plan, Plan]:
+    """The plan for whole groups, and that for what is left over of a share; `sums`: for gw."""
+    lanes, size = BYTES // itemsize, g.c * (g.h + 2 * g.ph) * (g.w + 2 * g.pw)
+    tall = g.oh >= vectors_of(_block(g.o, 8, 6, 4)) // 2  # as the tiles of `picture` are
+    fewest, most = g.n // chunks, -(-g.n // chunks)
+    results = min(4, g.o) * g.oh * g.w if sums else g.o * g.oh * g.ow
+    direct = tall and not last and g.ow >= lanes
+    if (sums or (tall and not direct)) and fewest >= lanes and lanes * (size + results) <= 2 * GROUP:
+        rest = max(1, fewest % lanes, most % lanes)
+        return _plan(g, lanes, 1, last, itemsize), _plan(g, rest, 0, last, itemsize)
+    if direct:
+        whole = _plan(g, 1, lanes, last, itemsize)
+        return whole, whole
+    s = min(max(1, min(most, GROUP // size)), -(-RUN // g.ow))
+    whole = _plan(g, -(-most // -(-most // s)), 0, last, itemsize)  # all groups of about the same size
+    return whole, whole
+
+
+def _plan(g: Conv, s: int, wide: int, last: bool, itemsize: int) -> Plan:
     hp, wp, lanes = g.h + 2 * g.ph, g.w + 2 * g.pw, BYTES // itemsize
     outputs, summed = _block(g.o, 8, 6, 4), _block(g.o, 4, 3)
     vectors = vectors_of(outputs)
-    straight = not last and g.ow >= lanes and g.oh >= vectors // 2
-    share = -(-g.n // chunks)
-    s = 1 if straight else min(max(1, min(share, GROUP // (g.c * hp * wp))), -(-RUN // g.ow))
-    s = -(-share // -(-share // s))  # all groups of about the same size
-    line = wp * s
+    if wide == 1 and last:  # (HP, WP, C, S) and (OH, OW, O, S)
+        tap, line, plane, spot, pitch = g.c * s, wp * g.c * s, s, g.o * s, s
+    else:  # (C, HP, WP, S) and (O, OH, OW, S), or rows of that
+        tap, line, plane, spot, pitch = s, wp * s, hp * wp * s, s, g.oh * g.ow * s
+    if outputs == 6 and wide == 0 and 0 < g.ow * s % (4 * lanes) <= 2 * lanes:
+        vectors = 2  # less of the last tile of a row is left out
+    reach = _up(g.ow * s, vectors * lanes)
+    pictures = max(g.c * plane, hp * line) + g.kh * line + g.kw * tap + reach
+    results = max(g.o * g.oh * g.ow, g.h * g.w * (g.c if last else 1)) * s if wide == 1 else outputs * reach
     return Plan(
-        g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.ph, g.pw, g.oh, g.ow, s, line, _up(hp * line, lanes), outputs, vectors,
-        _up(g.ow * s, vectors * lanes), straight, summed, _up(g.oh * line, lanes) + lanes, max(1, SUMMED // line), last,
+        g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.ph, g.pw, g.oh, g.ow, s, tap, line, plane, outputs, vectors, wide, spot,
+        pitch if wide else reach, summed, _up(g.oh * line, lanes) + lanes, max(1, SUMMED // (g.ow * s)), pictures,
+        results, last,
     )  # fmt: skip
 
 
 def _up(count: int, step: int) -> int:
     """The next multiple of `step`."""
     return count + -count % step
-
-
-def _pictures(p: Plan, dtype: Any) -> Array:
-    """Scratch for the pictures of a group, with what the last vectors read beyond them."""
-    return workspace("registers x", p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch, dtype)
 
 
 @njit()
@@ -191,28 +215,54 @@ def _clear(scratch: Array, size: int) -> None:
 
 
 @njit()
-def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan) -> None:
-    xs, acc = xs[t], ys[t]
-    blocks = -(-p.o // p.outputs)
-    tasks, filled = -(-p.n // p.s) * blocks, -1
-    _clear(xs, p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch)
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n0, o0 = task // blocks * p.s, task % blocks * p.outputs
-        if n0 != filled:
-            fill(x, n0, (p.c, p.h, p.w), 0, p.c, xs, (p.ph * p.line + p.pw * p.s, p.plane), p)
+def _tasks(t: Any, chunks: int, size: int, p: Plan) -> tuple[int, int, int, int]:
+    """Of share t: the pictures that its groups begin and end with, its first task, and the one after its last.
+
+    A task is a group and a block of `size` outputs.
+    """
+    blocks = -(-p.o // size)
+    if p.wide == 1:
+        n0, n1 = t * p.n // chunks, (t + 1) * p.n // chunks
+        return n0, n1, 0, -(-(n1 - n0) // p.s) * blocks
+    tasks = -(-p.n // p.s) * blocks
+    return 0, p.n, t * tasks // chunks, (t + 1) * tasks // chunks
+
+
+@njit()
+def _forward_share(
+    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan, q: Plan
+) -> None:
+    xs, acc, whole, filled = xs[t], ys[t], p, -1
+    blocks, size, padded = -(-whole.o // whole.outputs), whole.o * whole.oh * whole.ow, p.ph + p.pw > 0
+    there = p.wide > 1 and not padded  # already: x is as the tiles need it
+    first, end, task0, task1 = _tasks(t, chunks, whole.outputs, whole)
+    for task in range(task0, task1):
+        n0, o0 = first + task // blocks * whole.s, task % blocks * whole.outputs
+        n1 = min(n0 + whole.s, end)
+        p = whole if whole.wide != 1 or n1 - n0 == whole.s else q
+        if n0 != filled and not there:
+            if padded and (filled < 0 or p.s != whole.s):
+                _clear(xs, p.pictures)
+            group(x, n0, n1, (p.c, p.h, p.w), 0, p.c, acc, xs, (p.ph * p.line + p.pw * p.tap, p.plane), p)
             filled = n0
-        if p.straight:
-            picture(xs, n0, w, b, o0, y, p)
-        else:
+        if p.wide == 0:
             for i in range(p.oh):
                 row(xs, i, w, b, o0, acc, p)
-                take(acc, n0, o0, i, y, p)
+                take(acc, n0, n1, o0, i, y, p)
+        elif p.wide == 1:
+            picture(xs, 0, w, b, o0, acc, o0 * p.pitch, p)
+            if o0 + p.outputs >= p.o:
+                matrix(acc, 0, p.s, size, p.s, y, n0 * size, size)
+        elif there:
+            picture(x, n0 * p.c * p.plane, w, b, o0, y, n0 * size + o0 * p.pitch, p)
+        else:
+            picture(xs, 0, w, b, o0, y, n0 * size + o0 * p.pitch, p)
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan) -> None:
+def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: Plan, q: Plan) -> None:
     for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, xs, ys, p)
+        _forward_share(np.intp(t), chunks, x, w, b, y, xs, ys, p, q)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -222,13 +272,14 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     y = empty(g.y_shape, x.dtype, last)
     if not y.size:
         return y
-    p = _plan(g, threads(), last, x.itemsize)
+    p, q = _plans(g, threads(), last, x.itemsize)
     weights, bias = _packed(w, p.outputs), np.zeros(_up(g.o, p.outputs), x.dtype)
     if b is not None:
         bias[: g.o] = b
     with parallel():
-        ys = workspace("registers y", p.outputs * p.pitch, x.dtype)
-        _forward(threads(), flat(x), weights, bias, flat(y), _pictures(p, x.dtype), ys, p)
+        xs = workspace("registers x", max(p.pictures, q.pictures), x.dtype)
+        ys = workspace("registers y", max(p.results, q.results), x.dtype)
+        _forward(threads(), flat(x), weights, bias, flat(y), xs, ys, p, q)
     return y
 
 
@@ -240,24 +291,27 @@ def _packed(w: Array, outputs: int) -> Array:
     return whole.reshape(-1, outputs, taps).transpose(0, 2, 1).reshape(-1)
 
 
-# gw: a task is a group and a block of outputs. Every share has sums of its own.
+# gw: the pictures as above, and gy with the lines of x. Every share has sums of its own.
 
 
 @njit(fastmath=FAST)
-def _sums_share(t: Any, chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: Plan) -> None:
-    xs, up, gw = xs[t], ys[t], sums[t]
-    blocks, cells = -(-p.o // p.summed), p.c * p.kh * p.kw
-    tasks, filled = -(-p.n // p.s) * blocks, -1
-    _clear(xs, p.c * p.plane + p.kh * p.line + p.kw * p.s + p.pitch)
-    _clear(up, p.summed * p.gap)
-    _clear(gw, blocks * p.summed * cells + p.o)
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n0, o0 = task // blocks * p.s, task % blocks * p.summed
+def _sums_share(t: Any, chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: Plan, q: Plan) -> None:
+    xs, up, gw, whole, filled = xs[t], ys[t], sums[t], p, -1
+    blocks, cells = -(-whole.o // whole.summed), whole.c * whole.kh * whole.kw
+    _clear(gw, blocks * whole.summed * cells + whole.o)
+    first, end, task0, task1 = _tasks(t, chunks, whole.summed, whole)
+    for task in range(task0, task1):
+        n0, o0 = first + task // blocks * whole.s, task % blocks * whole.summed
+        n1, o1 = min(n0 + whole.s, end), min(o0 + whole.summed, whole.o)
+        p = whole if whole.wide != 1 or n1 - n0 == whole.s else q
+        stage = up[p.summed * p.gap :]
         if n0 != filled:
-            fill(x, n0, (p.c, p.h, p.w), 0, p.c, xs, (p.ph * p.line + p.pw * p.s, p.plane), p)
+            if filled < 0 or p.s != whole.s:
+                _clear(xs, p.pictures)  # the padding, and the columns of gy that are none
+                _clear(up, p.summed * p.gap)
+            group(x, n0, n1, (p.c, p.h, p.w), 0, p.c, stage, xs, (p.ph * p.line + p.pw * p.tap, p.plane), p)
             filled = n0
-        o1 = min(o0 + p.summed, p.o)
-        fill(gy, n0, (p.o, p.oh, p.ow), o0, o1, up, (0, p.gap), p)
+        group(gy, n0, n1, (p.o, p.oh, p.ow), o0, o1, stage, up, (0, p.gap), p)
         for o in range(o0, o1):
             total = gw.dtype.type(0)
             for e in range(U((o - o0) * p.gap), U((o - o0 + 1) * p.gap)):
@@ -267,9 +321,9 @@ def _sums_share(t: Any, chunks: int, gy: Array, x: Array, xs: Array, ys: Array, 
 
 
 @njit(parallel=True)
-def _sums(chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: Plan) -> None:
+def _sums(chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: Plan, q: Plan) -> None:
     for t in prange(chunks):
-        _sums_share(np.intp(t), chunks, gy, x, xs, ys, sums, p)
+        _sums_share(np.intp(t), chunks, gy, x, xs, ys, sums, p, q)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
@@ -285,13 +339,13 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 
 def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
-    x, gy = dense(x), dense(gy)
-    last = is_channels_last(x)
-    p, size = _plan(g, threads(), last, x.itemsize), g.o * g.c * g.kh * g.kw
-    whole = _up(g.o, p.summed) * g.c * g.kh * g.kw
+    x, gy = as_order(x, False), as_order(gy, False)
+    (p, q), size = _plans(g, threads(), False, x.itemsize, True), g.o * g.c * g.kh * g.kw
+    whole, stage = _up(g.o, p.summed) * g.c * g.kh * g.kw, max(g.h * g.w, g.oh * g.ow) * p.s
     with parallel():
-        ys = workspace("registers gy", p.summed * p.gap, x.dtype)
+        xs = workspace("registers x", max(p.pictures, q.pictures), x.dtype)
+        ys = workspace("registers gy", max(p.summed * p.gap, q.summed * q.gap) + stage, x.dtype)
         sums = workspace("registers gw", whole + g.o, x.dtype)
-        _sums(threads(), flat(as_order(gy, last)), flat(x), _pictures(p, x.dtype), ys, sums, p)
+        _sums(threads(), flat(gy), flat(x), xs, ys, sums, p, q)
         total = sums[:, : whole + g.o].sum(0)  # what lies behind may be from another geometry
     return total[:size].reshape(g.w_shape), total[whole : whole + g.o].copy()

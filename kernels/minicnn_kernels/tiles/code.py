@@ -1,0 +1,158 @@
+"""How a loop is written in LLVM's own language, so that its sums stay in vector registers from first to last.
+
+LLVM vectorises the innermost loop of compiled Python, and where that loop is the sum itself it loads and stores the
+sums at every step, since it cannot know that the array they go to is none of those that are read. Here they are
+variables of the loop. `in_registers` makes a Numba intrinsic of two functions with the same arguments: the definition
+in NumPy, which is what runs with `NUMBA_DISABLE_JIT=1`, and one that writes the instructions when Numba compiles a
+caller. To that one an array is `Vectors`, a tuple a list, an integer a value of LLVM's; the first two arguments are the
+sizes of the tile, constants in the source of the caller, and plain integers here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from .. import blas
+
+WIDE = blas.cpu_flags() >= blas.AVX512  # 32 registers of 64 bytes; else mostly 16 of 32
+LANES = 16 if WIDE else 8  # numbers of float32 in a register
+
+
+class Code:
+    """Writes instructions: sums of offsets, loops, and sums of vectors in registers."""
+
+    def __init__(self, context: Any, builder: Any) -> None:
+        from llvmlite import ir  # type: ignore[import-untyped]
+
+        self.context, self.builder, self.ir = context, builder, ir
+
+    def constant(self, value: Any) -> Any:
+        """An integer of 64 bits; one of LLVM's as it is."""
+        return self.ir.Constant(self.ir.IntType(64), value) if isinstance(value, int) else value
+
+    def sum(self, *terms: Any) -> Any:
+        """Integers, added up; a pair is a product."""
+        total = None
+        for term in terms:
+            value = self.builder.mul(*map(self.constant, term)) if isinstance(term, tuple) else self.constant(term)
+            total = value if total is None else self.builder.add(total, value)
+        return total
+
+    @contextmanager
+    def loop(self, first: Any, end: Any, step: int = 1) -> Any:
+        """A loop over first, first + step, ... below end; what is written inside `with` is its body."""
+        from numba.core import cgutils
+
+        with cgutils.for_range_slice(self.builder, *map(self.constant, (first, end, step))) as (index, _):
+            yield index
+
+    def only_if(self, low: Any, high: Any) -> AbstractContextManager[Any]:
+        """What is written inside `with` runs where low < high."""
+        condition = self.builder.icmp_signed("<", self.constant(low), self.constant(high))
+        return self.builder.if_then(condition)
+
+    def register(self, first: Any) -> Any:
+        """A variable that begins as `first`. Its name is a place on the stack, but LLVM keeps it in a register."""
+        from numba.core import cgutils
+
+        slot = cgutils.alloca_once(self.builder, first.type)
+        self.builder.store(first, slot)
+        return slot
+
+    def add_product(self, register: Any, left: Any, right: Any) -> None:
+        """register += left * right, in one instruction where there is one."""
+        b = self.builder
+        product = b.fmul(left, right, flags=("contract",))
+        b.store(b.fadd(b.load(register), product, flags=("contract",)), register)
+
+
+class Vectors:
+    """An array, read and written by vectors that begin at any element."""
+
+    def __init__(self, code: Code, kind: Any, value: Any, lanes: int) -> None:
+        self.code, self.number = code, code.context.get_value_type(kind.dtype)
+        self.start = code.context.make_array(kind)(code.context, code.builder, value).data
+        self.vector = code.ir.VectorType(self.number, lanes)
+        self.align = code.context.get_abi_sizeof(self.number)
+
+    def cell(self, offset: Any) -> Any:
+        """The place of an element."""
+        return self.code.builder.gep(self.start, [self.code.constant(offset)])
+
+    def _vector_at(self, offset: Any) -> Any:
+        return self.code.builder.bitcast(self.cell(offset), self.vector.as_pointer())
+
+    def load(self, offset: Any) -> Any:
+        """The vector that begins at an element."""
+        return self.code.builder.load(self._vector_at(offset), align=self.align)
+
+    def store(self, vector: Any, offset: Any) -> None:
+        """Write a vector."""
+        self.code.builder.store(vector, self._vector_at(offset), align=self.align)
+
+    def everywhere(self, offset: Any) -> Any:
+        """An element in every lane."""
+        b, ir = self.code.builder, self.code.ir
+        unknown = ir.Constant(self.vector, ir.Undefined)
+        one = b.insert_element(unknown, b.load(self.cell(offset)), ir.Constant(ir.IntType(32), 0))
+        return b.shuffle_vector(one, unknown, ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), None))
+
+    def zeros(self) -> Any:
+        """A vector of zeros."""
+        return self.code.ir.Constant(self.vector, None)
+
+    def add_lanes(self, vector: Any, offset: Any) -> None:
+        """Add all lanes of a vector to an element."""
+        from numba.core import cgutils
+
+        b, ir, number, cell = self.code.builder, self.code.ir, self.number, self.cell(offset)
+        name = f"llvm.vector.reduce.fadd.v{self.vector.count}f{8 * self.align}"
+        kind = ir.FunctionType(number, [number, self.vector])
+        add = cgutils.get_or_insert_function(b.module, kind, name)
+        b.store(b.call(add, [b.load(cell), vector], fastmath=("reassoc",)), cell)
+
+
+def in_registers(
+    definition: Callable[..., None], write: Callable[..., None], lanes: Callable[[int], int]
+) -> Callable[..., None]:
+    """What takes the place of `definition` in compiled code: the instructions of `write(code, *arguments)`.
+
+    Args:
+        definition: the function in Python; with `NUMBA_DISABLE_JIT=1` it is the answer.
+        write: the same arguments after a `Code`.
+        lanes: numbers of a vector, by their size in bytes.
+    """
+    import numba
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return definition
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(context, builder)
+
+        def argument(kind: Any, value: Any) -> Any:
+            if isinstance(kind, types.Literal):
+                return kind.literal_value
+            if isinstance(kind, types.Array):
+                return Vectors(code, kind, value, lanes(kind.dtype.bitwidth // 8))
+            if isinstance(kind, types.BaseTuple):
+                return [builder.extract_value(value, k) for k in range(len(kind))]
+            return value
+
+        write(code, *map(argument, signature.args, args))
+        return context.get_dummy_value()
+
+    def typed(context: Any, *kinds: Any) -> Any:
+        rest = (types.intp if isinstance(kind, types.Integer) else kind for kind in kinds[2:])
+        return types.void(*kinds[:2], *rest), generate
+
+    # Numba asks for the names of the arguments, the first of which is the context
+    named = inspect.signature(definition)
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    typed.__signature__ = named.replace(parameters=[context, *named.parameters.values()])  # type: ignore[attr-defined]
+    return intrinsic(prefer_literal=True)(typed)
