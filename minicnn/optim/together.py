@@ -70,19 +70,19 @@ class Together(Elementwise):
             return super()._update_group(group)
         xs, gs = [p._array for p in params], [p._grad._array for p in params]
         plan = self._plans.get(id(group))
-        if plan is None or not plan.fits(params, xs, gs) or group.get("capturable"):
+        if plan is None or not plan.fits(xs, gs) or group.get("capturable"):
             if any(type(x) is Meta for x in xs):
                 return super()._update_group(group)
             for p, g in zip(params, gs, strict=True):
                 self._check(group, p, g)
             plan = None
-        states = [self._started(group, p) for p in params]
+        states = [self.state[p] or self._started(group, p) for p in params]
         turns = [self.turn(group, state, p) for state, p in zip(states, params, strict=True)]
         loops = {turn: self.loop(group, turn) for turn in dict.fromkeys(turns)}
         one = loops[turns[0]]
         buffers = [[state[name]._array for state in states] for name in one.buffers]
         if plan is None or not plan.goes_on(buffers):
-            plan = self._plans[id(group)] = Plan(params, xs, buffers, one.loop is not None)
+            plan = self._plans[id(group)] = Plan(xs, buffers, one.loop is not None)
         done = plan.run(gs, turns, loops)
         for p in params:
             p._version[0] += 1
@@ -95,10 +95,15 @@ class Plan:
     """Where the parameters of a group lie that have a gradient, and their buffers.
 
     The memory of an array does not move. So the plan holds as long as the arrays are the same objects.
+
+    Args:
+        xs: the arrays of the parameters.
+        buffers: for each buffer of the rule, the arrays of all parameters.
+        looped: whether the rule has a compiled loop.
     """
 
-    def __init__(self, params: list[Tensor], xs: list[Array], buffers: list[list[Array]], looped: bool) -> None:
-        self.params, self.xs, self.buffers = params, xs, buffers
+    def __init__(self, xs: list[Array], buffers: list[list[Array]], looped: bool) -> None:
+        self.xs, self.buffers = xs, buffers
         self.shapes = [x.shape for x in xs]
         written = list(zip(xs, *buffers, strict=True))
         kinds = [x.dtype for x in xs if x.dtype in (np.float32, np.float64)]
@@ -117,10 +122,9 @@ class Plan:
             self.table = np.array(rows, np.int64).T.copy()
             self.spans = np.array(sorted(map(_span, self.written)), np.int64).T.copy()
 
-    def fits(self, params: list[Tensor], xs: list[Array], gs: list[Array]) -> bool:
-        """Whether these are the parameters and their arrays, and the gradients are of their shapes."""
-        same = len(params) == len(self.params) and _same(params, self.params) and _same(xs, self.xs)
-        return same and list(map(_shape, gs)) == self.shapes
+    def fits(self, xs: list[Array], gs: list[Array]) -> bool:
+        """Whether these are the arrays of the parameters, and the gradients have their shapes."""
+        return _same(xs, self.xs) and list(map(_shape, gs)) == self.shapes
 
     def goes_on(self, buffers: list[list[Array]]) -> bool:
         """Whether these are the buffers, and everything may still be written to."""
@@ -133,15 +137,13 @@ class Plan:
             return True
         if self.rest:
             gs, turns = [gs[i] for i in self.rows], [turns[i] for i in self.rows]
-        lines, addresses = self.gradients(gs)
+        _lines, addresses = self.gradients(gs)  # _lines, copies in part, live until the end of the call
         row = {turn: k for k, turn in enumerate(loops)}
         now = np.array([addresses, [row[turn] for turn in turns]], np.int64)
         numbers = np.array([loop.numbers for loop in loops.values()], np.float64)
         loop = loops[turns[0]].loop
         assert loop is not None
-        done = compiled.run(loop, self.total, self.like, self.table, self.spans, now, numbers)
-        del lines  # until here the copies of gradients have to stay
-        return done
+        return compiled.run(loop, self.total, self.like, self.table, self.spans, now, numbers)
 
     def gradients(self, gs: list[Array]) -> tuple[list[Array], list[int]]:
         """The gradients as they lie in memory, copied if it is in another order than the parameter or of another type;
@@ -163,8 +165,8 @@ class Plan:
 
 
 def _same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
-    """Whether two lists of the same length hold the same objects."""
-    return all(map(is_, found, expected))
+    """Whether two lists hold the same objects."""
+    return len(found) == len(expected) and all(map(is_, found, expected))
 
 
 def _order(x: Array) -> tuple[int, ...] | None:

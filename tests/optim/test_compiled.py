@@ -151,9 +151,11 @@ def test_order_matters_where_memory_is_shared(size: int) -> None:
             ([a[1:], b], [a[:-1], d]),
             ([a[1:], b[1:]], [b[:-1], d[1:]]),
             ([a, b], [c, c]),
+            ([a[1:], a, b], [c[1:], d, c]),
+            ([a, a[1:2], a[3:4], b], [c, d[1:2], d[3:4], c]),
         ][case]
 
-    for case in range(9):
+    for case in range(11):
         same_as_numpy(lambda case=case: make(case))  # type: ignore[misc]
 
 
@@ -199,6 +201,12 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
     def forgotten(optimizer: Any, params: list[Any]) -> None:
         optimizer.state.clear()
 
+    def without(optimizer: Any, params: list[Any]) -> None:
+        if name == "SGD":  # as PyTorch saves it before the first step
+            optimizer.state[params[1]]["momentum_buffer"] = None
+        else:
+            optimizer.state[params[1]] = {}
+
     def loaded(optimizer: Any, params: list[Any]) -> None:
         optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
 
@@ -222,8 +230,8 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
         optimizer.param_groups[0]["params"].append(params[-1])
 
     for change, count in [
-        (None, 1), (less, 2), (replaced, 2), (reshaped, 2), (buffer, 2), (forgotten, 2), (loaded, 2), (rate, 1),
-        (other, 2), (turned, 2), (more, 2),
+        (None, 1), (less, 2), (replaced, 2), (reshaped, 2), (buffer, 2), (forgotten, 2), (without, 2), (loaded, 2),
+        (rate, 1), (other, 2), (turned, 2), (more, 2),
     ]:  # fmt: skip
         found = []
         for backend in ("numpy", "numba"):
@@ -244,7 +252,8 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
         assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True)), change
 
 
-def test_what_cannot_be_written_any_more() -> None:
+def test_errors_after_the_first_step() -> None:
+    """What cannot be written any more, and what does not fit."""
     p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
     optimizer = optim.SGD([p, q], lr=0.5, momentum=0.5)
     p.grad = q.grad = minicnn.Tensor(np.ones(3))
@@ -256,6 +265,19 @@ def test_what_cannot_be_written_any_more() -> None:
             optimizer.step()
         assert np.array_equal(array, before)
         array.flags.writeable = True
+    optimizer.step()
+    before = p.detach().numpy().copy()
+    optimizer.state[p]["momentum_buffer"] = minicnn.Tensor(np.ones(1))
+    with pytest.raises(ValueError, match="dimension size of 1 does not match"):
+        optimizer.step()
+    q._grad = minicnn.Tensor(np.ones(2))
+    with pytest.raises(RuntimeError, match=r"of shape .*3.* has shape .*2"):
+        optimizer.step()
+    q.grad = minicnn.Tensor(np.ones(3))
+    optimizer.param_groups[0]["capturable"] = True
+    with pytest.raises(AssertionError, match="set it to False"):
+        optimizer.step()
+    assert np.array_equal(p.detach().numpy(), before)
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
