@@ -8,13 +8,14 @@ import numpy as np
 
 from ..tensor import Array, Tensor
 from . import compiled
-from .elementwise import Elementwise, Group, Loop, Rule, State, checked, count, filled, number, scalar
+from .elementwise import Group, State, checked, count, filled, number, scalar
 from .optimizer import Params
+from .together import Loop, Together
 
 __all__ = ["Adam"]
 
 
-class Adam(Elementwise):
+class Adam(Together):
     """A step of about lr in every element, from running means of the gradient and of its square:
 
         m <- beta1 * m + (1 - beta1) * g
@@ -72,9 +73,13 @@ class Adam(Elementwise):
         names = ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else []))
         return {"step": scalar(0), **{name: filled(p) for name in names}}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def turn(self, group: Group, state: State, p: Tensor) -> float:
+        """The number t of the step."""
+        return count(state)
+
+    def loop(self, group: Group, turn: float) -> Loop:
         """The update of the class docstring."""
-        t, (beta1, beta2), eps = count(state), map(number, group["betas"]), group["eps"]
+        t, (beta1, beta2), eps = turn, map(number, group["betas"]), group["eps"]
         gain1, gain2, decay2 = float(1 - beta1), float(1 - beta2), float(beta2)
         size = float(number(group["lr"]) / (1 - beta1**t))
         scale = float((1 - beta2**t) ** 0.5)
@@ -94,10 +99,10 @@ class Adam(Elementwise):
             x -= d
 
         if group["amsgrad"]:
-            return rule, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+            return Loop(rule, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"))
         sign, decay = -1.0 if group["maximize"] else 1.0, float(group["weight_decay"])
         shrink = 1.0
         if group["decoupled_weight_decay"]:
             shrink, decay = float(1 - number(group["lr"]) * decay), 0.0
         numbers = sign, decay, shrink, gain1, decay2, gain2, size, scale, float(eps)
-        return Loop(rule, compiled.adam, numbers), ("exp_avg", "exp_avg_sq")
+        return Loop(rule, ("exp_avg", "exp_avg_sq"), compiled.ADAM, numbers)

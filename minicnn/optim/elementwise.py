@@ -2,41 +2,27 @@
 
 Each is a rule, a function that changes a piece of the parameter given the same piece of the gradient and of its state.
 The pieces are short enough to stay in the processor's cache from the rule's first line to its last, so that the rule
-reads like its equations, a NumPy operation each, and yet every array goes through memory once. A rule may also come
-as a `Loop`, compiled by Numba, which runs where Numba computes and the arrays lie in memory alike.
+reads like its equations, a NumPy operation each, and yet every array goes through memory once. Rules that come also as
+a compiled loop are in `together.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.dispatch import compiles
-from minicnn_kernels.layout import as_order, is_channels_last
-
 from ..autograd import enable_grad
 from ..device import meta
+from ..dtypes import Size
 from ..ops.creation import get_default_dtype
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer
 
 BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary take 400 kB
 
-
-class Loop(NamedTuple):
-    """A rule twice: in NumPy operations, and as a compiled `loop(x, g, *buffers, *numbers)` over whole arrays in 1-d.
-
-    The loop also does what `maximize`, `weight_decay` and `decoupled_weight_decay` ask for.
-    """
-
-    pieces: Callable[..., None]
-    loop: Callable[..., None]
-    numbers: tuple[float, ...]
-
-
-Rule = Callable[..., None] | Loop
+Rule = Callable[..., None]
 State = dict[str, Any]
 Group = dict[str, Any]
 
@@ -116,40 +102,42 @@ class Elementwise(Optimizer):
                 loss = closure()
         with np.errstate(all="ignore"):
             for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._update(p, p.grad, group)
+                self._update_group(group)
         return loss
 
-    def _update(self, p: Tensor, grad: Tensor, group: Group) -> None:
-        """One step of one parameter."""
+    def _update_group(self, group: Group) -> None:
+        """One step of the parameters of a group that have a gradient."""
+        for p in group["params"]:
+            if p._grad is not None:
+                self._update(group, p, p._grad._array)
+
+    def _update(self, group: Group, p: Tensor, g: Array) -> None:
+        self._check(group, p, g)
+        state = self._started(group, p)
+        if p.is_meta:
+            return
+        rule, names = self.rule(group, state, p)
+        by_pieces(rule, group, [p._array, g, *(state[key].array for key in names)])
+        p._version[0] += 1
+
+    def _check(self, group: Group, p: Tensor, g: Array) -> None:
         name = type(self).__name__
-        x, g = p.array, grad.array
         if group.get("capturable"):
             raise AssertionError(
                 f"{name}: capturable=True is for CUDA graphs, and {p.device} has none; set it to False"
             )
-        if g.shape != x.shape:
-            raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {grad.shape}")
-        state = self.state[p]
+        if g.shape != p._array.shape:
+            raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
+
+    def _started(self, group: Group, p: Tensor) -> State:
+        """The state of a parameter, made here before its first step."""
+        state: State = self.state[p]
         if not state:
             state.update(self.start(p, group))
-        if p.is_meta:
-            return
-        rule, names = self.rule(group, state, p)
-        arrays = [x, g, *(state[key].array for key in names)]
-        if isinstance(rule, Loop):
-            lines = _in_line(arrays) if compiles() else None
-            if lines is None:
-                rule = rule.pieces
-            else:
-                rule.loop(*lines, *rule.numbers)
-        if not isinstance(rule, Loop):
-            _by_pieces(rule, group, arrays)
-        p._version[0] += 1
+        return state
 
 
-def _by_pieces(rule: Callable[..., None], group: Group, arrays: list[Array]) -> None:
+def by_pieces(rule: Callable[..., None], group: Group, arrays: list[Array]) -> None:
     """Run a rule piece by piece; NumPy's iterator makes them of any arrangement in memory."""
     decay, decoupled = float(group.get("weight_decay", 0)), group.get("decoupled_weight_decay", False)
     shrink = float(1 - number(group["lr"]) * decay)
@@ -167,27 +155,6 @@ def _by_pieces(rule: Callable[..., None], group: Group, arrays: list[Array]) -> 
             rule(x, g, *buffers)
 
 
-def _in_line(arrays: list[Array]) -> list[Array] | None:
-    """The arrays in 1-d without a copy, all in the order in memory of the first; only the gradient, the second, may be
-    copied for it. None where that cannot be, or where the numbers are not float32 or float64.
-    """
-    dtype = arrays[0].dtype
-    if dtype.char not in "fd" or any(a.dtype != dtype for a in arrays):
-        return None
-    if not all(a.flags.c_contiguous for a in arrays):
-        if is_channels_last(arrays[0]):
-            arrays[1] = as_order(arrays[1], True)
-        strides = arrays[0].strides
-        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-        arrays = [a.transpose(order) for a in arrays]
-        arrays[1] = np.ascontiguousarray(arrays[1])
-        if not all(a.flags.c_contiguous for a in arrays):
-            return None
-    if not all(a.flags.writeable for a in arrays):  # Numba would compile another version; NumPy finds the right words
-        return None
-    return [a.reshape(-1) for a in arrays]
-
-
 def number(option: Any) -> Any:
     """A number given as such or as a tensor of one element; of a tensor's type then, as PyTorch computes with it."""
     return option.array.reshape(())[()] if isinstance(option, Tensor) else option
@@ -201,8 +168,8 @@ def scalar(value: float) -> Tensor:
 def count(state: State) -> float:
     """The number of this step, from 1."""
     step: Array = state["step"].array
-    step += 1
-    return float(step)
+    step[...] = step.item() + 1  # a tenth of the time of += 1
+    return step.item()
 
 
 def filled(p: Tensor, value: float = 0) -> Tensor:

@@ -6,13 +6,14 @@ from typing import Any
 
 from ..tensor import Array, Tensor
 from . import compiled
-from .elementwise import Elementwise, Group, Loop, Rule, State, checked, filled, number
+from .elementwise import Group, State, checked, filled, number
 from .optimizer import Params
+from .together import Loop, Together
 
 __all__ = ["SGD"]
 
 
-class SGD(Elementwise):
+class SGD(Together):
     """x <- x - lr * d, with momentum and weight decay, in PyTorch's order:
 
         g <- gradient (negated if maximize) + weight_decay * x
@@ -54,13 +55,17 @@ class SGD(Elementwise):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, defaults)
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def turn(self, group: Group, state: State, p: Tensor) -> float:
+        """The part of the gradient that is added to b."""
+        if group["momentum"] != 0 and state.get("momentum_buffer") is None:
+            state["momentum_buffer"] = filled(p)  # zeros, so that adding all of g makes the first b the gradient
+            return 1.0
+        return float(1 - group["dampening"])
+
+    def loop(self, group: Group, turn: float) -> Loop:
         """The update of the class docstring."""
         lr, momentum, nesterov = float(number(group["lr"])), float(group["momentum"]), bool(group["nesterov"])
-        gain = 1.0 - group["dampening"]
-        if momentum != 0 and state.get("momentum_buffer") is None:
-            state["momentum_buffer"] = filled(p)  # zeros, so that a gain of 1 makes the first b the gradient
-            gain = 1.0
+        gain = turn
 
         def rule(x: Array, g: Array, *buffers: Any) -> None:
             for b in buffers:  # the momentum, if there is one
@@ -71,5 +76,5 @@ class SGD(Elementwise):
 
         numbers = lr, -1.0 if group["maximize"] else 1.0, float(number(group["weight_decay"]))
         if momentum == 0:
-            return Loop(rule, compiled.descend, numbers), ()
-        return Loop(rule, compiled.momentum, (*numbers, momentum, gain, nesterov)), ("momentum_buffer",)
+            return Loop(rule, (), compiled.DESCEND, numbers)
+        return Loop(rule, ("momentum_buffer",), compiled.MOMENTUM, (*numbers, momentum, gain, nesterov))
