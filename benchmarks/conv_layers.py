@@ -9,7 +9,8 @@ trained on; equal layers are measured once. Of each: the forward pass, gx and gw
 with plain memory (NCHW) and channels-last. The first layer has no gx.
 
 GFLOP/s are those of the definition, 2*N*O*OH*OW*(C/G)*KH*KW operations, whatever an algorithm does: Winograd's may
-exceed what the machine can multiply. The algorithm that `auto` takes is marked *. An algorithm that is beyond 8 times
+exceed what the machine can multiply. The algorithm that `auto` takes is marked *, and measured in any case; where
+`--algorithms` leaves it out, it ends the row in parentheses. An algorithm that is beyond 8 times
 slower than the best on one picture is not measured further: `slow`; one that cannot do the layer is `-`. The column
 `peak` is auto's share of a float32 matrix product of side 2048 in the same run. A row ends in `<` where that is below
 40 % although the layer has at least 32 channels on both sides and is not depthwise.
@@ -118,7 +119,7 @@ def contenders(layer: Layer, which: str, order: str, algorithms: list[str], torc
     if which != "forward":
         args = (gy, x if which == "gw" else None, w if which == "gx" else None, g, need)
     auto = table.pick("numba", None, args)[0]
-    able = [name for name in table.algorithms if name in algorithms and table.supports(name, args)]
+    able = [name for name in table.algorithms if name in (*algorithms, auto) and table.supports(name, args)]
     calls: dict[str, Any] = {name: lambda row=table.rows[name, "numba"]: row(*args) for name in able}
     if torch is not None:
         as_torch = [None if a is None else torch.from_numpy(np.array(a, order="C")) for a in (x, gy, w, b)]
@@ -216,10 +217,12 @@ def line_of(row: Row, columns: list[str], width: int, peak: float) -> str:
         flops = rate(row, name)
         text = f"{flops / 1e9:.1f}" if flops else "slow" if name in row.seconds else "-"
         cells.append(f"{text:>10}{'*' if name == row.auto else ' '}")
-    share = (rate(row, row.auto) or 0) / peak
+    chosen = rate(row, row.auto) or 0
+    share = chosen / peak
+    unasked = "" if row.auto in columns else f" ({row.auto} {chosen / 1e9:.1f})"
     mark = " <" if row.layer.judged and 0 < share < ENOUGH else ""
     times = f"{row.layer.count}x "
-    return f"{times}{row.layer!s:{width}}{row.which:9}{row.order:6}{''.join(cells)}{share:7.0%}{mark}"
+    return f"{times}{row.layer!s:{width}}{row.which:9}{row.order:6}{''.join(cells)}{share:7.0%}{unasked}{mark}"
 
 
 def totals(rows: list[Row], args: argparse.Namespace) -> str:

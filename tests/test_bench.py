@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn import cli
+from minicnn import bench, cli
 
 
 def test_the_table_of_a_layer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -28,6 +28,18 @@ def test_forward_only_and_chosen_algorithms(capsys: pytest.CaptureFixture[str]) 
     assert "dilation 2" in out and "gx" not in out and "im2col" not in out and "fft" in out and "NCHW" in out
 
 
+def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is given goes before the layer's; the list shows the options that say the same."""
+    line = "bench conv --layer resnet18.layer2.0.conv1 --forward --backends numba --algorithms im2col --seconds 0.01"
+    assert cli.main([*line.split(), "--x", "1x64x9x9"]) == 0
+    assert "conv2d 1x64x9x9 -> 1x128x5x5, kernel 3x3, stride 2, padding 1; float32, NCHW" in capsys.readouterr().out
+    assert cli.main(["bench", "conv", "--layer", "help"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["alexnet.conv1"] == "--x 16x3x224x224 --w 64x3x11x11 --stride 4 --padding 2 --bias"
+    assert lines["mobilenet.depthwise"] == "--x 64x128x16x16 --w 128x1x3x3 --padding 1 --groups 128"
+    assert set(lines) == set(bench.LAYERS)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -40,6 +52,7 @@ def test_forward_only_and_chosen_algorithms(capsys: pytest.CaptureFixture[str]) 
         ("bench conv --x 1x2x6x6 --w 3x2x3x3 --backends cuda", "no backend 'cuda'"),
         ("bench conv --against jax", "choose from"),
         ("bench pool", "choose from"),
+        ("bench conv --layer lenet5.conv9", "no layer 'lenet5.conv9'; --layer help lists"),
     ],
 )
 def test_what_cannot_be_meant(capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:

@@ -35,6 +35,20 @@ def test_layers_are_those_of_the_nets(benchmark: Any) -> None:
     assert not any(layer.judged for layer in benchmark("conv_layers").layers("mobilenet_cifar") if layer.g.groups > 1)
 
 
+def test_the_layers_of_the_command_are_in_the_nets(benchmark: Any) -> None:
+    """`minicnn bench conv --layer NAME`."""
+    from minicnn.bench import LAYERS
+
+    conv_layers, nets = benchmark("conv_layers"), {"mobilenet": "mobilenet_cifar"}
+    for name, layer in LAYERS.items():
+        net = name.partition(".")[0]
+        found = [
+            (one.g.x_shape, one.g.w_shape, one.g.sh, one.g.ph, one.g.dh, one.g.groups, one.bias)
+            for one in conv_layers.layers(nets.get(net, net))
+        ]
+        assert tuple(layer) in found, name
+
+
 def test_the_table_of_layers(tmp_path: Path) -> None:
     line = "--only lenet5 --orders nchw --passes forward gx --seconds 0.2 --algorithms im2col direct registers"
     done = subprocess.run(
@@ -53,6 +67,16 @@ def test_the_table_of_layers(tmp_path: Path) -> None:
         if row["ms"]:  # else too slow
             assert float(row["gflops"]) == pytest.approx(2 * n * o * c * k * k * side * side / float(row["ms"]) / 1e6)
     assert "geometric mean" in done.stdout and "all convolutions of a step, nchw: auto" in done.stdout
+
+
+def test_the_choice_of_auto_is_timed_whatever_is_asked_for(tmp_path: Path) -> None:
+    line = "--only lenet5 --orders nchw --passes forward --seconds 0.1 --algorithms im2col"
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "conv_layers.py", *line.split()], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    assert "nan" not in done.stdout and "(registers " in done.stdout
+    rows = [line for line in done.stdout.splitlines() if line.startswith("1x ")]
+    assert len(rows) == 2 and not any(" 0%" in row for row in rows)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20"])

@@ -53,7 +53,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import blas
+from . import blas, machine_code
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -148,7 +148,9 @@ def _cache_folder(module: str) -> str:
     for name in sorted(_reached(module)):
         path = sys.modules[name].__file__
         sources.update(Path(path).read_bytes() if path else b"")
-    return str(cache_root() / sources.hexdigest()[:16])
+    folder = cache_root() / sources.hexdigest()[:16]
+    machine_code.note_use(folder)
+    return str(folder)
 
 
 def cache_root() -> Path:

@@ -32,8 +32,8 @@ class Row(NamedTuple):
     """One algorithm on one backend, in one pass over the layer.
 
     `seconds` is the best time of a call, None where it was not measured; `note` then says why. `workspace` is in bytes,
-    `multiplications` are real ones, of the forward pass, and `error` is the largest difference from the definition in
-    float64, relative to the largest value there.
+    `multiplications` are real ones, as the algorithm's file counts them, and `error` is the largest difference from the
+    definition in float64, relative to the largest value there.
     """
 
     which: str
@@ -265,10 +265,10 @@ def _wanted(
     return decide
 
 
-def _multiplications(module: Any, g: Conv) -> int:
+def _multiplications(module: Any, g: Conv, which: str = "forward") -> int:
     """As the algorithm's file counts them; where it does not, as many as the definition's."""
     count = getattr(module, "multiplications", None)
-    return int(count(g)) if count else g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
+    return int(count(g, which)) if count else g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
 
 
 # ----------------------------------------------------------------------------------------------------------- measuring
@@ -308,7 +308,7 @@ def _one_pass(
     rows = []
     for row, note in notes.items():
         ours = row in table.rows
-        count = _multiplications(sys.modules[table.rows[row].__module__], g) if ours and which == "forward" else None
+        count = _multiplications(sys.modules[table.rows[row].__module__], g, which) if ours else None
         time, space, error, once = found.get(row, (None, None, None, False))
         rate = 2 * g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw / time / 1e9 if time else None
         note = "one call" if once else note

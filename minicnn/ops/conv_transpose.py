@@ -17,6 +17,7 @@ import numpy as np
 
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
+from minicnn_kernels.conv2d.partial import sum_of_pixels
 from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
@@ -56,7 +57,7 @@ class TransposedConvolution(Function):
         x_shape, w_shape = ctx.shapes
         if not g.n * g.c:
             gx, gw = np.zeros(x_shape, gy.dtype), np.zeros(w_shape, gy.dtype)
-            return gx, gw, down.sum((0, 2, 3)) if of_b else None, None, None
+            return gx, gw, sum_of_pixels(down) if of_b else None, None, None
         if of_x:
             gx = kernels.FORWARD(down, widened(w.reshape(g.w_shape)), None, g, **ctx.choice)
             gx = gx.astype(gy.dtype, copy=False).reshape(x_shape)
@@ -64,7 +65,7 @@ class TransposedConvolution(Function):
             up = widened(x.reshape(g.y_shape))
             gw = kernels.BACKWARD(up, down, None, g, (False, True, False), **ctx.choice)[1]
             gw = gw.astype(gy.dtype, copy=False).reshape(w_shape)
-        return gx, gw, down.sum((0, 2, 3)).astype(gy.dtype, copy=False) if of_b else None, None, None
+        return gx, gw, sum_of_pixels(down).astype(gy.dtype, copy=False) if of_b else None, None, None
 
     @staticmethod
     def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:

@@ -39,10 +39,18 @@ def test_rates_and_counts_are_of_the_definition(small: compare.Comparison) -> No
     products = 2 * 4 * 6 * 5 * 2 * 9
     for row in small.rows:
         assert row.gflops == pytest.approx(2 * products / row.seconds / 1e9)  # type: ignore[operator]
-        assert (row.multiplications is None) == (row.which != "forward")
-    counts = {row.algorithm: row.multiplications for row in small.rows if row.which == "forward"}
-    assert counts["direct"] == counts["im2col"] == products
-    assert counts["winograd"] == 2 * 4 * 2 * 2 * 2 * 36
+    for which in compare.PASSES:
+        counts = {row.algorithm: row.multiplications for row in small.rows if row.which == which}
+        assert counts["direct"] == counts["im2col"] == counts["registers"] == products
+        assert counts["winograd"] == 2 * 4 * 2 * 2 * 2 * 36
+
+
+def test_winograds_gx_has_the_tiles_of_x() -> None:
+    """Without padding y is 4x4, a tile of m = 4, and x 6x6, nine of m = 2 (144 products, where four of 36 are as many)
+    or four of m = 4."""
+    found = minicnn.compare_algorithms((1, 2, 6, 6), (3, 2, 3, 3), algorithms=["winograd"], backends=["numpy"], **QUICK)
+    counts = {row.which: row.multiplications for row in found.rows}
+    assert counts == {"forward": 6 * 36, "gw": 6 * 36, "gx": 6 * 4 * 36}
 
 
 def test_errors_are_those_of_single_precision(small: compare.Comparison) -> None:

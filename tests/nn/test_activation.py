@@ -227,3 +227,41 @@ def test_bad_arguments(call: Callable[[Tensor], Any], error: type[Exception], te
 def test_deprecated_names_of_hardtanh() -> None:
     with pytest.warns(FutureWarning, match="min_value is deprecated"):
         assert nn.Hardtanh(min_value=-3.0).min_val == -3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "function", [F.elu, F.selu, F.celu, F.hardswish, F.silu, F.mish, F.gelu, F.softplus, F.logsigmoid]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_at_nan_is_nan(backend: str, function: Callable[[Tensor], Tensor], dtype: Any) -> None:
+    x = Tensor(np.array([-1, NAN, 1], dtype), requires_grad=True)
+    with minicnn.use(backend=backend):
+        function(x).sum().backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(np.isnan(x.grad.numpy()), [False, True, False])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("function", [lambda x: F.gelu(x, approximate="tanh"), F.gelu, F.mish, F.silu, F.hardswish])
+def test_the_gradient_at_the_largest_numbers(backend: str, function: Callable[[Tensor], Tensor]) -> None:
+    """1 and 0 up to the last float32, where 2x and x^2 are Inf."""
+    x = Tensor(np.array([1e19, 1e38, 3.4e38, -1e19, -1e38, -3.4e38], np.float32), requires_grad=True)
+    with minicnn.use(backend=backend):
+        function(x).sum().backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 1, 1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_threshold_is_rounded_as_the_values_are(backend: str) -> None:
+    """0.1 in float32 is larger than in float64, and yet equal to a threshold of 0.1."""
+    x = Tensor(np.array([0.1, -0.1], np.float32), requires_grad=True)
+    with minicnn.use(backend=backend):
+        y = F.threshold(x, 0.1, 20)
+        y.sum().backward()
+        np.testing.assert_array_equal(y.detach().numpy(), [20, 20])
+        np.testing.assert_array_equal(F.hardshrink(x.detach(), 0.1).numpy(), [0, 0])
+        np.testing.assert_array_equal(F.leaky_relu(x.detach(), 1e300).numpy(), np.array([0.1, -INF], np.float32))
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), [0, 0])

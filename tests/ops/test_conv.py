@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -251,3 +252,29 @@ def test_old_names_warn_and_work() -> None:
         with pytest.warns(UserWarning, match="deprecated.*use interpolate"):
             y = call(x, scale_factor=2)
         np.testing.assert_array_equal(y.numpy(), F.interpolate(x, None, 2, mode, corners).numpy())
+
+
+UPSTREAM: list[Callable[[Any], Any]] = [
+    lambda a: a,
+    lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    lambda a: np.broadcast_to(a[:1, :1, :1, :1], a.shape),
+    lambda a: np.broadcast_to(a[:, :, :1, :1], a.shape),
+    lambda a: np.broadcast_to(a[:, :1, :, :], a.shape),
+    lambda a: np.broadcast_to(a[:1, :, :1, :], a.shape),
+    lambda a: np.broadcast_to(a[:, :, ::-1, :1], a.shape),
+    lambda a: a[:, ::-1, ::-1, ::-1],
+]
+
+
+@pytest.mark.parametrize("order", UPSTREAM)
+def test_the_bias_of_a_transposed_convolution_loses_no_digits(
+    order: Callable[[Any], Any], rng: np.random.Generator
+) -> None:
+    """gb is a sum over all pixels of the batch: 180,000 of float32 here, in any order of memory, or repeated."""
+    gy = order(rng.random((2, 3, 300, 300), np.float32))
+    b = Tensor(np.zeros(3, np.float32), requires_grad=True)
+    x, w = Tensor(np.zeros((2, 1, 300, 300), np.float32)), Tensor(np.ones((1, 3, 1, 1), np.float32))
+    F.conv_transpose2d(x, w, b).backward(Tensor(gy))
+    assert b.grad is not None
+    np.testing.assert_allclose(b.grad.numpy(), gy.sum((0, 2, 3), dtype=np.float64), rtol=2e-6)
+    F.conv_transpose2d(x[:0], w, b).sum().backward()  # an empty batch adds nothing

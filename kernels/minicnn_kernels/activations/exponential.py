@@ -161,13 +161,13 @@ def value32(op: int, x: Any, a: Any, b: Any, c: Any) -> Any:
 def gradient32(op: int, g: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
     """The gradient through activation number `op`."""
     if op == ELU:
-        return g * a * c * exp32(c * x) if x <= _ZERO else g * b
+        return g * b if x > _ZERO else g * a * c * exp32(c * x)
     if op == GELU:
         below, e = normal32(x)
         return g * (below + x * e * _DENSITY)
     if op == GELU_TANH:
         s, t, slope = _tanh_gelu(x)
-        return g * (s + _TWO * x * (s * t) * slope)
+        return g * (s + x * (s * t) * (_TWO * slope))  # 2x may be Inf
     if op == LOGSIGMOID:
         return g * _sides(x)[1]
     if op == MISH:

@@ -22,14 +22,15 @@ _FEW = 1 << 12  # an array of fewer values is not worth waking threads for
 NUMBER = {name: number for number, name in enumerate(NAMES)}
 
 
-def _padded(parameters: tuple[float, ...]) -> tuple[float, float, float]:
-    a, b, c = (*map(float, parameters), 0.0, 0.0, 0.0)[:3]
-    return a, b, c
+def _padded(parameters: tuple[float, ...], x: Array) -> tuple[Any, ...]:
+    """Three parameters, rounded as x is, so that x may be equal to one; a large one may overflow to Inf."""
+    with np.errstate(over="ignore"):
+        return tuple(np.array((*parameters, 0, 0, 0)[:3], np.float64).astype(x.dtype).tolist())
 
 
 def forward_python(op: str, x: Array, *parameters: float) -> Array:
     """The definition, one value at a time."""
-    y, padded = np.empty(x.shape, x.dtype), _padded(parameters)
+    y, padded = np.empty(x.shape, x.dtype), _padded(parameters, x)
     for place in np.ndindex(x.shape):
         y[place] = PLAIN[op](float(x[place]), *padded)
     return y
@@ -37,7 +38,7 @@ def forward_python(op: str, x: Array, *parameters: float) -> Array:
 
 def backward_python(op: str, gy: Array, x: Array, *parameters: float) -> Array:
     """The definition, one value at a time."""
-    gx, padded, slope = np.empty(x.shape, x.dtype), _padded(parameters), PLAIN[f"{op}_gradient"]
+    gx, padded, slope = np.empty(x.shape, x.dtype), _padded(parameters, x), PLAIN[f"{op}_gradient"]
     for place in np.ndindex(x.shape):
         gx[place] = slope(float(gy[place]), float(x[place]), *padded)
     return gx
@@ -72,19 +73,13 @@ def _forward(chunks: int, op: int, x: Array, y: Array, a: float, b: float, c: fl
 def forward_numba(op: str, x: Array, *parameters: float) -> Array:
     """Parallel over runs of memory."""
     x = dense(x)
-    y, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters)
+    y, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters, x)
     share, driver = _forward_share, _forward
     if x.dtype == np.float32 and number in exponential.OPS:
         share, driver = exponential.forward_share, exponential.forward
-        padded = _single(padded)
+        padded = tuple(map(np.float32, padded))
     _run(x, share, driver, number, flat(x), flat(y), *padded)
     return y
-
-
-def _single(parameters: tuple[float, float, float]) -> Any:
-    """The parameters in float32, which may overflow to Inf."""
-    with np.errstate(over="ignore"):
-        return tuple(map(np.float32, parameters))
 
 
 def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *args: Any) -> None:
@@ -126,10 +121,10 @@ def _backward(chunks: int, op: int, gy: Array, x: Array, gx: Array, a: float, b:
 def backward_numba(op: str, gy: Array, x: Array, *parameters: float) -> Array:
     """Parallel over runs of memory."""
     x, gy = alike(x, gy)
-    gx, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters)
+    gx, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters, x)
     share, driver = _backward_share, _backward
     if x.dtype == np.float32 and number in exponential.OPS:
         share, driver = exponential.backward_share, exponential.backward
-        padded = _single(padded)
+        padded = tuple(map(np.float32, padded))
     _run(x, share, driver, number, flat(gy), flat(x), flat(gx), *padded)
     return gx

@@ -108,7 +108,7 @@ def hardswish(x: float, a: float, b: float, c: float) -> float:
 @scalar
 def hardswish_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
     """0 up to -3, then x/3 + 1/2, then g from 3 on."""
-    return 0.0 if x <= -3 else g * (x / 3 + 0.5) if x < 3 else g
+    return 0.0 if x <= -3 else g if x >= 3 else g * (x / 3 + 0.5)
 
 
 PLAIN["softshrink_gradient"] = PLAIN["hardshrink_gradient"]
@@ -125,7 +125,7 @@ def elu(x: float, a: float, b: float, c: float) -> float:
 @scalar
 def elu_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
     """b g above 0, a c e^(c x) g up to 0."""
-    return g * a * c * math.exp(c * x) if x <= 0 else g * b
+    return g * b if x > 0 else g * a * c * math.exp(c * x)
 
 
 @scalar

@@ -37,7 +37,7 @@ def _silu_gradient(g: Array, x: Array) -> Any:
 def _mish_gradient(g: Array, x: Array) -> Any:
     p = _log1p_exp(x)
     q = np.exp(-2 * p)
-    return g * (np.tanh(p) + x * _sigmoid(x) * 4 * q / (1 + q) ** 2)
+    return g * (np.tanh(p) + x * _sigmoid(x) * (4 * q / (1 + q) ** 2))
 
 
 def _normal(x: Array) -> Any:
@@ -73,7 +73,7 @@ TABLE = {
     ),
     "hardswish": Row(
         lambda x: x * np.clip(x + 3, 0, 6) / 6,
-        lambda g, x: np.where(x <= -3, 0, np.where(x < 3, g * (x / 3 + 0.5), g)),
+        lambda g, x: np.where(x <= -3, 0, np.where(x >= 3, g, g * (x / 3 + 0.5))),
     ),
     "hardsigmoid": Row(lambda x: np.clip(x + 3, 0, 6) / 6, lambda g, x: np.where((x > -3) & (x < 3), g / 6, 0)),
     "threshold": Row(lambda x, a, b: np.where(x <= a, b, x), lambda g, x, a, b: np.where(x <= a, 0, g)),
@@ -81,7 +81,7 @@ TABLE = {
     "softshrink": Row(lambda x, a: np.where(x > a, x - a, np.where(x < -a, x + a, x * 0)), _shrink_gradient),
     "elu": Row(
         lambda x, a, b, c: np.where(x <= 0, a * np.expm1(c * np.minimum(x, 0)), b * x),
-        lambda g, x, a, b, c: np.where(x <= 0, g * (a * c) * np.exp(c * np.minimum(x, 0)), g * b),
+        lambda g, x, a, b, c: np.where(x > 0, g * b, g * (a * c) * np.exp(c * np.minimum(x, 0))),
     ),
     "softplus": Row(
         lambda x, a, b: np.where(a * x > b, x, _log1p_exp(a * x) / a),

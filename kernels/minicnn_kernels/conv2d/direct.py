@@ -20,8 +20,8 @@ Need = tuple[bool, bool, bool]
 Gradients = tuple[Array | None, Array | None, Array | None]
 
 
-def multiplications(g: Conv) -> int:
-    """Real multiplications of the forward pass, those by zeros of the padding included; gx and gw have as many."""
+def multiplications(g: Conv, which: str = "forward") -> int:
+    """Real multiplications, those by zeros of the padding included; gx and gw have as many as the forward pass."""
     return g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
 
 

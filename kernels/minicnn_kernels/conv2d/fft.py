@@ -71,8 +71,11 @@ def _places(g: Conv, size: tuple[int, int]) -> tuple[Array, Array]:
     return (np.arange(g.oh) * g.sh - g.ph) % size[0], (np.arange(g.ow) * g.sw - g.pw) % size[1]
 
 
-def multiplications(g: Conv) -> int:
-    """Real multiplications of the forward pass: transforms by radix 2, and 4 in each product of complex numbers."""
+def multiplications(g: Conv, which: str = "forward") -> int:
+    """Real multiplications: transforms by radix 2, and 4 in each product of complex numbers.
+
+    Each pass transforms two of x, w and y, multiplies, and transforms back to the third, so all have as many.
+    """
     high, wide = _fast_circle(g)
     transforms = g.n * g.c + g.o * (g.c // g.groups) + g.n * g.o
     products = 4 * g.n * g.o * (g.c // g.groups) * high * (wide // 2 + 1)

@@ -106,8 +106,11 @@ def tile(g: Conv) -> int:
     return min((4, 2), key=lambda m: -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2)
 
 
-def multiplications(g: Conv) -> int:
-    """Real multiplications of the forward pass, but for those by the constants of the transforms, as in the paper."""
+def multiplications(g: Conv, which: str = "forward") -> int:
+    """Real multiplications, but for those by the constants of the transforms, as in the paper: of "gx" with the tiles
+    of x, of "gw" with those of the forward pass.
+    """
+    g = transposed(g) if which == "gx" else g
     m = tile(g)
     return g.n * g.o * (g.c // g.groups) * -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2
 
