@@ -33,6 +33,19 @@ def libraries() -> list[Any]:
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
+def set_threads(library: Any, count: int) -> None:
+    """Set the threads of a BLAS, from whichever Python thread.
+
+    For an OpenBLAS with a pool of its own, threadpoolctl 3.8 obeys the first Python thread that sets a number
+    and ignores all others, without a word. A kernel in a second Python thread then had as many BLAS threads in each of
+    its shares as there are cores. Here one kernel runs at a time, so any of them may set it.
+    """
+    release = getattr(library, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
+    library.set_num_threads(count)
+
+
 def too_old(flags: frozenset[str], library: Any) -> bool:
     """Whether an OpenBLAS runs kernels without AVX-512 on a CPU that has it."""
     kernels = str(getattr(library, "architecture", None) or "").lower()

@@ -54,6 +54,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import blas, machine_code
+from .blas import set_threads as set_blas_threads
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -292,13 +293,13 @@ class parallel:
             self.before = [library.num_threads for library in _numba_blas()]
             for library, count in zip(_numba_blas(), self.before, strict=True):
                 if count != 1:
-                    library.set_num_threads(1)
+                    set_blas_threads(library, 1)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self.blas:
             for library, count in zip(_numba_blas(), self.before, strict=True):
                 if count != 1:
-                    library.set_num_threads(count)
+                    set_blas_threads(library, count)
         parallel._lock.release()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import conv2d, elementwise, geometry, matmul, runtime, softmax_xent
+from minicnn_kernels.blas import set_threads
 from minicnn_kernels.dispatch import TABLES, NoKernelError, Row, Table, auto, use
 
 from .samples import SAMPLES
@@ -237,6 +238,29 @@ def test_workspaces_are_kept_and_grow() -> None:
 SMALL = "import numpy as np; from minicnn_kernels import softmax_xent as s; print(s.SOFTMAX_XENT_BACKWARD("
 SMALL += "np.ones(2), np.full((2, 2), 0.5), np.array([0, 1]), backend='numba').tolist())"
 RESULT = "[[-0.5, 0.5], [0.5, -0.5]]"
+
+
+def test_blas_has_one_thread_in_the_kernels_of_any_python_thread() -> None:
+    """threadpoolctl obeys the first thread that sets a number, unless it is told otherwise."""
+    libraries = runtime._numba_blas()
+    before = [library.num_threads for library in libraries]
+    seen: list[list[int]] = []
+
+    def inside() -> None:
+        for library in libraries:
+            set_threads(library, 2)
+        with runtime.parallel(blas=True):
+            seen.append([library.num_threads for library in libraries])
+        seen.append([library.num_threads for library in libraries])
+
+    inside()
+    for _ in range(2):
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+    for library, count in zip(libraries, before, strict=True):
+        set_threads(library, count)
+    assert seen == [[1] * len(libraries), [2] * len(libraries)] * 3
 
 
 def test_compiling_is_announced_once_and_then_kept(tmp_path: Path) -> None:
