@@ -21,7 +21,7 @@ weights for 24 multiply-adds: 12 cycles of arithmetic and 7 of memory. gw keeps 
 registers; a step is 4 loads of gy and 5 of x (14 with the unaligned) for 20 multiply-adds: 10 cycles and 7.
 
 Small pictures are taken several at a time, S of them side by side for each pixel, (C, HP, WP, S): a shift by one pixel
-is then a shift by S, and rows are long enough for vectors.
+is then a shift by S, and rows are long enough for vectors. Best is as many as a vector has lanes: see the last part.
 
 A NaN or Inf in x can reach all taps of gw of its channel, as it is multiplied by the zeros in the last columns of gy.
 
