@@ -99,7 +99,7 @@ def _apart(like: Array, table: Array, gradients: Array, spans: Array) -> bool:
     # Whether no gradient overlaps what is written, nor lies between the places of numbers
     for k in range(table.shape[1]):
         begin, end = gradients[k], gradients[k] + table[0, k] * like.itemsize
-        before = np.searchsorted(spans[0], end) - 1  # the last span that begins before the end of the gradient
+        before = np.searchsorted(spans[0], end) - 1  # the last array that begins before the end of the gradient
         if begin % like.itemsize != 0 or (before >= 0 and spans[1, before] > begin):
             return False
     return True
@@ -134,7 +134,8 @@ def run(loop: int, total: int, *arrays: Array) -> bool:
         arrays: one after the other,
             like: an array of the type of the tensors.
             table (1 + arrays, tensors): how many elements a tensor has, the address of x, and those of its buffers.
-            spans (2, all arrays): where each array written to begins and ends, in ascending order.
+            spans (2, all arrays): where each array that a step writes to begins, in ascending order, and where those
+                up to it end.
             gradients (tensors): their addresses.
             which (tensors): which row of numbers is for the tensor.
             numbers (rows, numbers): see `loop`.
