@@ -71,7 +71,9 @@ def _memory(address: int, size: int, like: Array) -> Array:
 
 
 @njit(error_model="numpy")
-def _share(t: Any, chunks: int, loop: int, like: Array, table: Array, now: Array, numbers: Array) -> None:
+def _share(
+    t: Any, chunks: int, loop: int, like: Array, table: Array, gradients: Array, which: Array, numbers: Array
+) -> None:
     # The elements of all tensors, one tensor after the other, are cut into shares of one length
     total = table[0].sum()
     begin, end = t * total // chunks, (t + 1) * total // chunks
@@ -81,34 +83,47 @@ def _share(t: Any, chunks: int, loop: int, like: Array, table: Array, now: Array
         begin, end = begin - size, end - size  # as seen from the next tensor
         count, skip = last - first, first * like.itemsize
         if count > 0:
-            x, g = _memory(table[1, k] + skip, count, like), _memory(now[0, k] + skip, count, like)
+            x, g = _memory(table[1, k] + skip, count, like), _memory(gradients[k] + skip, count, like)
             if loop == DESCEND:
-                _descend(x, g, numbers[now[1, k]])
+                _descend(x, g, numbers[which[k]])
             else:
                 m = _memory(table[2, k] + skip, count, like)
                 if loop == MOMENTUM:
-                    _momentum(x, g, m, numbers[now[1, k]])
+                    _momentum(x, g, m, numbers[which[k]])
                 else:
-                    _adam(x, g, m, _memory(table[3, k] + skip, count, like), numbers[now[1, k]])
-
-
-@njit(parallel=True)
-def _shares(chunks: int, loop: int, like: Array, table: Array, now: Array, numbers: Array) -> None:
-    for t in prange(chunks):
-        _share(np.intp(t), chunks, loop, like, table, now, numbers)
+                    _adam(x, g, m, _memory(table[3, k] + skip, count, like), numbers[which[k]])
 
 
 @njit()
-def _apart(itemsize: int, table: Array, now: Array, spans: Array) -> bool:
+def _apart(like: Array, table: Array, gradients: Array, spans: Array) -> bool:
+    # Whether no gradient overlaps what is written, nor lies between the places of numbers
     for k in range(table.shape[1]):
-        begin, end = now[0, k], now[0, k] + table[0, k] * itemsize
-        before = np.searchsorted(spans[0], end) - 1  # the last span that begins before the end of the gradient
-        if begin % itemsize != 0 or (before >= 0 and spans[1, before] > begin):
+        begin, end = gradients[k], gradients[k] + table[0, k] * like.itemsize
+        before = np.searchsorted(spans[0], end) - 1  # the last array that begins before the end of the gradient
+        if begin % like.itemsize != 0 or (before >= 0 and spans[1, before] > begin):
             return False
     return True
 
 
-def run(loop: int, total: int, like: Array, table: Array, spans: Array, now: Array, numbers: Array) -> bool:
+@njit()
+def _all(loop: int, like: Array, table: Array, spans: Array, gradients: Array, which: Array, numbers: Array) -> bool:
+    apart = _apart(like, table, gradients, spans)
+    if apart:
+        _share(0, 1, loop, like, table, gradients, which, numbers)
+    return apart
+
+
+@njit(parallel=True)
+def _shares(
+    chunks: int, loop: int, like: Array, table: Array, spans: Array, gradients: Array, which: Array, numbers: Array
+) -> bool:
+    apart = _apart(like, table, gradients, spans)
+    for t in prange(chunks * apart):
+        _share(np.intp(t), chunks, loop, like, table, gradients, which, numbers)
+    return apart
+
+
+def run(loop: int, total: int, *arrays: Array) -> bool:
     """Run a loop over all tensors at once. False, and nothing done, where a gradient overlaps what the loop writes:
     then it matters which tensor comes first.
 
@@ -116,20 +131,17 @@ def run(loop: int, total: int, like: Array, table: Array, spans: Array, now: Arr
         loop: DESCEND, with numbers lr, sign, decay; MOMENTUM, with momentum, gain, nesterov after these; or ADAM, with
             sign, decay, shrink, gain1, decay2, gain2, size, scale, eps.
         total: the elements of all tensors.
-        like: an array of their type.
-        table (1 + arrays, tensors): how many elements a tensor has, the address of x, and those of its buffers.
-        spans (2, all arrays): where each array written to begins and ends, in ascending order.
-        now (2, tensors): the address of the gradient, and which row of numbers is for the tensor.
-        numbers (rows, numbers): see `loop`.
+        arrays: one after the other,
+            like: an array of the type of the tensors.
+            table (1 + arrays, tensors): how many elements a tensor has, the address of x, and those of its buffers.
+            spans (2, all arrays): where each array that a step writes to begins, in ascending order, and where those
+                up to it end.
+            gradients (tensors): their addresses.
+            which (tensors): which row of numbers is for the tensor.
+            numbers (rows, numbers): see `loop`.
     """
     with parallel():
-        if not _apart(like.itemsize, table, now, spans):
-            return False
-        if total < LARGE:
-            _share(0, 1, loop, like, table, now, numbers)
-        else:
-            _shares(threads(), loop, like, table, now, numbers)
-    return True
+        return _all(loop, *arrays) if total < LARGE else _shares(threads(), loop, *arrays)
 
 
 def before_compiling() -> None:

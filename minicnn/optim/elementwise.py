@@ -100,16 +100,16 @@ class Elementwise(Optimizer):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with np.errstate(all="ignore"):
-            for group in self.param_groups:
-                self._update_group(group)
+        for group in self.param_groups:
+            self._update_group(group)
         return loss
 
     def _update_group(self, group: Group) -> None:
         """One step of the parameters of a group that have a gradient."""
-        for p in group["params"]:
-            if p._grad is not None:
-                self._update(group, p, p._grad._array)
+        with np.errstate(all="ignore"):
+            for p in group["params"]:
+                if p._grad is not None:
+                    self._update(group, p, p._grad._array)
 
     def _update(self, group: Group, p: Tensor, g: Array) -> None:
         self._check(group, p, g)

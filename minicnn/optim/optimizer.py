@@ -45,6 +45,20 @@ def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
     return RemovableHandle(_after_every_step, hook)
 
 
+def _before(optimizer: Optimizer, args: Any, options: Any) -> tuple[Any, Any]:
+    """Call the hooks before a step; give the arguments that they leave."""
+    for hook in (*_before_every_step.values(), *optimizer._optimizer_step_pre_hooks.values()):
+        changed = hook(optimizer, args, options)
+        if changed is not None:
+            if not (isinstance(changed, tuple) and len(changed) == 2):
+                raise RuntimeError(
+                    f"{type(optimizer).__name__}.step: a hook before it must return None or a tuple of (new_args, "
+                    f"new_kwargs), but got {changed}."
+                )
+            args, options = changed
+    return args, options
+
+
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """The method `step` with the hooks around it, once: not where a subclass calls it through super()."""
 
@@ -53,18 +67,12 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if type(self).step is not wrapper:
             return step(self, *args, **options)
         args = (self, *args)
-        for hook in (*_before_every_step.values(), *self._optimizer_step_pre_hooks.values()):
-            changed = hook(self, args, options)
-            if changed is not None:
-                if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(
-                        f"{type(self).__name__}.step: a hook before it must return None or a tuple of (new_args, "
-                        f"new_kwargs), but got {changed}."
-                    )
-                args, options = changed
+        if _before_every_step or self._optimizer_step_pre_hooks:
+            args, options = _before(self, args, options)
         result = step(*args, **options)
-        for hook in (*self._optimizer_step_post_hooks.values(), *_after_every_step.values()):
-            hook(self, args, options)
+        if _after_every_step or self._optimizer_step_post_hooks:
+            for hook in (*self._optimizer_step_post_hooks.values(), *_after_every_step.values()):
+                hook(self, args, options)
         return result
 
     return wrapper

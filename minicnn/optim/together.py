@@ -86,8 +86,10 @@ class Together(Elementwise):
         done = plan.run(gs, turns, loops)
         for p in params:
             p._version[0] += 1
-        for i in plan.rest if done else range(len(params)):
-            by_pieces(loops[turns[i]].rule, group, [xs[i], gs[i], *(arrays[i] for arrays in buffers)])
+        if plan.rest or not done:
+            with np.errstate(all="ignore"):
+                for i in plan.rest if done else range(len(params)):
+                    by_pieces(loops[turns[i]].rule, group, [xs[i], gs[i], *(arrays[i] for arrays in buffers)])
         return None
 
 
@@ -119,8 +121,11 @@ class Plan:
             self.like: Array = np.empty(0, kinds[0])
             self.total = sum(xs[i].size for i in self.rows)
             rows = [(xs[i].size, *(a.ctypes.data for a in written[i])) for i in self.rows]
+            self.zeros = np.zeros(len(self.rows), np.int64)
             self.table = np.array(rows, np.int64).T.copy()
-            self.spans = np.array(sorted(map(_span, self.written)), np.int64).T.copy()
+            spans = sorted(_span(a) for arrays in written for a in arrays if a.size)
+            self.spans = np.array(spans, np.int64).T.copy()
+            self.spans[1] = np.maximum.accumulate(self.spans[1])  # the rest may overlap
 
     def fits(self, xs: list[Array], gs: list[Array]) -> bool:
         """Whether these are the arrays of the parameters, and the gradients have their shapes."""
@@ -136,32 +141,48 @@ class Plan:
         if not self.rows:
             return True
         if self.rest:
+            if any(self.touches(gs[i]) for i in self.rest):
+                return False
             gs, turns = [gs[i] for i in self.rows], [turns[i] for i in self.rows]
-        _lines, addresses = self.gradients(gs)  # _lines, copies in part, live until the end of the call
-        row = {turn: k for k, turn in enumerate(loops)}
-        now = np.array([addresses, [row[turn] for turn in turns]], np.int64)
+        found = self.gradients(gs)
+        if found is None:
+            return False
+        _lines, addresses = found  # _lines, copies in part, live until the end of the call
         numbers = np.array([loop.numbers for loop in loops.values()], np.float64)
+        which = self.zeros
+        if len(loops) > 1:
+            row = {turn: k for k, turn in enumerate(loops)}
+            which = np.array([row[turn] for turn in turns], np.int64)
         loop = loops[turns[0]].loop
         assert loop is not None
-        return compiled.run(loop, self.total, self.like, self.table, self.spans, now, numbers)
+        return compiled.run(loop, self.total, self.like, self.table, self.spans, addresses, which, numbers)
 
-    def gradients(self, gs: list[Array]) -> tuple[list[Array], list[int]]:
+    def gradients(self, gs: list[Array]) -> tuple[list[Array], Array] | None:
         """The gradients as they lie in memory, copied if it is in another order than the parameter or of another type;
-        and their addresses.
+        and their addresses. None if what would be copied may change before its turn.
         """
         lines = [g if order is None else g.transpose(order) for g, order in zip(gs, self.orders, strict=True)]
         if list(map(_dtype, gs)) == self.dtypes:
             try:
-                return lines, [ctypes.addressof(_first(line)) for line in lines]  # a quarter of the time of `.ctypes`
+                addresses = [ctypes.addressof(_first(line)) for line in lines]  # a quarter of the time of `.ctypes`
+                return lines, np.array(addresses, np.int64)
             except TypeError:  # not contiguous, or read-only
                 pass
         for i, (g, order) in enumerate(zip(gs, self.orders, strict=True)):
-            if g.dtype != self.like.dtype:
-                g = g.astype(self.like.dtype, casting="same_kind")
+            if g.dtype == self.like.dtype and lines[i].flags.c_contiguous:
+                continue
+            if self.touches(g):
+                return None
+            g = g.astype(self.like.dtype, casting="same_kind", copy=False)
             if order in (None, _LAST):
                 g = as_order(g, order == _LAST)
             lines[i] = np.ascontiguousarray(g if order is None else g.transpose(order))
-        return lines, [line.ctypes.data for line in lines]
+        return lines, np.array([line.ctypes.data for line in lines], np.int64)
+
+    def touches(self, g: Array) -> bool:
+        """Whether a gradient overlaps what a step writes, as `compiled.run` finds out for those it is given."""
+        begin, end = _span(g)
+        return bool((self.spans[1, self.spans[0] < end] > begin).any())
 
 
 def _same(found: Sequence[Any], expected: Sequence[Any]) -> bool:

@@ -153,9 +153,13 @@ def test_order_matters_where_memory_is_shared(size: int) -> None:
             ([a, b], [c, c]),
             ([a[1:], a, b], [c[1:], d, c]),
             ([a, a[1:2], a[3:4], b], [c, d[1:2], d[3:4], c]),
+            ([a[::2], b[: size // 2]], [c[::2], a[: size // 2]]),
+            ([b, a[::2]], [d, b[::2]]),
+            ([a, b], [c, a[::-1]]),
+            ([a[::2], b[: size // 2]], [c[::2], a[::2]]),
         ][case]
 
-    for case in range(11):
+    for case in range(15):
         same_as_numpy(lambda case=case: make(case))  # type: ignore[misc]
 
 
