@@ -11,6 +11,7 @@ import pytest
 
 import minicnn
 from minicnn_kernels import NoKernelError, conv2d, elementwise, geometry, use
+from minicnn_kernels.conv2d import registers
 
 
 def test_choices_nest() -> None:
@@ -73,6 +74,22 @@ def test_on_numba_the_rule_chooses_by_geometry() -> None:
     assert table.pick(args=arguments((1, 64, 8, 8), (64, 1, 3, 3), groups=64)) == ("depthwise", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (64, 64, 3, 3), np.float64)) == ("im2col", "numba")
     assert table.pick("numpy", args=WIDE) == ("im2col", "numpy")
+
+
+def test_registers_are_chosen_where_tiles_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registers, "threads", lambda: 2)  # each wants pictures enough for a vector
+
+    def chosen(x: tuple[int, ...], o: int, k: int, gradient: str, last: bool) -> str:
+        g = geometry.conv2d(x, (o, x[1], k, k), None, 1, k // 2)
+        return conv2d.rule(g, gradient, last, np.dtype(np.float32))
+
+    wide, small, many = (128, 16, 32, 32), (128, 6, 14, 14), (128, 3, 32, 32)
+    assert [chosen(wide, 16, 3, gradient, False) for gradient in ("", "gx", "gw")] == ["registers"] * 2 + ["implicit"]
+    assert [chosen(wide, 16, 3, gradient, True) for gradient in ("", "gx", "gw")] == ["winograd"] + ["implicit"] * 2
+    assert chosen((128, 16, 17, 17), 16, 3, "", False) == "winograd"  # a row would fill a little more than one vector
+    assert [chosen(small, 16, 5, gradient, True) for gradient in ("", "gx", "gw")] == ["registers"] * 2 + ["implicit"]
+    assert chosen(many, 32, 3, "", True) == "implicit"
+    assert chosen(many, 6, 5, "gw", True) == "registers"
 
 
 def test_an_algorithm_of_use_concerns_the_calls_it_can_do() -> None:

@@ -61,16 +61,29 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
         return "pointwise"
     if g.groups > 1:
         return "depthwise" if depthwise.supports(g) else "im2col"
-    if dtype == np.float32 and winograd.supports(g) and min(g.c, g.o) >= (17 if gradient == "gw" else 16):
-        return "winograd"
-    narrow = registers.supports(g) and g.c < 16 and g.o <= 32 and (gradient != "gx" or g.c >= 6)
-    if narrow and (not last or gradient == "gx"):
+    single = dtype == np.float32
+    may_be_implicit = single and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16
+    if _few_channels(g, gradient, last, np.dtype(dtype).itemsize, may_be_implicit):
         return "registers"
-    if dtype == np.float32 and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16:
+    least = 33 if gradient == "gw" else 17 if gradient == "gx" and g.c == g.o else 16
+    if single and winograd.supports(g) and min(g.c, g.o) >= least:
+        return "winograd"
+    if may_be_implicit:
         large = g.kh * g.kw > 9 or g.sh * g.sw > 1  # in NCHW memory, x has to be reordered first
         if g.c >= 16 if gradient == "gx" else last or large or gradient == "gw":
             return "implicit"
     return "im2col"
+
+
+def _few_channels(g: Conv, gradient: str, last: bool, itemsize: int, may_be_implicit: bool) -> bool:
+    """Whether `registers` is the fastest."""
+    if not registers.supports(g) or g.c > 16 or (gradient == "gx" and g.c < 3):
+        return False
+    if gradient == "gw":
+        return g.c < 16 and g.o <= 64 and not (last and may_be_implicit)
+    if registers.fills_tiles(g, gradient, last, itemsize):
+        return g.o <= (64 if g.c < 16 else 32) and not (last and g.c < 4 and g.o > 16 and may_be_implicit)
+    return g.c < 16 and g.o <= 32 and not (last and not gradient and may_be_implicit)
 
 
 def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:

@@ -170,9 +170,8 @@ def _plans(g: Conv, chunks: int, last: bool, itemsize: int, sums: bool = False) 
     lanes, size = BYTES // itemsize, g.c * (g.h + 2 * g.ph) * (g.w + 2 * g.pw)
     tall = g.oh >= vectors_of(_block(g.o, 8, 6, 4)) // 2  # as the tiles of `picture` are
     fewest, most = g.n // chunks, -(-g.n // chunks)
-    results = min(4, g.o) * g.oh * g.w if sums else g.o * g.oh * g.ow
     direct = tall and not last and g.ow >= lanes
-    if (sums or (tall and not direct)) and fewest >= lanes and lanes * (size + results) <= 2 * GROUP:
+    if (sums or (tall and not direct)) and _together(g, chunks, lanes, sums):
         rest = max(1, fewest % lanes, most % lanes)
         return _plan(g, lanes, 1, last, itemsize), _plan(g, rest, 0, last, itemsize)
     if direct:
@@ -181,6 +180,23 @@ def _plans(g: Conv, chunks: int, last: bool, itemsize: int, sums: bool = False) 
     s = min(max(1, min(most, GROUP // size)), -(-RUN // g.ow))
     whole = _plan(g, -(-most // -(-most // s)), 0, last, itemsize)  # all groups of about the same size
     return whole, whole
+
+
+def _together(g: Conv, chunks: int, lanes: int, sums: bool = False) -> bool:
+    """Whether each share has pictures enough for the lanes of a vector, and these are small enough for the cache."""
+    size = g.c * (g.h + 2 * g.ph) * (g.w + 2 * g.pw)
+    results = min(4, g.o) * g.oh * g.w if sums else g.o * g.oh * g.ow
+    return g.n // chunks >= lanes and lanes * (size + results) <= 2 * GROUP
+
+
+def fills_tiles(g: Conv, gradient: str, last: bool, itemsize: int) -> bool:
+    """Whether the forward pass, or gx, has tiles with next to nothing left out: those of pictures as lanes, or of rows
+    that fill most of the two vectors that a tile is wide.
+    """
+    g, lanes = _turned(g) if gradient else g, BYTES // itemsize
+    if last or g.ow < lanes:
+        return _together(g, threads(), lanes)
+    return g.ow >= 0.7 * _up(g.ow, 2 * lanes)
 
 
 def _plan(g: Conv, s: int, wide: int, last: bool, itemsize: int) -> Plan:
