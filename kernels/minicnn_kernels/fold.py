@@ -18,7 +18,7 @@ import numpy as np
 from .conv2d.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
 from .dispatch import Table
 from .geometry import Conv
-from .layout import Array
+from .layout import Array, writable
 from .runtime import njit, parallel, prange, threads
 
 
@@ -76,7 +76,7 @@ def unfold_numba(x: Array, g: Conv) -> Array:
     """Parallel over the channels of all pictures."""
     y = np.empty(g.col_shape, x.dtype)
     with parallel():
-        _copy(threads(), np.ascontiguousarray(x), y, g, True)
+        _copy(threads(), writable(np.ascontiguousarray(x)), y, g, True)
     return y
 
 
@@ -84,7 +84,7 @@ def fold_numba(x: Array, g: Conv) -> Array:
     """Parallel over the channels of all pictures."""
     y = np.zeros(g.x_shape, x.dtype)
     with parallel():
-        _copy(threads(), y, np.ascontiguousarray(x), g, False)
+        _copy(threads(), y, writable(np.ascontiguousarray(x)), g, False)
     return y
 
 

@@ -65,6 +65,11 @@ def nhwc(x: Array) -> Array:
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
+def writable(x: Array) -> Array:
+    """`x`, or a copy of one that is read-only: for a kernel that can also write where it reads here."""
+    return x if x.flags.writeable else x.copy(order="K")
+
+
 def flat(x: Array) -> Array:
     """The elements of a dense array of any rank as they lie in memory, 1-d, without a copy."""
     if x.flags.c_contiguous:

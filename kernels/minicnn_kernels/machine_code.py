@@ -18,6 +18,7 @@ DAY = 86_400  # seconds
 KEPT = 60 * DAY
 
 _OURS = re.compile(r"[0-9a-f]{16}")  # `NUMBA_CACHE_DIR` may hold machine code of others
+_CODE = re.compile(r".*\.(nbi|nbc)(\.tmp\.[0-9a-f]+)?")  # Numba's files: an index, machine code, and one being written
 
 
 def note_use(folder: Path) -> None:
@@ -45,7 +46,7 @@ def _prune(root: Path) -> None:
 
 def _empty(folder: Path) -> None:
     """Remove what Numba has written to a folder and the folders below; an empty one goes, and anything else stays."""
-    files = [file for file in folder.rglob("*.nb[ic]*") if file.is_file()]  # also temporary ones
+    files = [file for file in folder.rglob("*") if _CODE.fullmatch(file.name) and file.is_file()]
     for file in files:
         file.unlink(missing_ok=True)
     if files:

@@ -116,19 +116,33 @@ class _Pool:
                 block.free = False
                 self.held -= block.size
             else:
-                self.used += size  # the block to be counts when room is made for it
-                self.peaks[1] = max(self.peaks[1], self.used)
-                self.shrink(max(0, SEGMENT - size))
-                self.used -= size
-                memory = np.empty(max(size, SEGMENT) + PAGE, np.uint8)
-                address = memory.__array_interface__["data"][0]
-                block = Block(memory, address + -address % PAGE, max(size, SEGMENT))
+                block = self.segment(size)
             if block.size - size >= LEAST:
                 self.keep(block.split(size))
             block.asked = size
             self.used += block.size
             self.peaks[1] = max(self.peaks[1], self.used)
         return block
+
+    def segment(self, size: int) -> Block:
+        """Memory from the system, as one block: a segment, or `size` bytes if that is more."""
+        before = self.peaks[1]
+        self.used += size  # it counts when room is made for it
+        self.peaks[1] = max(before, self.used)
+        try:
+            self.shrink(max(0, SEGMENT - size))
+            try:
+                memory = np.empty(max(size, SEGMENT) + PAGE, np.uint8)
+            except MemoryError:  # perhaps there is enough without what waits here
+                self.release_unused()
+                memory = np.empty(max(size, SEGMENT) + PAGE, np.uint8)
+        except MemoryError:
+            self.peaks[1] = before
+            raise
+        finally:
+            self.used -= size
+        address = memory.__array_interface__["data"][0]
+        return Block(memory, address + -address % PAGE, max(size, SEGMENT))
 
     def give(self, block: Block) -> None:
         """Take a block back.
@@ -188,6 +202,14 @@ class _Pool:
         self.held -= block.size
         del self.free[bisect_left(self.free, (block.size, block.address))]
 
+    def release_unused(self) -> None:
+        """Let all segments go that no array uses."""
+        self.collect()
+        self.release_recent()
+        for _, _, block in list(self.free):
+            if block.whole():
+                self.remove(block)
+
     def most(self) -> int:
         """How many bytes may be in use or waiting."""
         peak = max(self.peaks)
@@ -210,9 +232,8 @@ class Owner:
 
     __slots__ = ("__array_interface__", "_block", "_pool")
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> None:
-        self._pool = _pool
-        self._block = block = _pool.take(size)
+    def __init__(self, pool: _Pool, block: Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._pool, self._block = pool, block
         interface = block.interface
         if interface is None or interface["shape"] != shape or interface["typestr"] != dtype.str:
             where = (block.address, False)  # not read-only
@@ -229,17 +250,14 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     size = prod(shape) * dtype.itemsize
     if size < LEAST:
         return np.empty(shape, dtype)
-    return np.asarray(Owner(tuple(shape), dtype, -(-size // PAGE) * PAGE))
+    block = _pool.take(-(-size // PAGE) * PAGE)
+    return np.asarray(Owner(_pool, block, tuple(shape), dtype))
 
 
 def empty_cache() -> None:
     """Give all segments that no array uses back to the system."""
     with _pool.lock:
-        _pool.collect()
-        _pool.release_recent()
-        for _, _, block in list(_pool.free):
-            if block.whole():
-                _pool.remove(block)
+        _pool.release_unused()
         _pool.peaks = [0, _pool.used]
 
 

@@ -34,6 +34,11 @@ def backward(
             leaf._grad = engine._tensor(gradient if fresh else gradient.copy())
         elif type(gradient) is not Meta:  # into the memory that is there, which may be a view of something larger
             into = leaf._grad._array
+            if not into.flags.writeable:
+                raise RuntimeError(
+                    f"backward: the gradient of a tensor of shape {leaf.shape} cannot be added to its .grad, "
+                    "which is read-only; set .grad to None, or to a clone"
+                )
             np.add(into, gradient, out=into, casting="same_kind")
             leaf._grad._version[0] += 1
         for hook in list((leaf._after_hooks or {}).values()):

@@ -110,8 +110,10 @@ class Sequential(_Row):
 
     A batch norm directly followed by a ReLU runs as one function, with the same values and gradients, since both only
     wait for memory. So does a ReLU, Tanh or Sigmoid followed by a MaxPool2d: the largest value is chosen first, and the
-    activation has fewer values to go through. They run one by one where somebody could tell: with hooks on either or on
-    all modules, with a subclass or a replaced `forward`, and under `detect_anomaly`.
+    activation has fewer values to go through (`activated_max_pool2d` says where gradients differ). They run one by one
+    with hooks on either or on all modules, with a subclass or a replaced `forward`, and under `detect_anomaly`. Run as
+    one they keep less, so that changing the result in place, which one by one would be an error in the backward pass,
+    is allowed.
     """
 
     def __init__(self, *args: Any) -> None:

@@ -109,7 +109,8 @@ def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOr
     """`max_pool2d(f(input))` of a batch in float32 or float64, without padding, for f one of relu, tanh and sigmoid.
 
     The values are the same. The gradient is too, except where f rounds two values of a window to the same number, of
-    which pooling would take the first: here it goes to the larger.
+    which pooling would take the first: here it goes to the larger. And a value that is not chosen has gradient 0, also
+    a NaN or Inf, at which the derivative of tanh or sigmoid times 0 would be NaN.
     """
     g = geometry.pool2d(input.array.shape, kernel_size, stride, 0, 1, False, op="max_pool2d", fit=None, dims=2)
     return ActivatedMaxPool.apply(input, g, function)

@@ -128,6 +128,11 @@ class Elementwise(Optimizer):
             )
         if g.shape != p._array.shape:
             raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
+        if not (p.is_meta or p._array.flags.writeable):
+            raise ValueError(
+                f"{name}: a parameter of shape {p.shape} is read-only; make it one that can be changed with "
+                "p.data = p.data.clone()"
+            )
 
     def _started(self, group: Group, p: Tensor) -> State:
         """The state of a parameter, made here before its first step."""

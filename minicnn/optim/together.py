@@ -67,6 +67,7 @@ class Together(Elementwise):
     def _update_group(self, group: Group) -> None:
         params = [p for p in group["params"] if p._grad is not None]
         if not params or not compiles():
+            self._plans.pop(id(group), None)
             return super()._update_group(group)
         xs, gs = [p._array for p in params], [p._grad._array for p in params]
         plan = self._plans.get(id(group))
@@ -76,6 +77,8 @@ class Together(Elementwise):
             for p, g in zip(params, gs, strict=True):
                 self._check(group, p, g)
             plan = None
+            there = {id(group) for group in self.param_groups}
+            self._plans = {key: kept for key, kept in self._plans.items() if key in there}
         states = [self.state[p] or self._started(group, p) for p in params]
         turns = [self.turn(group, state, p) for state, p in zip(states, params, strict=True)]
         loops = {turn: self.loop(group, turn) for turn in dict.fromkeys(turns)}
@@ -96,7 +99,8 @@ class Together(Elementwise):
 class Plan:
     """Where the parameters of a group lie that have a gradient, and their buffers.
 
-    The memory of an array does not move. So the plan holds as long as the arrays are the same objects.
+    The memory of an array does not move, unless somebody resizes it. So the plan holds as long as the arrays are the
+    same objects of the same shapes.
 
     Args:
         xs: the arrays of the parameters.
@@ -115,7 +119,6 @@ class Plan:
         ]
         self.rest = sorted({*range(len(xs))}.difference(self.rows))
         if self.rows:
-            self.written = [a for i in self.rows for a in written[i]]
             self.orders = [_order(xs[i]) for i in self.rows]
             self.dtypes = [kinds[0]] * len(self.rows)
             self.like: Array = np.empty(0, kinds[0])
@@ -128,13 +131,15 @@ class Plan:
             self.spans[1] = np.maximum.accumulate(self.spans[1])  # the rest may overlap
 
     def fits(self, xs: list[Array], gs: list[Array]) -> bool:
-        """Whether these are the arrays of the parameters, and the gradients have their shapes."""
-        return _same(xs, self.xs) and list(map(_shape, gs)) == self.shapes
+        """Whether these are the arrays of the parameters, as they were, and the gradients have their shapes."""
+        same = _same(xs, self.xs) and list(map(_shape, xs)) == self.shapes == list(map(_shape, gs))
+        return same and all(map(_writable, xs))
 
     def goes_on(self, buffers: list[list[Array]]) -> bool:
-        """Whether these are the buffers, and everything may still be written to."""
-        same = len(buffers) == len(self.buffers) and all(map(_same, buffers, self.buffers))
-        return same and (not self.rows or all(map(_writable, self.written)))
+        """Whether these are the buffers, and those of the compiled loop may still be written to."""
+        if len(buffers) != len(self.buffers) or not all(map(_same, buffers, self.buffers)):
+            return False
+        return all(list(map(_shape, arrays)) == self.shapes and all(map(_writable, arrays)) for arrays in buffers)
 
     def run(self, gs: list[Array], turns: list[float], loops: dict[float, Loop]) -> bool:
         """Run the compiled loop over all tensors but the rest. False, and nothing done, if they must go one by one."""

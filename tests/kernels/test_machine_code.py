@@ -48,20 +48,20 @@ def test_a_new_folder_removes_what_is_old_and_ours(tmp_path: Path) -> None:
     young, old = folder(tmp_path, "0123456789abcdef", KEPT - DAY), folder(tmp_path, "f123456789abcdef", KEPT + DAY)
     others = [folder(tmp_path, name, 2 * KEPT) for name in ("0123456789ABCDEF", "0123456789abcde", "a" * 17, "user")]
     mixed = folder(tmp_path, "e123456789abcdef", KEPT + DAY)
-    (mixed / "conv2d_5b8c" / "notes.txt").write_text("mine")
+    (mixed / "conv2d_5b8c" / "notes.nbc.txt").write_text("mine")
     linked = tmp_path / "d123456789abcdef"
     linked.symlink_to(others[0])
     os.utime(linked, (0, 0), follow_symlinks=False)
     note_use(tmp_path / "new")
     assert files(young) == 3 and files(old) == 0 and old.is_dir()
     assert [files(other) for other in others] == [3] * 4
-    assert [file.name for file in mixed.rglob("*") if file.is_file()] == ["notes.txt"]
+    assert [file.name for file in mixed.rglob("*") if file.is_file()] == ["notes.nbc.txt"]
     for made in (old, mixed):  # a process of long ago may still write there; 60 days later it is gone
         assert age(made) < 60
         os.utime(made, (0, 0))
     machine_code._prune.cache_clear()
     note_use(tmp_path / "new")
-    assert not old.exists() and (mixed / "conv2d_5b8c" / "notes.txt").exists()
+    assert not old.exists() and (mixed / "conv2d_5b8c" / "notes.nbc.txt").exists()
 
 
 def test_it_never_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,3 +256,14 @@ def test_the_order_of_memory() -> None:
     assert layout.empty_like(x).strides == x.strides
     assert layout.empty_like(x.transpose(0, 2, 3, 1)).flags.c_contiguous
     assert layout.empty_like(np.empty((4, 5, 6)).T).strides == np.empty((4, 5, 6)).T.strides
+
+
+def test_a_request_that_fails_changes_nothing(pool: memory._Pool, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = memory.empty((MB,), np.uint8)
+    del kept
+    with pytest.raises(MemoryError):
+        memory.empty((10**15,), np.float32)
+    assert pool.used == 0 and pool.most() == MB + memory.SPARE[1]
+    assert memory.held() == 0, "what waited was given back, in case it had been enough"
+    assert memory.empty((MB,), np.uint8).nbytes == MB
+    assert capsys.readouterr().err == ""

@@ -41,7 +41,7 @@ def run(
     y = op.run(minicnn, *inputs, **sample.options)
     up = np.random.default_rng(1).standard_normal(y.shape) if upstream is None else upstream
     given = [x for x in inputs if x is not None]
-    found = grad(y, given, Tensor(up.astype(y.dtype)), allow_unused=True)
+    found = grad(y, given, Tensor(up.astype(y.dtype, copy=False)), allow_unused=True)
     return [
         y.detach().numpy(),
         *(np.zeros(x.shape) if g is None else g.numpy() for g, x in zip(found, given, strict=True)),
@@ -130,6 +130,23 @@ def test_strides_do_not_matter(op: Op, sample: Sample, kernel: tuple[str, ...]) 
                 assert a is None or np.array_equal(a, b), "an input was changed"
         flat = np.broadcast_to(np.float64(0.5), shape)  # an upstream gradient without strides, as .sum() makes
         close(run(op, sample, arrays, flat), run(op, sample, arrays, flat.copy()), 1e-13)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_pooling_of_read_only_arrays(last: bool) -> None:
+    """A broadcast array of one picture is contiguous, and may not be written to."""
+    x = minicnn.randn(1, 3, 4, 4)
+    x = (x.to(memory_format=minicnn.channels_last) if last else x).requires_grad_()
+    y, index = minicnn.nn.functional.max_pool2d(x, 2, return_indices=True)
+    up = minicnn.tensor([0.5]).expand(1, 3, 2, 2)
+    assert not up.array.flags.writeable
+    (gx,) = grad(y, x, up)
+    assert gx.sum().item() == 6 and (gx != 0).sum().item() == 12
+    y.array.flags.writeable = False
+    back = minicnn.nn.functional.max_unpool2d(y.detach().requires_grad_(), index, 2)
+    wide = minicnn.tensor([2.0]).expand(1, 3, 4, 4)
+    back.backward(wide)
+    assert back.sum().item() == pytest.approx(y.sum().item())
 
 
 @pytest.mark.parametrize(("op", "sample"), CASES)

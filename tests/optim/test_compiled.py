@@ -284,6 +284,62 @@ def test_errors_after_the_first_step() -> None:
     assert np.array_equal(p.detach().numpy(), before)
 
 
+def test_a_read_only_parameter_stops_the_step_before_anything_changes() -> None:
+    p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
+    optimizer = optim.Adam([p, q])
+    p.grad = q.grad = minicnn.Tensor(np.ones(3))
+    optimizer.step()
+    before, count = p.tolist(), optimizer.state[p]["step"].item()
+    q.detach().numpy().flags.writeable = False
+    with pytest.raises(ValueError, match=r"Adam: a parameter of shape \(3,\) is read-only; .*clone"):
+        optimizer.step()
+    assert p.tolist() == before and optimizer.state[p]["step"].item() == count
+
+
+def test_an_array_that_was_resized() -> None:
+    array = np.ones(4_000_000, np.float32)
+    p = minicnn.Tensor(array).requires_grad_()
+    optimizer = optim.SGD([p], lr=0.5)
+    p.grad = minicnn.ones(4_000_000)
+    optimizer.step()
+    array.resize(10, refcheck=False)
+    with pytest.raises(RuntimeError, match=r"of shape \(10,\) has shape \(4000000,\)"):
+        optimizer.step()
+    p.grad = minicnn.ones(10)
+    optimizer.step()
+    assert p.tolist() == [0.0] * 10
+
+
+def test_a_gradient_in_memory_of_parameters_that_overlap() -> None:
+    """Which are changed one by one, in their order: the gradient of c is what is left of a after its step."""
+    found = []
+    for backend in ("numpy", "numba"):
+        memory = np.ones(12, np.float32)
+        a, b = (minicnn.Tensor(part).requires_grad_() for part in (memory[:8], memory[4:]))
+        c = minicnn.zeros(8).requires_grad_()
+        optimizer = optim.SGD([a, c, b], lr=0.1)
+        a.grad = minicnn.Tensor(np.arange(8, dtype=np.float32))
+        b.grad, c.grad = minicnn.ones(8), a.detach()
+        with minicnn.use(backend=backend):
+            optimizer.step()
+        found.append([a.tolist(), b.tolist(), c.tolist()])
+    assert found[0] == found[1]
+
+
+def test_plans_go_with_their_groups_and_gradients() -> None:
+    p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
+    optimizer = optim.SGD([p], lr=0.5)
+    for x in (p, q):
+        x.grad = minicnn.Tensor(np.ones(3))
+        optimizer.param_groups.clear()
+        optimizer.add_param_group({"params": [x]})
+        optimizer.step()
+        assert len(optimizer._plans) == 1
+    q.grad = None
+    optimizer.step()
+    assert not optimizer._plans
+
+
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 def test_copies_change_their_own_parameters(how: Any) -> None:
     p = nn.Parameter(np.ones(3))

@@ -1,6 +1,15 @@
 """The pieces of `registers.py`: pictures laid side by side, rows of results by tiles, sums for the weights.
 
-`at`, `to` and `into` are offsets into flat memory.
+`at`, `to` and `into` are offsets into flat memory. How far apart things lie there, in a group of S pictures:
+
+    x   |<------------- plane: a channel ------------->|        y   |<------- pitch: an output ------->|
+        |<-- line: a row -->|                          |            |                                  |
+        +-----+-----+- - - -+-----+-----+- - - -+- - - +            +-----+-----+- - - -+-----+- - - - +
+        |pixel|pixel|       |pixel|     |       |      |            |pixel|pixel|       |pixel|        |
+        +-----+-----+- - - -+-----+-----+- - - -+- - - +            +-----+-----+- - - -+-----+- - - - +
+        |<tap>|  of each picture one number, S of them               |<spot>|
+
+In channels-last memory, with pictures as lanes, the channels of a pixel come before the next pixel: plane < tap.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from ..layout import Array, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
 from .tiles import largest_rows
 
+MOST = 2**31 - 1  # that an int32 can number
+
 
 def _new_index(g: Pool, channels_last: bool) -> Array:
     numbered(g)
@@ -20,7 +22,7 @@ def _new_index(g: Pool, channels_last: bool) -> Array:
 
 def numbered(g: Pool) -> None:
     """Check that an int32 can number the pixels of a picture."""
-    if g.h * g.w > np.iinfo(np.int32).max:
+    if g.h * g.w > MOST:
         raise ValueError(f"max_pool2d: int32 cannot number the pixels of a picture of {g.h} x {g.w}; pool parts of it")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Pool
-from ..layout import Array, alike, as_order, empty, flat, is_channels_last
+from ..layout import Array, alike, as_order, empty, flat, is_channels_last, writable
 from ..runtime import njit, parallel, prange, threads
 from .largest import U, are_tiles, numbered
 from .tiles import LEAST, spread_rows
@@ -124,7 +124,7 @@ def _spread(op: int, values: Array, index: Array, g: Pool) -> Array:
     last = is_channels_last(index)
     picture = empty(g.x_shape, values.dtype, last)
     with parallel():
-        _all(threads(), op, flat(values), flat(index), flat(picture), g, last)
+        _all(threads(), op, flat(writable(values)), flat(index), flat(picture), g, last)
     return picture
 
 
@@ -135,5 +135,5 @@ def take_numba(gy: Array, index: Array, g: Pool) -> Array:
     last = is_channels_last(index)
     gx = empty(g.y_shape, gy.dtype, last)
     with parallel():
-        _all(threads(), _TAKE, flat(gx), flat(index), flat(as_order(gy, last)), g, last)
+        _all(threads(), _TAKE, flat(gx), flat(index), flat(writable(as_order(gy, last))), g, last)
     return gx
