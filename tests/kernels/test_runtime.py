@@ -140,9 +140,13 @@ def test_any_number_of_threads(count: int) -> None:
 
 
 def test_without_compiling_for_a_debugger() -> None:
-    """NUMBA_DISABLE_JIT=1 leaves every compiled kernel plain Python, with the results of the definition."""
+    """NUMBA_DISABLE_JIT=1 leaves every compiled kernel plain Python, with the results of the definition.
+
+    What vectors read beyond the last pixel, and no result comes from, may overflow when multiplied: NumPy then warns.
+    Here every byte of new memory is 0x7f, which makes numbers near the largest there are.
+    """
     arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba")
-    done = python(*arguments, NUMBA_DISABLE_JIT="1")
+    done = python(*arguments, "-W", "ignore::RuntimeWarning", NUMBA_DISABLE_JIT="1", MALLOC_PERTURB_="128")
     assert f"{2 * len(NUMBA_ROWS)} passed" in done.stdout
 
 

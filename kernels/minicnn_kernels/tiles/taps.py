@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..layout import Array
 from ..runtime import njit
 from .code import Code, Vectors, in_registers
@@ -34,8 +32,7 @@ def _tile(
                 for a in range(a0, a1):
                     for b in range(b0, b1):
                         run = start + i * plane + a * line + b * s
-                        with np.errstate(all="ignore"):  # beyond the pictures may be anything
-                            total = total + w[k + ((i * kh + a) * kw + b) * outputs + r] * x[run : run + lanes]
+                        total = total + w[k + ((i * kh + a) * kw + b) * outputs + r] * x[run : run + lanes]
             y[into + r * pitch : into + r * pitch + lanes] = total
 
 
