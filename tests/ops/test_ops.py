@@ -13,7 +13,7 @@ import minicnn
 from minicnn import Tensor
 from minicnn.autograd import grad, gradcheck
 from minicnn_kernels import BACKENDS as BACKEND_NAMES
-from minicnn_kernels import TABLES
+from minicnn_kernels import TABLES, runtime
 
 SAMPLES = [(name, i, OPS[name], sample) for name in OPS for i, sample in enumerate(OPS[name].samples)]
 CASES = [pytest.param(op, sample, id=f"{name}-{i}") for name, i, op, sample in SAMPLES]
@@ -130,6 +130,23 @@ def test_strides_do_not_matter(op: Op, sample: Sample, kernel: tuple[str, ...]) 
                 assert a is None or np.array_equal(a, b), "an input was changed"
         flat = np.broadcast_to(np.float64(0.5), shape)  # an upstream gradient without strides, as .sum() makes
         close(run(op, sample, arrays, flat), run(op, sample, arrays, flat.copy()), 1e-13)
+
+
+@pytest.mark.parametrize(("op", "sample", "kernel"), ON_KERNELS)
+def test_gradients_said_to_be_new_are_nobody_elses(op: Op, sample: Sample, kernel: tuple[str, ...]) -> None:
+    """Of a function with `new` they become `.grad` as they are, and are added to in place."""
+    with minicnn.use(*kernel):
+        y = op.run(minicnn, *tensors(draw(op, sample)), **sample.options)
+        if y.grad_fn is None or not y.grad_fn.function.new:
+            return
+        node, up = y.grad_fn, np.asarray(np.random.default_rng(1).standard_normal(y.shape))
+        ups = [up, *(None for _ in node.outputs[1:])]
+        found = node.function.backward(node, *ups)
+        kept = [a for a in (up, *node.saved, *vars(node).values()) if isinstance(a, np.ndarray)]
+        kept += [*runtime._workspaces.values()]
+        gradients = [a for a in (found if isinstance(found, tuple) else (found,)) if a is not None]
+    for i, a in enumerate(gradients):
+        assert a.flags.writeable and not any(np.may_share_memory(a, b) for b in (*kept, *gradients[:i]))
 
 
 @pytest.mark.parametrize("last", [False, True])
