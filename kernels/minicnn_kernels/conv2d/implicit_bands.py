@@ -13,7 +13,7 @@ import numpy as np
 
 from ..layout import Array, empty, flat
 from ..runtime import njit, prange, threads, workspace
-from ..tiles.code import LANES
+from ..tiles.code import LANES, filled_up
 from ..tiles.products import HIGH, LOW, MIDDLE, VECTORS, tiles
 
 U = np.uintp  # offsets into flat memory: see conv2d/columns.py
@@ -58,17 +58,13 @@ class Plan(NamedTuple):
     high: int  # rows of a tile of gw
 
 
-def _up(count: int, step: int) -> int:
-    return -(-count // step) * step
-
-
 def plan_of(p: Pass, itemsize: int) -> Plan:
     """How a pass is cut."""
-    wide, outputs = max(p.ow, LOW), _up(p.o, LANES)
+    wide, outputs = max(p.ow, LOW), filled_up(p.o, LANES)
     line = ((wide - 1) * p.sw + p.kw) * p.c
     band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads()))))
     some = max(1, min(band, _SOME // max(1, p.ow * min(outputs, _BLOCK) * itemsize)))
-    high = min((HIGH, MIDDLE), key=lambda rows: _up(p.kw * p.c, rows))
+    high = min((HIGH, MIDDLE), key=lambda rows: filled_up(p.kw * p.c, rows))
     return Plan(band, some, wide, line, outputs, high)
 
 
@@ -225,7 +221,7 @@ def _weights(
 def of_weights(gy: Array, x: Array, p: Pass, bias: bool) -> tuple[Array, Array]:
     """gw and, where it is wanted, gb of the convolution that p is; gy and x channels-last."""
     plan, dtype = plan_of(p, x.itemsize), x.dtype
-    run = _up(p.kw * p.c, plan.high)
+    run = filled_up(p.kw * p.c, plan.high)
     size = p.kh * run * plan.outputs
     xs = workspace("implicit x", _band_size(p, plan), dtype)
     us = workspace("implicit gy", plan.some * p.ow * plan.outputs, dtype)

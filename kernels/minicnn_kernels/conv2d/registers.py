@@ -41,6 +41,7 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
+from ..tiles.code import filled_up
 from ..tiles.taps import BYTES, vectors_of
 from ..transpose import matrix
 from .direct import Gradients, Need, pad
@@ -196,7 +197,7 @@ def fills_tiles(g: Conv, gradient: str, last: bool, itemsize: int) -> bool:
     g, lanes = _turned(g) if gradient else g, BYTES // itemsize
     if last or g.ow < lanes:
         return _together(g, threads(), lanes)
-    return g.ow >= 0.7 * _up(g.ow, 2 * lanes)
+    return g.ow >= 0.7 * filled_up(g.ow, 2 * lanes)
 
 
 def _plan(g: Conv, s: int, wide: int, last: bool, itemsize: int) -> Plan:
@@ -209,19 +210,14 @@ def _plan(g: Conv, s: int, wide: int, last: bool, itemsize: int) -> Plan:
         tap, line, plane, spot, pitch = s, wp * s, hp * wp * s, s, g.oh * g.ow * s
     if outputs == 6 and wide == 0 and 0 < g.ow * s % (4 * lanes) <= 2 * lanes:
         vectors = 2  # less of the last tile of a row is left out
-    reach = _up(g.ow * s, vectors * lanes)
+    reach = filled_up(g.ow * s, vectors * lanes)
     pictures = max(g.c * plane, hp * line) + g.kh * line + g.kw * tap + reach
     results = max(g.o * g.oh * g.ow, g.h * g.w * (g.c if last else 1)) * s if wide == 1 else outputs * reach
     return Plan(
         g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.ph, g.pw, g.oh, g.ow, s, tap, line, plane, outputs, vectors, wide, spot,
-        pitch if wide else reach, summed, _up(g.oh * line, lanes) + lanes, max(1, SUMMED // (g.ow * s)), pictures,
+        pitch if wide else reach, summed, filled_up(g.oh * line, lanes) + lanes, max(1, SUMMED // (g.ow * s)), pictures,
         results, last,
     )  # fmt: skip
-
-
-def _up(count: int, step: int) -> int:
-    """The next multiple of `step`."""
-    return count + -count % step
 
 
 @njit()
@@ -289,7 +285,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     if not y.size:
         return y
     p, q = _plans(g, threads(), last, x.itemsize)
-    weights, bias = _packed(w, p.outputs), np.zeros(_up(g.o, p.outputs), x.dtype)
+    weights, bias = _packed(w, p.outputs), np.zeros(filled_up(g.o, p.outputs), x.dtype)
     if b is not None:
         bias[: g.o] = b
     with parallel():
@@ -302,7 +298,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 def _packed(w: Array, outputs: int) -> Array:
     """The weights of each block of outputs by taps, those of one tap side by side: (O', C*KH*KW, outputs), flat."""
     o, taps = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
-    whole = np.zeros((_up(o, outputs), taps), w.dtype)
+    whole = np.zeros((filled_up(o, outputs), taps), w.dtype)
     whole[:o] = w.reshape(o, taps)  # (O, C, KH, KW) -> (O, C*KH*KW)
     return whole.reshape(-1, outputs, taps).transpose(0, 2, 1).reshape(-1)
 
@@ -357,7 +353,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
     x, gy = as_order(x, False), as_order(gy, False)
     (p, q), size = _plans(g, threads(), False, x.itemsize, True), g.o * g.c * g.kh * g.kw
-    whole, stage = _up(g.o, p.summed) * g.c * g.kh * g.kw, max(g.h * g.w, g.oh * g.ow) * p.s
+    whole, stage = filled_up(g.o, p.summed) * g.c * g.kh * g.kw, max(g.h * g.w, g.oh * g.ow) * p.s
     with parallel():
         xs = workspace("registers x", max(p.pictures, q.pictures), x.dtype)
         ys = workspace("registers gy", max(p.summed * p.gap, q.summed * q.gap) + stage, x.dtype)

@@ -21,6 +21,11 @@ WIDE = blas.cpu_flags() >= blas.AVX512  # 32 registers of 64 bytes; else mostly 
 LANES = 16 if WIDE else 8  # numbers of float32 in a register
 
 
+def filled_up(count: int, step: int) -> int:
+    """The next multiple of `step`: how many numbers there are when the last vector, or tile, is a whole one."""
+    return count + -count % step
+
+
 class Code:
     """Writes instructions: sums of offsets, loops, and sums of vectors in registers."""
 
