@@ -5,10 +5,10 @@ The numbers are NumPy's (PCG64), so a seed gives other numbers than in PyTorch, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,9 @@ class Generator:
     """
 
     DEFAULT_SEED = 67280421310721
+
+    _seed: int
+    numpy: np.random.Generator
 
     def __init__(self, device: str | Device = "cpu") -> None:
         self.device = Device(device)
@@ -47,24 +50,97 @@ class Generator:
 
     def get_state(self) -> dict[str, Any]:
         """The position in the stream, as JSON-ready data."""
-        return {"seed": self._seed, "state": self.numpy.bit_generator.state}
+        return {"seed": self._seed, "state": _plain(self.numpy.bit_generator.state)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue at a position that `get_state` gave."""
-        self.manual_seed(state["seed"])
-        self.numpy.bit_generator.state = state["state"]
+        """Continue at a position that `get_state` gave.
+
+        Raises:
+            ValueError: something else than such a state; the stream goes on as before.
+        """
+        try:
+            kind = {"PCG64": np.random.PCG64, "Philox": np.random.Philox}[state["state"]["bit_generator"]]
+            bits, seed = kind(0), int(state["seed"])
+            bits.state = state["state"]
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"set_state: not a state that get_state gave ({type(error).__name__}: {error})") from error
+        self._seed, self.numpy = seed, np.random.Generator(bits)
 
 
-default_generator = Generator()
+def _plain(state: Any) -> Any:
+    """The state of a bit generator, its arrays as lists."""
+    if isinstance(state, dict):
+        return {name: _plain(value) for name, value in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray | np.generic) else state
 
-# In a data loader, what gives the stream of the sample that is being made.
-sample_stream: ContextVar[Callable[[], np.random.Generator] | None] = ContextVar("minicnn_sample_stream", default=None)
+
+class SampleStream(Protocol):
+    """The stream of the sample that a data loader is making (`utils.data.randomness`)."""
+
+    numpy: np.random.Generator
+    seed: int
+
+
+# In a data loader: what the default generator stands for while a sample is being made.
+sample_stream: ContextVar[SampleStream | None] = ContextVar("minicnn_sample_stream", default=None)
+
+
+class DefaultGenerator(Generator):
+    """The one that everything draws from that is given no generator of its own.
+
+    While a `DataLoader` makes a sample, this is the sample's stream instead: what a dataset or a transform draws, seeds
+    (`manual_seed`) or sets (`set_rng_state`, `fork_rng`) there concerns that sample alone, and the program's own stream
+    goes on as if nothing had happened.
+    """
+
+    _own_seed: int
+    _own: np.random.Generator
+
+    @property
+    def numpy(self) -> np.random.Generator:
+        """The NumPy generator that draws here and now."""
+        sample = sample_stream.get()
+        return self._own if sample is None else sample.numpy
+
+    @numpy.setter
+    def numpy(self, generator: np.random.Generator) -> None:
+        sample = sample_stream.get()
+        if sample is None:
+            self._own = generator
+        else:
+            sample.numpy = generator
+
+    @property
+    def _seed(self) -> int:
+        sample = sample_stream.get()
+        return self._own_seed if sample is None else sample.seed
+
+    @_seed.setter
+    def _seed(self, seed: int) -> None:
+        sample = sample_stream.get()
+        if sample is None:
+            self._own_seed = seed
+        else:
+            sample.seed = seed
+
+    def __reduce__(self) -> str:
+        return "default_generator"  # in a worker process: that process's own
+
+    def __deepcopy__(self, memo: Any) -> Generator:
+        copied = Generator(self.device)
+        copied.set_state(self.get_state())
+        return copied
+
+    def __copy__(self) -> Generator:
+        return self.__deepcopy__({})
+
+
+default_generator = DefaultGenerator()
 
 
 def stream() -> np.random.Generator:
-    """What random functions draw from that are given no generator: in a loader the sample's stream."""
-    of_sample = sample_stream.get()
-    return default_generator.numpy if of_sample is None else of_sample()
+    """What random functions draw from that are given no generator."""
+    return default_generator.numpy
 
 
 def manual_seed(seed: int) -> Generator:

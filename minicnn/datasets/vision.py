@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
+from ..transforms.base import Transform
 from ..utils.data.collate import default_collate
-from ..utils.data.dataset import Dataset
+from ..utils.data.dataset import BatchInputs, Dataset
 
 __all__ = ["ArrayDataset", "DatasetError", "VisionDataset"]
 
@@ -111,7 +112,7 @@ class ArrayDataset(VisionDataset):
         """`[pictures (N, C, H, W), targets (N,)]` in one go; None unless the transform is batchable."""
         if self.transforms is not None or not getattr(self.transform, "batchable", False):
             return None
-        index = np.asarray(indices)
+        index = np.asarray(indices, np.intp)
         data, targets = _array(self.data), _array(self.targets)
         pictures = self.transform.batch(data[index])  # type: ignore[union-attr]
         if not isinstance(pictures, Tensor):
@@ -119,6 +120,15 @@ class ArrayDataset(VisionDataset):
         if self.target_transform is not None:
             return [pictures, default_collate([self.target_transform(int(target)) for target in targets[index]])]
         return [pictures, Tensor(targets[index].astype(np.int64))]
+
+    def batch_inputs(self, indices: Sequence[int]) -> BatchInputs | None:
+        """The raw pictures and targets, and the transform; None unless class and transform are all this package's."""
+        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        settings = self.transform.snapshot() if isinstance(self.transform, Transform) else None
+        if not ours or settings is None or self.transforms is not None or self.target_transform is not None:
+            return None
+        index = np.asarray(indices, np.intp)
+        return BatchInputs((_array(self.data)[index], _array(self.targets)[index]), settings)
 
     def extra_repr(self) -> str:
         """The line "Split: Train" or "Split: Test"."""

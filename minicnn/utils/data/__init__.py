@@ -3,7 +3,7 @@
     dataset[i] -> sample      dataset.py     (pixels, label)
     sampler    -> indices     sampler.py     in which order
     collate_fn -> batch       collate.py     N samples -> tensors (N, ...)
-    DataLoader -> batches     loader.py      all of it, read ahead by a thread or by processes (fetch.py)
+    DataLoader -> batches     loader.py      all of it, in place or by processes (fetch.py, workers.py)
 
 Random transforms draw from the stream of their sample (randomness.py), so the pictures do not depend on the workers.
 """
@@ -15,7 +15,6 @@ from typing import Any
 from ...missing import unknown
 from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
-from .fetch import WorkerInfo, get_worker_info
 from .loader import DataLoader
 from .randomness import each_sample, sample_generator, sample_generators
 from .sampler import (
@@ -26,6 +25,7 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",

@@ -8,7 +8,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ...random import Generator, default_generator
 from ...tensor import Tensor
 from .randomness import each_sample
 
-__all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "current_method", "random_split"]
+__all__ = ["BatchInputs", "ConcatDataset", "Dataset", "Subset", "TensorDataset", "current_method", "random_split"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -24,15 +24,19 @@ T_co = TypeVar("T_co", covariant=True)
 class Dataset(Generic[T_co]):
     """A map from an index to a sample. Subclasses write `__getitem__`, and `__len__` for the samplers.
 
-    Two optional methods make batches faster; the `DataLoader` uses them where they are:
+    Three optional methods make batches faster; the `DataLoader` uses them where they are:
 
     `__getitems__(indices) -> list of samples`
         PyTorch's protocol: the samples of a batch in one call, still to be collated.
     `fetch_batch(indices) -> batch | None`
         Beyond PyTorch: the batch itself, equal to `default_collate([dataset[i] for i in indices])`; None where that
         cannot be had at once. It is asked only when the loader would collate with `default_collate`.
+    `batch_inputs(indices) -> BatchInputs | None`
+        Beyond PyTorch: all that `fetch_batch` makes the batch from. A loader without workers then makes batches ahead,
+        in a thread, and hands out those whose inputs have not changed since. None where something else than the inputs
+        and the random stream of a sample may matter.
 
-    A subclass that overrides `__getitem__` alone switches off what it inherits of the two: they would bypass it.
+    A subclass that overrides `__getitem__` alone switches off what it inherits of them: they would bypass it.
     """
 
     def __getitem__(self, index: Any) -> T_co:
@@ -54,6 +58,22 @@ def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] 
         if single in vars(cls):
             return None
     return None
+
+
+class BatchInputs(NamedTuple):
+    """All that a batch is made from: the raw arrays of its samples, and the settings of what is done to them."""
+
+    arrays: Sequence[np.ndarray]
+    settings: Any
+
+    def same(self, other: BatchInputs | None) -> bool:
+        """Whether the same batch would be made from the other ones."""
+        return (
+            other is not None
+            and self.settings == other.settings
+            and len(self.arrays) == len(other.arrays)
+            and all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(self.arrays, other.arrays, strict=True))
+        )
 
 
 def _batch_index(indices: Sequence[int], size: int) -> np.ndarray:
@@ -123,6 +143,11 @@ class Subset(Dataset[T_co]):
         """The batch as the dataset itself fetches it, None where it cannot."""
         fetch = current_method(self.dataset, "__getitem__", "fetch_batch")
         return None if fetch is None else fetch([self.indices[i] for i in indices])
+
+    def batch_inputs(self, indices: Sequence[int]) -> BatchInputs | None:
+        """What the dataset itself makes the batch from, None where that cannot be told."""
+        inputs = current_method(self.dataset, "__getitem__", "batch_inputs")
+        return None if inputs is None else inputs([self.indices[i] for i in indices])
 
 
 class ConcatDataset(Dataset[T_co]):

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import warnings
-import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Generic, TypeVar
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from ...random import Generator, default_generator
 from .collate import default_collate, default_convert
 from .dataset import Dataset
-from .fetch import Fetcher, ProcessWorkers, Task, ThreadWorker
-from .randomness import SampleKeys, index_key
+from .fetch import Background, Fetcher, InPlace, Task, Verified
+from .iteration import BatchIterator, Position, epoch_tasks
+from .randomness import derived_seed
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+
+if TYPE_CHECKING:
+    from .workers import ProcessWorkers
 
 __all__ = ["DataLoader"]
 
 T_co = TypeVar("T_co", covariant=True)
+_AHEAD = 2  # batches, by default
+_STATE = ("seed", "epoch", "step")
 _SETTLED = {"batch_size", "batch_sampler", "dataset", "drop_last", "num_workers", "persistent_workers", "sampler"}
 
 
@@ -111,8 +113,9 @@ class DataLoader(Generic[T_co]):
         self.dataset, self.num_workers, self.timeout, self.drop_last = dataset, num_workers, timeout, drop_last
         self.worker_init_fn, self.persistent_workers, self.generator = worker_init_fn, persistent_workers, generator
         self.pin_memory = pin_memory
-        self.prefetch_factor = 2 if prefetch_factor is None else prefetch_factor
+        self.prefetch_factor = _AHEAD if prefetch_factor is None and num_workers else prefetch_factor
         self._order = Generator()  # what shuffles; seeded by (seed, epoch) at the start of each epoch
+        self._shuffles = sampler is None and bool(shuffle)
         if sampler is None:
             sampler = RandomSampler(dataset, generator=self._order) if shuffle else SequentialSampler(dataset)
         if batch_sampler is not None:
@@ -123,11 +126,9 @@ class DataLoader(Generic[T_co]):
         batched = batch_sampler is not None
         self.collate_fn = collate_fn if collate_fn is not None else default_collate if batched else default_convert
 
-        self._seed, self._seed_given = seed, seed is not None
-        self._seeded_by: Any = None  # the NumPy generator that the seed was drawn from
-        self._next_epoch, self._epoch_given = 0, False
-        self._skip = 0  # batches of the next epoch that were consumed before a checkpoint
-        self._position = _Position(None, 0)
+        self._seed = seed  # None: each iteration draws one
+        self._next = Position(None, 0)
+        self._latest: Position | None = None  # where the latest iteration is
         self._workers: ProcessWorkers | None = None  # the persistent ones
         self._ready = True
 
@@ -140,7 +141,7 @@ class DataLoader(Generic[T_co]):
         return len(self._index_source)
 
     def __iter__(self) -> Iterator[T_co]:
-        return _Iterator(self)
+        return BatchIterator(self)
 
     @property
     def _index_source(self) -> Any:
@@ -149,20 +150,24 @@ class DataLoader(Generic[T_co]):
     # ------------------------------------------------------------------------------------ seed, epoch and position
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration epoch `epoch` (>= 0)."""
+        """Make the next iteration epoch `epoch` (>= 0) of the seed given, and tell the samplers.
+
+        Without a `seed` each iteration has a seed of its own, and only samplers with a `set_epoch` take notice.
+        """
         if isinstance(epoch, bool) or not hasattr(epoch, "__index__") or epoch < 0:
             raise ValueError(f"set_epoch: the epoch must be an integer >= 0, got {epoch!r}")
-        self._next_epoch, self._epoch_given, self._skip = int(epoch), True, 0
-        self._position = _Position(None, self._next_epoch)
+        self._next = Position(None, int(epoch))
+        self._latest = None
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the latest iteration stands: the seed, the epoch, and how many of its batches have been handed out."""
-        position = self._position
-        if position.seed is None:  # no iteration yet
-            return {"seed": self._settle_seed(), "epoch": self._next_epoch, "step": self._skip}
-        return {"seed": position.seed, "epoch": position.epoch, "step": position.step}
+    def state_dict(self) -> dict[str, Any]:
+        """Where the latest iteration stands: the seed, the epoch, and how many of its batches have been handed out.
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        The seed is None before an iteration whose seed is still to be drawn, and `drawn` says that the epochs after it
+        draw theirs: to repeat those too, keep the generator's state (`minicnn.get_rng_state`) with this one.
+        """
+        return (self._latest or self._next).state(self._seed)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Make the next iteration go on after batch `step` of that epoch; batches before it are not made again.
 
         A sampler passed in with its own generator has to be brought back to the start of that epoch by its owner.
@@ -170,148 +175,49 @@ class DataLoader(Generic[T_co]):
         missing = {"seed", "epoch", "step"} - set(state)
         if missing:
             raise ValueError(f"DataLoader.load_state_dict: the state lacks {sorted(missing)}")
-        if any(state[key] < 0 for key in ("seed", "epoch", "step")):
+        drawn = bool(state.get("drawn", False))
+        if any(not (drawn and key == "seed" and state[key] is None) and state[key] < 0 for key in _STATE):
             raise ValueError(f"DataLoader.load_state_dict: negative value in {dict(state)}")
-        self._seed, self._seed_given = state["seed"], True
-        self.set_epoch(state["epoch"])
-        self._skip = state["step"]
+        self._seed = None if drawn else state["seed"]
+        self._next = Position(state["seed"] if drawn else None, state["epoch"], state["step"])
+        self._latest = None
 
-    def _settle_seed(self) -> int:
-        """The seed in force: as given, else drawn once from the generator, and anew when that was seeded again."""
-        if not self._seed_given:
-            source = (default_generator if self.generator is None else self.generator).numpy
-            if source is not self._seeded_by:
-                self._seed, self._seeded_by = int(source.integers(1 << 63)), source
-                if not self._epoch_given:
-                    self._next_epoch = 0
-        assert self._seed is not None
-        return self._seed
-
-    def _start_epoch(self) -> tuple[Iterator[Task], _Position]:
-        """Settle seed and epoch, let the sampler draw, and give the tasks of the epoch still to be done."""
-        seed = self._settle_seed()
-        epoch, self._next_epoch, self._epoch_given = self._next_epoch, self._next_epoch + 1, False
-        skip, self._skip = self._skip, 0
+    def _start_epoch(self) -> tuple[Iterator[Task], Position, int]:
+        """Settle seed and epoch, and give the tasks of the epoch still to be done, where it stands, and a seed for
+        worker processes.
+        """
+        position, self._next = self._next, Position(None, self._next.epoch + 1)
+        if position.seed is None and self._seed is None:
+            source = default_generator if self.generator is None else self.generator
+            position.seed = int(source.numpy.integers(1 << 63))
+        self._latest = position
+        seed, epoch = (position.seed, 0) if self._seed is None else (self._seed, position.epoch)
+        assert seed is not None
         self._order.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1))
         for sampler in (self.sampler, self.batch_sampler):
             if hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(epoch)
-        position = self._position = _Position(seed, epoch, skip)
-        tasks = _tasks(iter(self._index_source), self.batch_sampler is not None, seed, epoch)
-        return islice(tasks, skip, None), position
+                sampler.set_epoch(position.epoch)
+        indices = iter(self._index_source)
+        if self._shuffles:  # now: another iteration may start before this one is asked for a batch
+            indices = chain(list(islice(indices, 1)), indices)
+        tasks = epoch_tasks(indices, self.batch_sampler is not None, seed, epoch)
+        return islice(tasks, position.step, None), position, derived_seed(seed, epoch)
 
-    def _start_workers(self, fetch: Fetcher) -> ThreadWorker | ProcessWorkers | None:
-        """What makes the batches of an iteration; None: the consumer itself."""
+    def _start_workers(self, fetch: Fetcher, seed: int) -> Any:
+        """Who makes the batches of an iteration (fetch.py)."""
         if self.num_workers == 0:
-            return ThreadWorker(fetch) if self.prefetch_factor else None
-        if self._workers is not None and not self._workers.closed:
+            if self.prefetch_factor is not None:
+                return Background(fetch, self.prefetch_factor) if self.prefetch_factor else InPlace(fetch)
+            return Verified(fetch, _AHEAD) if fetch.inputs([]) is not None else InPlace(fetch)
+        if self._workers is not None and self._workers.usable:
             return self._workers
-        workers = ProcessWorkers(fetch, self.num_workers, self._settle_seed(), self.worker_init_fn)
+        from .workers import ProcessWorkers
+
+        depth = (self.prefetch_factor or 0) * self.num_workers
+        workers = ProcessWorkers(fetch, self.num_workers, depth, seed, self.worker_init_fn)
         if self.persistent_workers:
             self._workers = workers
         return workers
-
-
-@dataclass
-class _Position:
-    """How far an iteration has come; `epoch` and `step` name the next batch to hand out."""
-
-    seed: int | None
-    epoch: int
-    step: int = 0
-
-
-def _tasks(indices: Iterator[Any], batched: bool, seed: int, epoch: int) -> Iterator[Task]:
-    """The tasks of one epoch, with the random keys of their samples."""
-    seen: set[Any] = set()
-    repeats: dict[Any, int] = {}
-    for item in indices:
-        batch = item if batched else (item,)
-        try:
-            new = set(batch)
-        except TypeError:  # indices that cannot be hashed
-            batch = [index_key(index) for index in batch]
-            new = set(batch)
-        if len(new) == len(batch) and seen.isdisjoint(new):  # the rule; it costs next to nothing
-            counts = None
-        else:
-            counts = []
-            for index in batch:
-                repeats[index] = repeats[index] + 1 if index in repeats else int(index in seen)
-                seen.add(index)
-                counts.append(repeats[index])
-        seen |= new
-        yield Task(item, SampleKeys(seed, epoch, batch, counts))
-
-
-class _Iterator(Iterator[Any]):
-    """One pass over the loader. It keeps a bounded queue of batches under way and hands them out in order.
-
-    Its thread or processes end with the last batch, at an exception, at `close()`, or with the last reference to it.
-    """
-
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self._fetch = Fetcher(loader.dataset, loader.collate_fn, loader.batch_sampler is not None)
-        self._source = loader._index_source
-        self._tasks, self._position = loader._start_epoch()
-        self._timeout = loader.timeout
-        self._depth = loader.prefetch_factor * max(1, loader.num_workers)
-        self._pending: deque[Future[Any]] = deque()
-        self._workers = loader._start_workers(self._fetch)
-        self._closed = False
-        keep = self._workers is not None and self._workers is loader._workers
-        self._finalizer = weakref.finalize(self, _abandon, self._workers, self._pending, keep)
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __next__(self) -> Any:
-        if self._closed:
-            raise StopIteration
-        try:
-            batch = self._next()
-        except StopIteration:
-            self._position.epoch, self._position.step = self._position.epoch + 1, 0
-            self.close()
-            raise
-        except BaseException:  # Ctrl-C, or what the dataset raised: nothing may stay behind
-            self.close()
-            raise
-        self._position.step += 1
-        return batch
-
-    def _next(self) -> Any:
-        if self._workers is None:
-            return self._fetch(next(self._tasks))
-        self._top_up()
-        if not self._pending:
-            raise StopIteration
-        return self._workers.result(self._pending.popleft(), self._timeout)
-
-    def _top_up(self) -> None:
-        """Have one batch under way for now, and `depth` more for the time that the consumer works on it."""
-        assert self._workers is not None
-        try:
-            for task in islice(self._tasks, 1 + self._depth - len(self._pending)):
-                self._pending.append(self._workers.submit(task))
-        except Exception as error:  # the sampler's, or of workers that died: it comes after the batches before it
-            failed: Future[Any] = Future()
-            failed.set_exception(error)
-            self._pending.append(failed)
-            self._tasks = iter(())
-
-    def close(self) -> None:
-        """End the iteration now: no further batch, no thread or process left."""
-        self._closed = True
-        self._finalizer()
-
-
-def _abandon(workers: ThreadWorker | ProcessWorkers | None, pending: deque[Future[Any]], keep: bool) -> None:
-    """Drop the batches under way, and end the workers unless the loader keeps them."""
-    while pending:
-        pending.pop().cancel()
-    if workers is not None and not keep:
-        workers.close()
 
 
 def _check_dataset(dataset: Any) -> None:

@@ -1,7 +1,7 @@
 """Samplers: in which order, and how often, the samples come.
 
-Each draws everything it needs when its iteration starts, not while it goes on. So its numbers do not depend on how far
-a loader reads ahead, and two iterations under way do not disturb each other.
+Each draws everything it needs when it is asked for the first index, as in PyTorch not before, and nothing later. So its
+numbers do not depend on how far a loader reads ahead, and two iterations under way do not disturb each other.
 """
 
 from __future__ import annotations
@@ -98,9 +98,10 @@ class RandomSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         size, count, stream = len(self.data_source), self.num_samples, _stream(self.generator)
         if self.replacement:
-            return iter(stream.integers(size, size=count).tolist())
-        permutations = [stream.permutation(size) for _ in range(-(-count // size))]
-        return iter(np.concatenate(permutations)[:count].tolist())
+            yield from stream.integers(size, size=count).tolist()
+        else:
+            permutations = [stream.permutation(size) for _ in range(-(-count // size))]
+            yield from np.concatenate(permutations)[:count].tolist()
 
     def __len__(self) -> int:
         return self.num_samples
@@ -115,7 +116,7 @@ class SubsetRandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         order = _stream(self.generator).permutation(len(self.indices))
-        return iter([self.indices[i] for i in order.tolist()])
+        yield from [self.indices[i] for i in order.tolist()]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -153,7 +154,7 @@ class WeightedRandomSampler(Sampler[int]):
         drawn = _stream(self.generator).choice(
             len(probability), size=self.num_samples, replace=self.replacement, p=probability
         )
-        return iter(drawn.tolist())
+        yield from drawn.tolist()
 
     def __len__(self) -> int:
         return self.num_samples
@@ -168,9 +169,7 @@ class BatchSampler(Sampler[list[int]]):
         self.drop_last = _boolean("drop_last", drop_last)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return self._batches(iter(self.sampler))  # not a generator itself: the sampler draws now
-
-    def _batches(self, indices: Iterator[int]) -> Iterator[list[int]]:
+        indices = iter(self.sampler)
         while batch := list(islice(indices, self.batch_size)):
             if len(batch) == self.batch_size or not self.drop_last:
                 yield batch

@@ -1,0 +1,147 @@
+"""One pass over a `DataLoader`: its tasks, where it stands, and the batches under way."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from .fetch import Fetcher, Task
+from .randomness import SampleKeys, index_key
+
+if TYPE_CHECKING:
+    from .loader import DataLoader
+
+__all__ = ["BatchIterator", "Position", "epoch_tasks"]
+
+
+@dataclass
+class Position:
+    """How far an iteration has come; `epoch` and `step` name the next batch to hand out.
+
+    `seed` is what the iteration has drawn; None: not yet, or there is one for all epochs.
+    """
+
+    seed: int | None
+    epoch: int
+    step: int = 0
+
+    def state(self, given: int | None) -> dict[str, Any]:
+        """The position as data; `given` is the seed for all epochs, if there is one."""
+        state: dict[str, Any] = {"seed": self.seed, "epoch": self.epoch, "step": self.step, "drawn": True}
+        return state if given is None else {"seed": given, "epoch": self.epoch, "step": self.step}
+
+
+def epoch_tasks(indices: Iterator[Any], batched: bool, seed: int, epoch: int) -> Iterator[Task]:
+    """The tasks of one epoch, with the random keys of their samples."""
+    seen: set[Any] = set()
+    repeats: dict[Any, int] = {}
+    for number, item in enumerate(indices):
+        batch = item if batched else (item,)
+        try:
+            new = set(batch)
+        except TypeError:  # indices that cannot be hashed
+            batch = [index_key(index) for index in batch]
+            new = set(batch)
+        if len(new) == len(batch) and seen.isdisjoint(new):  # the rule; it costs next to nothing
+            counts = None
+        else:
+            counts = []
+            for index in batch:
+                repeats[index] = repeats[index] + 1 if index in repeats else int(index in seen)
+                seen.add(index)
+                counts.append(repeats[index])
+        seen |= new
+        yield Task(number, item, SampleKeys(seed, epoch, batch, counts))
+
+
+class BatchIterator(Iterator[Any]):
+    """One pass over the loader. It keeps a bounded queue of batches under way and hands them out in order.
+
+    Its thread or processes end with the last batch, at an exception, at `close()`, or with the last reference to it.
+    In a forked child it goes on with workers of the child's own.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+        self._fetch = Fetcher(loader.dataset, loader.collate_fn, loader.batch_sampler is not None)
+        self._source = loader._index_source
+        self._tasks, self._position, self._seed = loader._start_epoch()
+        self._pending: deque[tuple[Task | None, Any]] = deque()  # tasks, and what their batches are asked for with
+        self._closed = False
+        self._start_workers()
+
+    def _start_workers(self) -> None:
+        self._pid = os.getpid()
+        self._workers = self._loader._start_workers(self._fetch, self._seed)
+        keep = self._workers is self._loader._workers
+        self._finalizer = weakref.finalize(self, _abandon, self._workers, self._pending, keep, self._pid)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __next__(self) -> Any:
+        if self._closed:
+            raise StopIteration
+        try:
+            batch = self._next()
+        except StopIteration:
+            self._position.seed = None
+            self._position.epoch, self._position.step = self._position.epoch + 1, 0
+            self.close()
+            raise
+        except BaseException:  # Ctrl-C, or what the dataset raised: nothing may stay behind
+            self.close()
+            raise
+        self._position.step += 1
+        return batch
+
+    def _next(self) -> Any:
+        if self._pid != os.getpid():
+            self._start_again()
+        self._top_up()
+        if not self._pending:
+            raise StopIteration
+        _, ticket = self._pending.popleft()
+        if isinstance(ticket, Exception):
+            raise ticket
+        return self._workers.result(ticket, self._loader.timeout)
+
+    def _top_up(self) -> None:
+        """Have one batch under way for now, and `depth` more for the time that the consumer works on it."""
+        try:
+            for task in islice(self._tasks, 1 + self._workers.depth - len(self._pending)):
+                self._pending.append((task, self._workers.submit(task)))
+        except Exception as error:  # the sampler's, or of workers that died: it comes after the batches before it
+            self._pending.append((None, error))
+            self._tasks = iter(())
+
+    def _start_again(self) -> None:
+        """In a forked child, which has neither the thread nor a claim to the processes: have the batches under way made
+        by others.
+        """
+        self._finalizer.detach()
+        tasks, self._pending = self._pending, deque()
+        self._start_workers()
+        for task, ticket in tasks:
+            self._pending.append((task, ticket if task is None else self._workers.submit(task)))
+
+    def close(self) -> None:
+        """End the iteration now: no further batch, no thread or process left."""
+        self._closed = True
+        self._finalizer()
+
+
+def _abandon(workers: Any, pending: deque[tuple[Task | None, Any]], keep: bool, pid: int) -> None:
+    """Drop the batches under way, and end the workers unless the loader keeps them."""
+    if os.getpid() != pid:
+        return
+    tickets = [ticket for task, ticket in pending if task is not None]
+    pending.clear()
+    workers.forget(tickets)
+    if not keep:
+        workers.close()

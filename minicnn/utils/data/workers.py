@@ -1,0 +1,260 @@
+"""Worker processes, as the main process sees them; what runs inside them is in worker.py.
+
+Each process has a socket of its own. Batch k of an epoch is made by process k % num_workers, and each process makes
+its batches in order: so a dataset with a state of its own (a generator, say) gives the same in each run. Two threads
+inside a process keep the socket moving, so that neither side ever waits for the other to read.
+
+Processes are spawned, never forked: a fork copies the locks of Numba's and BLAS's threads, but not the threads.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing.process
+import multiprocessing.util  # its own end of the program is registered first, so that it comes after ours
+import os
+import pickle
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from multiprocessing.connection import wait
+from typing import Any, NamedTuple
+
+from .fetch import PATIENCE, Fetcher, Task
+from .worker import FORGET, STOP, Failure, Start, run, ticket_bytes
+
+__all__ = ["ProcessWorkers"]
+
+
+class ProcessWorkers:
+    """`num_workers` spawned processes that run a fetcher. They end with `close()` or with the last reference to this.
+
+    Args:
+        depth: how many batches are to be under way besides the one that is waited for.
+        seed: what the seeds of the workers are counted from in the first epoch.
+
+    Raises:
+        RuntimeError: the dataset, the collate_fn or the worker_init_fn cannot be pickled, or reached from a process.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetcher,
+        num_workers: int,
+        depth: int,
+        seed: int,
+        worker_init_fn: Callable[[int], None] | None,
+    ) -> None:
+        self.depth = depth
+        self._payload = _pickled(Start(fetch, worker_init_fn, num_workers, seed))
+        self._lock = threading.RLock()
+        self._tickets = 0
+        self._owner: dict[int, _Worker] = {}  # tickets whose batches are still wanted
+        self._arrived: dict[int, bytes] = {}  # batches that another ticket's owner has read
+        self.workers: list[_Worker] = []
+        self.pid = os.getpid()
+        self._finalizer = weakref.finalize(self, _end, self.workers, self.pid)
+        _living.add(self)
+        try:
+            for worker in range(num_workers):
+                self.workers.append(_start(worker))
+        except BaseException:
+            self.close(patience=0.0)
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """Whether this process started the workers, and has not ended them."""
+        return self._finalizer.alive and self.pid == os.getpid()
+
+    def submit(self, task: Task) -> int:
+        """Send a task to its worker, and give the ticket for its batch."""
+        with self._lock:
+            worker = self.workers[task.number % len(self.workers)]
+            ticket, self._tickets = self._tickets, self._tickets + 1
+            try:
+                if not worker.started:
+                    worker.connection.send_bytes(self._payload)
+                    worker.started = True
+                worker.connection.send_bytes(ticket_bytes(ticket) + pickle.dumps(task, protocol=5))
+            except OSError:  # nobody reads at the other end
+                raise self._death(worker) from None
+            except BaseException:  # half a message may have gone
+                self.close(patience=0.0)
+                raise
+            self._owner[ticket] = worker
+            return ticket
+
+    def result(self, ticket: int, timeout: float) -> Any:
+        """Wait for a batch; what the dataset raised is raised here, its traceback in the message.
+
+        Raises:
+            RuntimeError: no batch within `timeout` seconds (0: wait for ever), or the worker died.
+        """
+        with self._lock:
+            worker = self._owner.pop(ticket)
+            deadline = time.monotonic() + timeout if timeout else None
+            while ticket not in self._arrived:
+                left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+                self._read(worker, left, ticket, timeout)
+            answer = pickle.loads(self._arrived.pop(ticket))  # bytes of our own worker
+        if isinstance(answer, Failure):
+            raise answer.exception()
+        return answer
+
+    def _read(self, worker: _Worker, left: float | None, wanted: int, timeout: float) -> None:
+        """Take the next batch from a worker, and keep it if somebody wants it."""
+        try:
+            ready = wait([worker.connection, worker.process.sentinel], left)
+            if not ready:
+                raise RuntimeError(f"DataLoader timed out after {timeout} seconds")
+            if worker.connection not in ready and not worker.connection.poll():
+                raise EOFError
+            ticket = int.from_bytes(worker.connection.recv_bytes(), "little")
+            answer = worker.connection.recv_bytes()
+        except (EOFError, OSError):
+            raise self._death(worker) from None
+        except BaseException:  # half a message may have been read
+            self.close(patience=0.0)
+            raise
+        worker.heard = True
+        if ticket == wanted or ticket in self._owner:
+            self._arrived[ticket] = answer
+
+    def forget(self, tickets: Iterable[int]) -> None:
+        """Do not make these batches, or throw them away."""
+        with self._lock:
+            for ticket in tickets:
+                self._arrived.pop(ticket, None)
+                worker = self._owner.pop(ticket, None)
+                if worker is not None and self.usable:
+                    worker.send_if_possible(ticket_bytes(ticket) + FORGET)
+
+    def _death(self, dead: _Worker) -> RuntimeError:
+        """End what is left of the processes and say what happened to them."""
+        dead.process.join(PATIENCE)
+        codes = {worker.process.pid: worker.process.exitcode for worker in self.workers}
+        self.close(patience=0.0)
+        about = (
+            "-9 means killed, often for lack of memory (fewer workers, smaller batches); a positive one may be what "
+            "the dataset gave to sys.exit"
+            if dead.heard
+            else "1 right at the start often means that the script starts its work without "
+            "`if __name__ == '__main__':`, which spawned processes need; or use num_workers=0"
+        )
+        return RuntimeError(
+            f"DataLoader: a worker process died unexpectedly; exit codes by process id: {codes}. {about}"
+        )
+
+    def close(self, patience: float = PATIENCE) -> None:
+        """End the processes: those that have not finished their batch after `patience` seconds are killed."""
+        if self._finalizer.detach() is not None:
+            _end(self.workers, self.pid, patience)
+
+
+class _Worker:
+    """One process and the socket to it."""
+
+    def __init__(self, process: Any, connection: Any) -> None:
+        self.process, self.connection = process, connection
+        self.started = False  # the fetcher has been sent to it
+        self.heard = False  # it has answered
+
+    def send_if_possible(self, message: bytes) -> None:
+        """Send a few bytes, unless the process is dead or so far behind that its socket is full."""
+        with suppress(OSError):
+            os.set_blocking(self.connection.fileno(), False)
+            try:
+                self.connection.send_bytes(message)
+            finally:
+                os.set_blocking(self.connection.fileno(), True)
+
+
+def _start(worker: int) -> _Worker:
+    """Start a process. It gets next to nothing with it: what is larger than the buffer of a pipe would be waited for."""
+    from multiprocessing import get_context
+
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    try:
+        process = context.Process(target=run, args=(theirs, worker), name=f"minicnn-loader-{worker}")
+        process.start()
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return _Worker(process, ours)
+
+
+def _end(workers: list[_Worker], pid: int, patience: float = PATIENCE) -> None:
+    if os.getpid() != pid:  # a fork of the process that started them
+        return
+    for worker in workers:
+        worker.send_if_possible(STOP)
+    deadline = time.monotonic() + patience
+    running = {worker.process.sentinel for worker in workers}
+    while running and (left := deadline - time.monotonic()) > 0:
+        running.difference_update(wait(running, left))
+    for worker in workers:
+        if worker.process.sentinel in running:
+            worker.process.kill()
+        worker.process.join(PATIENCE)  # so that none stays a zombie
+        worker.connection.close()
+
+
+_living: weakref.WeakSet[ProcessWorkers] = weakref.WeakSet()
+
+
+def _end_all() -> None:
+    """At the end of the program, before multiprocessing waits for its processes."""
+    for workers in list(_living):
+        workers.close()
+
+
+def _after_fork() -> None:
+    """Let a forked child know nothing of the workers, which it cannot wait for: they are its parent's."""
+    theirs: set[Any] = getattr(multiprocessing.process, "_children", set())
+    theirs.difference_update(worker.process for workers in list(_living) for worker in workers.workers)
+
+
+atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Main(NamedTuple):
+    """The program's own module: whether a process can import it, and what it is."""
+
+    reachable: bool
+    what: str
+
+
+def _main() -> _Main:
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if getattr(main, "__spec__", None) is not None or (path is not None and os.path.isfile(path)):
+        return _Main(True, "")
+    return _Main(False, "an interactive session or a `python -c` line" if path is None else f"no file ({path})")
+
+
+def _pickled(start: Start) -> bytes:
+    remedy = "use num_workers=0"
+    try:
+        payload = pickle.dumps(start, protocol=5)
+    except Exception as error:
+        raise RuntimeError(
+            f"DataLoader: dataset, transforms or collate_fn cannot be sent to worker processes ({error}); "
+            f"replace lambdas and local functions by module-level ones, or {remedy}"
+        ) from error
+    main = _main()
+    named = getattr(sys.modules["__main__"], "__file__", None) is not None
+    if not main.reachable and (named or b"__main__" in payload):
+        raise RuntimeError(
+            f"DataLoader: worker processes import the program that they work for, but this one is {main.what}; put the "
+            f"program, or the classes of its dataset, into a file of their own, or {remedy}"
+        )
+    return payload
