@@ -3,8 +3,8 @@
 `Fetcher` turns one `Task` (indices and their random keys) into one batch. Tasks carry all that matters, so the result
 is the same whoever runs them. Whoever does takes tasks (`submit`) and gives their batches (`result`):
 
-    InPlace           the caller itself, when the batch is asked for. What a dataset does there is what the program does:
-                      its settings, its connections, its streams
+    InPlace           the caller itself, when the batch is asked for: the dataset has the program's settings,
+                      connections and streams
     Background        a thread; NumPy releases Python's lock in its loops, so it runs beside the training
     Verified          the same for batches of pure data, each checked before it is handed out
     ProcessWorkers    processes, in workers.py

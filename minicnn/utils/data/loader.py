@@ -33,14 +33,23 @@ class DataLoader(Generic[T_co]):
 
         for pictures, labels in DataLoader(dataset, batch_size=100, shuffle=True): ...
 
-    **Order and randomness.** Epoch e of a loader with seed s shuffles with a generator seeded by (s, e), and gives
-    every sample a random stream of its own (`minicnn.utils.data.randomness`). Batches are therefore the same for any
-    `num_workers` and `prefetch_factor`. Epochs count up by themselves from 0; `set_epoch` chooses one. A sampler
-    passed in draws from its own generator; if it has a `set_epoch`, it is called.
+    **Order and randomness.** As in PyTorch each iteration draws a seed from `generator` (the default generator), so a
+    `manual_seed` or `set_rng_state` before it gives the same batches again. The seed fixes the order, and a random
+    stream for each sample, which stands for the default generator while the sample is made (randomness.py): batches are
+    the same for any `num_workers` and `prefetch_factor`, and what a dataset seeds concerns its sample alone. With
+    `seed=s`, epoch e is fixed by (s, e); epochs count up by themselves from 0; `set_epoch` chooses one.
+    A sampler passed in draws from its own generator; if it has a `set_epoch`, it is called.
 
-    **Speed.** Batches are made ahead: with `num_workers=0` by one background thread, else by spawned processes. A
-    dataset with a `fetch_batch` method (see `Dataset`) makes a batch at once instead of sample by sample. Worker
-    processes inherit nothing: dataset and functions are pickled, and a script needs `if __name__ == "__main__":`.
+    **Where batches are made.** With `num_workers=0` by the caller, when it asks for one: the dataset sees the program
+    as it is then. Only where nobody can tell (this package's picture datasets, with its own transforms, all on arrays)
+    a thread makes them ahead, and a batch is used if what it was made of has not changed since. `prefetch_factor=2`
+    asks for that thread with any dataset; then `random` and `np.random`, which belong to the whole program, are shared
+    with the loop, and what they give a dataset differs from run to run.
+
+    With workers, process k makes batches k, k + num_workers, ... of an epoch. There `random` and `np.random` are seeded
+    too, for each sample, unless the `worker_init_fn` has seeded them with a seed of its own. A dataset with a
+    `fetch_batch` method (see `Dataset`) makes a batch at once instead of sample by sample. Worker processes inherit
+    nothing: dataset and functions are pickled, and a script needs `if __name__ == "__main__":`.
 
     Args:
         dataset: has `dataset[index]` and `len(dataset)`.
@@ -48,19 +57,18 @@ class DataLoader(Generic[T_co]):
         shuffle: a new random order each epoch.
         sampler: an iterable of indices instead of `shuffle`.
         batch_sampler: an iterable of lists of indices instead of `batch_size`, `shuffle`, `sampler`, `drop_last`.
-        num_workers: processes that make batches; 0: the background thread.
+        num_workers: processes that make batches; 0: none, the caller does.
         collate_fn: list of samples -> batch; by default `default_collate` (`default_convert` for `batch_size=None`).
         pin_memory: has no effect and warns so; arrays here live in ordinary memory.
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a batch from worker processes before a RuntimeError; 0: for ever.
         worker_init_fn: called with the worker's id in each worker process.
         multiprocessing_context: only "spawn" (Numba's threads do not survive a fork).
-        generator: where the seed comes from, the default generator by default. It is drawn at the first iteration, and
-            again (with epoch 0) after a `manual_seed`, so that seeding and running again gives the same batches.
-        prefetch_factor: batches made ahead, per worker; by default 2. 0: none, each batch is made when it is asked for.
+        generator: where each iteration draws its seed, the default generator by default.
+        prefetch_factor: batches made ahead, per worker; 0: none. By default 2 with workers; without, see above.
         persistent_workers: keep the processes from one epoch to the next (the dataset is not sent again).
         in_order: only True.
-        seed: beyond PyTorch: the seed itself, instead of `generator`.
+        seed: beyond PyTorch: one seed for all epochs, instead of `generator`.
 
     Raises:
         ValueError, TypeError: arguments that exclude each other or are out of range; an iterable-style dataset.
@@ -176,8 +184,11 @@ class DataLoader(Generic[T_co]):
         if missing:
             raise ValueError(f"DataLoader.load_state_dict: the state lacks {sorted(missing)}")
         drawn = bool(state.get("drawn", False))
-        if any(not (drawn and key == "seed" and state[key] is None) and state[key] < 0 for key in _STATE):
-            raise ValueError(f"DataLoader.load_state_dict: negative value in {dict(state)}")
+        numbers = [state[key] for key in _STATE if not (drawn and key == "seed" and state[key] is None)]
+        if any(not isinstance(number, int) or number < 0 for number in numbers):
+            raise ValueError(
+                f"DataLoader.load_state_dict: seed, epoch and step should be integers >= 0 in {dict(state)}"
+            )
         self._seed = None if drawn else state["seed"]
         self._next = Position(state["seed"] if drawn else None, state["epoch"], state["step"])
         self._latest = None

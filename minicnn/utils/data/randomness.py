@@ -15,9 +15,9 @@ any two differ in key or counter:
 Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
 The `DataLoader` opens the streams of a batch around the dataset's code (`keyed_samples`). Until that has returned,
-`minicnn.random.default_generator` is the stream of the sample at hand: `minicnn.rand`, a random transform, `manual_seed`
-and `set_rng_state` there concern that sample alone. A transform that works on a whole batch at once asks for
-`sample_generators(count)`; both roads draw the same numbers.
+`minicnn.random.default_generator` is the stream of the sample at hand: `minicnn.rand`, a random transform,
+`manual_seed` and `set_rng_state` there concern that sample alone. A transform that works on a whole batch at once asks
+for `sample_generators(count)`; both roads draw the same numbers.
 
 In a worker process Python's `random` and NumPy's `np.random` are seeded from the same four integers, before each sample
 and before the batch is put together. In the process of the loop they are left alone: they are the program's.

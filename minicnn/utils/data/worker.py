@@ -161,7 +161,10 @@ def run(connection: Any, worker: int) -> None:
 
 
 def _set_up(payload: bytes, worker: int) -> Callable[[bytes], bytes]:
-    """Get ready; the function gives a pickled batch for a pickled task. Whatever goes wrong is raised by every batch."""
+    """Get ready, and give the function from a pickled task to a pickled batch.
+
+    Whatever goes wrong here is raised by every batch.
+    """
     global _info
     try:
         from threadpoolctl import threadpool_limits

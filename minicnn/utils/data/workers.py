@@ -174,7 +174,7 @@ class _Worker:
 
 
 def _start(worker: int) -> _Worker:
-    """Start a process. It gets next to nothing with it: what is larger than the buffer of a pipe would be waited for."""
+    """Start a process. Nothing large is passed along: `start` would wait for a process that dies before it reads it."""
     from multiprocessing import get_context
 
     context = get_context("spawn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -190,26 +191,34 @@ def test_seeding_again_starts_again() -> None:
     loaders = [DataLoader(Noise(), 4, shuffle=True) for _ in range(2)]
     default_generator.manual_seed(9)
     first = [run(loader, epochs=2) for loader in loaders]
-    assert first[0] != first[1]  # two loaders, two seeds
-    assert run(loaders[0]) != first[0][:1]  # the third epoch
+    assert first[0] != first[1] and first[0][0] != first[0][1]  # each iteration draws a seed
     default_generator.manual_seed(9)
     assert [run(loader, epochs=2) for loader in loaders] == first
-    default_generator.manual_seed(9)
-    loaders[0].set_epoch(1)
-    assert run(loaders[0]) == first[0][1:]
 
 
-def test_what_the_consumer_draws_does_not_matter() -> None:
+def test_the_state_of_the_generator_says_what_follows() -> None:
+    for generator in (default_generator, Generator()):
+        options: dict[str, Any] = {"shuffle": True, "generator": None if generator is default_generator else generator}
+        loader = DataLoader(Noise(), 4, **options)
+        run(loader)
+        state = generator.get_state()
+        expected = run(loader, epochs=2)
+        generator.set_state(state)
+        assert run(loader, epochs=2) == expected
+        generator.set_state(state)
+        assert run(DataLoader(Noise(), 4, **options), epochs=2) == expected  # in a new process, say
+
+
+def test_what_the_consumer_draws_during_an_epoch_does_not_matter() -> None:
     loader = DataLoader(Noise(), 4, shuffle=True)
     default_generator.manual_seed(9)
-    expected = run(loader, epochs=2)
+    (expected,) = run(loader)
     default_generator.manual_seed(9)
     drawn = []
-    for _ in range(2):
-        for batch in loader:
-            default_generator.numpy.random(5)
-            drawn.append([np.asarray(member).tolist() for member in batch])
-    assert drawn == expected[0] + expected[1]
+    for batch in loader:
+        default_generator.numpy.random(5)
+        drawn.append([np.asarray(member).tolist() for member in batch])
+    assert drawn == expected
 
 
 def test_a_sampler_passed_in_draws_from_its_own_generator() -> None:
@@ -273,15 +282,40 @@ def test_a_checkpoint_counts_repeats_of_skipped_batches() -> None:
     assert run(loader) == [full[0][1:]]
 
 
-def test_the_state_before_the_first_iteration() -> None:
+@pytest.mark.parametrize("step", [0, 2, 6])
+def test_an_iteration_that_drew_its_seed_goes_on(step: int) -> None:
+    """With the state of the generator beside that of the loader, as a checkpoint keeps both."""
     loader = DataLoader(Noise(), 4, shuffle=True)
-    state = loader.state_dict()
-    other = DataLoader(Noise(), 4, shuffle=True)
-    other.load_state_dict(state)
-    assert run(loader) == run(other)
+    run(loader)
+    iterator, left = iter(loader), []
+    for _ in range(step):
+        next(iterator)
+    if step == 6:
+        assert next(iterator, None) is None
+    state, random_state = json.loads(json.dumps((loader.state_dict(), default_generator.get_state())))
+    left = [*([] if step == 6 else [[np.asarray(m).tolist() for m in batch] for batch in iterator])]
+    expected = [left, *run(loader, epochs=2)] if left else run(loader, epochs=2)
+
+    resumed = DataLoader(Noise(), 4, shuffle=True)
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    default_generator.set_state(random_state)
+    assert run(resumed, epochs=len(expected)) == expected
 
 
-@pytest.mark.parametrize("state", [{}, {"seed": 1, "epoch": 0}, {"seed": 1, "epoch": 0, "step": -1}])
+def test_the_state_before_the_first_iteration() -> None:
+    loader, other = DataLoader(Noise(), 4, shuffle=True), DataLoader(Noise(), 4, shuffle=True, seed=3)
+    other.load_state_dict(loader.state_dict())
+    before = default_generator.get_state()
+    expected = run(loader)
+    default_generator.set_state(before)
+    assert run(other) == expected
+    assert DataLoader(Noise(), seed=3).state_dict() == {"seed": 3, "epoch": 0, "step": 0}
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"seed": 1, "epoch": 0}, {"seed": 1, "epoch": 0, "step": -1}, {"seed": None, "epoch": 0, "step": 0}]
+)
 def test_a_bad_state_is_refused(state: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="load_state_dict"):
         DataLoader(Noise()).load_state_dict(state)

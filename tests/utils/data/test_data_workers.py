@@ -37,6 +37,8 @@ class Faulty(Dataset[tuple[int, float]]):
                 raise KeyError("missing")
             if self.fault == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.fault == "exit":
+                sys.exit(5)
             if self.fault == "hang":
                 time.sleep(60)
             if self.fault == "unpicklable":
@@ -200,6 +202,129 @@ def test_what_cannot_be_sent_to_workers_is_said_at_once() -> None:
     assert get_worker_info() is None
 
 
+def test_large_batches_of_many_large_tasks() -> None:
+    """More than a socket holds in both directions: neither side may wait for the other."""
+    tasks = [[i] * 60_000 for i in range(8)]
+    loader = DataLoader(np.arange(8), batch_sampler=tasks, num_workers=1, prefetch_factor=8, timeout=120)
+    assert [int(batch.sum()) for batch in loader] == [60_000 * i for i in range(8)]
+
+
+def test_an_iteration_broken_off_leaves_nothing_for_the_next() -> None:
+    loader = DataLoader(Faulty(), 2, num_workers=2, persistent_workers=True, seed=1)
+    for _ in range(3):
+        loader.set_epoch(0)
+        assert np.asarray(next(iter(loader))[0]).tolist() == [0, 1]
+    first, second = iter(loader), iter(loader)  # two at once share the processes
+    for a, b in zip(first, second, strict=True):
+        assert np.asarray(a[0]).tolist() == np.asarray(b[0]).tolist()
+
+
+def test_sys_exit_in_a_worker_is_said() -> None:
+    got = []
+    with pytest.raises(RuntimeError, match=r"worker process died unexpectedly.*\b5\b.*sys\.exit"):
+        for batch in DataLoader(Faulty("exit"), 4, num_workers=1):
+            got += np.asarray(batch[0]).tolist()
+    assert got == list(range(8))  # what came before it is not lost
+
+
+def run_script(text: str, folder: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
+    script = folder / "main.py"
+    script.write_text(text)
+    command = [sys.executable, *options.pop("arguments", [str(script)])]
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120, **options
+    )
+
+
+UNGUARDED = """
+import numpy as np
+from minicnn.utils.data import DataLoader
+for batch in DataLoader(np.zeros(({rows}, 1000)), 2, num_workers=1): pass
+"""
+
+
+@pytest.mark.parametrize("rows", [4, 2000], ids=["small", "larger than a pipe"])
+def test_a_script_without_a_main_guard_is_told_so(rows: int, tmp_path: Any) -> None:
+    done = run_script(UNGUARDED.replace("{rows}", str(rows)), tmp_path)
+    assert done.returncode == 1 and "without `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
+
+
+OWN_CLASS = """
+from minicnn.utils.data import DataLoader
+class Own:
+    def __len__(self): return 4
+    def __getitem__(self, index): return index
+if __name__ == "__main__":
+    print(len(list(DataLoader({dataset}, 2, num_workers=1))))
+"""
+
+
+def test_a_program_that_is_no_file_is_told_so(tmp_path: Any) -> None:
+    own, lists = (OWN_CLASS.replace("{dataset}", dataset) for dataset in ("Own()", "list(range(4))"))
+    for text in (own, lists):  # processes would look for a file called <stdin>
+        done = run_script(text, tmp_path, arguments=["-"], input=text)
+        assert done.returncode == 1 and "this one is no file" in done.stderr and "num_workers=0" in done.stderr
+    done = run_script(own, tmp_path, arguments=["-c", own])
+    assert done.returncode == 1 and "an interactive session or a `python -c` line" in done.stderr
+    assert run_script(lists, tmp_path, arguments=["-c", lists]).stdout == "2\n"
+    assert run_script(own, tmp_path).stdout == "2\n"
+
+
+HANGS = """
+import sys
+from minicnn.utils.data import DataLoader
+from test_data_workers import Faulty
+if __name__ == "__main__":
+    iterator = iter(DataLoader(Faulty("hang"), 8, num_workers=2, persistent_workers={persistent}))
+    next(iterator)
+    print("bye", flush=True)
+    {end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("", 0), ("sys.exit(3)", 3), ("raise ValueError", 1), ("del iterator", 0)], ids=str
+)
+def test_a_program_ends_though_a_worker_hangs(end: str, code: int, tmp_path: Any) -> None:
+    start = time.monotonic()
+    done = run_script(HANGS.replace("{end}", end).replace("{persistent}", str(code == 3)), tmp_path)
+    assert done.stdout == "bye\n" and done.returncode == code, done.stderr
+    assert time.monotonic() - start < 50  # the dataset sleeps for 60
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+from minicnn.datasets import Digits
+from minicnn.transforms import ToTensor
+from minicnn.utils.data import DataLoader
+from test_data_workers import workers
+
+if __name__ == "__main__":
+    loader = DataLoader(Digits(transform=ToTensor()), 40, num_workers={workers})
+    kept = []
+    for moment in range(6):
+        try:
+            for number, batch in enumerate(loader):
+                if number == moment:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(0.01)
+        except KeyboardInterrupt as error:
+            kept.append(error)  # as an interactive session keeps the last one, with the frame of the loop
+    kept.clear()
+    error = batch = None
+    deadline = time.monotonic() + 30
+    while (workers() or threading.active_count() > 1) and time.monotonic() < deadline: time.sleep(0.05)
+    print(len(workers()), threading.active_count(), sum(len(targets) for _, targets in loader))
+"""
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_ctrl_c_leaves_no_worker_behind_and_the_loader_goes_on(count: int, tmp_path: Any) -> None:
+    done = run_script(INTERRUPTED.replace("{workers}", str(count)), tmp_path)
+    assert done.stdout == "0 1 1437\n", done.stderr
+
+
 def lives(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -215,20 +340,14 @@ from test_data_workers import Faulty, workers
 if __name__ == "__main__":
     iterator = iter(DataLoader(Faulty(), 4, num_workers=2))
     next(iterator)
-    print(*(worker.pid for worker in workers()), flush=True)
+    open('{output}', "w").write(" ".join(str(worker.pid) for worker in workers()))
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_workers_do_not_outlive_a_killed_main_process(tmp_path: Any) -> None:
-    script = tmp_path / "main.py"
-    script.write_text(SCRIPT)
-    path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
     output = tmp_path / "pids"  # a file: workers that live on would hold a pipe open
-    with output.open("wb") as stdout:
-        done = subprocess.run(
-            [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, stdout=stdout, timeout=120
-        )
+    done = run_script(SCRIPT.replace("{output}", str(output)), tmp_path)
     assert done.returncode == -signal.SIGKILL
     orphans = [int(pid) for pid in output.read_text().split()]
     assert len(orphans) == 2
