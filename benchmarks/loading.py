@@ -1,0 +1,92 @@
+"""Seconds that an epoch of loading alone takes, for pictures of the sizes of MNIST and CIFAR-10 (random ones).
+
+    python benchmarks/loading.py [--epochs 5] [--workers 2] [--against torch]
+
+"pictures" is a picture dataset of minicnn with its own transforms, a batch at once; "samples" the same chain sample by
+sample, as a function of the user's in the chain requires; "tensors" a TensorDataset. The best epoch counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+import minicnn
+from minicnn import transforms
+from minicnn.utils.data import DataLoader, TensorDataset
+
+MNIST = {"shape": (60_000, 28, 28), "batch": 100, "chain": [transforms.ToTensor(), transforms.Resize(32)]}
+CIFAR = {
+    "shape": (50_000, 32, 32, 3),
+    "batch": 128,
+    "chain": [
+        transforms.RandomCrop(32, padding=4),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize((0.49, 0.48, 0.45), (0.25, 0.24, 0.26)),
+    ],
+}
+
+
+def as_it_is(picture: Any) -> Any:
+    return picture
+
+
+def pictures(shape: tuple[int, ...], chain: list[Any]) -> minicnn.datasets.Digits:
+    """A picture dataset with other pixels in it."""
+    dataset = minicnn.datasets.Digits(transform=transforms.Compose(chain))
+    draw = np.random.default_rng(0)
+    dataset.data = minicnn.tensor(draw.integers(0, 256, shape, np.uint8))
+    dataset.targets = minicnn.tensor(draw.integers(0, 10, shape[0]))
+    return dataset
+
+
+def best(loader: Iterable[Any], epochs: int) -> float:
+    seconds = []
+    for _ in range(epochs):
+        start = time.perf_counter()
+        for _ in loader:
+            pass
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--against", choices=["torch"])
+    options = parser.parse_args()
+    print(f"{'seconds per epoch':24}{'in place':>10}{'default':>10}{f'{options.workers} workers':>12}{'PyTorch':>10}")
+    for name, case in (("MNIST", MNIST), ("CIFAR-10", CIFAR)):
+        shape, batch, chain = case["shape"], case["batch"], case["chain"]
+        channels = (shape[0], shape[3] if len(shape) == 4 else 1, *shape[1:3])
+        x, y = np.zeros(channels, np.float32), np.zeros(shape[0], np.int64)
+        datasets = {
+            "pictures": pictures(shape, chain),
+            "samples": pictures(shape, [*chain, transforms.Lambda(as_it_is)]),
+            "tensors": TensorDataset(minicnn.tensor(x), minicnn.tensor(y)),
+        }
+        for kind, dataset in datasets.items():
+            row = []
+            for more in ({"prefetch_factor": 0}, {}, {"num_workers": options.workers, "persistent_workers": True}):
+                loader = DataLoader(dataset, batch, shuffle=True, seed=0, **more)
+                row.append(f"{best(loader, options.epochs if kind != 'samples' else 1):.2f}")
+                del loader
+            if options.against and kind == "tensors":
+                import torch
+
+                theirs = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+                row.append(f"{best(torch.utils.data.DataLoader(theirs, batch, shuffle=True), 2):.2f}")
+            print(
+                f"{name + ', ' + kind:24}{row[0]:>10}{row[1]:>10}{row[2]:>12}{row[3] if len(row) > 3 else '':>10}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
