@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .device import Device
-from .missing import unknown
+from .missing import answer as _answer
 
 
 class Generator:
@@ -103,5 +103,4 @@ def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
             set_rng_state(state)
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.random", name, globals())
+_answer(globals())
