@@ -145,7 +145,9 @@ def test_bench_tells_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert cli.main(line.split()) == 0
     out, err = capsys.readouterr()
-    assert "forward: first call of direct numpy" in err and "forward: timing 2 of them in turns, 0.01 s" in err
+    assert "forward: first call of direct numpy" in err and re.search(
+        r"forward: timing \d of them in turns, 0\.01 s", err
+    )
     assert "first call" not in out
 
 

@@ -324,7 +324,8 @@ def _measured(
     """Of each call the time, the bytes of scratch memory, the error, and whether it was too slow for more than one."""
     times, spaces, errors = {}, {}, {}
     for number, (row, call) in enumerate(calls.items(), 1):
-        tell(f"first call of {' '.join(row).strip()}, {number} of {len(calls)}; it may have to be compiled")
+        compiles = "; compiled at its first use" if row[1] == "numba" else ""
+        tell(f"first call of {' '.join(row).strip()}, {number} of {len(calls)}{compiles}")
         if row[1] != "python":
             call()  # compiles
         times[row], spaces[row], result = _watched(call)
