@@ -156,7 +156,9 @@ ROWS = [
     Row("autograd", "functional", _SECOND + "; with grad_outputs it gives a row of a Jacobian"),
     Row("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
         "minicnn.nn.functional"),
-    Row("autograd minicnn", "func hessian jvp vjp hvp jacobian gradgradcheck forward_ad jacrev jacfwd", _SECOND
+    Row("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
+        "loop and minicnn.stack do what vmap does, and a module is called with its own parameters"),
+    Row("autograd minicnn", "hessian jvp vjp hvp jacobian gradgradcheck forward_ad jacrev jacfwd", _SECOND
         + "; with grad_outputs it gives a row of a Jacobian"),
     Row("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
     Row("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "

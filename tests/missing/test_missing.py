@@ -91,7 +91,7 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
         ("minicnn.models", "ResNet50_Weights", "weights are not downloaded"),
         ("minicnn.utils", "tensorboard", "metrics.csv"),
         ("minicnn", "vmap", "batch axis"),
-        ("minicnn", "func", "gradients of gradients"),
+        ("minicnn", "func", "minicnn.autograd.grad gives gradients of first order"),
         ("minicnn", "onnx", "minicnn.save"),
         ("minicnn", "profiler", "cProfile"),
         ("minicnn.autograd", "functional", "grad_outputs"),
