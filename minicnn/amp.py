@@ -9,7 +9,7 @@ import warnings
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
-from .missing import unknown
+from .missing import answer as _answer
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -80,5 +80,4 @@ class GradScaler:
         """Nothing."""
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.amp", name, globals())
+_answer(globals())

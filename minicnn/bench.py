@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -77,18 +78,31 @@ def conv(options: argparse.Namespace) -> int:
     layer = LAYERS.get(options.layer, USUAL)
     given = {name: getattr(options, name) for name in Layer._fields}  # goes before the layer's
     layer = layer._replace(**{name: value for name, value in given.items() if value is not None})
-    found = compare_algorithms(
-        layer.x, layer.w, (layer.w[0],) if layer.bias else None,
-        layer.stride, layer.padding, layer.dilation, layer.groups,
-        backward=not options.forward, seconds=options.seconds,
-        backends=options.backends, algorithms=options.algorithms, against=options.against,
-        memory_format=channels_last if options.channels_last else contiguous_format,
-    )  # fmt: skip
+    try:
+        found = compare_algorithms(
+            layer.x, layer.w, (layer.w[0],) if layer.bias else None,
+            layer.stride, layer.padding, layer.dilation, layer.groups,
+            backward=not options.forward, seconds=options.seconds,
+            backends=options.backends, algorithms=options.algorithms, against=options.against,
+            memory_format=channels_last if options.channels_last else contiguous_format, progress=_tell,
+        )  # fmt: skip
+    finally:
+        _tell("")
     print(found)
     if options.plot:
         found.plot(options.plot)
         print(options.plot)
     return 0
+
+
+def _tell(text: str) -> None:
+    """What is going on, on stderr: one line that changes, in a terminal; else a line each, in a file of their own."""
+    if sys.stderr is None:
+        return
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)
 
 
 def add_arguments(add: Callable[[str, Callable[[argparse.Namespace], int]], argparse.ArgumentParser]) -> None:

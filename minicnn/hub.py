@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlparse as urlparse
 
-from .missing import unknown
+from .missing import answer as _answer
 
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # the digits of the hash in the name of a file
 _HOW = (
@@ -40,6 +40,4 @@ def get_dir() -> str:
 
 load_url = load_state_dict_from_url  # the name in torch.utils.model_zoo
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.hub", name, globals())
+_answer(globals())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .missing import unknown
+from .missing import answer as _answer
 from .ops.einsum import linalg_cross as cross
 from .ops.linear import matmul, multi_dot
 from .ops.norm import linalg_norm as norm
@@ -12,6 +10,4 @@ from .ops.norm import matrix_norm, vector_norm
 
 __all__ = ["cross", "matmul", "matrix_norm", "multi_dot", "norm", "vector_norm"]
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.linalg", name, __all__)
+_answer(globals())

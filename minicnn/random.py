@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .device import Device
-from .missing import unknown
+from .missing import answer as _answer
 
 
 class Generator:
@@ -179,5 +179,4 @@ def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
             set_rng_state(state)
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.random", name, globals())
+_answer(globals())

@@ -21,7 +21,7 @@ from .autograd import engine, walk
 from .autograd.hooks import RemovableHandle
 from .device import CPU, META, Array, Device, Meta, meta, resolve
 from .dtypes import Size, get_default_dtype
-from .missing import unknown
+from .missing import Absent, absent, methods, unknown
 
 
 class Tensor:
@@ -311,7 +311,7 @@ class Tensor:
         return id(self)
 
     def __getattr__(self, name: str) -> Any:
-        raise unknown("Tensor", name, dir(type(self)))
+        raise unknown("Tensor", name, methods(type(self)))
 
     if TYPE_CHECKING:  # entered by minicnn.ops
 
@@ -338,6 +338,8 @@ class Tensor:
 
 
 engine._tensor = Tensor
+for _name in absent("Tensor"):
+    setattr(Tensor, _name, Absent(_name))
 
 
 def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

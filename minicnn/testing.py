@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .missing import unknown
+from .missing import answer as _answer
 from .tensor import Tensor
 
 _TOLERANCES = {np.dtype(np.float16): (1e-3, 1e-5), np.dtype(np.float32): (1.3e-6, 1e-5)}  # rtol, atol
@@ -56,5 +56,4 @@ def assert_close(
     np.testing.assert_allclose(a, b, rtol=relative, atol=absolute, equal_nan=equal_nan, err_msg=text)
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.testing", name, globals())
+_answer(globals())

@@ -49,7 +49,7 @@ def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
         ("bench conv --padding -1", "at least 0 each"),
         ("bench conv --stride 1x2x3", "is not such as 2 or 2x1"),
         ("bench conv --x 1x2x6x6 --w 3x4x3x3", "expects 4 input channels"),
-        ("bench conv --x 1x2x6x6 --w 3x2x3x3 --backends cuda", "no backend 'cuda'"),
+        ("bench conv --x 1x2x6x6 --w 3x2x3x3 --backends cuda", "--backends: there is no 'cuda'"),
         ("bench conv --against jax", "choose from"),
         ("bench pool", "choose from"),
         ("bench conv --layer lenet5.conv9", "no layer 'lenet5.conv9'; --layer help lists"),

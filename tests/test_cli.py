@@ -28,7 +28,7 @@ HEAVY = "{'numba', 'matplotlib', 'sklearn', 'PIL', 'scipy', 'tqdm', 'safetensors
 
 def command(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "minicnn.cli", *arguments],
+        [sys.executable, "-m", "minicnn", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -16,9 +16,9 @@ from minicnn import nn, optim
 @pytest.mark.parametrize(
     ("place", "name", "remedy"),
     [
-        (minicnn, "bfloat16", "NumPy has no bfloat16; use float32"),
+        (minicnn, "bfloat16", "NumPy has no bfloat16; use minicnn.float32"),
         (minicnn, "fft", "use numpy.fft on x.numpy"),
-        (minicnn, "kaiser_window", "use numpy.fft"),
+        (minicnn, "kaiser_window", "use scipy.signal.windows"),
         (minicnn, "view_as_complex", "tensors are real"),
         (nn, "Conv3d", "pictures are 2-d"),
         (nn, "LSTM", "sequence models are left out"),
@@ -33,9 +33,9 @@ from minicnn import nn, optim
         (nn.init, "xavier_unifrom_", "use xavier_uniform_"),
         (minicnn, "ediff1d", "numpy.ediff1d on x.numpy"),
         (minicnn, "no_such_thing_at_all", "docs/pytorch.md"),
-        (minicnn.zeros(1), "cuda_", "computes on device"),
+        (minicnn.zeros(1), "cuda_", "computes on minicnn.device"),
         (minicnn.zeros(1), "untyped_storage", "its NumPy array"),
-        (minicnn.zeros(1), "revers", "use "),
+        (minicnn.zeros(1), "reshap", "use reshape"),
     ],
 )
 def test_unknown_names_say_what_to_use(place: object, name: str, remedy: str) -> None:
@@ -58,7 +58,8 @@ def test_protocols_are_asked_for_in_vain_without_a_word() -> None:
         "minicnn.utils.model_zoo", "minicnn.autograd.function", "minicnn.backends.cudnn", "minicnn.cuda.amp",
         "minicnn.amp", "minicnn.hub", "minicnn.jit", "minicnn.fx", "minicnn.testing", "minicnn.jit.annotations",
         "minicnn.utils.hooks", "minicnn.ops.misc", "minicnn.linalg", "minicnn.models", "minicnn.transforms",
-        "minicnn.datasets",
+        "minicnn.datasets", "minicnn.nn.grad", "minicnn.utils.data.dataloader", "minicnn.utils.data.dataset",
+        "minicnn.utils.data.sampler",
     ],
 )  # fmt: skip
 def test_modules_can_be_imported(name: str) -> None:
@@ -173,3 +174,16 @@ def test_threads_and_determinism_can_be_asked_for() -> None:
     assert minicnn.are_deterministic_algorithms_enabled()
     assert minicnn.is_tensor(minicnn.zeros(1)) and not minicnn.is_tensor([1])
     assert minicnn.numel(minicnn.zeros(2, 3)) == 6
+
+
+def test_memory_that_is_kept_can_be_given_back() -> None:
+    from minicnn_kernels import memory, runtime
+
+    minicnn.nn.functional.conv2d(minicnn.randn(8, 16, 64, 64), minicnn.randn(32, 16, 3, 3)).relu()  # 4 MB, and scratch
+    assert memory.held() > 0
+    x = minicnn.ones(8, 32, 62, 62) * 2
+    assert minicnn.free_memory() > 0
+    assert not runtime._workspaces and minicnn.free_memory() == 0
+    assert x.eq(2).all()
+    del x
+    minicnn.free_memory()

@@ -37,7 +37,7 @@ LAYERS = [
         "minicnn.amp", "minicnn.backends", "minicnn.cuda", "minicnn.fx", "minicnn.hub", "minicnn.jit",
     ],
     ["minicnn.analysis", "minicnn.train", "minicnn.visualize"],
-    ["minicnn.cli", "minicnn"],
+    ["minicnn.cli", "minicnn", "minicnn.__main__"],
 ]  # fmt: skip
 HEAVY = {
     "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "safetensors", "threadpoolctl",

@@ -319,6 +319,14 @@ def workspace(name: str, size: int, dtype: Any) -> np.ndarray[Any, Any]:
     return have
 
 
+def free_workspaces() -> int:
+    """Let the workspaces go; how many bytes that were. The next call of a kernel makes its own anew."""
+    with parallel():  # none is in use
+        size = sum(array.nbytes for array in _workspaces.values())
+        _workspaces.clear()
+    return size
+
+
 def _aligned(rows: int, size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Uninitialised memory whose rows begin at cache lines, so that a vector of 64 bytes is not in two of them.
 

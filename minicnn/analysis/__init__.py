@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ..missing import answer as _answer
 from .compare import Comparison, compare_algorithms
 from .summary import Summary, summary
 
 __all__ = ["Comparison", "Summary", "compare_algorithms", "summary"]
+
+_answer(globals())

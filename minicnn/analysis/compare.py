@@ -135,6 +135,7 @@ def compare_algorithms(
     algorithms: Sequence[str] | None = None,
     against: str | None = None,
     memory_format: MemoryFormat | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Run one convolution layer by every algorithm and backend that can do it, and measure each.
 
@@ -154,6 +155,7 @@ def compare_algorithms(
         backends, algorithms: which of them; by default all.
         against: "torch" to measure PyTorch on the same arrays as well, in the same turns.
         memory_format: the order of memory of x and w; by default x's own.
+        progress: a function that is told what is being measured, before each algorithm's first call.
 
     Returns:
         A `Comparison`.
@@ -190,7 +192,7 @@ def compare_algorithms(
     gy = _in_order(np.random.default_rng(1).standard_normal(g.y_shape).astype(x_.dtype), last)
     rows: list[Row] = []
     for which in PASSES if backward else PASSES[:1]:
-        rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g), against)
+        rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g), against, progress)
     return Comparison(rows, g, x_.dtype.name, last, runtime.threads() if runtime.have_numba() else 1)
 
 
@@ -276,7 +278,7 @@ def _multiplications(module: Any, g: Conv, which: str = "forward") -> int:
 
 def _one_pass(
     which: str, operands: tuple[Array, Array, Array | None], gy: Array, g: Conv, seconds: float, wanted: Any,
-    against: str | None,
+    against: str | None, progress: Callable[[str], None] | None,
 ) -> list[Row]:  # fmt: skip
     """The rows of one pass, the order that of the table."""
     x, w, b = operands
@@ -303,7 +305,7 @@ def _one_pass(
         raise ValueError(f"compare_algorithms: none of the algorithms and backends asked for can do {which} of {g}")
     with np.errstate(all="ignore"):  # NaN and Inf in the caller's own tensors
         exact = _result(table.rows["direct", "numpy"](*arguments(np.float64)), which)
-        found = _measured(calls, exact, seconds)
+        found = _measured(calls, exact, seconds, lambda text: progress(f"{which}: {text}") if progress else None)
     chosen = table.pick(None, None, args)
     rows = []
     for row, note in notes.items():
@@ -317,11 +319,13 @@ def _one_pass(
 
 
 def _measured(
-    calls: dict[tuple[str, str], Callable[[], Array]], exact: Array, seconds: float
+    calls: dict[tuple[str, str], Callable[[], Array]], exact: Array, seconds: float, tell: Callable[[str], None]
 ) -> dict[tuple[str, str], tuple[float, int, float, bool]]:
     """Of each call the time, the bytes of scratch memory, the error, and whether it was too slow for more than one."""
     times, spaces, errors = {}, {}, {}
-    for row, call in calls.items():
+    for number, (row, call) in enumerate(calls.items(), 1):
+        compiles = "; compiled at its first use" if row[1] == "numba" else ""
+        tell(f"first call of {' '.join(row).strip()}, {number} of {len(calls)}{compiles}")
         if row[1] != "python":
             call()  # compiles
         times[row], spaces[row], result = _watched(call)
@@ -329,6 +333,7 @@ def _measured(
     limit = max(seconds / 4, 3 * min(times.values(), default=0.0))
     quick = {row: call for row, call in calls.items() if times[row] <= limit and row[1] != "python"}
     times |= {row: seconds_of(calls[row]) for row in calls if row not in quick}  # unwatched: watching costs time
+    tell(f"timing {len(quick)} of them in turns, {seconds:g} s")
     times |= best_times(quick, seconds)
     return {row: (times[row], spaces[row], errors[row], row not in quick) for row in calls}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..missing import unknown
+from ..missing import answer as _answer
 from . import engine, function, walk
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from .function import Function
@@ -71,5 +71,4 @@ class Variable(metaclass=_TensorType):
         return data.detach().requires_grad_(requires_grad)
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.autograd", name, globals())
+_answer(globals())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..missing import answer as _answer
 from . import engine
 from .modes import no_grad
 
@@ -178,3 +179,6 @@ class _Call(engine.Function):
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declare a `backward` that cannot be differentiated again, which here holds for all."""
     return function
+
+
+_answer(globals())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from ..missing import unknown
+from ..missing import answer as _answer
 from ..random import default_generator
 from . import amp
 
@@ -43,7 +43,7 @@ def synchronize(device: Any = None) -> None:
 
 
 def empty_cache() -> None:
-    """Nothing: there is no GPU memory to give back."""
+    """Nothing: there is no GPU memory to give back. `minicnn.free_memory` gives back what is kept of the CPU's."""
 
 
 def _refuse(name: str) -> NoReturn:
@@ -78,5 +78,4 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.cuda", name, globals())
+_answer(globals())

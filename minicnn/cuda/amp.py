@@ -6,6 +6,7 @@ from typing import Any
 
 from ..amp import GradScaler
 from ..amp import autocast as _autocast
+from ..missing import answer as _answer
 
 __all__ = ["GradScaler", "autocast"]
 
@@ -15,3 +16,6 @@ class autocast(_autocast):
 
     def __init__(self, enabled: bool = True, dtype: Any = None, cache_enabled: bool = True) -> None:
         super().__init__("cuda", dtype, enabled)
+
+
+_answer(globals())

@@ -32,7 +32,8 @@ class MNIST(ArrayDataset):
     """The MNIST database: 60,000 pictures to train, 10,000 to test, of the digits 0 to 9.
 
     Args:
-        root: the folder that holds `MNIST/raw/` with the four IDX files, or the files themselves, gzipped or not.
+        root: the folder that holds `MNIST/raw/` with the four IDX files, or the files themselves, gzipped or not; each
+            may also be in a folder of its own name, as some programs unpack it.
             None: the folder that the environment variable MINICNN_DATA names, or its subfolder `mnist`.
         train: the training pictures; else the test pictures.
         transform, target_transform: functions of the picture (PIL, mode "L") and of the target (int).
@@ -93,10 +94,11 @@ class MNIST(ArrayDataset):
         paths = self._find(images.name), self._find(labels.name)
         missing = [resource.name for resource, path in zip((images, labels), paths, strict=True) if path is None]
         if missing:
+            nothing = "" if Path(named).expanduser().is_dir() else f"; there is no folder {self.root}"
             raise DatasetError(
                 f"{type(self).__name__}: {' and '.join(missing)} not found (with or without .gz) in any of "
-                f"{[str(folder) for folder in self._folders()]}. Pass the folder that holds them as root or in the "
-                "environment variable MINICNN_DATA, or use download=True"
+                f"{[str(folder) for folder in self._folders()]}{nothing}. Pass the folder that holds them as root or "
+                "in the environment variable MINICNN_DATA, or use download=True"
             )
         self.data, self.targets = self._load(*paths)  # type: ignore[arg-type]
 
@@ -108,12 +110,22 @@ class MNIST(ArrayDataset):
 
     def _folders(self) -> list[Path]:
         assert self.root is not None
-        return [self.raw_folder, self.root, self.root / type(self).__name__.lower()]
+        name = type(self).__name__
+        return [self.raw_folder, self.root, self.root / name.lower(), self.root / name, self.root / "raw"]
 
     def _find(self, name: str) -> Path | None:
-        """The first file of this name, gzipped or not, in the folders; "train-images.idx3-ubyte" is a known variant."""
+        """The first file of this name, gzipped or not, in the folders; "train-images.idx3-ubyte" is a known variant.
+
+        A folder of that name may hold it: so does Kaggle's archive, and so do programs that unpack each into one.
+        """
         names = [name, f"{name}.gz", name.replace("-idx", ".idx"), f"{name.replace('-idx', '.idx')}.gz"]
-        return next((folder / name for folder in self._folders() for name in names if (folder / name).is_file()), None)
+        for folder in self._folders():
+            here = [folder / each for each in names]
+            inside = [outer / each for outer in here for each in names]
+            for path in (*here, *inside):
+                if path.is_file():
+                    return path
+        return None
 
     def download(self) -> None:
         """Fetch those of the four files that are missing or have not the original content."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
-from ..missing import unknown
+from ..missing import answer as _answer
 from ..nn.module import Module
 
 F = TypeVar("F")
@@ -73,5 +73,4 @@ def save(*_: Any, **__: Any) -> NoReturn:
     raise NotImplementedError("jit.save: save the weights with minicnn.save(model.state_dict(), path)")
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.jit", name, globals())
+_answer(globals())

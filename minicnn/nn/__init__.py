@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..missing import unknown
-from . import functional, init, modules, parallel, utils
+from ..missing import answer as _answer
+from . import functional, grad, init, modules, parallel, utils
 from .activation import *
 from .batchnorm import *
 from .blocks import *
@@ -29,6 +27,4 @@ from .shuffle import *
 from .softmax import *
 from .upsampling import *
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.nn", name, globals())
+_answer(globals())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..missing import unknown
+from ..missing import answer as _answer
 from ..random import Generator, default_generator
 from ..tensor import Array, Tensor
 
@@ -337,6 +337,4 @@ orthogonal, sparse = _deprecated(orthogonal_), _deprecated(sparse_)
 xavier_uniform, xavier_normal = _deprecated(xavier_uniform_), _deprecated(xavier_normal_)
 kaiming_uniform, kaiming_normal = _deprecated(kaiming_uniform_), _deprecated(kaiming_normal_)
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.nn.init", name, globals())
+_answer(globals())

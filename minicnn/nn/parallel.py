@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..missing import answer as _answer
 from .module import Module
 
 __all__ = ["DataParallel"]
@@ -35,3 +36,6 @@ class DistributedDataParallel(Module):
         raise NotImplementedError(
             "DistributedDataParallel: minicnn trains in one process, whose threads share the work; leave it out"
         )
+
+
+_answer(globals())

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..missing import answer as _answer
 from ..ops import creation
 from ..tensor import Tensor
 
@@ -162,3 +163,6 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
     ) -> None:
         Buffer.__init__(self, creation.empty(0, device=device, dtype=dtype), persistent=persistent)
         self.requires_grad = requires_grad
+
+
+_answer(globals())

@@ -5,6 +5,7 @@ Importing a family enters its methods in `Tensor`.
 
 from __future__ import annotations
 
+from ..missing import answer as _answer
 from . import (
     activation,
     arithmetic,
@@ -12,6 +13,7 @@ from . import (
     choice,
     comparison,
     conv,
+    conv_gradients,
     conv_transpose,
     creation,
     cumulative,
@@ -51,3 +53,5 @@ from . import (
     sorting,
     types,
 )
+
+_answer(globals())

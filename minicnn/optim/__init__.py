@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..missing import unknown
+from ..missing import answer as _answer
 from . import lr_scheduler, swa_utils
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -25,6 +23,4 @@ __all__ = [
     "Rprop", "lr_scheduler", "swa_utils",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.optim", name, globals())
+_answer(globals())

@@ -21,7 +21,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..autograd import no_grad
-from ..missing import unknown
+from ..missing import answer as _answer
 from ..nn import Module
 from ..nn.batchnorm import _BatchNorm
 from ..ops.creation import tensor
@@ -230,5 +230,4 @@ class SWALR(Schedule):
         return rates
 
 
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.optim.swa_utils", name, globals())
+_answer(globals())

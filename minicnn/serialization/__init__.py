@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..device import resolve
+from ..missing import answer as _answer
 from .format import CheckpointError, pack, read_arrays, read_header, write_atomically
 from .tree import Decoder, Encoder
 
@@ -103,3 +104,6 @@ def load(
 def _no_pickle(op: str, given: Any) -> None:
     if given is not None:
         raise TypeError(f"{op}: files are safetensors, never pickles; leave out pickle_module and its options")
+
+
+_answer(globals())

@@ -8,6 +8,7 @@ Files:
 
 from __future__ import annotations
 
+from ..missing import answer as _answer
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .interrupt import Interrupt
 from .loop import DivergedError, Epoch, Evaluation, evaluate, predict, train
@@ -30,3 +31,5 @@ __all__ = [
     "confusion_matrix", "describe", "evaluate", "find_recipe", "load_weights", "per_class_accuracy", "predict",
     "save_weights", "softmax", "train",
 ]  # fmt: skip
+
+_answer(globals())

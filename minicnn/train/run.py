@@ -14,6 +14,7 @@ import io
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -89,7 +90,8 @@ class Run:
             config = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise RunError(
-                f"{path} is not a run: it has no {CONFIG}; `minicnn train --out {path}` makes one{_nearby(path)}"
+                f"{path} is not a run: it has no {CONFIG}; `minicnn train --out {shlex.quote(str(path))}` makes one"
+                f"{_nearby(path)}"
             ) from error
         except (OSError, ValueError) as error:
             raise RunError(f"{file}: cannot be read ({error})") from error

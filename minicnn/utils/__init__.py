@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from . import checkpoint, data, dlpack
+from ..missing import answer as _answer
+from . import checkpoint, data, dlpack, hooks, model_zoo
 
-__all__ = ["checkpoint", "data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack", "hooks", "model_zoo"]
+
+_answer(globals())

@@ -8,6 +8,7 @@ Files:
 
 from __future__ import annotations
 
+from ..missing import answer as _answer
 from .comparison import algorithms
 from .net import filters, overview
 from .run import draw
@@ -15,3 +16,5 @@ from .style import check_format
 from .training import confusion, curves, errors
 
 __all__ = ["algorithms", "check_format", "confusion", "curves", "draw", "errors", "filters", "overview"]
+
+_answer(globals())

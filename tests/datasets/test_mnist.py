@@ -39,7 +39,7 @@ def write(folder: Path, files: dict[str, bytes], pack: Any = bytes, suffix: str 
     return folder
 
 
-@pytest.mark.parametrize("folder", ["MNIST/raw", "", "mnist"])
+@pytest.mark.parametrize("folder", ["MNIST/raw", "", "mnist", "MNIST", "raw"])
 @pytest.mark.parametrize(("pack", "suffix"), [(bytes, ""), (gzip.compress, ".gz"), (gzip.compress, ""), (bytes, ".gz")])
 def test_files_are_found(tmp_path: Path, folder: str, pack: Any, suffix: str) -> None:
     write(tmp_path / folder, contents(), pack, suffix)
@@ -54,6 +54,27 @@ def test_files_are_found(tmp_path: Path, folder: str, pack: Any, suffix: str) ->
 def test_a_known_variant_of_the_names_is_found(tmp_path: Path) -> None:
     write(tmp_path, {name.replace("-idx", ".idx"): content for name, content in contents().items()})
     assert len(MNIST(tmp_path)) == 12
+
+
+@pytest.mark.parametrize("outer", ["{0}", "{1}", "{0}.gz"])
+@pytest.mark.parametrize("inner", ["{0}", "{1}", "{0}.gz"])
+def test_files_in_folders_of_their_own_name_are_found(tmp_path: Path, outer: str, inner: str) -> None:
+    for name, content in contents().items():
+        names = name, name.replace("-idx", ".idx")
+        pack = gzip.compress if inner.endswith(".gz") else bytes
+        write(tmp_path / outer.format(*names), {inner.format(*names): content}, pack)
+    assert len(MNIST(tmp_path)) == 12 and len(MNIST(tmp_path, train=False)) == 5
+
+
+def test_a_file_goes_before_an_empty_folder_of_another_of_its_names(tmp_path: Path) -> None:
+    write(tmp_path, contents(), gzip.compress, ".gz")
+    (tmp_path / NAMES[0]).mkdir()
+    assert len(MNIST(tmp_path)) == 12
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"there is no folder .*nowhere"):
+        MNIST(tmp_path / "nowhere")
 
 
 def test_only_the_files_of_the_split_are_needed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+from ...missing import answer as _answer
 from . import utils as utils
 
 _FILES = {  # PyTorch's file: the files here that have its names
@@ -36,4 +37,7 @@ for _name, _sources in _FILES.items():
         _names = vars(import_module(f"..{_source}", __name__))
         vars(_file).update({name: value for name, value in _names.items() if not name.startswith("__")})
         globals().update({name: _names[name] for name in _names.get("__all__", ())})
+    _answer(vars(_file))
     sys.modules[_file.__name__] = globals()[_name] = _file
+
+_answer(globals())

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...missing import unknown
+from ...missing import answer as _answer
 from . import parametrizations, parametrize
 from .clip_grad import *
 from .convert_parameters import *
@@ -14,6 +14,4 @@ from .fusion import *
 from .init import *
 from .reparametrisation import *
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.nn.utils", name, globals())
+_answer(globals())

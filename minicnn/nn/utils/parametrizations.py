@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ...autograd import no_grad
+from ...missing import answer as _answer
 from ...tensor import Tensor
 from ..module import Module
 from .parametrize import register_parametrization
@@ -128,3 +129,6 @@ def spectral_norm(
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     axis = output_axis(module) if dim is None else dim
     return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, axis, eps))
+
+
+_answer(globals())

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ...autograd import no_grad
+from ...missing import answer as _answer
 from ...tensor import Tensor
 from ..container import ModuleDict, ModuleList
 from ..module import Module
@@ -267,3 +268,6 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
 def type_before_parametrizations(module: Module) -> type:
     """The module's class without its parametrisations."""
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
+
+
+_answer(globals())

@@ -10,9 +10,7 @@ A schedule of one's own is a subclass of `LRScheduler` with a `get_lr`.
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...missing import unknown
+from ...missing import answer as _answer
 from .base import LRScheduler, _LRScheduler
 from .combined import ChainedScheduler, SequentialLR
 from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
@@ -35,6 +33,4 @@ __all__ = [
     "ReduceLROnPlateau", "SequentialLR", "StepLR", "_LRScheduler",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.optim.lr_scheduler", name, globals())
+_answer(globals())

@@ -10,11 +10,10 @@ Random transforms draw from the stream of their sample (randomness.py), so the p
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...missing import unknown
+from ...missing import answer as _answer
+from . import dataloader
 from .collate import default_collate, default_convert
-from .dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from .dataset import ConcatDataset, Dataset, StackDataset, Subset, TensorDataset, random_split
 from .loader import DataLoader
 from .randomness import each_sample, sample_generator, sample_generators
 from .sampler import (
@@ -35,11 +34,13 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "dataloader",
     "default_collate",
     "default_convert",
     "each_sample",
@@ -49,6 +50,4 @@ __all__ = [
     "sample_generators",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    raise unknown("minicnn.utils.data", name, globals())
+_answer(globals())

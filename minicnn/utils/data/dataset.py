@@ -16,7 +16,16 @@ from ...random import Generator, default_generator
 from ...tensor import Tensor
 from .randomness import each_sample
 
-__all__ = ["BatchInputs", "ConcatDataset", "Dataset", "Subset", "TensorDataset", "current_method", "random_split"]
+__all__ = [
+    "BatchInputs",
+    "ConcatDataset",
+    "Dataset",
+    "StackDataset",
+    "Subset",
+    "TensorDataset",
+    "current_method",
+    "random_split",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -174,6 +183,49 @@ class ConcatDataset(Dataset[T_co]):
         start = self.cumulative_sizes[which - 1] if which else 0
         sample: T_co = self.datasets[which][index - start]
         return sample
+
+
+class StackDataset(Dataset[Any]):
+    """Datasets of one size side by side: sample i is a tuple of the samples i, or a dict for datasets given by name.
+
+    Raises:
+        ValueError: no dataset, some by position and some by name, or sizes that differ.
+    """
+
+    def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError(
+                "StackDataset: pass datasets, either all by position, for tuples, or all by name, for dicts"
+            )
+        self.datasets: Any = args or kwargs
+        sizes = {key: len(dataset) for key, dataset in self._items()}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(f"StackDataset: size mismatch between datasets, {sizes}")
+
+    def _items(self) -> list[tuple[Any, Any]]:
+        return list(self.datasets.items() if isinstance(self.datasets, dict) else enumerate(self.datasets))
+
+    def _sample(self, members: Iterable[Any]) -> Any:
+        return dict(zip(self.datasets, members, strict=True)) if isinstance(self.datasets, dict) else tuple(members)
+
+    def __len__(self) -> int:
+        return len(self._items()[0][1])
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._sample(dataset[index] for _, dataset in self._items())
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """The samples of a batch as a list, through the datasets' own `__getitems__` where they have one."""
+        many = [current_method(dataset, "__getitem__", "__getitems__") for _, dataset in self._items()]
+        if not any(many):
+            return [self[i] for i in each_sample(indices)]
+        columns = []
+        for (key, dataset), fetch in zip(self._items(), many, strict=True):
+            column = [dataset[i] for i in each_sample(indices)] if fetch is None else list(fetch(indices))
+            if len(column) != len(indices):
+                raise ValueError(f"StackDataset: dataset {key!r} gave {len(column)} samples for {len(indices)} indices")
+            columns.append(column)
+        return [self._sample(members) for members in zip(*columns, strict=True)]
 
 
 def random_split(

@@ -11,15 +11,17 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from . import bench
+from .. import bench
+from . import console
+from .arguments import Parser, UsageError, add_backend, add_data, natural, positive, seed, shape
+from .console import one_line, say
 
 if TYPE_CHECKING:
-    from .train import Epoch, Recipe, Run
+    from ..train import Epoch, Recipe, Run
 
 PLOTS = ("curves", "confusion", "errors", "filters", "overview")
-BACKENDS = ("auto", "python", "numpy", "numba")
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -29,25 +31,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     An error is one line on stderr that says what to do; with MINICNN_DEBUG=1 in the environment, the traceback too.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
-        options = _parser().parse_args(arguments)
-        options.command_line = shlex.join(["minicnn", *arguments])
-        return int(options.run(options))
-    except SystemExit as done:  # --help and --version
-        return int(done.code or 0)
-    except KeyboardInterrupt:
-        print("minicnn: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception as error:
-        if os.environ.get("MINICNN_DEBUG") == "1":
-            import traceback
+    with console.any_console():
+        code, options = FAILED, None
+        try:
+            options = _parser().parse_args(arguments)
+            options.command_line = shlex.join(["minicnn", *arguments])
+            code = int(options.run(options))
+        except SystemExit as done:  # --help and --version
+            code = int(done.code or 0)
+        except KeyboardInterrupt:
+            say("minicnn: interrupted")
+            code = INTERRUPTED
+        except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+            console.drop_output()
+            code = FAILED
+        except Exception as error:
+            if os.environ.get("MINICNN_DEBUG") == "1":
+                import traceback
 
-            traceback.print_exc()
-        print(f"minicnn: error: {_one_line(error)}", file=sys.stderr)
-        return USAGE if isinstance(error, _usage_errors()) else FAILED
+                traceback.print_exc()
+            say(f"minicnn: error: {one_line(error, options)}")
+            code = USAGE if isinstance(error, _usage_errors()) else FAILED
+        return code if console.finish() else code or FAILED
 
 
 # ------------------------------------------------------------------------------------------------------------- commands
@@ -57,11 +62,11 @@ def _train(options: argparse.Namespace) -> int:
     """Train a net and leave a run folder."""
     import numpy as np
 
-    from . import manual_seed, nn, train, use
-    from .autograd import detect_anomaly
-    from .train.recipes import EVAL_BATCH
-    from .utils.data import DataLoader
-    from .visualize import draw
+    from .. import manual_seed, nn, train, use
+    from ..autograd import detect_anomaly
+    from ..train.recipes import EVAL_BATCH
+    from ..utils.data import DataLoader
+    from ..visualize import draw
 
     recipe = _recipe(options)
     root = None if options.data is None else str(Path(options.data).expanduser().resolve())
@@ -94,7 +99,7 @@ def _train(options: argparse.Namespace) -> int:
                 progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
             )  # fmt: skip
         except Exception as error:  # the folder keeps the epochs before it, and why there are no more
-            run.note(error=_one_line(error))
+            run.note(error=one_line(error))
             raise
         if len(history) < recipe.epochs:
             step = train_loader.state_dict()["step"]
@@ -109,7 +114,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe asked for, with the settings that the command line changes."""
-    from .train import find_recipe
+    from ..train import find_recipe
 
     recipe = find_recipe(options.model, options.dataset, options.recipe)
     if options.lr is not None:
@@ -133,7 +138,7 @@ def _report(run: Run, history: list[Epoch]) -> None:
 
 def _eval(options: argparse.Namespace) -> int:
     """Judge a trained net on its test set, as at the end of training."""
-    from . import nn, train
+    from .. import nn, train
 
     run = train.Run.open(options.folder)
     model, epoch, step = run.model()
@@ -157,16 +162,21 @@ def _eval(options: argparse.Namespace) -> int:
 
 def _summary(options: argparse.Namespace) -> int:
     """Print a model's layers, output shapes and parameters."""
-    from . import summary, train
+    from .. import ShapeError, summary, train
 
-    summary(train.build_model(options.model), options.input)
+    model = train.build_model(options.model)
+    try:
+        summary(model, options.input)
+    except ShapeError as error:
+        shape = ",".join(map(str, options.input))
+        raise ShapeError(f"{options.model} does not take pictures of --input {shape} (C,H,W): {error}") from error
     return DONE
 
 
 def _plot(options: argparse.Namespace) -> int:
     """Draw a picture of a run."""
-    from . import train
-    from .visualize import draw
+    from .. import train
+    from ..visualize import draw
 
     run = train.Run.open(options.folder)
     _check_data(run, options)
@@ -182,7 +192,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     """Report what minicnn runs on, how fast it is, and what is in the way."""
-    from .analysis import doctor
+    from ..analysis import doctor
 
     found = doctor.examine(measure=not options.quick)
     print(doctor.as_json(found) if options.json else doctor.as_text(found))
@@ -191,7 +201,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _test_loader(run: Run, options: argparse.Namespace) -> Any:
     """The run's test set, in batches of the size that training judged it in."""
-    from .utils.data import DataLoader
+    from ..utils.data import DataLoader
 
     _check_data(run, options)
     return DataLoader(run.test_set(options.data), batch_size=run.eval_batch)
@@ -204,7 +214,7 @@ def _check_data(run: Run, options: argparse.Namespace) -> None:
 
 def _backend(run: Run, chosen: str | None) -> Any:
     """The backend asked for, or the one the run was trained on."""
-    from . import use
+    from .. import use
 
     return use(backend=chosen or run.config["training"]["backend"])
 
@@ -212,21 +222,10 @@ def _backend(run: Run, chosen: str | None) -> Any:
 # --------------------------------------------------------------------------------------------------------- command line
 
 
-class UsageError(ValueError):
-    """A command line that cannot be meant so."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of printing the usage: an error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    from . import __version__
+    from .. import __version__
 
-    parser = _Parser(
+    parser = Parser(
         prog="minicnn", description="Train convolutional nets and look into them.", allow_abbrev=False,
         epilog="With no arguments, `minicnn train` trains LeNet-5 on the bundled digits, offline, in seconds.",
     )  # fmt: skip
@@ -244,18 +243,18 @@ def _parser() -> argparse.ArgumentParser:
         "model", nargs="?", default="LeNet5", metavar="MODEL", help="the net, in any case (default: %(default)s)"
     )
     one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default) or mnist")
-    _add_data(one)
+    add_data(one)
     one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
     one.add_argument(
         "--recipe", metavar="NAME", help="the settings to start from, such as course (default: by net and dataset)"
     )
-    one.add_argument("--epochs", type=_positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--batch-size", type=_positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--lr", type=_positive(float), metavar="X", help="the learning rate, instead of the recipe's")
+    one.add_argument("--epochs", type=positive(int), metavar="N", help="instead of the recipe's")
+    one.add_argument("--batch-size", type=positive(int), metavar="N", help="instead of the recipe's")
+    one.add_argument("--lr", type=positive(float), metavar="X", help="the learning rate, instead of the recipe's")
     one.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="of weights, order and augmentation (default: %(default)s)"
+        "--seed", type=seed, default=0, metavar="N", help="of weights, order and augmentation (default: %(default)s)"
     )
-    _add_backend(one, "auto")
+    add_backend(one, "auto")
     one.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<model>-<dataset>-<time>)")
     one.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
     one.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -263,13 +262,13 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command("eval", _eval)
     one.add_argument("folder", metavar="RUN", help="the folder of a run")
-    _add_data(one)
-    _add_backend(one)
+    add_data(one)
+    add_backend(one)
 
     one = command("summary", _summary)
     one.add_argument("model", metavar="MODEL", help="the net, in any case")
     one.add_argument(
-        "--input", type=_shape, default=(1, 32, 32), metavar="C,H,W", help="the shape of a picture (default: 1,32,32)"
+        "--input", type=shape, default=(1, 32, 32), metavar="C,H,W", help="the shape of a picture (default: 1,32,32)"
     )
 
     one = command("plot", _plot)
@@ -277,10 +276,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("folder", metavar="RUN", help="the folder of a run")
     one.add_argument("--out", metavar="FILE", help="a .png, .svg or .pdf (default: PICTURE.png in the run folder)")
     one.add_argument(
-        "--image", type=_natural, default=0, metavar="I", help="overview: which test picture (default: %(default)s)"
+        "--image", type=natural, default=0, metavar="I", help="overview: which test picture (default: %(default)s)"
     )
-    _add_data(one)
-    _add_backend(one)
+    add_data(one)
+    add_backend(one)
 
     about = "Measure how fast a layer is on this machine."
     bench_parser = commands.add_parser("bench", help=about, description=about, allow_abbrev=False)
@@ -293,65 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", metavar="DIR", help="the folder of the dataset's files (default: the variable MINICNN_DATA)"
-    )
-
-
-def _add_backend(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    shown = default or "the run's"
-    parser.add_argument("--backend", choices=BACKENDS, default=default, help=f"what computes (default: {shown})")
-
-
-def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
-        return value
-
-    convert.__name__ = "number" if kind is float else "whole number"  # for argparse's message
-    return convert
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = _natural(text)
-    if value >= 2**64:
-        raise argparse.ArgumentTypeError(f"{text} does not fit in 64 bits")
-    return value
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 1,32,32")
-    return sizes
-
-
 def _usage_errors() -> tuple[type[Exception], ...]:
-    from .train import SettingError
+    from ..train import SettingError
 
     return UsageError, SettingError
-
-
-def _one_line(error: Exception) -> str:
-    """The message without line breaks; with the type where it was not written for users, such as KeyError('x')."""
-    text = " ".join(str(error).split()) or "no message"
-    if isinstance(error, OSError | ValueError | RuntimeError | NotImplementedError):
-        return text
-    return f"{type(error).__name__}: {text} (MINICNN_DEBUG=1 shows where)"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,79 @@
+"""What the commands take: their parser, common options, and converters of what is typed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+BACKENDS = ("auto", "python", "numpy", "numba")
+
+
+class UsageError(ValueError):
+    """A command line that cannot be meant so."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of printing the usage: an error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """The message of argparse, as an exception."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version; argparse itself says nothing of an output that cannot be written."""
+        if message and file is not None:
+            file.write(message)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The option --data."""
+    parser.add_argument(
+        "--data", metavar="DIR", help="the folder of the dataset's files (default: the variable MINICNN_DATA)"
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """The option --backend, without a default the run's."""
+    shown = default or "the run's"
+    parser.add_argument("--backend", choices=BACKENDS, default=default, help=f"what computes (default: {shown})")
+
+
+def positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A converter of numbers above 0 and below infinity."""
+
+    def convert(text: str) -> Any:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    convert.__name__ = "number" if kind is float else "whole number"  # for argparse's message
+    return convert
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 that fits in 64 bits."""
+    value = natural(text)
+    if value >= 2**64:
+        raise argparse.ArgumentTypeError(f"{text} does not fit in 64 bits")
+    return value
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Sizes such as "1,32,32"."""
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 1,32,32")
+    return sizes

@@ -1,0 +1,10 @@
+"""`torch.nn.grad`: the gradients of convolutions as functions."""
+
+from __future__ import annotations
+
+from ..missing import answer as _answer
+from ..ops.conv_gradients import conv1d_input, conv1d_weight, conv2d_input, conv2d_weight
+
+__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
+
+_answer(globals())

@@ -1,0 +1,180 @@
+"""The two gradients of a convolution as operations of their own, with gradients too: nothing more than convolutions.
+
+y = x (*) w is linear in x and in w. With <., .> the sum of the products of all elements,
+
+    <gy, x (*) w> = <conv_input(w, gy), x> = <conv_weight(x, gy), w>,
+
+so each of the three is linear in two of x, w and gy, and its gradients are the other two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import conv2d as kernels
+from minicnn_kernels import geometry
+from minicnn_kernels.geometry import IntOrPair, Shape
+
+from ..autograd.engine import Function
+from ..device import meta
+from ..tensor import Array, Tensor
+from .conv import check, rows, widened
+
+__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
+
+
+def _y(x: Array, w: Array, g: geometry.Conv) -> Array:
+    return kernels.FORWARD(x, w, None, g, **rows(x)) if g.n * g.c else np.zeros(g.y_shape, x.dtype)
+
+
+def _gx(w: Array, gy: Array, g: geometry.Conv) -> Array:
+    wanted = True, False, False
+    return kernels.BACKWARD(gy, None, w, g, wanted, **rows(w))[0] if g.n * g.c else np.zeros(g.x_shape, w.dtype)
+
+
+def _gw(x: Array, gy: Array, g: geometry.Conv) -> Array:
+    wanted = False, True, False
+    return kernels.BACKWARD(gy, x, None, g, wanted, **rows(x))[1] if g.n * g.c else np.zeros(g.w_shape, x.dtype)
+
+
+class _Gradient(Function):
+    """What the two have in common: arrays of any rank in, the other operand kept where a gradient needs it."""
+
+    @staticmethod
+    def keep(ctx: Any, other: Array, gy: Array, g: geometry.Conv, other_shape: Shape) -> tuple[Array, Array]:
+        """Both as the kernels take them, (..., H, W), and kept for the backward pass."""
+        ctx.shapes, ctx.geometry = (other.shape, gy.shape), g
+        a, b = widened(other.reshape(other_shape)), widened(gy.reshape(g.y_shape))  # signals: H is 1
+        ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b if ctx.needs_input_grad[0] else None)
+        return a, b
+
+    @staticmethod
+    def infer(other: Array, gy: Array, g: geometry.Conv, shape: Shape) -> Array:
+        """The shape of the gradient."""
+        return meta(shape, gy.dtype)
+
+
+class InputGradient(_Gradient):
+    """gx of a convolution, from w and gy."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Array, gy: Array, g: geometry.Conv, shape: Shape) -> Array:
+        """The kernel of the backward pass."""
+        gx = _gx(*_Gradient.keep(ctx, w, gy, g, g.w_shape), g)
+        return gx.reshape(shape).astype(gy.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx: Any, up: Array) -> tuple[Array | None, ...]:
+        """`up` is a picture: of w, its gradient as if it had been x; of gy, its convolution with w."""
+        (w, gy), g = ctx.saved, ctx.geometry
+        x = widened(up.reshape(g.x_shape))
+        of_w = _gw(x, gy, g) if gy is not None else None
+        return (
+            _like(of_w, ctx.shapes[0], up),
+            _like(_y(x, w, g) if w is not None else None, ctx.shapes[1], up),
+            None,
+            None,
+        )
+
+
+class WeightGradient(_Gradient):
+    """gw of a convolution, from x and gy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, gy: Array, g: geometry.Conv, shape: Shape) -> Array:
+        """The kernel of the backward pass."""
+        gw = _gw(*_Gradient.keep(ctx, x, gy, g, g.x_shape), g)
+        return gw.reshape(shape).astype(gy.dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx: Any, up: Array) -> tuple[Array | None, ...]:
+        """`up` is a weight: of x, the gradient of x as if it had been w; of gy, the convolution of x with it."""
+        (x, gy), g = ctx.saved, ctx.geometry
+        w = widened(up.reshape(g.w_shape))
+        of_x = _gx(w, gy, g) if gy is not None else None
+        return (
+            _like(of_x, ctx.shapes[0], up),
+            _like(_y(x, w, g) if x is not None else None, ctx.shapes[1], up),
+            None,
+            None,
+        )
+
+
+def _like(a: Array | None, shape: Shape, up: Array) -> Array | None:
+    return None if a is None else a.reshape(shape).astype(up.dtype, copy=False)
+
+
+def _gradient(
+    op: str, of: type[_Gradient], other: Tensor, x_size: Sequence[int], w_size: Sequence[int], gy: Tensor,
+    stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair, groups: int,
+) -> Tensor:  # fmt: skip
+    check(op, other, gy, None)
+    rank = int(op[4])
+    x, w = tuple(map(int, x_size)), tuple(map(int, w_size))
+    g = geometry.conv2d(x, w, None, stride, padding, dilation, groups, "floor", op[:6])
+    y = g.y_shape if rank == 2 else (*g.y_shape[:2], g.y_shape[3])
+    if tuple(gy.shape) != y:
+        raise geometry.ShapeError(
+            f"{op}: grad_output must have the shape {y} of the convolution of {x} with {w}, stride {stride}, padding "
+            f"{padding}, dilation {dilation}, got {tuple(gy.shape)}"
+        )
+    return of.apply(other, gy, g, x if of is InputGradient else w)
+
+
+def conv1d_input(
+    input_size: Sequence[int], weight: Tensor, grad_output: Tensor,
+    stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of `conv1d` with respect to its input, (N, C, L)."""
+    return _gradient("conv1d_input", InputGradient, weight, input_size, weight.shape, grad_output,
+                     stride, padding, dilation, groups)  # fmt: skip
+
+
+def conv1d_weight(
+    input: Tensor, weight_size: Sequence[int], grad_output: Tensor,
+    stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of `conv1d` with respect to its weight, (O, C/groups, K)."""
+    return _gradient("conv1d_weight", WeightGradient, input, input.shape, weight_size, grad_output,
+                     stride, padding, dilation, groups)  # fmt: skip
+
+
+def conv2d_input(
+    input_size: Sequence[int], weight: Tensor, grad_output: Tensor,
+    stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of `conv2d` with respect to its input: gx[n, c] = sum_o w[o, c] spread over gy[n, o].
+
+    Args:
+        input_size: (N, C, H, W), which the other shapes leave open where the stride skips rows.
+        weight: (O, C/groups, KH, KW).
+        grad_output: (N, O, OH, OW), the gradient of the convolution's result.
+        stride, padding, dilation, groups: those of the convolution.
+
+    Raises:
+        ShapeError: shapes that do not belong to one convolution.
+    """
+    return _gradient("conv2d_input", InputGradient, weight, input_size, weight.shape, grad_output,
+                     stride, padding, dilation, groups)  # fmt: skip
+
+
+def conv2d_weight(
+    input: Tensor, weight_size: Sequence[int], grad_output: Tensor,
+    stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The gradient of `conv2d` with respect to its weight: gw[o, c, i, j] = sum_n x[n, c] at (i, j) times gy[n, o].
+
+    Args:
+        input: (N, C, H, W).
+        weight_size: (O, C/groups, KH, KW).
+        grad_output: (N, O, OH, OW), the gradient of the convolution's result.
+        stride, padding, dilation, groups: those of the convolution.
+
+    Raises:
+        ShapeError: shapes that do not belong to one convolution.
+    """
+    return _gradient("conv2d_weight", WeightGradient, input, input.shape, weight_size, grad_output,
+                     stride, padding, dilation, groups)  # fmt: skip

@@ -1,0 +1,17 @@
+"""`torch.utils.data.dataloader`: the loader and what PyTorch's file of that name also holds."""
+
+from __future__ import annotations
+
+from ...missing import answer as _answer
+from .collate import default_collate, default_convert
+from .dataset import Dataset
+from .loader import DataLoader
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from .worker import get_worker_info
+
+__all__ = [
+    "BatchSampler", "DataLoader", "Dataset", "RandomSampler", "Sampler", "SequentialSampler", "default_collate",
+    "default_convert", "get_worker_info",
+]  # fmt: skip
+
+_answer(globals())
