@@ -248,26 +248,23 @@ class Tensor:
             gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
             retain_graph: keep what the record saved, so that one can walk through it again.
             create_graph: not supported.
-            inputs: the leaves to do this for; all if None.
+            inputs: the tensors to do this for, computed ones too; all leaves if None.
         """
         if create_graph:
             raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
         walk.backward([self], [walk.upstream(self, gradient)], bool(retain_graph), inputs)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of this computed tensor in `.grad` too, as for a leaf."""
+        """Keep the gradient of this computed tensor in `.grad` too, as for a leaf; what its hooks made of it.
+
+        After an in-place operation it is that of the new values.
+        """
         if not self.requires_grad:
             raise RuntimeError("retain_grad: the tensor does not require a gradient")
         if self._edge and not self.retains_grad:
             self.__dict__["_retains_grad"] = True
-            me = weakref.ref(self)
-
-            def keep(gradient: Tensor) -> None:
-                if (tensor := me()) is not None:
-                    total = gradient.array if tensor.grad is None else walk.total(tensor.grad.array, gradient.array)
-                    tensor.grad = Tensor(total.copy())
-
-            self.register_hook(keep)
+            node, index = self._edge
+            node.retained = {**(node.retained or {}), index: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(gradient)` when this tensor's gradient is complete; a result other than None replaces it."""
