@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from . import copying, memory
 from .autograd import engine, walk
 from .autograd.hooks import RemovableHandle
 from .device import CPU, META, Array, Device, Meta, meta, resolve
@@ -292,17 +293,15 @@ class Tensor:
 
     # --------------------------------------------------------------------------------------------------------- copies
 
-    def __getstate__(self) -> Any:
-        state: Any = super().__getstate__()  # the attributes and the slots
-        return state[0], state[1] | {"_views": None}
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled, a tensor is its values: a leaf without `.grad` and hooks, whatever it was computed from."""
+        return copying.leaf, (type(self), memory.packed(self._array), self._requires_grad), copying.attributes(self)
+
+    def __copy__(self) -> Tensor:
+        return copying.shallow(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self._edge:
-            raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use detach() first")
-        copy = type(self).__new__(type(self))
-        Tensor.__init__(copy, self._array.copy(order="K"), self.requires_grad)
-        memo[id(self)] = copy
-        return copy
+        return copying.deep(self, memo)
 
     def __hash__(self) -> int:
         return id(self)

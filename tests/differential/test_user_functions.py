@@ -1,4 +1,4 @@
-"""Users' Functions: in place on views, several outputs, what is saved, keywords; as in PyTorch, errors by their type."""
+"""Users' Functions as in PyTorch: in place on views, several outputs, what is saved, keywords; errors by their type."""
 
 from __future__ import annotations
 
