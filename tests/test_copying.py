@@ -97,7 +97,7 @@ def test_hooks_and_gradients_stay_behind() -> None:
     w.tag = ["a"]
     for twin in (again(w), copy.copy(w), copy.deepcopy(w)):
         deep = twin.grad is not None
-        assert twin.tag == ["a"] and (not deep or twin.grad.tolist() == [7, 7] and twin.grad is not w.grad)
+        assert twin.tag == ["a"] and (not deep or (twin.grad.tolist() == [7, 7] and twin.grad is not w.grad))
         twin.grad = None
         twin.sum().backward()
         assert twin.grad.tolist() == [1, 1]
