@@ -163,10 +163,18 @@ class Tensor:
         return self._values("tolist").tolist()
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._scalar("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._scalar("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def _scalar(self, kind: str) -> Any:
+        if self._array.size != 1:  # ValueError, as NumPy and PyTorch: other libraries ask so whether it is a number
+            raise ValueError(f"{kind}: a tensor of shape {self.shape} has {self.numel()} elements, not one")
+        return self.item()
 
     def __bool__(self) -> bool:
         if self._array.size != 1:
@@ -177,8 +185,8 @@ class Tensor:
         return bool(self._values("bool").item())
 
     def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
-            raise TypeError(f"only an integer tensor is an index, got {self.dtype}")
+        if self.dtype.kind not in "iub" or self._array.size != 1:
+            raise TypeError(f"only an integer tensor of one element is an index, got {self.dtype} {self.shape}")
         return int(self.item())
 
     def __repr__(self) -> str:
