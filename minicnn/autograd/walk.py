@@ -144,11 +144,13 @@ def total(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """A gradient in the type of what it belongs to; summed, where that was broadcast to the gradient's shape."""
-    try:
-        broadcast = gradient.shape != shape and np.broadcast_shapes(gradient.shape, shape) == gradient.shape
-    except ValueError:
-        broadcast = False
-    return (unbroadcast(gradient, shape) if broadcast else gradient).astype(dtype, copy=False)
+    if gradient.shape != shape:
+        try:
+            broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
+        except ValueError:  # reported by `_gradients`
+            return gradient
+        gradient = unbroadcast(gradient, shape) if broadcast else gradient
+    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
 
 
 def _owner(array: Array) -> Any:
