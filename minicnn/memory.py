@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import Array, Meta
+from .device import Array, Meta, meta
 
 
 class MemoryFormat:
@@ -74,6 +74,29 @@ def copy(x: Array, form: MemoryFormat = preserve_format) -> Array:
     y = empty(x.shape, x.dtype, form)
     y[...] = x
     return y
+
+
+def packed(x: Array) -> tuple[Any, ...]:
+    """What `unpacked` makes the array of again: its own elements, in their order, and no more of the memory it is in.
+
+    An axis that repeats one element is packed as this, and a dense order of axes (channels last) kept; any other
+    becomes the usual one.
+    """
+    if type(x) is Meta:
+        return x.shape, x.dtype
+    repeated = [bool(x.size) and n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True)]
+    once = x[tuple([slice(0, 1) if r else slice(None) for r in repeated])]
+    order = sorted(range(x.ndim), key=lambda i: -once.strides[i]) if is_dense(once) else range(x.ndim)
+    return x.shape, np.ascontiguousarray(once.transpose(order)), tuple(order)
+
+
+def unpacked(shape: tuple[int, ...], content: Any, order: tuple[int, ...] = ()) -> Array:
+    """The array that `packed` gave; its memory can be written unless elements share a place."""
+    if not isinstance(content, np.ndarray):
+        return meta(shape, content)
+    x = content if content.flags.writeable else content.copy()
+    x = x.transpose(np.argsort(order)) if order else x.reshape(())
+    return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
 def is_dense(x: Array) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from . import copying, memory
 from .autograd import engine, walk
 from .autograd.hooks import RemovableHandle
 from .device import CPU, META, Array, Device, Meta, meta, resolve
@@ -162,10 +163,18 @@ class Tensor:
         return self._values("tolist").tolist()
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._scalar("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._scalar("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def _scalar(self, kind: str) -> Any:
+        if self._array.size != 1:  # ValueError, as NumPy and PyTorch: other libraries ask so whether it is a number
+            raise ValueError(f"{kind}: a tensor of shape {self.shape} has {self.numel()} elements, not one")
+        return self.item()
 
     def __bool__(self) -> bool:
         if self._array.size != 1:
@@ -176,8 +185,8 @@ class Tensor:
         return bool(self._values("bool").item())
 
     def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
-            raise TypeError(f"only an integer tensor is an index, got {self.dtype}")
+        if self.dtype.kind not in "iub" or self._array.size != 1:
+            raise TypeError(f"only an integer tensor of one element is an index, got {self.dtype} {self.shape}")
         return int(self.item())
 
     def __repr__(self) -> str:
@@ -248,26 +257,23 @@ class Tensor:
             gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
             retain_graph: keep what the record saved, so that one can walk through it again.
             create_graph: not supported.
-            inputs: the leaves to do this for; all if None.
+            inputs: the tensors to do this for, computed ones too; all leaves if None.
         """
         if create_graph:
             raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
         walk.backward([self], [walk.upstream(self, gradient)], bool(retain_graph), inputs)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of this computed tensor in `.grad` too, as for a leaf."""
+        """Keep the gradient of this computed tensor in `.grad` too, as for a leaf; what its hooks made of it.
+
+        After an in-place operation it is that of the new values.
+        """
         if not self.requires_grad:
             raise RuntimeError("retain_grad: the tensor does not require a gradient")
         if self._edge and not self.retains_grad:
             self.__dict__["_retains_grad"] = True
-            me = weakref.ref(self)
-
-            def keep(gradient: Tensor) -> None:
-                if (tensor := me()) is not None:
-                    total = gradient.array if tensor.grad is None else walk.total(tensor.grad.array, gradient.array)
-                    tensor.grad = Tensor(total.copy())
-
-            self.register_hook(keep)
+            node, index = self._edge
+            node.retained = {**(node.retained or {}), index: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(gradient)` when this tensor's gradient is complete; a result other than None replaces it."""
@@ -295,17 +301,15 @@ class Tensor:
 
     # --------------------------------------------------------------------------------------------------------- copies
 
-    def __getstate__(self) -> Any:
-        state: Any = super().__getstate__()  # the attributes and the slots
-        return state[0], state[1] | {"_views": None}
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled, a tensor is its values: a leaf without `.grad` and hooks, whatever it was computed from."""
+        return copying.leaf, (type(self), memory.packed(self._array), self._requires_grad), copying.attributes(self)
+
+    def __copy__(self) -> Tensor:
+        return copying.shallow(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self._edge:
-            raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use detach() first")
-        copy = type(self).__new__(type(self))
-        Tensor.__init__(copy, self._array.copy(order="K"), self.requires_grad)
-        memo[id(self)] = copy
-        return copy
+        return copying.deep(self, memo)
 
     def __hash__(self) -> int:
         return id(self)

@@ -27,7 +27,7 @@ LAYERS = [
     ["minicnn_kernels"],
     ["minicnn.device", "minicnn.dtypes", "minicnn.memory", "minicnn.missing", "minicnn.random", "minicnn.return_types",
      "minicnn.version"],
-    ["minicnn.tensor", "minicnn.printing", "minicnn.autograd"],
+    ["minicnn.tensor", "minicnn.copying", "minicnn.printing", "minicnn.autograd"],
     ["minicnn.ops", "minicnn.linalg"],
     ["minicnn.nn"],
     [

@@ -50,11 +50,13 @@ class Node:
     inputs: tuple[Edge, ...] = ()
     outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # shape and dtype of each
     hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None = None  # output -> hooks of that tensor
+    retained: dict[int, weakref.ref[Tensor]] | None = None  # output -> the tensor that keeps its gradient
     origin: anomaly.Origin | None = None
     materialize = True  # whether backward gets zeros, or None, for an output that nothing depends on
     _saved: tuple[Array | None, ...] | None = ()
     _versions: Sequence[tuple[list[int], int] | None] = ()
     _constant: Set[int] = frozenset()  # ids of outputs without a gradient
+    tied: Set[int] = frozenset()  # outputs that a user's function made as views of its inputs
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.function = function
@@ -208,7 +210,7 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
         ]
     )
     node.outputs = [(t._array.shape, t._array.dtype) for t in outputs]
-    if node._saved:
+    if node._saved and not node._versions:
         versions = {id(t._array): t._version for t in tensors if t is not None}
         for t in outputs:
             versions[id(t._array)] = t._version

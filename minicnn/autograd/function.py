@@ -6,11 +6,14 @@ that one: `forward` and `backward` get and give tensors, and keep what they need
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..missing import answer as _answer
-from . import engine
+from . import engine, sharing, walk
 from .modes import no_grad
 
 
@@ -21,10 +24,12 @@ class FunctionCtx:
         needs_input_grad: for each argument of `forward`, whether its gradient is wanted.
     """
 
+    _node: Any = None  # inside `backward`, the node of the call
+
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._to_save: tuple[Any, ...] = ()
-        self._saved: tuple[Any, ...] | None = ()
+        self._places: tuple[Any, ...] = ()
         self._constant: tuple[Any, ...] = ()
         self._dirty: tuple[Any, ...] = ()
         self._materialize = True
@@ -42,9 +47,21 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """The tensors of `save_for_backward`, checked to be unchanged; inside `backward`."""
-        if self._saved is None:
+        if self._node is None:
+            if not self._places:  # inside forward
+                return ()
             raise RuntimeError("saved_tensors: read them inside backward()")
-        return self._saved
+        pairs = zip(self._node.saved, self._places, strict=True)
+        return tuple([None if array is None else self._tensor(array, *place) for array, place in pairs])
+
+    def _tensor(self, array: Any, leaf: Any, edge: Any) -> Any:
+        """A saved tensor: a leaf that requires a gradient is itself, another one stands where it was in the record."""
+        if leaf is not None:
+            return leaf
+        tensor = engine._tensor(array)
+        tensor._edge = (self._node, edge) if isinstance(edge, int) else edge
+        tensor._requires_grad = edge is not None
+        return tensor
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
         """Declare outputs, such as indices, that have no gradient."""
@@ -95,25 +112,93 @@ class Function:
         raise NotImplementedError("a Function that is recorded needs a static method backward(ctx, *grad_outputs)")
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Run `forward` and record the call."""
-        dirty: list[tuple[Any, int]] = []
-        result = _Call.apply(*args, function=cls, given=args, dirty=dirty)
-        outputs = list(result) if isinstance(result, tuple) else [result]
-        for tensor, index in dirty:  # the changed input is the output, and goes on from here in the record
-            made = outputs[index]
-            if made.requires_grad:
-                if tensor.is_leaf and tensor.requires_grad:
-                    raise RuntimeError(
-                        f"{cls.__name__}: a leaf tensor that requires a gradient was changed in place; use a clone"
-                    )
-                tensor._requires_grad, tensor._edge = True, made._edge
-            outputs[index] = tensor
-        return tuple(outputs) if isinstance(result, tuple) else outputs[0]
+    def apply(cls, *args: Any, **options: Any) -> Any:
+        """Run `forward` and record the call; tensors among the keyword arguments have gradients too.
+
+        Raises:
+            RuntimeError: `forward` marked a tensor as dirty that it does not return, or that must not be written.
+        """
+        if cls._is_apart():
+            bound = inspect.signature(cls.forward).bind(*args, **options)
+            bound.apply_defaults()
+            args, options = bound.args, bound.kwargs
+        call = _UserCall(cls, args, options)
+        made = _Call.apply(*args, *options.values(), call=call)
+        return call.result(made)
+
+    @classmethod
+    def _is_apart(cls) -> bool:
+        """Whether `setup_context` is given, so that `forward` gets no ctx."""
+        return cls.setup_context is not Function.setup_context
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Not callable, as in PyTorch."""
         raise RuntimeError(f"{type(self).__name__} is used through {type(self).__name__}.apply(...)")
+
+
+class _UserCall:
+    """One call of a user's function: its arguments, and what it returned, tensors and other things."""
+
+    def __init__(self, function: type[Function], args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.function, self.args, self.options = function, args, options
+        self.dirty: tuple[Any, ...] = ()
+
+    def run(self, context: FunctionCtx) -> list[Any]:
+        """Run the user's forward; the tensors that it returned."""
+        function = self.function
+        with no_grad():
+            if function._is_apart():
+                returned = function.forward(*self.args, **self.options)
+                function.setup_context(context, self.args, returned)
+            else:
+                returned = function.forward(context, *self.args, **self.options)
+        self.several = isinstance(returned, tuple)
+        self.returned = list(returned) if self.several else [returned]
+        self.tensors = [r for r in self.returned if isinstance(r, engine._tensor)]
+        if not self.several and not self.tensors:
+            raise TypeError(f"{function.__name__}: forward must return tensors, got {type(returned).__name__}")
+        self.dirty = context._dirty
+        for tensor in self.dirty:
+            if not any(tensor is t for t in self.tensors):
+                raise RuntimeError(
+                    f"{function.__name__}: forward marked a tensor of shape {tuple(tensor.shape)} as dirty but does "
+                    "not return it; return every input that it changes in place"
+                )
+        return self.tensors
+
+    def place(self, tensor: Any) -> tuple[Any, Any]:
+        """Where a tensor that is saved is in the record: a leaf, or an edge, or its number among the results."""
+        if not any(tensor is d for d in self.dirty):
+            if tensor._requires_grad:
+                return (tensor, None) if tensor._edge is None else (None, tensor._edge)
+            if any(tensor is a for a in (*self.args, *self.options.values())):
+                return None, None
+        return None, next((i for i, t in enumerate(self.tensors) if t is tensor), None)
+
+    def result(self, made: tuple[Any, ...]) -> Any:
+        """What `apply` returns, given the tensors that the engine made of those that forward returned.
+
+        A dirty one is itself, and goes on from here in the record; the memory of the others may be that of an input.
+        """
+        inputs = [a for a in (*self.args, *self.options.values()) if isinstance(a, engine._tensor) and not a.is_meta]
+        found: list[Any] = []
+        for index, (old, new) in enumerate(zip(self.tensors, made, strict=True)):
+            if any(old is d for d in self.dirty):
+                if new._requires_grad:
+                    sharing.check_writable(old, self.function.__name__)
+                    sharing.replace(old, new)
+                found.append(old)
+                continue
+            new._version = old._version
+            shared = next((x for x in inputs if np.may_share_memory(x._array, new._array)), None)
+            if shared is not None:
+                engine._share(shared, (new,))
+                if new._edge:
+                    new._edge[0].tied |= {index}
+            found.append(new)
+        rest = iter(found)
+        returned = [next(rest) if isinstance(r, engine._tensor) else r for r in self.returned]
+        return tuple(returned) if self.several else returned[0]
 
 
 class _Call(engine.Function):
@@ -122,50 +207,38 @@ class _Call(engine.Function):
     fresh = False
 
     @staticmethod
-    def forward(
-        ctx: Any, *arrays: Any, function: type[Function], given: tuple[Any, ...], dirty: list[tuple[Any, int]]
-    ) -> Any:
+    def forward(ctx: Any, *arrays: Any, call: _UserCall) -> Any:
         """Run the user's forward on the tensors."""
-        ctx.name, ctx.user = function.__name__, function
+        ctx.name, ctx.user = call.function.__name__, call.function
         context = ctx.context = FunctionCtx(ctx.needs_input_grad)
-        with no_grad():
-            if function.setup_context is Function.setup_context:
-                result = function.forward(context, *given)
-            else:
-                result = function.forward(*given)
-                function.setup_context(context, given, result)
-        outputs = result if isinstance(result, tuple) else (result,)
-        for output in outputs:
-            if not isinstance(output, engine._tensor):
-                raise TypeError(f"{ctx.name}: forward must return tensors, got {type(output).__name__}")
-        dirty.extend((t, outputs.index(t)) for t in context._dirty if any(o is t for o in outputs))
+        outputs = call.run(context)
         for tensor in context._dirty:
             tensor._version[0] += 1
-        ctx.save_for_backward(*(None if t is None else t.array for t in context._to_save))
+        saved = context._to_save
+        ctx.save_for_backward(*[None if t is None else t.array for t in saved])
+        ctx._versions = [None if t is None else (t._version, t._version[0]) for t in saved]
+        context._places = tuple([(None, None) if t is None else call.place(t) for t in saved])
         ctx.mark_non_differentiable(*(t.array for t in context._constant))
         ctx.materialize = context._materialize
-        context._to_save, context._constant, context._dirty, context._saved = (), (), (), None
-        arrays_out = tuple(o.array for o in outputs)
-        return arrays_out if isinstance(result, tuple) else arrays_out[0]
+        ctx.are_tensors = [isinstance(r, engine._tensor) for r in call.returned]
+        context._to_save, context._constant, context._dirty = (), (), ()
+        return tuple([o.array for o in outputs])
 
     @staticmethod
-    def infer(*arrays: Any, function: type[Function], given: tuple[Any, ...], **_: Any) -> Any:
+    def infer(*arrays: Any, call: _UserCall) -> Any:
         """The user's forward, run on meta tensors."""
-        context = FunctionCtx((False,) * len(given))
-        with no_grad():
-            plain = function.setup_context is not Function.setup_context
-            result = function.forward(*given) if plain else function.forward(context, *given)
-        return tuple(o.array for o in result) if isinstance(result, tuple) else result.array
+        return tuple([o.array for o in call.run(FunctionCtx((False,) * len(arrays)))])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        """Run the user's backward on tensors."""
+        """Run the user's backward on tensors; its gradients take on the types and shapes of the arguments."""
         tensor, context = engine._tensor, ctx.context
-        context._saved = tuple(None if a is None else tensor(a) for a in ctx.saved)
+        outer, context._node = context._node, ctx
+        ups = iter([None if g is None else tensor(g) for g in gradients])
         try:
-            found = ctx.user.backward(context, *(None if g is None else tensor(g) for g in gradients))
+            found = ctx.user.backward(context, *[next(ups) if is_tensor else None for is_tensor in ctx.are_tensors])
         finally:
-            context._saved = None
+            context._node = outer
         found = found if isinstance(found, (tuple, list)) else (found,)
         wanted = len(ctx.inputs)
         if any(g is not None for g in found[wanted:]):
@@ -173,7 +246,12 @@ class _Call(engine.Function):
         for g in found:
             if g is not None and not isinstance(g, tensor):
                 raise TypeError(f"{ctx.name}: backward must return tensors or None, got {type(g).__name__}")
-        return tuple(None if g is None else g.array for g in found[:wanted])
+        return tuple(
+            [
+                None if g is None or edge is None else walk.fitted(g.array, *walk.like(edge))
+                for g, edge in zip(found[:wanted], ctx.inputs, strict=False)
+            ]
+        )
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

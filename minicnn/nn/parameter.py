@@ -54,9 +54,6 @@ class Parameter(Tensor):
         copied: Parameter = memo[id(self)]
         return copied
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return type(self), (self._array, self.requires_grad), self.__dict__ or None
-
 
 class Buffer(Tensor):
     """A tensor that becomes a module's buffer by being assigned to an attribute: part of its state, not trained.
@@ -71,11 +68,6 @@ class Buffer(Tensor):
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         _own(self, data, isinstance(data, Tensor) and data.requires_grad)
         self.persistent = persistent
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
-        copied: Any = super().__deepcopy__(memo)
-        copied.persistent = self.persistent
-        return copied
 
 
 def is_lazy(param: Any) -> bool:

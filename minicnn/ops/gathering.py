@@ -16,6 +16,7 @@ from ..memory import tidy
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
 from .indexing import Index, check_bounds, index_put, number
+from .linear_map import with_unused
 from .operands import unbroadcast
 from .scatter_add import add_rows
 from .shape import broadcast_tensors, expand, reshape
@@ -174,7 +175,7 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
     if src.dtype != x.dtype:
         raise RuntimeError(f"{op}: src is {src.dtype} but the tensor {x.dtype}; convert one with .to(...)")
     if not index.numel():
-        return x.clone()
+        return with_unused(x.clone(), src)
     one, i, s = with_axis(x, index, src)
     return reshape(Scatter.apply(one, *beside(one, i, s), at, reduce), tuple(x.shape))
 
@@ -355,7 +356,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     if index.numel() != source.numel():
         raise ShapeError(f"put: {index.numel()} indices for {source.numel()} elements; the numbers must be equal")
     if not index.numel():
-        return input.clone()
+        return with_unused(input.clone(), source)
     flat = index_put(reshape(input, (-1,)), (reshape(index, (-1,)),), reshape(source, (-1,)), accumulate)
     return reshape(flat, tuple(input.shape))
 

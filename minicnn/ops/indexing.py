@@ -18,6 +18,7 @@ from minicnn_kernels.geometry import ShapeError
 
 from ..autograd.engine import Function
 from ..autograd.modes import is_grad_enabled
+from ..autograd.sharing import check_writable, replace
 from ..device import Meta, meta
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
@@ -25,7 +26,6 @@ from .index_parts import Parsed
 from .linear_map import Rule, View
 from .operands import unbroadcast
 from .scatter_add import add_at
-from .sharing import check_writable, replace
 
 __all__ = ["index_put", "narrow", "narrow_copy", "select"]
 

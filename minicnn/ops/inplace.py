@@ -9,7 +9,7 @@ that gradients are those of a program without in-place operations:
 2. The result is written into x's memory, and the version of the memory counts up: operations that had saved the old
    values raise in backward.
 3. x takes the place of the result in the record: what is computed from x afterwards differentiates through the
-   function. So does everything else that shares the memory (`sharing.py`).
+   function. So does everything else that shares the memory (`autograd/sharing.py`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from minicnn_kernels.layout import is_channels_last
 
 from ..autograd import anomaly
 from ..autograd.modes import is_grad_enabled
+from ..autograd.sharing import check_writable, replace
 from ..tensor import Tensor, tensor_method
 from . import arithmetic, choice, comparison, cumulative, mathematics, types
 from .elementwise import flat, row, run
 from .operands import OPERANDS, as_operand
-from .sharing import check_writable, replace
 
 # The methods that PyTorch has as functions too: minicnn.exp_(x) is x.exp_().
 _FUNCTIONS = [

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from ..autograd.modes import is_grad_enabled
+from ..autograd.sharing import take_place
 from ..tensor import Tensor, tensor_method
 from . import diagonal, gathering, scatter_reduce, shape
 from .inplace import in_place
@@ -29,7 +30,9 @@ def _reshaped(name: str, function: Callable[..., Tensor]) -> None:
                 f"{name}: a leaf tensor that requires a gradient would be changed in place; use {name[:-1]}"
             )
         y = function(self, *args, **options)
-        self._array, self._edge = y._array, y._edge
+        self._array = y._array
+        if y.requires_grad:
+            take_place(self, y)
         return self
 
     method.__name__, method.__doc__ = name, f"`{name[:-1]}`, in place: the tensor itself gets the new shape."

@@ -39,6 +39,15 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **options:
     return tuple(map(Tensor, found)) if isinstance(found, tuple) else Tensor(np.asarray(found))
 
 
+@tensor_method("__array_wrap__")
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy has computed from a tensor's array, such as `np.transpose(tensor)`, as a tensor outside the tape."""
+    return Tensor(np.asarray(array))
+
+
+tensor_method("real")(property(lambda self: self))  # type: ignore[arg-type]  # np.real, NumPy's attribute
+
+
 @tensor_method("numpy")
 def numpy(self: Tensor, *, force: bool = False) -> Array:
     """The NumPy array, sharing memory; `force` detaches first.
@@ -51,6 +60,12 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
             "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
         )
     return self._values("numpy")
+
+
+@tensor_method("to_numpy")
+def _to_numpy(self: Tensor) -> Array:
+    """`numpy()` under pandas' name, by which Matplotlib takes tensors for arrays."""
+    return self.numpy()
 
 
 @tensor_method("__dlpack__")

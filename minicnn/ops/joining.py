@@ -16,7 +16,7 @@ from ..memory import tidy
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
-from .linear_map import View
+from .linear_map import View, with_unused
 from .operands import promote, result_type
 from .shape import RESHAPE, atleast_1d, atleast_2d, atleast_3d, broadcast_tensors, reshape, unsqueeze
 from .types import to
@@ -73,7 +73,12 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, x in enumerate(given):
         if not x.ndim:
             raise ShapeError(f"cat: tensor {i} is 0-d and has no axis to join along; use stack")
-    kept = [x for x in given if x.shape != (0,)] or [given[0]]
+    kept = [x for x in given if x.shape != (0,)]
+    if len(kept) < len(given):
+        if not kept:
+            return Cat.apply(*promote("cat", *given), dim=0)
+        y, kind = cat(kept, dim), result_type(*given)
+        return with_unused(y if y.dtype == kind else to(y, kind), *[x for x in given if x.shape == (0,)])
     at = axis("cat", dim, kept[0].ndim)
     rest = kept[0].shape[:at] + kept[0].shape[at + 1 :]
     for x in kept:

@@ -21,6 +21,7 @@ from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
+from .linear_map import with_unused
 from .operands import floating, unbroadcast
 from .shape import reshape, transpose, unsqueeze
 
@@ -263,7 +264,7 @@ def _sum(op: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tens
     if product.dtype.kind in "iu":  # a factor is cut to an integer, as in PyTorch
         alpha, beta = int(alpha), int(beta)
     product = product if alpha == 1 else product * alpha
-    y = product if beta == 0 else (input if beta == 1 else input * beta) + product
+    y = with_unused(product, input) if beta == 0 else (input if beta == 1 else input * beta) + product
     return y if y.dtype == input.dtype else y.to(input.dtype)
 
 

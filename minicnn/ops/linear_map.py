@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..autograd.engine import Function
 from ..device import Array, Meta, meta
 from ..memory import tidy
+from ..tensor import Tensor
 
 
 class Rule(NamedTuple):
@@ -57,3 +60,27 @@ class View(Map):
 
     view = True
     infer = staticmethod(Function.infer)  # NumPy makes the view of a meta array
+
+
+class _Beside(Function):
+    """y = x, with gradients of zeros for other tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, *others: Array) -> Array:
+        """x itself."""
+        ctx.likes = [(a.shape, a.dtype) for a in others]
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
+        """Zeros."""
+        return gy, *[np.zeros(*like) for like in ctx.likes]
+
+
+def with_unused(y: Tensor, *others: Any) -> Tensor:
+    """A result that none of `others` has a part in, such as the source of a scatter to no places, though it might.
+
+    As in PyTorch, the gradients of these are zeros, and not None.
+    """
+    unused = [x for x in others if isinstance(x, Tensor) and x.requires_grad]
+    return _Beside.apply(y, *unused) if unused else y

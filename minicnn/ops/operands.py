@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import walk
 from ..tensor import Array, Tensor
 
 NUMBERS = (bool, int, float)
@@ -109,3 +110,6 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
         extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
     )
     return gradient.sum(axes, keepdims=True).reshape(shape)  # (repeated axes summed) -> shape
+
+
+walk.unbroadcast = unbroadcast

@@ -15,6 +15,7 @@ from .arguments import axis, check_tensor, numpy_names
 from .gathering import beside, check_index, check_slices, grid, scatter, scatter_add, with_axis
 from .indexing import index_put, number
 from .likeness import ones_like, zeros_like
+from .linear_map import with_unused
 from .shape import reshape
 
 __all__ = ["index_add", "index_copy", "index_fill", "index_reduce", "scatter_reduce"]
@@ -100,7 +101,7 @@ def scatter_reduce(
             f"scatter_reduce: src is {src.dtype} but the tensor {input.dtype}; convert one with .to(...)"
         )
     if not index.numel():
-        return input.clone()
+        return with_unused(input.clone(), src)
     neutral = _neutral(reduce, input.dtype)
     if reduce in _AT:
         x, i, s = with_axis(input, index, src)

@@ -308,3 +308,86 @@ def test_functions_with_several_outputs() -> None:
     assert not index.requires_grad
     (b * 3).sum().backward()
     assert x.grad.tolist() == [0, 0, 3, 3]
+
+
+def test_hooks_of_a_leaf_see_all_of_its_gradient_once() -> None:
+    x, seen = leaf(1.0, 2.0), []
+    x.register_hook(lambda g: seen.append(g.tolist()) or g.clamp(max=3))
+    x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+    ((x * x) + x * 3 + x).sum().backward()
+    assert seen == [[6, 8], [3, 3]]
+    assert grad([x, (x * 2).sum()], x, [Tensor(np.ones(2)), None])[0].tolist() == [3, 3]
+    assert seen[2:] == [[3, 3]]
+
+
+def test_a_leafs_hook_is_called_as_soon_as_its_gradient_is_complete() -> None:
+    first, last, order = leaf(1.0), leaf(1.0), []
+    first.register_hook(lambda g: order.append("first"))
+    last.register_hook(lambda g: order.append("last"))
+    y = first * 2
+    y.register_hook(lambda g: order.append("between"))
+    (y * last * last).backward()
+    assert order == ["last", "between", "first"]
+
+
+def test_a_walk_for_some_inputs_runs_what_leads_to_them() -> None:
+    x, w = leaf(1.0), leaf(2.0)
+    u, v = x.exp(), w.exp()
+    called = []
+    v.register_hook(lambda g: called.append("v"))
+    loss = u + v
+    assert grad(loss, u)[0].item() == 1 and not called
+    assert grad(loss, x)[0].item() == np.exp(1) and not called  # the walk to u left the rest of the record as it was
+    loss.backward(inputs=w)
+    assert w.grad.item() == np.exp(2) and x.grad is None and called == ["v"]
+    with pytest.raises(RuntimeError, match="already walked"):
+        loss.backward()
+    y = w * 3
+    (y * 5).backward(inputs=[y])
+    assert y.grad.item() == 5 and y.retains_grad
+    for walk in (lambda: grad(loss, []), lambda: loss.backward(inputs=[])):
+        with pytest.raises(RuntimeError, match="inputs is empty"):
+            walk()
+    with pytest.raises(ValueError, match="allow_unused"):
+        grad(x * 1, w, materialize_grads=True, allow_unused=False)
+
+
+def test_a_walk_of_a_part_computes_no_other_gradient() -> None:
+    class Product(Function):
+        wanted = None
+
+        @staticmethod
+        def forward(ctx, a, b):
+            ctx.save_for_backward(a, b)
+            return a * b
+
+        @staticmethod
+        def backward(ctx, gy):
+            Product.wanted = ctx.needs_input_grad
+            return gy * ctx.saved[1], gy * ctx.saved[0]
+
+    x, w = leaf(2.0), leaf(3.0)
+    y = Product.apply(x, w)
+    assert grad(y, w, retain_graph=True)[0].item() == 2 and Product.wanted == (False, True)
+    assert [g.item() for g in grad(y, [x, w])] == [3, 2] and Product.wanted == (True, True)
+
+
+def test_what_is_retained_is_the_gradient_of_the_newest_values() -> None:
+    x, seen = leaf(1.0, 2.0), []
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    y.mul_(3)
+    y[0] = 5
+    y.sum().backward()
+    assert y.grad.tolist() == [1, 1] and seen == [[0, 3]] and x.grad.tolist() == [0, 6]
+    z = x * 2
+    z.retain_grad()
+    z.register_hook(lambda g: g * 10)
+    z.sum().backward()
+    assert z.grad.tolist() == [10, 10]
+    a = x * 2
+    a.retain_grad()
+    a.unsqueeze_(0)
+    a.sum().backward()
+    assert a.grad.shape == (1, 2)

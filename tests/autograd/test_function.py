@@ -161,3 +161,80 @@ def test_variables_of_old_code() -> None:
     )
     w = minicnn.autograd.Variable(v, requires_grad=True)
     assert w.is_leaf and w.requires_grad and np.shares_memory(w.array, v.array)
+
+
+class AddInto(Function):
+    """a += w, whose gradient to w is marked by a factor of 5."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, w: Tensor) -> Tensor:
+        ctx.mark_dirty(a)
+        return a.add_(w)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, Tensor]:
+        return gy, gy * 5
+
+
+def test_an_input_changed_in_place_may_be_a_view_or_have_views() -> None:
+    for whole in (False, True):
+        x, w = leaf(1.0, 2.0), leaf(4.0, 4.0) if whole else leaf(4.0)
+        y = x * 2
+        v = y[1:]
+        AddInto.apply(y if whole else v, w)
+        ((y * Tensor(np.array([1.0, 10.0]))).sum() + v.sum() * 100).backward()
+        assert x.grad.tolist() == [2, 220] and w.grad.tolist() == ([5, 550] if whole else [550])
+    constant, w = Tensor(np.zeros(2)), leaf(3.0)
+    AddInto.apply(constant[1:], w)
+    (constant * 2).sum().backward()
+    assert w.grad.tolist() == [10]
+    with pytest.raises(RuntimeError, match="AddInto: a leaf tensor"):
+        AddInto.apply(leaf(1.0, 2.0)[1:], leaf(1.0))
+
+
+def test_a_result_that_is_a_view_of_an_input() -> None:
+    class Reversal(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx: Any, gy: Tensor) -> Tensor:
+            return -gy
+
+    x = leaf(1.0, 2.0)
+    y = x.exp()
+    z = Reversal.apply(y)
+    with pytest.raises(RuntimeError, match="mul_: a view that a user's Function made"):
+        z[:1].mul_(2)
+    used = z * 3
+    with minicnn.no_grad():
+        z.mul_(2)  # counts for y
+    with pytest.raises(RuntimeError, match="Exp saved was changed"):
+        y.sum().backward()
+    a = x * 2
+    b = Reversal.apply(a)
+    used = b * 3
+    a.add_(1)
+    (used.sum() + a.sum()).backward()
+    assert x.grad.tolist() == [-4, -4]
+    with pytest.raises(RuntimeError, match="shares the memory of an input"):
+        b.sum().backward()
+
+
+def test_gradients_fit_the_arguments() -> None:
+    class Times(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
+            ctx.save_for_backward(x, w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, Tensor]:
+            x, w = ctx.saved_tensors
+            assert x.requires_grad and x.is_leaf and w.requires_grad and not w.is_leaf
+            return (gy * w).float(), gy * x
+
+    x, w = Tensor(np.ones((3, 2)), requires_grad=True), leaf(1.0, 2.0)
+    Times.apply(x, w * 1).sum().backward()
+    assert x.grad.dtype == minicnn.float64 and w.grad.tolist() == [3, 3]

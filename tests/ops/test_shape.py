@@ -158,3 +158,25 @@ def test_in_place_shapes() -> None:
     y = (w * 2).squeeze_()
     y.sum().backward()
     assert w.grad.shape == (2, 1)
+
+
+def test_empty_operands_of_a_join_get_empty_gradients() -> None:
+    for dim in (0, 1):
+        e, x, f = minicnn.zeros(0, requires_grad=True), minicnn.ones(2, 3, requires_grad=True), minicnn.zeros(0)
+        y = minicnn.cat([e * 2, x, f], dim)
+        (y * 3).sum().backward()
+        assert e.grad.shape == (0,) and x.grad.tolist() == [[3] * 3] * 2
+    both = minicnn.cat([minicnn.zeros(0).double().requires_grad_(), minicnn.zeros(0)], 1)
+    assert both.shape == (0,) and both.dtype == minicnn.float64 and both.requires_grad
+    assert minicnn.cat([minicnn.zeros(0).double(), minicnn.ones(2)]).dtype == minicnn.float64
+
+
+def test_sources_that_go_nowhere_get_zeros() -> None:
+    index = minicnn.zeros(0, dtype=minicnn.int64)
+    for op in ("scatter", "scatter_add"):
+        x, source = minicnn.ones(3, requires_grad=True), minicnn.ones(2, requires_grad=True)
+        getattr(x, op)(0, index, source).sum().backward()
+        assert source.grad.tolist() == [0, 0] and x.grad.tolist() == [1, 1, 1]
+    c, a = minicnn.full((3,), float("nan"), requires_grad=True), minicnn.ones(2, 2)
+    minicnn.addmm(c, a, minicnn.ones(2, 3), beta=0).sum().backward()
+    assert c.grad.tolist() == [0, 0, 0]

@@ -8,12 +8,14 @@ others.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from ..autograd.engine import Function
-from ..tensor import Array, Tensor
+from .engine import Array, Function
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 Places = tuple[int, tuple[int, ...], tuple[int, ...]]  # the first element, and shape and strides in elements
 
@@ -43,6 +45,34 @@ class Overwritten(Function):
         return np.where(written[in_t], 0, gy), gradient[in_x]
 
 
+class Spoiled(Function):
+    """A view that a user's function made of its input, after a write to the input: its values have no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, t: Array) -> Array:
+        """The same array."""
+        return t
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> NoReturn:
+        """Nobody knows what the user's backward is for the new values."""
+        raise RuntimeError(
+            "backward: a result that shares the memory of an input of a user's Function was used after that memory "
+            "was changed in place, so its gradient is not defined; return a clone() from forward"
+        )
+
+
+def _from_user(t: Tensor) -> bool:
+    """Whether a tensor is a view that a user's function made of its input, or a view of one."""
+    edge = t._edge
+    while type(edge) is tuple:
+        node, index = edge
+        if index in node.tied:
+            return True
+        edge = node.inputs[0] if node.function.view else None
+    return False
+
+
 def _start(a: Array) -> int:
     """The lowest address that the array uses."""
     below = sum((n - 1) * s for n, s in zip(a.shape, a.strides, strict=True) if s < 0)
@@ -65,19 +95,33 @@ def check_writable(x: Tensor, op: str) -> None:
     """Check that a recorded write to x is one that the record can take up.
 
     Raises:
-        RuntimeError: x is a leaf that requires a gradient, or a view of one, or some of its elements share a place.
+        RuntimeError: x is a leaf that requires a gradient, or a view of one, or a view made by a user's function.
     """
     if any(t.requires_grad and t.is_leaf for t in (x, *others(x))):
         raise RuntimeError(
             f"{op}: a leaf tensor that requires a gradient would be changed in place while recording; use no_grad() "
             "around an update of parameters (or write through .data), else compute a new tensor or change a clone()"
         )
+    if _from_user(x):
+        raise RuntimeError(
+            f"{op}: a view that a user's Function made of its input would be changed in place while recording, past "
+            "the Function's backward; return a clone() from forward, or change one"
+        )
 
 
 def replace(x: Tensor, result: Tensor) -> None:
     """Give x, into whose memory `result` has been written, the place of the result in the record; so for its views."""
-    x._requires_grad, x._edge = result.requires_grad, result._edge
+    take_place(x, result)
     if result.requires_grad:
         for t in others(x):
-            after = Overwritten.apply(t, x)
-            t._requires_grad, t._edge = after.requires_grad, after._edge
+            take_place(t, Spoiled.apply(t) if _from_user(t) else Overwritten.apply(t, x))
+
+
+def take_place(x: Tensor, result: Tensor) -> None:
+    """Give one tensor the place of another; the gradient that it retains, if any, is from now on that of this place."""
+    before, now = x._edge, result._edge
+    x._requires_grad, x._edge = result._requires_grad, now
+    if before is not None and now is not None and (retained := before[0].retained):
+        keeper = retained.pop(before[1], None)
+        if keeper is not None:
+            now[0].retained = {**(now[0].retained or {}), now[1]: keeper}

@@ -1,0 +1,73 @@
+"""Looking ahead along the record: what a walk for some inputs alone has to run, and which nodes lead to a leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .engine import Array, Edge, Node
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+class Part:
+    """The part of the record that leads from some results to some inputs: what a walk for these alone runs.
+
+    Attributes:
+        leads: the nodes to run.
+        takes: these, the nodes of the inputs, and the ids of the inputs that are leaves: where gradients are sent.
+        found: the gradients of the inputs that are not leaves.
+    """
+
+    def __init__(self, roots: Sequence[Tensor], inputs: Sequence[Tensor], run: bool) -> None:
+        """With `run`, the nodes of the inputs themselves are run too, as PyTorch's backward does."""
+        edges = [t._edge for t in inputs if t._edge]
+        leaves = {id(t) for t in inputs if not t._edge}
+        nodes = {node for node, _ in edges}
+        self.found: dict[tuple[Node, int], Array | None] = {} if run else dict.fromkeys(edges)
+        self.leads: set[Node] = set(nodes) if run else set()
+        least = 0 if leaves else min(node.number for node in nodes)  # what was recorded before leads to none of them
+        reached = _reached([t._edge[0] for t in roots if t._edge], least)
+        for node in sorted(reached, key=lambda node: node.number):
+            for edge in node.inputs:
+                if (edge[0] in self.leads or edge[0] in nodes) if type(edge) is tuple else id(edge) in leaves:
+                    self.leads.add(node)
+                    break
+        self.takes: set[Any] = self.leads | nodes | leaves
+
+    def leads_to(self, edge: Edge) -> bool:
+        """Whether the gradient along an edge is of use."""
+        return (edge[0] if type(edge) is tuple else id(edge)) in self.takes
+
+    def needs(self, node: Node) -> tuple[bool, ...]:
+        """For each input of a node whether its gradient is of use."""
+        return tuple([edge is not None and self.leads_to(edge) for edge in node.inputs])
+
+    def keep(self, node: Node, ups: Sequence[Array | None]) -> None:
+        """Note the gradients of a node's results, where they are those of inputs."""
+        for index, up in enumerate(ups):
+            if up is not None and (node, index) in self.found:
+                self.found[node, index] = up
+
+
+def last_nodes(nodes: Iterable[Node], part: Part | None) -> dict[int, int]:
+    """For each leaf, by id, the number of the last node to run that leads to it, as seen from these nodes."""
+    numbers: dict[int, int] = {}
+    for node in _reached(nodes, 0, None if part is None else part.takes):
+        for edge in node.inputs:
+            if edge is not None and type(edge) is not tuple:
+                numbers[id(edge)] = min(node.number, numbers.get(id(edge), node.number))
+    return numbers
+
+
+def _reached(nodes: Iterable[Node], least: int, among: Container[Node] | None = None) -> set[Node]:
+    """The nodes that gradients from these ones pass through, up to the one with the number `least`."""
+    reached: set[Node] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node.number >= least and node not in reached and (among is None or node in among):
+            reached.add(node)
+            waiting.extend([edge[0] for edge in node.inputs if type(edge) is tuple])
+    return reached
