@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn_kernels import conv2d, elementwise, geometry, matmul, runtime, softmax_xent
+from minicnn_kernels import conv2d, elementwise, geometry, machine_code, matmul, runtime, softmax_xent
 from minicnn_kernels.blas import set_threads
 from minicnn_kernels.dispatch import TABLES, NoKernelError, Row, Table, auto, use
 
@@ -183,13 +183,13 @@ def test_blas_has_its_threads_back_after_a_kernel(rng: np.random.Generator) -> N
     try:
         x, w = rng.standard_normal((30, 20)), rng.standard_normal((10, 20))
         inside: list[list[int]] = []
-        with runtime.parallel(blas=True):
+        with runtime.parallel(), runtime.single_blas():
             inside.append(blas_threads())
             matmul.LINEAR(x, w, None, backend="numba")  # a kernel within a kernel's region
             inside.append(blas_threads())
         assert inside == [[1] * len(inside[0])] * 2
         assert blas_threads() == [2] * len(inside[0])
-        with pytest.raises(ZeroDivisionError), runtime.parallel(blas=True):
+        with pytest.raises(ZeroDivisionError), runtime.parallel(), runtime.single_blas():
             raise ZeroDivisionError
         assert blas_threads() == [2] * len(inside[0])
         with runtime.parallel():
@@ -253,7 +253,7 @@ def test_blas_has_one_thread_in_the_kernels_of_any_python_thread() -> None:
     def inside() -> None:
         for library in libraries:
             set_threads(library, 2)
-        with runtime.parallel(blas=True):
+        with runtime.parallel(), runtime.single_blas():
             seen.append([library.num_threads for library in libraries])
         seen.append([library.num_threads for library in libraries])
 
@@ -369,6 +369,6 @@ def test_what_a_kernel_file_imports_is_found() -> None:
                 base = ".".join([*parts[: len(parts) - node.level + 1], *(node.module or "").split(".")]).rstrip(".")
                 expected |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
         expected = {full for full in expected if full in sys.modules and full.startswith(f"{prefix}.")}
-        assert expected <= set(runtime._imports(name)), name
-    reached = runtime._reached(conv2d.im2col.__name__)  # itself and further than one import
+        assert expected <= set(machine_code._imports(name)), name
+    reached = machine_code._reached(conv2d.im2col.__name__)  # itself and further than one import
     assert {f"{prefix}.{name}" for name in ("conv2d.im2col", "geometry.convolution", "layout", "runtime")} <= reached
