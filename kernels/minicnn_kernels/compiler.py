@@ -164,7 +164,7 @@ def _dispatcher() -> Any:
 
         def _compile_for_args(self, *args: Any, **options: Any) -> Any:
             """Numba's, which is called where there is no code for the types of these arguments in memory."""
-            return apart(CPUDispatcher._compile_for_args, self, *args, **options)
+            return apart(CPUDispatcher._compile_for_args, self, *args, **options)  # type: ignore[attr-defined]
 
     return Kernel
 
@@ -172,7 +172,7 @@ def _dispatcher() -> Any:
 @functools.cache
 def _kept() -> Any:
     """The class of caches of machine code, one for each kernel."""
-    from llvmlite import __version__ as llvm
+    from llvmlite import __version__ as llvm  # type: ignore
     from numba.core import config
     from numba.core.caching import FunctionCache
     from numba.core.compiler import CompileResult

@@ -20,6 +20,7 @@ is found out like any other damage, and costs a compilation.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -167,8 +168,12 @@ def read(file: Path, key: bytes | None) -> bytes | None:
     """
     try:
         found = os.stat(file)
-    except (FileNotFoundError, NotADirectoryError):
+    except ValueError:  # no file can have that name
         return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
     if not stat.S_ISREG(found.st_mode):  # a pipe would have us wait for ever
         raise DamagedError("it is not a file")
     if found.st_size > LARGEST:
