@@ -214,8 +214,9 @@ class _Pool:
         tickets wait in a queue until somebody is at work here.
         """
         while self.returned:
-            ticket = self.returned.popleft()
+            ticket = self.returned[0]
             self.tickets.discard(ticket)
+            self.returned.popleft()  # last: an interrupt must not leave it among the tickets
             block = ticket.block
             if block.age != self.age:
                 block.before = block.after = None

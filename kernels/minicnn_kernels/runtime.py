@@ -110,16 +110,20 @@ def _compile_file(names: dict[str, Any]) -> None:
         return
     kernels = {name: value for name, value in names.items() if isinstance(value, _Kernel)}
     _files[id(names)] = names, kernels
-    if "prange" in names:
-        names["prange"] = numba().prange
-    if "before_compiling" in names:  # what only Numba can make
-        names["before_compiling"]()
-    for name, kernel in kernels.items():
-        _compile_file(kernel.function.__globals__)
-        if kernel.compiled is None:
-            plain = _forked and kernel.options.get("parallel")
-            kernel.compiled = kernel.function if plain else jit(kernel.function, kernel.options)
-        names[name] = kernel.compiled
+    try:
+        if "prange" in names:
+            names["prange"] = numba().prange
+        if "before_compiling" in names:  # what only Numba can make
+            names["before_compiling"]()
+        for name, kernel in kernels.items():
+            _compile_file(kernel.function.__globals__)
+            if kernel.compiled is None:
+                plain = _forked and kernel.options.get("parallel")
+                kernel.compiled = kernel.function if plain else jit(kernel.function, kernel.options)
+            names[name] = kernel.compiled
+    except BaseException:  # as where there is no memory left: the next call begins anew
+        del _files[id(names)]
+        raise
 
 
 # ---------------------------------------------------------------------------------------------------------------------
