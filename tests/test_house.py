@@ -26,7 +26,7 @@ FILES = {
 LAYERS = [
     ["minicnn_kernels"],
     ["minicnn.device", "minicnn.dtypes", "minicnn.memory", "minicnn.missing", "minicnn.random", "minicnn.return_types",
-     "minicnn.version"],
+     "minicnn.starting", "minicnn.version"],
     ["minicnn.tensor", "minicnn.printing", "minicnn.autograd"],
     ["minicnn.ops", "minicnn.linalg"],
     ["minicnn.nn"],

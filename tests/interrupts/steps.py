@@ -73,7 +73,9 @@ def main(count, seed):
         if not torch.is_grad_enabled():
             wrong.append(f"{number}: recording was left off")
             torch.set_grad_enabled(True)
-        worker = threading.Thread(target=lambda: found.append(losses()), daemon=True)  # another thread must get in
+        worker = threading.Thread(
+            target=lambda found=found: found.append(losses()), daemon=True
+        )  # another thread must get in
         worker.start()
         worker.join(60)
         if found != [expected]:
