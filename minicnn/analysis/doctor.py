@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels import blas, machine_code, runtime
+from minicnn_kernels.blas import cores
 from minicnn_kernels.dispatch import use
 
 from ..ops.conv import conv2d
@@ -83,10 +84,10 @@ def _versions() -> Iterator[Line]:
 
 def _processor() -> Iterator[Line]:
     yield Line("processor", _cpu_model())
-    yield Line("cores", f"{blas.cores()} of {os.cpu_count()} may be used")
+    yield Line("cores", f"{cores()} of {os.cpu_count()} may be used")
     quota = _quota()
     if quota is not None:
-        few = quota < blas.cores()
+        few = quota < cores()
         remedy = f"more threads than that wait for each other: set NUMBA_NUM_THREADS={max(1, int(quota))}"
         yield Line("cpu quota", f"{quota:g} cores", SLOW if few else OK, remedy if few else "")
     flags = blas.cpu_flags()
@@ -144,7 +145,7 @@ def _libraries(numba: bool) -> Iterator[Line]:
 def _numba(measure: bool) -> Iterator[Line]:
     import numba
 
-    count, most = runtime.threads(), blas.cores()
+    count, most = runtime.threads(), cores()
     remedy = f"set_num_threads or NUMBA_NUM_THREADS keeps it below the {most} cores" if count < most else ""
     if count > most:
         remedy = f"more threads than the {most} cores wait for each other: set NUMBA_NUM_THREADS={most}"
@@ -223,7 +224,7 @@ def _speed() -> Iterator[Line]:
     from scipy.linalg.blas import sgemm
     from threadpoolctl import threadpool_limits
 
-    n, count = 1536, blas.cores()
+    n, count = 1536, cores()
     a = np.ones((n, n), np.float32, "F")
     rates = []
     for threads in {1, count}:

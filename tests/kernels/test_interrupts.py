@@ -146,7 +146,7 @@ while got is None:
 signal.setitimer(signal.ITIMER_REAL, 0)
 assert got == [0, 0, 0, 1, 2] and not swallowed, (got, swallowed)
 assert another_thread(lambda: elementwise.RELU(x, backend="numba").tolist()) == got
-assert elementwise.ABS(-x, backend="numba").tolist() == [2, 1, 0, 1, 2]
+assert elementwise.RELU(-x.astype(np.float64), backend="numba").tolist() == [2, 1, 0, 0, 0]
 print(interrupts)
 """
     came = 0
