@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from . import starting as _starting  # first: Ctrl-C during all the others
+
+# isort: split
 import math as _math
 import sys as _sys
 from importlib import import_module as _import_module

@@ -3,39 +3,79 @@
 from __future__ import annotations
 
 import math
+import operator
+import warnings
 from typing import Any
 
-from minicnn_kernels import memory, runtime
+from minicnn_kernels import blas, memory, runtime
 
 from .dtypes import float32, set_default_dtype
 from .tensor import Tensor
 
 __all__ = [
     "_assert", "are_deterministic_algorithms_enabled", "compile", "free_memory", "get_float32_matmul_precision",
-    "get_num_threads", "is_tensor", "numel", "set_default_tensor_type", "set_float32_matmul_precision",
-    "set_flush_denormal", "set_num_interop_threads", "set_num_threads", "typename", "use_deterministic_algorithms",
+    "get_num_interop_threads", "get_num_threads", "is_tensor", "numel", "set_default_tensor_type",
+    "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "set_num_threads", "typename",
+    "use_deterministic_algorithms",
 ]  # fmt: skip
 
 
 def get_num_threads() -> int:
-    """How many threads a compiled kernel uses."""
+    """How many threads a compiled kernel uses: the cores of this process, unless `set_num_threads`, or the variables
+    `NUMBA_NUM_THREADS`, `MKL_NUM_THREADS` or `OMP_NUM_THREADS`, the first that is set, say something else.
+    """
     return runtime.threads()
 
 
 def set_num_threads(num: int) -> None:
-    """Let compiled kernels use `num` threads, of those that Numba started with (`NUMBA_NUM_THREADS`).
+    """Let compiled kernels and the BLAS libraries of the process use `num` threads.
+
+    There are as many as `NUMBA_NUM_THREADS` said when the first kernel ran, by default the cores of this process. Where
+    more are asked for, a warning says so and all of them are taken.
 
     Raises:
         TypeError: not a whole number.
-        ValueError: fewer than 1, or more than there are.
+        ValueError: fewer than 1.
     """
-    if not isinstance(num, int) or isinstance(num, bool):
-        raise TypeError(f"set_num_threads: the number of threads must be an int, got {num!r}")
-    runtime.set_threads(num)
+    num = _count("set_num_threads", num)
+    taken = runtime.set_threads(num)
+    for library in blas.libraries():
+        blas.set_threads(library, min(num, blas.cores()))
+    if taken < num:
+        there = "Numba is not installed: kernels run on one" if not runtime.have_numba() else f"there are {taken}"
+        warnings.warn(f"set_num_threads: {num} threads are asked for, and {there}", stacklevel=2)
+
+
+_interop_threads = 1
+
+
+def get_num_interop_threads() -> int:
+    """What `set_num_interop_threads` was given, or 1: operations run one after another."""
+    return _interop_threads
 
 
 def set_num_interop_threads(num: int) -> None:
-    """Nothing: operations run one after another."""
+    """Remember the number and do nothing: operations run one after another.
+
+    Raises:
+        TypeError: not a whole number.
+        ValueError: fewer than 1.
+    """
+    global _interop_threads
+    _interop_threads = _count("set_num_interop_threads", num)
+
+
+def _count(op: str, num: Any) -> int:
+    """A number of threads."""
+    try:
+        count = None if isinstance(num, bool | Tensor) else operator.index(num)
+    except TypeError:
+        count = None
+    if count is None:
+        raise TypeError(f"{op}: the number of threads must be an int, got {num!r}")
+    if count < 1:
+        raise ValueError(f"{op}: {count} threads compute nothing; give 1 or more")
+    return count
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

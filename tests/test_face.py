@@ -170,6 +170,22 @@ def test_threads_and_determinism_can_be_asked_for() -> None:
     minicnn.set_num_threads(1)
     assert minicnn.get_num_threads() == 1
     minicnn.set_num_threads(n)
+    with pytest.warns(UserWarning, match="set_num_threads: 4096 threads are asked for, and "):
+        minicnn.set_num_threads(4096)
+    assert minicnn.get_num_threads() >= n
+    minicnn.set_num_threads(np.int64(n))
+    assert minicnn.get_num_threads() == n
+    for change in (minicnn.set_num_threads, minicnn.set_num_interop_threads):
+        for wrong in (0, -1):
+            with pytest.raises(ValueError, match=rf"{change.__name__}: {wrong} threads compute nothing"):
+                change(wrong)
+        for other in (True, 2.0, "2", None):
+            with pytest.raises(TypeError, match=f"{change.__name__}: the number of threads must be an int"):
+                change(other)
+    assert minicnn.get_num_interop_threads() == 1
+    minicnn.set_num_interop_threads(3)
+    assert minicnn.get_num_interop_threads() == 3
+    minicnn.set_num_interop_threads(1)
     minicnn.use_deterministic_algorithms(True)
     assert minicnn.are_deterministic_algorithms_enabled()
     assert minicnn.is_tensor(minicnn.zeros(1)) and not minicnn.is_tensor([1])

@@ -8,8 +8,12 @@ then, and says what SciPy's is about to choose.
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,11 @@ def cpu_flags() -> frozenset[str]:
             return next((frozenset(line.split()[2:]) for line in file if line.startswith("flags")), frozenset())
     except OSError:
         return frozenset()
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def libraries() -> list[Any]:
@@ -74,3 +83,50 @@ def load() -> list[Any]:
             del os.environ["OPENBLAS_CORETYPE"]
     found = libraries()
     return [library for library in found if "numpy.libs" not in (library.filepath or "")] or found
+
+
+def single(controllers: list[Any]) -> Callable[[], Any]:
+    """A function whose result, in a `with` statement, has the libraries run on one thread inside, as before outside.
+
+    For a single OpenBLAS with threads of its own, which is what SciPy's wheels bring, entering and leaving are a call
+    of its C function each, so that no exception such as KeyboardInterrupt comes between (`runtime.py`).
+    """
+    ask, change = _openblas(controllers[0]) if len(controllers) == 1 else (None, None)
+    if ask is None or change is None:
+        return lambda: _Single(controllers)
+
+    @functools.cache
+    def guard(before: int) -> Any:
+        # ctypes passes what `__exit__` is given, exception, value and traceback, as further arguments, which C ignores
+        enter = ctypes.CFUNCTYPE(None, ctypes.c_int)(change)
+        leave = ctypes.CFUNCTYPE(None, ctypes.c_int, *[ctypes.py_object] * 3)(change)
+        calls = {"__enter__": staticmethod(partial(enter, 1)), "__exit__": staticmethod(partial(leave, before))}
+        return type("Single", (), calls)()
+
+    return lambda: guard(ask())
+
+
+def _openblas(library: Any) -> tuple[Callable[[], int] | None, int | None]:
+    """The function that tells the threads of an OpenBLAS, and the address of the one that sets them."""
+    if library.internal_api == "openblas" and library.threading_layer != "openmp":
+        for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
+            ask = getattr(library.dynlib, f"{prefix}openblas_get_num_threads{suffix}", None)
+            change = getattr(library.dynlib, f"{prefix}openblas_set_num_threads{suffix}", None)
+            if ask and change:
+                return ask, ctypes.cast(change, ctypes.c_void_p).value
+    return None, None
+
+
+class _Single:
+    """`single` for any libraries that threadpoolctl knows."""
+
+    def __init__(self, controllers: list[Any]) -> None:
+        self.before = [(library, library.num_threads) for library in controllers]
+
+    def __enter__(self) -> None:
+        for library, _ in self.before:
+            set_threads(library, 1)
+
+    def __exit__(self, *error: object) -> None:
+        for library, count in self.before:
+            set_threads(library, count)

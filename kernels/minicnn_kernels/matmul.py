@@ -26,7 +26,7 @@ import numpy as np
 from .dispatch import Table
 from .gemm import gemm
 from .layout import Array, empty
-from .runtime import njit, parallel, prange, threads, workspace
+from .runtime import njit, parallel, prange, single_blas, threads, workspace
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -127,7 +127,7 @@ def _by_rows(a: Array, b: Array) -> Array:
     y = empty((a.shape[0], b.shape[1]), a.dtype)
     transposed = b.T.flags.c_contiguous
     right = np.asarray(b.T if transposed else b, order="C")
-    with parallel(blas=True):
+    with parallel(), single_blas():
         _product(threads(), np.asarray(a, order="C"), right, transposed, y)
     return y
 
@@ -135,7 +135,7 @@ def _by_rows(a: Array, b: Array) -> Array:
 def _by_sums(a: Array, b: Array) -> Array:
     y = empty((a.shape[0], b.shape[1]), a.dtype)
     rows = min(max(2 * a.shape[0], 16), 64)  # measured: 16 for 2 rows of a, 32 for 16, 64 for 32 and for 64
-    with parallel(blas=True):
+    with parallel(), single_blas():
         chunks = min(threads(), b.shape[0])  # a share without a row would leave its sum as the memory came
         space = workspace("sum of products", 2 * y.size, a.dtype)
         _sum(chunks, rows, np.asarray(a.T, order="C"), np.asarray(b, order="C"), y, space)
@@ -175,7 +175,7 @@ def linear_numba(x: Array, w: Array, b: Array | None) -> Array:
         return y
     y = empty((n, o), x.dtype)
     lines = [np.asarray(a, order="C").reshape(-1) for a in (x, w, b, y)]
-    with parallel(blas=True):
+    with parallel(), single_blas():
         _linear(threads(), (n, i, o), *lines)
     return y
 
@@ -257,7 +257,7 @@ def _all_gradients(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple
     if n * i * o <= SMALL:
         _gradients_share(0, 1, wanted, (n, i, o), *lines)
     else:
-        with parallel(blas=True):
+        with parallel(), single_blas():
             _gradients(threads(), wanted, (n, i, o), *lines)
     return tuple(a if asked else None for a, asked in zip(made, need, strict=True))
 

@@ -16,6 +16,11 @@ came back lately wait as they are, up to `RECENT` bytes in all, for a request of
 use at one time lately (`WINDOW` requests back), segments of which nothing is in use go back to the system, the smallest
 first. `empty_cache` gives all of those back.
 
+**Interrupted.** Ctrl-C may raise KeyboardInterrupt between any two steps of the pool's own work, and leave its lists
+and sums half changed. So each piece of work says that it has begun and that it has ended; where one has begun only, the
+next gives up all free blocks and starts anew. Memory in use is its array's, and goes back to the system with it. An
+array that goes says so to a function of C (`deque.append`): in a `__del__` a KeyboardInterrupt would be lost.
+
 Blocks start on a page, and thus on a cache line (64 bytes). NumPy's own large arrays start 16 bytes after one, and then
 every vector of 64 bytes that is read or written touches two.
 """
@@ -24,6 +29,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from bisect import bisect_left, insort
 from collections import deque
 from math import prod
@@ -42,14 +48,15 @@ RECENT = 16 << 20  # bytes that may wait in blocks as they came back; a quarter 
 class Block:
     """`size` bytes at `address`, in a row with the blocks before and after it in its segment.
 
-    `asked` of them were asked for, and `interface` is what the array was made of that is or was there.
+    `asked` of them were asked for, and `interface` is what the array was made of that is or was there. `age` is that of
+    the pool when it was made.
     """
 
-    __slots__ = ("address", "after", "asked", "before", "free", "interface", "memory", "size")
+    __slots__ = ("address", "after", "age", "asked", "before", "free", "interface", "memory", "size")
 
-    def __init__(self, memory: np.ndarray[Any, Any], address: int, size: int) -> None:
+    def __init__(self, memory: np.ndarray[Any, Any], address: int, size: int, age: int) -> None:
         self.memory, self.address, self.size = memory, address, size
-        self.asked = size
+        self.asked, self.age = size, age
         self.interface: dict[str, Any] | None = None
         self.before: Block | None = None
         self.after: Block | None = None
@@ -57,7 +64,7 @@ class Block:
 
     def split(self, size: int) -> Block:
         """Keep the first `size` bytes; the rest is a new block."""
-        rest = Block(self.memory, self.address + size, self.size - size)
+        rest = Block(self.memory, self.address + size, self.size - size, self.age)
         self.size = size
         rest.before, rest.after, self.after = self, self.after, rest
         if rest.after:
@@ -79,12 +86,40 @@ class Block:
         return self.before is None and self.after is None
 
 
+class Owner:
+    """What an array's memory belongs to: when the last view of it goes, this goes, and its ticket tells the pool."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "_block")
+
+    def __init__(self, block: Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._block = block
+        interface = block.interface
+        if interface is None or interface["shape"] != shape or interface["typestr"] != dtype.str:
+            where = (block.address, False)  # not read-only
+            interface = block.interface = {"version": 3, "shape": shape, "typestr": dtype.str, "data": where}
+        self.__array_interface__ = interface
+
+
+class Ticket(weakref.ref[Owner]):
+    """A weak reference to an owner, with its block."""
+
+    __slots__ = ("block",)
+    block: Block
+
+
 class _Pool:
     """The free blocks, smallest first, and how much is in use."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.returned: deque[Block] = deque()  # on their way back, from any thread and from the garbage collector
+        self.lock = threading.RLock()
+        self.returned: deque[Ticket] = deque()  # on their way back, from any thread and from the garbage collector
+        self.tickets: set[Ticket] = set()  # of all arrays there are
+        self.age = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin with nothing; the blocks there are become strangers."""
+        self.age += 1
         self.recent: dict[int, list[Block]] = {}  # as they came back, by the size that was asked for
         self.waiting = 0  # bytes of those
         self.free: list[tuple[int, int, Block]] = []  # (size, address, block), sorted
@@ -92,10 +127,24 @@ class _Pool:
         self.used = 0  # bytes in use, or recently so
         self.peaks = [0, 0]  # the most in use in the window before, and in this one
         self.requests = 0
+        self.at_work = False
 
-    def take(self, size: int) -> Block:
-        """A block of `size` bytes, whole pages; or a little more."""
+    def nested(self) -> bool:
+        """Whether this thread is at work here already: a signal's handler, or a `__del__`, came in between."""
+        return self.at_work and self.lock._is_owned()  # type: ignore[attr-defined]
+
+    def begin(self) -> None:
+        """What was begun before and did not end was interrupted, and nothing is certain."""
+        if self.at_work:
+            for block in [*(block for _, _, block in self.free), *(b for same in self.recent.values() for b in same)]:
+                block.before = block.after = None  # a circle of blocks would wait for the garbage collector
+            self.renew()
+        self.at_work = True
+
+    def take(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Owner:
+        """The owner of `size` bytes, whole pages, or a little more, as an array."""
         with self.lock:
+            self.begin()
             if self.returned:
                 self.collect()
             self.requests += 1
@@ -106,22 +155,36 @@ class _Pool:
             if blocks:
                 block = blocks.pop()
                 self.waiting -= block.size
-                return block
-            at = bisect_left(self.free, (size,))
-            if at == len(self.free) and self.waiting:
-                self.release_recent()
-                at = bisect_left(self.free, (size,))
-            if at < len(self.free):
-                block = self.free.pop(at)[2]
-                block.free = False
-                self.held -= block.size
             else:
-                block = self.segment(size)
-            if block.size - size >= LEAST:
-                self.keep(block.split(size))
-            block.asked = size
-            self.used += block.size
-            self.peaks[1] = max(self.peaks[1], self.used)
+                try:
+                    block = self.carve(size)
+                except MemoryError:
+                    self.at_work = False
+                    raise
+            owner = Owner(block, shape, dtype)
+            ticket = Ticket(owner, self.returned.append)
+            ticket.block = block
+            self.tickets.add(ticket)
+            self.at_work = False
+        return owner
+
+    def carve(self, size: int) -> Block:
+        """A block from the free ones or from the system."""
+        at = bisect_left(self.free, (size,))
+        if at == len(self.free) and self.waiting:
+            self.release_recent()
+            at = bisect_left(self.free, (size,))
+        if at < len(self.free):
+            block = self.free.pop(at)[2]
+            block.free = False
+            self.held -= block.size
+        else:
+            block = self.segment(size)
+        if block.size - size >= LEAST:
+            self.keep(block.split(size))
+        block.asked = size
+        self.used += block.size
+        self.peaks[1] = max(self.peaks[1], self.used)
         return block
 
     def segment(self, size: int) -> Block:
@@ -142,32 +205,28 @@ class _Pool:
         finally:
             self.used -= size
         address = memory.__array_interface__["data"][0]
-        return Block(memory, address + -address % PAGE, max(size, SEGMENT))
-
-    def give(self, block: Block) -> None:
-        """Take a block back.
-
-        The garbage collector may free an array at any time, in this thread while it is in `take` or in another. So the
-        block waits in a queue if somebody is at work here.
-        """
-        self.returned.append(block)
-        if self.lock.acquire(blocking=False):
-            try:
-                self.collect()
-            finally:
-                self.lock.release()
+        return Block(memory, address + -address % PAGE, max(size, SEGMENT), self.age)
 
     def collect(self) -> None:
-        """Put the blocks that came back among the recent ones; when there are too many of those, release all."""
+        """Put the blocks that came back among the recent ones; when there are too many of those, release all.
+
+        The garbage collector may free an array at any time, in this thread while it is in `take` or in another. So the
+        tickets wait in a queue until somebody is at work here.
+        """
         while self.returned:
-            block = self.returned.popleft()
-            if block.size > RECENT // 4:
+            ticket = self.returned[0]
+            self.tickets.discard(ticket)
+            self.returned.popleft()  # last: an interrupt must not leave it among the tickets
+            block = ticket.block
+            if block.age != self.age:
+                block.before = block.after = None
+            elif block.size > RECENT // 4:
                 self.release(block)
-                continue
-            if self.waiting + block.size > RECENT:
-                self.release_recent()
-            self.recent.setdefault(block.asked, []).append(block)
-            self.waiting += block.size
+            else:
+                if self.waiting + block.size > RECENT:
+                    self.release_recent()
+                self.recent.setdefault(block.asked, []).append(block)
+                self.waiting += block.size
 
     def release_recent(self) -> None:
         """Make free blocks of the recent ones."""
@@ -227,47 +286,37 @@ class _Pool:
 _pool = _Pool()
 
 
-class Owner:
-    """What an array's memory belongs to: when the last view of it goes, this goes, and gives the memory back."""
-
-    __slots__ = ("__array_interface__", "_block", "_pool")
-
-    def __init__(self, pool: _Pool, block: Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._pool, self._block = pool, block
-        interface = block.interface
-        if interface is None or interface["shape"] != shape or interface["typestr"] != dtype.str:
-            where = (block.address, False)  # not read-only
-            interface = block.interface = {"version": 3, "shape": shape, "typestr": dtype.str, "data": where}
-        self.__array_interface__ = interface
-
-    def __del__(self) -> None:
-        self._pool.give(self._block)
-
-
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     """`np.empty(shape, dtype)`, on memory of the pool where it is large."""
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
-    if size < LEAST:
+    if size < LEAST or _pool.nested():
         return np.empty(shape, dtype)
-    block = _pool.take(-(-size // PAGE) * PAGE)
-    return np.asarray(Owner(_pool, block, tuple(shape), dtype))
+    return np.asarray(_pool.take(-(-size // PAGE) * PAGE, tuple(shape), dtype))
 
 
 def empty_cache() -> None:
     """Give all segments that no array uses back to the system."""
-    with _pool.lock:
-        _pool.release_unused()
-        _pool.peaks = [0, _pool.used]
+    if not _pool.nested():
+        with _pool.lock:
+            _pool.begin()
+            _pool.release_unused()
+            _pool.peaks = [0, _pool.used]
+            _pool.at_work = False
 
 
 def held() -> int:
     """Bytes that wait for the next array."""
+    if not _pool.nested():
+        with _pool.lock:
+            _pool.begin()
+            _pool.collect()
+            _pool.at_work = False
     return _pool.held + _pool.waiting
 
 
 def _after_fork() -> None:
-    _pool.lock = threading.Lock()  # another thread of the parent may have held it
+    _pool.lock = threading.RLock()  # another thread of the parent may have held it
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn_kernels import blas, runtime
+from minicnn_kernels import blas, machine_code, runtime
+from minicnn_kernels.blas import cores
 from minicnn_kernels.dispatch import use
 
 from ..ops.conv import conv2d
@@ -79,11 +80,6 @@ def _versions() -> Iterator[Line]:
         except importlib.metadata.PackageNotFoundError:
             remedy = f"pip install {name}" + (": NumPy computes, many times slower" if name == "numba" else "")
             yield Line(name, "not installed", SLOW, remedy)
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> Iterator[Line]:
@@ -163,14 +159,30 @@ def _numba(measure: bool) -> Iterator[Line]:
         yield Line("threading layer", layer, SLOW if poor else OK, remedy if poor else "")
     if getattr(numba.config, "DISABLE_JIT", 0):
         yield Line("compiler", "off", SLOW, "NUMBA_DISABLE_JIT is set; it is for debuggers: unset it")
-    root = runtime.cache_root()
-    files = [file for file in root.rglob("*.nb?") if file.is_file()] if root.is_dir() else []
-    size = sum(file.stat().st_size for file in files) / 2**20
+    yield _machine_code()
+
+
+def _machine_code() -> Line:
+    """The compiled kernels on disk: whether they are whole, and whether more can be written."""
+    root, elsewhere = machine_code.root(), "set NUMBA_CACHE_DIR to a folder of yours"
+    if root is None:
+        return Line("machine code", "no home folder to keep it in", SLOW, f"every process compiles anew: {elsewhere}")
+    try:
+        files, size, bad = machine_code.look(root)
+    except OSError as error:
+        why = machine_code.reason(error)
+        return Line("machine code", f"{root}: {why}", SLOW, f"every process compiles anew: {elsewhere}")
+    found = f"{root}: {files} files, {size / 2**20:.0f} MB"
     there = next(folder for folder in (root, *root.parents) if folder.exists())
     writable = there.is_dir() and os.access(there, os.W_OK)
-    found = f"{root}: {len(files)} files, {size:.0f} MB"
-    remedy = "it cannot be written, so that every process compiles anew: set NUMBA_CACHE_DIR to a folder of yours"
-    yield Line("machine code", found, OK if writable else SLOW, "" if writable else remedy)
+    refusal = machine_code.refusal(root) if there == root else "" if writable else "it cannot be made"
+    if refusal:
+        return Line("machine code", found, SLOW, f"nothing can be written ({refusal}), so that processes compile anew: "
+                    f"make room for it, or {elsewhere}")  # fmt: skip
+    if bad:
+        remedy = f"they are compiled again when they are needed, or delete them: {bad[0]}" + " ..." * (len(bad) > 1)
+        return Line("machine code", f"{found}, {len(bad)} of them damaged", SLOW, remedy)
+    return Line("machine code", found)
 
 
 def _data() -> Iterator[Line]:

@@ -1,7 +1,13 @@
-"""Recording on and off, per thread."""
+"""Recording on and off, per thread.
+
+Ctrl-C may raise KeyboardInterrupt before the first step of any Python function, `__exit__` too, and then a block would
+leave recording off for good. So what a `with` statement calls at the end of a block is a function of C, chosen before
+the block begins.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import threading
 from collections.abc import Callable
@@ -24,18 +30,41 @@ def is_grad_enabled() -> bool:
     return _mode.enabled
 
 
+# setattr(_mode, "enabled", ...), which is given exception, value and traceback as well, and in C ignores them
+_set = ctypes.PYFUNCTYPE(ctypes.c_int, *[ctypes.py_object] * 6)(("PyObject_SetAttr", ctypes.pythonapi))
+_restore = {mode: functools.partial(_set, _mode, "enabled", mode) for mode in (False, True)}
+
+
+class _Exit:
+    """`__exit__` of `_Recording`. A `with` statement looks it up on the object before it calls `__enter__`."""
+
+    def __get__(self, block: _Recording | None, kind: type[_Recording]) -> Callable[..., Any]:
+        if block is None:  # an ExitStack looks it up on the class
+            return _Recording._leave
+        if block.__dict__.get("_outer"):  # `__enter__` was called by its name
+            return block._leave
+        block._statement = True
+        return _restore[_mode.enabled]
+
+
 class _Recording:
     """A state of recording as a `with` block, and as a decorator of a function or of a generator."""
 
     mode: bool
     _outer: list[bool]
+    _statement = False  # a `with` statement has found out what to restore
 
     def __enter__(self) -> None:
-        self.__dict__.setdefault("_outer", []).append(_mode.enabled)
-        _mode.enabled = self.mode
+        if self._statement:
+            self._statement = False
+        else:
+            self.__dict__.setdefault("_outer", []).append(_mode.enabled)
+        _mode.enabled = self.mode  # the last step
 
-    def __exit__(self, *error: object) -> None:
+    def _leave(self, *error: object) -> None:
         _mode.enabled = self._outer.pop()
+
+    __exit__ = _Exit()
 
     def clone(self) -> _Recording:
         """One of the same kind: a decorated function may run in several threads at once."""

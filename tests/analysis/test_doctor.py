@@ -12,7 +12,7 @@ import pytest
 
 from minicnn import cli
 from minicnn.analysis import doctor
-from minicnn_kernels import blas, runtime
+from minicnn_kernels import blas, machine_code, runtime
 from minicnn_kernels.dispatch import Table
 
 
@@ -70,6 +70,21 @@ def test_what_slows_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
     assert "set NUMBA_CACHE_DIR" in named(list(doctor._numba(False)), "machine code").remedy
+    good, bad = tmp_path / "0123456789abcdef" / "f.nbc", tmp_path / "f123456789abcdef" / "g.nbc"
+    machine_code.write(good, bytes(32), b"code")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    line = named(list(doctor._numba(False)), "machine code")
+    assert (line.verdict, line.found) == (doctor.OK, f"{tmp_path}: 1 files, 0 MB")
+    machine_code.write(bad, bytes(32), b"code")
+    bad.write_bytes(bad.read_bytes()[:-1])
+    line = named(list(doctor._numba(False)), "machine code")
+    assert (line.verdict, line.found) == (doctor.SLOW, f"{tmp_path}: 2 files, 0 MB, 1 of them damaged")
+    assert "compiled again" in line.remedy and str(bad) in line.remedy
+    monkeypatch.setattr(machine_code, "refusal", lambda folder: "No space left on device")
+    line = named(list(doctor._numba(False)), "machine code")
+    assert line.verdict == doctor.SLOW and "(No space left on device)" in line.remedy
+    monkeypatch.setattr(machine_code, "root", lambda: None)
+    assert named(list(doctor._numba(False)), "machine code").found == "no home folder to keep it in"
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "nowhere"))
     assert [line.verdict for line in doctor._data()] == [doctor.SLOW]
 

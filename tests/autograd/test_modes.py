@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -72,3 +76,66 @@ def test_threads_have_a_mode_of_their_own() -> None:
         thread.start()
         thread.join()
     assert seen == [True]
+
+
+@pytest.mark.parametrize("block", [no_grad(), enable_grad(), inference_mode()], ids=lambda block: type(block).__name__)
+def test_every_way_in_and_out(block: Any) -> None:
+    """A `with` statement, nested in itself, with an error; an ExitStack; and the methods called by their names."""
+    inside = isinstance(block, enable_grad)
+    for outside in (True, False):
+        with set_grad_enabled(outside):
+            with block:
+                assert is_grad_enabled() == inside
+                with block, enable_grad(), block:
+                    assert is_grad_enabled() == inside
+                with set_grad_enabled(not inside):
+                    assert is_grad_enabled() != inside
+                assert is_grad_enabled() == inside
+            assert is_grad_enabled() == outside
+            with pytest.raises(ZeroDivisionError), block:
+                raise ZeroDivisionError
+            assert is_grad_enabled() == outside
+            block.__enter__()
+            block.__enter__()
+            with block:
+                assert is_grad_enabled() == inside
+            block.__exit__(None, None, None)
+            assert is_grad_enabled() == inside
+            block.__exit__(None, None, None)
+            assert is_grad_enabled() == outside
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(block)
+                stack.enter_context(no_grad())
+                assert not is_grad_enabled()
+            assert is_grad_enabled() == outside
+    assert is_grad_enabled()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+def test_an_interrupt_does_not_leave_recording_off() -> None:
+    """In a process of its own: KeyboardInterrupt, thousands of times, also where `__exit__` is about to begin."""
+    code = """
+import random, signal, time
+from minicnn import enable_grad, is_grad_enabled, no_grad
+
+@no_grad()
+def decorated():
+    assert not is_grad_enabled()
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+chance, caught = random.Random(0), 0
+for _ in range(3000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 1e-4))
+        end = time.perf_counter() + 10
+        while time.perf_counter() < end:
+            with no_grad():
+                with enable_grad(), no_grad():
+                    pass
+            decorated()
+    except KeyboardInterrupt:
+        caught += 1
+    assert is_grad_enabled()
+assert caught == 3000
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

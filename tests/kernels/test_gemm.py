@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import gemm
-from minicnn_kernels.runtime import parallel
+from minicnn_kernels.runtime import parallel, single_blas
 
 LONG = [
     (7, 5, 9),
@@ -34,6 +34,6 @@ def test_gemm(size: tuple[int, int, int], beta: int, ta: bool, tb: bool, dtype: 
     expected[2 : 2 + m, 4 : 4 + n] = product + beta * c[2 : 2 + m, 4 : 4 + n]
     if not beta:
         c[2 : 2 + m, 4 : 4 + n] = np.nan
-    with parallel(blas=True):
+    with parallel(), single_blas():
         gemm.gemm(m, n, k, a.ravel(), 402, 400, ta, b.ravel(), 403, 400, tb, c.reshape(-1), 804, 400, beta)
     np.testing.assert_allclose(c, expected, rtol=0, atol=most * np.abs(product).max())

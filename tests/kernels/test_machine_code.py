@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn_kernels import machine_code, runtime
+from minicnn_kernels import machine_code
 from minicnn_kernels.machine_code import DAY, KEPT, note_use
 
 
@@ -89,5 +89,5 @@ def test_the_runtime_notes_each_folder(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     noted: list[Path] = []
     monkeypatch.setattr(machine_code, "note_use", noted.append)
-    found = runtime._cache_folder.__wrapped__("minicnn_kernels.elementwise")
+    found = machine_code.folder_of.__wrapped__("minicnn_kernels.elementwise")
     assert noted == [Path(found)] and noted[0].parent == tmp_path and machine_code._OURS.fullmatch(noted[0].name)

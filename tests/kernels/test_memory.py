@@ -67,6 +67,7 @@ def test_as_numpy_makes_them(shape: tuple[int, ...], dtype: type) -> None:
 
 def segments(pool: memory._Pool, live: list[np.ndarray]) -> list[list[memory.Block]]:
     """The blocks of each segment in order, walked from the free blocks and from the live arrays."""
+    memory.held()  # takes in what came back
     blocks = [block for _, _, block in pool.free] + [a.base._block for a in live]
     blocks += [block for same in pool.recent.values() for block in same]
     firsts = {}
@@ -97,6 +98,7 @@ def test_blocks_fill_their_segments(pool: memory._Pool, monkeypatch: pytest.Monk
             live.pop(rng.integers(len(live)))
         live.append(memory.empty((int(rng.choice([MB, rng.integers(memory.LEAST, 6 * MB)])),), np.uint8))
         live = live[-(i // 50 % 20) :]  # now few, now many
+        memory.held()
         waiting = sum(block.size for same in pool.recent.values() for block in same)
         assert waiting == pool.waiting <= recent
         assert pool.used == sum(a.base._block.size for a in live) + waiting >= sum(a.nbytes for a in live) + waiting
@@ -109,6 +111,7 @@ def test_blocks_fill_their_segments(pool: memory._Pool, monkeypatch: pytest.Monk
             assert all(a.address + a.size == b.address and not (a.free and b.free) for a, b in pairwise(row))
     live.clear()
     gc.collect()
+    memory.held()
     assert pool.used == pool.waiting <= recent
     pool.release_recent()
     assert pool.used == pool.waiting == 0 and all(len(row) == 1 for row in segments(pool, live))
@@ -119,6 +122,7 @@ def test_recent_blocks(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> N
     a, b, c = (memory.empty((size,), np.uint8) for size in (MB, MB - 2 * memory.PAGE, MB))
     where, free = [at(x) for x in (a, b, c)], pool.held
     del a, b, c
+    memory.held()
     assert (pool.waiting, pool.held, memory.held()) == (3 * MB - 2 * memory.PAGE, free, memory.SEGMENT)
     x, y = memory.empty((256, 1024), np.float32), memory.empty((MB - 2 * memory.PAGE,), np.uint8)
     assert at(x) == where[2] and at(y) == where[1]  # the last of its size
@@ -138,7 +142,7 @@ def test_recent_blocks_make_room(pool: memory._Pool, monkeypatch: pytest.MonkeyP
     parts = [memory.empty((MB,), np.uint8) for _ in range(memory.SEGMENT // MB)]
     first = parts[0].base._block.memory
     del parts
-    assert pool.waiting == memory.SEGMENT
+    assert memory.held() and pool.waiting == memory.SEGMENT
     whole = memory.empty((memory.SEGMENT,), np.uint8)
     assert whole.base._block.memory is first
 
@@ -234,7 +238,7 @@ def test_threads(pool: memory._Pool) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert not wrong and pool.used == 0
+    assert memory.held() and not wrong and pool.used == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn_kernels import conv2d, elementwise, geometry, matmul, runtime, softmax_xent
+from minicnn_kernels import conv2d, elementwise, geometry, machine_code, matmul, runtime, softmax_xent
 from minicnn_kernels.blas import set_threads
 from minicnn_kernels.dispatch import TABLES, NoKernelError, Row, Table, auto, use
 
@@ -89,54 +89,41 @@ def test_two_python_threads_on_the_portable_thread_pool() -> None:
     python("-c", CHECK + TWO_THREADS + layer, NUMBA_THREADING_LAYER="workqueue")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_after_fork_kernels_still_work() -> None:
-    """A child of a process that has used OpenMP threads must not use them: Numba would end it."""
-    code = """
-import ast
-import os
-check(0)
-child = os.fork()
-if child == 0:
-    try:
-        check(1)
-        from minicnn_kernels import runtime
-        assert runtime.threads() == 1
-    except BaseException as error:
-        print(repr(error), flush=True)
-        os._exit(3)
-    os._exit(0)
-_, status = os.waitpid(child, 0)
-assert status == 0, f"the child ended with status {status}"
-check(2)
-"""
-    python("-c", CHECK + code)
-
-
-def test_fork_before_the_first_kernel_keeps_the_threads() -> None:
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this system")
-    code = """
-import ast
-import os
-child = os.fork()
-if child == 0:
-    try:
-        check(1)
-    except BaseException as error:
-        print(repr(error), flush=True)
-        os._exit(3)
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-"""
-    python("-c", CHECK + code)
-
-
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_any_number_of_threads(count: int) -> None:
     """More shares than tasks, too: some then have nothing to do."""
     code = "for seed in range(3): check(seed)\nfrom minicnn_kernels import runtime\nprint(runtime.threads())"
     assert python("-c", CHECK + code, NUMBA_NUM_THREADS=str(count)).stdout.split() == [str(count)]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "1,4"}, 1),
+        ({"MKL_NUM_THREADS": "1"}, 1),
+        ({"MKL_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}, 2),
+        ({"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}, None),
+        ({"OPENBLAS_NUM_THREADS": "1"}, None),
+        *[({"OMP_NUM_THREADS": wrong}, None) for wrong in ("", "0", "-3", "abc", "1.5", "\N{SUPERSCRIPT TWO}")],
+    ],
+)
+def test_what_the_environment_asks_for(environment: dict[str, str], expected: int | None) -> None:
+    """As in PyTorch, built with MKL, but for `NUMBA_NUM_THREADS`, which goes first."""
+    assert runtime._asked_for(environment) == expected
+
+
+@pytest.mark.skipif("NUMBA_NUM_THREADS" in os.environ, reason="NUMBA_NUM_THREADS goes first")
+def test_the_environment_is_obeyed_and_may_be_overruled() -> None:
+    code = """
+from minicnn_kernels import runtime
+assert runtime.threads() == 1
+check(0)
+import numba
+assert runtime.set_threads(4096) == runtime.threads() == numba.config.NUMBA_NUM_THREADS
+check(1)
+"""
+    python("-c", CHECK + code, OMP_NUM_THREADS="1")
 
 
 def test_without_compiling_for_a_debugger() -> None:
@@ -183,13 +170,13 @@ def test_blas_has_its_threads_back_after_a_kernel(rng: np.random.Generator) -> N
     try:
         x, w = rng.standard_normal((30, 20)), rng.standard_normal((10, 20))
         inside: list[list[int]] = []
-        with runtime.parallel(blas=True):
+        with runtime.parallel(), runtime.single_blas():
             inside.append(blas_threads())
             matmul.LINEAR(x, w, None, backend="numba")  # a kernel within a kernel's region
             inside.append(blas_threads())
         assert inside == [[1] * len(inside[0])] * 2
         assert blas_threads() == [2] * len(inside[0])
-        with pytest.raises(ZeroDivisionError), runtime.parallel(blas=True):
+        with pytest.raises(ZeroDivisionError), runtime.parallel(), runtime.single_blas():
             raise ZeroDivisionError
         assert blas_threads() == [2] * len(inside[0])
         with runtime.parallel():
@@ -253,7 +240,7 @@ def test_blas_has_one_thread_in_the_kernels_of_any_python_thread() -> None:
     def inside() -> None:
         for library in libraries:
             set_threads(library, 2)
-        with runtime.parallel(blas=True):
+        with runtime.parallel(), runtime.single_blas():
             seen.append([library.num_threads for library in libraries])
         seen.append([library.num_threads for library in libraries])
 
@@ -369,6 +356,6 @@ def test_what_a_kernel_file_imports_is_found() -> None:
                 base = ".".join([*parts[: len(parts) - node.level + 1], *(node.module or "").split(".")]).rstrip(".")
                 expected |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
         expected = {full for full in expected if full in sys.modules and full.startswith(f"{prefix}.")}
-        assert expected <= set(runtime._imports(name)), name
-    reached = runtime._reached(conv2d.im2col.__name__)  # itself and further than one import
+        assert expected <= set(machine_code._imports(name)), name
+    reached = machine_code._reached(conv2d.im2col.__name__)  # itself and further than one import
     assert {f"{prefix}.{name}" for name in ("conv2d.im2col", "geometry.convolution", "layout", "runtime")} <= reached

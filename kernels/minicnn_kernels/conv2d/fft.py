@@ -47,7 +47,7 @@ import numpy as np
 
 from ..geometry import Conv
 from ..layout import Array, empty, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .direct import Gradients, Need
 
 Plane = list[list[complex]]
@@ -284,7 +284,7 @@ def _product_compiled(a: Array, b: Array, groups: int, transposed: bool) -> Arra
     (high, wide), k, m = a.shape[1:3], b.shape[0], b.shape[3] // groups
     r = a.shape[3] // groups if transposed else a.shape[0]
     out = np.empty((r, high * wide, groups * m), a.dtype)
-    with parallel(blas=True):
+    with parallel(), single_blas():
         left, right = (np.ascontiguousarray(z).reshape(z.shape[0], high * wide, z.shape[3]) for z in (a, b))
         scratch = workspace("conv2d fft", r * k + k * m + r * m, a.dtype)
         _products(threads(), left, right, out, groups, transposed, scratch)

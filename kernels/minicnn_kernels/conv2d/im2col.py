@@ -20,7 +20,7 @@ import numpy as np
 from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last, nhwc
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .columns import cells_python, col2im, col2im_nchw, col2im_nhwc, im2col, im2col_nchw, im2col_nhwc, length
 from .direct import Gradients, Need
 from .direct import multiplications as multiplications  # the products are those of the definition
@@ -129,7 +129,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     rows = _rows(g, x.itemsize, last)
     y = empty(g.y_shape, x.dtype, last)
     bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
-    with parallel(blas=True):
+    with parallel(), single_blas():
         cols = workspace("conv2d col", k * rows * g.ow, x.dtype)
         if last:
             w = channels_inside(w, g)
@@ -271,7 +271,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     rows = _rows(g, gy.itemsize, last)
     gy = as_order(gy, last)
     gx = gw = gb = None
-    with parallel(blas=True):
+    with parallel(), single_blas():
         cols = workspace("conv2d col", k * rows * g.ow, dtype)
         if need[0] and w is not None:
             gx = empty(g.x_shape, dtype, last)

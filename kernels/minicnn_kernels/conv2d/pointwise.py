@@ -25,7 +25,7 @@ import numpy as np
 from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .direct import Gradients, Need
 from .partial import add_bias, add_up, fill_bias
 
@@ -174,7 +174,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
     size = _size(g, last, x.itemsize)
-    with parallel(blas=True):
+    with parallel(), single_blas():
         cols = workspace("conv2d col", size * g.c if g.sh > 1 or g.sw > 1 else 0, x.dtype)
         w = w[:, :, 0, 0].T if last and g.o * g.c <= SMALL_FACTOR else w
         w = np.ascontiguousarray(w).reshape(-1)
@@ -291,7 +291,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     last, dtype, strided = _is_last(like, g), gy.dtype, (g.oh, g.ow) != (g.h, g.w)
     size = _size(g, last, gy.itemsize)
     gx = gw = gb = None
-    with parallel(blas=True):
+    with parallel(), single_blas():
         cols = workspace("conv2d col", size * g.c if strided else 0, dtype)
         if need[0] and w is not None:
             gx = empty(g.x_shape, dtype, is_channels_last(like))

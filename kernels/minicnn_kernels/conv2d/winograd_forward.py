@@ -22,7 +22,7 @@ import numpy as np
 
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .winograd_tiles import U, input_strip, output_strip, place, weight
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels
@@ -259,7 +259,7 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
     y = empty(g.y_shape, dtype, last)
     bias = np.zeros(g.o, dtype) if b is None else np.ascontiguousarray(b)
     ws, xs, ys = as_order(w, False).reshape(-1), flat(x), flat(y)
-    with parallel(blas=True):
+    with parallel(), single_blas():
         lane = max((plan.strip_in + 1) * cg, plan.strip_out * width)
         rows = workspace("winograd strip", max(2 * a * m * lane, (9 + 3 * a) * _PART * width), dtype)
         ms = workspace("winograd m", a * a * block * width, dtype)

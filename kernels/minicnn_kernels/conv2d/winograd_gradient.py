@@ -17,7 +17,7 @@ import numpy as np
 
 from ..geometry import Conv
 from ..layout import Array, as_order, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from . import winograd_forward as forward
 from .winograd_forward import Plan, shared, strip, transform, width_of, worth_reordering
 from .winograd_tiles import U, place, upstream_strip, weight_gradient
@@ -177,7 +177,7 @@ def gradient(gy: Array, x: Array, g: Conv, m: int) -> tuple[Array, Array]:
     block = max(1, tiles if many else min(tiles, max(64, min(cg, og), _BLOCK // per_tile)))
     plan = Plan(m, last, False, block, width, strip(cg), strip(width))
     gw, gys, xs = empty(g.w_shape, dtype), flat(gy), flat(x)
-    with parallel(blas=True):
+    with parallel(), single_blas():
         v, up = shared("winograd v", a * a * block * g.c, dtype), shared("winograd up", a * a * block * g.o, dtype)
         gb = workspace("winograd gb", g.o, dtype)
         gb[:] = 0
