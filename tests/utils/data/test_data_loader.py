@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loading import Noise, run
 
 from minicnn.random import Generator, default_generator
 from minicnn.utils.data import (
     DataLoader,
-    Dataset,
     SequentialSampler,
     WeightedRandomSampler,
     each_sample,
@@ -27,21 +26,6 @@ from minicnn.utils.data import (
 
 THREAD = "minicnn-loader"
 PREFETCH = [0, 1, 2, 5]
-
-
-class Noise(Dataset[tuple[int, float]]):
-    """Sample i is (i, a random number from the sample's stream)."""
-
-    def __init__(self, size: int = 23) -> None:
-        self.size = size
-        self.fetched: list[int] = []
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, index: int) -> tuple[int, float]:
-        self.fetched.append(index)
-        return index, sample_generator().random()
 
 
 class NoiseBatches(Noise):
@@ -73,10 +57,6 @@ class Broken(Noise):
         if index == self.at:
             raise self.error
         return super().__getitem__(index)
-
-
-def run(loader: DataLoader[Any], epochs: int = 1) -> list[list[list[list[float]]]]:
-    return [[[np.asarray(member).tolist() for member in batch] for batch in loader] for _ in range(epochs)]
 
 
 def order(loader: DataLoader[Any]) -> list[int]:
@@ -251,74 +231,6 @@ def test_two_iterations_at_once_do_not_disturb_each_other() -> None:
     pairs = [(a[0].tolist(), b[0].tolist()) for a, b in zip(first, second, strict=True)]
     assert [a for a, _ in pairs] == [batch[0] for batch in expected[0]]
     assert [b for _, b in pairs] == [batch[0] for batch in expected[1]]
-
-
-@pytest.mark.parametrize("step", range(7))
-def test_an_iteration_goes_on_where_a_checkpoint_was_taken(step: int) -> None:
-    full = run(DataLoader(Noise(), 4, shuffle=True, seed=5), epochs=3)
-    loader = DataLoader(Noise(), 4, shuffle=True, seed=5)
-    run(loader)
-    iterator = iter(loader)
-    for _ in range(step):
-        next(iterator)
-    if step == 6:
-        assert next(iterator, None) is None
-    state = loader.state_dict()
-    assert state == ({"seed": 5, "epoch": 2, "step": 0} if step == 6 else {"seed": 5, "epoch": 1, "step": step})
-    iterator.close()  # type: ignore[attr-defined]
-
-    dataset = Noise()
-    resumed = DataLoader(dataset, 4, shuffle=True, seed=99)
-    resumed.load_state_dict(state)
-    assert resumed.state_dict() == state
-    assert run(resumed, epochs=1 if step == 6 else 2) == ([full[2]] if step == 6 else [full[1][step:], full[2]])
-    assert len(dataset.fetched) == 23 * (1 if step == 6 else 2) - 4 * (step % 6)  # what was consumed is not made again
-
-
-def test_a_checkpoint_counts_repeats_of_skipped_batches() -> None:
-    full = run(DataLoader(Noise(), 2, sampler=[1, 1, 1, 2], seed=5))
-    loader = DataLoader(Noise(), 2, sampler=[1, 1, 1, 2])
-    loader.load_state_dict({"seed": 5, "epoch": 0, "step": 1})
-    assert run(loader) == [full[0][1:]]
-
-
-@pytest.mark.parametrize("step", [0, 2, 6])
-def test_an_iteration_that_drew_its_seed_goes_on(step: int) -> None:
-    """With the state of the generator beside that of the loader, as a checkpoint keeps both."""
-    loader = DataLoader(Noise(), 4, shuffle=True)
-    run(loader)
-    iterator, left = iter(loader), []
-    for _ in range(step):
-        next(iterator)
-    if step == 6:
-        assert next(iterator, None) is None
-    state, random_state = json.loads(json.dumps((loader.state_dict(), default_generator.get_state())))
-    left = [*([] if step == 6 else [[np.asarray(m).tolist() for m in batch] for batch in iterator])]
-    expected = [left, *run(loader, epochs=2)] if left else run(loader, epochs=2)
-
-    resumed = DataLoader(Noise(), 4, shuffle=True)
-    resumed.load_state_dict(state)
-    assert resumed.state_dict() == state
-    default_generator.set_state(random_state)
-    assert run(resumed, epochs=len(expected)) == expected
-
-
-def test_the_state_before_the_first_iteration() -> None:
-    loader, other = DataLoader(Noise(), 4, shuffle=True), DataLoader(Noise(), 4, shuffle=True, seed=3)
-    other.load_state_dict(loader.state_dict())
-    before = default_generator.get_state()
-    expected = run(loader)
-    default_generator.set_state(before)
-    assert run(other) == expected
-    assert DataLoader(Noise(), seed=3).state_dict() == {"seed": 3, "epoch": 0, "step": 0}
-
-
-@pytest.mark.parametrize(
-    "state", [{}, {"seed": 1, "epoch": 0}, {"seed": 1, "epoch": 0, "step": -1}, {"seed": None, "epoch": 0, "step": 0}]
-)
-def test_a_bad_state_is_refused(state: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="load_state_dict"):
-        DataLoader(Noise()).load_state_dict(state)
 
 
 # ------------------------------------------------------------------------------------- the thread and its end

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from seedings import SEEDINGS, Of
+from loading import SEEDINGS, Of
 
 import minicnn
 from minicnn.random import Generator

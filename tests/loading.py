@@ -1,14 +1,19 @@
-"""Functions of an index that seed the default generator in some way, and say whether that was obeyed."""
+"""Datasets for the tests of the loader, and functions of an index that seed the default generator in some way.
+
+Those say whether the seed was obeyed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import minicnn
 from minicnn import transforms
 from minicnn.random import Generator
-from minicnn.utils.data import Dataset
+from minicnn.utils.data import DataLoader, Dataset, sample_generator
 
 
 class Of(Dataset[Any]):
@@ -22,6 +27,25 @@ class Of(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         return self.f(index)
+
+
+class Noise(Dataset[tuple[int, float]]):
+    """Sample i is (i, a random number from the sample's stream)."""
+
+    def __init__(self, size: int = 23) -> None:
+        self.size = size
+        self.fetched: list[int] = []
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        self.fetched.append(index)
+        return index, sample_generator().random()
+
+
+def run(loader: DataLoader[Any], epochs: int = 1) -> list[list[list[list[float]]]]:
+    return [[[np.asarray(member).tolist() for member in batch] for batch in loader] for _ in range(epochs)]
 
 
 def seeded_twice(index: int) -> bool:
