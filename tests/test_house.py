@@ -25,7 +25,7 @@ FILES = {
 # From the bottom up; a file imports from its own layer or from one below. The longest matching prefix counts.
 LAYERS = [
     ["minicnn_kernels"],
-    ["minicnn.device", "minicnn.dtypes", "minicnn.memory", "minicnn.missing", "minicnn.random", "minicnn.return_types",
+    ["minicnn.device", "minicnn.dtypes", "minicnn.files", "minicnn.memory", "minicnn.missing", "minicnn.random", "minicnn.return_types",
      "minicnn.version"],
     ["minicnn.tensor", "minicnn.printing", "minicnn.autograd"],
     ["minicnn.ops", "minicnn.linalg"],

@@ -15,7 +15,7 @@ import pytest
 import minicnn
 from minicnn import nn
 from minicnn.train import CheckpointError, load_weights, save_weights
-from minicnn.train.checkpoint import write_atomically
+from minicnn.files import write_atomically
 
 
 def net(seed: int = 0, width: int = 4) -> nn.Module:
@@ -245,7 +245,7 @@ def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
 def test_killed_while_writing(tmp_path: Path) -> None:
     """A process that does nothing but replace a file is killed at ten moments; the file is always whole."""
     code = (
-        "import sys; from pathlib import Path; from minicnn.train.checkpoint import write_atomically\n"
+        "import sys; from pathlib import Path; from minicnn.files import write_atomically\n"
         "path = Path(sys.argv[1]); n = 0\n"
         "while True: write_atomically(path, bytes([n % 256]) * 1_000_000); n += 1"
     )
