@@ -16,6 +16,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,16 +88,16 @@ class Draft:
         self.path = Path(path)
         self.part: Path | None = None
         self.target, old, self.renames = _destination(self.path, within)
-        with _naming(self.path):
+        with naming(self.path):
             if self.renames:
                 _sweep(self.target)
                 self._create(old)
             else:
-                self.file: IO[bytes] = open(self.target, "wb")
+                self.file: IO[bytes] = open(self.target, "wb")  # noqa: SIM115 (the draft is the context)
 
     def write(self, pieces: Content) -> None:
         """Write the pieces, and see that they are on the disk."""
-        with _naming(self.path):
+        with naming(self.path):
             for piece in pieces:
                 self.file.write(piece)
             self.file.flush()
@@ -105,7 +106,7 @@ class Draft:
 
     def publish(self) -> None:
         """Give the file its name. The folder's entry is on the disk only after `sync`."""
-        with _naming(self.path):
+        with naming(self.path):
             if fcntl is None:
                 self.file.close()  # Windows does not rename what is open
             if self.part is not None:
@@ -151,7 +152,7 @@ class Draft:
             part = self.target.with_name(f".{_stem(self.target)}.{secrets.token_hex(8)}.part")
             _alive.add(str(part))
             try:
-                self.file = open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+                self.file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115
                 self.part = part
                 if _lock(self.file) and os.fstat(self.file.fileno()).st_nlink:
                     break  # else it was swept between its creation and its lock
@@ -177,7 +178,8 @@ def open_regular(path: FilePath) -> IO[bytes]:
             raise OSError(number, f"it is {kind}, and only regular files are read", os.fspath(path))
 
     check(os.stat(path).st_mode)
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    never_wait = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | never_wait))  # noqa: SIM115 (given away)
     try:
         check(os.fstat(file.fileno()).st_mode)  # it may have been changed in between
     except OSError:
@@ -198,6 +200,19 @@ def read_text(path: FilePath, limit: int = 1 << 24) -> str:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", os.fspath(path))
     return data.decode()
+
+
+def remedy(error: OSError) -> str:
+    """What a user can do about a file that could not be written."""
+    known = {
+        errno.ENOSPC: "make room on the disk",
+        errno.EDQUOT: "make room: your quota on the disk is used up",
+        errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+        errno.EROFS: "make the disk writable",
+        errno.ENOENT: "make the folder again",
+        errno.EIO: "copy what is on this disk, which has errors",
+    }
+    return known.get(error.errno or 0, "see that the file may be written")
 
 
 def _destination(path: Path, within: FilePath | None) -> tuple[Path, os.stat_result | None, bool]:
@@ -279,8 +294,8 @@ def _remove_dead(part: str) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors name the file that the user asked for, and not the hidden one."""
+def naming(path: FilePath) -> Iterator[None]:
+    """Errors of the system name the file that the user asked for, and no hidden one."""
     try:
         yield
     except OSError as error:

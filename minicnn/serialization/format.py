@@ -28,10 +28,10 @@ DTYPES = {
 NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 _BITS = {name: 8 * np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
 _FOREIGN = {"BF16": 16, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "C64": 64}
-# The order in which other writers of the format put arrays: wide types first, so that each begins at a multiple of its
-# width.
-_RANK = {name: n for n, name in enumerate("U64 I64 F64 F32 U32 I32 F16 U16 I16 I8 U8 BOOL".split())}
+_WIDEST_FIRST = ["U64", "I64", "F64", "F32", "U32", "I32", "F16", "U16", "I16", "I8", "U8", "BOOL"]
+_RANK = {name: n for n, name in enumerate(_WIDEST_FIRST)}  # as other writers do, so that all begin at their widths
 _KEY = "minicnn"  # where our metadata is among the file's
+_MOST_AXES = 32 if int(np.__version__.split(".")[0]) < 2 else 64
 _LENGTH = 8  # bytes of the header's length
 _LONGEST = 100_000_000  # bytes of a header, as for other readers of the format
 _AGAIN = f"it is damaged: {AGAIN}"
@@ -84,7 +84,10 @@ def pack(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> list[Any]:
             f"save: what is around the tensors takes {len(text):,} bytes, and readers of safetensors files take at "
             f"most {_LONGEST:,}; save long lists of numbers as tensors"
         )
-    return [len(text).to_bytes(_LENGTH, "little") + text, *(taken[name].reshape(-1).view(np.uint8).data for name in order)]
+    return [
+        len(text).to_bytes(_LENGTH, "little") + text,
+        *(taken[name].reshape(-1).view(np.uint8).data for name in order),
+    ]
 
 
 def read_header(source: Source) -> Header:
@@ -101,10 +104,11 @@ def read_header(source: Source) -> Header:
         beginning += source.take(512 - len(beginning))
         if (what := recognised(beginning)) is not None:
             raise CheckpointError(f"{source.name}: {what}")
-        raise CheckpointError(
-            f"{source.name}: cut short, or no safetensors file: {len(beginning) if source.size is None else source.size} "
-            f"bytes cannot hold the header of {length} bytes it begins with; {_AGAIN}"
-        )
+        size = len(beginning) if source.size is None else source.size
+        why = f"its header of {length} bytes is no JSON object"
+        if size <= _LENGTH or length > most:
+            why = f"{size} bytes cannot hold the header of {length} bytes it begins with"
+        raise CheckpointError(f"{source.name}: cut short, or no safetensors file: {why}; {_AGAIN}")
     if length > _LONGEST:
         raise CheckpointError(f"{source.name}: its header has {length:,} bytes, more than {_LONGEST:,}; {_AGAIN}")
     beginning += source.take(_LENGTH + length - len(beginning))
@@ -170,6 +174,8 @@ def _entry(name: str, entry: Any) -> Entry:
     bits = _BITS.get(kind) or _FOREIGN.get(kind) if isinstance(kind, str) else None
     if bits is None:
         raise ValueError(f"{name!r} has the unknown type {kind!r}")
+    if isinstance(shape, list) and len(shape) > _MOST_AXES:
+        raise ValueError(f"{name!r} has {len(shape)} axes, and NumPy's arrays have at most {_MOST_AXES}")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in [*shape, start, stop]):
         raise ValueError(f"the shape or the place of {name!r} is not made of whole numbers from 0 on")
     if math.prod(shape) * bits != 8 * (stop - start):

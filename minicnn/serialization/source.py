@@ -1,4 +1,4 @@
-"""Where a saved file's bytes come from: a path, or a file that somebody has opened. Sizes are known before memory is."""
+"""Where a saved file's bytes come from: a path, or a file that somebody has opened. Its size is known first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..files import open_regular
+from ..files import naming, open_regular
 from ..tensor import Array
 
 _CHUNK = 1 << 20
@@ -56,7 +56,7 @@ class Source:
     def fill(self, array: Array, place: int) -> None:
         """Read the numbers of a C-contiguous array, which begin `place` bytes after the start."""
         self.stream.seek(self.start + place)
-        left = memoryview(array.reshape(-1).view(np.uint8))  # (bytes,)
+        left = array.reshape(-1).view(np.uint8).data  # (bytes,)
         while left:
             if hasattr(self.stream, "readinto"):
                 count = self.stream.readinto(left)
@@ -78,8 +78,9 @@ def opened(f: Any) -> Iterator[Source]:
         TypeError: neither a path nor a file.
     """
     if isinstance(f, (str, bytes, os.PathLike)):
-        with open_regular(f) as stream:  # type: ignore[arg-type]
-            yield Source(os.fsdecode(f), stream)
+        name = os.fsdecode(f)
+        with naming(name), open_regular(name) as stream:
+            yield Source(name, stream)
     elif hasattr(f, "read"):
         yield Source(str(getattr(f, "name", type(f).__name__)), f)
     else:

@@ -72,7 +72,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Source]:
             yield source
     except OSError as error:
         raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}); is the folder a run that has saved its weights?"
+            f"{path}: cannot be read ({error.strerror}); if no epoch was finished, train again, else restore it from a copy"
         ) from error
 
 

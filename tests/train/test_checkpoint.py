@@ -14,8 +14,8 @@ import pytest
 
 import minicnn
 from minicnn import nn
-from minicnn.train import CheckpointError, load_weights, save_weights
 from minicnn.files import write_atomically
+from minicnn.train import CheckpointError, load_weights, save_weights
 
 
 def net(seed: int = 0, width: int = 4) -> nn.Module:
