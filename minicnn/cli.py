@@ -26,6 +26,8 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
 
+    Failures are, too, a training that diverged and a trained net that could not be saved, or whose pictures could not.
+
     An error is one line on stderr that says what to do; with MINICNN_DEBUG=1 in the environment, the traceback too.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -210,6 +210,8 @@ def remedy(error: OSError) -> str:
         errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
         errno.EROFS: "make the disk writable",
         errno.ENOENT: "make the folder again",
+        errno.EISDIR: "move the folder away",
+        errno.ELOOP: "remove the link",
         errno.EIO: "copy what is on this disk, which has errors",
     }
     return known.get(error.errno or 0, "see that the file may be written")

@@ -72,7 +72,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Source]:
             yield source
     except OSError as error:
         raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}); if no epoch was finished, train again, else restore it from a copy"
+            f"{path}: cannot be read ({error.strerror}); restore it from a copy, or train again"
         ) from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..files import remedy
 from .config import RunError
+from .loop import SaveError
 
 
 class Interrupt:
@@ -58,6 +59,8 @@ def telling(saved: Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(saved()) from error
+    except SaveError as error:
+        raise RunError(f"{error}. What there is: {saved()}") from error
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

@@ -95,7 +95,7 @@ def train(
         ValueError: an empty loader.
     """
     history: list[Epoch] = []
-    first, failed = 0.0, None
+    first, failed, diverged = 0.0, "", ""
     for epoch in range(1, epochs + 1):
         model.train()
         running, start = Running(), time.perf_counter()
@@ -123,19 +123,24 @@ def train(
         history.append(Epoch(epoch, running.loss, running.top1, test.loss, test.top1, seconds, images_per_second))
         if save is not None:
             failed = attempt(save, history, last=epoch == epochs)
-        if stop():
-            break
-    if failed is not None:
+        diverged = absurd(history[-1], first)
+        if epoch < epochs:
+            if diverged:
+                say(f"minicnn: {diverged}, it seems; Ctrl-C stops", err=True)
+            if stop():
+                return history
+    if failed:
         raise SaveError(failed, history)
-    check_not_absurd(history[-1:], first, optimizer)
+    if diverged:
+        raise DivergedError(f"train: {diverged}, {advice(optimizer)}")
     return history
 
 
-def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str | None:
+def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str:
     """Call `save`; on a full disk and the like, say what happened instead of losing the net in memory.
 
     Returns:
-        What to tell if training ends like this; None if all is saved.
+        What to tell if training ends like this; nothing if all is saved.
     """
     try:
         save(history)
@@ -146,26 +151,32 @@ def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: 
                 f"minicnn: {what}. Training goes on, and saves again after the next epoch; till then, {remedy(error)}",
                 err=True,
             )
-        return f"train: {what}. What was saved before is still there; {remedy(error)}, and train again"
-    return None
+        return f"train: {what}; {remedy(error)}, and save the net while it is in memory, or train again"
+    return ""
 
 
-def check_not_absurd(last: list[Epoch], first: float, optimizer: Optimizer) -> None:
-    """Raise a DivergedError if the last epoch's loss is finite, yet nothing that training could have led to."""
-    for epoch in last:
-        if abs(epoch.train_loss) > ABSURD * max(abs(first), 1.0):
-            raise DivergedError(
-                f"train: the mean loss of epoch {epoch.epoch} is {epoch.train_loss:.4g}, and before training it was "
-                f"{first:.4g}: the weights have diverged, {advice(optimizer)}"
-            )
+def absurd(last: Epoch, first: float) -> str:
+    """What to say of an epoch whose mean loss is finite, yet nothing that training could have led to; else nothing.
+
+    Args:
+        last: the epoch.
+        first: the loss of the first step, before any weight had changed.
+    """
+    if abs(last.train_loss) <= ABSURD * max(abs(first), 1.0):
+        return ""
+    return (
+        f"the mean loss of epoch {last.epoch} is {last.train_loss:.4g}, and before training it was {first:.4g}: the "
+        "weights have diverged"
+    )
 
 
 def advice(optimizer: Optimizer) -> str:
     """What to try when training diverges."""
     rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
+    shown, smaller = ", ".join(f"{rate:g}" for rate in rates), f"{rates[0] / 10:g}"
     return (
-        f"with learning rate {', '.join(f'{rate:g}' for rate in rates)}. Try a smaller one, such as {rates[0] / 10:g}; "
-        "see that the pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
+        f"with learning rate {shown}. Try a smaller one, such as {smaller}{', or better 0.1' if rates[0] > 1 else ''}; see "
+        "that the pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
     )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from minicnn_kernels import use
 
+from ..files import remedy
 from ..nn import Conv2d, Module
-from ..train import Run, confusion_matrix, predict, softmax
+from ..train import Run, RunError, confusion_matrix, predict, softmax
 from ..utils.data import DataLoader
 from .net import filters, overview
 from .style import check_format, write
@@ -51,8 +52,8 @@ def draw(
 
     Raises:
         ValueError: an unknown picture or file format, or an `image` that is not in the test set.
-        RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other.
-        OSError: a picture cannot be written; without `out`, a link in the run folder that leads out of it is refused.
+        RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other; or a picture
+            cannot be written: without `out`, a link in the run folder that leads out of it is refused.
     """
     for picture in pictures:
         if picture not in PICTURES:
@@ -65,8 +66,11 @@ def draw(
     answers = _Answers(run, data, backend, image)
     for picture, file in zip(pictures, files, strict=True):
         figure = getattr(answers, picture)()
-        with run.explaining():  # matplotlib computes only now
-            write(figure, file, within=run.folder if out is None else None)
+        try:
+            with run.explaining():  # matplotlib computes only now
+                write(figure, file, within=run.folder if out is None else None)
+        except OSError as error:
+            raise RunError(f"{picture} cannot be drawn: {error}; {remedy(error)}") from error
     return files
 
 
@@ -104,7 +108,10 @@ class _Answers:
         return self._found
 
     def curves(self) -> Figure:
-        return curves(self.run.history())
+        history = self.run.history()
+        if not history:
+            raise RunError(f"{self.run.folder}: no epoch is finished, so there are no curves; train for at least one")
+        return curves(history)
 
     def filters(self) -> Figure:
         with self.run.explaining():
