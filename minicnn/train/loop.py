@@ -175,8 +175,8 @@ def advice(optimizer: Optimizer) -> str:
     rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
     shown, smaller = ", ".join(f"{rate:g}" for rate in rates), f"{rates[0] / 10:g}"
     return (
-        f"with learning rate {shown}. Try a smaller one, such as {smaller}{', or better 0.1' if rates[0] > 1 else ''}; see "
-        "that the pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
+        f"with learning rate {shown}. Try a smaller one, such as {smaller}{', or better 0.1' if rates[0] > 1 else ''}; "
+        "see that the pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
     )
 
 
