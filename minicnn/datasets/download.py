@@ -13,7 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
-from ..files import Draft
+from ..files import Draft, open_regular
 from .idx import GZIP_MAGIC
 from .vision import DatasetError
 
@@ -67,7 +67,7 @@ def content_matches(path: Path, sha256: str, size: int) -> bool:
     """True if the file, gzipped or not, has the content with this SHA-256 and size."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for piece in _content(iter(lambda: file.read(_CHUNK), b""), size):
                 digest.update(piece)
     except (_WrongBytes, OSError, zlib.error):
