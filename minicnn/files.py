@@ -29,6 +29,7 @@ FilePath = str | os.PathLike[str]
 Content = Iterable[Any]  # pieces: bytes, memoryviews, contiguous arrays
 
 _STALE = 3600.0  # seconds after which a draft can only be a dead process's, where files cannot be locked
+_END = re.compile(r"[0-9a-f]{16}\.part")  # of a draft's name, after the file's
 _alive: set[str] = set()  # drafts of this process: over a network, locks are between processes only
 _LONGEST = 200  # bytes of a name; a draft's has 24 more, and file systems allow 255
 _KINDS = {
@@ -274,10 +275,11 @@ def _lock(file: IO[bytes]) -> bool:
 
 def _sweep(target: Path) -> None:
     """Remove what killed savers of this file have left; what is locked belongs to a living one."""
-    ours = re.compile(re.escape(f".{_stem(target)}.") + r"[0-9a-f]{16}\.part")
-    with suppress(OSError):
-        for entry in os.scandir(target.parent):
-            if ours.fullmatch(entry.name) and entry.path not in _alive and entry.is_file(follow_symlinks=False):
+    beginning = f".{_stem(target)}."
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(beginning) and _END.fullmatch(entry.name, len(beginning))
+            if ours and entry.path not in _alive and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):  # another process was faster, or the file is another user's
                     _remove_dead(entry.path)
 
