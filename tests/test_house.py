@@ -25,8 +25,8 @@ FILES = {
 # From the bottom up; a file imports from its own layer or from one below. The longest matching prefix counts.
 LAYERS = [
     ["minicnn_kernels"],
-    ["minicnn.device", "minicnn.dtypes", "minicnn.memory", "minicnn.missing", "minicnn.random", "minicnn.return_types",
-     "minicnn.starting", "minicnn.version"],
+    ["minicnn.device", "minicnn.dtypes", "minicnn.files", "minicnn.memory", "minicnn.missing", "minicnn.random",
+     "minicnn.return_types", "minicnn.starting", "minicnn.version"],
     ["minicnn.tensor", "minicnn.copying", "minicnn.printing", "minicnn.autograd"],
     ["minicnn.ops", "minicnn.linalg"],
     ["minicnn.nn"],

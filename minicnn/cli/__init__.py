@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,8 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
 
+    Failures are, too, a training that diverged and a trained net that could not be saved, or whose pictures could not.
+
     An error is one line on stderr that says what to do; with MINICNN_DEBUG=1 in the environment, the traceback too.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -39,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = int(options.run(options))
         except SystemExit as done:  # --help and --version
             code = int(done.code or 0)
-        except KeyboardInterrupt:
-            say("minicnn: interrupted")
+        except KeyboardInterrupt as interrupt:
+            say("; ".join(["minicnn: interrupted", *map(str, interrupt.args)]))
             code = INTERRUPTED
         except BrokenPipeError:  # the reader of our output, such as `head`, has gone
             console.drop_output()
@@ -62,11 +64,10 @@ def _train(options: argparse.Namespace) -> int:
     """Train a net and leave a run folder."""
     import numpy as np
 
-    from .. import manual_seed, nn, train, use
+    from .. import manual_seed, train, use
     from ..autograd import detect_anomaly
     from ..train.recipes import EVAL_BATCH
     from ..utils.data import DataLoader
-    from ..visualize import draw
 
     recipe = _recipe(options)
     root = None if options.data is None else str(Path(options.data).expanduser().resolve())
@@ -78,7 +79,7 @@ def _train(options: argparse.Namespace) -> int:
     manual_seed(options.seed)
     model = train.build_model(recipe.model, recipe.model_options)
     optimizer = train.build_optimizer(recipe.optimizer, model, recipe.optimizer_options)
-    loss_fn = getattr(nn, recipe.loss)()
+    loss_fn = train.build_loss(recipe.loss)
     train_loader: DataLoader[Any] = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
     test_loader: DataLoader[Any] = DataLoader(test_set, batch_size=EVAL_BATCH)
 
@@ -92,22 +93,42 @@ def _train(options: argparse.Namespace) -> int:
     )
     anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()
     quietly = np.errstate(over="ignore", invalid="ignore")  # the loop says in one line when the loss is lost
-    with train.Interrupt() as stop, use(backend=options.backend), anomaly, quietly:
-        try:
-            history = train.train(
-                model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,
-                progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
-            )  # fmt: skip
-        except Exception as error:  # the folder keeps the epochs before it, and why there are no more
-            run.note(error=one_line(error))
-            raise
-        if len(history) < recipe.epochs:
-            step = train_loader.state_dict()["step"]
-            run.save(model, history, step=step, interrupted=True)
-            where = f"in epoch {len(history) + 1} after step {step}" if step else f"after epoch {len(history)}"
-            print(f"minicnn: interrupted {where}; the net as it is now is in {run.folder}", file=sys.stderr)
-            return INTERRUPTED
-    draw(run, data=root)
+    with train.telling(run.saved):
+        with train.Interrupt(run.saved) as stop, use(backend=options.backend), anomaly, quietly:
+            try:
+                history = train.train(
+                    model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,
+                    progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
+                )  # fmt: skip
+            except Exception as error:  # the folder keeps the epochs before it, and why there are no more
+                with suppress(OSError):
+                    run.note(error=one_line(error))
+                raise
+            if len(history) < recipe.epochs:
+                step = train_loader.state_dict()["step"]
+                run.save(model, history, step=step, interrupted=True)
+                where = f"in epoch {len(history) + 1} after step {step}" if step else f"after epoch {len(history)}"
+                print(f"minicnn: interrupted {where}; the net as it is now is in {run.folder}", file=sys.stderr)
+                return INTERRUPTED
+        if stop():
+            raise KeyboardInterrupt
+        return _finish(run, history, root)
+
+
+def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
+    """Draw the pictures of a trained and saved net, and say where all of it is."""
+    from ..train import RunError
+    from ..visualize import draw
+
+    try:
+        draw(run, data=data)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"{run.saved()}, but its pictures could not be drawn: {one_line(error)}; mend that, and draw them with "
+            f"`minicnn plot curves {shlex.quote(str(run.folder))}`"
+        ) from error
     _report(run, history)
     return DONE
 
@@ -138,15 +159,15 @@ def _report(run: Run, history: list[Epoch]) -> None:
 
 def _eval(options: argparse.Namespace) -> int:
     """Judge a trained net on its test set, as at the end of training."""
-    from .. import nn, train
+    from .. import train
 
     run = train.Run.open(options.folder)
     model, epoch, step = run.model()
     if step:
         print(f"minicnn: training was interrupted in epoch {epoch + 1} after step {step}", file=sys.stderr)
     loader = _test_loader(run, options)
-    with _backend(run, options.backend):
-        found = train.evaluate(model, loader, getattr(nn, run.config["training"]["loss"])())
+    with _backend(run, options.backend), run.explaining():
+        found = train.evaluate(model, loader, run.loss())
     print(f"Eval epoch {epoch + bool(step)}: top-1 accuracy: {found.top1:.2%}")
     print(f"loss: {found.loss:.4f} ; top-5 accuracy: {found.top5:.2%}")
     names = loader.dataset.classes

@@ -6,14 +6,14 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
+from ..files import Draft, open_regular
 from .idx import GZIP_MAGIC
 from .vision import DatasetError
 
@@ -32,7 +32,7 @@ class _WrongBytes(Exception):
 def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> None:
     """Put the file that has this SHA-256 and this size in bytes, both of its uncompressed content, at `target`.
 
-    Mirrors may serve it gzipped: the content is what is checked and kept. It goes to a `.part` file beside the target,
+    Mirrors may serve it gzipped: the content is what is checked and kept. It goes to a hidden file beside the target,
     which is flushed to disk and renamed after the check, so `target` is never anything but whole. A file that is there
     already is kept as `.bad`. On any failure the next mirror is tried. Ctrl-C ends the transfer and leaves nothing.
 
@@ -44,20 +44,19 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> None:
     _sweep(target)
     failures = []
     for url in urls:
-        part = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-        try:
-            with part.open("xb") as file:
-                _transfer(url, file, sha256, size)
-                file.flush()
-                os.fsync(file.fileno())
-            _publish(part, target)
+        with Draft(target) as draft:
+            try:
+                _transfer(url, draft.file, sha256, size)
+                draft.write([])
+            except (_WrongBytes, HTTPException, OSError, ValueError, zlib.error) as error:
+                if isinstance(error, OSError) and error.errno in _DISK:
+                    raise
+                failures.append(f"  {url}: {error or type(error).__name__}")
+                continue
+            _put_aside(draft.target)
+            draft.publish()
+            draft.sync()
             return
-        except (_WrongBytes, HTTPException, OSError, ValueError, zlib.error) as error:
-            if isinstance(error, OSError) and (error.errno in _DISK or not part.exists()):
-                raise
-            failures.append(f"  {url}: {error or type(error).__name__}")
-        finally:
-            part.unlink(missing_ok=True)  # published, it has another name already
     raise DatasetError(
         f"{target.name} could not be downloaded:\n" + "\n".join(failures) + f"\nPut the file into {target.parent} by "
         "hand (gzipped or not), or set MINICNN_DATA to a folder that has it; minicnn.datasets.Digits needs no download"
@@ -68,7 +67,7 @@ def content_matches(path: Path, sha256: str, size: int) -> bool:
     """True if the file, gzipped or not, has the content with this SHA-256 and size."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for piece in _content(iter(lambda: file.read(_CHUNK), b""), size):
                 digest.update(piece)
     except (_WrongBytes, OSError, zlib.error):
@@ -91,7 +90,7 @@ def _content(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         raise _WrongBytes(f"cut off after {total} of {size} bytes")
 
 
-def _transfer(url: str, file: BinaryIO, sha256: str, size: int) -> None:
+def _transfer(url: str, file: IO[bytes], sha256: str, size: int) -> None:
     """Write the content behind a URL into `file`, or raise."""
     from urllib.request import Request, urlopen
 
@@ -119,24 +118,17 @@ def _transfer(url: str, file: BinaryIO, sha256: str, size: int) -> None:
         raise _WrongBytes(f"wrong content: SHA-256 {digest.hexdigest()} instead of {sha256}")
 
 
-def _publish(part: Path, target: Path) -> None:
-    """Give the checked file its name, and make the name durable."""
+def _put_aside(target: Path) -> None:
+    """Keep a file that is about to be replaced."""
     if target.exists():
         number = 0
         while (aside := target.with_name(f"{target.name}.bad{number or ''}")).exists():
             number += 1
         os.replace(target, aside)
-    os.replace(part, target)
-    with contextlib.suppress(OSError):  # a system that cannot open folders keeps the name without it
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _sweep(target: Path) -> None:
-    """Delete what killed downloads of this file have left."""
+    """Delete what killed downloads of this file have left under the names that they had in earlier versions."""
     for stale in target.parent.glob(f"{target.name}.*.part"):
         with contextlib.suppress(OSError):
             if time.time() - stale.stat().st_mtime > _STALE:

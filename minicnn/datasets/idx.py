@@ -21,6 +21,7 @@ from typing import IO
 
 import numpy as np
 
+from ..files import open_regular
 from .vision import DatasetError
 
 __all__ = ["GZIP_MAGIC", "read_idx"]
@@ -42,7 +43,7 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = 1 << 30) -> np.ndarr
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             compressed = file.read(2) == GZIP_MAGIC
             file.seek(0)
             if not compressed:

@@ -11,14 +11,16 @@ load as dicts of tensors.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import IO, Any
 
 from ..device import resolve
+from ..files import write_atomically
 from ..missing import answer as _answer
-from .format import CheckpointError, pack, read_arrays, read_header, write_atomically
+from .format import pack, read_arrays, read_header
+from .source import CheckpointError, opened
 from .tree import Decoder, Encoder
 
 __all__ = ["CheckpointError", "load", "save"]
@@ -34,26 +36,34 @@ def save(
     Saved and loaded as they are: tensors and parameters, arrays, None, bool, int, float, str, list, tuple, dict,
     OrderedDict, Counter, set, Size, dtype, device. Other kinds of dict load as the one of these they are based on.
     Tensors that are the same memory, such as tied weights, are written under each name, and are the same memory again
-    after `load`; parts of a tensor become tensors of their own.
+    after `load`; parts of a tensor become tensors of their own. The order of their memory, such as channels last, comes
+    back too.
 
     Args:
         obj: what to save.
-        f: a path, written in one step or not at all; or a file open for writing bytes.
+        f: a path, replaced in one step or not at all, whoever else saves there; a link stays, and the file it points to
+            is replaced. Or a file open for writing bytes.
         pickle_module: must be None.
         pickle_protocol, _use_new_zipfile_serialization: of PyTorch's format; without effect.
 
     Raises:
         TypeError: something else, such as a module instead of its `state_dict()`; the message says where it is.
+        ValueError: lists in lists deeper than about a thousand, or numbers and text of more than 100 MB.
         OSError: the file cannot be written; what was there before stays.
     """
     _no_pickle("save", pickle_module)
     encoder = Encoder()
-    tree = encoder.encode(obj)
-    data = pack(encoder.arrays, {"tree": tree})
-    if isinstance(f, (str, os.PathLike)):
-        write_atomically(f, data)
+    try:
+        pieces = pack(encoder.arrays, {"tree": encoder.encode(obj)})
+    except RecursionError as error:
+        raise ValueError("save: the object is nested too deeply; flatten its lists or dicts") from error
+    if isinstance(f, (str, bytes, os.PathLike)):
+        write_atomically(os.fsdecode(f), *pieces)
+    elif isinstance(f, io.TextIOBase):
+        raise TypeError("save: the file is open for text; open it for writing bytes: open(path, 'wb')")
     else:
-        f.write(data)
+        for piece in pieces:
+            _write_all(f, piece)
 
 
 def load(
@@ -67,38 +77,55 @@ def load(
 ) -> Any:
     """Read what `save` wrote, or any safetensors file as a dict of tensors.
 
-    bfloat16, which NumPy lacks, becomes float32 of the same values, with a warning.
+    bfloat16, which NumPy lacks, becomes float32 of the same values, with a warning. Besides the tensors, no memory is
+    taken that grows with them.
 
     Args:
         f: a path, or a file open for reading bytes.
-        map_location: "cpu", "meta" (shapes and dtypes without memory) or a device; None, functions and dicts of
+        map_location: "cpu", "meta" (shapes and dtypes; nothing else is read) or a device; None, functions and dicts of
             PyTorch's kind mean "cpu".
         pickle_module: must be None.
-        weights_only, mmap: accepted; a safetensors file can hold nothing but data, and is read as a whole.
+        weights_only, mmap: accepted; a safetensors file can hold nothing but data, and its tensors are memory of their
+            own.
         pickle_load_args: must be empty.
 
     Raises:
-        OSError: the file cannot be read.
-        CheckpointError: it is damaged, or a pickle, such as `torch.save` writes.
+        OSError: the file cannot be read, or is a pipe or a device.
+        CheckpointError: it is damaged, or of another kind, such as a pickle, which `torch.save` writes.
     """
     _no_pickle("load", pickle_module or pickle_load_args or None)
     if map_location is None or callable(map_location) or isinstance(map_location, Mapping):
         map_location = "cpu"
     device = resolve(map_location, "load")
-    if isinstance(f, (str, os.PathLike)):
-        name, data = os.fspath(f), Path(f).read_bytes()
-    else:
-        name, data = getattr(f, "name", type(f).__name__), f.read()
-    header, about = read_header(name, data)
-    decoder = Decoder(read_arrays(name, data, about), device)
-    if "tree" not in about:
-        return {key: decoder.placed(key) for key in header}
-    try:
-        return decoder.decode(about["tree"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{name}: what is around the tensors is malformed ({error!r}); restore the file from a copy, or train again"
-        ) from error
+    with opened(f) as source:
+        header = read_header(source)
+        arrays = {} if device.type == "meta" else read_arrays(source, header)
+
+        def array(name: str) -> Any:
+            return arrays[name] if name in arrays else read_arrays(source, header, [name])[name]
+
+        decoder = Decoder(array, header.entries, device)
+        try:
+            if "tree" not in header.about:
+                return {key: decoder.placed(key) for key in header.entries}
+            return decoder.decode(header.about["tree"])
+        except (CheckpointError, OSError):
+            raise
+        except Exception as error:  # forged JSON can fail anywhere
+            raise CheckpointError(
+                f"{source.name}: what is around the tensors is malformed ({error!r}); restore the file from a copy, or "
+                "train again"
+            ) from error
+
+
+def _write_all(f: Any, piece: Any) -> None:
+    """Write to a file that may take less at once than it is given, or keep what it is given."""
+    if not isinstance(f, io.RawIOBase):
+        f.write(piece if isinstance(f, io.IOBase) else bytes(piece))
+        return
+    left = memoryview(piece)
+    while left:
+        left = left[f.write(left) or 0 :]
 
 
 def _no_pickle(op: str, given: Any) -> None:

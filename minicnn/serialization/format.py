@@ -1,118 +1,196 @@
 """Files in the safetensors format: arrays and text, nothing that runs when it is read.
 
 A file is 8 bytes with the length of the header; the header, as JSON: each array's dtype, shape and place; the arrays.
-The package safetensors writes and checks them. Among the header's metadata is ours, JSON too, with a SHA-256 of the
-arrays. https://huggingface.co/docs/safetensors
+Among the header's metadata is ours, JSON too, with a SHA-256 of the arrays. https://huggingface.co/docs/safetensors
+
+Each array is read straight from the file into its own memory, after its size has been checked against the file's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import math
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..tensor import Array
+from .foreign import AGAIN, recognised
+from .source import CheckpointError, Source
 
 DTYPES = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
     "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
 }  # fmt: skip
 NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+_BITS = {name: 8 * np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
+_FOREIGN = {"BF16": 16, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "C64": 64}
+_WIDEST_FIRST = ["U64", "I64", "F64", "F32", "U32", "I32", "F16", "U16", "I16", "I8", "U8", "BOOL"]
+_RANK = {name: n for n, name in enumerate(_WIDEST_FIRST)}  # as other writers do, so that all begin at their widths
 _KEY = "minicnn"  # where our metadata is among the file's
+_MOST_AXES = 32 if int(np.__version__.split(".")[0]) < 2 else 64
 _LENGTH = 8  # bytes of the header's length
-_AGAIN = "it is damaged: restore it from a copy, or train again"
-_PICKLE = """{0}: a pickle, as torch.save writes; reading one can run any code, so minicnn does not. Convert it once, \
-where PyTorch is:
-    import torch; from safetensors.torch import save_file
-    state = torch.load("model.pth", map_location="cpu", weights_only=True)   # a state dict
-    save_file({{name: t.contiguous().clone() for name, t in state.items()}}, "model.safetensors")"""
+_LONGEST = 100_000_000  # bytes of a header, as for other readers of the format
+_AGAIN = f"it is damaged: {AGAIN}"
 
 
-class CheckpointError(RuntimeError):
-    """A file that is missing, damaged, or not what was expected. The message names it and what is wrong with it."""
+class Entry(NamedTuple):
+    """An array in a file: its type as the format calls it, its shape, and the bytes it takes after the header."""
+
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type it gets in memory."""
+        return np.dtype(np.float32 if self.kind == "BF16" else DTYPES[self.kind])
 
 
-def pack(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:
-    """The file with these arrays, and `about` as metadata; the same content gives the same bytes."""
-    from safetensors.numpy import save
+class Header(NamedTuple):
+    """What a file says of itself: its arrays, our metadata (empty for files from other tools), where arrays begin."""
 
-    # one entry of metadata only: the package writes several in any order
-    metadata = {_KEY: json.dumps({**about, "sha256": _digest(arrays)}, sort_keys=True)}
-    return save({name: _little(array) for name, array in arrays.items()}, metadata)
+    entries: dict[str, Entry]
+    about: dict[str, Any]
+    body: int
 
 
-def read_header(file: Any, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The entries of the arrays, and our metadata (empty for files from other tools).
+def pack(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> list[Any]:
+    """The pieces of the file with these arrays, and `about` as metadata; the same content gives the same bytes.
 
-    Args:
-        file: the file's name, for messages.
-        data: its content.
+    The arrays are copied, so that what another thread writes into them meanwhile does not damage the file.
 
     Raises:
-        CheckpointError: a pickle; or the header is cut off, not JSON, or has a key twice.
+        ValueError: so many or so deeply nested things that no reader would take the header.
     """
-    length = int.from_bytes(data[:_LENGTH], "little")
-    if data[:4] == b"PK\3\4" or (data[:1] == b"\x80" and data[_LENGTH : _LENGTH + 1] != b"{"):
-        raise CheckpointError(_PICKLE.format(file))
-    if len(data) < _LENGTH or length > len(data) - _LENGTH:
-        raise CheckpointError(
-            f"{file}: cut short, or no safetensors file: {len(data)} bytes cannot hold the header of {length} bytes it "
-            f"begins with; {_AGAIN}"
+    taken = {name: np.array(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()}
+    own = json.dumps({**about, "sha256": _digest(taken)}, sort_keys=True)
+    header: dict[str, Any] = {"__metadata__": {_KEY: own}}
+    order = sorted(taken, key=lambda name: (_RANK[NAMES[taken[name].dtype.newbyteorder("=")]], name.encode()))
+    end = 0
+    for name in order:
+        array, start = taken[name], end
+        end += array.nbytes
+        kind = NAMES[array.dtype.newbyteorder("=")]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _LENGTH)
+    if len(text) > _LONGEST:
+        raise ValueError(
+            f"save: what is around the tensors takes {len(text):,} bytes, and readers of safetensors files take at "
+            f"most {_LONGEST:,}; save long lists of numbers as tensors"
         )
+    return [
+        len(text).to_bytes(_LENGTH, "little") + text,
+        *(taken[name].reshape(-1).view(np.uint8).data for name in order),
+    ]
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise CheckpointError(f"{file}: a key is there twice, so which one counts is undefined; {_AGAIN}")
-        return dict(pairs)
 
+def read_header(source: Source) -> Header:
+    """What a file says is in it, checked against its size.
+
+    Raises:
+        CheckpointError: another kind of file; or the header is cut off, not JSON, has a key twice, or does not fit the
+            file: every byte after it must belong to one array.
+    """
+    beginning = source.take(_LENGTH + 1)
+    length = int.from_bytes(beginning[:_LENGTH], "little")
+    most = _LONGEST if source.size is None else source.size - _LENGTH
+    if len(beginning) <= _LENGTH or length > most or beginning[_LENGTH:] not in b"{[":
+        beginning += source.take(512 - len(beginning))
+        if (what := recognised(beginning)) is not None:
+            raise CheckpointError(f"{source.name}: {what}")
+        size = len(beginning) if source.size is None else source.size
+        why = f"its header of {length} bytes is no JSON object"
+        if size <= _LENGTH or length > most:
+            why = f"{size} bytes cannot hold the header of {length} bytes it begins with"
+        raise CheckpointError(f"{source.name}: cut short, or no safetensors file: {why}; {_AGAIN}")
+    if length > _LONGEST:
+        raise CheckpointError(f"{source.name}: its header has {length:,} bytes, more than {_LONGEST:,}; {_AGAIN}")
+    beginning += source.take(_LENGTH + length - len(beginning))
+    header = _parsed(source.name, beginning[_LENGTH:])
+    about = _metadata(source.name, header.pop("__metadata__", {}))
     try:
-        header = json.loads(data[_LENGTH : _LENGTH + length], object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file}: the header is not JSON ({error}); {_AGAIN}") from error
-    if not isinstance(header, dict):
-        raise CheckpointError(f"{file}: the header is not a JSON object; {_AGAIN}")
-    metadata = _metadata(file, header.pop("__metadata__", {}))
-    return header, metadata
+        entries = {name: _entry(name, entry) for name, entry in header.items()}
+        end = _covered(entries)
+        source.hold(beginning, _LENGTH + length + end)
+        if _LENGTH + length + end != source.size:
+            raise ValueError(f"its arrays take {end:,} bytes, and {(source.size or 0) - _LENGTH - length:,} are there")
+    except ValueError as error:
+        raise CheckpointError(f"{source.name}: not a valid safetensors file ({error}); {_AGAIN}") from error
+    for name, entry in entries.items():
+        if entry.kind in _FOREIGN and entry.kind != "BF16":
+            lacking = "minicnn" if entry.kind == "C64" else "NumPy"
+            raise CheckpointError(
+                f"{source.name}: {name!r} has type {entry.kind}, which {lacking} lacks; convert it to F32 or F16"
+            )
+    return Header(entries, about, _LENGTH + length)
 
 
-def read_arrays(file: Any, data: bytes, metadata: Mapping[str, Any]) -> dict[str, Array]:
+def read_arrays(source: Source, header: Header, names: Iterable[str] | None = None) -> dict[str, Array]:
     """The arrays of a file whose header has been read; bfloat16, which NumPy lacks, as float32, with a warning.
 
-    Raises:
-        CheckpointError: the file is cut short or its header does not fit its content, types are ones NumPy lacks, or
-            the SHA-256 differs.
-    """
-    from safetensors import SafetensorError, deserialize
+    Args:
+        names: only these; then the SHA-256, which is of all, is not compared.
 
-    try:
-        entries = deserialize(data)
-    except SafetensorError as error:
-        raise CheckpointError(f"{file}: not a valid safetensors file ({error}); {_AGAIN}") from error
+    Raises:
+        CheckpointError: the SHA-256 differs, or memory is too small for the arrays.
+    """
     arrays: dict[str, Array] = {}
-    for name, entry in entries:
-        dtype = entry["dtype"]
-        if dtype != "BF16" and dtype not in DTYPES:
-            raise CheckpointError(f"{file}: {name!r} has type {dtype}, which NumPy lacks; convert it to F32 or F16")
-        kind = np.dtype(np.uint16 if dtype == "BF16" else DTYPES[dtype])
-        flat = np.frombuffer(entry["data"], kind.newbyteorder("<")).astype(kind)  # a copy, aligned and writable
-        arrays[name] = (_widened(flat) if dtype == "BF16" else flat).reshape(entry["shape"])  # (elements) -> shape
-    if "sha256" in metadata and metadata["sha256"] != _digest(arrays):
-        raise CheckpointError(f"{file}: the arrays are not those that were saved (their SHA-256 differs); {_AGAIN}")
-    if any(entry["dtype"] == "BF16" for _, entry in entries):
-        warnings.warn(f"{file}: bfloat16 tensors become float32, of the same values", stacklevel=3)
+    wide = False
+    for name in header.entries if names is None else names:
+        entry = header.entries[name]
+        kind = np.dtype(np.uint16 if entry.kind == "BF16" else DTYPES[entry.kind])
+        try:
+            flat = np.empty(math.prod(entry.shape), kind.newbyteorder("<"))
+            source.fill(flat, header.body + entry.start)
+            flat = flat.astype(kind, copy=False)
+            array = (_widened(flat) if entry.kind == "BF16" else flat).reshape(entry.shape)  # (elements) -> shape
+        except (ValueError, MemoryError) as error:
+            raise CheckpointError(
+                f"{source.name}: {name!r} of shape {list(entry.shape)} and type {entry.kind} does not fit in memory "
+                f"({error}); load it with map_location='meta' to see what is in the file"
+            ) from error
+        arrays[name], wide = array, wide or entry.kind == "BF16"
+    if names is None and "sha256" in header.about and header.about["sha256"] != _digest(arrays):
+        raise CheckpointError(
+            f"{source.name}: the arrays are not those that were saved (their SHA-256 differs); {_AGAIN}"
+        )
+    if wide:
+        warnings.warn(f"{source.name}: bfloat16 tensors become float32, of the same values", stacklevel=3)
     return arrays
 
 
-def _little(array: Array) -> Array:
-    """Contiguous and with the lowest byte first, as in the file."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+def _entry(name: str, entry: Any) -> Entry:
+    """What the header says of one array."""
+    try:
+        kind, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{name!r} lacks its dtype, shape or two data_offsets") from error
+    bits = _BITS.get(kind) or _FOREIGN.get(kind) if isinstance(kind, str) else None
+    if bits is None:
+        raise ValueError(f"{name!r} has the unknown type {kind!r}")
+    if isinstance(shape, list) and len(shape) > _MOST_AXES:
+        raise ValueError(f"{name!r} has {len(shape)} axes, and NumPy's arrays have at most {_MOST_AXES}")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in [*shape, start, stop]):
+        raise ValueError(f"the shape or the place of {name!r} is not made of whole numbers from 0 on")
+    if math.prod(shape) * bits != 8 * (stop - start):
+        raise ValueError(f"{name!r} of shape {shape} and type {kind} does not take the bytes {start} to {stop}")
+    return Entry(kind, tuple(shape), start, stop)
+
+
+def _covered(entries: Mapping[str, Entry]) -> int:
+    """Where the arrays end, which must lie one after another without gaps."""
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
+        if entry.start != end:
+            raise ValueError(f"{name!r} begins at byte {entry.start}, and what is before it ends at {end}")
+        end = entry.stop
+    return end
 
 
 def _widened(upper: Array) -> Array:
@@ -124,13 +202,30 @@ def _digest(arrays: Mapping[str, Array]) -> str:
     """The SHA-256 of the names, types, shapes and bytes, in the order of the names."""
     sums = hashlib.sha256()
     for name in sorted(arrays):
-        array = arrays[name]
-        sums.update(json.dumps([name, array.dtype.newbyteorder("<").str, list(array.shape)]).encode())
-        sums.update(_little(array).tobytes())
+        little = arrays[name].dtype.newbyteorder("<")
+        sums.update(json.dumps([name, little.str, list(arrays[name].shape)]).encode())
+        sums.update(np.asarray(arrays[name], little, order="C").reshape(-1).view(np.uint8).data)
     return sums.hexdigest()
 
 
-def _metadata(file: Any, text: Any) -> dict[str, Any]:
+def _parsed(file: str, text: bytes) -> dict[str, Any]:
+    """The header as a dict."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise CheckpointError(f"{file}: a key is there twice, so which one counts is undefined; {_AGAIN}")
+        return dict(pairs)
+
+    try:
+        header = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file}: the header is not JSON ({error}); {_AGAIN}") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{file}: the header is not a JSON object; {_AGAIN}")
+    return header
+
+
+def _metadata(file: str, text: Any) -> dict[str, Any]:
     """What `pack` wrote beside the arrays; empty for files from other tools."""
     if not isinstance(text, dict) or _KEY not in text:
         return {}
@@ -141,36 +236,3 @@ def _metadata(file: Any, text: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise CheckpointError(f"{file}: the metadata {_KEY!r} is not a JSON object; {_AGAIN}")
     return metadata
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put `data` under `path` so that a reader, or a crash at any moment, finds all of the old file or all of the new.
-
-    The bytes go to a hidden file next to it and to the disk; one rename then gives them their name, and the folder's
-    entry goes to the disk too. If something fails, the old file stays and the hidden one is removed. What is no file,
-    such as /dev/null, is written to instead of being replaced.
-
-    Raises:
-        OSError: the file system refuses, such as when it is full.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    part = path.with_name(f".{path.name}.part")  # one left by a crash is overwritten the next time
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

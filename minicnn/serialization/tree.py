@@ -16,7 +16,7 @@ from ..device import Device, meta
 from ..dtypes import Size
 from ..nn import Parameter
 from ..tensor import Array, Tensor
-from .format import NAMES
+from .format import NAMES, Entry
 
 _CONTAINERS: dict[type, str] = {
     list: "list", tuple: "tuple", Size: "size", set: "set", dict: "dict", OrderedDict: "ordered", Counter: "counter",
@@ -77,13 +77,15 @@ class Encoder:
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.newbyteorder("=") not in NAMES:
             raise TypeError(f"save: {_where(path)} has type {array.dtype}; there are: {', '.join(map(str, NAMES))}")
-        base = ".".join(path) or "tensor"
+        base = (".".join(path) or "tensor").encode(errors="replace").decode()  # half of a surrogate pair is no UTF-8
         name, number = base, 0
         while name in self.arrays or name == "__metadata__":
             number += 1
             name = f"{base}#{number}"
         self.arrays[name] = array
         found: dict[str, Any] = {"tensor": name}
+        if (order := _order(array)) is not None:
+            found["order"] = order
         if not isinstance(value, Tensor):
             return {**found, "numpy": "array" if isinstance(value, np.ndarray) else "number"}
         if array.size:
@@ -98,17 +100,23 @@ class Encoder:
 
 
 class Decoder:
-    """The way back from JSON, given the arrays and where the tensors shall be."""
+    """The way back from JSON, given the arrays and where the tensors shall be.
 
-    def __init__(self, arrays: Mapping[str, Array], device: Device) -> None:
-        self.arrays, self.device = arrays, device
+    Args:
+        arrays: by name; for "meta" they are asked for only where the object holds NumPy arrays.
+        entries: their shapes and types.
+        device: cpu or meta.
+    """
+
+    def __init__(self, arrays: Callable[[str], Array], entries: Mapping[str, Entry], device: Device) -> None:
+        self.arrays, self.entries, self.device = arrays, entries, device
         self.tensors: dict[str, Tensor] = {}
 
     def decode(self, value: Any) -> Any:
         """The object that JSON stands for.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError, RecursionError: it is not such JSON.
+            Exception: of many kinds: it is not such JSON.
         """
         if isinstance(value, list):
             return [self.decode(part) for part in value]
@@ -124,20 +132,42 @@ class Decoder:
         return _MADE[kind](content)
 
     def _tensor(self, entry: dict[str, Any]) -> Any:
+        order = entry.get("order")
         if "numpy" in entry:
-            array = self.arrays[entry["tensor"]]
+            array = _ordered(self.arrays(entry["tensor"]), order)
             return array if entry["numpy"] == "array" else array[()]
-        tensor = self.placed(entry.get("same", entry["tensor"])).detach()
+        tensor = self.placed(entry.get("same", entry["tensor"]), order).detach()
         if "parameter" in entry:
             return Parameter(tensor, entry["parameter"])
         return tensor.requires_grad_() if entry.get("requires_grad") else tensor
 
-    def placed(self, name: str) -> Tensor:
+    def placed(self, name: str, order: Any = None) -> Tensor:
         """The tensor of that name in the file; always the same one."""
         if name not in self.tensors:
-            array = self.arrays[name]
-            self.tensors[name] = Tensor(meta(array.shape, array.dtype) if self.device.type == "meta" else array)
+            entry = self.entries[name]
+            on_meta = self.device.type == "meta"
+            array = meta(entry.shape, entry.dtype) if on_meta else _ordered(self.arrays(name), order)
+            self.tensors[name] = Tensor(array)
         return self.tensors[name]
+
+
+def _order(array: Array) -> list[int] | None:
+    """The axes from the slowest in memory to the fastest, as of channels last; None where that is plainly 0, 1, ...
+
+    Nor for what has gaps or overlaps in memory, which is saved as a plain array.
+    """
+    if array.flags.c_contiguous:
+        return None
+    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    return order if array.transpose(order).flags.c_contiguous else None
+
+
+def _ordered(array: Array, order: Any) -> Array:
+    """The array with its axes in this order in memory."""
+    if order is None:
+        return array
+    back = [order.index(axis) for axis in range(array.ndim)]
+    return np.ascontiguousarray(array.transpose(order)).transpose(back)
 
 
 def _where(path: tuple[str, ...]) -> str:

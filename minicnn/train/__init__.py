@@ -3,15 +3,16 @@
 Files:
     loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
     recipes.py     which settings train what           run.py        the run folder
-    checkpoint.py  weights on disk                     interrupt.py  Ctrl-C that loses nothing
+    checkpoint.py  weights on disk                     config.py     its config.json, checked
+    interrupt.py   Ctrl-C that loses nothing
 """
 
 from __future__ import annotations
 
 from ..missing import answer as _answer
 from .checkpoint import CheckpointError, load_weights, save_weights
-from .interrupt import Interrupt
-from .loop import DivergedError, Epoch, Evaluation, evaluate, predict, train
+from .interrupt import Interrupt, telling
+from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .recipes import (
     RECIPES,
@@ -19,6 +20,7 @@ from .recipes import (
     SettingError,
     UnknownNameError,
     build_dataset,
+    build_loss,
     build_model,
     build_optimizer,
     find_recipe,
@@ -27,9 +29,9 @@ from .run import Run, RunError, describe
 
 __all__ = [
     "RECIPES", "CheckpointError", "DivergedError", "Epoch", "Evaluation", "Interrupt", "Recipe", "Run", "RunError",
-    "SettingError", "UnknownNameError", "accuracy", "build_dataset", "build_model", "build_optimizer",
-    "confusion_matrix", "describe", "evaluate", "find_recipe", "load_weights", "per_class_accuracy", "predict",
-    "save_weights", "softmax", "train",
+    "SaveError", "SettingError", "UnknownNameError", "accuracy", "build_dataset", "build_loss", "build_model",
+    "build_optimizer", "confusion_matrix", "describe", "evaluate", "find_recipe", "load_weights", "per_class_accuracy",
+    "predict", "save_weights", "softmax", "telling", "train",
 ]  # fmt: skip
 
 _answer(globals())

@@ -8,15 +8,16 @@ model, such as an optimiser's state, there are `minicnn.save` and `minicnn.load`
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from ..files import write_atomically
 from ..nn import Module
-from ..serialization.format import CheckpointError, pack, read_arrays, read_header, write_atomically
-from ..tensor import Array
+from ..serialization.format import Entry, pack, read_arrays, read_header
+from ..serialization.source import CheckpointError, Source, opened
 
-__all__ = ["CheckpointError", "load_weights", "save_weights", "write_atomically"]
+__all__ = ["CheckpointError", "load_weights", "packed_weights", "save_weights"]
 
 
 def save_weights(path: str | os.PathLike[str], model: Module, metadata: Mapping[str, Any] | None = None) -> None:
@@ -27,41 +28,65 @@ def save_weights(path: str | os.PathLike[str], model: Module, metadata: Mapping[
     Raises:
         OSError: the file cannot be written; what was there before stays.
     """
-    write_atomically(path, pack({name: tensor.array for name, tensor in model.state_dict().items()}, metadata or {}))
+    write_atomically(path, *packed_weights(model, metadata))
+
+
+def packed_weights(model: Module, metadata: Mapping[str, Any] | None = None) -> list[Any]:
+    """The pieces of the file that `save_weights` writes."""
+    return pack({name: tensor.array for name, tensor in model.state_dict().items()}, metadata or {})
 
 
 def load_weights(path: str | os.PathLike[str], model: Module) -> dict[str, Any]:
     """Load a safetensors file into the model, all of it or nothing, and return the metadata it was saved with.
 
+    A model on `device("meta")` is compared with the file, of which then no array is read.
+
     Raises:
         CheckpointError: the file is missing, cut short, damaged or malformed, or its names, shapes or types are not the
             model's.
     """
+    with _opened(path) as source:
+        header = read_header(source)
+        own = model.state_dict()
+        arrays = None if any(tensor.is_meta for tensor in own.values()) else read_arrays(source, header)
+        _compare(path, header.entries, own, type(model).__name__)
+        if arrays is not None:
+            model.load_state_dict(arrays)
+        return {key: value for key, value in header.about.items() if key not in ("sha256", "tree")}
+
+
+def saved_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The metadata that weights were saved with; nothing else is read.
+
+    Raises:
+        CheckpointError: the file is missing, cut short or malformed.
+    """
+    with _opened(path) as source:
+        return read_header(source).about
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Source]:
     try:
-        data = Path(path).read_bytes()
+        with opened(path) as source:
+            yield source
     except OSError as error:
         raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}); is the folder a run that has saved its weights?"
+            f"{path}: cannot be read ({error.strerror}); restore it from a copy, or train again"
         ) from error
-    _, metadata = read_header(path, data)
-    arrays = read_arrays(path, data, metadata)
-    _compare(path, arrays, model)
-    model.load_state_dict(arrays)
-    return {key: value for key, value in metadata.items() if key not in ("sha256", "tree")}
 
 
-def _compare(path: Any, arrays: Mapping[str, Array], model: Module) -> None:
+def _compare(path: Any, entries: Mapping[str, Entry], own: Mapping[str, Any], model: str) -> None:
     """Raise a CheckpointError that lists every name, shape or type by which the file differs from the model."""
-    own = model.state_dict()
-    wrong = [f"{key!r} is missing" for key in own if key not in arrays]
-    wrong += [f"{key!r} is not in the model" for key in arrays if key not in own]
+    wrong = [f"{key!r} is missing" for key in own if key not in entries]
+    wrong += [f"{key!r} is not in the model" for key in entries if key not in own]
     for key, tensor in own.items():
-        if key in arrays:
-            shape, dtype = arrays[key].shape, arrays[key].dtype
+        if key in entries:
+            shape, dtype = entries[key].shape, entries[key].dtype
             if shape != tensor.shape:
                 wrong.append(f"{key!r} has shape {shape}, the model's has {tensor.shape}")
             if dtype != tensor.dtype:
                 wrong.append(f"{key!r} has type {dtype}, the model's is {tensor.dtype}")
     if wrong:
         shown = "; ".join(wrong[:6]) + (f"; and {len(wrong) - 6} more" if len(wrong) > 6 else "")
-        raise CheckpointError(f"{path} does not fit {type(model).__name__}: {shown}. Build the model it was saved from")
+        raise CheckpointError(f"{path} does not fit {model}: {shown}. Build the model it was saved from")

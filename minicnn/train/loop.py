@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import no_grad
+from ..files import remedy
 from ..nn import Module
 from ..optim import Optimizer
 from ..tensor import Array, Tensor
 from .metrics import Running, confusion_matrix, ranks
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+ABSURD = 10.0  # a mean loss this many times that of the untrained net, or 1 if that is more, is no training
 
 
 class Epoch(NamedTuple):
@@ -47,7 +50,15 @@ class Evaluation(NamedTuple):
 
 
 class DivergedError(RuntimeError):
-    """The loss became NaN or infinite. The message names the epoch, the step, the learning rate and remedies."""
+    """The loss became NaN, infinite or absurdly large. The message names epoch, learning rate and remedies."""
+
+
+class SaveError(RuntimeError):
+    """The net could not be saved after the last epoch; it is in memory, and `history` has the finished epochs."""
+
+    def __init__(self, message: str, history: list[Epoch]) -> None:
+        super().__init__(message)
+        self.history = history
 
 
 def never() -> bool:
@@ -71,16 +82,20 @@ def train(
         progress: show a bar with images per second on stderr while that is a terminal.
         stop: asked after each step and each epoch; once it says True, the loop ends there. An epoch that it cuts short
             is not evaluated and not in the result.
-        save: called after each epoch with all epochs so far.
+        save: called after each epoch with all epochs so far. If it raises an OSError, as on a full disk, a line on
+            stderr says so, and training goes on.
 
     Returns:
         The finished epochs.
 
     Raises:
-        DivergedError: the loss is NaN or infinite.
+        DivergedError: the loss is NaN or infinite; or, after the last epoch, its mean over the epoch is more than 10
+            times that of the first step (or than 10, where that was below 1). Both are checked without the test set.
+        SaveError: the last call of `save` has failed.
         ValueError: an empty loader.
     """
     history: list[Epoch] = []
+    first, failed, diverged = 0.0, "", ""
     for epoch in range(1, epochs + 1):
         model.train()
         running, start = Running(), time.perf_counter()
@@ -94,22 +109,85 @@ def train(
                 optimizer.step()
 
                 running.add(loss.item(), scores, targets)
+                first = first or running.loss
                 bar(len(targets))
                 if stop():
                     return history
         seconds = time.perf_counter() - start
         check_not_empty(running.samples, "train_loader")
-        print(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}", flush=True)
+        say(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
         test = evaluate(model, test_loader, loss_fn)
-        print(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}", flush=True)
+        say(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}")
 
         images_per_second = running.samples / seconds
         history.append(Epoch(epoch, running.loss, running.top1, test.loss, test.top1, seconds, images_per_second))
         if save is not None:
-            save(history)
-        if stop():
-            break
+            failed = attempt(save, history, last=epoch == epochs)
+        diverged = absurd(history[-1], first)
+        if epoch < epochs:
+            if diverged:
+                say(f"minicnn: {diverged}, it seems; Ctrl-C stops", err=True)
+            if stop():
+                return history
+    if failed:
+        raise SaveError(failed, history)
+    if diverged:
+        raise DivergedError(f"train: {diverged}, {advice(optimizer)}")
     return history
+
+
+def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str:
+    """Call `save`; on a full disk and the like, say what happened instead of losing the net in memory.
+
+    Returns:
+        What to tell if training ends like this; nothing if all is saved.
+    """
+    try:
+        save(history)
+    except OSError as error:
+        what = f"after epoch {len(history)} the net and its figures could not be saved: {error}"
+        if not last:
+            say(
+                f"minicnn: {what}. Training goes on, and saves again after the next epoch; till then, {remedy(error)}",
+                err=True,
+            )
+        return f"train: {what}; {remedy(error)}, and save the net while it is in memory, or train again"
+    return ""
+
+
+def absurd(last: Epoch, first: float) -> str:
+    """What to say of an epoch whose mean loss is finite, yet nothing that training could have led to; else nothing.
+
+    Args:
+        last: the epoch.
+        first: the loss of the first step, before any weight had changed.
+    """
+    if abs(last.train_loss) <= ABSURD * max(abs(first), 1.0):
+        return ""
+    return (
+        f"the mean loss of epoch {last.epoch} is {last.train_loss:.4g}, and before training it was {first:.4g}: the "
+        "weights have diverged"
+    )
+
+
+def advice(optimizer: Optimizer) -> str:
+    """What to try when training diverges."""
+    rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
+    shown, smaller = ", ".join(f"{rate:g}" for rate in rates), f"{rates[0] / 10:g}"
+    return (
+        f"with learning rate {shown}. Try a smaller one, such as {smaller}{', or better 0.1' if rates[0] > 1 else ''}; "
+        "see that the pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
+    )
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line at once; a full disk that stdout goes to does not end the training."""
+    try:
+        print(text, file=sys.stderr if err else sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
@@ -171,12 +249,7 @@ def check_finite(loss: Tensor, optimizer: Optimizer, epoch: int, step: int) -> N
         raise ValueError(f"train: the loss must be one number, got the shape {loss.shape}; average it over the batch")
     if math.isfinite(loss.item()):
         return
-    rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
-    raise DivergedError(
-        f"train: the loss is {loss.item()} at epoch {epoch}, step {step}, with learning rate "
-        f"{', '.join(f'{rate:g}' for rate in rates)}. Try a smaller one, such as {rates[0] / 10:g}; see that the "
-        "pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
-    )
+    raise DivergedError(f"train: the loss is {loss.item()} at epoch {epoch}, step {step}, {advice(optimizer)}")
 
 
 def check_not_empty(samples: int, name: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import datasets, models, optim, transforms
+from .. import datasets, models, nn, optim, transforms
 from ..datasets import MNIST, Digits
 from ..nn import Module
 
@@ -24,8 +24,8 @@ EVAL_BATCH = 200  # of test pictures; a constant, since another size could chang
 class Recipe:
     """All that training a net on a dataset needs besides the seed and the backend.
 
-    `model`, `dataset`, `optimizer` and the transforms' names are keys of the tables below; `about` says where the
-    recipe is from and what it reaches.
+    `model`, `dataset`, `optimizer`, `loss` and the transforms' names are keys of the tables below; `about` says where
+    the recipe is from and what it reaches.
     """
 
     name: str
@@ -68,6 +68,9 @@ RECIPES = (  # the first one for a model and a dataset is the default
 
 DATASETS: dict[str, Any] = {"digits": Digits, "mnist": MNIST}
 MODELS: dict[str, Any] = {name: getattr(models, name) for name in models.__all__}
+LOSSES: dict[str, Any] = {  # of scores (N, classes) and targets (N,)
+    name: getattr(nn, name) for name in ("CrossEntropyLoss", "MultiMarginLoss", "NLLLoss")
+}
 OPTIMIZERS: dict[str, Any] = {
     name: getattr(optim, name) for name in optim.__all__ if name[0].isupper() and name not in ("LBFGS", "Optimizer")
 }
@@ -128,6 +131,16 @@ def build_model(name: str, options: Mapping[str, Any] | None = None) -> Module:
     """
     model: Module = MODELS[find("model", name, MODELS)](**(options or {}))
     return model
+
+
+def build_loss(name: str) -> Module:
+    """A loss function of (scores, targets).
+
+    Raises:
+        UnknownNameError: no such loss.
+    """
+    loss: Module = LOSSES[find("loss", name, LOSSES)]()
+    return loss
 
 
 def build_dataset(

@@ -4,7 +4,9 @@
     metrics.csv         one line per finished epoch, the columns of `Epoch`; accuracies from 0 to 1, seconds of training
     model.safetensors   the weights after the last step
 
-Each is replaced atomically after every epoch, so a run that is killed keeps all but its last epoch.
+All are replaced after every epoch: first they are written beside the old ones, then they get their names, the weights
+last. So a run that is killed, or whose disk is full, keeps all but its last epoch; and where it is killed between two
+of these names, the weights say which epoch counts: `Run.history` leaves out a line that they do not know yet.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,17 +30,16 @@ import numpy as np
 
 from minicnn_kernels import runtime
 
+from ..datasets import DatasetError
+from ..device import Device
+from ..files import read_text, write_together
 from ..nn import Module
-from .checkpoint import load_weights, save_weights, write_atomically
+from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
+from .config import AGAIN, FORMAT, RunError, read_config, reason, shortened
 from .loop import Epoch
-from .recipes import EVAL_BATCH, Recipe, build_dataset, build_model
+from .recipes import EVAL_BATCH, Recipe, build_dataset, build_loss, build_model
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
-FORMAT = "minicnn run 1"
-
-
-class RunError(RuntimeError):
-    """A run folder that cannot be made or read. The message names it and the remedy."""
 
 
 class Run:
@@ -70,7 +73,7 @@ class Run:
                 _clear(path, overwrite)
                 path.mkdir(parents=True, exist_ok=True)
             run = cls(path, dict(config))
-            run._write_config()
+            run._write({CONFIG: [_text(run.config)]})
         except OSError as error:
             raise RunError(
                 f"cannot write the run folder {folder or 'runs'}: {error.strerror}; choose another with --out"
@@ -87,26 +90,12 @@ class Run:
         path = Path(folder).expanduser()
         file = path / CONFIG
         try:
-            config = json.loads(file.read_text(encoding="utf-8"))
+            return cls(path, read_config(file))
         except FileNotFoundError as error:
             raise RunError(
                 f"{path} is not a run: it has no {CONFIG}; `minicnn train --out {shlex.quote(str(path))}` makes one"
                 f"{_nearby(path)}"
             ) from error
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file}: cannot be read ({error})") from error
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise RunError(f"{file}: not the config of a run; its format should be {FORMAT!r}")
-        parts = {
-            "model": ("name", "options"),
-            "dataset": ("name", "root", "transforms"),
-            "training": ("epochs", "backend", "seed"),
-        }
-        for part, keys in parts.items():
-            missing = [key for key in keys if not isinstance(config.get(part), dict) or key not in config[part]]
-            if missing:
-                raise RunError(f"{file}: {part} lacks {', '.join(missing)}")
-        return cls(path, config)
 
     def save(self, model: Module, history: list[Epoch], *, step: int = 0, **state: Any) -> None:
         """Write the weights, the metrics and the config, each atomically.
@@ -120,43 +109,53 @@ class Run:
         Raises:
             OSError: the disk refuses; the files stay as they were.
         """
-        save_weights(self.folder / WEIGHTS, model, {"epoch": len(history), "step": step})
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(Epoch._fields)
         writer.writerows(history)  # floats as their repr: nothing is rounded
-        write_atomically(self.folder / METRICS, text.getvalue().encode())
-        self.config.update(epochs_finished=len(history), step=step, **state)
-        self._write_config()
+        config = {**self.config, "epochs_finished": len(history), "step": step, **state}
+        weights = packed_weights(model, {"epoch": len(history), "step": step})
+        self._write({METRICS: [text.getvalue().encode()], CONFIG: [_text(config)], WEIGHTS: weights})
+        self.config = config
 
     def note(self, **state: Any) -> None:
         """Change entries of the config alone, such as error="..."."""
         self.config.update(state)
-        self._write_config()
+        self._write({CONFIG: [_text(self.config)]})
+
+    def saved(self) -> str:
+        """What is on the disk of the net, in a sentence."""
+        epoch, step = self.config["epochs_finished"], self.config["step"]
+        if not epoch and not step:
+            return f"no epoch is finished and saved yet in {self.folder}"
+        after = f"epoch {epoch}" if not step else f"step {step} of epoch {epoch + 1}"
+        return f"the net after {after} is saved in {self.folder}"
 
     def history(self) -> list[Epoch]:
-        """The finished epochs.
+        """The finished epochs: those that the weights know of.
 
         Raises:
-            RunError: metrics.csv is missing or damaged; the message names the line.
+            RunError: metrics.csv is missing or damaged; the message names the line. Or its epochs are not those of the
+                weights.
         """
         file = self.folder / METRICS
         try:
-            with open(file, newline="", encoding="utf-8") as stream:
-                lines = list(csv.reader(stream))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file}: cannot be read ({error})") from error
+            lines = list(csv.reader(io.StringIO(read_text(file), newline="")))
+        except (OSError, ValueError, csv.Error) as error:
+            raise RunError(f"{file}: cannot be read ({reason(error)}); {AGAIN}") from error
         if not lines or tuple(lines[0]) != Epoch._fields:
-            raise RunError(f"{file}: the first line should be {','.join(Epoch._fields)}")
-        epochs = []
-        for number, line in enumerate(lines[1:], 2):
-            try:
-                epochs.append(Epoch(int(line[0]), *(float(cell) for cell in line[1:])))
-            except (ValueError, TypeError, IndexError) as error:
-                raise RunError(
-                    f"{file}: line {number} is not {len(Epoch._fields)} numbers: {','.join(line)!r}"
-                ) from error
-        return epochs
+            raise RunError(f"{file}: the first line should be {','.join(Epoch._fields)}; {AGAIN}")
+        epochs = [_epoch(file, number, line) for number, line in enumerate(lines[1:], 1)]
+        try:
+            known = saved_metadata(self.folder / WEIGHTS).get("epoch")
+        except CheckpointError:
+            return epochs  # `model` says what is wrong with the weights
+        if type(known) is int and len(epochs) not in (known, known + 1):
+            raise RunError(
+                f"{file}: has {len(epochs)} epochs, and {WEIGHTS} is of epoch {known}: they are not of one run; "
+                "restore both from the same copy, or train again"
+            )
+        return epochs[:known] if type(known) is int else epochs
 
     def model(self) -> tuple[Module, int, int]:
         """The trained net, in evaluation mode, and after which epoch and step of the next one it was saved.
@@ -165,11 +164,28 @@ class Run:
             RunError: config.json describes no model that there is.
             CheckpointError: the weights are missing or damaged, or do not fit.
         """
-        described = self.config["model"]
+        described, file = self.config["model"], self.folder / WEIGHTS
+        with Device("meta"):  # no memory is taken for a net that the file does not hold
+            model = self._build("model", lambda: build_model(described["name"], described["options"]))
+        load_weights(file, model)
         model = self._build("model", lambda: build_model(described["name"], described["options"]))
-        found = load_weights(self.folder / WEIGHTS, model)
+        found = load_weights(file, model)
+        epoch, step = found.get("epoch", 0), found.get("step", 0)
+        if not all(type(number) is int and number >= 0 for number in (epoch, step)):
+            raise RunError(
+                f"{file}: epoch {shortened(epoch)} and step {shortened(step)} are not whole numbers; {AGAIN}"
+            )
         model.eval()
-        return model, int(found.get("epoch", 0)), int(found.get("step", 0))
+        return model, epoch, step
+
+    def loss(self) -> Module:
+        """The loss function it was trained with.
+
+        Raises:
+            RunError: config.json describes no loss that there is.
+        """
+        loss: Module = self._build("loss", lambda: build_loss(self.config["training"]["loss"]))
+        return loss
 
     def test_set(self, root: str | None = None) -> Any:
         """The test set it was judged on, from the folder `root` if the data are elsewhere now.
@@ -191,14 +207,34 @@ class Run:
         """How many test pictures were judged at once."""
         return int(self.config["training"].get("eval_batch_size", EVAL_BATCH))
 
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Errors inside the `with` block, where the net meets the pictures, name the run and a remedy."""
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of weights that are no good
+                yield
+        except (RunError, CheckpointError, DatasetError, OSError):
+            raise
+        except Exception as error:
+            raise RunError(
+                f"{self.folder}: the net and the pictures that {CONFIG} describes do not fit, or the weights are no "
+                f"good: {_said(error)}. Restore {CONFIG} and {WEIGHTS} from a copy, or train again"
+            ) from error
+
     def _build(self, what: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
-        except (ValueError, TypeError) as error:
-            raise RunError(f"{self.folder / CONFIG}: the {what} it describes cannot be built: {error}") from error
+        except (RunError, DatasetError, OSError):
+            raise
+        except Exception as error:
+            raise RunError(
+                f"{self.folder / CONFIG}: the {what} it describes cannot be built: {_said(error)}; {AGAIN}"
+            ) from error
 
-    def _write_config(self) -> None:
-        write_atomically(self.folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
+    def _write(self, files: Mapping[str, Any]) -> None:
+        """Replace files of the folder; it is made again should it have gone."""
+        self.folder.mkdir(exist_ok=True)
+        write_together({self.folder / name: pieces for name, pieces in files.items()}, within=self.folder)
 
 
 def describe(
@@ -265,6 +301,33 @@ def environment(backend: str = "auto") -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": runtime.threads() if compiled else _blas_threads(),
     }
+
+
+def _text(config: Mapping[str, Any]) -> bytes:
+    return (json.dumps(config, indent=2) + "\n").encode()
+
+
+def _epoch(file: Path, number: int, line: list[str]) -> Epoch:
+    """A line of metrics.csv, the first one after the names being 1."""
+    try:
+        epoch = Epoch(int(line[0]), *(float(cell) for cell in line[1:]))
+    except (ValueError, TypeError, IndexError) as error:
+        raise RunError(
+            f"{file}: line {number + 1} is not {len(Epoch._fields)} numbers: {shortened(','.join(line))}; {AGAIN}"
+        ) from error
+    shares = 0 <= epoch.train_top1 <= 1 and 0 <= epoch.test_top1 <= 1
+    if epoch.epoch != number or not shares or not all(math.isfinite(value) for value in epoch):
+        raise RunError(
+            f"{file}: line {number + 1} should be epoch {number}, with finite numbers and accuracies from 0 to 1, got "
+            f"{shortened(','.join(line))}; {AGAIN}"
+        )
+    return epoch
+
+
+def _said(error: Exception) -> str:
+    """The message of an error, with its type where that is the better half of it."""
+    text = str(error).rstrip(".")
+    return text if isinstance(error, (ValueError, RuntimeError)) and text else f"{type(error).__name__}: {text}"
 
 
 def _version(package: str) -> str | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minicnn_kernels import use
 
+from ..files import remedy
 from ..nn import Conv2d, Module
-from ..train import Run, confusion_matrix, predict, softmax
+from ..train import Run, RunError, confusion_matrix, predict, softmax
 from ..utils.data import DataLoader
 from .net import filters, overview
-from .style import check_format
+from .style import check_format, write
 from .training import confusion, curves, errors
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OF_EVERY_RUN = ("curves", "confusion", "errors", "filters")
 PICTURES = (*OF_EVERY_RUN, "overview")
@@ -48,6 +52,8 @@ def draw(
 
     Raises:
         ValueError: an unknown picture or file format, or an `image` that is not in the test set.
+        RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other; or a picture
+            cannot be written: without `out`, a link in the run folder that leads out of it is refused.
     """
     for picture in pictures:
         if picture not in PICTURES:
@@ -57,26 +63,22 @@ def draw(
     files = [Path(out) if out is not None else run.folder / f"{picture}.png" for picture in pictures]
     for file in files:
         check_format(file)
-    answers = _Answers(run, data, backend)
+    answers = _Answers(run, data, backend, image)
     for picture, file in zip(pictures, files, strict=True):
-        if picture == "curves":
-            curves(run.history(), out=file)
-        elif picture == "filters":
-            filters(_first_convolution(answers.model), out=file)
-        elif picture == "overview":
-            answers.overview(image, file)
-        elif picture == "confusion":
-            answers.confusion(file)
-        else:
-            answers.errors(file)
+        figure = getattr(answers, picture)()
+        try:
+            with run.explaining():  # matplotlib computes only now
+                write(figure, file, within=run.folder if out is None else None)
+        except OSError as error:
+            raise RunError(f"{picture} cannot be drawn: {error}; {remedy(error)}") from error
     return files
 
 
 class _Answers:
     """The run's net and what it says of the test set, computed when first needed, then kept."""
 
-    def __init__(self, run: Run, data: str | None, backend: str | None) -> None:
-        self.run, self.data = run, data
+    def __init__(self, run: Run, data: str | None, backend: str | None, image: int) -> None:
+        self.run, self.data, self.image = run, data, image
         self.backend = backend or run.config["training"]["backend"]
         self._model: Module | None = None
         self._loader: DataLoader[Any] | None = None
@@ -100,26 +102,41 @@ class _Answers:
 
     def scores_and_targets(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         if self._found is None:
-            with use(backend=self.backend):
-                self._found = predict(self.model, self.loader)
+            model, loader = self.model, self.loader
+            with use(backend=self.backend), self.run.explaining():
+                self._found = predict(model, loader)
         return self._found
 
-    def overview(self, image: int, out: Path) -> None:
-        count = len(self.loader.dataset)
-        if not 0 <= image < count:
-            raise ValueError(f"overview: image {image} is not there; the test set has the pictures 0 to {count - 1}")
-        picture, target = self.loader.dataset[image]
-        with use(backend=self.backend):
-            overview(self.model, picture, self.names, target=int(target), out=out)
+    def curves(self) -> Figure:
+        history = self.run.history()
+        if not history:
+            raise RunError(f"{self.run.folder}: no epoch is finished, so there are no curves; train for at least one")
+        return curves(history)
 
-    def confusion(self, out: Path) -> None:
-        scores, targets = self.scores_and_targets()
-        confusion(confusion_matrix(scores.argmax(axis=1), targets, len(self.names)), self.names, out=out)
+    def filters(self) -> Figure:
+        with self.run.explaining():
+            return filters(_first_convolution(self.model))
 
-    def errors(self, out: Path) -> None:
+    def overview(self) -> Figure:
+        model, samples = self.model, self.loader.dataset
+        if not 0 <= self.image < len(samples):
+            raise ValueError(
+                f"overview: image {self.image} is not there; the test set has the pictures 0 to {len(samples) - 1}"
+            )
+        with use(backend=self.backend), self.run.explaining():
+            picture, target = samples[self.image]
+            return overview(model, picture, self.names, target=int(target))
+
+    def confusion(self) -> Figure:
         scores, targets = self.scores_and_targets()
-        images = np.concatenate([batch.array for batch, _ in self.loader])  # (N, C, H, W)
-        errors(images, targets, scores.argmax(axis=1), softmax(scores), classes=self.names, out=out)
+        with self.run.explaining():
+            return confusion(confusion_matrix(scores.argmax(axis=1), targets, len(self.names)), self.names)
+
+    def errors(self) -> Figure:
+        scores, targets = self.scores_and_targets()
+        with self.run.explaining():
+            images = np.concatenate([batch.array for batch, _ in self.loader])  # (N, C, H, W)
+            return errors(images, targets, scores.argmax(axis=1), softmax(scores), classes=self.names)
 
 
 def _first_convolution(model: Module) -> Any:

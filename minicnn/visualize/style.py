@@ -5,6 +5,7 @@ Figures are made through `matplotlib.figure.Figure`, never through pyplot: no gl
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ..files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,14 +71,35 @@ def drawing(width: float, height: float, out: str | os.PathLike[str] | None = No
     import matplotlib
     from matplotlib.figure import Figure
 
+    if out is not None:
+        check_format(out)
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
         figure = Figure(figsize=(width, height), dpi=100, **{"layout": "constrained", **options})
-        if out is not None:
-            check_format(out)
         yield figure
-        if out is not None:
-            Path(out).parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(out, dpi=200)
+    if out is not None:
+        write(figure, out)
+
+
+def write(figure: Figure, out: str | os.PathLike[str], *, within: Path | None = None) -> None:
+    """Write a picture to a file, all of it or, if something fails, nothing; its folder is made.
+
+    Args:
+        figure: the picture.
+        out: a file whose ending is the format.
+        within: a folder that a link at `out` must not lead out of.
+
+    Raises:
+        ValueError: an ending matplotlib cannot write.
+        OSError: the file system refuses; or a link out of `within`.
+    """
+    import matplotlib
+
+    check_format(out)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
+        figure.savefig(content, format=Path(out).suffix[1:].lower(), dpi=200)
+    write_atomically(out, content.getbuffer(), within=within)
 
 
 def check_format(out: str | os.PathLike[str]) -> None:

@@ -39,7 +39,7 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
         _draw_curves(loss, epochs, [row.train_loss for row in history], [row.test_loss for row in history])
         loss.set_title("Loss")
         loss.set_ylim(bottom=min(0.0, loss.get_ylim()[0]))
-        _mark_best(loss, best.epoch, best.test_loss, f"{best.test_loss:.3f} at epoch {best.epoch}")
+        _mark_best(loss, best.epoch, best.test_loss, f"{_short(best.test_loss)} at epoch {best.epoch}")
         train, test = [100 * row.train_top1 for row in history], [100 * row.test_top1 for row in history]
         _draw_curves(accuracy, epochs, train, test)
         accuracy.set_title("Top-1 accuracy (%)")
@@ -152,6 +152,11 @@ def _errors_title(wrong: int, shown: int, total: int) -> str:
         if shown == wrong
         else f"The {shown} surest of {wrong} mistakes {among}"
     )
+
+
+def _short(loss: float) -> str:
+    """Three decimals, unless that is long: after a training that diverged."""
+    return f"{loss:.3f}" if abs(loss) < 1e6 else f"{loss:.3g}"
 
 
 def _raw(values: Any) -> Any:

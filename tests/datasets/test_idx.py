@@ -115,3 +115,13 @@ def test_a_bomb_is_neither_unpacked_nor_believed(tmp_path: Path, announced: int)
     finally:
         tracemalloc.stop()
     assert peak < (1 << 20 if announced == 100 else 80 << 20)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices of POSIX")
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe would make us wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(DatasetError, match=f"{name}: cannot be read .*only regular files are read"):
+            read_idx(tmp_path / name)

@@ -1,11 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +10,6 @@ import pytest
 import minicnn
 from minicnn import nn
 from minicnn.train import CheckpointError, load_weights, save_weights
-from minicnn.train.checkpoint import write_atomically
 
 
 def net(seed: int = 0, width: int = 4) -> nn.Module:
@@ -200,66 +194,3 @@ def test_another_net_lists_all_differences(file: Path) -> None:
     ) as caught:
         load_weights(file, net(0, width=5))
     assert "'1.running_var' has shape (4,), the model's has (5,); and 1 more" in str(caught.value)
-
-
-# --------------------------------------------------------------------------------------------------- atomic replacing
-
-
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_failing_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail(*args: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, failing, fail)
-        with pytest.raises(OSError, match="No space"):
-            write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bytes reach the disk before the name does, and the name before the call returns."""
-    calls: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def note_fsync(descriptor: int) -> None:
-        calls.append("fsync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "fsync file")
-        fsync(descriptor)
-
-    def note_replace(*paths: Any) -> None:
-        calls.append("replace")
-        replace(*paths)
-
-    monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(os, "replace", note_replace)
-    write_atomically(tmp_path / "file", b"data")
-    if sys.platform == "linux":
-        assert calls == ["fsync file", "replace", "fsync folder"]
-    assert (tmp_path / "file").read_bytes() == b"data"
-
-
-def test_killed_while_writing(tmp_path: Path) -> None:
-    """A process that does nothing but replace a file is killed at ten moments; the file is always whole."""
-    code = (
-        "import sys; from pathlib import Path; from minicnn.train.checkpoint import write_atomically\n"
-        "path = Path(sys.argv[1]); n = 0\n"
-        "while True: write_atomically(path, bytes([n % 256]) * 1_000_000); n += 1"
-    )
-    path = tmp_path / "file"
-    with subprocess.Popen([sys.executable, "-c", code, str(path)]) as process:
-        deadline = time.monotonic() + 30
-        while not path.exists() and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.01)
-        for _ in range(10):  # what a reader finds while it is being replaced
-            data = path.read_bytes()
-            assert len(data) == 1_000_000 and len(set(data)) == 1
-            time.sleep(0.003)
-        process.send_signal(signal.SIGKILL)
-    data = path.read_bytes()
-    assert len(data) == 1_000_000 and len(set(data)) == 1
-    write_atomically(path, b"next")  # what the killed one left behind is no obstacle
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -184,22 +184,6 @@ def test_a_run_killed_before_its_first_epoch(tmp_path: Path) -> None:
         run.model()
 
 
-def test_a_full_disk_keeps_the_last_epoch(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("minicnn.train.checkpoint.write_atomically", full)
-    with pytest.raises(OSError, match="No space"):
-        run.save(build_model("LeNet5"), [*HISTORY, replace_epoch(3)])
-    again = Run.open(run.folder)
-    assert again.history() == HISTORY and again.config["epochs_finished"] == 2
-    assert again.model()[1] == 2
-
-
-def replace_epoch(number: int) -> Epoch:
-    return HISTORY[-1]._replace(epoch=number)
-
-
 def test_interrupted(run: Run) -> None:
     run.save(build_model("LeNet5"), HISTORY[:1], step=12, interrupted=True)
     again = Run.open(run.folder)

@@ -1,0 +1,89 @@
+"""What a file is that is no safetensors file, told by how it begins; and what to do with it."""
+
+from __future__ import annotations
+
+_PICKLE = """a pickle, as torch.save writes; reading one can run any code, so minicnn does not. Convert it once, \
+where PyTorch is:
+    import torch; from safetensors.torch import save_file
+    state = torch.load("model.pth", map_location="cpu", weights_only=True)   # a state dict
+    save_file({name: t.contiguous().clone() for name, t in state.items()}, "model.safetensors")"""
+_NPZ = """an archive of NumPy arrays (.npz), not a safetensors file; convert it once:
+    import numpy, minicnn
+    minicnn.save(dict(numpy.load("file.npz")), "file.safetensors")"""
+_NPY = """a NumPy array (.npy), not a safetensors file; convert it once:
+    import numpy, minicnn
+    minicnn.save(numpy.load("file.npy"), "file.safetensors")"""
+_SCRIPT = "a TorchScript program; in PyTorch, save the state_dict() of the module instead, with safetensors"
+_PACKED = "compressed ({0}), not a safetensors file; unpack it first"
+_OTHER = "{0}, not a safetensors file"
+_WEIGHTS = "{0}, not a safetensors file; read it with {1}, and save its arrays with minicnn.save"
+
+AGAIN = "restore it from a copy, or train again"
+_BEGINNINGS = [
+    (b"\x93NUMPY", _NPY),
+    (b"\x89HDF\r\n\x1a\n", _WEIGHTS.format("an HDF5 file, such as Keras writes", "h5py")),
+    (b"\x1f\x8b", _PACKED.format("gzip")),
+    (b"BZh", _PACKED.format("bzip2")),
+    (b"\xfd7zXZ\0", _PACKED.format("xz")),
+    (b"\x28\xb5\x2f\xfd", _PACKED.format("zstd")),
+    (b"7z\xbc\xaf\x27\x1c", _PACKED.format("7z")),
+    (b"GGUF", _WEIGHTS.format("a GGUF file", "the package gguf")),
+    (b"MATLAB 5.0", _WEIGHTS.format("a MATLAB file", "scipy.io.loadmat")),
+    (b"\x89PNG", _OTHER.format("a PNG picture")),
+    (b"\xff\xd8\xff", _OTHER.format("a JPEG picture")),
+    (b"GIF8", _OTHER.format("a GIF picture")),
+    (b"%PDF", _OTHER.format("a PDF")),
+    (b"SQLite format 3", _OTHER.format("an SQLite database")),
+    (b"\x7fELF", _OTHER.format("a program")),
+    (b"version https://git-lfs", "a pointer of Git LFS in the place of the file; fetch it with `git lfs pull`"),
+]
+
+
+def recognised(beginning: bytes) -> str | None:
+    """What a file with this beginning is, and the remedy; None if nothing is known of it.
+
+    Args:
+        beginning: the first 512 bytes or more.
+    """
+    if not beginning:
+        return f"empty; {AGAIN}"
+    for magic, text in _BEGINNINGS:
+        if beginning.startswith(magic):
+            return text
+    if beginning[:2] == b"PK":
+        return _archive(beginning)
+    if beginning[:1] == b"\x80" and beginning[1:2] in b"\x02\x03\x04\x05":
+        return _PICKLE
+    if beginning[257:262] == b"ustar":
+        return _OTHER.format("a tar archive") + "; unpack it first"
+    if beginning[:1] == b"\x08" and 0 < beginning[1] < 32 and beginning[2:3] in (b"\x12", b"\x1a", b"\x3a"):
+        return _WEIGHTS.format("an ONNX model", "the package onnx")
+    return _text(beginning)
+
+
+def _archive(beginning: bytes) -> str:
+    """A zip file, by the name of the first file in it."""
+    length = int.from_bytes(beginning[26:28], "little")
+    first = beginning[30 : 30 + length].decode(errors="replace")
+    if beginning[2:4] == b"\5\6":
+        return f"an empty zip archive, such as numpy.savez() of nothing; {AGAIN}"
+    if first.endswith(".npy"):
+        return _NPZ
+    if first.endswith(("data.pkl", ".format_version")):
+        return _PICKLE
+    if "/data/" in first or "/code/" in first:
+        return _SCRIPT
+    if first in ("metadata.json", "config.json", "model.weights.h5"):
+        return _WEIGHTS.format("a zip archive, such as Keras writes", "Keras")
+    return _OTHER.format(f"a zip archive, whose first file is {first!r}") + "; unpack it first"
+
+
+def _text(beginning: bytes) -> str | None:
+    """A text, as far as it can be told."""
+    text = beginning[:256].decode(errors="ignore")
+    if not (text and len(text) >= min(len(beginning), 256) / 4 and all(c.isprintable() or c in "\t\r\n" for c in text)):
+        return None
+    start = text.lstrip().lower()
+    if start.startswith(("<!doctype", "<html")):
+        return f"a web page, perhaps the answer to a download that failed; {AGAIN}, or load it down again"
+    return _OTHER.format(f"a text that begins with {text[:30]!r}") + f"; {AGAIN}"

@@ -1,0 +1,103 @@
+"""Where a saved file's bytes come from: a path, or a file that somebody has opened. Its size is known first."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+
+from ..files import naming, open_regular
+from ..tensor import Array
+
+_CHUNK = 1 << 20
+
+
+class CheckpointError(RuntimeError):
+    """A file that is missing, damaged, or not what was expected. The message names it and what is wrong with it."""
+
+
+class Source:
+    """The bytes of a file from where it stands now to its end.
+
+    Args:
+        name: of the file, for messages.
+        stream: open for reading bytes.
+
+    Attributes:
+        size: how many bytes there are; None for a pipe, till `hold` has read it.
+    """
+
+    def __init__(self, name: str, stream: Any) -> None:
+        self.name, self.stream, self.start, self.size = name, stream, 0, _size(stream)
+        if self.size is not None:
+            self.start = stream.tell()
+
+    def take(self, count: int) -> bytes:
+        """At most `count` bytes, fewer only at the end of the file."""
+        pieces = []
+        while count > 0 and (piece := self.stream.read(min(count, _CHUNK))):
+            if not isinstance(piece, bytes):
+                raise TypeError(f"load: {self.name} gives text; open it for reading bytes: open(path, 'rb')")
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)
+
+    def hold(self, begun: bytes, count: int) -> None:
+        """Of a pipe: read on, after the bytes `begun`, up to `count` bytes and one more, and keep them."""
+        if self.size is None:
+            data = begun + self.take(count + 1 - len(begun))
+            self.stream, self.size = io.BytesIO(data), len(data)
+
+    def fill(self, array: Array, place: int) -> None:
+        """Read the numbers of a C-contiguous array, which begin `place` bytes after the start."""
+        self.stream.seek(self.start + place)
+        left = array.reshape(-1).view(np.uint8).data  # (bytes,)
+        while left:
+            if hasattr(self.stream, "readinto"):
+                count = self.stream.readinto(left)
+            else:
+                piece = self.stream.read(min(len(left), _CHUNK))
+                count = len(piece)
+                left[:count] = piece
+            if not count:
+                raise CheckpointError(f"{self.name}: cut short while it was read; read it again")
+            left = left[count:]
+
+
+@contextmanager
+def opened(f: Any) -> Iterator[Source]:
+    """The source that a user means by a path or a file.
+
+    Raises:
+        OSError: no regular file there, or not to be read.
+        TypeError: neither a path nor a file.
+    """
+    if isinstance(f, (str, bytes, os.PathLike)):
+        name = os.fsdecode(f)
+        with naming(name), open_regular(name) as stream:
+            yield Source(name, stream)
+    elif hasattr(f, "read"):
+        yield Source(str(getattr(f, "name", type(f).__name__)), f)
+    else:
+        raise TypeError(f"load: expected a path or a file open for reading bytes, got {type(f).__name__}")
+
+
+def _size(stream: IO[bytes]) -> int | None:
+    """How many bytes follow; None where that cannot be known, as for pipes."""
+    try:
+        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):  # a device says anything
+            return None
+    except (AttributeError, OSError):  # in memory, or of another kind
+        pass
+    try:
+        here = stream.tell()
+        end = stream.seek(0, io.SEEK_END)
+        stream.seek(here)
+    except (AttributeError, OSError, ValueError):
+        return None
+    return end - here if isinstance(end, int) else None

@@ -1,0 +1,100 @@
+"""config.json of a run folder: read, and checked entry by entry before anything is built from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minicnn_kernels.dispatch import BACKENDS
+
+from ..files import read_text
+
+FORMAT = "minicnn run 1"
+AGAIN = "restore it from a copy, or train again"
+
+
+class RunError(RuntimeError):
+    """A run folder that cannot be made or read. The message names it and the remedy."""
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value < 2**64
+
+
+def _steps(value: Any) -> bool:
+    """[["Resize", {"size": [32, 32]}], ...]"""
+    return isinstance(value, list) and all(
+        isinstance(step, list) and len(step) == 2 and isinstance(step[0], str) and isinstance(step[1], dict)
+        for step in value
+    )
+
+
+_TEXT = (lambda value: isinstance(value, str), "text")
+_OPTIONS = (lambda value: isinstance(value, dict), "an object of options")
+_BACKENDS = ("auto", *BACKENDS)
+# Of each part, what is needed of it later: a check, and what the value should be.
+_PARTS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "model": {"name": _TEXT, "options": _OPTIONS},
+    "dataset": {
+        "name": _TEXT,
+        "root": (lambda value: value is None or isinstance(value, str), "a folder or null"),
+        "transforms": (_steps, "a list of [name, options]"),
+    },
+    "training": {
+        "epochs": (_whole(1), "a whole number above 0"),
+        "backend": (lambda value: value in _BACKENDS, f"one of {', '.join(_BACKENDS)}"),
+        "seed": (_whole(0), "a whole number"),
+        "loss": _TEXT,
+    },
+}
+_OPTIONAL = {("training", "eval_batch_size"): (_whole(1), "a whole number above 0")}
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """The content of a config.json.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        RunError: it cannot be read, is not JSON, not of a run, or an entry is missing or of a wrong kind.
+    """
+    try:
+        config = json.loads(read_text(file))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: cannot be read ({reason(error)}); {AGAIN}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise RunError(f"{file}: not the config of a run; its format should be {FORMAT!r}; {AGAIN}")
+    for part, keys in _PARTS.items():
+        values = config[part] if isinstance(config.get(part), dict) else {}
+        missing = [key for key in keys if key not in values]
+        if missing:
+            raise RunError(f"{file}: {part} lacks {', '.join(missing)}; {AGAIN}")
+        for key, (fits, kind) in keys.items():
+            _check(file, part, key, values[key], fits, kind)
+    for (part, key), (fits, kind) in _OPTIONAL.items():
+        if key in config[part]:
+            _check(file, part, key, config[part][key], fits, kind)
+    return config
+
+
+def _check(file: Path, part: str, key: str, value: Any, fits: Callable[[Any], bool], kind: str) -> None:
+    try:
+        good = fits(value)
+    except TypeError:  # such as a list looked up in a set
+        good = False
+    if not good:
+        raise RunError(f"{file}: {part}.{key} should be {kind}, got {shortened(value)}; {AGAIN}")
+
+
+def reason(error: BaseException) -> str:
+    """Why, without the number of an OSError and the file's name, which the message has already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def shortened(value: Any) -> str:
+    """The repr, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
