@@ -18,7 +18,7 @@ from .. import memory
 from ..dtypes import Size
 from ..memory import MemoryFormat
 from ..tensor import Array, Tensor, tensor_method
-from .arguments import axes, axis, check_tensor, ints, numpy_names, spread
+from .arguments import axes, axis, check_tensor, guarded, ints, numpy_names, spread
 from .linear_map import Map, Rule, View
 from .operands import unbroadcast
 
@@ -91,12 +91,14 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 @tensor_method("view_as")
+@guarded
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """A view in the shape of `other`."""
     return view(input, tuple(other.shape))
 
 
 @tensor_method("reshape_as")
+@guarded
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """The same elements in the shape of `other`."""
     return reshape(input, tuple(other.shape))
@@ -292,6 +294,7 @@ def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> T
 
 
 @tensor_method("expand_as")
+@guarded
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Expanded to the shape of `other`."""
     return expand(input, tuple(other.shape))
