@@ -78,7 +78,7 @@ class Hooks:
         else:
             try:
                 return self.forward(*args, **kwargs)
-            except AttributeError:  # perhaps of an argument that is no tensor
+            except (AttributeError, TypeError):  # perhaps of an argument that is no tensor
                 _check_tensors(self, args, kwargs)
                 raise
         call = _Call(self, args, kwargs)
@@ -86,7 +86,7 @@ class Hooks:
             return call.run()
         except Exception as error:
             call.run_the_always_called()
-            if isinstance(error, AttributeError):
+            if isinstance(error, (AttributeError, TypeError)):
                 _check_tensors(self, args, kwargs)
             raise
 

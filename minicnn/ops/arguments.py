@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from minicnn_kernels.geometry import whole, wholes
+from minicnn_kernels.geometry import SizeError, whole, wholes
 
 from ..tensor import Tensor
 
@@ -105,7 +105,7 @@ def check_operands(op: str, kinds: dict[str, str], args: tuple[Any, ...], option
     """
     for i, (name, kind) in enumerate(kinds.items()):
         value = args[i] if i < len(args) else options.get(name, no_tensor)
-        if kind == "Tensor" and name != "return" and value is not no_tensor and not isinstance(value, Tensor):
+        if kind == "Tensor" and value is not no_tensor and not isinstance(value, Tensor):
             raise no_tensor(op, name, value)
 
 
@@ -116,15 +116,19 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     products) checks its own operands, where it looks at their types anyway, and methods are not guarded.
     """
 
+    kinds = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
+    places = tuple(i for i, kind in enumerate(kinds.values()) if kind == "Tensor")
+
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        if not args or not isinstance(args[0], Tensor):
-            check_operands(function.__name__, function.__annotations__, args, options)
+        for i in places:
+            if i >= len(args) or not isinstance(args[i], Tensor):
+                check_operands(function.__name__, kinds, args, options)
+                break
         try:
             return function(*args, **options)
-        except AttributeError:  # perhaps of a second operand
-            check_operands(function.__name__, function.__annotations__, args, options)
-            raise
+        except MemoryError as error:
+            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
 
     return call
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError, fits, whole
+from minicnn_kernels.geometry import ShapeError, SizeError, fits, whole
 
 from .. import memory
 from ..device import Device, meta, resolve
@@ -87,7 +87,10 @@ def factory(function: Callable[..., Any]) -> Callable[..., Any]:
                 args = (*args, options.pop("size"))
         elif not args and sized:
             raise TypeError(f"{function.__name__}() missing 1 required positional argument: 'size'")
-        return function(*args, **options)
+        try:
+            return function(*args, **options)
+        except MemoryError as error:
+            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
 
     return call
 
@@ -131,6 +134,8 @@ def scalar(op: str, value: Any) -> Any:
 
 
 def constant(value: Any) -> Make:
+    if isinstance(value, int):
+        whole(int(value), "full", "fill_value")
     return lambda s, d: np.full(s, check_range(np.asarray([value]), d).astype(d)[0], d)
 
 
@@ -255,22 +260,25 @@ def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad:
     if unknown or "end" not in given or len(bounds) > 3:
         raise TypeError(f"arange: expected end, or start, end and step, got {(*bounds, *named)}")
     start, end, step = _bounds("arange", given.get("start", 0), given["end"], given.get("step", 1))
-    if step == 0:
-        raise RuntimeError("arange: step must be nonzero")
+    for name, value in (("start", start), ("end", end), ("step", step)):
+        if isinstance(value, int):
+            whole(int(value), "arange", name)
+    if step == 0 or step != step:
+        raise RuntimeError(f"arange: step must be nonzero, got {step}")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
-    whole = all(isinstance(n, int) for n in (start, end, step))
-    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if whole else get_default_dtype()
+    exact = all(isinstance(n, int) for n in (start, end, step))
+    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if exact else get_default_dtype()
     if kind.kind == "b":
         raise NotImplementedError("arange: not defined for bool; use arange(n).bool()")
     if kind.kind in "iu":
-        start, end, step, whole = int(start), int(end), int(step), True
+        start, end, step, exact = int(start), int(end), int(step), True
         if step == 0:
             raise RuntimeError("arange: step must be nonzero")
-    length = max(-(-(end - start) // step), 0) if isinstance(end, int) and whole else math.ceil((end - start) / step)
-    wide: Any = np.int64 if whole else np.float64
+    length = max(-(-(end - start) // step), 0) if isinstance(end, int) and exact else math.ceil((end - start) / step)
+    wide: Any = np.int64 if exact else np.float64
     make: Make = lambda s, d: (np.arange(*s, dtype=wide) * wide(step) + wide(start)).astype(d)  # noqa: E731
     return new((length,), make, kind, device, requires_grad, "arange")
 

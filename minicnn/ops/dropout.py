@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import real
+
 from ..autograd.engine import Function
 from ..random import stream
 from ..tensor import Array, Tensor
@@ -59,6 +61,7 @@ def _drop(
         TypeError: no tensor, or in training one of integers.
         RuntimeError: channels to be left out of an input that has none.
     """
+    p = real(p, op, "p")
     if not 0 <= p <= 1:
         raise ValueError(f"{op}: dropout probability has to be between 0 and 1, but got {p}")
     if not isinstance(input, Tensor):

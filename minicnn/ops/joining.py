@@ -127,6 +127,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given ones along its diagonal and zeros elsewhere."""
     from .creation import zeros
 
+    check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
     blocks = promote("block_diag", *atleast_2d(tensors)) if tensors else (zeros(1, 0),)
     if any(x.ndim > 2 for x in blocks):
         raise ShapeError(f"block_diag: expected tensors of at most 2 axes, got {[tuple(x.shape) for x in blocks]}")
@@ -343,7 +344,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise ShapeError(f"combinations: expected a 1-d tensor and r >= 0, got shape {tuple(input.shape)} and r={r}")
     n = input.shape[0]
     count = math.comb(n + r - 1 if n else 0, r) if with_replacement else 0 if r > n else math.comb(n, r)
-    fits("combinations", (count, r), 64)
+    fits("combinations", (count + 1, r), 64)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(choose(range(input.shape[0]), r)) if r else []
     return input[np.array(rows, np.int64).reshape(len(rows), r)] if r else input[:0]

@@ -121,7 +121,7 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
         )
     fits("repeat_interleave", (sum(counts.reshape(-1).tolist()) * (length if counts.size == 1 else 1),), 8)
     index = np.repeat(np.arange(length), counts.reshape(-1))
-    if output_size is not None and output_size != index.size:
+    if output_size is not None and whole(output_size, "repeat_interleave", "output_size") != index.size:
         raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.size}")
     return Tensor(index)
 
@@ -159,7 +159,7 @@ def _reversed(self: Tensor) -> Tensor:
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
     """Elements moved by `shifts` along `dims`, and in again at the other end; of the flat tensor without `dims`."""
     steps = ints("roll", "shifts", (shifts,))
-    if dims is None or dims == ():
+    if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         if len(steps) != 1:
             raise RuntimeError(f"roll: {len(steps)} shifts need as many dims, got none")
         return reshape(roll(reshape(input, (input.numel(),)), steps, 0), tuple(input.shape))
@@ -176,7 +176,7 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
 @tensor_method("rot90")
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Rotated by k quarter turns in the plane of two axes, from the first towards the second."""
-    if len(dims) != 2 or input.ndim < 2:
+    if not isinstance(dims, (tuple, list)) or len(dims) != 2 or input.ndim < 2:
         raise RuntimeError(
             f"rot90: expected two dims and a tensor of at least 2 axes, got {dims} and {tuple(input.shape)}"
         )

@@ -223,5 +223,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     floating("local_response_norm", input=input)
     geometry.local_response_norm(input.shape, size)
     size, channels = int(size), input.shape[1]  # a window that is wider than all channels sees all of them
+    alpha, beta, k = (
+        geometry.real(value, "local_response_norm", name)
+        for name, value in (("alpha", alpha), ("beta", beta), ("k", k))
+    )
     before, after = min(size // 2, channels), min((size - 1) // 2, channels)
     return LocalResponseNorm.apply(input, before, after, alpha / size, beta, k)

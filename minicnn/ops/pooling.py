@@ -332,6 +332,7 @@ def _lp_pool(
 ) -> Tensor:
     dims = int(op[-2])
     check(op, input)
+    norm_type = geometry.real(norm_type, op, "norm_type")
     if norm_type == 0:
         raise ZeroDivisionError(f"{op}: norm_type must not be 0: the 0-th root of a sum is undefined")
     if math.isinf(norm_type):

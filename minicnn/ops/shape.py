@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, SizeError
 
 from .. import memory
 from ..dtypes import Size
@@ -288,9 +288,10 @@ def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> T
             f"expand: {tuple(shape)} does not expand to {size}: aligned from the right, sizes must be equal, or 1 "
             "before expansion; -1 stands for the old size"
         )
-    return View.apply(
-        input, EXPAND, (*size[:fresh], *(o if n == -1 else n for n, o in zip(size[fresh:], shape, strict=True)))
-    )
+    whole = (*size[:fresh], *(o if n == -1 else n for n, o in zip(size[fresh:], shape, strict=True)))
+    if math.prod(whole) * input.array.itemsize >= 2**63:
+        raise SizeError(f"expand: a tensor of shape {whole} has more bytes than 64 bits can count")
+    return View.apply(input, EXPAND, whole)
 
 
 @tensor_method("expand_as")
@@ -303,7 +304,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 @tensor_method("broadcast_to")
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Expanded to the shape `size`."""
-    return expand(input, tuple(size))
+    return expand(input, ints("broadcast_to", "size", (size,)))
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:

@@ -55,7 +55,7 @@ def test_pil_pictures_of_other_types_keep_their_values() -> None:
     check(ToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[1, 0]]]), np.float32)
     check(PILToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[255, 0]]]), np.uint8)
     big_endian = Image.frombytes("I;16B", (2, 1), b"\x00\x05\x01\x00")
-    check(PILToTensor()(big_endian), np.array([[[5, 256]]]), np.uint16)
+    check(PILToTensor()(big_endian), np.array([[[5, 256]]]), np.int32)
 
 
 def test_arrays_of_other_types_are_not_scaled() -> None:

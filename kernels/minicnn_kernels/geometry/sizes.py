@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import operator
@@ -35,7 +36,7 @@ _FEW = 1 << 27  # bytes that any machine has
 def shown(value: Any) -> str:
     """A value and its type, for an error; cut short where it is long."""
     text = repr(value)
-    return f"{text if len(text) < 80 else text[:76] + ' ...'} ({type(value).__name__})"
+    return f"{text if len(text) < 80 else text[:76].rstrip() + ' ...'} ({type(value).__name__})"
 
 
 def whole(value: Any, op: str, name: str, least: int | None = None) -> int:
@@ -57,6 +58,21 @@ def whole(value: Any, op: str, name: str, least: int | None = None) -> int:
     if least is not None and value < least:
         raise ShapeError(f"{op}: {name} must be at least {least}, got {value}")
     return value
+
+
+def real(value: Any, op: str, name: str) -> Any:
+    """A number, given as such or as an array or tensor of one element.
+
+    Raises:
+        KindError: it is no real number.
+    """
+    found = value
+    if not isinstance(value, (int, float)) and hasattr(value, "item"):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # of several elements
+            found = value.item()
+    if not isinstance(found, (int, float)):
+        raise KindError(f"{op}: {name} must be a number, got {shown(value)}")
+    return found
 
 
 def wholes(value: Sequence[Any], op: str, name: str, kind: str = "ints") -> list[int]:
@@ -81,7 +97,10 @@ def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> 
     several = value if isinstance(value, Sequence) else (value,)
     if not 1 <= len(several) <= 2:
         raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}")
-    found = wholes(several, op, name, kind)
+    try:
+        found = [whole(side, op, name) for side in several]
+    except KindError:
+        raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}") from None
     if min(found) < least:
         raise ShapeError(f"{op}: {name} must be at least {least}, got {value!r}")
     if max(found) > most:
