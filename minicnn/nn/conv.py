@@ -25,7 +25,7 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 def _ntuple(value: Any, rank: int) -> Numbers:
     """A number as a tuple of `rank`, a sequence as a tuple; checked when the layer knows its name."""
-    return tuple(value) if isinstance(value, Iterable) and getattr(value, "ndim", 1) else (value,) * rank
+    return tuple(value) if isinstance(value, Iterable) and getattr(value, "ndim", True) else (value,) * rank
 
 
 class _ConvNd(Module):
@@ -49,8 +49,10 @@ class _ConvNd(Module):
         super().__init__()
         name = type(self).__name__
         in_channels = whole(in_channels, name, "in_channels", 0)
-        out_channels = whole(out_channels, name, "out_channels")
+        out_channels = whole(out_channels, name, "out_channels", 0)
         kernel_size = tuple(wholes(kernel_size, name, "kernel_size"))
+        if min(kernel_size, default=0) < 0:
+            raise ValueError(f"{name}: kernel_size must not be negative, got {kernel_size}")
         stride, dilation = tuple(wholes(stride, name, "stride")), tuple(wholes(dilation, name, "dilation"))
         padding = padding if isinstance(padding, str) else tuple(wholes(padding, name, "padding"))
         output_padding = tuple(wholes(output_padding, name, "output_padding"))
