@@ -89,6 +89,8 @@ def wholes(value: Sequence[Any], op: str, name: str, kind: str = "ints") -> list
 
 def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int]:
     """An int or two ints as (vertical, horizontal); at least `least` and at most `most` each."""
+    if type(value) is int and least <= value <= most:
+        return value, value
     if type(value) is tuple and len(value) == 2:  # as layers have it
         first, second = value
         if type(first) is type(second) is int and least <= first <= most and least <= second <= most:
