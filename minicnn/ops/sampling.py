@@ -170,7 +170,7 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """The integers 0 to n - 1 in random order."""
-    shape = sizes((n,), "randperm")
+    shape = sizes((whole(n, "randperm", "n"),), "randperm")
     make = lambda s, d: _rng(generator).permutation(s[0]).astype(d)  # noqa: E731
     return new(shape, make, dtype, device, requires_grad, "randperm")
 
