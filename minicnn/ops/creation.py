@@ -290,7 +290,10 @@ def _line(start: float, end: float, steps: int) -> Array:
 
 
 def _steps(op: str, steps: Any) -> int:
-    return whole(steps, op, "steps", 0)
+    steps = whole(steps, op, "steps")
+    if steps < 0:
+        raise RuntimeError(f"{op}: number of steps must be non-negative, got {steps}")
+    return steps
 
 
 @factory
