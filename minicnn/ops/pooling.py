@@ -290,7 +290,7 @@ def _avg_pool(op: str, input: Tensor, *window: Any, divisor: int | None = None, 
     if divisor is not None:
         divisor = geometry.whole(divisor, op, "divisor_override")
         if not divisor:
-            raise ValueError(f"{op}: divisor_override must not be 0; None divides by the number of values")
+            raise ValueError(f"{op}: divisor_override must be an int other than 0, or None, got 0")
     shape = input.shape
     g = geometry.pool2d(shape, kernel_size, stride, padding, 1, bool(ceil_mode), bool(count), op, fit, dims)
     found: Tensor = AvgPool.apply(input, g, dims, divisor)
