@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import SizeError
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 KINDS = ("cpu", "meta", "cuda")  # "cuda" can be named, as in PyTorch, but not computed on
@@ -130,4 +132,7 @@ _VIEWS = {
 def meta(shape: tuple[int, ...], dtype: Any) -> Meta:
     """An array of `shape` and `dtype` without memory."""
     dtype = np.dtype(dtype)
-    return np.ndarray.__new__(Meta, shape, dtype, bytes(dtype.itemsize), strides=(0,) * len(shape))
+    try:
+        return np.ndarray.__new__(Meta, shape, dtype, bytes(dtype.itemsize), strides=(0,) * len(shape))
+    except (ValueError, OverflowError):
+        raise SizeError(f"meta: an array of shape {tuple(shape)} has more bytes than 64 bits can count") from None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from minicnn_kernels.geometry import shown
 
 from ..autograd import no_grad
 from ..nn import Module
@@ -35,6 +38,7 @@ class Summary(NamedTuple):
     trainable: int
     batch_size: int
     bytes_per_value: int
+    input_bytes: int
 
     @property
     def activations(self) -> int:
@@ -59,7 +63,7 @@ class Summary(NamedTuple):
                 f"Trainable params: {self.trainable:,}",
                 f"Non-trainable params: {self.parameters - self.trainable:,}",
                 rule,
-                f"Input size (MiB): {sum(int(np.prod(s)) for s in self.inputs) * batch * mib:.2f}",
+                f"Input size (MiB): {self.input_bytes * batch / 2**20:.2f}",
                 f"Layer outputs, kept for backward (MiB): {self.activations * batch * mib:.2f}",
                 f"Params size (MiB): {self.parameters * mib:.2f}",
                 rule,
@@ -68,7 +72,13 @@ class Summary(NamedTuple):
 
 
 def summary(
-    model: Module, input_size: Size | Sequence[Size], batch_size: int = -1, device: str = "cpu", *, verbose: bool = True
+    model: Module,
+    input_size: Size | Sequence[Size],
+    batch_size: int = -1,
+    device: str = "cpu",
+    dtypes: Any = None,
+    *,
+    verbose: bool = True,
 ) -> Summary:
     """Run the net once on zeros and print its layers with output shapes and parameters; the call is torchsummary's.
 
@@ -82,13 +92,16 @@ def summary(
         input_size: the shape of one input without the batch axis, (C, H, W), or a list of shapes for several inputs.
         batch_size: what the table prints as the batch axis; -1 for any.
         device: "cpu", or "meta" for a net there; where the net is decides.
+        dtypes: the types of the inputs, such as [minicnn.int64] for one of class indices, or one type for all; None
+            for that of the parameters. Integer inputs are zeros too: class 0.
         verbose: print the table.
 
     Returns:
         The `Summary`, whose rows are data and whose str is the table.
 
     Raises:
-        ValueError: an input_size that is not a shape.
+        ValueError: an input_size that is not a shape, or another number of types than inputs.
+        TypeError: dtypes that are no types.
         ShapeError: the net does not take that input; the message names the layer's operation.
     """
     given: list[Any] = list(input_size) if isinstance(input_size, (tuple, list)) else [None]
@@ -112,12 +125,13 @@ def summary(
         rows.append(Row(name, type(module).__name__, tuple(shape), sum(p.numel() for p in own), trainable))
 
     first = next(model.parameters(), zeros(0, device=device))
+    kinds = _types(dtypes, len(sizes), first.dtype)
     handles = [m.register_forward_hook(note) for m in model.modules() if not list(m.children())]
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
-            model(*(zeros(2, *size, dtype=first.dtype, device=first.device) for size in sizes))
+            model(*(zeros(2, *s, dtype=kind, device=first.device) for s, kind in zip(sizes, kinds, strict=True)))
     finally:
         for handle in handles:
             handle.remove()
@@ -126,7 +140,19 @@ def summary(
     parameters = [p for p in model.parameters() if not is_lazy(p)]  # those of a layer that was not run are not counted
     total = sum(p.numel() for p in parameters)
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    result = Summary(rows, sizes, total, trainable, batch_size, first.dtype.itemsize)
+    input_bytes = sum(math.prod(size) * kind.itemsize for size, kind in zip(sizes, kinds, strict=True))
+    result = Summary(rows, sizes, total, trainable, batch_size, first.dtype.itemsize, input_bytes)
     if verbose:
         print(result)
     return result
+
+
+def _types(dtypes: Any, count: int, default: np.dtype[Any]) -> list[np.dtype[Any]]:
+    """The type of each of `count` inputs."""
+    given = list(dtypes) if isinstance(dtypes, (tuple, list)) else [dtypes] * count
+    if len(given) != count:
+        raise ValueError(f"summary: {len(given)} dtypes for {count} inputs; give one for each, or one for all")
+    try:
+        return [default if kind is None else zeros(0).type(kind).dtype for kind in given]
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"summary: dtypes must be types such as minicnn.int64, got {shown(dtypes)}") from None

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import SizeError
+
 from ..device import Meta, meta
 from . import anomaly
 from .modes import is_grad_enabled
@@ -185,7 +187,10 @@ class Function:
         if on_meta:
             result = _on_meta(cls, node, tensors, arrays, options)
         else:
-            result = cls.forward(node, *arrays, **options)
+            try:
+                result = cls.forward(node, *arrays, **options)
+            except MemoryError as error:
+                raise _out_of_memory(node, error) from None
         several = isinstance(result, tuple)
         results = result if several else (result,)
         if watched and not on_meta:
@@ -199,6 +204,11 @@ class Function:
         if True in needs:
             _record(node, tensors, outputs)
         return outputs if several else outputs[0]
+
+
+def _out_of_memory(node: Node, error: MemoryError) -> MemoryError:
+    """The error of memory that the system does not give, with the operation it was for. PyTorch: RuntimeError."""
+    return error if isinstance(error, RuntimeError) else SizeError(f"{node.name}: {error or 'not enough memory'}")
 
 
 def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from minicnn_kernels.geometry import IntOrPair
+from minicnn_kernels.geometry import IntOrPair, KindError, shown, whole, wholes
 
 from ..ops.conv import conv1d, conv2d
 from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d
@@ -24,8 +24,8 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def _ntuple(value: Any, rank: int) -> Numbers:
-    """A number as a tuple of `rank`, a sequence as a tuple."""
-    return tuple(value) if isinstance(value, Iterable) else (value,) * rank
+    """A number as a tuple of `rank`, a sequence as a tuple; checked when the layer knows its name."""
+    return tuple(value) if isinstance(value, Iterable) and getattr(value, "ndim", True) else (value,) * rank
 
 
 class _ConvNd(Module):
@@ -48,6 +48,15 @@ class _ConvNd(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         name = type(self).__name__
+        in_channels = whole(in_channels, name, "in_channels", 0)
+        out_channels = whole(out_channels, name, "out_channels", 0)
+        kernel_size = tuple(wholes(kernel_size, name, "kernel_size"))
+        if min(kernel_size, default=0) < 0:
+            raise ValueError(f"{name}: kernel_size must not be negative, got {kernel_size}")
+        stride, dilation = tuple(wholes(stride, name, "stride")), tuple(wholes(dilation, name, "dilation"))
+        padding = padding if isinstance(padding, str) else tuple(wholes(padding, name, "padding"))
+        output_padding = tuple(wholes(output_padding, name, "output_padding"))
+        groups = whole(groups, name, "groups")
         if groups <= 0:
             raise ValueError(f"{name}: groups must be a positive integer, got {groups}")
         if in_channels % groups:
@@ -217,6 +226,10 @@ class _ConvTransposeNd(_ConvNd):
         """
         if output_size is None:
             return self.output_padding
+        name = f"ConvTranspose{num_spatial_dims}d"
+        if not isinstance(output_size, Sequence):
+            raise KindError(f"{name}: output_size must be a list of ints, got {shown(output_size)}")
+        output_size = wholes(output_size, name, "output_size")
         leading = input.ndim - num_spatial_dims
         wanted = tuple(output_size)[leading if len(output_size) == input.ndim else 0 :]
         if len(wanted) != num_spatial_dims:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..autograd import anomaly, is_grad_enabled
 from ..autograd.engine import Function
+from ..ops.arguments import check_operands
 from ..tensor import Array, RemovableHandle, Tensor
 
 KINDS = (
@@ -37,6 +38,13 @@ def _register(
     for flag in flags:
         kinds[flag][handle.id] = True
     return handle
+
+
+def _check_tensors(module: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Say of a layer of ours what it takes, where that is not what it was given."""
+    forward = type(module).forward
+    if forward.__module__.startswith(__package__):
+        check_operands(type(module).__name__, forward.__annotations__, args, options)
 
 
 class Hooks:
@@ -68,12 +76,18 @@ class Hooks:
             if own[kind] or EVERYWHERE[kind]:
                 break
         else:
-            return self.forward(*args, **kwargs)
+            try:
+                return self.forward(*args, **kwargs)
+            except (AttributeError, TypeError):  # perhaps of an argument that is no tensor
+                _check_tensors(self, args, kwargs)
+                raise
         call = _Call(self, args, kwargs)
         try:
             return call.run()
-        except Exception:
+        except Exception as error:
             call.run_the_always_called()
+            if isinstance(error, (AttributeError, TypeError)):
+                _check_tensors(self, args, kwargs)
             raise
 
     # ------------------------------------------------------------------------------------------------- registering

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minicnn_kernels.geometry import whole
+
 from ..ops.creation import empty
 from ..ops.linear import linear
 from ..tensor import Tensor
@@ -39,6 +41,8 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
+        in_features = whole(in_features, "Linear", "in_features")
+        out_features = whole(out_features, "Linear", "out_features")
         if min(in_features, out_features) < 0:
             raise ValueError(f"Linear: in_features={in_features} and out_features={out_features} must not be negative")
         self.in_features, self.out_features = in_features, out_features

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from minicnn_kernels.geometry import whole
+
+from ..ops.arguments import ints
 from ..ops.normalisation import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from ..tensor import Tensor
 from .batchnorm import Affine, _NormBase
@@ -134,6 +136,8 @@ class GroupNorm(Affine):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        num_groups = whole(num_groups, "GroupNorm", "num_groups")
+        num_channels = whole(num_channels, "GroupNorm", "num_channels")
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
@@ -152,9 +156,7 @@ class GroupNorm(Affine):
 
 def _axes(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     """The last axes, an int for one."""
-    if isinstance(normalized_shape, Sequence):
-        return tuple(normalized_shape)
-    return (operator.index(normalized_shape),)
+    return ints("layer_norm", "normalized_shape", (normalized_shape,))
 
 
 class LayerNorm(Affine):

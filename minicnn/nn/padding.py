@@ -26,7 +26,8 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__()
-        self.padding: Any = tuple(padding) if isinstance(padding, Iterable) else (padding,) * (2 * self.rank)
+        several = isinstance(padding, Iterable) and getattr(padding, "ndim", True)
+        self.padding: Any = tuple(padding) if several else (padding,) * (2 * self.rank)  # type: ignore[arg-type]
 
     def forward(self, input: Tensor) -> Tensor:
         """Pad."""

@@ -53,5 +53,12 @@ from . import (
     sorting,
     types,
 )
+from .arguments import guard
+
+# What the remaining families have looks at its operands itself.
+guard(
+    cumulative, diagonal, distance, extrema, fold, gathering, indexing, joining, likeness, moving, norm, pad, reduction,
+    resample, scatter_reduce, searching, shape, shuffle, sorting, types,
+)  # fmt: skip
 
 _answer(globals())

@@ -14,12 +14,14 @@ import numpy as np
 
 from minicnn_kernels import activations, elementwise
 from minicnn_kernels import prelu as prelu_kernels
+from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
 from ..autograd.engine import Function
 from ..dtypes import float16
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
+from .arguments import check_tensor
 from .inplace import in_place, overwrite, takes_straight
 from .operands import floating, number_type
 from .types import to
@@ -96,6 +98,9 @@ def _run(function: type[Function], name: str, input: Tensor, kinds: str = "f", *
 
 
 def _activate(op: str, input: Tensor, *parameters: float, name: str = "", kinds: str = "f") -> Tensor:
+    for value in parameters:
+        if type(value) is not float and type(value) is not int:
+            parameters = tuple(real(value, name or op, "every parameter") for value in parameters)
     return _run(Activation, name or op, input, kinds, op=op, parameters=parameters)
 
 
@@ -186,6 +191,7 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x cut off at min_val and max_val, where and beyond which the gradient is 0. Integers stay integers."""
+    min_val, max_val = real(min_val, "hardtanh", "min_val"), real(max_val, "hardtanh", "max_val")
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is greater than max_val {max_val}")
     return _hardtanh("hardtanh", input, min_val, max_val, inplace)
@@ -214,6 +220,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^(x/alpha) - 1). J. Barron 2017, https://arxiv.org/abs/1704.07483."""
+    alpha = real(alpha, "celu", "alpha")
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0; relu is its limit there")
     return _elementwise("celu", input, inplace, alpha, 1.0, 1 / alpha, row="elu")
@@ -243,6 +250,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved by lambd towards 0, and 0 where |x| <= lambd."""
+    lambd = real(lambd, "softshrink", "lambd")
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
     return _activate("softshrink", input, lambd)
@@ -262,7 +270,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """
     if not (isinstance(input, Tensor) and input.dtype == np.float16):
         floating("glu", input=input)
-    dim, half = check_glu(input.shape, dim)
+    dim, half = check_glu(input.shape, dim if type(dim) is int else whole(dim, "glu", "dim"))
     before: tuple[slice, ...] = (slice(None),) * dim
     return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
 
@@ -297,6 +305,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     if isinstance(input, Tensor) and input.dtype == np.float16:
         return to(prelu(to(input, np.float32), to(weight, np.float32)), np.float16)
     floating("prelu", input=input, weight=weight)
+    check_tensor("prelu", weight=weight)
     check_prelu(input.shape, weight.shape)
     return PRelu.apply(input, weight if weight.ndim else weight.reshape(1))
 
@@ -326,6 +335,7 @@ def rrelu(
 
     B. Xu et al. 2015, https://arxiv.org/abs/1505.00853.
     """
+    lower, upper = real(lower, "rrelu", "lower"), real(upper, "rrelu", "upper")
     if lower > upper:
         raise RuntimeError(f"rrelu: lower {lower} is greater than upper {upper}")
     if not training:

@@ -17,6 +17,7 @@ from ..autograd.engine import Function
 from ..device import meta
 from ..dtypes import float16
 from ..tensor import Array, Tensor
+from .arguments import check_tensor
 from .operands import floating
 from .pad import pad
 
@@ -113,8 +114,9 @@ def check(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         TypeError: types that differ, or booleans.
     """
     dtype = input._array.dtype if isinstance(input, Tensor) else _BOOL
-    for x in (input, weight, bias):
-        if x is not None and (not isinstance(x, Tensor) or x._array.dtype != dtype or dtype == _BOOL):
+    for x in (input, weight) if bias is None else (input, weight, bias):
+        if not isinstance(x, Tensor) or x._array.dtype != dtype or dtype == _BOOL:
+            check_tensor(op, input=input, weight=weight)
             floating(op, input=input, weight=weight, bias=bias)
 
 

@@ -10,12 +10,11 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
-from operator import index
 from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, SizeError, fits, whole
 
 from .. import memory
 from ..device import Device, meta, resolve
@@ -57,11 +56,17 @@ def new(
     dtype: DTYPE = None,
     device: str | Device | None = None,
     requires_grad: bool = False,
+    op: str = "tensor",
 ) -> Tensor:
-    """A tensor of `make(shape, dtype)`; on the meta device `make` is not called."""
+    """A tensor of `make(shape, dtype)`; on the meta device `make` is not called.
+
+    Raises:
+        SizeError: it does not fit into memory.
+    """
     kind = get_default_dtype() if dtype is None else np.dtype(dtype)
     if resolve(device).type == "meta":
         return Tensor(meta(shape, kind), requires_grad)
+    fits(op, shape, kind.itemsize, "tensor")
     return Tensor(np.asarray(make(shape, kind)), requires_grad)
 
 
@@ -82,7 +87,10 @@ def factory(function: Callable[..., Any]) -> Callable[..., Any]:
                 args = (*args, options.pop("size"))
         elif not args and sized:
             raise TypeError(f"{function.__name__}() missing 1 required positional argument: 'size'")
-        return function(*args, **options)
+        try:
+            return function(*args, **options)
+        except MemoryError as error:
+            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
 
     return call
 
@@ -91,7 +99,7 @@ def _filled(name: str, make: Make, text: str) -> Callable[..., Tensor]:
     """`zeros(*size)` and its like."""
 
     def create(*size: Any, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-        return new(sizes(size, name), make, dtype, device, requires_grad)
+        return new(sizes(size, name), make, dtype, device, requires_grad, name)
 
     create.__name__, create.__doc__ = name, text
     return factory(create)
@@ -110,7 +118,8 @@ def empty(
     memory_format: MemoryFormat = memory.contiguous_format,
 ) -> Tensor:
     """A tensor of arbitrary values."""
-    return new(sizes(size, "empty"), lambda s, d: memory.empty(s, d, memory_format), dtype, device, requires_grad)
+    make: Make = lambda s, d: memory.empty(s, d, memory_format)  # noqa: E731
+    return new(sizes(size, "empty"), make, dtype, device, requires_grad, "empty")
 
 
 def scalar(op: str, value: Any) -> Any:
@@ -125,6 +134,8 @@ def scalar(op: str, value: Any) -> Any:
 
 
 def constant(value: Any) -> Make:
+    if isinstance(value, int):
+        whole(int(value), "full", "fill_value")
     return lambda s, d: np.full(s, check_range(np.asarray([value]), d).astype(d)[0], d)
 
 
@@ -135,7 +146,7 @@ def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None,
         raise TypeError(f"full: size must be a tuple of ints, got {type(size).__name__}")
     value = scalar("full", fill_value)
     dtype = number_type(value) if dtype is None else dtype
-    return new(sizes((size,), "full"), constant(value), dtype, device, requires_grad)
+    return new(sizes((size,), "full"), constant(value), dtype, device, requires_grad, "full")
 
 
 @factory
@@ -144,7 +155,7 @@ def eye(
 ) -> Tensor:
     """The matrix (n, m) with ones on the diagonal and zeros elsewhere; m is n by default."""
     shape = sizes((n, n if m is None else m), "eye")
-    return new(shape, lambda s, d: np.eye(*s, dtype=d), dtype, device, requires_grad)
+    return new(shape, lambda s, d: np.eye(*s, dtype=d), dtype, device, requires_grad, "eye")
 
 
 # ------------------------------------------------------------------------------------------------------------ from data
@@ -249,24 +260,27 @@ def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad:
     if unknown or "end" not in given or len(bounds) > 3:
         raise TypeError(f"arange: expected end, or start, end and step, got {(*bounds, *named)}")
     start, end, step = _bounds("arange", given.get("start", 0), given["end"], given.get("step", 1))
-    if step == 0:
-        raise RuntimeError("arange: step must be nonzero")
+    for name, value in (("start", start), ("end", end), ("step", step)):
+        if isinstance(value, int):
+            whole(int(value), "arange", name)
+    if step == 0 or step != step:
+        raise RuntimeError(f"arange: step must be nonzero, got {step}")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
-    whole = all(isinstance(n, int) for n in (start, end, step))
-    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if whole else get_default_dtype()
+    exact = all(isinstance(n, int) for n in (start, end, step))
+    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if exact else get_default_dtype()
     if kind.kind == "b":
         raise NotImplementedError("arange: not defined for bool; use arange(n).bool()")
     if kind.kind in "iu":
-        start, end, step, whole = int(start), int(end), int(step), True
+        start, end, step, exact = int(start), int(end), int(step), True
         if step == 0:
             raise RuntimeError("arange: step must be nonzero")
-    length = max(-(-(end - start) // step), 0) if isinstance(end, int) and whole else math.ceil((end - start) / step)
-    wide: Any = np.int64 if whole else np.float64
+    length = max(-(-(end - start) // step), 0) if isinstance(end, int) and exact else math.ceil((end - start) / step)
+    wide: Any = np.int64 if exact else np.float64
     make: Make = lambda s, d: (np.arange(*s, dtype=wide) * wide(step) + wide(start)).astype(d)  # noqa: E731
-    return new((length,), make, kind, device, requires_grad)
+    return new((length,), make, kind, device, requires_grad, "arange")
 
 
 def _line(start: float, end: float, steps: int) -> Array:
@@ -276,7 +290,7 @@ def _line(start: float, end: float, steps: int) -> Array:
 
 
 def _steps(op: str, steps: Any) -> int:
-    steps = index(steps)
+    steps = whole(steps, op, "steps")
     if steps < 0:
         raise RuntimeError(f"{op}: number of steps must be non-negative, got {steps}")
     return steps
@@ -289,7 +303,7 @@ def linspace(
     """`steps` numbers from start to end, both included, at equal distances; for an integer type all are cut to ints."""
     count = _steps("linspace", steps)
     low, high = _in_kind(_bounds("linspace", start, end), dtype)
-    return new((count,), lambda s, d: _line(low, high, count).astype(d), dtype, device, requires_grad)
+    return new((count,), lambda s, d: _line(low, high, count).astype(d), dtype, device, requires_grad, "linspace")
 
 
 @factory
@@ -306,7 +320,8 @@ def logspace(
     """base ** linspace(start, end, steps)."""
     count = _steps("logspace", steps)
     low, high = _in_kind(_bounds("logspace", start, end), dtype)
-    return new((count,), lambda s, d: (base ** _line(low, high, count)).astype(d), dtype, device, requires_grad)
+    make: Make = lambda s, d: (base ** _line(low, high, count)).astype(d)  # noqa: E731
+    return new((count,), make, dtype, device, requires_grad, "logspace")
 
 
 def _in_kind(bounds: Sequence[Any], dtype: DTYPE) -> Sequence[Any]:
@@ -321,7 +336,9 @@ def _triangle_indices(name: str, find: Callable[..., tuple[Array, Array]]) -> Ca
 
     def create(row: int, col: int, offset: int = 0, *, dtype: DTYPE = np.int64, device: Any = None) -> Tensor:
         shape = sizes((row, col), name)
-        array = np.stack(find(shape[0], offset, shape[1]))
+        fits(name, shape, 1)
+        far = max(-sum(shape), min(whole(offset, name, "offset"), sum(shape)))  # beyond the matrix all are alike
+        array = np.stack(find(shape[0], far, shape[1]))
         return new(array.shape, lambda s, d: array.astype(d), dtype, device)
 
     create.__name__, create.__doc__ = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ..device import Array
 from ..tensor import Tensor, tensor_method
@@ -52,13 +52,19 @@ TRIL = Rule("Tril", lambda x, k: np.tril(x, k), lambda gy, _, k: np.tril(gy, k))
 TRIU = Rule("Triu", lambda x, k: np.triu(x, k), lambda gy, _, k: np.triu(gy, k))
 
 
+def _offset(op: str, offset: Any, shape: tuple[int, ...]) -> int:
+    """The number of a diagonal, held to the first ones that are beyond the matrix: they are all empty."""
+    most = max(shape, default=0)
+    return max(-most, min(whole(offset, op, "offset"), most))
+
+
 @tensor_method("diagonal")
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The elements [..., i, i + offset] of two axes, as a new last axis; a view."""
     pair = axes("diagonal", (dim1, dim2), input.ndim)
     if input.ndim < 2:
         raise IndexError(f"diagonal: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
-    return View.apply(input, DIAGONAL, offset, *pair)
+    return View.apply(input, DIAGONAL, _offset("diagonal", offset, input.shape), *pair)
 
 
 def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
@@ -72,6 +78,9 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     pair = axes("diag_embed", (dim1, dim2), input.ndim + 1)
     if not input.ndim:
         raise IndexError("diag_embed: expected a tensor of at least 1 axis, got a 0-d one")
+    offset = whole(offset, "diag_embed", "offset")
+    if not input.is_meta:
+        fits("diag_embed", _embedded_shape(tuple(input.shape), offset, *pair), input.array.itemsize)
     return Map.apply(input, EMBED, offset, *pair)
 
 
@@ -102,7 +111,7 @@ def trace(input: Tensor) -> Tensor:
 def _triangle(op: str, rule: Rule, input: Any, diagonal: int) -> Tensor:
     if input.ndim < 2:
         raise ShapeError(f"{op}: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
-    return Map.apply(input, rule, diagonal)
+    return Map.apply(input, rule, _offset(op, diagonal, input.shape))
 
 
 @tensor_method("tril")

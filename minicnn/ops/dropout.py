@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import real
+
 from ..autograd.engine import Function
 from ..random import stream
 from ..tensor import Array, Tensor
+from .arguments import check_tensor, no_tensor
 from .inplace import overwrite
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -58,10 +61,11 @@ def _drop(
         TypeError: no tensor, or in training one of integers.
         RuntimeError: channels to be left out of an input that has none.
     """
+    p = real(p, op, "p")
     if not 0 <= p <= 1:
         raise ValueError(f"{op}: dropout probability has to be between 0 and 1, but got {p}")
     if not isinstance(input, Tensor):
-        raise TypeError(f"{op}: input must be a Tensor, got {type(input).__name__}; use minicnn.tensor(...)")
+        raise no_tensor(op, "input", input)
     if not training or not p or not input.array.size:
         return input
     if axes is not None and input.ndim < 2:
@@ -87,6 +91,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of (N, C, L) or (C, L)."""
+    check_tensor("dropout1d", input=input)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: takes (N, C, L) or (C, L), got shape {tuple(input.shape)}")
     return _drop("dropout1d", input, p, training, inplace, axes=input.ndim - 1)
@@ -94,6 +99,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of (N, C, H, W); three axes are (N, C, L), with a warning, as in PyTorch."""
+    check_tensor("dropout2d", input=input)
     if input.ndim == 3:
         warnings.warn("dropout2d: a 3-d input is taken for (N, C, L); for that use dropout1d", stacklevel=2)
     elif input.ndim != 4:
@@ -103,6 +109,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    check_tensor("dropout3d", input=input)
     if input.ndim not in (4, 5):
         warnings.warn(f"dropout3d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
     return _drop("dropout3d", input, p, training, inplace, axes=2 if input.ndim == 5 else 1)

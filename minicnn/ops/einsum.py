@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, whole
 
 from ..tensor import Tensor, tensor_method
-from .arguments import axes, axis, check_tensor, numpy_names
+from .arguments import axes, axis, check_tensor, ints, numpy_names
 from .diagonal import diagonal
 from .linear import check, matmul
 from .operands import promote
@@ -168,11 +168,14 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b)."""
     check("tensordot", a, b)
     given = dims.tolist() if isinstance(dims, Tensor) else dims
-    if isinstance(given, int):
+    if not isinstance(given, (tuple, list)):
+        given = whole(given, "tensordot", "dims")
         if not 0 <= given <= min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot: expected 0 <= dims <= {min(a.ndim, b.ndim)}, got {given}")
         given = list(range(a.ndim - given, a.ndim)), list(range(given))
-    mine, theirs = ([n] if isinstance(n, int) else list(n) for n in given)
+    if len(given) != 2:
+        raise RuntimeError(f"tensordot: dims must be an int or (axes of a, axes of b), got {dims!r}")
+    mine, theirs = (list(ints("tensordot", "dims", (n,))) for n in given)
     if len(mine) != len(theirs):
         raise RuntimeError(f"tensordot: both tensors need the same number of axes, got {mine} and {theirs}")
     mine, theirs = list(axes("tensordot", mine, a.ndim)), list(axes("tensordot", theirs, b.ndim))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from operator import index as as_int
 from typing import Any
 
 import numpy as np
+
+from minicnn_kernels.geometry import whole
 
 from ..tensor import Tensor
 from .infer import to_array
@@ -80,9 +81,12 @@ class Parsed:
 
 
 def _slice(item: slice) -> slice:
-    start, stop, step = (None if n is None else as_int(n) for n in (item.start, item.stop, item.step))
+    start, stop, step = (
+        None if n is None else whole(n, "index", "a bound or step of a slice")
+        for n in (item.start, item.stop, item.step)
+    )
     if step is not None and step <= 0:
-        raise ValueError(f"index: the step of a slice must be greater than zero, got {step}; use .flip() to reverse")
+        raise ValueError(f"index: the step of a slice must be greater than zero, got {step}; use .flip()")
     return slice(start, stop, step)
 
 
@@ -115,7 +119,7 @@ def _item(part: Any) -> Any:
     if isinstance(part, np.bool_):
         raise IndexError("index: a numpy.bool is no index; use bool(...)")
     try:
-        return as_int(part)
+        return whole(part, "index", "an index")
     except TypeError:
         raise IndexError(
             "index: only integers, slices (`:`), ellipsis (`...`), None and int or bool tensors (arrays, lists) are "

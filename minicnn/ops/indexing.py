@@ -8,13 +8,12 @@ elements of that view; a mask stands for as many tensors of ints as it has axes,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index as as_int
 from typing import Any
 
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, whole
 
 from ..autograd.engine import Function
 from ..autograd.modes import is_grad_enabled
@@ -273,7 +272,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     if not input.ndim:
         raise IndexError("select: a 0-d tensor has no axis to select from")
     at = axis("select", dim, input.ndim)
-    index, size = as_int(index), input.shape[at]
+    index, size = whole(index, "select", "index"), input.shape[at]
     if not -size <= index < size:
         raise IndexError(f"select: index {index} is out of range for dimension {at} with size {size}")
     return View.apply(input, SLICE, (slice(None),) * at + (index, ...))
@@ -292,7 +291,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if isinstance(start, Tensor) and (start.ndim or start.dtype.kind not in "iu"):
         raise RuntimeError(f"narrow: start must be an int or a 0-d integer tensor, got {start!r}")
     at = axis("narrow", dim, input.ndim)
-    start, size = as_int(start), input.shape[at]
+    start, length, size = whole(start, "narrow", "start"), whole(length, "narrow", "length"), input.shape[at]
     if not -size <= start <= size:
         raise IndexError(f"narrow: start {start} is out of range (expected to be in range of [{-size}, {size}])")
     start = start + size if start < 0 else start

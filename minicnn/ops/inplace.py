@@ -28,6 +28,7 @@ from ..autograd.modes import is_grad_enabled
 from ..autograd.sharing import check_writable, replace
 from ..tensor import Tensor, tensor_method
 from . import arithmetic, choice, comparison, cumulative, mathematics, types
+from .arguments import no_tensor
 from .elementwise import flat, row, run
 from .operands import OPERANDS, as_operand
 
@@ -53,6 +54,8 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
             a result of a type that x cannot hold.
         ShapeError: a result of another shape.
     """
+    if not isinstance(x, Tensor):
+        raise no_tensor(op, "input", x)
     recorded = is_grad_enabled() and (x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others))
     if recorded:
         check_writable(x, op)

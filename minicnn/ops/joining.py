@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -131,6 +132,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given ones along its diagonal and zeros elsewhere."""
     from .creation import zeros
 
+    check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
     blocks = promote("block_diag", *atleast_2d(tensors)) if tensors else (zeros(1, 0),)
     if any(x.ndim > 2 for x in blocks):
         raise ShapeError(f"block_diag: expected tensors of at most 2 axes, got {[tuple(x.shape) for x in blocks]}")
@@ -226,6 +228,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 @numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces along `dim`, of one size but for the last; views."""
+    chunks = whole(chunks, "chunk", "chunks")
     if chunks < 1:
         raise RuntimeError(f"chunk: expected at least one piece, got chunks={chunks}")
     if not input.ndim:
@@ -233,6 +236,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     length = input.shape[axis("chunk", dim, input.ndim)]
     size = -(-length // chunks)
     if not size:
+        fits("chunk", (chunks,), 256, "list of tensors")
         return _pieces("chunk", input, [0] * chunks, axis("chunk", dim, input.ndim))
     return split(input, size, dim)
 
@@ -253,8 +257,11 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
             raise RuntimeError(f"tensor_split: expected an int64 tensor of at most 1 axis on the CPU, got {given!r}")
         given = given.tolist()
     if isinstance(given, (tuple, list)):
+        given = [n if n is None else whole(n, "tensor_split", "indices") for n in given]
         cuts = [slice(*pair).indices(length)[:2] for pair in zip([0, *given], [*given, length], strict=True)]
         return tuple(narrow(input, at, start, max(end - start, 0)) for start, end in cuts)
+    given = whole(given, "tensor_split", "sections")
+    fits("tensor_split", (max(given, 0),), 256, "list of tensors")
     if given < 1:
         raise RuntimeError(f"tensor_split: the number of sections must be positive, got {given}")
     size, larger = divmod(length, given)
@@ -270,7 +277,7 @@ def _directed(op: str, dim: int, least: int) -> Any:
             raise ShapeError(f"{op}: expected a tensor of at least {least} axes, got shape {tuple(input.shape)}")
         at = 0 if op == "hsplit" and input.ndim == 1 else dim
         given = indices_or_sections
-        if isinstance(given, int) and (given < 1 or input.shape[at] % given):
+        if isinstance(given, int) and not isinstance(given, bool) and (given < 1 or input.shape[at] % given):
             raise ShapeError(f"{op}: {input.shape[at]} elements do not divide into {given} sections; use tensor_split")
         return tensor_split(input, given, at)
 
@@ -337,8 +344,12 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All combinations of `r` elements of a 1-d tensor, in order: (count, r)."""
+    r = whole(r, "combinations", "r")
     if input.ndim != 1 or r < 0:
         raise ShapeError(f"combinations: expected a 1-d tensor and r >= 0, got shape {tuple(input.shape)} and r={r}")
+    n = input.shape[0]
+    count = math.comb(n + r - 1 if n else 0, r) if with_replacement else 0 if r > n else math.comb(n, r)
+    fits("combinations", (count + 1, r), 64)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(choose(range(input.shape[0]), r)) if r else []
     return input[np.array(rows, np.int64).reshape(len(rows), r)] if r else input[:0]

@@ -11,6 +11,7 @@ from .. import memory
 from ..device import Meta
 from ..memory import MemoryFormat
 from ..tensor import Tensor, tensor_method
+from .arguments import check_tensor
 from .creation import DTYPE, Make, constant, empty, factory, full, new, ones, scalar, tensor, zeros
 
 __all__ = ["empty_like", "full_like", "ones_like", "zeros_like"]
@@ -25,6 +26,7 @@ def like(
     memory_format: MemoryFormat = memory.preserve_format,
 ) -> Tensor:
     """A tensor of the shape, and by default the type, device and order of memory, of another."""
+    check_tensor("a tensor like another", input=input)
     kind = input.dtype if dtype is None else np.dtype(dtype)
     made = new(tuple(input.shape), make, kind, input.device if device is None else device)
     x = input.array

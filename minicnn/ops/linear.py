@@ -20,7 +20,7 @@ from minicnn_kernels.geometry import ShapeError
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor, tensor_method
-from .arguments import check_tensor
+from .arguments import check_tensor, no_tensor
 from .linear_map import with_unused
 from .operands import floating, unbroadcast
 from .shape import reshape, transpose, unsqueeze
@@ -73,6 +73,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y = matmul(input, weight.T)
         return y if bias is None else y + bias
     floating("linear", input=input, weight=weight, bias=bias)
+    if weight is None:
+        raise no_tensor("linear", "weight", weight)
     if weight.ndim == 1:  # one output
         y = linear(input, unsqueeze(weight, 0))
         y = reshape(y, tuple(input.shape[:-1]))

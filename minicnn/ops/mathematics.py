@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import whole
+
 from ..tensor import Array, Tensor, tensor_method
 from .elementwise import flat, row, run, unary
 
@@ -118,6 +120,7 @@ def _rounded(a: Array, decimals: int) -> Array:
 @tensor_method("round")
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, or multiple of 10^-decimals; from halfway to the even one."""
+    decimals = decimals if type(decimals) is int else whole(decimals, "round", "decimals")
     return run(_round_to, input, decimals=decimals) if decimals else run(_round, input)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ..device import Array
 from ..tensor import Tensor, tensor_method
@@ -70,6 +70,8 @@ def repeat(input: Tensor, repeats: tuple[int, ...]) -> Tensor:
         raise ShapeError(
             f"repeat: expected a number of repeats, 0 or more, for each of {input.ndim} axes, got {repeats}"
         )
+    if not input.is_meta:
+        fits("repeat", [*repeats, *input.shape], input.array.itemsize)
     return Map.apply(input, TILE, repeats)
 
 
@@ -105,7 +107,7 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
     counts = (
         repeats._values("repeat_interleave")
         if isinstance(repeats, Tensor)
-        else np.asarray(ints("repeat_interleave", "repeats", (repeats,)))
+        else np.asarray(ints("repeat_interleave", "repeats", (repeats,)), np.int64)
     )
     if counts.ndim > 1 or counts.dtype not in (np.int64, np.int32):
         raise RuntimeError(
@@ -117,8 +119,9 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
         raise ShapeError(
             f"repeat_interleave: {counts.size} repeats for {length} elements; give one number, or one for each"
         )
+    fits("repeat_interleave", (sum(counts.reshape(-1).tolist()) * (length if counts.size == 1 else 1),), 8)
     index = np.repeat(np.arange(length), counts.reshape(-1))
-    if output_size is not None and output_size != index.size:
+    if output_size is not None and whole(output_size, "repeat_interleave", "output_size") != index.size:
         raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.size}")
     return Tensor(index)
 
@@ -156,7 +159,7 @@ def _reversed(self: Tensor) -> Tensor:
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
     """Elements moved by `shifts` along `dims`, and in again at the other end; of the flat tensor without `dims`."""
     steps = ints("roll", "shifts", (shifts,))
-    if dims is None or dims == ():
+    if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         if len(steps) != 1:
             raise RuntimeError(f"roll: {len(steps)} shifts need as many dims, got none")
         return reshape(roll(reshape(input, (input.numel(),)), steps, 0), tuple(input.shape))
@@ -165,18 +168,20 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
         raise RuntimeError(f"roll: shifts and dims must be equal in number, got {steps} and {given}")
     if not input.ndim:
         raise IndexError(f"roll: dimension specified as {given[0]} but the tensor has no dimensions")
-    return Map.apply(input, ROLL, steps, tuple(axis("roll", dim, input.ndim) for dim in given))
+    at = tuple(axis("roll", dim, input.ndim) for dim in given)
+    steps = tuple(step % max(input.shape[dim], 1) for step, dim in zip(steps, at, strict=True))  # once around is enough
+    return Map.apply(input, ROLL, steps, at)
 
 
 @tensor_method("rot90")
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Rotated by k quarter turns in the plane of two axes, from the first towards the second."""
-    if len(dims) != 2 or input.ndim < 2:
+    if not isinstance(dims, (tuple, list)) or len(dims) != 2 or input.ndim < 2:
         raise RuntimeError(
             f"rot90: expected two dims and a tensor of at least 2 axes, got {dims} and {tuple(input.shape)}"
         )
     i, j = axes("rot90", dims, input.ndim)
-    turns = k % 4
+    turns = whole(k, "rot90", "k") % 4
     if turns == 0:
         return input.clone()
     if turns == 2:
@@ -187,7 +192,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 @tensor_method("unfold")
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` elements along an axis, `step` apart, as a new last axis; a view."""
-    at, length = axis("unfold", dimension, self.ndim), self.shape[dimension] if self.ndim else 1
+    at = axis("unfold", dimension, self.ndim)
+    length = self.shape[at] if self.ndim else 1
+    size, step = whole(size, "unfold", "size"), whole(step, "unfold", "step")
     if not 0 <= size <= length or step <= 0:
         raise RuntimeError(
             f"unfold: windows of {size} every {step} elements do not fit {length} elements; step must be > 0"
@@ -214,8 +221,7 @@ def diff(
 
     if not input.ndim:
         raise ShapeError("diff: the input must be at least 1-d")
-    if n < 0:
-        raise RuntimeError(f"diff: order must be non-negative, got {n}")
+    n = whole(n, "diff", "n", 0)
     at = axis("diff", dim, input.ndim)
     if not n:
         return input.clone()

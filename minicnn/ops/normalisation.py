@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from minicnn_kernels import normalisation as kernels
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
+from .arguments import ints
 from .batchnorm import constant, evaluate, move
 from .operands import floating
 
@@ -83,6 +83,7 @@ def group_norm(
         ShapeError: groups that do not divide the channels, a vector that is not (C,), or a single value to normalise.
     """
     floating("group_norm", input=input, weight=weight, bias=bias)
+    num_groups = geometry.whole(num_groups, "group_norm", "num_groups", 1)
     geometry.group_norm(input.shape, num_groups, _shapes(weight=weight, bias=bias))
     return GroupNorm.apply(input, weight, bias, shape=input.shape, groups=num_groups, eps=eps)[0]
 
@@ -180,7 +181,7 @@ def _last_axes(
 ) -> Tensor:  # fmt: skip
     """The one group of each row of (rows, values), with a weight for each value."""
     floating(op, input=input, weight=weight, bias=bias)
-    axes = tuple(map(operator.index, normalized))
+    axes = ints(op, "normalized_shape", (normalized,))
     geometry.layer_norm(input.shape, axes, _shapes(weight=weight, bias=bias), op)
     shape = math.prod(input.shape[: input.ndim - len(axes)]), math.prod(axes)
     return GroupNorm.apply(input, weight, bias, shape=shape, groups=1, eps=eps, centred=centred)[0]
@@ -221,4 +222,10 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """
     floating("local_response_norm", input=input)
     geometry.local_response_norm(input.shape, size)
-    return LocalResponseNorm.apply(input, size // 2, (size - 1) // 2, alpha / size, beta, k)
+    size, channels = int(size), input.shape[1]  # a window that is wider than all channels sees all of them
+    alpha, beta, k = (
+        geometry.real(value, "local_response_norm", name)
+        for name, value in (("alpha", alpha), ("beta", beta), ("k", k))
+    )
+    before, after = min(size // 2, channels), min((size - 1) // 2, channels)
+    return LocalResponseNorm.apply(input, before, after, alpha / size, beta, k)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..autograd import walk
 from ..tensor import Array, Tensor
+from .arguments import no_tensor
 
 NUMBERS = (bool, int, float)
 OPERANDS = (Tensor, *NUMBERS, np.generic, np.ndarray)
@@ -89,10 +90,10 @@ def floating(op: str, **operands: Tensor | None) -> None:
     for name, value in operands.items():
         if first and isinstance(value, Tensor) and value._array.dtype is first[1]:  # most often
             continue
-        if value is None:
+        if value is None and first:  # the first operand is never optional
             continue
         if not isinstance(value, Tensor):
-            raise TypeError(f"{op}: {name} must be a Tensor, got {type(value).__name__}; use minicnn.tensor(...)")
+            raise no_tensor(op, name, value)
         if value.dtype not in KERNEL_TYPES:
             remedy = "transforms.ToTensor() or .float()" if value.dtype.kind in "iub" else ".float()"
             raise TypeError(f"{op}: {name} must be float32 or float64, got {value.dtype}; convert it with {remedy}")

@@ -82,9 +82,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     if mode not in ("constant", "reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: no mode {mode!r}; there are: 'constant', 'reflect', 'replicate', 'circular'")
-    sides = geometry.pad(input.shape, list(pad), mode)
+    sides = geometry.pad(input.shape, list(pad) if isinstance(pad, np.ndarray) and pad.ndim else pad, mode)
     if mode == "constant":
-        return Map.apply(input, CONSTANT, sides, 0 if value is None else value)
+        return Map.apply(input, CONSTANT, sides, 0 if value is None else geometry.real(value, "pad", "value"))
     if value:
         raise geometry.ShapeError(f"pad: mode {mode!r} takes no value, got {value}; use mode='constant'")
     if input.dtype == np.bool_ and mode != "circular":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, real
 
 from ..tensor import Tensor
 from .arguments import check_tensor
@@ -24,6 +24,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
     check_tensor("cdist", x1=x1, x2=x2)
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"cdist: expected (..., P, M) and (..., R, M), got {tuple(x1.shape)} and {tuple(x2.shape)}")
+    p = real(p, "cdist", "p")
     if p < 0:
         raise RuntimeError(f"cdist: only supports non-negative p, got {p}")
     a, b = promote("cdist", x1, x2)

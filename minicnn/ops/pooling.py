@@ -20,6 +20,7 @@ from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
 from .activation import Relu, relu
+from .arguments import no_tensor
 from .operands import KERNEL_TYPES
 
 __all__ = [
@@ -144,7 +145,7 @@ class AvgPool(Function):
 def check(op: str, input: Tensor, kinds: str = "") -> None:
     """Check that the input is a tensor of floating-point numbers, or of one of the other `kinds`."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{op}: input must be a Tensor, got {type(input).__name__}; use minicnn.tensor(...)")
+        raise no_tensor(op, "input", input)
     if input.dtype.kind != "f" and input.dtype.name not in kinds.split():
         raise TypeError(
             f"{op}: input must be floating point{' or ' + kinds.replace(' ', ', ') if kinds else ''}, "
@@ -286,8 +287,10 @@ def _avg_pool(op: str, input: Tensor, *window: Any, divisor: int | None = None, 
     dims = int(op[-2])
     check(op, input, "int64")
     kernel_size, stride, padding, ceil_mode, count = window
-    if divisor is not None and (not isinstance(divisor, int) or divisor == 0):
-        raise ValueError(f"{op}: divisor_override must be an int other than 0, got {divisor!r}")
+    if divisor is not None:
+        divisor = geometry.whole(divisor, op, "divisor_override")
+        if not divisor:
+            raise ValueError(f"{op}: divisor_override must be an int other than 0, or None, got 0")
     shape = input.shape
     g = geometry.pool2d(shape, kernel_size, stride, padding, 1, bool(ceil_mode), bool(count), op, fit, dims)
     found: Tensor = AvgPool.apply(input, g, dims, divisor)
@@ -328,6 +331,8 @@ def _lp_pool(
     op: str, input: Tensor, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None, ceil_mode: bool
 ) -> Tensor:
     dims = int(op[-2])
+    check(op, input)
+    norm_type = geometry.real(norm_type, op, "norm_type")
     if norm_type == 0:
         raise ZeroDivisionError(f"{op}: norm_type must not be 0: the 0-th root of a sum is undefined")
     if math.isinf(norm_type):

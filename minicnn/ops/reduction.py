@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.geometry import wholes
+
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor, tensor_method
@@ -129,11 +131,13 @@ def axes_of(op: str, x: Tensor, dim: Axes) -> tuple[int, ...]:
     if not axes:
         return tuple(range(rank))
     for axis in axes:
-        if isinstance(axis, bool) or not hasattr(axis, "__index__"):
-            raise TypeError(f"{op}: dim must be an int or a tuple of ints, got {dim!r}")
+        if type(axis) is not int:
+            axes = tuple(wholes(axes, op, "dim", "an int or a tuple of ints"))
+            break
+    for axis in axes:
         if not -max(rank, 1) <= axis < max(rank, 1):
             raise IndexError(f"{op}: dim {axis} is out of range for a tensor of {rank} axes, shape {x.shape}")
-    axes = tuple(int(axis) % max(rank, 1) for axis in axes)
+    axes = tuple(axis % max(rank, 1) for axis in axes)
     if len(set(axes)) < len(axes):
         raise RuntimeError(f"{op}: dim {dim} names an axis twice")
     return axes if rank else ()

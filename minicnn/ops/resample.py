@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import KindError, ShapeError, fits, shown, whole
 from minicnn_kernels.taps import interpolation
 
 from ..tensor import Tensor
@@ -38,7 +38,8 @@ def _sizes(
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: exactly one of size and scale_factor must be given")
     given = size if scale_factor is None else scale_factor
-    each = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given] * (len(shape) - 2)
+    several = isinstance(given, (tuple, list)) or (isinstance(given, np.ndarray) and given.ndim)
+    each = list(given) if several else [given] * (len(shape) - 2)
     if len(each) != len(shape) - 2:
         raise ValueError(
             f"interpolate: {'size' if scale_factor is None else 'scale_factor'} {given} must be one number or one for "
@@ -47,9 +48,21 @@ def _sizes(
     if scale_factor is None:
         if recompute:
             raise ValueError("interpolate: recompute_scale_factor=True needs a scale_factor, not a size")
-        return [operator.index(n) for n in each], [None] * len(each)
-    sizes = [int(n * float(factor)) for n, factor in zip(shape[2:], each, strict=True)]
-    return sizes, [None if recompute else float(factor) for factor in each]
+        return [whole(n, "interpolate", "size") for n in each], [None] * len(each)
+    factors = [_factor(factor) for factor in each]
+    sizes = [int(n * factor) for n, factor in zip(shape[2:], factors, strict=True)]
+    return sizes, [None if recompute else factor for factor in factors]
+
+
+def _factor(given: Any) -> float:
+    """A scale factor as a number."""
+    try:
+        factor = float(given) if not isinstance(given, str) else math.nan
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise KindError(f"interpolate: scale_factor must be a number, got {shown(given)}") from None
+    if not 0 < factor < 2**62:
+        raise ShapeError(f"interpolate: scale_factor must be a positive number, got {given!r}")
+    return factor
 
 
 def interpolate(
@@ -98,6 +111,8 @@ def interpolate(
         raise ShapeError(
             f"interpolate: input and output must have channels and pixels, got {tuple(input.shape)} -> {tuple(sizes)}"
         )
+    if not input.is_meta:
+        fits("interpolate", (*input.shape[:2], *sizes), input.array.itemsize)
     if input.dtype.kind != "f" and not kind.startswith("nearest"):
         if input.dtype != np.uint8 or rank != 4:
             raise TypeError(f"interpolate: mode {mode!r} does not take {input.dtype}; convert the input with .float()")
@@ -150,5 +165,5 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 
 def _deprecated(name: str, *arguments: Any) -> Tensor:
-    warnings.warn(f"{name} is deprecated, as in PyTorch; use interpolate", stacklevel=3)
+    warnings.warn(f"{name} is deprecated, as in PyTorch; use interpolate", stacklevel=4)  # a guard is between
     return interpolate(*arguments)

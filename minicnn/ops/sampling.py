@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.geometry import fits, whole
 
 from ..autograd.modes import is_grad_enabled
 from ..device import Array
@@ -94,7 +95,7 @@ def _sized(name: str, draw: Draw, text: str) -> Callable[..., Tensor]:
     ) -> Tensor:
         kind = get_default_dtype() if dtype is None else np.dtype(dtype)
         _floats(name, kind)
-        return new(sizes(size, name), lambda s, d: draw(_rng(generator), s, d), kind, device, requires_grad)
+        return new(sizes(size, name), lambda s, d: draw(_rng(generator), s, d), kind, device, requires_grad, name)
 
     create.__name__, create.__doc__ = name, text
     return factory(create)
@@ -128,7 +129,7 @@ def randint(
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint: size must be a tuple of ints, got {type(size).__name__}")
     shape = sizes((size,), "randint")
-    return new(shape, lambda s, d: _whole(_rng(generator), s, d, low, high), dtype, device, requires_grad)
+    return new(shape, lambda s, d: _whole(_rng(generator), s, d, low, high), dtype, device, requires_grad, "randint")
 
 
 def _bound(bounds: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, int, Any]:
@@ -169,8 +170,9 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """The integers 0 to n - 1 in random order."""
-    shape = sizes((n,), "randperm")
-    return new(shape, lambda s, d: _rng(generator).permutation(s[0]).astype(d), dtype, device, requires_grad)
+    shape = sizes((whole(n, "randperm", "n"),), "randperm")
+    make = lambda s, d: _rng(generator).permutation(s[0]).astype(d)  # noqa: E731
+    return new(shape, make, dtype, device, requires_grad, "randperm")
 
 
 @factory
@@ -190,7 +192,8 @@ def normal(
         raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
     if size is not None:
         shape = sizes((size,), "normal")
-        return new(shape, lambda s, d: _normal(_rng(generator), s, d, mean, std), dtype, device, requires_grad)
+        make = lambda s, d: _normal(_rng(generator), s, d, mean, std)  # noqa: E731
+        return new(shape, make, dtype, device, requires_grad, "normal")
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
         raise TypeError("normal: two numbers need a size: normal(mean, std, (2, 3))")
@@ -236,13 +239,13 @@ def multinomial(
     check_tensor("multinomial", input=input)
     if input.dtype.kind != "f" or input.ndim not in (1, 2):
         raise RuntimeError(f"multinomial: expected floats of 1 or 2 axes, got {input.dtype} {tuple(input.shape)}")
-    count = input.shape[-1]
+    count, num_samples = input.shape[-1], whole(num_samples, "multinomial", "num_samples")
     if num_samples <= 0 or (num_samples > count and not replacement):
         raise RuntimeError(
             f"multinomial: cannot draw {num_samples} samples of {count} {'' if replacement else 'without '}replacement"
         )
     if input.is_meta:
-        return new((*input.shape[:-1], num_samples), np.zeros, np.int64, input.device)
+        return new((*input.shape[:-1], num_samples), np.zeros, np.int64, input.device, op="multinomial")
     weights = input.array.astype(np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise RuntimeError("multinomial: the weights contain inf, nan or a negative number")
@@ -250,6 +253,7 @@ def multinomial(
     if (total <= 0).any():
         raise RuntimeError("multinomial: invalid distribution (sum of weights <= 0)")
     rng = _rng(generator)
+    fits("multinomial", (*input.shape[:-1], num_samples), 8)
     if replacement:
         steps = np.cumsum(weights / total, -1).reshape(-1, count)
         u = rng.random((len(steps), num_samples))

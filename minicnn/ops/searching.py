@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, fits, real, whole
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -104,6 +104,7 @@ def searchsorted(
 @tensor_method("bucketize")
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The bucket of each value: i where boundaries[i-1] < v <= boundaries[i], or <= and < if `right`."""
+    check_tensor("bucketize", boundaries=boundaries)
     if boundaries.ndim != 1:
         raise ShapeError(f"bucketize: boundaries must be 1-d, got shape {tuple(boundaries.shape)}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
@@ -116,11 +117,12 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     Raises:
         RuntimeError: negative or fractional numbers, or more than one axis.
     """
-    x = _values("bincount", input)
+    x, minlength = _values("bincount", input), whole(minlength, "bincount", "minlength")
     if x.dtype.kind not in "iu" or x.ndim != 1 or (x.size and x.min() < 0) or minlength < 0:
         raise RuntimeError(
             f"bincount: expected a 1-d tensor of non-negative integers and minlength >= 0, got {x.dtype} {x.shape}"
         )
+    fits("bincount", (max(int(x.max()) + 1 if x.size else 0, minlength),), 8)
     if weights is None:
         return Tensor(np.bincount(x, minlength=minlength))
     if weights.shape != input.shape:
@@ -132,12 +134,13 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 @tensor_method("histc")
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements fall into each of `bins` equal parts of [min, max], by default the range of the elements."""
-    x = _values("histc", input)
+    x, bins = _values("histc", input), whole(bins, "histc", "bins")
+    fits("histc", (bins if bins > 0 else 0,), 8)
     if bins <= 0:
         raise RuntimeError(f"histc: bins must be positive, got {bins}")
     if x.dtype.kind != "f":
         raise NotImplementedError(f"histc: not defined for {x.dtype}; convert the tensor with .float()")
-    low, high = float(min), float(max)
+    low, high = float(real(min, "histc", "min")), float(real(max, "histc", "max"))
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
     if low == high:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, SizeError
 
 from .. import memory
 from ..dtypes import Size
 from ..memory import MemoryFormat
 from ..tensor import Array, Tensor, tensor_method
-from .arguments import axes, axis, check_tensor, ints, numpy_names, spread
+from .arguments import axes, axis, check_tensor, guarded, ints, numpy_names, spread
 from .linear_map import Map, Rule, View
 from .operands import unbroadcast
 
@@ -91,12 +91,14 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 @tensor_method("view_as")
+@guarded
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """A view in the shape of `other`."""
     return view(input, tuple(other.shape))
 
 
 @tensor_method("reshape_as")
+@guarded
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """The same elements in the shape of `other`."""
     return reshape(input, tuple(other.shape))
@@ -286,12 +288,14 @@ def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> T
             f"expand: {tuple(shape)} does not expand to {size}: aligned from the right, sizes must be equal, or 1 "
             "before expansion; -1 stands for the old size"
         )
-    return View.apply(
-        input, EXPAND, (*size[:fresh], *(o if n == -1 else n for n, o in zip(size[fresh:], shape, strict=True)))
-    )
+    whole = (*size[:fresh], *(o if n == -1 else n for n, o in zip(size[fresh:], shape, strict=True)))
+    if math.prod(whole) * input.array.itemsize >= 2**63:
+        raise SizeError(f"expand: a tensor of shape {whole} has more bytes than 64 bits can count")
+    return View.apply(input, EXPAND, whole)
 
 
 @tensor_method("expand_as")
+@guarded
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Expanded to the shape of `other`."""
     return expand(input, tuple(other.shape))
@@ -300,7 +304,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 @tensor_method("broadcast_to")
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Expanded to the shape `size`."""
-    return expand(input, tuple(size))
+    return expand(input, ints("broadcast_to", "size", (size,)))
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.geometry import ShapeError, whole
 
 from ..tensor import Tensor
 
@@ -20,7 +20,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     Raises:
         ShapeError: fewer than 3 axes, or channels that are no multiple of r*r.
     """
-    r = upscale_factor
+    r = whole(upscale_factor, "pixel_shuffle", "upscale_factor")
     if input.ndim < 3 or r < 1 or input.shape[-3] % (r * r):
         raise ShapeError(
             f"pixel_shuffle: input must be (..., C*{r}*{r}, H, W) for upscale_factor {r}, which must be at least 1, "
@@ -39,7 +39,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     Raises:
         ShapeError: fewer than 3 axes, or sides that are no multiple of r.
     """
-    r = downscale_factor
+    r = whole(downscale_factor, "pixel_unshuffle", "downscale_factor")
     if input.ndim < 3 or r < 1 or input.shape[-1] % r or input.shape[-2] % r:
         raise ShapeError(
             f"pixel_unshuffle: input must be (..., C, H*{r}, W*{r}) for downscale_factor {r}, which must be at least "
@@ -61,6 +61,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     Raises:
         ShapeError: fewer than 3 axes, or channels that are no multiple of the groups.
     """
+    groups = whole(groups, "channel_shuffle", "groups")
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
         raise ShapeError(
             f"channel_shuffle: input must be (N, C, ...) with C a multiple of groups={groups}, which must be at least "

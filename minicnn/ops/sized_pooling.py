@@ -225,7 +225,10 @@ def fractional_max_pool2d(
     if output_size is None:
         if output_ratio is None:
             raise ValueError(f"{op}: requires specifying either an output_size or an output_ratio")
-        ratio = tuple(output_ratio) if isinstance(output_ratio, Sequence) else (output_ratio,) * 2
+        ratio = tuple(output_ratio) if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * 2
+        ratio = tuple(geometry.real(r, op, "output_ratio") for r in ratio)
+        if len(ratio) != 2 or not all(0 < r < 1 for r in ratio):
+            raise ValueError(f"{op}: output_ratio must be one or two numbers between 0 and 1, got {output_ratio!r}")
         output_size = tuple(int(side * r) for side, r in zip(input.shape[-2:], ratio, strict=True))
     g = geometry.fractional_pool2d(input.shape, kernel_size, output_size, op)
     samples = rand(g.n, g.c, 2, dtype=input.dtype, device=input.device) if _random_samples is None else _random_samples

@@ -13,7 +13,7 @@ from ..autograd.engine import Function
 from ..device import Meta
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
-from .arguments import axis, numpy_names
+from .arguments import axis, check_tensor, no_tensor, numpy_names
 from .operands import floating
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "temperature_softmax"]
@@ -47,6 +47,8 @@ class LogSoftmax(Softmax):
 
 def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -> Tensor:
     """Apply `function` along an axis, in another type if one is given."""
+    if not isinstance(x, Tensor):
+        raise no_tensor(op, "input", x)
     x = x if dtype is None else x.to(dtype)
     if x.dtype == np.float16:
         return _along(op, function, x.to(np.float32), dim, None).to(np.float16)
@@ -96,6 +98,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """`softmax` of -input: the smallest value gets the largest probability."""
+    check_tensor("softmin", input=input)
     return tensor_softmax(-input, _axis("softmin", input, dim, _stacklevel), dtype)
 
 

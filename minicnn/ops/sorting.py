@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import whole
+
 from .. import return_types
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -92,7 +94,7 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The k largest (or smallest) elements along `dim` in order, and their indices: (values, indices)."""
     at = axis("topk", dim, input.ndim)
-    size = input.shape[at] if input.ndim else 1
+    k, size = whole(k, "topk", "k"), input.shape[at] if input.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError(f"topk: selected index k out of range: k={k} for {size} elements along dimension {at}")
     return return_types.topk(ordered("topk", input, at, largest, slice(k)))
@@ -103,7 +105,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest element along `dim` (from 1), and its index: (values, indices)."""
     at = axis("kthvalue", dim, input.ndim)
-    size = input.shape[at] if input.ndim else 1
+    k, size = whole(k, "kthvalue", "k"), input.shape[at] if input.ndim else 1
     if input.ndim and not size:
         raise IndexError(f"kthvalue: dimension {at} of shape {tuple(input.shape)} has no elements to choose from")
     if not 1 <= k <= size:

@@ -11,6 +11,7 @@ from ..autograd.engine import Function
 from ..device import Device, Meta, meta, resolve
 from ..tensor import Array, Tensor, tensor_method
 from . import operands
+from .arguments import guarded
 from .operands import promote_types
 
 __all__ = ["can_cast", "is_complex", "is_floating_point", "is_signed", "promote_types", "result_type"]
@@ -160,6 +161,7 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 
 @tensor_method("type_as")
+@guarded
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor in the type of `other`."""
     return to(self, other.dtype)

@@ -17,10 +17,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minicnn_kernels.geometry import KindError, ShapeError, shown, whole
+
 from ..tensor import Tensor
 from ..utils.data.dataset import current_method
 
-__all__ = ["Compose", "Lambda", "Transform", "edge_size", "is_pil", "kind_error", "pixels", "row_axis", "spatial_size"]
+__all__ = [
+    "Compose", "Lambda", "Transform", "edge_size", "is_pil", "kind_error", "pixels", "probability", "row_axis",
+    "spatial_size", "whole_numbers",
+]  # fmt: skip
 
 Picture: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
 
@@ -70,6 +75,8 @@ class Compose(Transform):
     """
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        if not isinstance(transforms, Sequence) or not all(map(callable, transforms)):
+            raise TypeError(f"Compose: takes a list of transforms or functions, got {shown(transforms)}")
         self.transforms = transforms
 
     def __call__(self, picture: Any) -> Any:
@@ -159,10 +166,30 @@ def spatial_size(name: str, picture: Any) -> tuple[int, int]:
     return shape[axis], shape[axis + 1]
 
 
+def whole_numbers(name: str, what: str, value: Any, counts: tuple[int, ...], least: int) -> tuple[int, ...]:
+    """An argument of one or several whole numbers; `counts` says how many there may be, `what` what the error says.
+
+    Raises:
+        KindError: a ValueError and TypeError: anything else.
+    """
+    several = tuple(value) if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) else (value,)
+    try:
+        numbers = [whole(number, name, what, least) for number in several]
+    except ShapeError:
+        numbers = []
+    if len(numbers) not in counts:
+        raise KindError(f"{name}: {what}, got {shown(value)}")
+    return tuple(numbers)
+
+
 def edge_size(name: str, size: Any) -> tuple[int, int]:
     """An output size as (H, W): a number stands for a square."""
-    sides = (size, size) if isinstance(size, int | np.integer) else tuple(size)
-    sides = sides * 2 if len(sides) == 1 else sides
-    if len(sides) != 2 or any(int(side) != side or side <= 0 for side in sides):
-        raise ValueError(f"{name}: the size should be one or two positive whole numbers (h, w), got {size!r}")
-    return int(sides[0]), int(sides[1])
+    sides = whole_numbers(name, "the size should be one or two positive whole numbers (h, w)", size, (1, 2), 1)
+    return sides[0], sides[-1]
+
+
+def probability(name: str, p: Any) -> float:
+    """A number between 0 and 1."""
+    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p <= 1:
+        raise ValueError(f"{name}: p should be a probability, a number from 0 to 1, got {shown(p)}")
+    return float(p)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import KindError, shown
+
+from ..ops.infer import KINDS, known
 from ..tensor import Tensor
 from .base import Transform, is_pil, kind_error, pixels
 
@@ -19,8 +22,6 @@ def _chw(name: str, picture: Any) -> np.ndarray:
         array = np.asarray(picture)
         if picture.mode == "1":
             array = array.astype(np.uint8) * np.uint8(255)
-        elif array.dtype.byteorder == ">":
-            array = array.astype(array.dtype.newbyteorder("="))
     elif isinstance(picture, np.ndarray):
         array = picture
     else:
@@ -37,10 +38,23 @@ def _nchw(name: str, pictures: Any) -> np.ndarray:
     return pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)
 
 
+_WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}  # tensors have one unsigned type, uint8
+
+
+def _kept(name: str, array: np.ndarray) -> Tensor:
+    """A copy of the values in their own type, or in the next one of tensors that has all of them.
+
+    Raises:
+        TypeError: values of a type that tensors have not.
+    """
+    own = array.dtype.newbyteorder("=")
+    return Tensor(np.array(known(name, array.astype(_WIDER.get(own, own))), order="C"))
+
+
 def _scaled(array: np.ndarray) -> Tensor:
     """uint8 becomes x / 255 as float32; any other type keeps its values."""
     if array.dtype != np.uint8:
-        return Tensor(np.array(array, order="C"))
+        return _kept("ToTensor", array)
     scaled = np.empty(array.shape, np.float32)
     return Tensor(np.divide(array, np.float32(255), out=scaled))
 
@@ -48,7 +62,9 @@ def _scaled(array: np.ndarray) -> Tensor:
 class ToTensor(Transform):
     """PIL picture or array (H, W[, C]) -> Tensor (C, H, W): uint8 values 0..255 become float32 x / 255 in [0, 1].
 
-    Arrays and PIL modes of other types (float, "I", "F") keep type and values. PIL mode "1" counts as 0 and 255.
+    Arrays and PIL modes of other types (float, "I", "F") keep type and values. PIL mode "1" counts as 0 and 255. The
+    16 unsigned bits of mode "I;16" become int32, as those of mode "I" are: tensors have no uint16, in which newer
+    versions of torchvision keep them, and int16, which older ones took, makes negative numbers of the brighter half.
 
     Raises:
         TypeError: anything else, a Tensor for one.
@@ -65,17 +81,20 @@ class ToTensor(Transform):
 
 
 class PILToTensor(Transform):
-    """PIL picture -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled."""
+    """PIL picture -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled.
+
+    Mode "I;16" becomes int32, as by `ToTensor`.
+    """
 
     def __call__(self, picture: Any) -> Tensor:
         """A PIL picture -> Tensor (C, H, W)."""
         if not is_pil(picture):
             raise kind_error("PILToTensor", picture, "a PIL picture")
-        return Tensor(np.array(_chw("PILToTensor", picture), order="C"))
+        return _kept("PILToTensor", _chw("PILToTensor", picture))
 
     def batch(self, pictures: np.ndarray) -> Tensor:
         """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""
-        return Tensor(np.array(_nchw("PILToTensor", pictures), order="C"))
+        return _kept("PILToTensor", _nchw("PILToTensor", pictures))
 
 
 class ConvertImageDtype(Transform):
@@ -93,8 +112,11 @@ class ConvertImageDtype(Transform):
     """
 
     def __init__(self, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind not in "iuf":
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"ConvertImageDtype: takes a type such as minicnn.float32, got {shown(dtype)}") from None
+        if dtype is None or self.dtype not in KINDS or self.dtype.kind == "b":
             raise ValueError(f"ConvertImageDtype: no range is defined for the type {self.dtype}")
 
     def __call__(self, picture: Tensor) -> Tensor:
@@ -145,7 +167,10 @@ class Normalize(Transform):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace
-        self._mean, self._std = np.atleast_1d(np.asarray(mean, float)), np.atleast_1d(np.asarray(std, float))
+        try:
+            self._mean, self._std = np.atleast_1d(np.asarray(mean, float)), np.atleast_1d(np.asarray(std, float))
+        except (TypeError, ValueError):
+            raise KindError(f"Normalize: mean and std should be numbers, got {shown(mean)} and {shown(std)}") from None
         if not (np.isfinite(self._mean).all() and np.isfinite(self._std).all() and self._std.all()):
             raise ValueError(f"Normalize: mean and std should be finite and std not zero, got {mean} and {std}")
 

@@ -7,9 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import fits
+
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator, sample_generators
-from .base import Picture, Transform, edge_size, is_pil, kind_error, pixels, row_axis, spatial_size
+from .base import (
+    Picture,
+    Transform,
+    edge_size,
+    is_pil,
+    kind_error,
+    pixels,
+    probability,
+    row_axis,
+    spatial_size,
+    whole_numbers,
+)
 
 __all__ = ["CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip"]
 
@@ -45,7 +58,8 @@ class Pad(Transform):
     """Add cells around a picture: (..., H, W) -> (..., top + H + bottom, left + W + right).
 
     Args:
-        padding: one number for all sides, (left/right, top/bottom), or (left, top, right, bottom); >= 0.
+        padding: one number for all sides, (left/right, top/bottom), or (left, top, right, bottom), 0 or more:
+            nothing is cropped here, that is what `CenterCrop` and `functional.pad` are for.
         fill: the value of new cells in mode "constant"; for PIL pictures also one per channel.
         padding_mode: "constant"; "edge" repeats the last cell; "reflect" mirrors without repeating it (c b | a b c),
             "symmetric" with repeating it (b a | a b c).
@@ -57,15 +71,13 @@ class Pad(Transform):
     def __init__(
         self, padding: int | Sequence[int], fill: float | Sequence[float] = 0, padding_mode: str = "constant"
     ) -> None:
-        sides = (padding,) if isinstance(padding, int | np.integer) else tuple(padding)
-        if len(sides) not in (1, 2, 4) or any(int(side) != side or side < 0 for side in sides):
-            raise ValueError(f"Pad: padding should be 1, 2 or 4 whole numbers >= 0, got {padding!r}")
+        sides = whole_numbers("Pad", "padding should be 1, 2 or 4 whole numbers >= 0", padding, (1, 2, 4), 0)
         if padding_mode not in _PADDING_MODES:
             raise ValueError(f"Pad: padding_mode should be one of {_PADDING_MODES}, got {padding_mode!r}")
         if not isinstance(fill, int | float | np.number | tuple | list):
             raise TypeError(f"Pad: fill should be a number or one number per channel, got {fill!r}")
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
-        self._sides = tuple(int(side) for side in sides) * (4 // len(sides))  # left, top, right, bottom
+        self._sides = sides * (4 // len(sides))  # left, top, right, bottom
 
     def __call__(self, picture: Picture) -> Picture:
         """A PIL picture or a Tensor (..., C, H, W)."""
@@ -76,6 +88,8 @@ class Pad(Transform):
         from PIL import ImageOps
 
         bands = len(picture.getbands())
+        left, top, right, bottom = self._sides
+        fits("Pad", (picture.height + top + bottom, picture.width + left + right, bands), what="picture")
         values = list(self.fill) if isinstance(self.fill, tuple | list) else [self.fill] * bands
         if len(values) != bands:
             raise ValueError(f"Pad: fill has {len(values)} values for a picture of {bands} channels: {self.fill}")
@@ -102,6 +116,8 @@ class Pad(Transform):
         left, top, right, bottom = self._sides
         widths = [(0, 0)] * array.ndim
         widths[axis : axis + 2] = (top, bottom), (left, right)
+        shape = [size + sum(width) for size, width in zip(array.shape, widths, strict=True)]
+        fits("Pad", shape, array.itemsize, "picture")
         if self.padding_mode != "constant":
             return _like(pictures, np.pad(array, widths, mode=self.padding_mode))  # type: ignore[call-overload]
         fill = np.asarray(self.fill)
@@ -110,7 +126,7 @@ class Pad(Transform):
             raise ValueError(f"Pad: fill has {fill.size} values, here it should be 1 or {channels}: {self.fill}")
         if array.dtype.kind in "iu" and not (fill.astype(array.dtype) == fill).all():
             raise ValueError(f"Pad: the fill {self.fill} is not a value of type {array.dtype}")
-        padded = np.empty([size + sum(width) for size, width in zip(array.shape, widths, strict=True)], array.dtype)
+        padded = np.empty(shape, array.dtype)
         padded[...] = fill
         height, width = array.shape[axis : axis + 2]
         padded[_spatial(pictures, slice(top, top + height), slice(left, left + width))] = array
@@ -234,9 +250,7 @@ class RandomHorizontalFlip(Transform):
     """Left and right exchanged with probability `p`."""
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"RandomHorizontalFlip: p should be a probability, got {p!r}")
-        self.p = p
+        self.p = probability("RandomHorizontalFlip", p)
 
     def __call__(self, picture: Picture) -> Picture:
         """A PIL picture or a Tensor (..., C, H, W), mirrored as a whole or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from enum import Enum
@@ -9,6 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
+from minicnn_kernels.geometry import fits, whole
 
 from ..tensor import Tensor
 from .base import Picture, Transform, edge_size, is_pil, kind_error, pixels, spatial_size
@@ -134,13 +137,15 @@ class Resize(Transform):
     ) -> None:
         sides = edge_size("Resize", size)
         self.size, self.max_size, self.antialias = size, max_size, antialias
-        self._sides = sides if not isinstance(size, int | np.integer) and len(size) == 2 else sides[:1]
+        self._sides = sides if isinstance(size, tuple | list | np.ndarray) and np.size(size) == 2 else sides[:1]
         if not isinstance(interpolation, InterpolationMode):
             modes = {number: mode for mode, number in reversed(_PIL_FILTER.items())}  # 0 is NEAREST
-            if interpolation not in modes:
+            if isinstance(interpolation, bool) or not isinstance(interpolation, int) or interpolation not in modes:
                 raise ValueError(f"Resize: interpolation should be an InterpolationMode, got {interpolation!r}")
             interpolation = modes[interpolation]
         self.interpolation = interpolation
+        if max_size is not None:
+            self.max_size = max_size = whole(max_size, "Resize", "max_size", 1)
         if max_size is not None and (len(self._sides) == 2 or max_size <= self._sides[0]):
             raise ValueError(
                 f"Resize: max_size = {max_size} must be greater than the size of the shorter side, "
@@ -162,6 +167,9 @@ class Resize(Transform):
         """A PIL picture or a Tensor (..., C, H, W)."""
         height, width = spatial_size("Resize", picture)
         out = self.output_size(height, width)
+        channels = len(picture.getbands()) if is_pil(picture) else math.prod(picture.shape[:-2])
+        fits("Resize", (channels, *out), what="picture")
+        fits("Resize", (max(out), max(height, width)), 8, "matrix of weights")
         if is_pil(picture):
             if self.antialias is False and self.interpolation in _SMOOTH:
                 warnings.warn("Resize: PIL always antialiases; antialias=False has no effect", stacklevel=2)

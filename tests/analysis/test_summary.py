@@ -77,3 +77,33 @@ def test_lazy_layers_that_are_not_run() -> None:
             return y
 
     assert minicnn.summary(Half(), (2,), verbose=False).parameters == 9
+
+
+class OneHot(nn.Module):
+    """A first layer that takes classes, and a picture beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(10, 3)
+
+    def forward(self, x: minicnn.Tensor, y: minicnn.Tensor | None = None) -> minicnn.Tensor:
+        found: minicnn.Tensor = self.linear(nn.functional.one_hot(x, 10).float())
+        return found if y is None else found + y
+
+
+@pytest.mark.parametrize("dtypes", [[minicnn.int64], minicnn.int64, minicnn.LongTensor, "minicnn.LongTensor"])
+def test_inputs_of_classes(dtypes: object) -> None:
+    found = minicnn.summary(OneHot(), (4,), dtypes=dtypes, verbose=False)
+    assert [row.output for row in found.rows] == [(4, 3)]
+    assert found.input_bytes == 4 * 8
+    with pytest.raises(RuntimeError, match="one_hot: takes an int64 tensor"):
+        minicnn.summary(OneHot(), (4,), verbose=False)
+
+
+def test_a_type_for_each_input() -> None:
+    found = minicnn.summary(OneHot(), [(4,), (4, 3)], dtypes=[minicnn.int64, None], verbose=False)
+    assert found.input_bytes == 4 * 8 + 4 * 3 * 4
+    with pytest.raises(ValueError, match="summary: 1 dtypes for 2 inputs"):
+        minicnn.summary(OneHot(), [(4,), (4, 3)], dtypes=[minicnn.int64])
+    with pytest.raises(TypeError, match=r"summary: dtypes must be types such as minicnn.int64, got 'x' \(str\)"):
+        minicnn.summary(OneHot(), (4,), dtypes="x")

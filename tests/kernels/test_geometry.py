@@ -141,7 +141,9 @@ def test_every_error_of_the_package_is_in_the_table() -> None:
         (path, number)
         for path, lines in files.items()
         for number, line in enumerate(lines, 1)
-        if re.search(r"raise (?:ShapeError|ValueError|IndexError|TypeError|NotImplementedError)\(", line)
+        if re.search(
+            r"raise (?:ShapeError|KindError|SizeError|ValueError|IndexError|TypeError|NotImplementedError)\(", line
+        )
     }
     seen = set()
     for call, _ in ERRORS:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import minicnn
 from minicnn.tensor import Tensor
 from minicnn.transforms import (
     CenterCrop,
@@ -55,7 +56,71 @@ def test_pil_pictures_of_other_types_keep_their_values() -> None:
     check(ToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[1, 0]]]), np.float32)
     check(PILToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[255, 0]]]), np.uint8)
     big_endian = Image.frombytes("I;16B", (2, 1), b"\x00\x05\x01\x00")
-    check(PILToTensor()(big_endian), np.array([[[5, 256]]]), np.uint16)
+    check(PILToTensor()(big_endian), np.array([[[5, 256]]]), np.int32)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L"])
+def test_16_bits_become_int32_which_has_all_their_values(mode: str) -> None:
+    values = np.array([[0, 5, 65535]], np.uint16)
+    picture = Image.frombytes(mode, (3, 1), values.astype(">u2" if mode.endswith("B") else "<u2").tobytes())
+    for found in (ToTensor()(picture), PILToTensor()(picture), ToTensor()(values), ToTensor()(values.astype(">u2"))):
+        check(found, values[None], np.int32)
+    check(ToTensor().batch(values[None]), values[None, None], np.int32)
+    check(ToTensor()(values.astype(np.uint32) << 16), values[None].astype(np.int64) << 16, np.int64)
+
+
+def test_types_that_tensors_have_not_are_refused() -> None:
+    for kind in (np.uint64, np.complex64, object):
+        with pytest.raises(TypeError, match=r"^ToTensor: cannot make a tensor of an array of"):
+            ToTensor()(np.zeros((2, 3), kind))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
+def test_every_mode_of_pictures(mode: str) -> None:
+    picture = Image.new(mode, (3, 2))
+    kind = {"I": np.int32, "F": np.float32}.get(mode, np.uint8)
+    shape = (len(picture.getbands()), 2, 3)
+    check(PILToTensor()(picture), np.zeros(shape), kind)
+    check(ToTensor()(picture), np.zeros(shape), np.float32 if kind == np.uint8 else kind)
+
+
+@pytest.mark.parametrize("silly", [-1, 1.5, "3", None, True, (1, "a"), 10**30, np.float32(2)])
+def test_sizes_that_are_no_sizes_are_refused_by_name_and_value(silly: Any) -> None:
+    for transform in (Pad, CenterCrop, RandomCrop, Resize):
+        with pytest.raises((ValueError, TypeError), match=f"^{transform.__name__}: ") as raised:
+            transform(silly)
+        assert repr(silly) in str(raised.value)
+    with pytest.raises(ValueError, match=r"^Pad: padding should be"):
+        RandomCrop(2, padding=(1, 2, -1, 0))
+    with pytest.raises(ValueError, match=r"^Resize: max_size must be"):
+        Resize(2, max_size=-1)
+
+
+@pytest.mark.parametrize("picture", [Tensor(np.zeros((1, 6, 8), np.float32)), Image.new("L", (8, 6))], ids=["T", "PIL"])
+def test_sizes_beyond_memory_are_refused_at_once(picture: Any) -> None:
+    for transform in (Pad(2**40), CenterCrop(2**31), Resize(2**31), Resize((2**40, 1))):
+        with pytest.raises(MemoryError, match="bytes"):
+            transform(picture)
+
+
+def test_zero_dimensional_integers_are_sizes() -> None:
+    picture = Tensor(np.zeros((1, 6, 8), np.float32))
+    for two in (np.int64(2), np.array(2), minicnn.tensor(2)):
+        assert Pad(two)(picture).shape == (1, 10, 12)
+        assert CenterCrop(two)(picture).shape == (1, 2, 2)
+        assert Resize((two, two))(picture).shape == (1, 2, 2)
+
+
+def test_other_arguments_that_make_no_sense() -> None:
+    for p in (-0.1, 2, "a", None, True):
+        with pytest.raises(ValueError, match=r"^RandomHorizontalFlip: p should be a probability"):
+            RandomHorizontalFlip(p)
+    with pytest.raises(TypeError, match=r"^Compose: takes a list of transforms"):
+        Compose([ToTensor(), 1])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"^Normalize: mean and std should be numbers"):
+        Normalize("a", 1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^ConvertImageDtype: takes a type"):
+        ConvertImageDtype("x")
 
 
 def test_arrays_of_other_types_are_not_scaled() -> None:

@@ -22,21 +22,38 @@ from .losses import cross_entropy
 from .normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
 from .padding import pad
 from .products import linear, matmul
-from .sizes import IntOrPair, Shape, ShapeError, broadcast, output_size, pair
+from .sizes import (
+    IntOrPair,
+    KindError,
+    Shape,
+    ShapeError,
+    SizeError,
+    broadcast,
+    fits,
+    output_size,
+    pair,
+    real,
+    shown,
+    whole,
+    wholes,
+)
 from .windows import Pool, adaptive_pool2d, fractional_pool2d, max_unpool2d, pool2d
 
 __all__ = [
     "Conv",
     "IntOrPair",
+    "KindError",
     "Pool",
     "Shape",
     "ShapeError",
+    "SizeError",
     "adaptive_pool2d",
     "batch_norm",
     "broadcast",
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
+    "fits",
     "fold",
     "fractional_pool2d",
     "group_norm",
@@ -50,6 +67,10 @@ __all__ = [
     "pad",
     "pair",
     "pool2d",
+    "real",
     "same_padding",
+    "shown",
     "unfold",
+    "whole",
+    "wholes",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .sizes import Shape, ShapeError
+from .sizes import Shape, ShapeError, whole
 
 
 def check_prelu(x: Shape, w: Shape) -> None:
@@ -28,7 +28,7 @@ def check_glu(x: Shape, dim: int) -> tuple[int, int]:
         IndexError: no such axis.
         ShapeError: an odd side.
     """
-    if not -len(x) <= dim < len(x):
+    if not -len(x) <= whole(dim, "glu", "dim") < len(x):
         raise IndexError(f"glu: dim {dim} is not an axis of shape {x}")
     if x[dim] % 2:
         raise ShapeError(f"glu: side {x[dim]} of axis {dim % len(x)} of shape {x} cannot be halved; it must be even")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .sizes import IntOrPair, Shape, ShapeError, bias, output_size, pair
+from .sizes import IntOrPair, KindError, Shape, ShapeError, bias, fits, output_size, pair, whole
 
 
 class Conv(NamedTuple):
@@ -69,6 +69,7 @@ def conv2d(
             without pixels, or a window that does not fit.
         ValueError: `fit` is neither "floor" nor "strict".
     """
+    groups = groups if type(groups) is int else whole(groups, op, "groups")
     (n, c, h, width), (o, cg, kh, kw) = _sides_of(op, x, w, groups)
     if cg * groups != c:
         raise ShapeError(
@@ -83,6 +84,9 @@ def conv2d(
     (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
     oh = output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
     ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="length" if op.endswith("1d") else "width")
+    if ph > h or pw > width:  # else the result is not much larger than the input
+        fits(op, (n, c, h + 2 * ph, width + 2 * pw), what="padded input")
+        fits(op, (n, o, oh, ow))
     return Conv(n, c, h, width, o, kh, kw, sh, sw, ph, pw, dh, dw, groups, oh, ow)
 
 
@@ -107,6 +111,7 @@ def conv_transpose2d(
     Raises:
         ShapeError: as of `conv2d`, an output below 1, or an output_padding that is at least the stride and dilation.
     """
+    groups = whole(groups, op, "groups")
     (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
     if w[0] != c:
         raise ShapeError(
@@ -127,6 +132,7 @@ def conv_transpose2d(
             f"{op}: input {x} gives an output of {oh} x {ow}: (size - 1)*stride - 2*padding + dilation*(kernel - 1) + "
             f"output_padding + 1 must be at least 1; use less padding than {padding}"
         )
+    fits(op, (n, og * groups, oh, ow))
     return Conv(n, og * groups, oh, ow, c, kh, kw, sh, sw, ph, pw, dh, dw, groups, h, width)
 
 
@@ -153,7 +159,10 @@ def unfold(x: Shape, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair,
     """
     if len(x) != 4 or 0 in x[1:]:
         raise ShapeError(f"unfold: input must be (N, C, H, W) or (C, H, W) with C, H and W above 0, got {x}")
-    return conv2d(x, (1, x[1], *pair(kernel, "unfold", "kernel_size", 1)), None, stride, padding, dilation, op="unfold")
+    cells = pair(kernel, "unfold", "kernel_size", 1)
+    g = conv2d(x, (1, x[1], *cells), None, stride, padding, dilation, op="unfold")
+    fits("unfold", g.col_shape)
+    return g
 
 
 def fold(
@@ -172,7 +181,8 @@ def fold(
             f"fold: input must be (N, C*{cells[0]}*{cells[1]}, L) or (C*{cells[0]}*{cells[1]}, L) for kernel_size "
             f"{kernel}, got {col}"
         )
-    x = (col[0], col[1] // rows, *pair(output_size, "fold", "output_size", 1))
+    x = (col[0], col[1] // rows, *pair(output_size, "fold", "output_size", 1, 2**63 - 1))
+    fits("fold", x)
     g = conv2d(x, (1, x[1], *cells), None, stride, padding, dilation, op="fold")
     if col[2] != g.oh * g.ow:
         raise ShapeError(
@@ -187,7 +197,7 @@ def _sides(value: IntOrPair, op: str, name: str, least: int) -> tuple[int, int]:
     if not op.endswith("1d"):
         return pair(value, op, name, least)
     if isinstance(value, Sequence) and len(value) != 1:
-        raise ShapeError(f"{op}: {name} must be an int or one int in a tuple, got {value!r}")
+        raise KindError(f"{op}: {name} must be an int or one int in a tuple, got {value!r}")
     return 0 if name.endswith("padding") else 1, pair(value, op, name, least)[1]
 
 

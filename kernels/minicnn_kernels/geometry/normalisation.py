@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from .sizes import Shape, ShapeError
+from .sizes import Shape, ShapeError, whole
 
 Vectors = Mapping[str, Shape | None]
 
@@ -103,5 +103,4 @@ def local_response_norm(x: Shape, size: int) -> None:
         raise ShapeError(
             f"local_response_norm: Expected 3D or higher dimensionality input, (N, C, ...) got {len(x)} dimensions, {x}"
         )
-    if size < 1:
-        raise ShapeError(f"local_response_norm: size must be at least 1, got {size}")
+    whole(size, "local_response_norm", "size", 1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
-from .sizes import Shape, ShapeError
+from .sizes import KindError, Shape, ShapeError, fits, shown, wholes
 
 Sides = tuple[tuple[int, int], ...]  # of each axis: how much is added before and after; a negative number crops
 
@@ -18,10 +17,9 @@ def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
             more than the picture has: "reflect" needs more pixels than it adds on a side, "circular" as many.
         NotImplementedError: a mode other than "constant" for anything but 1 to 3 axes of pictures with channels.
     """
-    try:
-        numbers = [operator.index(number) for number in padding]
-    except TypeError:
-        raise ShapeError(f"pad: the padding must be a list of ints, got {padding!r}") from None
+    if not isinstance(padding, Sequence):
+        raise KindError(f"pad: the padding must be a list of ints, got {shown(padding)}")
+    numbers = wholes(padding, "pad", "the padding", kind="a list of ints")
     axes = len(numbers) // 2
     if len(numbers) % 2 or axes > len(x):
         raise ShapeError(
@@ -47,4 +45,5 @@ def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
             raise ShapeError(
                 f"pad: mode 'circular' adds at most the {size} pixels of {x}, got {numbers}: once around and no more"
             )
+    fits("pad", [size + before + after for size, (before, after) in zip(x, sides, strict=True)])
     return sides

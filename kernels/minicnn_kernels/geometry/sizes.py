@@ -1,10 +1,15 @@
-"""What every geometry is made of: one side of an output, pairs of ints, broadcasting, and `ShapeError`."""
+"""What every geometry is made of: ints and pairs of them, one side of an output, broadcasting, and the errors."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import math
 import operator
+import os
 from collections.abc import Sequence
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,21 +21,119 @@ class ShapeError(ValueError, RuntimeError):
     """Shapes that do not fit together; says which, the arithmetic, and what would fit. PyTorch: RuntimeError."""
 
 
-def pair(value: IntOrPair, op: str, name: str, least: int) -> tuple[int, int]:
-    """An int or two ints as (vertical, horizontal); at least `least` each."""
-    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
-        return value  # as layers have it
+class KindError(ShapeError, TypeError):
+    """Something that is no int, where sizes, strides and the like are asked for. PyTorch: TypeError."""
+
+
+class SizeError(ShapeError, MemoryError):
+    """An array that does not fit into memory, refused before anything is allocated. PyTorch: RuntimeError."""
+
+
+MOST = 2**31 - 1  # of a kernel, stride, padding or dilation: products of two are far from the end of 64 bits
+_FEW = 1 << 27  # bytes that any machine has
+
+
+def shown(value: Any) -> str:
+    """A value and its type, for an error; cut short where it is long."""
+    text = repr(value)
+    return f"{text if len(text) < 80 else text[:76].rstrip() + ' ...'} ({type(value).__name__})"
+
+
+def whole(value: Any, op: str, name: str, least: int | None = None) -> int:
+    """An int given as Python's or NumPy's integer, or as an integer array or tensor of one element.
+
+    Raises:
+        KindError: another thing, a bool among them.
+        ShapeError: less than `least`, or an integer beyond 64 bits.
+    """
+    if type(value) is not int:
+        try:
+            if isinstance(value, bool):
+                raise TypeError
+            value = operator.index(value)
+        except (TypeError, RuntimeError):  # RuntimeError: a tensor of several elements, or without values
+            raise KindError(f"{op}: {name} must be an int, got {shown(value)}") from None
+    if not -(2**63) <= value < 2**63:
+        raise ShapeError(f"{op}: {name} must be an integer of 64 bits, got {value}")
+    if least is not None and value < least:
+        raise ShapeError(f"{op}: {name} must be at least {least}, got {value}")
+    return value
+
+
+def real(value: Any, op: str, name: str) -> Any:
+    """A number, given as such or as an array or tensor of one element.
+
+    Raises:
+        KindError: it is no real number.
+    """
+    found = value
+    if not isinstance(value, (int, float)) and hasattr(value, "item"):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # of several elements
+            found = value.item()
+    if not isinstance(found, (int, float)):
+        raise KindError(f"{op}: {name} must be a number, got {shown(value)}")
+    return found
+
+
+def wholes(value: Sequence[Any], op: str, name: str, kind: str = "ints") -> list[int]:
+    """Several ints; `kind` is what the error says that they should be.
+
+    Raises:
+        KindError, ShapeError: as of `whole`.
+    """
     try:
-        both = (operator.index(value),) * 2 if not isinstance(value, Sequence) else tuple(map(operator.index, value))
-    except TypeError:
-        both = ()
-    if len(both) == 1:
-        both *= 2
-    if len(both) != 2:
-        raise ShapeError(f"{op}: {name} must be an int or a pair of ints (vertical, horizontal), got {value!r}")
-    if min(both) < least:
+        return [whole(one, op, name) for one in value]
+    except KindError:
+        raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}") from None
+
+
+def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int]:
+    """An int or two ints as (vertical, horizontal); at least `least` and at most `most` each."""
+    if type(value) is int and least <= value <= most:
+        return value, value
+    if type(value) is tuple and len(value) == 2:  # as layers have it
+        first, second = value
+        if type(first) is type(second) is int and least <= first <= most and least <= second <= most:
+            return value
+    kind = "an int or a pair of ints (vertical, horizontal)"
+    several = value if isinstance(value, Sequence) else (value,)
+    if not 1 <= len(several) <= 2:
+        raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}")
+    try:
+        found = [whole(side, op, name) for side in several]
+    except KindError:
+        raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}") from None
+    if min(found) < least:
         raise ShapeError(f"{op}: {name} must be at least {least}, got {value!r}")
-    return both[0], both[1]
+    if max(found) > most:
+        raise ShapeError(f"{op}: {name} must be at most {most}, got {value!r}")
+    return found[0], found[-1]
+
+
+@functools.cache
+def memory() -> int:
+    """The bytes of memory that this machine, or the container we are in, has; 2^63 - 1 where it does not say."""
+    found = [2**63 - 1]
+    try:
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (AttributeError, OSError, ValueError):  # no such call, no such file, or "max"
+        pass
+    return min(n for n in found if n > 0)
+
+
+def fits(op: str, shape: Sequence[int], itemsize: int = 4, what: str = "result") -> None:
+    """Check that an array can be in memory, before anything goes through its elements or asks for its bytes.
+
+    Raises:
+        SizeError: it has more bytes than the machine.
+    """
+    size = math.prod(shape) * itemsize
+    if size > _FEW and size > memory():
+        raise SizeError(
+            f"{op}: a {what} of shape {tuple(shape)} takes {size:,} bytes, more than the {memory():,} of this "
+            "machine's memory; make it smaller"
+        )
 
 
 def output_size(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .sizes import IntOrPair, Shape, ShapeError, output_size, pair
+from .sizes import MOST, IntOrPair, KindError, Shape, ShapeError, fits, output_size, pair, shown, whole
 
 
 class Pool(NamedTuple):
@@ -76,6 +76,8 @@ def pool2d(
     fit = fit or ("ceil" if ceil_mode else "floor")
     oh = 1 if dims == 1 else output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
     ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="width" if dims == 2 else "length")
+    if oh > 2 * h or ow > 2 * width:  # padding is at most half of a window, so this is never so but for tiny pictures
+        fits(op, (n, c, oh, ow))
     return Pool(n, c, h, width, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow, int(count_include_pad))
 
 
@@ -91,10 +93,11 @@ def adaptive_pool2d(
     """
     n, c, h, w = _batched(x, dims, op)
     if dims == 2 and isinstance(output_size, Sequence):
-        if len(output_size) != 2:
-            raise ShapeError(f"{op}: output_size must be an int or a pair of (height, width), got {output_size!r}")
+        if len(output_size) != 2 or isinstance(output_size, (str, bytes)):
+            raise KindError(f"{op}: output_size must be an int or a pair of (height, width), got {shown(output_size)}")
         output_size = [own if side is None else side for side, own in zip(output_size, (h, w), strict=True)]
-    oh, ow = _sides(output_size, dims, op, "output_size", 0)  # type: ignore[arg-type]
+    oh, ow = _sides(output_size, dims, op, "output_size", 0, 2**63 - 1)  # type: ignore[arg-type]
+    fits(op, (n, c, oh, ow))
     if oh and ow and h % oh == 0 and w % ow == 0:
         kh, kw = h // oh, w // ow
         return Pool(n, c, h, w, kh, kw, kh, kw, 0, 0, 1, 1, oh, ow)
@@ -115,7 +118,7 @@ def fractional_pool2d(
     """
     n, c, h, w = _batched(x, 2, op, channels=True)
     kh, kw = pair(kernel, op, "kernel_size", 1)
-    oh, ow = pair(output_size, op, "output_size", 1)
+    oh, ow = pair(output_size, op, "output_size", 1, 2**63 - 1)
     if oh + kh - 1 > h or ow + kw - 1 > w:
         raise ShapeError(
             f"{op}: {oh} x {ow} windows of {kh} x {kw} do not fit into {h} x {w}: a window begins at least one pixel "
@@ -153,9 +156,9 @@ def max_unpool2d(
     default = ((oh - 1) * sh + kh - 2 * ph, (ow - 1) * sw + kw - 2 * pw)
     h, w = default
     if size is not None:
-        sides = [int(side) for side in (size[2:] if len(size) == dims + 2 else size)]
-        if len(sides) != dims:
-            raise ShapeError(f"{op}: output_size must have {dims} or {dims + 2} entries, got {size!r}")
+        if not isinstance(size, Sequence) or len(size) not in (dims, dims + 2):
+            raise KindError(f"{op}: output_size must have {dims} or {dims + 2} entries, got {shown(size)}")
+        sides = [whole(side, op, "output_size", 0) for side in (size[2:] if len(size) == dims + 2 else size)]
         h, w = sides if dims == 2 else (1, *sides)
         if not (abs(h - default[0]) < sh and abs(w - default[1]) < sw):
             raise ShapeError(
@@ -166,16 +169,17 @@ def max_unpool2d(
         raise ShapeError(
             f"{op}: padding {(ph, pw)[-dims:]} leaves an output of {(h, w)[-dims:]}; use the pooling's padding"
         )
+    fits(op, (n, c, h, w))
     return Pool(n, c, h, w, kh, kw, sh, sw, ph, pw, 1, 1, oh, ow)
 
 
-def _sides(value: IntOrPair, dims: int, op: str, name: str, least: int) -> tuple[int, int]:
+def _sides(value: IntOrPair, dims: int, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int]:
     """`pair`; in one dimension the vertical one is that of a picture one pixel high."""
     if dims == 2:
-        return pair(value, op, name, least)
+        return pair(value, op, name, least, most)
     if isinstance(value, Sequence) and len(value) != 1:
-        raise ShapeError(f"{op}: {name} must be an int or a tuple of one, got {value!r}")
-    return 0 if name == "padding" else 1, pair(value, op, name, least)[1]
+        raise KindError(f"{op}: {name} must be an int or a tuple of one, got {value!r}")
+    return 0 if name == "padding" else 1, pair(value, op, name, least, most)[1]
 
 
 def _batched(x: Shape, dims: int, op: str, channels: bool = False) -> Shape:

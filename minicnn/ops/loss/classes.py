@@ -11,6 +11,7 @@ import numpy as np
 
 from minicnn_kernels import softmax_xent
 from minicnn_kernels.geometry import losses as geometry
+from minicnn_kernels.geometry import whole
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
@@ -94,6 +95,7 @@ def _per_class(
     target = indices(op, target)
     if input.ndim == 1 and target.shape == (1,):
         input = reshape(input, 1, *input.shape)  # (K,) -> (1, K)
+    ignore_index = whole(ignore_index, op, "ignore_index")
     counted = _counted(target.array, ignore_index)
     of_weight = None if weight is None else weight.shape
     geometry.cross_entropy(input.array.shape, target.array.shape, span(counted), of_weight, op)

@@ -12,6 +12,7 @@ from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...tensor import Array, Tensor
 from ..activation import logsigmoid
+from ..arguments import check_tensor
 from ..operands import floating
 from ..reduction import sum
 from ..shape import reshape
@@ -164,6 +165,7 @@ def multilabel_soft_margin_loss(
         reduction: "mean", "sum" or "none" for (N,).
         size_average, reduce: deprecated.
     """
+    check_tensor("multilabel_soft_margin_loss", input=input, target=target)
     reduction = check("multilabel_soft_margin_loss", reduction, size_average, reduce)
     losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:

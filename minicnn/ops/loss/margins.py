@@ -8,6 +8,7 @@ from typing import Any
 from minicnn_kernels.geometry import losses as geometry
 
 from ...tensor import Tensor
+from ..arguments import check_tensor
 from ..choice import clamp_min, minimum, where
 from ..distance import pairwise_distance
 from ..mathematics import sqrt
@@ -29,6 +30,7 @@ def hinge_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """x where t = 1, max(0, margin - x) where t = -1: for a distance x of two things that are alike (1) or not (-1)."""
+    check_tensor("hinge_embedding_loss", input=input, target=target)
     reduction = check("hinge_embedding_loss", reduction, size_average, reduce)
     losses = where(target != 1, clamp_min(float(margin) - input, 0), 0.0) + where(target != -1, input, 0.0)
     return reduced(losses, reduction)
@@ -48,6 +50,7 @@ def margin_ranking_loss(
     Raises:
         ShapeError: inputs of different numbers of axes.
     """
+    check_tensor("margin_ranking_loss", input1=input1, input2=input2, target=target)
     reduction = check("margin_ranking_loss", reduction, size_average, reduce)
     geometry.same_rank("margin_ranking_loss", input1=input1.shape, input2=input2.shape, target=target.shape)
     return reduced(clamp_min(-target * (input1 - input2) + float(margin), 0), reduction)
@@ -74,6 +77,7 @@ def cosine_embedding_loss(
     Raises:
         ShapeError: shapes that do not fit.
     """
+    check_tensor("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     reduction = check("cosine_embedding_loss", reduction, size_average, reduce)
     geometry.embedding_pairs("cosine_embedding_loss", input1.shape, input2.shape, target.shape)
     dim = target.ndim
@@ -110,6 +114,7 @@ def triplet_margin_loss(
     Raises:
         ShapeError: inputs of different numbers of axes.
     """
+    check_tensor("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     reduction = check("triplet_margin_loss", reduction, size_average, reduce)
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
@@ -130,6 +135,7 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor:
     """`triplet_margin_loss` with any distance; None is `pairwise_distance`."""
     op = "triplet_margin_with_distance_loss"
+    check_tensor(op, anchor=anchor, positive=positive, negative=negative)
     reduction = check(op, reduction)
     return _triplet(op, anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction)
 

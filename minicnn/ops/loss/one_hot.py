@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import fits, whole
+
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...dtypes import int64
 from ...tensor import Array, Tensor
+from ..arguments import no_tensor
 from ..types import to
 
 __all__ = ["one_hot"]
@@ -18,7 +21,7 @@ __all__ = ["one_hot"]
 def indices(op: str, target: Any) -> Tensor:
     """Class indices as an int64 tensor."""
     if not isinstance(target, Tensor):
-        raise TypeError(f"{op}: target must be a Tensor, got {type(target).__name__}; use minicnn.tensor(...)")
+        raise no_tensor(op, "target", target)
     if target.dtype.kind not in "iu":
         raise TypeError(f"{op}: targets must be integer class indices, got {target.dtype}; convert them with .long()")
     return target if target.dtype == int64 else to(target, int64)
@@ -55,7 +58,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if not isinstance(tensor, Tensor) or tensor.dtype != np.int64:
         kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
         raise RuntimeError(f"one_hot: takes an int64 tensor of class indices, got {kind}; convert it with .long()")
-    ends = span(tensor.array)
+    ends, num_classes = span(tensor.array), whole(num_classes, "one_hot", "num_classes")
     if num_classes == -1:
         if ends is None:
             raise RuntimeError(
@@ -68,4 +71,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if ends is not None and (ends[0] < 0 or ends[1] >= num_classes):
         wrong = ends[0] if ends[0] < 0 else ends[1]
         raise RuntimeError(f"one_hot: class {wrong} is not in 0..{num_classes - 1}; give a larger num_classes")
+    if not tensor.is_meta:
+        fits("one_hot", (*tensor.shape, num_classes), 8)
     return OneHot.apply(tensor, classes=num_classes)

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import ShapeError, geometry
+from minicnn_kernels.geometry import shown
 
 from ...autograd.modes import no_grad
 from ...tensor import Array, Tensor
 from .. import creation
+from ..arguments import check_tensor, no_tensor
 from ..arithmetic import xlogy
 from ..choice import clamp, where
 from ..elementwise import Row, row, run
@@ -93,7 +95,7 @@ def _floats(op: str, **tensors: Any) -> None:
     """
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{op}: {name} must be a Tensor, got {type(tensor).__name__}; use minicnn.tensor(...)")
+            raise no_tensor(op, name, tensor)
         if tensor.dtype.kind != "f":
             raise TypeError(f"{op}: {name} must be floating point, got {tensor.dtype}; convert it with .float()")
 
@@ -280,6 +282,7 @@ def kl_div(
         reduction: "batchmean" is the sum / the first side, as the definition has it; "mean" divides by all elements.
         size_average, reduce: deprecated.
     """
+    check_tensor("kl_div", input=input, target=target)
     if size_average is None and reduce is None and reduction == "mean":
         warnings.warn(
             "kl_div: reduction 'mean' divides the total loss by both the batch size and the support size; 'batchmean' "
@@ -306,6 +309,7 @@ def poisson_nll_loss(
 
     `full` adds Stirling's t log t - t + log(2 pi t)/2 where t > 1.
     """
+    check_tensor("poisson_nll_loss", input=input, target=target)
     reduction = check("poisson_nll_loss", reduction, size_average, reduce)
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
@@ -328,6 +332,9 @@ def gaussian_nll_loss(
     Raises:
         ValueError: a negative variance, or one of another shape.
     """
+    check_tensor("gaussian_nll_loss", input=input, target=target)
+    if not isinstance(var, (Tensor, int, float)):
+        raise TypeError(f"gaussian_nll_loss: var must be a tensor or a number, got {shown(var)}")
     reduction = check("gaussian_nll_loss", reduction)
     like = {"dtype": input.dtype, "device": input.device}
     v = var if isinstance(var, Tensor) else creation.full(input.shape, float(var), **like)

@@ -7,6 +7,7 @@ from minicnn_kernels import geometry as G
 from .table import Error
 
 ERRORS: list[Error] = [
+    (lambda: G.pad((2, 3), 5, "constant"), ["pad: the padding must be a list of ints, got 5 (int)"]),  # type: ignore[arg-type]
     (lambda: G.pad((2, 3), (1.5, 1), "constant"), ["pad: the padding must be a list of ints", "1.5"]),  # type: ignore[list-item]
     (lambda: G.pad((2, 3), (1,), "constant"), ["pad: [1] must have two numbers (before, after)", "2 axes of (2, 3)"]),
     (lambda: G.pad((3,), (1, 1, 1, 1), "constant"), ["pad: [1, 1, 1, 1]", "at most 1 axes"]),

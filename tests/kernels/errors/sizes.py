@@ -25,6 +25,24 @@ ERRORS: list[Error] = [
     (lambda: G.pair((1, 0), "conv2d", "stride", 1), ["conv2d: stride must be at least 1", "(1, 0)"]),
     (lambda: G.pair(-1, "conv2d", "padding", 0), ["conv2d: padding must be at least 0", "-1"]),
     (
+        lambda: G.pair((2**31, 1), "conv2d", "stride", 1),
+        ["conv2d: stride must be at most 2147483647", "(2147483648, 1)"],
+    ),
+    (
+        lambda: G.pair(2**63, "conv2d", "stride", 1),
+        ["conv2d: stride must be an integer of 64 bits", "9223372036854775808"],
+    ),
+    (lambda: G.pair((), "conv2d", "stride", 1), ["conv2d: stride must be an int or a pair of ints", "() (tuple)"]),
+    (lambda: G.whole(True, "topk", "k"), ["topk: k must be an int, got True (bool)"]),
+    (lambda: G.whole(0, "topk", "k", 1), ["topk: k must be at least 1, got 0"]),
+    (lambda: G.wholes([1, None], "zeros", "size"), ["zeros: size must be ints, got [1, None] (list)"]),
+    (lambda: G.real("1", "elu", "alpha"), ["elu: alpha must be a number, got '1' (str)"]),
+    (lambda: G.real([1.0] * 99, "elu", "alpha"), ["elu: alpha must be a number, got [1.0", "... (list)"]),
+    (
+        lambda: G.fits("zeros", (2**40, 2), 8),
+        ["zeros: a result of shape (1099511627776, 2) takes 17,592,186,044,416 bytes", "this machine's memory"],
+    ),
+    (
         lambda: G.broadcast("add", (2, 3), (4, 3)),
         ["add: shapes (2, 3) and (4, 3) do not broadcast", "equal or one of them 1"],
     ),

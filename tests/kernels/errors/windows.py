@@ -27,6 +27,11 @@ ERRORS: list[Error] = [
     (lambda: G.adaptive_pool2d((3, 5), 2), ["adaptive_avg_pool2d: input must be 4-d", "(3, 5)"]),
     (lambda: G.adaptive_pool2d((3, 0, 5), 2), ["adaptive_avg_pool2d: only the batch may be empty", "(3, 0, 5)"]),
     (lambda: G.adaptive_pool2d((3, 5, 5), (2,)), ["adaptive_avg_pool2d: output_size must be an int or a pair", "(2,)"]),
+    (lambda: G.adaptive_pool2d((3, 5, 5), 2**31), ["adaptive_avg_pool2d: a result of shape", "bytes"]),
+    (
+        lambda: G.max_unpool2d((1, 2, 2), (1, 2, 2), 2, size=(1, 2, 3, 4, 5)),
+        ["max_unpool2d: output_size must have 2 or 4"],
+    ),
     (lambda: G.adaptive_pool2d((3, 5, 5), -1), ["adaptive_avg_pool2d: output_size must be at least 0"]),
     (
         lambda: G.fractional_pool2d((1, 2, 5, 6), (2, 3), 5),
