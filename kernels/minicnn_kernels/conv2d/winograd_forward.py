@@ -261,9 +261,9 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
     if worth_reordering(x):
         with parallel():
             x = as_order(x, True)
-        y, *found = convolve(x, w, b, g, m, turn)
+        y, suspicious, weights = convolve(x, w, b, g, m, turn)
         with parallel():
-            return as_order(y, False), *found
+            return as_order(y, False), suspicious, weights
     cg, og, a, dtype = g.c // g.groups, g.o // g.groups, m + 2, x.dtype
     tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), cg * og <= _FEW
     width = width_of(cg, og)
