@@ -102,7 +102,7 @@ def test_a_nan_spreads_over_its_picture_and_no_other(backend: str) -> None:
 
 
 def test_nothing_but_its_name_chooses_it() -> None:
-    """Its errors are relative to the largest pixel of the picture, also where a kernel is so large that it is faster."""
+    """Its errors are relative to the largest pixel of the picture, also where it is faster, with large kernels."""
     for size in (1, 3, 5, 11, 21):
         for channels, groups in ((1, 1), (4, 1), (64, 1), (64, 64)):
             g = geometry.conv2d((8, channels, 64, 64), (64, channels // groups, size, size), None, 1, 0, 1, groups)
