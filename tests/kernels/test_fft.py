@@ -101,6 +101,18 @@ def test_a_nan_spreads_over_its_picture_and_no_other(backend: str) -> None:
     assert np.isnan(gw).any() and np.isfinite(gx).all() and np.isfinite(gb).all()
 
 
+def test_nothing_but_its_name_chooses_it() -> None:
+    """Its errors are relative to the largest pixel of the picture, also where it is faster, with large kernels."""
+    for size in (1, 3, 5, 11, 21):
+        for channels, groups in ((1, 1), (4, 1), (64, 1), (64, 64)):
+            g = geometry.conv2d((8, channels, 64, 64), (64, channels // groups, size, size), None, 1, 0, 1, groups)
+            for dtype in (np.float32, np.float64):
+                chosen = {conv2d.rule(g, way, last, dtype) for way in ("", "gx", "gw") for last in (False, True)}
+                assert "fft" not in chosen
+            some = np.ones((1, 1))
+            assert conv2d.FORWARD.pick("numpy", None, (some, some, None, g))[0] != "fft"
+
+
 def test_only_what_is_needed() -> None:
     g = CONVS["plain"]
     gy, x, w = operands(g)

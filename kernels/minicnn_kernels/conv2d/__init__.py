@@ -49,7 +49,8 @@ LIMITS = {name: module.supports for name, module in ALGORITHMS.items() if hasatt
 
 
 def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
-    """The fastest algorithm for a geometry, as measured by `benchmarks/conv_layers.py`.
+    """The fastest algorithm for a geometry, as measured by `benchmarks/conv_layers.py`, of those whose errors are
+    relative to what an output sees: `fft` is not among them, and `winograd` is (`winograd_repair.py`).
 
     Args:
         g: the geometry.

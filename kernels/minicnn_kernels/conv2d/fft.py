@@ -30,7 +30,8 @@ pictures; those of w, FH*FW/(KH*KW) times larger than w, are made for a block of
 cut into tiles (overlap-add).
 
 **Rounding and special values.** The error is that of the largest value of a picture, everywhere: eps*log(n) times it.
-One NaN or Inf spreads over the whole picture, where the definition keeps it to the windows that see it.
+One NaN or Inf spreads over the whole picture, where the definition keeps it to the windows that see it. For this the
+table's rule never takes it: it has to be asked for by name.
 
 M. Mathieu, M. Henaff, Y. LeCun, "Fast training of convolutional networks through FFTs", 2013 (arXiv 1312.5851).
 Equations and legend: `conv2d/__init__.py`.

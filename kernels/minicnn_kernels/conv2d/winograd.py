@@ -13,8 +13,8 @@ but only four this way, since the sums of g are formed once for all tiles of all
 
 Multiply it out to see it hold. As matrices: y = A^T [(G g) . (B^T d)], the dot multiplying number by number. Behind it
 is polynomial multiplication: the product of two polynomials is known by its values at as many points as it has
-coefficients, and a value of a product is one multiplication. F(2, 3) uses the points 0, 1, -1 and infinity, F(4, 3)
-adds 2 and -2: four outputs for six multiplications instead of twelve.
+coefficients, and a value of a product is one multiplication. F(2, 3) uses the points 0, 1, -1 and infinity; F(4, 3)
+uses 0, 3/4, -3/4, 3/2, -3/2 and infinity: four outputs for six multiplications instead of twelve.
 
 **Two dimensions.** The same along the columns and then along the rows, so every matrix appears on both sides. A tile of
 m x m outputs needs the (m + 2) x (m + 2) input pixels d under it; input tiles overlap by two, output tiles do not:
@@ -40,14 +40,15 @@ of the transposes, backwards: A for A^T first, G^T for G last,
 
 in which the sum over tiles is again a matrix product for each cell: (C, T) @ (T, O).
 
-**Rounding.** The points 2 and -2 bring factors up to 10 in one dimension and 100 in two, which largely cancel, but not
-the rounding of what they multiplied. In float32, normally distributed numbers, relative to the outputs' own size (root
-mean square; in parentheses the largest error, relative to the largest output):
+**Rounding.** Products of pixels that an output does not see cancel, but not their rounding: F(4x4, 3x3) rounds more
+than the definition does, and all outputs of a tile round like its largest pixel. Normally distributed numbers in
+float32, relative to the outputs' own size (root mean square):
 
-    by the definition 3e-7 (5e-7)       F(2x2, 3x3) 3e-7 (9e-7)       F(4x4, 3x3) 1e-6 to 4e-6 (1e-5)
+    by the definition 3e-7       F(2x2, 3x3) 3e-7       F(4x4, 3x3) 9e-7
 
-Numbers beyond about 1e34 may overflow in between. One NaN or Inf makes NaN of the whole tile, up to m - 1 pixels from
-where the definition would have it, and of all cells of gw of its channel; other tiles keep their values.
+With the points 2 and -2, of which most texts speak, it is twice as much. Tiles whose largest pixel is far larger than
+what some output sees, or close to overflow, or NaN or Inf, are computed by the definition: `winograd_repair.py` has the
+rule and what is promised.
 
 S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
 networks", 2015. Equations and legend: `conv2d/__init__.py`.
@@ -55,13 +56,19 @@ networks", 2015. Equations and legend: `conv2d/__init__.py`.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, is_channels_last
+from . import direct, im2col
 from .direct import Gradients, Need
 from .winograd_forward import convolve
 from .winograd_gradient import gradient
+from .winograd_repair import calm, checked, gradient_in_parts, peaks_numpy, repair
+from .winograd_watch import peaks_numba
 
 # B^T, G and A^T of F(2, 3) and F(4, 3).
 MATRICES: dict[int, tuple[Array, Array, Array]] = {
@@ -73,25 +80,32 @@ MATRICES: dict[int, tuple[Array, Array, Array]] = {
     4: (
         np.array(
             [
-                [4.0, 0, -5, 0, 1, 0],
-                [0, -4, -4, 1, 1, 0],
-                [0, 4, -4, -1, 1, 0],
-                [0, -2, -1, 2, 1, 0],
-                [0, 2, -1, -2, 1, 0],
-                [0, 4, 0, -5, 0, 1],
+                [81 / 64, 0, -45 / 16, 0, 1, 0],
+                [0, -27 / 16, -9 / 4, 3 / 4, 1, 0],
+                [0, 27 / 16, -9 / 4, -3 / 4, 1, 0],
+                [0, -27 / 32, -9 / 16, 3 / 2, 1, 0],
+                [0, 27 / 32, -9 / 16, -3 / 2, 1, 0],
+                [0, 81 / 64, 0, -45 / 16, 0, 1],
             ]
         ),
         np.array(
             [
-                [1 / 4, 0, 0],
-                [-1 / 6, -1 / 6, -1 / 6],
-                [-1 / 6, 1 / 6, -1 / 6],
-                [1 / 24, 1 / 12, 1 / 6],
-                [1 / 24, -1 / 12, 1 / 6],
+                [64 / 81, 0, 0],
+                [-128 / 243, -32 / 81, -8 / 27],
+                [-128 / 243, 32 / 81, -8 / 27],
+                [32 / 243, 16 / 81, 8 / 27],
+                [32 / 243, -16 / 81, 8 / 27],
                 [0, 0, 1],
             ]
         ),
-        np.array([[1.0, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]),
+        np.array(
+            [
+                [1.0, 1, 1, 1, 1, 0],
+                [0, 3 / 4, -3 / 4, 3 / 2, -3 / 2, 0],
+                [0, 9 / 16, 9 / 16, 9 / 4, 9 / 4, 0],
+                [0, 27 / 64, -27 / 64, 27 / 8, -27 / 8, 1],
+            ]
+        ),
     ),
 }
 
@@ -141,6 +155,10 @@ def _cut(x: Array, n: int, c: int, p: int, q: int, size: int) -> Array:
 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Tile by tile: transform, multiply and add over the channels, transform back."""
+    return _careful(_forward_python, x, w, b, g, lambda: direct.forward_python(x, w, b, g))
+
+
+def _forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     m, y = tile(g), np.empty(g.y_shape, x.dtype)
     bt, gm, at = MATRICES[m]
     cg, og = g.c // g.groups, g.o // g.groups
@@ -158,19 +176,32 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """gx is a forward pass; gw tile by tile with the transposed transforms."""
-    gx = forward_python(gy, turned(w, g), None, transposed(g)) if need[0] and w is not None else None
-    gw, gb, m = np.zeros(g.w_shape), np.zeros(g.o), tile(g)
+    gx = gw = None
+    if need[0] and w is not None:
+        back = functools.partial(direct.backward_python, gy, None, w, g, (True, False, False))
+        gx = _careful(_forward_python, gy, turned(w, g), None, transposed(g), lambda: back()[0])  # type: ignore
+    if need[1] and x is not None:
+
+        def exact() -> Array:
+            return direct.backward_python(gy, x, None, g, (False, True, False))[1]  # type: ignore[return-value]
+
+        m, peaks = tile(g), peaks_numpy(x, g)
+        gw = checked(gradient_in_parts(gy, x, g, m, peaks, lambda gy, x: _gradient_python(gy, x, g), exact), exact)
+    gb = np.array([sum(float(v) for v in gy[:, o].ravel()) for o in range(g.o)], gy.dtype) if need[2] else None
+    return gx, gw, gb
+
+
+def _gradient_python(gy: Array, x: Array, g: Conv) -> Array:
+    gw, m = np.zeros(g.w_shape), tile(g)
     bt, gm, at = MATRICES[m]
     cg, og = g.c // g.groups, g.o // g.groups
-    for o in range(g.o):
-        gb[o] = sum(float(v) for v in gy[:, o].ravel())
-        for c in range(cg if need[1] and x is not None else 0):
-            total = np.zeros((m + 2, m + 2))
-            for n, i, j in np.ndindex(g.n, -(-g.oh // m), -(-g.ow // m)):
-                d = _cut(x, n, o // og * cg + c, i * m - g.ph, j * m - g.pw, m + 2)  # type: ignore[arg-type]
-                total += (bt @ d @ bt.T) * (at.T @ _cut(gy, n, o, i * m, j * m, m) @ at)
-            gw[o, c] = gm.T @ total @ gm
-    return gx, gw.astype(gy.dtype) if need[1] else None, gb.astype(gy.dtype) if need[2] else None
+    for o, c in np.ndindex(g.o, cg):
+        total = np.zeros((m + 2, m + 2))
+        for n, i, j in np.ndindex(g.n, -(-g.oh // m), -(-g.ow // m)):
+            d = _cut(x, n, o // og * cg + c, i * m - g.ph, j * m - g.pw, m + 2)
+            total += (bt @ d @ bt.T) * (at.T @ _cut(gy, n, o, i * m, j * m, m) @ at)
+        gw[o, c] = gm.T @ total @ gm
+    return gw.astype(gy.dtype)
 
 
 # -------------------------------------------------------------------------------------------------------------- numpy
@@ -195,6 +226,19 @@ def _by_frequency(tiles: Array, matrix: Array, groups: int) -> Array:
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """All tiles at once; the sum over the channels is (m + 2)^2 matrix products."""
+    return _careful(_forward_numpy, x, w, b, g, lambda: im2col.forward_numpy(x, w, b, g))
+
+
+def _careful(
+    forward: Callable[..., Array], x: Array, w: Array, b: Array | None, g: Conv, exact: Callable[[], Array]
+) -> Array:
+    """What `forward` gives, and its weak tiles by the definition."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of that is computed anew
+        y, weights = forward(x, w, b, g), float(np.abs(w).max(initial=0))
+    return repair(y, x, w, b, g, tile(g), peaks_numpy(x, g), weights, exact)
+
+
+def _forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     m = tile(g)
     bt, gm, at = (a.astype(x.dtype) for a in MATRICES[m])
     grid = th, tw = -(-g.oh // m), -(-g.ow // m)
@@ -209,18 +253,31 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
     """gx is a forward pass; gw is (m + 2)^2 products, of the transformed tiles of x and of gy."""
-    gx = forward_numpy(gy, turned(w, g), None, transposed(g)) if need[0] and w is not None else None
-    gw = None
+    gx = gw = None
+    if need[0] and w is not None:
+        back = functools.partial(im2col.backward_numpy, gy, None, w, g, (True, False, False))
+        gx = _careful(_forward_numpy, gy, turned(w, g), None, transposed(g), lambda: back()[0])  # type: ignore
     if need[1] and x is not None:
-        m = tile(g)
-        bt, gm, at = (a.astype(gy.dtype) for a in MATRICES[m])
-        grid = -(-g.oh // m), -(-g.ow // m)
-        v = _by_frequency(_tiles(x, g.ph, g.pw, m, m + 2, grid), bt, g.groups)
-        up = _by_frequency(_tiles(gy, 0, 0, m, m, grid), at.T, g.groups)
-        gu = up.transpose(0, 1, 3, 2) @ v  # (G, a*a, O/G, T) @ (G, a*a, T, C/G)
-        gu = gu.transpose(0, 2, 3, 1).reshape(g.o, g.c // g.groups, m + 2, m + 2)  # (G, O/G, C/G, a*a) ->
-        gw = gm.T @ gu @ gm
+
+        def exact() -> Array:
+            return im2col.backward_numpy(gy, x, None, g, (False, True, False))[1]  # type: ignore[return-value]
+
+        m, peaks = tile(g), peaks_numpy(x, g)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gw = gradient_in_parts(gy, x, g, m, peaks, lambda gy, x: _gradient_numpy(gy, x, g), exact)
+        gw = checked(gw, exact)
     return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+
+
+def _gradient_numpy(gy: Array, x: Array, g: Conv) -> Array:
+    m = tile(g)
+    bt, gm, at = (a.astype(gy.dtype) for a in MATRICES[m])
+    grid = -(-g.oh // m), -(-g.ow // m)
+    v = _by_frequency(_tiles(x, g.ph, g.pw, m, m + 2, grid), bt, g.groups)
+    up = _by_frequency(_tiles(gy, 0, 0, m, m, grid), at.T, g.groups)
+    gu = up.transpose(0, 1, 3, 2) @ v  # (G, a*a, O/G, T) @ (G, a*a, T, C/G)
+    gu = gu.transpose(0, 2, 3, 1).reshape(g.o, g.c // g.groups, m + 2, m + 2)  # (G, O/G, C/G, a*a) ->
+    return gm.T @ gu @ gm
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
@@ -228,7 +285,22 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over blocks of tiles or of output channels; gives y in the memory order of x."""
-    return convolve(x, w, b, g, tile(g), False)
+    return _compiled(x, w, b, g, False)
+
+
+def _compiled(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array:
+    """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of."""
+    m = tile(g)
+    y, suspicious, weights = convolve(x, w, b, g, m, turn)
+    if not suspicious and calm(weights, g):
+        return y
+
+    def exact() -> Array:
+        if turn:
+            return im2col.backward_numba(x, None, w, transposed(g), (True, False, False))[0]  # type: ignore[return-value]
+        return im2col.forward_numba(x, w, b, g)
+
+    return repair(y, x, turned(w, transposed(g)) if turn else w, b, g, m, peaks_numba(x, g), weights, exact)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
@@ -237,9 +309,23 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     gy = as_order(gy, is_channels_last(like))
     gx = gw = gb = None
     if need[0] and w is not None:
-        gx = convolve(gy, w, None, transposed(g), tile(transposed(g)), True)
+        gx = _compiled(gy, w, None, transposed(g), True)
     if need[1] and x is not None:
-        gw, gb = gradient(gy, like, g, tile(g))
-    elif need[2]:
-        gb = gy.sum((0, 2, 3))
+
+        def exact() -> Array:
+            return im2col.backward_numba(gy, like, None, g, (False, True, False))[1]  # type: ignore[return-value]
+
+        def rough(gy: Array, x: Array) -> Array:
+            gy, x = (as_order(a, is_channels_last(like)) for a in (gy, x))
+            return gradient(gy, x, g, tile(g), False)[0]  # type: ignore[index]
+
+        found = gradient(gy, like, g, tile(g))
+        if found is not None:
+            gw, gb = found
+        else:
+            gw = gradient_in_parts(gy, like, g, tile(g), peaks_numba(like, g), rough, exact)
+        gw = checked(gw, exact)
+    if need[2] and gb is None:
+        with np.errstate(all="ignore"):  # as the compiled sum
+            gb = gy.sum((0, 2, 3), dtype=np.float64).astype(gy.dtype)
     return gx, gw, gb if need[2] else None

@@ -24,6 +24,7 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .winograd_tiles import U, input_strip, output_strip, place, weight
+from .winograd_watch import Watch, largest, look, noted, watch
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels
 _BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common second-level cache
@@ -68,8 +69,8 @@ def shared(name: str, size: int, dtype: Any) -> Array:
 
 @njit()
 def _columns(
-    w: Array, g: Conv, plan: Plan, group: int, o0: int, o1: int, c0: int, c1: int, scratch: Array, dst: Array, to: int,
-    out: int
+    t: int, w: Array, g: Conv, plan: Plan, group: int, o0: int, o1: int, c0: int, c1: int, scratch: Array, dst: Array,
+    to: int, out: int, watch: Watch
 ) -> None:  # fmt: skip
     # The weights of channels o0..o1 and c0..c1 of a group, G applied to their columns: dst[to + (3*i + b)*out + (c, o)]
     cg, og, wide, size = g.c // g.groups, g.o // g.groups, o1 - o0, (o1 - o0) * (c1 - c0)
@@ -79,6 +80,7 @@ def _columns(
             cell = U((c - c0) * wide + o - o0)
             for k in range(U(9)):
                 scratch[cell + k * U(size)] = w[at + (U(8) - k if plan.turn else k)]
+    watch.seen[t, 1] = max(watch.seen[t, 1], largest(watch.bits[t], watch.limits[0], 0, 9 * size))
     for b in range(3):
         weight(plan.m, scratch, b * size, 3 * size, dst, to + b * out, 3 * out, size)
 
@@ -87,7 +89,7 @@ def _columns(
 
 
 @njit()
-def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Plan, rows: Array) -> None:
+def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Plan, rows: Array, watch: Watch) -> None:
     # u: per group and block of `width` output channels (a*a, C/G, width). A task is a few input channels of a block.
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
     parts, blocks = (cg + _PART - 1) // _PART, (og + plan.width - 1) // plan.width
@@ -97,22 +99,23 @@ def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Plan,
         o1, c1 = min(og, o0 + plan.width), min(cg, c0 + _PART)
         wide, size = o1 - o0, (o1 - o0) * (c1 - c0)
         half = rows[t, 9 * size :]
-        _columns(w, g, plan, group, o0, o1, c0, c1, rows[t], half, 0, size)
+        _columns(t, w, g, plan, group, o0, o1, c0, c1, rows[t], half, 0, size, watch)
         to = a * a * cg * (group * og + o0) + c0 * wide
         for i in range(a):
             weight(plan.m, half, i * 3 * size, size, u, to + i * a * cg * wide, cg * wide, size)
 
 
 @njit(parallel=True)
-def _weights(chunks: int, w: Array, u: Array, g: Conv, plan: Plan, rows: Array) -> None:
+def _weights(chunks: int, w: Array, u: Array, g: Conv, plan: Plan, rows: Array, watch: Watch) -> None:
     for t in prange(chunks):
-        _weights_share(np.intp(t), chunks, w, u, g, plan, rows)
+        _weights_share(np.intp(t), chunks, w, u, g, plan, rows, watch)
 
 
 @njit()
 def _few_share(
-    t: Any, chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Plan, vs: Array, ms: Array, rows: Array
-) -> None:
+    t: Any, chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Plan, vs: Array, ms: Array, rows: Array,
+    watch: Watch
+) -> None:  # fmt: skip
     # A task is a block of tiles of one group: all its input channels, then `width` output channels at a time.
     cg, og, aa = g.c // g.groups, g.o // g.groups, (plan.m + 2) * (plan.m + 2)
     tiles = g.n * ((g.oh + plan.m - 1) // plan.m) * ((g.ow + plan.m - 1) // plan.m)
@@ -122,7 +125,7 @@ def _few_share(
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         group, t0 = task // blocks, task % blocks * plan.block
         size = min(tiles, t0 + plan.block) - t0
-        _tiles_in(x, v, g, plan, group, t0, t0, t0 + size, size, rows[t])
+        _tiles_in(t, x, v, g, plan, group, t0, t0, t0 + size, size, rows[t], watch)
         for o0 in range(0, og, plan.width):
             few = min(og, o0 + plan.width) - o0
             for e in range(aa):
@@ -137,14 +140,17 @@ def _few_share(
 
 @njit()
 def _tiles_in(
-    x: Array, v: Array, g: Conv, plan: Plan, group: int, t0: int, first: int, end: int, size: int, scratch: Array
-) -> None:
+    t: int, x: Array, v: Array, g: Conv, plan: Plan, group: int, t0: int, first: int, end: int, size: int,
+    scratch: Array, watch: Watch
+) -> None:  # fmt: skip
     # Tiles first..end of a group to v (a*a, size, C/G), which begins with tile t0
     cg, at, grid = g.c // g.groups, first, ((g.oh + plan.m - 1) // plan.m, (g.ow + plan.m - 1) // plan.m)
     while at < end:
         n, i, j, wide = place(at, end, grid, plan.strip_in)
         p, q, to = i * plan.m - g.ph, j * plan.m - g.pw, (at - t0) * cg
         input_strip(plan.m, x, (g.c, g.h, g.w), plan.last, n, group * cg, cg, p, q, wide, v, to, size * cg, scratch)
+        high, columns = min(plan.m, g.oh - i * plan.m), g.ow - j * plan.m
+        look(watch.bits[t], watch.limits, plan.m, wide, cg, high, columns, watch.seen[t])
         at += wide
 
 
@@ -166,35 +172,40 @@ def _tiles_out(
 
 @njit(parallel=True)
 def _few(
-    chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Plan, vs: Array, ms: Array, rows: Array
-) -> None:
+    chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Plan, vs: Array, ms: Array, rows: Array,
+    watch: Watch
+) -> None:  # fmt: skip
     for t in prange(chunks):
-        _few_share(np.intp(t), chunks, x, u, b, y, g, plan, vs, ms, rows)
+        _few_share(np.intp(t), chunks, x, u, b, y, g, plan, vs, ms, rows, watch)
 
 
 # ------------------------------------------------------------------------------------------------------ many channels
 
 
 @njit()
-def _in_share(t: Any, chunks: int, x: Array, v: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array) -> None:
+def _in_share(
+    t: Any, chunks: int, x: Array, v: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array, watch: Watch
+) -> None:
     # v (G, a*a, size, C/G); a task is a tile
     per = (plan.m + 2) * (plan.m + 2) * size * (g.c // g.groups)
     first, end = t0 + t * size // chunks, t0 + (t + 1) * size // chunks
     for group in range(g.groups):
-        _tiles_in(x, v[group * per :], g, plan, group, t0, first, end, size, rows[t])
+        _tiles_in(t, x, v[group * per :], g, plan, group, t0, first, end, size, rows[t], watch)
 
 
 @njit(parallel=True)
-def transform(chunks: int, x: Array, v: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array) -> None:
+def transform(
+    chunks: int, x: Array, v: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array, watch: Watch
+) -> None:
     """The transformed tiles t0 .. t0 + size of x: v (G, a*a, size, C/G)."""
     for t in prange(chunks):
-        _in_share(np.intp(t), chunks, x, v, g, plan, t0, size, rows)
+        _in_share(np.intp(t), chunks, x, v, g, plan, t0, size, rows, watch)
 
 
 @njit()
 def _many_share(
     t: Any, chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Plan, t0: int, size: int, us: Array,
-    ms: Array, rows: Array
+    ms: Array, rows: Array, watch: Watch
 ) -> None:  # fmt: skip
     # A task is `width` output channels: weights -> half (a, 3, C/G, width) -> row (a, C/G, width), a times
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
@@ -208,7 +219,7 @@ def _many_share(
         half, row = us[t], us[t, 3 * a * count :]
         for c0 in range(0, cg, _PART):
             c1 = min(cg, c0 + _PART)
-            _columns(w, g, plan, group, o0, o0 + few, c0, c1, rows[t], half, c0 * few, count)
+            _columns(t, w, g, plan, group, o0, o0 + few, c0, c1, rows[t], half, c0 * few, count, watch)
         most = max(8, _SMALL // count // 8 * 8)
         for i in range(a):
             weight(plan.m, half, 3 * i * count, count, row, 0, count, count)
@@ -227,10 +238,10 @@ def _many_share(
 @njit(parallel=True)
 def _many(
     chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Plan, t0: int, size: int, us: Array, ms: Array,
-    rows: Array
+    rows: Array, watch: Watch
 ) -> None:  # fmt: skip
     for t in prange(chunks):
-        _many_share(np.intp(t), chunks, v, w, b, y, g, plan, t0, size, us, ms, rows)
+        _many_share(np.intp(t), chunks, v, w, b, y, g, plan, t0, size, us, ms, rows, watch)
 
 
 # ------------------------------------------------------------------------------------------------------------ drivers
@@ -241,15 +252,18 @@ def worth_reordering(x: Array) -> bool:
     return not is_channels_last(x) and x.size > 0 and x.shape[1] >= _REORDER and x.shape[2] * x.shape[3] > 1
 
 
-def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -> Array:
-    """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of."""
+def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -> tuple[Array, bool, float]:
+    """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of.
+
+    Also whether there are suspicious tiles, and the largest magnitude of the weights.
+    """
     x = dense(x)
     if worth_reordering(x):
         with parallel():
             x = as_order(x, True)
-        y = convolve(x, w, b, g, m, turn)
+        y, suspicious, weights = convolve(x, w, b, g, m, turn)
         with parallel():
-            return as_order(y, False)
+            return as_order(y, False), suspicious, weights
     cg, og, a, dtype = g.c // g.groups, g.o // g.groups, m + 2, x.dtype
     tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), cg * og <= _FEW
     width = width_of(cg, og)
@@ -263,14 +277,15 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
         lane = max((plan.strip_in + 1) * cg, plan.strip_out * width)
         rows = workspace("winograd strip", max(2 * a * m * lane, (9 + 3 * a) * _PART * width), dtype)
         ms = workspace("winograd m", a * a * block * width, dtype)
+        watched = watch(rows)
         if few:
             u, vs = shared("winograd u", a * a * cg * g.o, dtype), workspace("winograd v", a * a * block * cg, dtype)
-            _weights(threads(), ws, u, g, plan, rows)
-            _few(threads(), xs, u, bias, ys, g, plan, vs, ms, rows)
-            return y
+            _weights(threads(), ws, u, g, plan, rows, watched)
+            _few(threads(), xs, u, bias, ys, g, plan, vs, ms, rows, watched)
+            return y, *noted(watched, dtype)
         v, us = shared("winograd v", a * a * block * g.c, dtype), workspace("winograd u", 4 * a * cg * width, dtype)
         for t0 in range(0, tiles, block):
             size = min(block, tiles - t0)
-            transform(threads(), xs, v, g, plan, t0, size, rows)
-            _many(threads(), v, ws, bias, ys, g, plan, t0, size, us, ms, rows)
-    return y
+            transform(threads(), xs, v, g, plan, t0, size, rows, watched)
+            _many(threads(), v, ws, bias, ys, g, plan, t0, size, us, ms, rows, watched)
+        return y, *noted(watched, dtype)

@@ -21,6 +21,7 @@ from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from . import winograd_forward as forward
 from .winograd_forward import Plan, shared, strip, transform, width_of, worth_reordering
 from .winograd_tiles import U, place, upstream_strip, weight_gradient
+from .winograd_watch import noted, watch
 
 _BLOCK = 3 << 20  # bytes of transformed tiles of x and gy in a block: they fit the second-level caches of two cores
 _FEW_TILES = 48  # up to which, with many channels, the sums are what is large
@@ -165,8 +166,8 @@ def _many(chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Plan, size
 # ------------------------------------------------------------------------------------------------------------- driver
 
 
-def gradient(gy: Array, x: Array, g: Conv, m: int) -> tuple[Array, Array]:
-    """gw and gb, for gy in the memory order of x."""
+def gradient(gy: Array, x: Array, g: Conv, m: int, careful: bool = True) -> tuple[Array, Array] | None:
+    """gw and gb, for gy in the memory order of x; None if there are suspicious tiles, and `careful`."""
     if worth_reordering(x):
         with parallel():
             gy, x = as_order(gy, True), as_order(x, True)
@@ -179,23 +180,27 @@ def gradient(gy: Array, x: Array, g: Conv, m: int) -> tuple[Array, Array]:
     gw, gys, xs = empty(g.w_shape, dtype), flat(gy), flat(x)
     with parallel(), single_blas():
         v, up = shared("winograd v", a * a * block * g.c, dtype), shared("winograd up", a * a * block * g.o, dtype)
-        gb = workspace("winograd gb", g.o, dtype)
-        gb[:] = 0
+        gb, total = workspace("winograd gb", g.o, dtype), np.zeros(g.o)
         lane = max((plan.strip_in + 1) * cg, plan.strip_out * width)
         rows = workspace("winograd strip", max(2 * a * m * lane, (9 + 3 * a) * _PART * width), dtype)
         us = workspace("winograd u", 4 * a * cg * width if many else cg * og, dtype)
+        watched = watch(rows)
         gu = shared("winograd sums", 0 if many else a * a * cg * g.o, dtype)
         gu = gu[: a * a * cg * g.o]
         if not tiles:
             gu[:] = 0
         for t0 in range(0, tiles, block):
             size = min(block, tiles - t0)
-            transform(threads(), xs, v, g, plan, t0, size, rows)
+            transform(threads(), xs, v, g, plan, t0, size, rows, watched)
+            if careful and noted(watched, dtype)[0]:
+                return None
+            gb[:] = 0
             _upstream(threads(), gys, up, gb, g, plan, t0, size, rows)
+            total += gb[:, : g.o].sum(0, dtype=np.float64)
             if many:
                 _many(threads(), v, up, flat(gw), g, plan, size, us, rows)
             else:
                 _sum(threads(), v, up, gu, cg, og, size, t0 > 0, us)
         if not many:
             _finish(threads(), gu, flat(gw), g, plan, rows)
-        return gw, gb[:, : g.o].sum(0)
+        return gw, total.astype(dtype)

@@ -45,14 +45,14 @@ def _input_4(src: Array, at: int, step: int, wrap: int, dst: Array, to: int, out
     d0, d1, d2, d3, d4, d5 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out), U(to + 4 * out), U(to + 5 * out)
     for c in range(U(count)):
         v0, v1, v2, v3, v4, v5 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c], src[s4 + c], src[s5 + c]
-        even, odd = v4 - f(4) * v2, v3 - f(4) * v1
-        even2, odd2 = v4 - v2, f(2) * (v3 - v1)
-        dst[d0 + c] = f(4) * v0 - f(5) * v2 + v4
-        dst[d1 + c] = even + odd
-        dst[d2 + c] = even - odd
-        dst[d3 + c] = even2 + odd2
-        dst[d4 + c] = even2 - odd2
-        dst[d5 + c] = f(4) * v1 - f(5) * v3 + v5
+        even, odd = v4 - f(9 / 4) * v2, v3 - f(9 / 4) * v1
+        even2, odd2 = v4 - f(9 / 16) * v2, v3 - f(9 / 16) * v1
+        dst[d0 + c] = f(81 / 64) * v0 - f(45 / 16) * v2 + v4
+        dst[d1 + c] = even + f(3 / 4) * odd
+        dst[d2 + c] = even - f(3 / 4) * odd
+        dst[d3 + c] = even2 + f(3 / 2) * odd2
+        dst[d4 + c] = even2 - f(3 / 2) * odd2
+        dst[d5 + c] = f(81 / 64) * v1 - f(45 / 16) * v3 + v5
 
 
 @njit()
@@ -84,9 +84,9 @@ def _output_4(src: Array, at: int, step: int, dst: Array, to: int, out: int, cou
         v0, v1, v2, v3, v4, v5 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c], src[s4 + c], src[s5 + c]
         even, odd, even2, odd2 = v1 + v2, v1 - v2, v3 + v4, v3 - v4
         dst[d0 + c] = v0 + even + even2
-        dst[d1 + c] = odd + f(2) * odd2
-        dst[d2 + c] = even + f(4) * even2
-        dst[d3 + c] = odd + f(8) * odd2 + v5
+        dst[d1 + c] = f(3 / 4) * odd + f(3 / 2) * odd2
+        dst[d2 + c] = f(9 / 16) * even + f(9 / 4) * even2
+        dst[d3 + c] = f(27 / 64) * odd + f(27 / 8) * odd2 + v5
 
 
 @njit()
@@ -117,7 +117,8 @@ def _upstream_4(src: Array, at: int, step: int, dst: Array, to: int, out: int, c
     d0, d1, d2, d3, d4, d5 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out), U(to + 4 * out), U(to + 5 * out)
     for c in range(U(count)):
         v0, v1, v2, v3 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c]
-        even, odd, even2, odd2 = v0 + v2, v1 + v3, v0 + f(4) * v2, f(2) * v1 + f(8) * v3
+        even, odd = v0 + f(9 / 16) * v2, f(3 / 4) * v1 + f(27 / 64) * v3
+        even2, odd2 = v0 + f(9 / 4) * v2, f(3 / 2) * v1 + f(27 / 8) * v3
         dst[d0 + c] = v0
         dst[d1 + c] = even + odd
         dst[d2 + c] = even - odd
@@ -144,12 +145,13 @@ def weight(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int
     if m == 4:
         for c in range(U(count)):
             v0, v1, v2 = src[s0 + c], src[s1 + c], src[s2 + c]
-            even, even2, odd = f(-1 / 6) * (v0 + v2), f(1 / 24) * v0 + f(1 / 6) * v2, f(1 / 6) * v1
-            dst[d0 + c] = f(1 / 4) * v0
+            even, odd = f(-128 / 243) * v0 - f(8 / 27) * v2, f(32 / 81) * v1
+            even2, odd2 = f(32 / 243) * v0 + f(8 / 27) * v2, f(16 / 81) * v1
+            dst[d0 + c] = f(64 / 81) * v0
             dst[d1 + c] = even - odd
             dst[d2 + c] = even + odd
-            dst[d3 + c] = even2 + f(1 / 2) * odd
-            dst[d4 + c] = even2 - f(1 / 2) * odd
+            dst[d3 + c] = even2 + odd2
+            dst[d4 + c] = even2 - odd2
             dst[d5 + c] = v2
     else:
         for c in range(U(count)):
@@ -171,10 +173,10 @@ def weight_gradient(m: int, src: Array, at: int, step: int, dst: Array, to: int,
     if m == 4:
         for c in range(U(count)):
             v0, v1, v2, v3, v4, v5 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c], src[s4 + c], src[s5 + c]
-            even, even2 = f(-1 / 6) * (v1 + v2), v3 + v4
-            dst[d0 + c] = f(1 / 4) * v0 + even + f(1 / 24) * even2
-            dst[d1 + c] = f(1 / 6) * (v2 - v1) + f(1 / 12) * (v3 - v4)
-            dst[d2 + c] = even + f(1 / 6) * even2 + v5
+            even, even2 = v1 + v2, v3 + v4
+            dst[d0 + c] = f(64 / 81) * v0 - f(128 / 243) * even + f(32 / 243) * even2
+            dst[d1 + c] = f(32 / 81) * (v2 - v1) + f(16 / 81) * (v3 - v4)
+            dst[d2 + c] = f(8 / 27) * (even2 - even) + v5
     else:
         for c in range(U(count)):
             v0, v1, v2, v3 = src[s0 + c], src[s1 + c], src[s2 + c], src[s3 + c]
