@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.sums import total
+
 from ..tensor import Array, Tensor
 
 NUMBERS = (bool, int, float)
@@ -108,4 +110,4 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     axes = tuple(range(extra)) + tuple(
         extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
     )
-    return gradient.sum(axes, keepdims=True).reshape(shape)  # (repeated axes summed) -> shape
+    return total(gradient, axes).reshape(shape)  # (repeated axes summed) -> shape

@@ -9,12 +9,13 @@ Everywhere: `dim` is an axis, a tuple of axes, or None or () for all; `keepdim` 
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from minicnn_kernels.sums import total
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -166,19 +167,6 @@ def nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- sums and products
-
-
-def total(a: Array, axes: tuple[int, ...]) -> Array:
-    """The sum along `axes`, which are kept.
-
-    NumPy adds in pairs, with an error that grows as log n, along the innermost axis of the memory only; along the
-    others it adds term by term, and long sums are then made in float64.
-    """
-    if a.size > 4096 and a.dtype.itemsize < 8 and a.dtype.kind == "f":
-        innermost = min(range(a.ndim), key=lambda axis: (builtins.abs(a.strides[axis]), a.shape[axis] == 1), default=0)
-        if innermost not in axes and count(a.shape, axes) > 64:
-            return a.sum(axes, dtype=np.float64, keepdims=True).astype(a.dtype)
-    return a.sum(axes, keepdims=True, dtype=a.dtype)
 
 
 def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:

@@ -60,6 +60,7 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, is_channels_last
 from .direct import Gradients, Need
+from .partial import sum_of_pixels
 from .winograd_forward import convolve
 from .winograd_gradient import gradient
 
@@ -220,7 +221,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         gu = up.transpose(0, 1, 3, 2) @ v  # (G, a*a, O/G, T) @ (G, a*a, T, C/G)
         gu = gu.transpose(0, 2, 3, 1).reshape(g.o, g.c // g.groups, m + 2, m + 2)  # (G, O/G, C/G, a*a) ->
         gw = gm.T @ gu @ gm
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
@@ -241,5 +242,5 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     if need[1] and x is not None:
         gw, gb = gradient(gy, like, g, tile(g))
     elif need[2]:
-        gb = gy.sum((0, 2, 3))
+        gb = sum_of_pixels(gy)
     return gx, gw, gb if need[2] else None
