@@ -31,8 +31,14 @@ def _vector_norm(a: Array, axes: tuple[int, ...], p: float) -> Array:
     if p == 1:
         return total(size, axes)
     if p == 2:
-        return np.sqrt(total(size * size, axes))
-    return total(size**p, axes) ** (1 / p)
+        y = np.sqrt(total(size * size, axes))
+        if y.itemsize >= 8 or not y.size:
+            return np.asarray(y)
+        least, most = (y.item(), y.item()) if y.size == 1 else (y.min(), y.max())
+        if 1e-15 < least and most < np.inf:
+            return np.asarray(y)
+    wide = size.astype(np.float64)  # where the powers may be beyond float32
+    return np.asarray(total(wide**p, axes) ** (1 / p))
 
 
 def _vector_norm_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], p: float) -> Array:
