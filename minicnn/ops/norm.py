@@ -35,7 +35,7 @@ def _vector_norm(a: Array, axes: tuple[int, ...], p: float) -> Array:
         if y.itemsize >= 8 or not y.size:
             return np.asarray(y)
         least, most = (y.item(), y.item()) if y.size == 1 else (y.min(), y.max())
-        if 1e-15 < least and most < np.inf:
+        if least > 1e-15 and most < np.inf:
             return np.asarray(y)
     wide = size.astype(np.float64)  # where the powers may be beyond float32
     return np.asarray(total(wide**p, axes) ** (1 / p))
@@ -48,12 +48,12 @@ def _vector_norm_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], 
     if p == 1:
         return gy * signs(a)
     if p == 2:
-        return a * np.where(y == 0, 0, gy / y)
+        return gy * (a / np.where(y == 0, 1, y))
     size = np.abs(a)
     if math.isinf(p):
         ties = (size == y) | (np.isnan(a) & np.isnan(y))
         return signs(a) * ties * (gy / ties.sum(axes, keepdims=True))
-    share = np.where(y == 0, 0, size / np.where(y == 0, 1, y))
+    share = size / np.where(y == 0, 1, y).astype(np.float64)
     return gy * signs(a) * np.where(share == 0, 0, np.where(share == 0, 1, share) ** (p - 1))
 
 

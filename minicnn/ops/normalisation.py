@@ -48,7 +48,7 @@ class GroupNorm(Function):
     @staticmethod
     def infer(x: Array, *_: Any, shape: tuple[int, ...], groups: int, **options: Any) -> tuple[Meta, Meta, Meta]:
         """y like x, and a mean and a variance per group."""
-        return meta(x.shape, x.dtype), meta((shape[0], groups), x.dtype), meta((shape[0], groups), x.dtype)
+        return meta(x.shape, x.dtype), meta((shape[0], groups), x.dtype), meta((shape[0], groups), np.dtype(np.float64))
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
@@ -134,7 +134,8 @@ def instance_norm(
     if input.numel() and not input.is_meta:
         count = math.prod(input.shape[2:])
         move(running_mean, mean.array.mean(0), momentum)
-        move(running_var, var.array.mean(0) * (count / (count - 1)), momentum)
+        with np.errstate(over="ignore"):  # the variance of 1e20 is Inf in float32
+            move(running_var, var.array.mean(0) * (count / (count - 1)), momentum)
     return y
 
 

@@ -20,7 +20,7 @@ from .. import creation
 from ..arithmetic import xlogy
 from ..choice import clamp, where
 from ..elementwise import Row, row, run
-from ..mathematics import exp, log
+from ..mathematics import exp, log, signs
 from ..reduction import sum
 from ..shape import unsqueeze
 from .reduction import check, reduced, warn_of_broadcast
@@ -61,7 +61,7 @@ def _both(slope: Callable[..., Array]) -> tuple[Callable[..., Array], Callable[.
 MSE = row(  # 2 d alone could overflow: the gradient of a mean is small
     "mse_loss", lambda a, b: (a - b) ** 2, lambda gy, a, b: 2 * gy * (a - b), lambda gy, a, b: 2 * gy * (b - a)
 )
-L1 = row("l1_loss", lambda a, b: np.abs(a - b), *_both(np.sign))
+L1 = row("l1_loss", lambda a, b: np.abs(a - b), *_both(signs))
 HUBER = row(
     "huber_loss",
     _huber,
