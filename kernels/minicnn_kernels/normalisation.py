@@ -6,7 +6,7 @@
 
     x, y, gx, gy               (N, C, ...): S stands for all axes after the second; there may be none
     gamma, beta                (C,) or None for 1 and 0
-    mean, var                  (N, G); var is float64, for float32 has no room for that of 1e20
+    mean, var                  (N, G)
     ggamma, gbeta              (C,)
 
     gbeta[c]     = sum gy
@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .batchnorm import Gradients, Vector
-from .batchnorm.definition import SMALL
+from .batchnorm.definition import SMALL, in_type
 from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
 from .dispatch import Table
 from .layout import Array, alike, dense, flat, is_channels_last
@@ -62,7 +62,7 @@ def forward_python(
         for place, v in zip(places, values, strict=True):
             xhat, c = (v - mean[n, g]) * invstd, place[1]
             y[place] = xhat * (1.0 if gamma is None else float(gamma[c])) + (0.0 if beta is None else float(beta[c]))
-    return y, mean.astype(x.dtype), var
+    return y, *in_type(x, mean, var)
 
 
 def _groups_python(x: Array, groups: int) -> Iterator[tuple[int, int, list[tuple[int, ...]]]]:
@@ -96,7 +96,7 @@ def forward_numpy(
     y = d * (scale if gamma is None else scale * _column(gamma, x))
     if beta is not None:
         y += _column(beta, x)
-    return y, mean.astype(x.dtype), var
+    return y, *in_type(x, mean, var)
 
 
 def _sum(x: Array, groups: int) -> Array:
@@ -185,7 +185,7 @@ def forward_numba(
 ) -> tuple[Array, Array, Array]:
     """Parallel over pieces of memory, each read three times while it is in the cache."""
     x = dense(x)
-    y, mean, var = np.empty_like(x), np.zeros((x.shape[0], groups), x.dtype), np.zeros((x.shape[0], groups))
+    y, mean, var = np.empty_like(x), *np.zeros((2, x.shape[0], groups), x.dtype)
     if x.size:
         scale, shift = _vector(gamma, 1, x), _vector(beta, 0, x)
         with parallel():
@@ -233,6 +233,8 @@ def backward_numpy(
     need: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
+    if x.itemsize < 8 and np.isinf(var).any():  # the variance of 1e20 in float32
+        _, mean, var = forward_numpy(x.astype(np.float64), None, None, groups, eps, centred)
     length, axes = max(1, x.size // max(1, x.shape[0] * groups)), (0, *range(2, x.ndim))
     invstd = _spread(_invstd(var, eps), x)
     xhat = (x - _spread(mean, x)) * invstd
@@ -292,6 +294,7 @@ def backward_numba(
     invstd = _invstd(var, eps)
     if x.itemsize < 8 and np.minimum.reduce(invstd, None, initial=1) < SMALL:
         wide_gy, wide_x = gy.astype(np.float64), x.astype(np.float64)
+        _, mean, var = forward_numba(wide_x, None, None, groups, eps, centred)  # that of 1e20 is Inf in float32
         found = backward_numba(wide_gy, wide_x, gamma, mean, var, groups, eps, centred, need)
         return tuple(None if a is None else a.astype(x.dtype) for a in found)  # type: ignore[return-value]
     x, gy = alike(x, gy)

@@ -39,7 +39,8 @@ def total(a: Array, axes: tuple[int, ...]) -> Array:
         if kind is _HALF or kind == _HALF:
             return np.add.reduce(a, axes, np.float32, None, True).astype(kind)
         return np.add.reduce(a, axes, kind, None, True)
-    return _long(a, axes)
+    with np.errstate(all="ignore"):  # a sum beyond float32 is Inf
+        return _long(a, axes)
 
 
 def _long(a: Array, axes: tuple[int, ...]) -> Array:
@@ -109,14 +110,19 @@ def add_rows(y: Array, rows: Array, values: Array) -> None:
         if plain:
             np.add.at(y[:, 0], rows, values[:, 0])
         else:
-            y[:, 0] += np.bincount(rows, values[:, 0], y.shape[0])
+            _add(y, slice(None), np.bincount(rows, values[:, 0], y.shape[0])[:, None])
         return
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
     most = rows.size if first.size == 1 else np.diff(first, append=rows.size).max()
     kind = y.dtype if plain or most <= _STEPS else np.float64
-    y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=kind)  # the values of a row lie together
+    _add(y, rows[first], np.add.reduceat(values[order], first, axis=0, dtype=kind))  # the values of a row lie together
+
+
+def _add(y: Array, rows: Any, sums: Array) -> None:
+    with np.errstate(all="ignore"):
+        y[rows] = y[rows] + sums
 
 
 LONG_PRODUCT = 4096  # terms of a sum of products up to which BLAS has it as it is
@@ -141,4 +147,5 @@ def matmul(a: Array, b: Array) -> Array:
         left = a[..., at:end].reshape(*a.shape[:-1], -1, _PIECE).swapaxes(-3, -2)  # (..., N, K) -> (..., pieces, N, K)
         right = b[..., at:end, :].reshape(*b.shape[:-2], -1, _PIECE, b.shape[-1])  # (..., K, M) -> (..., pieces, K, M)
         y += np.add.reduce(np.matmul(left, right), -3, np.float64)
-    return np.asarray(y.astype(a.dtype))
+    with np.errstate(all="ignore"):
+        return np.asarray(y.astype(a.dtype))

@@ -84,7 +84,7 @@ class Cumulative(Function):
         have = {"axis": ctx.axis, **{name: _wide(a) for name, a in {"gy": gy, **saved(ctx)}.items()}}
         with np.errstate(all="ignore"):
             gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs)) if gy.ndim else gy
-        return gx.astype(ctx.dtype, copy=False), None, None, None
+            return gx.astype(ctx.dtype, copy=False), None, None, None
 
     @staticmethod
     def infer(x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Meta:
@@ -151,7 +151,8 @@ class RunningExtremum(Function):
         rest = tuple(np.indices(lines.shape[1:]))
         for index, line in zip(np.moveaxis(ctx.indices, ctx.axis, 0), lines, strict=True):
             gx[(index, *rest)] += line
-        return np.moveaxis(gx, 0, ctx.axis).reshape(gy.shape).astype(gy.dtype), None, None
+        with np.errstate(all="ignore"):
+            return np.moveaxis(gx, 0, ctx.axis).reshape(gy.shape).astype(gy.dtype), None, None
 
     @staticmethod
     def infer(x: Array, op: str, axis: int) -> tuple[Meta, Meta]:

@@ -48,7 +48,7 @@ class GroupNorm(Function):
     @staticmethod
     def infer(x: Array, *_: Any, shape: tuple[int, ...], groups: int, **options: Any) -> tuple[Meta, Meta, Meta]:
         """y like x, and a mean and a variance per group."""
-        return meta(x.shape, x.dtype), meta((shape[0], groups), x.dtype), meta((shape[0], groups), np.dtype(np.float64))
+        return meta(x.shape, x.dtype), meta((shape[0], groups), x.dtype), meta((shape[0], groups), x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:

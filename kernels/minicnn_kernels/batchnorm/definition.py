@@ -26,11 +26,12 @@ def training_python(x: Array, gamma: Vector, beta: Vector, eps: float, relu: boo
             mean[c] = values[0] + sum(shifted) / len(values)
             var[c] = sum((v - mean[c]) ** 2 for v in values) / len(values)
     y = evaluation_python(x, gamma, beta, mean, var, eps, relu)
-    return y, *_in_type(x, mean, var, inverse_std(var, eps))
+    return y, *in_type(x, mean, var, inverse_std(var, eps))
 
 
-def _in_type(x: Array, *vectors: Array) -> tuple[Array, ...]:
-    with np.errstate(over="ignore"):  # the variance of 1e20 is Inf in float32
+def in_type(x: Array, *vectors: Array) -> tuple[Array, ...]:
+    """Vectors in the type of x; the variance of 1e20 is Inf in float32."""
+    with np.errstate(over="ignore"):
         return tuple(v.astype(x.dtype) for v in vectors)
 
 
@@ -73,7 +74,7 @@ def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool
     var = np.multiply(d, d, dtype=np.float64).sum(axes) / count - (d.sum(axes, np.float64) / count) ** 2
     mean, var = mean.reshape(-1), np.maximum(var, 0)  # (1, C, 1, ...) -> (C,)
     y = evaluation_numpy(x, gamma, beta, mean, var, eps, relu)
-    return y, *_in_type(x, mean, var, inverse_std(var, eps))
+    return y, *in_type(x, mean, var, inverse_std(var, eps))
 
 
 def _first(x: Array) -> Array:
