@@ -62,7 +62,7 @@ def forward_python(
         for place, v in zip(places, values, strict=True):
             xhat, c = (v - mean[n, g]) * invstd, place[1]
             y[place] = xhat * (1.0 if gamma is None else float(gamma[c])) + (0.0 if beta is None else float(beta[c]))
-    return y, *in_type(x, mean, var)
+    return y, mean.astype(x.dtype), in_type(x, var)
 
 
 def _groups_python(x: Array, groups: int) -> Iterator[tuple[int, int, list[tuple[int, ...]]]]:
@@ -96,7 +96,7 @@ def forward_numpy(
     y = d * (scale if gamma is None else scale * _column(gamma, x))
     if beta is not None:
         y += _column(beta, x)
-    return y, *in_type(x, mean, var)
+    return y, mean.astype(x.dtype), in_type(x, var)
 
 
 def _sum(x: Array, groups: int) -> Array:

@@ -37,8 +37,8 @@ def total(a: Array, axes: tuple[int, ...]) -> Array:
     kind = a.dtype
     if a.size <= _LONG or kind.kind != "f":
         if kind is _HALF or kind == _HALF:
-            return np.add.reduce(a, axes, np.float32, None, True).astype(kind)
-        return np.add.reduce(a, axes, kind, None, True)
+            return np.add.reduce(a, axes, np.float32, keepdims=True).astype(kind)
+        return np.add.reduce(a, axes, kind, keepdims=True)
     with np.errstate(all="ignore"):  # a sum beyond float32 is Inf
         return _long(a, axes)
 
@@ -49,18 +49,18 @@ def _long(a: Array, axes: tuple[int, ...]) -> Array:
         one = a[tuple([slice(1 if i in axes and step == 0 else None) for i, step in enumerate(a.strides)])]
         return np.multiply(total(one, axes), copies, dtype=np.float64).astype(a.dtype)
     if a.itemsize >= 8:
-        return np.add.reduce(a, axes, None, None, True)
+        return np.add.reduce(a, axes, keepdims=True)
     inner, run = _run(a, axes)
     left = math.prod([a.shape[i] for i in axes]) // max(1, run)
     if a.dtype == _HALF:
-        return np.add.reduce(a, axes, np.float32 if left <= _STEPS else np.float64, None, True).astype(a.dtype)
+        return np.add.reduce(a, axes, np.float32 if left <= _STEPS else np.float64, keepdims=True).astype(a.dtype)
     if left <= _STEPS:
-        return np.add.reduce(a, axes, None, None, True)
+        return np.add.reduce(a, axes, keepdims=True)
     if run >= _STEPS:
-        return total(np.add.reduce(a, inner, None, None, True), axes)
+        return total(np.add.reduce(a, inner, keepdims=True), axes)
     rows = _rows(a, axes)
     if rows is None:
-        return np.add.reduce(a, axes, np.float64, None, True).astype(a.dtype)
+        return np.add.reduce(a, axes, np.float64, keepdims=True).astype(a.dtype)
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)]
     order = sorted(range(a.ndim), key=lambda i: -abs(a.strides[i]))
     sums = _sum_of_rows(rows).astype(a.dtype).reshape([kept[i] for i in order])  # (L,) -> (kept, as they lie in memory)
@@ -69,7 +69,8 @@ def _long(a: Array, axes: tuple[int, ...]) -> Array:
 
 def _run(a: Array, axes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     """The summed axes that are innermost in memory and follow on one another, and how many numbers these are."""
-    inner, run, step = [], 1, 0
+    inner: list[int] = []
+    run, step = 1, 0
     for i in sorted((i for i in range(a.ndim) if a.shape[i] > 1), key=lambda i: abs(a.strides[i])):
         if i not in axes or (inner and a.strides[i] != step * run):
             break

@@ -144,8 +144,8 @@ def _normalise(
     """`batch_norm`, with or without ReLU."""
     if is_half(input):
 
-        def wide(*tensors: Any) -> Tensor:
-            return _normalise(*tensors, training, momentum, eps, relu)
+        def wide(x: Tensor, m: Any, v: Any, w: Any, b: Any) -> Tensor:
+            return _normalise(x, m, v, w, b, training, momentum, eps, relu)
 
         return in_float32(wide, (input, running_mean, running_var, weight, bias), training)
     floating("batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)

@@ -121,8 +121,8 @@ def instance_norm(
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if is_half(input):
 
-        def wide(*tensors: Any) -> Tensor:
-            return instance_norm(*tensors, use_input_stats, momentum, eps)
+        def wide(x: Tensor, m: Any, v: Any, w: Any, b: Any) -> Tensor:
+            return instance_norm(x, m, v, w, b, use_input_stats, momentum, eps)
 
         return in_float32(wide, (input, *vectors.values()), use_input_stats)
     floating("instance_norm", input=input, **vectors)

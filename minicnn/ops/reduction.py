@@ -176,7 +176,7 @@ def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
 def _product(a: Array, axes: tuple[int, ...]) -> Array:
     """In float64 where there are many: every factor adds its rounding."""
     many = a.dtype.kind == "f" and count(a.shape, axes) > 64
-    return np.asarray(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, None, True))
+    return np.asarray(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
 
 
 def _product_gradient(gy: Array, a: Array, axes: tuple[int, ...]) -> Array:
@@ -268,13 +268,13 @@ def _away(a: Array, axes: tuple[int, ...]) -> Array:
     """What is left of `a` without the mean, in float64: float32 has no room for the squares of 1e20 or of 1e-25, and
     where the mean is large too few digits for itself.
     """
-    return a - np.true_divide(np.add.reduce(a, axes, np.float64, None, True), count(a.shape, axes))
+    return a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes))
 
 
 def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:
     """Two passes: the mean, then the squared distances from it; one pass would cancel."""
     away = _away(a, axes)
-    return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, None, None, True) / np.float64(divisor))
+    return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
 
 
 def _variance_gradient(gy: Array, a: Array, axes: tuple[int, ...], divisor: float) -> Array:

@@ -26,13 +26,13 @@ def training_python(x: Array, gamma: Vector, beta: Vector, eps: float, relu: boo
             mean[c] = values[0] + sum(shifted) / len(values)
             var[c] = sum((v - mean[c]) ** 2 for v in values) / len(values)
     y = evaluation_python(x, gamma, beta, mean, var, eps, relu)
-    return y, *in_type(x, mean, var, inverse_std(var, eps))
+    return y, mean.astype(x.dtype), in_type(x, var), in_type(x, inverse_std(var, eps))
 
 
-def in_type(x: Array, *vectors: Array) -> tuple[Array, ...]:
-    """Vectors in the type of x; the variance of 1e20 is Inf in float32."""
+def in_type(x: Array, v: Array) -> Array:
+    """A vector in the type of x; the variance of 1e20 is Inf in float32."""
     with np.errstate(over="ignore"):
-        return tuple(v.astype(x.dtype) for v in vectors)
+        return v.astype(x.dtype)
 
 
 def inverse_std(var: Array, eps: float) -> Array:
@@ -74,7 +74,7 @@ def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool
     var = np.multiply(d, d, dtype=np.float64).sum(axes) / count - (d.sum(axes, np.float64) / count) ** 2
     mean, var = mean.reshape(-1), np.maximum(var, 0)  # (1, C, 1, ...) -> (C,)
     y = evaluation_numpy(x, gamma, beta, mean, var, eps, relu)
-    return y, *in_type(x, mean, var, inverse_std(var, eps))
+    return y, mean.astype(x.dtype), in_type(x, var), in_type(x, inverse_std(var, eps))
 
 
 def _first(x: Array) -> Array:
