@@ -27,7 +27,7 @@ import numpy as np
 from .layout import Array
 
 _LONG = 4096  # elements up to which a sum is NumPy's at once
-_STEPS = 64  # this many terms may be added one by one
+_STEPS = 128  # this many terms may be added one by one
 _ROWS = 256  # rows that BLAS adds up: 1e-6 off, a thousand would be 4e-6
 _HALF = np.dtype(np.float16)
 
@@ -39,6 +39,8 @@ def total(a: Array, axes: tuple[int, ...]) -> Array:
         if kind is _HALF or kind == _HALF:
             return np.add.reduce(a, axes, np.float32, keepdims=True).astype(kind)
         return np.add.reduce(a, axes, kind, keepdims=True)
+    if kind != _HALF and a.flags.c_contiguous and axes == tuple(range(a.ndim - len(axes), a.ndim)):  # one run each
+        return np.add.reduce(a, axes, keepdims=True)
     with np.errstate(all="ignore"):  # a sum beyond float32 is Inf
         return _long(a, axes)
 
@@ -116,12 +118,14 @@ def add_rows(y: Array, rows: Array, values: Array) -> None:
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
-    most = rows.size if first.size == 1 else np.diff(first, append=rows.size).max()
-    kind = y.dtype if plain or most <= _STEPS else np.float64
-    _add(y, rows[first], np.add.reduceat(values[order], first, axis=0, dtype=kind))  # the values of a row lie together
+    if plain or np.diff(first, append=rows.size).max() <= _STEPS:
+        y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=y.dtype)  # those of a row lie together
+    else:
+        _add(y, rows[first], np.add.reduceat(values[order], first, axis=0, dtype=np.float64))
 
 
 def _add(y: Array, rows: Any, sums: Array) -> None:
+    """y[rows] += sums of float64; one beyond the type of y is Inf."""
     with np.errstate(all="ignore"):
         y[rows] = y[rows] + sums
 
