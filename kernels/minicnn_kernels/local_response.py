@@ -100,7 +100,8 @@ def _view(x: Array) -> View:
 @njit(error_model="numpy", fastmath={"contract"})
 def _power_minus(d: Any, b: Any) -> Any:
     # the exponent that everybody uses, by square roots, which the processor has
-    return 1 / math.sqrt(d * math.sqrt(d)) if b == 0.75 else d**-b
+    root = math.sqrt(d)
+    return 1 / (root * math.sqrt(root)) if b == 0.75 else d**-b
 
 
 @njit(error_model="numpy", fastmath={"contract"})

@@ -27,6 +27,8 @@ from .dispatch import Table
 from .gemm import gemm
 from .layout import Array, empty
 from .runtime import njit, parallel, prange, single_blas, threads, workspace
+from .sums import LONG_PRODUCT, long_product, total
+from .sums import matmul as matmul_in_pieces
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -50,7 +52,7 @@ def linear_python(x: Array, w: Array, b: Array | None) -> Array:
 
 def matmul_numpy(a: Array, b: Array) -> Array:
     """NumPy's BLAS."""
-    return a @ b
+    return matmul_in_pieces(a, b) if long_product(a, b) else a @ b
 
 
 def linear_numpy(x: Array, w: Array, b: Array | None) -> Array:
@@ -113,6 +115,8 @@ SMALL = 1 << 18  # multiplications up to which BLAS takes one thread; NumPy's ow
 def matmul_numba(a: Array, b: Array) -> Array:
     """Parallel over the rows of y, of y^T or of b; see above."""
     (n, k), m = a.shape, b.shape[1]
+    if long_product(a, b):
+        return matmul_in_pieces(a, b)
     if n * k * m <= SMALL:
         return np.matmul(a, b)
     by_columns = b.T.flags.c_contiguous
@@ -207,12 +211,13 @@ def linear_backward_python(gy: Array, x: Array, w: Array, need: Sequence[bool]) 
 
 def matmul_backward_numpy(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
     """NumPy's BLAS."""
-    return gy @ b.T if need[0] else None, a.T @ gy if need[1] else None
+    return matmul_numpy(gy, b.T) if need[0] else None, matmul_numpy(a.T, gy) if need[1] else None
 
 
 def linear_backward_numpy(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
     """NumPy's BLAS."""
-    return gy @ w if need[0] else None, gy.T @ x if need[1] else None, gy.sum(0) if need[2] else None
+    gx = gy @ w if need[0] else None
+    return gx, matmul_numpy(gy.T, x) if need[1] else None, total(gy, (0,))[0] if need[2] else None
 
 
 def matmul_backward_numba(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
@@ -234,10 +239,12 @@ def _gradients_share(
     if need[1]:
         gemm(o1 - o0, i, n, gy, o0, o, True, x, 0, i, False, gw, o0 * i, i, 0)
     if need[2]:
-        gb[o0:o1] = 0
+        sums = np.zeros(o1 - o0)
         for row in range(n):
-            for k in range(o0, o1):
-                gb[k] += gy[row * o + k]
+            for k in range(o1 - o0):
+                sums[k] += gy[row * o + o0 + k]
+        for k in range(o1 - o0):
+            gb[o0 + k] = sums[k]
 
 
 @njit(parallel=True)
@@ -264,10 +271,10 @@ def _all_gradients(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple
 
 def linear_backward_numba(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
     """Products as in forward, or all at once where the arrays are small."""
-    if _together(x, w, gy.size):
+    if _together(x, w, gy.size) and gy.shape[0] <= LONG_PRODUCT:
         return _all_gradients(gy, x, w, need)
     gx = matmul_numba(gy, w) if need[0] else None
-    return gx, matmul_numba(gy.T, x) if need[1] else None, gy.sum(0) if need[2] else None
+    return gx, matmul_numba(gy.T, x) if need[1] else None, total(gy, (0,))[0] if need[2] else None
 
 
 LINEAR = Table(

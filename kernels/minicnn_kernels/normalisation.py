@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .batchnorm import Gradients, Vector
+from .batchnorm.definition import SMALL, in_type
 from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
 from .dispatch import Table
 from .layout import Array, alike, dense, flat, is_channels_last
@@ -61,7 +62,7 @@ def forward_python(
         for place, v in zip(places, values, strict=True):
             xhat, c = (v - mean[n, g]) * invstd, place[1]
             y[place] = xhat * (1.0 if gamma is None else float(gamma[c])) + (0.0 if beta is None else float(beta[c]))
-    return y, mean.astype(x.dtype), var.astype(x.dtype)
+    return y, mean.astype(x.dtype), in_type(x, var)
 
 
 def _groups_python(x: Array, groups: int) -> Iterator[tuple[int, int, list[tuple[int, ...]]]]:
@@ -89,13 +90,13 @@ def forward_numpy(
             ]  # (N, G, ...) -> (N, G, S) -> (N, G)
             mean = first + _sum(x - _spread(first, x), groups) / length
             d = x - _spread(mean, x)
-        var = _sum(d * d, groups) / length - (_sum(d, groups) / length) ** 2 * centred
+        var = _sum(np.multiply(d, d, dtype=np.float64), groups) / length - (_sum(d, groups) / length) ** 2 * centred
     var = np.maximum(var, 0)
     scale = _spread(_invstd(var, eps), x)
     y = d * (scale if gamma is None else scale * _column(gamma, x))
     if beta is not None:
         y += _column(beta, x)
-    return y, mean.astype(x.dtype), var.astype(x.dtype)
+    return y, mean.astype(x.dtype), in_type(x, var)
 
 
 def _sum(x: Array, groups: int) -> Array:
@@ -232,6 +233,8 @@ def backward_numpy(
     need: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
+    if x.itemsize < 8 and np.isinf(var).any():  # the variance of 1e20 in float32
+        _, mean, var = forward_numpy(x.astype(np.float64), None, None, groups, eps, centred)
     length, axes = max(1, x.size // max(1, x.shape[0] * groups)), (0, *range(2, x.ndim))
     invstd = _spread(_invstd(var, eps), x)
     xhat = (x - _spread(mean, x)) * invstd
@@ -288,12 +291,18 @@ def backward_numba(
     need: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Parallel over pieces of memory: the sums, and with them gx = a gy + b (x - mean) + k for the piece."""
+    invstd = _invstd(var, eps)
+    if x.itemsize < 8 and np.minimum.reduce(invstd, None, initial=1) < SMALL:
+        wide_gy, wide_x = gy.astype(np.float64), x.astype(np.float64)
+        _, mean, var = forward_numba(wide_x, None, None, groups, eps, centred)  # that of 1e20 is Inf in float32
+        found = backward_numba(wide_gy, wide_x, gamma, mean, var, groups, eps, centred, need)
+        return tuple(None if a is None else a.astype(x.dtype) for a in found)  # type: ignore[return-value]
     x, gy = alike(x, gy)
     channels, gx = x.shape[1], np.empty_like(x) if need[0] else np.empty(0, x.dtype)
     totals = np.zeros((1, 2 * channels))
     if x.size:
         totals = np.empty((threads(), 2 * channels))
-        scale, shift, invstd = _vector(gamma, 1, x), np.asarray(mean, x.dtype, order="C"), _invstd(var, eps)
+        scale, shift = _vector(gamma, 1, x), np.asarray(mean, x.dtype, order="C")
         with parallel():
             _backward(
                 threads(), flat(gy), flat(x), scale, flat(shift), np.ravel(invstd), centred, flat(gx), totals,

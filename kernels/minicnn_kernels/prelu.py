@@ -22,6 +22,7 @@ import numpy as np
 from .dispatch import Table
 from .layout import Array, alike, dense, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads, workspace
+from .sums import total
 
 Need = tuple[bool, bool]
 Gradients = tuple[Array | None, Array | None]
@@ -95,7 +96,7 @@ def backward_numpy(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
         gx = np.where(x > 0, gy, _spread(x, w) * gy).reshape(x.shape)
     if need[1]:
         axes = tuple(axis for axis in range(x.ndim) if axis != 1 or w.size == 1)
-        gw = np.asarray(np.where(x > 0, 0, x * gy)).sum(axes, dtype=w.dtype).reshape(w.shape)  # () or (C,) -> (C,)
+        gw = total(np.where(x > 0, 0, x * gy), axes).reshape(w.shape)  # () or (C,) -> (C,)
     return gx, gw
 
 

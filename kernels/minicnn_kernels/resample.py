@@ -24,6 +24,8 @@ from .layout import Array, dense, empty, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
 from .taps import Taps
 
+MANY = 64  # taps up to which a sum is in the type of x; a picture brought down to a pixel has as many as that has
+
 
 def resample_python(x: Array, axis: int, taps: Taps) -> Array:
     """The definition."""
@@ -39,13 +41,13 @@ def resample_python(x: Array, axis: int, taps: Taps) -> Array:
 def resample_numpy(x: Array, axis: int, taps: Taps) -> Array:
     """One tap at a time, for all outputs that have so many."""
     x = np.moveaxis(x, axis, 0)  # (..., IN, ...) -> (IN, ...)
-    y = np.zeros((taps.out, *x.shape[1:]), x.dtype)
     counts = np.diff(taps.start)
+    y = np.zeros((taps.out, *x.shape[1:]), np.float64 if counts.max(initial=0) > MANY else x.dtype)
     for tap in range(counts.max(initial=0)):
         rows = np.flatnonzero(counts > tap)
         k = taps.start[rows] + tap
         y[rows] += taps.weight[k].astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1)) * x[taps.column[k]]
-    return np.ascontiguousarray(np.moveaxis(y, 0, axis))
+    return np.ascontiguousarray(np.moveaxis(y, 0, axis), x.dtype)
 
 
 # Numba: a task is one (a, o). With axes after the resampled one, whole runs of b are added; else one sum is.
@@ -57,7 +59,7 @@ U = np.uintp
 def _share(
     t: Any, chunks: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
 ) -> None:
-    out = start.size - 1
+    out, totals = start.size - 1, np.empty(MANY)
     tasks = y.size // inner
     low, high = t * tasks // chunks, (t + 1) * tasks // chunks
     for a in range(low // out, (high + out - 1) // out):
@@ -68,6 +70,17 @@ def _share(
                 for k in range(start[o], start[o + 1]):
                     total += weight[k] * x[U(a * size + column[k])]
                 y[to] = total
+                continue
+            if start[o + 1] - start[o] > MANY:
+                for b0 in range(U(0), run, U(MANY)):
+                    wide = min(U(MANY), run - b0)
+                    totals[:] = 0
+                    for k in range(start[o], start[o + 1]):
+                        at, w = U((a * size + column[k]) * inner) + b0, weight[k]
+                        for b in range(wide):
+                            totals[b] += w * x[at + b]
+                    for b in range(wide):
+                        y[to + b0 + b] = totals[b]
                 continue
             for b in range(run):
                 y[to + b] = 0

@@ -5,6 +5,7 @@ Batch renormalisation: S. Ioffe, 2017, https://arxiv.org/abs/1702.03275.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .operands import floating
+from .types import to
 
 __all__ = ["batch_norm", "batch_norm_relu", "batch_renorm"]
 
@@ -140,6 +142,12 @@ def _normalise(
     relu: bool,
 ) -> Tensor:
     """`batch_norm`, with or without ReLU."""
+    if is_half(input):
+
+        def wide(x: Tensor, m: Any, v: Any, w: Any, b: Any) -> Tensor:
+            return _normalise(x, m, v, w, b, training, momentum, eps, relu)
+
+        return in_float32(wide, (input, running_mean, running_var, weight, bias), training)
     floating("batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if input.ndim == 1 and not input.numel():
@@ -155,6 +163,23 @@ def _normalise(
     if count and not input.is_meta:  # an empty batch says nothing
         move(running_mean, mean.array, momentum)
         move(running_var, var.array * (count / max(count - 1, 1)), momentum)
+    return y
+
+
+def is_half(x: Any) -> bool:
+    """Whether x is a tensor of float16, which the normalisations compute in float32."""
+    return isinstance(x, Tensor) and x._array.dtype == np.float16
+
+
+def in_float32(function: Callable[..., Tensor], tensors: tuple[Tensor | None, ...], training: bool = False) -> Tensor:
+    """A function of (input, running_mean, running_var, ...) of float16, computed in float32; in training it moves the
+    running statistics. The others may be float32, as in PyTorch.
+    """
+    wide = tuple(to(t, np.float32) if is_half(t) else t for t in tensors)
+    y: Tensor = to(function(*wide), np.float16)
+    for own, moved in zip(tensors[1:3], wide[1:3], strict=True):
+        if training and own is not None and moved is not None and moved is not own:
+            own.detach().copy_(moved)
     return y
 
 

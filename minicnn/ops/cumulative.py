@@ -56,8 +56,15 @@ ROWS = {
 }
 
 
+def _wide(a: Array) -> Array:
+    return a.astype(np.float64) if a.dtype.kind == "f" else a
+
+
 class Cumulative(Function):
-    """A running reduction along one axis: a row as in `reduction.py`, with `axis` in place of `axes`."""
+    """A running reduction along one axis: a row as in `reduction.py`, with `axis` in place of `axes`.
+
+    float16 and float32 are computed in float64: an error is handed on from element to element.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Array:
@@ -65,7 +72,7 @@ class Cumulative(Function):
         ctx.name, ctx.row, ctx.axis, ctx.dtype = op.capitalize(), ROWS[op], axis, x.dtype
         a = x.astype(dtype, copy=False)
         with np.errstate(all="ignore"):
-            y = tidy(ctx.row.function(a, axis)) if x.ndim else a.copy()
+            y = tidy(ctx.row.function(_wide(a), axis).astype(dtype, copy=False)) if x.ndim else a.copy()
         have = {"a": a, "y": y}
         ctx.names = [name for name in ctx.row.needs if name in have]
         ctx.save_for_backward(*(have[name] for name in ctx.names))
@@ -74,10 +81,10 @@ class Cumulative(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """The row's gradient."""
-        have = {"gy": gy, "axis": ctx.axis, **saved(ctx)}
+        have = {"axis": ctx.axis, **{name: _wide(a) for name, a in {"gy": gy, **saved(ctx)}.items()}}
         with np.errstate(all="ignore"):
             gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs)) if gy.ndim else gy
-        return gx.astype(ctx.dtype, copy=False), None, None, None
+            return gx.astype(ctx.dtype, copy=False), None, None, None
 
     @staticmethod
     def infer(x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Meta:
@@ -140,11 +147,12 @@ class RunningExtremum(Function):
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
         """Add every gy to the element that was the extremum."""
         lines = np.moveaxis(gy.reshape(ctx.indices.shape), ctx.axis, 0)
-        gx = np.zeros_like(lines)
+        gx = np.zeros(lines.shape, np.result_type(lines, np.float64))
         rest = tuple(np.indices(lines.shape[1:]))
         for index, line in zip(np.moveaxis(ctx.indices, ctx.axis, 0), lines, strict=True):
             gx[(index, *rest)] += line
-        return np.moveaxis(gx, 0, ctx.axis).reshape(gy.shape), None, None
+        with np.errstate(all="ignore"):
+            return np.moveaxis(gx, 0, ctx.axis).reshape(gy.shape).astype(gy.dtype), None, None
 
     @staticmethod
     def infer(x: Array, op: str, axis: int) -> tuple[Meta, Meta]:

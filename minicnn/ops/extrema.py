@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.sums import total
+
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor, tensor_method
@@ -298,7 +300,7 @@ class Quantile(Function):
                 gx += part
         gq = np.zeros(ctx.q, gy.dtype)
         if ctx.slope is not None:
-            gq = (gy * ctx.slope).sum(tuple(range(1, gy.ndim))).reshape(ctx.q)  # (Q, ..., 1, ...) -> (Q)
+            gq = total(gy * ctx.slope, tuple(range(1, gy.ndim))).reshape(ctx.q)  # (Q, ..., 1, ...) -> (Q)
         return gx, gq, None, None, None
 
     @staticmethod

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels import geometry
+from minicnn_kernels import geometry, sums
 from minicnn_kernels import matmul as kernels
 from minicnn_kernels.geometry import ShapeError
 
@@ -102,7 +102,8 @@ def product(a: Array, b: Array) -> Array:
     if a.dtype == np.float16:
         return product(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
     if a.dtype.kind == "f":
-        return np.asarray(np.matmul(_for_blas(a), _for_blas(b)))
+        multiply = sums.matmul if sums.long_product(a, b) else np.matmul
+        return np.asarray(multiply(_for_blas(a), _for_blas(b)))
     return np.asarray(np.matmul(a, b))
 
 

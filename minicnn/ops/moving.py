@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.geometry import ShapeError, fits, whole
+from minicnn_kernels.sums import total
 
 from ..device import Array
 from ..tensor import Tensor, tensor_method
@@ -23,19 +24,21 @@ def _sum_copies(gy: Array, shape: tuple[int, ...], repeats: tuple[int, ...]) -> 
     """The adjoint of `np.tile`: the copies added up."""
     padded = (1,) * (len(repeats) - len(shape)) + shape
     pairs = [n for pair in zip(repeats, padded, strict=True) for n in pair]
-    return gy.reshape(pairs).sum(tuple(range(0, len(pairs), 2))).reshape(shape)  # (copies, size) of each axis -> size
+    copies = tuple(range(0, len(pairs), 2))
+    return total(gy.reshape(pairs), copies).reshape(shape)  # (copies, size) of each axis -> size
 
 
 def _window_sum(gy: Array, shape: tuple[int, ...], dim: int, size: int, step: int) -> Array:
     """The adjoint of windows: every element gets the gradients of all windows it is in."""
-    gx = np.zeros(shape, gy.dtype)
     if not shape:
         return np.asarray(gy.sum())
+    # many windows to an element are added in float64
+    gx = np.zeros(shape, np.result_type(gy, np.float64) if size > 64 * step else gy.dtype)
     lines, windows = np.moveaxis(gx, dim, -1), np.moveaxis(gy, dim, -2)
     count = windows.shape[-2]
     for k in range(size):
         lines[..., k : k + (count - 1) * step + 1 : step] += windows[..., k]
-    return gx
+    return gx.astype(gy.dtype, copy=False)
 
 
 def _windows(x: Array, dim: int, size: int, step: int) -> Array:

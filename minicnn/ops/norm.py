@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.sums import total
+
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor, tensor_method
@@ -14,7 +16,7 @@ from .arguments import numpy_names
 from .arithmetic import sub
 from .extrema import amax, amin
 from .mathematics import abs, signs
-from .reduction import Axes, axes_of, nonempty, reduce, row, sum, total
+from .reduction import Axes, axes_of, nonempty, reduce, row, sum
 
 __all__ = ["dist", "linalg_norm", "matrix_norm", "norm", "vector_norm"]
 
@@ -29,8 +31,14 @@ def _vector_norm(a: Array, axes: tuple[int, ...], p: float) -> Array:
     if p == 1:
         return total(size, axes)
     if p == 2:
-        return np.sqrt(total(size * size, axes))
-    return total(size**p, axes) ** (1 / p)
+        y = np.sqrt(total(size * size, axes))
+        if y.itemsize >= 8 or not y.size:
+            return np.asarray(y)
+        least, most = (y.item(), y.item()) if y.size == 1 else (y.min(), y.max())
+        if least > 1e-15 and most < np.inf:
+            return np.asarray(y)
+    wide = size.astype(np.float64)  # where the powers may be beyond float32
+    return np.asarray(total(wide**p, axes) ** (1 / p))
 
 
 def _vector_norm_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], p: float) -> Array:
@@ -40,12 +48,12 @@ def _vector_norm_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], 
     if p == 1:
         return gy * signs(a)
     if p == 2:
-        return a * np.where(y == 0, 0, gy / y)
+        return gy * (a / np.where(y == 0, 1, y))
     size = np.abs(a)
     if math.isinf(p):
         ties = (size == y) | (np.isnan(a) & np.isnan(y))
         return signs(a) * ties * (gy / ties.sum(axes, keepdims=True))
-    share = np.where(y == 0, 0, size / np.where(y == 0, 1, y))
+    share = size / np.where(y == 0, 1, y).astype(np.float64)
     return gy * signs(a) * np.where(share == 0, 0, np.where(share == 0, 1, share) ** (p - 1))
 
 

@@ -15,7 +15,7 @@ from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .arguments import ints
-from .batchnorm import constant, evaluate, move
+from .batchnorm import constant, evaluate, in_float32, is_half, move
 from .operands import floating
 
 __all__ = ["group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
@@ -82,6 +82,9 @@ def group_norm(
     Raises:
         ShapeError: groups that do not divide the channels, a vector that is not (C,), or a single value to normalise.
     """
+    if is_half(input):
+        vectors = (None, None, weight, bias)
+        return in_float32(lambda x, _, __, w, b: group_norm(x, num_groups, w, b, eps), (input, *vectors))
     floating("group_norm", input=input, weight=weight, bias=bias)
     num_groups = geometry.whole(num_groups, "group_norm", "num_groups", 1)
     geometry.group_norm(input.shape, num_groups, _shapes(weight=weight, bias=bias))
@@ -117,6 +120,12 @@ def instance_norm(
         RuntimeError: neither `use_input_stats` nor running statistics, or statistics that require a gradient.
     """
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    if is_half(input):
+
+        def wide(x: Tensor, m: Any, v: Any, w: Any, b: Any) -> Tensor:
+            return instance_norm(x, m, v, w, b, use_input_stats, momentum, eps)
+
+        return in_float32(wide, (input, *vectors.values()), use_input_stats)
     floating("instance_norm", input=input, **vectors)
     geometry.instance_norm(input.shape, use_input_stats, _shapes(**vectors))
     constant("instance_norm", running_mean, running_var)
@@ -126,7 +135,8 @@ def instance_norm(
     if input.numel() and not input.is_meta:
         count = math.prod(input.shape[2:])
         move(running_mean, mean.array.mean(0), momentum)
-        move(running_var, var.array.mean(0) * (count / (count - 1)), momentum)
+        with np.errstate(over="ignore"):  # the variance of 1e20 is Inf in float32
+            move(running_var, var.array.mean(0) * (count / (count - 1)), momentum)
     return y
 
 
@@ -165,13 +175,14 @@ def rms_norm(
     Args:
         input: (..., *normalized_shape).
         weight: of shape `normalized_shape`, one for each value, or None.
-        eps: the distance from 1 to the next number of the input's type if None.
+        eps: the distance from 1 to the next number of the type that is computed in, the input's or float32, if None.
 
     Raises:
         ShapeError: last axes of the input, or a weight, of another shape.
     """
-    floating("rms_norm", input=input)
-    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    if not is_half(input):
+        floating("rms_norm", input=input)
+    eps = float(np.finfo(np.float32 if is_half(input) else input.dtype).eps) if eps is None else eps
     return _last_axes("rms_norm", input, normalized_shape, weight, None, eps, False)
 
 
@@ -180,6 +191,12 @@ def _last_axes(
     centred: bool,
 ) -> Tensor:  # fmt: skip
     """The one group of each row of (rows, values), with a weight for each value."""
+    if is_half(input):
+
+        def wide(x: Tensor, _: None, __: None, w: Tensor | None, b: Tensor | None) -> Tensor:
+            return _last_axes(op, x, normalized, w, b, eps, centred)
+
+        return in_float32(wide, (input, None, None, weight, bias))
     floating(op, input=input, weight=weight, bias=bias)
     axes = ints(op, "normalized_shape", (normalized,))
     geometry.layer_norm(input.shape, axes, _shapes(weight=weight, bias=bias), op)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.sums import total
+
 from ..autograd import walk
 from ..tensor import Array, Tensor
 from .arguments import no_tensor
@@ -110,7 +112,7 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     axes = tuple(range(extra)) + tuple(
         extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
     )
-    return gradient.sum(axes, keepdims=True).reshape(shape)  # (repeated axes summed) -> shape
+    return total(gradient, axes).reshape(shape)  # (repeated axes summed) -> shape
 
 
 walk.unbroadcast = unbroadcast

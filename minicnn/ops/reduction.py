@@ -9,7 +9,6 @@ Everywhere: `dim` is an axis, a tuple of axes, or None or () for all; `keepdim` 
 
 from __future__ import annotations
 
-import builtins
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels.geometry import wholes
+from minicnn_kernels.sums import total
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -77,8 +77,8 @@ class Reduction(Function):
         a = x if x.dtype is within else x.astype(within, copy=False)
         with np.errstate(all="ignore"):
             y = np.asarray(row.function(a, axes, **options))
-        if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):
-            y = y.astype(dtype)
+            if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):
+                y = y.astype(dtype)
         result = y if keepdim else y.reshape(reduced(x.shape, axes, False))
         ctx.name = row.title
         if row.gradient and ctx.needs_input_grad[0]:
@@ -96,8 +96,7 @@ class Reduction(Function):
         if "y" in have:
             have["y"] = have["y"].reshape(kept)
         with np.errstate(all="ignore"):
-            gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs))
-        gx = gx.astype(ctx.dtype, copy=False)
+            gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs)).astype(ctx.dtype, copy=False)
         return gx if gx.shape == ctx.shape else np.broadcast_to(gx, ctx.shape)
 
     @staticmethod
@@ -172,29 +171,22 @@ def nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
 # ------------------------------------------------------------------------------------------------- sums and products
 
 
-def total(a: Array, axes: tuple[int, ...]) -> Array:
-    """The sum along `axes`, which are kept.
-
-    NumPy adds in pairs, with an error that grows as log n, along the innermost axis of the memory only; along the
-    others it adds term by term, and long sums are then made in float64.
-    """
-    if a.size > 4096 and a.dtype.itemsize < 8 and a.dtype.kind == "f":
-        innermost = min(range(a.ndim), key=lambda axis: (builtins.abs(a.strides[axis]), a.shape[axis] == 1), default=0)
-        if innermost not in axes and count(a.shape, axes) > 64:
-            return a.sum(axes, dtype=np.float64, keepdims=True).astype(a.dtype)
-    return a.sum(axes, keepdims=True, dtype=a.dtype)
-
-
 def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
     """The number of elements that are reduced to one."""
     return math.prod([shape[axis] for axis in axes])
+
+
+def _product(a: Array, axes: tuple[int, ...]) -> Array:
+    """In float64 where there are many: every factor adds its rounding."""
+    many = a.dtype.kind == "f" and count(a.shape, axes) > 64
+    return np.asarray(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
 
 
 def _product_gradient(gy: Array, a: Array, axes: tuple[int, ...]) -> Array:
     """The product of the other elements, which is not y / a where one or more are 0."""
     zeros = (a == 0).sum(axes, keepdims=True)
     others = np.where(a == 0, 1, a)
-    y = others.prod(axes, keepdims=True)
+    y = _product(others, axes)
     return gy * np.where(zeros == 0, y / others, np.where((zeros == 1) & (a == 0), y, 0))
 
 
@@ -206,7 +198,7 @@ _mean = row(
     "mean", lambda a, axes: np.true_divide(total(a, axes), count(a.shape, axes)),
     lambda gy, axes, shape: np.true_divide(gy, count(shape, axes)), "float",
 )  # fmt: skip
-_prod = row("prod", lambda a, axes: a.prod(axes, keepdims=True, dtype=a.dtype), _product_gradient, "sum")
+_prod = row("prod", _product, _product_gradient, "sum")
 
 
 @tensor_method("sum")
@@ -257,7 +249,12 @@ def _logsumexp(a: Array, axes: tuple[int, ...]) -> Array:
     return largest + np.log(total(np.exp(a - largest), axes))
 
 
-_logsumexp_row = row("logsumexp", _logsumexp, lambda gy, a, y: gy * np.exp(a - np.where(np.isfinite(y), y, 0)), "exp")
+def _logsumexp_gradient(gy: Array, a: Array, y: Array) -> Array:
+    """e^(a - y), 0 where all are -Inf. Of an a of +Inf it is NaN, Inf/Inf, and 0 of those beside it."""
+    return gy * np.exp(a - np.where(y == -np.inf, 0, y))
+
+
+_logsumexp_row = row("logsumexp", _logsumexp, _logsumexp_gradient, "exp")
 
 
 @tensor_method("logsumexp")
@@ -270,19 +267,25 @@ def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
 # ------------------------------------------------------------------------------------------------------------ variance
 
 
+def _away(a: Array, axes: tuple[int, ...]) -> Array:
+    """What is left of `a` without the mean, in float64: float32 has no room for the squares of 1e20 or of 1e-25, and
+    where the mean is large too few digits for itself.
+    """
+    return a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes))
+
+
 def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:
     """Two passes: the mean, then the squared distances from it; one pass would cancel."""
-    away = a - np.true_divide(total(a, axes), count(a.shape, axes))
-    return total(away * away, axes) / np.float64(divisor)
+    away = _away(a, axes)
+    return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
 
 
 def _variance_gradient(gy: Array, a: Array, axes: tuple[int, ...], divisor: float) -> Array:
-    away = a - np.true_divide(total(a, axes), count(a.shape, axes))
-    return gy * (away * a.dtype.type(np.float64(2) / divisor))
+    return gy * (_away(a, axes) * (np.float64(2) / divisor))
 
 
 def _deviation_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], divisor: float) -> Array:
-    return _variance_gradient(np.where(y == 0, 0, gy / (2 * y)), a, axes, divisor)
+    return _variance_gradient(np.where(y == 0, 0, gy / (2 * y.astype(np.float64))), a, axes, divisor)
 
 
 _var = row("var", _variance, _variance_gradient, "float")

@@ -7,20 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.sums import add_rows
+
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def add_rows(y: Array, rows: Array, values: Array) -> None:
-    """y[rows[k]] += values[k] for every k: y (R, L) contiguous, rows (K,), values (K, L)."""
-    if not values.size:
-        return
-    if y.shape[1] == 1:
-        np.add.at(y[:, 0], rows, values[:, 0])
-        return
-    order = np.argsort(rows, kind="stable")
-    rows = rows[order]
-    first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
-    y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=y.dtype)  # the values of a row lie together
 
 
 def add_at(y: Array, where: Sequence[int], indices: Sequence[Array], values: Array) -> None:

@@ -128,6 +128,8 @@ def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: i
     Raises:
         ValueError: a temperature that is not positive.
     """
+    if isinstance(input, Tensor) and input.dtype == np.float16:
+        return temperature_softmax(input.to(np.float32), temperature, dim).to(np.float16)
     floating("temperature_softmax", input=input)
     values = temperature.array if isinstance(temperature, Tensor) else np.asarray(temperature)
     if type(values) is not Meta and not np.all(values > 0):
@@ -150,6 +152,8 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
         tau: the temperature; towards 0 the results become one-hot.
         eps: without effect, as in PyTorch.
     """
+    if isinstance(logits, Tensor) and logits.dtype == np.float16:
+        return gumbel_softmax(logits.to(np.float32), tau, hard, eps, dim).to(np.float16)
     floating("gumbel_softmax", logits=logits)
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)

@@ -80,7 +80,7 @@ class RMSprop(Elementwise):
             if centered:
                 a = others[-1]
                 a += (1 - alpha) * (g - a)
-                v = v - a * a
+                v = v - np.minimum(a * a, np.finfo(a.dtype).max)  # an infinite v has no NaN for its square
             d = g / (np.sqrt(v) + eps)
             if momentum > 0:
                 b = others[0]

@@ -20,7 +20,7 @@ class Rprop(Elementwise):
         x <- x - s * sign(g)
 
     with (eta_minus, eta_plus) = etas, (smallest, largest) = step_sizes, and s starting at lr. For gradients of the
-    whole training set: the noise of batches changes signs.
+    whole training set: the noise of batches changes signs. A NaN has no sign: it moves nothing, and changes no step.
 
     M. Riedmiller, H. Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", ICNN
     1993, https://doi.org/10.1109/ICNN.1993.298623
@@ -67,9 +67,9 @@ class Rprop(Elementwise):
 
         def rule(x: Array, g: Array, before: Array, s: Array) -> None:
             agree = g * before
-            s *= np.select([agree > 0, agree < 0, agree == 0], [grow, shrink, 1], agree)  # NaN stays NaN
+            s *= np.select([agree > 0, agree < 0], [grow, shrink], 1)
             np.clip(s, smallest, largest, out=s)
             before[...] = np.where(agree < 0, 0, g)
-            x -= s * np.sign(before)
+            x -= s * np.where(np.isnan(before), 0, np.sign(before))
 
         return rule, ("prev", "step_size")

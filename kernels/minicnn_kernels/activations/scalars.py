@@ -53,8 +53,8 @@ def hardtanh(x: float, a: float, b: float, c: float) -> float:
 
 @scalar
 def hardtanh_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
-    """g inside, 0 from the ends on; at NaN 0."""
-    return g if a < x < b else 0.0
+    """g inside and at NaN, 0 from the ends on."""
+    return 0.0 if x <= a or x >= b else g
 
 
 @scalar

@@ -69,7 +69,7 @@ def _shrink_gradient(g: Array, x: Array, a: float) -> Any:
 TABLE = {
     "leaky_relu": Row(lambda x, a: np.where(x > 0, x, x * a), lambda g, x, a: np.where(x > 0, g, g * a)),
     "hardtanh": Row(
-        lambda x, a, b: np.minimum(np.maximum(x, a), b), lambda g, x, a, b: np.where((a < x) & (x < b), g, 0)
+        lambda x, a, b: np.minimum(np.maximum(x, a), b), lambda g, x, a, b: np.where((x <= a) | (x >= b), 0, g)
     ),
     "hardswish": Row(
         lambda x: x * np.clip(x + 3, 0, 6) / 6,

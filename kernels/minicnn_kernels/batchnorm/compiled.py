@@ -11,7 +11,7 @@ import numpy as np
 from ..layout import Array, alike, dense, empty, flat, is_channels_last
 from ..runtime import parallel, threads, workspace
 from . import planes, rows
-from .definition import Gradients, Vector, inverse_std
+from .definition import SMALL, Gradients, Vector, inverse_std
 from .rows import View
 
 _FEW = 1 << 14  # an array of fewer values is not worth waking threads for
@@ -34,7 +34,18 @@ def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *arg
 
 
 def training_numba(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool = False) -> tuple[Array, ...]:
-    """y in the memory order of x, and mean, var and invstd, (C,) each."""
+    """y in the memory order of x, and mean, var and invstd, (C,) each.
+
+    float32 again in float64 where the squares do not fit.
+    """
+    found = _training(x, gamma, beta, eps, relu)
+    if x.itemsize >= 8 or math.isfinite(np.add.reduce(found[2], None, np.float64)):
+        return found
+    with np.errstate(over="ignore"):
+        return tuple(a.astype(x.dtype) for a in _training(x.astype(np.float64), gamma, beta, eps, relu))
+
+
+def _training(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool) -> tuple[Array, ...]:
     x = dense(x)
     y, view, low = empty(x.shape, x.dtype, is_channels_last(x)), _view(x), _low(x, relu)
     mean, var, invstd = (np.empty(x.shape[1], x.dtype) for _ in range(3))
@@ -95,6 +106,10 @@ def training_backward_numba(
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """A pass for the sums and one for gx, which is scale g + b (x - mean) + k with a number of each per channel."""
+    if x.itemsize < 8 and np.minimum.reduce(invstd, initial=1) < SMALL:
+        wide_x, wide_gy = x.astype(np.float64), gy.astype(np.float64)
+        found = training_backward_numba(wide_gy, wide_x, gamma, beta, mean, invstd, need, relu)
+        return tuple(None if a is None else a.astype(x.dtype) for a in found)  # type: ignore[return-value]
     x, gy = alike(x, gy)
     wide = np.empty((5, _wide(_view(x))), x.dtype)
     invstd = _vector(invstd, x, 1)

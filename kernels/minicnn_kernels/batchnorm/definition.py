@@ -12,6 +12,8 @@ from ..layout import Array
 Vector = Array | None  # gamma or beta, (C,)
 Gradients = tuple[Array | None, Array | None, Array | None]
 
+SMALL = 1e-12  # 1/std whose cube, a factor of gx, is beyond float32
+
 # ------------------------------------------------------------------------------------------------------------ forward
 
 
@@ -24,7 +26,13 @@ def training_python(x: Array, gamma: Vector, beta: Vector, eps: float, relu: boo
             mean[c] = values[0] + sum(shifted) / len(values)
             var[c] = sum((v - mean[c]) ** 2 for v in values) / len(values)
     y = evaluation_python(x, gamma, beta, mean, var, eps, relu)
-    return y, mean.astype(x.dtype), var.astype(x.dtype), inverse_std(var, eps).astype(x.dtype)
+    return y, mean.astype(x.dtype), in_type(x, var), in_type(x, inverse_std(var, eps))
+
+
+def in_type(x: Array, v: Array) -> Array:
+    """A vector in the type of x; the variance of 1e20 is Inf in float32."""
+    with np.errstate(over="ignore"):
+        return v.astype(x.dtype)
 
 
 def inverse_std(var: Array, eps: float) -> Array:
@@ -63,10 +71,10 @@ def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool
     with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
         mean = first + (x - first).sum(axes, np.float64, keepdims=True) / count
         d = x - mean.astype(x.dtype)
-    var = (d * d).sum(axes, np.float64) / count - (d.sum(axes, np.float64) / count) ** 2
+    var = np.multiply(d, d, dtype=np.float64).sum(axes) / count - (d.sum(axes, np.float64) / count) ** 2
     mean, var = mean.reshape(-1), np.maximum(var, 0)  # (1, C, 1, ...) -> (C,)
     y = evaluation_numpy(x, gamma, beta, mean, var, eps, relu)
-    return y, mean.astype(x.dtype), var.astype(x.dtype), inverse_std(var, eps).astype(x.dtype)
+    return y, mean.astype(x.dtype), in_type(x, var), in_type(x, inverse_std(var, eps))
 
 
 def _first(x: Array) -> Array:

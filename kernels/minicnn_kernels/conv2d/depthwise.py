@@ -24,7 +24,7 @@ from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
 from .direct import Gradients, Need, pad
 from .lines import COVERED, U, add1, add3, filter_line, parts, put, spread, take
-from .partial import add_up
+from .partial import add_up, sum_of_pixels
 
 
 def supports(g: Conv) -> bool:
@@ -181,8 +181,8 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
     if need[1] and x is not None:
         xp, gw = np.repeat(pad(x, g), m, 1), np.empty(g.w_shape, gy.dtype)
         for a, b in np.ndindex(g.kh, g.kw):
-            gw[:, 0, a, b] = (gy * _under(xp, g, a, b)).sum((0, 2, 3))
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+            gw[:, 0, a, b] = sum_of_pixels(gy * _under(xp, g, a, b))
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 # gx: a row p of the padded picture, p = u*SH + (p % SH), gets something from the kernel rows a with a*DH % SH = p % SH
@@ -335,7 +335,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
                 threads(), flat(gy), w, np.zeros(g.o, dtype), flat(gx), g, min(g.h, _bands(g)), pixels, last, work
             )
         if need[2] and not need[1]:
-            gb = gy.sum((0, 2, 3))
+            gb = sum_of_pixels(gy)
         if need[1] and x is not None:
             pixels = max(1, min(g.ow // 3, COVERED // g.o))
             work = workspace("conv2d lines", window * pixels * g.o + g.ow * g.o + _ring_size(g) + 64, dtype)

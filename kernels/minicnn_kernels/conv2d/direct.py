@@ -15,6 +15,7 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array
 from ..runtime import FAST, njit, parallel, prange, threads
+from .partial import sum_of_pixels
 
 Need = tuple[bool, bool, bool]
 Gradients = tuple[Array | None, Array | None, Array | None]
@@ -162,7 +163,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
                 back = wg[..., a, b].transpose(0, 2, 1) @ up  # (G, C/G, O/G) @ (N, G, O/G, OH*OW)
                 _under(gxp, g, a, b)[...] += back.reshape(g.n, g.c, g.oh, g.ow)
     gx = gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
-    gradients = (gx, gw.reshape(g.w_shape), gy.sum((0, 2, 3)))
+    gradients = (gx, gw.reshape(g.w_shape), sum_of_pixels(gy))
     return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
 
 
@@ -237,4 +238,4 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         if need[1] and x is not None:
             gw = np.empty(g.w_shape, gy.dtype)
             _backward_w(threads(), gy, np.ascontiguousarray(x), gw, g)
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if need[2] else None

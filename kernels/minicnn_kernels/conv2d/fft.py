@@ -50,6 +50,7 @@ from ..geometry import Conv
 from ..layout import Array, empty, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .direct import Gradients, Need
+from .partial import sum_of_pixels
 
 Plane = list[list[complex]]
 
@@ -163,7 +164,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: 
             for n in range(g.n):
                 _add(total, us[n, o], xs[n, o // og * cg + c], True)
             gw[o, c] = _read(total, *cells)
-    gradients = gx, gw, gy.sum((0, 2, 3), dtype=np.float64).astype(gy.dtype)
+    gradients = gx, gw, sum_of_pixels(gy)
     return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
 
 
@@ -333,7 +334,7 @@ def _backward(
             some_us = by_group[..., some].reshape(*us.shape[:3], g.groups * (some.stop - some.start))
             block = _back(product(some_us, xs, g.groups, True), size, *cells, workers)  # (block, KH, KW, C)
             gw[:, some] = block.reshape(*block.shape[:3], g.groups, cg).transpose(3, 0, 4, 1, 2)
-    gradients = gx, gw.reshape(g.w_shape), gy.sum((0, 2, 3)) if need[2] else None
+    gradients = gx, gw.reshape(g.w_shape), sum_of_pixels(gy) if need[2] else None
     return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
 
 

@@ -21,10 +21,11 @@ from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last, nhwc
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
+from ..sums import total
 from .columns import cells_python, col2im, col2im_nchw, col2im_nhwc, im2col, im2col_nchw, im2col_nhwc, length
 from .direct import Gradients, Need
 from .direct import multiplications as multiplications  # the products are those of the definition
-from .partial import add_bias, add_up, channels_inside, fill_bias
+from .partial import add_bias, add_up, channels_inside, fill_bias, sum_of_pixels
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -172,8 +173,8 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         wt = w.reshape(g.groups, og, k).transpose(0, 2, 1)  # (O, C/G, KH, KW) -> (G, K, O/G)
         gx = col2im(wt @ up, g)
     if need[1] and x is not None:
-        gw = (up @ im2col(x, g).transpose(0, 1, 3, 2)).sum(0).reshape(g.w_shape)  # (G, O/G, K) -> (O, C/G, KH, KW)
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+        gw = total(up @ im2col(x, g).transpose(0, 1, 3, 2), (0,)).reshape(g.w_shape)  # (G, O/G, K) -> (O, C/G, KH, KW)
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 @njit()
@@ -278,7 +279,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
             w = channels_inside(w, g) if last else np.ascontiguousarray(w).reshape(-1)
             _backward_x(threads(), flat(gy), w, nhwc(gx) if last else gx, g, rows, last, cols)
         if need[2] and not need[1]:
-            gb = gy.sum((0, 2, 3))
+            gb = sum_of_pixels(gy)
         if need[1] and x is not None:
             whole = g.n * g.oh * g.ow < 2 * g.o // g.groups
             size = g.o * (k + 1)

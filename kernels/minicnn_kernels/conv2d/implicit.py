@@ -36,6 +36,7 @@ from ..layout import Array, as_order, dense, empty, is_channels_last
 from ..runtime import parallel
 from .direct import Gradients, Need
 from .implicit_bands import Pass, convolve, of_weights
+from .partial import sum_of_pixels
 
 
 def supports(g: Conv) -> bool:
@@ -158,7 +159,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         for a in range(g.kh):
             sums[a] = _windows(xp, a, p).reshape(-1, g.kw * g.c).T @ up
         gw = np.ascontiguousarray(sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1))
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
@@ -195,5 +196,5 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         if need[1] and x is not None:
             gw, gb = of_weights(_ordered(gy), _ordered(dense(x)), _forward_pass(g), need[2])
         elif need[2]:
-            gb = gy.sum((0, 2, 3))
+            gb = sum_of_pixels(gy)
     return gx, gw, gb if need[2] else None

@@ -13,20 +13,12 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, empty, flat, is_channels_last
 from ..runtime import FAST, njit, prange, threads
+from ..sums import total
 
 
 def sum_of_pixels(gy: Array) -> Array:
-    """gb (O,) of gy (N, O, OH, OW), by NumPy, for where no kernel goes over gy anyway.
-
-    NumPy adds in pairs along the innermost axis of the memory and term by term along the others, where 100,000 terms
-    of float32 lose two digits. So it gets short sums only, of a picture in NCHW memory and of a line in channels-last,
-    and the last one is in float64. Of pixels that are one in memory, as in the gradient of a mean, one is read.
-    """
-    one = gy[tuple(slice(1 if step == 0 and axis != 1 else None) for axis, step in enumerate(gy.strides))]
-    last = abs(one.strides[1]) < abs(one.strides[3])
-    sums = one.sum(3, keepdims=True) if last else one.sum((2, 3), keepdims=True)
-    total = sums.sum((0, 2, 3), dtype=np.float64) * (gy.size // max(1, one.size))
-    return total.astype(gy.dtype)
+    """gb (O,) of gy (N, O, OH, OW), for where no kernel goes over gy anyway."""
+    return total(gy, (0, 2, 3)).reshape(-1)
 
 
 @njit()

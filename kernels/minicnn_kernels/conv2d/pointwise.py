@@ -26,8 +26,9 @@ from ..gemm import SMALL_FACTOR, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
+from ..sums import total
 from .direct import Gradients, Need
-from .partial import add_bias, add_up, fill_bias
+from .partial import add_bias, add_up, fill_bias, sum_of_pixels
 
 
 def supports(g: Conv) -> bool:
@@ -213,8 +214,8 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         gx = np.zeros(g.x_shape, gy.dtype)
         gx[:, :, : g.oh * g.sh : g.sh, : g.ow * g.sw : g.sw] = (w[:, :, 0, 0].T @ up).reshape(g.n, g.c, g.oh, g.ow)
     if need[1] and x is not None:
-        gw = (up @ _taken(x, g).transpose(0, 2, 1)).sum(0).reshape(g.w_shape)  # (N, O, P) @ (N, P, C) -> (O, C)
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+        gw = total(up @ _taken(x, g).transpose(0, 2, 1), (0,)).reshape(g.w_shape)  # (N, O, P) @ (N, P, C) -> (O, C)
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 @njit()
@@ -298,7 +299,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
             w = np.ascontiguousarray(w).reshape(-1)
             _backward_x(threads(), flat(gy), w, flat(gx), g, size, _tasks(size, g, last), last, cols)
         if need[2] and not need[1]:
-            gb = gy.sum((0, 2, 3))
+            gb = sum_of_pixels(gy)
         if need[1] and x is not None:
             whole = g.n * g.oh * g.ow < 2 * g.o
             size_of_gw = g.o * (g.c + 1)

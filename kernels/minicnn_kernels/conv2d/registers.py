@@ -41,11 +41,13 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
+from ..sums import total
 from ..tiles.code import filled_up
 from ..tiles.taps import BYTES, vectors_of
 from ..transpose import matrix
 from .direct import Gradients, Need, pad
 from .long_rows import Plan, U, group, picture, row, sums_of, take
+from .partial import sum_of_pixels
 
 
 def supports(g: Conv) -> bool:
@@ -142,8 +144,8 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         for a in range(g.kh):
             for k in range(g.kw):
                 under = xp[:, :, _shift(g, a, k) :][:, :, : _length(g)]
-                gw[:, :, a, k] = (wide @ under.transpose(0, 2, 1)).sum(0)  # (N, O, length) @ (N, length, C)
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+                gw[:, :, a, k] = total(wide @ under.transpose(0, 2, 1), (0,))[0]  # (N, O, length) @ (N, length, C)
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
@@ -347,7 +349,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         gw, gb = _of_weights(gy, x, g)
     elif need[1] and x is not None:
         gw = np.zeros(g.w_shape, gy.dtype)
-    return gx, gw, (gy.sum((0, 2, 3)) if gb is None else gb) if need[2] else None
+    return gx, gw, (sum_of_pixels(gy) if gb is None else gb) if need[2] else None
 
 
 def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
@@ -359,5 +361,5 @@ def _of_weights(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
         ys = workspace("registers gy", max(p.summed * p.gap, q.summed * q.gap) + stage, x.dtype)
         sums = workspace("registers gw", whole + g.o, x.dtype)
         _sums(threads(), flat(gy), flat(x), xs, ys, sums, p, q)
-        total = sums[:, : whole + g.o].sum(0)  # what lies behind may be from another geometry
-    return total[:size].reshape(g.w_shape), total[whole : whole + g.o].copy()
+        found = sums[:, : whole + g.o].sum(0)  # what lies behind may be from another geometry
+    return found[:size].reshape(g.w_shape), found[whole : whole + g.o].copy()

@@ -65,6 +65,7 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, is_channels_last
 from . import direct, im2col
 from .direct import Gradients, Need
+from .partial import sum_of_pixels
 from .winograd_forward import convolve
 from .winograd_gradient import gradient
 from .winograd_repair import calm, checked, gradient_in_parts, peaks_numpy, repair
@@ -266,7 +267,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         with np.errstate(over="ignore", invalid="ignore"):
             gw = gradient_in_parts(gy, x, g, m, peaks, lambda gy, x: _gradient_numpy(gy, x, g), exact)
         gw = checked(gw, exact)
-    return gx, gw, gy.sum((0, 2, 3)) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
 def _gradient_numpy(gy: Array, x: Array, g: Conv) -> Array:
@@ -327,5 +328,5 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         gw = checked(gw, exact)
     if need[2] and gb is None:
         with np.errstate(all="ignore"):  # as the compiled sum
-            gb = gy.sum((0, 2, 3), dtype=np.float64).astype(gy.dtype)
+            gb = sum_of_pixels(gy)
     return gx, gw, gb if need[2] else None

@@ -22,7 +22,7 @@ from ..arguments import check_tensor, no_tensor
 from ..arithmetic import xlogy
 from ..choice import clamp, where
 from ..elementwise import Row, row, run
-from ..mathematics import exp, log
+from ..mathematics import exp, log, signs
 from ..reduction import sum
 from ..shape import unsqueeze
 from .reduction import check, reduced, warn_of_broadcast
@@ -50,21 +50,31 @@ def _logits_gradient(gy: Array, a: Array, b: Array, c: Array) -> Array:
     return gy * ((1 - b) - (1 + (c - 1) * b) * _sigmoid(-a))
 
 
+def _smooth_l1(a: Array, b: Array, beta: float) -> Array:
+    size = np.abs(a - b)
+    return np.where(size < beta, 0.5 * size * (size / beta), size - 0.5 * beta)
+
+
 def _both(slope: Callable[..., Array]) -> tuple[Callable[..., Array], Callable[..., Array]]:
     """The gradients of a function of d = a - b whose derivative is `slope(d)`."""
     return lambda gy, a, b: gy * slope(a - b), lambda gy, a, b: gy * slope(b - a)  # an odd function
 
 
-MSE = row("mse_loss", lambda a, b: (a - b) ** 2, *_both(lambda d: 2 * d))
-L1 = row("l1_loss", lambda a, b: np.abs(a - b), *_both(np.sign))
-HUBER, SMOOTH_L1 = (
-    row(
-        name,
-        _huber,
-        lambda gy, a, b, delta: gy * np.clip(a - b, -delta, delta),
-        lambda gy, a, b, delta: gy * np.clip(b - a, -delta, delta),
-    )
-    for name in ("huber_loss", "smooth_l1_loss")
+MSE = row(  # 2 d alone could overflow: the gradient of a mean is small
+    "mse_loss", lambda a, b: (a - b) ** 2, lambda gy, a, b: 2 * gy * (a - b), lambda gy, a, b: 2 * gy * (b - a)
+)
+L1 = row("l1_loss", lambda a, b: np.abs(a - b), *_both(signs))
+HUBER = row(
+    "huber_loss",
+    _huber,
+    lambda gy, a, b, delta: gy * np.clip(a - b, -delta, delta),
+    lambda gy, a, b, delta: gy * np.clip(b - a, -delta, delta),
+)
+SMOOTH_L1 = row(
+    "smooth_l1_loss",
+    _smooth_l1,
+    lambda gy, a, b, beta: gy * np.clip((a - b) / beta, -1, 1),
+    lambda gy, a, b, beta: gy * np.clip((b - a) / beta, -1, 1),
 )
 BCE = row(
     "binary_cross_entropy",
@@ -176,7 +186,7 @@ def smooth_l1_loss(
         raise RuntimeError(f"smooth_l1_loss: beta must not be negative, got {beta}")
     if beta == 0:
         return _of_difference(L1, input, target, None, reduction, True)
-    return _of_difference(SMOOTH_L1, input, target, None, reduction, True, delta=beta) / beta
+    return _of_difference(SMOOTH_L1, input, target, None, reduction, True, beta=beta)
 
 
 def huber_loss(
@@ -351,5 +361,6 @@ def gaussian_nll_loss(
     with no_grad():
         lift = clamp(v, min=eps) - v
     v = v + lift
-    losses = 0.5 * (log(v) + (input - target) ** 2 / v)
+    away = input - target
+    losses = 0.5 * (log(v) + away * (away / v))  # the square could overflow
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)

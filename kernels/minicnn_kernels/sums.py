@@ -1,0 +1,156 @@
+"""Sums of many numbers: the one way to add them up, for whatever is no loop of a kernel's own.
+
+    total(a, axes)                  sum of a along the axes, which are kept with size 1
+    add_rows(y, rows, values)       y[rows[k]] += values[k]
+    matmul(a, b)                    a b, of matrices or stacks of them, where `long_product(a, b)`
+
+Added term by term in float32, two million numbers of one size lose two digits: each sum is rounded to its own last
+place, and the terms reach below it. NumPy adds in pairs, with an error that grows as log n, but along the innermost
+axis of the memory only. So here
+
+- runs along the innermost axis are left to NumPy;
+- rows that are added to one another go to BLAS, `_ROWS` of them at a time (a row of ones times a matrix, and 30 times
+  as fast as NumPy where the rows are short), and the few sums are then added in float64;
+- whatever else is long is added in float64;
+- numbers that are one in memory, as in the gradient of a mean, are multiplied by how many they are.
+
+float16 is added in float32 or float64. Short sums, integers and float64 are NumPy's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .layout import Array
+
+_LONG = 4096  # elements up to which a sum is NumPy's at once
+_STEPS = 128  # this many terms may be added one by one
+_ROWS = 256  # rows that BLAS adds up: 1e-6 off, a thousand would be 4e-6
+_HALF = np.dtype(np.float16)
+
+
+def total(a: Array, axes: tuple[int, ...]) -> Array:
+    """The sum of `a` along `axes`, kept with size 1, in the type of `a`."""
+    kind = a.dtype
+    if a.size <= _LONG or kind.kind != "f":
+        if kind is _HALF or kind == _HALF:
+            return np.add.reduce(a, axes, np.float32, keepdims=True).astype(kind)
+        return np.add.reduce(a, axes, kind, keepdims=True)
+    if kind != _HALF and a.flags.c_contiguous and axes == tuple(range(a.ndim - len(axes), a.ndim)):  # one run each
+        return np.add.reduce(a, axes, keepdims=True)
+    with np.errstate(all="ignore"):  # a sum beyond float32 is Inf
+        return _long(a, axes)
+
+
+def _long(a: Array, axes: tuple[int, ...]) -> Array:
+    copies = math.prod([a.shape[i] for i in axes if a.strides[i] == 0])
+    if copies > 1:
+        one = a[tuple([slice(1 if i in axes and step == 0 else None) for i, step in enumerate(a.strides)])]
+        return np.multiply(total(one, axes), copies, dtype=np.float64).astype(a.dtype)
+    if a.itemsize >= 8:
+        return np.add.reduce(a, axes, keepdims=True)
+    inner, run = _run(a, axes)
+    left = math.prod([a.shape[i] for i in axes]) // max(1, run)
+    if a.dtype == _HALF:
+        return np.add.reduce(a, axes, np.float32 if left <= _STEPS else np.float64, keepdims=True).astype(a.dtype)
+    if left <= _STEPS:
+        return np.add.reduce(a, axes, keepdims=True)
+    if run >= _STEPS:
+        return total(np.add.reduce(a, inner, keepdims=True), axes)
+    rows = _rows(a, axes)
+    if rows is None:
+        return np.add.reduce(a, axes, np.float64, keepdims=True).astype(a.dtype)
+    kept = [1 if i in axes else n for i, n in enumerate(a.shape)]
+    order = sorted(range(a.ndim), key=lambda i: -abs(a.strides[i]))
+    sums = _sum_of_rows(rows).astype(a.dtype).reshape([kept[i] for i in order])  # (L,) -> (kept, as they lie in memory)
+    return sums.transpose(np.argsort(order))
+
+
+def _run(a: Array, axes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """The summed axes that are innermost in memory and follow on one another, and how many numbers these are."""
+    inner: list[int] = []
+    run, step = 1, 0
+    for i in sorted((i for i in range(a.ndim) if a.shape[i] > 1), key=lambda i: abs(a.strides[i])):
+        if i not in axes or (inner and a.strides[i] != step * run):
+            break
+        inner, run, step = [*inner, i], run * a.shape[i], step or a.strides[i]
+    return tuple(inner), run
+
+
+def _rows(a: Array, axes: tuple[int, ...]) -> Array | None:
+    """The array as (n, L) without a copy, n of the summed axes and L of the others; None where it does not lie so."""
+    order = sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), a.shape[i] == 1))
+    lying, long = a.transpose(order), [i in axes for i in order if a.shape[i] > 1]
+    if not lying.flags.c_contiguous or long != sorted(long, reverse=True):
+        return None
+    return lying.reshape(math.prod([a.shape[i] for i in axes]), -1)
+
+
+def _sum_of_rows(a: Array) -> Array:
+    """The sum of a (n, L) along n, in float64: blocks of rows, (B, 1, R) @ (B, R, L), then these."""
+    n, length = a.shape
+    rows = max(16, min(_ROWS, (1 << 16) // length))
+    blocks = n // rows
+    ones = np.ones((1, rows), a.dtype)
+    sums = np.matmul(ones, a[: blocks * rows].reshape(blocks, rows, length))  # (B R, L) -> (B, R, L)
+    y = np.add.reduce(sums, (0, 1), np.float64)
+    rest: Any = a[blocks * rows :]
+    return y + np.add.reduce(rest, 0, np.float64) if rest.size else y
+
+
+def add_rows(y: Array, rows: Array, values: Array) -> None:
+    """y[rows[k]] += values[k] for every k, also where a row comes up several times.
+
+    y (R, L) is contiguous, rows (K,), values (K, L). More than a few values for a row are added in float64.
+    """
+    if not values.size:
+        return
+    plain = y.dtype.kind != "f" or y.itemsize >= 8 or rows.size <= _STEPS
+    if y.shape[1] == 1 and (plain or y.shape[0] <= 8 * rows.size):
+        if plain:
+            np.add.at(y[:, 0], rows, values[:, 0])
+        else:
+            _add(y, slice(None), np.bincount(rows, values[:, 0], y.shape[0])[:, None])
+        return
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
+    if plain or np.diff(first, append=rows.size).max() <= _STEPS:
+        y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=y.dtype)  # those of a row lie together
+    else:
+        _add(y, rows[first], np.add.reduceat(values[order], first, axis=0, dtype=np.float64))
+
+
+def _add(y: Array, rows: Any, sums: Array) -> None:
+    """y[rows] += sums of float64; one beyond the type of y is Inf."""
+    with np.errstate(all="ignore"):
+        y[rows] = y[rows] + sums
+
+
+LONG_PRODUCT = 4096  # terms of a sum of products up to which BLAS has it as it is
+_PIECE = 256
+
+
+def long_product(a: Array, b: Array) -> bool:
+    """Whether a b (..., N, K) @ (..., K, M) is one for `matmul`: BLAS adds long sums in one go where N and M are small,
+    and piece by piece where they are not.
+    """
+    return a.shape[-1] > LONG_PRODUCT and a.shape[-2] * b.shape[-1] <= 256 and a.dtype.kind == "f" and a.itemsize < 8
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a b, by pieces of K that BLAS multiplies and that are added in float64."""
+    k = a.shape[-1] - a.shape[-1] % _PIECE
+    outputs = math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2])) * a.shape[-2] * b.shape[-1]
+    step = max(1, (1 << 18) // max(1, outputs)) * _PIECE  # as many at once as take a megabyte
+    y: Any = np.matmul(a[..., k:], b[..., k:, :]).astype(np.float64)
+    for at in range(0, k, step):
+        end = min(at + step, k)
+        left = a[..., at:end].reshape(*a.shape[:-1], -1, _PIECE).swapaxes(-3, -2)  # (..., N, K) -> (..., pieces, N, K)
+        right = b[..., at:end, :].reshape(*b.shape[:-2], -1, _PIECE, b.shape[-1])  # (..., K, M) -> (..., pieces, K, M)
+        y += np.add.reduce(np.matmul(left, right), -3, np.float64)
+    with np.errstate(all="ignore"):
+        return np.asarray(y.astype(a.dtype))
