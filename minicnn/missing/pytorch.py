@@ -24,7 +24,7 @@ ROWS = [
     # ------------------------------------------------------------------------------------------------- types of tensors
     Row("* Tensor", "bfloat16", "NumPy has no bfloat16; use minicnn.float32"),
     Row("*", "BFloat16*", "NumPy has no bfloat16; use minicnn.float32"),
-    Row("* Tensor", "real imag angle conj conj_physical conj_physical_ cdouble cfloat chalf", _REAL),
+    Row("* Tensor", "imag angle conj conj_physical conj_physical_ cdouble cfloat chalf", _REAL),
     Row("*", "complex complex32 complex64 complex128 Complex* polar view_as_complex* view_as_real*", _REAL),
     Row("* Tensor", "is_conj is_neg resolve_conj resolve_neg", "tensors are real and hold their values; leave the "
         "call out"),
@@ -213,7 +213,7 @@ ROWS = [
     Row("minicnn", "get_deterministic_debug_mode set_deterministic_debug_mode is_deterministic_algorithms_*",
         "minicnn is deterministic in any case; minicnn.use_deterministic_algorithms is there and changes nothing"),
     Row("minicnn", "is_warn_always_enabled set_warn_always", "use Python's warnings.simplefilter('always')"),
-    Row("minicnn", "get_num_interop_threads init_num_threads", "operations run one after the other, each on "
+    Row("minicnn", "init_num_threads", "operations run one after the other, each on "
         "minicnn.get_num_threads() threads"),
     Row("minicnn random", "thread_safe_generator", "use minicnn.default_generator"),
     Row("minicnn", "torch_version", "use minicnn.__version__"),
