@@ -88,7 +88,7 @@ def test_every_driver_is_a_loop_over_shares() -> None:
     """After a fork drivers run as plain Python: so they do nothing but call shares, and no compiled code calls them."""
     drivers, called = set(), set()
     for module in [module for name, module in sorted(sys.modules.items()) if name.startswith("minicnn")]:
-        for name, value in vars(module).items():
+        for name, value in list(vars(module).items()):
             function = getattr(value, "py_func", None) or getattr(value, "function", None)
             if function is None or getattr(function, "__module__", "") != module.__name__:
                 continue
