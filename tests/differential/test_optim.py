@@ -113,7 +113,7 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
     "Adadelta": {"rho": [0.0, 0.5, 1.0], "eps": [1e-2], "maximize": [False, True], "weight_decay": [0, 0.1]},
     "ASGD": {
         "t0": [0, 5, 1e6], "lambd": [0.1], "alpha": [0.5], "weight_decay": [0, 0.1], "maximize": [False, True],
-        "lr": [0.02, torch.tensor(0.02)],
+        "lr": [0.02, torch.tensor(0.02, dtype=torch.float64)],  # float32: PyTorch's rate depends on the processor
     },
     "Rprop": {"etas": [(0.3, 2.0)], "step_sizes": [(0.01, 0.1)], "maximize": [False, True]},
 }  # fmt: skip
