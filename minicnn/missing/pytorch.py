@@ -218,7 +218,7 @@ ROWS = [
     Row("minicnn random", "thread_safe_generator", "use minicnn.default_generator"),
     Row("utils", "bundled_inputs debug_log file_baton hipify mkldnn model_dump module_tracker serialization show_pickle "
         "viz jit", _INSIDE),
-    Row("utils", "flop_counter", "minicnn.summary counts what a net has to do"),
+    Row("utils", "flop_counter", "minicnn.summary counts parameters; operations are not counted"),
     Row("minicnn", "torch_version", "use minicnn.__version__"),
     Row("minicnn", "has_openmp compiled_with_cxx11_abi USE_* PRIVATE_OPS cpp", _INSIDE),
     Row("minicnn", "sym_* Sym*", "shapes are plain ints here: use int and Python's operators"),
