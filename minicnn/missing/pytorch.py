@@ -216,8 +216,8 @@ ROWS = [
     Row("minicnn", "init_num_threads", "operations run one after the other, each on "
         "minicnn.get_num_threads() threads"),
     Row("minicnn random", "thread_safe_generator", "use minicnn.default_generator"),
-    Row("utils", "bundled_inputs debug_log file_baton hipify mkldnn model_dump module_tracker serialization show_pickle "
-        "viz jit", _INSIDE),
+    Row("utils", "bundled_inputs debug_log file_baton hipify jit mkldnn model_dump module_tracker serialization "
+        "show_pickle viz", _INSIDE),
     Row("utils", "flop_counter", "minicnn.summary counts parameters; operations are not counted"),
     Row("minicnn", "torch_version", "use minicnn.__version__"),
     Row("minicnn", "has_openmp compiled_with_cxx11_abi USE_* PRIVATE_OPS cpp", _INSIDE),

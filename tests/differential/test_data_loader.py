@@ -148,6 +148,56 @@ def test_shuffles_come_again_with_the_state(generator: bool) -> None:
     assert orders("minicnn", generator) == orders("torch", generator)
 
 
+class SetByHand:
+    """A sampler whose epoch the program sets, as that of DistributedSampler."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Any:
+        return iter([self.epoch] * 2)
+
+    def __len__(self) -> int:
+        return 2
+
+
+def loops(library: str) -> Any:
+    """Programs around the loop itself."""
+    module, got = LIBRARIES[library], []
+    sampler = SetByHand()
+    loader = module.utils.data.DataLoader(list(range(10)), sampler=sampler)
+    for epoch in (5, 6):
+        sampler.set_epoch(epoch)
+        got += [int(batch) for batch in loader]
+
+    def broken(dataset: Drawn, index: int) -> int:
+        if index in (2, 5):
+            raise KeyError(index)
+        return index
+
+    iterator = iter(module.utils.data.DataLoader(Drawn(library, broken), 1, collate_fn=list))
+    while True:
+        try:
+            got.append(next(iterator))
+        except KeyError:
+            got.append("lost")
+        except StopIteration:
+            break
+    loader = module.utils.data.DataLoader(range(100), 5, shuffle=True)
+    for before in (1, 5):
+        module.manual_seed(before)
+        iterator = iter(loader)
+        module.manual_seed(0)
+        got.append(next(iterator).tolist())
+    return [*got[:-2], got[-2] == got[-1]]
+
+
+def test_loops_go_as_pytorchs() -> None:
+    assert loops("minicnn") == loops("torch")
+
+
 def sampled(library: str) -> list[int]:
     """When samplers draw: with the first index, not before, as a seeding in between shows."""
     module = LIBRARIES[library]

@@ -23,6 +23,7 @@ __all__ = [
     "StackDataset",
     "Subset",
     "TensorDataset",
+    "as_index",
     "current_method",
     "random_split",
 ]
@@ -70,10 +71,11 @@ def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] 
 
 
 class BatchInputs(NamedTuple):
-    """All that a batch is made from: the raw arrays of its samples, and the settings of what is done to them."""
+    """All that a batch is made from: the raw arrays of its samples, and the settings of what `make` does to them."""
 
     arrays: Sequence[np.ndarray]
     settings: Any
+    make: Callable[[], Any]
 
     def same(self, other: BatchInputs | None) -> bool:
         """Whether the same batch would be made from the other ones."""
@@ -81,14 +83,31 @@ class BatchInputs(NamedTuple):
             other is not None
             and self.settings == other.settings
             and len(self.arrays) == len(other.arrays)
-            and all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(self.arrays, other.arrays, strict=True))
+            and all(_equal(a, b) for a, b in zip(self.arrays, other.arrays, strict=True))
         )
 
 
-def _batch_index(indices: Sequence[int], size: int) -> np.ndarray:
-    """The indices as an integer array, checked against the size (negative ones count from the end)."""
-    index = np.asarray(indices, dtype=np.intp)
-    if index.size and (int(index.max()) >= size or int(index.min()) < -size):
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    whole = a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes % 8 == 0
+    if whole:  # eight bytes at a time, which also tells NaN from NaN by their bits alone
+        a, b = a.reshape(-1).view(np.uint64), b.reshape(-1).view(np.uint64)
+    return bool((a == b).all())
+
+
+def as_index(indices: Sequence[int]) -> np.ndarray | None:
+    """The indices of a batch as an integer array (N,); None for an empty batch, and where there is anything else: those
+    go to the dataset one by one, which knows what it takes.
+    """
+    index = np.asarray(indices)
+    return index.astype(np.intp, copy=False) if index.dtype.kind in "iu" and index.ndim == 1 else None
+
+
+def _batch_index(indices: Sequence[int], size: int) -> np.ndarray | None:
+    """`as_index`, checked against the size (negative ones count from the end)."""
+    index = as_index(indices)
+    if index is not None and index.size and (int(index.max()) >= size or int(index.min()) < -size):
         raise IndexError(f"dataset index out of range: indices {index.min()}..{index.max()}, the size is {size}")
     return index
 
@@ -124,7 +143,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         if any(tensor.requires_grad for tensor in self.tensors):
             return None  # raw arrays would drop the graph in silence
         index = _batch_index(indices, len(self))
-        return [Tensor(tensor.array[index]) for tensor in self.tensors]
+        return None if index is None else [Tensor(tensor.array[index]) for tensor in self.tensors]
 
 
 class Subset(Dataset[T_co]):

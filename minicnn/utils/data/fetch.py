@@ -19,9 +19,15 @@ from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from minicnn_kernels.dispatch import chosen
+
 from ...autograd.modes import is_grad_enabled, set_grad_enabled
+from ...device import get_default_device
+from ...dtypes import get_default_dtype
 from .collate import default_collate
-from .dataset import current_method
+from .dataset import BatchInputs, current_method
 from .randomness import GlobalStreams, SampleKeys, each_sample, keyed_samples
 
 __all__ = ["Background", "Fetcher", "InPlace", "Task", "Verified"]
@@ -68,7 +74,12 @@ class Fetcher(NamedTuple):
             return self.collate_fn(many(indices))
         return self.collate_fn([self.dataset[index] for index in each_sample(indices)])
 
-    def inputs(self, indices: Any) -> Any:
+    def make(self, task: Task, inputs: BatchInputs) -> Any:
+        """The batch of pure data from what was read for it."""
+        with keyed_samples(task.keys):
+            return inputs.make()
+
+    def inputs(self, indices: Any) -> BatchInputs | None:
         """All that a batch of pure data is made of (`Dataset.batch_inputs`); None for any other."""
         if not self.batched or self.collate_fn is not default_collate:
             return None
@@ -106,6 +117,7 @@ class _Job(NamedTuple):
     future: Future[Any]
     context: Context  # numpy.errstate, minicnn.use, the default device
     grad_enabled: bool
+    settings: Any = None
 
 
 class Background:
@@ -146,9 +158,13 @@ class Verified(Background):
     makes it now. So nobody can tell that it was made ahead.
     """
 
+    def submit(self, task: Task) -> _Job:
+        """Queue a task, and note the settings that it is made under."""
+        return super().submit(task)._replace(settings=_settings())
+
     def _make(self, task: Task) -> Any:
-        inputs = self._fetch.inputs(task.indices)
-        return None if inputs is None else (inputs, self._fetch(task))
+        inputs = self._fetch.inputs(task.indices) if len(task.indices) else None
+        return None if inputs is None else (inputs, self._fetch.make(task, inputs))
 
     def result(self, job: _Job, timeout: float) -> Any:
         """The batch as it is now."""
@@ -156,13 +172,19 @@ class Verified(Background):
             made = job.future.result()
         except Exception:
             made = None
-        if made is not None and copy_context() == job.context and made[0].same(self._fetch.inputs(job.task.indices)):
-            return made[1]
-        return self._fetch(job.task)
+        if made is None or made[1] is None or job.settings != _settings():
+            return self._fetch(job.task)
+        inputs = self._fetch.inputs(job.task.indices)
+        return made[1] if made[0].same(inputs) else self._fetch(job.task)
+
+
+def _settings() -> Any:
+    """What the program can set that reaches this package's own transforms."""
+    return chosen(), get_default_device(), get_default_dtype(), np.geterr()
 
 
 class _Queue:
-    """The jobs of one thread, which keeps no reference to who asked for it."""
+    """The jobs of one thread, which is there while there is something to do."""
 
     def __init__(self, make: Callable[[Task], Any]) -> None:
         self._jobs: deque[_Job] = deque()
@@ -176,8 +198,14 @@ class _Queue:
             self._jobs.append(job)
             self._news.notify()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="minicnn-loader", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="minicnn-loader", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # the system has no more threads to give
+                    self._jobs.pop()
+                    job.future.set_exception(error)
+                else:
+                    self._thread = thread
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:

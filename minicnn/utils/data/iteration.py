@@ -29,6 +29,7 @@ class Position:
     seed: int | None
     epoch: int
     step: int = 0
+    chosen: bool = False  # by `set_epoch` or a checkpoint, and not by counting
 
     def state(self, given: int | None) -> dict[str, Any]:
         """The position as data; `given` is the seed for all epochs, if there is one."""
@@ -62,17 +63,26 @@ def epoch_tasks(indices: Iterator[Any], batched: bool, seed: int, epoch: int) ->
 class BatchIterator(Iterator[Any]):
     """One pass over the loader. It keeps a bounded queue of batches under way and hands them out in order.
 
-    Its thread or processes end with the last batch, at an exception, at `close()`, or with the last reference to it.
-    In a forked child it goes on with workers of the child's own.
+    Its thread or processes end with the last batch, at Ctrl-C, at `close()`, or with the last reference to it. After an
+    exception of the dataset it goes on with the next batch, as PyTorch's. In a forked child it goes on with workers of
+    the child's own.
     """
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._loader = loader
         self._fetch = Fetcher(loader.dataset, loader.collate_fn, loader.batch_sampler is not None)
         self._source = loader._index_source
-        self._tasks, self._position, self._seed = loader._start_epoch()
+        self._position = loader._claim()
+        self._tasks: Iterator[Task] | None = None
         self._pending: deque[tuple[Task | None, Any]] = deque()  # tasks, and what their batches are asked for with
         self._closed = False
+        self._finalizer: Any = lambda: None
+        if loader.num_workers:
+            self._start()
+
+    def _start(self) -> None:
+        """Draw the order and start the workers: now if there are processes, else with the first batch, as PyTorch."""
+        self._tasks, self._seed = self._loader._start_epoch(self._position)
         self._start_workers()
 
     def _start_workers(self) -> None:
@@ -94,25 +104,34 @@ class BatchIterator(Iterator[Any]):
             self._position.epoch, self._position.step = self._position.epoch + 1, 0
             self.close()
             raise
-        except BaseException:  # Ctrl-C, or what the dataset raised: nothing may stay behind
+        except Exception:  # the dataset's, or of workers that died
+            self._position.step += 1
+            if not getattr(self._workers, "usable", True):
+                self.close()
+            raise
+        except BaseException:  # Ctrl-C: nothing may stay behind
             self.close()
             raise
         self._position.step += 1
         return batch
 
     def _next(self) -> Any:
-        if self._pid != os.getpid():
+        if self._tasks is None:
+            self._start()
+        elif self._pid != os.getpid():
             self._start_again()
         self._top_up()
         if not self._pending:
             raise StopIteration
         _, ticket = self._pending.popleft()
-        if isinstance(ticket, Exception):
+        if isinstance(ticket, Exception):  # there are no tasks after it
+            self.close()
             raise ticket
         return self._workers.result(ticket, self._loader.timeout)
 
     def _top_up(self) -> None:
         """Have one batch under way for now, and `depth` more for the time that the consumer works on it."""
+        assert self._tasks is not None
         try:
             for task in islice(self._tasks, 1 + self._workers.depth - len(self._pending)):
                 self._pending.append((task, self._workers.submit(task)))

@@ -38,7 +38,7 @@ class DataLoader(Generic[T_co]):
     stream for each sample, which stands for the default generator while the sample is made (randomness.py): batches are
     the same for any `num_workers` and `prefetch_factor`, and what a dataset seeds concerns its sample alone. With
     `seed=s`, epoch e is fixed by (s, e); epochs count up by themselves from 0; `set_epoch` chooses one.
-    A sampler passed in draws from its own generator; if it has a `set_epoch`, it is called.
+    A sampler passed in draws from its own generator; if it has a `set_epoch`, that of the loader calls it.
 
     **Where batches are made.** With `num_workers=0` by the caller, when it asks for one: the dataset sees the program
     as it is then. Only where nobody can tell (this package's picture datasets, with its own transforms, all on arrays)
@@ -68,6 +68,7 @@ class DataLoader(Generic[T_co]):
         prefetch_factor: batches made ahead, per worker; 0: none. By default 2 with workers; without, see above.
         persistent_workers: keep the processes from one epoch to the next (the dataset is not sent again).
         in_order: only True.
+        pin_memory_device: has no effect, as `pin_memory`.
         seed: beyond PyTorch: one seed for all epochs, instead of `generator`.
 
     Raises:
@@ -98,6 +99,7 @@ class DataLoader(Generic[T_co]):
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
         in_order: bool = True,
+        pin_memory_device: str = "",
         seed: int | None = None,
     ) -> None:
         _check_dataset(dataset)
@@ -120,7 +122,7 @@ class DataLoader(Generic[T_co]):
 
         self.dataset, self.num_workers, self.timeout, self.drop_last = dataset, num_workers, timeout, drop_last
         self.worker_init_fn, self.persistent_workers, self.generator = worker_init_fn, persistent_workers, generator
-        self.pin_memory = pin_memory
+        self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
         self.prefetch_factor = _AHEAD if prefetch_factor is None and num_workers else prefetch_factor
         self._order = Generator()  # what shuffles; seeded by (seed, epoch) at the start of each epoch
         self._shuffles = sampler is None and bool(shuffle)
@@ -164,7 +166,7 @@ class DataLoader(Generic[T_co]):
         """
         if isinstance(epoch, bool) or not hasattr(epoch, "__index__") or epoch < 0:
             raise ValueError(f"set_epoch: the epoch must be an integer >= 0, got {epoch!r}")
-        self._next = Position(None, int(epoch))
+        self._next = Position(None, int(epoch), chosen=True)
         self._latest = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -190,29 +192,31 @@ class DataLoader(Generic[T_co]):
                 f"DataLoader.load_state_dict: seed, epoch and step should be integers >= 0 in {dict(state)}"
             )
         self._seed = None if drawn else state["seed"]
-        self._next = Position(state["seed"] if drawn else None, state["epoch"], state["step"])
+        self._next = Position(state["seed"] if drawn else None, state["epoch"], state["step"], chosen=True)
         self._latest = None
 
-    def _start_epoch(self) -> tuple[Iterator[Task], Position, int]:
-        """Settle seed and epoch, and give the tasks of the epoch still to be done, where it stands, and a seed for
-        worker processes.
-        """
+    def _claim(self) -> Position:
+        """Where a new iteration starts."""
         position, self._next = self._next, Position(None, self._next.epoch + 1)
+        self._latest = position
+        return position
+
+    def _start_epoch(self, position: Position) -> tuple[Iterator[Task], int]:
+        """Settle seed and order, and give the tasks of the epoch still to be done, and a seed for worker processes."""
         if position.seed is None and self._seed is None:
             source = default_generator if self.generator is None else self.generator
             position.seed = int(source.numpy.integers(1 << 63))
-        self._latest = position
         seed, epoch = (position.seed, 0) if self._seed is None else (self._seed, position.epoch)
         assert seed is not None
         self._order.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1))
         for sampler in (self.sampler, self.batch_sampler):
-            if hasattr(sampler, "set_epoch"):
+            if position.chosen and hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(position.epoch)
         indices = iter(self._index_source)
         if self._shuffles:  # now: another iteration may start before this one is asked for a batch
             indices = chain(list(islice(indices, 1)), indices)
         tasks = epoch_tasks(indices, self.batch_sampler is not None, seed, epoch)
-        return islice(tasks, position.step, None), position, derived_seed(seed, epoch)
+        return islice(tasks, position.step, None), derived_seed(seed, epoch)
 
     def _start_workers(self, fetch: Fetcher, seed: int) -> Any:
         """Who makes the batches of an iteration (fetch.py)."""

@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -133,11 +134,13 @@ class _Streams:
         self._seeded[self.position] = seed
 
     def close(self) -> None:
-        _idle.extend(self._ours.values())
+        if len(_idle) < _IDLE:
+            _idle.extend(islice(self._ours.values(), _IDLE))
         self._ours.clear()
 
 
 # Making a generator takes 8 us, giving an idle one another key and counter 2 us: a batch of 100 would feel it.
+_IDLE = 1024  # of them are kept, or a few more
 _idle: list[np.random.Generator] = []
 _current: ContextVar[_Streams | None] = ContextVar("minicnn_sample_streams", default=None)
 

@@ -139,8 +139,8 @@ class ProcessWorkers:
         codes = {worker.process.pid: worker.process.exitcode for worker in self.workers}
         self.close(patience=0.0)
         about = (
-            "-9 means killed, often for lack of memory (fewer workers, smaller batches); a positive one may be what "
-            "the dataset gave to sys.exit"
+            "-9 means killed, often for lack of memory (fewer workers, smaller batches); another one may be what the "
+            "dataset gave to sys.exit or os._exit"
             if dead.heard
             else "1 right at the start often means that the script starts its work without "
             "`if __name__ == '__main__':`, which spawned processes need; or use num_workers=0"
@@ -165,7 +165,7 @@ class _Worker:
 
     def send_if_possible(self, message: bytes) -> None:
         """Send a few bytes, unless the process is dead or so far behind that its socket is full."""
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # a system without set_blocking: closing the socket says it too
             os.set_blocking(self.connection.fileno(), False)
             try:
                 self.connection.send_bytes(message)

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ import minicnn
 from minicnn import transforms
 from minicnn.datasets import Digits
 from minicnn.random import Generator
-from minicnn.utils.data import DataLoader, Subset, sample_generators
+from minicnn.utils.data import DataLoader, Subset, randomness, sample_generators
 from minicnn.utils.data.fetch import InPlace, Verified
 
 # --------------------------------------------------------------------------------------------- in the caller's thread
@@ -93,6 +95,7 @@ def test_seeds_set_inside_a_dataset_are_obeyed(seeding: Callable[[int], bool], p
     minicnn.manual_seed(5)
     loader = DataLoader(Of(seeding), 4, prefetch_factor=prefetch)
     iterator = iter(loader)
+    assert all(bool(ok) for ok in next(iterator))
     state, seed = minicnn.get_rng_state(), minicnn.initial_seed()
     assert all(bool(ok) for batch in iterator for ok in batch)
     assert minicnn.get_rng_state() == state and minicnn.initial_seed() == seed == 5  # the program's own stream goes on
@@ -157,7 +160,10 @@ class Digit(Digits):
 
 def test_only_pure_data_is_made_ahead() -> None:
     def maker(dataset: Any, **options: Any) -> type:
-        return type(iter(DataLoader(dataset, 4, **options))._workers)  # type: ignore[attr-defined]
+        iterator: Any = iter(DataLoader(dataset, 4, **options))
+        with suppress(TypeError):  # pictures cannot be collated
+            next(iterator)
+        return type(iterator._workers)
 
     pure = augmented()
     assert maker(pure) is Verified and maker(Subset(pure, [1, 5, 6])) is Verified
@@ -223,6 +229,40 @@ def test_a_change_in_the_loop_is_seen_by_the_next_batch(change: Callable[[Digits
 
     for ahead, in_place in zip(run(), run(prefetch_factor=0), strict=True):
         np.testing.assert_array_equal(ahead, in_place)
+
+
+def test_what_a_program_keeps_in_its_context_does_not_matter() -> None:
+    kept: ContextVar[Any] = ContextVar("kept")
+    loader = DataLoader(augmented(), 100, seed=1)
+    expected = [pictures.numpy() for pictures, _ in loader]
+    loader.set_epoch(0)
+    for number, (pictures, _) in enumerate(loader):
+        kept.set(np.arange(3) + number)  # arrays have no truth value
+        np.testing.assert_array_equal(pictures.numpy(), expected[number])
+
+
+def test_without_a_thread_to_be_had_batches_are_made_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert len(list(DataLoader(augmented(), 100))) == 4
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        next(iter(DataLoader(augmented(), 100, prefetch_factor=2)))  # asked for
+
+
+def test_indices_that_are_no_integers_go_to_the_dataset() -> None:
+    for dataset in (augmented(), minicnn.utils.data.TensorDataset(minicnn.arange(6))):
+        for indices in ([0.5, 1.7], ["1", "2"], [None, None]):
+            with pytest.raises((IndexError, TypeError)):
+                next(iter(DataLoader(dataset, 2, sampler=indices)))
+        with pytest.raises(ValueError, match="empty"):
+            next(iter(DataLoader(dataset, batch_sampler=[[]])))
+
+
+def test_generators_are_kept_for_small_batches_only() -> None:
+    next(iter(DataLoader(Of(lambda i: minicnn.rand(1), 5000), 5000)))
+    assert len(randomness._idle) <= 2 * randomness._IDLE
 
 
 def test_an_error_of_a_batch_made_ahead_comes_with_its_batch() -> None:

@@ -160,8 +160,11 @@ def test_an_exception_comes_with_its_traceback() -> None:
     message = str(caught.value)
     assert "Caught Peculiar in DataLoader worker process 0" in message
     assert 'raise Peculiar(3, reason="on purpose")' in message and "3: on purpose" in message
+    iterator = iter(DataLoader(Faulty("key"), 4, num_workers=1))
+    assert len([next(iterator), next(iterator)]) == 2
     with pytest.raises(KeyError) as caught_key:
-        list(DataLoader(Faulty("key"), 4, num_workers=1))
+        next(iterator)
+    assert len(list(iterator)) == 3  # the batches after it
     assert "\nOriginal Traceback" in str(caught_key.value) and "KeyError: 'missing'" in str(caught_key.value)
 
 
