@@ -253,7 +253,7 @@ def test_without_a_thread_to_be_had_batches_are_made_in_place(monkeypatch: pytes
 
 def test_indices_that_are_no_integers_go_to_the_dataset() -> None:
     for dataset in (augmented(), minicnn.utils.data.TensorDataset(minicnn.arange(6))):
-        for indices in ([0.5, 1.7], ["1", "2"], [None, None]):
+        for indices in ([0.5, 1.7], ["1", "2"]):
             with pytest.raises((IndexError, TypeError)):
                 next(iter(DataLoader(dataset, 2, sampler=indices)))
         with pytest.raises(ValueError, match="empty"):
