@@ -39,11 +39,6 @@ _NONE = Choice()
 _choice: ContextVar[Choice] = ContextVar("minicnn_kernel_choice", default=_NONE)
 
 
-def chosen() -> Choice:
-    """What `use` asks for here and now."""
-    return _choice.get()
-
-
 class Table:
     """The implementations of one operation, keyed (algorithm, backend), in order of preference of algorithms.
 

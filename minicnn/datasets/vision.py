@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
-from ..transforms.base import Transform
 from ..utils.data.collate import default_collate
-from ..utils.data.dataset import BatchInputs, Dataset, as_index
+from ..utils.data.dataset import Dataset, as_index
 
 __all__ = ["ArrayDataset", "DatasetError", "VisionDataset"]
 
@@ -114,30 +112,15 @@ class ArrayDataset(VisionDataset):
         if self.transforms is not None or not getattr(self.transform, "batchable", False):
             return None
         index = as_index(indices)
-        return None if index is None else self._batch(_array(self.data)[index], _array(self.targets)[index])
-
-    def _batch(self, data: np.ndarray, targets: np.ndarray) -> list[Tensor] | None:
-        pictures = self.transform.batch(data)  # type: ignore[union-attr]
+        if index is None:
+            return None
+        targets = _array(self.targets)[index]
+        pictures = self.transform.batch(_array(self.data)[index])  # type: ignore[union-attr]
         if not isinstance(pictures, Tensor):
             return None  # still pictures: sample by sample, collation says what is missing
         if self.target_transform is not None:
             return [pictures, default_collate([self.target_transform(int(target)) for target in targets])]
         return [pictures, Tensor(targets.astype(np.int64))]
-
-    def batch_inputs(self, indices: Sequence[int]) -> BatchInputs | None:
-        """The raw pictures and targets, and the transform; None unless class and transform are all this package's.
-
-        An empty batch, which no loader makes, asks whether there would be any.
-        """
-        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
-        settings = self.transform.snapshot() if isinstance(self.transform, Transform) else None
-        if not ours or settings is None or self.transforms is not None or self.target_transform is not None:
-            return None
-        index = as_index(indices) if len(indices) else np.zeros(0, np.intp)
-        if index is None:
-            return None
-        data, targets = _array(self.data)[index], _array(self.targets)[index]
-        return BatchInputs((data, targets), settings, partial(self._batch, data, targets))
 
     def extra_repr(self) -> str:
         """The line "Split: Train" or "Split: Test"."""

@@ -45,27 +45,8 @@ class Transform:
         """
         return current_method(self, "__call__", "batch") is not None
 
-    def snapshot(self) -> Any:
-        """What the result depends on besides the picture and its random stream, to be compared later.
-
-        None where that cannot be known: a class that is not of this package may look at anything.
-        """
-        if not self.batchable or type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
-            return None
-        return type(self), [(name, _frozen(value)) for name, value in vars(self).items()]
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
-
-
-def _frozen(value: Any) -> Any:
-    """A value as it is now, in a form that `==` takes."""
-    if isinstance(value, Transform):
-        return value.snapshot()
-    if isinstance(value, list | tuple):
-        return [_frozen(member) for member in value]
-    array = value.array if isinstance(value, Tensor) else value
-    return array.tobytes() if isinstance(array, np.ndarray) else value
 
 
 class Compose(Transform):
@@ -89,11 +70,6 @@ class Compose(Transform):
     def batchable(self) -> bool:
         """True if `batch()` may stand for calling this on each sample."""
         return super().batchable and all(getattr(transform, "batchable", False) for transform in self.transforms)
-
-    def snapshot(self) -> Any:
-        """The snapshots of the members; None if one of them has none."""
-        members = [transform.snapshot() if isinstance(transform, Transform) else None for transform in self.transforms]
-        return None if type(self) is not Compose or None in members else members
 
     def batch(self, pictures: Any) -> Any:
         """The chain on a whole batch; every member must be batchable."""

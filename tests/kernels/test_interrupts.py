@@ -128,7 +128,7 @@ def test_first_calls_that_are_interrupted(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_first_calls_that_are_interrupted(tmp_path: Path) -> None:
-    first_calls(50, tmp_path)
+    first_calls(15, tmp_path)
 
 
 def first_calls(count: int, folder: Path) -> None:

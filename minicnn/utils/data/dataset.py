@@ -8,7 +8,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from ...tensor import Tensor
 from .randomness import each_sample
 
 __all__ = [
-    "BatchInputs",
     "ConcatDataset",
     "Dataset",
     "StackDataset",
@@ -34,19 +33,15 @@ T_co = TypeVar("T_co", covariant=True)
 class Dataset(Generic[T_co]):
     """A map from an index to a sample. Subclasses write `__getitem__`, and `__len__` for the samplers.
 
-    Three optional methods make batches faster; the `DataLoader` uses them where they are:
+    Two optional methods make batches faster; the `DataLoader` uses them where they are:
 
     `__getitems__(indices) -> list of samples`
         PyTorch's protocol: the samples of a batch in one call, still to be collated.
     `fetch_batch(indices) -> batch | None`
         Beyond PyTorch: the batch itself, equal to `default_collate([dataset[i] for i in indices])`; None where that
         cannot be had at once. It is asked only when the loader would collate with `default_collate`.
-    `batch_inputs(indices) -> BatchInputs | None`
-        Beyond PyTorch: all that `fetch_batch` makes the batch from. A loader without workers then makes batches ahead,
-        in a thread, and hands out those whose inputs have not changed since. None where something else than the inputs
-        and the random stream of a sample may matter.
 
-    A subclass that overrides `__getitem__` alone switches off what it inherits of them: they would bypass it.
+    A subclass that overrides `__getitem__` alone switches off what it inherits of the two: they would bypass it.
     """
 
     def __getitem__(self, index: Any) -> T_co:
@@ -68,32 +63,6 @@ def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] 
         if single in vars(cls):
             return None
     return None
-
-
-class BatchInputs(NamedTuple):
-    """All that a batch is made from: the raw arrays of its samples, and the settings of what `make` does to them."""
-
-    arrays: Sequence[np.ndarray]
-    settings: Any
-    make: Callable[[], Any]
-
-    def same(self, other: BatchInputs | None) -> bool:
-        """Whether the same batch would be made from the other ones."""
-        return (
-            other is not None
-            and self.settings == other.settings
-            and len(self.arrays) == len(other.arrays)
-            and all(_equal(a, b) for a, b in zip(self.arrays, other.arrays, strict=True))
-        )
-
-
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    whole = a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes % 8 == 0
-    if whole:  # eight bytes at a time, which also tells NaN from NaN by their bits alone
-        a, b = a.reshape(-1).view(np.uint64), b.reshape(-1).view(np.uint64)
-    return bool((a == b).all())
 
 
 def as_index(indices: Sequence[int]) -> np.ndarray | None:
@@ -171,11 +140,6 @@ class Subset(Dataset[T_co]):
         """The batch as the dataset itself fetches it, None where it cannot."""
         fetch = current_method(self.dataset, "__getitem__", "fetch_batch")
         return None if fetch is None else fetch([self.indices[i] for i in indices])
-
-    def batch_inputs(self, indices: Sequence[int]) -> BatchInputs | None:
-        """What the dataset itself makes the batch from, None where that cannot be told."""
-        inputs = current_method(self.dataset, "__getitem__", "batch_inputs")
-        return None if inputs is None else inputs([self.indices[i] for i in indices])
 
 
 class ConcatDataset(Dataset[T_co]):

@@ -6,7 +6,6 @@ is the same whoever runs them. Whoever does takes tasks (`submit`) and gives the
     InPlace           the caller itself, when the batch is asked for: the dataset has the program's settings,
                       connections and streams
     Background        a thread; NumPy releases Python's lock in its loops, so it runs beside the training
-    Verified          the same for batches of pure data, each checked before it is handed out
     ProcessWorkers    processes, in workers.py
 """
 
@@ -19,18 +18,12 @@ from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from minicnn_kernels.dispatch import chosen
-
 from ...autograd.modes import is_grad_enabled, set_grad_enabled
-from ...device import get_default_device
-from ...dtypes import get_default_dtype
 from .collate import default_collate
-from .dataset import BatchInputs, current_method
+from .dataset import current_method
 from .randomness import GlobalStreams, SampleKeys, each_sample, keyed_samples
 
-__all__ = ["Background", "Fetcher", "InPlace", "Task", "Verified"]
+__all__ = ["Background", "Fetcher", "InPlace", "Task"]
 
 PATIENCE = 3.0  # seconds that a worker has to finish the batch in its hands, when it is no longer wanted
 _IDLE = 1.0  # seconds without a task after which the thread ends
@@ -74,18 +67,6 @@ class Fetcher(NamedTuple):
             return self.collate_fn(many(indices))
         return self.collate_fn([self.dataset[index] for index in each_sample(indices)])
 
-    def make(self, task: Task, inputs: BatchInputs) -> Any:
-        """The batch of pure data from what was read for it."""
-        with keyed_samples(task.keys):
-            return inputs.make()
-
-    def inputs(self, indices: Any) -> BatchInputs | None:
-        """All that a batch of pure data is made of (`Dataset.batch_inputs`); None for any other."""
-        if not self.batched or self.collate_fn is not default_collate:
-            return None
-        batch_inputs = current_method(self.dataset, "__getitem__", "batch_inputs")
-        return None if batch_inputs is None else batch_inputs(indices)
-
 
 class InPlace:
     """The caller makes each batch when it asks for it."""
@@ -117,7 +98,6 @@ class _Job(NamedTuple):
     future: Future[Any]
     context: Context  # numpy.errstate, minicnn.use, the default device
     grad_enabled: bool
-    settings: Any = None
 
 
 class Background:
@@ -148,39 +128,6 @@ class Background:
     def close(self) -> None:
         """End the thread once it has finished the batch in its hands."""
         self._queue.close()
-
-
-class Verified(Background):
-    """For pure data: a batch made ahead is handed out only if all that it was made of is still the same.
-
-    The pixels and targets are read once more and compared, and so are the transforms and the settings in force. Where
-    anything differs (the program wrote to `dataset.data` in between, say), or the batch could not be made, the caller
-    makes it now. So nobody can tell that it was made ahead.
-    """
-
-    def submit(self, task: Task) -> _Job:
-        """Queue a task, and note the settings that it is made under."""
-        return super().submit(task)._replace(settings=_settings())
-
-    def _make(self, task: Task) -> Any:
-        inputs = self._fetch.inputs(task.indices) if len(task.indices) else None
-        return None if inputs is None else (inputs, self._fetch.make(task, inputs))
-
-    def result(self, job: _Job, timeout: float) -> Any:
-        """The batch as it is now."""
-        try:
-            made = job.future.result()
-        except Exception:
-            made = None
-        if made is None or made[1] is None or job.settings != _settings():
-            return self._fetch(job.task)
-        inputs = self._fetch.inputs(job.task.indices)
-        return made[1] if made[0].same(inputs) else self._fetch(job.task)
-
-
-def _settings() -> Any:
-    """What the program can set that reaches this package's own transforms."""
-    return chosen(), get_default_device(), get_default_dtype(), np.geterr()
 
 
 class _Queue:

@@ -12,7 +12,7 @@ import numpy as np
 from ...random import Generator, default_generator
 from .collate import default_collate, default_convert
 from .dataset import Dataset
-from .fetch import Background, Fetcher, InPlace, Task, Verified
+from .fetch import Background, Fetcher, InPlace, Task
 from .iteration import BatchIterator, Position, epoch_tasks
 from .randomness import derived_seed
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
@@ -41,10 +41,9 @@ class DataLoader(Generic[T_co]):
     A sampler passed in draws from its own generator; if it has a `set_epoch`, that of the loader calls it.
 
     **Where batches are made.** With `num_workers=0` by the caller, when it asks for one: the dataset sees the program
-    as it is then. Only where nobody can tell (this package's picture datasets, with its own transforms, all on arrays)
-    a thread makes them ahead, and a batch is used if what it was made of has not changed since. `prefetch_factor=2`
-    asks for that thread with any dataset; then `random` and `np.random`, which belong to the whole program, are shared
-    with the loop, and what they give a dataset differs from run to run.
+    as it is then. A `prefetch_factor` asks for a thread that makes that many batches ahead, beside the training; it
+    pays where a batch takes long and cores are idle. `random` and `np.random`, which belong to the whole program, are
+    then shared with the loop, and what they give a dataset differs from run to run.
 
     With workers, process k makes batches k, k + num_workers, ... of an epoch. There `random` and `np.random` are seeded
     too, for each sample, unless the `worker_init_fn` has seeded them with a seed of its own. A dataset with a
@@ -65,7 +64,7 @@ class DataLoader(Generic[T_co]):
         worker_init_fn: called with the worker's id in each worker process.
         multiprocessing_context: only "spawn" (Numba's threads do not survive a fork).
         generator: where each iteration draws its seed, the default generator by default.
-        prefetch_factor: batches made ahead, per worker; 0: none. By default 2 with workers; without, see above.
+        prefetch_factor: batches made ahead, per worker; 0: none. By default 2 with workers, and none without.
         persistent_workers: keep the processes from one epoch to the next (the dataset is not sent again).
         in_order: only True.
         pin_memory_device: has no effect, as `pin_memory`.
@@ -221,9 +220,7 @@ class DataLoader(Generic[T_co]):
     def _start_workers(self, fetch: Fetcher, seed: int) -> Any:
         """Who makes the batches of an iteration (fetch.py)."""
         if self.num_workers == 0:
-            if self.prefetch_factor is not None:
-                return Background(fetch, self.prefetch_factor) if self.prefetch_factor else InPlace(fetch)
-            return Verified(fetch, _AHEAD) if fetch.inputs([]) is not None else InPlace(fetch)
+            return Background(fetch, self.prefetch_factor) if self.prefetch_factor else InPlace(fetch)
         if self._workers is not None and self._workers.usable:
             return self._workers
         from .workers import ProcessWorkers

@@ -1,4 +1,4 @@
-"""The DataLoader with its background thread, and without it. Worker processes have a file of their own."""
+"""The DataLoader in place, and with its background thread. Worker processes have a file of their own."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def test_without_prefetch_there_is_no_thread() -> None:
 
 @pytest.mark.parametrize("how", ["break", "exception", "close", "collected", "finished", "unused"])
 def test_the_thread_ends(how: str) -> None:
-    loader = DataLoader(Noise(), 4)
+    loader = DataLoader(Noise(), 4, prefetch_factor=2)
     if how == "break":
         for _ in loader:
             break
