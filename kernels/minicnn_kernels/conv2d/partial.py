@@ -23,7 +23,7 @@ def sum_of_pixels(gy: Array) -> Array:
     return total(gy, (0, 2, 3)).reshape(-1)
 
 
-def checked(gw: Array, exact: Callable[[], Array]) -> Array:
+def checked(gw: Array, exact: Callable[[], Any]) -> Any:
     """gw, or by the definition if it is not finite: for algorithms that multiply an Inf or NaN by zeros, or by numbers
     that should cancel, which makes NaN of what does not see it.
     """
