@@ -86,6 +86,8 @@ class Draft:
     """
 
     def __init__(self, path: FilePath, *, within: FilePath | None = None) -> None:
+        if path and os.path.basename(path) in ("", ".", ".."):  # which Path drops
+            raise IsADirectoryError(errno.EISDIR, "the path names a folder, not a file in it", os.fspath(path))
         self.path = Path(path)
         self.part: Path | None = None
         self.target, old, self.renames = _destination(self.path, within)

@@ -287,6 +287,15 @@ def test_errors_name_the_path_that_was_asked_for(tmp_path: Path, path: str) -> N
     assert names(tmp_path) == ["file", "folder"]
 
 
+@pytest.mark.parametrize("end", ["trail/", "trail/.", "trail/..", "folder/"])
+def test_a_path_that_ends_as_a_folder_does_is_refused(tmp_path: Path, end: str) -> None:
+    (tmp_path / "folder").mkdir()
+    path = f"{tmp_path}/{end}"
+    with pytest.raises(IsADirectoryError, match="folder") as caught:
+        write_atomically(path, b"data")
+    assert caught.value.filename == path and names(tmp_path) == ["folder"]
+
+
 def test_an_error_while_writing_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

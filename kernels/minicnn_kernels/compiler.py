@@ -89,7 +89,21 @@ def numba() -> Any:
     return apart(_import_numba)
 
 
+LAYERS = ("default", "tbb", "omp", "workqueue", "threadsafe", "forksafe", "safe")  # of threads, as Numba calls them
+
+
+def _check_environment() -> None:
+    """Refuse values at which Numba would fail, while it is imported and half of it stays, or at the first kernel."""
+    count, layer = os.environ.get("NUMBA_NUM_THREADS", ""), os.environ.get("NUMBA_THREADING_LAYER", "default")
+    if count.strip().lstrip("-+").isdecimal() and int(count) < 1:  # Numba itself says that others are no numbers
+        raise ValueError(f"the environment variable NUMBA_NUM_THREADS must be 1 or more, got {count}")
+    if layer.lower() not in LAYERS:
+        known = ", ".join(LAYERS)
+        raise ValueError(f"the environment variable NUMBA_THREADING_LAYER must be one of {known}, got {layer}")
+
+
 def _import_numba() -> Any:
+    _check_environment()
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # about 100 microseconds
     import numba

@@ -283,9 +283,9 @@ def tell_damage(file: Path, why: str) -> None:
 
 def tell_refusal(folder: Path | None, why: str) -> None:
     """Tell that machine code cannot be kept."""
-    where = "nowhere" if folder is None else f"not in {folder}"
+    where = "anywhere" if folder is None else f"in {folder}"
     tell_once(
         "refusal",
-        f"warning: compiled kernels can be kept {where} ({why}), so that the next run compiles them again; "
+        f"warning: compiled kernels cannot be kept {where} ({why}), so that the next run compiles them again; "
         "set NUMBA_CACHE_DIR to a folder that can be written",
     )

@@ -173,7 +173,8 @@ def _machine_code() -> Line:
         why = machine_code.reason(error)
         return Line("machine code", f"{root}: {why}", SLOW, f"every process compiles anew: {elsewhere}")
     found = f"{root}: {files} files, {size / 2**20:.0f} MB"
-    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    # a link that leads nowhere is in the way
+    there = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
     writable = there.is_dir() and os.access(there, os.W_OK)
     refusal = machine_code.refusal(root) if there == root else "" if writable else "it cannot be made"
     if refusal:

@@ -65,15 +65,27 @@ class Imports:
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
-        """Raise for a module of ours that nobody has found."""
+        """Raise for a module of ours that an import has not found; `importlib.util.find_spec` gives None for it."""
+        if not name.startswith("minicnn.") or not _imports():
+            return
         package, _, last = name.rpartition(".")
         module = sys.modules.get(package)
-        if not name.startswith("minicnn.") or module is None or getattr(module.__spec__, "_initializing", False):
+        if module is None or getattr(module.__spec__, "_initializing", False):
             return
         remedy = why(package, last, vars(module))
         if _is_import_from():
             raise ImportError(f"cannot import name {last!r} from {package!r}: {remedy}", name=package)
         raise ModuleNotFoundError(f"No module named {name!r}: {remedy}", name=name)
+
+
+def _imports() -> bool:
+    """Whether Python looks for a module to import it, and does not only ask whether there is one."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and "importlib" in frame.f_code.co_filename:
+        if frame.f_code.co_name == "_find_and_load_unlocked":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_import_from() -> bool:

@@ -192,6 +192,9 @@ ROWS = [
         "guaranteed_datapipes_determinism non_deterministic runtime_validation* graph graph_settings", _PIPES),
     Row("utils.data", "DistributedSampler distributed", _ONE + "use minicnn.utils.data.RandomSampler"),
     Row("utils.data", "_DatasetKind", _INSIDE),
+    Row("utils.data", "_utils", "its collate.default_collate and default_convert are minicnn.utils.data."
+        "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
+        "minicnn.utils.data.get_worker_info; there is no more of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
     Row("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
     Row("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
@@ -216,8 +219,8 @@ ROWS = [
     Row("minicnn", "init_num_threads", "operations run one after the other, each on "
         "minicnn.get_num_threads() threads"),
     Row("minicnn random", "thread_safe_generator", "use minicnn.default_generator"),
-    Row("utils", "bundled_inputs debug_log file_baton hipify jit mkldnn model_dump module_tracker serialization "
-        "show_pickle viz", _INSIDE),
+    Row("utils", "bundled_inputs debug_log file_baton hipify mkldnn model_dump module_tracker serialization "
+        "show_pickle viz jit", _INSIDE),
     Row("utils", "flop_counter", "minicnn.summary counts parameters; operations are not counted"),
     Row("minicnn", "torch_version", "use minicnn.__version__"),
     Row("minicnn", "has_openmp compiled_with_cxx11_abi USE_* PRIVATE_OPS cpp", _INSIDE),

@@ -73,7 +73,7 @@ def checkpoint(
     Args:
         function: gives a tensor or a tuple of tensors; the same ones when called again.
         args, kwargs: its arguments; `minicnn.autograd.grad` reaches through to those that are tensors, `backward()` to
-            parameters used inside, too.
+            parameters and other tensors used inside, too.
         use_reentrant: PyTorch's choice of a way; there is one here.
         preserve_rng_state: draw the same random numbers again, for dropout.
         context_fn: not supported.

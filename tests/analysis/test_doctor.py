@@ -70,6 +70,12 @@ def test_what_slows_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
     assert "set NUMBA_CACHE_DIR" in named(list(doctor._numba(False)), "machine code").remedy
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "astray").symlink_to("nowhere")
+    for name in ("loop", "loop/x", "astray", "astray/x"):
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / name))
+        line = named(list(doctor._numba(False)), "machine code")
+        assert line.verdict == doctor.SLOW and "nothing can be written" in line.remedy, name
     good, bad = tmp_path / "0123456789abcdef" / "f.nbc", tmp_path / "f123456789abcdef" / "g.nbc"
     machine_code.write(good, bytes(32), b"code")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))

@@ -196,7 +196,7 @@ def test_what_cannot_be_kept_is_compiled(
         assert run(function, factor) == 0
     first, second = capfd.readouterr().err.splitlines()
     assert first == "minicnn: compiling kernels for this machine"
-    assert second.startswith("minicnn: warning: compiled kernels can be kept ")
+    assert second.startswith("minicnn: warning: compiled kernels cannot be kept ")
     assert second.endswith(
         "so that the next run compiles them again; set NUMBA_CACHE_DIR to a folder that can be written"
     )

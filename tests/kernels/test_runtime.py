@@ -89,6 +89,28 @@ def test_two_python_threads_on_the_portable_thread_pool() -> None:
     python("-c", CHECK + TWO_THREADS + layer, NUMBA_THREADING_LAYER="workqueue")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("NUMBA_NUM_THREADS", "0", "1 or more"),
+        ("NUMBA_NUM_THREADS", "-2", "1 or more"),
+        ("NUMBA_THREADING_LAYER", "bogus", "omp, workqueue"),
+    ],
+)
+def test_an_environment_that_numba_fails_at(name: str, value: str, known: str) -> None:
+    """The first call of a kernel says which variable is wrong, and so does the second: nothing is half imported."""
+    code = """
+from minicnn_kernels import runtime
+for _ in range(2):
+    try:
+        runtime.threads()
+    except ValueError as error:
+        print(error)
+"""
+    first, second = python("-c", code, **{name: value}).stdout.splitlines()
+    assert first == second and f"variable {name} must be" in first and known in first and value in first
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_any_number_of_threads(count: int) -> None:
     """More shares than tasks, too: some then have nothing to do."""

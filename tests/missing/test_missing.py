@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
         ("minicnn.models", "vit_b_16", "minicnn.nn"),
         ("minicnn.models", "ResNet50_Weights", "weights are not downloaded"),
         ("minicnn.utils", "tensorboard", "metrics.csv"),
+        ("minicnn.utils.data", "_utils", "collate.default_collate and default_convert are minicnn.utils.data.default"),
         ("minicnn", "vmap", "batch axis"),
         ("minicnn", "func", "minicnn.autograd.grad gives gradients of first order"),
         ("minicnn", "onnx", "minicnn.save"),
@@ -116,6 +118,15 @@ def test_answers(place: str, name: str, text: str) -> None:
     with pytest.raises(ModuleNotFoundError) as absent:
         exec(f"import {place}.{name}")
     assert str(absent.value) == f"No module named '{place}.{name}': {answer}" and absent.value.name == f"{place}.{name}"
+
+
+@pytest.mark.parametrize("name", ["minicnn.onnx", "minicnn.nn.foo", "minicnn.hub.foo", "minicnn.distributed"])
+def test_asking_whether_there_is_a_module_raises_nothing(name: str) -> None:
+    """As in `find_spec("torch.distributed") is not None`; importing the module raises all the same."""
+    importlib.import_module(name.rpartition(".")[0])
+    assert importlib.util.find_spec(name) is None
+    with pytest.raises(ModuleNotFoundError, match=rf"No module named '{re.escape(name)}': \w"):
+        importlib.import_module(name)
 
 
 @pytest.mark.parametrize(

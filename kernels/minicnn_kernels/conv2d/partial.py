@@ -1,4 +1,4 @@
-"""What is to do around the products: the bias, its gradient, and partial sums.
+"""What is to do around the products: the bias, its gradient, partial sums, and a look at what came out.
 
 A run of pixels is `count` from the p0-th on: in NHWC memory (`last`) of the whole batch, in NCHW memory of picture n.
 Each share of a kernel adds up its own tasks; then the shares are added up, in their order.
@@ -6,6 +6,8 @@ Each share of a kernel adds up its own tasks; then the shares are added up, in t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,14 @@ from ..sums import total
 def sum_of_pixels(gy: Array) -> Array:
     """gb (O,) of gy (N, O, OH, OW), for where no kernel goes over gy anyway."""
     return total(gy, (0, 2, 3)).reshape(-1)
+
+
+def checked(gw: Array, exact: Callable[[], Any]) -> Any:
+    """gw, or by the definition if it is not finite: for algorithms that multiply an Inf or NaN by zeros, or by numbers
+    that should cancel, which makes NaN of what does not see it.
+    """
+    with np.errstate(all="ignore"):
+        return gw if math.isfinite(np.add.reduce(gw, None)) else exact()
 
 
 @njit()
@@ -48,7 +58,7 @@ def add_bias(gy: Array, gb: Array, n: int, p0: int, count: int, o0: int, o1: int
                 gb[o] += gy[at + o]
     else:
         for o in range(o0, o1):
-            at, total = u((n * g.o + o) * g.oh * g.ow + p0), gb[o] * 0
+            at, total = u((n * g.o + o) * g.oh * g.ow + p0), gb.dtype.type(0)
             for p in range(u(count)):
                 total += gy[at + p]
             gb[o] += total

@@ -23,7 +23,8 @@ registers; a step is 4 loads of gy and 5 of x (14 with the unaligned) for 20 mul
 Small pictures are taken several at a time, S of them side by side for each pixel, (C, HP, WP, S): a shift by one pixel
 is then a shift by S, and rows are long enough for vectors. Best is as many as a vector has lanes: see the last part.
 
-A NaN or Inf in x can reach all taps of gw of its channel, as it is multiplied by the zeros in the last columns of gy.
+In gw a NaN or Inf of x meets the zeros in the last columns of gy, at taps that do not see it. A gw that is not finite
+is therefore computed by `im2col.py` instead (`partial.checked`).
 
 J. Zhang, F. Franchetti and T. M. Low, "High performance zero-memory overhead direct convolutions", 2018,
 https://arxiv.org/abs/1809.10170. E. Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD
@@ -45,9 +46,10 @@ from ..sums import total
 from ..tiles.code import filled_up
 from ..tiles.taps import BYTES, vectors_of
 from ..transpose import matrix
+from . import im2col
 from .direct import Gradients, Need, pad
 from .long_rows import Plan, U, group, picture, row, sums_of, take
-from .partial import sum_of_pixels
+from .partial import checked, sum_of_pixels
 
 
 def supports(g: Conv) -> bool:
@@ -145,6 +147,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
             for k in range(g.kw):
                 under = xp[:, :, _shift(g, a, k) :][:, :, : _length(g)]
                 gw[:, :, a, k] = total(wide @ under.transpose(0, 2, 1), (0,))[0]  # (N, O, length) @ (N, length, C)
+        gw = checked(gw, lambda: im2col.backward_numpy(gy, x, None, g, (False, True, False))[1])
     return gx, gw, sum_of_pixels(gy) if need[2] else None
 
 
@@ -347,6 +350,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         gx = forward_numba(gy, _turn(w), None, _turned(g))
     if need[1] and x is not None and gy.size:
         gw, gb = _of_weights(gy, x, g)
+        gw = checked(gw, lambda: im2col.backward_numba(gy, x, None, g, (False, True, False))[1])
     elif need[1] and x is not None:
         gw = np.zeros(g.w_shape, gy.dtype)
     return gx, gw, (sum_of_pixels(gy) if gb is None else gb) if need[2] else None

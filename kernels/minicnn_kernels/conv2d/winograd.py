@@ -65,10 +65,10 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, is_channels_last
 from . import direct, im2col
 from .direct import Gradients, Need
-from .partial import sum_of_pixels
+from .partial import checked, sum_of_pixels
 from .winograd_forward import convolve
 from .winograd_gradient import gradient
-from .winograd_repair import calm, checked, gradient_in_parts, peaks_numpy, repair
+from .winograd_repair import calm, gradient_in_parts, peaks_numpy, repair
 from .winograd_watch import peaks_numba
 
 # B^T, G and A^T of F(2, 3) and F(4, 3).

@@ -160,9 +160,3 @@ def gradient_in_parts(
     gy = np.where(keep, gy, gy.dtype.type(0))
     x = np.where(np.repeat(large | np.isnan(peaks), cg, 1), x.dtype.type(0), x)  # in tiles that are apart only
     return rough(gy, x) + gw.reshape(g.w_shape)
-
-
-def checked(gw: Array, exact: Callable[[], Array]) -> Array:
-    """gw, by the definition if it is not finite: Inf and NaN in gy reach all of Winograd's gw, and it may overflow."""
-    with np.errstate(all="ignore"):
-        return gw if np.isfinite(gw.sum()) else exact()
