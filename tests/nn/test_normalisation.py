@@ -338,3 +338,12 @@ def test_lengths_and_angles() -> None:
     assert nn.CosineSimilarity(0)(a[0], b[0]).shape == ()
     out = minicnn.empty(1, 2)
     assert F.normalize(b, out=out) is out and out.numpy()[0] == pytest.approx([0.6, -0.8])
+
+
+@pytest.mark.parametrize("shape", [np.array([2, 3]), minicnn.tensor([2, 3]), range(2, 4)], ids=repr)
+def test_a_normalized_shape_is_any_row_of_ints(shape: Any) -> None:
+    for layer in (nn.LayerNorm(shape), nn.RMSNorm(shape)):
+        assert layer.normalized_shape == (2, 3) and layer.weight.shape == (2, 3)
+    for wrong in ("23", b"23", {2, 3}, {2: 3}, np.array([2.0, 3.0]), np.array([[2, 3]])):
+        with pytest.raises(TypeError, match="normalized_shape must be ints"):
+            nn.LayerNorm(wrong)  # type: ignore[arg-type]

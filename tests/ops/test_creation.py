@@ -193,7 +193,7 @@ def test_a_large_integer_fills_floating_types(value: int) -> None:
             assert x.dtype == kind and x.tolist() == [float(kind.type(value))] * 2
     assert minicnn.full((2,), value, dtype=minicnn.bool).tolist() == [True] * 2
     for kind in (None, i8, u1):
-        with pytest.raises(RuntimeError, match="full: .* does not fit"):
+        with pytest.raises(RuntimeError, match=r"full: .* does not fit"):
             minicnn.full((2,), value, dtype=kind)
     with pytest.raises(RuntimeError, match="without overflow"):
         minicnn.full((2,), value, dtype=minicnn.float16)
