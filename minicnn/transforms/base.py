@@ -103,7 +103,7 @@ class Compose(Transform):
         for transform in self.transforms:
             if not getattr(transform, "batchable", False):
                 raise TypeError(f"Compose.batch: {transform!r} works on single samples only")
-            pictures = transform.batch(pictures)  # type: ignore[attr-defined]
+            pictures = transform.batch(pictures)
         return pictures
 
     def __repr__(self) -> str:
