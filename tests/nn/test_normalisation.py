@@ -347,3 +347,13 @@ def test_a_normalized_shape_is_any_row_of_ints(shape: Any) -> None:
     for wrong in ("23", b"23", {2, 3}, {2: 3}, np.array([2.0, 3.0]), np.array([[2, 3]])):
         with pytest.raises(TypeError, match="normalized_shape must be ints"):
             nn.LayerNorm(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [minicnn.float16, minicnn.float32])
+def test_rms_norm_with_a_weight_of_another_type(kind: Any) -> None:
+    x, weight = random(2, 4), minicnn.tensor([1.0, 2.0, 3.0, 4.0], dtype=kind, requires_grad=True)
+    y = F.rms_norm(x, (4,), weight)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(y.detach().numpy(), F.rms_norm(x, (4,), weight.detach().to(x.dtype)).numpy())
+    y.sum().backward()
+    assert weight.grad.dtype == kind
