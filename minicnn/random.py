@@ -5,6 +5,7 @@ The numbers are NumPy's (PCG64), so a seed gives other numbers than in PyTorch, 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,10 +34,16 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of `seed` anew; negative seeds count down from 2**64, as in PyTorch."""
-        if not -(2**63) <= seed < 2**64:
+        try:
+            number = operator.index(seed)
+        except (TypeError, RuntimeError):  # RuntimeError: a tensor of several elements
+            if not (isinstance(seed, float) and np.isfinite(seed)):
+                raise TypeError(f"manual_seed: the seed must be an int, got {seed!r}") from None
+            number = int(seed)
+        if not -(2**63) <= number < 2**64:
             raise ValueError(f"manual_seed: the seed must fit in 64 bits, got {seed}")
-        self._seed = int(seed)
-        self.numpy = np.random.default_rng(self._seed % 2**64)
+        self._seed = number % 2**64
+        self.numpy = np.random.default_rng(self._seed)
         return self
 
     def initial_seed(self) -> int:

@@ -36,7 +36,7 @@ def total(a: Array, axes: tuple[int, ...]) -> Array:
     """The sum of `a` along `axes`, kept with size 1, in the type of `a`."""
     kind = a.dtype
     if a.size <= _LONG or kind.kind != "f":
-        if kind is _HALF or kind == _HALF:
+        if kind == _HALF:
             return np.add.reduce(a, axes, np.float32, keepdims=True).astype(kind)
         return np.add.reduce(a, axes, kind, keepdims=True)
     if kind != _HALF and a.flags.c_contiguous and axes == tuple(range(a.ndim - len(axes), a.ndim)):  # one run each
@@ -108,12 +108,17 @@ def add_rows(y: Array, rows: Array, values: Array) -> None:
     """
     if not values.size:
         return
+    with np.errstate(all="ignore"):  # a sum beyond the type of y is Inf
+        _add_rows(y, rows, values)
+
+
+def _add_rows(y: Array, rows: Array, values: Array) -> None:
     plain = y.dtype.kind != "f" or y.itemsize >= 8 or rows.size <= _STEPS
     if y.shape[1] == 1 and (plain or y.shape[0] <= 8 * rows.size):
         if plain:
             np.add.at(y[:, 0], rows, values[:, 0])
         else:
-            _add(y, slice(None), np.bincount(rows, values[:, 0], y.shape[0])[:, None])
+            y += np.bincount(rows, values[:, 0], y.shape[0])[:, None]
         return
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
@@ -121,13 +126,7 @@ def add_rows(y: Array, rows: Array, values: Array) -> None:
     if plain or np.diff(first, append=rows.size).max() <= _STEPS:
         y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=y.dtype)  # those of a row lie together
     else:
-        _add(y, rows[first], np.add.reduceat(values[order], first, axis=0, dtype=np.float64))
-
-
-def _add(y: Array, rows: Any, sums: Array) -> None:
-    """y[rows] += sums of float64; one beyond the type of y is Inf."""
-    with np.errstate(all="ignore"):
-        y[rows] = y[rows] + sums
+        y[rows[first]] = y[rows[first]] + np.add.reduceat(values[order], first, axis=0, dtype=np.float64)
 
 
 LONG_PRODUCT = 4096  # terms of a sum of products up to which BLAS has it as it is
@@ -146,11 +145,11 @@ def matmul(a: Array, b: Array) -> Array:
     k = a.shape[-1] - a.shape[-1] % _PIECE
     outputs = math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2])) * a.shape[-2] * b.shape[-1]
     step = max(1, (1 << 18) // max(1, outputs)) * _PIECE  # as many at once as take a megabyte
-    y: Any = np.matmul(a[..., k:], b[..., k:, :]).astype(np.float64)
-    for at in range(0, k, step):
-        end = min(at + step, k)
-        left = a[..., at:end].reshape(*a.shape[:-1], -1, _PIECE).swapaxes(-3, -2)  # (..., N, K) -> (..., pieces, N, K)
-        right = b[..., at:end, :].reshape(*b.shape[:-2], -1, _PIECE, b.shape[-1])  # (..., K, M) -> (..., pieces, K, M)
-        y += np.add.reduce(np.matmul(left, right), -3, np.float64)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # beyond the type of a is Inf
+        y: Any = np.matmul(a[..., k:], b[..., k:, :]).astype(np.float64)
+        for at in range(0, k, step):
+            end = min(at + step, k)
+            left = a[..., at:end].reshape(*a.shape[:-1], -1, _PIECE).swapaxes(-3, -2)  # (..., N, K) -> (..., K/P, N, P)
+            right = b[..., at:end, :].reshape(*b.shape[:-2], -1, _PIECE, b.shape[-1])  # (..., K, M) -> (..., K/P, P, M)
+            y += np.add.reduce(np.matmul(left, right), -3, np.float64)
         return np.asarray(y.astype(a.dtype))

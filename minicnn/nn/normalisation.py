@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn_kernels.geometry import whole
+from minicnn_kernels.geometry import listed, whole
 
 from ..ops.arguments import ints
 from ..ops.normalisation import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
@@ -156,7 +156,7 @@ class GroupNorm(Affine):
 
 def _axes(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     """The last axes, an int for one."""
-    return ints("layer_norm", "normalized_shape", (normalized_shape,))
+    return ints("layer_norm", "normalized_shape", (listed(normalized_shape),))
 
 
 class LayerNorm(Affine):

@@ -33,6 +33,7 @@ __all__ = [
 
 DTYPE = Any
 Make = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+_SAFE = 32767
 
 # ----------------------------------------------------------------------------------------------------- how all are made
 
@@ -133,10 +134,28 @@ def scalar(op: str, value: Any) -> Any:
     return value
 
 
-def constant(value: Any) -> Make:
-    if isinstance(value, int):
-        whole(int(value), "full", "fill_value")
-    return lambda s, d: np.full(s, check_range(np.asarray([value]), d).astype(d)[0], d)
+def constant(op: str, value: Any) -> Make:
+    """What fills an array with one value.
+
+    Raises:
+        ShapeError: the value is beyond 64 bits.
+        RuntimeError, when called: it is beyond the type of the array.
+    """
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ShapeError(f"{op}: the value must be an integer of 64 bits, got {value}; for a larger one give a float")
+
+    def make(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
+        if -_SAFE <= value <= _SAFE and kind.kind != "u":  # in the range of every type
+            return np.full(shape, value, kind)
+        if kind.kind in "iu" and isinstance(value, int) and value >= 2**63:  # NumPy takes it for an unsigned number
+            raise RuntimeError(f"{op}: {value} does not fit into {kind}; give a floating-point dtype")
+        with np.errstate(all="ignore"):
+            found = check_range(np.asarray([value]), kind).astype(kind)[0]
+        if kind.kind == "f" and math.isinf(found) and not math.isinf(value):
+            raise RuntimeError(f"{op}: {value} cannot be converted to type {kind} without overflow; give a wider dtype")
+        return np.full(shape, found, kind)
+
+    return make
 
 
 @factory
@@ -146,7 +165,7 @@ def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None,
         raise TypeError(f"full: size must be a tuple of ints, got {type(size).__name__}")
     value = scalar("full", fill_value)
     dtype = number_type(value) if dtype is None else dtype
-    return new(sizes((size,), "full"), constant(value), dtype, device, requires_grad, "full")
+    return new(sizes((size,), "full"), constant("full", value), dtype, device, requires_grad, "full")
 
 
 @factory
@@ -234,7 +253,7 @@ def asarray(
 @factory
 def scalar_tensor(s: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor of one number, of the default type unless given."""
-    return new((), constant(scalar("scalar_tensor", s)), dtype, device, requires_grad)
+    return new((), constant("scalar_tensor", scalar("scalar_tensor", s)), dtype, device, requires_grad)
 
 
 # ------------------------------------------------------------------------------------------------------------- patterns

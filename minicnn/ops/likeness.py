@@ -58,7 +58,7 @@ empty_like = _like("empty_like", np.empty, "Arbitrary values in the shape and ty
 @factory
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
     """One value in the shape and type of another tensor."""
-    return like(input, constant(scalar("full_like", fill_value)), **options)
+    return like(input, constant("full_like", scalar("full_like", fill_value)), **options)
 
 
 def _new_method(name: str, function: Callable[..., Tensor]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.geometry import real
 from minicnn_kernels.sums import total
 
 from ..autograd.engine import Function
@@ -68,8 +69,12 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Axes = None, keepdim: bool = Fal
     Raises:
         RuntimeError: an integer tensor, or a negative or infinite norm of nothing.
     """
-    if not isinstance(ord, (int, float)):
-        raise TypeError(f"vector_norm: ord must be a number, got {ord!r}; matrix_norm and norm know 'fro' and 'nuc'")
+    if type(ord) is not int and type(ord) is not float:
+        if isinstance(ord, str):
+            raise TypeError(
+                f"vector_norm: ord must be a number, got {ord!r}; matrix_norm and norm know 'fro' and 'nuc'"
+            )
+        ord = real(ord, "vector_norm", "ord")
     if ord < 0 or math.isinf(ord):
         nonempty("vector_norm", x, axes_of("vector_norm", x, dim))
     return reduce(_row, x, dim, keepdim, dtype, p=float(ord))
@@ -112,6 +117,7 @@ def matrix_norm(
         raise RuntimeError(f"matrix_norm: the tensor must be floating point, got {A.dtype}; convert it with .float()")
     A = A if dtype is None else A.to(dtype)
     rows, columns = axes_of("matrix_norm", A, tuple(dim))
+    ord = ord if isinstance(ord, str) else real(ord, "matrix_norm", "ord")
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim)
     positive = ord not in (-1, -2, -math.inf)
@@ -133,6 +139,8 @@ def matrix_norm(
 @numpy_names
 def norm(input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """The vector norm along `dim`: "fro" and 2 are the root of the sum of squares; "nuc" is for matrices alone."""
+    if p is not None and not isinstance(p, (str, int, float)):
+        p = real(p, "norm", "p")
     if p == "nuc":
         both = tuple(dim) if isinstance(dim, (tuple, list)) else (-2, -1)
         return matrix_norm(input, "nuc", both, keepdim, dtype=dtype)  # type: ignore[arg-type]

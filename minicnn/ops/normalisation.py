@@ -182,6 +182,8 @@ def rms_norm(
     """
     if not is_half(input):
         floating("rms_norm", input=input)
+        if isinstance(weight, Tensor) and weight.dtype.kind == "f" and weight.dtype != input.dtype:
+            weight = weight.to(input.dtype)  # as PyTorch's, which alone of the normalisations takes two types
     eps = float(np.finfo(np.float32 if is_half(input) else input.dtype).eps) if eps is None else eps
     return _last_axes("rms_norm", input, normalized_shape, weight, None, eps, False)
 

@@ -271,7 +271,7 @@ def _away(a: Array, axes: tuple[int, ...]) -> Array:
     """What is left of `a` without the mean, in float64: float32 has no room for the squares of 1e20 or of 1e-25, and
     where the mean is large too few digits for itself.
     """
-    return a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes))
+    return np.asarray(a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes)))
 
 
 def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:

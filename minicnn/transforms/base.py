@@ -11,13 +11,14 @@ draws from its own stream. So a dataset may run a whole chain at once whenever `
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from minicnn_kernels.geometry import KindError, ShapeError, shown, whole
+from minicnn_kernels.geometry import KindError, ShapeError, real, shown, whole
 
 from ..tensor import Tensor
 from ..utils.data.dataset import current_method
@@ -55,10 +56,12 @@ class Compose(Transform):
     It is batchable if each of them is.
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
-        if not isinstance(transforms, Sequence) or not all(map(callable, transforms)):
+    def __init__(self, transforms: Iterable[Callable[[Any], Any]]) -> None:
+        several = isinstance(transforms, Iterable) and not isinstance(transforms, Transform | Tensor)
+        members = transforms if isinstance(transforms, list) else list(transforms) if several else [None]
+        if not all(map(callable, members)):
             raise TypeError(f"Compose: takes a list of transforms or functions, got {shown(transforms)}")
-        self.transforms = transforms
+        self.transforms: list[Any] = members
 
     def __call__(self, picture: Any) -> Any:
         """The chain on one sample."""
@@ -76,7 +79,7 @@ class Compose(Transform):
         for transform in self.transforms:
             if not getattr(transform, "batchable", False):
                 raise TypeError(f"Compose.batch: {transform!r} works on single samples only")
-            pictures = transform.batch(pictures)  # type: ignore[attr-defined]
+            pictures = transform.batch(pictures)
         return pictures
 
     def __repr__(self) -> str:
@@ -166,6 +169,8 @@ def edge_size(name: str, size: Any) -> tuple[int, int]:
 
 def probability(name: str, p: Any) -> float:
     """A number between 0 and 1."""
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p <= 1:
-        raise ValueError(f"{name}: p should be a probability, a number from 0 to 1, got {shown(p)}")
-    return float(p)
+    with contextlib.suppress(KindError):
+        found = real(p, name, "p")
+        if not isinstance(found, bool) and 0 <= found <= 1:
+            return float(found)
+    raise ValueError(f"{name}: p should be a probability, a number from 0 to 1, got {shown(p)}")

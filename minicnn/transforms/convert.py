@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import KindError, shown
 
+from ..ops.creation import get_default_dtype
 from ..ops.infer import KINDS, known
 from ..tensor import Tensor
 from .base import Transform, is_pil, kind_error, pixels
@@ -52,15 +53,17 @@ def _kept(name: str, array: np.ndarray) -> Tensor:
 
 
 def _scaled(array: np.ndarray) -> Tensor:
-    """uint8 becomes x / 255 as float32; any other type keeps its values."""
+    """uint8 becomes x / 255 in the default type; any other type keeps its values."""
     if array.dtype != np.uint8:
         return _kept("ToTensor", array)
-    scaled = np.empty(array.shape, np.float32)
-    return Tensor(np.divide(array, np.float32(255), out=scaled))
+    kind = get_default_dtype()
+    return Tensor(np.divide(array, kind.type(255), out=np.empty(array.shape, kind)))
 
 
 class ToTensor(Transform):
-    """PIL picture or array (H, W[, C]) -> Tensor (C, H, W): uint8 values 0..255 become float32 x / 255 in [0, 1].
+    """PIL picture or array (H, W[, C]) -> Tensor (C, H, W): uint8 values 0..255 become x / 255 in [0, 1].
+
+    These are float32, or of the type that `set_default_dtype` sets.
 
     Arrays and PIL modes of other types (float, "I", "F") keep type and values. PIL mode "1" counts as 0 and 255. The
     16 unsigned bits of mode "I;16" become int32, as those of mode "I" are: tensors have no uint16, in which newer
@@ -74,6 +77,11 @@ class ToTensor(Transform):
     def __call__(self, picture: Any) -> Tensor:
         """A PIL picture or an array (H, W[, C]) -> Tensor (C, H, W)."""
         return _scaled(_chw("ToTensor", picture))
+
+    def snapshot(self) -> Any:
+        """The default type too."""
+        own = super().snapshot()
+        return None if own is None else (own, get_default_dtype())
 
     def batch(self, pictures: np.ndarray) -> Tensor:
         """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""

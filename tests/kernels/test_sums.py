@@ -69,3 +69,12 @@ def test_long_products(n: int, m: int) -> None:
         np.testing.assert_allclose(sums.matmul(left, b), np.full((n, m), expected), 5e-6)
     stack = np.stack([a[:, :9001], 2 * a[:, :9001]])
     np.testing.assert_allclose(sums.matmul(stack, b[:9001]), stack.astype(np.float64) @ b[:9001], 5e-6)
+
+
+@pytest.mark.parametrize("count", [40, 5000])
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_sum_beyond_the_type_is_infinite_without_a_warning(count: int, length: int) -> None:
+    y = np.zeros((3, length), np.float32)
+    sums.add_rows(y, np.zeros(count, np.int64), np.full((count, length), 3e38, np.float32))
+    assert y.tolist() == [[np.inf] * length] + [[0] * length] * 2
+    assert sums.matmul(np.full((1, 5000), 1e36, np.float32), np.full((5000, 1), 1e36, np.float32)).item() == np.inf

@@ -338,3 +338,22 @@ def test_lengths_and_angles() -> None:
     assert nn.CosineSimilarity(0)(a[0], b[0]).shape == ()
     out = minicnn.empty(1, 2)
     assert F.normalize(b, out=out) is out and out.numpy()[0] == pytest.approx([0.6, -0.8])
+
+
+@pytest.mark.parametrize("shape", [np.array([2, 3]), minicnn.tensor([2, 3]), range(2, 4)], ids=repr)
+def test_a_normalized_shape_is_any_row_of_ints(shape: Any) -> None:
+    for layer in (nn.LayerNorm(shape), nn.RMSNorm(shape)):
+        assert layer.normalized_shape == (2, 3) and layer.weight.shape == (2, 3)
+    for wrong in ("23", b"23", {2, 3}, {2: 3}, np.array([2.0, 3.0]), np.array([[2, 3]])):
+        with pytest.raises(TypeError, match="normalized_shape must be ints"):
+            nn.LayerNorm(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [minicnn.float16, minicnn.float32])
+def test_rms_norm_with_a_weight_of_another_type(kind: Any) -> None:
+    x, weight = random(2, 4), minicnn.tensor([1.0, 2.0, 3.0, 4.0], dtype=kind, requires_grad=True)
+    y = F.rms_norm(x, (4,), weight)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(y.detach().numpy(), F.rms_norm(x, (4,), weight.detach().to(x.dtype)).numpy())
+    y.sum().backward()
+    assert weight.grad.dtype == kind

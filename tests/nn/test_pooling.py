@@ -288,3 +288,13 @@ def test_unpooling_on_meta_checks_shapes_alone() -> None:
         assert F.max_unpool2d(y, index, 2).shape == (2, 3, 8, 8)
         with pytest.raises(ShapeError, match="does not pool"):
             F.max_unpool2d(y, index, 2, output_size=(10, 10))
+
+
+@pytest.mark.parametrize("size", [np.array([2, 3]), minicnn.tensor([2, 3]), range(2, 4)], ids=repr)
+def test_an_adaptive_size_is_any_pair_of_ints(size: Any) -> None:
+    x = minicnn.ones(1, 1, 6, 6)
+    for y in (F.adaptive_avg_pool2d(x, size), F.adaptive_max_pool2d(x, size), nn.AdaptiveAvgPool2d(size)(x)):
+        assert y.shape == (1, 1, 2, 3)
+    for wrong in ("23", {2, 3}, {2: 3}, np.array([2.0, 3.0]), np.array([1, 2, 3])):
+        with pytest.raises(TypeError, match="output_size must be"):
+            F.adaptive_avg_pool2d(x, wrong)  # type: ignore[arg-type]

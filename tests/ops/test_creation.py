@@ -183,3 +183,17 @@ def test_like_another() -> None:
     assert x.new_ones(2, 2).shape == (2, 2)
     assert x.new(3).shape == (3,)
     assert x.new([1, 2]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("value", [2**63, 10**19, 2**64 - 1])
+def test_a_large_integer_fills_floating_types(value: int) -> None:
+    for kind in (f4, f8):
+        like = minicnn.ones(2, dtype=kind)
+        for x in (minicnn.full((2,), value, dtype=kind), minicnn.full_like(like, value), like.new_full((2,), value)):
+            assert x.dtype == kind and x.tolist() == [float(kind.type(value))] * 2
+    assert minicnn.full((2,), value, dtype=minicnn.bool).tolist() == [True] * 2
+    for kind in (None, i8, u1):
+        with pytest.raises(RuntimeError, match=r"full: .* does not fit"):
+            minicnn.full((2,), value, dtype=kind)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        minicnn.full((2,), value, dtype=minicnn.float16)

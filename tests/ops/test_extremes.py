@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,3 +157,25 @@ def test_local_response_norm_at_a_large_scale() -> None:
     d = 1 + 1e-4 / 3 * np.array([10e36, 14e36, 13e36])
     np.testing.assert_allclose(y.reshape(-1), wide * d**-0.75, 1e-4)
     assert (gx != 0).all()
+
+
+@pytest.mark.parametrize("kind", [minicnn.float16, minicnn.float32, minicnn.float64])
+def test_the_spread_of_one_number(kind: Any) -> None:
+    for shape in ((), (1,), (1, 1)):
+        x = minicnn.full(shape, 3.0, dtype=kind).requires_grad_()
+        found = [x.std(unbiased=False), x.var(correction=0), minicnn.var_mean(x, correction=0)[0]]
+        assert [y.tolist() for y in found] == [0.0] * 3 and {y.dtype for y in found} == {x.dtype}
+        assert np.isnan(x.var().item()) and np.isnan(x.std().item())
+        found[0].backward()
+        assert x.grad is not None and x.grad.shape == shape and not x.grad.any()
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (3000, 4)])
+def test_running_sums_are_those_of_float64(shape: tuple[int, ...]) -> None:
+    """Whichever way they are computed: few or many lines beside one another."""
+    a = np.resize(np.array([3e38, 3e38, -3e38, 1e-30, 0.1], np.float32), shape)
+    for axis in (0, 1):
+        x = minicnn.tensor(a)
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(x.cumsum(axis).numpy(), a.cumsum(axis, np.float64).astype(np.float32))
+            np.testing.assert_array_equal(x.cumprod(axis).numpy(), a.cumprod(axis, np.float64).astype(np.float32))

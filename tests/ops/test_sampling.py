@@ -64,6 +64,12 @@ def test_seeds() -> None:
     minicnn.manual_seed(3)
     assert draw() == first
     assert draw(generator=minicnn.Generator().manual_seed(3)) == first
+    for seed in (np.int64(3), np.array(3), minicnn.tensor(3), 3.7):  # a float is cut, as in PyTorch
+        assert minicnn.Generator().manual_seed(seed).initial_seed() == 3
+    assert minicnn.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+    for wrong in (None, "3", minicnn.tensor([1, 2]), float("nan"), [3]):
+        with pytest.raises(TypeError, match="manual_seed: the seed must be an int"):
+            minicnn.manual_seed(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

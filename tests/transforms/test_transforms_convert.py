@@ -254,6 +254,17 @@ def test_what_has_no_batch_is_not_batchable() -> None:
 
 def test_compose_takes_any_callable() -> None:
     assert Compose([str, len])(12345) == 5
+    members = [Lambda(str), Lambda(len)]
+    assert Compose(members).transforms is members
+    for several in (iter(members), tuple(members), dict.fromkeys(members)):
+        chain = Compose(several)
+        assert [chain(12345), chain(123)] == [5, 3]
+    layer = minicnn.nn.ReLU()
+    for container in (minicnn.nn.ModuleList([layer]), minicnn.nn.Sequential(layer)):
+        assert Compose(container)(minicnn.tensor([-1.0, 2.0])).tolist() == [0, 2]
+    for wrong in (3, None, layer, members[0], ["a"], "ab", minicnn.ones(2)):
+        with pytest.raises(TypeError, match="Compose: takes a list"):
+            Compose(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="callable, got 'int'"):
         Lambda(3)  # type: ignore[arg-type]
 
@@ -288,3 +299,24 @@ def test_reprs_are_torchvisions() -> None:
         ")",
     ]
     assert repr(pickle.loads(pickle.dumps(chain))) == repr(chain)
+
+
+def test_scaled_pictures_are_of_the_default_type() -> None:
+    picture, before = noise(4, 5), ToTensor().snapshot()
+    minicnn.set_default_dtype(minicnn.float64)
+    try:
+        check(ToTensor()(picture), picture[None] / 255, np.float64)
+        check(ToTensor().batch(picture[None]), picture[None, None] / 255, np.float64)
+        assert ToTensor().snapshot() != before
+    finally:
+        minicnn.set_default_dtype(minicnn.float32)
+    check(ToTensor()(picture), picture[None] / np.float32(255), np.float32)
+    assert ToTensor().snapshot() == before
+
+
+def test_a_probability_is_any_number() -> None:
+    for p in (0.5, np.float32(0.5), np.array(0.5), minicnn.tensor(0.5)):
+        assert RandomHorizontalFlip(p).p == 0.5
+    for wrong in (True, "0.5", None, 2, float("nan"), minicnn.tensor([0.5, 0.5])):
+        with pytest.raises(ValueError, match="RandomHorizontalFlip: p should be a probability"):
+            RandomHorizontalFlip(wrong)

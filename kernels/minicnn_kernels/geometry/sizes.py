@@ -87,6 +87,14 @@ def wholes(value: Sequence[Any], op: str, name: str, kind: str = "ints") -> list
         raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}") from None
 
 
+def listed(value: Any) -> Any:
+    """The ints of an array or tensor of one axis, or of a range, as a list; anything else as it is."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if isinstance(value, range) or (kind in ("i", "u") and value.ndim == 1):
+        return list(value) if isinstance(value, range) else value.tolist()
+    return value
+
+
 def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int]:
     """An int or two ints as (vertical, horizontal); at least `least` and at most `most` each."""
     if type(value) is int and least <= value <= most:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .sizes import MOST, IntOrPair, KindError, Shape, ShapeError, fits, output_size, pair, shown, whole
+from .sizes import MOST, IntOrPair, KindError, Shape, ShapeError, fits, listed, output_size, pair, shown, whole
 
 
 class Pool(NamedTuple):
@@ -92,6 +92,7 @@ def adaptive_pool2d(
         ShapeError: a wrong rank, nothing to pool, or an output size that is no size.
     """
     n, c, h, w = _batched(x, dims, op)
+    output_size = output_size if type(output_size) is int else listed(output_size)
     if dims == 2 and isinstance(output_size, Sequence):
         if len(output_size) != 2 or isinstance(output_size, (str, bytes)):
             raise KindError(f"{op}: output_size must be an int or a pair of (height, width), got {shown(output_size)}")
