@@ -78,11 +78,6 @@ class ToTensor(Transform):
         """A PIL picture or an array (H, W[, C]) -> Tensor (C, H, W)."""
         return _scaled(_chw("ToTensor", picture))
 
-    def snapshot(self) -> Any:
-        """The default type too."""
-        own = super().snapshot()
-        return None if own is None else (own, get_default_dtype())
-
     def batch(self, pictures: np.ndarray) -> Tensor:
         """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""
         return _scaled(_nchw("ToTensor", pictures))

@@ -302,16 +302,14 @@ def test_reprs_are_torchvisions() -> None:
 
 
 def test_scaled_pictures_are_of_the_default_type() -> None:
-    picture, before = noise(4, 5), ToTensor().snapshot()
+    picture = noise(4, 5)
     minicnn.set_default_dtype(minicnn.float64)
     try:
         check(ToTensor()(picture), picture[None] / 255, np.float64)
         check(ToTensor().batch(picture[None]), picture[None, None] / 255, np.float64)
-        assert ToTensor().snapshot() != before
     finally:
         minicnn.set_default_dtype(minicnn.float32)
     check(ToTensor()(picture), picture[None] / np.float32(255), np.float32)
-    assert ToTensor().snapshot() == before
 
 
 def test_a_probability_is_any_number() -> None:

@@ -202,9 +202,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize(
-    "options", ["{}", "{'prefetch_factor': 2}", "{'num_workers': 1}", "{'num_workers': 1, 'persistent_workers': True}"]
-)
+@pytest.mark.parametrize("options", ["{}", "{'num_workers': 1}", "{'num_workers': 1, 'persistent_workers': True}"])
 def test_a_child_forked_in_mid_iteration_goes_on(options: str, tmp_path: Any) -> None:
     script = tmp_path / "fork.py"
     script.write_text(FORK.replace("{options}", options))
