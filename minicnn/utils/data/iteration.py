@@ -75,6 +75,7 @@ class BatchIterator(Iterator[Any]):
         self._position = loader._claim()
         self._tasks: Iterator[Task] | None = None
         self._pending: deque[tuple[Task | None, Any]] = deque()  # tasks, and what their batches are asked for with
+        self._workers: Any = None
         self._closed = False
         self._finalizer: Any = lambda: None
         if loader.num_workers:

@@ -315,6 +315,20 @@ def test_stop_iteration_in_the_dataset_does_not_end_the_epoch_in_silence(prefetc
         list(DataLoader(Broken(StopIteration()), 4, prefetch_factor=prefetch))
 
 
+def test_what_fails_with_the_first_batch_is_said() -> None:
+    class Unknown(Noise):
+        def __len__(self) -> int:
+            if self.fetched == []:
+                return 4
+            raise ValueError("how many?")
+
+    dataset = Unknown()
+    loader = DataLoader(dataset, 2, shuffle=True)
+    dataset.fetched = [0]
+    with pytest.raises(ValueError, match="how many"):
+        next(iter(loader))
+
+
 def test_an_exception_of_the_sampler_reaches_the_consumer() -> None:
     def indices() -> Iterator[int]:
         yield 0
