@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from drawing import (
     RECIPES,
     Drawn,
@@ -26,6 +25,7 @@ from drawing import (
 
 import minicnn
 
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 LIBRARIES = {"minicnn": minicnn, "torch": torch}
