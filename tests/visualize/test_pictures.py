@@ -86,10 +86,11 @@ def test_pngs_are_not_blank(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_nothing_global(name: str) -> None:
+def test_nothing_global(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No pyplot, so no window and no figure that stays in memory; the settings are as before."""
     import matplotlib
 
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)  # another test may have imported it
     before = dict(matplotlib.rcParams)
     DRAW[name]()
     assert "matplotlib.pyplot" not in sys.modules

@@ -195,7 +195,7 @@ if __name__ == "__main__":
     next(iterator)
     child = os.fork()
     sums = [round(float(pictures.sum()), 3) for pictures, _ in iterator]
-    print(sums, flush=True)
+    os.write(1, f"{sums}\\n".encode())  # in one go, whatever the other writes
     if child:
         assert os.waitpid(child, 0)[1] == 0
 """
