@@ -141,7 +141,7 @@ def contenders(layer: Layer, which: str, order: str, algorithms: list[str], torc
 
 def measured(net: str, args: argparse.Namespace, torch: Any) -> Iterator[Row]:
     """The rows of a net, each measured when it is asked for."""
-    from minicnn.analysis.timing import best_times, seconds_of
+    from minicnn.bench.timing import best_times, seconds_of
 
     todo = [
         (layer, one, which, order)
@@ -175,7 +175,7 @@ def main() -> int:
     parser.add_argument("--csv", metavar="FILE", help="write every figure to a file as well")
     args = parser.parse_args()
     found = libraries(bool(args.against))
-    from minicnn.analysis.timing import gemm_peak
+    from minicnn.bench.timing import gemm_peak
     from minicnn_kernels import conv2d
 
     args.algorithms = args.algorithms or list(conv2d.FORWARD.algorithms)

@@ -82,7 +82,7 @@ def step_of(name: str, found: dict[str, Any], net: Net, x: np.ndarray, y: np.nda
 
 def measured(steps: dict[str, Step], batch: int, seconds: float) -> dict[str, tuple[float, str]]:
     """The median seconds of a step of each, and a note."""
-    from minicnn.analysis.timing import seconds_of, times
+    from minicnn.bench.timing import seconds_of, times
 
     rng = np.random.default_rng(1)
     calls = {name: lambda step=step: step(rng.permutation(KEPT)[:batch]) for name, step in steps.items()}
@@ -109,7 +109,7 @@ def main() -> int:
     ours = ["numba", "numba last", "numpy"]
     names = args.contenders or [name for name in CONTENDERS if name in ours or name.split()[0] in args.against]
     found = libraries(any(name.startswith("torch") for name in names))
-    from minicnn.analysis.timing import gemm_peak
+    from minicnn.bench.timing import gemm_peak
 
     print(f"{machine(found)}; matrix product {gemm_peak() / 1e9:.0f} GFLOP/s")
     for name in args.only:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import starting as _starting  # first: Ctrl-C during all the others
+from .cli import early_interrupt as _starting  # first: Ctrl-C during all the others
 
 # isort: split
 import math as _math
@@ -15,8 +15,7 @@ import numpy as _np
 
 from minicnn_kernels import NoKernelError, ShapeError, use
 
-from . import amp, autograd, backends, cuda, fx, hub, jit, linalg, nn, ops, optim, return_types, testing
-from .amp import GradScaler, autocast, is_autocast_enabled
+from . import autograd, nn, ops, optim
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -25,14 +24,19 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
+from .compat import amp, backends, cuda, fx, hub, jit, linalg, return_types, testing
+from .compat.amp import GradScaler, autocast, is_autocast_enabled
+from .compat.missing import Imports as _Imports
+from .compat.missing import unknown as _unknown
+from .compat.settings import *
+from .compat.settings import _assert
+from .compat.tensor_types import *
 from .device import Device as device
 from .device import get_default_device, set_default_device
 from .dtypes import Size, finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8
 from .dtypes import bool_ as _bool
-from .memory import MemoryFormat as memory_format
-from .memory import channels_last, contiguous_format, preserve_format, strided
-from .missing import Imports as _Imports
-from .missing import unknown as _unknown
+from .memory_formats import MemoryFormat as memory_format
+from .memory_formats import channels_last, contiguous_format, preserve_format, strided
 from .nn.functional import (
     adaptive_avg_pool1d,
     alpha_dropout,
@@ -78,47 +82,46 @@ from .nn.functional import (
     threshold_,
     triplet_margin_loss,
 )
-from .ops.arithmetic import *
-from .ops.choice import *
-from .ops.comparison import *
-from .ops.creation import *
-from .ops.cumulative import *
-from .ops.diagonal import *
-from .ops.einsum import *
-from .ops.extrema import *
-from .ops.gathering import *
-from .ops.indexing import *
-from .ops.inplace import *
-from .ops.interchange import *
-from .ops.joining import *
-from .ops.legacy import *
-from .ops.likeness import *
+from .ops.adaptive_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
+from .ops.distance import cdist
 from .ops.linear import *
-from .ops.mathematics import *
-from .ops.moving import *
-from .ops.norm import *
-from .ops.pairs import *
-from .ops.reduction import *
-from .ops.sampling import *
-from .ops.scatter_reduce import *
-from .ops.searching import *
-from .ops.shape import *
-from .ops.sized_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
 from .ops.softmax import tensor_log_softmax as log_softmax
 from .ops.softmax import tensor_softmax as softmax
-from .ops.sorting import *
-from .ops.types import *
-from .printing import get_printoptions, printoptions, set_printoptions
+from .ops.tensor.arithmetic import *
+from .ops.tensor.clamp import *
+from .ops.tensor.comparison import *
+from .ops.tensor.concatenate import *
+from .ops.tensor.creation import *
+from .ops.tensor.cumulative import *
+from .ops.tensor.diagonal import *
+from .ops.tensor.einsum import *
+from .ops.tensor.flip_roll import *
+from .ops.tensor.gather import *
+from .ops.tensor.indexing import *
+from .ops.tensor.inplace import *
+from .ops.tensor.interchange import *
+from .ops.tensor.matmul import *
+from .ops.tensor.max_min import *
+from .ops.tensor.norm import *
+from .ops.tensor.reduction import *
+from .ops.tensor.sampling import *
+from .ops.tensor.scatter_reduce import *
+from .ops.tensor.searching import *
+from .ops.tensor.shape import *
+from .ops.tensor.sorting import *
+from .ops.tensor.types import *
+from .ops.tensor.unary import *
+from .ops.tensor.zeros_like import *
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
-from .settings import *
-from .settings import _assert
 from .tensor import Tensor
+from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .version import __version__
 
 if _TYPE_CHECKING:
-    from . import analysis, datasets, models, train, transforms, utils, visualize
-    from .analysis import compare_algorithms, summary
+    from . import analysis, bench, datasets, models, train, transforms, utils, visualize
+    from .analysis import summary
+    from .bench import compare_algorithms
 
 
 dtype = _np.dtype
@@ -127,12 +130,13 @@ long, int, short, bool = int64, int32, int16, _bool
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 _sys.meta_path.append(_Imports)
-_LAZY = {"analysis", "datasets", "models", "train", "transforms", "utils", "visualize"}
+_LAZY = {"analysis", "bench", "datasets", "models", "train", "transforms", "utils", "visualize"}
+_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis"}
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LAZY:
         return _import_module(f".{name}", __name__)
-    if name in ("compare_algorithms", "summary"):
-        return getattr(_import_module(".analysis", __name__), name)
+    if name in _LAZY_FUNCTIONS:
+        return getattr(_import_module(_LAZY_FUNCTIONS[name], __name__), name)
     raise _unknown("minicnn", name, globals())

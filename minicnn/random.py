@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .compat.missing import answer as _answer
 from .device import Device
-from .missing import answer as _answer
 
 
 class Generator:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from minicnn import bench, cli
+from minicnn import cli
+from minicnn.cli import bench, console
 
 
 def test_the_table_of_a_layer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -56,6 +57,6 @@ def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_what_cannot_be_meant(capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:
-    assert cli.main(line.split()) in (cli.USAGE, cli.FAILED)
+    assert cli.main(line.split()) in (console.USAGE, console.FAILED)
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1

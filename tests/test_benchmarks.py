@@ -37,7 +37,7 @@ def test_layers_are_those_of_the_nets(benchmark: Any) -> None:
 
 def test_the_layers_of_the_command_are_in_the_nets(benchmark: Any) -> None:
     """`minicnn bench conv --layer NAME`."""
-    from minicnn.bench import LAYERS
+    from minicnn.cli.bench import LAYERS
 
     conv_layers, nets = benchmark("conv_layers"), {"mobilenet": "mobilenet_cifar"}
     for name, layer in LAYERS.items():

@@ -17,6 +17,7 @@ import pytest
 
 import minicnn
 from minicnn import cli
+from minicnn.cli import plot
 from minicnn.visualize.run import PICTURES
 
 LINES = re.compile(
@@ -223,7 +224,7 @@ def test_plot(trained: tuple[Path, object], tmp_path: Path, picture: str, capsys
 
 
 def test_plot_names_are_those_that_can_be_drawn() -> None:
-    assert cli.PLOTS == PICTURES
+    assert plot.PLOTS == PICTURES
 
 
 def test_plot_goes_into_the_run_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 
+import minicnn.backends.cudnn as cudnn
 import numpy as np
 import pytest
 
 import minicnn
-import minicnn.backends.cudnn as cudnn
 import minicnn.nn.functional as F
 from minicnn import nn, optim
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from minicnn import files
-from minicnn.files import Draft, open_regular, read_text, write_atomically, write_together
+from minicnn.serialization import files
+from minicnn.serialization.files import Draft, open_regular, read_text, write_atomically, write_together
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and locks of POSIX")
 

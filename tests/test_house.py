@@ -25,20 +25,34 @@ FILES = {
 # From the bottom up; a file imports from its own layer or from one below. The longest matching prefix counts.
 LAYERS = [
     ["minicnn_kernels"],
-    ["minicnn.device", "minicnn.dtypes", "minicnn.files", "minicnn.memory", "minicnn.missing", "minicnn.random",
-     "minicnn.return_types", "minicnn.starting", "minicnn.version"],
-    ["minicnn.tensor", "minicnn.copying", "minicnn.printing", "minicnn.autograd"],
-    ["minicnn.ops", "minicnn.linalg"],
+    ["minicnn.device", "minicnn.dtypes", "minicnn.memory_formats", "minicnn.random", "minicnn.version",
+     "minicnn.serialization.files", "minicnn.cli.early_interrupt",
+     "minicnn.compat.doors", "minicnn.compat.missing", "minicnn.compat.return_types"],
+    ["minicnn.tensor", "minicnn.autograd"],
+    ["minicnn.ops.tensor"],
+    ["minicnn.ops"],
     ["minicnn.nn"],
     [
         "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
-        "minicnn.serialization", "minicnn.settings", "minicnn.testing",
-        # what programs for PyTorch name, and what does little or nothing here
-        "minicnn.amp", "minicnn.backends", "minicnn.cuda", "minicnn.fx", "minicnn.hub", "minicnn.jit",
+        "minicnn.serialization",
     ],
-    ["minicnn.analysis", "minicnn.train", "minicnn.visualize"],
+    ["minicnn.analysis", "minicnn.train"],
+    ["minicnn.visualize"],
+    ["minicnn.bench"],
+    ["minicnn.compat"],  # PyTorch's paths to all of that; only `minicnn` itself imports it
     ["minicnn.cli", "minicnn", "minicnn.__main__"],
 ]  # fmt: skip
+# The declared exceptions, of a file and what it imports from above or in a circle.
+DECLARED = {
+    # one concept in several files: the tensor, its graph, how it prints (minicnn/tensor/__init__.py)
+    ("minicnn.tensor.tensor", "minicnn.tensor.printing"),
+    ("minicnn.tensor.printing", "minicnn.ops.tensor.creation"),
+    # packages that show the modules of `compat` that bear their name
+    ("minicnn.nn", "minicnn.compat.nn.modules"),
+    ("minicnn.utils", "minicnn.compat.utils.dlpack"),
+    ("minicnn.utils", "minicnn.compat.utils.hooks"),
+    ("minicnn.utils", "minicnn.compat.utils.model_zoo"),
+}
 HEAVY = {
     "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "safetensors", "threadpoolctl",
 }  # fmt: skip
@@ -86,7 +100,7 @@ def imports(module: str, path: Path, *, top_only: bool = False) -> set[str]:
 def test_imports_point_down(module: str) -> None:
     assert layer(module) >= 0, f"{module} is in no layer; enter it in LAYERS"
     for target in imports(module, FILES[module]):
-        if target.split(".")[0] in PACKAGES and target != module:
+        if target.split(".")[0] in PACKAGES and target != module and (module, target) not in DECLARED:
             assert layer(target) <= layer(module), f"{module} imports {target} from a layer above"
             same_package = (
                 target != "minicnn_kernels"
@@ -98,7 +112,11 @@ def test_imports_point_down(module: str) -> None:
 
 
 def test_no_import_circles() -> None:
-    graph = {m: {t for t in imports(m, p, top_only=True) if t in FILES and t != m} for m, p in FILES.items()}
+    """Imports inside functions count, except the declared ones."""
+    graph = {
+        module: {t for t in imports(module, path) if t in FILES and t != module and (module, t) not in DECLARED}
+        for module, path in FILES.items()
+    }
     done: set[str] = set()
 
     def walk(module: str, path: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.starting import is_command
+from minicnn.cli.early_interrupt import is_command
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
-"""Looking at a net without training it, and at how fast its layers are."""
+"""Looking at a net without training it."""
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
-from .compare import Comparison, compare_algorithms
+from ..compat.missing import answer as _answer
 from .summary import Summary, summary
 
-__all__ = ["Comparison", "Summary", "compare_algorithms", "summary"]
+__all__ = ["Summary", "summary"]
 
 _answer(globals())

@@ -13,7 +13,7 @@ from minicnn_kernels.geometry import shown
 from ..autograd import no_grad
 from ..nn import Module
 from ..nn.parameter import is_lazy
-from ..ops.creation import zeros
+from ..ops.tensor.creation import zeros
 from ..tensor import Tensor
 
 Size = tuple[int, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from . import engine, function, walk
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from .function import Function

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from . import engine, sharing, walk
 from .modes import no_grad
 

@@ -133,8 +133,8 @@ def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
     return array.astype(output.array.dtype, copy=False)
 
 
-add: Callable[..., Array] = np.add  # ops/arithmetic.py, which may call kernels, enters one that uses all cores
-unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/operands.py enters its own
+add: Callable[..., Array] = np.add  # ops/tensor/arithmetic.py, which may call kernels, enters one that uses all cores
+unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/tensor/operands.py enters its own
 
 
 def total(a: Array, b: Array, out: Array | None = None) -> Array:

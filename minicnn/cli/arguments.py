@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from ..train import Run
+
+Commands = Any  # what `ArgumentParser.add_subparsers` returns
 
 BACKENDS = ("auto", "python", "numpy", "numba")
 
 
 class UsageError(ValueError):
-    """A command line that cannot be meant so."""
+    """A command line with arguments that do not go together."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,6 +29,14 @@ class Parser(argparse.ArgumentParser):
         """Help and version; argparse itself says nothing of an output that cannot be written."""
         if message and file is not None:
             file.write(message)
+
+
+def command(commands: Commands, name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    """The parser of a command, described by the docstring of the function that runs it and returns the exit code."""
+    about = (run.__doc__ or "").strip()
+    one: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+    one.set_defaults(run=run)
+    return one
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -77,3 +90,9 @@ def shape(text: str) -> tuple[int, ...]:
     if not sizes or min(sizes) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 1,32,32")
     return sizes
+
+
+def check_data(run: Run, options: argparse.Namespace) -> None:
+    """Refuse --data where the dataset takes none."""
+    if options.data is not None and run.config["dataset"]["name"] == "digits":
+        raise UsageError("this run is on the digits, which are bundled and take no --data; leave it out")

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes
+
 # What the library calls its arguments, and what the commands call theirs. The first that fits counts.
 _OPTIONS = [
     (r"Pass root=\.\.\.,", "Pass --data DIR,"),

@@ -8,7 +8,7 @@ Files:
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from .digits import Digits
 from .idx import read_idx
 from .mnist import MNIST

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
-from ..files import Draft, open_regular
+from ..serialization.files import Draft, open_regular
 from .idx import GZIP_MAGIC
 from .vision import DatasetError
 

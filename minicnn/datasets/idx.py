@@ -21,7 +21,7 @@ from typing import IO
 
 import numpy as np
 
-from ..files import open_regular
+from ..serialization.files import open_regular
 from .vision import DatasetError
 
 __all__ = ["GZIP_MAGIC", "read_idx"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from .lenet import LeNet5
 
 __all__ = ["LeNet5"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
-from . import functional, grad, init, modules, parallel, utils
+from ..compat.missing import answer as _answer
+from ..compat.nn import modules
+from . import functional, grad, init, parallel, utils
 from .activation import *
 from .batchnorm import *
 from .blocks import *
@@ -16,14 +17,14 @@ from .lazy import *
 from .linear import *
 from .loss import *
 from .module import *
-from .normalisation import *
+from .normalization import *
 from .padding import *
 from .parallel import *
 from .parameter import *
 from .parameter_container import *
+from .pixel_shuffle import *
 from .pooling import *
-from .renormalisation import *
-from .shuffle import *
+from .renormalization import *
 from .softmax import *
 from .upsampling import *
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ops import activation as functions
-from ..ops.operands import KERNEL_TYPES
 from ..ops.pooling import activated_max_pool2d
+from ..ops.tensor.operands import KERNEL_TYPES
 from ..tensor import Tensor
 from .activation import ReLU, Sigmoid, Tanh
 from .conv import Conv2d

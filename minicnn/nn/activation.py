@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..ops import activation, creation
+from ..ops import activation
+from ..ops.tensor import creation
 from ..tensor import Tensor
 from . import init
 from .module import Module

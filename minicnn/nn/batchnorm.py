@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 from minicnn_kernels.geometry import ShapeError
 
-from ..ops import creation
 from ..ops.batchnorm import batch_norm, batch_norm_relu
+from ..ops.tensor import creation
 from ..tensor import Tensor
 from . import init
 from .activation import ReLU

@@ -11,8 +11,8 @@ from minicnn_kernels.geometry import IntOrPair, ShapeError, pair
 
 from .. import ops
 from ..ops.batchnorm import batch_norm
-from ..ops.creation import full
-from ..ops.dropping import drop_block2d, stochastic_depth
+from ..ops.stochastic_depth import drop_block2d, stochastic_depth
+from ..ops.tensor.creation import full
 from ..tensor import Tensor
 from . import init
 from .activation import ReLU, Sigmoid

@@ -10,8 +10,8 @@ from minicnn_kernels.geometry import IntOrPair, KindError, shown, whole, wholes
 
 from ..ops.conv import conv1d, conv2d
 from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d
-from ..ops.creation import empty
 from ..ops.pad import pad
+from ..ops.tensor.creation import empty
 from ..tensor import Tensor
 from . import init
 from .module import Module

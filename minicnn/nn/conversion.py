@@ -9,8 +9,8 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..device import Device, resolve
-from ..ops.creation import empty
-from ..ops.types import _target
+from ..ops.tensor.creation import empty
+from ..ops.tensor.types import _target
 from ..tensor import Tensor
 from .parameter import Parameter, is_lazy
 

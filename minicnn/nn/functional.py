@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from ..ops.activation import *
+from ..ops.adaptive_pooling import *
 from ..ops.batchnorm import *
 from ..ops.conv import *
 from ..ops.conv_transpose import *
-from ..ops.distance import *
+from ..ops.distance import cosine_similarity, normalize, pairwise_distance
 from ..ops.dropout import *
 from ..ops.fold import *
+from ..ops.interpolate import *
 from ..ops.linear import linear
 from ..ops.loss import *
-from ..ops.normalisation import *
+from ..ops.normalization import *
 from ..ops.pad import *
+from ..ops.pixel_shuffle import *
 from ..ops.pooling import *
-from ..ops.resample import *
-from ..ops.shuffle import *
-from ..ops.sized_pooling import *
 from ..ops.softmax import *
 from . import grad as grad
 

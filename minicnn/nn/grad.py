@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from ..ops.conv_gradients import conv1d_input, conv1d_weight, conv2d_input, conv2d_weight
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]

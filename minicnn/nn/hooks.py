@@ -15,17 +15,17 @@ from typing import Any
 
 from ..autograd import anomaly, is_grad_enabled
 from ..autograd.engine import Function
-from ..ops.arguments import check_operands
-from ..tensor import Array, RemovableHandle, Tensor
+from ..autograd.hooks import RemovableHandle
+from ..ops.tensor.arguments import check_operands
+from ..tensor import Array, Tensor
 
 KINDS = (
     "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
     "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
 )  # fmt: skip
 _REGISTRATIONS = ("buffer", "module", "parameter")
-EVERYWHERE: dict[str, OrderedDict[int, Any]] = {
-    kind: OrderedDict() for kind in KINDS + _REGISTRATIONS
-}  # the hooks of all modules
+# The hooks of all modules:
+EVERYWHERE: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in KINDS + _REGISTRATIONS}
 
 
 def _register(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from ..random import Generator, default_generator
 from ..tensor import Array, Tensor
 

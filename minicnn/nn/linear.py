@@ -7,8 +7,8 @@ from typing import Any
 
 from minicnn_kernels.geometry import whole
 
-from ..ops.creation import empty
 from ..ops.linear import linear
+from ..ops.tensor.creation import empty
 from ..tensor import Tensor
 from . import init
 from .module import Module

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from .module import Module
 
 __all__ = ["DataParallel"]

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..missing import answer as _answer
-from ..ops import creation
+from ..compat.missing import answer as _answer
+from ..dtypes import get_default_dtype
+from ..ops.tensor import creation
 from ..tensor import Tensor
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
@@ -29,7 +30,7 @@ def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
     if isinstance(data, Tensor):
         Tensor.__init__(tensor, data.array, _version=data._version)
     else:
-        Tensor.__init__(tensor, np.zeros(0, creation.get_default_dtype()) if data is None else data)
+        Tensor.__init__(tensor, np.zeros(0, get_default_dtype()) if data is None else data)
     if requires_grad:
         tensor.requires_grad_()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from minicnn_kernels.geometry import IntOrPair
 
-from ..ops import pooling, sized_pooling
+from ..ops import adaptive_pooling, pooling
 from ..tensor import Tensor
 from .module import Module
 
@@ -19,7 +19,7 @@ __all__ = [
     "FractionalMaxPool2d", "LPPool1d", "LPPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool1d", "MaxUnpool2d",
 ]  # fmt: skip
 
-SizeOrNone = sized_pooling.SizeOrNone
+SizeOrNone = adaptive_pooling.SizeOrNone
 
 
 class _Pooling(Module):
@@ -137,13 +137,13 @@ class _AdaptiveAvgPool(_Pooling):
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """The mean of each of OL windows of nearly one size: (N, C, L) -> (N, C, OL)."""
 
-    pool = staticmethod(sized_pooling.adaptive_avg_pool1d)
+    pool = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """The mean of each of OH x OW windows of nearly one size: (N, C, H, W) -> (N, C, OH, OW)."""
 
-    pool = staticmethod(sized_pooling.adaptive_avg_pool2d)
+    pool = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
 
 
 class _AdaptiveMaxPool(_Pooling):
@@ -161,13 +161,13 @@ class _AdaptiveMaxPool(_Pooling):
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest value of each of OL windows of nearly one size: (N, C, L) -> (N, C, OL)."""
 
-    pool = staticmethod(sized_pooling.adaptive_max_pool1d)
+    pool = staticmethod(adaptive_pooling.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest value of each of OH x OW windows of nearly one size: (N, C, H, W) -> (N, C, OH, OW)."""
 
-    pool = staticmethod(sized_pooling.adaptive_max_pool2d)
+    pool = staticmethod(adaptive_pooling.adaptive_max_pool2d)
 
 
 class FractionalMaxPool2d(Module):
@@ -201,7 +201,7 @@ class FractionalMaxPool2d(Module):
     def forward(self, input: Tensor) -> Any:
         """The largest values, and with `return_indices` where they were."""
         window = self.kernel_size, self.output_size, self.output_ratio
-        return sized_pooling.fractional_max_pool2d(input, *window, self.return_indices, self._random_samples)
+        return adaptive_pooling.fractional_max_pool2d(input, *window, self.return_indices, self._random_samples)
 
 
 class _MaxUnpool(_Pooling):
@@ -224,13 +224,13 @@ class _MaxUnpool(_Pooling):
 class MaxUnpool1d(_MaxUnpool):
     """Values back to where `MaxPool1d(..., return_indices=True)` took them from: (N, C, OL) -> (N, C, L)."""
 
-    pool, dims = staticmethod(sized_pooling.max_unpool1d), 1
+    pool, dims = staticmethod(adaptive_pooling.max_unpool1d), 1
 
 
 class MaxUnpool2d(_MaxUnpool):
     """Values back to where `MaxPool2d(..., return_indices=True)` took them from: (N, C, OH, OW) -> (N, C, H, W)."""
 
-    pool, dims = staticmethod(sized_pooling.max_unpool2d), 2
+    pool, dims = staticmethod(adaptive_pooling.max_unpool2d), 2
 
 
 class _LPPool(_Pooling):

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import no_grad
-from ..tensor import RemovableHandle, Tensor
+from ..autograd.hooks import RemovableHandle
+from ..tensor import Tensor
 from .parameter import Parameter, is_lazy
 
 EXTRA_STATE = "_extra_state"

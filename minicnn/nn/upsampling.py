@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..ops.resample import interpolate
+from ..ops.interpolate import interpolate
 from ..tensor import Tensor
 from .module import Module
 

@@ -1,64 +1,66 @@
-"""Differentiable functions on tensors, one family per file; the only layer that calls kernels.
+"""What convolutional nets are made of, as differentiable functions, one family per file; the only layer that calls
+kernels. The tensor surface (arithmetic, indexing, reductions ...) is the room `tensor`.
 
 Importing a family enters its methods in `Tensor`.
 """
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from . import (
     activation,
-    arithmetic,
+    adaptive_pooling,
     batchnorm,
-    choice,
-    comparison,
     conv,
     conv_gradients,
     conv_transpose,
+    distance,
+    dropout,
+    fold,
+    interpolate,
+    linear,
+    loss,
+    normalization,
+    pad,
+    pixel_shuffle,
+    pooling,
+    softmax,
+    stochastic_depth,
+)
+from .tensor import (
+    arithmetic,
+    clamp,
+    comparison,
+    concatenate,
     creation,
     cumulative,
     diagonal,
-    distance,
-    dropout,
-    dropping,
     einsum,
-    extrema,
-    fold,
-    gathering,
+    flip_roll,
+    gather,
     indexing,
     inplace,
     inplace_shape,
     interchange,
-    joining,
-    legacy,
-    likeness,
-    linear,
-    loss,
-    mathematics,
-    moving,
+    matmul,
+    max_min,
     norm,
-    normalisation,
-    pad,
-    pairs,
-    pooling,
     reduction,
-    resample,
     sampling,
     scatter_reduce,
     searching,
     shape,
-    shuffle,
-    sized_pooling,
-    softmax,
     sorting,
     types,
+    unary,
+    zeros_like,
 )
-from .arguments import guard
+from .tensor.arguments import guard
 
 # What the remaining families have looks at its operands itself.
 guard(
-    cumulative, diagonal, distance, extrema, fold, gathering, indexing, joining, likeness, moving, norm, pad, reduction,
-    resample, scatter_reduce, searching, shape, shuffle, sorting, types,
+    concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
+    pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, zeros_like,
 )  # fmt: skip
 
 _answer(globals())

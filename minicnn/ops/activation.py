@@ -21,10 +21,11 @@ from ..autograd.engine import Function
 from ..dtypes import float16
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
-from .arguments import check_tensor
-from .inplace import in_place, overwrite, takes_straight
-from .operands import floating, number_type
-from .types import to
+from .tensor.arguments import check_tensor
+from .tensor.inplace import in_place, overwrite, takes_straight
+from .tensor.operands import floating
+from .tensor.promotion import number_type
+from .tensor.types import to
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",

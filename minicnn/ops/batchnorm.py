@@ -16,8 +16,8 @@ from minicnn_kernels import geometry
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
-from .operands import floating
-from .types import to
+from .tensor.operands import floating
+from .tensor.types import to
 
 __all__ = ["batch_norm", "batch_norm_relu", "batch_renorm"]
 

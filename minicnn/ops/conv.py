@@ -17,9 +17,9 @@ from ..autograd.engine import Function
 from ..device import meta
 from ..dtypes import float16
 from ..tensor import Array, Tensor
-from .arguments import check_tensor
-from .operands import floating
 from .pad import pad
+from .tensor.arguments import check_tensor
+from .tensor.operands import floating
 
 __all__ = ["conv1d", "conv2d"]
 

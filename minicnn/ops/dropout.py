@@ -17,8 +17,8 @@ from minicnn_kernels.geometry import real
 from ..autograd.engine import Function
 from ..random import stream
 from ..tensor import Array, Tensor
-from .arguments import check_tensor, no_tensor
-from .inplace import overwrite
+from .tensor.arguments import check_tensor, no_tensor
+from .tensor.inplace import overwrite
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 

@@ -11,7 +11,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.geometry import IntOrPair
 
 from ..tensor import Array, Tensor
-from .linear_map import Map, Rule
+from .tensor.linear_map import Map, Rule
 
 __all__ = ["fold", "unfold"]
 

@@ -11,7 +11,7 @@ from minicnn_kernels import geometry, resample
 from minicnn_kernels.taps import Taps, padding
 
 from ..tensor import Array, Tensor
-from .linear_map import Map, Rule
+from .tensor.linear_map import Map, Rule
 
 __all__ = ["pad"]
 

@@ -1,4 +1,4 @@
-"""Max, average and power-average pooling with given windows; `sized_pooling` has those to a given size of the result.
+"""Max, average and power-average pooling with given windows; those to a given size are in `adaptive_pooling`.
 
 Each takes batches and single pictures: (N, C, H, W) or (C, H, W) where the name ends in 2d, (N, C, L) or (C, L) in 1d.
 A signal is pooled as a picture one pixel high.
@@ -20,8 +20,8 @@ from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
 from .activation import Relu, relu
-from .arguments import no_tensor
-from .operands import KERNEL_TYPES
+from .tensor.arguments import no_tensor
+from .tensor.operands import KERNEL_TYPES
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",

@@ -13,8 +13,8 @@ from ..autograd.engine import Function
 from ..device import Meta
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
-from .arguments import axis, check_tensor, no_tensor, numpy_names
-from .operands import floating
+from .tensor.arguments import axis, check_tensor, no_tensor, numpy_names
+from .tensor.operands import floating
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "temperature_softmax"]
 

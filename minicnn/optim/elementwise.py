@@ -15,8 +15,7 @@ import numpy as np
 
 from ..autograd import enable_grad
 from ..device import meta
-from ..dtypes import Size
-from ..ops.creation import get_default_dtype
+from ..dtypes import Size, get_default_dtype
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import RemovableHandle, Tensor
+from ..autograd.hooks import RemovableHandle
+from ..tensor import Tensor
 
 __all__ = [
     "Optimizer", "Params", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required",

@@ -21,10 +21,10 @@ from itertools import chain
 from typing import Any, Literal
 
 from ..autograd import no_grad
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from ..nn import Module
 from ..nn.batchnorm import _BatchNorm
-from ..ops.creation import tensor
+from ..ops.tensor.creation import tensor
 from ..tensor import Tensor
 from .lr_scheduler.base import Rates, Schedule, per_group
 from .optimizer import Optimizer

@@ -16,9 +16,9 @@ import os
 from collections.abc import Mapping
 from typing import IO, Any
 
+from ..compat.missing import answer as _answer
 from ..device import resolve
-from ..files import write_atomically
-from ..missing import answer as _answer
+from .files import write_atomically
 from .format import pack, read_arrays, read_header
 from .source import CheckpointError, opened
 from .tree import Decoder, Encoder

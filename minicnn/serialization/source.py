@@ -11,8 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..files import naming, open_regular
 from ..tensor import Array
+from .files import naming, open_regular
 
 _CHUNK = 1 << 20
 

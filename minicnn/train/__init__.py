@@ -9,7 +9,7 @@ Files:
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .interrupt import Interrupt, telling
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train

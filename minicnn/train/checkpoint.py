@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..files import write_atomically
 from ..nn import Module
+from ..serialization.files import write_atomically
 from ..serialization.format import Entry, pack, read_arrays, read_header
 from ..serialization.source import CheckpointError, Source, opened
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ..files import remedy
+from ..serialization.files import remedy
 from .config import RunError
 from .loop import SaveError
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import no_grad
-from ..files import remedy
 from ..nn import Module
 from ..optim import Optimizer
+from ..serialization.files import remedy
 from ..tensor import Array, Tensor
 from .metrics import Running, confusion_matrix, ranks
 

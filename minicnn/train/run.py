@@ -32,8 +32,8 @@ from minicnn_kernels import runtime
 
 from ..datasets import DatasetError
 from ..device import Device
-from ..files import read_text, write_together
 from ..nn import Module
+from ..serialization.files import read_text, write_together
 from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
 from .config import AGAIN, FORMAT, RunError, read_config, reason, shortened
 from .loop import Epoch

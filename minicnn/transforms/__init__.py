@@ -10,7 +10,7 @@ A random transform draws from the stream of its sample (`minicnn.utils.data.rand
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from .base import Compose, Lambda, Transform
 from .convert import ConvertImageDtype, Normalize, PILToTensor, ToTensor
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip

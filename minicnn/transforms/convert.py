@@ -9,8 +9,8 @@ import numpy as np
 
 from minicnn_kernels.geometry import KindError, shown
 
-from ..ops.creation import get_default_dtype
-from ..ops.infer import KINDS, known
+from ..dtypes import get_default_dtype
+from ..ops.tensor.from_data import KINDS, known
 from ..tensor import Tensor
 from .base import Transform, is_pil, kind_error, pixels
 

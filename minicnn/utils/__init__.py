@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
-from . import checkpoint, data, dlpack, hooks, model_zoo
+from ..compat.missing import answer as _answer
+from ..compat.utils import dlpack, hooks, model_zoo
+from . import checkpoint, data
 
 __all__ = ["checkpoint", "data", "dlpack", "hooks", "model_zoo"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..autograd import enable_grad, engine, is_grad_enabled, no_grad, walk
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from ..nn import Sequential
 from ..random import default_generator
 from ..tensor import Array, Tensor

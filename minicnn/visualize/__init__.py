@@ -8,7 +8,7 @@ Files:
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from ..compat.missing import answer as _answer
 from .comparison import algorithms
 from .net import filters, overview
 from .run import draw

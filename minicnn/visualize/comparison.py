@@ -7,11 +7,12 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from ..analysis.compare import Comparison
 from .style import GREY, ORANGE, TIMES, drawing, heading
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..bench.compare import Comparison
 
 PASSES = {"forward": "Forward", "gx": "Gradient of x", "gw": "Gradient of w"}
 

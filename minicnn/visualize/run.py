@@ -10,8 +10,8 @@ import numpy as np
 
 from minicnn_kernels import use
 
-from ..files import remedy
 from ..nn import Conv2d, Module
+from ..serialization.files import remedy
 from ..train import Run, RunError, confusion_matrix, predict, softmax
 from ..utils.data import DataLoader
 from .net import filters, overview

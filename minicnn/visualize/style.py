@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..files import write_atomically
+from ..serialization.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn.analysis import compare
-from minicnn.analysis.timing import best_times, gemm_peak
+from minicnn.bench import compare
+from minicnn.bench.timing import best_times, gemm_peak
 from minicnn_kernels import conv2d, runtime
 from minicnn_kernels.dispatch import BACKENDS, TABLES
 

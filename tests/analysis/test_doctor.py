@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minicnn import cli
-from minicnn.analysis import doctor
+from minicnn.bench import doctor
 from minicnn_kernels import blas, machine_code, runtime
 from minicnn_kernels.dispatch import Table
 

@@ -11,7 +11,7 @@ import pytest
 
 import minicnn
 import minicnn.nn.functional
-from minicnn.missing import lookup
+from minicnn.compat.missing import lookup
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 

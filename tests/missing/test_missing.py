@@ -15,8 +15,8 @@ import pytest
 from missing.torchvision_names import NAMES
 
 import minicnn
-from minicnn.missing import lookup, methods, pytorch, torchvision
-from minicnn.missing.rows import Row
+from minicnn.compat.missing import lookup, methods, pytorch, torchvision
+from minicnn.compat.missing.rows import Row
 
 ROWS = [*pytorch.ROWS, *torchvision.ROWS]
 PLACES = [  # where the rows of "*" hold

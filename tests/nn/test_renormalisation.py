@@ -8,7 +8,7 @@ import numpy as np
 
 import minicnn.nn.functional as F
 from minicnn import Tensor, nn
-from minicnn.nn.renormalisation import Ramp
+from minicnn.nn.renormalization import Ramp
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import minicnn
 from minicnn import Tensor, no_grad
 from minicnn.autograd import grad
-from minicnn.ops import inplace
+from minicnn.ops.tensor import inplace
 
 
 def leaf(*shape: int) -> Tensor:

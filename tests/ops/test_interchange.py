@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minicnn.utils.dlpack import from_dlpack, to_dlpack
 
 import minicnn
-from minicnn.utils.dlpack import from_dlpack, to_dlpack
 
 
 def test_dlpack_shares_memory() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import minicnn
 from minicnn import Tensor
-from minicnn.ops.operands import promote
+from minicnn.ops.tensor.operands import promote
 
 
 def test_categories_count_before_sizes() -> None:

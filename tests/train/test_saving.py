@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn import Tensor, cli, files, nn, optim, train
+from minicnn import Tensor, cli, nn, optim, train
+from minicnn.serialization import files
 from minicnn.train import DivergedError, Epoch, Run, RunError, SaveError, build_model
 from minicnn.train.run import METRICS, WEIGHTS
 

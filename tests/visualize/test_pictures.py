@@ -10,7 +10,7 @@ import pytest
 
 import minicnn
 from minicnn import models, nn, visualize
-from minicnn.analysis.compare import PASSES, Comparison, Row
+from minicnn.bench.compare import PASSES, Comparison, Row
 from minicnn.train import Epoch, confusion_matrix
 from minicnn_kernels import geometry
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...missing import answer as _answer
+from ...compat.missing import answer as _answer
 from . import parametrizations, parametrize
 from .clip_grad import *
 from .convert_parameters import *
 from .fusion import *
 from .init import *
-from .reparametrisation import *
+from .reparametrization import *
 
 _answer(globals())

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...autograd import no_grad
-from ...ops.creation import tensor
-from ...ops.joining import stack
-from ...ops.norm import vector_norm
+from ...ops.tensor.concatenate import stack
+from ...ops.tensor.creation import tensor
+from ...ops.tensor.norm import vector_norm
 from ...tensor import Tensor
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...ops.joining import cat
+from ...ops.tensor.concatenate import cat
 from ...tensor import Tensor
 from ..parameter import typename
 

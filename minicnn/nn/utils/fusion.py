@@ -10,7 +10,7 @@ import copy
 from typing import Any, TypeVar
 
 from ...autograd import no_grad
-from ...ops.creation import zeros
+from ...ops.tensor.creation import zeros
 from ...tensor import Tensor
 from ..module import Module
 from ..parameter import Parameter

@@ -8,19 +8,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ...autograd import no_grad
-from ...missing import answer as _answer
+from ...compat.missing import answer as _answer
 from ...tensor import Tensor
 from ..module import Module
 from .parametrize import register_parametrization
-from .reparametrisation import (
-    as_matrix,
-    check_iterations,
-    norm_except,
-    output_axis,
-    random_unit,
-    unit,
-    with_norm,
-)
+from .reparametrization import as_matrix, check_iterations, norm_except, output_axis, random_unit, unit, with_norm
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 

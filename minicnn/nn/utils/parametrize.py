@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ...autograd import no_grad
-from ...missing import answer as _answer
+from ...compat.missing import answer as _answer
 from ...tensor import Tensor
 from ..container import ModuleDict, ModuleList
 from ..module import Module

@@ -16,11 +16,11 @@ from minicnn_kernels.geometry import whole
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...tensor import Array, Tensor
-from ..operands import floating
-from ..reduction import sum
-from ..shape import permute, reshape
 from ..softmax import log_softmax
-from ..types import to
+from ..tensor.operands import floating
+from ..tensor.reduction import sum
+from ..tensor.shape import permute, reshape
+from ..tensor.types import to
 from .one_hot import indices, span
 from .reduction import check
 

@@ -12,10 +12,10 @@ from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...tensor import Array, Tensor
 from ..activation import logsigmoid
-from ..arguments import check_tensor
-from ..operands import floating
-from ..reduction import sum
-from ..shape import reshape
+from ..tensor.arguments import check_tensor
+from ..tensor.operands import floating
+from ..tensor.reduction import sum
+from ..tensor.shape import reshape
 from .one_hot import indices, span
 from .reduction import check, reduced
 

@@ -8,11 +8,11 @@ from typing import Any
 from minicnn_kernels.geometry import losses as geometry
 
 from ...tensor import Tensor
-from ..arguments import check_tensor
-from ..choice import clamp_min, minimum, where
 from ..distance import pairwise_distance
-from ..mathematics import sqrt
-from ..reduction import sum
+from ..tensor.arguments import check_tensor
+from ..tensor.clamp import clamp_min, minimum, where
+from ..tensor.reduction import sum
+from ..tensor.unary import sqrt
 from .reduction import check, reduced
 
 __all__ = [

@@ -12,8 +12,8 @@ from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...dtypes import int64
 from ...tensor import Array, Tensor
-from ..arguments import no_tensor
-from ..types import to
+from ..tensor.arguments import no_tensor
+from ..tensor.types import to
 
 __all__ = ["one_hot"]
 

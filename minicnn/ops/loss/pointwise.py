@@ -17,14 +17,14 @@ from minicnn_kernels.geometry import shown
 
 from ...autograd.modes import no_grad
 from ...tensor import Array, Tensor
-from .. import creation
-from ..arguments import check_tensor, no_tensor
-from ..arithmetic import xlogy
-from ..choice import clamp, where
-from ..elementwise import Row, row, run
-from ..mathematics import exp, log, signs
-from ..reduction import sum
-from ..shape import unsqueeze
+from ..tensor import creation
+from ..tensor.arguments import check_tensor, no_tensor
+from ..tensor.arithmetic import xlogy
+from ..tensor.clamp import clamp, where
+from ..tensor.elementwise import Row, row, run
+from ..tensor.reduction import sum
+from ..tensor.shape import unsqueeze
+from ..tensor.unary import exp, log, signs
 from .reduction import check, reduced, warn_of_broadcast
 
 __all__ = [

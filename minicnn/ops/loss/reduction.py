@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from ...tensor import Tensor
-from ..reduction import mean, sum
+from ..tensor.reduction import mean, sum
 
 REDUCTIONS = ("mean", "sum", "none")
 

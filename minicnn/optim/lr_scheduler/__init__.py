@@ -10,7 +10,7 @@ A schedule of one's own is a subclass of `LRScheduler` with a `get_lr`.
 
 from __future__ import annotations
 
-from ...missing import answer as _answer
+from ...compat.missing import answer as _answer
 from .base import LRScheduler, _LRScheduler
 from .combined import ChainedScheduler, SequentialLR
 from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR

@@ -10,7 +10,7 @@ Random transforms draw from the stream of their sample (randomness.py), so the p
 
 from __future__ import annotations
 
-from ...missing import answer as _answer
+from ...compat.missing import answer as _answer
 from . import dataloader
 from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, Dataset, StackDataset, Subset, TensorDataset, random_split

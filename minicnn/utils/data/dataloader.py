@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...missing import answer as _answer
+from ...compat.missing import answer as _answer
 from .collate import default_collate, default_convert
 from .dataset import Dataset
 from .loader import DataLoader

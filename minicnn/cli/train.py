@@ -1,0 +1,140 @@
+"""`minicnn train`: train a net and leave a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .arguments import Commands, add_backend, add_data, command, positive, seed
+from .console import DONE, INTERRUPTED, one_line
+
+if TYPE_CHECKING:
+    from ..train import Epoch, Recipe, Run
+
+
+def add_command(commands: Commands) -> None:
+    """Define the command."""
+    one = command(commands, "train", train)
+    one.add_argument(
+        "model", nargs="?", default="LeNet5", metavar="MODEL", help="the net, in any case (default: %(default)s)"
+    )
+    one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default) or mnist")
+    add_data(one)
+    one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
+    one.add_argument(
+        "--recipe", metavar="NAME", help="the settings to start from, such as course (default: by net and dataset)"
+    )
+    one.add_argument("--epochs", type=positive(int), metavar="N", help="instead of the recipe's")
+    one.add_argument("--batch-size", type=positive(int), metavar="N", help="instead of the recipe's")
+    one.add_argument("--lr", type=positive(float), metavar="X", help="the learning rate, instead of the recipe's")
+    one.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of weights, order and augmentation (default: %(default)s)"
+    )
+    add_backend(one, "auto")
+    one.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<model>-<dataset>-<time>)")
+    one.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
+    one.add_argument("--quiet", action="store_true", help="no progress bar")
+    one.add_argument("--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; slower")
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a net and leave a run folder."""
+    import numpy as np
+
+    from .. import manual_seed, use
+    from .. import train as training
+    from ..autograd import detect_anomaly
+    from ..train.recipes import EVAL_BATCH
+    from ..utils.data import DataLoader
+
+    recipe = _recipe(options)
+    root = None if options.data is None else str(Path(options.data).expanduser().resolve())
+    source: dict[str, Any] = {"root": root, "download": options.download}
+    steps = (*recipe.transforms, *recipe.augmentation)
+    train_set = training.build_dataset(recipe.dataset, train=True, steps=steps, **source)
+    test_set = training.build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
+
+    manual_seed(options.seed)
+    model = training.build_model(recipe.model, recipe.model_options)
+    optimizer = training.build_optimizer(recipe.optimizer, model, recipe.optimizer_options)
+    loss_fn = training.build_loss(recipe.loss)
+    train_loader: DataLoader[Any] = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
+    test_loader: DataLoader[Any] = DataLoader(test_set, batch_size=EVAL_BATCH)
+
+    circumstances = {"seed": options.seed, "backend": options.backend, "root": root, "command": options.command_line}
+    config = training.describe(recipe, model, train_set, test_set, **circumstances)
+    run = training.Run.create(options.out, config, overwrite=options.overwrite)
+    print(
+        f"{recipe.model} ({config['model']['parameters']:,} parameters) on {recipe.dataset}: "
+        f"{len(train_set):,} pictures to train, {len(test_set):,} to test; recipe {recipe.name!r}, seed {options.seed}",
+        flush=True,
+    )
+    anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()
+    quietly = np.errstate(over="ignore", invalid="ignore")  # the loop says in one line when the loss is lost
+    with training.telling(run.saved):
+        with training.Interrupt(run.saved) as stop, use(backend=options.backend), anomaly, quietly:
+            try:
+                history = training.train(
+                    model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,
+                    progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
+                )  # fmt: skip
+            except Exception as error:  # the folder keeps the epochs before it, and why there are no more
+                with suppress(OSError):
+                    run.note(error=one_line(error))
+                raise
+            if len(history) < recipe.epochs:
+                step = train_loader.state_dict()["step"]
+                run.save(model, history, step=step, interrupted=True)
+                where = f"in epoch {len(history) + 1} after step {step}" if step else f"after epoch {len(history)}"
+                print(f"minicnn: interrupted {where}; the net as it is now is in {run.folder}", file=sys.stderr)
+                return INTERRUPTED
+        if stop():
+            raise KeyboardInterrupt
+        return _finish(run, history, root)
+
+
+def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
+    """Draw the pictures of a trained and saved net, and say where all of it is."""
+    from ..train import RunError
+    from ..visualize import draw
+
+    try:
+        draw(run, data=data)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"{run.saved()}, but its pictures could not be drawn: {one_line(error)}; mend that, and draw them with "
+            f"`minicnn plot curves {shlex.quote(str(run.folder))}`"
+        ) from error
+    _report(run, history)
+    return DONE
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe asked for, with the settings that the command line changes."""
+    from ..train import find_recipe
+
+    recipe = find_recipe(options.model, options.dataset, options.recipe)
+    if options.lr is not None:
+        recipe = replace(recipe, optimizer_options={**recipe.optimizer_options, "lr": options.lr})
+    changes = {"epochs": options.epochs, "batch_size": options.batch_size}
+    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _report(run: Run, history: list[Epoch]) -> None:
+    """Where the run is, what is in it, and how good the net is."""
+    last, best = history[-1], max(history, key=lambda row: row.test_top1)
+    folder = shlex.quote(str(run.folder))
+    print(f"Test accuracy {last.test_top1:.2%} after epoch {last.epoch}; best {best.test_top1:.2%}, epoch {best.epoch}")
+    print(f"Run folder {run.folder}")
+    print("  config.json        all settings, the seed, versions: enough to repeat the run")
+    print("  metrics.csv        loss, accuracy and speed of each epoch")
+    print(f"  model.safetensors  the {run.config['model']['parameters']:,} parameters after the last epoch")
+    print("  curves.png, confusion.png, errors.png, filters.png")
+    print(f"Look at it: minicnn eval {folder}; minicnn plot overview {folder}")

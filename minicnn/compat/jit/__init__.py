@@ -1,0 +1,77 @@
+"""`minicnn.jit`: programs written for TorchScript run as the Python they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar
+
+from ...nn.module import Module
+from ..doors import door as _door
+from .annotations import BroadcastingList1 as BroadcastingList1  # loads the file
+
+F = TypeVar("F")
+
+__all__ = [
+    "Final", "ScriptModule", "annotate", "export", "ignore", "interface", "is_scripting", "is_tracing", "save",
+    "script", "trace", "unused",
+]  # fmt: skip
+
+
+class ScriptModule(Module):
+    """A module; no instance is ever made here, so that `isinstance` says no."""
+
+
+def script(obj: F, *_: Any, **__: Any) -> F:
+    """The function or module itself."""
+    return obj
+
+
+def export(function: F) -> F:
+    """The function itself."""
+    return function
+
+
+unused = interface = export
+
+
+def ignore(drop: Any = False, **_: Any) -> Any:
+    """The function itself, as `@ignore` and as `@ignore(drop=True)`."""
+    return drop if callable(drop) else export
+
+
+def _overload_method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself."""
+    return function
+
+
+def annotate(the_type: Any, the_value: F) -> F:
+    """The value."""
+    return the_value
+
+
+def _script_if_tracing(function: F) -> F:
+    """The function itself."""
+    return function
+
+
+def is_scripting() -> bool:
+    """False."""
+    return False
+
+
+def is_tracing() -> bool:
+    """False."""
+    return False
+
+
+def trace(*_: Any, **__: Any) -> NoReturn:
+    """Refused."""
+    raise NotImplementedError("jit.trace: minicnn runs modules as Python; call the module itself")
+
+
+def save(*_: Any, **__: Any) -> NoReturn:
+    """Refused."""
+    raise NotImplementedError("jit.save: save the weights with minicnn.save(model.state_dict(), path)")
+
+
+_door(globals())

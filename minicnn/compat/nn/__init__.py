@@ -1,0 +1,1 @@
+"""The part of `torch.nn` that is names only: see `modules`."""

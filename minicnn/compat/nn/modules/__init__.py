@@ -1,0 +1,44 @@
+"""The layers once more under the names of PyTorch's files, as in `from minicnn.nn.modules.conv import _ConvNd`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from ...doors import door as _door
+from ...missing import answer as _answer
+from . import utils as utils
+
+_FILES = {  # PyTorch's file: the files here that have its names
+    "activation": "activation softmax",
+    "batchnorm": "batchnorm lazy",
+    "channelshuffle": "pixel_shuffle",
+    "container": "container parameter_container",
+    "conv": "conv lazy",
+    "distance": "distance",
+    "dropout": "dropout",
+    "flatten": "linear",
+    "fold": "fold",
+    "instancenorm": "normalization lazy",
+    "lazy": "lazy",
+    "linear": "linear lazy",
+    "loss": "loss",
+    "module": "hooks parameter module",
+    "normalization": "normalization",
+    "padding": "padding",
+    "pixelshuffle": "pixel_shuffle",
+    "pooling": "pooling",
+    "upsampling": "upsampling",
+}
+
+for _name, _sources in _FILES.items():
+    _file = ModuleType(f"minicnn.nn.modules.{_name}", f"The names of {_sources}.")
+    for _source in _sources.split():
+        _names = vars(import_module(f"minicnn.nn.{_source}"))
+        vars(_file).update({name: value for name, value in _names.items() if not name.startswith("__")})
+        globals().update({name: _names[name] for name in _names.get("__all__", ())})
+    _answer(vars(_file))
+    sys.modules[_file.__name__] = globals()[_name] = _file
+
+_door(globals())

@@ -1,0 +1,10 @@
+"""`minicnn.utils.hooks`: the handle that takes a hook away again."""
+
+from __future__ import annotations
+
+from ...autograd.hooks import RemovableHandle
+from ..doors import door as _door
+
+__all__ = ["RemovableHandle"]
+
+_door(globals())

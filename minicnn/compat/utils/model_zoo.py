@@ -1,0 +1,10 @@
+"""`minicnn.utils.model_zoo`: the older name of `minicnn.hub`'s function."""
+
+from __future__ import annotations
+
+from ..doors import door as _door
+from ..hub import load_url
+
+__all__ = ["load_url"]
+
+_door(globals())

@@ -1,0 +1,254 @@
+"""Instance, group, layer, root mean square and local response normalisation layers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from minicnn_kernels.geometry import listed, whole
+
+from ..ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from ..ops.tensor.arguments import ints
+from ..tensor import Tensor
+from .batchnorm import Affine, _NormBase
+from .module import Module
+
+__all__ = [
+    "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm",
+]  # fmt: skip
+
+
+class _InstanceNorm(_NormBase):
+    """Normalise each channel of each picture: y = gamma (x - mean)/sqrt(var + eps) + beta.
+
+    Without running statistics, the default, the input's own are used in training and evaluation; with them, the running
+    ones are used in evaluation. Shape: (N, C, ...) or one picture (C, ...), unchanged. Parameters and buffers as of
+    batch normalisation. D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016, https://arxiv.org/abs/1607.08022.
+
+    Args:
+        num_features: C; not used unless `affine` or `track_running_stats`.
+        eps: added to the variance.
+        momentum: the share of the newest batch in the running statistics.
+        affine: whether there are a weight and, with `bias`, a bias.
+
+    Raises:
+        ShapeError: an input of other axes or of one pixel.
+        ValueError: an input of other channels, if `affine`.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C, ...), or (C, ...) -> (C, ...)."""
+        self._check_input_dim(input)
+        axis = input.ndim - self._axes[0]  # 1, or 0 without a batch axis
+        if input.shape[axis] != self.num_features:
+            found = f"{input.shape[axis]} channels at dim={axis} of input {tuple(input.shape)}"
+            if self.affine:
+                raise ValueError(
+                    f"{type(self).__name__}: expected input's size at dim={axis} to match num_features "
+                    f"({self.num_features}), but got: {found}"
+                )
+            warnings.warn(
+                f"{type(self).__name__}: num_features={self.num_features} does not match {found}; without affine "
+                "parameters it is not used",
+                stacklevel=2,
+            )
+        x = input if axis else input.reshape(1, *input.shape)  # (C, ...) -> (1, C, ...)
+        y = instance_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training or not self.track_running_stats, self.momentum or 0.0, self.eps,
+        )  # fmt: skip
+        return y if axis else y.reshape(input.shape)  # (1, C, ...) -> (C, ...)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any, **options: Any
+    ) -> None:
+        """A state from before version 1 may have running statistics that this layer, by default, has not."""
+        old = [name for name in ("running_mean", "running_var") if f"{prefix}{name}" in state_dict]
+        if local_metadata.get("version") is None and not self.track_running_stats and old:
+            errors: list[str] = options["error_msgs"] if "error_msgs" in options else rest[-1]
+            errors.append(
+                f"Unexpected running stats buffer(s) {' and '.join(map(repr, old))} for {type(self).__name__} with "
+                "track_running_stats=False; remove these keys from the state_dict, or set track_running_stats=True."
+            )
+            for name in old:
+                del state_dict[f"{prefix}{name}"]
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest, **options)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (N, C, L) or (C, L); see `_InstanceNorm`."""
+
+    _axes = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of (N, C, H, W) or (C, H, W); see `_InstanceNorm`."""
+
+    _axes = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W); see `_InstanceNorm`."""
+
+    _axes = (4, 5)
+
+
+class GroupNorm(Affine):
+    """Normalise the channels of each picture in groups, then scale and shift: `nn.functional.group_norm`.
+
+    Shape: (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`.
+    Y. Wu and K. He, 2018, https://arxiv.org/abs/1803.08494.
+
+    Args:
+        num_groups: divides `num_channels`.
+        num_channels: C.
+        eps: added to the variance.
+        affine: whether there are a weight and, with `bias`, a bias.
+
+    Raises:
+        ValueError: groups that do not divide the channels.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        num_groups = whole(num_groups, "GroupNorm", "num_groups")
+        num_channels = whole(num_channels, "GroupNorm", "num_channels")
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self._register((num_channels,), affine, bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C, ...)."""
+        return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        bias = self.bias is not None
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={bias}"
+
+
+def _axes(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The last axes, an int for one."""
+    return ints("layer_norm", "normalized_shape", (listed(normalized_shape),))
+
+
+class LayerNorm(Affine):
+    """Normalise over the last axes, then scale and shift each value: `nn.functional.layer_norm`.
+
+    Shape: (..., *normalized_shape), unchanged. Parameters: `weight` and `bias` of `normalized_shape`, if
+    `elementwise_affine`. J. L. Ba, J. R. Kiros and G. E. Hinton, 2016, https://arxiv.org/abs/1607.06450.
+
+    Args:
+        normalized_shape: the last axes of the input; an int for one.
+        eps: added to the variance.
+        elementwise_affine: whether there are a weight and, with `bias`, a bias.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape, self.eps, self.elementwise_affine = _axes(normalized_shape), eps, elementwise_affine
+        self._register(self.normalized_shape, elementwise_affine, bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., *normalized_shape), unchanged."""
+        return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Affine):
+    """Divide by the root of the mean square over the last axes, then scale each value: `nn.functional.rms_norm`.
+
+    Shape: (..., *normalized_shape), unchanged. Parameter: `weight` of `normalized_shape`, if `elementwise_affine`.
+    B. Zhang and R. Sennrich, 2019, https://arxiv.org/abs/1910.07467.
+
+    Args:
+        normalized_shape: the last axes of the input; an int for one.
+        eps: added to the mean square; the distance from 1 to the next number of the input's type if None.
+        elementwise_affine: whether there is a weight.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape, self.eps, self.elementwise_affine = _axes(normalized_shape), eps, elementwise_affine
+        self._register(self.normalized_shape, elementwise_affine, False, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., *normalized_shape), unchanged."""
+        return rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LocalResponseNorm(Module):
+    """Divide each value by a power of the mean square of the channels around it: `nn.functional.local_response_norm`.
+
+    Shape: (N, C, ...), unchanged. A. Krizhevsky, I. Sutskever and G. E. Hinton, 2012, section 3.3.
+
+    Args:
+        size: the number of channels in a window.
+        alpha, beta, k: y = x / (k + alpha/size * sum x^2)^beta; the paper has alpha without the division.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C, ...)."""
+        return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """As PyTorch prints it."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

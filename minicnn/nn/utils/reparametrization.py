@@ -1,0 +1,230 @@
+"""Weights computed from other parameters before each forward, by a hook: PyTorch's older form.
+
+`nn.utils.parametrizations` has the newer one, with other names in the state dict.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TypeVar
+
+from ...autograd import no_grad
+from ...ops.tensor.creation import empty
+from ...ops.tensor.norm import vector_norm
+from ...tensor import Tensor
+from .. import init
+from ..module import Module
+from ..parameter import Parameter, is_lazy
+
+__all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
+
+M = TypeVar("M", bound=Module)
+
+
+def norm_except(v: Tensor, dim: int) -> Tensor:
+    """The 2-norm over all axes but `dim`, which are kept with size 1; over all of them for -1."""
+    if dim == -1:
+        return vector_norm(v)
+    return vector_norm(v, 2, tuple(axis for axis in range(v.ndim) if axis != dim), keepdim=True)
+
+
+def with_norm(v: Tensor, g: Tensor, dim: int) -> Tensor:
+    """w = g v / |v|, the norm over all axes but `dim`."""
+    return v * (g / norm_except(v, dim))
+
+
+def as_matrix(weight: Tensor, dim: int) -> Tensor:
+    """The weight as a matrix whose rows belong to the axis `dim`."""
+    front = weight.permute(dim, *(axis for axis in range(weight.ndim) if axis != dim)) if dim else weight
+    return front.reshape(front.shape[0], -1)  # (O, everything else)
+
+
+def unit(x: Tensor, eps: float) -> Tensor:
+    """x / max(|x|, eps)."""
+    return x / vector_norm(x).clamp(min=eps)
+
+
+def random_unit(size: int, like: Tensor, eps: float) -> Tensor:
+    """A vector of length 1 in a random direction."""
+    return unit(init.normal_(empty(size, dtype=like.dtype, device=like.device)), eps)
+
+
+def check_iterations(count: int) -> None:
+    """Refuse less than one iteration."""
+    if count <= 0:
+        raise ValueError(f"Expected n_power_iterations to be positive, but got n_power_iterations={count}")
+
+
+class _Hook:
+    """A forward pre-hook that computes the weight `name` anew; the two methods are given by the subclass."""
+
+    kind = ""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, module: Any, inputs: Any) -> None:
+        setattr(module, self.name, self.weight(module))
+
+    def weight(self, module: Any) -> Tensor:
+        """The weight from the parameters it depends on."""
+        raise NotImplementedError
+
+    def remove(self, module: Any) -> None:
+        """Make the present weight a parameter again."""
+        raise NotImplementedError
+
+    def prepare(self, module: Any) -> Tensor:
+        """Check that the hook fits the module, and give the weight."""
+        for hook in module._forward_pre_hooks.values():
+            if type(hook) is type(self) and hook.name == self.name:
+                raise RuntimeError(f"Cannot register two {self.kind} hooks on the same parameter {self.name}")
+        weight = module._parameters[self.name]
+        if weight is None:
+            raise ValueError(f"{self.kind} cannot be applied as parameter `{self.name}` is None")
+        if is_lazy(weight):
+            raise ValueError(
+                f"{self.kind}: the module can't have uninitialized parameters; run a dummy forward before applying it"
+            )
+        found: Tensor = weight
+        return found
+
+
+def _remove(module: M, name: str, kind: type[_Hook]) -> M:
+    for number, hook in module._forward_pre_hooks.items():
+        if isinstance(hook, kind) and hook.name == name:
+            hook.remove(module)
+            del module._forward_pre_hooks[number]
+            return module
+    raise ValueError(f"{kind.kind} of '{name}' not found in {module}")
+
+
+class WeightNorm(_Hook):
+    """w = g v / |v|."""
+
+    kind = "weight_norm"
+
+    def __init__(self, name: str, dim: int | None) -> None:
+        super().__init__(name)
+        self.dim = -1 if dim is None else dim
+
+    def weight(self, module: Any) -> Tensor:
+        """From `name`_v and `name`_g."""
+        return with_norm(getattr(module, f"{self.name}_v"), getattr(module, f"{self.name}_g"), self.dim)
+
+    def remove(self, module: Any) -> None:
+        """Put one parameter in the place of the two."""
+        with no_grad():
+            weight = self.weight(module)
+        for name in (self.name, f"{self.name}_g", f"{self.name}_v"):
+            delattr(module, name)
+        setattr(module, self.name, Parameter(weight))
+
+
+def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
+    """Make the weight g v / |v|: its length and its direction become two parameters, `name`_g and `name`_v.
+
+    T. Salimans and D. Kingma, "Weight normalization", 2016, https://arxiv.org/abs/1602.07868.
+
+    Args:
+        module: the layer, which is changed and returned.
+        name: the parameter.
+        dim: the axis along which each slice has a length of its own; None for one length of all.
+    """
+    warnings.warn(
+        "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    hook = WeightNorm(name, dim)
+    weight = hook.prepare(module)
+    delattr(module, name)
+    with no_grad():
+        module.register_parameter(f"{name}_g", Parameter(norm_except(weight, hook.dim)))
+    module.register_parameter(f"{name}_v", Parameter(weight))
+    setattr(module, name, hook.weight(module))
+    module.register_forward_pre_hook(hook)
+    return module
+
+
+def remove_weight_norm(module: M, name: str = "weight") -> M:
+    """Make the weight one parameter again."""
+    return _remove(module, name, WeightNorm)
+
+
+class SpectralNorm(_Hook):
+    """w / sigma(w), the largest singular value found by power iteration."""
+
+    kind = "spectral_norm"
+
+    def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
+        check_iterations(n_power_iterations)
+        super().__init__(name)
+        self.n_power_iterations, self.dim, self.eps = n_power_iterations, dim, eps
+
+    def weight(self, module: Any) -> Tensor:
+        """From `name`_orig; in training the vectors `name`_u and `name`_v make another step first."""
+        return self.scaled(module, self.n_power_iterations if module.training else 0)
+
+    def scaled(self, module: Any, steps: int) -> Tensor:
+        """The weight divided by its norm as known after some steps."""
+        weight, u, v = (getattr(module, f"{self.name}_{part}") for part in ("orig", "u", "v"))
+        matrix = as_matrix(weight, self.dim)
+        with no_grad():
+            for _ in range(steps):
+                v.copy_(unit(matrix.T @ u, self.eps))
+                u.copy_(unit(matrix @ v, self.eps))
+        return weight / (u.clone() * (matrix @ v.clone())).sum()  # clones: the next forward changes u and v
+
+    def remove(self, module: Any) -> None:
+        """Put the divided weight in the place of the original."""
+        with no_grad():
+            weight = self.scaled(module, 0)
+        for name in (self.name, *(f"{self.name}_{part}" for part in ("u", "v", "orig"))):
+            delattr(module, name)
+        module.register_parameter(self.name, Parameter(weight))
+
+    def note_version(self, module: Any, state: Any, prefix: str, metadata: dict[str, Any]) -> None:
+        """Write into the metadata which form of state this is, as PyTorch does."""
+        metadata.setdefault("spectral_norm", {})[f"{self.name}.version"] = 1
+
+
+def spectral_norm(
+    module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> M:
+    """Divide the weight, taken as a matrix, by its largest singular value, so that the layer's Lipschitz constant is 1.
+
+    The singular vectors are buffers, `name`_u and `name`_v, that make `n_power_iterations` steps of the power method at
+    each forward in training. T. Miyato et al., "Spectral normalization for GANs", 2018,
+    https://arxiv.org/abs/1802.05957.
+
+    Args:
+        module: the layer, which is changed and returned.
+        name: the parameter, which becomes `name`_orig.
+        n_power_iterations: steps at each forward.
+        eps: the least length that a vector is divided by.
+        dim: the axis of the outputs; 1 for transposed convolutions and 0 else, if None.
+    """
+    hook = SpectralNorm(name, n_power_iterations, output_axis(module) if dim is None else dim, eps)
+    weight = hook.prepare(module)
+    with no_grad():
+        rows, columns = as_matrix(weight, hook.dim).shape
+        u, v = random_unit(rows, weight, eps), random_unit(columns, weight, eps)
+    delattr(module, name)
+    module.register_parameter(f"{name}_orig", weight)  # type: ignore[arg-type]
+    setattr(module, name, weight.detach())
+    module.register_buffer(f"{name}_u", u)
+    module.register_buffer(f"{name}_v", v)
+    module.register_forward_pre_hook(hook)
+    module._register_state_dict_hook(hook.note_version)
+    return module
+
+
+def remove_spectral_norm(module: M, name: str = "weight") -> M:
+    """Make the divided weight a parameter."""
+    return _remove(module, name, SpectralNorm)
+
+
+def output_axis(module: Module) -> int:
+    """The axis of the weight that the outputs are on."""
+    return 1 if getattr(module, "transposed", False) else 0

@@ -1,0 +1,250 @@
+"""Group, layer, instance, root mean square and local response normalisation as tensor operations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import geometry, local_response
+from minicnn_kernels import normalisation as kernels
+
+from ..autograd.engine import Function
+from ..device import Meta, meta
+from ..tensor import Array, Tensor
+from .batchnorm import constant, evaluate, in_float32, is_half, move
+from .tensor.arguments import ints
+from .tensor.operands import floating
+
+__all__ = ["group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
+
+
+class GroupNorm(Function):
+    """y = gamma (x - mean)/sqrt(var + eps) + beta per group of channels of x seen as `shape`, (N, C, ...)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        *,
+        shape: tuple[int, ...],
+        groups: int,
+        eps: float,
+        centred: bool = True,
+    ) -> tuple[Array, Array, Array]:
+        """Run the chosen kernel; the means and variances (N, groups) are results too."""
+        ctx.shape, ctx.options = shape, (groups, eps, centred)
+        ctx.shapes = [None if a is None else a.shape for a in (x, gamma, beta)]
+        vectors = (None if v is None else v.reshape(shape[1]) for v in (gamma, beta))  # normalized_shape -> (C,)
+        y, mean, var = kernels.FORWARD(x.reshape(shape), *vectors, *ctx.options)
+        ctx.save_for_backward(x, gamma, mean, var)
+        ctx.mark_non_differentiable(mean, var)
+        return y.reshape(x.shape), mean, var
+
+    @staticmethod
+    def infer(x: Array, *_: Any, shape: tuple[int, ...], groups: int, **options: Any) -> tuple[Meta, Meta, Meta]:
+        """y like x, and a mean and a variance per group."""
+        return meta(x.shape, x.dtype), meta((shape[0], groups), x.dtype), meta((shape[0], groups), x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
+        """The kernel's gradients, through the means and the variances too."""
+        x, gamma, mean, var = ctx.saved
+        gamma = None if gamma is None else gamma.reshape(ctx.shape[1])  # normalized_shape -> (C,)
+        gradients = kernels.BACKWARD(
+            gy.reshape(ctx.shape), x.reshape(ctx.shape), gamma, mean, var, *ctx.options, ctx.needs_input_grad
+        )
+        return tuple(None if g is None else g.reshape(s) for g, s in zip(gradients, ctx.shapes, strict=True))
+
+
+def _shapes(**tensors: Tensor | None) -> dict[str, tuple[int, ...] | None]:
+    return {name: None if tensor is None else tensor.shape for name, tensor in tensors.items()}
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalise the channels of each picture in `num_groups` groups to mean 0 and variance 1, then scale and shift.
+
+        y = weight * (x - mean) / sqrt(var + eps) + bias         mean and (biased) var of C/num_groups channels
+
+    Y. Wu and K. He, 2018, https://arxiv.org/abs/1803.08494.
+
+    Args:
+        input: (N, C, ...).
+        num_groups: divides C; 1 takes all channels together, C each alone.
+        weight, bias: (C,) or None.
+
+    Raises:
+        ShapeError: groups that do not divide the channels, a vector that is not (C,), or a single value to normalise.
+    """
+    if is_half(input):
+        vectors = (None, None, weight, bias)
+        return in_float32(lambda x, _, __, w, b: group_norm(x, num_groups, w, b, eps), (input, *vectors))
+    floating("group_norm", input=input, weight=weight, bias=bias)
+    num_groups = geometry.whole(num_groups, "group_norm", "num_groups", 1)
+    geometry.group_norm(input.shape, num_groups, _shapes(weight=weight, bias=bias))
+    return GroupNorm.apply(input, weight, bias, shape=input.shape, groups=num_groups, eps=eps)[0]
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel of each picture to mean 0 and variance 1, then scale and shift.
+
+        y = weight * (x - mean) / sqrt(var + eps) + bias
+
+    With `use_input_stats` mean and variance are those of the channel in the picture, and the running ones, if given,
+    are moved towards their averages over the batch (as in `batch_norm`); without, the running ones are used.
+    D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016, https://arxiv.org/abs/1607.08022.
+
+    Args:
+        input: (N, C, ...).
+        running_mean, running_var: (C,), changed in place with `use_input_stats`; None for none.
+        weight, bias: (C,) or None.
+
+    Raises:
+        ShapeError: a vector that is not (C,), or pictures of a single pixel with `use_input_stats`.
+        ValueError: one running statistic without the other.
+        RuntimeError: neither `use_input_stats` nor running statistics, or statistics that require a gradient.
+    """
+    vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    if is_half(input):
+
+        def wide(x: Tensor, m: Any, v: Any, w: Any, b: Any) -> Tensor:
+            return instance_norm(x, m, v, w, b, use_input_stats, momentum, eps)
+
+        return in_float32(wide, (input, *vectors.values()), use_input_stats)
+    floating("instance_norm", input=input, **vectors)
+    geometry.instance_norm(input.shape, use_input_stats, _shapes(**vectors))
+    constant("instance_norm", running_mean, running_var)
+    if not use_input_stats:
+        return evaluate("instance_norm", input, running_mean, running_var, weight, bias, eps)
+    y, mean, var = GroupNorm.apply(input, weight, bias, shape=input.shape, groups=input.shape[1], eps=eps)
+    if input.numel() and not input.is_meta:
+        count = math.prod(input.shape[2:])
+        move(running_mean, mean.array.mean(0), momentum)
+        with np.errstate(over="ignore"):  # the variance of 1e20 is Inf in float32
+            move(running_var, var.array.mean(0) * (count / (count - 1)), momentum)
+    return y
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise over the last axes, those of `normalized_shape`, to mean 0 and variance 1, then scale and shift.
+
+        y = weight * (x - mean) / sqrt(var + eps) + bias
+
+    J. L. Ba, J. R. Kiros and G. E. Hinton, 2016, https://arxiv.org/abs/1607.06450.
+
+    Args:
+        input: (..., *normalized_shape).
+        weight, bias: of shape `normalized_shape`, one for each value, or None.
+
+    Raises:
+        ShapeError: last axes of the input, or a weight, of another shape.
+    """
+    return _last_axes("layer_norm", input, normalized_shape, weight, bias, eps, True)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """Divide by the root of the mean square over the last axes, those of `normalized_shape`, then scale.
+
+        y = weight * x / sqrt(mean(x^2) + eps)
+
+    B. Zhang and R. Sennrich, 2019, https://arxiv.org/abs/1910.07467.
+
+    Args:
+        input: (..., *normalized_shape).
+        weight: of shape `normalized_shape`, one for each value, or None.
+        eps: the distance from 1 to the next number of the type that is computed in, the input's or float32, if None.
+
+    Raises:
+        ShapeError: last axes of the input, or a weight, of another shape.
+    """
+    if not is_half(input):
+        floating("rms_norm", input=input)
+        if isinstance(weight, Tensor) and weight.dtype.kind == "f" and weight.dtype != input.dtype:
+            weight = weight.to(input.dtype)  # as PyTorch's, which alone of the normalisations takes two types
+    eps = float(np.finfo(np.float32 if is_half(input) else input.dtype).eps) if eps is None else eps
+    return _last_axes("rms_norm", input, normalized_shape, weight, None, eps, False)
+
+
+def _last_axes(
+    op: str, input: Tensor, normalized: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float,
+    centred: bool,
+) -> Tensor:  # fmt: skip
+    """The one group of each row of (rows, values), with a weight for each value."""
+    if is_half(input):
+
+        def wide(x: Tensor, _: None, __: None, w: Tensor | None, b: Tensor | None) -> Tensor:
+            return _last_axes(op, x, normalized, w, b, eps, centred)
+
+        return in_float32(wide, (input, None, None, weight, bias))
+    floating(op, input=input, weight=weight, bias=bias)
+    axes = ints(op, "normalized_shape", (normalized,))
+    geometry.layer_norm(input.shape, axes, _shapes(weight=weight, bias=bias), op)
+    shape = math.prod(input.shape[: input.ndim - len(axes)]), math.prod(axes)
+    return GroupNorm.apply(input, weight, bias, shape=shape, groups=1, eps=eps, centred=centred)[0]
+
+
+class LocalResponseNorm(Function):
+    """y = x d^-beta with d = k + a * sum of x^2 over the channels around."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, before: int, after: int, a: float, beta: float, k: float) -> Array:
+        """Run the chosen kernel and keep d."""
+        y, d = local_response.FORWARD(x, before, after, a, beta, k)
+        ctx.save_for_backward(x, d)
+        ctx.options = before, after, a, beta
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """The kernel's gradient."""
+        x, d = ctx.saved
+        return local_response.BACKWARD(gy, x, d, *ctx.options), None, None, None, None, None
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """Divide each value by a power of the mean square of `size` channels around it.
+
+        y[c] = x[c] / (k + alpha/size * sum_j x[j]^2)^beta       j = c - size//2 .. c + (size - 1)//2
+
+    A. Krizhevsky, I. Sutskever and G. E. Hinton, 2012, section 3.3, with size 5, k 2, beta 0.75 and an alpha of 5e-4:
+    the division by `size` is PyTorch's, not the paper's, which has alpha 1e-4.
+
+    Args:
+        input: (N, C, ...) of 3 or more axes.
+        size: the number of channels in a window; beyond the first and last channel are zeros.
+
+    Raises:
+        ShapeError: an input of fewer axes, or an empty window.
+    """
+    floating("local_response_norm", input=input)
+    geometry.local_response_norm(input.shape, size)
+    size, channels = int(size), input.shape[1]  # a window that is wider than all channels sees all of them
+    alpha, beta, k = (
+        geometry.real(value, "local_response_norm", name)
+        for name, value in (("alpha", alpha), ("beta", beta), ("k", k))
+    )
+    before, after = min(size // 2, channels), min((size - 1) // 2, channels)
+    return LocalResponseNorm.apply(input, before, after, alpha / size, beta, k)

@@ -1,0 +1,333 @@
+"""Arithmetic of two and three operands: + - * / // % ** and their relatives, each a row and its derivatives.
+
+All broadcast, promote types as PyTorch does, and are methods of Tensor too. `a` and `b` in the formulas are `input` and
+`other`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import pairs
+
+from ...autograd import walk
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import check_tensor
+from .elementwise import binary, flat, row, run
+from .promotion import OPERANDS, as_operand, result_type
+
+__all__ = [
+    "add", "addcdiv", "addcmul", "arctan2", "atan2", "copysign", "div", "divide", "float_power", "floor_divide",
+    "fmod", "heaviside", "hypot", "ldexp", "lerp", "logaddexp", "logaddexp2", "mul", "multiply", "pow", "remainder",
+    "rsub", "sub", "subtract", "true_divide", "xlogy",
+]  # fmt: skip
+
+# ------------------------------------------------------------------------------------------------- sums and products
+
+
+def _shared_out(op: str, general: Any) -> Callable[..., Array]:
+    """The NumPy function `general`; where two arrays are alike, the kernel, which does large ones on all cores."""
+
+    def function(a: Any, b: Any, out: Array | None = None) -> Array:
+        alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
+        if alike and a.dtype in _FLOATS:
+            return np.asarray(pairs.PAIR(op, a, b, out))
+        return np.asarray(general(a, b, out=out))
+
+    return function
+
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_sum, _difference, _product = (
+    _shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
+)
+walk.add = _sum
+_add = row("add", _sum, lambda gy: gy, lambda gy: gy)
+_sub = row("sub", _difference, lambda gy: gy, lambda gy: -gy, refuse="b")
+_add_scaled = row("add", lambda a, b, c: a + c * b, lambda gy: gy, lambda gy, c: gy * c)  # c: the number alpha
+_mul = row("mul", _product, lambda gy, b: _product(gy, b), lambda gy, a: _product(gy, a))
+IN_PLACE = {"add": _add, "sub": _sub}  # what saves nothing, and so may write into an operand
+
+
+def _scale(op: str, alpha: Any, *operands: Any) -> Any:
+    """The factor `alpha`, checked to be of a type that the operands' one can hold."""
+    alpha = alpha.item() if isinstance(alpha, (Tensor, np.generic)) else alpha
+    kind = result_type(*(as_operand(o, op) for o in operands)).kind
+    if isinstance(alpha, bool) and kind != "b":
+        raise RuntimeError(f"{op}: a boolean alpha is for boolean tensors only; pass a number")
+    if isinstance(alpha, float) and kind != "f":
+        raise RuntimeError(f"{op}: alpha={alpha} must be an integer for integer tensors; convert them with .float()")
+    return alpha
+
+
+@tensor_method("add")
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """a + alpha b."""
+    if alpha == 1:
+        return run(_add, input, other)
+    return run(_add_scaled, input, other, _scale("add", alpha, input, other))
+
+
+@tensor_method("sub", "subtract")
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """a - alpha b."""
+    for operand in (input, other):  # one of two is enough: a bool would be converted silently
+        if isinstance(operand, bool) or (isinstance(operand, Tensor) and operand.array.dtype.kind == "b"):
+            raise RuntimeError(
+                "sub: - is not defined for bool; use ~ or logical_not to invert a mask, ^ to compare two"
+            )
+    if alpha == 1:
+        return run(_sub, input, other)
+    return run(_add_scaled, input, other, -_scale("sub", alpha, input, other))
+
+
+@tensor_method("rsub")
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """b - alpha a."""
+    return sub(other, input, alpha=alpha)
+
+
+@tensor_method("mul", "multiply")
+def mul(input: Any, other: Any) -> Tensor:
+    """a b."""
+    return run(_mul, input, other)
+
+
+def _addcdiv_kinds(*operands: Any) -> None:
+    if result_type(*operands).kind != "f":
+        raise RuntimeError("addcdiv: integer division is not supported; convert the tensors with .float()")
+
+
+_addcmul = row(
+    "addcmul", lambda a, b, c, value: a + value * b * c,
+    lambda gy: gy, lambda gy, c, value: gy * (c * value), lambda gy, b, value: gy * (b * value), refuse="b",
+)  # fmt: skip
+_addcdiv = row(
+    "addcdiv", lambda a, b, c, value: a + value * b / c,
+    lambda gy: gy, lambda gy, c, value: gy * (value / c), lambda gy, b, c, value: -gy * (value * b / (c * c)),
+)  # fmt: skip
+
+
+@tensor_method("addcmul")
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """a + value b c."""
+    return run(_addcmul, input, tensor1, tensor2, value=_scale("addcmul", value, input, tensor1, tensor2))
+
+
+@tensor_method("addcdiv")
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """a + value b / c."""
+    _addcdiv_kinds(input, tensor1, tensor2)
+    return run(_addcdiv, input, tensor1, tensor2, value=value)
+
+
+_lerp = row(
+    "lerp",
+    lambda a, b, c: np.where(np.abs(c) < 0.5, a + c * (b - a), b - (b - a) * (1 - c)),  # exact at both ends
+    lambda gy, c: gy * (1 - c), lambda gy, c: gy * c, lambda gy, a, b: gy * (b - a),
+)  # fmt: skip
+
+
+@tensor_method("lerp")
+def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
+    """a + weight (b - a): on the straight line from `input` to `end`.
+
+    Raises:
+        RuntimeError: two types at once.
+    """
+    check_tensor("lerp", input=input)
+    kinds = {str(o.dtype) for o in (input, end, weight) if isinstance(o, Tensor)}
+    if len(kinds) > 1:
+        raise RuntimeError(f"lerp: the tensors must be of one type, got {sorted(kinds)}; convert them with .to(...)")
+    if input.dtype.kind != "f":
+        raise NotImplementedError(f"lerp: not defined for {input.dtype} tensors; convert them with .float()")
+    return run(_lerp, input, end, weight)
+
+
+# ------------------------------------------------------------------------------------------------- division and powers
+
+
+def _whole(name: str, floats: Callable[..., Array], integers: Callable[..., Array]) -> Callable[..., Array]:
+    """A division with two definitions: for floats, where /0 is Inf or NaN, and for integers, where it is an error."""
+
+    def divide(a: Any, b: Any) -> Array:
+        if np.result_type(a, b).kind == "f":
+            return floats(a, b)
+        if np.any(np.equal(b, 0)):
+            raise RuntimeError(f"ZeroDivisionError: {name}: an integer is divided by 0; convert with .float() for Inf")
+        return integers(a, b)
+
+    return divide
+
+
+def _truncated(a: Any, b: Any) -> Array:
+    """Integer division towards 0."""
+    quotient = np.floor_divide(a, b)
+    return quotient + ((np.fmod(a, b) != 0) & ((a < 0) != (b < 0))).astype(quotient.dtype)
+
+
+def _floored(a: Any, b: Any) -> Array:
+    """floor(a / b) of floats by way of the remainder, so that 1 // 0.1 is 9 as the exact quotient says."""
+    quotient = np.floor_divide(a, b)
+    return np.where(b == 0, np.true_divide(a, b), quotient)
+
+
+_true_div = row("div", np.true_divide, lambda gy, b: gy / b, lambda gy, a, b: -gy * ((a / b) / b), kind="float")
+_trunc_div = row("div", _whole("div", lambda a, b: np.trunc(np.true_divide(a, b)), _truncated), flat, flat, refuse="b")
+_floor_div = row("floor_divide", _whole("floor_divide", _floored, np.floor_divide), flat, flat, refuse="b")
+
+
+@tensor_method("div", "divide")
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """a / b; `rounding_mode` "trunc" rounds the quotient towards 0, "floor" down. Without one, integers give floats.
+
+    Raises:
+        RuntimeError: another rounding mode, or an integer divided by 0 with rounding.
+    """
+    if rounding_mode is None:
+        return run(_true_div, input, other)
+    if rounding_mode not in ("trunc", "floor"):
+        raise RuntimeError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
+    return run(_trunc_div if rounding_mode == "trunc" else _floor_div, input, other)
+
+
+@tensor_method("true_divide")
+def true_divide(input: Any, other: Any) -> Tensor:
+    """a / b."""
+    return run(_true_div, input, other)
+
+
+subtract, multiply, divide = sub, mul, div
+
+floor_divide = binary(
+    "floor_divide", _floor_div.function, flat, flat, refuse="b",
+    text="The largest integer <= a / b; an integer divided by 0 raises.",
+)  # fmt: skip
+remainder = binary(
+    "remainder", _whole("remainder", np.remainder, np.remainder),
+    lambda gy: gy, lambda gy, a, b: -gy * _floored(a, b), refuse="b",
+    text="a - b floor(a / b): the remainder with the sign of b, as Python's %; an integer divided by 0 raises.",
+)  # fmt: skip
+fmod = binary(
+    "fmod", _whole("fmod", np.fmod, np.fmod), lambda gy: gy, lambda gy, a, b: -gy * np.trunc(a / b), refuse="b",
+    text="a - b trunc(a / b): the remainder with the sign of a, as C's fmod; an integer divided by 0 raises.",
+)  # fmt: skip
+
+
+def _power(a: Any, b: Any) -> Array:
+    """a^b; of integers, the exact power, where a negative exponent gives 1/a^|b| rounded to 0."""
+    if np.result_type(a, b).kind == "f" or np.all(np.greater_equal(b, 0)):
+        return a**b  # not np.power, which is slow at squares
+    return np.where(b >= 0, np.power(a, np.maximum(b, 0)), np.where(np.abs(a) == 1, np.power(a, np.abs(b)), 0))
+
+
+def _power_base(gy: Array, a: Any, b: Any) -> Array:
+    """d(a^b)/da = b a^(b-1), and 0 where b is 0, at a = 0 too."""
+    if not np.ndim(b) and not isinstance(b, np.ndarray):
+        return np.zeros_like(gy) if b == 0 else gy * (b * a ** (b - 1))
+    return np.where(b == 0, 0, gy * (b * a ** (b - 1)))
+
+
+def _power_exponent(gy: Array, y: Array, a: Any, b: Any) -> Array:
+    """d(a^b)/db = y ln a, and 0 where a is 0 and b >= 0: the limit from the right."""
+    return np.where((a == 0) & (b >= 0), 0, gy * (y * np.log(a)))
+
+
+_pow = row("pow", _power, _power_base, _power_exponent, refuse="b")
+
+
+@tensor_method("pow")
+def pow(input: Any, exponent: Any) -> Tensor:
+    """a ** b.
+
+    Raises:
+        RuntimeError: integers to the power of a negative number.
+    """
+    if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and input.array.dtype.kind in "iub":
+        raise RuntimeError(f"pow: integers have no power {exponent} among the integers; convert them with .float()")
+    return run(_pow, input, exponent)
+
+
+@tensor_method("float_power")
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """a ** b in float64."""
+    return run(_pow, *(o.to(np.float64) if isinstance(o, Tensor) else float(o) for o in (input, exponent)))
+
+
+# ------------------------------------------------------------------------------------------------ functions of two
+
+atan2 = binary(
+    "atan2", np.arctan2, lambda gy, a, b: gy * _over(b, a * a + b * b), lambda gy, a, b: gy * _over(-a, a * a + b * b),
+    kind="float", methods=("arctan2",), text="The angle of the point (b, a), in radians from -pi to pi.",
+)  # fmt: skip
+hypot = binary(
+    "hypot", np.hypot, lambda gy, a, y: gy * (a / y), lambda gy, b, y: gy * (b / y), refuse="biu",
+    text="sqrt(a^2 + b^2), without overflow.",
+)  # fmt: skip
+logaddexp = binary(
+    "logaddexp", np.logaddexp, lambda gy, a, b: gy / (1 + np.exp(b - a)), lambda gy, a, b: gy / (1 + np.exp(a - b)),
+    refuse="biu", text="log(e^a + e^b), without overflow.",
+)  # fmt: skip
+logaddexp2 = binary(
+    "logaddexp2", np.logaddexp2, lambda gy, a, b: gy / (1 + np.exp2(b - a)), lambda gy, a, b: gy / (1 + np.exp2(a - b)),
+    refuse="biu", text="log2(2^a + 2^b), without overflow.",
+)  # fmt: skip
+copysign = binary(
+    "copysign", np.copysign, lambda gy, a, y: gy * np.where(a == 0, 0, y / a), flat, kind="float",
+    text="|a| with the sign of b.",
+)  # fmt: skip
+xlogy = binary(
+    "xlogy", lambda a, b: np.where((a == 0) & ~np.isnan(b), 0, a * np.log(b)),
+    lambda gy, a, b: gy * np.where((a == 0) & (b <= 0), 0, np.log(b)), lambda gy, a, b: gy * (a / b), kind="float",
+    text="a log(b), and 0 where a is 0.",
+)  # fmt: skip
+ldexp = binary(
+    "ldexp", lambda a, b: a * np.exp2(b), lambda gy, b: gy * np.exp2(b), lambda gy, y: gy * (y * np.log(2)),
+    kind="float", text="a 2^b.",
+)  # fmt: skip
+arctan2 = atan2
+_heaviside = row("heaviside", lambda a, b: np.where(a == 0, b, a > 0), flat, flat)
+
+
+@tensor_method("heaviside")
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 where a < 0, `values` where a is 0, 1 where a > 0.
+
+    Raises:
+        RuntimeError: two types at once.
+    """
+    check_tensor("heaviside", input=input, values=values)
+    if input.array.dtype != values.array.dtype:
+        raise RuntimeError(f"heaviside: the types {input.dtype} and {values.dtype} differ; convert one with .to(...)")
+    return run(_heaviside, input, values)
+
+
+def _over(a: Array, b: Array) -> Array:
+    """a / b, and 0 where b is 0."""
+    return a / np.where(b == 0, 1, b) * (b != 0)
+
+
+# ------------------------------------------------------------------------------------------------------- operators
+
+
+def operator(name: str, function: Callable[[Any, Any], Any], reflected: bool = False) -> None:
+    """Enter `function` as the operator method `name`; what is no operand is left to the other side's method."""
+
+    def operate(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
+
+    operate.__name__ = name
+    tensor_method(name)(operate)
+
+
+for _name, _function in (
+    ("add", add), ("sub", sub), ("mul", mul), ("truediv", true_divide), ("floordiv", floor_divide), ("mod", remainder),
+    ("pow", pow),
+):  # fmt: skip
+    operator(f"__{_name}__", _function)
+    operator(f"__r{_name}__", _function, reflected=True)

@@ -1,0 +1,144 @@
+"""The larger, the smaller, what lies between bounds, one or the other: elementwise choices.
+
+A gradient goes to the operand that was chosen. Masks are applied by `where`, not by a product: Inf * 0 would be NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import geometry
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...tensor import Array, Tensor, tensor_method
+from .elementwise import binary, row, run
+from .operands import promote, unbroadcast
+from .promotion import result_type
+
+__all__ = ["clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "maximum", "minimum", "where"]
+
+
+def _share(wins: Callable[[Any, Any], Array]) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    """The gradients of a choice between a and b: all to the one that wins, half to each where they are equal.
+
+    Where one is NaN none loses, and both get all of it.
+    """
+
+    def share(gy: Array, loses: Array, a: Any, b: Any) -> Array:
+        return np.where(loses, 0, np.where(a == b, gy / 2, gy))
+
+    return lambda gy, a, b: share(gy, wins(b, a), a, b), lambda gy, a, b: share(gy, wins(a, b), a, b)
+
+
+def _fshare(wins: Callable[[Any, Any], Array]) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    """The same where NaN loses: all to a where a >= b or b is NaN, else to b."""
+
+    def to_a(a: Any, b: Any) -> Array:
+        return np.asarray(wins(a, b) | (a == b) | np.isnan(b))
+
+    return lambda gy, a, b: np.where(to_a(a, b), gy, 0), lambda gy, a, b: np.where(to_a(a, b), 0, gy)
+
+
+maximum = binary("maximum", np.maximum, *_share(np.greater), text="The larger of a and b; NaN where one is NaN.")
+minimum = binary("minimum", np.minimum, *_share(np.less), text="The smaller of a and b; NaN where one is NaN.")
+fmax = binary("fmax", np.fmax, *_fshare(np.greater), text="The larger of a and b, or the one that is not NaN.")
+fmin = binary("fmin", np.fmin, *_fshare(np.less), text="The smaller of a and b, or the one that is not NaN.")
+
+_clamp = row(
+    "clamp", lambda a, b, c: np.minimum(np.maximum(a, b), c),
+    lambda gy, a, b, c: np.where((a >= b) & (a <= c), gy, 0),
+    lambda gy, a, b, c: np.where((b < c) & (a < b), gy, 0), lambda gy, a, b, c: np.where((a > c) | (c < b), gy, 0),
+    refuse="b",
+)  # fmt: skip
+_clamp_min = row(
+    "clamp_min", np.maximum, lambda gy, a, b: np.where(a >= b, gy, 0), lambda gy, a, b: np.where(a < b, gy, 0)
+)
+_clamp_max = row(
+    "clamp_max", np.minimum, lambda gy, a, b: np.where(a <= b, gy, 0), lambda gy, a, b: np.where(a > b, gy, 0)
+)
+
+
+@tensor_method("clamp", "clip")
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """min(max(a, min), max): a held between bounds, which are numbers, tensors or None. `max` wins where they cross.
+
+    The gradient is 1 at a bound and 0 beyond it.
+
+    Raises:
+        RuntimeError: both bounds None.
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must be given")
+    if min is None:
+        return run(_clamp_max, input, max)
+    return run(_clamp_min, input, min) if max is None else run(_clamp, input, min, max)
+
+
+@tensor_method("clamp_min")
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """max(a, min)."""
+    return run(_clamp_min, input, min)
+
+
+@tensor_method("clamp_max")
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """min(a, max)."""
+    return run(_clamp_max, input, max)
+
+
+clip = clamp
+
+
+class Where(Function):
+    """y = a where the condition holds, else b."""
+
+    @staticmethod
+    def forward(ctx: Any, condition: Array, a: Any, b: Any, dtype: np.dtype[Any]) -> Array:
+        """Choose, element by element."""
+        ctx.shapes = np.shape(a), np.shape(b)
+        ctx.save_for_backward(condition)
+        return np.where(condition, a, b).astype(dtype, copy=False)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """gy to the one that was chosen, 0 to the other."""
+        (condition,) = ctx.saved
+        _, to_a, to_b = ctx.needs_input_grad
+        return (
+            None,
+            unbroadcast(np.where(condition, gy, 0), ctx.shapes[0]) if to_a else None,
+            unbroadcast(np.where(condition, 0, gy), ctx.shapes[1]) if to_b else None,
+        )
+
+    @staticmethod
+    def infer(condition: Any, a: Any, b: Any, dtype: np.dtype[Any]) -> Meta:
+        """The broadcast shape."""
+        return meta(np.broadcast_shapes(np.shape(condition), np.shape(a), np.shape(b)), dtype)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where the condition holds, else `other`, elementwise with broadcasting.
+
+    With the condition alone: a tuple of the indices along each axis where it holds.
+
+    Raises:
+        RuntimeError: a condition that is not bool (uint8 is accepted).
+    """
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where: the condition must be a tensor, got {type(condition).__name__}")
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition.dtype not in (np.bool_, np.uint8):
+        raise RuntimeError(f"where: the condition must be bool, got {condition.dtype}; write condition != 0")
+    a, b = promote("where", input, other)
+    geometry.broadcast("where", condition.array.shape, *(o.array.shape for o in (a, b) if isinstance(o, Tensor)))
+    return Where.apply(condition, a, b, dtype=result_type(a, b))
+
+
+@tensor_method("where")
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    return where(condition, self, other)

@@ -1,0 +1,356 @@
+"""Tensors joined and taken apart along an axis: cat and split, stack and unbind, and what is made of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError, fits, whole
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...memory_formats import tidy
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import axis, check_tensor, ints, numpy_names
+from .indexing import narrow
+from .linear_map import View, with_unused
+from .operands import promote
+from .promotion import result_type
+from .shape import RESHAPE, atleast_1d, atleast_2d, atleast_3d, broadcast_tensors, reshape, unsqueeze
+from .types import to
+
+__all__ = [
+    "block_diag", "cartesian_prod", "cat", "chunk", "column_stack", "combinations", "concat", "concatenate", "dsplit",
+    "dstack", "hsplit", "hstack", "meshgrid", "row_stack", "split", "split_with_sizes", "stack", "tensor_split",
+    "unbind", "unsafe_chunk", "unsafe_split", "vsplit", "vstack",
+]  # fmt: skip
+
+# -------------------------------------------------------------------------------------------------------------- joining
+
+
+class Cat(Function):
+    """y = the arrays one after the other along an axis; the gradient is cut up again."""
+
+    @staticmethod
+    def forward(ctx: Any, *xs: Array, dim: int) -> Array:
+        """Concatenate."""
+        ctx.dim, ctx.sizes = dim, [x.shape[dim] for x in xs]
+        return tidy(np.concatenate(xs, dim))
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
+        """Cut."""
+        return tuple(np.split(gy, np.cumsum(ctx.sizes)[:-1], ctx.dim))
+
+    @staticmethod
+    def infer(*xs: Meta, dim: int) -> Meta:
+        """The sizes along the axis add up."""
+        shape = list(xs[0].shape)
+        shape[dim] = sum(x.shape[dim] for x in xs)
+        return meta(tuple(shape), xs[0].dtype)
+
+
+def _sequence(op: str, tensors: Any) -> tuple[Tensor, ...]:
+    """The operands of a join: a sequence of at least one tensor, in one type."""
+    if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{op}: expected a tuple or list of tensors, got {type(tensors).__name__}; write {op}((a, b))")
+    if not tensors:
+        raise ShapeError(f"{op}: expected at least one tensor, got an empty {type(tensors).__name__}")
+    check_tensor(op, **{f"element {i}": x for i, x in enumerate(tensors)})
+    return tuple(tensors)
+
+
+@numpy_names
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after the other along an existing axis; their types are promoted to a common one.
+
+    Raises:
+        ShapeError: the shapes differ in another axis than `dim`. A tensor of shape (0,) fits everywhere, as in PyTorch.
+    """
+    given = _sequence("cat", tensors)
+    for i, x in enumerate(given):
+        if not x.ndim:
+            raise ShapeError(f"cat: tensor {i} is 0-d and has no axis to join along; use stack")
+    kept = [x for x in given if x.shape != (0,)]
+    if len(kept) < len(given):
+        if not kept:
+            return Cat.apply(*promote("cat", *given), dim=0)
+        y, kind = cat(kept, dim), result_type(*given)
+        return with_unused(y if y.dtype == kind else to(y, kind), *[x for x in given if x.shape == (0,)])
+    at = axis("cat", dim, kept[0].ndim)
+    rest = kept[0].shape[:at] + kept[0].shape[at + 1 :]
+    for x in kept:
+        if x.ndim != kept[0].ndim or x.shape[:at] + x.shape[at + 1 :] != rest:
+            raise ShapeError(f"cat: {tuple(kept[0].shape)} and {tuple(x.shape)} differ in more than dimension {at}")
+    if any(x.dtype != given[0].dtype for x in given):
+        kept = [to(x, result_type(*given)) for x in kept]
+    return Cat.apply(*kept, dim=at)
+
+
+concat = concatenate = cat
+
+
+@numpy_names
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after the other along a new axis."""
+    given = _sequence("stack", tensors)
+    for x in given:
+        if x.shape != given[0].shape:
+            raise ShapeError(f"stack: the shapes must be equal, got {tuple(given[0].shape)} and {tuple(x.shape)}")
+    at = axis("stack", dim, given[0].ndim + 1)
+    return cat([unsqueeze(x, at) for x in given], at).contiguous()
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined side by side: along the second axis, 1-d tensors along the first."""
+    given = atleast_1d(_sequence("hstack", tensors))
+    return cat(given, 0 if given[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined one below the other: along the first axis, 1-d tensors as rows."""
+    return cat(atleast_2d(_sequence("vstack", tensors)), 0)
+
+
+row_stack = vstack
+
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along the third axis."""
+    return cat(atleast_3d(_sequence("dstack", tensors)), 2)
+
+
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined side by side, 1-d tensors as columns."""
+    return hstack([x if x.ndim > 1 else reshape(x, (x.numel(), 1)) for x in _sequence("column_stack", tensors)])
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given ones along its diagonal and zeros elsewhere."""
+    from .creation import zeros
+
+    check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
+    blocks = promote("block_diag", *atleast_2d(tensors)) if tensors else (zeros(1, 0),)
+    if any(x.ndim > 2 for x in blocks):
+        raise ShapeError(f"block_diag: expected tensors of at most 2 axes, got {[tuple(x.shape) for x in blocks]}")
+    width, before, rows = sum(x.shape[1] for x in blocks), 0, []
+    for x in blocks:
+        height, own = x.shape
+        gap = [zeros(height, n, dtype=x.dtype, device=x.device) for n in (before, width - before - own)]
+        rows.append(cat([gap[0], x, gap[1]], 1))
+        before += own
+    return cat(rows, 0)
+
+
+# --------------------------------------------------------------------------------------------------------- taking apart
+
+
+class Split(Function):
+    """The pieces of an array along an axis, as views; the gradients are joined."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, ends: tuple[int, ...], dim: int) -> tuple[Array, ...]:
+        """Cut before each of `ends`."""
+        ctx.dim = dim
+        return tuple(np.split(x, ends, dim))
+
+    @staticmethod
+    def backward(ctx: Any, *gys: Array) -> tuple[Array, None, None]:
+        """Join."""
+        return np.concatenate(gys, ctx.dim), None, None
+
+
+class Unbind(Function):
+    """The slices of an array along an axis, as views without it; the gradients are stacked."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, dim: int) -> tuple[Array, ...]:
+        """Slice."""
+        ctx.dim = dim
+        return tuple(x[(slice(None),) * dim + (i, ...)] for i in range(x.shape[dim]))
+
+    @staticmethod
+    def backward(ctx: Any, *gys: Array) -> tuple[Array, None]:
+        """Stack."""
+        return np.stack(gys, ctx.dim), None
+
+
+def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
+    """Pieces of the given sizes along an axis, checked to add up."""
+    if any(n < 0 for n in sizes) or sum(sizes) != x.shape[dim]:
+        raise ShapeError(
+            f"{op}: the sizes {list(sizes)} must be 0 or more and add up to {x.shape[dim]}, the size of dimension "
+            f"{dim} of {tuple(x.shape)}"
+        )
+    return tuple(Split.apply(x, tuple(itertools.accumulate(sizes))[:-1], dim)) if sizes else ()
+
+
+@numpy_names
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces along `dim`, of one size (the last may be smaller) or of a list of sizes; views."""
+    at = axis("split", dim, tensor.ndim)
+    if not tensor.ndim:
+        raise ShapeError("split: a 0-d tensor has no axis to split along")
+    if isinstance(split_size_or_sections, (tuple, list)):
+        return split_with_sizes(tensor, split_size_or_sections, at)
+    (size,), length = ints("split", "split_size", (split_size_or_sections,)), tensor.shape[at]
+    if size < 0 or (size == 0 and length):
+        raise ShapeError(f"split: the size of a piece must be positive, got {size} for {length} elements")
+    pieces = max(-(-length // size), 1) if size else 1
+    return _pieces("split", tensor, [size] * (pieces - 1) + [length - size * (pieces - 1)], at)
+
+
+unsafe_split = split
+
+
+@tensor_method("split", "unsafe_split")
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """As `split`, whose second argument has another name in the method."""
+    return split(self, split_size, dim)
+
+
+@tensor_method("split_with_sizes")
+@numpy_names
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of the given sizes along `dim`; views."""
+    sizes = ints("split_with_sizes", "split_sizes", (split_sizes,))
+    return _pieces("split", input, sizes, axis("split", dim, input.ndim))
+
+
+@tensor_method("chunk", "unsafe_chunk")
+@numpy_names
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` pieces along `dim`, of one size but for the last; views."""
+    chunks = whole(chunks, "chunk", "chunks")
+    if chunks < 1:
+        raise RuntimeError(f"chunk: expected at least one piece, got chunks={chunks}")
+    if not input.ndim:
+        raise ShapeError("chunk: a 0-d tensor has no axis to split along")
+    length = input.shape[axis("chunk", dim, input.ndim)]
+    size = -(-length // chunks)
+    if not size:
+        fits("chunk", (chunks,), 256, "list of tensors")
+        return _pieces("chunk", input, [0] * chunks, axis("chunk", dim, input.ndim))
+    return split(input, size, dim)
+
+
+unsafe_chunk = chunk
+
+
+@tensor_method("tensor_split")
+@numpy_names
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces along `dim`: `sections` of nearly one size, the first ones larger by 1, or cut at `indices`; views."""
+    at, given = axis("tensor_split", dim, input.ndim), indices_or_sections
+    if not input.ndim:
+        raise ShapeError("tensor_split: a 0-d tensor has no axis to split along")
+    length = input.shape[at]
+    if isinstance(given, Tensor):
+        if given.dtype != np.int64 or given.ndim > 1 or given.is_meta:
+            raise RuntimeError(f"tensor_split: expected an int64 tensor of at most 1 axis on the CPU, got {given!r}")
+        given = given.tolist()
+    if isinstance(given, (tuple, list)):
+        given = [n if n is None else whole(n, "tensor_split", "indices") for n in given]
+        cuts = [slice(*pair).indices(length)[:2] for pair in zip([0, *given], [*given, length], strict=True)]
+        return tuple(narrow(input, at, start, max(end - start, 0)) for start, end in cuts)
+    given = whole(given, "tensor_split", "sections")
+    fits("tensor_split", (max(given, 0),), 256, "list of tensors")
+    if given < 1:
+        raise RuntimeError(f"tensor_split: the number of sections must be positive, got {given}")
+    size, larger = divmod(length, given)
+    return _pieces("tensor_split", input, [size + (i < larger) for i in range(given)], at)
+
+
+def _directed(op: str, dim: int, least: int) -> Any:
+    """hsplit, vsplit and dsplit: tensor_split along one axis, into equal sections only."""
+
+    @tensor_method(op)
+    def cut(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        if input.ndim < least:
+            raise ShapeError(f"{op}: expected a tensor of at least {least} axes, got shape {tuple(input.shape)}")
+        at = 0 if op == "hsplit" and input.ndim == 1 else dim
+        given = indices_or_sections
+        if isinstance(given, int) and not isinstance(given, bool) and (given < 1 or input.shape[at] % given):
+            raise ShapeError(f"{op}: {input.shape[at]} elements do not divide into {given} sections; use tensor_split")
+        return tensor_split(input, given, at)
+
+    cut.__name__ = op
+    cut.__doc__ = f"Pieces along dimension {dim}: sections of equal size, or cut at indices; views."
+    return cut
+
+
+hsplit, vsplit, dsplit = _directed("hsplit", 1, 1), _directed("vsplit", 0, 2), _directed("dsplit", 2, 3)
+
+
+@tensor_method("unbind")
+@numpy_names
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along `dim`, without that axis; views."""
+    if not input.ndim:
+        raise IndexError("unbind: a 0-d tensor has no axis to take apart")
+    at = axis("unbind", dim, input.ndim)
+    return tuple(Unbind.apply(input, at)) if input.shape[at] else ()
+
+
+@tensor_method("__iter__")
+def _iterate(self: Tensor) -> Any:
+    if not self.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(unbind(self))
+
+
+# ---------------------------------------------------------------------------------------------------------------- grids
+
+
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """The coordinates of a grid: y_k[i_0, ..., i_n] = x_k[i_k]. `indexing="xy"` exchanges the first two axes.
+
+    Raises:
+        ShapeError: a tensor of more than one axis, or of another type than the first.
+    """
+    given = _sequence("meshgrid", tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors)
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+    for x in given:
+        if x.ndim > 1 or x.dtype != given[0].dtype:
+            raise ShapeError(f"meshgrid: expected 0-d or 1-d tensors of one type, got {tuple(x.shape)} of {x.dtype}")
+    lines = list(atleast_1d(given))
+    swapped = indexing == "xy" and len(lines) > 1
+    if swapped:
+        lines[:2] = lines[1::-1]
+    shaped = [
+        View.apply(x, RESHAPE, (1,) * i + tuple(x.shape) + (1,) * (len(lines) - 1 - i)) for i, x in enumerate(lines)
+    ]
+    grids = list(broadcast_tensors(*shaped))
+    if swapped:
+        grids[:2] = grids[1::-1]
+    return tuple(grids)
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All combinations of one element of each of the 1-d tensors: (n_0 n_1 ..., number of tensors)."""
+    given = _sequence("cartesian_prod", tensors)
+    if any(x.ndim != 1 for x in given):
+        raise ShapeError(f"cartesian_prod: expected 1-d tensors, got shapes {[tuple(x.shape) for x in given]}")
+    return given[0] if len(given) == 1 else stack([reshape(grid, (grid.numel(),)) for grid in meshgrid(*given)], 1)
+
+
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All combinations of `r` elements of a 1-d tensor, in order: (count, r)."""
+    r = whole(r, "combinations", "r")
+    if input.ndim != 1 or r < 0:
+        raise ShapeError(f"combinations: expected a 1-d tensor and r >= 0, got shape {tuple(input.shape)} and r={r}")
+    n = input.shape[0]
+    count = math.comb(n + r - 1 if n else 0, r) if with_replacement else 0 if r > n else math.comb(n, r)
+    fits("combinations", (count + 1, r), 64)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(choose(range(input.shape[0]), r)) if r else []
+    return input[np.array(rows, np.int64).reshape(len(rows), r)] if r else input[:0]

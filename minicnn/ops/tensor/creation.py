@@ -1,0 +1,371 @@
+"""New tensors: from data, filled with a value, or in a pattern. Those with random numbers are in `sampling`.
+
+All take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing), `requires_grad`, and `pin_memory`
+and `layout`, which mean nothing here.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError, SizeError, fits, whole
+
+from ... import memory_formats
+from ...device import Device, meta, resolve
+from ...dtypes import get_default_dtype, set_default_dtype
+from ...memory_formats import MemoryFormat
+from ...tensor import Array, Tensor
+from .arguments import ints
+from .from_data import check_range, known, to_array
+from .promotion import number_type
+
+__all__ = [
+    "arange", "as_tensor", "asarray", "empty", "eye", "from_numpy", "full",
+    "get_default_dtype", "linspace", "logspace", "ones", "scalar_tensor", "set_default_dtype",
+    "tensor", "tril_indices", "triu_indices", "zeros",
+]  # fmt: skip
+
+DTYPE = Any
+Make = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+_SAFE = 32767
+
+# ----------------------------------------------------------------------------------------------------- how all are made
+
+
+def sizes(size: tuple[Any, ...], op: str = "size") -> tuple[int, ...]:
+    """A shape given as numbers, `zeros(2, 3)`, or as one sequence, `zeros((2, 3))`, checked.
+
+    Raises:
+        TypeError: other things than ints.
+        ShapeError: a negative size.
+    """
+    shape = ints(op, "size", size)
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"{op}: sizes must be non-negative, got {shape}")
+    return shape
+
+
+def new(
+    shape: tuple[int, ...],
+    make: Make,
+    dtype: DTYPE = None,
+    device: str | Device | None = None,
+    requires_grad: bool = False,
+    op: str = "tensor",
+) -> Tensor:
+    """A tensor of `make(shape, dtype)`; on the meta device `make` is not called.
+
+    Raises:
+        SizeError: it does not fit into memory.
+    """
+    kind = get_default_dtype() if dtype is None else np.dtype(dtype)
+    if resolve(device).type == "meta":
+        return Tensor(meta(shape, kind), requires_grad)
+    fits(op, shape, kind.itemsize, "tensor")
+    return Tensor(np.asarray(make(shape, kind)), requires_grad)
+
+
+def factory(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function take PyTorch's arguments that mean nothing here, and refuse `out`; a size may be a keyword."""
+    code = function.__code__
+    sized = "size" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 1]
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        if options:
+            if options.pop("out", None) is not None:
+                raise TypeError(f"{function.__name__}: out= is not supported; assign the result, or use out.copy_(...)")
+            options.pop("pin_memory", None)
+            if options.pop("layout", None) not in (None, memory_formats.strided):
+                raise TypeError(f"{function.__name__}: the layout of a tensor is minicnn.strided, no other")
+            if sized and "size" in options and not function.__name__.endswith("full"):
+                args = (*args, options.pop("size"))
+        elif not args and sized:
+            raise TypeError(f"{function.__name__}() missing 1 required positional argument: 'size'")
+        try:
+            return function(*args, **options)
+        except MemoryError as error:
+            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
+
+    return call
+
+
+def _filled(name: str, make: Make, text: str) -> Callable[..., Tensor]:
+    """`zeros(*size)` and its like."""
+
+    def create(*size: Any, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        return new(sizes(size, name), make, dtype, device, requires_grad, name)
+
+    create.__name__, create.__doc__ = name, text
+    return factory(create)
+
+
+zeros = _filled("zeros", np.zeros, "A tensor of zeros.")
+ones = _filled("ones", np.ones, "A tensor of ones.")
+
+
+@factory
+def empty(
+    *size: Any,
+    dtype: DTYPE = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: MemoryFormat = memory_formats.contiguous_format,
+) -> Tensor:
+    """A tensor of arbitrary values."""
+    make: Make = lambda s, d: memory_formats.empty(s, d, memory_format)  # noqa: E731
+    return new(sizes(size, "empty"), make, dtype, device, requires_grad, "empty")
+
+
+def scalar(op: str, value: Any) -> Any:
+    """The fill value as a Python number."""
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        if isinstance(value, (Tensor, np.ndarray)) and value.ndim:
+            raise TypeError(f"{op}: fill_value must be a number or 0-d, got shape {tuple(value.shape)}")
+        return value.item()
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"{op}: fill_value must be a real number, got {type(value).__name__}")
+    return value
+
+
+def constant(op: str, value: Any) -> Make:
+    """What fills an array with one value.
+
+    Raises:
+        ShapeError: the value is beyond 64 bits.
+        RuntimeError, when called: it is beyond the type of the array.
+    """
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ShapeError(f"{op}: the value must be an integer of 64 bits, got {value}; for a larger one give a float")
+
+    def make(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
+        if -_SAFE <= value <= _SAFE and kind.kind != "u":  # in the range of every type
+            return np.full(shape, value, kind)
+        if kind.kind in "iu" and isinstance(value, int) and value >= 2**63:  # NumPy takes it for an unsigned number
+            raise RuntimeError(f"{op}: {value} does not fit into {kind}; give a floating-point dtype")
+        with np.errstate(all="ignore"):
+            found = check_range(np.asarray([value]), kind).astype(kind)[0]
+        if kind.kind == "f" and math.isinf(found) and not math.isinf(value):
+            raise RuntimeError(f"{op}: {value} cannot be converted to type {kind} without overflow; give a wider dtype")
+        return np.full(shape, found, kind)
+
+    return make
+
+
+@factory
+def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of one value, whose type decides the tensor's."""
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full: size must be a tuple of ints, got {type(size).__name__}")
+    value = scalar("full", fill_value)
+    dtype = number_type(value) if dtype is None else dtype
+    return new(sizes((size,), "full"), constant("full", value), dtype, device, requires_grad, "full")
+
+
+@factory
+def eye(
+    n: int, m: int | None = None, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """The matrix (n, m) with ones on the diagonal and zeros elsewhere; m is n by default."""
+    shape = sizes((n, n if m is None else m), "eye")
+    return new(shape, lambda s, d: np.eye(*s, dtype=d), dtype, device, requires_grad, "eye")
+
+
+# ------------------------------------------------------------------------------------------------------------ from data
+
+
+@factory
+def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
+
+    Python floats become the default type (float32) and ints int64; arrays keep their type, unless `dtype` is given.
+    """
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "tensor: to copy a tensor, x.detach().clone() or x.detach().clone().requires_grad_() is recommended",
+            UserWarning, stacklevel=3,
+        )  # fmt: skip
+        if resolve(device or data.device).type == "meta":
+            return Tensor(meta(data.shape, dtype or data.dtype), requires_grad)
+        data._values("tensor")
+    array = to_array("tensor", data, None if dtype is None else np.dtype(dtype))
+    return new(array.shape, lambda s, d: np.array(array, d, order="C"), array.dtype, device, requires_grad)
+
+
+def from_numpy(ndarray: Array) -> Tensor:
+    """A tensor on the memory of an array.
+
+    Raises:
+        TypeError: not an array, or an array of a type that tensors do not have.
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__}); use minicnn.tensor")
+    _warn_read_only(ndarray)
+    return Tensor(known("from_numpy", ndarray))
+
+
+def _warn_read_only(array: Array) -> None:
+    if not array.flags.writeable:
+        warnings.warn(
+            "the given NumPy array is not writable, nor is the tensor on its memory: writing into it raises; copy "
+            "the array to make a tensor that can be written to",
+            UserWarning, stacklevel=4,
+        )  # fmt: skip
+
+
+def as_tensor(data: Any, dtype: DTYPE = None, device: Any = None) -> Tensor:
+    """The data as a tensor, without a copy where it is a tensor or an array of the type and on the device asked for."""
+    return asarray(data, dtype=dtype, device=device)
+
+
+def asarray(
+    obj: Any, *, dtype: DTYPE = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """The data as a tensor. A tensor, array or DLPack capsule shares its memory, unless another type is asked for.
+
+    Args:
+        copy: True copies always, False raises where a copy is needed.
+    """
+    if isinstance(obj, Tensor):
+        found = obj.to(dtype=dtype, device=obj.device if device is None else device)
+        if copy is False and found is not obj:
+            raise ValueError(f"asarray: a tensor of {obj.dtype} on {obj.device} needs a copy, which copy=False forbids")
+        found = found.clone() if copy and found is obj else found
+        return found.detach().requires_grad_() if requires_grad and not found.requires_grad else found
+    shared = isinstance(obj, np.ndarray)
+    if not shared and hasattr(obj, "__dlpack__"):
+        obj, shared = np.from_dlpack(obj), True
+    array = to_array("asarray", obj, None if dtype is None else np.dtype(dtype))
+    same = shared and (array is obj or array.base is not None)
+    if copy is False and not same:
+        raise ValueError(f"asarray: {type(obj).__name__} as {array.dtype} needs a copy, which copy=False forbids")
+    if same and not copy:
+        _warn_read_only(array)
+    return new(array.shape, lambda s, d: array.copy() if copy and same else array, array.dtype, device, requires_grad)
+
+
+@factory
+def scalar_tensor(s: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor of one number, of the default type unless given."""
+    return new((), constant("scalar_tensor", scalar("scalar_tensor", s)), dtype, device, requires_grad)
+
+
+# ------------------------------------------------------------------------------------------------------------- patterns
+
+
+def _bounds(op: str, *values: Any) -> list[Any]:
+    """The bounds of a range as Python numbers."""
+    return [scalar(op, value) for value in values]
+
+
+@factory
+def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
+    """start, start + step, ... up to but without end: `arange(end)`, `arange(start, end)`, `arange(start, end, step)`.
+
+    All ints give int64, a float among them the default type.
+
+    Raises:
+        RuntimeError: step is 0, or leads away from end.
+    """
+    names = ["end"] if len(bounds) + len(named) == 1 else ["start", "end", "step"]
+    given = dict(zip(names, bounds, strict=False)) | named
+    unknown = set(given) - {"start", "end", "step"}
+    if unknown or "end" not in given or len(bounds) > 3:
+        raise TypeError(f"arange: expected end, or start, end and step, got {(*bounds, *named)}")
+    start, end, step = _bounds("arange", given.get("start", 0), given["end"], given.get("step", 1))
+    for name, value in (("start", start), ("end", end), ("step", step)):
+        if isinstance(value, int):
+            whole(int(value), "arange", name)
+    if step == 0 or step != step:
+        raise RuntimeError(f"arange: step must be nonzero, got {step}")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
+    if (end - start) * step < 0:
+        raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
+    exact = all(isinstance(n, int) for n in (start, end, step))
+    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if exact else get_default_dtype()
+    if kind.kind == "b":
+        raise NotImplementedError("arange: not defined for bool; use arange(n).bool()")
+    if kind.kind in "iu":
+        start, end, step, exact = int(start), int(end), int(step), True
+        if step == 0:
+            raise RuntimeError("arange: step must be nonzero")
+    length = max(-(-(end - start) // step), 0) if isinstance(end, int) and exact else math.ceil((end - start) / step)
+    wide: Any = np.int64 if exact else np.float64
+    make: Make = lambda s, d: (np.arange(*s, dtype=wide) * wide(step) + wide(start)).astype(d)  # noqa: E731
+    return new((length,), make, kind, device, requires_grad, "arange")
+
+
+def _line(start: float, end: float, steps: int) -> Array:
+    """`steps` numbers from start to end; the second half is reckoned from the end, so that it is met exactly."""
+    i, step = np.arange(steps, dtype=np.float64), (end - start) / max(steps - 1, 1)
+    return np.where((i < steps // 2) | (steps == 1), start + step * i, end - step * (steps - 1 - i))
+
+
+def _steps(op: str, steps: Any) -> int:
+    steps = whole(steps, op, "steps")
+    if steps < 0:
+        raise RuntimeError(f"{op}: number of steps must be non-negative, got {steps}")
+    return steps
+
+
+@factory
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """`steps` numbers from start to end, both included, at equal distances; for an integer type all are cut to ints."""
+    count = _steps("linspace", steps)
+    low, high = _in_kind(_bounds("linspace", start, end), dtype)
+    return new((count,), lambda s, d: _line(low, high, count).astype(d), dtype, device, requires_grad, "linspace")
+
+
+@factory
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: DTYPE = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """base ** linspace(start, end, steps)."""
+    count = _steps("logspace", steps)
+    low, high = _in_kind(_bounds("logspace", start, end), dtype)
+    make: Make = lambda s, d: (base ** _line(low, high, count)).astype(d)  # noqa: E731
+    return new((count,), make, dtype, device, requires_grad, "logspace")
+
+
+def _in_kind(bounds: Sequence[Any], dtype: DTYPE) -> Sequence[Any]:
+    """The ends of a line, cut to integers where its numbers are."""
+    if dtype is None or np.dtype(dtype).kind == "f":
+        return bounds
+    return int(bounds[0]), int(bounds[1])
+
+
+def _triangle_indices(name: str, find: Callable[..., tuple[Array, Array]]) -> Callable[..., Tensor]:
+    """`tril_indices` and `triu_indices`."""
+
+    def create(row: int, col: int, offset: int = 0, *, dtype: DTYPE = np.int64, device: Any = None) -> Tensor:
+        shape = sizes((row, col), name)
+        fits(name, shape, 1)
+        far = max(-sum(shape), min(whole(offset, name, "offset"), sum(shape)))  # beyond the matrix all are alike
+        array = np.stack(find(shape[0], far, shape[1]))
+        return new(array.shape, lambda s, d: array.astype(d), dtype, device)
+
+    create.__name__, create.__doc__ = (
+        name,
+        f"The rows and columns of a triangle of a matrix, as {name[:4]} cuts it: (2, count).",
+    )
+    return factory(create)
+
+
+tril_indices = _triangle_indices("tril_indices", np.tril_indices)
+triu_indices = _triangle_indices("triu_indices", np.triu_indices)

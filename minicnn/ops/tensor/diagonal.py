@@ -1,0 +1,126 @@
+"""Diagonals and triangles of matrices, the last two axes by default."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError, fits, whole
+
+from ...device import Array
+from ...tensor import Tensor, tensor_method
+from .arguments import axes
+from .linear_map import Map, Rule, View
+
+__all__ = ["diag", "diag_embed", "diagflat", "diagonal", "diagonal_copy", "trace", "tril", "triu"]
+
+
+def _along(x: Array, offset: int, dim1: int, dim2: int) -> Array:
+    """The diagonal as a view, as a new last axis."""
+    x = np.moveaxis(x, (dim1, dim2), (-2, -1))
+    x = x[..., max(-offset, 0) :, max(offset, 0) :]
+    n = min(x.shape[-2:])
+    strides = (*x.strides[:-2], x.strides[-2] + x.strides[-1])
+    return np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], n), strides, writeable=x.flags.writeable)
+
+
+def _embed(x: Array, shape: tuple[int, ...], *where: int) -> Array:
+    """Zeros of a shape but for the diagonal x."""
+    y = np.zeros(shape, x.dtype)
+    _along(y, *where)[...] = x
+    return y
+
+
+def _embedded_shape(shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> tuple[int, ...]:
+    side = shape[-1] + abs(offset)
+    rest = list(shape[:-1])
+    for dim in sorted((dim1, dim2)):
+        rest.insert(dim, side)
+    return tuple(rest)
+
+
+DIAGONAL = Rule("Diagonal", _along, _embed)
+EMBED = Rule(
+    "DiagEmbed",
+    lambda x, *where: _embed(x, _embedded_shape(x.shape, *where), *where),
+    lambda gy, _, *where: _along(gy, *where),
+    _embedded_shape,
+)
+TRIL = Rule("Tril", lambda x, k: np.tril(x, k), lambda gy, _, k: np.tril(gy, k))
+TRIU = Rule("Triu", lambda x, k: np.triu(x, k), lambda gy, _, k: np.triu(gy, k))
+
+
+def _offset(op: str, offset: Any, shape: tuple[int, ...]) -> int:
+    """The number of a diagonal, held to the first ones that are beyond the matrix: they are all empty."""
+    most = max(shape, default=0)
+    return max(-most, min(whole(offset, op, "offset"), most))
+
+
+@tensor_method("diagonal")
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The elements [..., i, i + offset] of two axes, as a new last axis; a view."""
+    pair = axes("diagonal", (dim1, dim2), input.ndim)
+    if input.ndim < 2:
+        raise IndexError(f"diagonal: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
+    return View.apply(input, DIAGONAL, _offset("diagonal", offset, input.shape), *pair)
+
+
+def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """`diagonal` in new memory."""
+    return diagonal(input, offset, dim1, dim2).clone()
+
+
+@tensor_method("diag_embed")
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices with the last axis on their diagonal, as axes dim1 and dim2 of the result, and zeros elsewhere."""
+    pair = axes("diag_embed", (dim1, dim2), input.ndim + 1)
+    if not input.ndim:
+        raise IndexError("diag_embed: expected a tensor of at least 1 axis, got a 0-d one")
+    offset = whole(offset, "diag_embed", "offset")
+    if not input.is_meta:
+        fits("diag_embed", _embedded_shape(tuple(input.shape), offset, *pair), input.array.itemsize)
+    return Map.apply(input, EMBED, offset, *pair)
+
+
+@tensor_method("diag")
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The matrix with a 1-d tensor on its diagonal, or the diagonal of a matrix, in new memory."""
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.ndim != 2:
+        raise ShapeError(f"diag: expected a tensor of 1 or 2 axes, got shape {tuple(input.shape)}")
+    return diagonal_copy(input, diagonal)
+
+
+@tensor_method("diagflat")
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """The matrix with all elements on its diagonal."""
+    return diag_embed(input.reshape(math.prod(input.shape)), offset)
+
+
+@tensor_method("trace")
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix."""
+    if input.ndim != 2:
+        raise ShapeError(f"trace: expected a matrix, got shape {tuple(input.shape)}")
+    return diagonal(input).sum()
+
+
+def _triangle(op: str, rule: Rule, input: Any, diagonal: int) -> Tensor:
+    if input.ndim < 2:
+        raise ShapeError(f"{op}: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
+    return Map.apply(input, rule, _offset(op, diagonal, input.shape))
+
+
+@tensor_method("tril")
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and below a diagonal of matrices, 0 above."""
+    return _triangle("tril", TRIL, input, diagonal)
+
+
+@tensor_method("triu")
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and above a diagonal of matrices, 0 below."""
+    return _triangle("triu", TRIU, input, diagonal)

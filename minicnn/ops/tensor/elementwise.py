@@ -1,0 +1,210 @@
+"""The mechanism of elementwise operations: a row of a table, and the one `Function` that runs it.
+
+A row is the NumPy function of one to three operands and, per operand, its gradient. The argument names of a gradient
+say what it needs to have been saved: `a`, `b` and `c` are the operands, `y` the result, `gy` the gradient of the
+result; the other names are options of the call. Derivatives that take broadcast operands give a gradient of the
+broadcast shape, which is then summed back (`unbroadcast`).
+
+    hypot = binary("hypot", np.hypot, lambda gy, a, y: gy * a / y, lambda gy, b, y: gy * b / y, text="...")
+
+Types follow PyTorch's promotion: all operands are converted to one type, which is the result's too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn_kernels import geometry
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...dtypes import get_default_dtype
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import check_tensor
+from .operands import unbroadcast
+from .promotion import as_operand, number_type, result_type
+
+BOOL = np.dtype(np.bool_)
+
+
+class Row(NamedTuple):
+    """A function of up to three arrays, and its gradients.
+
+    Attributes:
+        name: of the operation, for errors and `grad_fn`.
+        function: arrays (or numbers) and options in, the result out.
+        gradients: one for each operand, or none at all where the result is constant almost everywhere.
+        needs: the argument names of each gradient.
+        kind: "same": of the operands' common type; "float": integers are converted to the default floating-point type
+            first; "bool": the result is a truth value.
+        refuse: kinds of types ("b", "i", "u", "f") that the operation does not take.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    gradients: tuple[Callable[..., Any], ...]
+    needs: tuple[tuple[str, ...], ...]
+    kind: str = "same"
+    refuse: str = ""
+    title: str = ""
+    kept_for: dict[tuple[bool, ...], tuple[str, ...]] = {}  # noqa: RUF012 - `row` gives each its own
+
+    def kept(self, needed: tuple[bool, ...]) -> tuple[str, ...]:
+        """The operands, and perhaps the result, that have to be saved for the gradients that are needed."""
+        if needed not in self.kept_for:
+            names = [name for names, wanted in zip(self.needs, needed, strict=False) if wanted for name in names]
+            self.kept_for[needed] = tuple(dict.fromkeys(name for name in names if name in ("a", "b", "c", "y")))
+        return self.kept_for[needed]
+
+
+def row(
+    name: str, function: Callable[..., Any], *gradients: Callable[..., Any], kind: str = "same", refuse: str = ""
+) -> Row:
+    """A row, with the needs of its gradients read off their signatures."""
+    needs = tuple(g.__code__.co_varnames[: g.__code__.co_argcount] for g in gradients)
+    return Row(name, function, gradients, needs, kind, refuse, name.capitalize(), {})
+
+
+def flat(gy: Array) -> Array:
+    """The gradient of a function that is constant almost everywhere: 0."""
+    return np.zeros_like(gy)
+
+
+class Elementwise(Function):
+    """y = f(a[, b[, c]]); the gradient of an operand is the sum over its broadcast axes of the row's gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, *operands: Any, row: Row, dtype: np.dtype[Any], out: Array | None = None, **options: Any
+    ) -> Array:
+        """Convert the operands to `dtype` and run the row, into the memory of `out` if that is given."""
+        values = [_in_type(operand, dtype) for operand in operands]
+        with np.errstate(all="ignore"):  # 1/0 is Inf and log(-1) is NaN without a word, as in PyTorch
+            y = np.asarray(row.function(*values, **options) if out is None else row.function(*values, out=out))
+        if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":
+            y = y.astype(dtype)
+        ctx.name = row.title
+        if True in ctx.needs_input_grad:
+            ctx.row, ctx.options = row, options
+            ctx.operands = [(o.shape, o.dtype) if isinstance(o, np.ndarray) else None for o in operands]
+            ctx.names = row.kept(ctx.needs_input_grad)
+            have = dict(zip("abc", values, strict=False), y=y)
+            ctx.save_for_backward(*[have[name] for name in ctx.names])
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """The row's gradients, for the operands that need one."""
+        have = {"gy": gy, **ctx.options, **saved(ctx)}
+        found: list[Array | None] = [None] * len(ctx.needs_input_grad)
+        with np.errstate(all="ignore"):
+            for i, needed in enumerate(ctx.needs_input_grad):
+                if needed:
+                    shape, dtype = ctx.operands[i]
+                    gradient = np.asarray(ctx.row.gradients[i](*[have[name] for name in ctx.row.needs[i]]))
+                    gradient = np.broadcast_to(gradient, gy.shape) if gradient.shape != gy.shape else gradient
+                    found[i] = unbroadcast(gradient, shape).astype(dtype, copy=False)
+        return tuple(found)
+
+    @staticmethod
+    def infer(*operands: Any, row: Row, dtype: np.dtype[Any], **_: Any) -> Meta:
+        """The broadcast shape."""
+        return meta(np.broadcast_shapes(*map(np.shape, operands)), BOOL if row.kind == "bool" else dtype)
+
+
+def saved(ctx: Any) -> dict[str, Any]:
+    """What was saved, by name; where that is nothing, the record may be walked through twice."""
+    return dict(zip(ctx.names, ctx.saved, strict=True)) if ctx.names else {}
+
+
+def _in_type(operand: Any, dtype: np.dtype[Any]) -> Any:
+    """The operand in the type of the operation; a Python number as it is, where NumPy lets the array decide."""
+    if isinstance(operand, np.ndarray):
+        return operand if operand.dtype is dtype else operand.astype(dtype, copy=False)
+    if dtype.kind == "f" or dtype.kind == "b":
+        return operand
+    return np.asarray(operand).astype(dtype)[()]  # 300 as uint8 is 44
+
+
+def run(row: Row, *operands: Any, **options: Any) -> Any:
+    """Check the operands of a row and run it.
+
+    Raises:
+        TypeError: an operand that is neither a tensor nor a number.
+        NotImplementedError: a type that the operation is not defined for.
+        ShapeError: shapes that cannot be broadcast.
+    """
+    operands = tuple([o if isinstance(o, Tensor) else as_operand(o, row.name) for o in operands])
+    tensors = [o for o in operands if isinstance(o, Tensor)]
+    if not tensors:
+        tensors = [Tensor(np.asarray(operands[0], number_type(operands[0])))]
+        operands = (tensors[0], *operands[1:])
+    dtype = common_type(row, operands, tensors)
+    shape = tensors[0]._array.shape
+    for other in tensors[1:]:
+        if other._array.shape != shape:
+            shape = geometry.broadcast(row.name, shape, other._array.shape)
+    return Elementwise.apply(*operands, row=row, dtype=dtype, **options)
+
+
+_REMEDY = {"b": "e.g. with .int(), or use a logical operation (& | ^ ~)", "f": "e.g. with .long()"}
+_REMEDY |= dict.fromkeys("iu", "e.g. with .float()")
+
+
+def common_type(row: Row, operands: tuple[Any, ...], tensors: list[Tensor]) -> np.dtype[Any]:
+    """The type that the row computes in, checked to be one that it takes."""
+    dtype = tensors[0]._array.dtype
+    alike = dtype.kind == "f" or len(tensors) == len(operands)  # numbers do not widen a float
+    if not alike or any(other._array.dtype is not dtype for other in tensors[1:]):
+        dtype = result_type(*operands)
+    if row.kind == "float" and dtype.kind != "f":
+        dtype = get_default_dtype()
+    if dtype.kind in row.refuse:
+        raise NotImplementedError(f"{row.name}: not defined for {dtype} tensors; convert them, {_REMEDY[dtype.kind]}")
+    return dtype
+
+
+def unary(
+    name: str,
+    function: Callable[..., Any],
+    *gradients: Callable[..., Any],
+    text: str,
+    kind: str = "float",
+    refuse: str = "",
+    methods: tuple[str, ...] = (),
+) -> Callable[[Tensor], Tensor]:
+    """Make a function of one tensor from a row, and enter it as a method."""
+    made = row(name, function, *(gradients if kind == "bool" else gradients or (flat,)), kind=kind, refuse=refuse)
+
+    def operation(input: Tensor) -> Tensor:
+        check_tensor(name, input=input)
+        return run(made, input)
+
+    return _entered(operation, name, text, methods)
+
+
+def binary(
+    name: str,
+    function: Callable[..., Any],
+    *gradients: Callable[..., Any],
+    text: str,
+    kind: str = "same",
+    refuse: str = "",
+    methods: tuple[str, ...] = (),
+) -> Callable[[Any, Any], Tensor]:
+    """Make a function of two tensors or numbers from a row, and enter it as a method."""
+    made = row(name, function, *gradients, kind=kind, refuse=refuse)
+
+    def operation(input: Any, other: Any) -> Tensor:
+        return run(made, input, other)
+
+    return _entered(operation, name, text, methods)
+
+
+def _entered(operation: Callable[..., Tensor], name: str, text: str, methods: tuple[str, ...]) -> Any:
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = text
+    return tensor_method(name, *methods)(operation)

@@ -1,0 +1,364 @@
+"""Elements chosen along an axis, one index per element (gather, scatter) or one per slice (index_select), and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import geometry
+from minicnn_kernels.geometry import ShapeError
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...memory_formats import tidy
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import axis, check_tensor, numpy_names
+from .indexing import Index, check_bounds, index_put, number
+from .linear_map import with_unused
+from .operands import unbroadcast
+from .scatter_add import add_rows
+from .shape import broadcast_tensors, expand, reshape
+from .types import to
+
+__all__ = [
+    "gather", "index_select", "masked_fill", "masked_scatter", "masked_select", "put", "scatter", "scatter_add",
+    "take", "take_along_dim",
+]  # fmt: skip
+
+# ------------------------------------------------------------------------------------------- one index for each element
+
+
+def grid(index: Array, dim: int) -> tuple[Array, ...]:
+    """NumPy's index of the elements (i_0, ..., index[i_0, ..., i_n] at `dim`, ..., i_n)."""
+    lines: Sequence[Array] = np.indices(index.shape, sparse=True)
+    return tuple(index if i == dim else line for i, line in enumerate(lines))
+
+
+def check_index(op: str, x: Tensor, dim: int, index: Any, src: Tensor | None = None) -> int:
+    """Check an index tensor of `gather` and `scatter` against the tensor, along `dim`, which is returned.
+
+    Raises:
+        RuntimeError: an index is out of bounds, or not an int64 tensor.
+        ShapeError: the index is larger than the tensor in another axis.
+    """
+    check_tensor(op, input=x, index=index)
+    at = axis(op, dim, x.ndim)
+    if index.dtype not in (np.int64, np.int32, np.uint8):
+        raise RuntimeError(f"{op}: index must be an int64 tensor, got {index.dtype}; convert it with .long()")
+    if not index.numel():
+        return at
+    for name, other in (("input", x), ("src", src)):
+        if other is None:
+            continue
+        if max(index.ndim, 1) != max(other.ndim, 1):
+            raise ShapeError(f"{op}: index has {index.ndim} axes and {name} {other.ndim}; they must be equal in number")
+        for i, (n, m) in enumerate(zip(index.shape, other.shape, strict=False)):
+            if n > m and not (name == "input" and i == at):
+                raise ShapeError(
+                    f"{op}: index {tuple(index.shape)} must not be larger than {name} {tuple(other.shape)}"
+                    + (f" apart from dimension {at}" if name == "input" else "")
+                )
+    size = x.shape[at] if x.ndim else 1
+    if not index.is_meta and not 0 <= index.array.min() <= index.array.max() < size:
+        wrong = index.array.min() if index.array.min() < 0 else index.array.max()
+        raise RuntimeError(f"{op}: index {wrong} is out of bounds for dimension {at} with size {size}")
+    return at
+
+
+def accumulate(y: Array, index: Array, dim: int, values: Array) -> None:
+    """y[..., index, ...] += values, elementwise; y contiguous."""
+    if index.size:
+        places = np.ravel_multi_index(np.broadcast_arrays(*grid(index, dim)), y.shape)
+        add_rows(y.reshape(-1, 1), places.reshape(-1), values.reshape(-1, 1))
+
+
+class Gather(Function):
+    """y[i, j, k] = x[index[i, j, k], j, k] for dim 0; gx is zero but for += gy there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, index: Array, dim: int) -> Array:
+        """Take the elements."""
+        ctx.shape, ctx.dim = x.shape, dim
+        ctx.save_for_backward(index)
+        return x[grid(index, dim)] if index.size else np.empty(index.shape, x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
+        """Add gy where they were."""
+        (index,) = ctx.saved
+        gx = np.zeros(ctx.shape, gy.dtype)
+        accumulate(gx, index, ctx.dim, gy)
+        return gx, None, None
+
+    @staticmethod
+    def infer(x: Meta, index: Array, dim: int) -> Meta:
+        """The shape of the index."""
+        return meta(index.shape, x.dtype)
+
+
+def with_axis(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """0-d tensors with an axis."""
+    return tuple(t if t.ndim else reshape(t, (1,)) for t in tensors)
+
+
+def beside(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """The index tensors on the meta device where x is."""
+    return tuple(Tensor(meta(o.shape, o.dtype)) if x.is_meta and not o.is_meta else o for o in others)
+
+
+@tensor_method("gather")
+@numpy_names
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, x[i, index[i, j, k], k] for dim 1, and so on.
+
+    Args:
+        input: of as many axes as the index, each except `dim` at least as long.
+        index: int64, from 0 to the size of `dim` less 1.
+        sparse_grad: not supported beyond False.
+    """
+    if sparse_grad:
+        raise NotImplementedError("gather: sparse_grad=True is not supported; gradients are dense")
+    at = check_index("gather", input, dim, index)
+    if index.ndim and input.ndim:
+        return Gather.apply(input, *beside(input, index), at)
+    x, i = with_axis(input, index)
+    return reshape(Gather.apply(x, *beside(x, i), at), tuple(index.shape))
+
+
+class Scatter(Function):
+    """y = x with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, or combined with what is there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, index: Array, src: Array, dim: int, reduce: str | None) -> Array:
+        """Copy, then write; `reduce` "sum" adds."""
+        ctx.shape, ctx.dim, ctx.sum = src.shape, dim, reduce == "sum"
+        ctx.save_for_backward(index)
+        y = np.array(x, order="C")
+        at = grid(index, dim)
+        part = src[tuple(map(slice, index.shape))]
+        if reduce == "sum":
+            accumulate(y, index, dim, part)
+        elif reduce:
+            np.multiply.at(y, at, part)
+        else:
+            y[at] = part
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """gsrc is gy at the index, gx is gy but for 0 there, unless added."""
+        (index,) = ctx.saved
+        at = grid(index, ctx.dim)
+        gx = gsrc = None
+        if ctx.needs_input_grad[0]:
+            gx = gy
+            if not ctx.sum:
+                gx = gy.copy()
+                gx[at] = 0
+        if ctx.needs_input_grad[2]:
+            gsrc = np.zeros(ctx.shape, gy.dtype)
+            gsrc[tuple(map(slice, index.shape))] = gy[at]
+        return gx, None, gsrc, None, None
+
+
+def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str | None) -> Tensor:
+    """Check and run."""
+    at = check_index(op, x, dim, index, src if isinstance(src, Tensor) else None)
+    if not isinstance(src, Tensor):
+        src = (
+            Tensor(np.broadcast_to(np.asarray(src).astype(x.dtype), index.shape))
+            if not x.is_meta
+            else x.new_empty(index.shape)
+        )
+    if src.dtype != x.dtype:
+        raise RuntimeError(f"{op}: src is {src.dtype} but the tensor {x.dtype}; convert one with .to(...)")
+    if not index.numel():
+        return with_unused(x.clone(), src)
+    one, i, s = with_axis(x, index, src)
+    return reshape(Scatter.apply(one, *beside(one, i, s), at, reduce), tuple(x.shape))
+
+
+@tensor_method("scatter")
+@numpy_names
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; of several for a place, the last stays.
+
+    Args:
+        src: a tensor at least as large as the index, or a number (also as `value`).
+        reduce: "add" or "multiply" what is there, which has no gradient; `scatter_add` and `scatter_reduce` have.
+    """
+    source = value if src is None else src
+    if source is None or (src is not None and value is not None):
+        raise TypeError("scatter: expected either src or value")
+    if reduce is None:
+        return _scatter("scatter", input, dim, index, source, None)
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError(f"scatter: reduce must be 'add' or 'multiply', got {reduce!r}")
+    if any(isinstance(x, Tensor) and x.requires_grad for x in (input, source)):
+        raise RuntimeError(
+            f"scatter: reduce={reduce!r} has no gradient; use scatter_add or scatter_reduce, or detach()"
+        )
+    return _scatter("scatter", input, dim, index, source, "sum" if reduce == "add" else "prod")
+
+
+@tensor_method("scatter_add")
+@numpy_names
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy with y[index[i, j, k], j, k] += src[i, j, k] for dim 0, and so on."""
+    check_tensor("scatter_add", src=src)
+    return _scatter("scatter_add", input, dim, index, src, "sum")
+
+
+# ------------------------------------------------------------------------------------------------ one index for a slice
+
+
+@tensor_method("index_select")
+@numpy_names
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices at `index` (0-d or 1-d) along `dim`, in new memory."""
+    at = axis("index_select", dim, input.ndim)
+    check_slices("index_select", input, at, index)
+    (i,) = beside(input, with_axis(index)[0])
+    if not input.ndim:
+        return reshape(Index.apply(reshape(input, (1,)), i, where=(0,)), ())
+    return Index.apply(input, i, where=(at,))
+
+
+def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:
+    """Check a 0-d or 1-d tensor of indices along an axis.
+
+    Raises:
+        IndexError: more axes, or an index out of bounds.
+        RuntimeError: the tensor is not int64 or int32.
+    """
+    check_tensor(op, input=x, index=index)
+    if index.ndim > 1:
+        raise IndexError(f"{op}: index must have at most one axis, got shape {tuple(index.shape)}")
+    if index.dtype not in (np.int64, np.int32):
+        raise RuntimeError(f"{op}: index must be an int64 or int32 tensor, got {index.dtype}; convert it with .long()")
+    if not index.is_meta and index.numel() and index.array.min() < 0:
+        raise IndexError(f"{op}: index {index.array.min()} is out of range: negative ones do not count from the end")
+    check_bounds(op, tuple(x.shape) or (1,), (dim,), (index.array,))
+
+
+@tensor_method("take")
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at `index` of the flattened tensor, in the shape of the index."""
+    check_tensor("take", input=input, index=index)
+    if index.dtype != np.int64:
+        raise RuntimeError(f"take: index must be an int64 tensor, got {index.dtype}; convert it with .long()")
+    flat = reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
+    check_bounds("take", tuple(flat.shape), (0,), (index.array,))
+    return Index.apply(flat, *beside(input, index), where=(0,))
+
+
+@tensor_method("take_along_dim")
+@numpy_names
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """`gather` with tensor and indices broadcast against each other outside `dim`; None takes from all elements."""
+    check_tensor("take_along_dim", input=input, indices=indices)
+    if indices.dtype.kind not in "iu" or indices.dtype == np.uint8:
+        raise RuntimeError(f"take_along_dim: indices must be int64, got {indices.dtype}; convert them with .long()")
+    if dim is None:
+        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
+    if input.ndim != indices.ndim:
+        raise ShapeError(f"take_along_dim: {input.ndim} axes of the tensor and {indices.ndim} of the indices differ")
+    at = axis("take_along_dim", dim, input.ndim)
+    common = list(
+        geometry.broadcast(
+            "take_along_dim", *((*s[:at], 1, *s[at + 1 :]) for s in (tuple(input.shape), tuple(indices.shape)))
+        )
+    )
+    shapes = [(*common[:at], t.shape[at], *common[at + 1 :]) for t in (input, indices)]
+    index = (
+        Tensor(np.where(indices.array < 0, indices.array + input.shape[at], indices.array))
+        if not indices.is_meta
+        else indices
+    )
+    return gather(expand(input, shapes[0]), at, expand(index, shapes[1]))
+
+
+# ---------------------------------------------------------------------------------------------------------------- masks
+
+
+class MaskedFill(Function):
+    """y = value where the mask is true, else x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, mask: Array, value: Array) -> Array:
+        """Choose."""
+        ctx.shape = x.shape
+        ctx.save_for_backward(mask)
+        return tidy(np.where(mask, value.astype(x.dtype), x))
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """gx where the mask is false, the sum of the rest for the value."""
+        (mask,) = ctx.saved
+        gx = unbroadcast(np.where(mask, 0, gy).astype(gy.dtype, copy=False), ctx.shape)
+        return gx, None, np.asarray(gy[np.broadcast_to(mask, gy.shape)].sum())
+
+    @staticmethod
+    def infer(x: Meta, mask: Array, value: Array) -> Meta:
+        """The broadcast shape."""
+        return meta(np.broadcast_shapes(x.shape, mask.shape), x.dtype)
+
+
+def _mask(op: str, x: Tensor, mask: Any) -> Tensor:
+    check_tensor(op, input=x, mask=mask)
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"{op}: the mask must be a bool tensor, got {mask.dtype}; convert it with .bool()")
+    geometry.broadcast(op, tuple(x.shape), tuple(mask.shape))
+    return mask
+
+
+@tensor_method("masked_fill")
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` (a number or a 0-d tensor) where the mask is true, else the tensor's elements; broadcast."""
+    mask = beside(input, _mask("masked_fill", input, mask))[0]
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(
+            f"masked_fill: value must be a number or a 0-d tensor, got shape {tuple(value.shape)}; use where"
+        )
+    value = to(value, input.dtype) if isinstance(value, Tensor) else Tensor(number(value, input.dtype))
+    return MaskedFill.apply(
+        input, mask, Tensor(meta((), input.dtype)) if input.is_meta and not value.is_meta else value
+    )
+
+
+@tensor_method("masked_select")
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask is true, 1-d; tensor and mask are broadcast."""
+    mask = _mask("masked_select", input, mask)
+    x, m = broadcast_tensors(input, mask)
+    return x[m]
+
+
+@tensor_method("masked_scatter")
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Where the mask is true, in order, the elements of `source`, else those of the tensor."""
+    mask = _mask("masked_scatter", input, mask)
+    if source.dtype != input.dtype:
+        raise RuntimeError(f"masked_scatter: source is {source.dtype} but the tensor {input.dtype}; convert one")
+    x, m = broadcast_tensors(input, mask)
+    count = int(m._values("masked_scatter").sum())
+    if count > source.numel():
+        raise RuntimeError(f"masked_scatter: the mask has {count} places but the source only {source.numel()} elements")
+    return index_put(x, (m,), reshape(source, (-1,))[:count])
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy with the elements at `index` of the flattened tensor replaced by those of `source`, or added to."""
+    if index.numel() != source.numel():
+        raise ShapeError(f"put: {index.numel()} indices for {source.numel()} elements; the numbers must be equal")
+    if not index.numel():
+        return with_unused(input.clone(), source)
+    flat = index_put(reshape(input, (-1,)), (reshape(index, (-1,)),), reshape(source, (-1,)), accumulate)
+    return reshape(flat, tuple(input.shape))
+
+
+tensor_method("put")(put)

@@ -1,0 +1,134 @@
+"""How an index x[...] is read, by PyTorch's rules: its parts sorted into those of a view and index tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import whole
+
+from ...tensor import Tensor
+from .from_data import to_array
+
+
+class Parsed:
+    """An index in its two parts: `basic` for a view, then the tensors `indices` for the axes `where` of the view."""
+
+    def __init__(self, shape: tuple[int, ...], index: Any) -> None:
+        self.shape, self.where = shape, list[int]()
+        self.basic: list[Any] = []
+        self.indices: list[Tensor] = []
+        self._place, self._expanded = 0, False  # axes of the view so far, and whether `...` has been met
+        items = _items(index)
+        used = sum(map(_width, items))
+        if used > len(shape):
+            raise IndexError(f"index: too many indices for tensor of dimension {len(shape)}: {used}")
+        for item in items:
+            self._add(item, len(shape) - used)
+        self.basic.append(Ellipsis)  # also makes NumPy give an array, not a number
+
+    def _add(self, item: Any, missing: int) -> None:
+        """Enter one item of the index; `missing` axes are named by none."""
+        dim = sum(part is not None for part in self.basic)  # of the tensor, to come next
+        if item is None or isinstance(item, bool):
+            self.basic.append(None)
+            if item is not None:  # a new axis, of which the only element is taken or not
+                self._take([Tensor(np.zeros(int(item), np.int64))])
+            else:
+                self._place += 1
+        elif item is Ellipsis:
+            missing = 0 if self._expanded else missing  # a second one stands for nothing
+            self._expanded = True
+            self.basic += [slice(None)] * missing
+            self._place += missing
+        elif isinstance(item, slice):
+            self.basic.append(_slice(item))
+            self._place += 1
+        elif not isinstance(item, Tensor):
+            size = self.shape[dim]
+            if not -size <= item < size:
+                raise IndexError(f"index: {item} is out of bounds for dimension {dim} with size {size}")
+            self.basic.append(item)
+        elif item.dtype.kind == "b" or item.dtype == np.uint8:
+            self.basic += [slice(None)] * item.ndim
+            expected = self.shape[dim : dim + item.ndim]
+            if tuple(item.shape) != tuple(expected):
+                raise IndexError(
+                    f"index: the shape of the mask {tuple(item.shape)} does not match the axes {tuple(expected)} of "
+                    f"the tensor of shape {tuple(self.shape)}"
+                )
+            self._take([Tensor(places) for places in np.nonzero(item._values("index"))])
+        else:
+            self.basic.append(slice(None))
+            self._take([item])
+
+    def _take(self, indices: list[Tensor]) -> None:
+        for index in indices:
+            self.where.append(self._place)
+            self.indices.append(index)
+            self._place += 1
+
+    @property
+    def view(self) -> Any:
+        """The basic part for NumPy."""
+        return tuple(self.basic)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the basic part changes nothing."""
+        return all(isinstance(part, slice) and part == slice(None) for part in self.basic[:-1])
+
+
+def _slice(item: slice) -> slice:
+    start, stop, step = (
+        None if n is None else whole(n, "index", "a bound or step of a slice")
+        for n in (item.start, item.stop, item.step)
+    )
+    if step is not None and step <= 0:
+        raise ValueError(f"index: the step of a slice must be greater than zero, got {step}; use .flip()")
+    return slice(start, stop, step)
+
+
+def _items(index: Any) -> list[Any]:
+    """The parts of an index: None, Ellipsis, slices, bools, ints, tensors."""
+    if not isinstance(index, tuple):
+        # As in PyTorch and old NumPy, a short list of sequences, slices or tensors stands for a tuple.
+        nested = (list, tuple, range, slice, type(...), type(None), Tensor, np.ndarray)
+        index = (
+            index
+            if isinstance(index, list) and len(index) < 32 and any(isinstance(i, nested) for i in index)
+            else [index]
+        )
+    return [_item(part) for part in index]
+
+
+def _item(part: Any) -> Any:
+    if part is None or part is Ellipsis or isinstance(part, (slice, bool)) or type(part) is int:
+        return part
+    if isinstance(part, (list, tuple, range, np.ndarray)):
+        array = part if isinstance(part, np.ndarray) else to_array("index", list(part))
+        part = Tensor(array.astype(np.int64) if not array.size and not isinstance(part, np.ndarray) else array)
+    if isinstance(part, Tensor):
+        kind = part.dtype
+        if kind not in (np.int64, np.int32, np.uint8, np.bool_):
+            raise IndexError(f"index: tensors used as indices must be int64, int32, uint8 or bool, got {kind}")
+        if part.ndim:
+            return part
+        return bool(part) if kind in (np.uint8, np.bool_) else int(part)
+    if isinstance(part, np.bool_):
+        raise IndexError("index: a numpy.bool is no index; use bool(...)")
+    try:
+        return whole(part, "index", "an index")
+    except TypeError:
+        raise IndexError(
+            "index: only integers, slices (`:`), ellipsis (`...`), None and int or bool tensors (arrays, lists) are "
+            f"valid indices, got {type(part).__name__}"
+        ) from None
+
+
+def _width(item: Any) -> int:
+    """How many axes of the tensor an item stands for."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    return item.ndim if isinstance(item, Tensor) and (item.dtype.kind == "b" or item.dtype == np.uint8) else 1

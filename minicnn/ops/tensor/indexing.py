@@ -1,0 +1,307 @@
+"""x[index] and x[index] = value, by PyTorch's rules.
+
+An index is worked off in two steps. Ints, slices, None and `...` make a view. Tensors (arrays, lists) of ints then take
+elements of that view; a mask stands for as many tensors of ints as it has axes, those of `mask.nonzero()`. So
+`x[0, :, [0, 1]]` has shape (x.shape[1], 2), while NumPy counts the 0 among the arrays and gives (2, x.shape[1]).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels import geometry
+from minicnn_kernels.geometry import ShapeError, whole
+
+from ...autograd.engine import Function
+from ...autograd.modes import is_grad_enabled
+from ...autograd.sharing import check_writable, replace
+from ...device import Meta, meta
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import axis, check_tensor, numpy_names
+from .index_parsing import Parsed
+from .linear_map import Rule, View
+from .operands import unbroadcast
+from .scatter_add import add_at
+
+__all__ = ["index_put", "narrow", "narrow_copy", "select"]
+
+
+def _spread_out(gy: Array, shape: tuple[int, ...], at: Any) -> Array:
+    gx = np.zeros(shape, gy.dtype)
+    gx[at] = gy
+    return gx
+
+
+SLICE = Rule("Slice", lambda x, at: x[at], _spread_out)
+
+# ------------------------------------------------------------------------------------------------------ taking, putting
+
+
+def spots(where: Sequence[int], indices: Sequence[Array], rank: int) -> tuple[Any, ...]:
+    """NumPy's index that applies `indices` to the axes `where`."""
+    at: list[Any] = [slice(None)] * rank
+    for place, index in zip(where, indices, strict=True):
+        at[place] = index
+    return tuple(at)
+
+
+def taken_shape(shape: tuple[int, ...], where: Sequence[int], indices: Sequence[Array]) -> tuple[int, ...]:
+    """The shape of the elements at `indices`: their axes stand where the indexed ones did, first if these are apart."""
+    try:
+        common = np.broadcast_shapes(*(i.shape for i in indices))
+    except ValueError:
+        shapes = ", ".join(str(tuple(i.shape)) for i in indices)
+        raise IndexError(f"index: shape mismatch: indexing tensors of shapes {shapes} cannot be broadcast") from None
+    rest = [n for i, n in enumerate(shape) if i not in where]
+    first = where[0] if where[-1] - where[0] == len(where) - 1 else 0
+    return (*rest[:first], *common, *rest[first:])
+
+
+def check_bounds(op: str, shape: tuple[int, ...], where: Sequence[int], indices: Sequence[Array]) -> None:
+    """Check that the indices are in the axes they are for; those on meta are not known.
+
+    Raises:
+        IndexError: one is not.
+    """
+    for place, index in zip(where, indices, strict=True):
+        size = shape[place]
+        if type(index) is not Meta and index.size and not (-size <= index.min() and index.max() < size):
+            wrong = index.min() if index.min() < -size else index.max()
+            raise IndexError(f"{op}: index {wrong} is out of bounds for dimension {place} with size {size}")
+
+
+class Index(Function):
+    """y = the elements of x at index tensors; gx is zero but for += gy there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, *indices: Array, where: tuple[int, ...]) -> Array:
+        """Take them."""
+        ctx.shape, ctx.where = x.shape, where
+        ctx.save_for_backward(*indices)
+        return np.asarray(x[spots(where, indices, x.ndim)])
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """Add gy where the elements were taken from; an element taken twice gets both."""
+        gx = np.zeros(ctx.shape, gy.dtype)
+        add_at(gx, ctx.where, ctx.saved, gy)
+        return gx, *[None] * len(ctx.saved)
+
+    @staticmethod
+    def infer(x: Meta, *indices: Array, where: tuple[int, ...]) -> Meta:
+        """The shape of the indices in place of the axes indexed."""
+        return meta(taken_shape(x.shape, where, indices), x.dtype)
+
+
+def _indices(x: Tensor, parsed: Parsed) -> list[Tensor]:
+    """The index tensors, checked; on the meta device beside a meta tensor."""
+    view = np.broadcast_to(np.empty((), np.bool_), parsed.shape)[parsed.view].shape
+    arrays = [i.array for i in parsed.indices]
+    taken_shape(view, parsed.where, arrays)
+    check_bounds("index", view, parsed.where, arrays)
+    return [Tensor(meta(i.shape, i.dtype)) for i in parsed.indices] if x.is_meta else parsed.indices
+
+
+@tensor_method("__getitem__")
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """x[index]: a view for ints, slices, None and `...`; the elements in new memory for int tensors and masks."""
+    shape = x.array.shape
+    if type(index) is int and shape and -shape[0] <= index < shape[0]:  # the usual case, quickly
+        return View.apply(x, SLICE, (index, ...))
+    parsed = Parsed(shape, index)
+    if not parsed.indices:
+        return View.apply(x, SLICE, parsed.view)
+    indices = _indices(x, parsed)
+    x = x if parsed.plain else View.apply(x, SLICE, parsed.view)
+    return Index.apply(x, *indices, where=tuple(parsed.where))
+
+
+class Put(Function):
+    """y = x with v at an index, or added to it there; written into the memory of x where `inplace`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Array, v: Array, *indices: Array, view: Any, where: Any, add: bool, inplace: bool
+    ) -> Array:
+        """Copy, then write."""
+        ctx.view, ctx.where, ctx.add, ctx.v_shape, ctx.v_type = view, where, add, v.shape, v.dtype
+        ctx.save_for_backward(*indices)
+        y = x if inplace else x.copy()
+        write(y[view], where, indices, v, add)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """gv is gy at the index, gx is gy but for 0 there, unless added."""
+        indices, gx, gv = ctx.saved, None, None
+        if ctx.needs_input_grad[0]:
+            gx = gy
+            if not ctx.add:
+                gx = gy.copy()
+                write(gx[ctx.view], ctx.where, indices, np.zeros((), gy.dtype), False)
+        if ctx.needs_input_grad[1]:
+            part = gy[ctx.view]
+            part = part[spots(ctx.where, indices, part.ndim)] if indices else part
+            gv = unbroadcast(part, ctx.v_shape).astype(ctx.v_type, copy=False)
+        return gx, gv, *[None] * len(indices)
+
+
+def write(y: Array, where: Sequence[int], indices: Sequence[Array], v: Array, add: bool) -> None:
+    """y[index] = v, or += v."""
+    if add and indices:
+        add_at(y, where, indices, np.broadcast_to(v, taken_shape(y.shape, where, indices)))
+    elif indices:
+        y[spots(where, indices, y.ndim)] = v
+    else:
+        y[...] = y + v if add else v
+
+
+def put(x: Tensor, parsed: Parsed, value: Tensor, add: bool, inplace: bool) -> Tensor:
+    """Check a value against the place it goes to, and put it there."""
+    indices = _indices(x, parsed) if parsed.indices else []
+    target = np.broadcast_to(np.empty((), np.bool_), parsed.shape)[parsed.view].shape
+    target = taken_shape(target, parsed.where, [i.array for i in indices]) if indices else target
+    shape = tuple(value.shape)
+    while len(shape) > len(target) and shape[0] == 1:
+        shape = shape[1:]
+    if not _fits(shape, target):
+        raise ShapeError(
+            f"index: shape mismatch: a value of shape {tuple(value.shape)} cannot be broadcast to {tuple(target)}, the "
+            "shape of the elements to be overwritten"
+        )
+    value = value if shape == value.shape else value.reshape(shape)
+    if x.is_meta and not value.is_meta:
+        value = Tensor(meta(value.shape, value.dtype))
+    return Put.apply(
+        x, value, *indices, view=parsed.view, where=tuple(parsed.where), add=add, inplace=inplace
+    )  # fmt: skip
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    try:
+        return geometry.broadcast("index", shape, target) == tuple(target)
+    except ShapeError:
+        return False
+
+
+@tensor_method("__setitem__")
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value: the elements are overwritten in place, recorded where a gradient is wanted.
+
+    Raises:
+        RuntimeError: x is a leaf that requires a gradient, and operations are recorded.
+        ShapeError: the value does not broadcast to the elements at `index`.
+        TypeError: the value is neither a tensor nor a number (nor, beyond PyTorch, an array).
+    """
+    if not isinstance(value, (Tensor, bool, int, float, np.ndarray, np.generic)):
+        raise TypeError(f"index: cannot assign a {type(value).__name__} to a tensor; use minicnn.tensor(...)")
+    parsed = Parsed(x.array.shape, index)
+    value = value if isinstance(value, Tensor) else Tensor(number(value, x.dtype))
+    if value.ndim and parsed.indices and value.dtype != x.dtype:
+        raise RuntimeError(
+            f"index: the tensor is {x.dtype} and the value {value.dtype}; convert it with .to({x.dtype})"
+        )
+    put_(x, parsed, value, False)
+
+
+def number(value: Any, kind: np.dtype[Any]) -> Array:
+    """A number or array in the type of a tensor; floats are cut to integers.
+
+    Raises:
+        RuntimeError: an integer that the type cannot hold, or a complex number.
+    """
+    if isinstance(value, complex):
+        raise RuntimeError(f"value {value} cannot be converted to type {kind} without overflow: tensors are real")
+    if kind.kind in "iu" and isinstance(value, int) and not np.iinfo(kind).min <= value <= np.iinfo(kind).max:
+        raise RuntimeError(f"value {value} cannot be converted to type {kind} without overflow")
+    return np.asarray(value).astype(kind)
+
+
+def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
+    """Write a value into the memory of x; the record of x becomes that of the result."""
+    recorded = is_grad_enabled() and (x.requires_grad or value.requires_grad)
+    if recorded:
+        check_writable(x, "index")
+    if not (x.is_meta or x.array.flags.writeable):
+        raise RuntimeError(
+            "index: the memory cannot be written: it is read-only, or several elements of an expanded tensor share a "
+            "place; write into a clone()"
+        )
+    before = Tensor(x.array, _version=x._version)
+    before._edge, before._requires_grad = x._edge, x.requires_grad
+    x._version[0] += 1
+    result = put(before, parsed, value, add, inplace=True)
+    if recorded:
+        replace(x, result)
+
+
+@numpy_names
+def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of the tensor with `values` at `indices`, or added there."""
+    return put(input, _put_index(input, indices, values), values, accumulate, inplace=False)
+
+
+def _put_index(input: Tensor, indices: Sequence[Tensor], values: Tensor) -> Parsed:
+    check_tensor("index_put", input=input, values=values)
+    if values.dtype != input.dtype:
+        raise RuntimeError(f"index_put: values are {values.dtype} but the tensor is {input.dtype}; convert one")
+    at = tuple(
+        slice(None) if i is None else i if not isinstance(i, Tensor) or i.ndim else i.reshape(1) for i in indices
+    )
+    return Parsed(input.array.shape, at)
+
+
+@tensor_method("index_put_")
+def _index_put_(self: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+    put_(self, _put_index(self, indices, values), values, accumulate)
+    return self
+
+
+tensor_method("index_put")(index_put)
+
+# --------------------------------------------------------------------------------------------------- one axis at a time
+
+
+@tensor_method("select")
+@numpy_names
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at `index` of `dim`, without that axis; a view."""
+    if not input.ndim:
+        raise IndexError("select: a 0-d tensor has no axis to select from")
+    at = axis("select", dim, input.ndim)
+    index, size = whole(index, "select", "index"), input.shape[at]
+    if not -size <= index < size:
+        raise IndexError(f"select: index {index} is out of range for dimension {at} with size {size}")
+    return View.apply(input, SLICE, (slice(None),) * at + (index, ...))
+
+
+@tensor_method("narrow")
+@numpy_names
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements of `dim` from `start` on; a view.
+
+    Raises:
+        IndexError, ShapeError: the piece does not lie in the axis.
+    """
+    if not input.ndim:
+        raise ShapeError("narrow: a 0-d tensor has no axis to narrow")
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.kind not in "iu"):
+        raise RuntimeError(f"narrow: start must be an int or a 0-d integer tensor, got {start!r}")
+    at = axis("narrow", dim, input.ndim)
+    start, length, size = whole(start, "narrow", "start"), whole(length, "narrow", "length"), input.shape[at]
+    if not -size <= start <= size:
+        raise IndexError(f"narrow: start {start} is out of range (expected to be in range of [{-size}, {size}])")
+    start = start + size if start < 0 else start
+    if length < 0 or start + length > size:
+        raise ShapeError(f"narrow: start ({start}) + length ({length}) must be within dimension {at} of size {size}")
+    return View.apply(input, SLICE, (slice(None),) * at + (slice(start, start + length), ...))
+
+
+@tensor_method("narrow_copy")
+@numpy_names
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """`length` elements of `dim` from `start` on, in new memory."""
+    return narrow(input, dim, start, length).clone()

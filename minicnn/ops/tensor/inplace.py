@@ -1,0 +1,260 @@
+"""In-place methods: `x.add_(y)` overwrites the memory of x with x + y.
+
+Where nothing is recorded, the result is written into the memory, and that is all. Where it is, three things happen, so
+that gradients are those of a program without in-place operations:
+
+1. The function runs on a snapshot: a tensor with x's place in the record and a copy of its values, so that what the
+   function saves for backward is not overwritten by its own result. Functions that save nothing of their input (relu,
+   sums and differences) need no copy and write straight into the memory.
+2. The result is written into x's memory, and the version of the memory counts up: operations that had saved the old
+   values raise in backward.
+3. x takes the place of the result in the record: what is computed from x afterwards differentiates through the
+   function. So does everything else that shares the memory (`autograd/sharing.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError
+from minicnn_kernels.layout import is_channels_last
+
+from ...autograd import anomaly
+from ...autograd.modes import is_grad_enabled
+from ...autograd.sharing import check_writable, replace
+from ...tensor import Tensor, tensor_method
+from . import arithmetic, clamp, comparison, cumulative, types, unary
+from .arguments import no_tensor
+from .elementwise import flat, row, run
+from .promotion import OPERANDS, as_operand
+
+# The methods that PyTorch has as functions too: minicnn.exp_(x) is x.exp_().
+_FUNCTIONS = [
+    "abs_", "acos_", "acosh_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_", "arctanh_", "asin_", "asinh_",
+    "atan_", "atanh_", "ceil_", "clamp_", "clamp_max_", "clamp_min_", "clip_", "cos_", "cosh_", "deg2rad_", "erf_",
+    "erfc_", "exp2_", "exp_", "expm1_", "fill_", "fix_", "floor_", "frac_", "ldexp_", "log10_", "log1p_", "log2_",
+    "log_", "logit_", "nan_to_num_", "neg_", "negative_", "rad2deg_", "reciprocal_", "round_", "rsqrt_", "sin_",
+    "sinc_", "sinh_", "sqrt_", "square_", "tan_", "trunc_", "xlogy_", "zero_",
+]  # fmt: skip
+__all__ = ["in_place", "overwrite", *_FUNCTIONS]
+
+
+def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any, straight: bool = False) -> Tensor:
+    """Put `function(x)` into the memory of x, and x into its place in the record; `others` are its other arguments.
+
+    With `straight`, the function itself writes into the memory of the tensor that it gets and returns; see
+    `takes_straight`.
+
+    Raises:
+        RuntimeError: a leaf that requires a gradient, or a view of one, while recording; memory that cannot be written;
+            a result of a type that x cannot hold.
+        ShapeError: a result of another shape.
+    """
+    if not isinstance(x, Tensor):
+        raise no_tensor(op, "input", x)
+    recorded = is_grad_enabled() and (x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others))
+    if recorded:
+        check_writable(x, op)
+    if straight:
+        return _straight(x, function, recorded)
+    if not recorded:
+        return _write(x, op, function(x))
+    before = Tensor(x.array.copy(order="K"))
+    before._requires_grad, before._edge = x.requires_grad, x._edge
+    after = function(before)
+    replace(_write(x, op, after), after)
+    return x
+
+
+def takes_straight(x: Any, *others: Any) -> bool:
+    """Whether a kernel may write its result straight into x: floats in dense memory, and the others' the same or apart.
+
+    Not under `detect_anomaly`, which looks at operands after the result.
+    """
+    if not isinstance(x, Tensor) or x.is_meta or not x._array.flags.writeable or anomaly.enabled():
+        return False
+    a = x._array
+    if a.dtype not in (np.float32, np.float64) or not (a.flags.c_contiguous or is_channels_last(a)):
+        return False
+    return all(o._array is a or not np.may_share_memory(o._array, a) for o in others)
+
+
+def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -> Tensor:
+    """Let the function write into the memory of x; what it has saved of its result is then the memory as it is now."""
+    before = Tensor(x._array)
+    before._requires_grad, before._edge = x._requires_grad, x._edge
+    after = function(before)
+    x._version[0] += 1
+    if recorded:
+        node = after.grad_fn
+        if node is not None and node._saved:
+            now = x._version, x._version[0]
+            node._versions = [
+                now if a is x._array else v for a, v in zip(node._saved, node._versions, strict=True)
+            ]  # fmt: skip
+        replace(x, after)
+    return x
+
+
+def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
+    """Write the result into the memory of x, if it fits."""
+    if result.array.shape != x.array.shape:
+        raise ShapeError(
+            f"{op}: the result has shape {result.shape}, which the memory of the tensor, {x.shape}, cannot hold; "
+            "use the function that is not in place"
+        )
+    if not types.can_cast(result.array.dtype, x.array.dtype):
+        raise RuntimeError(
+            f"{op}: the result is {result.dtype}, which cannot be cast to the tensor's {x.dtype}; convert the tensor"
+        )
+    if not x.is_meta:
+        if not x._array.flags.writeable:
+            raise RuntimeError(
+                f"{op}: the memory cannot be written: it is read-only, or several elements of an expanded tensor share "
+                "a place; change a clone()"
+            )
+        with np.errstate(all="ignore"):
+            x._array[...] = result.array
+    x._version[0] += 1
+    return x
+
+
+def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of a function of a tensor: `in_place(relu)(x)` overwrites x by relu(x) and returns it."""
+    op = f"{function.__name__}_"
+
+    @functools.wraps(function)
+    def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        return overwrite(self, op, lambda x: function(x, *args, **options), *args, *options.values())
+
+    method.__name__ = method.__qualname__ = op
+    method.__doc__ = f"`{function.__name__}`, in place."
+    return method
+
+
+def _sum_in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`add_` or `sub_`: straight into the memory where the other operand is a tensor alike."""
+    op, general = f"{name}_", in_place(function)
+
+    @functools.wraps(general)
+    def method(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+        alike = isinstance(other, Tensor) and alpha == 1 and type(alpha) is int and other.dtype == self.dtype
+        if not (alike and other.array.shape == self.array.shape and takes_straight(self, other)):
+            return general(self, other, alpha=alpha)
+        row = arithmetic.IN_PLACE[name]
+        return overwrite(self, op, lambda x: run(row, x, other, out=x._array), other, straight=True)
+
+    return method
+
+
+_METHODS = {
+    arithmetic: """
+        addcdiv addcmul atan2 arctan2 copysign div divide float_power floor_divide fmod heaviside hypot ldexp lerp
+        mul multiply pow remainder true_divide xlogy
+    """,
+    clamp: "clamp clamp_max clamp_min clip",
+    unary: """
+        abs absolute acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil cos cosh deg2rad
+        digamma erf erfc erfinv exp exp2 expm1 fix floor frac lgamma log log10 log1p log2 logit nan_to_num neg negative
+        rad2deg reciprocal round rsqrt sgn sign sin sinc sinh sqrt square tan trunc
+    """,
+    comparison: """
+        bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater
+        greater_equal gt le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal
+    """,
+    cumulative: "cumprod cumsum",
+}
+
+
+_fill = row("fill", lambda a, b: np.full(np.shape(a), b), flat, lambda gy: gy)
+
+
+def _truth_in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A comparison whose truth values take on the type of the tensor that they overwrite."""
+
+    @functools.wraps(function)
+    def compare(input: Tensor, *others: Any) -> Tensor:
+        return run(_fill, input, function(input, *others).to(input.array.dtype))
+
+    return compare
+
+
+for _family, _names in _METHODS.items():
+    for _name in _names.split():
+        _function = getattr(_family, _name)
+        tensor_method(f"{_name}_")(in_place(_truth_in_place(_function) if _family is comparison else _function))
+
+
+add_, sub_ = (_sum_in_place(f.__name__, f) for f in (arithmetic.add, arithmetic.sub))
+tensor_method("add_")(add_)
+tensor_method("sub_", "subtract_")(sub_)
+
+# -------------------------------------------------------------------------------------------------- overwritten wholly
+
+# The second operand; the first stays in the record, with a gradient of 0.
+_copied = row("copy_", lambda a, b: b.copy(), lambda gy: flat(gy), lambda gy: gy)
+
+
+@tensor_method("copy_")
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Overwrite the elements by those of `src`, broadcast and converted to this tensor's type; recorded."""
+    source = as_operand(src, "copy_") if isinstance(src, OPERANDS) else Tensor(src)
+    if not isinstance(source, Tensor):
+        source = Tensor(np.asarray(source))
+    if source.is_meta and not self.is_meta:
+        raise NotImplementedError("copy_: a tensor on device 'meta' has no values to copy")
+    if is_grad_enabled() and (self.requires_grad or source.requires_grad):
+        return overwrite(self, "copy_", lambda x: run(_copied, x, _expanded(source, x)), source)
+    return _write(self, "copy_", _expanded(source, self))
+
+
+def _expanded(value: Tensor, x: Tensor) -> Tensor:
+    """A tensor in the type, place and shape of x."""
+    return value.to(x.device, x.dtype).expand(x.array.shape)
+
+
+@tensor_method("fill_")
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Overwrite all elements by one value, a number or a 0-d tensor, converted to this tensor's type."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_: the value must be a number or a 0-d tensor, got shape {value.shape}")
+    with np.errstate(all="ignore"):
+        one = value.to(self.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(self.dtype).item()
+    return overwrite(self, "fill_", lambda x: run(_fill, x, one), one)
+
+
+@tensor_method("zero_")
+def zero_(self: Tensor) -> Tensor:
+    """Overwrite all elements by 0."""
+    return fill_(self, 0)
+
+
+# ------------------------------------------------------------------------------------------------ augmented assignment
+
+
+def _augmented(name: str, method: Callable[..., Tensor]) -> None:
+    """`a op= b` is `a.op_(b)`."""
+
+    def operate(self: Tensor, other: Any) -> Any:
+        return method(self, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    operate.__name__ = f"__i{name}__"
+    tensor_method(operate.__name__)(operate)
+
+
+_augmented("add", add_)
+_augmented("sub", sub_)
+for _name, _function in (
+    ("mul", arithmetic.mul), ("truediv", arithmetic.div),
+    ("floordiv", arithmetic.floor_divide), ("mod", arithmetic.remainder), ("pow", arithmetic.pow),
+    ("and", comparison.bitwise_and), ("or", comparison.bitwise_or), ("xor", comparison.bitwise_xor),
+    ("lshift", comparison.bitwise_left_shift), ("rshift", comparison.bitwise_right_shift),
+):  # fmt: skip
+    _augmented(_name, in_place(_function))
+
+for _name in _FUNCTIONS:
+    globals()[_name] = getattr(Tensor, _name)

@@ -1,0 +1,120 @@
+"""Tensors and other libraries' arrays: NumPy's protocol and DLPack, both without a copy."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ...device import Array
+from ...tensor import Tensor, tensor_method
+from .from_data import known
+
+__all__ = ["from_dlpack"]
+
+# What `array + tensor` asks for, as the operator that a tensor answers: with promotion, and recorded.
+_OPERATORS = {
+    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.true_divide: operator.truediv,
+    np.floor_divide: operator.floordiv, np.remainder: operator.mod, np.power: operator.pow, np.matmul: operator.matmul,
+    np.equal: operator.eq, np.not_equal: operator.ne, np.less: operator.lt, np.less_equal: operator.le,
+    np.greater: operator.gt, np.greater_equal: operator.ge, np.bitwise_and: operator.and_, np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor,
+}  # fmt: skip
+
+
+@tensor_method("__array_ufunc__")
+def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """NumPy's functions of tensors: the operators are minicnn's, the others give a tensor outside the tape."""
+    if method == "__call__" and not options and ufunc in _OPERATORS and len(inputs) == 2:
+        a, b = (Tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in inputs)
+        return _OPERATORS[ufunc](a, b)
+    arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+    out = options.pop("out", None)
+    if out is not None:
+        options["out"] = tuple(x.numpy() if isinstance(x, Tensor) else x for x in out)
+    found = getattr(ufunc, method)(*arrays, **options)
+    if out is not None:
+        return out[0] if len(out) == 1 else out
+    return tuple(map(Tensor, found)) if isinstance(found, tuple) else Tensor(np.asarray(found))
+
+
+@tensor_method("__array_wrap__")
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy has computed from a tensor's array, such as `np.transpose(tensor)`, as a tensor outside the tape."""
+    return Tensor(np.asarray(array))
+
+
+tensor_method("real")(property(lambda self: self))  # type: ignore[arg-type]  # np.real, NumPy's attribute
+
+
+@tensor_method("numpy")
+def numpy(self: Tensor, *, force: bool = False) -> Array:
+    """The NumPy array, sharing memory; `force` detaches first.
+
+    Raises:
+        RuntimeError: the tensor requires a gradient, which an array cannot carry.
+    """
+    if self.requires_grad and not force:
+        raise RuntimeError(
+            "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
+        )
+    return self._values("numpy")
+
+
+@tensor_method("to_numpy")
+def _to_numpy(self: Tensor) -> Array:
+    """`numpy()` under pandas' name, by which Matplotlib takes tensors for arrays."""
+    return self.numpy()
+
+
+@tensor_method("__dlpack__")
+def _dlpack(self: Tensor, **options: Any) -> Any:
+    """A DLPack capsule of the memory."""
+    if self.requires_grad:
+        raise BufferError(
+            "__dlpack__: the tensor requires a gradient, which a capsule cannot carry; use tensor.detach()"
+        )
+    return self._values("__dlpack__").__dlpack__(**options)
+
+
+@tensor_method("__dlpack_device__")
+def _dlpack_device(self: Tensor) -> tuple[int, int]:
+    """(1, 0): the CPU, by DLPack's numbers."""
+    return self._values("__dlpack_device__").__dlpack_device__()
+
+
+class _Capsule:
+    """A bare capsule as an object with the protocol."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+class _Writable:
+    """The memory of an array that NumPy takes for read-only because a bare capsule does not say that it is not."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array  # keeps the memory alive
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor on the memory of another library's array, or of a DLPack capsule."""
+    if device is not None and str(device) != "cpu":
+        raise RuntimeError(f"from_dlpack: {str(device)!r} is not available; minicnn computes on 'cpu'")
+    bare = not hasattr(ext_tensor, "__dlpack__")
+    array = np.from_dlpack(_Capsule(ext_tensor) if bare else ext_tensor)
+    array = known("from_dlpack", np.asarray(_Writable(array)) if bare else array)
+    return Tensor(array.copy() if copy else array)
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule of the memory of a tensor."""
+    return tensor.__dlpack__()

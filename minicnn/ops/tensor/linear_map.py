@@ -1,0 +1,86 @@
+"""Linear maps that move elements: a row is the map and its adjoint, and one `Function` runs all rows.
+
+    y = A x,    gx = A^T gy
+
+`View` is for maps whose result shares the memory of their argument, `Map` for those that copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...autograd.engine import Function
+from ...device import Array, Meta, meta
+from ...memory_formats import tidy
+from ...tensor import Tensor
+
+
+class Rule(NamedTuple):
+    """A linear map of one array.
+
+    Attributes:
+        name: of the operation, for errors and `grad_fn`.
+        forward: (x, *arguments) -> y.
+        adjoint: (gy, shape of x, *arguments) -> gx.
+        shape: (shape of x, *arguments) -> shape of y, where it is another and the map copies.
+    """
+
+    name: str
+    forward: Callable[..., Array]
+    adjoint: Callable[..., Array]
+    shape: Callable[..., tuple[int, ...]] | None = None
+
+
+class Map(Function):
+    """y = A x into new memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, rule: Rule, *arguments: Any) -> Array:
+        """Run the map."""
+        ctx.name, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
+        y = rule.forward(x, *arguments)
+        return y if ctx.function.view else tidy(y)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """Run its adjoint."""
+        return ctx.rule.adjoint(gy, ctx.shape, *ctx.arguments), *[None] * (len(ctx.needs_input_grad) - 1)
+
+    @staticmethod
+    def infer(x: Meta, rule: Rule, *arguments: Any) -> Meta:
+        """The shape by the rule."""
+        return meta(rule.shape(x.shape, *arguments) if rule.shape else x.shape, x.dtype)
+
+
+class View(Map):
+    """y = A x in the memory of x."""
+
+    view = True
+    infer = staticmethod(Function.infer)  # NumPy makes the view of a meta array
+
+
+class _Beside(Function):
+    """y = x, with gradients of zeros for other tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, *others: Array) -> Array:
+        """x itself."""
+        ctx.likes = [(a.shape, a.dtype) for a in others]
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
+        """Zeros."""
+        return gy, *[np.zeros(*like) for like in ctx.likes]
+
+
+def with_unused(y: Tensor, *others: Any) -> Tensor:
+    """A result that none of `others` has a part in, such as the source of a scatter to no places, though it might.
+
+    As in PyTorch, the gradients of these are zeros, and not None.
+    """
+    unused = [x for x in others if isinstance(x, Tensor) and x.requires_grad]
+    return _Beside.apply(y, *unused) if unused else y

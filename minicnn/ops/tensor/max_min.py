@@ -1,0 +1,345 @@
+"""The largest, the smallest, the middle, the most frequent: reductions that choose one of the elements.
+
+Where a choice is among all elements, or along several axes at once (`amax`), its gradient is shared equally by those
+that tie. Where it is along one axis, there is an index, and the gradient goes to the element at that index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.sums import total
+
+from ...autograd.engine import Function
+from ...compat import return_types
+from ...device import Meta, meta
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import numpy_names
+from .clamp import maximum, minimum
+from .reduction import INT64, Axes, axes_of, nonempty, reduce, reduced, row
+
+__all__ = [
+    "amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min", "mode", "nanmedian", "nanquantile",
+    "quantile",
+]  # fmt: skip
+
+
+def _shared(gy: Array, a: Array, y: Array, axes: tuple[int, ...]) -> Array:
+    """An equal share of gy to each of the elements that equal the result (to those that are NaN, if that is NaN)."""
+    ties = (a == y) | (np.isnan(a) & np.isnan(y))
+    return ties * (gy / ties.sum(axes, keepdims=True))
+
+
+_amax = row("amax", lambda a, axes: a.max(axes, keepdims=True), _shared)
+_amin = row("amin", lambda a, axes: a.min(axes, keepdims=True), _shared)
+
+
+@tensor_method("amax")
+@numpy_names
+def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
+    """The largest element along the axes `dim`; NaN if there is one. Ties share the gradient equally.
+
+    Raises:
+        IndexError: no elements along `dim`.
+    """
+    nonempty("amax", input, axes_of("amax", input, dim))
+    return reduce(_amax, input, dim, keepdim)
+
+
+@tensor_method("amin")
+@numpy_names
+def amin(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
+    """The smallest element along the axes `dim`; as `amax`."""
+    nonempty("amin", input, axes_of("amin", input, dim))
+    return reduce(_amin, input, dim, keepdim)
+
+
+@tensor_method("aminmax")
+@numpy_names
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The named tuple (min, max) of `amin` and `amax`."""
+    return return_types.aminmax(
+        amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ with an index
+
+
+class Pick(Function):
+    """(values, indices) of the elements that `choose(a, axis)` names along one axis; gy goes back to them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Array, choose: Callable[[Array, int], Array], axis: int, keepdim: bool
+    ) -> tuple[Array, Array]:
+        """Find the indices, (..., 1, ...), and take the values there."""
+        ctx.name = choose.__name__.strip("_").capitalize()
+        a = x.reshape(1) if not x.ndim else x
+        kept = choose(a, axis)
+        ctx.axis, ctx.shape, ctx.kept = axis, x.shape, kept
+        shape = reduced(x.shape, (axis,) if x.ndim else (), keepdim)
+        values, indices = np.take_along_axis(a, kept, axis).reshape(shape), kept.reshape(shape)
+        ctx.mark_non_differentiable(indices)
+        return values, indices
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
+        """Zero, but for gy at the indices."""
+        gx = np.zeros(ctx.shape or 1, gy.dtype)
+        np.put_along_axis(gx, ctx.kept, gy.reshape(ctx.kept.shape), ctx.axis)
+        return gx.reshape(ctx.shape), None, None, None
+
+    @staticmethod
+    def infer(x: Array, choose: Any, axis: int, keepdim: bool) -> tuple[Meta, Meta]:
+        """The shape without the axis."""
+        shape = reduced(x.shape, (axis,) if x.ndim else (), keepdim)
+        return meta(shape, x.dtype), meta(shape, INT64)
+
+
+def _pick(result: Any, choose: Callable[[Array, int], Array], x: Tensor, dim: int, keepdim: bool) -> Any:
+    op = result.__name__
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"{op}: dim must be one axis, an int, got {dim}; amax and amin take several")
+    axes = axes_of(op, x, dim)
+    nonempty(op, x, axes)
+    return result(*Pick.apply(x, choose, axes[0] if axes else 0, bool(keepdim)))
+
+
+def _argmax(a: Array, axis: int) -> Array:
+    return a.argmax(axis, keepdims=True)
+
+
+def _argmin(a: Array, axis: int) -> Array:
+    return a.argmin(axis, keepdims=True)
+
+
+def _rank_nan(a: Array, axis: int) -> Array:
+    """The index of the lower median; of a NaN where there is one (it sorts last)."""
+    order = a.argsort(axis, kind="stable")
+    middle = np.take(order, [(a.shape[axis] - 1) // 2], axis)
+    return np.where(np.isnan(a).any(axis, keepdims=True), np.isnan(a).argmax(axis, keepdims=True), middle)
+
+
+def _rank_no_nan(a: Array, axis: int) -> Array:
+    """The index of the lower median of what is not NaN."""
+    present = (~np.isnan(a)).sum(axis, keepdims=True)
+    return np.take_along_axis(a.argsort(axis, kind="stable"), np.maximum(present - 1, 0) // 2, axis)
+
+
+def _most_frequent(a: Array, axis: int) -> Array:
+    """The last index of the most frequent value, the smallest of those that tie."""
+    order = a.argsort(axis, kind="stable")
+    lines = np.moveaxis(np.take_along_axis(a, order, axis), axis, -1)
+    places = np.arange(lines.shape[-1])
+    new = np.concatenate([np.ones_like(lines[..., :1], bool), lines[..., 1:] != lines[..., :-1]], -1)
+    length = places - np.maximum.accumulate(np.where(new, places, 0), -1)  # of the run so far
+    last = length.argmax(-1, keepdims=True)
+    return np.take_along_axis(order, np.moveaxis(last, -1, axis), axis)
+
+
+_largest = row("max", lambda a, axes: a.max(axes, keepdims=True), _shared)
+_smallest = row("min", lambda a, axes: a.min(axes, keepdims=True), _shared)
+
+
+def _extremum(
+    op: str, result: Any, whole: Any, choose: Any, pair: Any, input: Tensor, dim: Any, keepdim: bool, other: Any
+) -> Any:
+    if isinstance(dim, Tensor) or other is not None:
+        return pair(input, dim if other is None else other)
+    if dim is not None:
+        return _pick(result, choose, input, dim, keepdim)
+    if not input.numel():
+        raise RuntimeError(f"{op}: a tensor of shape {input.shape} has no elements to choose from; name a dim")
+    return reduce(whole, input)
+
+
+@tensor_method("max")
+@numpy_names
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The largest of all elements; along `dim`, the named tuple (values, indices); with another tensor, `maximum`.
+
+    NaN counts as the largest. Of all elements, those that tie share the gradient; along `dim` the first one has it.
+
+    Raises:
+        RuntimeError, IndexError: no elements.
+    """
+    return _extremum("max", return_types.max, _largest, _argmax, maximum, input, dim, keepdim, other)
+
+
+@tensor_method("min")
+@numpy_names
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The smallest element; as `max`, NaN counting as the smallest."""
+    return _extremum("min", return_types.min, _smallest, _argmin, minimum, input, dim, keepdim, other)
+
+
+def _index(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The index along one axis; in the flattened tensor where it is all of them."""
+
+    def find(a: Array, axes: tuple[int, ...]) -> Array:
+        if len(axes) == 1 and a.ndim > 1:
+            return np.asarray(function(a, axis=axes[0], keepdims=True))
+        return np.asarray(function(a)).reshape((1,) * a.ndim)
+
+    return find
+
+
+_argmax_row = row("argmax", _index(np.argmax), kind="index")
+_argmin_row = row("argmin", _index(np.argmin), kind="index")
+
+
+def _not_bool(op: str, x: Tensor) -> None:
+    if x.array.dtype.kind == "b":
+        raise NotImplementedError(f"{op}: not defined for bool tensors; convert them, e.g. with .int()")
+
+
+def _position(row: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"{row.name}: dim must be one axis, an int, got {dim}")
+    _not_bool(row.name, x)
+    nonempty(row.name, x, axes_of(row.name, x, dim))
+    return reduce(row, x, dim, keepdim)
+
+
+@tensor_method("argmax")
+@numpy_names
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first largest element along `dim`, or in the flattened tensor; it has no gradient."""
+    return _position(_argmax_row, input, dim, keepdim)
+
+
+@tensor_method("argmin")
+@numpy_names
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first smallest element along `dim`, or in the flattened tensor; it has no gradient."""
+    return _position(_argmin_row, input, dim, keepdim)
+
+
+# --------------------------------------------------------------------------------------------------- middle, quantiles
+
+
+def _middle(choose: Callable[[Array, int], Array]) -> Callable[..., Array]:
+    def find(a: Array, axes: tuple[int, ...]) -> Array:
+        if not a.size:
+            return np.full((1,) * a.ndim, np.nan, a.dtype)
+        flat = a.reshape(-1)  # (all axes)
+        return flat[choose(flat, 0)].reshape((1,) * a.ndim)
+
+    return find
+
+
+_median, _nanmedian = row("median", _middle(_rank_nan), _shared), row("nanmedian", _middle(_rank_no_nan), _shared)
+
+
+@tensor_method("median")
+@numpy_names
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of all elements, NaN if there is one; along `dim`, the named tuple (values, indices)."""
+    _not_bool("median", input)
+    return reduce(_median, input) if dim is None else _pick(return_types.median, _rank_nan, input, dim, keepdim)
+
+
+@tensor_method("nanmedian")
+@numpy_names
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The median of what is not NaN."""
+    _not_bool("nanmedian", input)
+    return (
+        reduce(_nanmedian, input) if dim is None else _pick(return_types.nanmedian, _rank_no_nan, input, dim, keepdim)
+    )
+
+
+@tensor_method("mode")
+@numpy_names
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """The most frequent value along `dim`, the smallest of those that tie, and an index of it: (values, indices)."""
+    return _pick(return_types.mode, _most_frequent, input, dim, keepdim)
+
+
+class Quantile(Function):
+    """y = the sorted values at position q (n - 1), between two of them by `interpolation`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Array:
+        """Sort along the axis and blend; the result, (Q, ..., 1, ...), has the quantiles first."""
+        order = x.argsort(axis, kind="stable")
+        ctx.shape, ctx.axis, ctx.q = x.shape, axis, q.shape
+        present = (~np.isnan(x)).sum(axis, keepdims=True)
+        n = present if skip_nan else np.full_like(present, x.shape[axis])
+        last = np.maximum(n - 1, 0)
+        at = q.astype(np.float64).reshape(-1, *(1,) * x.ndim) * last  # (Q, ..., 1, ...)
+        low = np.floor(at)
+        share = {"linear": at - low, "lower": 0 * at, "higher": np.ceil(at) - low, "midpoint": (np.ceil(at) - low) / 2,
+                 "nearest": np.rint(at) - low}[interpolation]  # fmt: skip
+        ctx.weights = (1 - share).astype(x.dtype), share.astype(x.dtype)
+        ranks = low.astype(np.intp), np.ceil(at).astype(np.intp)
+        ctx.indices = [np.stack([np.take_along_axis(order, one, axis) for one in rank]) for rank in ranks]
+        a, b = (np.stack([np.take_along_axis(x, one, axis) for one in index]) for index in ctx.indices)
+        ctx.slope = (b - a) * last.astype(x.dtype) if interpolation == "linear" else None
+        y = a + (b - a) * ctx.weights[1]
+        return y if skip_nan else np.where(present == n, y, np.nan).astype(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """gy, in shares, to the two values of each quantile; to q by the slope between them."""
+        gx = np.zeros(ctx.shape, gy.dtype)
+        for weight, index in zip(ctx.weights, ctx.indices, strict=True):
+            for share, one in zip(gy * weight, index, strict=True):
+                part = np.zeros(ctx.shape, gy.dtype)
+                np.put_along_axis(part, one, share, ctx.axis)
+                gx += part
+        gq = np.zeros(ctx.q, gy.dtype)
+        if ctx.slope is not None:
+            gq = total(gy * ctx.slope, tuple(range(1, gy.ndim))).reshape(ctx.q)  # (Q, ..., 1, ...) -> (Q)
+        return gx, gq, None, None, None
+
+    @staticmethod
+    def infer(x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Meta:
+        """The quantiles first, the axis with size 1."""
+        return meta((q.size, *reduced(x.shape, (axis,), True)), x.dtype)
+
+
+def _quantile(op: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
+    if x.dtype not in (np.float32, np.float64):
+        raise RuntimeError(f"{op}: the tensor must be float32 or float64, got {x.dtype}; convert it with .float()")
+    if isinstance(q, Tensor) and (q.ndim > 1 or q.dtype != x.dtype):
+        raise RuntimeError(f"{op}: q must be a number or a 1-d tensor of {x.dtype}, got {q.dtype} of shape {q.shape}")
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise RuntimeError(
+            f"{op}: interpolation must be linear, lower, higher, midpoint or nearest, got {interpolation!r}"
+        )
+    wanted = q if isinstance(q, Tensor) else Tensor(np.asarray(q, np.float64))
+    if not x.is_meta and not ((wanted.array >= 0) & (wanted.array <= 1)).all():
+        raise RuntimeError(f"{op}: quantiles lie between 0 and 1, got {wanted.tolist()}")
+    (axis,) = axes_of(op, x, dim) if dim is not None and x.ndim else (0,)
+    if not x.numel():
+        raise RuntimeError(f"{op}: a tensor of shape {x.shape} has no elements")
+    shape = reduced(x.shape, (axis,) if dim is not None else axes_of(op, x, None), keepdim) if x.ndim else ()
+    y = Quantile.apply(x.reshape(-1) if dim is None or not x.ndim else x, wanted, axis, interpolation, skip_nan)
+    return y.reshape((*wanted.shape, *shape))  # (Q, ..., 1, ...) -> (Q, ...)
+
+
+@tensor_method("quantile")
+@numpy_names
+def quantile(
+    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
+    """The values below which the shares `q` of the elements along `dim` lie; a 1-d q gives an axis in front.
+
+    Args:
+        interpolation: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@tensor_method("nanquantile")
+@numpy_names
+def nanquantile(
+    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
+    """The quantiles of what is not NaN."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)

@@ -1,0 +1,60 @@
+"""What the operations ask of their operands, and the one place where broadcasting is undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.sums import total
+
+from ...autograd import walk
+from ...tensor import Array, Tensor
+from .arguments import no_tensor
+from .promotion import as_operand, result_type
+from .types import to
+
+KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # those that there are kernels for
+
+
+def promote(op: str, *operands: Any) -> tuple[Any, ...]:
+    """Operands in the one type that `result_type` gives; tensors are cast, with the gradient cast back."""
+    operands = tuple(as_operand(operand, op) for operand in operands)
+    kind = result_type(*operands)
+    return tuple(to(o, kind) if isinstance(o, Tensor) and o.array.dtype != kind else o for o in operands)
+
+
+def floating(op: str, **operands: Tensor | None) -> None:
+    """Check that the operands are float tensors of one type.
+
+    Raises:
+        TypeError: not a tensor, an integer tensor, a type without kernels, or two types at once.
+    """
+    first: tuple[str, np.dtype[Any]] | None = None
+    for name, value in operands.items():
+        if first and isinstance(value, Tensor) and value._array.dtype is first[1]:  # most often
+            continue
+        if value is None and first:  # the first operand is never optional
+            continue
+        if not isinstance(value, Tensor):
+            raise no_tensor(op, name, value)
+        if value.dtype not in KERNEL_TYPES:
+            remedy = "transforms.ToTensor() or .float()" if value.dtype.kind in "iub" else ".float()"
+            raise TypeError(f"{op}: {name} must be float32 or float64, got {value.dtype}; convert it with {remedy}")
+        if first and value.dtype != first[1]:
+            raise TypeError(f"{op}: {name} is {value.dtype} but {first[0]} is {first[1]}; convert one with .to(...)")
+        first = first or (name, value.dtype)
+
+
+def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Undo broadcasting: sum `gradient` over the axes along which `shape` was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
+    )
+    return total(gradient, axes).reshape(shape)  # (repeated axes summed) -> shape
+
+
+walk.unbroadcast = unbroadcast

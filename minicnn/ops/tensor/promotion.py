@@ -1,0 +1,63 @@
+"""PyTorch's rules for the type of a result: what tensors, arrays and numbers are computed in together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import get_default_dtype
+from ...tensor import Tensor
+
+NUMBERS = (bool, int, float)
+OPERANDS = (Tensor, *NUMBERS, np.generic, np.ndarray)
+_INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
+_CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}
+
+
+def as_operand(value: Any, op: str) -> Any:
+    """A tensor or a number as it is (a number takes on the other operand's type), an array as a tensor."""
+    if isinstance(value, np.generic):  # first: np.float64 is a Python float too, but would make float32 float64
+        return value.item()
+    if isinstance(value, (Tensor, *NUMBERS)):
+        return value
+    if isinstance(value, np.ndarray):
+        return Tensor(value)
+    raise TypeError(f"{op}: expected a tensor, an array or a number, got {type(value).__name__}")
+
+
+def result_type(*operands: Any) -> np.dtype[Any]:
+    """The type that an operation of these tensors and numbers computes in, by PyTorch's rules.
+
+    Categories count first: bool < integer < floating point. Within the highest category, tensors with axes decide
+    over 0-d tensors, and those over Python numbers, which contribute their category only.
+    """
+    ranks: list[np.dtype[Any] | None] = [None, None, None]  # of tensors with axes, of 0-d tensors, of numbers
+    for operand in operands:
+        if isinstance(operand, Tensor):
+            rank, one = (0 if operand.array.ndim else 1), operand.array.dtype
+        else:
+            rank, one = 2, number_type(operand)
+        before = ranks[rank]
+        ranks[rank] = one if before is None or before is one else promote_types(before, one)
+    found: np.dtype[Any] | None = None
+    for kind in ranks:  # a later rank counts only with a higher category
+        if kind is not None and (found is None or _CATEGORY[kind.kind] > _CATEGORY[found.kind]):
+            found = kind
+    assert found is not None
+    return found
+
+
+def number_type(value: bool | int | float) -> np.dtype[Any]:
+    """The type of a tensor of one Python number."""
+    if isinstance(value, int):
+        return _BOOL if isinstance(value, bool) else _INT64
+    return get_default_dtype()
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
+    """The smallest type that both convert to: the float where only one is, else NumPy's."""
+    a, b = np.dtype(type1), np.dtype(type2)
+    if (a.kind == "f") != (b.kind == "f"):
+        return a if a.kind == "f" else b
+    return np.promote_types(a, b)

@@ -1,0 +1,392 @@
+"""Reductions: many values to one, along axes. The mechanism, and sums, means, products, variances, truth values.
+
+A row is a NumPy function that keeps the reduced axes, with size 1, and its gradient. The argument names of the gradient
+say what it needs: `a` is the input, `y` the result, `gy` its gradient (both with the axes kept), `axes` the reduced
+axes, `shape` the shape of the input; other names are options of the call.
+
+Everywhere: `dim` is an axis, a tuple of axes, or None or () for all; `keepdim` leaves the reduced axes with size 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn_kernels.geometry import wholes
+from minicnn_kernels.sums import total
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...dtypes import get_default_dtype
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import numpy_names
+from .arithmetic import true_divide
+from .comparison import isnan, logical_not
+from .elementwise import saved
+
+__all__ = [
+    "all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "std", "std_mean", "sum", "var",
+    "var_mean",
+]  # fmt: skip
+
+Axes = int | tuple[int, ...] | list[int] | None
+BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
+HALF, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
+
+
+class Row(NamedTuple):
+    """A reduction and its gradient.
+
+    Attributes:
+        name: of the operation, for errors and `grad_fn`.
+        function: `function(a, axes, **options)`, with the reduced axes kept.
+        gradient: of the result to that of the input; None where there is none.
+        needs: the argument names of the gradient.
+        kind: of the result: "same" as the input; "sum": integers are summed as int64; "float": integers are refused;
+            "exp": they are converted; "bool" and "index": a truth value, an integer, of the input as it is.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    gradient: Callable[..., Array] | None
+    needs: tuple[str, ...]
+    kind: str
+    title: str
+
+
+def row(
+    name: str, function: Callable[..., Any], gradient: Callable[..., Array] | None = None, kind: str = "same"
+) -> Row:
+    """A row, with the needs of its gradient read off its signature."""
+    code = gradient.__code__ if gradient else None
+    return Row(name, function, gradient, code.co_varnames[: code.co_argcount] if code else (), kind, name.capitalize())
+
+
+class Reduction(Function):
+    """y = f(x) along axes; gx = the row's gradient, repeated along them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Array, *, row: Row, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **options: Any
+    ) -> Array:
+        """Convert to `dtype` and run the row."""
+        # float16 numbers are added up in float32
+        within = FLOAT32 if dtype == HALF and row.kind not in ("bool", "index") else dtype
+        a = x if x.dtype is within else x.astype(within, copy=False)
+        with np.errstate(all="ignore"):
+            y = np.asarray(row.function(a, axes, **options))
+            if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):
+                y = y.astype(dtype)
+        result = y if keepdim else y.reshape(reduced(x.shape, axes, False))
+        ctx.name = row.title
+        if row.gradient and ctx.needs_input_grad[0]:
+            ctx.row, ctx.axes, ctx.shape, ctx.dtype = row, axes, x.shape, x.dtype
+            ctx.names = [name for name in row.needs if name in ("a", "y")]
+            ctx.options = options
+            ctx.save_for_backward(*[a if name == "a" else result for name in ctx.names])
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> Array:
+        """The row's gradient."""
+        kept = reduced(ctx.shape, ctx.axes, True)
+        have = {"gy": gy.reshape(kept), "shape": ctx.shape, "axes": ctx.axes, **ctx.options, **saved(ctx)}
+        if "y" in have:
+            have["y"] = have["y"].reshape(kept)
+        with np.errstate(all="ignore"):
+            gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs)).astype(ctx.dtype, copy=False)
+        return gx if gx.shape == ctx.shape else np.broadcast_to(gx, ctx.shape)
+
+    @staticmethod
+    def infer(x: Array, *, row: Row, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **_: Any) -> Meta:
+        """The shape without the axes."""
+        kind = {"bool": np.uint8 if x.dtype == np.uint8 else BOOL, "index": INT64}.get(row.kind, dtype)
+        return meta(reduced(x.shape, axes, keepdim), kind)
+
+
+def reduced(shape: tuple[int, ...], axes: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    """The shape after a reduction along `axes`."""
+    if keepdim:
+        return tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return () if len(axes) == len(shape) else tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def axes_of(op: str, x: Tensor, dim: Axes) -> tuple[int, ...]:
+    """The axes as a tuple of non-negative numbers; all of them for None and ().
+
+    Raises:
+        TypeError: x is no tensor, or an axis no int.
+        IndexError: an axis that the tensor does not have.
+        RuntimeError: an axis named twice.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{op}: expected a tensor, got {type(x).__name__}; use minicnn.tensor(...)")
+    rank = x.array.ndim
+    if dim is None:
+        return tuple(range(rank))
+    axes = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    if not axes:
+        return tuple(range(rank))
+    for axis in axes:
+        if type(axis) is not int:
+            axes = tuple(wholes(axes, op, "dim", "an int or a tuple of ints"))
+            break
+    for axis in axes:
+        if not -max(rank, 1) <= axis < max(rank, 1):
+            raise IndexError(f"{op}: dim {axis} is out of range for a tensor of {rank} axes, shape {x.shape}")
+    axes = tuple(axis % max(rank, 1) for axis in axes)
+    if len(set(axes)) < len(axes):
+        raise RuntimeError(f"{op}: dim {dim} names an axis twice")
+    return axes if rank else ()
+
+
+def reduce(row: Row, x: Tensor, dim: Axes = None, keepdim: bool = False, dtype: Any = None, **options: Any) -> Any:
+    """Check the arguments of a reduction and run it."""
+    axes = axes_of(row.name, x, dim)
+    return Reduction.apply(x, row=row, axes=axes, keepdim=keepdim, dtype=type_of(row, x, dtype), **options)
+
+
+def type_of(row: Row, x: Tensor, dtype: Any = None) -> np.dtype[Any]:
+    """The type that a reduction computes in."""
+    kind = x.array.dtype if dtype is None else np.dtype(dtype)
+    if row.kind == "sum" and kind.kind != "f" and dtype is None:
+        return INT64
+    if row.kind == "float" and kind.kind != "f":
+        raise RuntimeError(f"{row.name}: the tensor must be floating point, got {kind}; convert it with .float()")
+    if row.kind == "exp" and kind.kind != "f":
+        return get_default_dtype()
+    return kind
+
+
+def nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
+    """Check that there is something to choose from along the axes."""
+    if 0 in [x.array.shape[axis] for axis in axes]:
+        raise IndexError(f"{op}: nothing to choose from: a tensor of shape {x.shape} is empty along axes {axes}")
+
+
+# ------------------------------------------------------------------------------------------------- sums and products
+
+
+def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """The number of elements that are reduced to one."""
+    return math.prod([shape[axis] for axis in axes])
+
+
+def _product(a: Array, axes: tuple[int, ...]) -> Array:
+    """In float64 where there are many: every factor adds its rounding."""
+    many = a.dtype.kind == "f" and count(a.shape, axes) > 64
+    return np.asarray(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
+
+
+def _product_gradient(gy: Array, a: Array, axes: tuple[int, ...]) -> Array:
+    """The product of the other elements, which is not y / a where one or more are 0."""
+    zeros = (a == 0).sum(axes, keepdims=True)
+    others = np.where(a == 0, 1, a)
+    y = _product(others, axes)
+    return gy * np.where(zeros == 0, y / others, np.where((zeros == 1) & (a == 0), y, 0))
+
+
+_sum = row("sum", total, lambda gy: gy, "sum")
+_nansum = row(
+    "nansum", lambda a, axes: total(np.where(np.isnan(a), 0, a), axes), lambda gy, a: gy * ~np.isnan(a), "sum"
+)
+_mean = row(
+    "mean", lambda a, axes: np.true_divide(total(a, axes), count(a.shape, axes)),
+    lambda gy, axes, shape: np.true_divide(gy, count(shape, axes)), "float",
+)  # fmt: skip
+_prod = row("prod", _product, _product_gradient, "sum")
+
+
+@tensor_method("sum")
+@numpy_names
+def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum along `dim`; integers and bools give int64, unless `dtype` says otherwise."""
+    return reduce(_sum, input, dim, keepdim, dtype)
+
+
+@tensor_method("nansum")
+@numpy_names
+def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum along `dim` of what is not NaN."""
+    return reduce(_nansum, input, dim, keepdim, dtype)
+
+
+@tensor_method("mean")
+@numpy_names
+def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean along `dim`; NaN of nothing.
+
+    Raises:
+        RuntimeError: an integer tensor, unless a floating-point `dtype` is given.
+    """
+    return reduce(_mean, input, dim, keepdim, dtype)
+
+
+@tensor_method("nanmean")
+@numpy_names
+def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean along `dim` of what is not NaN."""
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"nanmean: the tensor must be floating point, got {input.dtype}; convert it with .float()")
+    return true_divide(nansum(input, dim, keepdim, dtype=dtype), sum(logical_not(isnan(input)), dim, keepdim))
+
+
+@tensor_method("prod")
+@numpy_names
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product along `dim`, one axis, or of all elements; integers and bools give int64."""
+    return reduce(_prod, input, dim, keepdim, dtype)
+
+
+def _logsumexp(a: Array, axes: tuple[int, ...]) -> Array:
+    """The largest is taken out, so that no power overflows; an infinite one stays in."""
+    largest = a.max(axes, keepdims=True, initial=-np.inf)
+    largest = np.where(np.isfinite(largest), largest, 0)
+    return largest + np.log(total(np.exp(a - largest), axes))
+
+
+def _logsumexp_gradient(gy: Array, a: Array, y: Array) -> Array:
+    """e^(a - y), 0 where all are -Inf. Of an a of +Inf it is NaN, Inf/Inf, and 0 of those beside it."""
+    return gy * np.exp(a - np.where(y == -np.inf, 0, y))
+
+
+_logsumexp_row = row("logsumexp", _logsumexp, _logsumexp_gradient, "exp")
+
+
+@tensor_method("logsumexp")
+@numpy_names
+def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
+    """log(sum e^a) along `dim`, without overflow."""
+    return reduce(_logsumexp_row, input, dim, keepdim)
+
+
+# ------------------------------------------------------------------------------------------------------------ variance
+
+
+def _away(a: Array, axes: tuple[int, ...]) -> Array:
+    """What is left of `a` without the mean, in float64: float32 has no room for the squares of 1e20 or of 1e-25, and
+    where the mean is large too few digits for itself.
+    """
+    return np.asarray(a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes)))
+
+
+def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:
+    """Two passes: the mean, then the squared distances from it; one pass would cancel."""
+    away = _away(a, axes)
+    return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
+
+
+def _variance_gradient(gy: Array, a: Array, axes: tuple[int, ...], divisor: float) -> Array:
+    return gy * (_away(a, axes) * (np.float64(2) / divisor))
+
+
+def _deviation_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], divisor: float) -> Array:
+    return _variance_gradient(np.where(y == 0, 0, gy / (2 * y.astype(np.float64))), a, axes, divisor)
+
+
+_var = row("var", _variance, _variance_gradient, "float")
+_std = row("std", lambda a, axes, divisor: np.sqrt(_variance(a, axes, divisor)), _deviation_gradient, "float")
+
+
+def _spread(row: Row, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None) -> Tensor:
+    if isinstance(dim, bool):  # var(True)
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise RuntimeError(f"{row.name}: give one of unbiased and correction; unbiased=True is correction=1")
+    freedom = (1 if unbiased is None else int(unbiased)) if correction is None else correction
+    size = count(x.array.shape, axes_of(row.name, x, dim))
+    return reduce(row, x, dim, keepdim, divisor=np.float64(max(size - freedom, 0)))
+
+
+@tensor_method("var")
+@numpy_names
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """sum (a - mean)^2 / (n - correction) along `dim`; `unbiased` True and False are corrections of 1, the default, and
+    0.
+
+    NaN where n - correction is 0 or less and all elements are equal.
+    """
+    return _spread(_var, input, dim, unbiased, keepdim, correction)
+
+
+@tensor_method("std")
+@numpy_names
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """The square root of `var`; its gradient is 0 where it is 0."""
+    return _spread(_std, input, dim, unbiased, keepdim, correction)
+
+
+def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The function that gives `spread`, var or std, and the mean."""
+
+    def both(
+        input: Tensor,
+        dim: Any = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        found = spread(input, dim, unbiased, keepdim, correction=correction)
+        return found, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+    both.__name__, both.__doc__ = f"{spread.__name__}_mean", f"`{spread.__name__}` and `mean`, of the same arguments."
+    return both
+
+
+var_mean, std_mean = numpy_names(_with_mean(var)), numpy_names(_with_mean(std))
+
+
+# ------------------------------------------------------------------------------------------------------- truth values
+
+
+def _truth(function: Callable[..., Any]) -> Callable[..., Array]:
+    return lambda a, axes: function(a, axis=axes, keepdims=True).astype(a.dtype if a.dtype == np.uint8 else BOOL)
+
+
+_all, _any = row("all", _truth(np.all), kind="bool"), row("any", _truth(np.any), kind="bool")
+_count = row("count_nonzero", lambda a, axes: np.asarray(a != 0).sum(axes, keepdims=True, dtype=INT64), kind="index")
+
+
+def _truth_value(row: Row, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:
+    if isinstance(dim, (tuple, list)) and not dim:  # no axes are no axes here
+        return Reduction.apply(x, row=row, axes=(), keepdim=True, dtype=x.array.dtype)
+    return reduce(row, x, dim, keepdim)
+
+
+@tensor_method("all")
+@numpy_names
+def all(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements along `dim` are not 0; True of none. uint8 gives uint8; dim=() tests each element alone."""
+    return _truth_value(_all, input, dim, keepdim)
+
+
+@tensor_method("any")
+@numpy_names
+def any(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
+    """Whether an element along `dim` is not 0; False of none. uint8 gives uint8; dim=() tests each element alone."""
+    return _truth_value(_any, input, dim, keepdim)
+
+
+@tensor_method("count_nonzero")
+@numpy_names
+def count_nonzero(input: Tensor, dim: Axes = None) -> Tensor:
+    """How many elements along `dim` are not 0."""
+    return reduce(_count, input, dim)

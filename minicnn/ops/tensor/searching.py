@@ -1,0 +1,245 @@
+"""Where elements are and which there are: nonzero, searchsorted, unique, counts, histograms; without gradients."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from minicnn_kernels.geometry import ShapeError, fits, real, whole
+
+from ...autograd.engine import Function
+from ...device import Meta, meta
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import axis, check_tensor, numpy_names
+
+__all__ = [
+    "argwhere", "bincount", "bucketize", "histc", "isin", "nonzero", "searchsorted", "unique", "unique_consecutive",
+]  # fmt: skip
+
+
+def _values(op: str, x: Any) -> Array:
+    """The array of a tensor whose values decide the shape of the result."""
+    check_tensor(op, input=x)
+    return x._values(op)
+
+
+@tensor_method("nonzero")
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements other than 0: (count, axes), or a tuple of one 1-d tensor for each axis."""
+    x = _values("nonzero", input)
+    if as_tuple:
+        return tuple(map(Tensor, np.nonzero(x if x.ndim else x.reshape(1))))
+    return Tensor(np.argwhere(x) if x.ndim else np.zeros((int(x != 0), 0), np.int64))
+
+
+@tensor_method("argwhere")
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the elements other than 0: (count, axes)."""
+    return nonzero(input)
+
+
+class SearchSorted(Function):
+    """For each value, how many elements of a sorted row lie below it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Array, values: Array, right: bool, kind: Any) -> Array:
+        """Bisect, row by row."""
+        side: Literal["left", "right"] = "right" if right else "left"
+        if rows.ndim == 1:
+            return np.asarray(np.searchsorted(rows, values, side), kind)
+        found = np.empty(values.shape, kind)
+        for at in np.ndindex(*rows.shape[:-1]):
+            found[at] = np.searchsorted(rows[at], values[at], side)
+        return found
+
+    @staticmethod
+    def infer(rows: Meta, values: Meta, right: bool, kind: Any) -> Meta:
+        """The shape of the values."""
+        return meta(values.shape, kind)
+
+
+@tensor_method("searchsorted")
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Where values would be inserted into sorted rows (the last axis) to keep them sorted.
+
+    Args:
+        sorted_sequence: 1-d, or with all but the last axis as the values have.
+        input: values, a tensor or a number.
+        right: insert behind equal elements; also as `side="right"`.
+        sorter: the order that sorts the rows, where they are not.
+    """
+    check_tensor("searchsorted", sorted_sequence=sorted_sequence)
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise RuntimeError(f"searchsorted: side must be 'left' or 'right' and agree with right={right}, got {side!r}")
+    values = input if isinstance(input, Tensor) else sorted_sequence.new_tensor(input)
+    if values.dtype != sorted_sequence.dtype:
+        raise RuntimeError(
+            f"searchsorted: the values are {values.dtype} but the rows {sorted_sequence.dtype}; convert one"
+        )
+    rows = sorted_sequence
+    if sorter is not None:
+        if sorter.shape != rows.shape or sorter.dtype != np.int64:
+            raise RuntimeError(
+                f"searchsorted: sorter must be int64 {tuple(rows.shape)}, got {sorter.dtype} {tuple(sorter.shape)}"
+            )
+        rows = rows.gather(-1, sorter)
+    if not rows.ndim or (rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]):
+        raise ShapeError(
+            f"searchsorted: rows {tuple(rows.shape)} must be 1-d, or equal the values {tuple(values.shape)} in all "
+            "axes but the last"
+        )
+    kind = np.dtype(np.int32 if out_int32 else np.int64)
+    return SearchSorted.apply(rows.detach(), values.detach(), right or side == "right", kind)
+
+
+@tensor_method("bucketize")
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """The bucket of each value: i where boundaries[i-1] < v <= boundaries[i], or <= and < if `right`."""
+    check_tensor("bucketize", boundaries=boundaries)
+    if boundaries.ndim != 1:
+        raise ShapeError(f"bucketize: boundaries must be 1-d, got shape {tuple(boundaries.shape)}")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@tensor_method("bincount")
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, ... comes up in a 1-d tensor, or the sum of its weights.
+
+    Raises:
+        RuntimeError: negative or fractional numbers, or more than one axis.
+    """
+    x, minlength = _values("bincount", input), whole(minlength, "bincount", "minlength")
+    if x.dtype.kind not in "iu" or x.ndim != 1 or (x.size and x.min() < 0) or minlength < 0:
+        raise RuntimeError(
+            f"bincount: expected a 1-d tensor of non-negative integers and minlength >= 0, got {x.dtype} {x.shape}"
+        )
+    fits("bincount", (max(int(x.max()) + 1 if x.size else 0, minlength),), 8)
+    if weights is None:
+        return Tensor(np.bincount(x, minlength=minlength))
+    if weights.shape != input.shape:
+        raise ShapeError(f"bincount: weights {tuple(weights.shape)} and input {tuple(input.shape)} must have one shape")
+    kind = np.float32 if weights.dtype == np.float32 else np.float64
+    return Tensor(np.bincount(x, weights.array, minlength).astype(kind))
+
+
+@tensor_method("histc")
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements fall into each of `bins` equal parts of [min, max], by default the range of the elements."""
+    x, bins = _values("histc", input), whole(bins, "histc", "bins")
+    fits("histc", (bins if bins > 0 else 0,), 8)
+    if bins <= 0:
+        raise RuntimeError(f"histc: bins must be positive, got {bins}")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"histc: not defined for {x.dtype}; convert the tensor with .float()")
+    low, high = float(real(min, "histc", "min")), float(real(max, "histc", "max"))
+    if low == high and x.size:
+        low, high = float(x.min()), float(x.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (np.isfinite(low) and np.isfinite(high)) or low > high:
+        raise RuntimeError(f"histc: the range [{low}, {high}] must be finite, and max not below min")
+    inside = x[(x >= low) & (x <= high)]
+    places = np.minimum(((inside - low) / (high - low) * bins).astype(np.int64), bins - 1)
+    return Tensor(np.bincount(places, minlength=bins).astype(x.dtype))
+
+
+# ----------------------------------------------------------------------------------------------------------------- sets
+
+
+def _slices(x: Array, dim: int) -> Array:
+    """The slices along an axis as comparable rows (n, length)."""
+    return np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)  # (n, product of the rest)
+
+
+def _results(values: Array, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
+    """Those of the three that are asked for."""
+    parts = [Tensor(np.ascontiguousarray(values))]
+    parts += [Tensor(inverse.astype(np.int64))] if return_inverse else []
+    parts += [Tensor(counts.astype(np.int64))] if return_counts else []
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+@tensor_method("unique")
+@numpy_names
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The different elements, or slices along `dim`, always sorted.
+
+    Returns:
+        values, then as asked for: `inverse`, the place of each element among the values, and their `counts`.
+    """
+    x = _values("unique", input)
+    if dim is None:
+        values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, equal_nan=False)
+        return _results(values, inverse.reshape(x.shape), counts, return_inverse, return_counts)
+    at = axis("unique", dim, x.ndim)
+    _refuse_empty("unique", x, at)
+    if not x.shape[at]:
+        return _results(x, np.zeros(0), np.zeros(0), return_inverse, return_counts)
+    rows = _slices(x, at)
+    order = np.lexsort(rows.T[::-1])
+    fresh = np.concatenate([[True], (rows[order][1:] != rows[order][:-1]).any(1)])
+    inverse = np.empty(len(order), np.int64)
+    inverse[order] = np.cumsum(fresh) - 1
+    values = np.take(x, order[fresh], at)
+    return _results(values, inverse, np.bincount(inverse), return_inverse, return_counts)
+
+
+def _refuse_empty(op: str, x: Array, dim: int) -> None:
+    if x.size == 0 and (x.shape[dim] or (x.ndim > 1 and 0 in x.shape[:dim] + x.shape[dim + 1 :])):
+        raise RuntimeError(f"{op}: slices without elements, of the shape {x.shape} along {dim}, are all the same")
+
+
+@tensor_method("unique_consecutive")
+@numpy_names
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The elements, or slices along `dim`, without those equal to the one before; otherwise as `unique`."""
+    x = _values("unique_consecutive", input)
+    flat, at = (x.reshape(-1), 0) if dim is None else (x, axis("unique_consecutive", dim, x.ndim))
+    _refuse_empty("unique_consecutive", flat, at)
+    rows = _slices(flat, at) if flat.shape[at] else np.zeros((0, 1), x.dtype)
+    fresh = np.concatenate([[True], (rows[1:] != rows[:-1]).any(1)])[: len(rows)]
+    inverse = np.cumsum(fresh) - 1
+    values = np.take(flat, np.flatnonzero(fresh), at)
+    inverse = inverse.reshape(x.shape) if dim is None else inverse
+    return _results(values, inverse, np.bincount(inverse.reshape(-1)), return_inverse, return_counts)
+
+
+class IsIn(Function):
+    """Whether each element is among others."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, among: Array, invert: bool) -> Array:
+        """Look up."""
+        return np.isin(x, among, invert=invert)
+
+    @staticmethod
+    def infer(x: Meta, among: Meta, invert: bool) -> Meta:
+        """The shape of the elements."""
+        return meta(x.shape, np.bool_)
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each of the elements is among the test elements (or is not, if `invert`)."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin: expected a tensor as elements or test_elements, got two numbers")
+    if not isinstance(elements, Tensor):
+        elements = test_elements.new_tensor(elements)
+    among = test_elements if isinstance(test_elements, Tensor) else elements.new_tensor(test_elements)
+    return IsIn.apply(elements.detach(), among.detach(), invert)

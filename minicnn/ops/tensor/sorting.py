@@ -1,0 +1,116 @@
+"""Order: sort, topk, kthvalue, and their gradients, which go back to where the values came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.geometry import whole
+
+from ...autograd.engine import Function
+from ...compat import return_types
+from ...device import Meta, meta
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import axis, numpy_names
+from .shape import reshape
+
+__all__ = ["argsort", "kthvalue", "msort", "sort", "topk"]
+
+
+def order(x: Array, dim: int, descending: bool) -> Array:
+    """The stable order of the elements along an axis; NaN counts as the largest."""
+    if not descending:
+        return x.argsort(dim, kind="stable")
+    backwards = np.flip(np.flip(x, dim).argsort(dim, kind="stable"), dim)  # equal elements keep their order
+    return x.shape[dim] - 1 - backwards
+
+
+class Ordered(Function):
+    """values = x at indices, along an axis, where the indices are a part of the order; gx is zero but for gy there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, dim: int, descending: bool, part: slice | None) -> tuple[Array, Array]:
+        """Sort, and take `part` of the order."""
+        ctx.shape, ctx.dim = x.shape, dim
+        indices = order(x, dim, descending)
+        if part is not None:
+            indices = np.ascontiguousarray(indices[(slice(None),) * dim + (part,)])
+        ctx.save_for_backward(indices)
+        ctx.mark_non_differentiable(indices)
+        return np.take_along_axis(x, indices, dim), indices
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
+        """Put gy back; no element comes up twice."""
+        (indices,) = ctx.saved
+        gx = np.zeros(ctx.shape, gy.dtype)
+        np.put_along_axis(gx, indices, gy, ctx.dim)
+        return gx, None, None, None
+
+    @staticmethod
+    def infer(x: Meta, dim: int, descending: bool, part: slice | None) -> tuple[Meta, Meta]:
+        """The axis has the length of the part."""
+        shape = list(x.shape)
+        shape[dim] = len(range(*(part or slice(None)).indices(shape[dim])))
+        return meta(tuple(shape), x.dtype), meta(tuple(shape), np.int64)
+
+
+def ordered(op: str, x: Tensor, dim: int, descending: bool = False, part: slice | None = None) -> tuple[Tensor, Tensor]:
+    """Values and indices, of a 0-d tensor too."""
+    at = axis(op, dim, x.ndim)
+    if x.ndim:
+        return tuple(Ordered.apply(x, at, descending, part))
+    values, indices = Ordered.apply(reshape(x, (1,)), at, descending, part)
+    shape = () if values.numel() == 1 else (0,)
+    return reshape(values, shape), reshape(indices, shape)
+
+
+@tensor_method("sort")
+@numpy_names
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    """The elements along `dim` in order, and the indices they had: (values, indices). Always stable; NaN comes last.
+
+    `descending` begins with the largest (and NaN); equal elements keep their order then too.
+    """
+    return return_types.sort(ordered("sort", input, dim, descending))
+
+
+@tensor_method("argsort")
+@numpy_names
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """The indices that sort the tensor along `dim`."""
+    return ordered("argsort", input.detach(), dim, descending)[1]
+
+
+@tensor_method("msort")
+def msort(input: Tensor) -> Tensor:
+    """The elements along the first axis in order."""
+    return ordered("msort", input, 0)[0]
+
+
+@tensor_method("topk")
+@numpy_names
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The k largest (or smallest) elements along `dim` in order, and their indices: (values, indices)."""
+    at = axis("topk", dim, input.ndim)
+    k, size = whole(k, "topk", "k"), input.shape[at] if input.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(f"topk: selected index k out of range: k={k} for {size} elements along dimension {at}")
+    return return_types.topk(ordered("topk", input, at, largest, slice(k)))
+
+
+@tensor_method("kthvalue")
+@numpy_names
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """The k-th smallest element along `dim` (from 1), and its index: (values, indices)."""
+    at = axis("kthvalue", dim, input.ndim)
+    k, size = whole(k, "kthvalue", "k"), input.shape[at] if input.ndim else 1
+    if input.ndim and not size:
+        raise IndexError(f"kthvalue: dimension {at} of shape {tuple(input.shape)} has no elements to choose from")
+    if not 1 <= k <= size:
+        raise RuntimeError(f"kthvalue: selected number k out of range: k={k} for {size} elements along dimension {at}")
+    values, indices = ordered("kthvalue", input, at, False, slice(k - 1, k))
+    if not keepdim and input.ndim:
+        values, indices = values.squeeze(at), indices.squeeze(at)
+    return return_types.kthvalue(values, indices)

@@ -1,0 +1,237 @@
+"""Conversion between types and devices, and PyTorch's rules for the type of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...autograd.engine import Function
+from ...device import Device, Meta, meta, resolve
+from ...tensor import Array, Tensor, tensor_method
+from . import promotion
+from .arguments import guarded
+from .promotion import promote_types
+
+__all__ = ["can_cast", "is_complex", "is_floating_point", "is_signed", "promote_types", "result_type"]
+
+NAMES = {
+    "FloatTensor": np.float32, "DoubleTensor": np.float64, "HalfTensor": np.float16, "LongTensor": np.int64,
+    "IntTensor": np.int32, "ShortTensor": np.int16, "CharTensor": np.int8, "ByteTensor": np.uint8,
+    "BoolTensor": np.bool_,
+}  # fmt: skip
+
+
+class Cast(Function):
+    """The same values in another type, memory order or place; the gradient is cast back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, dtype: np.dtype[Any], order: str = "K") -> Array:
+        """Copy; "channels_last" puts the second axis last in memory."""
+        ctx.dtype = x.dtype
+        with np.errstate(all="ignore"):  # too large for the type is Inf
+            if order in "KC":
+                return x.astype(dtype, order=order)  # type: ignore[call-overload]
+            return np.ascontiguousarray(np.moveaxis(x, 1, -1), dtype).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
+        """Cast back."""
+        return gy.astype(ctx.dtype), None, None
+
+    @staticmethod
+    def infer(x: Array, dtype: np.dtype[Any], order: str = "K") -> Meta:
+        """The same shape in the new type."""
+        return meta(x.shape, dtype)
+
+
+class ToMeta(Function):
+    """The shape and the type without the values."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, dtype: np.dtype[Any]) -> Array:
+        """Leave the values behind."""
+        return meta(x.shape, dtype)
+
+
+def _target(args: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
+    """The device, the type and the flags in the positional arguments of `to`, in any of its three forms."""
+    if not args:
+        return None, None, ()
+    first, rest = args[0], args[1:]
+    if isinstance(first, Tensor):
+        return first.device, first.dtype, rest
+    if isinstance(first, Device) or (isinstance(first, str) and not _is_type(first)) or (first is None and rest):
+        return first, *((rest[0], rest[1:]) if rest else (None, ()))
+    if isinstance(first, (int, bool)):
+        return Device("cuda", first), *((rest[0], rest[1:]) if rest else (None, ()))
+    return None, first, rest
+
+
+def _is_type(name: str) -> bool:
+    """Whether a string names a type, as NumPy's do, and not a device."""
+    try:
+        np.dtype(name)
+    except TypeError:
+        return False
+    return True
+
+
+@tensor_method("to")
+def to(
+    x: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: str | Device | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """The tensor in another type or on another device, itself where nothing changes and no `copy` is asked for.
+
+    The forms are PyTorch's: `to(dtype)`, `to(device, dtype)`, `to(other)`, each followed by non_blocking and copy.
+
+    Args:
+        memory_format: `minicnn.channels_last` for 4-d tensors (N, C, H, W) whose channels lie together in memory,
+            `minicnn.contiguous_format` for row-major memory.
+    """
+    place, kind, flags = _target(args)
+    device, dtype = place if device is None else device, kind if dtype is None else dtype
+    copy = copy or (len(flags) > 1 and bool(flags[1]))
+    wanted = x.array.dtype if dtype is None else np.dtype(dtype)
+    where = x.device if device is None else resolve(device, "to")
+    if where.type == "meta":
+        return (
+            x
+            if x.is_meta and wanted == x.array.dtype
+            else ToMeta.apply(x, wanted)
+            if not x.is_meta
+            else Cast.apply(x, wanted)
+        )
+    if x.is_meta:
+        raise NotImplementedError(
+            "to: a tensor on device 'meta' has no values to copy; use to_empty() or create it on 'cpu'"
+        )
+    order = _order(x, memory_format)
+    if wanted == x.array.dtype and not copy and order == "K":
+        return x
+    return Cast.apply(x, wanted, order)
+
+
+def _order(x: Tensor, memory_format: Any) -> str:
+    """How `Cast` shall lay out memory; "K" (as it is) where the tensor has the format already."""
+    name = str(memory_format).rpartition(".")[2]
+    if memory_format is None or name == "preserve_format":
+        return "K"
+    if name == "contiguous_format":
+        return "K" if x.array.flags.c_contiguous else "C"
+    if name != "channels_last" or x.ndim != 4:
+        raise RuntimeError(f"to: memory_format {name} needs a 4-d tensor (N, C, H, W) and channels_last, got {x.shape}")
+    return "K" if x.array.transpose(0, 2, 3, 1).flags.c_contiguous else "channels_last"
+
+
+def _conversion(name: str, dtype: Any) -> Callable[..., Tensor]:
+    kind = np.dtype(dtype)
+
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        return (
+            self if self.array.dtype == kind and memory_format is None else to(self, kind, memory_format=memory_format)
+        )
+
+    convert.__name__, convert.__doc__ = name, f"The tensor as {kind}."
+    return convert
+
+
+for _method, _dtype in (
+    ("float", np.float32), ("double", np.float64), ("half", np.float16), ("long", np.int64), ("int", np.int32),
+    ("short", np.int16), ("char", np.int8), ("byte", np.uint8), ("bool", np.bool_),
+):  # fmt: skip
+    tensor_method(_method)(_conversion(_method, _dtype))
+
+
+@tensor_method("type")
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the type, such as "minicnn.FloatTensor", or the tensor converted to a type or to such a name."""
+    if dtype is None:
+        return "minicnn." + next(name for name, kind in NAMES.items() if kind == self.array.dtype)
+    if isinstance(dtype, str):
+        dtype = NAMES.get(dtype.rpartition(".")[2], dtype)
+    return to(self, dtype)
+
+
+@tensor_method("type_as")
+@guarded
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in the type of `other`."""
+    return to(self, other.dtype)
+
+
+@tensor_method("is_floating_point")
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floating-point numbers."""
+    return input.array.dtype.kind == "f"
+
+
+@tensor_method("is_complex")
+def is_complex(input: Tensor) -> bool:
+    """Whether the elements are complex numbers: never."""
+    return False
+
+
+@tensor_method("is_signed")
+def is_signed(input: Tensor) -> bool:
+    """Whether the type has negative numbers."""
+    return input.array.dtype.kind in "if"
+
+
+@tensor_method("element_size")
+def element_size(self: Tensor) -> int:
+    """Bytes of an element."""
+    return self.array.itemsize
+
+
+def result_type(tensor1: Any, tensor2: Any) -> np.dtype[Any]:
+    """The type of an operation of two tensors or numbers; 0-d tensors and numbers count with their category only."""
+    return promotion.result_type(*(promotion.as_operand(o, "result_type") for o in (tensor1, tensor2)))
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether one type converts to another without leaving its category: no float to integer, nothing to bool."""
+    source, target = np.dtype(from_), np.dtype(to)
+    return not (source.kind == "f" and target.kind != "f") and not (target.kind == "b" and source.kind != "b")
+
+
+# --------------------------------------------------------------------------------------------------- where memory lies
+
+for _name, _value in {
+    "is_cpu": lambda self: not self.is_meta,
+    "is_cuda": lambda self: False,
+    "itemsize": lambda self: self.array.itemsize,
+    "nbytes": lambda self: self.array.nbytes,
+}.items():
+    setattr(Tensor, _name, property(_value))
+
+
+@tensor_method("data_ptr")
+def _data_ptr(self: Tensor) -> int:
+    """The address of the first element; 0 on the meta device."""
+    return 0 if self.is_meta else self.array.ctypes.data
+
+
+@tensor_method("get_device")
+def _get_device(self: Tensor) -> int:
+    """The number of its GPU: -1, on none."""
+    return -1
+
+
+@tensor_method("cpu", "pin_memory", "share_memory_")
+def _here(self: Tensor, *_: Any, **__: Any) -> Tensor:
+    """The tensor itself: it is in this process's memory, and there is no other place."""
+    return self
+
+
+@tensor_method("cuda")
+def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """Refused: there is no GPU."""
+    raise RuntimeError("cuda: there is no GPU; ask minicnn.cuda.is_available() first, and compute on 'cpu'")

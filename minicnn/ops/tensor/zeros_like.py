@@ -1,0 +1,85 @@
+"""New tensors of the shape, type, device and order of memory of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ... import memory_formats
+from ...device import Meta
+from ...memory_formats import MemoryFormat
+from ...tensor import Tensor, tensor_method
+from .arguments import check_tensor
+from .creation import DTYPE, Make, constant, empty, factory, full, new, ones, scalar, tensor, zeros
+
+__all__ = ["empty_like", "full_like", "ones_like", "zeros_like"]
+
+
+def like(
+    input: Tensor,
+    make: Make,
+    dtype: DTYPE = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: MemoryFormat = memory_formats.preserve_format,
+) -> Tensor:
+    """A tensor of the shape, and by default the type, device and order of memory, of another."""
+    check_tensor("a tensor like another", input=input)
+    kind = input.dtype if dtype is None else np.dtype(dtype)
+    made = new(tuple(input.shape), make, kind, input.device if device is None else device)
+    x = input.array
+    if type(x) is not Meta and not made.is_meta and x.ndim > 1:
+        if memory_format is memory_formats.preserve_format and not x.flags.c_contiguous and memory_formats.is_dense(x):
+            y = np.empty_like(x, made.dtype)  # in the order of x
+            y[...] = made.array
+            made = Tensor(y)
+        elif memory_format is memory_formats.channels_last:
+            made = Tensor(memory_formats.copy(made.array, memory_format))
+    return made.requires_grad_() if requires_grad else made
+
+
+def _like(name: str, make: Make, text: str) -> Callable[..., Tensor]:
+    """`zeros_like(input)` and its like."""
+
+    def create(input: Tensor, **options: Any) -> Tensor:
+        return like(input, make, **options)
+
+    create.__name__, create.__doc__ = name, text
+    return factory(create)
+
+
+zeros_like = _like("zeros_like", np.zeros, "Zeros in the shape and type of another tensor.")
+ones_like = _like("ones_like", np.ones, "Ones in the shape and type of another tensor.")
+empty_like = _like("empty_like", np.empty, "Arbitrary values in the shape and type of another tensor.")
+
+
+@factory
+def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
+    """One value in the shape and type of another tensor."""
+    return like(input, constant("full_like", scalar("full_like", fill_value)), **options)
+
+
+def _new_method(name: str, function: Callable[..., Tensor]) -> None:
+    """`x.new_zeros(size)` and its like: the type and device of x by default."""
+
+    def create(self: Tensor, *args: Any, dtype: DTYPE = None, device: Any = None, **options: Any) -> Tensor:
+        kind = self.dtype if dtype is None else dtype
+        return function(*args, dtype=kind, device=self.device if device is None else device, **options)
+
+    create.__name__, create.__doc__ = name, f"`{function.__name__}` in the type and on the device of this tensor."
+    tensor_method(name)(create)
+
+
+for _name, _function in (("zeros", zeros), ("ones", ones), ("empty", empty), ("full", full), ("tensor", tensor)):
+    _new_method(f"new_{_name}", _function)
+
+
+@tensor_method("new")
+def _new(self: Tensor, *args: Any) -> Tensor:
+    """A tensor of this one's type: of a size, or of data."""
+    given = args[0] if len(args) == 1 else None
+    if isinstance(given, (list, np.ndarray)) or (isinstance(given, tuple) and type(given) is tuple):
+        return self.new_tensor(given)
+    return self.new_empty(*args) if args else self.new_empty(0)

@@ -1,0 +1,398 @@
+"""Tensor: an array that remembers how it was computed.
+
+A tensor holds a NumPy array (`.array`), whether a gradient is wanted (`.requires_grad`), the gradient (`.grad`), and,
+if an operation made it, the place in the record that `backward()` starts from (`.grad_fn`). The operations are in
+`minicnn.ops`, which also enters the methods and operators here with `tensor_method`: this file knows no arithmetic.
+
+Memory is shared as in NumPy and PyTorch: `t.data`, `t.detach()`, `t.numpy()` and views look at the same numbers.
+Writing through a tensor (`t[...] = 0`, `t.data.fill_(0)`, `t.copy_(other)`) is counted, so that the backward pass
+notices if an array it needs has changed. Writing into `t.array` or `t.numpy()` is not counted.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .. import memory_formats
+from ..autograd import engine, walk
+from ..autograd.hooks import RemovableHandle
+from ..compat.missing import Absent, absent, methods, unknown
+from ..device import CPU, META, Array, Device, Meta, meta, resolve
+from ..dtypes import Size, get_default_dtype
+from . import copying
+
+
+class Tensor:
+    """An n-d array with a gradient tape; `Tensor(array)` wraps a NumPy array without copying it.
+
+    Args:
+        array: a NumPy array or a tensor (shared), nested lists of numbers (copied as float32), or sizes as in PyTorch's
+            old constructor: `Tensor(2, 3)` is uninitialised.
+        requires_grad: whether `backward()` shall leave a gradient in `.grad`; for floating-point tensors only.
+    """
+
+    __slots__ = (
+        "__dict__", "__weakref__", "_after_hooks", "_array", "_edge", "_grad", "_hooks", "_requires_grad", "_version",
+        "_views",
+    )  # fmt: skip
+    __array_ufunc__ = None  # array + tensor asks the tensor
+
+    def __init__(
+        self, array: Any = (), requires_grad: bool = False, *sizes: int, _version: list[int] | None = None
+    ) -> None:
+        if not isinstance(array, np.ndarray):
+            if type(requires_grad) is not bool:  # Tensor(2, 3)
+                array, requires_grad = Size((array, requires_grad, *sizes)), False
+            array = _legacy(array)
+        self._array: Array = array
+        self._version = [0] if _version is None else _version  # one counter for all tensors that share memory
+        self._edge: tuple[engine.Node, int] | None = None
+        self._hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+        self._after_hooks: dict[int, Callable[[Tensor], None]] | None = None
+        self._views: list[Any] | None = None  # weak references to all that views made of the same memory, or None
+        self._grad: Tensor | None = None
+        self._requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
+
+    # ------------------------------------------------------------------------------------------------- what it holds
+
+    @property
+    def array(self) -> Array:
+        """The NumPy array itself, to read; writing into it is not noticed by the tape."""
+        return self._array
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory as a tensor outside the tape; assigning to it replaces the values."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor | Array) -> None:
+        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        if array.dtype.kind != self._array.dtype.kind:
+            raise TypeError(
+                f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert them with .to()"
+            )
+        self._array = array
+        self._version[0] += 1
+
+    @property
+    def shape(self) -> Size:
+        """The size along each axis."""
+        return Size(self._array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._array.ndim
+
+    @property
+    def device(self) -> Device:
+        """Where the memory is."""
+        return META if type(self._array) is Meta else CPU
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether it has a shape and a dtype only, and no values."""
+        return type(self._array) is Meta
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it is a computed tensor that `retain_grad()` was called on."""
+        return "_retains_grad" in self.__dict__
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user and not by a recorded operation."""
+        return self._edge is None
+
+    @property
+    def grad_fn(self) -> engine.Node | None:
+        """The recorded call that made it."""
+        return self._edge[0] if self._edge else None
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or its entry `dim`."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    nelement, ndimension = numel, dim
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    # ----------------------------------------------------------------------------------------------- out of the tensor
+
+    def _values(self, op: str) -> Array:
+        """The array, checked to have values."""
+        if type(self._array) is Meta:
+            raise NotImplementedError(f"{op}: a tensor on device 'meta' has no values; create it on 'cpu'")
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self._array.size != 1:
+            raise RuntimeError(
+                f"item: a tensor of shape {self.shape} has {self.numel()} elements, not one; use tolist()"
+            )
+        return self._values("item").item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._values("tolist").tolist()
+
+    def __float__(self) -> float:
+        return float(self._scalar("float"))
+
+    def __int__(self) -> int:
+        return int(self._scalar("int"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def _scalar(self, kind: str) -> Any:
+        if self._array.size != 1:  # ValueError, as NumPy and PyTorch: other libraries ask so whether it is a number
+            raise ValueError(f"{kind}: a tensor of shape {self.shape} has {self.numel()} elements, not one")
+        return self.item()
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise RuntimeError(
+                f"bool: the truth of {self.numel()} elements is ambiguous; "
+                "reduce them to one, or use .numpy().any() or .all()"
+            )
+        return bool(self._values("bool").item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub" or self._array.size != 1:
+            raise TypeError(f"only an integer tensor of one element is an index, got {self.dtype} {self.shape}")
+        return int(self.item())
+
+    def __repr__(self) -> str:
+        from .printing import text
+
+        return text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not (self.ndim or self.is_meta) else object.__format__(self, spec)
+
+    # ------------------------------------------------------------------------------------------------------- the tape
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward()` computes a gradient for it, or for what it was computed from."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward()` has added up here; None before, and of computed tensors."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+            if value.shape != self.shape or value.dtype != self.dtype or value.device != self.device:
+                raise RuntimeError(
+                    f"grad: a gradient of shape {value.shape} and type {value.dtype} on {value.device} does not fit a "
+                    f"tensor of shape {self.shape} and type {self.dtype} on {self.device}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for a gradient, or stop asking, in place."""
+        if not isinstance(requires_grad, bool):
+            raise TypeError(f"requires_grad: expected a bool, got {type(requires_grad).__name__}")
+        if requires_grad and self.dtype.kind not in "fc":
+            raise RuntimeError(f"requires_grad: only floating-point tensors have gradients, this one is {self.dtype}")
+        if not requires_grad and self._edge:
+            raise RuntimeError("requires_grad: a computed tensor cannot stop requiring a gradient; use detach()")
+        self._requires_grad = requires_grad
+        return self
+
+    def detach(self) -> Tensor:
+        """The same memory outside the tape."""
+        return Tensor(self._array, _version=self._version)
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Compute the gradient of this tensor for every leaf it was computed from, and add it to the leaf's `.grad`.
+
+        Args:
+            gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
+            retain_graph: keep what the record saved, so that one can walk through it again.
+            create_graph: not supported.
+            inputs: the tensors to do this for, computed ones too; all leaves if None.
+        """
+        if create_graph:
+            raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
+        walk.backward([self], [walk.upstream(self, gradient)], bool(retain_graph), inputs)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed tensor in `.grad` too, as for a leaf; what its hooks made of it.
+
+        After an in-place operation it is that of the new values.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: the tensor does not require a gradient")
+        if self._edge and not self.retains_grad:
+            self.__dict__["_retains_grad"] = True
+            node, index = self._edge
+            node.retained = {**(node.retained or {}), index: weakref.ref(self)}
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call `hook(gradient)` when this tensor's gradient is complete; a result other than None replaces it."""
+        if not self.requires_grad:
+            raise RuntimeError("register_hook: the tensor does not require a gradient")
+        if self._edge:
+            node, index = self._edge
+            node.hooks = {} if node.hooks is None else node.hooks
+            hooks = node.hooks.setdefault(index, {})
+        else:
+            hooks = self._hooks = {} if self._hooks is None else self._hooks
+        return RemovableHandle(hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `hook(tensor)` after a backward pass has added to this leaf's `.grad`."""
+        if not self.requires_grad or self._edge:
+            raise RuntimeError("register_post_accumulate_grad_hook: the tensor must be a leaf that requires a gradient")
+        self._after_hooks = {} if self._after_hooks is None else self._after_hooks
+        return RemovableHandle(self._after_hooks, hook)
+
+    def detach_(self) -> Tensor:
+        """Leave the tape, in place."""
+        self._edge, self._requires_grad = None, False
+        return self
+
+    # --------------------------------------------------------------------------------------------------------- copies
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled, a tensor is its values: a leaf without `.grad` and hooks, whatever it was computed from."""
+        return (
+            copying.leaf,
+            (type(self), memory_formats.packed(self._array), self._requires_grad),
+            copying.attributes(self),
+        )
+
+    def __copy__(self) -> Tensor:
+        return copying.shallow(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return copying.deep(self, memo)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __getattr__(self, name: str) -> Any:
+        raise unknown("Tensor", name, methods(type(self)))
+
+    if TYPE_CHECKING:  # entered by minicnn.ops
+
+        def __iter__(self) -> Iterator[Tensor]: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __eq__(self, other: Any) -> Any: ...
+        def __ne__(self, other: Any) -> Any: ...
+        def __lt__(self, other: Any) -> Any: ...
+        def __le__(self, other: Any) -> Any: ...
+        def __gt__(self, other: Any) -> Any: ...
+        def __ge__(self, other: Any) -> Any: ...
+
+
+engine._tensor = Tensor
+for _name in absent("Tensor"):
+    setattr(Tensor, _name, Absent(_name))
+
+
+def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function of minicnn.ops as the Tensor methods `names`."""
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            setattr(Tensor, name, function)
+        return function
+
+    return enter
+
+
+def _legacy(data: Any) -> Array:
+    """The array of PyTorch's old constructor: `Tensor(3)` and `Tensor(size)` are memory as it is, of the default type.
+
+    Numbers in lists become the default type, integers too.
+    """
+    if isinstance(data, (int, Size)):
+        shape, dtype = (data,) if isinstance(data, int) else tuple(data), get_default_dtype()
+        return meta(shape, dtype) if resolve(None).type == "meta" else np.empty(shape, dtype)
+    array = _to_array(data)
+    return array.astype(get_default_dtype()) if isinstance(data, (list, tuple)) else array
+
+
+def _to_array(data: Any) -> Array:
+    """Numbers and nested sequences as an array, Python floats as float32."""
+    if isinstance(data, Tensor):
+        return data.array
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
+    if isinstance(data, Sequence) and any(isinstance(item, Tensor) for item in data):
+        data = [item.detach().numpy() if isinstance(item, Tensor) else item for item in data]
+        return np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        _reject(data, str(error))
+    if array.dtype.kind not in "fiub":
+        _reject(data, f"elements of type {array.dtype}")
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _reject(data: Any, why: str) -> NoReturn:
+    raise TypeError(
+        f"tensor: cannot make a tensor of {type(data).__name__} ({why}); pass numbers, nested lists, or an array"
+    )

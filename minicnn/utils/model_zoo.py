@@ -1,7 +1,0 @@
-"""`minicnn.utils.model_zoo`: the older name of `minicnn.hub`'s function."""
-
-from __future__ import annotations
-
-from ..hub import load_url
-
-__all__ = ["load_url"]

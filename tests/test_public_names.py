@@ -1,0 +1,85 @@
+"""Programs and files of earlier versions: every public name is where it was, pickles and run folders load."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import cli
+from minicnn.compat.missing.moved import MOVED
+
+DATA = Path(__file__).parent / "data"
+
+
+def listed() -> dict[str, list[str]]:
+    """Path of a module -> names, as of version 0.1.0: those of PyTorch's modules that programs may import."""
+    names: dict[str, list[str]] = {}
+    for line in (DATA / "public_names.txt").read_text(encoding="utf-8").splitlines():
+        if line.endswith(":"):
+            place = names[line[:-1]] = []
+        else:
+            place += line.split()
+    return names
+
+
+@pytest.mark.parametrize(("place", "names"), listed().items(), ids=list(listed()))
+def test_every_name_is_where_it_was(place: str, names: list[str]) -> None:
+    module = importlib.import_module(place)
+    assert names and not [name for name in names if not hasattr(module, name)]
+
+
+def test_each_path_can_be_imported_first() -> None:
+    """In a process of its own each, in one: no path depends on another import before it."""
+    code = (
+        "import sys, os\n"
+        "for place in sys.argv[1:]:\n"
+        "    if not os.fork():\n"
+        "        import importlib; importlib.import_module(place); os._exit(0)\n"
+        "    assert os.wait()[1] == 0, place\n"
+    )
+    if not hasattr(sys.modules["os"], "fork"):
+        pytest.skip("needs fork")
+    done = subprocess.run([sys.executable, "-c", code, *listed()], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_moved_modules_are_there() -> None:
+    for old, new in MOVED.items():
+        if old not in sys.modules and importlib.util.find_spec(old) is not None:
+            assert importlib.import_module(old) is importlib.import_module(new), old
+            assert importlib.import_module(new).__spec__.name == new
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """What version 0.1.0 wrote: a pickle of many objects, and a run folder."""
+    with zipfile.ZipFile(DATA / "version_0_1_0.zip") as archive:
+        archive.extractall(tmp_path)
+    return tmp_path
+
+
+def test_old_pickles_load(old: Path) -> None:
+    objects = pickle.loads((old / "objects.pickle").read_bytes())
+    np.testing.assert_allclose(objects["net"](objects["x"]).detach(), objects["y"], rtol=1e-5, atol=1e-6)
+    assert isinstance(objects["layers"][0], minicnn.nn.PixelShuffle)
+    for name, optimizer in objects["optimizers"].items():
+        assert type(optimizer) is getattr(minicnn.optim, name)
+        (p,) = optimizer.param_groups[0]["params"]
+        before, p.grad = p.detach().clone(), minicnn.ones(3)
+        optimizer.step()
+        assert (p < before).all()
+    assert minicnn.matmul in objects["functions"] and minicnn.cat in objects["functions"]
+    assert objects["types"] == [minicnn.Size((2, 3)), minicnn.float32, minicnn.device("cpu"), minicnn.channels_last]
+
+
+def test_old_runs_load(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["eval", str(old / "run"), "--backend", "numpy"]) == 0
+    assert "top-1 accuracy: 51.94%" in capsys.readouterr().out
