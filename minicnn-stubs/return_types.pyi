@@ -1,0 +1,1 @@
+from minicnn.compat.return_types import *

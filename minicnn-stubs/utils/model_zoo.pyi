@@ -1,0 +1,1 @@
+from minicnn.compat.utils.model_zoo import *
