@@ -19,7 +19,7 @@ from ..tensor import Tensor
 Size = tuple[int, ...]
 
 
-class Row(NamedTuple):
+class LayerRow(NamedTuple):
     """One layer: its dotted name, type, output shape without the batch axis, and own parameters."""
 
     name: str
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 class Summary(NamedTuple):
     """What `summary` found; printing it gives the table."""
 
-    rows: list[Row]
+    rows: list[LayerRow]
     inputs: list[Size]
     parameters: int
     trainable: int
@@ -112,7 +112,7 @@ def summary(
         raise ValueError(
             f"summary: input_size must be a shape such as (1, 32, 32) or a list of them, got {input_size!r}"
         )
-    rows: list[Row] = []
+    rows: list[LayerRow] = []
     seen: set[int] = set()
     names = {id(module): name for name, module in model.named_modules()}
 
@@ -122,7 +122,7 @@ def summary(
         shape = output.shape[1:] if isinstance(output, Tensor) else ()
         name = names[id(module)] or type(module).__name__
         trainable = sum(p.numel() for p in own if p.requires_grad)
-        rows.append(Row(name, type(module).__name__, tuple(shape), sum(p.numel() for p in own), trainable))
+        rows.append(LayerRow(name, type(module).__name__, tuple(shape), sum(p.numel() for p in own), trainable))
 
     first = next(model.parameters(), zeros(0, device=device))
     kinds = _types(dtypes, len(sizes), first.dtype)

@@ -28,7 +28,7 @@ PLAIN_LOOPS = 1e-6  # seconds per product of the python backend, roughly
 PATIENCE = 1.0  # seconds that one call of it may take before it is left out
 
 
-class Row(NamedTuple):
+class Measurement(NamedTuple):
     """One algorithm on one backend, in one pass over the layer.
 
     `seconds` is the best time of a call, None where it was not measured; `note` then says why. `workspace` is in bytes,
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 class Comparison(NamedTuple):
     """What `compare_algorithms` found: `rows` is the data, `print` gives the table, `plot` a chart."""
 
-    rows: list[Row]
+    rows: list[Measurement]
     geometry: Conv
     dtype: str
     channels_last: bool
@@ -80,7 +80,7 @@ class Comparison(NamedTuple):
             lines.append("  ".join(to(text, width) for text, width, to in aligned).rstrip())
         return "\n".join([f"conv2d {self.title}; {self.threads} threads", *lines, "", *_LEGEND])
 
-    def best(self, which: str = "forward") -> Row:
+    def best(self, which: str = "forward") -> Measurement:
         """The fastest row of a pass.
 
         Raises:
@@ -107,7 +107,7 @@ _LEGEND = (
 )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Measurement) -> tuple[str, ...]:
     """A line of the table."""
 
     def number(value: float | None, form: str, scale: float = 1) -> str:
@@ -140,9 +140,9 @@ def compare_algorithms(
     """Run one convolution layer by every algorithm and backend that can do it, and measure each.
 
     The arguments up to `groups` are those of `nn.functional.conv2d`. Instead of a tensor, x, w and b may be shapes, of
-    which float32 tensors of random numbers are made. What is measured, and what is not, is in `Row` and in the printed
-    legend. The backend "python", plain loops, is left out where a call would take more than a second, unless `backends`
-    names it.
+    which float32 tensors of random numbers are made. What is measured, and what is not, is in `Measurement` and in the
+    printed legend. The backend "python", plain loops, is left out where a call would take more than a second, unless
+    `backends` names it.
 
     Args:
         x: (N, C, H, W) or (C, H, W), a tensor, an array or a shape.
@@ -190,7 +190,7 @@ def compare_algorithms(
     last = memory_format is channels_last or (memory_format is None and _is_last(x_))
     ordered = _in_order(x_, last), _in_order(w_, last)
     gy = _in_order(np.random.default_rng(1).standard_normal(g.y_shape).astype(x_.dtype), last)
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     for which in PASSES if backward else PASSES[:1]:
         rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g), against, progress)
     return Comparison(rows, g, x_.dtype.name, last, runtime.threads() if runtime.have_numba() else 1)
@@ -279,7 +279,7 @@ def _multiplications(module: Any, g: Conv, which: str = "forward") -> int:
 def _one_pass(
     which: str, operands: tuple[Array, Array, Array | None], gy: Array, g: Conv, seconds: float, wanted: Any,
     against: str | None, progress: Callable[[str], None] | None,
-) -> list[Row]:  # fmt: skip
+) -> list[Measurement]:  # fmt: skip
     """The rows of one pass, the order that of the table."""
     x, w, b = operands
     table = next(t for t in TABLES if t.op == ("conv2d" if which == "forward" else "conv2d backward"))
@@ -314,7 +314,7 @@ def _one_pass(
         time, space, error, once = found.get(row, (None, None, None, False))
         rate = 2 * g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw / time / 1e9 if time else None
         note = "one call" if once else note
-        rows.append(Row(which, *row, row == chosen, time, rate, space if ours else None, count, error, note))
+        rows.append(Measurement(which, *row, row == chosen, time, rate, space if ours else None, count, error, note))
     return rows
 
 

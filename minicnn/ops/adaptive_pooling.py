@@ -16,8 +16,9 @@ from minicnn_kernels import pooling as kernels
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .pooling import AvgPool, IntOrPair, MaxPool, Pooled, check, max_pool2d, rows, with_indices
+from .pooling import AvgPool, IntOrPair, MaxPool, Pooled, check, max_pool2d, with_indices
 from .tensor.creation import empty
+from .tensor.operands import backend_for
 from .tensor.sampling import rand
 
 __all__ = [
@@ -107,7 +108,7 @@ class MaxUnpool(Function):
         index = index.reshape(g.y_shape)
         ctx.save_for_backward(index)
         ctx.geometry, ctx.shape = g, x.shape
-        y: Array = kernels.MAX_UNPOOL(x.reshape(g.y_shape), index, g, **rows(x))
+        y: Array = kernels.MAX_UNPOOL(x.reshape(g.y_shape), index, g, **backend_for(x))
         return y.reshape(x.shape[:-dims] + (g.h, g.w)[-dims:])
 
     @staticmethod
@@ -119,7 +120,7 @@ class MaxUnpool(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Any, ...]:
         """Each value gets the gradient at its index."""
         (index,) = ctx.saved
-        gx = kernels.MAX_UNPOOL_BACKWARD(gy.reshape(ctx.geometry.x_shape), index, ctx.geometry, **rows(gy))
+        gx = kernels.MAX_UNPOOL_BACKWARD(gy.reshape(ctx.geometry.x_shape), index, ctx.geometry, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
 

@@ -39,7 +39,12 @@ class Convolution(Function):
         """Run the chosen kernel; with no channels, y = b."""
         of_x, of_w = ctx.needs_input_grad[:2]
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
-        ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = g, flipped, choice or rows(x), (x.shape, w.shape, (g.o,))
+        ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = (
+            g,
+            flipped,
+            choice or kernel_for(x),
+            (x.shape, w.shape, (g.o,)),
+        )
         if not g.n * g.c:
             y = np.zeros(g.y_shape, x.dtype) + (0 if b is None else b[:, None, None])
         else:
@@ -102,8 +107,8 @@ def widened(x: Array) -> Array:
     return x.astype(np.float32) if x.dtype == float16 else x
 
 
-def rows(x: Array) -> dict[str, str]:
-    """The kernels for a type: NumPy's for integers, which the others have none for."""
+def kernel_for(x: Array) -> dict[str, str]:
+    """The choice of a kernel for a type, as keywords: NumPy's for integers, for which there is no other."""
     return {} if x.dtype.kind == "f" else {"backend": "numpy", "algorithm": "im2col"}
 
 

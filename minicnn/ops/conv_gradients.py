@@ -21,23 +21,23 @@ from minicnn_kernels.geometry import IntOrPair, Shape
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .conv import check, rows, widened
+from .conv import check, kernel_for, widened
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
 
 
 def _y(x: Array, w: Array, g: geometry.Conv) -> Array:
-    return kernels.FORWARD(x, w, None, g, **rows(x)) if g.n * g.c else np.zeros(g.y_shape, x.dtype)
+    return kernels.FORWARD(x, w, None, g, **kernel_for(x)) if g.n * g.c else np.zeros(g.y_shape, x.dtype)
 
 
 def _gx(w: Array, gy: Array, g: geometry.Conv) -> Array:
     wanted = True, False, False
-    return kernels.BACKWARD(gy, None, w, g, wanted, **rows(w))[0] if g.n * g.c else np.zeros(g.x_shape, w.dtype)
+    return kernels.BACKWARD(gy, None, w, g, wanted, **kernel_for(w))[0] if g.n * g.c else np.zeros(g.x_shape, w.dtype)
 
 
 def _gw(x: Array, gy: Array, g: geometry.Conv) -> Array:
     wanted = False, True, False
-    return kernels.BACKWARD(gy, x, None, g, wanted, **rows(x))[1] if g.n * g.c else np.zeros(g.w_shape, x.dtype)
+    return kernels.BACKWARD(gy, x, None, g, wanted, **kernel_for(x))[1] if g.n * g.c else np.zeros(g.w_shape, x.dtype)
 
 
 class _Gradient(Function):

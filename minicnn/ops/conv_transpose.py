@@ -23,7 +23,7 @@ from minicnn_kernels.geometry import IntOrPair, Shape
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .conv import batched, check, result_shape, rows, widened
+from .conv import batched, check, kernel_for, result_shape, widened
 
 __all__ = ["conv_transpose1d", "conv_transpose2d"]
 
@@ -38,7 +38,7 @@ class TransposedConvolution(Function):
         """Run the convolution's backward kernel."""
         of_x, of_w, _ = ctx.needs_input_grad[:3]
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
-        ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), rows(x)
+        ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), kernel_for(x)
         if not g.n * g.c:
             y = np.zeros(g.x_shape, x.dtype)
         else:

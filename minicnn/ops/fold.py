@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minicnn_kernels import fold as kernels
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import IntOrPair
 
 from ..tensor import Array, Tensor
-from .tensor.linear_map import Map, Rule
+from .tensor.linear_map import LinearMapRow, Map
+from .tensor.operands import backend_for
 
 __all__ = ["fold", "unfold"]
 
 
-def _rows(x: Array) -> dict[str, str]:
-    """The kernels for a type: NumPy's for the types that the others have none for."""
-    return {} if x.dtype in (np.float32, np.float64) else {"backend": "numpy"}
-
-
 def _columns(x: Array, *arguments: Any) -> Array:
     g = arguments[-1]
-    y = kernels.UNFOLD(x.reshape(g.x_shape), g, **_rows(x))  # (C, H, W) -> (1, C, H, W)
+    y = kernels.UNFOLD(x.reshape(g.x_shape), g, **backend_for(x))  # (C, H, W) -> (1, C, H, W)
     return y.reshape(g.col_shape[4 - x.ndim :])
 
 
 def _pictures(x: Array, *arguments: Any) -> Array:
     g = arguments[-1]
-    y = kernels.FOLD(x.reshape(g.col_shape), g, **_rows(x))  # (K, L) -> (1, K, L)
+    y = kernels.FOLD(x.reshape(g.col_shape), g, **backend_for(x))  # (K, L) -> (1, K, L)
     return y.reshape(g.x_shape[3 - x.ndim :])
 
 
-UNFOLD = Rule("Unfold", _columns, _pictures, lambda shape, g: g.col_shape[4 - len(shape) :])
-FOLD = Rule("Fold", _pictures, _columns, lambda shape, g: g.x_shape[3 - len(shape) :])
+UNFOLD = LinearMapRow("Unfold", _columns, _pictures, lambda shape, g: g.col_shape[4 - len(shape) :])
+FOLD = LinearMapRow("Fold", _pictures, _columns, lambda shape, g: g.x_shape[3 - len(shape) :])
 
 
 def unfold(

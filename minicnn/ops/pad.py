@@ -11,7 +11,7 @@ from minicnn_kernels import geometry, resample
 from minicnn_kernels.taps import Taps, padding
 
 from ..tensor import Array, Tensor
-from .tensor.linear_map import Map, Rule
+from .tensor.linear_map import LinearMapRow, Map
 
 __all__ = ["pad"]
 
@@ -56,8 +56,8 @@ def resampled_shape(shape: tuple[int, ...], axis: int, taps: Taps, back: Taps) -
     return (*shape[:axis], taps.out, *shape[axis + 1 :])
 
 
-CONSTANT = Rule("ConstantPad", _surround, _middle, _padded_shape)
-RESAMPLE = Rule(
+CONSTANT = LinearMapRow("ConstantPad", _surround, _middle, _padded_shape)
+RESAMPLE = LinearMapRow(
     "Resample",
     lambda x, axis, taps, back: along(x, axis, taps),
     lambda gy, shape, axis, taps, back: along(gy, axis, back),

@@ -21,7 +21,7 @@ from ..device import meta
 from ..tensor import Array, Tensor
 from .activation import Relu, relu
 from .tensor.arguments import no_tensor
-from .tensor.operands import KERNEL_TYPES
+from .tensor.operands import backend_for
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "lp_pool1d", "lp_pool2d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
@@ -37,11 +37,6 @@ def pooled_shape(x: Array, g: geometry.Pool, dims: int) -> tuple[int, ...]:
     return x.shape[:-dims] + (g.oh, g.ow)[-dims:]
 
 
-def rows(x: Array) -> dict[str, Any]:
-    """The kernels for a type: NumPy's for the types that others have none for."""
-    return {} if x.dtype in KERNEL_TYPES else {"backend": "numpy"}
-
-
 class MaxPool(Function):
     """y = the largest value of each window, and where it was if `indices`; keeps where it was, not x."""
 
@@ -50,7 +45,7 @@ class MaxPool(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
         """Run the chosen kernel."""
-        y, index = kernels.MAX_POOL(x.reshape(g.x_shape), g, **rows(x))  # -> (N, C, H, W)
+        y, index = kernels.MAX_POOL(x.reshape(g.x_shape), g, **backend_for(x))  # -> (N, C, H, W)
         ctx.save_for_backward(index)
         ctx.geometry, ctx.shape = g, x.shape
         shape = pooled_shape(x, g, dims)
@@ -70,7 +65,7 @@ class MaxPool(Function):
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
         """Each gradient goes back to the one value that was the largest."""
         (index,) = ctx.saved
-        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **rows(gy))
+        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
 
@@ -126,7 +121,7 @@ class AvgPool(Function):
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:
         """Run the chosen kernel."""
         ctx.geometry, ctx.divisor, ctx.shape = g, divisor, x.shape
-        y: Array = kernels.AVG_POOL(x.reshape(g.x_shape), g, divisor, **rows(x))  # -> (N, C, H, W)
+        y: Array = kernels.AVG_POOL(x.reshape(g.x_shape), g, divisor, **backend_for(x))  # -> (N, C, H, W)
         return y.reshape(pooled_shape(x, g, dims))
 
     @staticmethod
@@ -138,7 +133,7 @@ class AvgPool(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Any, ...]:
         """Each gradient is shared out equally over its window."""
         g = ctx.geometry
-        gx = kernels.AVG_POOL_BACKWARD(gy.reshape(g.y_shape), g, ctx.divisor, **rows(gy))
+        gx = kernels.AVG_POOL_BACKWARD(gy.reshape(g.y_shape), g, ctx.divisor, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
 

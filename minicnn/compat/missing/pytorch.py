@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rows import Row
+from .rows import Gap
 
 _DENSE = "tensors are dense, minicnn.strided"
 _REAL = "tensors are real; keep the real and the imaginary part as two tensors"
@@ -22,253 +22,253 @@ _SECOND = "gradients of gradients are left out; minicnn.autograd.grad gives firs
 
 ROWS = [
     # ------------------------------------------------------------------------------------------------- types of tensors
-    Row("* Tensor", "bfloat16", "NumPy has no bfloat16; use minicnn.float32"),
-    Row("*", "BFloat16*", "NumPy has no bfloat16; use minicnn.float32"),
-    Row("* Tensor", "imag angle conj conj_physical conj_physical_ cdouble cfloat chalf", _REAL),
-    Row("*", "complex complex32 complex64 complex128 Complex* polar view_as_complex* view_as_real*", _REAL),
-    Row("* Tensor", "is_conj is_neg resolve_conj resolve_neg", "tensors are real and hold their values; leave the "
+    Gap("* Tensor", "bfloat16", "NumPy has no bfloat16; use minicnn.float32"),
+    Gap("*", "BFloat16*", "NumPy has no bfloat16; use minicnn.float32"),
+    Gap("* Tensor", "imag angle conj conj_physical conj_physical_ cdouble cfloat chalf", _REAL),
+    Gap("*", "complex complex32 complex64 complex128 Complex* polar view_as_complex* view_as_real*", _REAL),
+    Gap("* Tensor", "is_conj is_neg resolve_conj resolve_neg", "tensors are real and hold their values; leave the "
         "call out"),
-    Row("*", "float8_* float4_* uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 bit "
+    Gap("*", "float8_* float4_* uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 bit "
         "bits*", "there is no type of so few bits; use minicnn.float16, minicnn.int8 or minicnn.uint8"),
-    Row("minicnn", "uint16 uint32 uint64", "the integers are minicnn.uint8, int8, int16, int32 and int64; use a "
+    Gap("minicnn", "uint16 uint32 uint64", "the integers are minicnn.uint8, int8, int16, int32 and int64; use a "
         "wider one"),
-    Row("* Tensor", "dequantize int_repr is_quantized qscheme q_per_channel_axis q_per_channel_scales "
+    Gap("* Tensor", "dequantize int_repr is_quantized qscheme q_per_channel_axis q_per_channel_scales "
         "q_per_channel_zero_points q_scale q_zero_point", _QUANTISED),
-    Row("*", "quantization quantize_* quantized* quantizable fake_quantize_* fused_moving_avg_* empty_quantized "
+    Gap("*", "quantization quantize_* quantized* quantizable fake_quantize_* fused_moving_avg_* empty_quantized "
         "qint8 qint32 quint* QInt* QUInt* per_channel_* per_tensor_* choose_qparams_* fbgemm_* ao qat intrinsic "
         "mkldnn_linear_*", _QUANTISED),
-    Row("* Tensor", "layout coalesce is_coalesced sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ "
+    Gap("* Tensor", "layout coalesce is_coalesced sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ "
         "resize_as_sparse_ ccol_indices col_indices crow_indices row_indices to_dense dense_dim is_sparse "
         "is_sparse_csr is_nested to_padded_tensor to_mkldnn is_mkldnn to_sparse to_sparse_bsc to_sparse_bsr "
         "to_sparse_coo to_sparse_csc to_sparse_csr smm sspaddmm", _DENSE),
-    Row("*", "legacy_contiguous_format sparse sparse_coo* sparse_cs* sparse_bs* sparse_compressed* "
+    Gap("*", "legacy_contiguous_format sparse sparse_coo* sparse_cs* sparse_bs* sparse_compressed* "
         "sparse_support_notes ccol_indices_copy col_indices_copy row_indices_copy crow_indices_copy hspmm hsmm "
         "dsmm spmm saddmm jagged nested segment_reduce", _DENSE),
-    Row("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
-    Row("minicnn Tensor", "resize resize_ resize_as resize_as_", "use x.reshape(...), or minicnn.empty and "
+    Gap("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
+    Gap("minicnn Tensor", "resize resize_ resize_as resize_as_", "use x.reshape(...), or minicnn.empty and "
         "x.copy_(...)"),
-    Row("* Tensor", "storage storage_type untyped_storage set_ as_strided as_strided_ as_strided_scatter "
+    Gap("* Tensor", "storage storage_type untyped_storage set_ as_strided as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
-    Row("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_strided empty_permuted", _MEMORY),
-    Row("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
-    Row("minicnn", "frombuffer", "use minicnn.from_numpy(numpy.frombuffer(buffer, dtype))"),
-    Row("minicnn", "to_dlpack", "use minicnn.utils.dlpack.to_dlpack, or hand over the tensor itself, which has "
+    Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_strided empty_permuted", _MEMORY),
+    Gap("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
+    Gap("minicnn", "frombuffer", "use minicnn.from_numpy(numpy.frombuffer(buffer, dtype))"),
+    Gap("minicnn", "to_dlpack", "use minicnn.utils.dlpack.to_dlpack, or hand over the tensor itself, which has "
         "__dlpack__"),
-    Row("minicnn", "types", "use minicnn.Tensor, minicnn.device, int and float in annotations"),
-    Row("* Tensor", "names rename rename_ align_to align_as refine_names has_names", _NUMBERED),
-    Row("*", "align_tensors *dimname*", _NUMBERED),
-    Row("Tensor", "name volatile grad_dtype output_nr module_load hash_tensor", _INSIDE),
-    Row("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
-    Row("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
-    Row("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),
-    Row("* Tensor", "ipu xpu mtia is_ipu is_xpu is_mtia is_mps is_maia is_xla is_vulkan is_pinned record_stream cuda_",
+    Gap("minicnn", "types", "use minicnn.Tensor, minicnn.device, int and float in annotations"),
+    Gap("* Tensor", "names rename rename_ align_to align_as refine_names has_names", _NUMBERED),
+    Gap("*", "align_tensors *dimname*", _NUMBERED),
+    Gap("Tensor", "name volatile grad_dtype output_nr module_load hash_tensor", _INSIDE),
+    Gap("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
+    Gap("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
+    Gap("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),
+    Gap("* Tensor", "ipu xpu mtia is_ipu is_xpu is_mtia is_mps is_maia is_xla is_vulkan is_pinned record_stream cuda_",
         _GPU),
-    Row("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device", _GPU),
-    Row("Tensor minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
+    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device", _GPU),
+    Gap("Tensor minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
         "it is False"),
-    Row("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are as others: it is False"),
+    Gap("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are as others: it is False"),
     # ------------------------------------------------------------------------------------------------------ mathematics
-    Row("linalg", "diagonal", "use minicnn.diagonal"),
-    Row("linalg", "vecdot", "use (x * y).sum(-1)"),
-    Row("linalg", "LinAlgError", "use numpy.linalg.LinAlgError"),
-    Row("linalg", "cond", _DECOMPOSITION),
-    Row("linalg", "vander", "use numpy.vander on x.numpy(), without gradients"),
-    Row("* Tensor", "cholesky cholesky_inverse cholesky_solve det logdet slogdet eig symeig svd geqrf qr lu lu_solve "
+    Gap("linalg", "diagonal", "use minicnn.diagonal"),
+    Gap("linalg", "vecdot", "use (x * y).sum(-1)"),
+    Gap("linalg", "LinAlgError", "use numpy.linalg.LinAlgError"),
+    Gap("linalg", "cond", _DECOMPOSITION),
+    Gap("linalg", "vander", "use numpy.vander on x.numpy(), without gradients"),
+    Gap("* Tensor", "cholesky cholesky_inverse cholesky_solve det logdet slogdet eig symeig svd geqrf qr lu lu_solve "
         "lstsq inverse pinverse orgqr ormqr matrix_exp matrix_power triangular_solve solve", _DECOMPOSITION),
-    Row("*", "cholesky_ex svd_lowrank svdvals eigh eigvals eigvalsh lobpcg lu_factor* lu_unpack matrix_rank solve_* "
+    Gap("*", "cholesky_ex svd_lowrank svdvals eigh eigvals eigvalsh lobpcg lu_factor* lu_unpack matrix_rank solve_* "
         "inv inv_ex pinv ldl_* householder_product tensorinv tensorsolve pca_lowrank common_notes has_lapack "
         "has_mkl", _DECOMPOSITION),
-    Row("* Tensor", "stft istft", _FFT),
-    Row("*", "fft has_spectral", _FFT),
-    Row("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),
-    Row("*", "special", "functions are in minicnn itself where it has them: minicnn.erf, minicnn.log1p, minicnn.logit"),
-    Row("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
+    Gap("* Tensor", "stft istft", _FFT),
+    Gap("*", "fft has_spectral", _FFT),
+    Gap("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),
+    Gap("*", "special", "functions are in minicnn itself where it has them: minicnn.erf, minicnn.log1p, minicnn.logit"),
+    Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
         "use scipy.special on x.numpy(), without gradients"),
-    Row("minicnn", "distributions binomial", "draw with minicnn.normal, minicnn.rand, minicnn.bernoulli or "
+    Gap("minicnn", "distributions binomial", "draw with minicnn.normal, minicnn.rand, minicnn.bernoulli or "
         "minicnn.multinomial, or with numpy.random, and write the log-probability by hand"),
-    Row("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
-    Row("minicnn", "range", "use minicnn.arange, which leaves the end out"),
-    Row("minicnn", "fill", "use minicnn.full_like(x, value)"),
-    Row("minicnn", "trapz trapezoid cumulative_trapezoid", "use ((y[..., 1:] + y[..., :-1]) / 2 * dx).sum(-1)"),
-    Row("minicnn", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
-    Row("nn.functional", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
-    Row("minicnn", "frobenius_norm nuclear_norm", "use minicnn.linalg.matrix_norm"),
-    Row("minicnn Tensor", "renorm renorm_", "scale by x.norm(...), clamped: x * (maxnorm / x.norm(...)).clamp(max=1)"),
-    Row("minicnn Tensor", "histogram", "use minicnn.histc for the counts, or numpy.histogram on x.numpy()"),
-    Row("minicnn", "histogramdd", "use numpy.histogramdd on x.numpy(), without gradients"),
-    Row("minicnn Tensor", "select_scatter slice_scatter diagonal_scatter", "use y = x.clone() and write into the "
+    Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
+    Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
+    Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
+    Gap("minicnn", "trapz trapezoid cumulative_trapezoid", "use ((y[..., 1:] + y[..., :-1]) / 2 * dx).sum(-1)"),
+    Gap("minicnn", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
+    Gap("nn.functional", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
+    Gap("minicnn", "frobenius_norm nuclear_norm", "use minicnn.linalg.matrix_norm"),
+    Gap("minicnn Tensor", "renorm renorm_", "scale by x.norm(...), clamped: x * (maxnorm / x.norm(...)).clamp(max=1)"),
+    Gap("minicnn Tensor", "histogram", "use minicnn.histc for the counts, or numpy.histogram on x.numpy()"),
+    Gap("minicnn", "histogramdd", "use numpy.histogramdd on x.numpy(), without gradients"),
+    Gap("minicnn Tensor", "select_scatter slice_scatter diagonal_scatter", "use y = x.clone() and write into the "
         "part of y"),
-    Row("minicnn Tensor", "nonzero_static", "use minicnn.nonzero"),
-    Row("Tensor", "sum_to_size", "use x.sum(dim, keepdim=True) over the axes that were broadcast"),
-    Row("Tensor", "fill_diagonal_", "use x.diagonal().fill_(value)"),
-    Row("Tensor", "index", "use x[...]"),
-    Row("Tensor", "apply_ map_ map2_", "use NumPy on x.numpy(), which shares memory, or the operations there are"),
-    Row("minicnn", "vectorize*", "use NumPy on x.numpy(), or the operations there are"),
-    Row("minicnn", "split_with_sizes_copy alias_copy detach detach_ detach_copy diagonal_copy_ expand_copy "
+    Gap("minicnn Tensor", "nonzero_static", "use minicnn.nonzero"),
+    Gap("Tensor", "sum_to_size", "use x.sum(dim, keepdim=True) over the axes that were broadcast"),
+    Gap("Tensor", "fill_diagonal_", "use x.diagonal().fill_(value)"),
+    Gap("Tensor", "index", "use x[...]"),
+    Gap("Tensor", "apply_ map_ map2_", "use NumPy on x.numpy(), which shares memory, or the operations there are"),
+    Gap("minicnn", "vectorize*", "use NumPy on x.numpy(), or the operations there are"),
+    Gap("minicnn", "split_with_sizes_copy alias_copy detach detach_ detach_copy diagonal_copy_ expand_copy "
         "permute_copy select_copy slice_copy split_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy "
         "unsqueeze_copy view_copy", "use the method of the tensor, such as x.detach(), and x.clone() for memory of "
         "its own"),
-    Row("minicnn Tensor", "unsafe_split_with_sizes", "use minicnn.split_with_sizes"),
-    Row("minicnn Tensor", "gcd gcd_ lcm lcm_ nextafter nextafter_ frexp", "use numpy.gcd, numpy.lcm, numpy.nextafter "
+    Gap("minicnn Tensor", "unsafe_split_with_sizes", "use minicnn.split_with_sizes"),
+    Gap("minicnn Tensor", "gcd gcd_ lcm lcm_ nextafter nextafter_ frexp", "use numpy.gcd, numpy.lcm, numpy.nextafter "
         "or numpy.frexp on x.numpy(), without gradients"),
     # ----------------------------------------------------------------------------------------------------------- layers
-    Row("*", "*Conv3d *ConvTranspose3d *Pool3d MaxUnpool3d *Pad3d conv3d conv_transpose3d conv3d_* *_pool3d* "
+    Gap("*", "*Conv3d *ConvTranspose3d *Pool3d MaxUnpool3d *Pad3d conv3d conv_transpose3d conv3d_* *_pool3d* "
         "max_unpool3d channels_last_3d convert_conv3d_weight_memory_format", "pictures are 2-d; fold the third axis "
         "into the batch or the channels, and use the 2d form"),
-    Row("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
-    Row("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
+    Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
+    Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
-    Row("*", "scaled_dot_product_attention attention", "sequence models are left out; write it: minicnn.softmax(q @ "
+    Gap("*", "scaled_dot_product_attention attention", "sequence models are left out; write it: minicnn.softmax(q @ "
         "k.transpose(-2, -1) / d**0.5, -1) @ v"),
-    Row("*", "Transformer* MultiheadAttention multi_head_attention_forward", "sequence models are left out; write it "
+    Gap("*", "Transformer* MultiheadAttention multi_head_attention_forward", "sequence models are left out; write it "
         "with minicnn.nn.Linear, minicnn.nn.LayerNorm, minicnn.matmul and minicnn.softmax"),
-    Row("*", "Embedding embedding EmbeddingBag embedding_bag embedding_renorm_", "sequence models are left out; a "
+    Gap("*", "Embedding embedding EmbeddingBag embedding_bag embedding_renorm_", "sequence models are left out; a "
         "table is a minicnn.nn.Parameter: weight[indices] has gradients"),
-    Row("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models are left out, this loss too"),
-    Row("nn", "AdaptiveLogSoftmaxWithLoss", "sequence models are left out; use minicnn.nn.CrossEntropyLoss"),
-    Row("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
+    Gap("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models are left out, this loss too"),
+    Gap("nn", "AdaptiveLogSoftmaxWithLoss", "sequence models are left out; use minicnn.nn.CrossEntropyLoss"),
+    Gap("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
         "minicnn.nn.Linear"),
-    Row("*", "Bilinear bilinear", "write it: minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
-    Row("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes pictures too"),
-    Row("nn", "CrossMapLRN2d", "use minicnn.nn.LocalResponseNorm"),
-    Row("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
+    Gap("*", "Bilinear bilinear", "write it: minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
+    Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes pictures too"),
+    Gap("nn", "CrossMapLRN2d", "use minicnn.nn.LocalResponseNorm"),
+    Gap("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
         "use minicnn.nn.functional.interpolate, for grids along the axes"),
-    Row("nn nn.functional", "common_types factory_kwargs BroadcastingList* assert_int_or_pair boolean_dispatch "
+    Gap("nn nn.functional", "common_types factory_kwargs BroadcastingList* assert_int_or_pair boolean_dispatch "
         "ScalingType SwizzleType reproducibility_notes tf32_notes", _INSIDE),
-    Row("nn.functional", "Tensor", "it is minicnn.Tensor"),
-    Row("*", "grouped_mm scaled_grouped_mm scaled_mm", "use minicnn.bmm, or minicnn.matmul group by group"),
-    Row("nn nn.parallel", "parallel_apply replicate scatter gather data_parallel comm distributed scatter_gather "
+    Gap("nn.functional", "Tensor", "it is minicnn.Tensor"),
+    Gap("*", "grouped_mm scaled_grouped_mm scaled_mm", "use minicnn.bmm, or minicnn.matmul group by group"),
+    Gap("nn nn.parallel", "parallel_apply replicate scatter gather data_parallel comm distributed scatter_gather "
         "DistributedDataParallelCPU", _ONE + "use the module itself"),
-    Row("nn.utils", "stateless", "there is no functional_call; set the parameters' data and call the module"),
-    Row("nn.utils", "prune", "multiply weight.data by a mask of zeros and ones after each step"),
-    Row("nn.utils", "memory_format convert_conv2d_weight_memory_format", "use "
+    Gap("nn.utils", "stateless", "there is no functional_call; set the parameters' data and call the module"),
+    Gap("nn.utils", "prune", "multiply weight.data by a mask of zeros and ones after each step"),
+    Gap("nn.utils", "memory_format convert_conv2d_weight_memory_format", "use "
         "module.to(memory_format=minicnn.channels_last)"),
-    Row("minicnn", "batch_norm_* cudnn_* miopen_* mkldnn_* native_* convolution constant_pad_nd norm_except_dim "
+    Gap("minicnn", "batch_norm_* cudnn_* miopen_* mkldnn_* native_* convolution constant_pad_nd norm_except_dim "
         "feature_dropout feature_dropout_ dropout_", "PyTorch's inner kernels are not here; use the function of "
         "minicnn.nn.functional"),
-    Row("nn.functional", "native_channel_shuffle", "use minicnn.nn.functional.channel_shuffle"),
+    Gap("nn.functional", "native_channel_shuffle", "use minicnn.nn.functional.channel_shuffle"),
     # ---------------------------------------------------------------------------------------------------- optimisation
-    Row("optim", "SparseAdam", "tensors are dense; use minicnn.optim.Adam"),
-    Row("optim", "Adafactor Muon", "use minicnn.optim.AdamW or minicnn.optim.SGD"),
-    Row("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
-    Row("optim", "swap_in_optimizer_params_and_state", _INSIDE),
+    Gap("optim", "SparseAdam", "tensors are dense; use minicnn.optim.Adam"),
+    Gap("optim", "Adafactor Muon", "use minicnn.optim.AdamW or minicnn.optim.SGD"),
+    Gap("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
+    Gap("optim", "swap_in_optimizer_params_and_state", _INSIDE),
     # --------------------------------------------------------------------------------------------------------- autograd
-    Row("autograd", "functional", _SECOND + "; with grad_outputs it gives a row of a Jacobian"),
-    Row("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
+    Gap("autograd", "functional", _SECOND + "; with grad_outputs it gives a row of a Jacobian"),
+    Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
         "minicnn.nn.functional"),
-    Row("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
+    Gap("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
         "loop and minicnn.stack do what vmap does, and a module is called with its own parameters"),
-    Row("autograd minicnn", "hessian jvp vjp hvp jacobian gradgradcheck forward_ad jacrev jacfwd", _SECOND
+    Gap("autograd minicnn", "hessian jvp vjp hvp jacobian gradgradcheck forward_ad jacrev jacfwd", _SECOND
         + "; with grad_outputs it gives a row of a Jacobian"),
-    Row("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
-    Row("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
+    Gap("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
+    Gap("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
         "minicnn.utils.checkpoint saves memory"),
-    Row("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
-    Row("autograd", "anomaly_mode", "use minicnn.autograd.detect_anomaly"),
-    Row("minicnn", "is_anomaly_enabled is_anomaly_check_nan_enabled set_anomaly_enabled",
+    Gap("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
+    Gap("autograd", "anomaly_mode", "use minicnn.autograd.detect_anomaly"),
+    Gap("minicnn", "is_anomaly_enabled is_anomaly_check_nan_enabled set_anomaly_enabled",
         "use minicnn.autograd.detect_anomaly or minicnn.autograd.set_detect_anomaly"),
-    Row("autograd", "variable", "use minicnn.autograd.Variable"),
-    Row("autograd", "*multithreading* is_view_replay_enabled enforce_grad_layout_policy is_tensor_like DeviceType",
+    Gap("autograd", "variable", "use minicnn.autograd.Variable"),
+    Gap("autograd", "*multithreading* is_view_replay_enabled enforce_grad_layout_policy is_tensor_like DeviceType",
         _INSIDE),
-    Row("*", "profiler profiler_* kineto_available Profiler* monitor profile_hook_step",
+    Gap("*", "profiler profiler_* kineto_available Profiler* monitor profile_hook_step",
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
-    Row("minicnn", "gradient", "use numpy.gradient on x.numpy(); a function's gradient gives minicnn.autograd.grad"),
+    Gap("minicnn", "gradient", "use numpy.gradient on x.numpy(); a function's gradient gives minicnn.autograd.grad"),
     # ----------------------------------------------------------------------------------------------- data and utilities
-    Row("utils", "tensorboard", "there is no TensorBoard writer; `minicnn train` leaves metrics.csv and curves.png, "
+    Gap("utils", "tensorboard", "there is no TensorBoard writer; `minicnn train` leaves metrics.csv and curves.png, "
         "and Python's csv or Matplotlib write your own"),
-    Row("utils", "collect_env", "use `minicnn doctor`"),
-    Row("utils", "benchmark bottleneck *hroughput*enchmark", "use Python's timeit or cProfile; "
+    Gap("utils", "collect_env", "use `minicnn doctor`"),
+    Gap("utils", "benchmark bottleneck *hroughput*enchmark", "use Python's timeit or cProfile; "
         "minicnn.compare_algorithms times a convolution"),
-    Row("utils", "cpp_extension cpp_backtrace get_cpp_backtrace cmake_prefix_path *privateuse1* backend_registration "
+    Gap("utils", "cpp_extension cpp_backtrace get_cpp_backtrace cmake_prefix_path *privateuse1* backend_registration "
         "backcompat deterministic set_module weak mobile_optimizer", _INSIDE),
-    Row("utils", "swap_tensors", "use x.data, y.data = y.data, x.data"),
-    Row("utils.checkpoint", "CheckpointError CheckpointFunction CheckpointPolicy *SelectiveCheckpoint* *selective* "
+    Gap("utils", "swap_tensors", "use x.data, y.data = y.data, x.data"),
+    Gap("utils.checkpoint", "CheckpointError CheckpointFunction CheckpointPolicy *SelectiveCheckpoint* *selective* "
         "DefaultDeviceType GraphExecGroup SAC_IGNORED_OPS *_device_states check_backward_validity detach_variable "
         "noop_context_fn set_checkpoint_* *DispatchMode LoggingTensorMode capture_logs fx_traceback SavedTensor "
         "tree_map", "use minicnn.utils.checkpoint.checkpoint, which always recomputes all of the function"),
-    Row("utils.data", "IterableDataset ChainDataset", "streams are left out; use a minicnn.utils.data.Dataset with "
+    Gap("utils.data", "IterableDataset ChainDataset", "streams are left out; use a minicnn.utils.data.Dataset with "
         "__len__ and __getitem__"),
-    Row("utils.data", "*IterDataPipe MapDataPipe DataChunk datapipes functional_datapipe argument_validation "
+    Gap("utils.data", "*IterDataPipe MapDataPipe DataChunk datapipes functional_datapipe argument_validation "
         "guaranteed_datapipes_determinism non_deterministic runtime_validation* graph graph_settings", _PIPES),
-    Row("utils.data", "DistributedSampler distributed", _ONE + "use minicnn.utils.data.RandomSampler"),
-    Row("utils.data", "_DatasetKind", _INSIDE),
-    Row("utils.data", "_utils", "its collate.default_collate and default_convert are minicnn.utils.data."
+    Gap("utils.data", "DistributedSampler distributed", _ONE + "use minicnn.utils.data.RandomSampler"),
+    Gap("utils.data", "_DatasetKind", _INSIDE),
+    Gap("utils.data", "_utils", "its collate.default_collate and default_convert are minicnn.utils.data."
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
         "minicnn.utils.data.get_worker_info; there is no more of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
-    Row("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
-    Row("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
+    Gap("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
+    Gap("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
         "processes"),
-    Row("minicnn", "prepare_multiprocessing_environment", "use Python's multiprocessing"),
-    Row("minicnn", "compiler _dynamo _inductor", _PLAIN + "minicnn.compile gives a module or function back unchanged"),
-    Row("minicnn", "cond while_loop", _PLAIN + "write the Python if or while"),
-    Row("minicnn", "onnx", "nothing is exported to ONNX; write the weights with minicnn.save, as safetensors, and "
+    Gap("minicnn", "prepare_multiprocessing_environment", "use Python's multiprocessing"),
+    Gap("minicnn", "compiler _dynamo _inductor", _PLAIN + "minicnn.compile gives a module or function back unchanged"),
+    Gap("minicnn", "cond while_loop", _PLAIN + "write the Python if or while"),
+    Gap("minicnn", "onnx", "nothing is exported to ONNX; write the weights with minicnn.save, as safetensors, and "
         "export them where PyTorch is"),
-    Row("minicnn", "export package nativert classes import_ir_module*", _PLAIN + "write the weights with minicnn.save"),
-    Row("minicnn", "library", "write an operation of your own as a minicnn.autograd.Function"),
-    Row("*", "overrides handle_torch_function has_torch_function* DisableTorchFunction*",
+    Gap("minicnn", "export package nativert classes import_ir_module*", _PLAIN + "write the weights with minicnn.save"),
+    Gap("minicnn", "library", "write an operation of your own as a minicnn.autograd.Function"),
+    Gap("*", "overrides handle_torch_function has_torch_function* DisableTorchFunction*",
         "nothing overrides functions here, there is no __torch_function__; leave the call out"),
-    Row("minicnn", "masked", "there are no masked tensors; use minicnn.where, x.masked_fill(...) or x[mask]"),
-    Row("minicnn", "ModuleDict ParameterDict BufferDict", "use minicnn.nn.ModuleDict or minicnn.nn.ParameterDict"),
-    Row("minicnn", "get_autocast_* set_autocast_* is_autocast_*_enabled autocast_*_nesting clear_autocast_cache",
+    Gap("minicnn", "masked", "there are no masked tensors; use minicnn.where, x.masked_fill(...) or x[mask]"),
+    Gap("minicnn", "ModuleDict ParameterDict BufferDict", "use minicnn.nn.ModuleDict or minicnn.nn.ParameterDict"),
+    Gap("minicnn", "get_autocast_* set_autocast_* is_autocast_*_enabled autocast_*_nesting clear_autocast_cache",
         _MIXED),
-    Row("amp", "autocast_mode grad_scaler custom_bwd custom_fwd is_autocast_available", _MIXED),
-    Row("minicnn", "get_deterministic_debug_mode set_deterministic_debug_mode is_deterministic_algorithms_*",
+    Gap("amp", "autocast_mode grad_scaler custom_bwd custom_fwd is_autocast_available", _MIXED),
+    Gap("minicnn", "get_deterministic_debug_mode set_deterministic_debug_mode is_deterministic_algorithms_*",
         "minicnn is deterministic in any case; minicnn.use_deterministic_algorithms is there and changes nothing"),
-    Row("minicnn", "is_warn_always_enabled set_warn_always", "use Python's warnings.simplefilter('always')"),
-    Row("minicnn", "init_num_threads", "operations run one after the other, each on "
+    Gap("minicnn", "is_warn_always_enabled set_warn_always", "use Python's warnings.simplefilter('always')"),
+    Gap("minicnn", "init_num_threads", "operations run one after the other, each on "
         "minicnn.get_num_threads() threads"),
-    Row("minicnn random", "thread_safe_generator", "use minicnn.default_generator"),
-    Row("utils", "bundled_inputs debug_log file_baton hipify mkldnn model_dump module_tracker serialization "
+    Gap("minicnn random", "thread_safe_generator", "use minicnn.default_generator"),
+    Gap("utils", "bundled_inputs debug_log file_baton hipify mkldnn model_dump module_tracker serialization "
         "show_pickle viz jit", _INSIDE),
-    Row("utils", "flop_counter", "minicnn.summary counts parameters; operations are not counted"),
-    Row("minicnn", "torch_version", "use minicnn.__version__"),
-    Row("minicnn", "has_openmp compiled_with_cxx11_abi USE_* PRIVATE_OPS cpp", _INSIDE),
-    Row("minicnn", "sym_* Sym*", "shapes are plain ints here: use int and Python's operators"),
-    Row("minicnn", "AcceleratorError OutOfMemoryError", "running out of memory raises Python's MemoryError"),
-    Row("minicnn", "Stream Event StreamObjType DeviceObjType", _GPU),
-    Row("minicnn", "fork wait Future*", _PLAIN + "use Python's concurrent.futures"),
-    Row("minicnn", "*Type AVG SUM AliasDb Argument ArgumentSpec BenchmarkConfig BenchmarkExecutionStats Block "
+    Gap("utils", "flop_counter", "minicnn.summary counts parameters; operations are not counted"),
+    Gap("minicnn", "torch_version", "use minicnn.__version__"),
+    Gap("minicnn", "has_openmp compiled_with_cxx11_abi USE_* PRIVATE_OPS cpp", _INSIDE),
+    Gap("minicnn", "sym_* Sym*", "shapes are plain ints here: use int and Python's operators"),
+    Gap("minicnn", "AcceleratorError OutOfMemoryError", "running out of memory raises Python's MemoryError"),
+    Gap("minicnn", "Stream Event StreamObjType DeviceObjType", _GPU),
+    Gap("minicnn", "fork wait Future*", _PLAIN + "use Python's concurrent.futures"),
+    Gap("minicnn", "*Type AVG SUM AliasDb Argument ArgumentSpec BenchmarkConfig BenchmarkExecutionStats Block "
         "CallStack Capsule Code CompilationUnit CompleteArgumentSpec ConcreteModuleTypeBuilder DeepCopyMemoTable "
         "DispatchKey* ErrorReport ExcludeDispatchKeyGuard ExecutionPlan FatalError FileCheck FunctionSchema "
         "Gradient Graph GraphExecutorState IODescriptor JITException LiteScriptModule LockingLogger LoggerBase "
         "Node NoopLogger OperatorInfo PyTorchFile* Script* StaticModule Tag ThroughputBenchmark TracingState Type "
         "Use Value classproperty get_file_path merge_type_from_type_comment parse_ir parse_schema "
         "parse_type_comment unify_type_list", _INSIDE),
-    Row("jit", "load", "use minicnn.load for a state dict, and build the module in Python"),
-    Row("jit", "fork wait Future", _PLAIN + "use Python's concurrent.futures"),
-    Row("jit", "isinstance", "use Python's isinstance"),
-    Row("jit", "Attribute CompilationUnit Error ScriptFunction ScriptWarning *TracedModule RecursiveScript* Tracer* "
+    Gap("jit", "load", "use minicnn.load for a state dict, and build the module in Python"),
+    Gap("jit", "fork wait Future", _PLAIN + "use Python's concurrent.futures"),
+    Gap("jit", "isinstance", "use Python's isinstance"),
+    Gap("jit", "Attribute CompilationUnit Error ScriptFunction ScriptWarning *TracedModule RecursiveScript* Tracer* "
         "TracingCheckError *fusion* freeze frontend fuser export_opnames *flatbuffer last_executed_optimized_graph "
         "optimize* run_frozen_optimizations script_if_tracing script_method set_module trace_module", _SCRIPT),
-    Row("fx", "CodeGen PH ProxyableClassMeta config graph graph_module immutable_collections interpreter "
+    Gap("fx", "CodeGen PH ProxyableClassMeta config graph graph_module immutable_collections interpreter "
         "operator_schemas proxy tensor_type traceback symbolic_trace Tracer Graph GraphModule Interpreter "
         "Transformer Node Proxy replace_pattern has_side_effect map_arg subgraph_rewriter passes experimental node",
         _PLAIN + "there is no tracing; module.named_modules() and hooks look into it"),
-    Row("hub", "help list set_dir DEFAULT_CACHE_DIR ENV_* *Error MAP_LOCATION MODULE_HUBCONF READ_DATA_CHUNK Request "
+    Gap("hub", "help list set_dir DEFAULT_CACHE_DIR ENV_* *Error MAP_LOCATION MODULE_HUBCONF READ_DATA_CHUNK Request "
         "VAR_DEPENDENCY urlopen", "nothing is downloaded; the message of minicnn.hub.load tells how weights are "
         "converted"),
-    Row("testing", "assert_allclose", "use minicnn.testing.assert_close"),
-    Row("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
-    Row("testing", "FileCheck", _INSIDE),
-    Row("backends", "cpu cuda cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
+    Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
+    Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
+    Gap("testing", "FileCheck", _INSIDE),
+    Gap("backends", "cpu cuda cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
         "quantized xeon xnnpack", "the switches here are minicnn.backends.cudnn and minicnn.backends.mps, and change "
         "nothing; minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
-    Row("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
+    Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
         "BoolTensor", "minicnn computes on the CPU; use minicnn.{name}"),
-    Row("cuda", "get_rng_state get_rng_state_all", "minicnn computes on the CPU; use minicnn.get_rng_state"),
-    Row("cuda", "set_rng_state set_rng_state_all", "minicnn computes on the CPU; use minicnn.set_rng_state"),
-    Row("cuda", "seed seed_all random default_generators", "minicnn computes on the CPU; use minicnn.seed"),
-    Row("cuda", "Event Stream ExternalStream StreamContext stream streams *_stream get_stream_from_external",
+    Gap("cuda", "get_rng_state get_rng_state_all", "minicnn computes on the CPU; use minicnn.get_rng_state"),
+    Gap("cuda", "set_rng_state set_rng_state_all", "minicnn computes on the CPU; use minicnn.set_rng_state"),
+    Gap("cuda", "seed seed_all random default_generators", "minicnn computes on the CPU; use minicnn.seed"),
+    Gap("cuda", "Event Stream ExternalStream StreamContext stream streams *_stream get_stream_from_external",
         "minicnn computes on the CPU, and a function's work is done when it returns; time with Python's "
         "time.perf_counter"),
-    Row("cuda", "max_memory_cached memory_cached memory_snapshot memory_stats* memory_summary memory_usage "
+    Gap("cuda", "max_memory_cached memory_cached memory_snapshot memory_stats* memory_summary memory_usage "
         "device_memory_used host_memory_* reset_*memory_* *_per_process_memory_fraction memory mem_get_info "
         "MemPool use_mem_pool caching_allocator_* CUDAPluggableAllocator change_current_allocator "
         "get_allocator_backend ipc_collect", "there is no memory of a GPU to ask about; psutil knows the process's, "
         "and minicnn.free_memory gives back what is kept"),
-    Row("cuda", "*Error AcceleratorError CUDAGraph CudaError DEVICE_REQUIREMENT Device GreenContext "
+    Gap("cuda", "*Error AcceleratorError CUDAGraph CudaError DEVICE_REQUIREMENT Device GreenContext "
         "PYTORCH_RELEASES_CODE_CC can_device_access_peer check_error classproperty clock_rate cudaStatus cudart "
         "current_blas_handle current_solver_handle device device_of gds get_arch_list get_device_capability "
         "get_device_properties get_gencode_flags get_sync_debug_mode set_sync_debug_mode graph graph_pool_handle "

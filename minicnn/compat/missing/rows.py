@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Row(NamedTuple):
+class Gap(NamedTuple):
     """Names that are missing, and what is said of them.
 
     places: where, without "minicnn.": "nn nn.functional"; "minicnn" is the top, "Tensor" the methods, "*" anywhere.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rows import Row
+from .rows import Gap
 
 _FILES = (
     "minicnn does not have this data set; there are: {there}. Read its files in a minicnn.utils.data.Dataset of "
@@ -35,7 +35,7 @@ _VIDEO = "minicnn does not read or write video; take its frames as pictures"
 _DRAW = "draw with Pillow's ImageDraw or Matplotlib on x.permute(1, 2, 0).numpy()"
 
 ROWS = [
-    Row("datasets", "CIFAR10 CIFAR100 FashionMNIST KMNIST EMNIST QMNIST SVHN STL10 USPS SEMEION Omniglot Caltech101 "
+    Gap("datasets", "CIFAR10 CIFAR100 FashionMNIST KMNIST EMNIST QMNIST SVHN STL10 USPS SEMEION Omniglot Caltech101 "
         "Caltech256 CelebA Cityscapes CLEVRClassification CocoCaptions CocoDetection DTD CREStereo CarlaStereo "
         "ETH3DStereo FallingThingsStereo InStereo2k Kitti2012Stereo Kitti2015Stereo Middlebury2014Stereo "
         "SceneFlowStereo SintelStereo Country211 EuroSAT FER2013 FGVCAircraft Flickr8k Flickr30k Flowers102 "
@@ -43,28 +43,28 @@ ROWS = [
         "Kinetics400 Kitti KittiFlow LFWPairs LFWPeople LSUN LSUNClass MovingMNIST OxfordIIITPet PCAM PhotoTour "
         "Places365 RenderedSST2 SBDataset SBU Sintel StanfordCars SUN397 UCF101 VOCDetection VOCSegmentation "
         "WIDERFace", _FILES),
-    Row("datasets", "ImageFolder DatasetFolder", "minicnn does not have it; list the files of each class's folder in "
+    Gap("datasets", "ImageFolder DatasetFolder", "minicnn does not have it; list the files of each class's folder in "
         "a minicnn.utils.data.Dataset of your own, and open one with Pillow in __getitem__"),
-    Row("datasets", "FakeData", "use minicnn.utils.data.TensorDataset of minicnn.rand and minicnn.randint"),
-    Row("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the data set gives "
+    Gap("datasets", "FakeData", "use minicnn.utils.data.TensorDataset of minicnn.rand and minicnn.randint"),
+    Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the data set gives "
         "them"),
-    Row("datasets", "folder mnist_ cifar utils video_utils samplers", _FILES),
-    Row("transforms", "AugMix AutoAugment AutoAugmentPolicy ColorJitter ElasticTransform FiveCrop GaussianBlur "
+    Gap("datasets", "folder mnist_ cifar utils video_utils samplers", _FILES),
+    Gap("transforms", "AugMix AutoAugment AutoAugmentPolicy ColorJitter ElasticTransform FiveCrop GaussianBlur "
         "Grayscale LinearTransformation RandAugment RandomAdjustSharpness RandomAffine RandomApply "
         "RandomAutocontrast RandomChoice RandomEqualize RandomErasing RandomGrayscale RandomInvert RandomOrder "
         "RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize RandomVerticalFlip "
         "TenCrop ToPILImage TrivialAugmentWide autoaugment transforms", _STEP),
-    Row("transforms", "functional functional_tensor functional_pil", _FUNCTION),
-    Row("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
+    Gap("transforms", "functional functional_tensor functional_pil", _FUNCTION),
+    Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
         "minicnn.transforms: {there}. They take PIL pictures and tensors; boxes and masks they leave alone"),
-    Row("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; pictures are tensors "
+    Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; pictures are tensors "
         "(C, H, W)"),
-    Row("models", "detection segmentation video optical_flow quantization feature_extraction FasterRCNN MaskRCNN "
+    Gap("models", "detection segmentation video optical_flow quantization feature_extraction FasterRCNN MaskRCNN "
         "RetinaNet", _TASK),
-    Row("models", "*_Weights WeightsEnum Weights get_weight get_model_weights", _WEIGHTS),
-    Row("models", "get_model get_model_builder list_models register_model", "call the net's class itself; there are: "
+    Gap("models", "*_Weights WeightsEnum Weights get_weight get_model_weights", _WEIGHTS),
+    Gap("models", "get_model get_model_builder list_models register_model", "call the net's class itself; there are: "
         "{there}"),
-    Row("models", "alexnet AlexNet convnext ConvNeXt convnext_tiny convnext_small convnext_base convnext_large "
+    Gap("models", "alexnet AlexNet convnext ConvNeXt convnext_tiny convnext_small convnext_base convnext_large "
         "densenet DenseNet densenet121 densenet161 densenet169 densenet201 efficientnet EfficientNet "
         "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 "
         "efficientnet_b6 efficientnet_b7 efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l googlenet GoogLeNet "
@@ -80,25 +80,25 @@ ROWS = [
         "vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vision_transformer VisionTransformer vit_b_16 "
         "vit_b_32 vit_l_16 vit_l_32 vit_h_14", _NET),
     # torchvision.ops has the name of minicnn's tensor operations
-    Row("ops", "nms batched_nms masks_to_boxes box_area box_convert box_iou clip_boxes_to_image complete_box_iou* "
+    Gap("ops", "nms batched_nms masks_to_boxes box_area box_convert box_iou clip_boxes_to_image complete_box_iou* "
         "distance_box_iou* generalized_box_iou* remove_small_boxes roi_align RoIAlign roi_pool RoIPool "
         "ps_roi_align PSRoIAlign ps_roi_pool PSRoIPool MultiScaleRoIAlign FeaturePyramidNetwork boxes poolers "
         "feature_pyramid_network", _BOXES),
-    Row("ops", "deform_conv2d DeformConv2d", "the places that a convolution looks at are fixed; use "
+    Gap("ops", "deform_conv2d DeformConv2d", "the places that a convolution looks at are fixed; use "
         "minicnn.nn.Conv2d with dilation"),
-    Row("ops", "sigmoid_focal_loss", "write it: p = x.sigmoid(), and the terms of "
+    Gap("ops", "sigmoid_focal_loss", "write it: p = x.sigmoid(), and the terms of "
         "minicnn.nn.functional.binary_cross_entropy_with_logits(x, target, reduction='none') times (1 - p_t)**gamma"),
-    Row("ops", "Conv3dNormActivation drop_block3d DropBlock3d", "pictures are 2-d; use "
+    Gap("ops", "Conv3dNormActivation drop_block3d DropBlock3d", "pictures are 2-d; use "
         "minicnn.nn.Conv2dNormActivation or minicnn.nn.DropBlock2d"),
-    Row("minicnn", "io read_image", _FILE),
-    Row("io", "read_image decode_image decode_jpeg decode_png decode_gif decode_webp decode_avif decode_heic "
+    Gap("minicnn", "io read_image", _FILE),
+    Gap("io", "read_image decode_image decode_jpeg decode_png decode_gif decode_webp decode_avif decode_heic "
         "read_file ImageReadMode image", _FILE),
-    Row("io", "encode_jpeg encode_png write_jpeg write_png write_file", _SAVE),
-    Row("io", "*ideo* Timebase", _VIDEO),
-    Row("utils", "make_grid", "put pictures side by side with minicnn.cat, or draw them with Matplotlib's subplots"),
-    Row("utils", "save_image", _SAVE),
-    Row("utils", "draw_bounding_boxes draw_segmentation_masks draw_keypoints flow_to_image", _DRAW),
-    Row("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
+    Gap("io", "encode_jpeg encode_png write_jpeg write_png write_file", _SAVE),
+    Gap("io", "*ideo* Timebase", _VIDEO),
+    Gap("utils", "make_grid", "put pictures side by side with minicnn.cat, or draw them with Matplotlib's subplots"),
+    Gap("utils", "save_image", _SAVE),
+    Gap("utils", "draw_bounding_boxes draw_segmentation_masks draw_keypoints flow_to_image", _DRAW),
+    Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
         "disable_beta_transforms_warning", "pictures are read with Pillow; leave the call out"),
-    Row("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
+    Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
 ]  # fmt: skip

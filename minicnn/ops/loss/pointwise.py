@@ -21,7 +21,7 @@ from ..tensor import creation
 from ..tensor.arguments import check_tensor, no_tensor
 from ..tensor.arithmetic import xlogy
 from ..tensor.clamp import clamp, where
-from ..tensor.elementwise import Row, row, run
+from ..tensor.elementwise import ElementwiseRow, row, run
 from ..tensor.reduction import sum
 from ..tensor.shape import unsqueeze
 from ..tensor.unary import exp, log, signs
@@ -123,7 +123,13 @@ def _fitting(op: str, input: Tensor, target: Tensor, **weights: Tensor | None) -
 
 
 def _of_difference(
-    row: Row, input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, mean_by_weight: bool, **options: Any
+    row: ElementwiseRow,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: str,
+    mean_by_weight: bool,
+    **options: Any,
 ) -> Tensor:
     """A loss of input - target, with a warning where they are broadcast, times a weight."""
     if not isinstance(input, Tensor) or not isinstance(target, Tensor):

@@ -12,7 +12,7 @@ from minicnn_kernels.geometry import ShapeError, fits, whole
 from ...device import Array
 from ...tensor import Tensor, tensor_method
 from .arguments import axes
-from .linear_map import Map, Rule, View
+from .linear_map import LinearMapRow, Map, View
 
 __all__ = ["diag", "diag_embed", "diagflat", "diagonal", "diagonal_copy", "trace", "tril", "triu"]
 
@@ -41,15 +41,15 @@ def _embedded_shape(shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -
     return tuple(rest)
 
 
-DIAGONAL = Rule("Diagonal", _along, _embed)
-EMBED = Rule(
+DIAGONAL = LinearMapRow("Diagonal", _along, _embed)
+EMBED = LinearMapRow(
     "DiagEmbed",
     lambda x, *where: _embed(x, _embedded_shape(x.shape, *where), *where),
     lambda gy, _, *where: _along(gy, *where),
     _embedded_shape,
 )
-TRIL = Rule("Tril", lambda x, k: np.tril(x, k), lambda gy, _, k: np.tril(gy, k))
-TRIU = Rule("Triu", lambda x, k: np.triu(x, k), lambda gy, _, k: np.triu(gy, k))
+TRIL = LinearMapRow("Tril", lambda x, k: np.tril(x, k), lambda gy, _, k: np.tril(gy, k))
+TRIU = LinearMapRow("Triu", lambda x, k: np.triu(x, k), lambda gy, _, k: np.triu(gy, k))
 
 
 def _offset(op: str, offset: Any, shape: tuple[int, ...]) -> int:
@@ -108,7 +108,7 @@ def trace(input: Tensor) -> Tensor:
     return diagonal(input).sum()
 
 
-def _triangle(op: str, rule: Rule, input: Any, diagonal: int) -> Tensor:
+def _triangle(op: str, rule: LinearMapRow, input: Any, diagonal: int) -> Tensor:
     if input.ndim < 2:
         raise ShapeError(f"{op}: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
     return Map.apply(input, rule, _offset(op, diagonal, input.shape))

@@ -30,7 +30,7 @@ from .promotion import as_operand, number_type, result_type
 BOOL = np.dtype(np.bool_)
 
 
-class Row(NamedTuple):
+class ElementwiseRow(NamedTuple):
     """A function of up to three arrays, and its gradients.
 
     Attributes:
@@ -62,10 +62,10 @@ class Row(NamedTuple):
 
 def row(
     name: str, function: Callable[..., Any], *gradients: Callable[..., Any], kind: str = "same", refuse: str = ""
-) -> Row:
+) -> ElementwiseRow:
     """A row, with the needs of its gradients read off their signatures."""
     needs = tuple(g.__code__.co_varnames[: g.__code__.co_argcount] for g in gradients)
-    return Row(name, function, gradients, needs, kind, refuse, name.capitalize(), {})
+    return ElementwiseRow(name, function, gradients, needs, kind, refuse, name.capitalize(), {})
 
 
 def flat(gy: Array) -> Array:
@@ -78,7 +78,7 @@ class Elementwise(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, *operands: Any, row: Row, dtype: np.dtype[Any], out: Array | None = None, **options: Any
+        ctx: Any, *operands: Any, row: ElementwiseRow, dtype: np.dtype[Any], out: Array | None = None, **options: Any
     ) -> Array:
         """Convert the operands to `dtype` and run the row, into the memory of `out` if that is given."""
         values = [_in_type(operand, dtype) for operand in operands]
@@ -110,7 +110,7 @@ class Elementwise(Function):
         return tuple(found)
 
     @staticmethod
-    def infer(*operands: Any, row: Row, dtype: np.dtype[Any], **_: Any) -> Meta:
+    def infer(*operands: Any, row: ElementwiseRow, dtype: np.dtype[Any], **_: Any) -> Meta:
         """The broadcast shape."""
         return meta(np.broadcast_shapes(*map(np.shape, operands)), BOOL if row.kind == "bool" else dtype)
 
@@ -129,7 +129,7 @@ def _in_type(operand: Any, dtype: np.dtype[Any]) -> Any:
     return np.asarray(operand).astype(dtype)[()]  # 300 as uint8 is 44
 
 
-def run(row: Row, *operands: Any, **options: Any) -> Any:
+def run(row: ElementwiseRow, *operands: Any, **options: Any) -> Any:
     """Check the operands of a row and run it.
 
     Raises:
@@ -154,7 +154,7 @@ _REMEDY = {"b": "e.g. with .int(), or use a logical operation (& | ^ ~)", "f": "
 _REMEDY |= dict.fromkeys("iu", "e.g. with .float()")
 
 
-def common_type(row: Row, operands: tuple[Any, ...], tensors: list[Tensor]) -> np.dtype[Any]:
+def common_type(row: ElementwiseRow, operands: tuple[Any, ...], tensors: list[Tensor]) -> np.dtype[Any]:
     """The type that the row computes in, checked to be one that it takes."""
     dtype = tensors[0]._array.dtype
     alike = dtype.kind == "f" or len(tensors) == len(operands)  # numbers do not widen a float

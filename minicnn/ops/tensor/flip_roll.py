@@ -14,7 +14,7 @@ from ...device import Array
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, ints, numpy_names, spread
 from .gather import index_select
-from .linear_map import Map, Rule, View
+from .linear_map import LinearMapRow, Map, View
 from .shape import reshape, transpose
 
 __all__ = ["diff", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile"]
@@ -48,7 +48,7 @@ def _windows(x: Array, dim: int, size: int, step: int) -> Array:
     return windows[(slice(None),) * dim + (slice(None, None, step),)]
 
 
-TILE = Rule(
+TILE = LinearMapRow(
     "Repeat",
     lambda x, repeats: np.array(np.tile(x, repeats)),
     _sum_copies,
@@ -56,13 +56,13 @@ TILE = Rule(
         n * m for n, m in zip(repeats, (1,) * (len(repeats) - len(shape)) + shape, strict=True)
     ),
 )
-FLIP = Rule("Flip", lambda x, dims: np.flip(x, dims).copy(), lambda gy, _, dims: np.flip(gy, dims))
-ROLL = Rule(
+FLIP = LinearMapRow("Flip", lambda x, dims: np.flip(x, dims).copy(), lambda gy, _, dims: np.flip(gy, dims))
+ROLL = LinearMapRow(
     "Roll",
     lambda x, shifts, dims: np.roll(x, shifts, dims),
     lambda gy, _, shifts, dims: np.roll(gy, tuple(-n for n in shifts), dims),
 )
-WINDOWS = Rule("Unfold", _windows, _window_sum)
+WINDOWS = LinearMapRow("Unfold", _windows, _window_sum)
 
 
 @tensor_method("repeat")

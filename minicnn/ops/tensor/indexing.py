@@ -22,7 +22,7 @@ from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
 from .index_parsing import Parsed
-from .linear_map import Rule, View
+from .linear_map import LinearMapRow, View
 from .operands import unbroadcast
 from .scatter_add import add_at
 
@@ -35,7 +35,7 @@ def _spread_out(gy: Array, shape: tuple[int, ...], at: Any) -> Array:
     return gx
 
 
-SLICE = Rule("Slice", lambda x, at: x[at], _spread_out)
+SLICE = LinearMapRow("Slice", lambda x, at: x[at], _spread_out)
 
 # ------------------------------------------------------------------------------------------------------ taking, putting
 

@@ -18,7 +18,7 @@ from ...memory_formats import tidy
 from ...tensor import Tensor
 
 
-class Rule(NamedTuple):
+class LinearMapRow(NamedTuple):
     """A linear map of one array.
 
     Attributes:
@@ -38,7 +38,7 @@ class Map(Function):
     """y = A x into new memory."""
 
     @staticmethod
-    def forward(ctx: Any, x: Array, rule: Rule, *arguments: Any) -> Array:
+    def forward(ctx: Any, x: Array, rule: LinearMapRow, *arguments: Any) -> Array:
         """Run the map."""
         ctx.name, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
         y = rule.forward(x, *arguments)
@@ -50,7 +50,7 @@ class Map(Function):
         return ctx.rule.adjoint(gy, ctx.shape, *ctx.arguments), *[None] * (len(ctx.needs_input_grad) - 1)
 
     @staticmethod
-    def infer(x: Meta, rule: Rule, *arguments: Any) -> Meta:
+    def infer(x: Meta, rule: LinearMapRow, *arguments: Any) -> Meta:
         """The shape by the rule."""
         return meta(rule.shape(x.shape, *arguments) if rule.shape else x.shape, x.dtype)
 

@@ -17,6 +17,11 @@ from .types import to
 KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # those that there are kernels for
 
 
+def backend_for(x: Array) -> dict[str, str]:
+    """The choice of a kernel for a type, as keywords: NumPy's where the other backends have none."""
+    return {} if x.dtype in KERNEL_TYPES else {"backend": "numpy"}
+
+
 def promote(op: str, *operands: Any) -> tuple[Any, ...]:
     """Operands in the one type that `result_type` gives; tensors are cast, with the gradient cast back."""
     operands = tuple(as_operand(operand, op) for operand in operands)

@@ -37,7 +37,7 @@ BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
 HALF, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
 
-class Row(NamedTuple):
+class Reducer(NamedTuple):
     """A reduction and its gradient.
 
     Attributes:
@@ -59,10 +59,12 @@ class Row(NamedTuple):
 
 def row(
     name: str, function: Callable[..., Any], gradient: Callable[..., Array] | None = None, kind: str = "same"
-) -> Row:
+) -> Reducer:
     """A row, with the needs of its gradient read off its signature."""
     code = gradient.__code__ if gradient else None
-    return Row(name, function, gradient, code.co_varnames[: code.co_argcount] if code else (), kind, name.capitalize())
+    return Reducer(
+        name, function, gradient, code.co_varnames[: code.co_argcount] if code else (), kind, name.capitalize()
+    )
 
 
 class Reduction(Function):
@@ -70,7 +72,14 @@ class Reduction(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Array, *, row: Row, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **options: Any
+        ctx: Any,
+        x: Array,
+        *,
+        row: Reducer,
+        axes: tuple[int, ...],
+        keepdim: bool,
+        dtype: np.dtype[Any],
+        **options: Any,
     ) -> Array:
         """Convert to `dtype` and run the row."""
         # float16 numbers are added up in float32
@@ -101,7 +110,7 @@ class Reduction(Function):
         return gx if gx.shape == ctx.shape else np.broadcast_to(gx, ctx.shape)
 
     @staticmethod
-    def infer(x: Array, *, row: Row, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **_: Any) -> Meta:
+    def infer(x: Array, *, row: Reducer, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **_: Any) -> Meta:
         """The shape without the axes."""
         kind = {"bool": np.uint8 if x.dtype == np.uint8 else BOOL, "index": INT64}.get(row.kind, dtype)
         return meta(reduced(x.shape, axes, keepdim), kind)
@@ -143,13 +152,13 @@ def axes_of(op: str, x: Tensor, dim: Axes) -> tuple[int, ...]:
     return axes if rank else ()
 
 
-def reduce(row: Row, x: Tensor, dim: Axes = None, keepdim: bool = False, dtype: Any = None, **options: Any) -> Any:
+def reduce(row: Reducer, x: Tensor, dim: Axes = None, keepdim: bool = False, dtype: Any = None, **options: Any) -> Any:
     """Check the arguments of a reduction and run it."""
     axes = axes_of(row.name, x, dim)
     return Reduction.apply(x, row=row, axes=axes, keepdim=keepdim, dtype=type_of(row, x, dtype), **options)
 
 
-def type_of(row: Row, x: Tensor, dtype: Any = None) -> np.dtype[Any]:
+def type_of(row: Reducer, x: Tensor, dtype: Any = None) -> np.dtype[Any]:
     """The type that a reduction computes in."""
     kind = x.array.dtype if dtype is None else np.dtype(dtype)
     if row.kind == "sum" and kind.kind != "f" and dtype is None:
@@ -291,7 +300,9 @@ _var = row("var", _variance, _variance_gradient, "float")
 _std = row("std", lambda a, axes, divisor: np.sqrt(_variance(a, axes, divisor)), _deviation_gradient, "float")
 
 
-def _spread(row: Row, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None) -> Tensor:
+def _spread(
+    row: Reducer, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+) -> Tensor:
     if isinstance(dim, bool):  # var(True)
         dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
@@ -365,7 +376,7 @@ _all, _any = row("all", _truth(np.all), kind="bool"), row("any", _truth(np.any),
 _count = row("count_nonzero", lambda a, axes: np.asarray(a != 0).sum(axes, keepdims=True, dtype=INT64), kind="index")
 
 
-def _truth_value(row: Row, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:
+def _truth_value(row: Reducer, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:
     if isinstance(dim, (tuple, list)) and not dim:  # no axes are no axes here
         return Reduction.apply(x, row=row, axes=(), keepdim=True, dtype=x.array.dtype)
     return reduce(row, x, dim, keepdim)

@@ -19,7 +19,7 @@ from ...dtypes import Size
 from ...memory_formats import MemoryFormat
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axes, axis, check_tensor, guarded, ints, numpy_names, spread
-from .linear_map import Map, Rule, View
+from .linear_map import LinearMapRow, Map, View
 from .operands import unbroadcast
 
 __all__ = [
@@ -28,14 +28,16 @@ __all__ = [
     "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
-RESHAPE = Rule("Reshape", lambda x, shape: x.reshape(shape), lambda gy, shape, _: gy.reshape(shape))
-PERMUTE = Rule("Permute", lambda x, order: x.transpose(order), lambda gy, _, order: gy.transpose(np.argsort(order)))
-EXPAND = Rule(
+RESHAPE = LinearMapRow("Reshape", lambda x, shape: x.reshape(shape), lambda gy, shape, _: gy.reshape(shape))
+PERMUTE = LinearMapRow(
+    "Permute", lambda x, order: x.transpose(order), lambda gy, _, order: gy.transpose(np.argsort(order))
+)
+EXPAND = LinearMapRow(
     "Expand",
     lambda x, shape: x[...] if x.shape == shape else np.broadcast_to(x, shape),
     lambda gy, shape, _: unbroadcast(gy, shape),
 )
-CLONE = Rule("Clone", memory_formats.copy, lambda gy, *_: gy)
+CLONE = LinearMapRow("Clone", memory_formats.copy, lambda gy, *_: gy)
 
 # ----------------------------------------------------------------------------------------------------- joined and split
 
