@@ -111,6 +111,7 @@ from .ops.tensor.shape import *
 from .ops.tensor.sorting import *
 from .ops.tensor.types import *
 from .ops.tensor.unary import *
+from .ops.tensor.variance import *
 from .ops.tensor.zeros_like import *
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save

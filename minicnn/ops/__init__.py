@@ -53,6 +53,7 @@ from .tensor import (
     sorting,
     types,
     unary,
+    variance,
     zeros_like,
 )
 from .tensor.arguments import guard
@@ -60,7 +61,7 @@ from .tensor.arguments import guard
 # What the remaining families have looks at its operands itself.
 guard(
     concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
-    pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, zeros_like,
+    pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
 )  # fmt: skip
 
 _answer(globals())

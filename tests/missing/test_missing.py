@@ -16,7 +16,7 @@ from missing.torchvision_names import NAMES
 
 import minicnn
 from minicnn.compat.missing import lookup, methods, pytorch, torchvision
-from minicnn.compat.missing.rows import Row
+from minicnn.compat.missing.rows import Gap
 
 ROWS = [*pytorch.ROWS, *torchvision.ROWS]
 PLACES = [  # where the rows of "*" hold
@@ -40,7 +40,7 @@ HERE = {place: known(place) for place in {*PLACES, *(p for row in ROWS for p in 
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.places}: {row.names[:30]}")
-def test_a_row_names_nothing_that_is_there(row: Row) -> None:
+def test_a_row_names_nothing_that_is_there(row: Gap) -> None:
     places = PLACES if "*" in row.places else row.places.split()
     for word in row.names.split():
         pattern = re.compile(word.replace("*", r"\w*"))
@@ -50,7 +50,7 @@ def test_a_row_names_nothing_that_is_there(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.places}: {row.names[:30]}")
-def test_what_a_row_advises_is_there(row: Row) -> None:
+def test_what_a_row_advises_is_there(row: Gap) -> None:
     for path in re.findall(r"\bminicnn((?:\.[A-Za-z_]\w*)+)", row.text):
         reduce(getattr, path.strip(".").split("."), minicnn)
     for path in re.findall(r"\bnumpy((?:\.[a-z_]\w*)+)", row.text):

@@ -4,7 +4,7 @@
 |---|---|
 | one value in, one value out | `unary` |
 | two and three operands | `arithmetic` `clamp` (also maximum, minimum, where) `comparison` |
-| many values to one | `reduction` `max_min` `norm` |
+| many values to one | `reduction` `variance` `max_min` `norm` |
 | along an axis | `cumulative` `sorting` |
 | products | `matmul` `einsum` |
 | shape | `shape` `concatenate` `flip_roll` `diagonal` |

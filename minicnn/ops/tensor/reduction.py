@@ -1,4 +1,4 @@
-"""Reductions: many values to one, along axes. The mechanism, and sums, means, products, variances, truth values.
+"""Reductions: many values to one, along axes. The mechanism, and sums, means, products, truth values.
 
 A row is a NumPy function that keeps the reduced axes, with size 1, and its gradient. The argument names of the gradient
 say what it needs: `a` is the input, `y` the result, `gy` its gradient (both with the axes kept), `axes` the reduced
@@ -27,10 +27,7 @@ from .arithmetic import true_divide
 from .comparison import isnan, logical_not
 from .elementwise import saved
 
-__all__ = [
-    "all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "std", "std_mean", "sum", "var",
-    "var_mean",
-]  # fmt: skip
+__all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
 Axes = int | tuple[int, ...] | list[int] | None
 BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
@@ -270,99 +267,6 @@ _logsumexp_row = row("logsumexp", _logsumexp, _logsumexp_gradient, "exp")
 def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
     """log(sum e^a) along `dim`, without overflow."""
     return reduce(_logsumexp_row, input, dim, keepdim)
-
-
-# ------------------------------------------------------------------------------------------------------------ variance
-
-
-def _away(a: Array, axes: tuple[int, ...]) -> Array:
-    """What is left of `a` without the mean, in float64: float32 has no room for the squares of 1e20 or of 1e-25, and
-    where the mean is large too few digits for itself.
-    """
-    return np.asarray(a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes)))
-
-
-def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:
-    """Two passes: the mean, then the squared distances from it; one pass would cancel."""
-    away = _away(a, axes)
-    return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
-
-
-def _variance_gradient(gy: Array, a: Array, axes: tuple[int, ...], divisor: float) -> Array:
-    return gy * (_away(a, axes) * (np.float64(2) / divisor))
-
-
-def _deviation_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], divisor: float) -> Array:
-    return _variance_gradient(np.where(y == 0, 0, gy / (2 * y.astype(np.float64))), a, axes, divisor)
-
-
-_var = row("var", _variance, _variance_gradient, "float")
-_std = row("std", lambda a, axes, divisor: np.sqrt(_variance(a, axes, divisor)), _deviation_gradient, "float")
-
-
-def _spread(
-    row: Reducer, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
-) -> Tensor:
-    if isinstance(dim, bool):  # var(True)
-        dim, unbiased = None, dim
-    if unbiased is not None and correction is not None:
-        raise RuntimeError(f"{row.name}: give one of unbiased and correction; unbiased=True is correction=1")
-    freedom = (1 if unbiased is None else int(unbiased)) if correction is None else correction
-    size = count(x.array.shape, axes_of(row.name, x, dim))
-    return reduce(row, x, dim, keepdim, divisor=np.float64(max(size - freedom, 0)))
-
-
-@tensor_method("var")
-@numpy_names
-def var(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Tensor:
-    """sum (a - mean)^2 / (n - correction) along `dim`; `unbiased` True and False are corrections of 1, the default, and
-    0.
-
-    NaN where n - correction is 0 or less and all elements are equal.
-    """
-    return _spread(_var, input, dim, unbiased, keepdim, correction)
-
-
-@tensor_method("std")
-@numpy_names
-def std(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Tensor:
-    """The square root of `var`; its gradient is 0 where it is 0."""
-    return _spread(_std, input, dim, unbiased, keepdim, correction)
-
-
-def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The function that gives `spread`, var or std, and the mean."""
-
-    def both(
-        input: Tensor,
-        dim: Any = None,
-        unbiased: bool | None = None,
-        keepdim: bool = False,
-        *,
-        correction: float | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        found = spread(input, dim, unbiased, keepdim, correction=correction)
-        return found, mean(input, None if isinstance(dim, bool) else dim, keepdim)
-
-    both.__name__, both.__doc__ = f"{spread.__name__}_mean", f"`{spread.__name__}` and `mean`, of the same arguments."
-    return both
-
-
-var_mean, std_mean = numpy_names(_with_mean(var)), numpy_names(_with_mean(std))
 
 
 # ------------------------------------------------------------------------------------------------------- truth values
