@@ -6,7 +6,7 @@
     y   (..., OUT, ...)
 
 Interpolation of pictures is such a map along the height, then along the width; so is padding by reflected, repeated or
-wrapped pixels, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps`, made by `taps.py`.
+wrapped pixels, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps` (`sparse_rows.py`).
 The gradient is the map of the transposed matrix, hence the same kernel: `RESAMPLE(gy, axis, taps.transposed())`.
 
 R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981, gives the separable form.
@@ -22,7 +22,7 @@ import numpy as np
 from .dispatch import Table
 from .layout import Array, dense, empty, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
-from .taps import Taps
+from .sparse_rows import Taps
 
 MANY = 64  # taps up to which a sum is in the type of x; a picture brought down to a pixel has as many as that has
 

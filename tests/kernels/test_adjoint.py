@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn_kernels import conv2d, elementwise, geometry, matmul, pooling
-from minicnn_kernels.conv2d import columns
+from minicnn_kernels.conv2d.im2col import columns
 from minicnn_kernels.dispatch import Row, Table
 from minicnn_kernels.layout import as_order
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array
 from ..runtime import FAST, njit, parallel, prange, threads
-from .partial import sum_of_pixels
+from .bias import sum_of_pixels
 
 Need = tuple[bool, bool, bool]
 Gradients = tuple[Array | None, Array | None, Array | None]

@@ -49,8 +49,8 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, empty, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
+from .bias import sum_of_pixels
 from .direct import Gradients, Need
-from .partial import sum_of_pixels
 
 Plane = list[list[complex]]
 

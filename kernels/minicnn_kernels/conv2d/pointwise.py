@@ -27,8 +27,9 @@ from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from ..sums import total
+from .bias import add_bias, fill_bias, sum_of_pixels
 from .direct import Gradients, Need
-from .partial import add_bias, add_up, fill_bias, sum_of_pixels
+from .weights import add_up
 
 
 def supports(g: Conv) -> bool:

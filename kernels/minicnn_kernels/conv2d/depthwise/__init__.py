@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import FAST, njit, parallel, prange, threads, workspace
-from .direct import Gradients, Need, pad
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, flat, is_channels_last
+from ...runtime import FAST, njit, parallel, prange, threads, workspace
+from ..bias import sum_of_pixels
+from ..direct import Gradients, Need, pad
+from ..weights import add_up
 from .lines import COVERED, U, add1, add3, filter_line, parts, put, spread, take
-from .partial import add_up, sum_of_pixels
 
 
 def supports(g: Conv) -> bool:

@@ -47,7 +47,7 @@ float32, relative to the outputs' own size (root mean square):
     by the definition 3e-7       F(2x2, 3x3) 3e-7       F(4x4, 3x3) 9e-7
 
 With the points 2 and -2, of which most texts speak, it is twice as much. Tiles whose largest pixel is far larger than
-what some output sees, or close to overflow, or NaN or Inf, are computed by the definition: `winograd_repair.py` has the
+what some output sees, or close to overflow, or NaN or Inf, are computed by the definition: `weak_tiles.py` has the
 rule and what is promised.
 
 S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
@@ -61,15 +61,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, is_channels_last
-from . import direct, im2col
-from .direct import Gradients, Need
-from .partial import checked, sum_of_pixels
-from .winograd_forward import convolve
-from .winograd_gradient import gradient
-from .winograd_repair import calm, gradient_in_parts, peaks_numpy, repair
-from .winograd_watch import peaks_numba
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, is_channels_last
+from .. import direct, im2col
+from ..bias import sum_of_pixels
+from ..direct import Gradients, Need
+from ..weights import checked
+from .forward import convolve
+from .watch import peaks_numba
+from .weak_tiles import calm, gradient_in_parts, peaks_numpy, repair
+from .weight_gradient import gradient
 
 # B^T, G and A^T of F(2, 3) and F(4, 3).
 MATRICES: dict[int, tuple[Array, Array, Array]] = {
@@ -305,7 +306,7 @@ def _compiled(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
-    """gx is a forward pass; gw and gb: `winograd_gradient.py`."""
+    """gx is a forward pass; gw and gb: `weight_gradient.py`."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
     gx = gw = gb = None

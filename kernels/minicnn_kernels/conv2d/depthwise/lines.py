@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array
-from ..runtime import FAST, njit
+from ...geometry import Conv
+from ...layout import Array
+from ...runtime import FAST, njit
 
 COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells then take 18 KB of a first-level cache
 U = np.uintp

@@ -1,6 +1,6 @@
 """Winograd's gradient of the weights, compiled, and gb with it. The mathematics is in `winograd.py`.
 
-As forward (`winograd_forward.py`), it goes two ways.
+As forward (`forward.py`), it goes two ways.
 
 **Few channels, or many tiles.** Tiles are taken in blocks that fit the caches of two cores: all shares transform them,
 then each share adds some of the (m + 2)^2 products onto its sums.
@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, single_blas, threads, workspace
-from . import winograd_forward as forward
-from .winograd_forward import Plan, shared, strip, transform, width_of, worth_reordering
-from .winograd_tiles import U, place, upstream_strip, weight_gradient
-from .winograd_watch import noted, watch
+from ...geometry import Conv
+from ...layout import Array, as_order, empty, flat, is_channels_last
+from ...runtime import njit, parallel, prange, single_blas, threads, workspace
+from .forward import Plan, few_channels, shared, strip, transform, width_of, worth_reordering
+from .transforms import U, place, upstream_strip, weight_gradient
+from .watch import noted, watch
 
 _BLOCK = 3 << 20  # bytes of transformed tiles of x and gy in a block: they fit the second-level caches of two cores
 _FEW_TILES = 48  # up to which, with many channels, the sums are what is large
@@ -173,7 +172,7 @@ def gradient(gy: Array, x: Array, g: Conv, m: int, careful: bool = True) -> tupl
             gy, x = as_order(gy, True), as_order(x, True)
     cg, og, a, dtype, last = g.c // g.groups, g.o // g.groups, m + 2, gy.dtype, is_channels_last(x)
     tiles, per_tile = g.n * -(-g.oh // m) * -(-g.ow // m), a * a * (g.c + g.o) * x.itemsize
-    many = cg * og > forward._FEW and 0 < tiles <= _FEW_TILES
+    many = not few_channels(cg, og) and 0 < tiles <= _FEW_TILES
     width = width_of(cg, og) if many else og
     block = max(1, tiles if many else min(tiles, max(64, min(cg, og), _BLOCK // per_tile)))
     plan = Plan(m, last, False, block, width, strip(cg), strip(width))

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layout import Array
-from ..runtime import njit
-from ..tiles.taps import BYTES, sums, tile
-from ..transpose import matrix
+from ...layout import Array
+from ...runtime import njit
+from ...transpose import matrix
+from .tile import BYTES, sums, tile
 
 U = np.uintp  # offsets into flat memory: see conv2d/columns.py
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layout import Array
-from ..runtime import FAST, njit
+from ...layout import Array
+from ...runtime import FAST, njit
 
 U = np.uintp
 

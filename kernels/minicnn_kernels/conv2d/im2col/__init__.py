@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from ..gemm import SMALL_FACTOR, gemm
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last, nhwc
-from ..runtime import njit, parallel, prange, single_blas, threads, workspace
-from ..sums import total
+from ...gemm import SMALL_FACTOR, gemm
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, flat, is_channels_last, nhwc
+from ...runtime import njit, parallel, prange, single_blas, threads, workspace
+from ...sums import total
+from ..bias import add_bias, fill_bias, sum_of_pixels
+from ..direct import Gradients, Need
+from ..direct import multiplications as multiplications  # the products are those of the definition
+from ..weights import add_up, channels_inside
 from .columns import cells_python, col2im, col2im_nchw, col2im_nhwc, im2col, im2col_nchw, im2col_nhwc, length
-from .direct import Gradients, Need
-from .direct import multiplications as multiplications  # the products are those of the definition
-from .partial import add_bias, add_up, channels_inside, fill_bias, sum_of_pixels
 
 # ------------------------------------------------------------------------------------------------------------ forward
 

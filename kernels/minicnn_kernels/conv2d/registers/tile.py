@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..layout import Array
-from ..runtime import njit
-from .code import Code, Vectors, in_registers
+from ...layout import Array
+from ...llvm import Code, Vectors, in_registers
+from ...runtime import njit
 
 BYTES = 64  # of a vector
 

@@ -31,12 +31,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, is_channels_last
-from ..runtime import parallel
-from .direct import Gradients, Need
-from .implicit_bands import Pass, convolve, of_weights
-from .partial import sum_of_pixels
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, is_channels_last
+from ...runtime import parallel
+from ..bias import sum_of_pixels
+from ..direct import Gradients, Need
+from .bands import Pass, convolve, of_weights
 
 
 def supports(g: Conv) -> bool:

@@ -39,17 +39,18 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import FAST, njit, parallel, prange, threads, workspace
-from ..sums import total
-from ..tiles.code import filled_up
-from ..tiles.taps import BYTES, vectors_of
-from ..transpose import matrix
-from . import im2col
-from .direct import Gradients, Need, pad
-from .long_rows import Plan, U, group, picture, row, sums_of, take
-from .partial import checked, sum_of_pixels
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, flat, is_channels_last
+from ...llvm import filled_up
+from ...runtime import FAST, njit, parallel, prange, threads, workspace
+from ...sums import total
+from ...transpose import matrix
+from .. import im2col
+from ..bias import sum_of_pixels
+from ..direct import Gradients, Need, pad
+from ..weights import checked
+from .side_by_side import Plan, U, group, picture, row, sums_of, take
+from .tile import BYTES, vectors_of
 
 
 def supports(g: Conv) -> bool:

@@ -1,4 +1,4 @@
-"""Finding the tiles that Winograd's transforms would round too much, while they are transformed. `winograd_repair.py`
+"""Finding the tiles that Winograd's transforms would round too much, while they are transformed. `weak_tiles.py`
 says which these are and what becomes of them.
 
 Magnitudes are compared as integers: the bits of positive floating-point numbers are in the order of the numbers, Inf
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, dense, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ...geometry import Conv
+from ...layout import Array, dense, flat, is_channels_last
+from ...runtime import njit, parallel, prange, threads, workspace
 
 U = np.uintp
 

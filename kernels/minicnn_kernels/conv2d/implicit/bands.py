@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layout import Array, empty, flat
-from ..runtime import njit, prange, threads, workspace
-from ..tiles.code import LANES, filled_up
-from ..tiles.products import HIGH, LOW, MIDDLE, VECTORS, tiles
+from ...layout import Array, empty, flat
+from ...llvm import LANES, filled_up
+from ...runtime import njit, prange, threads, workspace
+from .tile import HIGH, LOW, MIDDLE, VECTORS, tiles
 
 U = np.uintp  # offsets into flat memory: see conv2d/columns.py
 

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, single_blas, threads, workspace
-from .winograd_tiles import U, input_strip, output_strip, place, weight
-from .winograd_watch import Watch, largest, look, noted, watch
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, flat, is_channels_last
+from ...runtime import njit, parallel, prange, single_blas, threads, workspace
+from .transforms import U, input_strip, output_strip, place, weight
+from .watch import Watch, largest, look, noted, watch
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels
 _BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common second-level cache
@@ -60,6 +60,11 @@ def equal_parts(size: int, most: int) -> int:
 def width_of(cg: int, og: int) -> int:
     """Output channels at a time: of 256 input channels and more, what is made of their weights fits the L2 cache."""
     return equal_parts(og, _WIDTH if cg <= 256 else _WIDTH // 2)
+
+
+def few_channels(cg: int, og: int) -> bool:
+    """Whether a group goes the way of few channels."""
+    return cg * og <= _FEW
 
 
 def shared(name: str, size: int, dtype: Any) -> Array:
@@ -265,7 +270,7 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
         with parallel():
             return as_order(y, False), suspicious, weights
     cg, og, a, dtype = g.c // g.groups, g.o // g.groups, m + 2, x.dtype
-    tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), cg * og <= _FEW
+    tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), few_channels(cg, og)
     width = width_of(cg, og)
     block = max(16, _BLOCK // (a * a * (cg + width) * x.itemsize)) if few else equal_parts(max(1, tiles), _TILES)
     last = is_channels_last(x)
