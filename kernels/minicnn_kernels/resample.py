@@ -101,10 +101,10 @@ def _resample(
 def resample_numba(x: Array, axis: int, taps: Taps) -> Array:
     """Parallel over the outputs; y in the memory order of x."""
     x = dense(x)
-    last = is_channels_last(x)
+    channels_last = is_channels_last(x)
     shape = (*x.shape[:axis], taps.out, *x.shape[axis + 1 :])
-    y = empty(shape, x.dtype, last) if last else np.empty(shape, x.dtype)
-    order = (0, 2, 3, 1) if last else tuple(range(x.ndim))  # of the axes in memory
+    y = empty(shape, x.dtype, channels_last) if channels_last else np.empty(shape, x.dtype)
+    order = (0, 2, 3, 1) if channels_last else tuple(range(x.ndim))  # of the axes in memory
     if y.size:
         inner = math.prod(x.shape[i] for i in order[order.index(axis) + 1 :])
         rows = taps.start, taps.column, taps.weight.astype(x.dtype)

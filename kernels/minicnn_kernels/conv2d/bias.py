@@ -1,6 +1,7 @@
 """The bias and its gradient, gb = the sum of gy over images and pixels, for all algorithms.
 
-A run of pixels is `count` from the p0-th on: in NHWC memory (`last`) of the whole batch, in NCHW memory of image n.
+A run of pixels is `count` from the p0-th on: in NHWC memory (`channels_last`) of the whole batch, in NCHW memory of
+image n.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ def sum_of_pixels(gy: Array) -> Array:
 
 
 @njit()
-def fill_bias(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
+def fill_bias(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, channels_last: bool) -> None:
     """The bias, at the pixels of a run of y; the product is added to it."""
     u = np.uintp
-    if last:
+    if channels_last:
         for p in range(p0, p0 + count):
             to = u(p * g.o)
             for o in range(u(g.o)):
@@ -35,10 +36,10 @@ def fill_bias(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, last: bo
 
 
 @njit(fastmath=FAST)
-def add_bias(gy: Array, gb: Array, n: int, p0: int, count: int, o0: int, o1: int, g: Conv, last: bool) -> None:
+def add_bias(gy: Array, gb: Array, n: int, p0: int, count: int, o0: int, o1: int, g: Conv, channels_last: bool) -> None:
     """Add a run of gy of channels o0..o1 to gb."""
     u = np.uintp
-    if last:
+    if channels_last:
         for p in range(p0, p0 + count):
             at = u(p * g.o)
             for o in range(u(o0), u(o1)):
