@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Table
-from .gemm import gemm
+from .gemm import Matrix, gemm
 from .layout import Array, empty
 from .runtime import njit, parallel, prange, single_blas, threads, workspace
 from .sums import LONG_PRODUCT, long_product, total
@@ -160,7 +160,7 @@ def _linear_share(t: Any, chunks: int, sizes: Any, x: Array, w: Array, b: Array,
     for row in range(n0, n1):
         for k in range(o):
             y[row * o + k] = b[k]
-    gemm(n1 - n0, o, i, x, n0 * i, i, False, w, 0, i, True, y, n0 * o, o, 1)
+    gemm((n1 - n0, o, i), Matrix(x, n0 * i, i, False), Matrix(w, 0, i, True), Matrix(y, n0 * o, o, False), 1)
 
 
 @njit(parallel=True)
@@ -241,9 +241,9 @@ def _gradients_share(
     n, i, o = sizes
     n0, n1, o0, o1 = t * n // chunks, (t + 1) * n // chunks, t * o // chunks, (t + 1) * o // chunks
     if needs_grad[0]:
-        gemm(n1 - n0, i, o, gy, n0 * o, o, False, w, 0, i, False, gx, n0 * i, i, 0)
+        gemm((n1 - n0, i, o), Matrix(gy, n0 * o, o, False), Matrix(w, 0, i, False), Matrix(gx, n0 * i, i, False), 0)
     if needs_grad[1]:
-        gemm(o1 - o0, i, n, gy, o0, o, True, x, 0, i, False, gw, o0 * i, i, 0)
+        gemm((o1 - o0, i, n), Matrix(gy, o0, o, True), Matrix(x, 0, i, False), Matrix(gw, o0 * i, i, False), 0)
     if needs_grad[2]:
         sums = np.zeros(o1 - o0)
         for row in range(n):

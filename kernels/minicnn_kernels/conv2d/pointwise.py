@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..gemm import SMALL_FACTOR, gemm
+from ..gemm import SMALL_FACTOR, Matrix, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
@@ -146,22 +146,21 @@ def _forward_share(
     # NHWC: w (C, O) where it is small, which BLAS likes better, else (O, C)
     pixels, beta, strided = g.oh * g.ow, int(b.size > 0), (g.oh, g.ow) != (g.h, g.w)
     stored = g.o * g.c > SMALL_FACTOR
-    ldw = g.c if stored else g.o
+    weights = Matrix(w, 0, g.c if stored else g.o, stored) if channels_last else Matrix(w, 0, g.c, False)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n, p0, count = _run(task, size, g, channels_last)
         if beta:
             fill_bias(y, b, n, p0, count, g, channels_last)
         if strided:
             _gather(x, cols[t], n, p0, count, g, channels_last)
-        if channels_last and strided:
-            gemm(count, g.o, g.c, cols[t], 0, g.c, False, w, 0, ldw, stored, y, p0 * g.o, g.o, beta)
-        elif channels_last:
-            gemm(count, g.o, g.c, x, p0 * g.c, g.c, False, w, 0, ldw, stored, y, p0 * g.o, g.o, beta)
-        elif strided:
-            gemm(g.o, count, g.c, w, 0, g.c, False, cols[t], 0, count, False, y, n * g.o * pixels + p0, pixels, beta)
+        source = cols[t] if strided else x
+        if channels_last:
+            taken = Matrix(source, 0 if strided else p0 * g.c, g.c, False)
+            gemm((count, g.o, g.c), taken, weights, Matrix(y, p0 * g.o, g.o, False), beta)
         else:
-            at, to = n * g.c * pixels + p0, n * g.o * pixels + p0
-            gemm(g.o, count, g.c, w, 0, g.c, False, x, at, pixels, False, y, to, pixels, beta)
+            at, step = (0, count) if strided else (n * g.c * pixels + p0, pixels)
+            out = Matrix(y, n * g.o * pixels + p0, pixels, False)
+            gemm((g.o, count, g.c), weights, Matrix(source, at, step, False), out, beta)
 
 
 @njit(parallel=True)
@@ -233,15 +232,14 @@ def _backward_x_share(
     pixels, strided = g.oh * g.ow, (g.oh, g.ow) != (g.h, g.w)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         n, p0, count = _run(task, size, g, channels_last)
-        at = n * g.o * pixels + p0
-        if channels_last and strided:
-            gemm(count, g.c, g.o, gy, p0 * g.o, g.o, False, w, 0, g.c, False, cols[t], 0, g.c, 0)
-        elif channels_last:
-            gemm(count, g.c, g.o, gy, p0 * g.o, g.o, False, w, 0, g.c, False, gx, p0 * g.c, g.c, 0)
-        elif strided:
-            gemm(g.c, count, g.o, w, 0, g.c, True, gy, at, pixels, False, cols[t], 0, count, 0)
+        target = cols[t] if strided else gx
+        if channels_last:
+            into = Matrix(target, 0 if strided else p0 * g.c, g.c, False)
+            gemm((count, g.c, g.o), Matrix(gy, p0 * g.o, g.o, False), Matrix(w, 0, g.c, False), into, 0)
         else:
-            gemm(g.c, count, g.o, w, 0, g.c, True, gy, at, pixels, False, gx, n * g.c * pixels + p0, pixels, 0)
+            to, step = (0, count) if strided else (n * g.c * pixels + p0, pixels)
+            up = Matrix(gy, n * g.o * pixels + p0, pixels, False)
+            gemm((g.c, count, g.o), Matrix(w, 0, g.c, True), up, Matrix(target, to, step, False), 0)
         if strided:
             _spread(cols[t], gx, n, p0, count, g, channels_last)
 
@@ -271,17 +269,16 @@ def _backward_w_share(
     gb[o0:o1] = 0
     for task in range(task0, task1):
         n, p0, count = _run(task, size, g, channels_last)
-        at, from_x = n * g.o * pixels + o0 * pixels + p0, n * g.c * pixels + p0
         if strided:
             _gather(x, cols[t], n, p0, count, g, channels_last)
-        if channels_last and strided:
-            gemm(o1 - o0, g.c, count, gy, p0 * g.o + o0, g.o, True, cols[t], 0, g.c, False, gw, o0 * g.c, g.c, 1)
-        elif channels_last:
-            gemm(o1 - o0, g.c, count, gy, p0 * g.o + o0, g.o, True, x, p0 * g.c, g.c, False, gw, o0 * g.c, g.c, 1)
-        elif strided:
-            gemm(o1 - o0, g.c, count, gy, at, pixels, False, cols[t], 0, count, True, gw, o0 * g.c, g.c, 1)
+        source, into = cols[t] if strided else x, Matrix(gw, o0 * g.c, g.c, False)
+        if channels_last:
+            taken = Matrix(source, 0 if strided else p0 * g.c, g.c, False)
+            gemm((o1 - o0, g.c, count), Matrix(gy, p0 * g.o + o0, g.o, True), taken, into, 1)
         else:
-            gemm(o1 - o0, g.c, count, gy, at, pixels, False, x, from_x, pixels, True, gw, o0 * g.c, g.c, 1)
+            at, step = (0, count) if strided else (n * g.c * pixels + p0, pixels)
+            up = Matrix(gy, (n * g.o + o0) * pixels + p0, pixels, False)
+            gemm((o1 - o0, g.c, count), up, Matrix(source, at, step, True), into, 1)
         add_bias(gy, gb, n, p0, count, o0, o1, g, channels_last)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ...gemm import SMALL_FACTOR, gemm
+from ...gemm import SMALL_FACTOR, Matrix, gemm
 from ...geometry import Conv
 from ...layout import Array, flat, is_channels_last, nhwc
 from ...runtime import njit, prange, threads, workspace
@@ -73,10 +73,11 @@ def _forward_share(
             o = group * og
             _columns(x, col, group, row, end, g, channels_last)
             if channels_last:
-                gemm(size, og, k, col, 0, k, False, w, o * k, k if stored else og, stored, y, p0 * g.o + o, g.o, beta)
+                weights, out = Matrix(w, o * k, k if stored else og, stored), Matrix(y, p0 * g.o + o, g.o, False)
+                gemm((size, og, k), Matrix(col, 0, k, False), weights, out, beta)
             else:
-                to = (n * g.o + o) * pixels + p0
-                gemm(og, size, k, w, o * k, k, False, col, 0, size, False, y, to, pixels, beta)
+                weights, out = Matrix(w, o * k, k, False), Matrix(y, (n * g.o + o) * pixels + p0, pixels, False)
+                gemm((og, size, k), weights, Matrix(col, 0, size, False), out, beta)
         row = end
 
 
@@ -119,10 +120,12 @@ def _backward_x_share(
         for group in range(g.groups):
             o = group * og
             if channels_last:
-                gemm(size, k, og, gy, p0 * g.o + o, g.o, False, w, o * k, k, False, col, 0, k, 0)
+                up = Matrix(gy, p0 * g.o + o, g.o, False)
+                gemm((size, k, og), up, Matrix(w, o * k, k, False), Matrix(col, 0, k, False), 0)
                 col2im_nhwc(col[: size * k].reshape(size, k), gx, group * cg, row, end, g)
             else:
-                gemm(k, size, og, w, o * k, k, True, gy, (n * g.o + o) * pixels + p0, pixels, False, col, 0, size, 0)
+                up = Matrix(gy, (n * g.o + o) * pixels + p0, pixels, False)
+                gemm((k, size, og), Matrix(w, o * k, k, True), up, Matrix(col, 0, size, False), 0)
                 part = col[: size * k].reshape(k, size)
                 col2im_nchw(part, gx[n], group * cg, row - n * g.oh, end - n * g.oh, g)
         row = end
@@ -168,12 +171,11 @@ def _backward_w_share(
             o = group * og + o0
             _columns(x, col, group, row, end, g, channels_last)
             if channels_last:
-                gemm(o1 - o0, k, size, gy, p0 * g.o + o, g.o, True, col, 0, k, False, gw, o * k, k, 1)
+                up = Matrix(gy, p0 * g.o + o, g.o, True)
+                gemm((o1 - o0, k, size), up, Matrix(col, 0, k, False), Matrix(gw, o * k, k, False), 1)
             else:
-                gemm(
-                    o1 - o0, k, size, gy, (n * g.o + o) * pixels + p0, pixels, False, col, 0, size, True, gw, o * k, k,
-                    1,
-                )  # fmt: skip
+                up = Matrix(gy, (n * g.o + o) * pixels + p0, pixels, False)
+                gemm((o1 - o0, k, size), up, Matrix(col, 0, size, True), Matrix(gw, o * k, k, False), 1)
             add_bias(gy, gb, n, p0, size, o, o + o1 - o0, g, channels_last)
         row = end
 
