@@ -63,12 +63,13 @@ class Table:
         self.algorithms = tuple(dict.fromkeys(algorithm for algorithm, _ in rows))
         self.rules = dict(rules or {})
         self._supports = dict(supports or {})
+        self._by_arguments = bool(self.rules or self._supports)  # whether the choice depends on the arguments
         self._picked: dict[tuple[Selection, str | None, str | None], Callable[..., Any]] = {}
         TABLES.append(self)
 
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
-        if self.rules:  # the choice depends on the arguments
+        if self._by_arguments:
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
                 backend = usual_backend()
                 if backend in self.rules:
