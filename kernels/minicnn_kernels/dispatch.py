@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from . import runtime
 
-Row = tuple[str, str]  # (algorithm, backend)
+TableKey = tuple[str, str]  # (algorithm, backend)
 
 BACKENDS = ("python", "numpy", "numba")
+PREFERRED = ("numba", "numpy")  # what `auto` takes, the fastest first; "python" runs only where it is asked for
 TABLES: list[Table] = []  # every table there is, in the order of definition; the tests walk all their rows
 
 
@@ -28,15 +29,15 @@ class NoKernelError(NotImplementedError):
     """The table has no implementation for the algorithm and backend asked for."""
 
 
-class Choice(NamedTuple):
+class Selection(NamedTuple):
     """What the caller asks for; None leaves it to `auto`."""
 
     backend: str | None = None
     algorithm: str | None = None
 
 
-_NONE = Choice()
-_choice: ContextVar[Choice] = ContextVar("minicnn_kernel_choice", default=_NONE)
+_ALL_OPEN = Selection()
+_selection: ContextVar[Selection] = ContextVar("minicnn_kernel_selection", default=_ALL_OPEN)
 
 
 class Table:
@@ -44,34 +45,37 @@ class Table:
 
     Args:
         op: the name of the operation.
-        rows: the functions, all called alike.
+        rows: the functions, all called alike. A backend need not have every algorithm.
         supports: of an algorithm that cannot do every call, whether it can do one, as a function of its arguments.
-        rule: which algorithm is best for a call on the Numba backend, as a function of its arguments; without it, and
-            on the other backends, the first that can do it.
+        rules: for each backend that has one, which algorithm is best for a call, as a function of its arguments. On
+            the other backends it is the first that they have and that can do the call.
     """
 
     def __init__(
         self,
         op: str,
-        rows: Mapping[Row, Callable[..., Any]],
+        rows: Mapping[TableKey, Callable[..., Any]],
         supports: Mapping[str, Callable[..., bool]] | None = None,
-        rule: Callable[..., str] | None = None,
+        rules: Mapping[str, Callable[..., str]] | None = None,
     ) -> None:
         self.op = op
         self.rows = dict(rows)
         self.algorithms = tuple(dict.fromkeys(algorithm for algorithm, _ in rows))
-        self.rule = rule
+        self.rules = dict(rules or {})
         self._supports = dict(supports or {})
-        self._picked: dict[tuple[Choice, str | None, str | None], Callable[..., Any]] = {}
+        self._by_arguments = bool(self.rules or self._supports)  # whether the choice depends on the arguments
+        self._picked: dict[tuple[Selection, str | None, str | None], Callable[..., Any]] = {}
         TABLES.append(self)
 
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
-        if self.rule is not None:  # the choice depends on the arguments
-            if backend is algorithm is None and _choice.get() is _NONE and runtime.have_numba():  # all left open
-                return self.rows[self.rule(*args), "numba"](*args)
+        if self._by_arguments:
+            if backend is algorithm is None and _selection.get() is _ALL_OPEN:
+                backend = usual_backend()
+                if backend in self.rules:
+                    return self.rows[self.rules[backend](*args), backend](*args)
             return self.rows[self.pick(backend, algorithm, args)](*args)
-        key = (_choice.get(), backend, algorithm)
+        key = (_selection.get(), backend, algorithm)
         kernel = self._picked.get(key)
         if kernel is None:
             kernel = self._picked[key] = self.rows[self.pick(backend, algorithm)]
@@ -81,48 +85,62 @@ class Table:
         """Whether the algorithm can do the call; without arguments, whether it can do any."""
         return not args or algorithm not in self._supports or self._supports[algorithm](*args)
 
-    def pick(self, backend: str | None = None, algorithm: str | None = None, args: tuple[Any, ...] = ()) -> Row:
+    def pick(self, backend: str | None = None, algorithm: str | None = None, args: tuple[Any, ...] = ()) -> TableKey:
         """The (algorithm, backend) a call with these keywords and arguments runs here and now.
 
         An algorithm chosen by `use` concerns the calls that it can do ("im2col" says nothing about pooling, and
         "winograd" nothing about a convolution of 5x5); one given as a keyword, and every choice of backend, is binding.
         """
-        chosen = _choice.get()
-        if algorithm is None and chosen.algorithm in self.algorithms and self.supports(chosen.algorithm, args):
-            algorithm = chosen.algorithm
-        row = auto(self, backend or chosen.backend, algorithm, args)
-        if row not in self.rows:
+        selected = _selection.get()
+        if algorithm is None and selected.algorithm in self.algorithms and self.supports(selected.algorithm, args):
+            algorithm = selected.algorithm
+        key = auto(self, backend or selected.backend, algorithm, args)
+        if key not in self.rows:
             there = ", ".join(f"{a}/{b}" for a, b in self.rows)
             raise NoKernelError(
-                f"{self.op}: no kernel for algorithm {row[0]!r} on backend {row[1]!r}; there are: {there}"
+                f"{self.op}: no kernel for algorithm {key[0]!r} on backend {key[1]!r}; there are: {there}"
             )
         if algorithm is not None and not self.supports(algorithm, args):
             able = ", ".join(name for name in self.algorithms if self.supports(name, args))
             of = ", ".join(str(a) for a in args if isinstance(a, tuple))
             raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; there are for it: {able}")
-        if row[1] == "numba" and not runtime.have_numba():
-            raise NoKernelError(f"{self.op}: backend 'numba' needs the package numba (pip install numba)")
-        return row
+        if not available(key[1]):
+            raise NoKernelError(f"{self.op}: backend {key[1]!r} needs the package {key[1]} (pip install {key[1]})")
+        return key
 
 
-def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[Any, ...] = ()) -> Row:
-    """Fill in what the caller left open: Numba before NumPy where it is installed; the algorithm by the table's rule
-    on Numba, and else the table's first that can do the call.
+def available(backend: str) -> bool:
+    """Whether the package that a backend needs beside NumPy is installed."""
+    return backend != "numba" or runtime.have_numba()
+
+
+def usual_backend() -> str:
+    """The backend of a call that leaves all open."""
+    for backend in PREFERRED:
+        if available(backend):
+            return backend
+    return PREFERRED[-1]
+
+
+def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[Any, ...] = ()) -> TableKey:
+    """Fill in what the caller left open: the first backend of `PREFERRED` that is installed and has a row; the
+    algorithm by the table's rule for this backend, and else the table's first there that can do the call.
     """
     if backend is None:
-        fast = runtime.have_numba() and (algorithm is None or (algorithm, "numba") in table.rows)
-        backend = "numba" if fast else "numpy"
+        fit = (b for b in PREFERRED if available(b) and any(algorithm in (None, a) and b == c for a, c in table.rows))
+        backend = next(fit, PREFERRED[-1])
     if algorithm is None:
-        if table.rule is not None and args and backend == "numba":
-            algorithm = table.rule(*args)
+        if args and backend in table.rules:
+            algorithm = table.rules[backend](*args)
         else:
-            algorithm = next(name for name in table.algorithms if table.supports(name, args))
+            able = [name for name in table.algorithms if table.supports(name, args)]
+            algorithm = next((name for name in able if (name, backend) in table.rows), able[0])
     return algorithm, backend
 
 
 def compiles() -> bool:
     """Whether what is not in a table, such as the step of an optimiser, runs compiled here: unless `use` forbids it."""
-    return _choice.get().backend in (None, "numba") and runtime.have_numba()
+    return _selection.get().backend in (None, "numba") and runtime.have_numba()
 
 
 @contextmanager
@@ -144,11 +162,11 @@ def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[No
     known = sorted({name for table in TABLES for name in table.algorithms})
     if algorithm not in (None, "auto", *known):
         raise ValueError(f"use: no algorithm {algorithm!r}; there are: {', '.join(known)}, auto")
-    outer = _choice.get()
+    outer = _selection.get()
     names = backend or outer.backend, algorithm or outer.algorithm
-    inner = Choice(*(None if name == "auto" else name for name in names))
-    token = _choice.set(_NONE if inner == _NONE else inner)
+    inner = Selection(*(None if name == "auto" else name for name in names))
+    token = _selection.set(_ALL_OPEN if inner == _ALL_OPEN else inner)
     try:
         yield
     finally:
-        _choice.reset(token)
+        _selection.reset(token)

@@ -5,8 +5,9 @@
 
     pictures (N, C, H, W), columns (N, C*KH*KW, OH*OW)
 
-The two are each other's gradient. They are the two halves of a convolution by matrix product (`conv2d/columns.py`), of
-a whole batch at once and without the product. `UNFOLD(x, g)` and `FOLD(x, g)` take a `geometry.Conv` with one group.
+The two are each other's gradient. They are the two halves of a convolution by matrix product, of a whole batch at once
+and without the product (`conv2d/im2col/columns.py`). `UNFOLD(x, g)` and `FOLD(x, g)` take a `geometry.Conv` with one
+group.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .conv2d.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
+from .conv2d.im2col.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
 from .dispatch import Table
 from .geometry import Conv
 from .layout import Array, writable

@@ -6,18 +6,27 @@
 matrix may be a part of a larger one, whose rows lie `lda` elements apart, and `beta=1` adds to c. So a band of a
 picture is multiplied where it lies, and sums over many products need no pass of their own.
 
-`gemm` takes the *first element* of each matrix as an offset into a flat array. It is Numba's own way into BLAS, that of
-`np.dot`, on single-precision and double-precision arrays; with `NUMBA_DISABLE_JIT=1` it is NumPy.
+`gemm` takes each matrix as a `Matrix`: flat memory and where in it. It is Numba's own way into BLAS, that of `np.dot`,
+on single-precision and double-precision arrays; with `NUMBA_DISABLE_JIT=1` it is NumPy.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .layout import Array
 from .runtime import njit
+
+
+class Matrix(NamedTuple):
+    """A matrix in flat memory, or part of a larger one there."""
+
+    memory: Array
+    start: int  # of its first element
+    step: int  # from row to row of what is stored
+    transposed: bool  # whether the transpose is what is stored
 
 
 def _xxgemm(
@@ -45,27 +54,24 @@ _FEW = 64
 
 
 @njit()
-def gemm(
-    m: int, n: int, k: int, a: Array, a0: int, lda: int, ta: bool, b: Array, b0: int, ldb: int, tb: bool,
-    c: Array, c0: int, ldc: int, beta: int,
-) -> None:  # fmt: skip
-    """c (M, N) = a b + beta c, of matrices in flat memory from a0, b0, c0 on, whose rows are lda, ldb, ldc apart.
-
-    `ta`: a is stored transposed, (K, M); `tb`: b is stored transposed, (N, K). beta is 0 or 1.
-    """
+def gemm(sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix, beta: int) -> None:
+    """c (M, N) = a (M, K) b (K, N) + beta c, where `sizes` is (M, N, K), beta 0 or 1, and c not stored transposed."""
+    m, n, k = sizes
     if m <= 0 or n <= 0:
         return
     rows, depth = m, k
-    if not tb:  # into pieces that OpenBLAS multiplies without packing
-        if ta and m * n <= SMALL_FACTOR:
+    if not b.transposed:  # into pieces that OpenBLAS multiplies without packing
+        if a.transposed and m * n <= SMALL_FACTOR:
             depth = _SMALL // (m * n) // 16 * 16
-        elif (n * k <= SMALL_FACTOR and not ta) or (m <= _FEW and 0 < n * k <= _SMALL // 16):
+        elif (n * k <= SMALL_FACTOR and not a.transposed) or (m <= _FEW and 0 < n * k <= _SMALL // 16):
             rows = _SMALL // (n * k) // 16 * 16
     for i in range(0, m, rows):
         for e in range(0, k, depth):
+            left = a.memory[a.start + (e * a.step + i if a.transposed else i * a.step + e) :]
+            right = b.memory[b.start + (e if b.transposed else e * b.step) :]
             _xxgemm(
-                min(rows, m - i), n, min(depth, k - e), a[a0 + (e * lda + i if ta else i * lda + e) :], lda, ta,
-                b[b0 + (e if tb else e * ldb) :], ldb, tb, c[c0 + i * ldc :], ldc, beta if e == 0 else 1,
+                min(rows, m - i), n, min(depth, k - e), left, a.step, a.transposed, right, b.step, b.transposed,
+                c.memory[c.start + i * c.step :], c.step, beta if e == 0 else 1,
             )  # fmt: skip
 
 

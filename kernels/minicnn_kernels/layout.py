@@ -37,8 +37,8 @@ def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Ar
 
 def empty_like(x: Array) -> Array:
     """An uninitialised array of the shape, type and order of memory of a dense `x`."""
-    last = is_channels_last(x)
-    return empty(x.shape, x.dtype, last) if last or x.flags.c_contiguous else np.empty_like(x)
+    channels_last = is_channels_last(x)
+    return empty(x.shape, x.dtype, channels_last) if channels_last or x.flags.c_contiguous else np.empty_like(x)
 
 
 def as_order(x: Array, channels_last: bool) -> Array:
@@ -86,5 +86,5 @@ def alike(*arrays: Array) -> tuple[Array, ...]:
     else:
         return arrays
     first = dense(arrays[0])
-    last = is_channels_last(first)
-    return (first, *(as_order(x, last) for x in arrays[1:]))
+    channels_last = is_channels_last(first)
+    return (first, *(as_order(x, channels_last) for x in arrays[1:]))

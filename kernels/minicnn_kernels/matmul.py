@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .dispatch import Table
-from .gemm import gemm
+from .gemm import Matrix, gemm
 from .layout import Array, empty
 from .runtime import njit, parallel, prange, single_blas, threads, workspace
 from .sums import LONG_PRODUCT, long_product, total
@@ -160,7 +160,7 @@ def _linear_share(t: Any, chunks: int, sizes: Any, x: Array, w: Array, b: Array,
     for row in range(n0, n1):
         for k in range(o):
             y[row * o + k] = b[k]
-    gemm(n1 - n0, o, i, x, n0 * i, i, False, w, 0, i, True, y, n0 * o, o, 1)
+    gemm((n1 - n0, o, i), Matrix(x, n0 * i, i, False), Matrix(w, 0, i, True), Matrix(y, n0 * o, o, False), 1)
 
 
 @njit(parallel=True)
@@ -192,12 +192,14 @@ def _together(x: Array, w: Array, outputs: int) -> bool:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def matmul_backward_python(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
+def matmul_backward_python(
+    gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]
+) -> tuple[Array | None, Array | None]:
     """Two products by the definition."""
-    return matmul_python(gy, b.T) if need[0] else None, matmul_python(a.T, gy) if need[1] else None
+    return matmul_python(gy, b.T) if needs_grad[0] else None, matmul_python(a.T, gy) if needs_grad[1] else None
 
 
-def linear_backward_python(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+def linear_backward_python(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
     """Each product x[n, i] w[o, i] of the forward pass hands gy w back to x and gy x back to w."""
     gx, gw, gb = np.zeros(x.shape), np.zeros(w.shape), np.zeros(w.shape[0])
     for n, o in np.ndindex(*gy.shape):
@@ -206,23 +208,27 @@ def linear_backward_python(gy: Array, x: Array, w: Array, need: Sequence[bool]) 
         for i in range(x.shape[1]):
             gx[n, i] += up * float(w[o, i])
             gw[o, i] += up * float(x[n, i])
-    return tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
+    return tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), needs_grad, strict=True))
 
 
-def matmul_backward_numpy(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
+def matmul_backward_numpy(
+    gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]
+) -> tuple[Array | None, Array | None]:
     """NumPy's BLAS."""
-    return matmul_numpy(gy, b.T) if need[0] else None, matmul_numpy(a.T, gy) if need[1] else None
+    return matmul_numpy(gy, b.T) if needs_grad[0] else None, matmul_numpy(a.T, gy) if needs_grad[1] else None
 
 
-def linear_backward_numpy(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+def linear_backward_numpy(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
     """NumPy's BLAS."""
-    gx = gy @ w if need[0] else None
-    return gx, matmul_numpy(gy.T, x) if need[1] else None, total(gy, (0,))[0] if need[2] else None
+    gx = gy @ w if needs_grad[0] else None
+    return gx, matmul_numpy(gy.T, x) if needs_grad[1] else None, total(gy, (0,))[0] if needs_grad[2] else None
 
 
-def matmul_backward_numba(gy: Array, a: Array, b: Array, need: Sequence[bool]) -> tuple[Array | None, Array | None]:
+def matmul_backward_numba(
+    gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]
+) -> tuple[Array | None, Array | None]:
     """Products as in forward."""
-    return matmul_numba(gy, b.T) if need[0] else None, matmul_numba(a.T, gy) if need[1] else None
+    return matmul_numba(gy, b.T) if needs_grad[0] else None, matmul_numba(a.T, gy) if needs_grad[1] else None
 
 
 # The gradients of a layer whose arrays all stay in the cache come of one loop: shares are rows of gx and of gw.
@@ -230,15 +236,15 @@ def matmul_backward_numba(gy: Array, a: Array, b: Array, need: Sequence[bool]) -
 
 @njit()
 def _gradients_share(
-    t: Any, chunks: int, need: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
+    t: Any, chunks: int, needs_grad: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
 ) -> None:
     n, i, o = sizes
     n0, n1, o0, o1 = t * n // chunks, (t + 1) * n // chunks, t * o // chunks, (t + 1) * o // chunks
-    if need[0]:
-        gemm(n1 - n0, i, o, gy, n0 * o, o, False, w, 0, i, False, gx, n0 * i, i, 0)
-    if need[1]:
-        gemm(o1 - o0, i, n, gy, o0, o, True, x, 0, i, False, gw, o0 * i, i, 0)
-    if need[2]:
+    if needs_grad[0]:
+        gemm((n1 - n0, i, o), Matrix(gy, n0 * o, o, False), Matrix(w, 0, i, False), Matrix(gx, n0 * i, i, False), 0)
+    if needs_grad[1]:
+        gemm((o1 - o0, i, n), Matrix(gy, o0, o, True), Matrix(x, 0, i, False), Matrix(gw, o0 * i, i, False), 0)
+    if needs_grad[2]:
         sums = np.zeros(o1 - o0)
         for row in range(n):
             for k in range(o1 - o0):
@@ -249,32 +255,33 @@ def _gradients_share(
 
 @njit(parallel=True)
 def _gradients(
-    chunks: int, need: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
+    chunks: int, needs_grad: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
 ) -> None:
     for t in prange(chunks):
-        _gradients_share(np.intp(t), chunks, need, sizes, gy, x, w, gx, gw, gb)
+        _gradients_share(np.intp(t), chunks, needs_grad, sizes, gy, x, w, gx, gw, gb)
 
 
-def _all_gradients(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+def _all_gradients(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
     (n, i), o = x.shape, w.shape[0]
     gy, x, w = np.asarray(gy, order="C"), np.asarray(x, order="C"), np.asarray(w, order="C")
-    made = [empty(a.shape, a.dtype) if asked else a for a, asked in zip((x, w), need, strict=False)]
+    made = [empty(a.shape, a.dtype) if asked else a for a, asked in zip((x, w), needs_grad, strict=False)]
     made.append(np.empty(o, w.dtype))
-    wanted, lines = (bool(need[0]), bool(need[1]), bool(need[2])), [a.reshape(-1) for a in (gy, x, w, *made)]
+    wanted = bool(needs_grad[0]), bool(needs_grad[1]), bool(needs_grad[2])
+    lines = [a.reshape(-1) for a in (gy, x, w, *made)]
     if n * i * o <= SMALL:
         _gradients_share(0, 1, wanted, (n, i, o), *lines)
     else:
         with parallel(), single_blas():
             _gradients(threads(), wanted, (n, i, o), *lines)
-    return tuple(a if asked else None for a, asked in zip(made, need, strict=True))
+    return tuple(a if asked else None for a, asked in zip(made, needs_grad, strict=True))
 
 
-def linear_backward_numba(gy: Array, x: Array, w: Array, need: Sequence[bool]) -> tuple[Array | None, ...]:
+def linear_backward_numba(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
     """Products as in forward, or all at once where the arrays are small."""
     if _together(x, w, gy.size) and gy.shape[0] <= LONG_PRODUCT:
-        return _all_gradients(gy, x, w, need)
-    gx = matmul_numba(gy, w) if need[0] else None
-    return gx, matmul_numba(gy.T, x) if need[1] else None, total(gy, (0,))[0] if need[2] else None
+        return _all_gradients(gy, x, w, needs_grad)
+    gx = matmul_numba(gy, w) if needs_grad[0] else None
+    return gx, matmul_numba(gy.T, x) if needs_grad[1] else None, total(gy, (0,))[0] if needs_grad[2] else None
 
 
 LINEAR = Table(

@@ -14,7 +14,7 @@
     gx           = invstd (gamma gy - sum' gamma gy / L - xhat sum' gamma gy xhat / L)      sum': over the group
 
     FORWARD(x, gamma, beta, groups, eps, centred) -> (y, mean, var)
-    BACKWARD(gy, x, gamma, mean, var, groups, eps, centred, need) -> (gx, ggamma, gbeta), None where not needed
+    BACKWARD(gy, x, gamma, mean, var, groups, eps, centred, needs_grad) -> (gx, ggamma, gbeta), None where not needed
 
 Three other layers are the same function of another view: **layer normalisation** has one group, of x (N, L) with a
 gamma for each of the L values; **instance normalisation** has C groups of one channel; **root mean square
@@ -205,7 +205,7 @@ def _vector(v: Vector, default: float, x: Array) -> Array:
 
 def backward_python(
     gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
-    need: Sequence[bool],
+    needs_grad: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """The definition, group by group."""
     gx, ggamma, gbeta = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
@@ -219,18 +219,18 @@ def backward_python(
             gx[place] = invstd * (u - first - v * second)
             gbeta[place[1]] += float(gy[place])
             ggamma[place[1]] += float(gy[place]) * v
-    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
-def _wanted(need: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
+def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
     """The gradients that are needed, in the type of x."""
-    gradients = zip((gx, ggamma, gbeta), need, strict=True)
+    gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
     return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
 
 
 def backward_numpy(
     gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
-    need: Sequence[bool],
+    needs_grad: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
     if x.itemsize < 8 and np.isinf(var).any():  # the variance of 1e20 in float32
@@ -242,7 +242,7 @@ def backward_numpy(
     gx = up - xhat * _spread(_sum(up * xhat, groups) / length, x)
     if centred:
         gx -= _spread(_sum(up, groups) / length, x)
-    return _wanted(need, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
+    return _wanted(needs_grad, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -288,17 +288,17 @@ def _backward(
 
 def backward_numba(
     gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
-    need: Sequence[bool],
+    needs_grad: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Parallel over pieces of memory: the sums, and with them gx = a gy + b (x - mean) + k for the piece."""
     invstd = _invstd(var, eps)
     if x.itemsize < 8 and np.minimum.reduce(invstd, None, initial=1) < SMALL:
         wide_gy, wide_x = gy.astype(np.float64), x.astype(np.float64)
         _, mean, var = forward_numba(wide_x, None, None, groups, eps, centred)  # that of 1e20 is Inf in float32
-        found = backward_numba(wide_gy, wide_x, gamma, mean, var, groups, eps, centred, need)
+        found = backward_numba(wide_gy, wide_x, gamma, mean, var, groups, eps, centred, needs_grad)
         return tuple(None if a is None else a.astype(x.dtype) for a in found)  # type: ignore[return-value]
     x, gy = alike(x, gy)
-    channels, gx = x.shape[1], np.empty_like(x) if need[0] else np.empty(0, x.dtype)
+    channels, gx = x.shape[1], np.empty_like(x) if needs_grad[0] else np.empty(0, x.dtype)
     totals = np.zeros((1, 2 * channels))
     if x.size:
         totals = np.empty((threads(), 2 * channels))
@@ -309,7 +309,7 @@ def backward_numba(
                 _view(x, groups),
             )  # fmt: skip
     gbeta, ggamma = totals.sum(0).reshape(2, channels)
-    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------------------- tables

@@ -6,7 +6,7 @@
     y   (..., OUT, ...)
 
 Interpolation of pictures is such a map along the height, then along the width; so is padding by reflected, repeated or
-wrapped pixels, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps`, made by `taps.py`.
+wrapped pixels, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps` (`sparse_rows.py`).
 The gradient is the map of the transposed matrix, hence the same kernel: `RESAMPLE(gy, axis, taps.transposed())`.
 
 R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981, gives the separable form.
@@ -22,7 +22,7 @@ import numpy as np
 from .dispatch import Table
 from .layout import Array, dense, empty, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
-from .taps import Taps
+from .sparse_rows import Taps
 
 MANY = 64  # taps up to which a sum is in the type of x; a picture brought down to a pixel has as many as that has
 
@@ -101,10 +101,10 @@ def _resample(
 def resample_numba(x: Array, axis: int, taps: Taps) -> Array:
     """Parallel over the outputs; y in the memory order of x."""
     x = dense(x)
-    last = is_channels_last(x)
+    channels_last = is_channels_last(x)
     shape = (*x.shape[:axis], taps.out, *x.shape[axis + 1 :])
-    y = empty(shape, x.dtype, last) if last else np.empty(shape, x.dtype)
-    order = (0, 2, 3, 1) if last else tuple(range(x.ndim))  # of the axes in memory
+    y = empty(shape, x.dtype, channels_last) if channels_last else np.empty(shape, x.dtype)
+    order = (0, 2, 3, 1) if channels_last else tuple(range(x.ndim))  # of the axes in memory
     if y.size:
         inner = math.prod(x.shape[i] for i in order[order.index(axis) + 1 :])
         rows = taps.start, taps.column, taps.weight.astype(x.dtype)

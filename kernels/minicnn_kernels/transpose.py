@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from .llvm import LANES
 from .runtime import njit, parallel, prange, threads
-from .tiles.code import LANES
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
-from minicnn_kernels.conv2d.partial import sum_of_pixels
+from minicnn_kernels.conv2d.bias import sum_of_pixels
 from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function

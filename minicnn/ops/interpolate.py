@@ -1,4 +1,4 @@
-"""Interpolation: pictures in another size; the equations are in `minicnn_kernels/taps.py` and `resample.py` there."""
+"""Interpolation: pictures in another size; the equations are in `sparse_rows.py` and `resample.py` of the kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.geometry import KindError, ShapeError, fits, shown, whole
-from minicnn_kernels.taps import interpolation
+from minicnn_kernels.sparse_rows import interpolation
 
 from ..tensor import Tensor
 from .pad import RESAMPLE

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry, resample
-from minicnn_kernels.taps import Taps, padding
+from minicnn_kernels.sparse_rows import Taps, padding
 
 from ..tensor import Array, Tensor
 from .tensor.linear_map import LinearMapRow, Map

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn_kernels import conv2d, elementwise, geometry, matmul, pooling
-from minicnn_kernels.conv2d import columns
-from minicnn_kernels.dispatch import Row, Table
+from minicnn_kernels.conv2d.im2col import columns
+from minicnn_kernels.dispatch import Table, TableKey
 from minicnn_kernels.layout import as_order
 
 seeds = st.integers(0, 2**32 - 1)
@@ -117,12 +117,12 @@ def rows(*tables: Table) -> list[Any]:
     return [pytest.param(row, id="/".join(row)) for row in common]
 
 
-def examples(row: Row) -> settings:
+def examples(row: TableKey) -> settings:
     return settings(max_examples=20 if row[1] == "python" else 100)
 
 
 @pytest.mark.parametrize("row", rows(conv2d.FORWARD, conv2d.BACKWARD))
-def test_conv2d(row: Row) -> None:
+def test_conv2d(row: TableKey) -> None:
     """Linear in x with adjoint gx, linear in w with adjoint gw, and in b with gb."""
     forward, backward = conv2d.FORWARD.rows[row], conv2d.BACKWARD.rows[row]
 
@@ -178,7 +178,7 @@ def test_im2col_compiled(g: geometry.Conv, seed: int, data: st.DataObject) -> No
 
 
 @pytest.mark.parametrize("row", rows(pooling.AVG_POOL, pooling.AVG_POOL_BACKWARD))
-def test_avg_pool2d(row: Row) -> None:
+def test_avg_pool2d(row: TableKey) -> None:
     @examples(row)
     @given(pools(dilated=False), seeds, layouts, st.sampled_from([None, 1, 5, -3]))
     def check(g: geometry.Pool, seed: int, last: bool, divisor: int | None) -> None:
@@ -198,7 +198,7 @@ def at_places(x: Any, index: Any, nothing: float) -> Any:
 
 
 @pytest.mark.parametrize("row", rows(pooling.MAX_POOL, pooling.MAX_POOL_BACKWARD))
-def test_max_pool2d_with_its_places_fixed(row: Row) -> None:
+def test_max_pool2d_with_its_places_fixed(row: TableKey) -> None:
     @examples(row)
     @given(pools(dilated=True), seeds, layouts)
     def check(g: geometry.Pool, seed: int, last: bool) -> None:
@@ -214,7 +214,7 @@ def test_max_pool2d_with_its_places_fixed(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", rows(matmul.LINEAR, matmul.LINEAR_BACKWARD, matmul.MATMUL, matmul.MATMUL_BACKWARD))
-def test_matrix_products(row: Row) -> None:
+def test_matrix_products(row: TableKey) -> None:
     @examples(row)
     @given(st.integers(0, 20), st.integers(0, 9), st.integers(1, 9), seeds)
     def check(n: int, i: int, o: int, seed: int) -> None:
@@ -237,7 +237,7 @@ def test_matrix_products(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", rows(elementwise.RELU_BACKWARD))
-def test_backward_of_activations_is_linear_in_the_upstream_gradient(row: Row, rng: np.random.Generator) -> None:
+def test_backward_of_activations_is_linear_in_the_upstream_gradient(row: TableKey, rng: np.random.Generator) -> None:
     """The Jacobian of an elementwise function is diagonal, so its own adjoint."""
     for table in (elementwise.RELU_BACKWARD, elementwise.TANH_BACKWARD, elementwise.SIGMOID_BACKWARD):
         u, v = rng.standard_normal((2, 3, 4, 5))

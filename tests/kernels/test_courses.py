@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import conv2d, geometry, pooling, softmax_xent
-from minicnn_kernels.dispatch import Row, Table
+from minicnn_kernels.dispatch import Table, TableKey
 
 PRECISIONS = [np.float32, np.float64]
 ROUNDING = {"winograd", "fft"}  # algorithms that transform the picture, and do not add up the very products
@@ -21,13 +21,13 @@ def every_row(table: Table) -> Any:
     return pytest.mark.parametrize("row", list(table.rows), ids="/".join)
 
 
-def convolve(row: Row, x: Any, w: Any, dtype: Any = np.float64, **options: Any) -> Any:
+def convolve(row: TableKey, x: Any, w: Any, dtype: Any = np.float64, **options: Any) -> Any:
     """One picture (C, H, W) or (H, W) with one filter, as a picture (OH, OW)."""
     x, w = (np.array(a, dtype).reshape(1, -1, *np.shape(a)[-2:]) for a in (x, w))  # (H, W) or (C, H, W) -> (1, C, H, W)
     return run(row, x, w, geometry.conv2d(x.shape, w.shape, **options))[0, 0]
 
 
-def run(row: Row, x: Any, w: Any, g: geometry.Conv) -> Any:
+def run(row: TableKey, x: Any, w: Any, g: geometry.Conv) -> Any:
     """The row's result, of whole numbers rounded to them; skips what the algorithm cannot do."""
     if not conv2d.FORWARD.supports(row[0], (x, w, None, g)):
         pytest.skip(f"{row[0]} cannot do {w.shape[2]}x{w.shape[3]} with stride {g.sh}")
@@ -47,7 +47,7 @@ X_RESULT = [[10, 11, 12], [13, 13, 12], [9, 9, 11]]
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @every_row(conv2d.FORWARD)
-def test_sliding_an_x_shaped_kernel(row: Row, dtype: Any) -> None:
+def test_sliding_an_x_shaped_kernel(row: TableKey, dtype: Any) -> None:
     result = convolve(row, X_PICTURE, X_KERNEL, dtype)
     np.testing.assert_array_equal(result[0], [10, 11, 12])
     np.testing.assert_array_equal(result, X_RESULT)
@@ -60,7 +60,7 @@ def test_sliding_an_x_shaped_kernel(row: Row, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @every_row(conv2d.FORWARD)
-def test_stride_2_and_padding_1(row: Row, dtype: Any) -> None:
+def test_stride_2_and_padding_1(row: TableKey, dtype: Any) -> None:
     picture = [[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]
     kernel = [[0, 1, 2], [2, 2, 0], [0, 1, 2]]
     result = convolve(row, picture, kernel, dtype, stride=2, padding=1)
@@ -68,7 +68,7 @@ def test_stride_2_and_padding_1(row: Row, dtype: Any) -> None:
 
 
 @every_row(conv2d.FORWARD)
-def test_six_filters_give_six_maps(row: Row, rng: np.random.Generator) -> None:
+def test_six_filters_give_six_maps(row: TableKey, rng: np.random.Generator) -> None:
     """Filters of 5x5x3 on 32x32x3: each a dot product of 75 terms, stacked to 28x28x6; ten more of 5x5x6: 24x24x10."""
     x, w1, w2 = (rng.standard_normal(shape) for shape in ((1, 3, 32, 32), (6, 3, 5, 5), (10, 6, 5, 5)))
     g1 = geometry.conv2d(x.shape, w1.shape)
@@ -82,14 +82,14 @@ def test_six_filters_give_six_maps(row: Row, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("stride", "padding", "out"), [(1, 0, 5), (2, 0, 3), (1, 1, 7)])
 @every_row(conv2d.FORWARD)
-def test_7x7_with_3x3(row: Row, stride: int, padding: int, out: int, rng: np.random.Generator) -> None:
+def test_7x7_with_3x3(row: TableKey, stride: int, padding: int, out: int, rng: np.random.Generator) -> None:
     x, w = rng.standard_normal((7, 7)), rng.standard_normal((3, 3))
     result = convolve(row, x, w, stride=stride, padding=padding, fit="strict")
     assert result.shape == (out, out)
 
 
 @every_row(conv2d.FORWARD)
-def test_7x7_with_3x3_and_stride_3_does_not_fit(row: Row, rng: np.random.Generator) -> None:
+def test_7x7_with_3x3_and_stride_3_does_not_fit(row: TableKey, rng: np.random.Generator) -> None:
     x, w = rng.standard_normal((7, 7)), rng.standard_normal((3, 3))
     with pytest.raises(geometry.ShapeError, match=r"\(7 \+ 2\*0 - 3\) / 3 \+ 1 is not whole: 2\.33"):
         convolve(row, x, w, stride=3, fit="strict")
@@ -101,7 +101,7 @@ def test_7x7_with_3x3_and_stride_3_does_not_fit(row: Row, rng: np.random.Generat
 
 @pytest.mark.parametrize(("size", "padding"), [(3, 1), (5, 2), (7, 3)])
 @every_row(conv2d.FORWARD)
-def test_padding_that_keeps_the_size(row: Row, size: int, padding: int, rng: np.random.Generator) -> None:
+def test_padding_that_keeps_the_size(row: TableKey, size: int, padding: int, rng: np.random.Generator) -> None:
     """(F - 1)/2 on each side; without it, every layer takes off F - 1."""
     x, w = rng.standard_normal((9, 8)), rng.standard_normal((size, size))
     assert convolve(row, x, w, padding=padding).shape == (9, 8)
@@ -126,7 +126,7 @@ def test_ten_filters_with_padding_2() -> None:
 
 
 @every_row(conv2d.FORWARD)
-def test_edge_and_identity_kernels(row: Row, rng: np.random.Generator) -> None:
+def test_edge_and_identity_kernels(row: TableKey, rng: np.random.Generator) -> None:
     x = rng.standard_normal((5, 6))
     most = 1e-14 if row[0] in ROUNDING else 0
     same = convolve(row, x, [[0, 0, 0], [0, 1, 0], [0, 0, 0]], padding=1)
@@ -139,7 +139,7 @@ def test_edge_and_identity_kernels(row: Row, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @every_row(pooling.MAX_POOL)
-def test_2x2_max_pooling(row: Row, dtype: Any) -> None:
+def test_2x2_max_pooling(row: TableKey, dtype: Any) -> None:
     x = np.array([[1, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]], dtype).reshape(1, 1, 4, 4)
     y, index = pooling.MAX_POOL.rows[row](x, geometry.pool2d(x.shape, 2))
     np.testing.assert_array_equal(y[0, 0], [[6, 8], [3, 4]])
@@ -151,7 +151,7 @@ def test_pooling_acts_on_each_map() -> None:
 
 
 @every_row(pooling.MAX_POOL)
-def test_overlapping_max_pooling(row: Row, rng: np.random.Generator) -> None:
+def test_overlapping_max_pooling(row: TableKey, rng: np.random.Generator) -> None:
     """3x3 windows with stride 2: neighbours share a row or a column."""
     x = rng.standard_normal((1, 2, 7, 9))
     y, _ = pooling.MAX_POOL.rows[row](x, geometry.pool2d(x.shape, 3, 2))
@@ -161,7 +161,7 @@ def test_overlapping_max_pooling(row: Row, rng: np.random.Generator) -> None:
 
 
 @every_row(pooling.AVG_POOL)
-def test_average_and_global_average_pooling(row: Row, rng: np.random.Generator) -> None:
+def test_average_and_global_average_pooling(row: TableKey, rng: np.random.Generator) -> None:
     x = np.array([[1, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]], np.float64).reshape(1, 1, 4, 4)
     y = pooling.AVG_POOL.rows[row](x, geometry.pool2d(x.shape, 2), None)
     np.testing.assert_array_equal(y[0, 0], [[3.25, 5.25], [2, 2]])
@@ -172,7 +172,7 @@ def test_average_and_global_average_pooling(row: Row, rng: np.random.Generator) 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @every_row(softmax_xent.SOFTMAX_XENT)
-def test_softmax_of_three_scores(row: Row, dtype: Any) -> None:
+def test_softmax_of_three_scores(row: TableKey, dtype: Any) -> None:
     """(11.5, 12.8, -2.4) are 21.42, 78.58 and 0.00 %."""
     scores = np.array([[11.5, 12.8, -2.4]] * 3, dtype)
     loss, p = softmax_xent.SOFTMAX_XENT.rows[row](scores, np.arange(3))

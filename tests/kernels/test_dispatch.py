@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn_kernels import NoKernelError, conv2d, elementwise, geometry, use
+from minicnn_kernels import NoKernelError, conv2d, dispatch, elementwise, geometry, use
 from minicnn_kernels.conv2d import registers
 
 
@@ -52,6 +52,41 @@ def test_what_is_not_there_is_an_error() -> None:
         pass
     with pytest.raises(ValueError, match="no algorithm 'dirct'"), use(algorithm="dirct"):
         pass
+
+
+def names_of(table: dict[str, str], **options: Any) -> dispatch.Table:
+    """A table of no operation: for each algorithm its backends, by their first letters; a row returns its key."""
+    backends = {"p": "python", "n": "numpy", "c": "compiled", "g": "graphics"}
+    keys = [(algorithm, backends[letter]) for algorithm, letters in table.items() for letter in letters]
+    made = dispatch.Table("some", {key: lambda *args, key=key: key for key in keys}, **options)
+    dispatch.TABLES.remove(made)
+    return made
+
+
+def test_a_backend_may_have_some_algorithms_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "PREFERRED", ("graphics", "compiled", "numpy"))
+    table = names_of({"plain": "pn", "fast": "pc", "odd": "ncg"}, supports={"odd": lambda x: x > 0})
+    assert table(1) == ("odd", "graphics")  # the first of the best backend
+    assert table(-1, backend="numpy") == ("plain", "numpy")
+    assert table(1, backend="compiled") == ("fast", "compiled")
+    assert table(1, backend="numpy") == ("plain", "numpy")
+    assert table(1, algorithm="fast") == ("fast", "compiled")  # the best backend that has it
+    with pytest.raises(NoKernelError, match="no kernel for algorithm 'fast' on backend 'numpy'"):
+        table(1, backend="numpy", algorithm="fast")
+    with pytest.raises(NoKernelError, match="no kernel for algorithm 'plain' on backend 'graphics'"):
+        table.pick("graphics", args=(-1,))  # there is "odd" only, which cannot do it
+
+
+def test_each_backend_has_its_own_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "PREFERRED", ("graphics", "compiled", "numpy"))
+    rules = {"graphics": lambda x: "b" if x > 1 else "a", "compiled": lambda x: "c"}
+    table = names_of({"a": "ncg", "b": "ncg", "c": "nc"}, rules=rules)
+    assert [table(1), table(2)] == [("a", "graphics"), ("b", "graphics")]
+    assert table(2, backend="compiled") == ("c", "compiled") and table(2, backend="numpy") == ("a", "numpy")
+    monkeypatch.setattr(dispatch, "available", lambda backend: backend != "graphics")
+    assert table(2) == ("c", "compiled")
+    monkeypatch.setattr(dispatch, "available", lambda backend: backend == "numpy")
+    assert table(2) == ("a", "numpy")
 
 
 # ------------------------------------------------------------------------------- a choice that depends on the call

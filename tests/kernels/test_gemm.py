@@ -35,5 +35,6 @@ def test_gemm(size: tuple[int, int, int], beta: int, ta: bool, tb: bool, dtype: 
     if not beta:
         c[2 : 2 + m, 4 : 4 + n] = np.nan
     with parallel(), single_blas():
-        gemm.gemm(m, n, k, a.ravel(), 402, 400, ta, b.ravel(), 403, 400, tb, c.reshape(-1), 804, 400, beta)
+        parts = gemm.Matrix(a.ravel(), 402, 400, ta), gemm.Matrix(b.ravel(), 403, 400, tb)
+        gemm.gemm((m, n, k), *parts, gemm.Matrix(c.reshape(-1), 804, 400, False), beta)
     np.testing.assert_allclose(c, expected, rtol=0, atol=most * np.abs(product).max())

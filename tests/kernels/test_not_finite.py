@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import geometry
-from minicnn_kernels.conv2d import ALGORITHMS, BACKWARD, FORWARD, direct
-from minicnn_kernels.dispatch import Row
+from minicnn_kernels.conv2d import BACKWARD, FORWARD, LIMITS, direct
+from minicnn_kernels.dispatch import TableKey
 from minicnn_kernels.geometry import Conv
 from minicnn_kernels.layout import Array, as_order
 
@@ -28,14 +28,14 @@ GEOMETRIES = [
 ROWS = [row for row in FORWARD.rows if row[0] != "fft"]  # which spreads them over the picture, and says so
 
 
-def able(g: Conv, row: Row) -> bool:
+def able(g: Conv, row: TableKey) -> bool:
     """Whether a row can do a geometry; plain Python, one that is not large."""
-    supports = getattr(ALGORITHMS[row[0]], "supports", None)
+    supports = LIMITS.get(row[0])
     small = np.prod(g.w_shape) * g.n * g.oh * g.ow < 100_000
     return (supports is None or supports(g)) and (row[1] != "python" or bool(small))
 
 
-def results(arrays: list[Array], g: Conv, row: Row) -> dict[str, Any]:
+def results(arrays: list[Array], g: Conv, row: TableKey) -> dict[str, Any]:
     x, w, b, gy = arrays
     algorithm, backend = row
     with np.errstate(all="ignore"):
@@ -47,7 +47,7 @@ def results(arrays: list[Array], g: Conv, row: Row) -> dict[str, Any]:
 @pytest.mark.parametrize("row", ROWS, ids="/".join)
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 @pytest.mark.parametrize("last", [False, True])
-def test_a_corner_reaches_what_sees_it(row: Row, value: float, last: bool, rng: np.random.Generator) -> None:
+def test_a_corner_reaches_what_sees_it(row: TableKey, value: float, last: bool, rng: np.random.Generator) -> None:
     done = [g for g in GEOMETRIES if able(g, row)]
     assert done
     for g in done:

@@ -9,6 +9,7 @@ import pytest
 
 from minicnn_kernels import geometry, runtime
 from minicnn_kernels.conv2d import registers
+from minicnn_kernels.conv2d.registers.groups import group_sizes
 from minicnn_kernels.layout import as_order
 
 # Geometries, and how many pixels of a row are a vector in the forward pass in NCHW memory: 1 where pictures are side by
@@ -45,7 +46,7 @@ def _spoil() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_kind_of_group(name: str, last: bool, dtype: Any, threads: int, rng: np.random.Generator) -> None:
     (g, wide), size = CASES[name], np.dtype(dtype).itemsize
-    assert registers._plans(g, threads, False, size)[0].wide == (64 // size if wide == "all" else wide)
+    assert group_sizes(g, threads, False, size)[0].wide == (64 // size if wide == "all" else wide)
     x, w, b, gy = (rng.standard_normal(s).astype(dtype) for s in (g.x_shape, g.w_shape, (g.o,), g.y_shape))
     expected = [registers.forward_numpy(x, w, b, g), *registers.backward_numpy(gy, x, w, g, (True, True, True))]
     x, gy = as_order(x, last), as_order(gy, last)

@@ -15,7 +15,7 @@ import pytest
 
 from minicnn_kernels import conv2d, elementwise, geometry, machine_code, matmul, runtime, softmax_xent
 from minicnn_kernels.blas import set_threads
-from minicnn_kernels.dispatch import TABLES, NoKernelError, Row, Table, auto, use
+from minicnn_kernels.dispatch import TABLES, NoKernelError, Table, TableKey, auto, use
 
 from .samples import SAMPLES
 
@@ -169,7 +169,7 @@ def test_more_threads_than_work() -> None:
 @pytest.mark.parametrize(
     ("table", "row"), NUMBA_ROWS, ids=lambda value: value.op if isinstance(value, Table) else value[0]
 )
-def test_the_same_bits_every_time(table: Table, row: Row) -> None:
+def test_the_same_bits_every_time(table: Table, row: TableKey) -> None:
     samples = [sample(np.random.default_rng(number), np.float32) for number, sample in enumerate(SAMPLES[table.op])]
     for number, args in enumerate([args for args in samples if table.supports(row[0], args)][:5]):
         runs = [table.rows[row](*args) for _ in range(4)]
@@ -308,7 +308,7 @@ def test_auto_prefers_numba_and_the_first_algorithm(monkeypatch: pytest.MonkeyPa
 
 
 def test_use_chooses_inside_the_block_and_in_this_thread_only() -> None:
-    seen: list[Row] = []
+    seen: list[TableKey] = []
     with use(backend="numpy", algorithm="direct"):
         assert conv2d.FORWARD.pick() == ("direct", "numpy")
         assert elementwise.RELU.pick() == ("elementwise", "numpy")  # which has no algorithm "direct"

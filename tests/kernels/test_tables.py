@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import runtime
-from minicnn_kernels.conv2d import im2col
-from minicnn_kernels.dispatch import TABLES, Row, Table
+from minicnn_kernels.conv2d.im2col import bands
+from minicnn_kernels.dispatch import TABLES, Table, TableKey
 from minicnn_kernels.layout import as_order, is_channels_last
 
 from .samples import SAMPLES, Arguments
@@ -31,7 +31,7 @@ def arguments(op: str, number: int, dtype: Any) -> Arguments:
     return SAMPLES[op][number](np.random.default_rng(number), dtype)
 
 
-def numbers(table: Table, row: Row) -> list[int]:
+def numbers(table: Table, row: TableKey) -> list[int]:
     """The samples that a row can do."""
     every = range(len(SAMPLES[table.op]))
     able = [n for n in every if table.supports(row[0], arguments(table.op, n, np.float64))]
@@ -85,7 +85,7 @@ def test_every_algorithm_has_every_backend() -> None:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
-def test_agrees_with_the_definition(table: Table, row: Row, dtype: Any) -> None:
+def test_agrees_with_the_definition(table: Table, row: TableKey, dtype: Any) -> None:
     for number in numbers(table, row):
         with np.errstate(invalid="ignore"):  # Inf * 0 in a sample
             got = table.rows[row](*arguments(table.op, number, dtype))
@@ -96,7 +96,7 @@ def test_agrees_with_the_definition(table: Table, row: Row, dtype: Any) -> None:
 @pytest.mark.parametrize("table", [BY_OP["conv2d"], BY_OP["conv2d backward"]], **ids)
 def test_im2col_in_bands_of_one_row(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large pictures are cut into bands that fit the cache; here every output row is one."""
-    monkeypatch.setattr(im2col, "_BAND", 1)
+    monkeypatch.setattr(bands, "_BAND", 1)
     for number in range(len(SAMPLES[table.op])):
         for variant in (np.ascontiguousarray, channels_last):
             got = table.rows["im2col", "numba"](*every_array(variant, arguments(table.op, number, np.float64)))
@@ -143,7 +143,7 @@ def every_array(change: Callable[[Any], Any], args: Arguments) -> Arguments:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
-def test_layout_does_not_matter(table: Table, row: Row, layout: str) -> None:
+def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> None:
     """All arguments, upstream gradients and class indices included, in a layout; then each of them alone."""
     kernel = table.rows[row]
     able = numbers(table, row)
@@ -161,7 +161,7 @@ def test_layout_does_not_matter(table: Table, row: Row, layout: str) -> None:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
-def test_arguments_stay_and_results_are_their_own(table: Table, row: Row, dtype: Any) -> None:
+def test_arguments_stay_and_results_are_their_own(table: Table, row: TableKey, dtype: Any) -> None:
     """No argument is written to; no result is part of one, nor of a workspace, nor overwritten by the next call."""
     for number in numbers(table, row)[:4]:
         args = arguments(table.op, number, dtype)

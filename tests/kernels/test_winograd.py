@@ -11,8 +11,9 @@ import minicnn
 from minicnn import nn
 from minicnn.datasets import Digits
 from minicnn_kernels import NoKernelError, conv2d, geometry
-from minicnn_kernels.conv2d import direct, im2col, winograd, winograd_forward, winograd_gradient
-from minicnn_kernels.conv2d.winograd_watch import RANGE
+from minicnn_kernels.conv2d import direct, im2col, winograd
+from minicnn_kernels.conv2d.winograd import forward, weight_gradient
+from minicnn_kernels.conv2d.winograd.watch import RANGE
 from minicnn_kernels.layout import as_order
 
 ALL = (True, True, True)
@@ -56,13 +57,13 @@ def test_every_way_to_cut_the_work(
 ) -> None:
     """Blocks of few tiles and few output channels, ragged at the end of each, for few channels and for many."""
     monkeypatch.setattr(winograd, "tile", lambda g: m)
-    monkeypatch.setattr(winograd_forward, "_FEW", 0 if many else 1 << 20)
-    monkeypatch.setattr(winograd_forward, "_WIDTH", 4)
-    monkeypatch.setattr(winograd_forward, "_BLOCK", 1)
-    monkeypatch.setattr(winograd_forward, "_TILES", 7)
+    monkeypatch.setattr(forward, "_FEW", 0 if many else 1 << 20)
+    monkeypatch.setattr(forward, "_WIDTH", 4)
+    monkeypatch.setattr(forward, "_BLOCK", 1)
+    monkeypatch.setattr(forward, "_TILES", 7)
     for c, o, h, w, groups, tiles in ((3, 5, 9, 14, 2, 1000), (9, 7, 23, 6, 1, 1000), (2, 9, 40, 23, 2, 0)):
-        monkeypatch.setattr(winograd_gradient, "_FEW_TILES", tiles)
-        monkeypatch.setattr(winograd_gradient, "_BLOCK", 1)
+        monkeypatch.setattr(weight_gradient, "_FEW_TILES", tiles)
+        monkeypatch.setattr(weight_gradient, "_BLOCK", 1)
         g = geometry.conv2d((3, c * groups, h, w), (o * groups, c, 3, 3), None, 1, (1, 2), 1, groups)
         arrays = normal(rng, g)
         for got, expected in zip(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import minicnn
 import minicnn.nn.functional as F
 from minicnn import Tensor
-from minicnn_kernels.taps import interpolation
+from minicnn_kernels.sparse_rows import interpolation
 
 seeds = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=60)

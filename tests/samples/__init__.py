@@ -15,7 +15,7 @@ from .table import Op, S, Sample, apart, positive
 
 # Files whose operations choose among more, or fewer, than the two fast backends: several algorithms; NumPy only.
 KERNELS = {
-    "conv": (("numpy", "im2col"), *(("numba", algorithm) for algorithm in conv2d.ALGORITHMS)),
+    "conv": (("numpy", "im2col"), *(("numba", algorithm) for algorithm in conv2d.FORWARD.algorithms)),
     **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),
 }
 OPS: dict[str, Op] = {}

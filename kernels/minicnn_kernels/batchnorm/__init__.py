@@ -14,13 +14,13 @@
     gx           = gamma[c] invstd[c] (gy - gbeta[c]/M - (x - mean[c]) invstd[c] ggamma[c]/M)    training
     gx           = gamma[c] invstd[c] gy                                                         evaluation
 
-In evaluation mean and var are given, and constants. Of the gradients those are computed that `need` asks for, the
+In evaluation mean and var are given, and constants. Of the gradients those are computed that `needs_grad` asks for, the
 others are None:
 
     TRAINING(x, gamma, beta, eps, relu=False) -> (y, mean, var, invstd)
-    TRAINING_BACKWARD(gy, x, gamma, beta, mean, invstd, need, relu=False) -> (gx, ggamma, gbeta)
+    TRAINING_BACKWARD(gy, x, gamma, beta, mean, invstd, needs_grad, relu=False) -> (gx, ggamma, gbeta)
     EVALUATION(x, gamma, beta, mean, var, eps, relu=False) -> y
-    EVALUATION_BACKWARD(gy, x, gamma, beta, mean, var, eps, need, relu=False) -> (gx, ggamma, gbeta)
+    EVALUATION_BACKWARD(gy, x, gamma, beta, mean, var, eps, needs_grad, relu=False) -> (gx, ggamma, gbeta)
 
 With `relu`, y is max(y, 0), and the backward functions take gy for 0 where the y of above is not positive. They work
 that y out again from x, which they read anyway: ReLU then costs no pass over memory, and keeps nothing.

@@ -1,4 +1,4 @@
-"""The Numba rows of batch normalisation: which loops run, by the order of memory."""
+"""Batch normalisation on Numba: which loops run, those of `rows.py` or of `planes.py`, by the order of memory."""
 
 from __future__ import annotations
 
@@ -102,39 +102,39 @@ def _evaluation_wide(
 
 
 def training_backward_numba(
-    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, need: Sequence[bool],
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """A pass for the sums and one for gx, which is scale g + b (x - mean) + k with a number of each per channel."""
     if x.itemsize < 8 and np.minimum.reduce(invstd, initial=1) < SMALL:
         wide_x, wide_gy = x.astype(np.float64), gy.astype(np.float64)
-        found = training_backward_numba(wide_gy, wide_x, gamma, beta, mean, invstd, need, relu)
+        found = training_backward_numba(wide_gy, wide_x, gamma, beta, mean, invstd, needs_grad, relu)
         return tuple(None if a is None else a.astype(x.dtype) for a in found)  # type: ignore[return-value]
     x, gy = alike(x, gy)
     wide = np.empty((5, _wide(_view(x))), x.dtype)
     invstd = _vector(invstd, x, 1)
     rows.coefficients(_vector(mean, x, 0), invstd, _vector(gamma, x, 1), _vector(beta, x, 0), wide)
-    return _gradients(gy, x, invstd, wide, need, relu, True)
+    return _gradients(gy, x, invstd, wide, needs_grad, relu, True)
 
 
 def evaluation_backward_numba(
-    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, need: Sequence[bool],
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """The pass for the sums where they are wanted; gx is scale g."""
     x, gy = alike(x, gy)
     wide = _evaluation_wide(x, gamma, beta, mean, var, eps, _view(x), 5)
-    return _gradients(gy, x, _vector(inverse_std(var, eps), x, 1), wide, need, relu, False)
+    return _gradients(gy, x, _vector(inverse_std(var, eps), x, 1), wide, needs_grad, relu, False)
 
 
 def _gradients(
-    gy: Array, x: Array, invstd: Array, wide: Array, need: Sequence[bool], relu: bool, training: bool
+    gy: Array, x: Array, invstd: Array, wide: Array, needs_grad: Sequence[bool], relu: bool, training: bool
 ) -> Gradients:  # fmt: skip
     """All that is needed, of arrays in one memory order."""
     view, low = _view(x), _low(x, relu)
-    gx = empty(x.shape if need[0] else (0,), x.dtype, need[0] and is_channels_last(x))
+    gx = empty(x.shape if needs_grad[0] else (0,), x.dtype, needs_grad[0] and is_channels_last(x))
     ggamma, gbeta = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    sums = training or need[1] or need[2]
+    sums = training or needs_grad[1] or needs_grad[2]
     with parallel():
         if view[2] > 1:
             args = flat(gy), flat(x), invstd, wide, low, training, sums, flat(gx), ggamma, gbeta, view
@@ -144,6 +144,6 @@ def _gradients(
                 work, chunks = workspace("batch_norm", 2 * x.shape[1], np.float64), 1 if x.size < _FEW else threads()
                 _run(x, rows.sums_share, rows.sums, flat(gy), flat(x), wide, low, work, view)
                 rows.finish(chunks, max(1, view[0]), work, invstd, wide, ggamma, gbeta)
-            if need[0]:
+            if needs_grad[0]:
                 _run(x, rows.gradient_share, rows.gradient, flat(gy), flat(x), wide, low, training, flat(gx), view)
-    return gx if need[0] else None, ggamma if need[1] else None, gbeta if need[2] else None
+    return gx if needs_grad[0] else None, ggamma if needs_grad[1] else None, gbeta if needs_grad[2] else None

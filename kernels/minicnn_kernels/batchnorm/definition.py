@@ -1,4 +1,4 @@
-"""Batch normalisation as the formulas have it: the python and the numpy rows."""
+"""Batch normalisation 1 of 3, the definition: the formulas as they stand, in plain Python and in NumPy."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _scale(gamma: Vector, invstd: Array) -> Array:
 
 
 def training_backward_python(
-    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, need: Sequence[bool],
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """The definition; every x has a part in its channel's mean and variance, whence the two sums in gx."""
@@ -126,7 +126,7 @@ def training_backward_python(
         xhat = (float(x[place]) - float(mean[c])) * float(invstd[c])
         inner = float(gy[place]) - gbeta[c] / count - xhat * ggamma[c] / count
         gx[place] = (1.0 if gamma is None else float(gamma[c])) * float(invstd[c]) * inner
-    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
@@ -137,14 +137,14 @@ def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean:
     return g
 
 
-def _wanted(need: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
+def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
     """The gradients that are needed, in the type of x."""
-    gradients = zip((gx, ggamma, gbeta), need, strict=True)
+    gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
     return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
 
 
 def evaluation_backward_python(
-    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, need: Sequence[bool],
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """The definition."""
@@ -156,11 +156,11 @@ def evaluation_backward_python(
         gbeta[c] += float(gy[place])
         ggamma[c] += float(gy[place]) * (float(x[place]) - float(mean[c])) * invstd[c]
         gx[place] = float(gy[place]) * (1.0 if gamma is None else float(gamma[c])) * invstd[c]
-    return _wanted(need, gx, ggamma, gbeta, x.dtype)
+    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def training_backward_numpy(
-    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, need: Sequence[bool],
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
@@ -169,7 +169,7 @@ def training_backward_numpy(
     xhat = (x - _column(mean, x)) * _column(invstd, x)
     gbeta, ggamma = gy.sum(_other_axes(x), np.float64), (gy * xhat).sum(_other_axes(x), np.float64)
     gx = gy - _column(gbeta / count, x) - xhat * _column(ggamma / count, x)
-    return _wanted(need, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
+    return _wanted(needs_grad, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
 
 
 def _through_relu_numpy(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
@@ -179,11 +179,13 @@ def _through_relu_numpy(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: 
 
 
 def evaluation_backward_numpy(
-    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, need: Sequence[bool],
+    gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
     invstd = inverse_std(var, eps)
     gy = _through_relu_numpy(gy, x, gamma, beta, mean, invstd) if relu else gy
     ggamma = (gy * (x - _column(mean, x))).sum(_other_axes(x), np.float64) * invstd
-    return _wanted(need, gy * _column(_scale(gamma, invstd), x), ggamma, gy.sum(_other_axes(x), np.float64), x.dtype)
+    return _wanted(
+        needs_grad, gy * _column(_scale(gamma, invstd), x), ggamma, gy.sum(_other_axes(x), np.float64), x.dtype
+    )

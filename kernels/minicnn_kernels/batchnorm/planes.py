@@ -1,6 +1,7 @@
-"""Batch normalisation of planes, compiled: NCHW memory, where the H*W values of a channel and picture lie in a run.
+"""Batch normalisation 3 of 3, planes: as 2, but a thread has whole channels, so that none waits for the others' sums.
 
-A share is some channels, and has all of them: it goes over a few channels for the statistics and once more to
+For NCHW memory, where the H*W values of a channel and image lie in a run. A share is some channels, and has all of
+them: it goes over a few channels for the statistics and once more to
 normalise, by which time they are in the cache. The statistics are found as in `rows.py`, with Chan's formula.
 """
 

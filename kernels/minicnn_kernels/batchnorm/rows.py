@@ -1,8 +1,9 @@
-"""Batch normalisation of rows of channels, compiled: channels-last memory, and x (N, C).
+"""Batch normalisation 2 of 3, rows: compiled, and the variance in one pass over memory, where 1 takes two.
 
-A channel has no memory of its own here, and a share is some rows: first all shares find their statistics, these are put
-together, and then all shares normalise. The first pass goes from the end to the beginning: the end is what the
-convolution before has just written, and the beginning is what the second pass then finds in the cache.
+For channels-last memory, and x (N, C), whose rows have all channels. A channel has no memory of its own here, and a
+share is some rows: first all shares find their statistics, these are put together, and then all shares normalise. The
+first pass goes from the end to the beginning: the end is what the convolution before has just written, and the
+beginning is what the second pass then finds in the cache.
 
 Mean and variance take one pass over memory. Sums of d = x - shift and of d^2 are kept for a block at a time, in the
 type of x, with the mean so far as shift, and the block's mean and sum of squared deviations M2 are merged in float64

@@ -1,4 +1,4 @@
-"""2-d convolution (cross-correlation), the one table of its algorithms.
+"""2-d convolution (cross-correlation): what it is, its eight algorithms, and which one runs.
 
     y[n, o, i, j] = b[o] + sum_{c, a, b} w[o, c, a, b] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
 
@@ -14,12 +14,26 @@ cross-correlation. The gradients, for an upstream gradient gy of y's shape:
     gw[o, c, a, b] = sum_{n, i, j} gy[n, o, i, j] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
     gx[n, c, p, q] = sum of gy[n, o, i, j] * w[o, c, a, b] over all (o, i, j, a, b) whose product used x[n, c, p, q]
 
-Every forward is called as `forward(x, w, b, g)` and every backward as `backward(gy, x, w, g, need)`, with `g` a
-`geometry.Conv` and `need` three booleans: which of (gx, gw, gb) to compute. The others are returned as None. gx does
-not depend on x and gw not on w, so that x may be None where gw is not wanted, and w where gx is not.
+Every forward is called as `forward(x, w, b, g)` and every backward as `backward(gy, x, w, g, needs_grad)`, with `g`
+a `geometry.Conv` and `needs_grad` three booleans: which of (gx, gw, gb) to compute. The others are returned as None. gx
+does not depend on x and gw not on w, so that x may be None where gw is not wanted, and w where gx is not.
 
 A transposed convolution is this one's gx as a function of gy; its gradients are y and gw. It needs no kernels of its
 own.
+
+The algorithms, in the order in which to read them, each with what it changes:
+
+    1  direct      the definition, as loops
+    2  im2col      every window is copied out as a column of a matrix; BLAS does the sums
+    3  pointwise   2 for kernels of 1x1: x is that matrix already, and nothing is copied
+    4  implicit    2 without writing the matrix: its windows are read where they lie in x
+    5  registers   1 without writing sums that are not complete: a tile of outputs stays in registers
+    6  depthwise   channels that see no other: no sum over them, so what counts is to read memory once
+    7  winograd    kernels of 3x3 with 2.25 or 4 times fewer multiplications, which are matrix products as in 2
+    8  fft         a number of multiplications that does not depend on the size of the kernel
+
+Each has its mathematics, the python and the numpy functions in its file, or in the `__init__.py` of its folder, with
+the compiled loops in the files beside that. `rule` says which is the fastest for what.
 """
 
 from __future__ import annotations
@@ -28,34 +42,29 @@ from typing import Any
 
 import numpy as np
 
-from ..dispatch import BACKENDS, Table
+from ..dispatch import Table
 from ..geometry import Conv
 from ..layout import Array, is_channels_last
 from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
 
-# The algorithms, a file each, in order of preference: where one has a function `supports(g)`, it cannot do every
-# geometry.
-ALGORITHMS = {
-    "im2col": im2col,
-    "direct": direct,
-    "winograd": winograd,
-    "pointwise": pointwise,
-    "depthwise": depthwise,
-    "registers": registers,
-    "implicit": implicit,
-    "fft": fft,
+# What the algorithms can do that cannot do every geometry; `im2col`, `direct` and `fft` can.
+LIMITS = {
+    "winograd": winograd.supports,
+    "pointwise": pointwise.supports,
+    "depthwise": depthwise.supports,
+    "registers": registers.supports,
+    "implicit": implicit.supports,
 }
-LIMITS = {name: module.supports for name, module in ALGORITHMS.items() if hasattr(module, "supports")}
 
 
-def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
+def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
     """The fastest algorithm for a geometry, as measured by `benchmarks/conv_layers.py`, of those whose errors are
-    relative to what an output sees: `fft` is not among them, and `winograd` is (`winograd_repair.py`).
+    relative to what an output sees: `fft` is not among them, and `winograd` is (`weak_tiles.py`).
 
     Args:
         g: the geometry.
         gradient: "" for the forward pass, "gx" or "gw".
-        last: whether the memory of the pictures is channels last.
+        channels_last: whether the memory of the pictures is channels last.
         dtype: of the pictures.
     """
     if pointwise.supports(g):
@@ -64,46 +73,96 @@ def rule(g: Conv, gradient: str, last: bool, dtype: Any) -> str:
         return "depthwise" if depthwise.supports(g) else "im2col"
     single = dtype == np.float32
     may_be_implicit = single and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16
-    if _few_channels(g, gradient, last, np.dtype(dtype).itemsize, may_be_implicit):
+    if _few_channels(g, gradient, channels_last, np.dtype(dtype).itemsize, may_be_implicit):
         return "registers"
     least = 33 if gradient == "gw" else 17 if gradient == "gx" and g.c == g.o else 16
     if single and winograd.supports(g) and min(g.c, g.o) >= least:
         return "winograd"
     if may_be_implicit:
         large = g.kh * g.kw > 9 or g.sh * g.sw > 1  # in NCHW memory, x has to be reordered first
-        if g.c >= 16 if gradient == "gx" else last or large or gradient == "gw":
+        if g.c >= 16 if gradient == "gx" else channels_last or large or gradient == "gw":
             return "implicit"
     return "im2col"
 
 
-def _few_channels(g: Conv, gradient: str, last: bool, itemsize: int, may_be_implicit: bool) -> bool:
+def _few_channels(g: Conv, gradient: str, channels_last: bool, itemsize: int, may_be_implicit: bool) -> bool:
     """Whether `registers` is the fastest."""
     if not registers.supports(g) or g.c > 16 or (gradient == "gx" and g.c < 3):
         return False
     if gradient == "gw":
-        return g.c < 16 and g.o <= 64 and not (last and may_be_implicit)
-    if registers.fills_tiles(g, gradient, last, itemsize):
-        return g.o <= (64 if g.c < 16 else 32) and not (last and g.c < 4 and g.o > 16 and may_be_implicit)
-    return g.c < 16 and g.o <= 32 and not (last and not gradient and may_be_implicit)
+        return g.c < 16 and g.o <= 64 and not (channels_last and may_be_implicit)
+    if registers.fills_tiles(g, gradient, channels_last, itemsize):
+        return g.o <= (64 if g.c < 16 else 32) and not (channels_last and g.c < 4 and g.o > 16 and may_be_implicit)
+    return g.c < 16 and g.o <= 32 and not (channels_last and not gradient and may_be_implicit)
 
 
 def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:
     return rule(g, "", is_channels_last(x), x.dtype)
 
 
-def _backward_rule(gy: Array, x: Array | None, w: Array | None, g: Conv, need: tuple[bool, ...]) -> str:
-    return rule(g, "gx" if need[0] else "gw", is_channels_last(gy if x is None else x), gy.dtype)
+def _backward_rule(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: tuple[bool, ...]) -> str:
+    return rule(g, "gx" if needs_grad[0] else "gw", is_channels_last(gy if x is None else x), gy.dtype)
 
 
 FORWARD = Table(
     "conv2d",
-    {(name, kind): getattr(module, f"forward_{kind}") for name, module in ALGORITHMS.items() for kind in BACKENDS},
+    {
+        ("im2col", "python"): im2col.forward_python,
+        ("im2col", "numpy"): im2col.forward_numpy,
+        ("im2col", "numba"): im2col.forward_numba,
+        ("direct", "python"): direct.forward_python,
+        ("direct", "numpy"): direct.forward_numpy,
+        ("direct", "numba"): direct.forward_numba,
+        ("winograd", "python"): winograd.forward_python,
+        ("winograd", "numpy"): winograd.forward_numpy,
+        ("winograd", "numba"): winograd.forward_numba,
+        ("pointwise", "python"): pointwise.forward_python,
+        ("pointwise", "numpy"): pointwise.forward_numpy,
+        ("pointwise", "numba"): pointwise.forward_numba,
+        ("depthwise", "python"): depthwise.forward_python,
+        ("depthwise", "numpy"): depthwise.forward_numpy,
+        ("depthwise", "numba"): depthwise.forward_numba,
+        ("registers", "python"): registers.forward_python,
+        ("registers", "numpy"): registers.forward_numpy,
+        ("registers", "numba"): registers.forward_numba,
+        ("implicit", "python"): implicit.forward_python,
+        ("implicit", "numpy"): implicit.forward_numpy,
+        ("implicit", "numba"): implicit.forward_numba,
+        ("fft", "python"): fft.forward_python,
+        ("fft", "numpy"): fft.forward_numpy,
+        ("fft", "numba"): fft.forward_numba,
+    },
     {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
-    _forward_rule,
+    {"numba": _forward_rule},
 )
 BACKWARD = Table(
     "conv2d backward",
-    {(name, kind): getattr(module, f"backward_{kind}") for name, module in ALGORITHMS.items() for kind in BACKENDS},
-    {name: lambda gy, x, w, g, need, able=able: able(g) for name, able in LIMITS.items()},
-    _backward_rule,
+    {
+        ("im2col", "python"): im2col.backward_python,
+        ("im2col", "numpy"): im2col.backward_numpy,
+        ("im2col", "numba"): im2col.backward_numba,
+        ("direct", "python"): direct.backward_python,
+        ("direct", "numpy"): direct.backward_numpy,
+        ("direct", "numba"): direct.backward_numba,
+        ("winograd", "python"): winograd.backward_python,
+        ("winograd", "numpy"): winograd.backward_numpy,
+        ("winograd", "numba"): winograd.backward_numba,
+        ("pointwise", "python"): pointwise.backward_python,
+        ("pointwise", "numpy"): pointwise.backward_numpy,
+        ("pointwise", "numba"): pointwise.backward_numba,
+        ("depthwise", "python"): depthwise.backward_python,
+        ("depthwise", "numpy"): depthwise.backward_numpy,
+        ("depthwise", "numba"): depthwise.backward_numba,
+        ("registers", "python"): registers.backward_python,
+        ("registers", "numpy"): registers.backward_numpy,
+        ("registers", "numba"): registers.backward_numba,
+        ("implicit", "python"): implicit.backward_python,
+        ("implicit", "numpy"): implicit.backward_numpy,
+        ("implicit", "numba"): implicit.backward_numba,
+        ("fft", "python"): fft.backward_python,
+        ("fft", "numpy"): fft.backward_numpy,
+        ("fft", "numba"): fft.backward_numba,
+    },
+    {name: lambda gy, x, w, g, needs_grad, able=able: able(g) for name, able in LIMITS.items()},
+    {"numba": _backward_rule},
 )

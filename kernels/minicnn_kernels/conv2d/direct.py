@@ -1,5 +1,6 @@
-"""Convolution by its definition: every output is one window times one kernel. Equations and legend:
-`conv2d/__init__.py`.
+"""Convolution 1 of 8, direct: the definition. Every output is one window times one kernel.
+
+Equations and legend: `conv2d/__init__.py`.
 
 No scratch memory; 2*N*O*OH*OW*(C/G)*KH*KW floating-point operations. The backward pass walks the same products as the
 forward pass: where forward adds w*x to y, backward adds w*gy to gx and x*gy to gw.
@@ -15,9 +16,9 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array
 from ..runtime import FAST, njit, parallel, prange, threads
-from .partial import sum_of_pixels
+from .bias import sum_of_pixels
 
-Need = tuple[bool, bool, bool]
+NeedsGrad = tuple[bool, bool, bool]
 Gradients = tuple[Array | None, Array | None, Array | None]
 
 
@@ -130,7 +131,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
@@ -141,17 +142,19 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: 
                 gx[n, ci, p, q] += up * float(w[o, c, a, b])
             if x is not None:
                 gw[o, c, a, b] += up * float(x[n, ci, p, q])
-    gradients = tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
+    gradients = tuple(
+        a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), needs_grad, strict=True)
+    )
     return gradients  # type: ignore[return-value]
 
 
-def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """One kernel cell at a time: gw is a product with the shifted picture, gx is added to where that lay."""
     og, cg = g.o // g.groups, g.c // g.groups
     by_group = g.groups, og, cg, g.kh, g.kw
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
-    xp = pad(x, g) if x is not None and need[1] else None
-    wg = w.reshape(by_group) if w is not None and need[0] else None  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
+    xp = pad(x, g) if x is not None and needs_grad[1] else None
+    wg = w.reshape(by_group) if w is not None and needs_grad[0] else None  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
     gxp = np.zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
     gw = np.empty(by_group, gy.dtype)
     for a in range(g.kh):
@@ -164,7 +167,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
                 _under(gxp, g, a, b)[...] += back.reshape(g.n, g.c, g.oh, g.ow)
     gx = gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
     gradients = (gx, gw.reshape(g.w_shape), sum_of_pixels(gy))
-    return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
+    return tuple(a if wanted else None for a, wanted in zip(gradients, needs_grad, strict=True))  # type: ignore[return-value]
 
 
 @njit(fastmath=FAST)
@@ -228,14 +231,14 @@ def _backward_w(chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
         _backward_w_share(np.intp(t), chunks, gy, x, gw, g)
 
 
-def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """Compiled loops; gx parallel over the input channels of all pictures, gw over output channels."""
     gy, gx, gw = np.ascontiguousarray(gy), None, None
     with parallel():
-        if need[0] and w is not None:
+        if needs_grad[0] and w is not None:
             gx = np.empty(g.x_shape, gy.dtype)
             _backward_x(threads(), gy, np.ascontiguousarray(w), gx, g)
-        if need[1] and x is not None:
+        if needs_grad[1] and x is not None:
             gw = np.empty(g.w_shape, gy.dtype)
             _backward_w(threads(), gy, np.ascontiguousarray(x), gw, g)
-    return gx, gw, sum_of_pixels(gy) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None

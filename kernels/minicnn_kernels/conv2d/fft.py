@@ -1,4 +1,6 @@
-"""Convolution by the convolution theorem: transform, multiply frequency by frequency, transform back.
+"""Convolution 8 of 8, fft: winograd's idea for whole images, so that the size of the kernel no longer counts.
+
+By the convolution theorem: transform, multiply frequency by frequency, transform back.
 
 Lay x on a circle of F points, zero outside 0 .. H-1, and w at the points 0, DH, 2*DH ... of another. (One axis here;
 the other is alike.) With the discrete Fourier transform X[f] = sum_t x[t] exp(-2 pi i f t / F), the theorem says of
@@ -49,8 +51,8 @@ import numpy as np
 from ..geometry import Conv
 from ..layout import Array, empty, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
-from .direct import Gradients, Need
-from .partial import sum_of_pixels
+from .bias import sum_of_pixels
+from .direct import Gradients, NeedsGrad
 
 Plane = list[list[complex]]
 
@@ -144,20 +146,20 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return y
 
 
-def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """The other two lines of the theorem."""
     size, cg, og = circle(g), g.c // g.groups, g.o // g.groups
     pixels, cells, windows = _axes(g, size)
     us = {(n, o): _laid(gy[n, o], *windows, size) for n, o in np.ndindex(g.n, g.o)}
     gx, gw = np.empty(g.x_shape, gy.dtype), np.empty(g.w_shape, gy.dtype)
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         ws = {(o, c): _laid(w[o, c], *cells, size) for o, c in np.ndindex(g.o, cg)}
         for n, c in np.ndindex(g.n, g.c):
             total: Plane = [[0j] * size[1] for _ in range(size[0])]
             for o in range(c // cg * og, (c // cg + 1) * og):
                 _add(total, ws[o, c % cg], us[n, o], False)
             gx[n, c] = _read(total, *pixels)
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
         xs = {(n, c): _laid(x[n, c], *pixels, size) for n, c in np.ndindex(g.n, g.c)}
         for o, c in np.ndindex(g.o, cg):
             total = [[0j] * size[1] for _ in range(size[0])]
@@ -165,7 +167,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: 
                 _add(total, us[n, o], xs[n, o // og * cg + c], True)
             gw[o, c] = _read(total, *cells)
     gradients = gx, gw, sum_of_pixels(gy)
-    return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
+    return tuple(a if wanted else None for a, wanted in zip(gradients, needs_grad, strict=True))  # type: ignore[return-value]
 
 
 # ---------------------------------------------------------------------------------- transforms of many pictures at once
@@ -314,19 +316,19 @@ def _forward(x: Array, w: Array, b: Array | None, g: Conv, workers: int, product
 
 
 def _backward(
-    gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need, workers: int, product: Any, gx: Array
+    gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad, workers: int, product: Any, gx: Array
 ) -> Gradients:
     size, og, cg = _fast_circle(g), g.o // g.groups, g.c // g.groups
-    us = _transform(_upstream(gy, g, size), size, workers) if need[0] or need[1] else np.empty(0)
+    us = _transform(_upstream(gy, g, size), size, workers) if needs_grad[0] or needs_grad[1] else np.empty(0)
     gw = np.empty((g.groups, og, cg, g.kh, g.kw), gy.dtype)
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         to = gx.reshape(g.n, g.groups, cg, g.h, g.w)  # (N, C, H, W) -> (N, G, C/G, H, W), a view
         wt = w.reshape(g.groups, og, cg, g.kh, g.kw).transpose(0, 2, 1, 3, 4)  # -> (G, C/G, O/G, KH, KW)
         for some in _blocks(g, size, og, cg, gy.dtype):
             total = product(us, _kernels(wt[:, some], g, size, workers), g.groups, False)
             block = _back(total, size, slice(g.h), slice(g.w), workers)
             to[:, :, some] = block.reshape(g.n, g.h, g.w, g.groups, block.shape[3] // g.groups).transpose(0, 3, 4, 1, 2)
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
         cells = slice(0, g.dh * (g.kh - 1) + 1, g.dh), slice(0, g.dw * (g.kw - 1) + 1, g.dw)
         xs = _transform(x.transpose(0, 2, 3, 1), size, workers)
         by_group = np.conj(us, out=us).reshape(*us.shape[:3], g.groups, og)
@@ -334,8 +336,8 @@ def _backward(
             some_us = by_group[..., some].reshape(*us.shape[:3], g.groups * (some.stop - some.start))
             block = _back(product(some_us, xs, g.groups, True), size, *cells, workers)  # (block, KH, KW, C)
             gw[:, some] = block.reshape(*block.shape[:3], g.groups, cg).transpose(3, 0, 4, 1, 2)
-    gradients = gx, gw.reshape(g.w_shape), sum_of_pixels(gy) if need[2] else None
-    return tuple(a if wanted else None for a, wanted in zip(gradients, need, strict=True))  # type: ignore[return-value]
+    gradients = gx, gw.reshape(g.w_shape), sum_of_pixels(gy) if needs_grad[2] else None
+    return tuple(a if wanted else None for a, wanted in zip(gradients, needs_grad, strict=True))  # type: ignore[return-value]
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -348,13 +350,13 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return _forward(x, w, b, g, threads(), _product_compiled, empty(g.y_shape, x.dtype, is_channels_last(x)))
 
 
-def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """gy is transformed once for both gradients."""
     gx = empty(g.x_shape, gy.dtype, is_channels_last(gy if x is None else x))
-    return _backward(gy, x, w, g, need, 1, _product, gx)
+    return _backward(gy, x, w, g, needs_grad, 1, _product, gx)
 
 
-def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """As forward. gx in the memory order of x, or of gy where there is no x."""
     gx = empty(g.x_shape, gy.dtype, is_channels_last(gy if x is None else x))
-    return _backward(gy, x, w, g, need, threads(), _product_compiled, gx)
+    return _backward(gy, x, w, g, needs_grad, threads(), _product_compiled, gx)

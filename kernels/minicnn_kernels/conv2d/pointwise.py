@@ -1,7 +1,9 @@
-"""1x1 convolution: a linear layer at every pixel. Equations and legend: `conv2d/__init__.py`.
+"""Convolution 3 of 8, pointwise: for 1x1 the matrix of im2col is x itself, so that nothing has to be copied.
 
-With KH = KW = 1, one group and no padding, a window is one pixel. Its column (`columns.py`) is the pixel's C values, so
-that x itself is the matrix of columns and nothing has to be copied:
+It is a linear layer at every pixel. Equations and legend: `conv2d/__init__.py`.
+
+With KH = KW = 1, one group and no padding, a window is one pixel. Its column (`im2col/columns.py`) is the pixel's C
+values, so that x itself is the matrix of columns and nothing has to be copied:
 
     y[n, o, i, j]  = b[o] + sum_c w[o, c] x[n, c, i*SH, j*SW]
     gx[n, c, p, q] = sum_o w[o, c] gy[n, o, i, j]  where (p, q) = (i*SH, j*SW), else 0
@@ -22,13 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from ..gemm import SMALL_FACTOR, gemm
+from ..gemm import SMALL_FACTOR, Matrix, gemm
 from ..geometry import Conv
 from ..layout import Array, as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from ..sums import total
-from .direct import Gradients, Need
-from .partial import add_bias, add_up, fill_bias, sum_of_pixels
+from .bias import add_bias, fill_bias, sum_of_pixels
+from .direct import Gradients, NeedsGrad
+from .weights import add_up
 
 
 def supports(g: Conv) -> bool:
@@ -69,32 +72,32 @@ def _taken(x: Array, g: Conv) -> Array:
 _RUN = 1 << 18  # bytes of x or y in a run: what is gathered, or has the bias in it already, is multiplied in the cache
 
 
-def _size(g: Conv, last: bool, itemsize: int) -> int:
+def _size(g: Conv, channels_last: bool, itemsize: int) -> int:
     """Pixels in a run: whole rows of output, because of the stride."""
     pixels = g.oh * g.ow
-    share = -(-g.n * pixels // threads()) if last else pixels
+    share = -(-g.n * pixels // threads()) if channels_last else pixels
     return max(1, min(_RUN // (max(g.c, g.o) * itemsize), share) // g.ow) * g.ow
 
 
 @njit()
-def _run(task: int, size: int, g: Conv, last: bool) -> tuple[int, int, int]:
+def _run(task: int, size: int, g: Conv, channels_last: bool) -> tuple[int, int, int]:
     """The picture of a task (0 where runs go through all of them), its first pixel, and how many there are."""
-    every = g.n * g.oh * g.ow if last else g.oh * g.ow
+    every = g.n * g.oh * g.ow if channels_last else g.oh * g.ow
     runs = (every + size - 1) // size
     return task // runs, task % runs * size, min(size, every - task % runs * size)
 
 
-def _tasks(size: int, g: Conv, last: bool) -> int:
+def _tasks(size: int, g: Conv, channels_last: bool) -> int:
     pixels = g.oh * g.ow
-    return -(-g.n * pixels // size) if last else g.n * -(-pixels // size)
+    return -(-g.n * pixels // size) if channels_last else g.n * -(-pixels // size)
 
 
 @njit()
-def _gather(x: Array, col: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
+def _gather(x: Array, col: Array, n: int, p0: int, count: int, g: Conv, channels_last: bool) -> None:
     """Pixels of whole output rows -> col, (P, C) or (C, P)."""
     u = np.uintp
     for row in range(p0 // g.ow, (p0 + count) // g.ow):
-        if last:
+        if channels_last:
             at = u((row // g.oh * g.h + row % g.oh * g.sh) * g.w * g.c)
             to = u((row * g.ow - p0) * g.c)
             for _ in range(g.ow):
@@ -111,13 +114,13 @@ def _gather(x: Array, col: Array, n: int, p0: int, count: int, g: Conv, last: bo
 
 
 @njit()
-def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, last: bool) -> None:
+def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, channels_last: bool) -> None:
     """Adjoint of `_gather`: the rows of gx from each output row's to the next one's, with zeros between the pixels."""
     u = np.uintp
     for row in range(p0 // g.ow, (p0 + count) // g.ow):
         i = row % g.oh
         below = g.h if i == g.oh - 1 else (i + 1) * g.sh
-        if last:
+        if channels_last:
             at = u((row // g.oh * g.h + i * g.sh) * g.w * g.c)
             gx[at : at + u((below - i * g.sh) * g.w * g.c)] = 0
             run = u((row * g.ow - p0) * g.c)
@@ -137,53 +140,54 @@ def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, last: b
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
-) -> None:
+    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    cols: Array,
+) -> None:  # fmt: skip
     # NHWC: w (C, O) where it is small, which BLAS likes better, else (O, C)
     pixels, beta, strided = g.oh * g.ow, int(b.size > 0), (g.oh, g.ow) != (g.h, g.w)
     stored = g.o * g.c > SMALL_FACTOR
-    ldw = g.c if stored else g.o
+    weights = Matrix(w, 0, g.c if stored else g.o, stored) if channels_last else Matrix(w, 0, g.c, False)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n, p0, count = _run(task, size, g, last)
+        n, p0, count = _run(task, size, g, channels_last)
         if beta:
-            fill_bias(y, b, n, p0, count, g, last)
+            fill_bias(y, b, n, p0, count, g, channels_last)
         if strided:
-            _gather(x, cols[t], n, p0, count, g, last)
-        if last and strided:
-            gemm(count, g.o, g.c, cols[t], 0, g.c, False, w, 0, ldw, stored, y, p0 * g.o, g.o, beta)
-        elif last:
-            gemm(count, g.o, g.c, x, p0 * g.c, g.c, False, w, 0, ldw, stored, y, p0 * g.o, g.o, beta)
-        elif strided:
-            gemm(g.o, count, g.c, w, 0, g.c, False, cols[t], 0, count, False, y, n * g.o * pixels + p0, pixels, beta)
+            _gather(x, cols[t], n, p0, count, g, channels_last)
+        source = cols[t] if strided else x
+        if channels_last:
+            taken = Matrix(source, 0 if strided else p0 * g.c, g.c, False)
+            gemm((count, g.o, g.c), taken, weights, Matrix(y, p0 * g.o, g.o, False), beta)
         else:
-            at, to = n * g.c * pixels + p0, n * g.o * pixels + p0
-            gemm(g.o, count, g.c, w, 0, g.c, False, x, at, pixels, False, y, to, pixels, beta)
+            at, step = (0, count) if strided else (n * g.c * pixels + p0, pixels)
+            out = Matrix(y, n * g.o * pixels + p0, pixels, False)
+            gemm((g.o, count, g.c), weights, Matrix(source, at, step, False), out, beta)
 
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
-) -> None:
+    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    cols: Array,
+) -> None:  # fmt: skip
     for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, g, size, tasks, last, cols)
+        _forward_share(np.intp(t), chunks, x, w, b, y, g, size, tasks, channels_last, cols)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over runs of pixels; gives y in the memory order of x."""
     x = dense(x)
-    last = _is_last(x, g)
+    channels_last = _in_channels_last(x, g)
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
-    size = _size(g, last, x.itemsize)
+    size = _size(g, channels_last, x.itemsize)
     with parallel(), single_blas():
         cols = workspace("conv2d col", size * g.c if g.sh > 1 or g.sw > 1 else 0, x.dtype)
-        w = w[:, :, 0, 0].T if last and g.o * g.c <= SMALL_FACTOR else w
+        w = w[:, :, 0, 0].T if channels_last and g.o * g.c <= SMALL_FACTOR else w
         w = np.ascontiguousarray(w).reshape(-1)
-        _forward(threads(), flat(x), w, bias, flat(y), g, size, _tasks(size, g, last), last, cols)
+        _forward(threads(), flat(x), w, bias, flat(y), g, size, _tasks(size, g, channels_last), channels_last, cols)
     return y
 
 
-def _is_last(x: Array, g: Conv) -> bool:
+def _in_channels_last(x: Array, g: Conv) -> bool:
     """Whether memory is (N, H, W, C), as it also is where pictures have one pixel."""
     return is_channels_last(x) or g.h == g.w == 1
 
@@ -191,7 +195,7 @@ def _is_last(x: Array, g: Conv) -> bool:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
@@ -202,54 +206,56 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: 
                 gx[n, c, i * g.sh, j * g.sw] += up * float(w[o, c, 0, 0])
             if x is not None:
                 gw[o, c, 0, 0] += up * float(x[n, c, i * g.sh, j * g.sw])
-    gradients = tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), need, strict=True))
+    gradients = tuple(
+        a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), needs_grad, strict=True)
+    )
     return gradients  # type: ignore[return-value]
 
 
-def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """Two batched matrix products."""
     up = gy.reshape(g.n, g.o, g.oh * g.ow)  # (N, O, OH, OW) -> (N, O, P)
     gx = gw = None
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         gx = np.zeros(g.x_shape, gy.dtype)
         gx[:, :, : g.oh * g.sh : g.sh, : g.ow * g.sw : g.sw] = (w[:, :, 0, 0].T @ up).reshape(g.n, g.c, g.oh, g.ow)
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
         gw = total(up @ _taken(x, g).transpose(0, 2, 1), (0,)).reshape(g.w_shape)  # (N, O, P) @ (N, P, C) -> (O, C)
-    return gx, gw, sum_of_pixels(gy) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 
 @njit()
 def _backward_x_share(
-    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
-) -> None:
+    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    cols: Array,
+) -> None:  # fmt: skip
     pixels, strided = g.oh * g.ow, (g.oh, g.ow) != (g.h, g.w)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
-        n, p0, count = _run(task, size, g, last)
-        at = n * g.o * pixels + p0
-        if last and strided:
-            gemm(count, g.c, g.o, gy, p0 * g.o, g.o, False, w, 0, g.c, False, cols[t], 0, g.c, 0)
-        elif last:
-            gemm(count, g.c, g.o, gy, p0 * g.o, g.o, False, w, 0, g.c, False, gx, p0 * g.c, g.c, 0)
-        elif strided:
-            gemm(g.c, count, g.o, w, 0, g.c, True, gy, at, pixels, False, cols[t], 0, count, 0)
+        n, p0, count = _run(task, size, g, channels_last)
+        target = cols[t] if strided else gx
+        if channels_last:
+            into = Matrix(target, 0 if strided else p0 * g.c, g.c, False)
+            gemm((count, g.c, g.o), Matrix(gy, p0 * g.o, g.o, False), Matrix(w, 0, g.c, False), into, 0)
         else:
-            gemm(g.c, count, g.o, w, 0, g.c, True, gy, at, pixels, False, gx, n * g.c * pixels + p0, pixels, 0)
+            to, step = (0, count) if strided else (n * g.c * pixels + p0, pixels)
+            up = Matrix(gy, n * g.o * pixels + p0, pixels, False)
+            gemm((g.c, count, g.o), Matrix(w, 0, g.c, True), up, Matrix(target, to, step, False), 0)
         if strided:
-            _spread(cols[t], gx, n, p0, count, g, last)
+            _spread(cols[t], gx, n, p0, count, g, channels_last)
 
 
 @njit(parallel=True)
 def _backward_x(
-    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, last: bool, cols: Array
+    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, channels_last: bool, cols: Array
 ) -> None:
     for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, size, tasks, last, cols)
+        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, size, tasks, channels_last, cols)
 
 
 @njit()
 def _backward_w_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, last: bool, whole: bool,
-    cols: Array,
+    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    whole: bool, cols: Array,
 ) -> None:  # fmt: skip
     # sums[t]: gw (O, C), then gb (O,). Of this share's runs, all output channels; or, with `whole`, its output channels
     # of all runs, and then all shares write to parts of the same row.
@@ -262,48 +268,51 @@ def _backward_w_share(
     gw[o0 * g.c : o1 * g.c] = 0
     gb[o0:o1] = 0
     for task in range(task0, task1):
-        n, p0, count = _run(task, size, g, last)
-        at, from_x = n * g.o * pixels + o0 * pixels + p0, n * g.c * pixels + p0
+        n, p0, count = _run(task, size, g, channels_last)
         if strided:
-            _gather(x, cols[t], n, p0, count, g, last)
-        if last and strided:
-            gemm(o1 - o0, g.c, count, gy, p0 * g.o + o0, g.o, True, cols[t], 0, g.c, False, gw, o0 * g.c, g.c, 1)
-        elif last:
-            gemm(o1 - o0, g.c, count, gy, p0 * g.o + o0, g.o, True, x, p0 * g.c, g.c, False, gw, o0 * g.c, g.c, 1)
-        elif strided:
-            gemm(o1 - o0, g.c, count, gy, at, pixels, False, cols[t], 0, count, True, gw, o0 * g.c, g.c, 1)
+            _gather(x, cols[t], n, p0, count, g, channels_last)
+        source, into = cols[t] if strided else x, Matrix(gw, o0 * g.c, g.c, False)
+        if channels_last:
+            taken = Matrix(source, 0 if strided else p0 * g.c, g.c, False)
+            gemm((o1 - o0, g.c, count), Matrix(gy, p0 * g.o + o0, g.o, True), taken, into, 1)
         else:
-            gemm(o1 - o0, g.c, count, gy, at, pixels, False, x, from_x, pixels, True, gw, o0 * g.c, g.c, 1)
-        add_bias(gy, gb, n, p0, count, o0, o1, g, last)
+            at, step = (0, count) if strided else (n * g.c * pixels + p0, pixels)
+            up = Matrix(gy, (n * g.o + o0) * pixels + p0, pixels, False)
+            gemm((o1 - o0, g.c, count), up, Matrix(source, at, step, True), into, 1)
+        add_bias(gy, gb, n, p0, count, o0, o1, g, channels_last)
 
 
 @njit(parallel=True)
 def _backward_w(
-    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, last: bool, whole: bool, cols: Array
-) -> None:
+    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, channels_last: bool, whole: bool,
+    cols: Array,
+) -> None:  # fmt: skip
     for t in prange(chunks):
-        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, size, tasks, last, whole, cols)
+        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, size, tasks, channels_last, whole, cols)
 
 
-def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """Runs as in forward. gw: parallel over runs, a partial sum per share; over output channels, if pixels are few."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
-    last, dtype, strided = _is_last(like, g), gy.dtype, (g.oh, g.ow) != (g.h, g.w)
-    size = _size(g, last, gy.itemsize)
+    channels_last, dtype, strided = _in_channels_last(like, g), gy.dtype, (g.oh, g.ow) != (g.h, g.w)
+    size = _size(g, channels_last, gy.itemsize)
     gx = gw = gb = None
     with parallel(), single_blas():
         cols = workspace("conv2d col", size * g.c if strided else 0, dtype)
-        if need[0] and w is not None:
+        if needs_grad[0] and w is not None:
             gx = empty(g.x_shape, dtype, is_channels_last(like))
             w = np.ascontiguousarray(w).reshape(-1)
-            _backward_x(threads(), flat(gy), w, flat(gx), g, size, _tasks(size, g, last), last, cols)
-        if need[2] and not need[1]:
+            _backward_x(threads(), flat(gy), w, flat(gx), g, size, _tasks(size, g, channels_last), channels_last, cols)
+        if needs_grad[2] and not needs_grad[1]:
             gb = sum_of_pixels(gy)
-        if need[1] and x is not None:
+        if needs_grad[1] and x is not None:
             whole = g.n * g.oh * g.ow < 2 * g.o
             size_of_gw = g.o * (g.c + 1)
             sums = np.empty((1, size_of_gw), dtype) if whole else workspace("conv2d gw", size_of_gw, dtype)
-            _backward_w(threads(), flat(gy), flat(like), sums, g, size, _tasks(size, g, last), last, whole, cols)
+            _backward_w(
+                threads(), flat(gy), flat(like), sums, g, size, _tasks(size, g, channels_last), channels_last, whole,
+                cols,
+            )  # fmt: skip
             gw, gb = add_up(sums, g, g.c)
-    return gx, gw, gb if need[2] else None
+    return gx, gw, gb if needs_grad[2] else None

@@ -79,15 +79,15 @@ def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
 
 @njit(fastmath=FAST)
 def _forward_share(
-    t: Any, chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, last: bool
+    t: Any, chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, channels_last: bool
 ) -> None:  # fmt: skip
-    channels, total = g.c if last else 1, sums[t]
+    channels, total = g.c if channels_last else 1, sums[t]
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
     for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
         plane, i, to = task // g.oh, task % g.oh, U(task * g.ow * channels)
         if are_tiles(g):
             at = U((plane * g.h + i * g.sh) * g.w * channels)
-            if last:
+            if channels_last:
                 for j in range(U(g.ow)):
                     for c in range(q):
                         y[to + j * q + c] = _of_tile(x, at + U(2) * j * q + c, q, width) * weights[0, 0]
@@ -98,7 +98,7 @@ def _forward_share(
         p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
         for j in range(g.ow):
             q0, q1 = span(j, g.kw, g.sw, g.pw, g.w, g.ow, g.adaptive)
-            if last:
+            if channels_last:
                 total[:channels] = 0
                 for p in range(p0, p1):
                     run = U(((plane * g.h + p) * g.w + q0) * channels)
@@ -124,20 +124,20 @@ def _of_tile(x: Array, at: Any, right: Any, below: Any) -> Any:
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, last: bool
+    chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, channels_last: bool
 ) -> None:  # fmt: skip
     for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, y, weights, sums, g, last)
+        _forward_share(np.intp(t), chunks, x, y, weights, sums, g, channels_last)
 
 
 def forward_numba(x: Array, g: Pool, divisor: int | None = None) -> Array:
     """Parallel over output rows; y in the memory order of x."""
     x = dense(x)
-    last = is_channels_last(x)
-    y = empty(g.y_shape, x.dtype, last)
+    channels_last = is_channels_last(x)
+    y = empty(g.y_shape, x.dtype, channels_last)
     with parallel():
         sums = workspace("avg_pool2d", max(1, g.c), np.float64)
-        _forward(threads(), flat(x), flat(y), _weights(g, divisor, x.dtype), sums, _in_a_row(g), last)
+        _forward(threads(), flat(x), flat(y), _weights(g, divisor, x.dtype), sums, _in_a_row(g), channels_last)
     return y
 
 
@@ -181,16 +181,16 @@ def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 @njit()
-def _backward_share(t: Any, chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, last: bool) -> None:
+def _backward_share(t: Any, chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, channels_last: bool) -> None:
     # A task is a whole plane, in which windows may overlap.
-    channels = g.c if last else 1
+    channels = g.c if channels_last else 1
     planes, q, pixels = g.n * g.c // max(1, channels), U(channels), U(g.h * g.w * channels)
     for plane in range(t * planes // chunks, (t + 1) * planes // chunks):
         for e in range(U(plane) * pixels, U(plane + 1) * pixels):
             gx[e] = 0
         for i in range(g.oh):
             run = U((plane * g.oh + i) * g.ow * channels)
-            if are_tiles(g) and not last:
+            if are_tiles(g) and not channels_last:
                 _tiles_backward(gy, gx, run, U((plane * g.h + 2 * i) * g.w), weights[0, 0], g)
                 continue
             p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
@@ -199,7 +199,7 @@ def _backward_share(t: Any, chunks: int, gy: Array, gx: Array, weights: Array, g
                 out, weight = run + U(j) * q, weights[i, j]
                 for p in range(p0, p1):
                     to = U(((plane * g.h + p) * g.w + q0) * channels)
-                    if last:
+                    if channels_last:
                         for b in range(U(q1 - q0)):
                             for c in range(q):
                                 gx[to + b * q + c] += gy[out + c] * weight
@@ -221,16 +221,16 @@ def _tiles_backward(gy: Array, gx: Array, run: Any, to: Any, weight: Any, g: Poo
 
 
 @njit(parallel=True)
-def _backward(chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, last: bool) -> None:
+def _backward(chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, channels_last: bool) -> None:
     for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, gy, gx, weights, g, last)
+        _backward_share(np.intp(t), chunks, gy, gx, weights, g, channels_last)
 
 
 def backward_numba(gy: Array, g: Pool, divisor: int | None = None) -> Array:
     """Parallel over planes; gx in the memory order of gy."""
     gy = dense(gy)
-    last = is_channels_last(gy)
-    gx = empty(g.x_shape, gy.dtype, last)
+    channels_last = is_channels_last(gy)
+    gx = empty(g.x_shape, gy.dtype, channels_last)
     with parallel():
-        _backward(threads(), flat(gy), flat(gx), _weights(g, divisor, gy.dtype), _in_a_row(g), last)
+        _backward(threads(), flat(gy), flat(gx), _weights(g, divisor, gy.dtype), _in_a_row(g), channels_last)
     return gx

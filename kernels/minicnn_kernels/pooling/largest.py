@@ -1,4 +1,7 @@
-"""The largest value of each window; equations and legend: `pooling/__init__.py`."""
+"""Max pooling 1 of 2: the largest value of each window, whatever its geometry.
+
+Equations and legend: `pooling/__init__.py`. Windows of 2x2 in NCHW memory, the usual ones, go by `tiles.py`.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,7 @@ def under(xp: Array, g: Pool, a: int, b: int) -> Array:
 # The 2x2 window with stride 2, wholly in the picture, is so common that it has a loop of its own, with the four pixels
 # in registers and the steps known to the compiler.
 
-U = np.uintp  # offsets into flat memory: see conv2d/columns.py
+U = np.uintp  # offsets into flat memory: see conv2d/im2col/columns.py
 
 
 @njit()
@@ -149,11 +152,11 @@ def _of_tile(x: Array, at: Any, right: Any, below: Any, place: Any, g: Pool) -> 
 
 
 @njit()
-def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Pool, last: bool) -> None:
-    channels = g.c if last else 1
+def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
+    channels = g.c if channels_last else 1
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
     first, end = t * tasks // chunks, (t + 1) * tasks // chunks
-    if are_tiles(g) and not last:
+    if are_tiles(g) and not channels_last:
         first = largest_rows(first, end, x, y, index, g)
     for task in range(first, end):
         plane, top, to = task // g.oh, task % g.oh * g.sh - g.ph, U(task * g.ow * channels)
@@ -226,16 +229,16 @@ def _keep(x: Any, place: Any, y: Array, index: Array, e: Any) -> None:
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, y: Array, index: Array, g: Pool, last: bool) -> None:
+def _forward(chunks: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
     for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, y, index, g, last)
+        _forward_share(np.intp(t), chunks, x, y, index, g, channels_last)
 
 
 def forward_numba(x: Array, g: Pool) -> tuple[Array, Array]:
     """Parallel over output rows; y and index in the memory order of x."""
     x = dense(x)
-    last = is_channels_last(x)
-    y, index = empty(g.y_shape, x.dtype, last), _new_index(g, last)
+    channels_last = is_channels_last(x)
+    y, index = empty(g.y_shape, x.dtype, channels_last), _new_index(g, channels_last)
     with parallel():
-        _forward(threads(), flat(x), flat(y), flat(index), g, last)
+        _forward(threads(), flat(x), flat(y), flat(index), g, channels_last)
     return y, index

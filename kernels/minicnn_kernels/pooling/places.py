@@ -75,11 +75,13 @@ _ADD, _PUT, _TAKE = range(3)
 
 
 @njit()
-def _share(t: Any, chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, last: bool) -> None:
-    channels = g.c if last else 1
+def _share(
+    t: Any, chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, channels_last: bool
+) -> None:
+    channels = g.c if channels_last else 1
     planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
     first, end, done = t * planes // chunks, (t + 1) * planes // chunks, 0
-    if op == _ADD and not last and are_tiles(g) and g.ow >= LEAST:
+    if op == _ADD and not channels_last and are_tiles(g) and g.ow >= LEAST:
         row = spread_rows(first * g.oh, end * g.oh, values, index, places, g)
         first, done = row // g.oh, row % g.oh  # of the last plane only rows of windows that are done
     for plane in range(U(first), U(end)):
@@ -101,9 +103,9 @@ def _share(t: Any, chunks: int, op: int, values: Array, index: Array, places: Ar
 
 
 @njit(parallel=True)
-def _all(chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, last: bool) -> None:
+def _all(chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, channels_last: bool) -> None:
     for t in prange(chunks):
-        _share(np.intp(t), chunks, op, values, index, places, g, last)
+        _share(np.intp(t), chunks, op, values, index, places, g, channels_last)
 
 
 def add_numba(gy: Array, index: Array, g: Pool) -> Array:
@@ -121,10 +123,10 @@ def _spread(op: int, values: Array, index: Array, g: Pool) -> Array:
     """The picture that `add` or `put` makes."""
     numbered(g)
     index, values = alike(index.astype(np.int32, copy=False), values)
-    last = is_channels_last(index)
-    picture = empty(g.x_shape, values.dtype, last)
+    channels_last = is_channels_last(index)
+    picture = empty(g.x_shape, values.dtype, channels_last)
     with parallel():
-        _all(threads(), op, flat(writable(values)), flat(index), flat(picture), g, last)
+        _all(threads(), op, flat(writable(values)), flat(index), flat(picture), g, channels_last)
     return picture
 
 
@@ -132,8 +134,8 @@ def take_numba(gy: Array, index: Array, g: Pool) -> Array:
     """Parallel over planes; gx in the memory order of index."""
     numbered(g)
     (index,) = alike(index.astype(np.int32, copy=False))
-    last = is_channels_last(index)
-    gx = empty(g.y_shape, gy.dtype, last)
+    channels_last = is_channels_last(index)
+    gx = empty(g.y_shape, gy.dtype, channels_last)
     with parallel():
-        _all(threads(), _TAKE, flat(gx), flat(index), flat(writable(as_order(gy, last))), g, last)
+        _all(threads(), _TAKE, flat(gx), flat(index), flat(writable(as_order(gy, channels_last))), g, channels_last)
     return gx

@@ -1,4 +1,4 @@
-"""Max pooling by 2x2 tiles in NCHW memory, and its gradient: a row of windows, a vector of them at a time.
+"""Max pooling 2 of 2, tiles: windows of 2x2 in NCHW memory, a vector of them at a time, and the gradient likewise.
 
 Windows of 2x2 with stride 2, all in the picture, do not overlap: each pixel is in one window, or, in a last row or
 column that is left over, in none. A *block* is LANES windows side by side, or half as many:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.taps import Taps, interpolation, padding
+from minicnn_kernels.sparse_rows import Taps, interpolation, padding
 
 from .foundation import Arguments, Sample, normal, shapes
 

@@ -69,9 +69,9 @@ def test_settings_reach_the_dataset(prefetch: int | None) -> None:
 
     def settings(index: int) -> tuple[bool, str, str]:
         y = minicnn.ones(2, requires_grad=True) * 2
-        from minicnn_kernels.dispatch import _choice
+        from minicnn_kernels.dispatch import _selection
 
-        return y.requires_grad, np.geterr()["over"], str(_choice.get().backend)
+        return y.requires_grad, np.geterr()["over"], str(_selection.get().backend)
 
     loader = DataLoader(Of(settings), 12, prefetch_factor=prefetch, collate_fn=list)
     with np.errstate(over="raise"), minicnn.use(backend="numpy"):

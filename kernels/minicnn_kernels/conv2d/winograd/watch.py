@@ -1,4 +1,4 @@
-"""Finding the tiles that Winograd's transforms would round too much, while they are transformed. `winograd_repair.py`
+"""Finding the tiles that Winograd's transforms would round too much, while they are transformed. `weak_tiles.py`
 says which these are and what becomes of them.
 
 Magnitudes are compared as integers: the bits of positive floating-point numbers are in the order of the numbers, Inf
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, dense, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ...geometry import Conv
+from ...layout import Array, dense, flat, is_channels_last
+from ...runtime import njit, parallel, prange, threads, workspace
 
 U = np.uintp
 
@@ -96,14 +96,14 @@ def look(bits: Array, limits: Array, m: int, tiles: int, count: int, rows: int, 
 
 
 @njit()
-def _peaks_share(t: Any, chunks: int, x: Array, every: Any, peaks: Array, g: Conv, last: bool) -> None:
+def _peaks_share(t: Any, chunks: int, x: Array, every: Any, peaks: Array, g: Conv, channels_last: bool) -> None:
     # A task is a row of a picture
     cg = g.c // g.groups
     for task in range(t * g.n * g.h // chunks, (t + 1) * g.n * g.h // chunks):
         n, p = task // g.h, task % g.h
         for group in range(g.groups):
             to = U(((n * g.groups + group) * g.h + p) * g.w)
-            if last:
+            if channels_last:
                 at = (n * g.h + p) * g.w * g.c + group * cg
                 for q in range(g.w):
                     peaks[to + U(q)] = largest(x, every, at + q * g.c, cg)
@@ -117,9 +117,9 @@ def _peaks_share(t: Any, chunks: int, x: Array, every: Any, peaks: Array, g: Con
 
 
 @njit(parallel=True)
-def _peaks(chunks: int, x: Array, every: Any, peaks: Array, g: Conv, last: bool) -> None:
+def _peaks(chunks: int, x: Array, every: Any, peaks: Array, g: Conv, channels_last: bool) -> None:
     for t in prange(chunks):
-        _peaks_share(np.intp(t), chunks, x, every, peaks, g, last)
+        _peaks_share(np.intp(t), chunks, x, every, peaks, g, channels_last)
 
 
 def peaks_numba(x: Array, g: Conv) -> Array:

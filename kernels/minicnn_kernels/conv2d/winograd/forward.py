@@ -1,4 +1,4 @@
-"""Winograd's convolution compiled: the forward pass, and gx, which is one. The mathematics is in `winograd.py`.
+"""Winograd's convolution, compiled: the forward pass, and gx, which is one. The mathematics is in `__init__.py`.
 
 Two ways through the same steps, for few channels and for many. What divides them is the size of the transformed
 weights, (m + 2)^2 * C * O numbers:
@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, single_blas, threads, workspace
-from .winograd_tiles import U, input_strip, output_strip, place, weight
-from .winograd_watch import Watch, largest, look, noted, watch
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, flat, is_channels_last
+from ...runtime import njit, parallel, prange, single_blas, threads, workspace
+from .transforms import U, input_strip, output_strip, place, weight
+from .watch import Watch, largest, look, noted, watch
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels
 _BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common second-level cache
@@ -35,11 +35,11 @@ _REORDER = 16  # channels from which NCHW pictures are reordered as a whole
 _PART = 8  # input channels whose weights are transformed together
 
 
-class Plan(NamedTuple):
+class Blocking(NamedTuple):
     """How the work of a geometry is cut."""
 
     m: int  # the side of a tile of y
-    last: bool  # channels last
+    channels_last: bool  # channels last
     turn: bool  # the weights are those of the convolution that this one is the gx of
     block: int  # tiles at a time
     width: int  # output channels at a time
@@ -62,6 +62,11 @@ def width_of(cg: int, og: int) -> int:
     return equal_parts(og, _WIDTH if cg <= 256 else _WIDTH // 2)
 
 
+def few_channels(cg: int, og: int) -> bool:
+    """Whether a group goes the way of few channels."""
+    return cg * og <= _FEW
+
+
 def shared(name: str, size: int, dtype: Any) -> Array:
     """Scratch memory that all shares use, 1-d."""
     return workspace(name, -(-size // threads()), dtype).reshape(-1)
@@ -69,8 +74,8 @@ def shared(name: str, size: int, dtype: Any) -> Array:
 
 @njit()
 def _columns(
-    t: int, w: Array, g: Conv, plan: Plan, group: int, o0: int, o1: int, c0: int, c1: int, scratch: Array, dst: Array,
-    to: int, out: int, watch: Watch
+    t: int, w: Array, g: Conv, plan: Blocking, group: int, o0: int, o1: int, c0: int, c1: int, scratch: Array,
+    dst: Array, to: int, out: int, watch: Watch,
 ) -> None:  # fmt: skip
     # The weights of channels o0..o1 and c0..c1 of a group, G applied to their columns: dst[to + (3*i + b)*out + (c, o)]
     cg, og, wide, size = g.c // g.groups, g.o // g.groups, o1 - o0, (o1 - o0) * (c1 - c0)
@@ -89,7 +94,7 @@ def _columns(
 
 
 @njit()
-def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Plan, rows: Array, watch: Watch) -> None:
+def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Blocking, rows: Array, watch: Watch) -> None:
     # u: per group and block of `width` output channels (a*a, C/G, width). A task is a few input channels of a block.
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
     parts, blocks = (cg + _PART - 1) // _PART, (og + plan.width - 1) // plan.width
@@ -106,15 +111,15 @@ def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Plan,
 
 
 @njit(parallel=True)
-def _weights(chunks: int, w: Array, u: Array, g: Conv, plan: Plan, rows: Array, watch: Watch) -> None:
+def _weights(chunks: int, w: Array, u: Array, g: Conv, plan: Blocking, rows: Array, watch: Watch) -> None:
     for t in prange(chunks):
         _weights_share(np.intp(t), chunks, w, u, g, plan, rows, watch)
 
 
 @njit()
 def _few_share(
-    t: Any, chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Plan, vs: Array, ms: Array, rows: Array,
-    watch: Watch
+    t: Any, chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Blocking, vs: Array, ms: Array,
+    rows: Array, watch: Watch,
 ) -> None:  # fmt: skip
     # A task is a block of tiles of one group: all its input channels, then `width` output channels at a time.
     cg, og, aa = g.c // g.groups, g.o // g.groups, (plan.m + 2) * (plan.m + 2)
@@ -140,7 +145,7 @@ def _few_share(
 
 @njit()
 def _tiles_in(
-    t: int, x: Array, v: Array, g: Conv, plan: Plan, group: int, t0: int, first: int, end: int, size: int,
+    t: int, x: Array, v: Array, g: Conv, plan: Blocking, group: int, t0: int, first: int, end: int, size: int,
     scratch: Array, watch: Watch
 ) -> None:  # fmt: skip
     # Tiles first..end of a group to v (a*a, size, C/G), which begins with tile t0
@@ -148,7 +153,9 @@ def _tiles_in(
     while at < end:
         n, i, j, wide = place(at, end, grid, plan.strip_in)
         p, q, to = i * plan.m - g.ph, j * plan.m - g.pw, (at - t0) * cg
-        input_strip(plan.m, x, (g.c, g.h, g.w), plan.last, n, group * cg, cg, p, q, wide, v, to, size * cg, scratch)
+        input_strip(
+            plan.m, x, (g.c, g.h, g.w), plan.channels_last, n, group * cg, cg, p, q, wide, v, to, size * cg, scratch
+        )
         high, columns = min(plan.m, g.oh - i * plan.m), g.ow - j * plan.m
         look(watch.bits[t], watch.limits, plan.m, wide, cg, high, columns, watch.seen[t])
         at += wide
@@ -156,7 +163,7 @@ def _tiles_in(
 
 @njit()
 def _tiles_out(
-    products: Array, b: Array, y: Array, g: Conv, plan: Plan, group: int, o0: int, few: int, t0: int, size: int,
+    products: Array, b: Array, y: Array, g: Conv, plan: Blocking, group: int, o0: int, few: int, t0: int, size: int,
     scratch: Array
 ) -> None:  # fmt: skip
     # Tiles t0.. of y from products (a*a, size, few), output channels o0.. of a group
@@ -165,14 +172,15 @@ def _tiles_out(
         n, i, j, wide = place(at, t0 + size, grid, plan.strip_out)
         p, q, run, o = i * plan.m, j * plan.m, (at - t0) * few, group * (g.o // g.groups) + o0
         output_strip(
-            plan.m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), plan.last, n, o, p, q, scratch
-        )
+            plan.m, products, run, size * few, wide, few, b, y, (g.o, g.oh, g.ow), plan.channels_last, n, o, p, q,
+            scratch,
+        )  # fmt: skip
         at += wide
 
 
 @njit(parallel=True)
 def _few(
-    chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Plan, vs: Array, ms: Array, rows: Array,
+    chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Blocking, vs: Array, ms: Array, rows: Array,
     watch: Watch
 ) -> None:  # fmt: skip
     for t in prange(chunks):
@@ -184,7 +192,7 @@ def _few(
 
 @njit()
 def _in_share(
-    t: Any, chunks: int, x: Array, v: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array, watch: Watch
+    t: Any, chunks: int, x: Array, v: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array, watch: Watch
 ) -> None:
     # v (G, a*a, size, C/G); a task is a tile
     per = (plan.m + 2) * (plan.m + 2) * size * (g.c // g.groups)
@@ -195,7 +203,7 @@ def _in_share(
 
 @njit(parallel=True)
 def transform(
-    chunks: int, x: Array, v: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array, watch: Watch
+    chunks: int, x: Array, v: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array, watch: Watch
 ) -> None:
     """The transformed tiles t0 .. t0 + size of x: v (G, a*a, size, C/G)."""
     for t in prange(chunks):
@@ -204,7 +212,7 @@ def transform(
 
 @njit()
 def _many_share(
-    t: Any, chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Plan, t0: int, size: int, us: Array,
+    t: Any, chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Blocking, t0: int, size: int, us: Array,
     ms: Array, rows: Array, watch: Watch
 ) -> None:  # fmt: skip
     # A task is `width` output channels: weights -> half (a, 3, C/G, width) -> row (a, C/G, width), a times
@@ -237,8 +245,8 @@ def _many_share(
 
 @njit(parallel=True)
 def _many(
-    chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Plan, t0: int, size: int, us: Array, ms: Array,
-    rows: Array, watch: Watch
+    chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Blocking, t0: int, size: int, us: Array,
+    ms: Array, rows: Array, watch: Watch,
 ) -> None:  # fmt: skip
     for t in prange(chunks):
         _many_share(np.intp(t), chunks, v, w, b, y, g, plan, t0, size, us, ms, rows, watch)
@@ -265,12 +273,12 @@ def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -
         with parallel():
             return as_order(y, False), suspicious, weights
     cg, og, a, dtype = g.c // g.groups, g.o // g.groups, m + 2, x.dtype
-    tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), cg * og <= _FEW
+    tiles, few = g.n * -(-g.oh // m) * -(-g.ow // m), few_channels(cg, og)
     width = width_of(cg, og)
     block = max(16, _BLOCK // (a * a * (cg + width) * x.itemsize)) if few else equal_parts(max(1, tiles), _TILES)
-    last = is_channels_last(x)
-    plan = Plan(m, last, turn, block, width, strip(cg), strip(width))
-    y = empty(g.y_shape, dtype, last)
+    channels_last = is_channels_last(x)
+    plan = Blocking(m, channels_last, turn, block, width, strip(cg), strip(width))
+    y = empty(g.y_shape, dtype, channels_last)
     bias = np.zeros(g.o, dtype) if b is None else np.ascontiguousarray(b)
     ws, xs, ys = as_order(w, False).reshape(-1), flat(x), flat(y)
     with parallel(), single_blas():

@@ -1,9 +1,9 @@
-"""The transforms of `winograd.py`, compiled: one-dimensional ones over long runs of memory, and tiles in and out.
+"""Winograd's transforms, compiled: one-dimensional ones over long runs of memory, and tiles in and out.
 
 A one-dimensional transform takes a few numbers to a few numbers; here it does so for `count` of them side by side, as
-loops over flat memory by unsigned offsets (`columns.py` says why). A two-dimensional transform is the one-dimensional
-one down the columns, then along the rows. For both to be long loops, the pixels of a strip of tiles that lie side by
-side are kept sorted by their place in the tile,
+loops over flat memory by unsigned offsets (`im2col/columns.py` says why). A two-dimensional transform is the
+one-dimensional one down the columns, then along the rows. For both to be long loops, the pixels of a strip of tiles
+that lie side by side are kept sorted by their place in the tile,
 
     scratch[a, r, j, c] = pixel in row a and column j*m + r of the strip, channel c
 
@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layout import Array
-from ..runtime import FAST, njit
+from ...layout import Array
+from ...runtime import FAST, njit
 
 U = np.uintp
 
@@ -191,20 +191,9 @@ def weight_gradient(m: int, src: Array, at: int, step: int, dst: Array, to: int,
 
 @njit()
 def _gather(
-    pictures: Array,
-    size: tuple[int, int, int],
-    last: bool,
-    n: int,
-    first: int,
-    count: int,
-    p: int,
-    q: int,
-    rows: int,
-    m: int,
-    tiles: int,
-    extra: int,
-    scratch: Array,
-) -> None:
+    pictures: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
+    rows: int, m: int, tiles: int, extra: int, scratch: Array,
+) -> None:  # fmt: skip
     """Rows p.. and columns q.. of picture n to scratch (rows, m, tiles + (extra > 0), count), zero outside.
 
     Channels first .. first + count of `size` = (C, H, W); tiles*m + extra columns.
@@ -225,7 +214,7 @@ def _gather(
         for r in range(m):
             j0, j1 = (k0 - r + m - 1) // m, (k1 - r + m - 1) // m  # the tiles of which column r is inside
             to = start + (r * lane + j0) * count
-            if last:
+            if channels_last:
                 run = ((n * height + p + a) * width + q + j0 * m + r) * c_all + first
                 _copy(pictures, run, m * c_all, scratch, to, count, j1 - j0, count)
             else:
@@ -270,25 +259,13 @@ def place(at: int, end: int, grid: tuple[int, int], most: int) -> tuple[int, int
 
 @njit()
 def input_strip(
-    m: int,
-    x: Array,
-    size: tuple[int, int, int],
-    last: bool,
-    n: int,
-    first: int,
-    count: int,
-    p: int,
-    q: int,
-    tiles: int,
-    v: Array,
-    at: int,
-    step: int,
-    scratch: Array,
-) -> None:
+    m: int, x: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
+    tiles: int, v: Array, at: int, step: int, scratch: Array,
+) -> None:  # fmt: skip
     """B^T d B of `tiles` tiles side by side, the first at pixel (p, q): to v[at + e*step + (j*count + c)]."""
     a, row = m + 2, m * (tiles + 1) * count
     half = scratch[a * row :]
-    _gather(x, size, last, n, first, count, p, q, a, m, tiles, 2, scratch)
+    _gather(x, size, channels_last, n, first, count, p, q, a, m, tiles, 2, scratch)
     _input(m, scratch, 0, row, m * row, half, 0, row, row)
     for i in range(a):
         to = at + i * a * step
@@ -297,26 +274,13 @@ def input_strip(
 
 @njit()
 def upstream_strip(
-    m: int,
-    gy: Array,
-    size: tuple[int, int, int],
-    last: bool,
-    n: int,
-    first: int,
-    count: int,
-    p: int,
-    q: int,
-    tiles: int,
-    v: Array,
-    at: int,
-    step: int,
-    gb: Array,
-    scratch: Array,
-) -> None:
+    m: int, gy: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
+    tiles: int, v: Array, at: int, step: int, gb: Array, scratch: Array,
+) -> None:  # fmt: skip
     """A d A^T of tiles of gy, as `input_strip`; gb adds up the pixels."""
     a, row = m + 2, m * tiles * count
     half = scratch[m * row :]
-    _gather(gy, size, last, n, first, count, p, q, m, m, tiles, 0, scratch)
+    _gather(gy, size, channels_last, n, first, count, p, q, m, m, tiles, 0, scratch)
     for pixel in range(m * m * tiles):
         at_pixel = U(pixel * count)
         for c in range(U(count)):
@@ -328,22 +292,9 @@ def upstream_strip(
 
 @njit()
 def output_strip(
-    m: int,
-    v: Array,
-    at: int,
-    step: int,
-    tiles: int,
-    count: int,
-    bias: Array,
-    y: Array,
-    size: tuple[int, int, int],
-    last: bool,
-    n: int,
-    first: int,
-    p: int,
-    q: int,
-    scratch: Array,
-) -> None:
+    m: int, v: Array, at: int, step: int, tiles: int, count: int, bias: Array, y: Array, size: tuple[int, int, int],
+    channels_last: bool, n: int, first: int, p: int, q: int, scratch: Array,
+) -> None:  # fmt: skip
     """A^T v A + bias of `tiles` tiles to pixels (p, q).. of picture n, channels first .. first + count."""
     a, row = m + 2, m * tiles * count
     done = scratch[a * row :]
@@ -359,7 +310,7 @@ def output_strip(
     for i in range(min(m, height - p)):
         for r in range(min(m, columns)):
             run, runs = (i * m + r) * tiles * count, (columns - r + m - 1) // m
-            if last:
+            if channels_last:
                 to = ((n * height + p + i) * width + q + r) * c_all + first
                 _copy(done, run, count, y, to, m * c_all, runs, count)
             else:

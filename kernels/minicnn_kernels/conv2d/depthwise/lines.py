@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array
-from ..runtime import FAST, njit
+from ...geometry import Conv
+from ...layout import Array
+from ...runtime import FAST, njit
 
 COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells then take 18 KB of a first-level cache
 U = np.uintp
@@ -69,21 +69,22 @@ def add1(y: Array, to: Any, x: Array, x0: Any, w: Array, w0: Any, count: int) ->
 
 @njit()
 def take(
-    x: Array, n: int, p: int, shape: Any, m: int, last: bool, ring: Array, base: int, left: int, step: int, part: int
-) -> None:
+    x: Array, n: int, p: int, shape: Any, m: int, channels_last: bool, ring: Array, base: int, left: int, step: int,
+    part: int,
+) -> None:  # fmt: skip
     """Row p of picture n of x, of (C, H, W) = shape -> a line in the ring, (step parts, part pixels, C*M)."""
     channels, height, width = shape
-    if last and m == 1 and step == 1:
+    if channels_last and m == 1 and step == 1:
         _copy(ring, base + left * channels, x, (n * height + p) * width * channels, width * channels)
         return
     for q in range(width):
         v = q + left
         to = U(base + (v % step * part + v // step) * channels * m)
-        if last and m == 1:
+        if channels_last and m == 1:
             at = U(((n * height + p) * width + q) * channels)
             for c in range(U(channels)):
                 ring[to + c] = x[at + c]
-        elif last:
+        elif channels_last:
             at = U(((n * height + p) * width + q) * channels)
             for o in range(channels * m):
                 ring[to + U(o)] = x[at + U(o // m)]
@@ -96,16 +97,18 @@ def take(
 
 
 @njit()
-def put(line: Array, y: Array, n: int, p: int, shape: Any, m: int, last: bool, q0: int, step: int, count: int) -> None:
+def put(
+    line: Array, y: Array, n: int, p: int, shape: Any, m: int, channels_last: bool, q0: int, step: int, count: int
+) -> None:
     """Adjoint of `_take`: `count` pixels of a line -> columns q0, q0 + step, ... of row p of picture n of y."""
     channels, height, width = shape
     for k in range(count):
         q = q0 + k * step
         at = U(k * channels * m)
         to, next_channel = U(((n * height + p) * width + q) * channels), U(1)
-        if not last:
+        if not channels_last:
             to, next_channel = U((n * channels * height + p) * width + q), U(height * width)
-        if m == 1 and last:
+        if m == 1 and channels_last:
             for c in range(U(channels)):
                 y[to + c] = line[at + c]
             continue

@@ -1,4 +1,4 @@
-"""Implicit GEMM, compiled: a pass over pictures in bands of output rows. The mathematics is in `implicit.py`.
+"""Implicit GEMM, compiled: a pass over pictures in bands of output rows. The mathematics is in `implicit/__init__.py`.
 
 A task is a band of output rows of one picture. The rows of x that they see are copied with their padding, which they
 need in any case; they stay in the second-level cache, and the few under one output row in the first. Output channels
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layout import Array, empty, flat
-from ..runtime import njit, prange, threads, workspace
-from ..tiles.code import LANES, filled_up
-from ..tiles.products import HIGH, LOW, MIDDLE, VECTORS, tiles
+from ...layout import Array, empty, flat
+from ...llvm import LANES, filled_up
+from ...runtime import njit, prange, threads, workspace
+from .tile import HIGH, LOW, MIDDLE, VECTORS, tiles
 
-U = np.uintp  # offsets into flat memory: see conv2d/columns.py
+U = np.uintp  # offsets into flat memory: see im2col/columns.py
 
 _BAND = 1 << 18  # bytes of x in a band
 _SOME = 1 << 14  # bytes of gy that are near
@@ -47,7 +47,7 @@ class Pass(NamedTuple):
     dj: int
 
 
-class Plan(NamedTuple):
+class BandSizes(NamedTuple):
     """How a pass is cut."""
 
     band: int  # output rows of a task
@@ -58,14 +58,14 @@ class Plan(NamedTuple):
     high: int  # rows of a tile of gw
 
 
-def plan_of(p: Pass, itemsize: int) -> Plan:
+def band_sizes(p: Pass, itemsize: int) -> BandSizes:
     """How a pass is cut."""
     wide, outputs = max(p.ow, LOW), filled_up(p.o, LANES)
     line = ((wide - 1) * p.sw + p.kw) * p.c
     band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads()))))
     some = max(1, min(band, _SOME // max(1, p.ow * min(outputs, _BLOCK) * itemsize)))
     high = min((HIGH, MIDDLE), key=lambda rows: filled_up(p.kw * p.c, rows))
-    return Plan(band, some, wide, line, outputs, high)
+    return BandSizes(band, some, wide, line, outputs, high)
 
 
 @njit()
@@ -105,7 +105,7 @@ def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass) ->
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: Plan, xs: Array, ys: Array
+    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
 ) -> None:
     # w: for each block of output channels (KH*KW*C, width)
     band, row, run = xs[t], ys[t], p.kw * p.c
@@ -133,7 +133,9 @@ def _forward_share(
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: Plan, xs: Array, ys: Array) -> None:
+def _forward(
+    chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
+) -> None:
     for t in prange(chunks):
         _forward_share(np.intp(t), chunks, x, w, b, y, p, plan, xs, ys)
 
@@ -148,7 +150,7 @@ def _blocks(w: Array, outputs: int) -> Array:
 
 def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
     """The pass p of x, with weights (KH, KW, C, O), into y; both channels-last."""
-    plan = plan_of(p, x.itemsize)
+    plan = band_sizes(p, x.itemsize)
     bias = np.zeros(plan.outputs, x.dtype)
     if b is not None:
         bias[: p.o] = b
@@ -157,7 +159,7 @@ def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
     _forward(threads(), flat(x), _blocks(w, plan.outputs), bias, flat(y), p, plan, xs, ys)
 
 
-def _band_size(p: Pass, plan: Plan) -> int:
+def _band_size(p: Pass, plan: BandSizes) -> int:
     return ((plan.band - 1) * p.sh + p.kh) * plan.line + plan.high
 
 
@@ -177,7 +179,7 @@ def _add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: i
 
 @njit()
 def _weights_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: Plan, bias: bool, xs: Array, us: Array
+    t: Any, chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
 ) -> None:
     # sums[t]: for each block of output channels (KH, run, width), where `run` is KW*C filled up to tiles; then gb
     band, up, total, run = xs[t], us[t], sums[t], (p.kw * p.c + plan.high - 1) // plan.high * plan.high
@@ -212,7 +214,7 @@ def _weights_share(
 
 @njit(parallel=True)
 def _weights(
-    chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: Plan, bias: bool, xs: Array, us: Array
+    chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
 ) -> None:
     for t in prange(chunks):
         _weights_share(np.intp(t), chunks, gy, x, sums, p, plan, bias, xs, us)
@@ -220,7 +222,7 @@ def _weights(
 
 def of_weights(gy: Array, x: Array, p: Pass, bias: bool) -> tuple[Array, Array]:
     """gw and, where it is wanted, gb of the convolution that p is; gy and x channels-last."""
-    plan, dtype = plan_of(p, x.itemsize), x.dtype
+    plan, dtype = band_sizes(p, x.itemsize), x.dtype
     run = filled_up(p.kw * p.c, plan.high)
     size = p.kh * run * plan.outputs
     xs = workspace("implicit x", _band_size(p, plan), dtype)

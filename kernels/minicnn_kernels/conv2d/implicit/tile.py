@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
-from ..runtime import njit
-from .code import LANES, WIDE, Code, Vectors, in_registers
+from ...layout import Array
+from ...llvm import LANES, WIDE, Code, Vectors, in_registers
+from ...runtime import njit
 
 VECTORS = 2 if WIDE else 1  # of a tile, at most
 LOW, MIDDLE, HIGH = 8, 9, 12  # rows of a tile

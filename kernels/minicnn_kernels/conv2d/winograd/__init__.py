@@ -1,4 +1,6 @@
-"""Winograd's convolution: 3x3 kernels with 2.25 or 4 times fewer multiplications, by transforming tiles of the picture.
+"""Convolution 7 of 8, winograd: 3x3 kernels with 2.25 or 4 times fewer multiplications, for tiles that are transformed.
+
+All algorithms before multiply as often as the definition does.
 
 **One dimension.** Two neighbouring outputs of a kernel of three, F(2, 3), take six multiplications by the definition,
 
@@ -47,7 +49,7 @@ float32, relative to the outputs' own size (root mean square):
     by the definition 3e-7       F(2x2, 3x3) 3e-7       F(4x4, 3x3) 9e-7
 
 With the points 2 and -2, of which most texts speak, it is twice as much. Tiles whose largest pixel is far larger than
-what some output sees, or close to overflow, or NaN or Inf, are computed by the definition: `winograd_repair.py` has the
+what some output sees, or close to overflow, or NaN or Inf, are computed by the definition: `weak_tiles.py` has the
 rule and what is promised.
 
 S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
@@ -61,15 +63,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, is_channels_last
-from . import direct, im2col
-from .direct import Gradients, Need
-from .partial import checked, sum_of_pixels
-from .winograd_forward import convolve
-from .winograd_gradient import gradient
-from .winograd_repair import calm, gradient_in_parts, peaks_numpy, repair
-from .winograd_watch import peaks_numba
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, is_channels_last
+from .. import direct, im2col
+from ..bias import sum_of_pixels
+from ..direct import Gradients, NeedsGrad
+from ..weights import checked
+from .forward import convolve
+from .watch import peaks_numba
+from .weak_tiles import calm, gradient_in_parts, peaks_numpy, repair
+from .weight_gradient import gradient
 
 # B^T, G and A^T of F(2, 3) and F(4, 3).
 MATRICES: dict[int, tuple[Array, Array, Array]] = {
@@ -175,20 +178,20 @@ def _forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return y
 
 
-def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """gx is a forward pass; gw tile by tile with the transposed transforms."""
     gx = gw = None
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         back = functools.partial(direct.backward_python, gy, None, w, g, (True, False, False))
         gx = _careful(_forward_python, gy, turned(w, g), None, transposed(g), lambda: back()[0])  # type: ignore
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
 
         def exact() -> Array:
             return direct.backward_python(gy, x, None, g, (False, True, False))[1]  # type: ignore[return-value]
 
         m, peaks = tile(g), peaks_numpy(x, g)
         gw = checked(gradient_in_parts(gy, x, g, m, peaks, lambda gy, x: _gradient_python(gy, x, g), exact), exact)
-    gb = np.array([sum(float(v) for v in gy[:, o].ravel()) for o in range(g.o)], gy.dtype) if need[2] else None
+    gb = np.array([sum(float(v) for v in gy[:, o].ravel()) for o in range(g.o)], gy.dtype) if needs_grad[2] else None
     return gx, gw, gb
 
 
@@ -252,13 +255,13 @@ def _forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return np.ascontiguousarray(y) if b is None else y + b[:, None, None]
 
 
-def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """gx is a forward pass; gw is (m + 2)^2 products, of the transformed tiles of x and of gy."""
     gx = gw = None
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         back = functools.partial(im2col.backward_numpy, gy, None, w, g, (True, False, False))
         gx = _careful(_forward_numpy, gy, turned(w, g), None, transposed(g), lambda: back()[0])  # type: ignore
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
 
         def exact() -> Array:
             return im2col.backward_numpy(gy, x, None, g, (False, True, False))[1]  # type: ignore[return-value]
@@ -267,7 +270,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         with np.errstate(over="ignore", invalid="ignore"):
             gw = gradient_in_parts(gy, x, g, m, peaks, lambda gy, x: _gradient_numpy(gy, x, g), exact)
         gw = checked(gw, exact)
-    return gx, gw, sum_of_pixels(gy) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 
 def _gradient_numpy(gy: Array, x: Array, g: Conv) -> Array:
@@ -304,14 +307,14 @@ def _compiled(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array
     return repair(y, x, turned(w, transposed(g)) if turn else w, b, g, m, peaks_numba(x, g), weights, exact)
 
 
-def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
-    """gx is a forward pass; gw and gb: `winograd_gradient.py`."""
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """gx is a forward pass; gw and gb: `weight_gradient.py`."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
     gx = gw = gb = None
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         gx = _compiled(gy, w, None, transposed(g), True)
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
 
         def exact() -> Array:
             return im2col.backward_numba(gy, like, None, g, (False, True, False))[1]  # type: ignore[return-value]
@@ -326,7 +329,7 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: N
         else:
             gw = gradient_in_parts(gy, like, g, tile(g), peaks_numba(like, g), rough, exact)
         gw = checked(gw, exact)
-    if need[2] and gb is None:
+    if needs_grad[2] and gb is None:
         with np.errstate(all="ignore"):  # as the compiled sum
             gb = sum_of_pixels(gy)
-    return gx, gw, gb if need[2] else None
+    return gx, gw, gb if needs_grad[2] else None

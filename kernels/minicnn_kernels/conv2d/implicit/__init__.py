@@ -1,15 +1,15 @@
-"""Convolution as a matrix product whose large factor is never written: implicit GEMM, for few channels.
+"""Convolution 4 of 8, implicit: the product of im2col, but its large factor is never written (implicit GEMM).
 
-`im2col.py` copies every window of x, KH*KW/(SH*SW) times the memory of x, for the sake of BLAS. In channels-last memory
-the windows are there already, row by row: what row a of the kernel sees of window (i, j) is a run of KW*C numbers,
+im2col copies every window of x, KH*KW/(SH*SW) times the memory of x, for the sake of BLAS, which does not pay for few
+channels. In channels-last memory the windows are there already, row by row: what row a of the kernel sees of window
+(i, j) is a run of KW*C numbers,
 
     y[n, i, j, o] = b[o] + sum_a sum_{e < KW*C} xp[n, i*SH + a, j*SW*C + e] * w[a, e, o]
 
 xp being x with its padding, each row (q, c) flat, and w in the order (KH, KW*C, O). The windows of one row are the rows
 of a matrix in which each begins SW*C numbers after the one before, so that they overlap. BLAS has no name for such a
-matrix; `tiles/products.py` has. It keeps 8 windows times two vectors of output channels in registers for the whole
-sum, and so writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum
-over pixels,
+matrix; `tile.py` has. It keeps 8 windows times two vectors of output channels in registers for the whole sum, and so
+writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum over pixels,
 
     gw[a, e, o] = sum_{n, i, j} xp[n, i*SH + a, j*SW*C + e] * gy[n, i, j, o]
 
@@ -31,12 +31,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, is_channels_last
-from ..runtime import parallel
-from .direct import Gradients, Need
-from .implicit_bands import Pass, convolve, of_weights
-from .partial import sum_of_pixels
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, is_channels_last
+from ...runtime import parallel
+from ..bias import sum_of_pixels
+from ..direct import Gradients, NeedsGrad
+from .bands import Pass, convolve, of_weights
 
 
 def supports(g: Conv) -> bool:
@@ -107,21 +107,21 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return y
 
 
-def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """gx phase by phase, gw as the sum over all windows of their runs."""
     gx = gw = None
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         gx = np.zeros(g.x_shape, gy.dtype)
         for part, p in _phases(w, g):
             _convolve_python(gy, part, None, gx, p)
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
         p, xp = _forward_pass(g), _placed(x, _forward_pass(g))
         sums = np.zeros((g.kh, g.kw * g.c, g.o))
         for a, e, o in np.ndindex(*sums.shape):
             for n, i, j in np.ndindex(g.n, g.oh, g.ow):
                 sums[a, e, o] += float(xp[n, i * p.sh + a, j * p.sw * p.c + e]) * float(gy[n, o, i, j])
         gw = sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1).astype(gy.dtype)
-    gb = np.array([sum(map(float, gy[:, o].reshape(-1))) for o in range(g.o)], gy.dtype) if need[2] else None
+    gb = np.array([sum(map(float, gy[:, o].reshape(-1))) for o in range(g.o)], gy.dtype) if needs_grad[2] else None
     return gx, gw, gb
 
 
@@ -146,20 +146,20 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return y
 
 
-def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """gx phase by phase; gw a kernel row at a time, runs transposed times gy."""
     gx = gw = None
-    if need[0] and w is not None:
+    if needs_grad[0] and w is not None:
         gx = np.empty(g.x_shape, gy.dtype)
         for part, p in _phases(w, g):
             _convolve_numpy(gy, part, None, gx, p)
-    if need[1] and x is not None:
+    if needs_grad[1] and x is not None:
         p, xp, up = _forward_pass(g), _placed(x, _forward_pass(g)), gy.transpose(0, 2, 3, 1).reshape(-1, g.o)
         sums = np.empty((g.kh, g.kw * g.c, g.o), gy.dtype)
         for a in range(g.kh):
             sums[a] = _windows(xp, a, p).reshape(-1, g.kw * g.c).T @ up
         gw = np.ascontiguousarray(sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1))
-    return gx, gw, sum_of_pixels(gy) if need[2] else None
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
@@ -170,13 +170,15 @@ def _ordered(x: Array) -> Array:
     return x if is_channels_last(x) or x.shape[1] == 1 or not x.size else as_order(x, True)
 
 
-def _pass(x: Array, passes: list[tuple[Array, Pass]], b: Array | None, shape: tuple[int, ...], last: bool) -> Array:
+def _pass(
+    x: Array, passes: list[tuple[Array, Pass]], b: Array | None, shape: tuple[int, ...], channels_last: bool
+) -> Array:
     """The results of passes over x, in the wanted order of memory."""
     y = empty(shape, x.dtype, True)
     x = _ordered(x)
     for w, p in passes:
         convolve(x, w, b, y, p)
-    return y if last or not y.size else as_order(y, False)
+    return y if channels_last or not y.size else as_order(y, False)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -186,15 +188,15 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
         return _pass(x, [(_order(w), _forward_pass(g))], b, g.y_shape, is_channels_last(x))
 
 
-def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """gx phase by phase, as forward; gw and gb parallel over bands, a partial sum per share."""
     gy = dense(gy)
     gx = gw = gb = None
     with parallel():
-        if need[0] and w is not None:
+        if needs_grad[0] and w is not None:
             gx = _pass(gy, _phases(w, g), None, g.x_shape, is_channels_last(gy if x is None else dense(x)))
-        if need[1] and x is not None:
-            gw, gb = of_weights(_ordered(gy), _ordered(dense(x)), _forward_pass(g), need[2])
-        elif need[2]:
+        if needs_grad[1] and x is not None:
+            gw, gb = of_weights(_ordered(gy), _ordered(dense(x)), _forward_pass(g), needs_grad[2])
+        elif needs_grad[2]:
             gb = sum_of_pixels(gy)
-    return gx, gw, gb if need[2] else None
+    return gx, gw, gb if needs_grad[2] else None

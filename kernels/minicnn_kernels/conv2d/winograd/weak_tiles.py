@@ -19,7 +19,7 @@ distributed ones, at most 1.5 by the definition), 4 RANGE what a pixel at the wo
 not RANGE times larger (20 was measured, with random weights in 18 channels). To this comes what rounding a long sum
 adds, as in any algorithm, and half a step between the smallest numbers of the type for each product.
 
-All pixels are looked at while their tile is transformed (`winograd_watch.py`), for a few per cent of the time. What is
+All pixels are looked at while their tile is transformed (`watch.py`), for a few per cent of the time. What is
 here runs only when that finds something.
 """
 
@@ -30,16 +30,16 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array
-from .winograd_watch import RANGE
+from ...geometry import Conv
+from ...layout import Array
+from .watch import RANGE
 
 MANY = 1 / 4  # the share of outputs from which all are computed by the definition
 _ROWS = 1 << 22  # numbers in the windows that are copied at a time
 
 
 def calm(weights: float, g: Conv) -> bool:
-    """Whether with weights up to this magnitude no tile can be weak that `winograd_watch.look` takes for calm."""
+    """Whether with weights up to this magnitude no tile can be weak that `watch.look` takes for calm."""
     return weights == 0 or (weights >= 2.0**-20 and weights * (g.c // g.groups) <= 2.0**15)
 
 

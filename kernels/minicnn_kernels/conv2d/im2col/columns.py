@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array
-from ..runtime import njit
-from .direct import inside, pad
+from ...geometry import Conv
+from ...layout import Array
+from ...runtime import njit
+from ..direct import inside, pad
 
 
 def length(g: Conv) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from .. import blas
+from . import blas
 
 WIDE = blas.cpu_flags() >= blas.AVX512  # 32 registers of 64 bytes; else mostly 16 of 32
 LANES = 16 if WIDE else 8  # numbers of float32 in a register

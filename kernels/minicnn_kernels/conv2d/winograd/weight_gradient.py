@@ -1,6 +1,6 @@
-"""Winograd's gradient of the weights, compiled, and gb with it. The mathematics is in `winograd.py`.
+"""Winograd's gradient of the weights, compiled, and gb with it. The mathematics is in `__init__.py`.
 
-As forward (`winograd_forward.py`), it goes two ways.
+As forward (`forward.py`), it goes two ways.
 
 **Few channels, or many tiles.** Tiles are taken in blocks that fit the caches of two cores: all shares transform them,
 then each share adds some of the (m + 2)^2 products onto its sums.
@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Conv
-from ..layout import Array, as_order, empty, flat, is_channels_last
-from ..runtime import njit, parallel, prange, single_blas, threads, workspace
-from . import winograd_forward as forward
-from .winograd_forward import Plan, shared, strip, transform, width_of, worth_reordering
-from .winograd_tiles import U, place, upstream_strip, weight_gradient
-from .winograd_watch import noted, watch
+from ...geometry import Conv
+from ...layout import Array, as_order, empty, flat, is_channels_last
+from ...runtime import njit, parallel, prange, single_blas, threads, workspace
+from .forward import Blocking, few_channels, shared, strip, transform, width_of, worth_reordering
+from .transforms import U, place, upstream_strip, weight_gradient
+from .watch import noted, watch
 
 _BLOCK = 3 << 20  # bytes of transformed tiles of x and gy in a block: they fit the second-level caches of two cores
 _FEW_TILES = 48  # up to which, with many channels, the sums are what is large
@@ -30,7 +29,7 @@ _PART = 8  # input channels whose gradients are transformed together
 
 @njit()
 def _upstream_share(
-    t: Any, chunks: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array
+    t: Any, chunks: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array
 ) -> None:
     # up (G, O/G blocks, a*a, size, width); gb[t] adds up gy. A task is a tile.
     og, aa, m = g.o // g.groups, (plan.m + 2) * (plan.m + 2), plan.m
@@ -44,7 +43,7 @@ def _upstream_share(
             n, i, j, wide = place(at, end, grid, plan.strip_out)
             to = o * aa * size + (at - t0) * few
             upstream_strip(
-                m, gy, (g.o, g.oh, g.ow), plan.last, n, o, few, i * m, j * m, wide, up, to, size * few,
+                m, gy, (g.o, g.oh, g.ow), plan.channels_last, n, o, few, i * m, j * m, wide, up, to, size * few,
                 gb[t, o : o + few], rows[t]
             )  # fmt: skip
             at += wide
@@ -52,7 +51,7 @@ def _upstream_share(
 
 @njit(parallel=True)
 def _upstream(
-    chunks: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Plan, t0: int, size: int, rows: Array
+    chunks: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array
 ) -> None:
     for t in prange(chunks):
         _upstream_share(np.intp(t), chunks, gy, up, gb, g, plan, t0, size, rows)
@@ -100,7 +99,7 @@ def _sum(chunks: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: in
 
 
 @njit()
-def _finish_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, plan: Plan, rows: Array) -> None:
+def _finish_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Array) -> None:
     # gw = G^T gu G. A task is a few input channels of a group.
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
     parts = (cg + _PART - 1) // _PART
@@ -118,7 +117,7 @@ def _finish_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, plan: Plan
 
 
 @njit(parallel=True)
-def _finish(chunks: int, gu: Array, gw: Array, g: Conv, plan: Plan, rows: Array) -> None:
+def _finish(chunks: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Array) -> None:
     for t in prange(chunks):
         _finish_share(np.intp(t), chunks, gu, gw, g, plan, rows)
 
@@ -128,7 +127,7 @@ def _finish(chunks: int, gu: Array, gw: Array, g: Conv, plan: Plan, rows: Array)
 
 @njit()
 def _many_share(
-    t: Any, chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Plan, size: int, us: Array, rows: Array
+    t: Any, chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Blocking, size: int, us: Array, rows: Array
 ) -> None:
     # A task is `width` output channels: products -> row (a, C/G, width) -> half (a, 3, C/G, width), a times -> gw
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
@@ -158,7 +157,9 @@ def _many_share(
 
 
 @njit(parallel=True)
-def _many(chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Plan, size: int, us: Array, rows: Array) -> None:
+def _many(
+    chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Blocking, size: int, us: Array, rows: Array
+) -> None:
     for t in prange(chunks):
         _many_share(np.intp(t), chunks, v, up, gw, g, plan, size, us, rows)
 
@@ -171,12 +172,12 @@ def gradient(gy: Array, x: Array, g: Conv, m: int, careful: bool = True) -> tupl
     if worth_reordering(x):
         with parallel():
             gy, x = as_order(gy, True), as_order(x, True)
-    cg, og, a, dtype, last = g.c // g.groups, g.o // g.groups, m + 2, gy.dtype, is_channels_last(x)
+    cg, og, a, dtype, channels_last = g.c // g.groups, g.o // g.groups, m + 2, gy.dtype, is_channels_last(x)
     tiles, per_tile = g.n * -(-g.oh // m) * -(-g.ow // m), a * a * (g.c + g.o) * x.itemsize
-    many = cg * og > forward._FEW and 0 < tiles <= _FEW_TILES
+    many = not few_channels(cg, og) and 0 < tiles <= _FEW_TILES
     width = width_of(cg, og) if many else og
     block = max(1, tiles if many else min(tiles, max(64, min(cg, og), _BLOCK // per_tile)))
-    plan = Plan(m, last, False, block, width, strip(cg), strip(width))
+    plan = Blocking(m, channels_last, False, block, width, strip(cg), strip(width))
     gw, gys, xs = empty(g.w_shape, dtype), flat(gy), flat(x)
     with parallel(), single_blas():
         v, up = shared("winograd v", a * a * block * g.c, dtype), shared("winograd up", a * a * block * g.o, dtype)

@@ -1,4 +1,4 @@
-"""The inner loops of `conv2d/registers.py`: a tile of results that stays in registers while all taps are summed.
+"""The inner loops of `registers`: a tile of results that stays in registers while all taps are summed.
 
     tile:   y[r, e] = b[r] + sum_{c, a, b} w[(c, a, b), r] x[c, e + a*line + b*s]     R outputs, V vectors of e
     sums:   gw[r, b] += sum_e gy[r, e] x[e + b*s]                                     R outputs, T taps of a kernel row
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..layout import Array
-from ..runtime import njit
-from .code import Code, Vectors, in_registers
+from ...layout import Array
+from ...llvm import Code, Vectors, in_registers
+from ...runtime import njit
 
 BYTES = 64  # of a vector
 

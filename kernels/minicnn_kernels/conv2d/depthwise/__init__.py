@@ -1,0 +1,129 @@
+"""Convolution 6 of 8, depthwise: no sum over channels, since every channel has its own filters and sees no other.
+
+Equations and legend: `conv2d/__init__.py`.
+
+With as many groups as channels, C/G is 1 and O = C*M. Output channel o filters channel c = o // M:
+
+    y[n, o, i, j]  = b[o] + sum_{a, b} w[o, a, b] x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
+    gw[o, a, b]    = sum_{n, i, j} gy[n, o, i, j] x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
+    gx[n, c, p, q] = sum_{o of c} sum_{a, b} w[o, a, b] gy[n, o, i, j]  with i*SH = p + PH - a*DH, j*SW = q + PW - b*DW
+
+There is no sum over channels and so no matrix product; 2*KH*KW operations an output are little work for the memory that
+x and y take. What counts is to read and write each of them once.
+
+A. Howard et al., "MobileNets", 2017; F. Chollet, "Xception: deep learning with depthwise separable convolutions", 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, is_channels_last
+from ...runtime import parallel
+from ..bias import sum_of_pixels
+from ..direct import Gradients, NeedsGrad, pad
+from . import bands
+
+
+def supports(g: Conv) -> bool:
+    """Whether every group is one input channel."""
+    return g.groups == g.c
+
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Plain loops over outputs and the cells of their windows."""
+    y = np.empty(g.y_shape, x.dtype)
+    for n, o, i, j in np.ndindex(*g.y_shape):
+        total = 0.0 if b is None else float(b[o])
+        for a, b_ in np.ndindex(g.kh, g.kw):
+            p, q = i * g.sh - g.ph + a * g.dh, j * g.sw - g.pw + b_ * g.dw
+            if 0 <= p < g.h and 0 <= q < g.w:
+                total += float(w[o, 0, a, b_]) * float(x[n, o * g.c // g.o, p, q])
+        y[n, o, i, j] = total
+    return y
+
+
+def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """One kernel cell at a time, for all pixels: the shifted picture times the weight of its channel."""
+    xp = np.repeat(pad(x, g), g.o // g.c, 1)  # (N, O, H + 2*PH, W + 2*PW)
+    y = np.zeros(g.y_shape, x.dtype)
+    if b is not None:
+        y += b[:, None, None]
+    for a, b_ in np.ndindex(g.kh, g.kw):
+        y += w[:, 0, a, b_, None, None] * _under(xp, g, a, b_)
+    return y
+
+
+def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
+    """The view (N, O, OH, OW) of the padded input that lies under kernel cell (a, b)."""
+    top, left = a * g.dh, b * g.dw
+    return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
+
+
+def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Parallel over images, or bands of their rows; gives y in the memory order of x."""
+    x = dense(x)
+    y = empty(g.y_shape, x.dtype, is_channels_last(x))
+    with parallel():
+        bands.forward(x, w, b, y, g)
+    return y
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
+    gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
+    for n, o, i, j in np.ndindex(*g.y_shape):
+        up, c = float(gy[n, o, i, j]), o * g.c // g.o
+        gb[o] += up
+        for a, b in np.ndindex(g.kh, g.kw):
+            p, q = i * g.sh - g.ph + a * g.dh, j * g.sw - g.pw + b * g.dw
+            if 0 <= p < g.h and 0 <= q < g.w:
+                if w is not None:
+                    gx[n, c, p, q] += up * float(w[o, 0, a, b])
+                if x is not None:
+                    gw[o, 0, a, b] += up * float(x[n, c, p, q])
+    gradients = tuple(
+        a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), needs_grad, strict=True)
+    )
+    return gradients  # type: ignore[return-value]
+
+
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """One kernel cell at a time: gy times its weights goes back to where it lay; gw is gy times what lay there."""
+    m = g.o // g.c
+    gx = gw = None
+    if needs_grad[0] and w is not None:
+        gxp = np.zeros((g.n, g.o, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
+        for a, b in np.ndindex(g.kh, g.kw):
+            _under(gxp, g, a, b)[...] += w[:, 0, a, b, None, None] * gy
+        gx = gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
+        gx = gx.reshape(g.n, g.c, m, g.h, g.w).sum(2)  # (N, O, H, W) -> (N, C, M, H, W) -> (N, C, H, W)
+    if needs_grad[1] and x is not None:
+        xp, gw = np.repeat(pad(x, g), m, 1), np.empty(g.w_shape, gy.dtype)
+        for a, b in np.ndindex(g.kh, g.kw):
+            gw[:, 0, a, b] = sum_of_pixels(gy * _under(xp, g, a, b))
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
+
+
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """As forward; gw and gb are a partial sum per share."""
+    like = dense(gy if x is None else x)
+    channels_last = is_channels_last(like)
+    gy = as_order(gy, channels_last)
+    gx = gw = gb = None
+    with parallel():
+        if needs_grad[0] and w is not None:
+            gx = empty(g.x_shape, gy.dtype, channels_last)
+            bands.backward_x(gy, w, gx, g, channels_last)
+        if needs_grad[2] and not needs_grad[1]:
+            gb = sum_of_pixels(gy)
+        if needs_grad[1] and x is not None:
+            gw, gb = bands.backward_w(gy, like, g)
+    return gx, gw, gb if needs_grad[2] else None

@@ -1,0 +1,118 @@
+"""Convolution 2 of 8, im2col: every window is copied out as a column of a matrix, so that BLAS does the sums.
+
+What 1, the definition, adds up in seven loops is one matrix product then (`columns.py` makes the columns):
+
+    col   = im2col(x[n])                          K = C/G*KH*KW rows, OH*OW columns
+    y[n]  = w col + b              (O, K) @ (K, OH*OW)
+    gw    = sum_n gy[n] col^T      (O, OH*OW) @ (OH*OW, K)
+    gx[n] = col2im(w^T gy[n])      (K, O) @ (O, OH*OW)
+
+With G groups each line holds per group, on its own channels. BLAS does the arithmetic; the price is the memory of col,
+KH*KW/(SH*SW) times the input's. Equations and legend: `conv2d/__init__.py`.
+
+K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document processing", 2006.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...geometry import Conv
+from ...layout import Array, as_order, dense, empty, is_channels_last
+from ...runtime import parallel, single_blas
+from ...sums import total
+from ..bias import sum_of_pixels
+from ..direct import Gradients, NeedsGrad
+from ..direct import multiplications as multiplications  # the products are those of the definition
+from . import bands
+from .columns import cells_python, col2im, im2col, length
+
+# ------------------------------------------------------------------------------------------------------------ forward
+
+
+def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Plain loops: copy the windows of one picture and group into col, then multiply row by column."""
+    y = np.empty((g.n, g.o, g.oh * g.ow), x.dtype)
+    og, k_all, windows = g.o // g.groups, range(length(g)), range(g.oh * g.ow)
+    for n, group in np.ndindex(g.n, g.groups):
+        col = [[0.0 for _ in windows] for _ in k_all]
+        for k, window, c, p, q in cells_python(group, g):
+            col[k][window] = float(x[n, c, p, q])
+        for o in range(group * og, (group + 1) * og):
+            row = [float(v) for v in w[o].ravel()]  # (C/G, KH, KW) -> (K,)
+            for window in windows:
+                y[n, o, window] = sum(row[k] * col[k][window] for k in k_all) + (0.0 if b is None else float(b[o]))
+    return y.reshape(g.y_shape)  # (N, O, OH*OW) -> (N, O, OH, OW)
+
+
+def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """All windows of all pictures at once, then one batched matrix product."""
+    wg = w.reshape(g.groups, g.o // g.groups, length(g))  # (O, C/G, KH, KW) -> (G, O/G, K)
+    y = (wg @ im2col(x, g)).reshape(g.y_shape)  # (G, O/G, K) @ (N, G, K, OH*OW) -> (N, O, OH, OW)
+    if b is not None:
+        y += b[:, None, None]
+    return y
+
+
+def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Parallel over bands of output rows; gives y in the memory order of x."""
+    x = dense(x)
+    y = empty(g.y_shape, x.dtype, is_channels_last(x))
+    with parallel(), single_blas():
+        bands.forward(x, w, b, y, g)
+    return y
+
+
+# ----------------------------------------------------------------------------------------------------------- backward
+
+
+def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """Plain loops: gw[o, k] = sum gy[o, window] col[k, window], and gcol = w^T gy goes back to where col came from."""
+    gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, (g.o, length(g)), (g.o,)))
+    w = None if w is None else w.reshape(g.o, length(g))  # (O, C/G, KH, KW) -> (O, K)
+    up = gy.reshape(g.n, g.o, g.oh * g.ow)  # (N, O, OH, OW) -> (N, O, OH*OW)
+    og = g.o // g.groups
+    for n, group in np.ndindex(g.n, g.groups):
+        outputs = range(group * og, (group + 1) * og)
+        for k, window, c, p, q in cells_python(group, g):
+            if x is not None:
+                for o in outputs:
+                    gw[o, k] += float(up[n, o, window]) * float(x[n, c, p, q])
+            if w is not None:
+                gx[n, c, p, q] += sum(float(w[o, k]) * float(up[n, o, window]) for o in outputs)
+        for o in outputs:
+            gb[o] += sum(float(v) for v in up[n, o])
+    gradients = (gx, gw.reshape(g.w_shape), gb)
+    return tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip(gradients, needs_grad, strict=True))  # type: ignore[return-value]
+
+
+def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """Two batched matrix products; the windows are copied again rather than kept since the forward pass."""
+    og, k = g.o // g.groups, length(g)
+    up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
+    gx = gw = None
+    if needs_grad[0] and w is not None:
+        wt = w.reshape(g.groups, og, k).transpose(0, 2, 1)  # (O, C/G, KH, KW) -> (G, K, O/G)
+        gx = col2im(wt @ up, g)
+    if needs_grad[1] and x is not None:
+        gw = total(up @ im2col(x, g).transpose(0, 1, 3, 2), (0,)).reshape(g.w_shape)  # (G, O/G, K) -> (O, C/G, KH, KW)
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
+
+
+def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """Bands as in forward. gx: parallel over images. gw: over rows, a partial sum per share, but over output channels
+    where rows are few.
+    """
+    like = dense(gy if x is None else x)
+    channels_last = is_channels_last(like)
+    gy = as_order(gy, channels_last)
+    gx = gw = gb = None
+    with parallel(), single_blas():
+        if needs_grad[0] and w is not None:
+            gx = empty(g.x_shape, gy.dtype, channels_last)
+            bands.backward_x(gy, w, gx, g, channels_last)
+        if needs_grad[2] and not needs_grad[1]:
+            gb = sum_of_pixels(gy)
+        if needs_grad[1] and x is not None:
+            gw, gb = bands.backward_w(gy, like, g)
+    return gx, gw, gb if needs_grad[2] else None
