@@ -224,7 +224,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "tanh backward": points_backward(),
     "sigmoid": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 20,)),
     "sigmoid backward": points_backward(),
-    "pair": [
+    "arithmetic": [
         *(
             lambda rng, dtype, op=op, shape=shape: (op, *shapes(shape, shape)(rng, dtype))
             for op in ("add", "sub", "mul")
