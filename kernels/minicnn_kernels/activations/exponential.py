@@ -72,7 +72,6 @@ def _power_of_2(n: Any) -> Any:
 def _reduced(x: Any) -> Any:
     # n and q of e^x = 2^n (1 + q)
     v = x if x > _LEAST else _LEAST  # also in place of NaN, which has no integer part
-    v = v if v < _MOST else _MOST
     n = (v * _LOG2_E + _ROUND) - _ROUND
     r = (v - n * _LN2_HIGH) - n * _LN2_LOW
     return np.int32(n), r + r * r * (_R0 + r * (_R1 + r * (_R2 + r * (_R3 + r * _R4))))
@@ -80,15 +79,21 @@ def _reduced(x: Any) -> Any:
 
 @njit(**_INLINE)
 def exp32(x: Any) -> Any:
-    """e^x."""
+    """e^x for x <= 100; use `cut_off` where x may be larger."""
     n, q = _reduced(x)
     first, second = _power_of_2(n)
     return (ONE + q) * first * second if x == x else x
 
 
 @njit(**_INLINE)
+def cut_off(x: Any) -> Any:
+    """x up to 100, from where on e^x is the same; not in `exp32`, since nearly all exponents are negative."""
+    return _MOST if x > _MOST else x
+
+
+@njit(**_INLINE)
 def expm1_32(x: Any) -> Any:
-    """e^x - 1."""
+    """e^x - 1 for x <= 100."""
     n, q = _reduced(x)
     first, second = _power_of_2(n)
     large = (ONE + q) * first * second - ONE
@@ -161,7 +166,7 @@ def _mish(x: Any) -> Any:
 def value32(op: int, x: Any, a: Any, b: Any, c: Any) -> Any:
     """The value of activation number `op`; in the loops `op` is a constant, and one case is left."""
     if op == ELU:
-        return a * expm1_32(c * x) if x <= _ZERO else b * x
+        return a * expm1_32(cut_off(c * x)) if x <= _ZERO else b * x
     if op == GELU:
         return x * normal32(x)[0]
     if op == GELU_TANH:
@@ -180,7 +185,7 @@ def value32(op: int, x: Any, a: Any, b: Any, c: Any) -> Any:
 def gradient32(op: int, g: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
     """The gradient through activation number `op`."""
     if op == ELU:
-        return g * b if x > _ZERO else g * a * c * exp32(c * x)
+        return g * b if x > _ZERO else g * a * c * exp32(cut_off(c * x))
     if op == GELU:
         below, e = normal32(x)
         return g * (below + x * e * _DENSITY)
