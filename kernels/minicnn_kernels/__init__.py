@@ -11,6 +11,7 @@ from . import (
     local_response,
     matmul,
     normalisation,
+    optimizers,
     pooling,
     resample,
     softmax,
@@ -21,5 +22,5 @@ from .geometry import ShapeError
 
 __all__ = [
     "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "fold",
-    "local_response", "matmul", "normalisation", "pooling", "resample", "softmax", "softmax_xent", "use",
+    "local_response", "matmul", "normalisation", "optimizers", "pooling", "resample", "softmax", "softmax_xent", "use",
 ]  # fmt: skip

@@ -1,30 +1,31 @@
-"""What the optimisers share whose update treats every element of a parameter alike: all but LBFGS.
+"""What the optimisers share that go by the gradient alone, each element of a parameter by itself: all but LBFGS.
 
-Each is a rule, a function that changes a piece of the parameter given the same piece of the gradient and of its state.
-The pieces are short enough to stay in the processor's cache from the rule's first line to its last, so that the rule
-reads like its equations, a NumPy operation each, and yet every array goes through memory once. Rules that come also as
-a compiled loop are in `together.py`.
+`step` goes through the groups: `update_many` changes the parameters of one, which is `update_one` for one after the
+other, an update in NumPy; or, in a `KernelOptimizer`, one call of a kernel of `minicnn_kernels.optimizers` for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.dispatch import Table
+from minicnn_kernels.optimizers.pieces import in_pieces
+from minicnn_kernels.optimizers.weights import Weights
+
 from ..autograd import enable_grad
-from ..device import meta
+from ..device import Meta, meta
 from ..dtypes import Size
 from ..ops.creation import get_default_dtype
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer
 
-BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary take 400 kB
-
-Rule = Callable[..., None]
 State = dict[str, Any]
 Group = dict[str, Any]
+WithGradient = Any  # a parameter, a Tensor, whose gradient is not None
 
 _TEXT = {"lr": "Invalid learning rate: {}", "eps": "Invalid epsilon value: {}"}
 _NOT_NEGATIVE = (
@@ -63,26 +64,26 @@ def checked(**options: Any) -> dict[str, Any]:
     return options
 
 
-class Elementwise(Optimizer):
-    """An optimiser that applies one rule to every element.
+class FirstOrder(Optimizer):
+    """An optimiser that changes every element by its gradient and its own state. A subclass gives `update_one`."""
 
-    What the options `maximize`, `weight_decay` and `decoupled_weight_decay` do is done here, before the rule:
-
-        g <- -g                           if maximize
-        x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay
-        g <- g + weight_decay * x         if not
-    """
-
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """The state of a parameter before its first step."""
         return {}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
-        """Count the step in the state; give the rule `rule(x, g, *buffers)`, and the names of its buffers there.
-
-        The rule gets 1-d arrays, overwrites `x` and the buffers, and leaves `g`, the gradient, as it is.
-        """
+    def update_one(self, group: Group, state: State, p: WithGradient) -> None:
+        """One step of a parameter."""
         raise NotImplementedError
+
+    def update_many(self, group: Group, params: list[WithGradient]) -> None:
+        """One step of the parameters of a group that have a gradient."""
+        with np.errstate(all="ignore"):
+            for p in params:
+                self._check(group, p)
+                state = self._state_of(group, p)
+                if not p.is_meta:
+                    self.update_one(group, state, p)
+                    p._version[0] += 1
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -101,27 +102,11 @@ class Elementwise(Optimizer):
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            self._update_group(group)
+            self.update_many(group, [p for p in group["params"] if p._grad is not None])
         return loss
 
-    def _update_group(self, group: Group) -> None:
-        """One step of the parameters of a group that have a gradient."""
-        with np.errstate(all="ignore"):
-            for p in group["params"]:
-                if p._grad is not None:
-                    self._update(group, p, p._grad._array)
-
-    def _update(self, group: Group, p: Tensor, g: Array) -> None:
-        self._check(group, p, g)
-        state = self._started(group, p)
-        if p.is_meta:
-            return
-        rule, names = self.rule(group, state, p)
-        by_pieces(rule, group, [p._array, g, *(state[key].array for key in names)])
-        p._version[0] += 1
-
-    def _check(self, group: Group, p: Tensor, g: Array) -> None:
-        name = type(self).__name__
+    def _check(self, group: Group, p: WithGradient) -> None:
+        name, g = type(self).__name__, p._grad._array
         if group.get("capturable"):
             raise AssertionError(
                 f"{name}: capturable=True is for CUDA graphs, and {p.device} has none; set it to False"
@@ -134,30 +119,97 @@ class Elementwise(Optimizer):
                 "p.data = p.data.clone()"
             )
 
-    def _started(self, group: Group, p: Tensor) -> State:
+    def _state_of(self, group: Group, p: Tensor) -> State:
         """The state of a parameter, made here before its first step."""
         state: State = self.state[p]
         if not state:
-            state.update(self.start(p, group))
+            state.update(self.initial_state(p, group))
         return state
 
 
-def by_pieces(rule: Callable[..., None], group: Group, arrays: list[Array]) -> None:
-    """Run a rule piece by piece; NumPy's iterator makes them of any arrangement in memory."""
-    decay, decoupled = float(group.get("weight_decay", 0)), group.get("decoupled_weight_decay", False)
-    shrink = float(1 - number(group["lr"]) * decay)
-    access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]
-    types: Any = [arrays[0].dtype] * len(arrays)  # a gradient of another type is converted piece by piece
-    with np.nditer(
-        arrays, ["buffered", "external_loop", "zerosize_ok"], access, types, casting="same_kind", buffersize=BLOCK
-    ) as pieces:
-        for x, g, *buffers in pieces:
-            g = -g if group["maximize"] else g
-            if decay and decoupled:
-                x *= shrink
-            elif decay:
-                g = g + decay * x
-            rule(x, g, *buffers)
+class KernelOptimizer(FirstOrder):
+    """An optimiser whose update is a kernel that changes all parameters of a group in one call.
+
+    A subclass gives `kernel`, `step_number` and `hyperparameters` instead of `update_one`.
+    """
+
+    _weights: dict[int, Weights]  # of the groups, by their ids: kept from step to step, since addresses are looked up
+
+    def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
+        """The table of the kernel, and the names of the buffers in the state that it changes."""
+        raise NotImplementedError
+
+    def step_number(self, group: Group, state: State, p: Tensor) -> float:
+        """Count the step of a parameter in its state; which one it is, from 1."""
+        raise NotImplementedError
+
+    def hyperparameters(self, group: Group, step_number: float) -> Any:
+        """What the kernel computes with, for the parameters of the group that are at this step."""
+        raise NotImplementedError
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._weights = {}
+
+    def update_many(self, group: Group, params: list[WithGradient]) -> None:
+        """One step of the parameters of a group that have a gradient; nothing changes if one of them cannot."""
+        if not params:
+            self._weights.pop(id(group), None)
+            return
+        xs, gs = [p._array for p in params], [p._grad._array for p in params]
+        weights = self._weights.get(id(group))
+        if weights is None or not weights.holds(xs, gs) or group.get("capturable"):
+            for p in params:
+                self._check(group, p)
+            if any(type(x) is Meta for x in xs):  # which have no memory: of these, the state is made
+                for p in params:
+                    self._state_of(group, p)
+                self.update_many(group, [p for p in params if not p.is_meta])
+                return
+            weights = None
+            there = {id(group) for group in self.param_groups}
+            self._weights = {key: kept for key, kept in self._weights.items() if key in there}
+        states = [self.state[p] or self._state_of(group, p) for p in params]
+        steps = [self.step_number(group, state, p) for state, p in zip(states, params, strict=True)]
+        numbers = {step: self.hyperparameters(group, step) for step in dict.fromkeys(steps)}
+        kernel, names = self.kernel(group)
+        buffers = [[state[name]._array for state in states] for name in names]
+        if weights is None or not weights.holds_buffers(buffers):
+            weights = self._weights[id(group)] = Weights(xs, *buffers)
+        for p in params:
+            p._version[0] += 1
+        for begin, end in _runs(steps):
+            kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])
+
+
+def _runs(steps: list[float]) -> Iterator[tuple[int, int]]:
+    """Where each run of equal numbers begins and ends: neighbours at the same step go through the kernel together."""
+    begin = 0
+    for _, run in groupby(steps):
+        end = begin + len(list(run))
+        yield begin, end
+        begin = end
+
+
+def update_in_pieces(update: Callable[..., None], group: Group, p: WithGradient, *buffers: Tensor) -> None:
+    """Run `update(x, g, *buffers)`, NumPy operations, on a parameter, its gradient and its buffers in the state.
+
+    What the options `maximize`, `weight_decay` and `decoupled_weight_decay` ask for is done before:
+
+        g <- -g                           if maximize
+        x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay
+        g <- g + weight_decay * x         if not
+    """
+    arrays = p._array, p._grad._array, *(buffer._array for buffer in buffers)
+    in_pieces(update, arrays, -1.0 if group["maximize"] else 1.0, *decay(group))
+
+
+def decay(group: Group) -> tuple[float, float]:
+    """The weight decay that is added to the gradient, and what x is multiplied by if it is decoupled from that."""
+    weight_decay = float(group.get("weight_decay", 0))
+    if weight_decay and group.get("decoupled_weight_decay"):
+        return 0.0, float(1 - number(group["lr"]) * weight_decay)
+    return weight_decay, 1.0
 
 
 def number(option: Any) -> Any:
@@ -170,7 +222,7 @@ def scalar(value: float) -> Tensor:
     return Tensor(np.array(value, np.float64 if get_default_dtype() == np.float64 else np.float32))
 
 
-def count(state: State) -> float:
+def count_step(state: State) -> float:
     """The number of this step, from 1."""
     step: Array = state["step"].array
     step[...] = step.item() + 1  # a tenth of the time of += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import minicnn  # noqa: F401  (drivers are in its optimisers, too)
+import minicnn_kernels  # noqa: F401  (whose drivers are looked at)
 
 from .test_runtime import CHECK, python
 

@@ -17,7 +17,7 @@ from minicnn_kernels import activations, conv2d, geometry, machine_code, matmul,
 from minicnn_kernels.blas import set_threads
 from minicnn_kernels.dispatch import TABLES, NoKernelError, Row, Table, auto, use
 
-from .samples import SAMPLES
+from .samples import SAMPLES, run
 
 HERE = Path(__file__).parent
 NUMBA_ROWS = [(table, row) for table in TABLES if table.op in SAMPLES for row in table.rows if row[1] == "numba"]
@@ -172,7 +172,7 @@ def test_more_threads_than_work() -> None:
 def test_the_same_bits_every_time(table: Table, row: Row) -> None:
     samples = [sample(np.random.default_rng(number), np.float32) for number, sample in enumerate(SAMPLES[table.op])]
     for number, args in enumerate([args for args in samples if table.supports(row[0], args)][:5]):
-        runs = [table.rows[row](*args) for _ in range(4)]
+        runs = [run(table.rows[row], args) for _ in range(4)]
         for again in runs[1:]:
             pairs = zip(*(r if isinstance(r, tuple) else (r,) for r in (runs[0], again)), strict=True)
             assert all(a is b is None or a.tobytes() == b.tobytes() for a, b in pairs), f"{table.op}, {number}"

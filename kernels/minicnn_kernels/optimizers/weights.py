@@ -1,191 +1,183 @@
-"""One compiled call for all tensors of a group.
+"""The arrays that an update changes: parameters and their buffers, all tensors of a net together.
 
 A net has many small tensors: of the ten of LeNet-5 eight hold fewer than 3000 numbers. With a call for each, Python
-takes several times as long as the arithmetic. So a step looks whether everything still lies where it lay in the step
-before, notes where the new gradients are, and makes one call of `compiled.run`. What it looks at is kept in a `Plan`.
+takes several times as long as the arithmetic. So a compiled update is one call, which gets their addresses. These are
+looked up once and kept in `Addresses`, as long as the arrays are the same; in each step only those of the gradients are
+new.
 
 Some tensors cannot take part: those of another type than float32 or float64, with gaps in memory, or that share memory
-with others, so that it matters which comes first. Their rule runs piece by piece, as without Numba.
+with others, so that it matters which comes first. They are updated one by one, in NumPy.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter, is_
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.dispatch import compiles
-from minicnn_kernels.layout import as_order
+from ..layout import Array, as_order
+from ..runtime import parallel, threads
 
-from ..device import Meta
-from ..tensor import Array, Tensor
-from . import compiled
-from .elementwise import Elementwise, Group, Rule, State, by_pieces
+LARGE = 1 << 15  # elements from which on waking the threads, about 5 microseconds, pays
 
-_LAST = 0, 2, 3, 1  # the axes of (N, C, H, W) as they lie in channels-last memory
-_first: Any = ctypes.c_char.from_buffer  # the first byte of an array, which must be C-contiguous and writable
+_CHANNELS_LAST = 0, 2, 3, 1  # the axes of (N, C, H, W) as they lie in channels-last memory
+_first_byte: Any = ctypes.c_char.from_buffer  # of an array, which must be C-contiguous and writable
 _shape, _dtype, _writable = attrgetter("shape"), attrgetter("dtype"), attrgetter("flags.writeable")
 
 
-class Loop(NamedTuple):
-    """A rule in NumPy operations, the buffers in the state that it changes, and the same compiled, if it is: which of
-    the loops of `compiled`, and its numbers. The loop also does what `maximize`, `weight_decay` and
-    `decoupled_weight_decay` ask for.
-    """
+class Weights:
+    """The parameters of one update and their buffers.
 
-    rule: Rule
-    buffers: tuple[str, ...]
-    loop: int | None = None
-    numbers: tuple[float, ...] = ()
-
-
-class Together(Elementwise):
-    """An optimiser whose rule is also a compiled loop. A subclass gives `turn` and `loop` instead of `rule`."""
-
-    _plans: dict[int, Plan]  # of the groups, by their ids
-
-    def turn(self, group: Group, state: State, p: Tensor) -> float:
-        """Count the step in the state; give the number that the rule depends on besides the options of the group."""
-        raise NotImplementedError
-
-    def loop(self, group: Group, turn: float) -> Loop:
-        """The rule for all parameters of a group whose `turn` this is."""
-        raise NotImplementedError
-
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
-        """The rule of `loop` in NumPy operations."""
-        loop = self.loop(group, self.turn(group, state, p))
-        return loop.rule, loop.buffers
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._plans = {}
-
-    def _update_group(self, group: Group) -> None:
-        params = [p for p in group["params"] if p._grad is not None]
-        if not params or not compiles():
-            self._plans.pop(id(group), None)
-            return super()._update_group(group)
-        xs, gs = [p._array for p in params], [p._grad._array for p in params]
-        plan = self._plans.get(id(group))
-        if plan is None or not plan.fits(xs, gs) or group.get("capturable"):
-            if any(type(x) is Meta for x in xs):
-                return super()._update_group(group)
-            for p, g in zip(params, gs, strict=True):
-                self._check(group, p, g)
-            plan = None
-            there = {id(group) for group in self.param_groups}
-            self._plans = {key: kept for key, kept in self._plans.items() if key in there}
-        states = [self.state[p] or self._started(group, p) for p in params]
-        turns = [self.turn(group, state, p) for state, p in zip(states, params, strict=True)]
-        loops = {turn: self.loop(group, turn) for turn in dict.fromkeys(turns)}
-        one = loops[turns[0]]
-        buffers = [[state[name]._array for state in states] for name in one.buffers]
-        if plan is None or not plan.goes_on(buffers):
-            plan = self._plans[id(group)] = Plan(xs, buffers, one.loop is not None)
-        done = plan.run(gs, turns, loops)
-        for p in params:
-            p._version[0] += 1
-        if plan.rest or not done:
-            with np.errstate(all="ignore"):
-                for i in plan.rest if done else range(len(params)):
-                    by_pieces(loops[turns[i]].rule, group, [xs[i], gs[i], *(arrays[i] for arrays in buffers)])
-        return None
-
-
-class Plan:
-    """Where the parameters of a group lie that have a gradient, and their buffers.
-
-    The memory of an array does not move, unless somebody resizes it. So the plan holds as long as the arrays are the
-    same objects of the same shapes.
+    The memory of an array does not move, unless somebody resizes it. So this may be used from step to step, as long as
+    `holds` and `holds_buffers` say that the arrays are the same objects of the same shapes.
 
     Args:
         xs: the arrays of the parameters.
-        buffers: for each buffer of the rule, the arrays of all parameters.
-        looped: whether the rule has a compiled loop.
+        buffers: for each buffer of the update, the arrays of all parameters.
     """
 
-    def __init__(self, xs: list[Array], buffers: list[list[Array]], looped: bool) -> None:
-        self.xs, self.buffers = xs, buffers
-        self.shapes = [x.shape for x in xs]
+    def __init__(self, xs: Sequence[Array], *buffers: Sequence[Array]) -> None:
+        self.xs, self.buffers = list(xs), [list(arrays) for arrays in buffers]
+        self._shapes = [x.shape for x in xs]
+        self._addresses: Addresses | None = None
+        self._parts: dict[tuple[int, int], Weights] = {}
+
+    def holds(self, xs: list[Array], gradients: list[Array]) -> bool:
+        """Whether these are the arrays of the parameters, as they were, and the gradients have their shapes."""
+        same = _same(xs, self.xs) and list(map(_shape, xs)) == self._shapes == list(map(_shape, gradients))
+        return same and all(map(_writable, xs))
+
+    def holds_buffers(self, buffers: list[list[Array]]) -> bool:
+        """Whether these are the buffers, as they were."""
+        if len(buffers) != len(self.buffers) or not all(map(_same, buffers, self.buffers)):
+            return False
+        return all(list(map(_shape, arrays)) == self._shapes and all(map(_writable, arrays)) for arrays in buffers)
+
+    def part(self, begin: int, end: int) -> Weights:
+        """The parameters from `begin` to before `end`, and their buffers; kept, too."""
+        if (begin, end) == (0, len(self.xs)):
+            return self
+        found = self._parts.get((begin, end))
+        if found is None:
+            found = Weights(self.xs[begin:end], *(arrays[begin:end] for arrays in self.buffers))
+            self._parts[begin, end] = found
+        return found
+
+    def with_gradients(self, gradients: Sequence[Array]) -> Iterator[tuple[Array, ...]]:
+        """(x, g, *buffers) of each parameter."""
+        return zip(self.xs, gradients, *self.buffers, strict=True)
+
+    def update_each(self, update_one: Callable[..., None], gradients: Sequence[Array], numbers: Any) -> None:
+        """One tensor after the other: `update_one((x, g, *buffers), numbers)`."""
+        with np.errstate(all="ignore"):
+            for arrays in self.with_gradients(gradients):
+                update_one(arrays, numbers)
+
+    def update_all(
+        self,
+        serial: Callable[..., bool],
+        threaded: Callable[..., bool],
+        update_one: Callable[..., None],
+        gradients: Sequence[Array],
+        numbers: Any,
+    ) -> None:
+        """All tensors in one compiled call; those that cannot take part, one by one afterwards.
+
+        Where a gradient overlaps what is written, it matters which tensor comes first: then all go one by one.
+
+        Args:
+            serial: the compiled update, called as `serial(like, table, spans, gradients, numbers)`, with the arrays of
+                `addresses.py`; gives False, and does nothing, where gradients and what is written are not apart.
+            threaded: the same for large tensors, called as `threaded(chunks, ...)`.
+            update_one: `update_one((x, g, *buffers), numbers)` for one tensor.
+            gradients: of all tensors.
+            numbers: the hyperparameters.
+        """
+        at = self._addresses
+        if at is None:
+            at = self._addresses = Addresses(self.xs, self.buffers)
+        done = True
+        if at.plain:
+            found = at.gradients(gradients)
+            done = found is not None
+            if found is not None:
+                _lines, addresses = found  # _lines, copies in part, live until the end of the call
+                with parallel():
+                    if at.total < LARGE:
+                        done = serial(at.like, at.table, at.spans, addresses, numbers)
+                    else:
+                        done = threaded(threads(), at.like, at.table, at.spans, addresses, numbers)
+        if at.rest or not done:
+            with np.errstate(all="ignore"):
+                for i, arrays in enumerate(self.with_gradients(gradients)):
+                    if not done or i in at.rest:
+                        update_one(arrays, numbers)
+
+
+class Addresses:
+    """Where the parameters of a `Weights` and their buffers lie.
+
+    Attributes:
+        plain: the numbers of the tensors that a compiled call can do.
+        rest: the numbers of the others.
+        like, table, spans: of the plain ones, as in `addresses.py`.
+        total: how many elements they have.
+    """
+
+    def __init__(self, xs: list[Array], buffers: list[list[Array]]) -> None:
         written = list(zip(xs, *buffers, strict=True))
-        kinds = [x.dtype for x in xs if x.dtype in (np.float32, np.float64)]
-        alone = _overlapping(written) if looped and kinds else range(len(xs))
-        self.rows = [
-            i for i, x in enumerate(xs) if i not in alone and all(_lies_like(a, x, kinds[0]) for a in written[i])
+        types = [x.dtype for x in xs if x.dtype in (np.float32, np.float64)]
+        shared = _overlapping(written) if types else range(len(xs))
+        self.plain = [
+            i for i, x in enumerate(xs) if i not in shared and all(_lies_like(a, x, types[0]) for a in written[i])
         ]
-        self.rest = sorted({*range(len(xs))}.difference(self.rows))
-        if self.rows:
-            self.orders = [_order(xs[i]) for i in self.rows]
-            self.dtypes = [kinds[0]] * len(self.rows)
-            self.like: Array = np.empty(0, kinds[0])
-            self.total = sum(xs[i].size for i in self.rows)
-            rows = [(xs[i].size, *(a.ctypes.data for a in written[i])) for i in self.rows]
-            self.zeros = np.zeros(len(self.rows), np.int64)
-            self.table = np.array(rows, np.int64).T.copy()
+        self.rest = {*range(len(xs))}.difference(self.plain)
+        if self.plain:
+            self.orders = [_order(xs[i]) for i in self.plain]
+            self.dtypes = [types[0]] * len(self.plain)
+            self.like: Array = np.empty(0, types[0])
+            sizes = np.array([xs[i].size for i in self.plain], np.int64)
+            self.total = int(sizes.sum())
+            places = np.array([[a.ctypes.data for a in written[i]] for i in self.plain], np.int64)
+            self.table = np.vstack([sizes, np.cumsum(sizes) - sizes, places.T])
             spans = sorted(_span(a) for arrays in written for a in arrays if a.size)
             self.spans = np.array(spans, np.int64).T.copy()
             self.spans[1] = np.maximum.accumulate(self.spans[1])  # the rest may overlap
 
-    def fits(self, xs: list[Array], gs: list[Array]) -> bool:
-        """Whether these are the arrays of the parameters, as they were, and the gradients have their shapes."""
-        same = _same(xs, self.xs) and list(map(_shape, xs)) == self.shapes == list(map(_shape, gs))
-        return same and all(map(_writable, xs))
-
-    def goes_on(self, buffers: list[list[Array]]) -> bool:
-        """Whether these are the buffers, and those of the compiled loop may still be written to."""
-        if len(buffers) != len(self.buffers) or not all(map(_same, buffers, self.buffers)):
-            return False
-        return all(list(map(_shape, arrays)) == self.shapes and all(map(_writable, arrays)) for arrays in buffers)
-
-    def run(self, gs: list[Array], turns: list[float], loops: dict[float, Loop]) -> bool:
-        """Run the compiled loop over all tensors but the rest. False, and nothing done, if they must go one by one."""
-        if not self.rows:
-            return True
-        if self.rest:
-            if any(self.touches(gs[i]) for i in self.rest):
-                return False
-            gs, turns = [gs[i] for i in self.rows], [turns[i] for i in self.rows]
-        found = self.gradients(gs)
-        if found is None:
-            return False
-        _lines, addresses = found  # _lines, copies in part, live until the end of the call
-        numbers = np.array([loop.numbers for loop in loops.values()], np.float64)
-        which = self.zeros
-        if len(loops) > 1:
-            row = {turn: k for k, turn in enumerate(loops)}
-            which = np.array([row[turn] for turn in turns], np.int64)
-        loop = loops[turns[0]].loop
-        assert loop is not None
-        return compiled.run(loop, self.total, self.like, self.table, self.spans, addresses, which, numbers)
-
-    def gradients(self, gs: list[Array]) -> tuple[list[Array], Array] | None:
-        """The gradients as they lie in memory, copied if it is in another order than the parameter or of another type;
-        and their addresses. None if what would be copied may change before its turn.
+    def gradients(self, gs: Sequence[Array]) -> tuple[list[Array], Array] | None:
+        """The gradients of the plain tensors as they lie in memory, copied where one is in another order than its
+        parameter or of another type; and their addresses. None where one of the rest, or one that would be copied, may
+        change before its turn.
         """
+        if self.rest:
+            if any(self._touches(gs[i]) for i in self.rest):
+                return None
+            gs = [gs[i] for i in self.plain]
         lines = [g if order is None else g.transpose(order) for g, order in zip(gs, self.orders, strict=True)]
         if list(map(_dtype, gs)) == self.dtypes:
             try:
-                addresses = [ctypes.addressof(_first(line)) for line in lines]  # a quarter of the time of `.ctypes`
+                addresses = [
+                    ctypes.addressof(_first_byte(line)) for line in lines
+                ]  # a quarter of the time of `.ctypes`
                 return lines, np.array(addresses, np.int64)
             except TypeError:  # not contiguous, or read-only
                 pass
         for i, (g, order) in enumerate(zip(gs, self.orders, strict=True)):
             if g.dtype == self.like.dtype and lines[i].flags.c_contiguous:
                 continue
-            if self.touches(g):
+            if self._touches(g):
                 return None
             g = g.astype(self.like.dtype, casting="same_kind", copy=False)
-            if order in (None, _LAST):
-                g = as_order(g, order == _LAST)
+            if order in (None, _CHANNELS_LAST):
+                g = as_order(g, order == _CHANNELS_LAST)
             lines[i] = np.ascontiguousarray(g if order is None else g.transpose(order))
         return lines, np.array([line.ctypes.data for line in lines], np.int64)
 
-    def touches(self, g: Array) -> bool:
-        """Whether a gradient overlaps what a step writes, as `compiled.run` finds out for those it is given."""
+    def _touches(self, g: Array) -> bool:
+        """Whether a gradient overlaps what a step writes, as `are_apart` finds out for those it is given."""
         begin, end = _span(g)
         return bool((self.spans[1, self.spans[0] < end] > begin).any())
 
