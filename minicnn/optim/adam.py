@@ -80,15 +80,9 @@ class Adam(KernelOptimizer):
     def hyperparameters(self, group: Group, step_number: float) -> optimizers.AdamNumbers:
         """The options, and the corrections for means that started at 0."""
         t, (beta1, beta2) = step_number, map(number, group["betas"])
-        weight_decay, shrink = decay(group)
+        step_size, bias_correction = float(number(group["lr"]) / (1 - beta1**t)), float((1 - beta2**t) ** 0.5)
+        sign, (weight_decay, shrink) = -1.0 if group["maximize"] else 1.0, decay(group)
         return optimizers.AdamNumbers(
-            step_size=float(number(group["lr"]) / (1 - beta1**t)),
-            one_minus_beta1=float(1 - beta1),
-            beta2=float(beta2),
-            one_minus_beta2=float(1 - beta2),
-            bias_correction=float((1 - beta2**t) ** 0.5),
-            eps=float(group["eps"]),
-            sign=-1.0 if group["maximize"] else 1.0,
-            weight_decay=weight_decay,
-            shrink=shrink,
-        )
+            step_size, float(1 - beta1), float(beta2), float(1 - beta2), bias_correction, float(group["eps"]), sign,
+            weight_decay, shrink,
+        )  # fmt: skip

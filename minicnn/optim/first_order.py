@@ -178,7 +178,7 @@ class KernelOptimizer(FirstOrder):
             weights = self._weights[id(group)] = Weights(xs, *buffers)
         for p in params:
             p._version[0] += 1
-        for begin, end in _runs(steps):
+        for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
             kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])
 
 
@@ -200,13 +200,13 @@ def update_in_pieces(update: Callable[..., None], group: Group, p: WithGradient,
         x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay
         g <- g + weight_decay * x         if not
     """
-    arrays = p._array, p._grad._array, *(buffer._array for buffer in buffers)
+    arrays = [p._array, p._grad._array, *[buffer._array for buffer in buffers]]
     in_pieces(update, arrays, -1.0 if group["maximize"] else 1.0, *decay(group))
 
 
 def decay(group: Group) -> tuple[float, float]:
     """The weight decay that is added to the gradient, and what x is multiplied by if it is decoupled from that."""
-    weight_decay = float(group.get("weight_decay", 0))
+    weight_decay = float(group.get("weight_decay", 0.0))
     if weight_decay and group.get("decoupled_weight_decay"):
         return 0.0, float(1 - number(group["lr"]) * weight_decay)
     return weight_decay, 1.0

@@ -75,7 +75,7 @@ def adam_python(weights: Weights, gradients: Sequence[Array], numbers: AdamNumbe
                 x[place] = n.shrink * np.float64(x[place]) - step
 
 
-def _update_numpy(arrays: Sequence[Array], numbers: AdamNumbers) -> None:
+def _update_numpy(arrays: list[Array], numbers: AdamNumbers) -> None:
     n = numbers
 
     def update(x: Array, g: Array, m: Array, v: Array, *maxima: Any) -> None:

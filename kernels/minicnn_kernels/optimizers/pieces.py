@@ -6,7 +6,7 @@ reads like its equations, a NumPy operation each, and yet every array goes throu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary t
 
 def in_pieces(
     update: Callable[..., None],
-    arrays: Sequence[Array],
+    arrays: list[Array],
     sign: float = 1.0,
     weight_decay: float = 0.0,
     shrink: float = 1.0,
@@ -40,7 +40,7 @@ def in_pieces(
     access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]
     types: Any = [arrays[0].dtype] * len(arrays)
     with np.nditer(
-        list(arrays), ["buffered", "external_loop", "zerosize_ok"], access, types, casting="same_kind", buffersize=BLOCK
+        arrays, ["buffered", "external_loop", "zerosize_ok"], access, types, casting="same_kind", buffersize=BLOCK
     ) as pieces:
         for x, g, *buffers in pieces:
             g = -g if sign < 0 else g

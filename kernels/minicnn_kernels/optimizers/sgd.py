@@ -65,7 +65,7 @@ def sgd_python(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers
                 x[place] = np.float64(x[place]) - n.lr * d
 
 
-def _update_numpy(arrays: Sequence[Array], numbers: SGDNumbers) -> None:
+def _update_numpy(arrays: list[Array], numbers: SGDNumbers) -> None:
     lr, sign, weight_decay, momentum, gain, nesterov = numbers
 
     def update(x: Array, g: Array, *buffers: Any) -> None:

@@ -66,12 +66,12 @@ class Weights:
             self._parts[begin, end] = found
         return found
 
-    def with_gradients(self, gradients: Sequence[Array]) -> Iterator[tuple[Array, ...]]:
-        """(x, g, *buffers) of each parameter."""
-        return zip(self.xs, gradients, *self.buffers, strict=True)
+    def with_gradients(self, gradients: Sequence[Array]) -> Iterator[list[Array]]:
+        """[x, g, *buffers] of each parameter."""
+        return map(list, zip(self.xs, gradients, *self.buffers, strict=True))
 
     def update_each(self, update_one: Callable[..., None], gradients: Sequence[Array], numbers: Any) -> None:
-        """One tensor after the other: `update_one((x, g, *buffers), numbers)`."""
+        """One tensor after the other: `update_one([x, g, *buffers], numbers)`."""
         with np.errstate(all="ignore"):
             for arrays in self.with_gradients(gradients):
                 update_one(arrays, numbers)
@@ -92,7 +92,7 @@ class Weights:
             serial: the compiled update, called as `serial(like, table, spans, gradients, numbers)`, with the arrays of
                 `addresses.py`; gives False, and does nothing, where gradients and what is written are not apart.
             threaded: the same for large tensors, called as `threaded(chunks, ...)`.
-            update_one: `update_one((x, g, *buffers), numbers)` for one tensor.
+            update_one: `update_one([x, g, *buffers], numbers)` for one tensor.
             gradients: of all tensors.
             numbers: the hyperparameters.
         """
@@ -137,6 +137,7 @@ class Addresses:
         self.rest = {*range(len(xs))}.difference(self.plain)
         if self.plain:
             self.orders = [_order(xs[i]) for i in self.plain]
+            self.transposes = any(self.orders)
             self.dtypes = [types[0]] * len(self.plain)
             self.like: Array = np.empty(0, types[0])
             sizes = np.array([xs[i].size for i in self.plain], np.int64)
@@ -156,7 +157,9 @@ class Addresses:
             if any(self._touches(gs[i]) for i in self.rest):
                 return None
             gs = [gs[i] for i in self.plain]
-        lines = [g if order is None else g.transpose(order) for g, order in zip(gs, self.orders, strict=True)]
+        lines = list(gs)
+        if self.transposes:
+            lines = [g if order is None else g.transpose(order) for g, order in zip(gs, self.orders, strict=True)]
         if list(map(_dtype, gs)) == self.dtypes:
             try:
                 addresses = [

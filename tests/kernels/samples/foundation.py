@@ -33,14 +33,16 @@ def every_array(change: Callable[[Any], Any], args: Any) -> Any:
         return Weights(every_array(change, args.xs), *every_array(change, args.buffers))
     if type(args) in (list, tuple):
         return type(args)(every_array(change, a) for a in args)
-    return change(args) if isinstance(args, np.ndarray) else args
+    return np.asarray(change(args)) if isinstance(args, np.ndarray) else args
 
 
 def arrays_in(args: Any) -> list[Any]:
     """All arrays among arguments."""
-    found: list[Any] = []
-    every_array(found.append, args)
-    return found
+    if isinstance(args, Weights):
+        return arrays_in([args.xs, *args.buffers])
+    if type(args) in (list, tuple):
+        return [a for part in args for a in arrays_in(part)]
+    return [args] if isinstance(args, np.ndarray) else []
 
 
 def twin(a: Any) -> Any:

@@ -22,9 +22,11 @@ def update(numbers: Any, buffers: int, shapes: list[Shape] | None = None) -> Sam
         if shapes is None:
             arrays = [[np.repeat(SPECIAL, 6).astype(dtype)] for _ in range(1 + buffers)]
             return Weights(*arrays), [np.tile(SPECIAL, 6).astype(dtype)], numbers
-        xs, gradients, *more = ([normal(rng, dtype, shape) for shape in shapes] for _ in range(2 + buffers))
-        # squares and their maxima are not negative
-        return Weights(xs, *more[:1], *([abs(a) for a in arrays] for arrays in more[1:])), gradients, numbers
+        xs, gradients, *more = ([np.asarray(normal(rng, dtype, s)) for s in shapes] for _ in range(2 + buffers))
+        for squares in more[1:]:
+            for a in squares:
+                np.abs(a, out=a)
+        return Weights(xs, *more), gradients, numbers
 
     return make
 
