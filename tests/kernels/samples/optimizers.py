@@ -16,11 +16,14 @@ SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1.0]
 
 
 def update(numbers: Any, buffers: int, shapes: list[Shape] | None = None) -> Sample:
-    """Normal values of the shapes; None: zeros, NaN and Inf, each beside each of them in the gradient."""
+    """Normal values of the shapes; None: zeros, NaN and Inf, each beside each of them in the gradient, and in the last
+    array beside another.
+    """
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         if shapes is None:
             arrays = [[np.repeat(SPECIAL, 6).astype(dtype)] for _ in range(1 + buffers)]
+            arrays[-1] = [a[::-1].copy() for a in arrays[-1]]
             return Weights(*arrays), [np.tile(SPECIAL, 6).astype(dtype)], numbers
         xs, gradients, *more = ([np.asarray(normal(rng, dtype, s)) for s in shapes] for _ in range(2 + buffers))
         for squares in more[1:]:
