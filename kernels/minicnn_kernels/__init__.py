@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from . import (
     activations,
+    arithmetic,
     batchnorm,
     conv2d,
-    elementwise,
     fold,
     local_response,
     matmul,
     normalisation,
-    pairs,
+    optimizers,
     pooling,
-    prelu,
     resample,
     softmax,
     softmax_xent,
@@ -22,7 +21,6 @@ from .dispatch import BACKENDS, TABLES, NoKernelError, use
 from .geometry import ShapeError
 
 __all__ = [
-    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "batchnorm", "conv2d", "elementwise", "fold",
-    "local_response", "matmul", "normalisation", "pairs", "pooling", "prelu", "resample", "softmax", "softmax_xent",
-    "use",
+    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "fold",
+    "local_response", "matmul", "normalisation", "optimizers", "pooling", "resample", "softmax", "softmax_xent", "use",
 ]  # fmt: skip

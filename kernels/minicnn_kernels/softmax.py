@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from .activations.exponential import exp32
 from .dispatch import Table
-from .elementwise import _exp32
 from .layout import Array, alike, dense, flat
 from .runtime import FAST, njit, parallel, prange, threads
 
@@ -122,7 +122,7 @@ def log_softmax_backward_numpy(gy: Array, y: Array, axis: int) -> Array:
 # Memory is (outer, K, inner) around the axis; the value k of fibre (o, i) is at (o K + k) inner + i. A share is some
 # fibres. Where inner is 1 a fibre is a run of memory, and the loops go along it; else up to 64 neighbouring fibres are
 # taken side by side, and the inner loops go across them: either way along memory, so that they vectorise. For float32
-# e^x is the polynomial of `elementwise`, since no exponent is positive.
+# e^x is the polynomial of `activations/exponential.py`.
 
 _WIDE = 64
 _EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
@@ -140,7 +140,7 @@ def _power(x: Array) -> None:
     # e^x for x <= 0, in place: between two arrays LLVM would have to rule out that they overlap
     if x.itemsize == 4:
         for i in range(x.size):
-            x[i] = _exp32(x[i])
+            x[i] = exp32(x[i])
     else:
         for i in range(x.size):
             x[i] = math.exp(x[i])
@@ -282,13 +282,35 @@ def log_softmax_backward_numba(gy: Array, y: Array, axis: int) -> Array:
 # ------------------------------------------------------------------------------------------------------------- tables
 
 
-def _table(op: str, python: Any, numpy: Any, numba: Any) -> Table:
-    return Table(op, {("axis", "python"): python, ("axis", "numpy"): numpy, ("axis", "numba"): numba})
-
-
-SOFTMAX = _table("softmax", softmax_python, softmax_numpy, softmax_numba)
-SOFTMAX_BACKWARD = _table("softmax backward", softmax_backward_python, softmax_backward_numpy, softmax_backward_numba)
-LOG_SOFTMAX = _table("log_softmax", log_softmax_python, log_softmax_numpy, log_softmax_numba)
-LOG_SOFTMAX_BACKWARD = _table(
-    "log_softmax backward", log_softmax_backward_python, log_softmax_backward_numpy, log_softmax_backward_numba
+SOFTMAX = Table(
+    "softmax",
+    {
+        ("axis", "python"): softmax_python,
+        ("axis", "numpy"): softmax_numpy,
+        ("axis", "numba"): softmax_numba,
+    },
+)
+SOFTMAX_BACKWARD = Table(
+    "softmax backward",
+    {
+        ("axis", "python"): softmax_backward_python,
+        ("axis", "numpy"): softmax_backward_numpy,
+        ("axis", "numba"): softmax_backward_numba,
+    },
+)
+LOG_SOFTMAX = Table(
+    "log_softmax",
+    {
+        ("axis", "python"): log_softmax_python,
+        ("axis", "numpy"): log_softmax_numpy,
+        ("axis", "numba"): log_softmax_numba,
+    },
+)
+LOG_SOFTMAX_BACKWARD = Table(
+    "log_softmax backward",
+    {
+        ("axis", "python"): log_softmax_backward_python,
+        ("axis", "numpy"): log_softmax_backward_numpy,
+        ("axis", "numba"): log_softmax_backward_numba,
+    },
 )

@@ -1,4 +1,4 @@
-"""Activations as tensor operations; the arithmetic is in the kernel tables of `elementwise`, `activations` and `prelu`.
+"""Activations as tensor operations; the arithmetic is in the kernel tables of `activations`.
 
 relu, tanh and sigmoid keep their result y for the gradient: relu'(x) = [y > 0], tanh'(x) = 1 - y^2, sigmoid'(x) =
 y (1 - y). The others keep their input. float16 is computed in float32. With `inplace=True`, and in the functions whose
@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels import activations, elementwise
-from minicnn_kernels import prelu as prelu_kernels
+from minicnn_kernels import activations
 from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
@@ -41,7 +40,7 @@ class Relu(Function):
     """y = max(x, 0)."""
 
     new = True
-    tables = elementwise.RELU, elementwise.RELU_BACKWARD
+    tables = activations.RELU, activations.RELU_BACKWARD
 
     @classmethod
     def forward(cls, ctx: Any, x: Array, *, out: Array | None = None) -> Array:
@@ -60,17 +59,17 @@ class Relu(Function):
 class Tanh(Relu):
     """y = tanh(x)."""
 
-    tables = elementwise.TANH, elementwise.TANH_BACKWARD
+    tables = activations.TANH, activations.TANH_BACKWARD
 
 
 class Sigmoid(Relu):
     """y = 1 / (1 + exp(-x))."""
 
-    tables = elementwise.SIGMOID, elementwise.SIGMOID_BACKWARD
+    tables = activations.SIGMOID, activations.SIGMOID_BACKWARD
 
 
 class Activation(Function):
-    """y = f(x) with the row `op` of the kernel table `activations`."""
+    """y = f(x) with the row `op` of the kernel table `ACTIVATION`."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, *, op: str, parameters: tuple[float, ...]) -> Array:
@@ -286,12 +285,12 @@ class PRelu(Function):
     def forward(ctx: Any, x: Array, w: Array) -> Array:
         """Run the kernel and keep both."""
         ctx.save_for_backward(x, w)
-        return prelu_kernels.PRELU(x, w)
+        return activations.PRELU(x, w)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, Array | None]:
         """The kernel's gradients."""
-        return prelu_kernels.PRELU_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad)
+        return activations.PRELU_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad)
 
 
 @tensor_method("prelu")

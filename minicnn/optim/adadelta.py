@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Adadelta"]
 
 
-class Adadelta(Elementwise):
+class Adadelta(FirstOrder):
     """The gradient scaled to the size of the recent updates:
 
         v <- rho * v + (1 - rho) * g^2
@@ -54,16 +54,16 @@ class Adadelta(Elementwise):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, means of zero."""
         return {"step": scalar(0), "square_avg": filled(p), "acc_delta": filled(p)}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        count(state)
+        count_step(state)
         lr, rho, eps = float(number(group["lr"])), group["rho"], group["eps"]
 
-        def rule(x: Array, g: Array, v: Array, u: Array) -> None:
+        def update(x: Array, g: Array, v: Array, u: Array) -> None:
             v *= rho
             v += (1 - rho) * g * g
             d = np.sqrt(u + eps)
@@ -73,4 +73,4 @@ class Adadelta(Elementwise):
             u += (1 - rho) * d * d
             x -= lr * d
 
-        return rule, ("square_avg", "acc_delta")
+        update_in_pieces(update, group, p, state["square_avg"], state["acc_delta"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Adagrad"]
 
 
-class Adagrad(Elementwise):
+class Adagrad(FirstOrder):
     """The gradient divided by the root of the sum of all its squares so far:
 
         s <- s + g^2                                             s starts at initial_accumulator_value
@@ -54,19 +54,19 @@ class Adagrad(Elementwise):
         super().__init__(params, defaults)
         for group in self.param_groups:
             for p in group["params"]:
-                self.state[p].update(self.start(p, group))
+                self.state[p].update(self.initial_state(p, group))
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, and the sum that all groups start with."""
         return {"step": scalar(0), "sum": filled(p, self.defaults["initial_accumulator_value"])}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        size = float(number(group["lr"]) / (1 + (count(state) - 1) * group["lr_decay"]))
+        size = float(number(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"]))
         eps = group["eps"]
 
-        def rule(x: Array, g: Array, s: Array) -> None:
+        def update(x: Array, g: Array, s: Array) -> None:
             s += g * g
             x -= size * g / (np.sqrt(s) + eps)
 
-        return rule, ("sum",)
+        update_in_pieces(update, group, p, state["sum"])

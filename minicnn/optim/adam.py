@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from minicnn_kernels import optimizers
+from minicnn_kernels.dispatch import Table
 
-import numpy as np
-
-from ..tensor import Array, Tensor
-from . import compiled
-from .elementwise import Group, State, checked, count, filled, number, scalar
+from ..tensor import Tensor
+from .first_order import Group, KernelOptimizer, State, checked, count_step, decay, filled, number, scalar
 from .optimizer import Params
-from .together import Loop, Together
 
 __all__ = ["Adam"]
 
 
-class Adam(Together):
+class Adam(KernelOptimizer):
     """A step of about lr in every element, from running means of the gradient and of its square:
 
         m <- beta1 * m + (1 - beta1) * g
@@ -68,41 +65,24 @@ class Adam(Together):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, means of zero."""
-        names = ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else []))
-        return {"step": scalar(0), **{name: filled(p) for name in names}}
+        return {"step": scalar(0), **{name: filled(p) for name in self.kernel(group)[1]}}
 
-    def turn(self, group: Group, state: State, p: Tensor) -> float:
-        """The number t of the step."""
-        return count(state)
+    def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
+        """`optimizers/adam.py` of the kernels."""
+        return optimizers.ADAM, ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else []))
 
-    def loop(self, group: Group, turn: float) -> Loop:
-        """The update of the class docstring."""
-        t, (beta1, beta2), eps = turn, map(number, group["betas"]), group["eps"]
-        gain1, gain2, decay2 = float(1 - beta1), float(1 - beta2), float(beta2)
-        size = float(number(group["lr"]) / (1 - beta1**t))
-        scale = float((1 - beta2**t) ** 0.5)
+    def step_number(self, group: Group, state: State, p: Tensor) -> float:
+        """t of the class docstring."""
+        return count_step(state)
 
-        def rule(x: Array, g: Array, m: Array, v: Array, *maxima: Any) -> None:
-            m += gain1 * (g - m)
-            v *= decay2
-            v += gain2 * g * g
-            for w in maxima:
-                np.maximum(w, v, out=w)
-                v = w
-            d = np.sqrt(v)
-            d /= scale
-            d += eps
-            np.divide(m, d, out=d)
-            d *= size
-            x -= d
-
-        if group["amsgrad"]:
-            return Loop(rule, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"))
-        sign, decay = -1.0 if group["maximize"] else 1.0, float(group["weight_decay"])
-        shrink = 1.0
-        if group["decoupled_weight_decay"]:
-            shrink, decay = float(1 - number(group["lr"]) * decay), 0.0
-        numbers = sign, decay, shrink, gain1, decay2, gain2, size, scale, float(eps)
-        return Loop(rule, ("exp_avg", "exp_avg_sq"), compiled.ADAM, numbers)
+    def hyperparameters(self, group: Group, step_number: float) -> optimizers.AdamNumbers:
+        """The options, and the corrections for means that started at 0."""
+        t, (beta1, beta2) = step_number, map(number, group["betas"])
+        step_size, bias_correction = float(number(group["lr"]) / (1 - beta1**t)), float((1 - beta2**t) ** 0.5)
+        sign, (weight_decay, shrink) = -1.0 if group["maximize"] else 1.0, decay(group)
+        return optimizers.AdamNumbers(
+            step_size, float(1 - beta1), float(beta2), float(1 - beta2), bias_correction, float(group["eps"]), sign,
+            weight_decay, shrink,
+        )  # fmt: skip

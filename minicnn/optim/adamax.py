@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Adamax"]
 
 
-class Adamax(Elementwise):
+class Adamax(FirstOrder):
     """Adam with the largest recent |g| in place of the mean square:
 
         m <- beta1 * m + (1 - beta1) * g
@@ -52,19 +52,19 @@ class Adamax(Elementwise):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, no gradients seen."""
         return {"step": scalar(0), "exp_avg": filled(p), "exp_inf": filled(p)}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        t, (beta1, beta2), eps = count(state), group["betas"], group["eps"]
+        t, (beta1, beta2), eps = count_step(state), group["betas"], group["eps"]
         size = float(number(group["lr"]) / (1 - beta1**t))
 
-        def rule(x: Array, g: Array, m: Array, u: Array) -> None:
+        def update(x: Array, g: Array, m: Array, u: Array) -> None:
             m += (1 - beta1) * (g - m)
             u *= beta2
             np.maximum(u, np.abs(g) + eps, out=u)
             x -= size * m / u
 
-        return rule, ("exp_avg", "exp_inf")
+        update_in_pieces(update, group, p, state["exp_avg"], state["exp_inf"])

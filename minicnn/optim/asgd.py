@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["ASGD"]
 
 
-class ASGD(Elementwise):
+class ASGD(FirstOrder):
     """Gradient descent with a falling rate eta, beside it the mean a of the parameters from step t0 on:
 
         x <- (1 - lambd * eta) * x - eta * g
@@ -52,18 +52,18 @@ class ASGD(Elementwise):
         )  # fmt: skip
         super().__init__(params, {**options, "lambd": lambd, "alpha": alpha, "t0": t0})
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, the first rate, and a mean that will start as the parameter."""
         return {"step": scalar(0), "eta": scalar(float(group["lr"])), "mu": scalar(1), "ax": filled(p)}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        t, lr, lambd = count(state), number(group["lr"]), group["lambd"]
+        t, lr, lambd = count_step(state), number(group["lr"]), group["lambd"]
         eta, mu = float(state["eta"]), float(state["mu"])
         state["eta"].array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
         state["mu"].array[...] = 1 / max(1, t - group["t0"])
 
-        def rule(x: Array, g: Array, a: Array) -> None:
+        def update(x: Array, g: Array, a: Array) -> None:
             x *= 1 - lambd * eta
             x -= eta * g
             if mu == 1:
@@ -71,4 +71,4 @@ class ASGD(Elementwise):
             else:
                 a += mu * (x - a)
 
-        return rule, ("ax",)
+        update_in_pieces(update, group, p, state["ax"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd import enable_grad
 from ..tensor import Array, Tensor
-from .elementwise import number
+from .first_order import number
 from .optimizer import Optimizer, Params
 
 __all__ = ["LBFGS"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["NAdam"]
 
 
-class NAdam(Elementwise):
+class NAdam(FirstOrder):
     """Adam with Nesterov momentum, whose weight mu grows from beta1 / 2 to beta1:
 
         mu_t <- beta1 * (1 - 0.96^(t * momentum_decay) / 2)
@@ -58,13 +58,13 @@ class NAdam(Elementwise):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, an empty product of mu, means of zero."""
         return {"step": scalar(0), "mu_product": scalar(1), "exp_avg": filled(p), "exp_avg_sq": filled(p)}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        t, (beta1, beta2), eps, lr = count(state), group["betas"], group["eps"], number(group["lr"])
+        t, (beta1, beta2), eps, lr = count_step(state), group["betas"], group["eps"], number(group["lr"])
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (t, t + 1))
         product: Array = state["mu_product"].array
         product *= mu  # in the type of the state, which is the default type
@@ -72,7 +72,7 @@ class NAdam(Elementwise):
         of_m = float(lr * mu_next / (1 - float(product) * mu_next))
         correction = 1 - beta2**t
 
-        def rule(x: Array, g: Array, m: Array, v: Array) -> None:
+        def update(x: Array, g: Array, m: Array, v: Array) -> None:
             m += (1 - beta1) * (g - m)
             v *= beta2
             v += (1 - beta2) * g * g
@@ -81,4 +81,4 @@ class NAdam(Elementwise):
             x -= of_g * g / d
             x -= of_m * m / d
 
-        return rule, ("exp_avg", "exp_avg_sq")
+        update_in_pieces(update, group, p, state["exp_avg"], state["exp_avg_sq"])

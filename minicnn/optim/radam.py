@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["RAdam"]
 
 
-class RAdam(Elementwise):
+class RAdam(FirstOrder):
     """Adam that goes without the division as long as the running mean of the squares rests on too few steps:
 
         m <- beta1 * m + (1 - beta1) * g
@@ -60,13 +60,13 @@ class RAdam(Elementwise):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, means of zero."""
         return {"step": scalar(0), "exp_avg": filled(p), "exp_avg_sq": filled(p)}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        t, (beta1, beta2), eps = count(state), group["betas"], group["eps"]
+        t, (beta1, beta2), eps = count_step(state), group["betas"], group["eps"]
         correction = 1 - beta2**t
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * t * beta2**t / correction
@@ -75,7 +75,7 @@ class RAdam(Elementwise):
             size *= ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5
             size *= correction**0.5
 
-        def rule(x: Array, g: Array, m: Array, v: Array) -> None:
+        def update(x: Array, g: Array, m: Array, v: Array) -> None:
             m += (1 - beta1) * (g - m)
             v *= beta2
             v += (1 - beta2) * g * g
@@ -84,4 +84,4 @@ class RAdam(Elementwise):
                 d /= np.sqrt(v) + eps
             x -= d
 
-        return rule, ("exp_avg", "exp_avg_sq")
+        update_in_pieces(update, group, p, state["exp_avg"], state["exp_avg_sq"])

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, number, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["RMSprop"]
 
 
-class RMSprop(Elementwise):
+class RMSprop(FirstOrder):
     """The gradient divided by its running root mean square, or by its running standard deviation if centered:
 
         v <- alpha * v + (1 - alpha) * g^2
@@ -64,17 +64,17 @@ class RMSprop(Elementwise):
                  if used]  # fmt: skip
         return ("square_avg", *extra)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, means of zero."""
         return {"step": scalar(0), **{name: filled(p) for name in self._buffers(group)}}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        count(state)
+        count_step(state)
         lr, alpha, eps, momentum = float(number(group["lr"])), group["alpha"], group["eps"], group["momentum"]
         centered = group["centered"]
 
-        def rule(x: Array, g: Array, v: Array, *others: Any) -> None:
+        def update(x: Array, g: Array, v: Array, *others: Any) -> None:
             v *= alpha
             v += (1 - alpha) * g * g
             if centered:
@@ -89,4 +89,4 @@ class RMSprop(Elementwise):
                 d = b
             x -= lr * d
 
-        return rule, self._buffers(group)
+        update_in_pieces(update, group, p, *(state[name] for name in self._buffers(group)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .elementwise import Elementwise, Group, Rule, State, checked, count, filled, scalar
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Rprop"]
 
 
-class Rprop(Elementwise):
+class Rprop(FirstOrder):
     """A step size s of its own for every element, and only the sign of the gradient:
 
         s <- s * eta_plus    where g has the sign it had in the step before
@@ -56,20 +56,20 @@ class Rprop(Elementwise):
         )  # fmt: skip
         super().__init__(params, defaults)
 
-    def start(self, p: Tensor, group: Group) -> State:
+    def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, no gradient before, step sizes of lr."""
         return {"step": scalar(0), "prev": filled(p), "step_size": filled(p, float(group["lr"]))}
 
-    def rule(self, group: Group, state: State, p: Tensor) -> tuple[Rule, tuple[str, ...]]:
+    def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        count(state)
+        count_step(state)
         (shrink, grow), (smallest, largest) = group["etas"], group["step_sizes"]
 
-        def rule(x: Array, g: Array, before: Array, s: Array) -> None:
+        def update(x: Array, g: Array, before: Array, s: Array) -> None:
             agree = g * before
             s *= np.select([agree > 0, agree < 0], [grow, shrink], 1)
             np.clip(s, smallest, largest, out=s)
             before[...] = np.where(agree < 0, 0, g)
             x -= s * np.where(np.isnan(before), 0, np.sign(before))
 
-        return rule, ("prev", "step_size")
+        update_in_pieces(update, group, p, state["prev"], state["step_size"])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from minicnn_kernels import optimizers
+from minicnn_kernels.dispatch import Table
 
-from ..tensor import Array, Tensor
-from . import compiled
-from .elementwise import Group, State, checked, filled, number
+from ..tensor import Tensor
+from .first_order import Group, KernelOptimizer, State, checked, decay, filled, number
 from .optimizer import Params
-from .together import Loop, Together
 
 __all__ = ["SGD"]
 
 
-class SGD(Together):
+class SGD(KernelOptimizer):
     """x <- x - lr * d, with momentum and weight decay, in PyTorch's order:
 
         g <- gradient (negated if maximize) + weight_decay * x
@@ -55,26 +54,19 @@ class SGD(Together):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, defaults)
 
-    def turn(self, group: Group, state: State, p: Tensor) -> float:
-        """The part of the gradient that is added to b."""
+    def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
+        """`optimizers/sgd.py` of the kernels."""
+        return optimizers.SGD, ("momentum_buffer",) if group["momentum"] != 0 else ()
+
+    def step_number(self, group: Group, state: State, p: Tensor) -> float:
+        """1 in the first step with momentum and 2 in all later ones, which SGD does not count."""
         if group["momentum"] != 0 and state.get("momentum_buffer") is None:
             state["momentum_buffer"] = filled(p)  # zeros, so that adding all of g makes the first b the gradient
-            return 1.0
-        return float(1 - group["dampening"])
+            return 1
+        return 2
 
-    def loop(self, group: Group, turn: float) -> Loop:
-        """The update of the class docstring."""
-        lr, momentum, nesterov = float(number(group["lr"])), float(group["momentum"]), bool(group["nesterov"])
-        gain = turn
-
-        def rule(x: Array, g: Array, *buffers: Any) -> None:
-            for b in buffers:  # the momentum, if there is one
-                b *= momentum
-                b += gain * g
-                g = g + momentum * b if nesterov else b
-            x -= lr * g
-
-        numbers = lr, -1.0 if group["maximize"] else 1.0, float(number(group["weight_decay"]))
-        if momentum == 0:
-            return Loop(rule, (), compiled.DESCEND, numbers)
-        return Loop(rule, ("momentum_buffer",), compiled.MOMENTUM, (*numbers, momentum, gain, nesterov))
+    def hyperparameters(self, group: Group, step_number: float) -> optimizers.SGDNumbers:
+        """The options, and how much of the gradient is added to b."""
+        gain = 1.0 if step_number == 1 else float(1 - group["dampening"])
+        lr, sign, (weight_decay, _) = float(number(group["lr"])), -1.0 if group["maximize"] else 1.0, decay(group)
+        return optimizers.SGDNumbers(lr, sign, weight_decay, float(group["momentum"]), gain, bool(group["nesterov"]))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicnn_kernels import conv2d, elementwise, geometry, matmul, pooling
+from minicnn_kernels import activations, conv2d, geometry, matmul, pooling
 from minicnn_kernels.conv2d.im2col import columns
 from minicnn_kernels.dispatch import Table, TableKey
 from minicnn_kernels.layout import as_order
@@ -236,10 +236,10 @@ def test_matrix_products(row: TableKey) -> None:
     check()
 
 
-@pytest.mark.parametrize("row", rows(elementwise.RELU_BACKWARD))
+@pytest.mark.parametrize("row", rows(activations.RELU_BACKWARD))
 def test_backward_of_activations_is_linear_in_the_upstream_gradient(row: TableKey, rng: np.random.Generator) -> None:
     """The Jacobian of an elementwise function is diagonal, so its own adjoint."""
-    for table in (elementwise.RELU_BACKWARD, elementwise.TANH_BACKWARD, elementwise.SIGMOID_BACKWARD):
+    for table in (activations.RELU_BACKWARD, activations.TANH_BACKWARD, activations.SIGMOID_BACKWARD):
         u, v = rng.standard_normal((2, 3, 4, 5))
         y = rng.uniform(-1, 1, u.shape)
         assert_adjoint(table.rows[row](u, y), v, u, table.rows[row](v, y))

@@ -266,17 +266,17 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     assert machine_code.root() is None
-    assert machine_code.folder_of.__wrapped__("minicnn_kernels.elementwise") is None
+    assert machine_code.folder_of.__wrapped__("minicnn_kernels.activations.relu_tanh_sigmoid") is None
 
 
 # -------------------------------------------------------------------------------------------------- several at a time
 
 LOOP = """
 import numpy as np, sys
-from minicnn_kernels import elementwise
+from minicnn_kernels import activations
 x = np.arange(-2.0, 3.0)
 for dtype in sys.argv[1:]:
-    got = elementwise.RELU(x.astype(dtype), backend="numba")
+    got = activations.RELU(x.astype(dtype), backend="numba")
     assert got.tolist() == [0, 0, 0, 1, 2], got
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn_kernels import NoKernelError, conv2d, dispatch, elementwise, geometry, use
+from minicnn_kernels import NoKernelError, activations, conv2d, dispatch, geometry, use
 from minicnn_kernels.conv2d import registers
 
 
@@ -19,7 +19,7 @@ def test_choices_nest() -> None:
     assert table.pick() == ("im2col", "numba")
     with use(backend="numpy", algorithm="direct"):
         assert table.pick() == ("direct", "numpy")
-        assert elementwise.RELU.pick() == ("elementwise", "numpy")  # has no direct algorithm, and keeps its own
+        assert activations.RELU.pick() == ("elementwise", "numpy")  # has no direct algorithm, and keeps its own
         assert table.pick(backend="python", algorithm="im2col") == ("im2col", "python")
         with use(algorithm="im2col"):
             assert table.pick() == ("im2col", "numpy")

@@ -54,3 +54,5 @@ def test_an_exponent_that_grows_overflows_to_infinity() -> None:
     x = np.array([-1.0, -80.0, -200.0], np.float32)
     y = ACTIVATION("elu", x, -1.0, 1.0, -1.0, backend="numba")  # celu with alpha = -1
     np.testing.assert_allclose(y, [-np.expm1(1), -np.expm1(80), -np.inf], rtol=1e-6)
+    gx = ACTIVATION_BACKWARD("elu", np.ones_like(x), x, -1.0, 1.0, -1.0, backend="numba")
+    np.testing.assert_allclose(gx, [np.exp(1), np.exp(80), np.inf], rtol=1e-6)

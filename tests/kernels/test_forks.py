@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import minicnn  # noqa: F401  (drivers are in its optimisers, too)
+import minicnn_kernels  # noqa: F401  (whose drivers are looked at)
 
 from .test_runtime import CHECK, python
 
@@ -45,11 +45,11 @@ def test_a_fork_finds_the_machine_code_of_its_parent(tmp_path: Path) -> None:
     code = """
 import os
 import numpy as np
-from minicnn_kernels import elementwise, prelu
+from minicnn_kernels import activations
 
 def check(seed):
     x = np.random.default_rng(seed).standard_normal((3, 4, 5))
-    for table, args in ((elementwise.RELU, (x,)), (prelu.PRELU, (x, np.full(4, 0.5)))):
+    for table, args in ((activations.RELU, (x,)), (activations.PRELU, (x, np.full(4, 0.5)))):
         assert np.array_equal(*(table(*args, backend=backend) for backend in ("numba", "numpy"))), table.op
 
 from numba.core import event

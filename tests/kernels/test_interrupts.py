@@ -20,7 +20,7 @@ STEPS = Path(__file__).parents[1] / "interrupts" / "steps.py"
 BEGIN = """
 import random, signal, sys, threading, time
 import numpy as np
-from minicnn_kernels import elementwise, memory, runtime
+from minicnn_kernels import activations, memory, runtime
 
 chance, swallowed = random.Random(0), []
 sys.unraisablehook = swallowed.append
@@ -140,13 +140,13 @@ interrupts, got = 0, None
 while got is None:
     try:
         signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.01, 1) * 1.5**interrupts)
-        got = elementwise.RELU(x, backend="numba").tolist()
+        got = activations.RELU(x, backend="numba").tolist()
     except KeyboardInterrupt:
         interrupts += 1
 signal.setitimer(signal.ITIMER_REAL, 0)
 assert got == [0, 0, 0, 1, 2] and not swallowed, (got, swallowed)
-assert another_thread(lambda: elementwise.RELU(x, backend="numba").tolist()) == got
-assert elementwise.RELU(-x.astype(np.float64), backend="numba").tolist() == [2, 1, 0, 0, 0]
+assert another_thread(lambda: activations.RELU(x, backend="numba").tolist()) == got
+assert activations.RELU(-x.astype(np.float64), backend="numba").tolist() == [2, 1, 0, 0, 0]
 print(interrupts)
 """
     came = 0

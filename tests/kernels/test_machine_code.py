@@ -89,5 +89,5 @@ def test_the_runtime_notes_each_folder(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     noted: list[Path] = []
     monkeypatch.setattr(machine_code, "note_use", noted.append)
-    found = machine_code.folder_of.__wrapped__("minicnn_kernels.elementwise")
+    found = machine_code.folder_of.__wrapped__("minicnn_kernels.activations.relu_tanh_sigmoid")
     assert noted == [Path(found)] and noted[0].parent == tmp_path and machine_code._OURS.fullmatch(noted[0].name)

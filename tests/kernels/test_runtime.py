@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn_kernels import conv2d, elementwise, geometry, machine_code, matmul, runtime, softmax_xent
+from minicnn_kernels import activations, conv2d, geometry, machine_code, matmul, runtime, softmax_xent
 from minicnn_kernels.blas import set_threads
 from minicnn_kernels.dispatch import TABLES, NoKernelError, Table, TableKey, auto, use
 
-from .samples import SAMPLES
+from .samples import SAMPLES, run
 
 HERE = Path(__file__).parent
 NUMBA_ROWS = [(table, row) for table in TABLES if table.op in SAMPLES for row in table.rows if row[1] == "numba"]
@@ -36,13 +36,13 @@ def python(*args: str, timeout: float = 120, **environment: str) -> subprocess.C
 # Both are used by the processes below: convolution, a matrix product in BLAS and a loop, against NumPy's results.
 CHECK = """
 import numpy as np
-from minicnn_kernels import conv2d, elementwise, geometry, matmul
+from minicnn_kernels import activations, conv2d, geometry, matmul
 
 def check(seed):
     rng = np.random.default_rng(seed)
     x, w, v = (rng.standard_normal(s).astype(np.float32) for s in ((4, 2, 9, 8), (3, 2, 3, 3), (50, 72)))
     g = geometry.conv2d(x.shape, w.shape, padding=1)
-    calls = (conv2d.FORWARD, (x, w, None, g)), (matmul.LINEAR, (v, v[:40], None)), (elementwise.RELU, (x,))
+    calls = (conv2d.FORWARD, (x, w, None, g)), (matmul.LINEAR, (v, v[:40], None)), (activations.RELU, (x,))
     for table, args in calls:
         got, expected = (table(*args, backend=backend) for backend in ("numba", "numpy"))
         assert np.abs(got - expected).max() < 1e-4, table.op
@@ -172,7 +172,7 @@ def test_more_threads_than_work() -> None:
 def test_the_same_bits_every_time(table: Table, row: TableKey) -> None:
     samples = [sample(np.random.default_rng(number), np.float32) for number, sample in enumerate(SAMPLES[table.op])]
     for number, args in enumerate([args for args in samples if table.supports(row[0], args)][:5]):
-        runs = [table.rows[row](*args) for _ in range(4)]
+        runs = [run(table.rows[row], args) for _ in range(4)]
         for again in runs[1:]:
             pairs = zip(*(r if isinstance(r, tuple) else (r,) for r in (runs[0], again)), strict=True)
             assert all(a is b is None or a.tobytes() == b.tobytes() for a, b in pairs), f"{table.op}, {number}"
@@ -311,7 +311,7 @@ def test_use_chooses_inside_the_block_and_in_this_thread_only() -> None:
     seen: list[TableKey] = []
     with use(backend="numpy", algorithm="direct"):
         assert conv2d.FORWARD.pick() == ("direct", "numpy")
-        assert elementwise.RELU.pick() == ("elementwise", "numpy")  # which has no algorithm "direct"
+        assert activations.RELU.pick() == ("elementwise", "numpy")  # which has no algorithm "direct"
         assert conv2d.FORWARD.pick("python") == ("direct", "python")  # a keyword goes before
         assert conv2d.FORWARD.pick(algorithm="im2col") == ("im2col", "numpy")
         with use(backend="python"):
@@ -361,7 +361,7 @@ def test_a_missing_row_raises_and_names_those_there_are() -> None:
     ):
         conv2d.FORWARD(*args, algorithm="guess", backend="numpy")
     with pytest.raises(NoKernelError, match="relu: no kernel for algorithm 'direct' on backend 'numpy'"):
-        elementwise.RELU(np.ones(3), algorithm="direct", backend="numpy")
+        activations.RELU(np.ones(3), algorithm="direct", backend="numpy")
     assert issubclass(NoKernelError, NotImplementedError)
 
 

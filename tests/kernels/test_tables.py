@@ -13,7 +13,7 @@ from minicnn_kernels.conv2d.im2col import bands
 from minicnn_kernels.dispatch import TABLES, Table, TableKey
 from minicnn_kernels.layout import as_order, is_channels_last
 
-from .samples import SAMPLES, Arguments
+from .samples import SAMPLES, Arguments, arrays_in, every_array, run
 
 BY_OP = {table.op: table for table in TABLES}
 TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}
@@ -66,7 +66,7 @@ def definition(table: Table, number: int, dtype: Any) -> Any:
     if key not in _definitions:
         row = ("direct", "python") if ("direct", "python") in table.rows else (table.algorithms[0], "python")
         with np.errstate(invalid="ignore"):
-            _definitions[key] = table.rows[row](*arguments(table.op, number, dtype))
+            _definitions[key] = run(table.rows[row], arguments(table.op, number, dtype))
     return _definitions[key]
 
 
@@ -88,7 +88,7 @@ def test_every_algorithm_has_every_backend() -> None:
 def test_agrees_with_the_definition(table: Table, row: TableKey, dtype: Any) -> None:
     for number in numbers(table, row):
         with np.errstate(invalid="ignore"):  # Inf * 0 in a sample
-            got = table.rows[row](*arguments(table.op, number, dtype))
+            got = run(table.rows[row], arguments(table.op, number, dtype))
         where = f"{table.op} {row}, sample {number}"
         assert_same(got, definition(table, number, dtype), where, ROUGHER.get(row[0], 1))
 
@@ -137,10 +137,6 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def every_array(change: Callable[[Any], Any], args: Arguments) -> Arguments:
-    return tuple(change(a) if isinstance(a, np.ndarray) else a for a in args)
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
 def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> None:
@@ -152,11 +148,11 @@ def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> Non
         changed = every_array(LAYOUTS[layout], args)
         plain = every_array(lambda a: np.array(a, order="C"), changed)
         with np.errstate(invalid="ignore"):
-            expected = kernel(*plain)
-            assert_same(kernel(*changed), expected, f"{table.op} {row}, sample {number}, all {layout}")
+            expected = run(kernel, plain)
+            assert_same(run(kernel, changed), expected, f"{table.op} {row}, sample {number}, all {layout}")
             for i in range(len(args)):
                 mixed = (*plain[:i], changed[i], *plain[i + 1 :])
-                assert_same(kernel(*mixed), expected, f"{table.op} {row}, sample {number}, argument {i} {layout}")
+                assert_same(run(kernel, mixed), expected, f"{table.op} {row}, sample {number}, argument {i} {layout}")
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -167,17 +163,16 @@ def test_arguments_stay_and_results_are_their_own(table: Table, row: TableKey, d
         args = arguments(table.op, number, dtype)
         before = every_array(np.copy, args)
         with np.errstate(invalid="ignore"):
-            results = [a for a in outputs(table.rows[row](*args)) if a is not None]
-        for a, b in zip(args, before, strict=True):
-            if isinstance(a, np.ndarray):
-                np.testing.assert_array_equal(a, b, err_msg=f"{table.op} {row}, sample {number}")
+            results = [a for a in outputs(run(table.rows[row], args)) if a is not None]
+        for a, b in zip(arrays_in(args), arrays_in(before), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"{table.op} {row}, sample {number}")
         for result in results:
             assert result.flags.writeable
-            held = [a for a in args if isinstance(a, np.ndarray)] + list(runtime._workspaces.values())
+            held = arrays_in(args) + list(runtime._workspaces.values())
             assert not any(np.shares_memory(result, a) for a in held), f"{table.op} {row}, sample {number}"
         kept = [result.copy() for result in results]
         with np.errstate(invalid="ignore"):
-            table.rows[row](*every_array(np.flip, args))  # other values, as valid
+            run(table.rows[row], every_array(np.flip, args))  # other values, as valid
         for result, copy in zip(results, kept, strict=True):
             np.testing.assert_array_equal(result, copy)
 

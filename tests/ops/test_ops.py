@@ -208,7 +208,8 @@ def test_every_row_of_every_kernel_table_is_reached(monkeypatch: pytest.MonkeyPa
                 for algorithm in algorithms if several else ("auto",):
                     with minicnn.use(backend=backend, algorithm=algorithm):
                         run(op, sample, draw(op, sample))
-    missing = {(table.op, *row) for table in TABLES for row in table.rows} - reached
+    updates = {"sgd", "adam"}  # the optimisers' kernels are no operations; their samples are in `tests/kernels/samples`
+    missing = {(table.op, *row) for table in TABLES if table.op not in updates for row in table.rows} - reached
     assert not missing, f"no sample in tests/samples.py leads to {sorted(missing)}"
 
 

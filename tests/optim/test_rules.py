@@ -11,7 +11,7 @@ import pytest
 
 import minicnn
 from minicnn import nn, optim
-from minicnn.optim.elementwise import BLOCK
+from minicnn_kernels.optimizers.pieces import BLOCK
 
 Array = Any
 Rule = Callable[..., tuple[Array, dict[str, Any]]]

@@ -23,17 +23,23 @@
     tanhshrink                       x - tanh(x)
 
 One activation is one entry in `scalars.py`, the definition and what Numba compiles, and one in `whole.py`, the NumPy
-line. relu, tanh and sigmoid, whose gradient needs y alone, are in `elementwise.py`.
+line. relu, tanh and sigmoid, whose gradient needs y alone, are in `relu_tanh_sigmoid.py`; prelu, whose slopes are
+learned, in `prelu.py`.
 """
 
 from __future__ import annotations
 
 from ..dispatch import Table
 from .loops import backward_numba, backward_python, forward_numba, forward_python
+from .prelu import PRELU, PRELU_BACKWARD
+from .relu_tanh_sigmoid import RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, TANH, TANH_BACKWARD
 from .scalars import NAMES
 from .whole import backward_numpy, forward_numpy
 
-__all__ = ["ACTIVATION", "ACTIVATION_BACKWARD", "NAMES"]
+__all__ = [
+    "ACTIVATION", "ACTIVATION_BACKWARD", "NAMES", "PRELU", "PRELU_BACKWARD", "RELU", "RELU_BACKWARD", "SIGMOID",
+    "SIGMOID_BACKWARD", "TANH", "TANH_BACKWARD",
+]  # fmt: skip
 
 ACTIVATION = Table(
     "activation",

@@ -10,11 +10,11 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from .foundation import CONVS, MAX_POOLS, POOLS, Arguments, Sample
+from .foundation import CONVS, MAX_POOLS, POOLS, Arguments, Sample, arrays_in, every_array, run
 
 SAMPLES: dict[str, list[Sample]] = {}
 for _module in pkgutil.iter_modules(__path__):
     for _name, _samples in getattr(import_module(f"{__name__}.{_module.name}"), "SAMPLES", {}).items():
         SAMPLES.setdefault(_name, []).extend(_samples)
 
-__all__ = ["CONVS", "MAX_POOLS", "POOLS", "SAMPLES", "Arguments", "Sample"]
+__all__ = ["CONVS", "MAX_POOLS", "POOLS", "SAMPLES", "Arguments", "Sample", "arrays_in", "every_array", "run"]

@@ -40,10 +40,10 @@ def activation(op: str, parameters: tuple[float, ...], shape: Shape | None, back
     return make
 
 
-def prelu(shape: Shape, slopes: int, need: tuple[bool, bool] | None = None) -> Sample:
+def prelu(shape: Shape, slopes: int, needs_grad: tuple[bool, bool] | None = None) -> Sample:
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
-        arrays = shapes(*([] if need is None else [shape]), shape, (slopes,))(rng, dtype)
-        return arrays if need is None else (*arrays, need)
+        arrays = shapes(*([] if needs_grad is None else [shape]), shape, (slopes,))(rng, dtype)
+        return arrays if needs_grad is None else (*arrays, needs_grad)
 
     return make
 
@@ -90,7 +90,9 @@ SAMPLES: dict[str, list[Sample]] = {
         ),
     ],
     "prelu": [prelu(*row) for row in PRELUS],
-    "prelu backward": [prelu(*row, need) for row in PRELUS for need in ((True, True), (True, False), (False, True))],
+    "prelu backward": [
+        prelu(*row, needs_grad) for row in PRELUS for needs_grad in ((True, True), (True, False), (False, True))
+    ],
     "softmax_xent": [softmax(*row) for row in XENTS],
     "softmax_xent backward": [softmax(*row, backward=True) for row in XENTS],
 }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.optimizers import Weights
 from minicnn_kernels.pooling.largest import window
 
 Arguments = tuple[Any, ...]
@@ -24,6 +25,44 @@ def normal(rng: np.random.Generator, dtype: Any, shape: Shape | None) -> Any:
 def shapes(*wanted: Shape | None) -> Sample:
     """Normally distributed arrays of these shapes, None for None."""
     return lambda rng, dtype: tuple(normal(rng, dtype, shape) for shape in wanted)
+
+
+def every_array(change: Callable[[Any], Any], args: Any) -> Any:
+    """Arguments with every array changed, in lists and among weights too."""
+    if isinstance(args, Weights):
+        return Weights(every_array(change, args.xs), *every_array(change, args.buffers))
+    if type(args) in (list, tuple):
+        return type(args)(every_array(change, a) for a in args)
+    return np.asarray(change(args)) if isinstance(args, np.ndarray) else args
+
+
+def arrays_in(args: Any) -> list[Any]:
+    """All arrays among arguments."""
+    if isinstance(args, Weights):
+        return arrays_in([args.xs, *args.buffers])
+    if type(args) in (list, tuple):
+        return [a for part in args for a in arrays_in(part)]
+    return [args] if isinstance(args, np.ndarray) else []
+
+
+def twin(a: Any) -> Any:
+    """A copy that lies in memory as the array does, every element in a place of its own."""
+    if a.size == 0 or any(step == 0 and size > 1 for size, step in zip(a.shape, a.strides, strict=True)):
+        return a.copy()
+    ways = [(size - 1) * step for size, step in zip(a.shape, a.strides, strict=True)]
+    memory = np.zeros(sum(map(abs, ways)) + a.itemsize, np.uint8)
+    y: Any = np.ndarray(a.shape, a.dtype, memory, -sum(way for way in ways if way < 0), a.strides)
+    y[...] = a
+    return y
+
+
+def run(kernel: Callable[..., Any], args: Arguments) -> Any:
+    """The results of a kernel; of one that changes weights, these, and those in the arguments stay as they are."""
+    if not isinstance(args[0], Weights):
+        return kernel(*args)
+    weights = every_array(twin, args[0])
+    kernel(weights, *args[1:])
+    return tuple(arrays_in(weights))
 
 
 # ----------------------------------------------------------------------------------------------------- geometries
@@ -224,7 +263,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "tanh backward": points_backward(),
     "sigmoid": points(special([*EDGES, -np.inf]), lambda rng, dtype: (rng.standard_normal(5000).astype(dtype) * 20,)),
     "sigmoid backward": points_backward(),
-    "pair": [
+    "arithmetic": [
         *(
             lambda rng, dtype, op=op, shape=shape: (op, *shapes(shape, shape)(rng, dtype))
             for op in ("add", "sub", "mul")

@@ -10,18 +10,9 @@ Every forward is called as `forward(x)` and every backward as `backward(gy, y)`:
 result, so the input need not be kept. `RELU(x, out)` writes into `out`, which may be x. A NaN comes out as a NaN. The
 result has the memory order of a dense input.
 
-Numba calls exp and tanh of the C library, one value at a time. For float32 the polynomials below take their place, so
-that LLVM computes 8 or 16 values at once:
-
-    e^x    = 2^n (1 + r + r^2 R(r))          n = x/ln 2 rounded, r = x - n ln 2, |r| <= 0.347; for x <= 0
-    tanh x = x + x u S(u), u = x^2           |x| <= 0.55
-             (1 - e^(-2x)) / (1 + e^(-2x))   x > 0.55, and -tanh(-x) for x < -0.55
-
-The coefficients of R and S are our own fits: least squares on 4,000 points or more, reweighted until the largest
-relative error is as small as it gets (C. L. Lawson, 1961). The fits are off by 3.1e-9 in e^x and 1.0e-9 in tanh; with
-the roundings of float32 the largest errors found are 2.4 ulp in sigmoid and 1.5 ulp in tanh (of every 37th float32).
-
-W. J. Cody and W. Waite, "Software manual for the elementary functions", 1980: r with ln 2 in two parts.
+Numba calls exp and tanh of the C library, one value at a time. For float32 the polynomials of `exponential.py` take
+their place, so that LLVM computes 8 or 16 values at once; the largest errors found are 2.4 ulp in sigmoid and 1.5 ulp
+in tanh (of every 37th float32).
 """
 
 from __future__ import annotations
@@ -32,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from .dispatch import Table
-from .layout import Array, alike, dense, empty, flat, is_channels_last
-from .runtime import njit, parallel, prange, threads
+from ..dispatch import Table
+from ..layout import Array, alike, dense, empty, flat, is_channels_last
+from ..runtime import njit, parallel, prange, threads
+from .exponential import EXACT32, ONE, exp32, tanh32
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -87,47 +79,8 @@ def sigmoid_numpy(x: Array) -> Array:
 _FEW = 1 << 14  # an array of fewer values is not worth waking threads for
 _RELU, _TANH, _SIGMOID, _TANH32, _SIGMOID32, _RELU_INTO = range(6)
 
-# A constant of type float32 keeps the arithmetic in float32, where a Python number would make it float64.
-_ONE, _TWO, _HALF, _SMALL = map(np.float32, (1, 2, 0.5, 0.55))
-_LOG2_E, _LN2_HIGH, _LN2_LOW = map(np.float32, (1 / math.log(2), 0.693359375, math.log(2) - 0.693359375))
-_R0, _R1, _R2, _R3, _R4 = map(
-    np.float32, (0.499999934125, 0.166665201078, 0.041668394213, 0.008368780410, 0.001381446694)
-)
-_S0, _S1, _S2, _S3, _S4 = map(
-    np.float32, (-0.333333175597, 0.133325861385, -0.053852309928, 0.021071679161, -0.006274239706)
-)
-_LEAST = np.float32(-110)  # e^-110 is 0 in float32
 
-# Floating-point options of these kernels: fused multiply-add, but no reordering, on which `_exp32` depends.
-_EXACT: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}
-
-
-@njit(**_EXACT)
-def _exp32(x: Any) -> Any:
-    # e^x for x <= 0; 2^n is made of its bits, in two factors, since the result may be smaller than 2^-126
-    v = x if x > _LEAST else _LEAST  # also in place of NaN, which has no integer part
-    n = np.int32(v * _LOG2_E - _HALF)
-    r = (v - np.float32(n) * _LN2_HIGH) - np.float32(n) * _LN2_LOW
-    e = _ONE + (r + r * r * (_R0 + r * (_R1 + r * (_R2 + r * (_R3 + r * _R4)))))
-    half = n >> np.int32(1)
-    first = np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
-    second = np.int32((n - half + np.int32(127)) << np.int32(23)).view(np.float32)
-    return e * first * second if x == x else x
-
-
-@njit(**_EXACT)
-def _tanh32(x: Any) -> Any:
-    # both cases are computed: a choice is faster than a branch
-    size = abs(x)
-    v = size if size < _SMALL else _SMALL
-    u = v * v
-    small = v + v * u * (_S0 + u * (_S1 + u * (_S2 + u * (_S3 + u * _S4))))
-    e = _exp32(-_TWO * size)
-    large = (_ONE - e) / (_ONE + e)
-    return math.copysign(small if size < _SMALL else large, x)
-
-
-@njit(**_EXACT)
+@njit(**EXACT32)
 def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
     x, y = x[t * x.size // chunks : (t + 1) * x.size // chunks], y[t * x.size // chunks : (t + 1) * x.size // chunks]
     if op == _RELU:
@@ -145,11 +98,11 @@ def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
             y[i] = (e if x[i] < 0 else 1) / (1 + e)
     elif op == _TANH32:
         for i in range(x.size):
-            y[i] = _tanh32(x[i])
+            y[i] = tanh32(x[i])
     elif op == _SIGMOID32:
         for i in range(x.size):
-            e = _exp32(-abs(x[i]))
-            y[i] = (e if x[i] < 0 else _ONE) / (_ONE + e)
+            e = exp32(-abs(x[i]))
+            y[i] = (e if x[i] < 0 else ONE) / (ONE + e)
 
 
 @njit(parallel=True)
@@ -175,12 +128,12 @@ def relu_numba(x: Array, out: Array | None = None) -> Array:
 
 
 def tanh_numba(x: Array) -> Array:
-    """As relu; in float32 by the polynomials of this file's docstring."""
+    """As relu; in float32 by the polynomials of `exponential.py`."""
     return _forward_numba(_TANH32 if x.dtype == np.float32 else _TANH, x)
 
 
 def sigmoid_numba(x: Array) -> Array:
-    """As relu; in float32 by the polynomial e^x of this file's docstring."""
+    """As relu; in float32 by the e^x of `exponential.py`."""
     return _forward_numba(_SIGMOID32 if x.dtype == np.float32 else _SIGMOID, x)
 
 
@@ -217,7 +170,7 @@ def sigmoid_backward_numpy(gy: Array, y: Array) -> Array:
     return np.multiply(gy * (1 - y), y, out=np.empty_like(y))
 
 
-@njit(**_EXACT)
+@njit(**EXACT32)
 def _backward_share(t: Any, chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
     i0, i1 = t * y.size // chunks, (t + 1) * y.size // chunks
     gy, y, gx = gy[i0:i1], y[i0:i1], gx[i0:i1]
@@ -226,10 +179,10 @@ def _backward_share(t: Any, chunks: int, op: int, gy: Array, y: Array, gx: Array
             gx[i] = y.dtype.type(0) if y[i] <= 0 else gy[i]
     elif op == _TANH:
         for i in range(y.size):
-            gx[i] = gy[i] * (_ONE - y[i] * y[i])
+            gx[i] = gy[i] * (ONE - y[i] * y[i])
     elif op == _SIGMOID:
         for i in range(y.size):
-            gx[i] = gy[i] * (_ONE - y[i]) * y[i]
+            gx[i] = gy[i] * (ONE - y[i]) * y[i]
 
 
 @njit(parallel=True)
@@ -267,14 +220,51 @@ def sigmoid_backward_numba(gy: Array, y: Array) -> Array:
 # ------------------------------------------------------------------------------------------------------------- tables
 
 
-def _table(op: str, python: Callable[..., Array], numpy: Callable[..., Array], numba: Callable[..., Array]) -> Table:
-    rows = {"python": python, "numpy": numpy, "numba": numba}
-    return Table(op, {("elementwise", backend): row for backend, row in rows.items()})
-
-
-RELU = _table("relu", relu_python, relu_numpy, relu_numba)
-RELU_BACKWARD = _table("relu backward", relu_backward_python, relu_backward_numpy, relu_backward_numba)
-TANH = _table("tanh", tanh_python, tanh_numpy, tanh_numba)
-TANH_BACKWARD = _table("tanh backward", tanh_backward_python, tanh_backward_numpy, tanh_backward_numba)
-SIGMOID = _table("sigmoid", sigmoid_python, sigmoid_numpy, sigmoid_numba)
-SIGMOID_BACKWARD = _table("sigmoid backward", sigmoid_backward_python, sigmoid_backward_numpy, sigmoid_backward_numba)
+RELU = Table(
+    "relu",
+    {
+        ("elementwise", "python"): relu_python,
+        ("elementwise", "numpy"): relu_numpy,
+        ("elementwise", "numba"): relu_numba,
+    },
+)
+RELU_BACKWARD = Table(
+    "relu backward",
+    {
+        ("elementwise", "python"): relu_backward_python,
+        ("elementwise", "numpy"): relu_backward_numpy,
+        ("elementwise", "numba"): relu_backward_numba,
+    },
+)
+TANH = Table(
+    "tanh",
+    {
+        ("elementwise", "python"): tanh_python,
+        ("elementwise", "numpy"): tanh_numpy,
+        ("elementwise", "numba"): tanh_numba,
+    },
+)
+TANH_BACKWARD = Table(
+    "tanh backward",
+    {
+        ("elementwise", "python"): tanh_backward_python,
+        ("elementwise", "numpy"): tanh_backward_numpy,
+        ("elementwise", "numba"): tanh_backward_numba,
+    },
+)
+SIGMOID = Table(
+    "sigmoid",
+    {
+        ("elementwise", "python"): sigmoid_python,
+        ("elementwise", "numpy"): sigmoid_numpy,
+        ("elementwise", "numba"): sigmoid_numba,
+    },
+)
+SIGMOID_BACKWARD = Table(
+    "sigmoid backward",
+    {
+        ("elementwise", "python"): sigmoid_backward_python,
+        ("elementwise", "numpy"): sigmoid_backward_numpy,
+        ("elementwise", "numba"): sigmoid_backward_numba,
+    },
+)

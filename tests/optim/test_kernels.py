@@ -1,4 +1,4 @@
-"""The compiled loops of SGD and Adam: the numbers of the rules in NumPy, to the bit, whatever the arrays are like."""
+"""The kernels of SGD and Adam: compiled, the numbers of NumPy, to the bit, whatever the arrays are like."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pytest
 
 import minicnn
 from minicnn import nn, optim
-from minicnn.optim import compiled, elementwise, together
+from minicnn.optim import first_order
+from minicnn_kernels.optimizers import Weights, sgd, weights
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {}),
@@ -26,9 +27,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"momentum": 0.9, "nesterov": True}),
     ("Adam", {"weight_decay": 0.1}),
     ("Adam", {"amsgrad": True}),
+    ("AdamW", {"amsgrad": True, "maximize": True}),
     ("AdamW", {"weight_decay": 0.1, "maximize": True}),
 ]
-SHAPES = [(), (0, 3), (7,), (5, 3, 3, 2), (compiled.LARGE + 3,), (130, 4, 9, 9)]
+SHAPES = [(), (0, 3), (7,), (5, 3, 3, 2), (weights.LARGE + 3,), (130, 4, 9, 9)]
 
 
 def run(name: str, options: dict[str, Any], dtype: Any, backend: str, last: bool = False) -> list[Any]:
@@ -55,8 +57,7 @@ def run(name: str, options: dict[str, Any], dtype: Any, backend: str, last: bool
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_the_same_bits(name: str, options: dict[str, Any], dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = run(name, options, dtype, "numpy")
-    if "amsgrad" not in options:  # NumPy's pieces are not used where the loop is there
-        monkeypatch.setattr(elementwise, "by_pieces", None)
+    monkeypatch.setattr(Weights, "update_each", None)  # the numpy row
     for last in (False, True):
         found = run(name, options, dtype, "numba", last)
         assert len(found) == len(expected)
@@ -77,7 +78,7 @@ def readonly(a: Any) -> Any:
 
 def test_not_compiled_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half precision, gaps in memory, what cannot be written, and where NumPy is asked for."""
-    monkeypatch.setattr(compiled, "run", None)
+    monkeypatch.setattr(sgd, "_serial", None)
     wide = np.ones((4, 6), np.float32)
     for array, backend in (
         (np.ones(3, np.float16), None),
@@ -134,7 +135,7 @@ def test_gradients_of_any_kind() -> None:
         same_as_numpy(lambda k=k: ([arrays[k].copy(order="K")], [grads[k]]), 2)  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("size", [6, 3 * compiled.LARGE])
+@pytest.mark.parametrize("size", [6, 3 * weights.LARGE])
 def test_order_matters_where_memory_is_shared(size: int) -> None:
     """A parameter twice, two that overlap, gradients that are another parameter's numbers or its own, or a part."""
 
@@ -176,14 +177,14 @@ def test_types_that_are_mixed() -> None:
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where everything lies is looked up once, and again whenever something has been replaced."""
-    plans: list[int] = []
+    made: list[int] = []
 
-    class Counted(together.Plan):
+    class Counted(Weights):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            plans.append(1)
+            made.append(1)
 
-    monkeypatch.setattr(together, "Plan", Counted)
+    monkeypatch.setattr(first_order, "Weights", Counted)
 
     def less(optimizer: Any, params: list[Any]) -> None:
         params[1].grad = None
@@ -239,7 +240,7 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
     ]:  # fmt: skip
         found = []
         for backend in ("numpy", "numba"):
-            plans.clear()
+            made.clear()
             params = [nn.Parameter(np.arange(6.0).reshape(2, 3)), nn.Parameter(np.arange(5.0))]
             for p in params:
                 p.grad = minicnn.Tensor(np.cos(p.detach().numpy()))
@@ -252,7 +253,7 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
                     optimizer.step()
             states = [v.numpy() for p in params for v in optimizer.state[p].values()]
             found.append([*(p.detach().numpy() for p in params), *states])
-        assert len(plans) == count, change
+        assert len(made) == count, change
         assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True)), change
 
 
@@ -326,7 +327,7 @@ def test_a_gradient_in_memory_of_parameters_that_overlap() -> None:
     assert found[0] == found[1]
 
 
-def test_plans_go_with_their_groups_and_gradients() -> None:
+def test_weights_go_with_their_groups_and_gradients() -> None:
     p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
     optimizer = optim.SGD([p], lr=0.5)
     for x in (p, q):
@@ -334,10 +335,10 @@ def test_plans_go_with_their_groups_and_gradients() -> None:
         optimizer.param_groups.clear()
         optimizer.add_param_group({"params": [x]})
         optimizer.step()
-        assert len(optimizer._plans) == 1
+        assert len(optimizer._weights) == 1
     q.grad = None
     optimizer.step()
-    assert not optimizer._plans
+    assert not optimizer._weights
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
@@ -357,8 +358,8 @@ def test_copies_change_their_own_parameters(how: Any) -> None:
 @pytest.mark.parametrize("chunks", [1, 2, 3, 7, 50])
 def test_any_number_of_shares(chunks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shares that begin and end inside a tensor or hold several, and more shares than numbers."""
-    monkeypatch.setattr(compiled, "LARGE", 0)
-    monkeypatch.setattr(compiled, "threads", lambda: chunks)
+    monkeypatch.setattr(weights, "LARGE", 0)
+    monkeypatch.setattr(weights, "threads", lambda: chunks)
 
     def make() -> tuple[list[Any], list[Any]]:
         rng = np.random.default_rng(5)

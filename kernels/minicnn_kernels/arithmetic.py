@@ -2,7 +2,7 @@
 
     a, b, y   all of one shape, of any rank
 
-    PAIR(op, a, b, out=None) -> y             op: "add", "sub" or "mul"
+    ARITHMETIC(op, a, b, out=None) -> y       op: "add", "sub" or "mul"
 
 The result is written into `out` where that is given, which may be a or b itself. NumPy does this on one thread, and one
 thread cannot use all of the memory's bandwidth, which is what a sum of two large arrays takes its time from.
@@ -27,7 +27,7 @@ _NUMBERS = {"add": 0, "sub": 1, "mul": 2}
 _INTO = 3  # added to the number where y is a: a loop that names two arrays for one memory would not be vectorised
 
 
-def pair_python(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+def arithmetic_python(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     """The definition."""
     y = np.empty(a.shape, a.dtype) if out is None else out
     for place in np.ndindex(*a.shape):
@@ -35,7 +35,7 @@ def pair_python(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     return y
 
 
-def pair_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+def arithmetic_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     """NumPy's own."""
     return np.asarray(_UFUNCS[op](a, b, out=out))
 
@@ -65,31 +65,31 @@ def _share(t: Any, chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
 
 
 @njit(parallel=True)
-def _pair(chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
+def _arithmetic(chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
     for t in prange(chunks):
         _share(np.intp(t), chunks, op, a, b, y)
 
 
-def pair_numba(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+def arithmetic_numba(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     """Parallel over runs of memory; NumPy where there is little to do, or the arrays lie differently in memory."""
     y = out
     dense = a.flags.c_contiguous or is_channels_last(a)
     if not dense or a.size < _FEW or a.strides != b.strides or (y is not None and y.strides != a.strides):
-        return pair_numpy(op, a, b, out)
+        return arithmetic_numpy(op, a, b, out)
     if y is None:
         y = empty(a.shape, a.dtype, is_channels_last(a))
     if y is b and y is not a and op != "sub":  # a + b is b + a
         a, b = b, a
     with parallel():
-        _pair(threads(), _NUMBERS[op] + (_INTO if y is a else 0), flat(a), flat(b), flat(y))
+        _arithmetic(threads(), _NUMBERS[op] + (_INTO if y is a else 0), flat(a), flat(b), flat(y))
     return y
 
 
-PAIR = Table(
-    "pair",
+ARITHMETIC = Table(
+    "arithmetic",
     {
-        ("elementwise", "python"): pair_python,
-        ("elementwise", "numpy"): pair_numpy,
-        ("elementwise", "numba"): pair_numba,
+        ("elementwise", "python"): arithmetic_python,
+        ("elementwise", "numpy"): arithmetic_numpy,
+        ("elementwise", "numba"): arithmetic_numba,
     },
 )

@@ -6,8 +6,8 @@
     w, gw          (C,) or (1,)
     gx = gy where x > 0, else w[c] gy         gw[c] = sum of x gy where not x > 0
 
-`forward(x, w)` gives y, `backward(gy, x, w, need)` gives (gx, gw). In memory x is runs of one channel each: of H*W
-values where it is plainly contiguous, of one value where it is channels last; run r belongs to channel r mod C.
+`forward(x, w)` gives y, `backward(gy, x, w, needs_grad)` gives (gx, gw). In memory x is runs of one channel each: of
+H*W values where it is plainly contiguous, of one value where it is channels last; run r belongs to channel r mod C.
 
 K. He et al., "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852.
 """
@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from .dispatch import Table
-from .layout import Array, alike, dense, flat, is_channels_last
-from .runtime import njit, parallel, prange, threads, workspace
-from .sums import total
+from ..dispatch import Table
+from ..layout import Array, alike, dense, flat, is_channels_last
+from ..runtime import njit, parallel, prange, threads, workspace
+from ..sums import total
 
-Need = tuple[bool, bool]
+NeedsGrad = tuple[bool, bool]
 Gradients = tuple[Array | None, Array | None]
 
 
@@ -79,22 +79,22 @@ def forward_numba(x: Array, w: Array) -> Array:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def backward_python(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
+def backward_python(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
     """The definition, one value at a time."""
     gx, gw = np.empty(x.shape, x.dtype), np.zeros(w.shape)
     for place in np.ndindex(x.shape):
         v, g, c = float(x[place]), float(gy[place]), place[1] if w.size > 1 else 0
         gx[place] = g if v > 0 else float(w[c]) * g
         gw[c] += 0.0 if v > 0 else v * g
-    return gx if need[0] else None, gw.astype(w.dtype) if need[1] else None
+    return gx if needs_grad[0] else None, gw.astype(w.dtype) if needs_grad[1] else None
 
 
-def backward_numpy(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
+def backward_numpy(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
     """Whole arrays; the sum over all axes but that of the channels."""
     gx = gw = None
-    if need[0]:
+    if needs_grad[0]:
         gx = np.where(x > 0, gy, _spread(x, w) * gy).reshape(x.shape)
-    if need[1]:
+    if needs_grad[1]:
         axes = tuple(axis for axis in range(x.ndim) if axis != 1 or w.size == 1)
         gw = total(np.where(x > 0, 0, x * gy), axes).reshape(w.shape)  # () or (C,) -> (C,)
     return gx, gw
@@ -118,7 +118,7 @@ def _backward(chunks: int, run: int, gy: Array, x: Array, w: Array, gx: Array, s
         _backward_share(np.intp(t), chunks, run, gy, x, w, gx, sums[t])
 
 
-def backward_numba(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
+def backward_numba(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
     """Parallel over runs; each share has sums of its own, added in order."""
     x, gy = alike(x, gy)
     gx = np.empty_like(x)
@@ -126,7 +126,7 @@ def backward_numba(gy: Array, x: Array, w: Array, need: Need) -> Gradients:
         sums = workspace("prelu", w.size, np.float64)
         _backward(threads(), _run_length(x, w), flat(gy), flat(x), np.ascontiguousarray(w), flat(gx), sums)
         gw = sums[:, : w.size].sum(0).astype(w.dtype)
-    return gx if need[0] else None, gw if need[1] else None
+    return gx if needs_grad[0] else None, gw if needs_grad[1] else None
 
 
 PRELU = Table(

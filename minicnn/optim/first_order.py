@@ -1,0 +1,233 @@
+"""What the optimisers share that go by the gradient alone, each element of a parameter by itself: all but LBFGS.
+
+`step` goes through the groups: `update_many` changes the parameters of one, which is `update_one` for one after the
+other, an update in NumPy; or, in a `KernelOptimizer`, one call of a kernel of `minicnn_kernels.optimizers` for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.dispatch import Table
+from minicnn_kernels.optimizers.pieces import in_pieces
+from minicnn_kernels.optimizers.weights import Weights
+
+from ..autograd import enable_grad
+from ..device import Meta, meta
+from ..dtypes import Size, get_default_dtype
+from ..tensor import Array, Tensor
+from .optimizer import Optimizer
+
+State = dict[str, Any]
+Group = dict[str, Any]
+WithGradient = Any  # a parameter, a Tensor, whose gradient is not None
+
+_TEXT = {"lr": "Invalid learning rate: {}", "eps": "Invalid epsilon value: {}"}
+_NOT_NEGATIVE = (
+    "lr", "eps", "weight_decay", "momentum", "alpha", "lr_decay", "initial_accumulator_value", "momentum_decay",
+)  # fmt: skip
+
+
+def checked(**options: Any) -> dict[str, Any]:
+    """The options as a dict, after the checks that several optimisers have in common.
+
+    `foreach` and `fused`, which choose between PyTorch's implementations of one update, change nothing here.
+
+    Raises:
+        ValueError: a negative rate, or a beta that is not in [0, 1).
+        RuntimeError: `fused` together with `foreach` or `differentiable`.
+        NotImplementedError: `differentiable`.
+    """
+    for name in _NOT_NEGATIVE:
+        value = options.get(name, 0)
+        if name == "lr" and isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not value >= 0:
+            raise ValueError(_TEXT.get(name, f"Invalid {name} value: {{}}").format(value))
+    for index, beta in enumerate(options.get("betas", ())):
+        if not 0 <= beta < 1:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+    if options.get("fused") and options["differentiable"]:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if options.get("fused") and options["foreach"]:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    if options["differentiable"]:
+        raise NotImplementedError(
+            "differentiable=True is not supported: a step is not recorded, so that no gradient flows through it; write "
+            "the update with tensor operations instead (p_new = p - lr * g)"
+        )
+    return options
+
+
+class FirstOrder(Optimizer):
+    """An optimiser that changes every element by its gradient and its own state. A subclass gives `update_one`."""
+
+    def initial_state(self, p: Tensor, group: Group) -> State:
+        """The state of a parameter before its first step."""
+        return {}
+
+    def update_one(self, group: Group, state: State, p: WithGradient) -> None:
+        """One step of a parameter."""
+        raise NotImplementedError
+
+    def update_many(self, group: Group, params: list[WithGradient]) -> None:
+        """One step of the parameters of a group that have a gradient."""
+        with np.errstate(all="ignore"):
+            for p in params:
+                self._check(group, p)
+                state = self._state_of(group, p)
+                if not p.is_meta:
+                    self.update_one(group, state, p)
+                    p._version[0] += 1
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, default in self.defaults.items():
+                group.setdefault(name, default)
+        for of_parameter in self.state.values():
+            step = of_parameter.get("step") if isinstance(of_parameter, dict) else None
+            if step is not None and not isinstance(step, Tensor):
+                of_parameter["step"] = scalar(float(step))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient; returns what `closure`, called first, returns."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self.update_many(group, [p for p in group["params"] if p._grad is not None])
+        return loss
+
+    def _check(self, group: Group, p: WithGradient) -> None:
+        name, g = type(self).__name__, p._grad._array
+        if group.get("capturable"):
+            raise AssertionError(
+                f"{name}: capturable=True is for CUDA graphs, and {p.device} has none; set it to False"
+            )
+        if g.shape != p._array.shape:
+            raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
+        if not (p.is_meta or p._array.flags.writeable):
+            raise ValueError(
+                f"{name}: a parameter of shape {p.shape} is read-only; make it one that can be changed with "
+                "p.data = p.data.clone()"
+            )
+
+    def _state_of(self, group: Group, p: Tensor) -> State:
+        """The state of a parameter, made here before its first step."""
+        state: State = self.state[p]
+        if not state:
+            state.update(self.initial_state(p, group))
+        return state
+
+
+class KernelOptimizer(FirstOrder):
+    """An optimiser whose update is a kernel that changes all parameters of a group in one call.
+
+    A subclass gives `kernel`, `step_number` and `hyperparameters` instead of `update_one`.
+    """
+
+    _weights: dict[int, Weights]  # of the groups, by their ids: kept from step to step, since addresses are looked up
+
+    def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
+        """The table of the kernel, and the names of the buffers in the state that it changes."""
+        raise NotImplementedError
+
+    def step_number(self, group: Group, state: State, p: Tensor) -> float:
+        """Count the step of a parameter in its state; which one it is, from 1."""
+        raise NotImplementedError
+
+    def hyperparameters(self, group: Group, step_number: float) -> Any:
+        """What the kernel computes with, for the parameters of the group that are at this step."""
+        raise NotImplementedError
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._weights = {}
+
+    def update_many(self, group: Group, params: list[WithGradient]) -> None:
+        """One step of the parameters of a group that have a gradient; nothing changes if one of them cannot."""
+        if not params:
+            self._weights.pop(id(group), None)
+            return
+        xs, gs = [p._array for p in params], [p._grad._array for p in params]
+        weights = self._weights.get(id(group))
+        if weights is None or not weights.holds(xs, gs) or group.get("capturable"):
+            for p in params:
+                self._check(group, p)
+            if any(type(x) is Meta for x in xs):  # which have no memory: of these, the state is made
+                for p in params:
+                    self._state_of(group, p)
+                self.update_many(group, [p for p in params if not p.is_meta])
+                return
+            weights = None
+            there = {id(group) for group in self.param_groups}
+            self._weights = {key: kept for key, kept in self._weights.items() if key in there}
+        states = [self.state[p] or self._state_of(group, p) for p in params]
+        steps = [self.step_number(group, state, p) for state, p in zip(states, params, strict=True)]
+        numbers = {step: self.hyperparameters(group, step) for step in dict.fromkeys(steps)}
+        kernel, names = self.kernel(group)
+        buffers = [[state[name]._array for state in states] for name in names]
+        if weights is None or not weights.holds_buffers(buffers):
+            weights = self._weights[id(group)] = Weights(xs, *buffers)
+        for p in params:
+            p._version[0] += 1
+        for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
+            kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])
+
+
+def _runs(steps: list[float]) -> Iterator[tuple[int, int]]:
+    """Where each run of equal numbers begins and ends: neighbours at the same step go through the kernel together."""
+    begin = 0
+    for _, run in groupby(steps):
+        end = begin + len(list(run))
+        yield begin, end
+        begin = end
+
+
+def update_in_pieces(update: Callable[..., None], group: Group, p: WithGradient, *buffers: Tensor) -> None:
+    """Run `update(x, g, *buffers)`, NumPy operations, on a parameter, its gradient and its buffers in the state.
+
+    What the options `maximize`, `weight_decay` and `decoupled_weight_decay` ask for is done before:
+
+        g <- -g                           if maximize
+        x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay
+        g <- g + weight_decay * x         if not
+    """
+    arrays = [p._array, p._grad._array, *[buffer._array for buffer in buffers]]
+    in_pieces(update, arrays, -1.0 if group["maximize"] else 1.0, *decay(group))
+
+
+def decay(group: Group) -> tuple[float, float]:
+    """The weight decay that is added to the gradient, and what x is multiplied by if it is decoupled from that."""
+    weight_decay = float(group.get("weight_decay", 0.0))
+    if weight_decay and group.get("decoupled_weight_decay"):
+        return 0.0, float(1 - number(group["lr"]) * weight_decay)
+    return weight_decay, 1.0
+
+
+def number(option: Any) -> Any:
+    """A number given as such or as a tensor of one element; of a tensor's type then, as PyTorch computes with it."""
+    return option.array.reshape(())[()] if isinstance(option, Tensor) else option
+
+
+def scalar(value: float) -> Tensor:
+    """A number in the state, as a 0-d tensor."""
+    return Tensor(np.array(value, np.float64 if get_default_dtype() == np.float64 else np.float32))
+
+
+def count_step(state: State) -> float:
+    """The number of this step, from 1."""
+    step: Array = state["step"].array
+    step[...] = step.item() + 1  # a tenth of the time of += 1
+    return step.item()
+
+
+def filled(p: Tensor, value: float = 0) -> Tensor:
+    """A buffer like the parameter, in the same order in memory."""
+    return Tensor(meta(p.shape, p.dtype) if p.is_meta else np.full_like(p.array, value))
