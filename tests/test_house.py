@@ -29,7 +29,7 @@ LAYERS = [
      "minicnn.return_types", "minicnn.starting", "minicnn.version"],
     ["minicnn.tensor", "minicnn.copying", "minicnn.printing", "minicnn.autograd"],
     ["minicnn.ops", "minicnn.linalg"],
-    ["minicnn.nn"],
+    ["minicnn.nn", "minicnn.ops.misc"],
     [
         "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
         "minicnn.serialization", "minicnn.settings", "minicnn.testing",

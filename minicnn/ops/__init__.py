@@ -5,7 +5,11 @@ Importing a family enters its methods in `Tensor`.
 
 from __future__ import annotations
 
-from ..missing import answer as _answer
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from ..missing import unknown as _unknown
 from . import (
     activation,
     arithmetic,
@@ -54,6 +58,19 @@ from . import (
     types,
 )
 from .arguments import guard
+from .dropping import drop_block2d, stochastic_depth
+
+if _TYPE_CHECKING:
+    from . import misc
+    from .misc import (
+        MLP,
+        Conv2dNormActivation,
+        DropBlock2d,
+        FrozenBatchNorm2d,
+        Permute,
+        SqueezeExcitation,
+        StochasticDepth,
+    )
 
 # What the remaining families have looks at its operands itself.
 guard(
@@ -61,4 +78,19 @@ guard(
     resample, scatter_reduce, searching, shape, shuffle, sorting, types,
 )  # fmt: skip
 
-_answer(globals())
+# The layers that torchvision has in its `ops`; layers lie above this folder, so the file with them is loaded late.
+_LAYERS = {
+    "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
+    "StochasticDepth",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "misc" or name in _LAYERS:
+        misc = _import_module(".misc", __name__)
+        return misc if name == "misc" else getattr(misc, name)
+    raise _unknown(__name__, name, globals())
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAYERS, "misc"})

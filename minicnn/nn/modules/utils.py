@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-
-def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
-    """A function that gives an iterable as a tuple, anything else n times."""
-
-    def parse(x: Any) -> tuple[Any, ...]:
-        return tuple(x) if isinstance(x, Iterable) else (x,) * n
-
-    parse.__name__ = name
-    return parse
-
-
-_single, _pair = _ntuple(1, "_single"), _ntuple(2, "_pair")
-_triple, _quadruple = _ntuple(3, "_triple"), _ntuple(4, "_quadruple")
-
-
-def _reverse_repeat_tuple(t: Iterable[Any], n: int) -> tuple[Any, ...]:
-    """(PH, PW) -> (PW, PW, PH, PH) for n = 2: padding of a convolution as `functional.pad` takes it."""
-    return tuple(x for x in reversed(tuple(t)) for _ in range(n))
+from ..tuples import _ntuple as _ntuple
+from ..tuples import _pair as _pair
+from ..tuples import _quadruple as _quadruple
+from ..tuples import _reverse_repeat_tuple as _reverse_repeat_tuple
+from ..tuples import _single as _single
+from ..tuples import _triple as _triple
 
 
 def _list_with_default(out_size: Any, defaults: list[int]) -> Any:
