@@ -139,8 +139,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
         backend: "python", "numpy" or "numba"; "auto" leaves the choice to `auto`, None to the block around this one.
         algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It concerns the
             operations that have it.
-        fused: False runs every layer by itself; with True, as at the start, some neighbours in an `nn.Sequential` run as
-            one function where kernels run compiled. None as above.
+        fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
+            one function, where kernels run compiled. None as above.
 
     Raises:
         ValueError: the name is not one of any table.

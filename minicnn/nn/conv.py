@@ -197,7 +197,7 @@ class Conv2d(_ConvNd):
         return self._conv_forward(input, self.weight, self.bias)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Convolve with a given weight and bias: subclasses call it, as in PyTorch, with others than the layer's own."""
+        """Convolve with a given weight and bias; subclasses for PyTorch call it with others than the layer's own."""
         x, padding = (input, self.padding) if self.padding_mode == "zeros" else self._padded(input)
         return conv2d(
             x, weight, bias, self.stride, padding, self.dilation, self.groups, fit=self.fit, flipped=self.flipped

@@ -189,9 +189,8 @@ def test_frozen_batch_norm_is_batch_norm_in_evaluation() -> None:
 
 
 def test_blocks_have_torchvisions_places() -> None:
-    from minicnn.ops.misc import Conv2dNormActivation, FrozenBatchNorm2d
-
     from minicnn.ops import StochasticDepth
+    from minicnn.ops.misc import Conv2dNormActivation, FrozenBatchNorm2d
 
     assert StochasticDepth is nn.StochasticDepth
     assert (Conv2dNormActivation, FrozenBatchNorm2d) == (nn.Conv2dNormActivation, nn.FrozenBatchNorm2d)

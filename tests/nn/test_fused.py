@@ -18,10 +18,9 @@ PAIRS = pytest.mark.parametrize("pair", FUSED, ids=lambda pair: f"{pair[0].__nam
 
 def _net(pair: tuple[type, type]) -> nn.Sequential:
     """The two layers in a net with others around them."""
-    first, second = [{"num_features": 3} if issubclass(cls, nn.modules.batchnorm._NormBase) else {} for cls in pair]
-    return nn.Sequential(
-        nn.Identity(), pair[0](**first), pair[1](**({"kernel_size": 2} if pair[1] is nn.MaxPool2d else second)), nn.Tanh()
-    )
+    arguments = {nn.BatchNorm1d: 3, nn.BatchNorm2d: 3, nn.BatchNorm3d: 3, nn.MaxPool2d: 2}
+    first, second = [cls(*([arguments[cls]] if cls in arguments else [])) for cls in pair]
+    return nn.Sequential(nn.Identity(), first, second, nn.Identity())
 
 
 def _input(pair: tuple[type, type]) -> minicnn.Tensor:
@@ -54,7 +53,10 @@ def test_fused_is_the_same(pair: tuple[type, type]) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("choice", [{"backend": "python", "algorithm": "direct"}, {"backend": "numpy"}, {"fused": False}])
+CHOICES: list[dict[str, Any]] = [{"backend": "python", "algorithm": "direct"}, {"backend": "numpy"}, {"fused": False}]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
 @PAIRS
 def test_every_layer_is_entered(pair: tuple[type, type], choice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a reader steps through, or asks for it, no layer is skipped."""
