@@ -39,7 +39,7 @@ __all__ = [
 class Relu(Function):
     """y = max(x, 0)."""
 
-    new = True
+    backward_allocates = True
     tables = elementwise.RELU, elementwise.RELU_BACKWARD
 
     @classmethod

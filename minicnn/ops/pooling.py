@@ -45,7 +45,7 @@ def rows(x: Array) -> dict[str, Any]:
 class MaxPool(Function):
     """y = the largest value of each window, and where it was if `indices`; keeps where it was, not x."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
@@ -81,7 +81,7 @@ class ActivatedMaxPool(Function):
     where it was not.
     """
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, function: type[Relu]) -> Any:
@@ -120,7 +120,7 @@ def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOr
 class AvgPool(Function):
     """y = the mean of each window."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:
