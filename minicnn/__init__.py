@@ -28,6 +28,7 @@ from .compat import amp, backends, cuda, fx, hub, jit, linalg, return_types, tes
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
+from .compat.ops import misc as _misc
 from .compat.settings import *
 from .compat.settings import _assert
 from .compat.tensor_types import *

@@ -68,7 +68,7 @@ def layer(module: str) -> int:
 
 
 def is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id.endswith("TYPE_CHECKING")
 
 
 def imports(module: str, path: Path, *, top_only: bool = False) -> set[str]:

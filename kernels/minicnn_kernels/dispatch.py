@@ -34,6 +34,7 @@ class Selection(NamedTuple):
 
     backend: str | None = None
     algorithm: str | None = None
+    fused: bool = True  # whether two layers may run as one function
 
 
 _ALL_OPEN = Selection()
@@ -143,14 +144,21 @@ def compiles() -> bool:
     return _selection.get().backend in (None, "numba") and runtime.have_numba()
 
 
+def fuses() -> bool:
+    """Whether two layers may run as one function here: where kernels run compiled, unless `use` forbids it."""
+    return _selection.get().fused and compiles()
+
+
 @contextmanager
-def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[None]:
+def use(backend: str | None = None, algorithm: str | None = None, fused: bool | None = None) -> Iterator[None]:
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
 
     Args:
         backend: "python", "numpy" or "numba"; "auto" leaves the choice to `auto`, None to the block around this one.
         algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It concerns the
             operations that have it.
+        fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
+            one function, where kernels run compiled. None as above.
 
     Raises:
         ValueError: the name is not one of any table.
@@ -164,7 +172,8 @@ def use(backend: str | None = None, algorithm: str | None = None) -> Iterator[No
         raise ValueError(f"use: no algorithm {algorithm!r}; there are: {', '.join(known)}, auto")
     outer = _selection.get()
     names = backend or outer.backend, algorithm or outer.algorithm
-    inner = Selection(*(None if name == "auto" else name for name in names))
+    backend, algorithm = (None if name == "auto" else name for name in names)
+    inner = Selection(backend, algorithm, outer.fused if fused is None else bool(fused))
     token = _selection.set(_ALL_OPEN if inner == _ALL_OPEN else inner)
     try:
         yield

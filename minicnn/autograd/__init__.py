@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compat.missing import answer as _answer
-from . import engine, function, walk
+from . import backpropagation, engine, function
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
+from .backpropagation import grad
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck
 from .modes import (
@@ -18,7 +19,6 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .walk import grad
 
 __all__ = [
     "AnomalyError",
@@ -54,8 +54,8 @@ def backward(
     given = list(grad_tensors) if isinstance(grad_tensors, Sequence) else [grad_tensors] * len(roots)
     if len(given) != len(roots):
         raise RuntimeError(f"backward: {len(roots)} tensors and {len(given)} gradients; one is needed for each")
-    ups = [walk.upstream(root, gradient) for root, gradient in zip(roots, given, strict=True)]
-    walk.backward(roots, ups, bool(retain_graph), inputs)
+    ups = [backpropagation.upstream(root, gradient) for root, gradient in zip(roots, given, strict=True)]
+    backpropagation.backward(roots, ups, bool(retain_graph), inputs)
 
 
 class _TensorType(type):

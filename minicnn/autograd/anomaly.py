@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .modes import thread
+
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -20,7 +22,6 @@ class AnomalyError(RuntimeError):
 
 
 class _State(threading.local):
-    depth = 0
     layers: tuple[str, ...] = ()  # the modules at work, the innermost last
     names: dict[int, str] = {}  # noqa: RUF012 - replaced, never changed: paths of the modules of the outermost one
 
@@ -30,7 +31,7 @@ _state = _State()
 
 def enabled() -> bool:
     """Whether this thread is inside `detect_anomaly`."""
-    return _state.depth > 0
+    return thread.watching > 0
 
 
 class detect_anomaly(ContextDecorator):
@@ -47,24 +48,24 @@ class detect_anomaly(ContextDecorator):
         self.mode = int(check_nan)
 
     def __enter__(self) -> None:
-        _state.depth += self.mode
+        thread.watching += self.mode
 
     def __exit__(self, *error: object) -> None:
-        _state.depth -= self.mode
+        thread.watching -= self.mode
 
 
 class set_detect_anomaly(detect_anomaly):
     """`detect_anomaly` from now on, or off again; as a `with` block, until its end."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self.outer, self.mode = _state.depth, int(mode and check_nan)
-        _state.depth = self.mode
+        self.outer, self.mode = thread.watching, int(mode and check_nan)
+        thread.watching = self.mode
 
     def __enter__(self) -> None:
-        _state.depth = self.mode
+        thread.watching = self.mode
 
     def __exit__(self, *error: object) -> None:
-        _state.depth = self.outer
+        thread.watching = self.outer
 
 
 class layer:

@@ -1,8 +1,8 @@
-"""The tape: functions record what they did; `walk.py` goes back over the record, from the result to the leaves.
+"""The tape: functions record what they did, and so make a graph; `backpropagation.py` goes back through it.
 
 A tensor that came out of a `Function` points to a `Node`; the node points to the nodes (or leaf tensors) of its inputs,
-never to its output. So the record is a tree of references without cycles: it goes when the last result goes, without
-waiting for the garbage collector.
+never to its output. So the graph has no cycles: it goes when the last result goes, without waiting for the garbage
+collector.
 
     x ----.                        leaf tensors: x, w
           Conv2d --- Tanh --- y    nodes; y.grad_fn is the Tanh node
@@ -25,7 +25,7 @@ from minicnn_kernels.geometry import SizeError
 
 from ..device import Meta, meta
 from . import anomaly
-from .modes import is_grad_enabled
+from .modes import thread
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -121,6 +121,11 @@ class Node:
 Edge = Any  # what an input's gradient goes to: (Node, output index), a leaf Tensor, or None
 
 
+def like(edge: Edge) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of what an edge leads to."""
+    return edge[0].outputs[edge[1]] if type(edge) is tuple else (edge._array.shape, edge._array.dtype)
+
+
 class Function:
     """A differentiable function on arrays; subclasses give it as two static methods.
 
@@ -145,8 +150,10 @@ class Function:
     """
 
     view = False
-    fresh = True  # backward makes new arrays, or passes on gy, saved arrays and views of them, and nobody else's
-    new = False  # backward makes new arrays only, a memory of its own for each gradient
+    # What `ownership.py` may take for granted of the gradients that backward gives. Unless one of these says otherwise,
+    # they are new arrays, or gy, saved arrays and views of them.
+    backward_allocates = False  # each of them has memory of its own, newly allocated
+    backward_is_users = False  # code of the user gives them, who may hold on to them
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **options: Any) -> Any:
@@ -168,7 +175,7 @@ class Function:
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays and record the call where a gradient will be wanted."""
         tensors: list[Tensor | None] = []  # plain loops: in a small net much of the time goes here
-        arrays, needs, on_meta, record = [], [], False, is_grad_enabled()
+        arrays, needs, on_meta, record = [], [], False, thread.recording
         for a in args:
             if isinstance(a, _tensor):
                 tensors.append(a)
@@ -181,7 +188,7 @@ class Function:
             if type(a) is Meta:
                 on_meta = True
         node = Node(cls, tuple(needs))
-        watched = anomaly.enabled()
+        watched = thread.watching
         if watched:
             node.origin = anomaly.Origin.here()
         if on_meta:
@@ -249,7 +256,7 @@ def _on_meta(
 
 
 def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
-    """Note which tensors are views of one memory: a recorded write to one has to reach the record of the others."""
+    """Note which tensors are views of one memory: a recorded write to one has to reach the others in the graph."""
     if source._views is None:
         source._views = [weakref.ref(source)]
     elif len(source._views) & (len(source._views) - 1) == 0:  # at 1, 2, 4, 8, ...: the cost per view stays the same

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..compat.missing import answer as _answer
-from . import engine, sharing, walk
+from . import engine, inplace
+from .engine import Array
 from .modes import no_grad
 
 
@@ -55,7 +56,7 @@ class FunctionCtx:
         return tuple([None if array is None else self._tensor(array, *place) for array, place in pairs])
 
     def _tensor(self, array: Any, leaf: Any, edge: Any) -> Any:
-        """A saved tensor: a leaf that requires a gradient is itself, another one stands where it was in the record."""
+        """A saved tensor: a leaf that requires a gradient is itself, another one stands where it was in the graph."""
         if leaf is not None:
             return leaf
         tensor = engine._tensor(array)
@@ -167,7 +168,7 @@ class _UserCall:
         return self.tensors
 
     def place(self, tensor: Any) -> tuple[Any, Any]:
-        """Where a tensor that is saved is in the record: a leaf, or an edge, or its number among the results."""
+        """Where a tensor that is saved is in the graph: a leaf, or an edge, or its number among the results."""
         if not any(tensor is d for d in self.dirty):
             if tensor._requires_grad:
                 return (tensor, None) if tensor._edge is None else (None, tensor._edge)
@@ -178,15 +179,15 @@ class _UserCall:
     def result(self, made: tuple[Any, ...]) -> Any:
         """What `apply` returns, given the tensors that the engine made of those that forward returned.
 
-        A dirty one is itself, and goes on from here in the record; the memory of the others may be that of an input.
+        A dirty one is itself, and goes on from here in the graph; the memory of the others may be that of an input.
         """
         inputs = [a for a in (*self.args, *self.options.values()) if isinstance(a, engine._tensor) and not a.is_meta]
         found: list[Any] = []
         for index, (old, new) in enumerate(zip(self.tensors, made, strict=True)):
             if any(old is d for d in self.dirty):
                 if new._requires_grad:
-                    sharing.check_writable(old, self.function.__name__)
-                    sharing.replace(old, new)
+                    inplace.check_writable(old, self.function.__name__)
+                    inplace.replace(old, new)
                 found.append(old)
                 continue
             new._version = old._version
@@ -204,7 +205,7 @@ class _UserCall:
 class _Call(engine.Function):
     """One call of a user's function, on arrays for the engine."""
 
-    fresh = False
+    backward_is_users = True
 
     @staticmethod
     def forward(ctx: Any, *arrays: Any, call: _UserCall) -> Any:
@@ -248,10 +249,24 @@ class _Call(engine.Function):
                 raise TypeError(f"{ctx.name}: backward must return tensors or None, got {type(g).__name__}")
         return tuple(
             [
-                None if g is None or edge is None else walk.fitted(g.array, *walk.like(edge))
+                None if g is None or edge is None else _fitted(g.array, *engine.like(edge))
                 for g, edge in zip(found[:wanted], ctx.inputs, strict=False)
             ]
         )
+
+
+unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/operands.py enters its own
+
+
+def _fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+    """A gradient in the type of what it belongs to; summed, where that was broadcast to the gradient's shape."""
+    if gradient.shape != shape:
+        try:
+            broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
+        except ValueError:  # reported by `backpropagation.py`
+            return gradient
+        gradient = unbroadcast(gradient, shape) if broadcast else gradient
+    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

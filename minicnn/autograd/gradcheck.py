@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Array, Tensor
+from .backpropagation import grad
 from .modes import no_grad
-from .walk import grad
 
 FULL = 256  # inputs of up to this many elements are perturbed one by one, larger ones in random directions
 DIRECTIONS = 4
@@ -96,7 +96,7 @@ def gradcheck(
 
 
 class _Check:
-    """One function at one point; the record of its forward pass, and random upstream gradients."""
+    """One function at one point; the graph of its forward pass, and random upstream gradients."""
 
     def __init__(self, func: Any, inputs: list[Any], eps: float, atol: float, rtol: float) -> None:
         self.func, self.eps, self.atol, self.rtol = func, eps, atol, rtol
@@ -139,7 +139,7 @@ class _Check:
         return bool(abs(numerical - analytical) <= self.atol * max(1.0, scale) + self.rtol * abs(numerical))
 
     def repeats(self, numbers: list[int], tolerance: float) -> None:
-        """Two backward passes over the same record must agree."""
+        """Two backward passes over the same graph must agree."""
         upstream = self.random_upstream()
         for i in numbers:
             first, second = self.analytical(i, upstream), self.analytical(i, upstream)

@@ -1,8 +1,17 @@
-"""Hooks: functions that are called when something happens, until they are removed."""
+"""Hooks: functions that are called when something happens, until they are removed; those of tensors are called here."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import engine
+from .engine import Array, Node
+from .ownership import Pending, total
+from .subgraph import Subgraph, last_nodes
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 class RemovableHandle:
@@ -24,3 +33,68 @@ class RemovableHandle:
 
     def __exit__(self, *error: object) -> None:
         self.remove()
+
+
+def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Array) -> Array:
+    """The gradient after a tensor's hooks, each of which may return another."""
+    for hook in list(hooks.values()):
+        changed = hook(engine._tensor(gradient))
+        if changed is not None:
+            if changed.shape != gradient.shape:
+                raise RuntimeError(
+                    f"backward: a hook turned a gradient of shape {gradient.shape} into one of {changed.shape}"
+                )
+            gradient = changed.array
+    return gradient
+
+
+def call_hooks(node: Node, gys: list[Array | None]) -> None:
+    """Call the hooks of a node's results, which may change their gradients; then keep those that are retained."""
+    for index, gy in enumerate(gys):
+        if gy is None:
+            continue
+        if node.hooks and (hooks := node.hooks.get(index)):
+            gys[index] = gy = _after(hooks, gy)
+        if node.retained and (keeper := node.retained.get(index)) and (tensor := keeper()) is not None:
+            tensor.grad = engine._tensor(gy.copy() if tensor.grad is None else total(tensor.grad.array, gy))
+
+
+class Leaves:
+    """The leaves that gradients arrive at; those with hooks wait until all of their gradient is there.
+
+    Their hooks are called once in a backward pass, as soon as that is so. The last to add to a leaf's gradient is the
+    node with the smallest number that leads to it.
+
+    Args:
+        to_leaf: called with (leaf, gradient, owned), where `owned` says that nobody else holds the array.
+        pending: the nodes that gradients can still come from.
+        subgraph: the only nodes that they can come from, if not None.
+    """
+
+    def __init__(
+        self, to_leaf: Callable[[Tensor, Array, bool], None], pending: Pending, subgraph: Subgraph | None
+    ) -> None:
+        self.to_leaf, self.pending, self.subgraph = to_leaf, pending, subgraph
+        self.last: dict[int, int] | None = None  # id of a leaf -> the number of its last node
+        self.waiting: dict[int, tuple[Tensor, Array, bool]] = {}
+
+    def add(self, leaf: Tensor, gradient: Array, owned: bool, node: Node | None) -> None:
+        """Take what has arrived at a leaf from a node."""
+        if not (leaf._hooks or leaf._after_hooks):
+            self.to_leaf(leaf, gradient, owned)
+            return
+        if self.last is None:
+            coming = [node for _, node in self.pending.queue]
+            self.last = last_nodes(coming if node is None else [node, *coming], self.subgraph)
+        if id(leaf) in self.waiting:
+            gradient, owned = total(self.waiting[id(leaf)][1], gradient), True
+        self.waiting[id(leaf)] = leaf, gradient, owned
+
+    def pass_on(self, number: int = -1) -> None:
+        """Call the hooks of each leaf that gets nothing more when the next node to run has this number."""
+        for key, (leaf, gradient, owned) in list(self.waiting.items()):
+            if self.last is not None and self.last.get(key, number + 1) > number:
+                del self.waiting[key]
+                if leaf._hooks:
+                    gradient, owned = _after(leaf._hooks, gradient), False
+                self.to_leaf(leaf, gradient, owned)

@@ -18,21 +18,24 @@ GENERATOR = 0x20  # the flag of a generator function, inspect.CO_GENERATOR
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Mode(threading.local):
-    enabled = True  # the default of every new thread
+class _Thread(threading.local):
+    """What is on in this thread; operations look here, without a call, since each of them does."""
+
+    recording = True  # the default of every new thread
+    watching = 0  # the number of `detect_anomaly` blocks around
 
 
-_mode = _Mode()
+thread = _Thread()
 
 
 def is_grad_enabled() -> bool:
     """Whether operations are recorded in this thread."""
-    return _mode.enabled
+    return thread.recording
 
 
-# setattr(_mode, "enabled", ...), which is given exception, value and traceback as well, and in C ignores them
+# setattr(thread, "recording", ...), which is given exception, value and traceback as well, and in C ignores them
 _set = ctypes.PYFUNCTYPE(ctypes.c_int, *[ctypes.py_object] * 6)(("PyObject_SetAttr", ctypes.pythonapi))
-_restore = {mode: functools.partial(_set, _mode, "enabled", mode) for mode in (False, True)}
+_restore = {on: functools.partial(_set, thread, "recording", on) for on in (False, True)}
 
 
 class _Exit:
@@ -44,7 +47,7 @@ class _Exit:
         if block.__dict__.get("_outer"):  # `__enter__` was called by its name
             return block._leave
         block._statement = True
-        return _restore[_mode.enabled]
+        return _restore[thread.recording]
 
 
 class _Recording:
@@ -58,11 +61,11 @@ class _Recording:
         if self._statement:
             self._statement = False
         else:
-            self.__dict__.setdefault("_outer", []).append(_mode.enabled)
-        _mode.enabled = self.mode  # the last step
+            self.__dict__.setdefault("_outer", []).append(thread.recording)
+        thread.recording = self.mode  # the last step
 
     def _leave(self, *error: object) -> None:
-        _mode.enabled = self._outer.pop()
+        thread.recording = self._outer.pop()
 
     __exit__ = _Exit()
 
@@ -104,18 +107,18 @@ class set_grad_enabled(_Recording):
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
-        self._outer = [_mode.enabled]
-        _mode.enabled = self.mode
+        self._outer = [thread.recording]
+        thread.recording = self.mode
 
     def __enter__(self) -> None:
         if self.__dict__.get("_outer"):  # kept by __init__: the state before it
-            _mode.enabled = self.mode
+            thread.recording = self.mode
         else:
             super().__enter__()
 
     def __call__(self, function: F) -> F:
         """As a decorator it says nothing about the code around it."""
-        _mode.enabled = self._outer.pop()
+        thread.recording = self._outer.pop()
         return super().__call__(function)
 
 
@@ -144,7 +147,7 @@ class inference_mode(_Recording):
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
         """`@inference_mode` without parentheses decorates at once."""
         made = super().__new__(cls)
-        made.mode = not mode and _mode.enabled
+        made.mode = not mode and thread.recording
         return made if isinstance(mode, bool) else made(mode)
 
     def __init__(self, mode: bool | Callable[..., Any] = True) -> None: ...
@@ -152,4 +155,4 @@ class inference_mode(_Recording):
 
 def is_inference_mode_enabled() -> bool:
     """Whether recording is off, which is all that inference mode is here."""
-    return not _mode.enabled
+    return not thread.recording

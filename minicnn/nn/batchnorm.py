@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NoReturn
 
 from minicnn_kernels.geometry import ShapeError
 
-from ..ops.batchnorm import batch_norm, batch_norm_relu
+from ..ops.batchnorm import batch_norm
 from ..ops.tensor import creation
 from ..tensor import Tensor
 from . import init
-from .activation import ReLU
-from .hooks import is_plain
 from .module import Module
 from .parameter import Parameter
 
@@ -143,7 +140,7 @@ class _BatchNorm(_NormBase):
         return self._run(batch_norm, input)
 
     def _run(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
-        """`batch_norm`, or `batch_norm_relu`, with this layer's arguments."""
+        """`function`, which is `batch_norm` or does more in one go, with this layer's arguments."""
         self._check_input_dim(input)
         share = self._count()
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
@@ -168,23 +165,6 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, C, D, H, W); see `_BatchNorm`."""
 
     _axes = (5,)
-
-
-NORMS: dict[Any, Any] = {cls: cls.forward for cls in (BatchNorm1d, BatchNorm2d, BatchNorm3d)}
-_RELU = ReLU.forward
-
-
-def norm_with_relu(norm: Any, relu: Any) -> Callable[[Tensor], Tensor] | None:
-    """Two modules in a row as one function, where they are a batch norm and a ReLU and nothing tells the difference.
-
-    That is: of exactly these classes, with the `forward` they came with, without hooks, and not under `detect_anomaly`,
-    which names layers.
-    """
-    if type(relu) is not ReLU or type(norm) not in NORMS:
-        return None
-    if not (is_plain(norm, NORMS[type(norm)]) and is_plain(relu, _RELU)):
-        return None
-    return partial(norm._run, batch_norm_relu)
 
 
 class SyncBatchNorm(_BatchNorm):

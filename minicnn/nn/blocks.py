@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 from minicnn_kernels.geometry import IntOrPair, ShapeError, pair
 
-from .. import ops
 from ..ops.batchnorm import batch_norm
-from ..ops.stochastic_depth import drop_block2d, stochastic_depth
+from ..ops.drop_block import drop_block2d, stochastic_depth
 from ..ops.tensor.creation import full
 from ..tensor import Tensor
 from . import init
@@ -269,14 +266,3 @@ class FrozenBatchNorm2d(Module):
 
 def _option(inplace: bool | None) -> dict[str, Any]:
     return {} if inplace is None else {"inplace": inplace}
-
-
-# torchvision has these in its `ops`, which here lies below the layers.
-_misc = ModuleType("minicnn.ops.misc", "Blocks under the name of torchvision's file.")
-for _block in (
-    MLP, Conv2dNormActivation, DropBlock2d, FrozenBatchNorm2d, Permute, SqueezeExcitation, StochasticDepth,
-    drop_block2d, stochastic_depth,
-):  # fmt: skip
-    setattr(ops, _block.__name__, _block)
-    setattr(_misc, _block.__name__, _block)
-ops.misc = sys.modules[_misc.__name__] = _misc  # type: ignore[attr-defined]

@@ -9,14 +9,12 @@ from collections.abc import Iterable, Iterator, KeysView
 from itertools import chain, groupby
 from typing import Any, TypeVar
 
-from .activated_pooling import RISING, activation_with_pool
-from .batchnorm import NORMS, norm_with_relu
+from .fused import steps
 from .module import Module
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 S = TypeVar("S", bound="_Row")
-FUSED = {*NORMS, *RISING}  # classes that may run as one function with the module after them
 
 
 class Container(Module):
@@ -108,12 +106,8 @@ class _Row(Module):
 class Sequential(_Row):
     """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules.
 
-    A batch norm directly followed by a ReLU runs as one function, with the same values and gradients, since both only
-    wait for memory. So does a ReLU, Tanh or Sigmoid followed by a MaxPool2d: the largest value is chosen first, and the
-    activation has fewer values to go through (`activated_max_pool2d` says where gradients differ). They run one by one
-    with hooks on either or on all modules, with a subclass or a replaced `forward`, and under `detect_anomaly`. Run as
-    one they keep less, so that changing the result in place, which one by one would be an error in the backward pass,
-    is allowed.
+    Where kernels run compiled, a batch norm followed by a ReLU runs as one function, and so does an activation followed
+    by a MaxPool2d: `nn/fused.py` says which and when. `with minicnn.use(fused=False):` runs every module by itself.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -123,17 +117,8 @@ class Sequential(_Row):
 
     def forward(self, input: Any) -> Any:
         """Pass the input through all of them."""
-        modules = list(self._modules.values())
-        done = False  # with the module before
-        for i, module in enumerate(modules):
-            if done:
-                done = False
-                continue
-            both = None
-            if type(module) in FUSED and i + 1 < len(modules):
-                before, after = modules[i - 1] if i else None, modules[i + 1]
-                both = norm_with_relu(module, after) or activation_with_pool(before, module, after)
-            input, done = (both(input), True) if both else (module(input), False)
+        for step in steps(self._modules.values()):
+            input = step(input)
         return input
 
     def _slice(self, items: list[tuple[str, Any]]) -> Any:

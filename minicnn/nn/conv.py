@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from minicnn_kernels.geometry import IntOrPair, KindError, shown, whole, wholes
@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
+from .tuples import _ntuple, _pair, _reverse_repeat_tuple, _single
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
@@ -23,16 +24,11 @@ Numbers = tuple[int, ...]
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def _ntuple(value: Any, rank: int) -> Numbers:
-    """A number as a tuple of `rank`, a sequence as a tuple; checked when the layer knows its name."""
-    return tuple(value) if isinstance(value, Iterable) and getattr(value, "ndim", True) else (value,) * rank
-
-
 class _ConvNd(Module):
     """What all convolution layers have: parameters, their start values, attributes under PyTorch's names.
 
     `weight` is (O, C/groups, ...), transposed (C, O/groups, ...), and `bias` (O,) or None, both drawn from
-    U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch.
+    U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch. The sizes are tuples of as many numbers as there are axes.
 
     Raises:
         ValueError: groups that do not divide the channels, an unknown padding or padding mode, or padding "same" with
@@ -40,6 +36,8 @@ class _ConvNd(Module):
     """
 
     bias: Parameter | None
+    fit: str = "floor"
+    flipped: bool = False
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers, padding: Numbers | str,
@@ -48,44 +46,57 @@ class _ConvNd(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         name = type(self).__name__
-        in_channels = whole(in_channels, name, "in_channels", 0)
-        out_channels = whole(out_channels, name, "out_channels", 0)
-        kernel_size = tuple(wholes(kernel_size, name, "kernel_size"))
-        if min(kernel_size, default=0) < 0:
-            raise ValueError(f"{name}: kernel_size must not be negative, got {kernel_size}")
-        stride, dilation = tuple(wholes(stride, name, "stride")), tuple(wholes(dilation, name, "dilation"))
-        padding = padding if isinstance(padding, str) else tuple(wholes(padding, name, "padding"))
-        output_padding = tuple(wholes(output_padding, name, "output_padding"))
-        groups = whole(groups, name, "groups")
-        if groups <= 0:
-            raise ValueError(f"{name}: groups must be a positive integer, got {groups}")
-        if in_channels % groups:
-            raise ValueError(f"{name}: in_channels must be divisible by groups, got {in_channels} and groups={groups}")
-        if out_channels % groups:
-            raise ValueError(f"{name}: out_channels must be divisible by groups, got {out_channels} and {groups=}")
-        if isinstance(padding, str) and padding not in ("same", "valid"):
-            raise ValueError(f"{name}: Invalid padding string {padding!r}, should be one of 'same', 'valid'")
-        if padding == "same" and any(s != 1 for s in stride):
-            raise ValueError(f"{name}: padding='same' is not supported for strided convolutions, got {stride=}")
-        if padding_mode not in PADDING_MODES:
-            raise ValueError(f"{name}: padding_mode must be one of {PADDING_MODES}, but got {padding_mode=}")
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
-        self.transposed, self.output_padding, self.padding_mode = transposed, output_padding, padding_mode
-        # As `pad` takes it, of the last axis first: ((before, after) for each side).
-        if isinstance(padding, str):
-            spare = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel_size, strict=True)]
-            sides = [(n // 2, n - n // 2) for n in spare]
-        else:
-            sides = [(n, n) for n in padding]
-        self._reversed_padding_repeated_twice = tuple(n for side in reversed(sides) for n in side)
-        first, second = (in_channels, out_channels) if transposed else (out_channels, in_channels)
-        self.weight = Parameter(empty(first, second // groups, *kernel_size, device=device, dtype=dtype))
+        self.in_channels = whole(in_channels, name, "in_channels", 0)
+        self.out_channels = whole(out_channels, name, "out_channels", 0)
+        self.kernel_size = tuple(wholes(kernel_size, name, "kernel_size"))
+        self.stride, self.dilation = tuple(wholes(stride, name, "stride")), tuple(wholes(dilation, name, "dilation"))
+        self.padding = padding if isinstance(padding, str) else tuple(wholes(padding, name, "padding"))
+        self.output_padding = tuple(wholes(output_padding, name, "output_padding"))
+        self.groups = whole(groups, name, "groups")
+        self.transposed, self.padding_mode = transposed, padding_mode
+        self._check()
+        self._reversed_padding_repeated_twice = self._padding_at_ends()
+        channels = (self.in_channels, self.out_channels) if transposed else (self.out_channels, self.in_channels)
+        shape = (channels[0], channels[1] // self.groups, *self.kernel_size)
+        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
         if bias:
-            self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
+            self.bias = Parameter(empty(self.out_channels, device=device, dtype=dtype))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
+
+    def _check(self) -> None:
+        """Check that the arguments fit together."""
+        name, groups, padding = type(self).__name__, self.groups, self.padding
+        if min(self.kernel_size, default=0) < 0:
+            raise ValueError(f"{name}: kernel_size must not be negative, got {self.kernel_size}")
+        if groups <= 0:
+            raise ValueError(f"{name}: groups must be a positive integer, got {groups}")
+        for side in ("in_channels", "out_channels"):
+            if getattr(self, side) % groups:
+                raise ValueError(f"{name}: {side} must be divisible by groups, got {getattr(self, side)} and {groups=}")
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f"{name}: Invalid padding string {padding!r}, should be one of 'same', 'valid'")
+        if padding == "same" and any(s != 1 for s in self.stride):
+            raise ValueError(
+                f"{name}: padding='same' is not supported for strided convolutions, got stride={self.stride}"
+            )
+        if self.padding_mode not in PADDING_MODES:
+            raise ValueError(
+                f"{name}: padding_mode must be one of {PADDING_MODES}, but got padding_mode={self.padding_mode!r}"
+            )
+
+    def _padding_at_ends(self) -> Numbers:
+        """The padding as `pad` takes it, of the last axis first: (before, after) of each."""
+        if not isinstance(self.padding, str):
+            return _reverse_repeat_tuple(self.padding, 2)
+        pairs = zip(reversed(self.kernel_size), reversed(self.dilation), strict=True)
+        spare = [d * (k - 1) if self.padding == "same" else 0 for k, d in pairs]
+        return tuple([n for both in spare for n in (both // 2, both - both // 2)])
+
+    def _padded(self, input: Tensor) -> tuple[Tensor, Any]:
+        """The input padded as `padding_mode` says, and the padding that is left to the convolution: none."""
+        return pad(input, self._reversed_padding_repeated_twice, self.padding_mode), 0
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
@@ -96,7 +107,7 @@ class _ConvNd(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """As PyTorch prints it, and what goes beyond it."""
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         rank = len(self.kernel_size)
         text += f", padding={self.padding}" if self.padding != (0,) * rank else ""
@@ -104,67 +115,39 @@ class _ConvNd(Module):
         text += f", output_padding={self.output_padding}" if self.output_padding != (0,) * rank else ""
         text += f", groups={self.groups}" if self.groups != 1 else ""
         text += ", bias=False" if self.bias is None else ""
-        return text + (f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else "")
-
-
-class _Convolution(_ConvNd):
-    """A convolution of one or two axes."""
-
-    rank: int
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: IntOrPair,
-        stride: IntOrPair = 1,
-        padding: IntOrPair | str = 0,
-        dilation: IntOrPair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        fit: str = "floor",
-        flipped: bool = False,
-    ) -> None:
-        sides = [_ntuple(value, self.rank) for value in (kernel_size, stride, dilation)]
-        padding = padding if isinstance(padding, str) else _ntuple(padding, self.rank)
-        none = (0,) * self.rank
-        super().__init__(
-            in_channels, out_channels, sides[0], sides[1], padding, sides[2], False, none, groups, bias, padding_mode,
-            device, dtype,
-        )  # fmt: skip
-        self.fit, self.flipped = fit, flipped
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Pad as `padding_mode` says, and convolve with a given weight and bias."""
-        padding: Any = self.padding
-        if self.padding_mode != "zeros":
-            input, padding = pad(input, self._reversed_padding_repeated_twice, self.padding_mode), 0
-        convolve = conv1d if self.rank == 1 else conv2d
-        return convolve(
-            input, weight, bias, self.stride, padding, self.dilation, self.groups, fit=self.fit, flipped=self.flipped
-        )
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, O, OH, OW)."""
-        return self._conv_forward(input, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """As PyTorch prints it, and what goes beyond it."""
-        text = super().extra_repr() + (f", fit={self.fit}" if self.fit != "floor" else "")
+        text += f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else ""
+        text += f", fit={self.fit}" if self.fit != "floor" else ""
         return text + (", flipped=True" if self.flipped else "")
 
 
-class Conv1d(_Convolution):
+class Conv1d(_ConvNd):
     """Slide filters over signals: y[o] = b[o] + sum_c w[o, c] (*) x[c]; (N, C, L) -> (N, O, OL), as `Conv2d`."""
 
-    rank = 1
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: IntOrPair, stride: IntOrPair = 1,
+        padding: IntOrPair | str = 0, dilation: IntOrPair = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", device: Any = None, dtype: Any = None, *, fit: str = "floor",
+        flipped: bool = False,
+    ) -> None:  # fmt: skip
+        padding = padding if isinstance(padding, str) else _single(padding)
+        super().__init__(
+            in_channels, out_channels, _single(kernel_size), _single(stride), padding, _single(dilation),
+            False, _single(0), groups, bias, padding_mode, device, dtype,
+        )  # fmt: skip
+        self.fit, self.flipped = fit, flipped
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, L) -> (N, O, OL)."""
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, padding = (input, self.padding) if self.padding_mode == "zeros" else self._padded(input)
+        return conv1d(
+            x, weight, bias, self.stride, padding, self.dilation, self.groups, fit=self.fit, flipped=self.flipped
+        )
 
 
-class Conv2d(_Convolution):
+class Conv2d(_ConvNd):
     """Slide `out_channels` filters over the picture: y[o] = b[o] + sum_c w[o, c] (*) x[c].
 
     Shape: (N, C, H, W) -> (N, O, OH, OW), OH = floor((H + 2*padding - dilation*(kernel_size - 1) - 1)/stride) + 1;
@@ -185,7 +168,40 @@ class Conv2d(_Convolution):
         ValueError: groups that do not divide the channels, an unknown padding, or padding "same" with a stride.
     """
 
-    rank = 2
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrPair,
+        stride: IntOrPair = 1,
+        padding: IntOrPair | str = 0,
+        dilation: IntOrPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        fit: str = "floor",
+        flipped: bool = False,
+    ) -> None:
+        padding = padding if isinstance(padding, str) else _pair(padding)
+        super().__init__(
+            in_channels, out_channels, _pair(kernel_size), _pair(stride), padding, _pair(dilation),
+            False, _pair(0), groups, bias, padding_mode, device, dtype,
+        )  # fmt: skip
+        self.fit, self.flipped = fit, flipped
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, O, OH, OW)."""
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve with a given weight and bias; subclasses for PyTorch call it with others than the layer's own."""
+        x, padding = (input, self.padding) if self.padding_mode == "zeros" else self._padded(input)
+        return conv2d(
+            x, weight, bias, self.stride, padding, self.dilation, self.groups, fit=self.fit, flipped=self.flipped
+        )
 
 
 class _ConvTransposeNd(_ConvNd):
@@ -212,7 +228,8 @@ class _ConvTransposeNd(_ConvNd):
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}, got {padding_mode=}')
         if isinstance(padding, str):
             raise ValueError(f"{type(self).__name__}: padding must be numbers, got {padding!r}")
-        k, s, p, d, o = (_ntuple(v, self.rank) for v in (kernel_size, stride, padding, dilation, output_padding))
+        each = _ntuple(self.rank)
+        k, s, p, d, o = map(each, (kernel_size, stride, padding, dilation, output_padding))
         super().__init__(in_channels, out_channels, k, s, p, d, True, o, groups, bias, padding_mode, device, dtype)
 
     def _output_padding(

@@ -16,6 +16,7 @@ from typing import Any
 from ..autograd import anomaly, is_grad_enabled
 from ..autograd.engine import Function
 from ..autograd.hooks import RemovableHandle
+from ..autograd.modes import thread
 from ..ops.tensor.arguments import check_operands
 from ..tensor import Array, Tensor
 
@@ -65,7 +66,7 @@ class Hooks:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` with the hooks around it."""
-        if anomaly.enabled():
+        if thread.watching:
             with anomaly.layer(self):
                 return self._call_impl(*args, **kwargs)
         return self._call_impl(*args, **kwargs)
@@ -160,7 +161,7 @@ _CALLED = ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward
 def is_plain(module: Any, forward: Callable[..., Any]) -> bool:
     """Whether calling the module is calling `forward` and nothing else: no hooks, no `forward` put in its place."""
     own = module.__dict__
-    if "forward" in own or type(module).forward is not forward or anomaly.enabled():
+    if "forward" in own or type(module).forward is not forward or thread.watching:
         return False
     return not any(own[kind] or EVERYWHERE[kind] for kind in _CALLED)
 
@@ -231,8 +232,7 @@ class _Gate(Function):
     """The identity on tensors, whose backward shows the gradients to `gradients`, which may change them."""
 
     view = True
-
-    fresh = False
+    backward_is_users = True
 
     @staticmethod
     def forward(ctx: Any, *arrays: Array, gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]], zeros: bool) -> Any:

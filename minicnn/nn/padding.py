@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..ops.pad import pad
 from ..tensor import Tensor
 from .module import Module
+from .tuples import _ntuple
 
 __all__ = [
     "CircularPad1d", "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "ReflectionPad1d", "ReflectionPad2d",
@@ -26,8 +27,7 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__()
-        several = isinstance(padding, Iterable) and getattr(padding, "ndim", True)
-        self.padding: Any = tuple(padding) if several else (padding,) * (2 * self.rank)  # type: ignore[arg-type]
+        self.padding: Any = _ntuple(2 * self.rank)(padding)
 
     def forward(self, input: Tensor) -> Tensor:
         """Pad."""

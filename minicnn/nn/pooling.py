@@ -13,6 +13,7 @@ from minicnn_kernels.geometry import IntOrPair
 from ..ops import adaptive_pooling, pooling
 from ..tensor import Tensor
 from .module import Module
+from .tuples import _ntuple, _pair, _single
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
@@ -31,11 +32,6 @@ class _Pooling(Module):
     def extra_repr(self) -> str:
         """As PyTorch prints it."""
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
-
-
-def _tuple(value: Any, count: int) -> tuple[Any, ...]:
-    """A sequence as a tuple, a number `count` times."""
-    return tuple(value) if isinstance(value, Sequence) else (value,) * count
 
 
 class _MaxPool(_Pooling):
@@ -86,8 +82,8 @@ class AvgPool1d(_Pooling):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.padding = _tuple(kernel_size, 1), _tuple(padding, 1)
-        self.stride = self.kernel_size if stride is None else _tuple(stride, 1)
+        self.kernel_size, self.padding = _single(kernel_size), _single(padding)
+        self.stride = self.kernel_size if stride is None else _single(stride)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def forward(self, input: Tensor) -> Tensor:
@@ -191,10 +187,10 @@ class FractionalMaxPool2d(Module):
                 "FractionalMaxPool2d: one of output_size and output_ratio must be given, and not both, got "
                 f"{output_size} and {output_ratio}"
             )
-        self.kernel_size, self.return_indices = _tuple(kernel_size, 2), return_indices
+        self.kernel_size, self.return_indices = _pair(kernel_size), return_indices
         self.register_buffer("_random_samples", _random_samples)
-        self.output_size = None if output_size is None else _tuple(output_size, 2)
-        self.output_ratio = None if output_ratio is None else _tuple(output_ratio, 2)
+        self.output_size = None if output_size is None else _pair(output_size)
+        self.output_ratio = None if output_ratio is None else _pair(output_ratio)
         if self.output_ratio and not all(0 < ratio < 1 for ratio in self.output_ratio):
             raise ValueError(f"FractionalMaxPool2d: output_ratio must be between 0 and 1, got {output_ratio}")
 
@@ -212,8 +208,8 @@ class _MaxUnpool(_Pooling):
         self, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0
     ) -> None:  # fmt: skip
         super().__init__()
-        self.kernel_size, self.padding = _tuple(kernel_size, self.dims), _tuple(padding, self.dims)
-        self.stride = self.kernel_size if stride is None else _tuple(stride, self.dims)
+        self.kernel_size, self.padding = _ntuple(self.dims)(kernel_size), _ntuple(self.dims)(padding)
+        self.stride = self.kernel_size if stride is None else _ntuple(self.dims)(stride)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """The size before pooling; `output_size` where windows did not fit."""

@@ -6,7 +6,11 @@ Importing a family enters its methods in `Tensor`.
 
 from __future__ import annotations
 
-from ..compat.missing import answer as _answer
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from ..compat.missing import unknown as _unknown
 from . import (
     activation,
     adaptive_pooling,
@@ -15,6 +19,7 @@ from . import (
     conv_gradients,
     conv_transpose,
     distance,
+    drop_block,
     dropout,
     fold,
     interpolate,
@@ -25,8 +30,8 @@ from . import (
     pixel_shuffle,
     pooling,
     softmax,
-    stochastic_depth,
 )
+from .drop_block import drop_block2d, stochastic_depth
 from .tensor import (
     arithmetic,
     clamp,
@@ -58,10 +63,37 @@ from .tensor import (
 )
 from .tensor.arguments import guard
 
+if _TYPE_CHECKING:
+    from ..compat.ops import misc
+    from ..compat.ops.misc import (
+        MLP,
+        Conv2dNormActivation,
+        DropBlock2d,
+        FrozenBatchNorm2d,
+        Permute,
+        SqueezeExcitation,
+        StochasticDepth,
+    )
+
 # What the remaining families have looks at its operands itself.
 guard(
     concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
     pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
 )  # fmt: skip
 
-_answer(globals())
+# The layers that torchvision has in its `ops`; layers lie above this folder, so the file with them is loaded late.
+_LAYERS = {
+    "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
+    "StochasticDepth",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "misc" or name in _LAYERS:
+        misc = _import_module("minicnn.compat.ops.misc")
+        return misc if name == "misc" else getattr(misc, name)
+    raise _unknown(__name__, name, globals())
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAYERS, "misc"})

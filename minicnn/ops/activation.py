@@ -39,7 +39,7 @@ __all__ = [
 class Relu(Function):
     """y = max(x, 0)."""
 
-    new = True
+    backward_allocates = True
     tables = activations.RELU, activations.RELU_BACKWARD
 
     @classmethod

@@ -28,7 +28,7 @@ class BatchNormTraining(Function):
     With `relu`, y is max(y, 0); nothing more is kept for that, the kernel works y out again from x.
     """
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(
@@ -55,7 +55,7 @@ class BatchNormTraining(Function):
 class BatchNormEvaluation(Function):
     """y = gamma (x - mean)/sqrt(var + eps) + beta with given mean and variance: a scale and a shift per channel."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(

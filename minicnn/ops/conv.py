@@ -30,7 +30,7 @@ _BOOL = np.dtype(np.bool_)
 class Convolution(Function):
     """y = x (*) w + b in a given shape; keeps x where w, and w where x needs a gradient."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(

@@ -31,7 +31,7 @@ __all__ = ["conv_transpose1d", "conv_transpose2d"]
 class TransposedConvolution(Function):
     """y = the gx of a convolution of geometry g, for x as its gy; keeps x where w, and w where x needs a gradient."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:

@@ -22,7 +22,7 @@ __all__ = ["linear"]
 class Linear(Function):
     """y = x w^T + b for x (N, in), w (out, in); keeps x and w."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, w: Array, b: Array | None) -> Array:

@@ -40,7 +40,7 @@ def pooled_shape(x: Array, g: geometry.Pool, dims: int) -> tuple[int, ...]:
 class MaxPool(Function):
     """y = the largest value of each window, and where it was if `indices`; keeps where it was, not x."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
@@ -76,7 +76,7 @@ class ActivatedMaxPool(Function):
     where it was not.
     """
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, function: type[Relu]) -> Any:
@@ -115,7 +115,7 @@ def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOr
 class AvgPool(Function):
     """y = the mean of each window."""
 
-    new = True
+    backward_allocates = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:

@@ -1,7 +1,7 @@
 """Tensor: an array that remembers how it was computed.
 
 A tensor holds a NumPy array (`.array`), whether a gradient is wanted (`.requires_grad`), the gradient (`.grad`), and,
-if an operation made it, the place in the record that `backward()` starts from (`.grad_fn`). The operations are in
+if an operation made it, the place in the graph that `backward()` starts from (`.grad_fn`). The operations are in
 `minicnn.ops`, which also enters the methods and operators here with `tensor_method`: this file knows no arithmetic.
 
 Memory is shared as in NumPy and PyTorch: `t.data`, `t.detach()`, `t.numpy()` and views look at the same numbers.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .. import memory_formats
-from ..autograd import engine, walk
+from ..autograd import backpropagation, engine
 from ..autograd.hooks import RemovableHandle
 from ..compat.missing import Absent, absent, methods, unknown
 from ..device import CPU, META, Array, Device, Meta, meta, resolve
@@ -256,13 +256,14 @@ class Tensor:
 
         Args:
             gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
-            retain_graph: keep what the record saved, so that one can walk through it again.
+            retain_graph: keep what the graph saved, so that one can walk through it again.
             create_graph: not supported.
             inputs: the tensors to do this for, computed ones too; all leaves if None.
         """
         if create_graph:
             raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
-        walk.backward([self], [walk.upstream(self, gradient)], bool(retain_graph), inputs)
+        up = backpropagation.upstream(self, gradient)
+        backpropagation.backward([self], [up], bool(retain_graph), inputs)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this computed tensor in `.grad` too, as for a leaf; what its hooks made of it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..autograd import enable_grad, engine, is_grad_enabled, no_grad, walk
+from ..autograd import backpropagation, enable_grad, engine, is_grad_enabled, no_grad
 from ..compat.missing import answer as _answer
 from ..nn import Sequential
 from ..random import default_generator
@@ -18,13 +18,13 @@ __all__ = ["checkpoint", "checkpoint_sequential"]
 
 
 class _Recomputed(engine.Function):
-    """A call that keeps its inputs only; the backward runs it again, recorded, and walks through that record."""
+    """A call that keeps its inputs only; the backward runs it again, recorded, and walks through that graph."""
 
-    fresh = False
+    backward_is_users = True
 
     @staticmethod
     def forward(ctx: Any, *arrays: Array, call: Callable[..., Any], generator_state: Any) -> Any:
-        """Run without a record."""
+        """Run without recording."""
         ctx.call, ctx.generator_state, ctx.materialize = call, generator_state, False
         ctx.save_for_backward(*arrays)
         return _Recomputed.infer(*arrays, call=call)
@@ -49,8 +49,8 @@ class _Recomputed(engine.Function):
             default_generator.set_state(now)
         results = result if isinstance(result, tuple) else (result,)
         used = [(t, gy) for t, gy in zip(results, gys, strict=True) if gy is not None and t.requires_grad]
-        # the record is kept, for a tensor from outside that the function uses may have one that is walked again
-        walk.backward([t for t, _ in used], [gy for _, gy in used], retain_graph=True)
+        # the graph is kept, for a tensor from outside that the function uses may have one that is walked again
+        backpropagation.backward([t for t, _ in used], [gy for _, gy in used], retain_graph=True)
         return tuple(None if t.grad is None else t.grad.array for t in inputs)
 
 

@@ -31,7 +31,7 @@ def known(place: str) -> set[str]:
     if place == "Tensor":
         return set(methods(minicnn.Tensor))
     try:
-        return set(vars(importlib.import_module("minicnn" if place == "minicnn" else f"minicnn.{place}")))
+        return set(dir(importlib.import_module("minicnn" if place == "minicnn" else f"minicnn.{place}")))
     except ModuleNotFoundError:
         return set()
 

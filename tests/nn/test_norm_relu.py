@@ -42,7 +42,7 @@ def results(net: Callable[[Any], Any], norm: Any, x: minicnn.Tensor) -> list[Any
 def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Grows by one at each call of `batch_norm_relu`."""
     seen: list[bool] = []
-    from minicnn.nn import batchnorm as layers
+    from minicnn.nn import fused as layers
 
     def counted(*args: Any, **options: Any) -> Any:
         seen.append(True)

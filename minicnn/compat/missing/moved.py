@@ -19,7 +19,7 @@ _ROOMS = {  # earlier room, new room: files; old=new where the file has another 
         infer=from_data joining=concatenate likeness=zeros_like linear=matmul mathematics=unary moving=flip_roll
     """,
     ("minicnn.ops", "minicnn.ops"): """
-        dropping=stochastic_depth normalisation=normalization resample=interpolate shuffle=pixel_shuffle
+        dropping=drop_block normalisation=normalization resample=interpolate shuffle=pixel_shuffle
         sized_pooling=adaptive_pooling pairs=distance
     """,
     ("minicnn.ops", "minicnn.compat"): "legacy=tensor_types",

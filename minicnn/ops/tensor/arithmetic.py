@@ -13,7 +13,7 @@ import numpy as np
 
 from minicnn_kernels.arithmetic import ARITHMETIC
 
-from ...autograd import walk
+from ...autograd import ownership
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .elementwise import binary, flat, row, run
@@ -44,7 +44,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _sum, _difference, _product = (
     _shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
 )
-walk.add = _sum
+ownership.add = _sum
 _add = row("add", _sum, lambda gy: gy, lambda gy: gy)
 _sub = row("sub", _difference, lambda gy: gy, lambda gy: -gy, refuse="b")
 _add_scaled = row("add", lambda a, b, c: a + c * b, lambda gy: gy, lambda gy, c: gy * c)  # c: the number alpha

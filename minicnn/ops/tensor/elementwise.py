@@ -116,7 +116,7 @@ class Elementwise(Function):
 
 
 def saved(ctx: Any) -> dict[str, Any]:
-    """What was saved, by name; where that is nothing, the record may be walked through twice."""
+    """What was saved, by name; where that is nothing, the graph may be walked through twice."""
     return dict(zip(ctx.names, ctx.saved, strict=True)) if ctx.names else {}
 
 

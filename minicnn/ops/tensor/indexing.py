@@ -16,8 +16,8 @@ from minicnn_kernels import geometry
 from minicnn_kernels.geometry import ShapeError, whole
 
 from ...autograd.engine import Function
+from ...autograd.inplace import check_writable, replace
 from ...autograd.modes import is_grad_enabled
-from ...autograd.sharing import check_writable, replace
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
@@ -221,7 +221,7 @@ def number(value: Any, kind: np.dtype[Any]) -> Array:
 
 
 def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
-    """Write a value into the memory of x; the record of x becomes that of the result."""
+    """Write a value into the memory of x; x takes the place of the result in the graph."""
     recorded = is_grad_enabled() and (x.requires_grad or value.requires_grad)
     if recorded:
         check_writable(x, "index")

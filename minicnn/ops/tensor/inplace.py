@@ -3,13 +3,13 @@
 Where nothing is recorded, the result is written into the memory, and that is all. Where it is, three things happen, so
 that gradients are those of a program without in-place operations:
 
-1. The function runs on a snapshot: a tensor with x's place in the record and a copy of its values, so that what the
+1. The function runs on a snapshot: a tensor with x's place in the graph and a copy of its values, so that what the
    function saves for backward is not overwritten by its own result. Functions that save nothing of their input (relu,
    sums and differences) need no copy and write straight into the memory.
 2. The result is written into x's memory, and the version of the memory counts up: operations that had saved the old
    values raise in backward.
-3. x takes the place of the result in the record: what is computed from x afterwards differentiates through the
-   function. So does everything else that shares the memory (`autograd/sharing.py`).
+3. x takes the place of the result in the graph: what is computed from x afterwards differentiates through the
+   function. So does everything else that shares the memory (`autograd/inplace.py`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
 
 from ...autograd import anomaly
+from ...autograd.inplace import check_writable, replace
 from ...autograd.modes import is_grad_enabled
-from ...autograd.sharing import check_writable, replace
 from ...tensor import Tensor, tensor_method
 from . import arithmetic, clamp, comparison, cumulative, types, unary
 from .arguments import no_tensor
@@ -44,7 +44,7 @@ __all__ = ["in_place", "overwrite", *_FUNCTIONS]
 
 
 def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any, straight: bool = False) -> Tensor:
-    """Put `function(x)` into the memory of x, and x into its place in the record; `others` are its other arguments.
+    """Put `function(x)` into the memory of x, and x into its place in the graph; `others` are its other arguments.
 
     With `straight`, the function itself writes into the memory of the tensor that it gets and returns; see
     `takes_straight`.
@@ -195,7 +195,7 @@ tensor_method("sub_", "subtract_")(sub_)
 
 # -------------------------------------------------------------------------------------------------- overwritten wholly
 
-# The second operand; the first stays in the record, with a gradient of 0.
+# The second operand; the first stays in the graph, with a gradient of 0.
 _copied = row("copy_", lambda a, b: b.copy(), lambda gy: flat(gy), lambda gy: gy)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ...autograd.inplace import take_place
 from ...autograd.modes import is_grad_enabled
-from ...autograd.sharing import take_place
 from ...tensor import Tensor, tensor_method
 from . import diagonal, gather, scatter_reduce, shape
 from .inplace import in_place

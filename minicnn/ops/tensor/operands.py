@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn_kernels.sums import total
 
-from ...autograd import walk
+from ...autograd import function
 from ...tensor import Array, Tensor
 from .arguments import no_tensor
 from .promotion import as_operand, result_type
@@ -62,4 +62,4 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     return total(gradient, axes).reshape(shape)  # (repeated axes summed) -> shape
 
 
-walk.unbroadcast = unbroadcast
+function.unbroadcast = unbroadcast

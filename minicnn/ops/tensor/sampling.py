@@ -282,7 +282,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 
 def _overwrite(x: Tensor, op: str, draw: Draw, generator: Generator | None) -> Tensor:
-    """Overwrite the elements; the old ones, and their record, are forgotten.
+    """Overwrite the elements; the old ones, and their graph, are forgotten.
 
     Raises:
         RuntimeError: the tensor requires a gradient, and operations are recorded.

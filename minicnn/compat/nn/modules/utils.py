@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
+from ....nn.tuples import _ntuple as _ntuple
+from ....nn.tuples import _pair as _pair
+from ....nn.tuples import _quadruple as _quadruple
+from ....nn.tuples import _reverse_repeat_tuple as _reverse_repeat_tuple
+from ....nn.tuples import _single as _single
+from ....nn.tuples import _triple as _triple
 from ...doors import door as _door
-
-
-def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
-    """A function that gives an iterable as a tuple, anything else n times."""
-
-    def parse(x: Any) -> tuple[Any, ...]:
-        return tuple(x) if isinstance(x, Iterable) else (x,) * n
-
-    parse.__name__ = name
-    return parse
-
-
-_single, _pair = _ntuple(1, "_single"), _ntuple(2, "_pair")
-_triple, _quadruple = _ntuple(3, "_triple"), _ntuple(4, "_quadruple")
-
-
-def _reverse_repeat_tuple(t: Iterable[Any], n: int) -> tuple[Any, ...]:
-    """(PH, PW) -> (PW, PW, PH, PH) for n = 2: padding of a convolution as `functional.pad` takes it."""
-    return tuple(x for x in reversed(tuple(t)) for _ in range(n))
 
 
 def _list_with_default(out_size: Any, defaults: list[int]) -> Any:

@@ -1,4 +1,4 @@
-"""Looking ahead along the record: what a walk for some inputs alone has to run, and which nodes lead to a leaf."""
+"""Looking ahead in the graph: what has to run for the gradients of some inputs, and which nodes lead to a leaf."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-class Part:
-    """The part of the record that leads from some results to some inputs: what a walk for these alone runs.
+class Subgraph:
+    """The part of the graph that leads from some results to some inputs: what runs for the gradients of these alone.
 
     Attributes:
-        leads: the nodes to run.
-        takes: these, the nodes of the inputs, and the ids of the inputs that are leaves: where gradients are sent.
+        runs: the nodes to run.
+        receives: these, the nodes of the inputs, and the ids of the inputs that are leaves: where gradients are sent.
         found: the gradients of the inputs that are not leaves.
     """
 
@@ -26,19 +26,19 @@ class Part:
         leaves = {id(t) for t in inputs if not t._edge}
         nodes = {node for node, _ in edges}
         self.found: dict[tuple[Node, int], Array | None] = {} if run else dict.fromkeys(edges)
-        self.leads: set[Node] = set(nodes) if run else set()
+        self.runs: set[Node] = set(nodes) if run else set()
         least = 0 if leaves else min(node.number for node in nodes)  # what was recorded before leads to none of them
         reached = _reached([t._edge[0] for t in roots if t._edge], least)
         for node in sorted(reached, key=lambda node: node.number):
             for edge in node.inputs:
-                if (edge[0] in self.leads or edge[0] in nodes) if type(edge) is tuple else id(edge) in leaves:
-                    self.leads.add(node)
+                if (edge[0] in self.runs or edge[0] in nodes) if type(edge) is tuple else id(edge) in leaves:
+                    self.runs.add(node)
                     break
-        self.takes: set[Any] = self.leads | nodes | leaves
+        self.receives: set[Any] = self.runs | nodes | leaves
 
     def leads_to(self, edge: Edge) -> bool:
         """Whether the gradient along an edge is of use."""
-        return (edge[0] if type(edge) is tuple else id(edge)) in self.takes
+        return (edge[0] if type(edge) is tuple else id(edge)) in self.receives
 
     def needs(self, node: Node) -> tuple[bool, ...]:
         """For each input of a node whether its gradient is of use."""
@@ -51,10 +51,10 @@ class Part:
                 self.found[node, index] = up
 
 
-def last_nodes(nodes: Iterable[Node], part: Part | None) -> dict[int, int]:
+def last_nodes(nodes: Iterable[Node], subgraph: Subgraph | None) -> dict[int, int]:
     """For each leaf, by id, the number of the last node to run that leads to it, as seen from these nodes."""
     numbers: dict[int, int] = {}
-    for node in _reached(nodes, 0, None if part is None else part.takes):
+    for node in _reached(nodes, 0, None if subgraph is None else subgraph.receives):
         for edge in node.inputs:
             if edge is not None and type(edge) is not tuple:
                 numbers[id(edge)] = min(node.number, numbers.get(id(edge), node.number))

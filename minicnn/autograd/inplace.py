@@ -1,7 +1,7 @@
-"""In-place writes and the record, where several tensors share memory.
+"""In-place writes and the graph, where several tensors share memory.
 
 After `y.mul_(2)`, and equally after `y[0].mul_(2)`, every tensor that looks at the memory, by whatever view, has new
-values; so each gets a new place in the record, as in PyTorch. With x the tensor that was written and t another one on
+values; so each gets a new place in the graph, as in PyTorch. With x the tensor that was written and t another one on
 the memory, the gradient of t goes to the new place of x at the elements that they share, and to t's old place at the
 others.
 """
@@ -92,7 +92,7 @@ def others(x: Tensor) -> list[Tensor]:
 
 
 def check_writable(x: Tensor, op: str) -> None:
-    """Check that a recorded write to x is one that the record can take up.
+    """Check that a recorded write to x is one that the graph can take up.
 
     Raises:
         RuntimeError: x is a leaf that requires a gradient, or a view of one, or a view made by a user's function.
@@ -110,7 +110,7 @@ def check_writable(x: Tensor, op: str) -> None:
 
 
 def replace(x: Tensor, result: Tensor) -> None:
-    """Give x, into whose memory `result` has been written, the place of the result in the record; so for its views."""
+    """Give x, into whose memory `result` has been written, the place of the result in the graph; so for its views."""
     take_place(x, result)
     if result.requires_grad:
         for t in others(x):

@@ -1,0 +1,217 @@
+"""Backpropagation: the chain rule, from the results back through the graph of `engine.py` to its leaves.
+
+For a node that made y of x, and a loss L,
+
+    dL/dx = dL/dy dy/dx        gy = dL/dy comes in, the backward of the node's function makes gx = dL/dx of it
+
+summed over all nodes that x went into. `_backpropagate` is that loop. Where the sums are made, and in whose memory, is
+in `ownership.py`; `hooks.py` calls hooks, `subgraph.py` finds what has to run for some inputs only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..device import Meta, meta
+from . import anomaly, engine
+from .engine import Array, Node, like
+from .hooks import Leaves, call_hooks
+from .modes import no_grad, thread
+from .ownership import Pending, owned, total
+from .subgraph import Subgraph
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def backward(
+    roots: Sequence[Tensor], gradients: Sequence[Array], retain_graph: bool = False, inputs: Any = None
+) -> None:
+    """Add to the `.grad` of every leaf, or of `inputs`, the gradient of sum_i <roots_i, gradients_i>.
+
+    Raises:
+        RuntimeError: no inputs, or one that does not require a gradient.
+    """
+    subgraph = None
+    if inputs is not None:
+        inputs = _sequence("backward", inputs)
+        for tensor in inputs:
+            tensor.retain_grad()
+        subgraph = Subgraph(roots, inputs, run=True)
+
+    def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
+        if leaf._grad is None:
+            leaf._grad = engine._tensor(gradient if owned else gradient.copy())
+        elif type(gradient) is not Meta:  # into the memory that is there, which may be a view of something larger
+            into = leaf._grad._array
+            if not into.flags.writeable:
+                raise RuntimeError(
+                    f"backward: the gradient of a tensor of shape {leaf.shape} cannot be added to its .grad, "
+                    "which is read-only; set .grad to None, or to a clone"
+                )
+            np.add(into, gradient, out=into, casting="same_kind")
+            leaf._grad._version[0] += 1
+        if leaf._after_hooks:
+            for hook in list(leaf._after_hooks.values()):
+                hook(leaf)
+
+    _backpropagate(roots, gradients, retain_graph, to_leaf, subgraph)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of sum_i <outputs_i, grad_outputs_i> with respect to `inputs`, which may be leaves or results.
+
+    `.grad` of no tensor is touched. The names and defaults are PyTorch's; `create_graph` (gradients of gradients) and
+    `is_grads_batched` are not supported. With `materialize_grads`, an input that no output depends on gets zeros.
+
+    Only what leads from the outputs to the inputs is run, and its saved arrays freed. The hooks of an input change its
+    gradient, except, as in PyTorch, if it leads to another input.
+
+    Raises:
+        RuntimeError: an input that no output depends on, unless `allow_unused`, where its gradient is None; no inputs.
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched=True is not supported; call grad() once per gradient")
+    if create_graph:
+        raise NotImplementedError("grad: create_graph=True (a gradient of the gradient) is not supported")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad: materialize_grads=True gives zeros for unused inputs; leave out allow_unused=False")
+    outputs = [outputs] if isinstance(outputs, engine._tensor) else list(outputs)
+    inputs = _sequence("grad", inputs)
+    given = [grad_outputs] if grad_outputs is None or isinstance(grad_outputs, engine._tensor) else list(grad_outputs)
+    given = given * len(outputs) if grad_outputs is None else given
+    ups = [upstream(output, g) for output, g in zip(outputs, given, strict=True)]
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise RuntimeError("grad: an input does not require a gradient; call requires_grad_() on it first")
+    subgraph, arrived = Subgraph(outputs, inputs, run=False), dict[int, Array]()
+
+    def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
+        before = arrived.get(id(leaf))
+        arrived[id(leaf)] = gradient if before is None else total(before, gradient)
+
+    _backpropagate(outputs, ups, bool(retain_graph), to_leaf, subgraph)
+    found = [subgraph.found.get(t._edge) if t._edge else arrived.get(id(t)) for t in inputs]
+    if materialize_grads:
+        found = [np.zeros_like(t.array) if g is None else g for g, t in zip(found, inputs, strict=True)]
+    if not allow_unused and any(gradient is None for gradient in found):
+        raise RuntimeError("grad: no output depends on one of the inputs; pass allow_unused=True to get None for it")
+    return tuple(None if gradient is None else engine._tensor(gradient.copy()) for gradient in found)
+
+
+def _sequence(op: str, inputs: Any) -> list[Tensor]:
+    """The tensors whose gradients are wanted, one or several."""
+    given = [inputs] if isinstance(inputs, engine._tensor) else list(inputs)
+    if not given:
+        raise RuntimeError(f"{op}: inputs is empty, so there is nothing to compute; name the tensors, or leave it out")
+    return given
+
+
+def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
+    """The array to start a backward pass from: the given gradient, checked, or 1 for a scalar."""
+    if not output.requires_grad:
+        raise RuntimeError(
+            "backward: the tensor does not require a gradient and was not computed from one that does; "
+            "set requires_grad=True on an input, and do not compute it inside no_grad()"
+        )
+    if gradient is None:
+        if output.array.size != 1:
+            raise RuntimeError(
+                f"backward: the result has shape {output.shape}; only a scalar has an implicit gradient of 1. "
+                "Reduce it with .sum() or .mean(), or pass a gradient of that shape"
+            )
+        return output.array if type(output.array) is Meta else np.ones_like(output.array)
+    array = gradient.array if isinstance(gradient, engine._tensor) else np.asarray(gradient)
+    if array.shape != output.shape:
+        raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
+    return array.astype(output.array.dtype, copy=False)
+
+
+def _backpropagate(
+    roots: Sequence[Tensor],
+    gradients: Iterable[Array],
+    retain_graph: bool,
+    to_leaf: Callable[[Tensor, Array, bool], None],
+    subgraph: Subgraph | None = None,
+) -> None:
+    """Pass gradients through the graph, or a part of it, node by node, the largest number first.
+
+    `to_leaf(leaf, gradient, owned)` receives those that arrive; `owned` says that nobody else holds the array.
+    """
+    pending = Pending()
+    leaves = Leaves(to_leaf, pending, subgraph)
+    with no_grad():
+        for root, gradient in sorted(zip(roots, gradients, strict=True), key=lambda pair: pair[0]._edge is None):
+            if subgraph is not None and not subgraph.leads_to(root._edge or root):
+                continue
+            if root._edge is None:
+                leaves.add(root, gradient, False, None)
+            else:
+                pending.add(root._edge, gradient, None)
+        while pending.queue:
+            node, gys = pending.next()
+            if leaves.waiting:
+                leaves.pass_on(node.number)
+            ends = subgraph is not None and node not in subgraph.runs  # it made an input, and nothing else is wanted
+            if subgraph is not None and not ends:
+                subgraph.keep(node, gys)  # PyTorch's order: an input that leads to another, before its hooks
+            if node.hooks or node.retained:
+                call_hooks(node, gys)
+            if subgraph is not None and ends:
+                subgraph.keep(node, gys)
+                continue
+            gxs = _run_backward(node, gys, subgraph)
+            step = node, gys, gxs
+            for edge, gx in zip(node.inputs, gxs, strict=True):
+                if edge is None or gx is None or (subgraph is not None and not subgraph.leads_to(edge)):
+                    continue
+                if type(edge) is tuple:  # the result of another node
+                    pending.add(edge, gx, step)
+                else:
+                    leaves.add(edge, gx, owned(gx, step), node)
+            if not retain_graph:
+                node.free()
+        leaves.pass_on()
+
+
+def _run_backward(node: Node, gys: list[Array | None], subgraph: Subgraph | None) -> Sequence[Array | None]:
+    """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
+    for index, gy in enumerate(gys):
+        if type(gy) is Meta:
+            return [None if edge is None else meta(*like(edge)) for edge in node.inputs]
+        if gy is None and node.materialize:
+            gys[index] = np.zeros(*node.outputs[index])
+    if subgraph is None:
+        found = node.function.backward(node, *gys)
+    else:
+        needs = node.needs_input_grad
+        node.needs_input_grad = subgraph.needs(node)
+        try:
+            found = node.function.backward(node, *gys)
+        finally:
+            node.needs_input_grad = needs
+    found = found if isinstance(found, tuple) else (found,)
+    if len(found) != len(node.inputs):
+        raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
+    for edge, gradient in zip(node.inputs, found, strict=True):
+        if edge is not None and gradient is not None and gradient.shape != like(edge)[0]:
+            raise RuntimeError(
+                f"backward: {node.name}.backward gave a gradient of shape {gradient.shape} for an input of shape "
+                f"{like(edge)[0]}"
+            )
+    if thread.watching:
+        anomaly.check_backward(node.name, node.origin, found)
+    return found

@@ -1,0 +1,1 @@
+"""The part of `torchvision.ops` that is names only: see `misc`."""

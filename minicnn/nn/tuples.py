@@ -1,0 +1,25 @@
+"""Sizes given as one number or as several, under PyTorch's names for these helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
+    """A function that gives an iterable as a tuple, anything else, also a tensor without axes, n times."""
+
+    def parse(x: Any) -> tuple[Any, ...]:
+        return tuple(x) if isinstance(x, Iterable) and getattr(x, "ndim", True) else (x,) * n
+
+    parse.__name__ = name
+    return parse
+
+
+_single, _pair = _ntuple(1, "_single"), _ntuple(2, "_pair")
+_triple, _quadruple = _ntuple(3, "_triple"), _ntuple(4, "_quadruple")
+
+
+def _reverse_repeat_tuple(t: Iterable[Any], n: int) -> tuple[Any, ...]:
+    """(PH, PW) -> (PW, PW, PH, PH) for n = 2: padding of a convolution as `functional.pad` takes it."""
+    return tuple(x for x in reversed(tuple(t)) for _ in range(n))
