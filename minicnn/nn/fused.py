@@ -84,6 +84,7 @@ FUSED: dict[tuple[type, type], Fusion] = {
     (Tanh, MaxPool2d): Fusion(_pool_may_be_first, _pool_first),
     (Sigmoid, MaxPool2d): Fusion(_pool_may_be_first, _pool_first),
 }
+_FIRST = {first for first, _ in FUSED}
 # What they came with: a `forward` that somebody has put into one of the classes is to be called.
 _FORWARD: dict[type, Any] = {cls: cls.forward for pair in FUSED for cls in pair} | {Conv2d: Conv2d.forward}  # type: ignore[attr-defined]
 
@@ -95,17 +96,21 @@ def steps(modules: Iterable[Any]) -> Iterable[Callable[[Any], Any]]:
 
 def _steps(modules: list[Any]) -> Iterator[Callable[[Any], Any]]:
     done = False  # together with the module before
-    for before, first, second in zip([None, *modules], modules, [*modules[1:], None], strict=False):
+    for i, module in enumerate(modules):
         if done:
             done = False
-            continue
-        fusion = FUSED.get((type(first), type(second)))
-        if fusion and _are_plain(first, second) and fusion.fits(before, first, second):
+        elif type(module) in _FIRST and (both := _fused(modules, i)):
             done = True
-            yield partial(fusion.run, first, second)
+            yield both
         else:
-            yield first
+            yield module
 
 
-def _are_plain(first: Any, second: Any) -> bool:
-    return is_plain(first, _FORWARD[type(first)]) and is_plain(second, _FORWARD[type(second)])
+def _fused(modules: list[Any], i: int) -> Callable[[Any], Any] | None:
+    """Module i and the one after it as one function, or None where they run one after the other."""
+    before = modules[i - 1] if i else None
+    first, second = modules[i], modules[i + 1] if i + 1 < len(modules) else None
+    fusion = FUSED.get((type(first), type(second)))
+    if fusion is None or not (is_plain(first, _FORWARD[type(first)]) and is_plain(second, _FORWARD[type(second)])):
+        return None
+    return partial(fusion.run, first, second) if fusion.fits(before, first, second) else None
