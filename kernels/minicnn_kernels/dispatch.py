@@ -11,6 +11,7 @@ A row that is not there raises `NoKernelError` with the rows that are; nothing e
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -73,8 +74,9 @@ class Table:
         if self._by_arguments:
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
                 backend = usual_backend()
-                if backend in self.rules:
-                    return self.rows[self.rules[backend](*args), backend](*args)
+                rule = self.rules.get(backend)
+                if rule is not None:
+                    return self.rows[rule(*args), backend](*args)
             return self.rows[self.pick(backend, algorithm, args)](*args)
         key = (_selection.get(), backend, algorithm)
         kernel = self._picked.get(key)
@@ -115,12 +117,10 @@ def available(backend: str) -> bool:
     return backend != "numba" or runtime.have_numba()
 
 
+@functools.cache  # every convolution asks
 def usual_backend() -> str:
-    """The backend of a call that leaves all open."""
-    for backend in PREFERRED:
-        if available(backend):
-            return backend
-    return PREFERRED[-1]
+    """The first backend of `PREFERRED` that is installed."""
+    return next(filter(available, PREFERRED), PREFERRED[-1])
 
 
 def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[Any, ...] = ()) -> TableKey:

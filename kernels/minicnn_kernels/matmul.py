@@ -12,8 +12,8 @@
     matmul:  y = a b                (N, K) @ (K, M)
     ga = gy b^T,  gb = a^T gy
 
-`LINEAR(x, w, b)` and `LINEAR_BACKWARD(gy, x, w, need)`, `MATMUL(a, b)` and `MATMUL_BACKWARD(gy, a, b, need)`; `need`
-says which of (gx, gw, gb) or (ga, gb) to compute, the others are None.
+`LINEAR(x, w, b)` and `LINEAR_BACKWARD(gy, x, w, needs_grad)`, `MATMUL(a, b)` and `MATMUL_BACKWARD(gy, a, b,
+needs_grad)`; `needs_grad` says which of (gx, gw, gb) or (ga, gb) to compute, the others are None.
 """
 
 from __future__ import annotations

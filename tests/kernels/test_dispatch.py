@@ -63,8 +63,15 @@ def names_of(table: dict[str, str], **options: Any) -> dispatch.Table:
     return made
 
 
-def test_a_backend_may_have_some_algorithms_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def other_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `auto` prefers is the backends of `names_of`."""
     monkeypatch.setattr(dispatch, "PREFERRED", ("graphics", "compiled", "numpy"))
+    monkeypatch.setattr(dispatch, "usual_backend", dispatch.usual_backend.__wrapped__)  # which remembers nothing
+
+
+@pytest.mark.usefixtures("other_backends")
+def test_a_backend_may_have_some_algorithms_only() -> None:
     table = names_of({"plain": "pn", "fast": "pc", "odd": "ncg"}, supports={"odd": lambda x: x > 0})
     assert table(1) == ("odd", "graphics")  # the first of the best backend
     assert table(-1, backend="numpy") == ("plain", "numpy")
@@ -77,8 +84,8 @@ def test_a_backend_may_have_some_algorithms_only(monkeypatch: pytest.MonkeyPatch
         table.pick("graphics", args=(-1,))  # there is "odd" only, which cannot do it
 
 
+@pytest.mark.usefixtures("other_backends")
 def test_each_backend_has_its_own_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "PREFERRED", ("graphics", "compiled", "numpy"))
     rules = {"graphics": lambda x: "b" if x > 1 else "a", "compiled": lambda x: "c"}
     table = names_of({"a": "ncg", "b": "ncg", "c": "nc"}, rules=rules)
     assert [table(1), table(2)] == [("a", "graphics"), ("b", "graphics")]

@@ -51,7 +51,7 @@ class GroupSizes(NamedTuple):
     rows: int  # rows of gy that are summed at once
     pictures: int  # numbers of scratch for the pictures of a group, with what vectors read beyond them
     results: int  # numbers of scratch for results
-    channels_last: bool  # channels last
+    channels_last: bool
 
 
 def _block(count: int, *sizes: int) -> int:

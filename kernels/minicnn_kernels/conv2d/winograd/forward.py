@@ -39,7 +39,7 @@ class Blocking(NamedTuple):
     """How the work of a geometry is cut."""
 
     m: int  # the side of a tile of y
-    channels_last: bool  # channels last
+    channels_last: bool
     turn: bool  # the weights are those of the convolution that this one is the gx of
     block: int  # tiles at a time
     width: int  # output channels at a time
