@@ -64,7 +64,7 @@ class Layer(NamedTuple):
         return bool(min(self.g.c, self.g.o) >= 32 and self.g.groups == 1)
 
 
-class Row(NamedTuple):
+class Measured(NamedTuple):
     """What was measured of one layer, pass and order: seconds by contender, None for too slow."""
 
     net: str
@@ -139,7 +139,7 @@ def contenders(layer: Layer, which: str, order: str, algorithms: list[str], torc
     return auto, calls
 
 
-def measured(net: str, args: argparse.Namespace, torch: Any) -> Iterator[Row]:
+def measured(net: str, args: argparse.Namespace, torch: Any) -> Iterator[Measured]:
     """The rows of a net, each measured when it is asked for."""
     from minicnn.bench.timing import best_times, seconds_of
 
@@ -161,7 +161,7 @@ def measured(net: str, args: argparse.Namespace, torch: Any) -> Iterator[Row]:
             if name in (auto, "torch") or spent[name] < SLOW * min(spent.values())
         }  # fmt: skip
         best = best_times(fast, args.seconds / len(todo), turns=4) if args.seconds else {}
-        yield Row(net, layer, which, order, auto, dict.fromkeys(calls) | best)
+        yield Measured(net, layer, which, order, auto, dict.fromkeys(calls) | best)
 
 
 def main() -> int:
@@ -185,7 +185,7 @@ def main() -> int:
     peak = gemm_peak()
     print(f"{machine(found)}; matrix product {peak / 1e9:.0f} GFLOP/s")
     columns = [*args.algorithms, *(["torch"] if args.against else [])]
-    rows: list[Row] = []
+    rows: list[Measured] = []
     for net in args.only:
         width = max(len(f"{layer}") for layer in layers(net)) + 2
         title = "".join(f"{name:>10} " for name in columns)
@@ -205,13 +205,13 @@ def main() -> int:
     return 0
 
 
-def rate(row: Row, name: str) -> float | None:
+def rate(row: Measured, name: str) -> float | None:
     """FLOP/s, None where it was not measured."""
     seconds = row.seconds.get(name)
     return row.layer.flop / seconds if seconds else None
 
 
-def line_of(row: Row, columns: list[str], width: int, peak: float) -> str:
+def line_of(row: Measured, columns: list[str], width: int, peak: float) -> str:
     cells = []
     for name in columns:
         flops = rate(row, name)
@@ -225,7 +225,7 @@ def line_of(row: Row, columns: list[str], width: int, peak: float) -> str:
     return f"{times}{row.layer!s:{width}}{row.which:9}{row.order:6}{''.join(cells)}{share:7.0%}{unasked}{mark}"
 
 
-def totals(rows: list[Row], args: argparse.Namespace) -> str:
+def totals(rows: list[Measured], args: argparse.Namespace) -> str:
     """Milliseconds for all convolutions of a training step: by auto, by the best algorithm of each row, by PyTorch."""
     lines = []
     for order in args.orders:
@@ -239,7 +239,7 @@ def totals(rows: list[Row], args: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def summary(rows: list[Row], peak: float) -> str:
+def summary(rows: list[Measured], peak: float) -> str:
     """Geometric means, and how many of the layers that should reach 40 % do not, each in its better memory order."""
     lines = [""]
     for which in dict.fromkeys(row.which for row in rows):
@@ -268,7 +268,7 @@ def mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def write(path: str, rows: list[Row], peak: float) -> None:
+def write(path: str, rows: list[Measured], peak: float) -> None:
     """One line for each figure."""
     with open(path, "w", newline="") as file:
         out = csv.writer(file)

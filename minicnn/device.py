@@ -19,8 +19,6 @@ import numpy as np
 
 from minicnn_kernels.geometry import SizeError
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
 KINDS = ("cpu", "meta", "cuda")  # "cuda" can be named, as in PyTorch, but not computed on
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .device import Array, Meta, meta
+from minicnn_kernels.arrays import Array
+
+from .device import Meta, meta
 
 
 class MemoryFormat:

@@ -10,7 +10,7 @@ from . import (
     fold,
     local_response,
     matmul,
-    normalisation,
+    normalization,
     optimizers,
     pooling,
     resample,
@@ -22,5 +22,5 @@ from .geometry import ShapeError
 
 __all__ = [
     "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "fold",
-    "local_response", "matmul", "normalisation", "optimizers", "pooling", "resample", "softmax", "softmax_xent", "use",
+    "local_response", "matmul", "normalization", "optimizers", "pooling", "resample", "softmax", "softmax_xent", "use",
 ]  # fmt: skip

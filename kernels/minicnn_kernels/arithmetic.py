@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .dispatch import Table
-from .layout import Array, empty, flat, is_channels_last
+from .layout import empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
 _FEW = 1 << 14  # an array of fewer values is not worth waking threads for

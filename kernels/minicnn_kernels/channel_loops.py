@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .layout import Array
+from .arrays import Array
 from .runtime import FAST, njit
 
 View = tuple[int, int, int]  # dense memory as (rows, C, S)

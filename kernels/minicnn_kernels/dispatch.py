@@ -140,7 +140,7 @@ def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[A
 
 
 def compiles() -> bool:
-    """Whether what is not in a table, such as the step of an optimiser, runs compiled here: unless `use` forbids it."""
+    """Whether what is in no table, such as the reordering of memory, runs compiled here: unless `use` forbids it."""
     return _selection.get().backend in (None, "numba") and runtime.have_numba()
 
 

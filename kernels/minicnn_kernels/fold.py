@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .conv2d.im2col.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
 from .dispatch import Table
 from .geometry import Conv
-from .layout import Array, writable
+from .layout import writable
 from .runtime import njit, parallel, prange, threads
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .layout import Array
+from .arrays import Array
 from .runtime import njit
 
 

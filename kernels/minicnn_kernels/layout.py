@@ -7,14 +7,13 @@ input has. Whatever else comes in (a slice, a reversed or broadcast array, Fortr
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from . import memory, transpose
+from .arrays import Array
 from .dispatch import compiles
-
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 def is_channels_last(x: Array) -> bool:

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .dispatch import Table
-from .layout import Array, alike, dense, empty, flat, is_channels_last
+from .layout import alike, dense, empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------- python

@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .dispatch import Table
 from .gemm import Matrix, gemm
-from .layout import Array, empty
+from .layout import empty
 from .runtime import njit, parallel, prange, single_blas, threads, workspace
 from .sums import LONG_PRODUCT, long_product, total
 from .sums import matmul as matmul_in_pieces

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array, U
 from .dispatch import Table
-from .layout import Array, dense, empty, flat, is_channels_last
+from .layout import dense, empty, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
 from .sparse_rows import Taps
 
@@ -51,8 +52,6 @@ def resample_numpy(x: Array, axis: int, taps: Taps) -> Array:
 
 
 # Numba: a task is one (a, o). With axes after the resampled one, whole runs of b are added; else one sum is.
-
-U = np.uintp
 
 
 @njit(fastmath=FAST)

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from .activations.exponential import exp32
+from .arrays import Array
 from .dispatch import Table
-from .layout import Array, alike, dense, flat
+from .layout import alike, dense, flat
 from .runtime import FAST, njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------- python

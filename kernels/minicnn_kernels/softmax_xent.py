@@ -33,8 +33,8 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array
 from .dispatch import Table
-from .layout import Array
 from .runtime import njit, parallel, prange, threads
 
 IGNORE = -100  # PyTorch's

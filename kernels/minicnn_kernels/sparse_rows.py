@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .layout import Array
+from .arrays import Array
 
 
 class Taps(NamedTuple):

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from .layout import Array
+from .arrays import Array
 
 _LONG = 4096  # elements up to which a sum is NumPy's at once
 _STEPS = 128  # this many terms may be added one by one

@@ -19,14 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Array, U
 from .llvm import LANES
 from .runtime import njit, parallel, prange, threads
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
 LEAST = 1 << 14  # numbers from which this is faster than NumPy, which takes one thread and them one by one
-
-U = np.uintp
 
 
 def _block(x: Array, at: int, step: int, y: Array, to: int, out: int) -> None:

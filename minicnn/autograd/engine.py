@@ -19,8 +19,7 @@ import weakref
 from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import SizeError
 
 from ..device import Meta, meta
@@ -29,8 +28,6 @@ from .modes import thread
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 _tensor: Any = None  # the class Tensor: tensor.py, which is built on this file, enters it here
@@ -222,8 +219,8 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
     """Have the node know where its gradients go, and what it saved at which version; have the outputs know the node."""
     node.inputs = tuple(
         [
-            (t._edge or t) if need and t is not None else None
-            for t, need in zip(tensors, node.needs_input_grad, strict=True)
+            (t._edge or t) if needs_grad and t is not None else None
+            for t, needs_grad in zip(tensors, node.needs_input_grad, strict=True)
         ]
     )
     node.outputs = [(t._array.shape, t._array.dtype) for t in outputs]

@@ -77,8 +77,8 @@ class BatchNormEvaluation(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """The kernel's gradients; mean and variance are constants."""
-        need = ctx.needs_input_grad[:3]
-        return (*kernels.EVALUATION_BACKWARD(gy, *ctx.saved, ctx.eps, need, ctx.relu), None, None, None)
+        needs_grad = ctx.needs_input_grad[:3]
+        return (*kernels.EVALUATION_BACKWARD(gy, *ctx.saved, ctx.eps, needs_grad, ctx.relu), None, None, None)
 
 
 def batch_norm(

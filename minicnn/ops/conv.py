@@ -23,7 +23,6 @@ from .tensor.operands import floating
 
 __all__ = ["conv1d", "conv2d"]
 
-Choice = dict[str, str]
 _BOOL = np.dtype(np.bool_)
 
 
@@ -34,7 +33,14 @@ class Convolution(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, flipped: bool, choice: Choice
+        ctx: Any,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        g: geometry.Conv,
+        shape: Shape,
+        flipped: bool,
+        choice: dict[str, str],
     ) -> Array:
         """Run the chosen kernel; with no channels, y = b."""
         of_x, of_w = ctx.needs_input_grad[:2]
@@ -54,17 +60,17 @@ class Convolution(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """The kernel's gradients; one that nobody wants, such as of the picture, is not computed."""
-        g, need = ctx.geometry, ctx.needs_input_grad[:3]
+        g, needs_grad = ctx.geometry, ctx.needs_input_grad[:3]
         up = widened(gy if gy.ndim == 4 else gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
         found: tuple[Array | None, ...]
         if not g.n * g.c:
             found = np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3))
         else:
             x, w = ctx.saved
-            found = backward(up, *_taken(x, w, g, ctx.flipped), g, need, ctx.choice)
+            found = backward(up, *_taken(x, w, g, ctx.flipped), g, needs_grad, ctx.choice)
         gx, gw, gb = [
             _shaped(a, shape, gy.dtype) if wanted and a is not None else None
-            for a, shape, wanted in zip(found, ctx.shapes, need, strict=True)
+            for a, shape, wanted in zip(found, ctx.shapes, needs_grad, strict=True)
         ]
         return gx, gw[..., ::-1, ::-1] if ctx.flipped and gw is not None else gw, gb, None, None, None, None
 
@@ -75,14 +81,14 @@ class Convolution(Function):
 
 
 def backward(
-    gy: Array, x: Array | None, w: Array | None, g: geometry.Conv, need: tuple[bool, ...], choice: Choice
+    gy: Array, x: Array | None, w: Array | None, g: geometry.Conv, needs_grad: tuple[bool, ...], choice: dict[str, str]
 ) -> tuple[Array | None, ...]:
     """(gx, gw, gb) by the chosen kernel; left to itself, each of gx and gw by the algorithm that is best for it."""
     gx = gw = gb = None
-    if need[0]:
+    if needs_grad[0]:
         gx, _, _ = kernels.BACKWARD(gy, None, w, g, (True, False, False), **choice)
-    if need[1] or need[2]:
-        _, gw, gb = kernels.BACKWARD(gy, x, None, g, (False, *need[1:]), **choice)
+    if needs_grad[1] or needs_grad[2]:
+        _, gw, gb = kernels.BACKWARD(gy, x, None, g, (False, *needs_grad[1:]), **choice)
     return gx, gw, gb
 
 
@@ -139,7 +145,7 @@ def result_shape(input: Tensor, y: Shape, rank: int) -> Shape:
 
 def _convolve(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: IntOrPair, padding: IntOrPair | str,
-    dilation: IntOrPair, groups: int, fit: str, flipped: bool, choice: Choice,
+    dilation: IntOrPair, groups: int, fit: str, flipped: bool, choice: dict[str, str],
 ) -> Tensor:  # fmt: skip
     op = f"conv{rank}d"
     check(op, input, weight, bias)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry, local_response
-from minicnn_kernels import normalisation as kernels
+from minicnn_kernels import normalization as kernels
 
 from ..autograd.engine import Function
 from ..device import Meta, meta

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from minicnn_kernels.arrays import Array
+
 from .. import memory_formats
 from ..autograd import engine
-from ..device import Array
 
 if TYPE_CHECKING:
     from . import Tensor

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..device import Array
+from minicnn_kernels.arrays import Array
+
 from ..dtypes import get_default_dtype
 
 if TYPE_CHECKING:

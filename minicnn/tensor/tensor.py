@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from minicnn_kernels.arrays import Array
+
 from .. import memory_formats
 from ..autograd import backpropagation, engine
 from ..autograd.hooks import RemovableHandle
 from ..compat.missing import Absent, absent, methods, unknown
-from ..device import CPU, META, Array, Device, Meta, meta, resolve
+from ..device import CPU, META, Device, Meta, meta, resolve
 from ..dtypes import Size, get_default_dtype
 from . import copying
 

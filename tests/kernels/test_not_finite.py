@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import Array
 from minicnn_kernels.conv2d import BACKWARD, FORWARD, LIMITS, direct
 from minicnn_kernels.dispatch import TableKey
 from minicnn_kernels.geometry import Conv
-from minicnn_kernels.layout import Array, as_order
+from minicnn_kernels.layout import as_order
 
 ALL = (True, True, True)
 GEOMETRIES = [

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 from ..runtime import njit, prange
 from .scalars import ELU, GELU, GELU_TANH, LOGSIGMOID, MISH, SILU, SOFTPLUS
 

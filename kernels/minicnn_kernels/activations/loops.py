@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array, alike, dense, empty, flat, is_channels_last
+from ..arrays import Array
+from ..layout import alike, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
 from . import exponential
 from .scalars import EXACT, HARDSIGMOID, HARDSWISH, HARDTANH, LEAKY_RELU, NAMES, PLAIN, gradient, value

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dispatch import Table
-from ..layout import Array, alike, dense, flat, is_channels_last
+from ..layout import alike, dense, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
 from ..sums import total
 

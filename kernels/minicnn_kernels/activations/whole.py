@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 
 
-class Row(NamedTuple):
+class Formulas(NamedTuple):
     """value(x, *parameters) and gradient(g, x, *parameters), the parameters those that the activation has."""
 
     value: Callable[..., Any]
@@ -67,33 +67,33 @@ def _shrink_gradient(g: Array, x: Array, a: float) -> Any:
 
 
 TABLE = {
-    "leaky_relu": Row(lambda x, a: np.where(x > 0, x, x * a), lambda g, x, a: np.where(x > 0, g, g * a)),
-    "hardtanh": Row(
+    "leaky_relu": Formulas(lambda x, a: np.where(x > 0, x, x * a), lambda g, x, a: np.where(x > 0, g, g * a)),
+    "hardtanh": Formulas(
         lambda x, a, b: np.minimum(np.maximum(x, a), b), lambda g, x, a, b: np.where((x <= a) | (x >= b), 0, g)
     ),
-    "hardswish": Row(
+    "hardswish": Formulas(
         lambda x: x * np.clip(x + 3, 0, 6) / 6,
         lambda g, x: np.where(x <= -3, 0, np.where(x >= 3, g, g * (x / 3 + 0.5))),
     ),
-    "hardsigmoid": Row(lambda x: np.clip(x + 3, 0, 6) / 6, lambda g, x: np.where((x > -3) & (x < 3), g / 6, 0)),
-    "threshold": Row(lambda x, a, b: np.where(x <= a, b, x), lambda g, x, a, b: np.where(x <= a, 0, g)),
-    "hardshrink": Row(lambda x, a: np.where((-a <= x) & (x <= a), 0, x), _shrink_gradient),
-    "softshrink": Row(lambda x, a: np.where(x > a, x - a, np.where(x < -a, x + a, x * 0)), _shrink_gradient),
-    "elu": Row(
+    "hardsigmoid": Formulas(lambda x: np.clip(x + 3, 0, 6) / 6, lambda g, x: np.where((x > -3) & (x < 3), g / 6, 0)),
+    "threshold": Formulas(lambda x, a, b: np.where(x <= a, b, x), lambda g, x, a, b: np.where(x <= a, 0, g)),
+    "hardshrink": Formulas(lambda x, a: np.where((-a <= x) & (x <= a), 0, x), _shrink_gradient),
+    "softshrink": Formulas(lambda x, a: np.where(x > a, x - a, np.where(x < -a, x + a, x * 0)), _shrink_gradient),
+    "elu": Formulas(
         lambda x, a, b, c: np.where(x <= 0, a * np.expm1(c * np.minimum(x, 0)), b * x),
         lambda g, x, a, b, c: np.where(x > 0, g * b, g * (a * c) * np.exp(c * np.minimum(x, 0))),
     ),
-    "softplus": Row(
+    "softplus": Formulas(
         lambda x, a, b: np.where(a * x > b, x, _log1p_exp(a * x) / a),
         lambda g, x, a, b: np.where(a * x > b, g, g * _sigmoid(a * x)),
     ),
-    "logsigmoid": Row(lambda x: -_log1p_exp(-x), lambda g, x: g * _sigmoid(-x)),
-    "silu": Row(lambda x: x * _sigmoid(x), _silu_gradient),
-    "mish": Row(lambda x: x * np.tanh(_log1p_exp(x)), _mish_gradient),
-    "gelu": Row(lambda x: x * _normal(x), _gelu_gradient),
-    "gelu_tanh": Row(lambda x: 0.5 * x * (1 + _gelu_tanh(x)), _gelu_tanh_gradient),
-    "softsign": Row(lambda x: x / (1 + np.abs(x)), lambda g, x: (g + 0 * x) / (1 + np.abs(x)) ** 2),
-    "tanhshrink": Row(lambda x: x - np.tanh(x), lambda g, x: g * np.tanh(x) ** 2),
+    "logsigmoid": Formulas(lambda x: -_log1p_exp(-x), lambda g, x: g * _sigmoid(-x)),
+    "silu": Formulas(lambda x: x * _sigmoid(x), _silu_gradient),
+    "mish": Formulas(lambda x: x * np.tanh(_log1p_exp(x)), _mish_gradient),
+    "gelu": Formulas(lambda x: x * _normal(x), _gelu_gradient),
+    "gelu_tanh": Formulas(lambda x: 0.5 * x * (1 + _gelu_tanh(x)), _gelu_tanh_gradient),
+    "softsign": Formulas(lambda x: x / (1 + np.abs(x)), lambda g, x: (g + 0 * x) / (1 + np.abs(x)) ** 2),
+    "tanhshrink": Formulas(lambda x: x - np.tanh(x), lambda g, x: g * np.tanh(x) ** 2),
 }
 
 

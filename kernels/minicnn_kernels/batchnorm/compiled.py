@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array, alike, dense, empty, flat, is_channels_last
+from ..arrays import Array
+from ..layout import alike, dense, empty, flat, is_channels_last
 from ..runtime import parallel, threads, workspace
 from . import planes, rows
 from .definition import SMALL, Gradients, Vector, inverse_std

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 
 Vector = Array | None  # gamma or beta, (C,)
 Gradients = tuple[Array | None, Array | None, Array | None]

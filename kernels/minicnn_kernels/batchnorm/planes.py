@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 from ..runtime import FAST, njit, prange
 from .rows import EXACT, View, finish, merge
 

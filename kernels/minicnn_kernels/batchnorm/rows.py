@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 from ..runtime import njit, prange
 
 EXACT: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # multiply-add, but no reordering

@@ -42,9 +42,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dispatch import Table
 from ..geometry import Conv
-from ..layout import Array, is_channels_last
+from ..layout import is_channels_last
 from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
 
 # What the algorithms can do that cannot do every geometry; `im2col`, `direct` and `fft` can.

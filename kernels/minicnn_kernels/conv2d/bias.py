@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import Array
 from ..geometry import Conv
-from ..layout import Array
 from ..runtime import FAST, njit
 from ..sums import total
 

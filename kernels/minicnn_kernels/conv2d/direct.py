@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..geometry import Conv
-from ..layout import Array
 from ..runtime import FAST, njit, parallel, prange, threads
 from .bias import sum_of_pixels
 

@@ -48,8 +48,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..geometry import Conv
-from ..layout import Array, empty, is_channels_last
+from ..layout import empty, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from .bias import sum_of_pixels
 from .direct import Gradients, NeedsGrad

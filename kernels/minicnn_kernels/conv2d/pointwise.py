@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..gemm import SMALL_FACTOR, Matrix, gemm
 from ..geometry import Conv
-from ..layout import Array, as_order, dense, empty, flat, is_channels_last
+from ..layout import as_order, dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from ..sums import total
 from .bias import add_bias, fill_bias, sum_of_pixels

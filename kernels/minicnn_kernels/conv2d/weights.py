@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..geometry import Conv
-from ..layout import Array, empty, flat, is_channels_last
+from ..layout import empty, flat, is_channels_last
 from ..runtime import njit, prange, threads
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from .convolution import Conv, conv2d, conv_transpose2d, fold, same_padding, unfold
 from .losses import cross_entropy
-from .normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
+from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
 from .padding import pad
 from .products import linear, matmul
 from .sizes import (

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 from ..runtime import njit
 
 

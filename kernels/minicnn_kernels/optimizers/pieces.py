@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array
+from ..arrays import Array
 
 BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary take 400 kB
 

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays import Array
 from ..dispatch import Table
-from ..layout import Array
 from ..runtime import njit, prange
 from .addresses import are_apart, memory, part
 from .pieces import in_pieces

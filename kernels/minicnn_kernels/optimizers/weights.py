@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import Array, as_order
+from ..arrays import Array
+from ..layout import as_order
 from ..runtime import parallel, threads
 
 LARGE = 1 << 15  # elements from which on waking the threads, about 5 microseconds, pays

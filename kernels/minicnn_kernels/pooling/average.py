@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array, U
 from ..geometry import Pool
-from ..layout import Array, dense, empty, flat, is_channels_last
+from ..layout import dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
-from .largest import U, are_tiles, ends, pad, span, under, window
+from .largest import are_tiles, ends, pad, span, under, window
 
 # --------------------------------------------------------------------------------------------------------- forward
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array, U
 from ..geometry import Pool
-from ..layout import Array, dense, empty, flat, is_channels_last
+from ..layout import dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
 from .tiles import largest_rows
 
@@ -109,8 +110,6 @@ def under(xp: Array, g: Pool, a: int, b: int) -> Array:
 #
 # The 2x2 window with stride 2, wholly in the picture, is so common that it has a loop of its own, with the four pixels
 # in registers and the steps known to the compiler.
-
-U = np.uintp  # offsets into flat memory: see conv2d/im2col/columns.py
 
 
 @njit()

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array, U
 from ..geometry import Pool
-from ..layout import Array, alike, as_order, empty, flat, is_channels_last, writable
+from ..layout import alike, as_order, empty, flat, is_channels_last, writable
 from ..runtime import njit, parallel, prange, threads
-from .largest import U, are_tiles, numbered
+from .largest import are_tiles, numbered
 from .tiles import LEAST, spread_rows
 
 

@@ -20,14 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array, U
 from ..geometry import Pool
-from ..layout import Array
 from ..runtime import njit
 
 LANES = 16
 LEAST = 12  # windows in a row from which gradients are spread faster by blocks than by single windows after clearing gx
-
-U = np.uintp
 
 
 def _plain_largest(lanes: int) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import ShapeError, fits, whole
 
-from ...device import Array
 from ...tensor import Tensor, tensor_method
 from .arguments import axes
 from .linear_map import LinearMapRow, Map, View

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import ShapeError, fits, whole
 from minicnn_kernels.sums import total
 
-from ...device import Array
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, ints, numpy_names, spread
 from .gather import index_select

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ...device import Array
+from minicnn_kernels.arrays import Array
+
 from ...tensor import Tensor
 from .promotion import number_type, promote_types
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...device import Array
+from minicnn_kernels.arrays import Array
+
 from ...tensor import Tensor, tensor_method
 from .from_data import known
 

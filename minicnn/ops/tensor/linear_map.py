@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.arrays import Array
+
 from ...autograd.engine import Function
-from ...device import Array, Meta, meta
+from ...device import Meta, meta
 from ...memory_formats import tidy
 from ...tensor import Tensor
 

@@ -63,11 +63,11 @@ class Matmul(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """ga = gy b^T, gb = a^T gy."""
         a, b = ctx.saved
-        need = ctx.needs_input_grad
+        needs_grad = ctx.needs_input_grad
         if a.ndim == b.ndim == 2 and a.dtype in KERNEL_TYPES:
-            return kernels.MATMUL_BACKWARD(gy, a, b, need)
-        ga = unbroadcast(product(gy, b.swapaxes(-1, -2)), a.shape) if need[0] else None
-        gb = unbroadcast(product(a.swapaxes(-1, -2), gy), b.shape) if need[1] else None
+            return kernels.MATMUL_BACKWARD(gy, a, b, needs_grad)
+        ga = unbroadcast(product(gy, b.swapaxes(-1, -2)), a.shape) if needs_grad[0] else None
+        gb = unbroadcast(product(a.swapaxes(-1, -2), gy), b.shape) if needs_grad[1] else None
         return ga, gb
 
     @staticmethod

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import fits, whole
 
 from ...autograd.modes import is_grad_enabled
-from ...device import Array
 from ...dtypes import get_default_dtype
 from ...random import Generator, stream
 from ...tensor import Tensor, tensor_method

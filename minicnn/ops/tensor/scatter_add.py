@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import Array
 from minicnn_kernels.sums import add_rows
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def add_at(y: Array, where: Sequence[int], indices: Sequence[Array], values: Array) -> None:

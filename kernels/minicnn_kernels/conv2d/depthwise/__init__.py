@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arrays import Array
 from ...geometry import Conv
-from ...layout import Array, as_order, dense, empty, is_channels_last
+from ...layout import as_order, dense, empty, is_channels_last
 from ...runtime import parallel
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad, pad

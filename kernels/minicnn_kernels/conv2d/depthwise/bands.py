@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array, flat, is_channels_last
+from ...layout import flat, is_channels_last
 from ...runtime import FAST, njit, prange, threads, workspace
 from ..weights import add_up
-from .lines import COVERED, U, add1, add3, filter_line, parts, put, spread, take
+from .lines import COVERED, add1, add3, filter_line, parts, put, spread, take
 
 
 @njit()

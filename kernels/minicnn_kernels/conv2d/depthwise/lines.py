@@ -20,14 +20,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array
 from ...runtime import FAST, njit
 
 COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells then take 18 KB of a first-level cache
-U = np.uintp
 
 
 @njit()

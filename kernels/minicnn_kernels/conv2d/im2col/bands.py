@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...gemm import SMALL_FACTOR, Matrix, gemm
 from ...geometry import Conv
-from ...layout import Array, flat, is_channels_last, nhwc
+from ...layout import flat, is_channels_last, nhwc
 from ...runtime import njit, prange, threads, workspace
 from ..bias import add_bias, fill_bias
 from ..weights import add_up, channels_inside

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array
 from ...runtime import njit
 from ..direct import inside, pad
 
@@ -62,11 +62,8 @@ def col2im(col: Array, g: Conv) -> Array:
 # runs along the channels, or along whole kernel rows where their pixels are neighbours. P is the number of windows,
 # rows*OW.
 #
-# The runs are short, so they are walked by unsigned offsets (U) into flat memory: an unsigned index cannot be a
-# negative one that counts from the end, so the loop has no test in it and is vectorised; a slice per run would cost
-# more than the run.
-
-U = np.uintp
+# The runs are short, so they are walked by unsigned offsets (U) into flat memory; a slice per run would cost more than
+# the run.
 
 
 @njit()

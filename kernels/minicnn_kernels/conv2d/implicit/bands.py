@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...layout import Array, empty, flat
+from ...arrays import Array, U
+from ...layout import empty, flat
 from ...llvm import LANES, filled_up
 from ...runtime import njit, prange, threads, workspace
 from .tile import HIGH, LOW, MIDDLE, VECTORS, tiles
-
-U = np.uintp  # offsets into flat memory: see im2col/columns.py
 
 _BAND = 1 << 18  # bytes of x in a band
 _SOME = 1 << 14  # bytes of gy that are near

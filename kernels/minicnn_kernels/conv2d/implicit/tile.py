@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layout import Array
+from ...arrays import Array
 from ...llvm import LANES, WIDE, Code, Vectors, in_registers
 from ...runtime import njit
 

@@ -37,8 +37,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arrays import Array
 from ...geometry import Conv
-from ...layout import Array, dense, empty, is_channels_last
+from ...layout import dense, empty, is_channels_last
 from ...llvm import filled_up
 from ...runtime import threads
 from ...sums import total

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array, as_order, flat, is_channels_last
+from ...layout import as_order, flat, is_channels_last
 from ...llvm import filled_up
 from ...runtime import FAST, njit, parallel, prange, threads, workspace
 from ...transpose import matrix
 from .groups import GroupSizes, group_sizes
-from .side_by_side import U, group, take
+from .side_by_side import group, take
 from .tile import BYTES, sums, tile
 
 

@@ -16,14 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ...layout import Array
+from ...arrays import Array, U
 from ...runtime import njit
 from ...transpose import matrix
 from .groups import GroupSizes
-
-U = np.uintp  # offsets into flat memory: see im2col/columns.py
 
 
 @njit()

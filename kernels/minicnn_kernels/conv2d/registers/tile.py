@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...layout import Array
+from ...arrays import Array
 from ...llvm import Code, Vectors, in_registers
 from ...runtime import njit
 

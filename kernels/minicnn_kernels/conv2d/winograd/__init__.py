@@ -63,8 +63,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...arrays import Array
 from ...geometry import Conv
-from ...layout import Array, as_order, dense, is_channels_last
+from ...layout import as_order, dense, is_channels_last
 from .. import direct, im2col
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array, as_order, dense, empty, flat, is_channels_last
+from ...layout import as_order, dense, empty, flat, is_channels_last
 from ...runtime import njit, parallel, prange, single_blas, threads, workspace
-from .transforms import U, input_strip, output_strip, place, weight
+from .transforms import input_strip, output_strip, place, weight
 from .watch import Watch, largest, look, noted, watch
 
 _FEW = 1 << 14  # C/G * O/G up to which there are few channels

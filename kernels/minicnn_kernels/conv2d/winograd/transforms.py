@@ -15,12 +15,8 @@ Numbers are converted to the type of the arrays (`f(4)`): an int times a float32
 
 from __future__ import annotations
 
-import numpy as np
-
-from ...layout import Array
+from ...arrays import Array, U
 from ...runtime import FAST, njit
-
-U = np.uintp
 
 # ------------------------------------------------------------------------------------------- one-dimensional transforms
 # dst[to + k*out + c] = (matrix @ v)[k] with v[i] = src[at + i*step + c], for c < count

@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array, dense, flat, is_channels_last
+from ...layout import dense, flat, is_channels_last
 from ...runtime import njit, parallel, prange, threads, workspace
-
-U = np.uintp
 
 RANGE = 32.0  # how many times larger a tile may be than what one of its outputs sees
 SMALL, LARGE = 2.0**-80, 2.0**100  # tiles beyond are looked at again, with the weights' size

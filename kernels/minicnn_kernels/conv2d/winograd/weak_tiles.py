@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...geometry import Conv
-from ...layout import Array
 from .watch import RANGE
 
 MANY = 1 / 4  # the share of outputs from which all are computed by the definition

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array, U
 from ...geometry import Conv
-from ...layout import Array, as_order, empty, flat, is_channels_last
+from ...layout import as_order, empty, flat, is_channels_last
 from ...runtime import njit, parallel, prange, single_blas, threads, workspace
 from .forward import Blocking, few_channels, shared, strip, transform, width_of, worth_reordering
-from .transforms import U, place, upstream_strip, weight_gradient
+from .transforms import place, upstream_strip, weight_gradient
 from .watch import noted, watch
 
 _BLOCK = 3 << 20  # bytes of transformed tiles of x and gy in a block: they fit the second-level caches of two cores

@@ -1,4 +1,4 @@
-"""Errors of geometry/normalisation.py."""
+"""Errors of geometry/normalization.py."""
 
 from __future__ import annotations
 

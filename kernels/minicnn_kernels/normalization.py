@@ -38,11 +38,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .arrays import Array
 from .batchnorm import Gradients, Vector
 from .batchnorm.definition import SMALL, in_type
 from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
 from .dispatch import Table
-from .layout import Array, alike, dense, flat, is_channels_last
+from .layout import alike, dense, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------ forward
