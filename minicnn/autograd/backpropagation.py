@@ -149,7 +149,7 @@ def _backpropagate(
 ) -> None:
     """Pass gradients through the graph, or a part of it, node by node, the largest number first.
 
-    `to_leaf(leaf, gradient, owned)` receives those that arrive; `owned` says that nobody else holds the array.
+    `to_leaf(leaf, gradient, owned)` receives those that arrive; `owned` is explained in `ownership.py`.
     """
     pending = Pending()
     leaves = Leaves(to_leaf, pending, subgraph)
