@@ -154,6 +154,7 @@ def _backpropagate(
     pending = Pending()
     leaves = Leaves(to_leaf, pending, subgraph)
     with no_grad():
+        # Leaves last: then it is known which nodes gradients can still come from.
         for root, gradient in sorted(zip(roots, gradients, strict=True), key=lambda pair: pair[0]._edge is None):
             if subgraph is not None and not subgraph.leads_to(root._edge or root):
                 continue
