@@ -149,11 +149,12 @@ def _backpropagate(
 ) -> None:
     """Pass gradients through the graph, or a part of it, node by node, the largest number first.
 
-    `to_leaf(leaf, gradient, owned)` receives those that arrive; `owned` says that nobody else holds the array.
+    `to_leaf(leaf, gradient, owned)` receives those that arrive; `owned` is explained in `ownership.py`.
     """
     pending = Pending()
     leaves = Leaves(to_leaf, pending, subgraph)
     with no_grad():
+        # Leaves last: then it is known which nodes gradients can still come from.
         for root, gradient in sorted(zip(roots, gradients, strict=True), key=lambda pair: pair[0]._edge is None):
             if subgraph is not None and not subgraph.leads_to(root._edge or root):
                 continue

@@ -66,7 +66,7 @@ class Leaves:
     node with the smallest number that leads to it.
 
     Args:
-        to_leaf: called with (leaf, gradient, owned), where `owned` says that nobody else holds the array.
+        to_leaf: called with (leaf, gradient, owned), where `owned` is as in `ownership.py`.
         pending: the nodes that gradients can still come from.
         subgraph: the only nodes that they can come from, if not None.
     """

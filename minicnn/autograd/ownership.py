@@ -1,9 +1,9 @@
 """Gradients that meet are added up; here is where, and in whose memory.
 
 A tensor that is used twice gets a gradient from each use, and the chain rule asks for their sum. It is written into
-one of the two where that is allowed: where nobody else holds the array. `y = a + b` passes one array on to both a and
-b, the backward of `a * b` may give something that it saved, a hook may keep what it was shown. The same question
-decides whether a leaf may keep a gradient as its `.grad` or has to copy it.
+one of the two if the backward pass owns it, that is, if no other code holds the array: `y = a + b` passes one array on
+to both a and b, the backward of a function may give an array that it saved, a hook may keep the one it was shown. A
+leaf, too, keeps a gradient that is owned as its `.grad`, and copies one that is not.
 
 The backward pass goes in steps. A step is (node, gys, gxs): the node whose backward has run, the gradients of its
 results that it was given, and those of its inputs that it gave.
@@ -41,43 +41,39 @@ class Pending:
 
     def __init__(self) -> None:
         self.queue: list[tuple[int, Node]] = []
-        self._sums: dict[Node, list[Array | None]] = {}
-        self._owned: dict[int, Array] = {}  # those of the sums that nobody else holds, by id
+        # for each result of a node, the gradient so far and whether it is owned
+        self._arrived: dict[Node, tuple[list[Array | None], list[bool]]] = {}
 
     def add(self, edge: tuple[Node, int], gradient: Array, step: Step | None) -> None:
         """Take a gradient of one result of a node; `step` has given it, or None for one from outside."""
         node, index = edge
-        sums = self._sums.get(node)
-        if sums is None:
-            sums = self._sums[node] = [None] * len(node.outputs)
+        arrived = self._arrived.get(node)
+        if arrived is None:
+            count = len(node.outputs)
+            arrived = self._arrived[node] = [None] * count, [False] * count
             heapq.heappush(self.queue, (-node.number, node))
-        before = sums[index]
+        gys, are_owned = arrived
+        before = gys[index]
         if before is None:
-            sums[index] = gradient
-            if step is not None and step[0].function.backward_allocates:
-                self._owned[id(gradient)] = gradient
-            return
-        into = self._owned.pop(id(before), None)
-        if into is None and owned(gradient, step):
-            into = gradient
-        sums[index] = both = total(before, gradient, into if before.dtype == gradient.dtype else None)
-        self._owned[id(both)] = both
+            gys[index] = gradient
+            are_owned[index] = step is not None and step[0].function.backward_allocates
+        else:
+            into = before if are_owned[index] else gradient if owned(gradient, step) else None
+            gys[index] = total(before, gradient, into if before.dtype == gradient.dtype else None)
+            are_owned[index] = True
 
     def next(self) -> tuple[Node, list[Array | None]]:
         """Take out the first node with the gradients of its results, which from here on it may hold."""
         node = heapq.heappop(self.queue)[1]
-        sums = self._sums.pop(node)
-        for gradient in sums:
-            self._owned.pop(id(gradient), None)
-        return node, sums
+        return node, self._arrived.pop(node)[0]
 
 
 def owned(gradient: Array, step: Step | None) -> bool:
-    """Whether nobody else holds the memory of a gradient that a step has given.
+    """Whether no other code holds the memory of a gradient that a step has given.
 
-    Some functions allocate every gradient that their backward gives. For the others the memory is looked for among all
-    that the step had in its hands: it is nobody else's if it is there once, as this gradient. What code of the user
-    holds cannot be known.
+    Some functions allocate every gradient that their backward gives. For the others, the memory is looked for among all
+    arrays that the step has used: the gradient is owned if that memory is found once, as this gradient. What the user's
+    own code holds cannot be known.
     """
     if step is None:
         return False

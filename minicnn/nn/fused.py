@@ -58,7 +58,7 @@ def _norm_relu(norm: Any, relu: Any, input: Tensor) -> Tensor:
 def _pool_may_be_first(before: Any, activation: Any, pool: Any) -> bool:
     """Whether nothing but whole windows is pooled, and no caller waits for what an activation in place leaves behind.
 
-    One that works in place overwrites its input. That is nobody else's where a convolution has just made it.
+    One that works in place overwrites its input, which a caller may use again, unless a convolution has just made it.
     """
     if activation.__dict__.get("inplace") and not (type(before) is Conv2d and is_plain(before, _FORWARD[Conv2d])):
         return False
