@@ -31,6 +31,12 @@ def leaf(kind: type[Tensor], packed: tuple[Any, ...], requires_grad: bool) -> Te
     return _made(kind, memory_formats.unpacked(*packed), requires_grad)
 
 
+def pickled(tensor: Tensor) -> tuple[Any, ...]:
+    """What a tensor is pickled as, for `__reduce_ex__`: `leaf` with its values, and its attributes."""
+    values = memory_formats.packed(tensor._array)
+    return leaf, (type(tensor), values, tensor._requires_grad), attributes(tensor)
+
+
 def attributes(tensor: Tensor) -> dict[str, Any] | None:
     """What a program has put on the tensor; None for nothing."""
     return {name: value for name, value in tensor.__dict__.items() if name != "_retains_grad"} or None

@@ -19,7 +19,6 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array
 
-from .. import memory_formats
 from ..autograd import backpropagation, engine
 from ..autograd.hooks import RemovableHandle
 from ..compat.missing import Absent, absent, methods, unknown
@@ -307,11 +306,7 @@ class Tensor:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled, a tensor is its values: a leaf without `.grad` and hooks, whatever it was computed from."""
-        return (
-            copying.leaf,
-            (type(self), memory_formats.packed(self._array), self._requires_grad),
-            copying.attributes(self),
-        )
+        return copying.pickled(self)
 
     def __copy__(self) -> Tensor:
         return copying.shallow(self)
