@@ -16,7 +16,7 @@ import minicnn
 from minicnn import cli
 from minicnn.compat.missing.moved import MOVED
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "earlier"
 
 
 def listed() -> dict[str, list[str]]:
