@@ -60,7 +60,7 @@ def test_items_and_truth() -> None:
         minicnn.tensor([1, 2]).item()
     with pytest.raises(RuntimeError, match="ambiguous"):
         bool(minicnn.tensor([1, 2]))
-    with pytest.raises(TypeError, match="only an integer tensor of one element is an index"):
+    with pytest.raises(TypeError, match="only an integer tensor of one element can be an index"):
         [1, 2][minicnn.tensor(1.0)]
 
 
