@@ -2,6 +2,7 @@
 
 The shape is (N, C, H, W) in every format. A `channels_last` array is a transposed view of a contiguous (N, H, W, C)
 buffer.
+"""
 
 from __future__ import annotations
 

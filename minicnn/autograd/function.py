@@ -180,8 +180,8 @@ class _UserCall:
     def result(self, made: tuple[Any, ...]) -> Any:
         """Return what `apply` returns, from the tensors that the engine made of the results of forward.
 
-        A dirty tensor is returned itself, with a new place in the graph. The other results may share memory with an
-        input.
+        A dirty tensor is returned itself, with a new place in the graph. The other results may share an input's memory.
+        """
         inputs = [a for a in (*self.args, *self.options.values()) if isinstance(a, engine._tensor) and not a.is_meta]
         found: list[Any] = []
         for index, (old, new) in enumerate(zip(self.tensors, made, strict=True)):
