@@ -1,4 +1,4 @@
-"""Pickled and copied tensors: values as a leaf, in the order and size of the values, without the record behind them."""
+"""Pickled and copied tensors: the values as a leaf, in their order and size, without the graph behind them."""
 
 from __future__ import annotations
 

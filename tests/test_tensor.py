@@ -1,4 +1,4 @@
-"""Tensor: construction, types, interchange with NumPy, repr, what it refuses."""
+"""Tensor: construction, types, interchange with NumPy, repr, refused arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch norm and ReLU in a row: one function where nobody can tell, two where somebody can."""
+"""Batch norm and ReLU in sequence: one function if nothing can differ, else two."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def results(net: Callable[[Any], Any], norm: Any, x: minicnn.Tensor) -> list[Any
 
 @pytest.fixture
 def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Grows by one at each call of `batch_norm_relu`."""
+    """Return a list that grows by one element at each call of `batch_norm_relu`."""
     seen: list[bool] = []
     from minicnn.nn import fused as layers
 
@@ -125,7 +125,7 @@ def test_a_hook_sees_what_batch_norm_gives(fused: list[bool]) -> None:
 
 
 def test_in_a_row_of_many(fused: list[bool]) -> None:
-    """Every pair is found, whatever is around it, and nothing is skipped or run twice."""
+    """Every pair is found, whatever stands around it, and no layer is skipped or run twice."""
     x = random(4, 3, 5, 2)
     net = nn.Sequential(
         nn.ReLU(), nn.BatchNorm2d(3), nn.BatchNorm2d(3), nn.ReLU(), nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU(),

@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and reductions: corner values, subgradients, errors. The rest is in the table of samples."""
+"""Arithmetic, comparisons and reductions: corner values, subgradients, errors; the table of samples has the rest."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def test_corner_values() -> None:
     assert (whole ** minicnn.tensor([2, -1])).tolist() == [49, 0]
     assert minicnn.tensor([0.5, 1.5, -2.5]).round().tolist() == [0, 2, -2]
     assert minicnn.tensor([NAN, -0.5]).sign().tolist() == [0, -1]
-    assert minicnn.lerp(minicnn.tensor([1e8]), minicnn.tensor([1.0]), 1.0).tolist() == [1]  # exact at the end
+    assert minicnn.lerp(minicnn.tensor([1e8]), minicnn.tensor([1.0]), 1.0).tolist() == [1]  # exact at both ends
     assert minicnn.logaddexp(minicnn.tensor([1000.0]), minicnn.tensor([1000.0])).item() == pytest.approx(1000.6931)
-    assert minicnn.clamp(minicnn.tensor([5.0]), 3, 1).tolist() == [1]  # max wins where they cross
+    assert minicnn.clamp(minicnn.tensor([5.0]), 3, 1).tolist() == [1]  # if min > max, the result is max
 
 
 def test_comparisons_and_logic() -> None:
@@ -178,7 +178,7 @@ def test_reductions_of_types_and_shapes() -> None:
 
 
 def test_long_sums_and_variances_are_accurate() -> None:
-    """float32 along an axis that NumPy adds term by term, and a variance that one pass would lose."""
+    """A float32 sum along an axis that NumPy adds term by term, and a variance that one pass would lose."""
     x = np.random.default_rng(0).random((100_000, 3), np.float32)
     np.testing.assert_allclose(minicnn.from_numpy(x).sum(0).numpy(), x.astype(np.float64).sum(0), rtol=2e-7)
     far = minicnn.tensor([1e6, 1e6 + 1, 1e6 + 2])
@@ -188,7 +188,7 @@ def test_long_sums_and_variances_are_accurate() -> None:
 
 
 def test_only_what_a_gradient_needs_is_saved() -> None:
-    """x * c keeps c alone, so that x may change afterwards."""
+    """x * c saves c only, so that x may change afterwards."""
     x, c = leaf(1, 2), minicnn.tensor([3.0, 4.0])
     y = x * 1
     z = y * c
