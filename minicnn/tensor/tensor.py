@@ -77,9 +77,7 @@ class Tensor:
     def data(self, value: Tensor | Array) -> None:
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
-            raise TypeError(
-                f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert them with .to()"
-            )
+            raise TypeError(f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert with .to()")
         self._array = array
         self._version[0] += 1
 

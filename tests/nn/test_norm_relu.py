@@ -78,7 +78,7 @@ def test_large_ones_have_the_same_bits() -> None:
         np.testing.assert_array_equal(F.batch_norm_relu(memory, None, None, training=True).numpy(), y.numpy())
 
 
-def test_apart_where_somebody_could_tell(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_separate_where_something_could_differ(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     x = random(4, 3, 5, 2)
 
     class MyReLU(nn.ReLU):

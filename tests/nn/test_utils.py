@@ -155,7 +155,7 @@ def test_spectral_norm_finds_the_largest_singular_value(make: Any, axis: int, ne
 
 
 def test_spectral_norm_of_two_forwards_before_one_backward() -> None:
-    """A discriminator's loss on real and generated images: the second forward must not change the graph of the first."""
+    """A discriminator's loss on real and generated images: the second forward must leave the first's graph intact."""
     with minicnn.autograd.detect_anomaly():
         for layer in (utils.spectral_norm(nn.Linear(3, 2)), parametrizations.spectral_norm(nn.Linear(3, 2))):
             (layer(minicnn.ones(1, 3)) - layer(minicnn.zeros(1, 3))).sum().backward()

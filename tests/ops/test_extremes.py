@@ -111,7 +111,7 @@ def test_losses_whose_result_fits() -> None:
 
 NORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
-    "batch_norm, channels last": lambda x: F.batch_norm(
+    "batch_norm, channels_last": lambda x: F.batch_norm(
         x.to(memory_format=minicnn.channels_last), None, None, training=True
     ),
     "batch_norm of vectors": lambda x: F.batch_norm(x.permute(0, 2, 3, 1).reshape(-1, 2), None, None, training=True),
