@@ -68,7 +68,7 @@ class InputGradient(_Gradient):
 
     @staticmethod
     def backward(ctx: Any, up: Array) -> tuple[Array | None, ...]:
-        """Return the gradients of w and gy; `up` has the shape of x, so these are a gw and a convolution with w."""
+        """Return the gradients of w, a gw with `up` as x, and of gy, the convolution of `up` with w."""
         (w, gy), g = ctx.saved, ctx.geometry
         x = widened(up.reshape(g.x_shape))
         of_w = _gw(x, gy, g) if gy is not None else None
@@ -91,7 +91,7 @@ class WeightGradient(_Gradient):
 
     @staticmethod
     def backward(ctx: Any, up: Array) -> tuple[Array | None, ...]:
-        """Return the gradients of x and gy; `up` has the shape of w, so these are a gx and a convolution of x."""
+        """Return the gradients of x, a gx with `up` as w, and of gy, the convolution of x with `up`."""
         (x, gy), g = ctx.saved, ctx.geometry
         w = widened(up.reshape(g.w_shape))
         of_x = _gx(w, gy, g) if gy is not None else None

@@ -198,7 +198,7 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if not (self.ndim or self.is_meta) else object.__format__(self, spec)
 
-    # ------------------------------------------------------------------------------------------------------- the tape
+    # ------------------------------------------------------------------------------------------------------ the graph
 
     @property
     def requires_grad(self) -> bool:

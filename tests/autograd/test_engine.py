@@ -1,4 +1,4 @@
-"""The tape: depth, memory, versions, hooks, modes, errors."""
+"""The engine: depth, memory, versions, hooks, modes, errors."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def check_index(op: str, x: Tensor, dim: int, index: Any, src: Tensor | None = N
         if other is None:
             continue
         if max(index.ndim, 1) != max(other.ndim, 1):
-            raise ShapeError(f"{op}: index has {index.ndim} axes and {name} has {other.ndim}; they must have as many")
+            raise ShapeError(f"{op}: index and {name} must have as many axes, got {index.ndim} and {other.ndim}")
         for i, (n, m) in enumerate(zip(index.shape, other.shape, strict=False)):
             if n > m and not (name == "input" and i == at):
                 raise ShapeError(
