@@ -108,7 +108,7 @@ def test_stochastic_depth(mode: str) -> None:
     np.testing.assert_allclose(x.grad.numpy(), ratio, rtol=1e-12)
     assert layer.eval()(x) is x
     assert nn.StochasticDepth(0.0, mode)(x) is x
-    assert not ops.drop_block(x, 1.0, mode).detach().numpy().any()
+    assert not ops.stochastic_depth(x, 1.0, mode).detach().numpy().any()
 
 
 def test_drop_block() -> None:
@@ -135,8 +135,8 @@ def test_drop_block() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: ops.drop_block(x, -0.1, "row"), "stochastic_depth: drop probability .* got -0.1"),
-        (lambda x: ops.drop_block(x, 0.1, "column"), "stochastic_depth: mode .* 'column'"),
+        (lambda x: ops.stochastic_depth(x, -0.1, "row"), "stochastic_depth: drop probability .* got -0.1"),
+        (lambda x: ops.stochastic_depth(x, 0.1, "column"), "stochastic_depth: mode .* 'column'"),
         (lambda x: ops.drop_block2d(x, 1.1, 3), "drop_block2d: drop probability .* got 1.1"),
         (lambda x: ops.drop_block2d(x, 0.1, 2), "drop_block2d: block_size must be odd and within 4 x 5, got 2"),
         (lambda x: ops.drop_block2d(x, 0.1, 5), "drop_block2d: block_size must be odd and within 4 x 5, got 5"),
