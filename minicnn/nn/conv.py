@@ -287,7 +287,7 @@ class ConvTranspose2d(_ConvTransposeNd):
 
     Args:
         in_channels, out_channels: C and O.
-        kernel_size, stride, padding, dilation, groups: of the transposed convolution; padding is cut off the result.
+        kernel_size, stride, padding, dilation, groups: of the convolution above; padding is cut off the result.
         output_padding: rows and columns added at the end, fewer than the stride.
         bias: whether there is a bias.
         padding_mode: only "zeros".
