@@ -1,13 +1,13 @@
-"""Where tensors live, and arrays that live nowhere.
+"""The devices of tensors, and arrays without memory for the device "meta".
 
-`device("cpu")` is the one that computes. On `device("meta")` a tensor has a shape and a dtype and no memory: operations
-run their shape rules and nothing else, so that a net of any size is built and its shapes inferred at once.
+`device("cpu")` is the device that computes. On `device("meta")` a tensor has a shape and a dtype but no memory.
+Operations there run only their shape rules, so that a net of any size is built at once, and its shapes are known.
 
     with minicnn.device("meta"):
         net = VGG19()                    # no weight is allocated
 
-A meta tensor's array is a `Meta`: a NumPy array whose strides are all 0 over a single element. Shapes, dtypes and
-views of it are NumPy's own; anything that would compute with it raises.
+The array of a meta tensor is a `Meta`: a NumPy array whose strides are all 0 over a single element. NumPy itself
+handles its shapes, dtypes and views; any operation that would compute with its values raises.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ KINDS = ("cpu", "meta", "cuda")  # "cuda" can be named, as in PyTorch, but not c
 
 
 class Device:
-    """A place for tensors, by PyTorch's names: `device("cpu")`, `device("cuda", 0)`, or another `Device`.
+    """A place for tensors, with PyTorch's names: `device("cpu")`, `device("cuda", 0)`, or another `Device`.
 
-    As a `with` block it is the default of everything created inside.
+    As a `with` block it is the default device of all tensors created inside.
 
     Raises:
-        RuntimeError: an unknown kind of device.
+        RuntimeError: the kind of device is unknown.
     """
 
     type: str
@@ -73,10 +73,10 @@ _default: ContextVar[Device] = ContextVar("minicnn_default_device", default=CPU)
 
 
 def resolve(device: str | Device | None, op: str = "device") -> Device:
-    """The device asked for, the default for None; checked to be one that tensors can be on.
+    """Return the device asked for, or the default for None, after checking that tensors can be on it.
 
     Raises:
-        RuntimeError: a device this version has no kernels for.
+        RuntimeError: this version has no kernels for the device.
     """
     found = _default.get() if device is None else device if isinstance(device, Device) else Device(device)
     if found.type not in ("cpu", "meta"):
@@ -85,26 +85,26 @@ def resolve(device: str | Device | None, op: str = "device") -> Device:
 
 
 def set_default_device(device: str | Device | None) -> None:
-    """The device of everything created from now on that names none."""
+    """Set the device of all tensors created from now on without a `device` argument."""
     _default.set(CPU if device is None else resolve(device, "set_default_device"))
 
 
 def get_default_device() -> Device:
-    """The device of everything created that names none."""
+    """Return the device of tensors created without a `device` argument."""
     return _default.get()
 
 
 class Meta(np.ndarray[Any, np.dtype[Any]]):
-    """An array of shape and dtype without memory; see `meta`."""
+    """An array with a shape and a dtype but without memory; see `meta`."""
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Refuse to compute."""
+        """Raise an error: there are no values to compute with."""
         raise NotImplementedError(
             f"{ufunc.__name__}: a tensor on device 'meta' has no values to compute with; create it on 'cpu'"
         )
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        """Run what makes views, refuse the rest."""
+        """Run the functions that make views; raise an error for all others."""
         if function not in _VIEWS:
             raise NotImplementedError(
                 f"{function.__name__}: a tensor on device 'meta' has no values to compute with; create it on 'cpu'"
@@ -112,11 +112,11 @@ class Meta(np.ndarray[Any, np.dtype[Any]]):
         return super().__array_function__(function, types, args, options)
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Meta:
-        """The same shape in another type."""
+        """Return the same shape with another dtype."""
         return meta(self.shape, dtype)
 
     def copy(self, order: str = "C") -> Meta:  # type: ignore[override]
-        """Itself: there is nothing to copy."""
+        """Return the array itself: it has no values to copy."""
         return self
 
 
@@ -128,7 +128,7 @@ _VIEWS = {
 
 
 def meta(shape: tuple[int, ...], dtype: Any) -> Meta:
-    """An array of `shape` and `dtype` without memory."""
+    """Make an array of `shape` and `dtype` without memory."""
     dtype = np.dtype(dtype)
     try:
         return np.ndarray.__new__(Meta, shape, dtype, bytes(dtype.itemsize), strides=(0,) * len(shape))

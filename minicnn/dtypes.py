@@ -1,4 +1,4 @@
-"""Element types under PyTorch's names, which are NumPy's dtypes, and `Size`, a shape."""
+"""The types of elements under PyTorch's names (they are NumPy's dtypes), and `Size`, a shape."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _default = [float32]
 
 
 def get_default_dtype() -> np.dtype[Any]:
-    """The type of new floating-point tensors for which none is given."""
+    """Return the type of new floating-point tensors that are created without a `dtype` argument."""
     return _default[0]
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make `dtype`, a floating-point type, that of new tensors for which none is given."""
+    """Make the floating-point type `dtype` the type of new tensors that are created without a `dtype` argument."""
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"set_default_dtype: only floating-point types are supported, got {np.dtype(dtype)}")
     _default[0] = np.dtype(dtype)
@@ -61,19 +61,19 @@ class iinfo:
 
 
 class Size(tuple[int, ...]):
-    """A shape: a tuple of ints that prints as PyTorch's and knows its number of elements."""
+    """A shape: a tuple of ints that prints as PyTorch's `Size` and knows its number of elements."""
 
     __slots__ = ()
 
     def numel(self) -> int:
-        """The product of the sizes."""
+        """Return the number of elements: the product of the sizes."""
         return math.prod(self)
 
     def __repr__(self) -> str:
         return f"minicnn.Size({list(self)})"
 
     def __format__(self, spec: str) -> str:
-        return format(str(tuple(self)), spec)  # in a text: (2, 3)
+        return format(str(tuple(self)), spec)  # in an f-string: (2, 3)
 
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)

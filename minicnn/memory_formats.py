@@ -1,6 +1,7 @@
-"""Memory formats under PyTorch's names: in which order the elements of an array lie.
+"""Memory formats under PyTorch's names: the order in which the elements of an array lie in memory.
 
-Shapes are (N, C, H, W) whatever the format. `channels_last` is a transposed view of a contiguous (N, H, W, C) buffer.
+The shape is (N, C, H, W) in every format. A `channels_last` array is a transposed view of a contiguous (N, H, W, C)
+buffer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .device import Meta, meta
 
 
 class MemoryFormat:
-    """A name for an order of elements in memory."""
+    """The name of an order of elements in memory."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -24,7 +25,7 @@ class MemoryFormat:
         return f"minicnn.{self.name}"
 
     def __reduce__(self) -> str:
-        return self.name  # pickled and copied as the constant of this module
+        return self.name  # pickle and copy give the constant of this module again
 
 
 contiguous_format = MemoryFormat("contiguous_format")
@@ -33,14 +34,14 @@ preserve_format = MemoryFormat("preserve_format")
 
 
 class Layout(MemoryFormat):
-    """How a tensor is stored; `strided` is all there is."""
+    """How a tensor is stored; `strided` is the only layout."""
 
 
 strided = Layout("strided")
 
 
 def is_in(x: Array, form: MemoryFormat) -> bool:
-    """Whether the memory of `x` is in the order `form`."""
+    """Return whether the memory of `x` is in the order `form`."""
     if type(x) is Meta:
         return True
     if form is channels_last:
@@ -49,26 +50,26 @@ def is_in(x: Array, form: MemoryFormat) -> bool:
 
 
 def tidy(x: Array) -> Array:
-    """The array in the order of a new tensor's memory: channels last where it is so already, else contiguous."""
+    """Return the array in the order of new memory: `channels_last` if it already is so, else contiguous."""
     return x if x.flags.c_contiguous or is_in(x, channels_last) else np.ascontiguousarray(x)
 
 
 def empty(shape: tuple[int, ...], dtype: Any, form: MemoryFormat) -> Array:
-    """Uninitialised memory in the order `form`.
+    """Return uninitialised memory in the order `form`.
 
     Raises:
-        RuntimeError: channels last for a shape that is not (N, C, H, W).
+        RuntimeError: `channels_last` is asked for a shape that is not (N, C, H, W).
     """
     if form is not channels_last:
         return np.empty(shape, dtype)
     if len(shape) != 4:
-        raise RuntimeError(f"channels_last: the order is for 4 axes (N, C, H, W), the shape is {tuple(shape)}")
+        raise RuntimeError(f"channels_last: the order needs 4 axes (N, C, H, W), got the shape {tuple(shape)}")
     n, c, h, w = shape
     return np.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
 
 
 def copy(x: Array, form: MemoryFormat = preserve_format) -> Array:
-    """The elements in memory of their own; `preserve_format` keeps a dense order and makes any other contiguous."""
+    """Copy the elements into new memory; `preserve_format` keeps a dense order and makes any other order contiguous."""
     if type(x) is Meta:
         return x
     if form is preserve_format:
@@ -79,10 +80,10 @@ def copy(x: Array, form: MemoryFormat = preserve_format) -> Array:
 
 
 def packed(x: Array) -> tuple[Any, ...]:
-    """What `unpacked` makes the array of again: its own elements, in their order, and no more of the memory it is in.
+    """Pack the array for `unpacked`: its own elements in their order, without the rest of the memory that it views.
 
-    An axis that repeats one element is packed as this, and a dense order of axes (channels last) kept; any other
-    becomes the usual one.
+    An axis that repeats one element is packed as one element. A dense order of the axes, such as channels_last, is
+    kept; any other order becomes contiguous.
     """
     if type(x) is Meta:
         return x.shape, x.dtype
@@ -93,7 +94,7 @@ def packed(x: Array) -> tuple[Any, ...]:
 
 
 def unpacked(shape: tuple[int, ...], content: Any, order: tuple[int, ...] = ()) -> Array:
-    """The array that `packed` gave; its memory can be written unless elements share a place."""
+    """Return the array that `packed` was given; it is writeable unless several elements share one place in memory."""
     if not isinstance(content, np.ndarray):
         return meta(shape, content)
     x = content if content.flags.writeable else content.copy()
@@ -102,7 +103,7 @@ def unpacked(shape: tuple[int, ...], content: Any, order: tuple[int, ...] = ()) 
 
 
 def is_dense(x: Array) -> bool:
-    """Whether the elements fill their memory without gaps, overlaps or reversed axes, in any order of the axes."""
+    """Return whether the elements fill their memory, in any order of axes, without gaps, overlaps or reversed axes."""
     expected = x.itemsize
     for stride, size in sorted(zip(x.strides, x.shape, strict=True)):
         if size != 1:

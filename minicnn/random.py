@@ -1,6 +1,6 @@
-"""Random numbers: one seeded stream for initialisation, shuffling and dropout, as PyTorch's default generator.
+"""Random numbers: one seeded stream for initialisation, shuffling and dropout, like PyTorch's default generator.
 
-The numbers are NumPy's (PCG64), so a seed gives other numbers than in PyTorch, but the same ones in each run.
+The numbers are NumPy's (PCG64). So a seed gives other numbers than in PyTorch, but the same numbers in each run.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .device import Device
 
 
 class Generator:
-    """A stream of random numbers with PyTorch's `torch.Generator` face; `numpy` is the NumPy generator that draws.
+    """A stream of random numbers with the interface of `torch.Generator`; `numpy` is the NumPy generator behind it.
 
-    A new generator has seed 67280421310721, PyTorch's default, so that an unseeded program repeats itself too.
+    A new generator has PyTorch's default seed 67280421310721, so that an unseeded program also repeats its numbers.
     """
 
     DEFAULT_SEED = 67280421310721
@@ -33,7 +33,7 @@ class Generator:
         self.manual_seed(self.DEFAULT_SEED)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream of `seed` anew; negative seeds count down from 2**64, as in PyTorch."""
+        """Restart the stream with `seed`; negative seeds count down from 2**64, as in PyTorch."""
         try:
             number = operator.index(seed)
         except (TypeError, RuntimeError):  # RuntimeError: a tensor of several elements
@@ -47,35 +47,36 @@ class Generator:
         return self
 
     def initial_seed(self) -> int:
-        """The seed the stream was started with."""
+        """Return the seed that the stream was started with."""
         return self._seed
 
     def seed(self) -> int:
-        """Start a stream with a seed from the operating system, and return the seed."""
+        """Restart the stream with a seed from the operating system, and return the seed."""
         self.manual_seed(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]))
         return self._seed
 
     def get_state(self) -> dict[str, Any]:
-        """The position in the stream, as JSON-ready data."""
+        """Return the position in the stream, as data that can be written as JSON."""
         return {"seed": self._seed, "state": _plain(self.numpy.bit_generator.state)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue at a position that `get_state` gave.
+        """Continue the stream at a position that `get_state` returned.
 
         Raises:
-            ValueError: something else than such a state; the stream goes on as before.
+            ValueError: `state` is not such a position; the stream then goes on as before.
         """
         try:
             kind = {"PCG64": np.random.PCG64, "Philox": np.random.Philox}[state["state"]["bit_generator"]]
             bits, seed = kind(0), int(state["seed"])
             bits.state = state["state"]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"set_state: not a state that get_state gave ({type(error).__name__}: {error})") from error
+            why = f"{type(error).__name__}: {error}"
+            raise ValueError(f"set_state: this is not a state that get_state returned ({why})") from error
         self._seed, self.numpy = seed, np.random.Generator(bits)
 
 
 def _plain(state: Any) -> Any:
-    """The state of a bit generator, its arrays as lists."""
+    """Return the state of a bit generator with its arrays as lists."""
     if isinstance(state, dict):
         return {name: _plain(value) for name, value in state.items()}
     return state.tolist() if isinstance(state, np.ndarray | np.generic) else state
@@ -88,16 +89,16 @@ class SampleStream(Protocol):
     seed: int
 
 
-# In a data loader: what the default generator stands for while a sample is being made.
+# While a data loader makes a sample: the stream that the default generator then draws from.
 sample_stream: ContextVar[SampleStream | None] = ContextVar("minicnn_sample_stream", default=None)
 
 
 class DefaultGenerator(Generator):
-    """The one that everything draws from that is given no generator of its own.
+    """The generator of all random functions that are given no generator of their own.
 
-    While a `DataLoader` makes a sample, this is the sample's stream instead: what a dataset or a transform draws, seeds
-    (`manual_seed`) or sets (`set_rng_state`, `fork_rng`) there concerns that sample alone, and the program's own stream
-    goes on as if nothing had happened.
+    While a `DataLoader` makes a sample, the default generator stands for the stream of that sample. If a dataset or a
+    transform then draws numbers, seeds (`manual_seed`) or sets the stream (`set_rng_state`, `fork_rng`), this changes
+    that sample only. The program's own stream goes on unchanged.
     """
 
     _own_seed: int
@@ -105,7 +106,7 @@ class DefaultGenerator(Generator):
 
     @property
     def numpy(self) -> np.random.Generator:
-        """The NumPy generator that draws here and now."""
+        """The NumPy generator that currently draws the numbers."""
         sample = sample_stream.get()
         return self._own if sample is None else sample.numpy
 
@@ -131,7 +132,7 @@ class DefaultGenerator(Generator):
             sample.seed = seed
 
     def __reduce__(self) -> str:
-        return "default_generator"  # in a worker process: that process's own
+        return "default_generator"  # a worker process gets its own
 
     def __deepcopy__(self, memo: Any) -> Generator:
         copied = Generator(self.device)
@@ -146,38 +147,38 @@ default_generator = DefaultGenerator()
 
 
 def stream() -> np.random.Generator:
-    """What random functions draw from that are given no generator."""
+    """Return the NumPy generator of random functions that are given no generator."""
     return default_generator.numpy
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the stream that everything draws from that is not given a generator of its own."""
+    """Seed the stream of all random functions that are given no generator of their own."""
     return default_generator.manual_seed(seed)
 
 
 def initial_seed() -> int:
-    """The seed that the stream was started with."""
+    """Return the seed that the stream was started with."""
     return default_generator.initial_seed()
 
 
 def seed() -> int:
-    """Start the stream anew with a seed from the operating system, and return it."""
+    """Restart the stream with a seed from the operating system, and return the seed."""
     return default_generator.seed()
 
 
 def get_rng_state() -> dict[str, Any]:
-    """The position in the stream, as JSON-ready data; PyTorch's is a tensor of bytes."""
+    """Return the position in the stream, as data that can be written as JSON; PyTorch returns a tensor of bytes."""
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: dict[str, Any]) -> None:
-    """Continue at a position that `get_rng_state` gave."""
+    """Continue the stream at a position that `get_rng_state` returned."""
     default_generator.set_state(new_state)
 
 
 @contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
-    """A `with` block after which the stream goes on as if nothing had been drawn inside."""
+    """A `with` block that does not move the stream: after the block it continues as if nothing had been drawn."""
     state = get_rng_state()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Pickled and copied tensors: values as a leaf, in the order and size of the values, without the record behind them."""
+"""Pickled and copied tensors: the values as a leaf, in their order and size, without the graph behind them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TENSORS: dict[str, Tensor] = {
     "view": (X * 2)[1],
     "detached": (X * 2).detach(),
     "transposed": minicnn.arange(6.0).view(2, 3).t(),
-    "channels last": minicnn.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=minicnn.channels_last),
+    "channels_last": minicnn.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=minicnn.channels_last),
     "strided": minicnn.arange(6.0)[::2],
     "reversed": Tensor(np.arange(6.0)[::-1]),
     "expanded": minicnn.arange(3.0).view(3, 1).expand(2, 3, 4),

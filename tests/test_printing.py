@@ -1,4 +1,4 @@
-"""How tensors print; PyTorch's own text is compared under tests/differential."""
+"""The printed text of tensors; tests/differential compares it with PyTorch's text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensor: construction, types, interchange with NumPy, repr, what it refuses."""
+"""Tensor: construction, types, interchange with NumPy, repr, refused arguments."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_items_and_truth() -> None:
         minicnn.tensor([1, 2]).item()
     with pytest.raises(RuntimeError, match="ambiguous"):
         bool(minicnn.tensor([1, 2]))
-    with pytest.raises(TypeError, match="only an integer tensor of one element is an index"):
+    with pytest.raises(TypeError, match="only an integer tensor of one element can be an index"):
         [1, 2][minicnn.tensor(1.0)]
 
 

@@ -1,4 +1,4 @@
-"""The gradient tape and what goes with it; `gradcheck` compares gradients with finite differences."""
+"""Automatic differentiation: the gradient tape, and `gradcheck`, which compares gradients with finite differences."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def backward(
     roots = list(tensors) if isinstance(tensors, Sequence) else [tensors]
     given = list(grad_tensors) if isinstance(grad_tensors, Sequence) else [grad_tensors] * len(roots)
     if len(given) != len(roots):
-        raise RuntimeError(f"backward: {len(roots)} tensors and {len(given)} gradients; one is needed for each")
+        raise RuntimeError(f"backward: {len(roots)} tensors and {len(given)} gradients; pass one gradient per tensor")
     ups = [backpropagation.upstream(root, gradient) for root, gradient in zip(roots, given, strict=True)]
     backpropagation.backward(roots, ups, bool(retain_graph), inputs)
 
@@ -64,10 +64,10 @@ class _TensorType(type):
 
 
 class Variable(metaclass=_TensorType):
-    """`Variable(x)` of old code: a tensor outside the tape on the memory of x; every tensor is an instance."""
+    """`Variable(x)` of old code: x's memory as a new tensor, detached from the graph; every tensor is an instance."""
 
     def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
-        """`volatile` has no effect."""
+        """Make the tensor; `volatile` has no effect."""
         return data.detach().requires_grad_(requires_grad)
 
 

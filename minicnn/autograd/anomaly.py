@@ -22,23 +22,23 @@ class AnomalyError(RuntimeError):
 
 
 class _State(threading.local):
-    layers: tuple[str, ...] = ()  # the modules at work, the innermost last
-    names: dict[int, str] = {}  # noqa: RUF012 - replaced, never changed: paths of the modules of the outermost one
+    layers: tuple[str, ...] = ()  # the modules that are computing, the innermost one at the end
+    names: dict[int, str] = {}  # noqa: RUF012 - replaced, never changed: module id -> path in the outermost module
 
 
 _state = _State()
 
 
 def enabled() -> bool:
-    """Whether this thread is inside `detect_anomaly`."""
+    """Return whether this thread is inside `detect_anomaly`."""
     return thread.watching > 0
 
 
 class detect_anomaly(ContextDecorator):
-    """Check every result and every gradient inside for NaN and Inf, and raise at the first one.
+    """Check every result and every gradient computed inside for NaN and Inf, and raise at the first one.
 
-    The error names the operation, the layer and the line that called it. Unlike PyTorch's, it looks at the forward pass
-    and the loss too. Training inside is slower, as every array is read once more.
+    The error names the operation, the layer and the line that called it. Unlike PyTorch's, it checks the forward pass
+    and the loss too. Training inside is slower, because every array is read once more.
 
         with minicnn.autograd.detect_anomaly():
             loss_fn(model(x), y).backward()
@@ -55,7 +55,7 @@ class detect_anomaly(ContextDecorator):
 
 
 class set_detect_anomaly(detect_anomaly):
-    """`detect_anomaly` from now on, or off again; as a `with` block, until its end."""
+    """Switch `detect_anomaly` on or off from now on; as a `with` block, until the end of the block."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.outer, self.mode = thread.watching, int(mode and check_nan)
@@ -69,7 +69,7 @@ class set_detect_anomaly(detect_anomaly):
 
 
 class layer:
-    """`with layer(module):` while a module computes, so that an error can name it by its path in the outermost net."""
+    """`with layer(module):` while a module computes, so that an error can name its path in the outermost module."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -86,7 +86,7 @@ class layer:
 
 
 class Origin(NamedTuple):
-    """Where an operation was called: the layer, and the file and line outside this package."""
+    """The place where an operation was called: the layer, and the file and line outside this package."""
 
     layer: str | None
     file: str
@@ -94,7 +94,7 @@ class Origin(NamedTuple):
 
     @staticmethod
     def here() -> Origin:
-        """The caller's place."""
+        """Return the place in the user's program that called us."""
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
             frame = frame.f_back
@@ -107,7 +107,7 @@ class Origin(NamedTuple):
 
 
 def check_forward(op: str, origin: Origin | None, results: Sequence[Any], inputs: Sequence[Any]) -> None:
-    """Raise if a result of `op` is not finite; say whether its inputs were."""
+    """Raise if a result of `op` is not finite, and say whether its inputs were finite."""
     for result in results:
         if found := _not_finite(result):
             bad = [f"input {i} already had {f}" for i, a in enumerate(inputs) if (f := _not_finite(a))]
@@ -116,7 +116,7 @@ def check_forward(op: str, origin: Origin | None, results: Sequence[Any], inputs
 
 
 def check_backward(op: str, origin: Origin | None, gradients: Sequence[Any]) -> None:
-    """Raise if a gradient that the backward of `op` gave is not finite."""
+    """Raise if the backward of `op` gave a gradient that is not finite."""
     for index, gradient in enumerate(gradients):
         if found := _not_finite(gradient):
             where = origin or "recorded outside detect_anomaly (put the forward pass inside to learn where)"
@@ -124,7 +124,7 @@ def check_backward(op: str, origin: Origin | None, gradients: Sequence[Any]) -> 
 
 
 def _not_finite(array: Any) -> str:
-    """What is wrong with an array, such as "3 NaN among 12 values, first at (0, 1)"; empty if nothing is."""
+    """Describe the NaN and Inf of an array, as "3 NaN among 12 values, first at (0, 1)"; "" if there are none."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
         return ""
     finite = np.isfinite(array)

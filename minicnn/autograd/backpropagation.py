@@ -1,11 +1,11 @@
-"""Backpropagation: the chain rule, from the results back through the graph of `engine.py` to its leaves.
+"""Backpropagation: the chain rule, applied from the results back through the graph of `engine.py` to its leaves.
 
-For a node that made y of x, and a loss L,
+For a node that computed y from x, and a loss L,
 
-    dL/dx = dL/dy dy/dx        gy = dL/dy comes in, the backward of the node's function makes gx = dL/dx of it
+    dL/dx = dL/dy dy/dx        gy = dL/dy comes in, and the backward of the node's function computes gx = dL/dx from it
 
-summed over all nodes that x went into. `_backpropagate` is that loop. Where the sums are made, and in whose memory, is
-in `ownership.py`; `hooks.py` calls hooks, `subgraph.py` finds what has to run for some inputs only.
+summed over all nodes that used x. `_backpropagate` is that loop. `ownership.py` adds the gradients up and decides in
+which memory; `hooks.py` calls hooks; `subgraph.py` finds the nodes that have to run if only some inputs matter.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 def backward(
     roots: Sequence[Tensor], gradients: Sequence[Array], retain_graph: bool = False, inputs: Any = None
 ) -> None:
-    """Add to the `.grad` of every leaf, or of `inputs`, the gradient of sum_i <roots_i, gradients_i>.
+    """Add the gradient of sum_i <roots_i, gradients_i> to the `.grad` of every leaf, or of the tensors in `inputs`.
 
     Raises:
-        RuntimeError: no inputs, or one that does not require a gradient.
+        RuntimeError: `inputs` is empty, or one of them does not require a gradient.
     """
     subgraph = None
     if inputs is not None:
@@ -45,7 +45,7 @@ def backward(
     def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
         if leaf._grad is None:
             leaf._grad = engine._tensor(gradient if owned else gradient.copy())
-        elif type(gradient) is not Meta:  # into the memory that is there, which may be a view of something larger
+        elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
             if not into.flags.writeable:
                 raise RuntimeError(
@@ -72,16 +72,17 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of sum_i <outputs_i, grad_outputs_i> with respect to `inputs`, which may be leaves or results.
+    """Return the gradients of sum_i <outputs_i, grad_outputs_i> with respect to `inputs`, leaves or results.
 
-    `.grad` of no tensor is touched. The names and defaults are PyTorch's; `create_graph` (gradients of gradients) and
-    `is_grads_batched` are not supported. With `materialize_grads`, an input that no output depends on gets zeros.
+    The `.grad` of every tensor stays as it is. The names and defaults are PyTorch's; `create_graph` (gradients of
+    gradients) and `is_grads_batched` are not supported. With `materialize_grads`, an input that no output depends on
+    gets zeros.
 
-    Only what leads from the outputs to the inputs is run, and its saved arrays freed. The hooks of an input change its
-    gradient, except, as in PyTorch, if it leads to another input.
+    Only the nodes between the outputs and the inputs run, and only their saved arrays are freed. The hooks of an input
+    change its gradient, except, as in PyTorch, if that input leads to another input.
 
     Raises:
-        RuntimeError: an input that no output depends on, unless `allow_unused`, where its gradient is None; no inputs.
+        RuntimeError: `inputs` is empty, or no output depends on one of them (with `allow_unused` its gradient is None).
     """
     if is_grads_batched:
         raise NotImplementedError("grad: is_grads_batched=True is not supported; call grad() once per gradient")
@@ -113,7 +114,7 @@ def grad(
 
 
 def _sequence(op: str, inputs: Any) -> list[Tensor]:
-    """The tensors whose gradients are wanted, one or several."""
+    """Return the tensors whose gradients are wanted as a list; `inputs` is one tensor or several."""
     given = [inputs] if isinstance(inputs, engine._tensor) else list(inputs)
     if not given:
         raise RuntimeError(f"{op}: inputs is empty, so there is nothing to compute; name the tensors, or leave it out")
@@ -121,7 +122,7 @@ def _sequence(op: str, inputs: Any) -> list[Tensor]:
 
 
 def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
-    """The array to start a backward pass from: the given gradient, checked, or 1 for a scalar."""
+    """Return the array that a backward pass starts from: the given gradient, checked, or 1 for a scalar."""
     if not output.requires_grad:
         raise RuntimeError(
             "backward: the tensor does not require a gradient and was not computed from one that does; "
@@ -147,9 +148,9 @@ def _backpropagate(
     to_leaf: Callable[[Tensor, Array, bool], None],
     subgraph: Subgraph | None = None,
 ) -> None:
-    """Pass gradients through the graph, or a part of it, node by node, the largest number first.
+    """Pass gradients backwards through the graph, or a part of it, node by node, the largest number first.
 
-    `to_leaf(leaf, gradient, owned)` receives those that arrive; `owned` is explained in `ownership.py`.
+    `to_leaf(leaf, gradient, owned)` receives the gradients of leaves; `owned` is explained in `ownership.py`.
     """
     pending = Pending()
     leaves = Leaves(to_leaf, pending, subgraph)
@@ -166,9 +167,9 @@ def _backpropagate(
             node, gys = pending.next()
             if leaves.waiting:
                 leaves.pass_on(node.number)
-            ends = subgraph is not None and node not in subgraph.runs  # it made an input, and nothing else is wanted
+            ends = subgraph is not None and node not in subgraph.runs  # the walk ends at an input
             if subgraph is not None and not ends:
-                subgraph.keep(node, gys)  # PyTorch's order: an input that leads to another, before its hooks
+                subgraph.keep(node, gys)  # PyTorch's order: before the hooks, where an input leads to another
             if node.hooks or node.retained:
                 call_hooks(node, gys)
             if subgraph is not None and ends:
@@ -189,7 +190,7 @@ def _backpropagate(
 
 
 def _run_backward(node: Node, gys: list[Array | None], subgraph: Subgraph | None) -> Sequence[Array | None]:
-    """Run a node's backward and check what it gives: a gradient of the right shape for each input that needs one."""
+    """Run a node's backward and check that each input that needs a gradient gets one of the right shape."""
     for index, gy in enumerate(gys):
         if type(gy) is Meta:
             return [None if edge is None else meta(*like(edge)) for edge in node.inputs]

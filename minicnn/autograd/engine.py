@@ -1,15 +1,16 @@
-"""The tape: functions record what they did, and so make a graph; `backpropagation.py` goes back through it.
+"""The tape: functions record their calls and so build a graph; `backpropagation.py` goes back through it.
 
-A tensor that came out of a `Function` points to a `Node`; the node points to the nodes (or leaf tensors) of its inputs,
-never to its output. So the graph has no cycles: it goes when the last result goes, without waiting for the garbage
-collector.
+A tensor that a `Function` computed points to a `Node`. The node points to the nodes (or leaf tensors) of its inputs,
+never to its output. So the graph has no cycles: it is freed when the last result is deleted, without waiting for the
+garbage collector.
 
     x ----.                        leaf tensors: x, w
           Conv2d --- Tanh --- y    nodes; y.grad_fn is the Tanh node
     w ----'
 
-Nodes carry a number that counts up. An input's node always has a smaller one, so taking the largest number first is an
-order in which every node has received all of its gradient before it passes any on; no recursion, any depth.
+Each new node gets the next number, so the node of an input always has a smaller number. The backward pass takes the
+largest number first. So every node has received all of its gradient before it passes any on, and no recursion is
+needed, however deep the graph is.
 """
 
 from __future__ import annotations
@@ -30,24 +31,24 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-_tensor: Any = None  # the class Tensor: tensor.py, which is built on this file, enters it here
+_tensor: Any = None  # the class Tensor: tensor.py, which imports this file, sets it
 
 
 class Node:
-    """One recorded call of a `Function`, and the `ctx` that its forward and backward get.
+    """One recorded call of a `Function`; forward and backward get it as `ctx`.
 
     Attributes:
         needs_input_grad: for each positional argument of `apply`, whether its gradient is wanted.
         saved: the arrays kept by `save_for_backward`.
 
-    A forward may keep anything else as an attribute of its own choice.
+    A forward may keep anything else as an attribute with a name of its own.
     """
 
     _numbers = itertools.count()
 
-    # What most nodes never change stands in the class, for a node is made at every call of an operation.
+    # Class attributes hold the usual values: a node is made at every call of an operation, so its constructor is short.
     inputs: tuple[Edge, ...] = ()
-    outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # shape and dtype of each
+    outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # shape and dtype of each output
     hooks: dict[int, dict[int, Callable[[Tensor], Tensor | None]]] | None = None  # output -> hooks of that tensor
     retained: dict[int, weakref.ref[Tensor]] | None = None  # output -> the tensor that keeps its gradient
     origin: anomaly.Origin | None = None
@@ -64,20 +65,20 @@ class Node:
         self.number = next(Node._numbers)
 
     def save_for_backward(self, *arrays: Array | None) -> None:
-        """Keep arrays for the backward pass; changing one of them before then is noticed."""
+        """Keep arrays for the backward pass, which raises if one of them has been changed by then."""
         self._saved = arrays
 
     def mark_non_differentiable(self, *arrays: Array) -> None:
-        """Declare outputs, such as indices, that have no gradient."""
+        """Declare that some outputs, such as indices, have no gradient."""
         self._constant = self._constant | {id(array) for array in arrays}
 
     @property
     def saved(self) -> tuple[Any, ...]:
-        """The saved arrays, checked to be there still and unchanged."""
+        """Return the saved arrays, after checking that they were neither freed nor changed."""
         if self._saved is None:
             raise RuntimeError(
-                f"backward: {self.name} was already walked through and its saved arrays were freed; "
-                "call backward(retain_graph=True) the first time to walk twice"
+                f"backward: the backward of {self.name} has already run and its saved arrays were freed; "
+                "call backward(retain_graph=True) the first time to run it twice"
             )
         for array, version in zip(self._saved, self._versions, strict=True):
             if version is not None and version[0][0] != version[1]:
@@ -92,7 +93,7 @@ class Node:
 
     @property
     def unchanged(self) -> tuple[Any, ...]:
-        """The saved arrays, with None for one that was changed since, for a backward that can do without it."""
+        """Return the saved arrays, with None for a changed one, for a backward that can do without it."""
         if self._saved is None:
             return self.saved  # raises
         return tuple(
@@ -104,27 +105,27 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """The node and output number that each input came from, as PyTorch names them; None for a leaf."""
+        """For each input, the node and the output number that it came from, as in PyTorch; None for a leaf."""
         return tuple(edge if isinstance(edge, tuple) else (None, 0) for edge in self.inputs)
 
     def free(self) -> None:
-        """Let go of the saved arrays."""
+        """Free the saved arrays."""
         self._saved = None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
 
-Edge = Any  # what an input's gradient goes to: (Node, output index), a leaf Tensor, or None
+Edge = Any  # where an input's gradient goes: (Node, output index), a leaf Tensor, or None
 
 
 def like(edge: Edge) -> tuple[tuple[int, ...], Any]:
-    """Shape and dtype of what an edge leads to."""
+    """Return the shape and dtype of the tensor that an edge leads to."""
     return edge[0].outputs[edge[1]] if type(edge) is tuple else (edge._array.shape, edge._array.dtype)
 
 
 class Function:
-    """A differentiable function on arrays; subclasses give it as two static methods.
+    """A differentiable function on arrays; a subclass defines it by two static methods.
 
         class Square(Function):
             @staticmethod
@@ -133,45 +134,45 @@ class Function:
                 return x * x
 
             @staticmethod
-            def backward(ctx, gy):          # a gradient per output in; a gradient, or None, per argument of forward out
+            def backward(ctx, gy):          # in: a gradient per output; out: one, or None, per argument of forward
                 (x,) = ctx.saved
                 return 2 * x * gy
 
         y = Square.apply(tensor)
 
-    Keyword arguments of `apply` go to `forward` and have no gradient. `view = True` says that the output shares its
-    input's memory, so that writing to one counts as changing the other.
+    Keyword arguments of `apply` go to `forward` and have no gradient. `view = True` says that the output shares the
+    memory of its input, so that writing to one counts as changing the other.
 
-    On meta tensors `infer` runs instead of `forward`: the shape rule. `minicnn.autograd.Function` is the class for
-    users' own functions, on tensors and with PyTorch's names.
+    On meta tensors `infer`, the shape rule, runs instead of `forward`. Users write their own functions with
+    `minicnn.autograd.Function`, which works on tensors and has PyTorch's names.
     """
 
     view = False
-    # What `ownership.py` may take for granted of the gradients that backward gives. Unless one of these says otherwise,
-    # they are new arrays, or gy, saved arrays and views of them.
-    backward_allocates = False  # each of them has memory of its own, newly allocated
-    backward_is_users = False  # code of the user gives them, who may hold on to them
+    # What `ownership.py` may assume about the gradients that backward returns. If both are False, each gradient is a
+    # new array, or gy, a saved array, or a view of one of these.
+    backward_allocates = False  # each gradient is in newly allocated memory of its own
+    backward_is_users = False  # the user's code returns them and may keep them
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **options: Any) -> Any:
-        """Compute the output; to be given by the subclass."""
+        """Compute the output; the subclass defines it."""
         raise NotImplementedError("a Function needs a static method forward(ctx, ...)")
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Compute the gradients of the inputs; to be given by the subclass."""
+        """Compute the gradients of the inputs; the subclass defines it."""
         raise NotImplementedError("a Function that is recorded needs a static method backward(ctx, gy)")
 
     @staticmethod
     def infer(*args: Any, **options: Any) -> Any:
-        """What `forward` would give, as `Meta` arrays; here the shape and dtype of the first tensor."""
+        """Return what `forward` would return, as `Meta` arrays; by default the shape and dtype of the first tensor."""
         first = next(a for a in args if isinstance(a, Meta))
         return meta(first.shape, first.dtype)
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
-        """Run `forward` on the tensors' arrays and record the call where a gradient will be wanted."""
-        tensors: list[Tensor | None] = []  # plain loops: in a small net much of the time goes here
+        """Run `forward` on the tensors' arrays, and record the call if a gradient will be wanted."""
+        tensors: list[Tensor | None] = []  # plain loops: a small net spends much of its time here
         arrays, needs, on_meta, record = [], [], False, thread.recording
         for a in args:
             if isinstance(a, _tensor):
@@ -211,12 +212,12 @@ class Function:
 
 
 def _out_of_memory(node: Node, error: MemoryError) -> MemoryError:
-    """The error of memory that the system does not give, with the operation it was for. PyTorch: RuntimeError."""
+    """Return the error for memory that the system refused, with the operation's name; PyTorch's is a RuntimeError."""
     return error if isinstance(error, RuntimeError) else SizeError(f"{node.name}: {error or 'not enough memory'}")
 
 
 def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:
-    """Have the node know where its gradients go, and what it saved at which version; have the outputs know the node."""
+    """Tell the node where its gradients go and the versions of its saved arrays, and the outputs their node."""
     node.inputs = tuple(
         [
             (t._edge or t) if needs_grad and t is not None else None
@@ -240,7 +241,7 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
 def _on_meta(
     function: type[Function], node: Node, tensors: list[Tensor | None], arrays: list[Any], options: dict[str, Any]
 ) -> Any:
-    """The result of a function of meta tensors, by its shape rule; a view's rule is NumPy's."""
+    """Return the result of a function of meta tensors, by its shape rule; NumPy knows the rule of a view."""
     if any(t is not None and type(t.array) is not Meta and t.array.ndim for t in tensors):
         places = ", ".join(f"{t.shape} on {t.device}" for t in tensors if t is not None)
         raise RuntimeError(f"{node.name}: all tensors must be on one device, got {places}; move them with .to(...)")
@@ -253,7 +254,7 @@ def _on_meta(
 
 
 def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
-    """Note which tensors are views of one memory: a recorded write to one has to reach the others in the graph."""
+    """Note which tensors are views of one memory: a recorded write to one of them changes the others in the graph."""
     if source._views is None:
         source._views = [weakref.ref(source)]
     elif len(source._views) & (len(source._views) - 1) == 0:  # at 1, 2, 4, 8, ...: the cost per view stays the same

@@ -1,7 +1,7 @@
 """`Function` for users: a differentiable function on tensors, under PyTorch's names.
 
-The operations of minicnn itself are `engine.Function`s, which work on bare arrays. This class puts PyTorch's face on
-that one: `forward` and `backward` get and give tensors, and keep what they need in a context of their own.
+The operations of minicnn itself are subclasses of `engine.Function`, which works on bare arrays. This class adds
+PyTorch's interface: `forward` and `backward` receive and return tensors, and have a context of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .modes import no_grad
 
 
 class FunctionCtx:
-    """What `forward` leaves for `backward`: saved tensors, and any attribute of the user's choice.
+    """What `forward` leaves for `backward`: saved tensors, and attributes of the user's choice.
 
     Attributes:
         needs_input_grad: for each argument of `forward`, whether its gradient is wanted.
@@ -36,7 +36,7 @@ class FunctionCtx:
         self._materialize = True
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors, or None, for the backward pass; changing one of them before then is noticed."""
+        """Keep tensors, or None, for the backward pass, which raises if one of them has been changed by then."""
         for tensor in tensors:
             if tensor is not None and not isinstance(tensor, engine._tensor):
                 raise TypeError(
@@ -47,7 +47,7 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """The tensors of `save_for_backward`, checked to be unchanged; inside `backward`."""
+        """Return the tensors of `save_for_backward`, checked to be unchanged; to be read inside `backward`."""
         if self._node is None:
             if not self._places:  # inside forward
                 return ()
@@ -56,7 +56,7 @@ class FunctionCtx:
         return tuple([None if array is None else self._tensor(array, *place) for array, place in pairs])
 
     def _tensor(self, array: Any, leaf: Any, edge: Any) -> Any:
-        """A saved tensor: a leaf that requires a gradient is itself, another one stands where it was in the graph."""
+        """Return a saved tensor: a leaf that requires a gradient as it is, another one with its place in the graph."""
         if leaf is not None:
             return leaf
         tensor = engine._tensor(array)
@@ -65,20 +65,20 @@ class FunctionCtx:
         return tensor
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Declare outputs, such as indices, that have no gradient."""
+        """Declare that some outputs, such as indices, have no gradient."""
         self._constant = tensors
 
     def mark_dirty(self, *tensors: Any) -> None:
-        """Declare inputs that `forward` changed in place and returns."""
+        """Declare the inputs that `forward` changes in place and returns."""
         self._dirty = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether `backward` gets zeros (True) or None for an output that the loss does not depend on."""
+        """Choose whether `backward` gets zeros (True) or None for an output that the loss does not depend on."""
         self._materialize = value
 
 
 class Function:
-    """A differentiable function, by PyTorch's rules: subclass it, and call `apply`.
+    """A differentiable function with PyTorch's rules: subclass it, and call `apply`.
 
         class Square(Function):
             @staticmethod
@@ -87,37 +87,38 @@ class Function:
                 return x * x
 
             @staticmethod
-            def backward(ctx, grad_output):        # one gradient per output in, one per argument of forward out
+            def backward(ctx, grad_output):        # in: a gradient per output; out: one per argument of forward
                 (x,) = ctx.saved_tensors
                 return 2 * x * grad_output
 
         y = Square.apply(x)
 
-    `forward` is not recorded. Without the `ctx` argument it may stand beside `setup_context(ctx, inputs, output)`,
-    which saves what is needed. A gradient may be None. `backward` itself cannot be differentiated.
+    `forward` is not recorded. If `forward` has no `ctx` argument, the subclass also defines
+    `setup_context(ctx, inputs, output)`, which saves what `backward` needs. A gradient may be None. `backward` itself
+    cannot be differentiated.
     """
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        """Compute the output; to be given by the subclass."""
+        """Compute the output; the subclass defines it."""
         raise NotImplementedError("a Function needs a static method forward(ctx, ...)")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Save what `backward` needs, where `forward` takes no ctx."""
-        raise NotImplementedError("setup_context(ctx, inputs, output) is to be given by the subclass")
+        """Save what `backward` needs; the subclass defines it if its `forward` takes no ctx."""
+        raise NotImplementedError("the subclass must define setup_context(ctx, inputs, output)")
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        """Compute the gradients of the arguments; to be given by the subclass."""
+        """Compute the gradients of the arguments; the subclass defines it."""
         raise NotImplementedError("a Function that is recorded needs a static method backward(ctx, *grad_outputs)")
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
-        """Run `forward` and record the call; tensors among the keyword arguments have gradients too.
+        """Run `forward` and record the call; tensors among the keyword arguments get gradients too.
 
         Raises:
-            RuntimeError: `forward` marked a tensor as dirty that it does not return, or that must not be written.
+            RuntimeError: `forward` marked a tensor as dirty but did not return it, or may not write to that tensor.
         """
         if cls._is_apart():
             bound = inspect.signature(cls.forward).bind(*args, **options)
@@ -129,23 +130,23 @@ class Function:
 
     @classmethod
     def _is_apart(cls) -> bool:
-        """Whether `setup_context` is given, so that `forward` gets no ctx."""
+        """Return whether the subclass defines `setup_context`, so that its `forward` gets no ctx."""
         return cls.setup_context is not Function.setup_context
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Not callable, as in PyTorch."""
+        """Raise an error: as in PyTorch, a Function is not callable."""
         raise RuntimeError(f"{type(self).__name__} is used through {type(self).__name__}.apply(...)")
 
 
 class _UserCall:
-    """One call of a user's function: its arguments, and what it returned, tensors and other things."""
+    """One call of a user's function: its arguments and its returned values, tensors and other things."""
 
     def __init__(self, function: type[Function], args: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.function, self.args, self.options = function, args, options
         self.dirty: tuple[Any, ...] = ()
 
     def run(self, context: FunctionCtx) -> list[Any]:
-        """Run the user's forward; the tensors that it returned."""
+        """Run the user's forward and return its tensors."""
         function = self.function
         with no_grad():
             if function._is_apart():
@@ -168,7 +169,7 @@ class _UserCall:
         return self.tensors
 
     def place(self, tensor: Any) -> tuple[Any, Any]:
-        """Where a tensor that is saved is in the graph: a leaf, or an edge, or its number among the results."""
+        """Return where a saved tensor is in the graph: a leaf, an edge, or its number among the results."""
         if not any(tensor is d for d in self.dirty):
             if tensor._requires_grad:
                 return (tensor, None) if tensor._edge is None else (None, tensor._edge)
@@ -177,9 +178,9 @@ class _UserCall:
         return None, next((i for i, t in enumerate(self.tensors) if t is tensor), None)
 
     def result(self, made: tuple[Any, ...]) -> Any:
-        """What `apply` returns, given the tensors that the engine made of those that forward returned.
+        """Return what `apply` returns, from the tensors that the engine made of the results of forward.
 
-        A dirty one is itself, and goes on from here in the graph; the memory of the others may be that of an input.
+        A dirty tensor is returned itself, with a new place in the graph. The other results may share an input's memory.
         """
         inputs = [a for a in (*self.args, *self.options.values()) if isinstance(a, engine._tensor) and not a.is_meta]
         found: list[Any] = []
@@ -203,7 +204,7 @@ class _UserCall:
 
 
 class _Call(engine.Function):
-    """One call of a user's function, on arrays for the engine."""
+    """One call of a user's function as the engine sees it: on arrays."""
 
     backward_is_users = True
 
@@ -227,12 +228,12 @@ class _Call(engine.Function):
 
     @staticmethod
     def infer(*arrays: Any, call: _UserCall) -> Any:
-        """The user's forward, run on meta tensors."""
+        """Run the user's forward on meta tensors."""
         return tuple([o.array for o in call.run(FunctionCtx((False,) * len(arrays)))])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        """Run the user's backward on tensors; its gradients take on the types and shapes of the arguments."""
+        """Run the user's backward on tensors, and convert its gradients to the types and shapes of the arguments."""
         tensor, context = engine._tensor, ctx.context
         outer, context._node = context._node, ctx
         ups = iter([None if g is None else tensor(g) for g in gradients])
@@ -255,11 +256,11 @@ class _Call(engine.Function):
         )
 
 
-unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/operands.py enters its own
+unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/tensor/operands.py replaces it
 
 
 def _fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-    """A gradient in the type of what it belongs to; summed, where that was broadcast to the gradient's shape."""
+    """Convert a gradient to the type of its argument, and sum over the axes where that was broadcast."""
     if gradient.shape != shape:
         try:
             broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
@@ -270,7 +271,7 @@ def _fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare a `backward` that cannot be differentiated again, which here holds for all."""
+    """Declare that a `backward` cannot be differentiated again, which is true of every one in minicnn."""
     return function
 
 

@@ -1,12 +1,12 @@
 """Checking gradients against finite differences.
 
-For y = f(x), the backward pass claims to compute J^T v, where J[j, i] = dy_j/dx_i and v is the upstream gradient.
-Central differences give columns of J without it, to about eps^2 plus rounding/eps:
+For y = f(x), the backward pass should compute J^T v, where J[j, i] = dy_j/dx_i and v is the upstream gradient.
+Central differences give the columns of J without the backward pass, with an error of about eps^2 plus rounding/eps:
 
     J[:, i] = (f(x + eps e_i) - f(x - eps e_i)) / (2 eps)
 
-Three things make the check worth its name: float64 (in float32 no eps gives better than four digits), a random v (with
-v = 1 a softmax whose backward is zero passes, for its rows sum to 1), and every input.
+The check is reliable for three reasons: it uses float64 (in float32 no eps gives more than four digits); v is random
+(with v = 1 a softmax whose backward returns zero would pass, since its rows sum to 1); and it checks every input.
 """
 
 from __future__ import annotations
@@ -46,31 +46,32 @@ def gradcheck(
     fast_mode: bool = False,
     masked: bool | None = None,
 ) -> bool:
-    """Whether the gradients of `func` at `inputs` are those that finite differences give.
+    """Check that the gradients of `func` at `inputs` agree with those that finite differences give.
 
-    An input of up to 256 elements is perturbed element by element: the whole Jacobian is compared where the output is
-    as small, else its product with random upstream gradients. A larger input is moved in random directions, all
-    elements at once; if that fails, the direction is halved until one wrong element is left. `fast_mode=True` does so
-    for every input. A numerical and an analytical value agree if |n - a| <= atol + rtol*|n|.
+    An input of up to 256 elements is perturbed element by element. If the output is as small, the whole Jacobian is
+    compared, else its product with random upstream gradients. A larger input is moved in random directions, all
+    elements at once; if that fails, the direction is halved until one wrong element is left. `fast_mode=True` does this
+    for every input. A numerical value n and an analytical value a agree if |n - a| <= atol + rtol*|n|.
 
     Args:
-        func: takes the inputs, returns a tensor or several; random parts of it (dropout) must be fixed by the caller.
-        inputs: tensors, and whatever else func takes; those that require a gradient are checked and must be float64.
+        func: takes the inputs and returns a tensor or several. It must give the same result at each call: fix the seed
+            of a dropout.
+        inputs: tensors, and anything else that func takes. Those that require a gradient are checked; they must be
+            float64.
         eps: the step. About 1e-5 gives the most digits for smooth functions.
-        atol, rtol: the tolerances. With eps=1e-5, atol=1e-8 and rtol=1e-6 catch what the defaults let pass.
+        atol, rtol: the tolerances. With eps=1e-5, atol=1e-8 and rtol=1e-6 find errors that the defaults let pass.
         raise_exception: raise on failure instead of returning False.
         nondet_tol: how far two backward passes at the same point may differ.
         check_undefined_grad, check_grad_dtypes, check_backward_ad: always done (shapes and types of gradients, outputs
-            without
-            an upstream gradient).
+            without an upstream gradient).
         check_batched_grad, check_batched_forward_grad, check_forward_ad, masked: not supported.
 
     Returns:
-        True, or False on failure if not `raise_exception`.
+        True; or False on failure if `raise_exception` is False.
 
     Raises:
         GradcheckError: a gradient is wrong; the message names the input, the cell and both values.
-        ValueError: nothing to check, or an input that is not float64.
+        ValueError: no input requires a gradient, or one that does is not float64.
     """
     if check_batched_grad or check_batched_forward_grad or check_forward_ad or masked:
         raise NotImplementedError("gradcheck: batched gradients, forward-mode gradients and masks are not supported")
@@ -96,7 +97,7 @@ def gradcheck(
 
 
 class _Check:
-    """One function at one point; the graph of its forward pass, and random upstream gradients."""
+    """The check of one function at one point: the graph of its forward pass, and random upstream gradients."""
 
     def __init__(self, func: Any, inputs: list[Any], eps: float, atol: float, rtol: float) -> None:
         self.func, self.eps, self.atol, self.rtol = func, eps, atol, rtol
@@ -109,7 +110,7 @@ class _Check:
         self.kept = [i for i, y in enumerate([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
 
     def analytical(self, i: int, upstream: list[Array]) -> Array:
-        """J^T v for input i by the backward pass."""
+        """Return J^T v for input i, from the backward pass."""
         x = self.inputs[i]
         (found,) = grad(self.outputs, x, [Tensor(v) for v in upstream], retain_graph=True, allow_unused=True)
         if found is None:
@@ -119,7 +120,7 @@ class _Check:
         return found.array
 
     def numerical(self, i: int, direction: Array) -> list[Array]:
-        """J d for input i by central differences, an array per output."""
+        """Return J d for input i by central differences, one array per output."""
         x, ends = self.inputs[i].array, []
         for sign in (1, -1):
             moved = [Tensor(a.array) if isinstance(a, Tensor) else a for a in self.inputs]
@@ -131,15 +132,15 @@ class _Check:
         return [(plus - minus) / (2 * self.eps) for plus, minus in zip(*ends, strict=True)]
 
     def random_upstream(self) -> list[Array]:
-        """A random gradient per output."""
+        """Return a random upstream gradient for each output."""
         return [self.rng.standard_normal(y.shape) for y in self.outputs]
 
     def agree(self, numerical: float, analytical: float, scale: float = 0.0) -> bool:
-        """Whether two values are equal within the tolerances; NaN never is. `scale`: of the terms that were summed."""
+        """Return whether two values agree within the tolerances; NaN never does. `scale`: size of the summed terms."""
         return bool(abs(numerical - analytical) <= self.atol * max(1.0, scale) + self.rtol * abs(numerical))
 
     def repeats(self, numbers: list[int], tolerance: float) -> None:
-        """Two backward passes over the same graph must agree."""
+        """Check that two backward passes over the same graph agree."""
         upstream = self.random_upstream()
         for i in numbers:
             first, second = self.analytical(i, upstream), self.analytical(i, upstream)
@@ -177,7 +178,7 @@ class _Check:
                     self._fail(i, cell, expected[cell], found[cell], row)
 
     def direction(self, i: int) -> None:
-        """Compare <v, J d> with <J^T v, d> for a random v and d; halve d until one element is to blame."""
+        """Compare <v, J d> with <J^T v, d> for a random v and d; if they differ, halve d until one element is left."""
         shape = self.inputs[i].shape
         upstream = self.random_upstream()
         gradient = self.analytical(i, upstream).ravel()
@@ -202,7 +203,7 @@ class _Check:
         self._fail(i, cell, numerical / direction[cell], analytical / direction[cell], None)
 
     def _split(self, flat: Array) -> list[Array]:
-        """A flat upstream gradient as one array per output."""
+        """Split a flat upstream gradient into one array per output."""
         parts, start = [], 0
         for y in self.outputs:
             parts.append(flat[start : start + y.numel()].reshape(y.shape))

@@ -1,4 +1,4 @@
-"""Hooks: functions that are called when something happens, until they are removed; those of tensors are called here."""
+"""Hooks: functions that are called at an event until they are removed; this file calls those of tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RemovableHandle:
-    """Takes a hook away again: `handle.remove()`, or at the end of `with handle:`."""
+    """Removes a hook again: by `handle.remove()`, or at the end of `with handle:`."""
 
     _next = 0
 
@@ -25,7 +25,7 @@ class RemovableHandle:
         hooks[self.id] = hook
 
     def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
+        """Remove the hook; a second call does nothing."""
         self.hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:
@@ -36,7 +36,7 @@ class RemovableHandle:
 
 
 def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Array) -> Array:
-    """The gradient after a tensor's hooks, each of which may return another."""
+    """Return the gradient after a tensor's hooks have run; each hook may return another one."""
     for hook in list(hooks.values()):
         changed = hook(engine._tensor(gradient))
         if changed is not None:
@@ -49,7 +49,7 @@ def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Array)
 
 
 def call_hooks(node: Node, gys: list[Array | None]) -> None:
-    """Call the hooks of a node's results, which may change their gradients; then keep those that are retained."""
+    """Call the hooks of a node's results, which may change their gradients; then store the retained gradients."""
     for index, gy in enumerate(gys):
         if gy is None:
             continue
@@ -60,15 +60,15 @@ def call_hooks(node: Node, gys: list[Array | None]) -> None:
 
 
 class Leaves:
-    """The leaves that gradients arrive at; those with hooks wait until all of their gradient is there.
+    """The leaves that gradients have reached; a leaf with hooks waits until its gradient is complete.
 
-    Their hooks are called once in a backward pass, as soon as that is so. The last to add to a leaf's gradient is the
-    node with the smallest number that leads to it.
+    The hooks of a leaf are called once per backward pass, as soon as its gradient is complete. The last node to add to
+    it is the node with the smallest number that leads to the leaf.
 
     Args:
         to_leaf: called with (leaf, gradient, owned), where `owned` is as in `ownership.py`.
-        pending: the nodes that gradients can still come from.
-        subgraph: the only nodes that they can come from, if not None.
+        pending: the nodes that have still to run.
+        subgraph: if given, only its nodes run.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Leaves:
         self.waiting: dict[int, tuple[Tensor, Array, bool]] = {}
 
     def add(self, leaf: Tensor, gradient: Array, owned: bool, node: Node | None) -> None:
-        """Take what has arrived at a leaf from a node."""
+        """Take a gradient of a leaf that a node has computed."""
         if not (leaf._hooks or leaf._after_hooks):
             self.to_leaf(leaf, gradient, owned)
             return
@@ -91,7 +91,7 @@ class Leaves:
         self.waiting[id(leaf)] = leaf, gradient, owned
 
     def pass_on(self, number: int = -1) -> None:
-        """Call the hooks of each leaf that gets nothing more when the next node to run has this number."""
+        """Call the hooks of each leaf whose gradient is complete, given the number of the next node to run."""
         for key, (leaf, gradient, owned) in list(self.waiting.items()):
             if self.last is not None and self.last.get(key, number + 1) > number:
                 del self.waiting[key]

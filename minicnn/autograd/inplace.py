@@ -1,9 +1,8 @@
-"""In-place writes and the graph, where several tensors share memory.
+"""In-place writes to memory that several tensors share, and what they mean for the graph.
 
-After `y.mul_(2)`, and equally after `y[0].mul_(2)`, every tensor that looks at the memory, by whatever view, has new
-values; so each gets a new place in the graph, as in PyTorch. With x the tensor that was written and t another one on
-the memory, the gradient of t goes to the new place of x at the elements that they share, and to t's old place at the
-others.
+After `y.mul_(2)`, and also after `y[0].mul_(2)`, every tensor that is a view of this memory has new values, so each
+gets a new place in the graph, as in PyTorch. Let x be the tensor that was written and t another tensor on the memory.
+At the elements that they share, the gradient of t goes to the new place of x; at the others, to the old place of t.
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ from .engine import Array, Function
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-Places = tuple[int, tuple[int, ...], tuple[int, ...]]  # the first element, and shape and strides in elements
+Places = tuple[int, tuple[int, ...], tuple[int, ...]]  # offset of the first element, shape, and strides in elements
 
 
 class Overwritten(Function):
-    """t after a write to x: the same array, whose gradient is divided between x and the old t."""
+    """t after a write to x: the same array; its gradient is divided between x and the old t."""
 
     @staticmethod
     def forward(ctx: Any, t: Array, x: Array) -> Array:
-        """Note which elements of the memory are whose."""
+        """Note which elements of the memory belong to t and which to x."""
         first = min(_start(t), _start(x))
         ctx.places = _places(t, first), _places(x, first)
         return t
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, Array]:
-        """Lay gy out as t lies in memory, and read it as x does."""
+        """Write gy into an array laid out like the memory of t, and read it with the layout of x."""
         size = 1 + max(at + sum((n - 1) * s for n, s in zip(*rest, strict=True)) for at, *rest in ctx.places)
         memory = np.arange(size)
         in_t, in_x = (
@@ -50,12 +49,12 @@ class Spoiled(Function):
 
     @staticmethod
     def forward(ctx: Any, t: Array) -> Array:
-        """The same array."""
+        """Return the same array."""
         return t
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> NoReturn:
-        """Nobody knows what the user's backward is for the new values."""
+        """Raise an error: the user's backward is not defined for the new values."""
         raise RuntimeError(
             "backward: a result that shares the memory of an input of a user's Function was used after that memory "
             "was changed in place, so its gradient is not defined; return a clone() from forward"
@@ -63,7 +62,7 @@ class Spoiled(Function):
 
 
 def _from_user(t: Tensor) -> bool:
-    """Whether a tensor is a view that a user's function made of its input, or a view of one."""
+    """Return whether a tensor is a view that a user's function made of its input, or a view of such a view."""
     edge = t._edge
     while type(edge) is tuple:
         node, index = edge
@@ -74,43 +73,43 @@ def _from_user(t: Tensor) -> bool:
 
 
 def _start(a: Array) -> int:
-    """The lowest address that the array uses."""
+    """Return the lowest address that the array uses."""
     below = sum((n - 1) * s for n, s in zip(a.shape, a.strides, strict=True) if s < 0)
     return int(a.__array_interface__["data"][0]) + below
 
 
 def _places(a: Array, first: int) -> Places:
-    """Where the elements of an array are, counted from the address `first`."""
+    """Return where the elements of an array are, counted from the address `first`."""
     at = (int(a.__array_interface__["data"][0]) - first) // a.itemsize
     return at, a.shape, tuple(s // a.itemsize for s in a.strides)
 
 
 def others(x: Tensor) -> list[Tensor]:
-    """The other tensors that were made by views from the same memory and may overlap with x."""
+    """Return the other views of the same memory that may overlap with x."""
     tensors = [t for ref in x._views or () if (t := ref()) is not None and t is not x]
     return [t for t in tensors if not x.is_meta and x.array.size and np.may_share_memory(t.array, x.array)]
 
 
 def check_writable(x: Tensor, op: str) -> None:
-    """Check that a recorded write to x is one that the graph can take up.
+    """Check that the graph can represent a recorded write to x.
 
     Raises:
-        RuntimeError: x is a leaf that requires a gradient, or a view of one, or a view made by a user's function.
+        RuntimeError: x is a leaf that requires a gradient, a view of one, or a view that a user's function made.
     """
     if any(t.requires_grad and t.is_leaf for t in (x, *others(x))):
         raise RuntimeError(
-            f"{op}: a leaf tensor that requires a gradient would be changed in place while recording; use no_grad() "
-            "around an update of parameters (or write through .data), else compute a new tensor or change a clone()"
+            f"{op}: a leaf tensor that requires a gradient would be changed in place while recording; to update "
+            "parameters, use no_grad() or write through .data; otherwise compute a new tensor, or change a clone()"
         )
     if _from_user(x):
         raise RuntimeError(
-            f"{op}: a view that a user's Function made of its input would be changed in place while recording, past "
-            "the Function's backward; return a clone() from forward, or change one"
+            f"{op}: a view that a user's Function made of its input would be changed in place while recording, but the "
+            "Function's backward does not know the change; return a clone() from forward, or change a clone()"
         )
 
 
 def replace(x: Tensor, result: Tensor) -> None:
-    """Give x, into whose memory `result` has been written, the place of the result in the graph; so for its views."""
+    """Give x, into which `result` was written, the place of the result in the graph, and update the views of x."""
     take_place(x, result)
     if result.requires_grad:
         for t in others(x):
@@ -118,7 +117,7 @@ def replace(x: Tensor, result: Tensor) -> None:
 
 
 def take_place(x: Tensor, result: Tensor) -> None:
-    """Give one tensor the place of another; the gradient that it retains, if any, is from now on that of this place."""
+    """Give x the place of `result` in the graph; a gradient that x retains is from now on that of the new place."""
     before, now = x._edge, result._edge
     x._requires_grad, x._edge = result._requires_grad, now
     if before is not None and now is not None and (retained := before[0].retained):

@@ -1,8 +1,8 @@
-"""Recording on and off, per thread.
+"""Switching the recording of operations on and off, per thread.
 
-Ctrl-C may raise KeyboardInterrupt before the first step of any Python function, `__exit__` too, and then a block would
-leave recording off for good. So what a `with` statement calls at the end of a block is a function of C, chosen before
-the block begins.
+Ctrl-C may raise KeyboardInterrupt before the first step of any Python function, also of `__exit__`. Recording would
+then stay off for good. So the end of a `with` block calls a function written in C, which is chosen before the block
+begins.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Thread(threading.local):
-    """What is on in this thread; operations look here, without a call, since each of them does."""
+    """The modes of this thread; every operation reads them, so they are plain attributes and not function calls."""
 
     recording = True  # the default of every new thread
-    watching = 0  # the number of `detect_anomaly` blocks around
+    watching = 0  # the number of open `detect_anomaly` blocks
 
 
 thread = _Thread()
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are recorded in this thread."""
+    """Return whether operations are recorded in this thread."""
     return thread.recording
 
 
-# setattr(thread, "recording", ...), which is given exception, value and traceback as well, and in C ignores them
+# setattr(thread, "recording", on); it is also given exception, value and traceback, which the C function ignores
 _set = ctypes.PYFUNCTYPE(ctypes.c_int, *[ctypes.py_object] * 6)(("PyObject_SetAttr", ctypes.pythonapi))
 _restore = {on: functools.partial(_set, thread, "recording", on) for on in (False, True)}
 
 
 class _Exit:
-    """`__exit__` of `_Recording`. A `with` statement looks it up on the object before it calls `__enter__`."""
+    """`__exit__` of `_Recording`; a `with` statement looks it up on the object before it calls `__enter__`."""
 
     def __get__(self, block: _Recording | None, kind: type[_Recording]) -> Callable[..., Any]:
         if block is None:  # an ExitStack looks it up on the class
             return _Recording._leave
-        if block.__dict__.get("_outer"):  # `__enter__` was called by its name
+        if block.__dict__.get("_outer"):  # the program itself called `__enter__`
             return block._leave
         block._statement = True
         return _restore[thread.recording]
 
 
 class _Recording:
-    """A state of recording as a `with` block, and as a decorator of a function or of a generator."""
+    """A mode of recording, as a `with` block and as a decorator of a function or of a generator."""
 
     mode: bool
     _outer: list[bool]
-    _statement = False  # a `with` statement has found out what to restore
+    _statement = False  # True after a `with` statement has looked up what to restore
 
     def __enter__(self) -> None:
         if self._statement:
@@ -70,7 +70,7 @@ class _Recording:
     __exit__ = _Exit()
 
     def clone(self) -> _Recording:
-        """One of the same kind: a decorated function may run in several threads at once."""
+        """Return another one of the same kind, since a decorated function may run in several threads at once."""
         again = object.__new__(type(self))
         again.mode = self.mode
         return again
@@ -81,7 +81,7 @@ class _Recording:
 
             @functools.wraps(function)
             def generator(*args: Any, **options: Any) -> Any:
-                steps, sent = function(*args, **options), None  # the state holds while the generator runs, not between
+                steps, sent = function(*args, **options), None  # the mode holds only while the generator runs
                 try:
                     while True:
                         with self.clone():
@@ -103,7 +103,7 @@ class _Recording:
 
 
 class set_grad_enabled(_Recording):
-    """Record operations or not, from now on in this thread; as a `with` block or decorator, until its end."""
+    """Switch recording on or off, from now on in this thread; as a `with` block or decorator, until its end."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
@@ -111,24 +111,24 @@ class set_grad_enabled(_Recording):
         thread.recording = self.mode
 
     def __enter__(self) -> None:
-        if self.__dict__.get("_outer"):  # kept by __init__: the state before it
+        if self.__dict__.get("_outer"):  # the mode before, kept by __init__
             thread.recording = self.mode
         else:
             super().__enter__()
 
     def __call__(self, function: F) -> F:
-        """As a decorator it says nothing about the code around it."""
+        """Decorate a function; a decorator leaves the mode of the code around it as it was."""
         thread.recording = self._outer.pop()
         return super().__call__(function)
 
 
 class no_grad(_Recording):
-    """Record nothing inside: `with no_grad():`, or `@no_grad()` on a function. Thread-local; blocks may nest."""
+    """Record no operation inside: `with no_grad():`, or `@no_grad()` on a function. Thread-local; blocks may nest."""
 
     mode = False
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        """`@no_grad` without parentheses decorates at once."""
+        """Decorate at once if it is used as `@no_grad`, without parentheses."""
         made = super().__new__(cls)
         return made if function is None else made(function)
 
@@ -136,16 +136,16 @@ class no_grad(_Recording):
 
 
 class enable_grad(no_grad):
-    """Record inside, also within a `no_grad` block."""
+    """Record operations inside, also within a `no_grad` block."""
 
     mode = True
 
 
 class inference_mode(_Recording):
-    """As `no_grad`; `inference_mode(False)` leaves recording as it is."""
+    """The same as `no_grad`; `inference_mode(False)` leaves recording as it is."""
 
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
-        """`@inference_mode` without parentheses decorates at once."""
+        """Decorate at once if it is used as `@inference_mode`, without parentheses."""
         made = super().__new__(cls)
         made.mode = not mode and thread.recording
         return made if isinstance(mode, bool) else made(mode)
@@ -154,5 +154,5 @@ class inference_mode(_Recording):
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether recording is off, which is all that inference mode is here."""
+    """Return whether recording is off; in minicnn, inference mode means nothing more than that."""
     return not thread.recording

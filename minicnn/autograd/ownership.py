@@ -1,12 +1,12 @@
-"""Gradients that meet are added up; here is where, and in whose memory.
+"""Adding up the gradients of one tensor, and deciding in which memory.
 
-A tensor that is used twice gets a gradient from each use, and the chain rule asks for their sum. It is written into
-one of the two if the backward pass owns it, that is, if no other code holds the array: `y = a + b` passes one array on
-to both a and b, the backward of a function may give an array that it saved, a hook may keep the one it was shown. A
-leaf, too, keeps a gradient that is owned as its `.grad`, and copies one that is not.
+A tensor that is used twice gets a gradient from each use, and the chain rule asks for their sum. The sum is written
+into one of the two arrays if the backward pass owns it, that is, if no other code holds that array. This must be
+checked: `y = a + b` passes one array on to both a and b, the backward of `a * b` may return an array that it saved, and
+a hook may keep an array. A leaf, too, keeps a gradient that is owned as its `.grad`, and copies one that is not.
 
 The backward pass goes in steps. A step is (node, gys, gxs): the node whose backward has run, the gradients of its
-results that it was given, and those of its inputs that it gave.
+results that it received, and the gradients of its inputs that it returned.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .engine import Array, Node
 
 Step = tuple[Node, Sequence[Array | None], Sequence[Array | None]]
 
-add: Callable[..., Array] = np.add  # ops/arithmetic.py, which may call kernels, enters one that uses all cores
+add: Callable[..., Array] = np.add  # ops/tensor/arithmetic.py replaces it by a kernel that uses all cores
 
 
 def total(a: Array, b: Array, out: Array | None = None) -> Array:
-    """Two gradients of one tensor, together, in new memory or in that of `out`, which is one of them."""
+    """Return the sum of two gradients of one tensor, in new memory or in `out`, which is one of them."""
     return a if type(a) is Meta else add(a, b, out=out)
 
 
 class Pending:
-    """The nodes whose turn is to come, and the gradients that have arrived for their results, added up.
+    """The nodes that have still to run, and the sums of the gradients that have arrived for their results.
 
     Attributes:
         queue: the nodes, as a heap of (-number, node): the largest number comes first.
@@ -45,7 +45,7 @@ class Pending:
         self._arrived: dict[Node, tuple[list[Array | None], list[bool]]] = {}
 
     def add(self, edge: tuple[Node, int], gradient: Array, step: Step | None) -> None:
-        """Take a gradient of one result of a node; `step` has given it, or None for one from outside."""
+        """Add a gradient of a result of a node; `step` has computed it, or None if it came from the caller."""
         node, index = edge
         arrived = self._arrived.get(node)
         if arrived is None:
@@ -63,24 +63,24 @@ class Pending:
             are_owned[index] = True
 
     def next(self) -> tuple[Node, list[Array | None]]:
-        """Take out the first node with the gradients of its results, which from here on it may hold."""
+        """Take out the next node, with the gradients of its results; from here on it may keep these."""
         node = heapq.heappop(self.queue)[1]
         return node, self._arrived.pop(node)[0]
 
 
 def owned(gradient: Array, step: Step | None) -> bool:
-    """Whether no other code holds the memory of a gradient that a step has given.
+    """Return whether nothing else uses the memory of a gradient that a step has computed.
 
-    Some functions allocate every gradient that their backward gives. For the others, the memory is looked for among all
-    arrays that the step has used: the gradient is owned if that memory is found once, as this gradient. What the user's
-    own code holds cannot be known.
+    Some functions allocate every gradient that their backward returns. For the others we search all arrays that the
+    step used: the gradient is owned if its memory occurs there only once, as this gradient. Arrays that the user's code
+    keeps cannot be known.
     """
     if step is None:
         return False
     node, gys, gxs = step
     if node.function.backward_allocates or node.function.backward_is_users:
         return node.function.backward_allocates
-    owner = _owner(gradient)  # images in channels-last order are a view of their memory
+    owner = _owner(gradient)  # images in channels_last order are a view of their memory
     if not (owner.flags.owndata or isinstance(owner.base, memory.Owner)):
         return False
     if not gradient.flags.writeable or owner.size != gradient.size:
@@ -90,7 +90,7 @@ def owned(gradient: Array, step: Step | None) -> bool:
 
 
 def _owner(array: Array) -> Any:
-    """The array that a view is a view of."""
+    """Return the array whose memory a view shows."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

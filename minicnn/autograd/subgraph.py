@@ -1,4 +1,4 @@
-"""Looking ahead in the graph: what has to run for the gradients of some inputs, and which nodes lead to a leaf."""
+"""Looking ahead in the graph: which nodes must run for the gradients of some inputs, and which lead to a leaf."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 class Subgraph:
-    """The part of the graph that leads from some results to some inputs: what runs for the gradients of these alone.
+    """The nodes between some results and some inputs: those that must run for the gradients of these inputs alone.
 
     Attributes:
-        runs: the nodes to run.
-        receives: these, the nodes of the inputs, and the ids of the inputs that are leaves: where gradients are sent.
+        runs: the nodes that must run.
+        receives: where gradients are sent: these nodes, the nodes of the inputs, and the ids of inputs that are leaves.
         found: the gradients of the inputs that are not leaves.
     """
 
     def __init__(self, roots: Sequence[Tensor], inputs: Sequence[Tensor], run: bool) -> None:
-        """With `run`, the nodes of the inputs themselves are run too, as PyTorch's backward does."""
+        """Find the nodes; with `run`, the nodes of the inputs themselves run too, as PyTorch's backward does."""
         edges = [t._edge for t in inputs if t._edge]
         leaves = {id(t) for t in inputs if not t._edge}
         nodes = {node for node, _ in edges}
         self.found: dict[tuple[Node, int], Array | None] = {} if run else dict.fromkeys(edges)
         self.runs: set[Node] = set(nodes) if run else set()
-        least = 0 if leaves else min(node.number for node in nodes)  # what was recorded before leads to none of them
+        least = 0 if leaves else min(node.number for node in nodes)  # nodes recorded earlier lead to no input
         reached = _reached([t._edge[0] for t in roots if t._edge], least)
         for node in sorted(reached, key=lambda node: node.number):
             for edge in node.inputs:
@@ -37,22 +37,22 @@ class Subgraph:
         self.receives: set[Any] = self.runs | nodes | leaves
 
     def leads_to(self, edge: Edge) -> bool:
-        """Whether the gradient along an edge is of use."""
+        """Return whether the gradient along an edge is needed."""
         return (edge[0] if type(edge) is tuple else id(edge)) in self.receives
 
     def needs(self, node: Node) -> tuple[bool, ...]:
-        """For each input of a node whether its gradient is of use."""
+        """Return, for each input of a node, whether its gradient is needed."""
         return tuple([edge is not None and self.leads_to(edge) for edge in node.inputs])
 
     def keep(self, node: Node, ups: Sequence[Array | None]) -> None:
-        """Note the gradients of a node's results, where they are those of inputs."""
+        """Store the gradients of a node's results that are gradients of inputs."""
         for index, up in enumerate(ups):
             if up is not None and (node, index) in self.found:
                 self.found[node, index] = up
 
 
 def last_nodes(nodes: Iterable[Node], subgraph: Subgraph | None) -> dict[int, int]:
-    """For each leaf, by id, the number of the last node to run that leads to it, as seen from these nodes."""
+    """Return, by id of each leaf, the number of the node that adds to its gradient last, seen from these nodes."""
     numbers: dict[int, int] = {}
     for node in _reached(nodes, 0, None if subgraph is None else subgraph.receives):
         for edge in node.inputs:
@@ -62,7 +62,7 @@ def last_nodes(nodes: Iterable[Node], subgraph: Subgraph | None) -> dict[int, in
 
 
 def _reached(nodes: Iterable[Node], least: int, among: Container[Node] | None = None) -> set[Node]:
-    """The nodes that gradients from these ones pass through, up to the one with the number `least`."""
+    """Return the nodes that gradients from `nodes` pass through, down to the number `least`."""
     reached: set[Node] = set()
     waiting = list(nodes)
     while waiting:

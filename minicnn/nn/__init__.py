@@ -1,4 +1,4 @@
-"""Layers: modules with parameters, under PyTorch's names."""
+"""Layers: modules with parameters, with PyTorch's names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activations as layers: each is the function of `minicnn.ops.activation` named below it, with its arguments kept."""
+"""Activations as layers: each one calls the function of `minicnn.ops.activation` named in it, with stored arguments."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = [
 
 
 class Activation(Module):
-    """A function of the input and of the attributes named in `__constants__`, which are its other arguments."""
+    """A function of the input; its other arguments are the attributes named in `__constants__`."""
 
     function: Callable[..., Tensor]
     __constants__: tuple[str, ...] = ()
-    shown: tuple[str, ...] = ()  # the attributes in the repr
+    shown: tuple[str, ...] = ()  # the attributes that the repr shows
 
     def _keep(self, **arguments: Any) -> None:
         super().__init__()
@@ -39,13 +39,13 @@ class Activation(Module):
         return type(self).function(input, **{name: getattr(self, name) for name in self.__constants__})
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         shown = [f"{name}={getattr(self, name)}" for name in self.shown if name != "inplace"]
         return ", ".join([*shown, "inplace=True"] if "inplace" in self.shown and self.inplace else shown)
 
 
 class InPlace(Activation):
-    """An activation whose only argument is whether it overwrites its input."""
+    """An activation whose only argument says whether it overwrites its input."""
 
     __constants__ = ("inplace",)
     shown: tuple[str, ...] = ("inplace",)
@@ -123,7 +123,7 @@ class Tanhshrink(Activation):
 
 
 class Hardtanh(Activation):
-    """x cut off at min_val and max_val; `min_value` and `max_value` are their deprecated names."""
+    """x limited to [min_val, max_val]; `min_value` and `max_value` are deprecated names of these."""
 
     function = staticmethod(activation.hardtanh)
     __constants__ = ("min_val", "max_val", "inplace")
@@ -187,7 +187,7 @@ class LeakyReLU(Activation):
 
 
 class RReLU(Activation):
-    """x where x > 0, else r x, r drawn from [lower, upper] for each element in training, their mean in evaluation."""
+    """x where x > 0, else r x; r is drawn from [lower, upper] for each element in training, else it is the mean."""
 
     function = staticmethod(activation.rrelu)
     __constants__ = ("lower", "upper", "training", "inplace")
@@ -218,12 +218,12 @@ class Hardshrink(Activation):
         self._keep(lambd=lambd)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return str(self.lambd)
 
 
 class Softshrink(Hardshrink):
-    """x moved by lambd towards 0, and 0 where |x| <= lambd."""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
 
     function = staticmethod(activation.softshrink)
 
@@ -240,7 +240,7 @@ class Softplus(Activation):
 
 
 class GELU(Activation):
-    """x P(X <= x), X standard normal, or its approximation by `approximate="tanh"`."""
+    """x P(X <= x) with X standard normal, or the approximation of it with `approximate="tanh"`."""
 
     function = staticmethod(activation.gelu)
     __constants__ = ("approximate",)
@@ -249,7 +249,7 @@ class GELU(Activation):
         self._keep(approximate=approximate)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"approximate={self.approximate!r}"
 
 
@@ -265,11 +265,11 @@ class GLU(Activation):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight[c] x, with a learned slope for all or one for each channel (axis 1).
+    """x where x > 0, else weight[c] x, with a single learned slope or one for each channel (axis 1).
 
     Args:
         num_parameters: 1, or the number of channels.
-        init: what the slopes start from.
+        init: the start value of the slopes.
         device, dtype: of the parameter.
 
     Attributes:
@@ -293,5 +293,5 @@ class PReLU(Module):
         return activation.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"num_parameters={self.num_parameters}"

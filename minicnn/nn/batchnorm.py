@@ -18,7 +18,7 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
 class Affine(Module):
-    """What normalisation layers have in common: a `weight` of ones and a `bias` of zeros, or neither, or no bias."""
+    """The common part of normalisation layers: a `weight` of ones and a `bias` of zeros, or neither, or no bias."""
 
     weight: Parameter | None
     bias: Parameter | None
@@ -39,8 +39,8 @@ class Affine(Module):
 class _NormBase(Affine):
     """The base of layers with running statistics: batch and instance normalisation."""
 
-    _version = 2  # of its state: since 2 with num_batches_tracked
-    _axes: tuple[int, ...] = ()  # how many axes the input may have
+    _version = 2  # the version of its state: 2 has num_batches_tracked
+    _axes: tuple[int, ...] = ()  # the numbers of axes that the input may have
     _spread = "running_var"
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -71,19 +71,19 @@ class _NormBase(Affine):
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
-        """Forget the batches seen so far: mean 0, variance 1, count 0."""
+        """Reset the running statistics: mean 0, variance 1, count of batches 0."""
         if self.track_running_stats:
             for name, value in (("running_mean", 0), (self._spread, 1), ("num_batches_tracked", 0)):
                 getattr(self, name).fill_(value)
 
     def reset_parameters(self) -> None:
-        """Set the weight to 1, the bias to 0, and forget the batches seen so far."""
+        """Set the weight to 1 and the bias to 0, and reset the running statistics."""
         self.reset_running_stats()
         super().reset_parameters()
 
     def _check_input_dim(self, input: Tensor) -> None:
         if not self._axes:
-            raise NotImplementedError(f"{type(self).__name__}: a subclass says what input it takes")
+            raise NotImplementedError(f"{type(self).__name__}: the subclass must check the shape of its input")
         if input.ndim not in self._axes:
             wanted = " or ".join(f"{n}D" for n in self._axes)
             raise ShapeError(
@@ -91,7 +91,7 @@ class _NormBase(Affine):
             )
 
     def _count(self) -> float:
-        """Count a batch of training, and the share it gets in the running statistics."""
+        """Count a batch of training, and return its share in the running statistics."""
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             count = self.num_batches_tracked
             if not count.is_meta:
@@ -100,7 +100,7 @@ class _NormBase(Affine):
         return 0.0 if self.momentum is None else self.momentum
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
@@ -109,7 +109,7 @@ class _NormBase(Affine):
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any, **options: Any
     ) -> None:
-        """A state from before version 2 has no count of batches: it stays as it is."""
+        """Load a state; one from before version 2 has no count of batches, and the count then stays as it is."""
         key = f"{prefix}num_batches_tracked"
         if (local_metadata.get("version") or 0) < 2 and self.track_running_stats and key not in state_dict:
             count = self.num_batches_tracked
@@ -120,19 +120,19 @@ class _NormBase(Affine):
 class _BatchNorm(_NormBase):
     """Normalise each channel over the batch, then scale and shift: y = gamma (x - mean)/sqrt(var + eps) + beta.
 
-    In training the batch's mean and (biased) variance are used, and running ones are kept for evaluation, the variance
-    there unbiased; without running ones the batch's are used in evaluation too. Shape: (N, C, ...), unchanged.
-    Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers `running_mean`, `running_var` and
-    `num_batches_tracked` if `track_running_stats`.
+    In training, the mean and the (biased) variance of the batch are used, and running statistics are collected for
+    evaluation, with the unbiased variance. Without running statistics, evaluation also uses those of the batch. Shape:
+    (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers: `running_mean`,
+    `running_var` and `num_batches_tracked`, if `track_running_stats`.
 
     Args:
         num_features: C.
         eps: added to the variance.
-        momentum: the share of the newest batch in the running statistics; None for the plain average of all batches.
+        momentum: the share of the newest batch in the running statistics; None means the average of all batches.
         affine: whether there are a weight and, with `bias`, a bias.
 
     Raises:
-        ShapeError: an input of other axes or channels, or of one value per channel in training.
+        ShapeError: the input has other axes or channels, or in training only one value per channel.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class _BatchNorm(_NormBase):
         return self._run(batch_norm, input)
 
     def _run(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
-        """`function`, which is `batch_norm` or does more in one go, with this layer's arguments."""
+        """Call `function`, which is `batch_norm` or a fusion with it, with this layer's arguments."""
         self._check_input_dim(input)
         share = self._count()
         by_batch = self.training or (self.running_mean is None and self.running_var is None)

@@ -1,4 +1,4 @@
-"""Blocks made of layers: highway gates, and what torchvision has in `torchvision.ops`, under its names."""
+"""Blocks of several layers: highway gates, and the blocks of `torchvision.ops`, with its names."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Maker = Callable[..., Module]
 
 
 class Highway(Module):
-    """y = H(x) T(x) + x (1 - T(x)) with T(x) = sigmoid(gate(x)): how much of x is replaced, value by value.
+    """y = H(x) T(x) + x (1 - T(x)) with T(x) = sigmoid(gate(x)), the share of x that is replaced, for each value.
 
-    With H of many layers and T near 0 at first, the block passes x on, and so the gradient: nets of a hundred layers
-    and more can be trained. `Highway.linear` and `Highway.conv2d` make the blocks of the paper.
+    With T near 0 at first, the block passes x on, and the gradient too. So nets of a hundred layers and more can be
+    trained. `Highway.linear` and `Highway.conv2d` make the blocks of the paper.
 
     Args:
-        body: H, whose result has the shape of its input.
-        gate: a layer with a bias, whose result has that shape too.
-        gate_bias: the bias at the start, negative: sigmoid(-2) = 0.12; None leaves the layer's own.
+        body: H; its result must have the shape of its input.
+        gate: a layer with a bias, whose result must have this shape too.
+        gate_bias: the start value of the bias, negative: sigmoid(-2) = 0.12; None keeps the layer's own bias.
 
     R. K. Srivastava et al., "Highway networks", 2015, https://arxiv.org/abs/1505.00387.
     """
@@ -48,14 +48,14 @@ class Highway(Module):
         self.body, self.gate = body, gate
         if gate_bias is not None:
             if getattr(gate, "bias", None) is None:
-                raise ValueError(f"Highway: the gate {gate} has no bias to start at {gate_bias}; give it one")
+                raise ValueError(f"Highway: gate_bias={gate_bias} needs a gate with a bias, got {gate}")
             init.constant_(gate.bias, gate_bias)
 
     @classmethod
     def linear(
         cls, features: int, activation: Maker = ReLU, gate_bias: float = -2.0, device: Any = None, dtype: Any = None
     ) -> Highway:
-        """A fully connected one: (..., features) -> (..., features), 2 (features + 1) features parameters."""
+        """Make a fully connected block: (..., features) -> (..., features), 2 (features + 1) features parameters."""
         body = Sequential(Linear(features, features, device=device, dtype=dtype), activation())
         return cls(body, Linear(features, features, device=device, dtype=dtype), gate_bias)
 
@@ -69,14 +69,14 @@ class Highway(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> Highway:
-        """One of convolutions, padded to keep the size: (N, channels, H, W) -> (N, channels, H, W)."""
+        """Make a block of convolutions, padded to keep the size: (N, channels, H, W) -> (N, channels, H, W)."""
         body, gate = (
             Conv2d(channels, channels, kernel_size, padding="same", device=device, dtype=dtype) for _ in range(2)
         )
         return cls(Sequential(body, activation()), gate, gate_bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Anything the body takes; of its shape."""
+        """Apply the block to an input that the body takes; the shape stays."""
         changed, share = self.body(input), self.gate(input).sigmoid()
         if not input.shape == changed.shape == share.shape:
             raise ShapeError(
@@ -88,15 +88,15 @@ class Highway(Module):
 
 
 class SqueezeExcitation(Module):
-    """y = x s, one scale per channel and picture: s = sigma(fc2(delta(fc1(mean of x over H and W)))).
+    """y = x s, with one scale per channel and image: s = sigma(fc2(delta(fc1(mean of x over H and W)))).
 
     Shape: (N, C, H, W) -> (N, C, H, W). The weights `fc1`, (S, C, 1, 1), and `fc2`, (C, S, 1, 1), are 1x1 convolutions.
 
     Args:
         input_channels: C.
         squeeze_channels: S, C/16 in the paper.
-        activation: makes delta.
-        scale_activation: makes sigma.
+        activation: the class of delta.
+        scale_activation: the class of sigma.
 
     J. Hu et al., "Squeeze-and-excitation networks", 2018, https://arxiv.org/abs/1709.01507.
     """
@@ -122,7 +122,7 @@ class SqueezeExcitation(Module):
 
 
 class StochasticDepth(Module):
-    """In training, rows of a residual branch are left out at random; see `stochastic_depth`."""
+    """Leaving out rows of a residual branch at random in training; see `stochastic_depth`."""
 
     def __init__(self, p: float, mode: str) -> None:
         super().__init__()
@@ -133,12 +133,12 @@ class StochasticDepth(Module):
         return stochastic_depth(input, self.p, self.mode, self.training)
 
     def extra_repr(self) -> str:
-        """As torchvision prints it."""
+        """Return the text inside the parentheses of the repr, as torchvision prints it."""
         return f"p={self.p}, mode={self.mode}"
 
 
 class DropBlock2d(Module):
-    """In training, squares of pixels are left out at random; see `drop_block2d`."""
+    """Leaving out squares of pixels at random in training; see `drop_block2d`."""
 
     def __init__(self, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6) -> None:
         super().__init__()
@@ -149,20 +149,20 @@ class DropBlock2d(Module):
         return drop_block2d(input, self.p, self.block_size, self.inplace, self.eps, self.training)
 
     def extra_repr(self) -> str:
-        """As torchvision prints it."""
+        """Return the text inside the parentheses of the repr, as torchvision prints it."""
         return f"p={self.p}, block_size={self.block_size}, inplace={self.inplace}"
 
 
 class Conv2dNormActivation(Sequential):
-    """A convolution, the norm of its channels, an activation, in a row; norm or activation may be None.
+    """A convolution, a norm of its channels and an activation, in sequence; norm or activation may be None.
 
     Args:
         in_channels, out_channels, kernel_size, stride, groups, dilation: of the convolution.
-        padding: of the convolution; None keeps the size of the picture at stride 1, for odd kernels.
-        norm_layer: makes the norm, given `out_channels`.
-        activation_layer: makes the activation.
-        inplace: passed to `activation_layer`, unless None.
-        bias: of the convolution; None gives it one where there is no norm, which would take it out again.
+        padding: of the convolution; None keeps the size of the image at stride 1, for odd kernels.
+        norm_layer: a class or function that makes the norm from `out_channels`.
+        activation_layer: the class of the activation.
+        inplace: passed to `activation_layer`, unless it is None.
+        bias: of the convolution; None means a bias only if there is no norm, since the norm would remove it again.
     """
 
     def __init__(
@@ -193,16 +193,16 @@ class Conv2dNormActivation(Sequential):
 
 
 class MLP(Sequential):
-    """Fully connected layers, each but the last followed by norm, activation and dropout, the last by dropout.
+    """Fully connected layers, with norm, activation and dropout after each, except that the last one has only dropout.
 
     Args:
-        in_channels: of the input.
-        hidden_channels: of each layer; the last one's are those of the result.
-        norm_layer: makes a norm, given the channels, if not None.
-        activation_layer: makes an activation.
-        inplace: passed to activations and dropouts, unless None.
-        bias: whether the layers have one.
-        dropout: the probability.
+        in_channels: the channels of the input.
+        hidden_channels: the channels of each layer; the last number is that of the result.
+        norm_layer: a class or function that makes a norm from the channels, or None.
+        activation_layer: the class of the activations.
+        inplace: passed to activations and dropouts, unless it is None.
+        bias: whether the layers have a bias.
+        dropout: the probability of dropout.
     """
 
     def __init__(
@@ -227,23 +227,23 @@ class MLP(Sequential):
 
 
 class Permute(Module):
-    """The axes in the order of `dims`."""
+    """Reordering the axes as in `dims`."""
 
     def __init__(self, dims: Sequence[int]) -> None:
         super().__init__()
         self.dims = dims
 
     def forward(self, input: Tensor) -> Tensor:
-        """The input with its axes in another order."""
+        """Return the input with its axes in another order."""
         y: Tensor = input.permute(*self.dims)
         return y
 
 
 class FrozenBatchNorm2d(Module):
-    """Batch norm whose statistics and parameters are constants: y = weight (x - mean)/sqrt(var + eps) + bias.
+    """Batch norm with constant statistics and parameters: y = weight (x - mean)/sqrt(var + eps) + bias.
 
-    Fine-tuning on small batches uses it, whose own statistics would be poor. Buffers: weight, bias, running_mean,
-    running_var, (C,) each.
+    It is used for fine-tuning on small batches, whose own statistics would be poor. Buffers: weight, bias, running_mean
+    and running_var, (C,) each.
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:
@@ -253,7 +253,7 @@ class FrozenBatchNorm2d(Module):
             self.register_buffer(name, full((num_features,), value))
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        state_dict.pop(prefix + "num_batches_tracked", None)  # of the batch norm that it stands for
+        state_dict.pop(prefix + "num_batches_tracked", None)  # written by the batch norm that this layer replaces
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Modules that hold modules: in a row, in a list, in a dict."""
+"""Modules that hold other modules: in a sequence, in a list, in a dict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ S = TypeVar("S", bound="_Row")
 
 
 class Container(Module):
-    """Modules given by keywords; deprecated, subclass `Module` instead."""
+    """Modules given as keyword arguments; deprecated: subclass `Module` instead."""
 
     def __init__(self, **kwargs: Any) -> None:
         warnings.warn("`nn.Container` is deprecated. Subclass `nn.Module` instead.", FutureWarning, stacklevel=2)
@@ -28,7 +28,7 @@ class Container(Module):
 
 
 def position(index: Any, length: int) -> int:
-    """An index as one from 0 to length - 1."""
+    """Return an index as a number from 0 to length - 1."""
     index = operator.index(index)
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range")
@@ -36,7 +36,7 @@ def position(index: Any, length: int) -> int:
 
 
 class _Row(Module):
-    """What `Sequential` and `ModuleList` share: modules under "0", "1", ... that are used as a Python list is."""
+    """The common part of `Sequential` and `ModuleList`: modules named "0", "1", ..., used like a Python list."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -50,7 +50,7 @@ class _Row(Module):
         return list(self._modules.values())[position(idx, len(self))]
 
     def _slice(self, items: list[tuple[str, Any]]) -> Any:
-        """A row of the same class with some of the (name, module) pairs."""
+        """Make an object of the same class with some of the (name, module) pairs."""
         return type(self)([module for _, module in items])
 
     def __setitem__(self, idx: int, module: Module) -> None:
@@ -63,7 +63,7 @@ class _Row(Module):
         self._number(list(self))
 
     def _number(self, modules: list[Any]) -> None:
-        """Make the row consist of `modules`, named by their places."""
+        """Replace the content by `modules`, named by their positions."""
         self.__dict__["_modules"] = {str(i): module for i, module in enumerate(modules)}
 
     def append(self: S, module: Module) -> S:
@@ -85,7 +85,7 @@ class _Row(Module):
         """Add a module before the one at `index`.
 
         Raises:
-            IndexError: an index beyond the ends.
+            IndexError: the index is beyond the ends.
         """
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}")
@@ -97,17 +97,17 @@ class _Row(Module):
         return self
 
     def pop(self, key: int | slice) -> Any:
-        """Take out a module, or several, and give it."""
+        """Remove a module, or several, and return it."""
         found = self[key]
         del self[key]
         return found
 
 
 class Sequential(_Row):
-    """One module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes one ordered dict of names to modules.
+    """Calls one module after another: `Sequential(a, b)(x)` is `b(a(x))`. Also takes an ordered dict of modules.
 
-    Where kernels run compiled, a batch norm followed by a ReLU runs as one function, and so does an activation followed
-    by a MaxPool2d: `nn/fused.py` says which and when. `with minicnn.use(fused=False):` runs every module by itself.
+    On compiled backends, a batch norm followed by a ReLU runs as one function, and so does an activation followed by a
+    MaxPool2d; `nn/fused.py` lists the cases. `with minicnn.use(fused=False):` runs each module by itself.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -116,7 +116,7 @@ class Sequential(_Row):
             self.add_module(str(name), module)
 
     def forward(self, input: Any) -> Any:
-        """Pass the input through all of them."""
+        """Pass the input through all modules."""
         for step in steps(self._modules.values()):
             input = step(input)
         return input
@@ -145,7 +145,7 @@ class Sequential(_Row):
         return self.extend(list(self) * (self._times(other) - 1))
 
     def _times(self, other: Any) -> int:
-        """The factor of a multiplication, checked; the modules are the same ones each time."""
+        """Return the checked factor of a multiplication; the repeated modules are the same objects."""
         if not isinstance(other, int):
             raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
         if other <= 0:
@@ -154,7 +154,7 @@ class Sequential(_Row):
 
 
 class ModuleList(_Row):
-    """A list of modules, which are registered; it has no `forward`, the owner runs them as it likes."""
+    """A list of registered modules; it has no `forward`: the module that owns it calls them."""
 
     def __init__(self, modules: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class ModuleList(_Row):
         return ModuleList(chain(self, other))
 
     def __repr__(self) -> str:
-        """Equal neighbours are shown once: "(0-2): 3 x Linear(...)"."""
+        """Return the repr, which shows equal neighbours once: "(0-2): 3 x Linear(...)"."""
         lines = []
         for text, group in groupby(enumerate(map(repr, self)), key=lambda pair: pair[1]):
             places = [place for place, _ in group]
@@ -178,7 +178,7 @@ class ModuleList(_Row):
 
 
 def pairs_of(values: Any, owner: str) -> Iterable[tuple[str, Any]]:
-    """The pairs of a mapping, or of an iterable of pairs, checked."""
+    """Return the pairs of a mapping, or of an iterable of pairs, after checking them."""
     if not isinstance(values, Iterable):
         raise TypeError(
             f"{owner}.update should be called with an iterable of key/value pairs, but got {type(values).__name__}"
@@ -190,7 +190,7 @@ def pairs_of(values: Any, owner: str) -> Iterable[tuple[str, Any]]:
 
 
 def _pair(number: int, pair: Any, owner: str) -> tuple[str, Any]:
-    """One pair of an iterable of pairs, checked."""
+    """Return one pair of an iterable of pairs, after checking it."""
     if not isinstance(pair, Iterable):
         raise TypeError(f"{owner} update sequence element #{number} should be Iterable; is {type(pair).__name__}")
     found = tuple(pair)
@@ -200,7 +200,7 @@ def _pair(number: int, pair: Any, owner: str) -> tuple[str, Any]:
 
 
 class ModuleDict(Module):
-    """A dict of modules, which are registered; ordered as they came."""
+    """A dict of registered modules, in the order in which they were added."""
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()
@@ -226,11 +226,11 @@ class ModuleDict(Module):
         return key in self._modules
 
     def clear(self) -> None:
-        """Take out all modules."""
+        """Remove all modules."""
         self._modules.clear()
 
     def pop(self, key: str) -> Any:
-        """Take out a module and give it."""
+        """Remove a module and return it."""
         return self._modules.pop(key)
 
     def keys(self) -> KeysView[str]:
@@ -238,7 +238,7 @@ class ModuleDict(Module):
         return self._modules.keys()
 
     def items(self) -> Any:
-        """The names with their modules."""
+        """Return the names with their modules."""
         return self._modules.items()
 
     def values(self) -> Any:
@@ -246,6 +246,6 @@ class ModuleDict(Module):
         return self._modules.values()
 
     def update(self, modules: Any) -> None:
-        """Add the modules of a mapping or of an iterable of (name, module)."""
+        """Add the modules of a mapping, or of an iterable of (name, module) pairs."""
         for name, module in pairs_of(modules, "ModuleDict"):
             self[name] = module

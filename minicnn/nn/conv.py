@@ -1,4 +1,4 @@
-"""Convolution layers, and transposed ones."""
+"""Convolution layers and transposed convolution layers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
-    """What all convolution layers have: parameters, their start values, attributes under PyTorch's names.
+    """The common part of all convolution layers: parameters, their start values, attributes with PyTorch's names.
 
-    `weight` is (O, C/groups, ...), transposed (C, O/groups, ...), and `bias` (O,) or None, both drawn from
-    U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch. The sizes are tuples of as many numbers as there are axes.
+    `weight` is (O, C/groups, ...), transposed (C, O/groups, ...), and `bias` is (O,) or None; both are drawn from
+    U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch. The sizes are tuples with one number per axis.
 
     Raises:
-        ValueError: groups that do not divide the channels, an unknown padding or padding mode, or padding "same" with
-            a stride.
+        ValueError: groups does not divide the channels, the padding or padding mode is unknown, or padding is "same"
+            with a stride.
     """
 
     bias: Parameter | None
@@ -87,7 +87,7 @@ class _ConvNd(Module):
             )
 
     def _padding_at_ends(self) -> Numbers:
-        """The padding as `pad` takes it, of the last axis first: (before, after) of each."""
+        """Return the padding in the form of `pad`, the last axis first: (before, after) of each axis."""
         if not isinstance(self.padding, str):
             return _reverse_repeat_tuple(self.padding, 2)
         pairs = zip(reversed(self.kernel_size), reversed(self.dilation), strict=True)
@@ -95,19 +95,19 @@ class _ConvNd(Module):
         return tuple([n for both in spare for n in (both // 2, both - both // 2)])
 
     def _padded(self, input: Tensor) -> tuple[Tensor, Any]:
-        """The input padded as `padding_mode` says, and the padding that is left to the convolution: none."""
+        """Return the input padded as `padding_mode` says, and the padding that is left for the convolution: none."""
         return pad(input, self._reversed_padding_repeated_twice, self.padding_mode), 0
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # that is U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+        """Draw new start values for the parameters."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # the same as U(-1/sqrt(fan_in), 1/sqrt(fan_in))
         if self.bias is not None:
             fan_in = init.fans(self.weight.shape)[0]
             bound = 1 / math.sqrt(fan_in) if fan_in else 0
             init.uniform_(self.bias, -bound, bound)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it, and what goes beyond it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it, then the other arguments."""
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         rank = len(self.kernel_size)
         text += f", padding={self.padding}" if self.padding != (0,) * rank else ""
@@ -121,7 +121,7 @@ class _ConvNd(Module):
 
 
 class Conv1d(_ConvNd):
-    """Slide filters over signals: y[o] = b[o] + sum_c w[o, c] (*) x[c]; (N, C, L) -> (N, O, OL), as `Conv2d`."""
+    """Slide filters over signals: y[o] = b[o] + sum_c w[o, c] (*) x[c]; (N, C, L) -> (N, O, OL); see `Conv2d`."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: IntOrPair, stride: IntOrPair = 1,
@@ -148,24 +148,24 @@ class Conv1d(_ConvNd):
 
 
 class Conv2d(_ConvNd):
-    """Slide `out_channels` filters over the picture: y[o] = b[o] + sum_c w[o, c] (*) x[c].
+    """Slide `out_channels` filters over the image: y[o] = b[o] + sum_c w[o, c] (*) x[c].
 
-    Shape: (N, C, H, W) -> (N, O, OH, OW), OH = floor((H + 2*padding - dilation*(kernel_size - 1) - 1)/stride) + 1;
-    without the batch axis too. Parameters: `weight` (O, C/groups, KH, KW) and `bias` (O,), O*(C/groups*KH*KW + 1) in
-    all, drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch.
+    Shape: (N, C, H, W) -> (N, O, OH, OW), OH = floor((H + 2*padding - dilation*(kernel_size - 1) - 1)/stride) + 1; also
+    without the batch axis. Parameters: `weight` (O, C/groups, KH, KW) and `bias` (O,), together O*(C/groups*KH*KW + 1)
+    numbers, drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch.
 
     Args:
         in_channels, out_channels: C and O.
         kernel_size, stride, padding, dilation: an int or (vertical, horizontal); padding also "valid" or "same".
-        groups: blocks of channels that do not see each other; groups=in_channels is a depthwise convolution.
+        groups: the number of independent channel blocks; groups=in_channels is a depthwise convolution.
         bias: whether there is a bias.
-        padding_mode: what the padding is: "zeros", or as of `functional.pad` "reflect", "replicate", "circular".
+        padding_mode: the padded values: "zeros", or as in `functional.pad` "reflect", "replicate", "circular".
         device, dtype: of the parameters.
-        fit: "floor" drops rows that fill no window, "strict" refuses such an input (beyond PyTorch).
-        flipped: turn the filters by 180 degrees: the convolution of mathematics (beyond PyTorch).
+        fit: "floor" drops rows that fill no window, "strict" refuses such an input (not in PyTorch).
+        flipped: turn the filters by 180 degrees: the convolution of mathematics (not in PyTorch).
 
     Raises:
-        ValueError: groups that do not divide the channels, an unknown padding, or padding "same" with a stride.
+        ValueError: groups does not divide the channels, the padding is unknown, or it is "same" with a stride.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Conv2d(_ConvNd):
         return self._conv_forward(input, self.weight, self.bias)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Convolve with a given weight and bias; subclasses for PyTorch call it with others than the layer's own."""
+        """Convolve with a given weight and bias; subclasses written for PyTorch call it with other parameters."""
         x, padding = (input, self.padding) if self.padding_mode == "zeros" else self._padded(input)
         return conv2d(
             x, weight, bias, self.stride, padding, self.dilation, self.groups, fit=self.fit, flipped=self.flipped
@@ -236,10 +236,10 @@ class _ConvTransposeNd(_ConvNd):
         self, input: Tensor, output_size: Sequence[int] | None, stride: Sequence[int], padding: Sequence[int],
         kernel_size: Sequence[int], num_spatial_dims: int, dilation: Sequence[int] | None = None,
     ) -> Sequence[int]:  # fmt: skip
-        """What must be added at the end for the result to have the given size; of this layer if there is none.
+        """Return the output padding that gives `output_size`; without it, that of this layer.
 
         Raises:
-            ValueError: a size that no output padding below the stride leads to.
+            ValueError: no output padding smaller than the stride gives this size.
         """
         if output_size is None:
             return self.output_padding
@@ -265,7 +265,7 @@ class _ConvTransposeNd(_ConvNd):
         return tuple(size - low for size, low in zip(wanted, least, strict=True))
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        """(N, C, H, W) -> (N, O, OH, OW); of the sizes that the stride allows, `output_size` takes its place."""
+        """(N, C, H, W) -> (N, O, OH, OW); `output_size` chooses among the sizes that the stride allows."""
         stride, kernel_size, dilation, rank = self.stride, self.kernel_size, self.dilation, self.rank
         padding: Any = self.padding
         more: Any = self._output_padding(input, output_size, stride, padding, kernel_size, rank, dilation)
@@ -280,21 +280,21 @@ class ConvTranspose1d(_ConvTransposeNd):
 
 
 class ConvTranspose2d(_ConvTransposeNd):
-    """The transpose of a `Conv2d` from `out_channels` to `in_channels`, which enlarges pictures by its stride.
+    """The transpose of a `Conv2d` from `out_channels` to `in_channels`, which enlarges images by its stride.
 
     Shape: (N, C, H, W) -> (N, O, OH, OW), OH = (H - 1)*stride - 2*padding + dilation*(kernel_size - 1) +
-    output_padding + 1; without the batch axis too. Parameters: `weight` (C, O/groups, KH, KW) and `bias` (O,).
+    output_padding + 1; also without the batch axis. Parameters: `weight` (C, O/groups, KH, KW) and `bias` (O,).
 
     Args:
         in_channels, out_channels: C and O.
-        kernel_size, stride, padding, dilation, groups: of the convolution transposed; padding is cut off the result.
+        kernel_size, stride, padding, dilation, groups: of the convolution above; padding is cut off the result.
         output_padding: rows and columns added at the end, fewer than the stride.
         bias: whether there is a bias.
-        padding_mode: "zeros", the only one.
+        padding_mode: only "zeros".
         device, dtype: of the parameters.
 
     Raises:
-        ValueError: groups that do not divide the channels, or another padding mode.
+        ValueError: groups does not divide the channels, or the padding mode is not "zeros".
     """
 
     rank = 2

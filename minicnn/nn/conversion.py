@@ -1,4 +1,4 @@
-"""Converting and moving modules: another floating-point type, another device, another order in memory."""
+"""Converting and moving modules: to another floating-point type, device or memory order."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ M = TypeVar("M", bound="Conversion")
 
 
 class Conversion:
-    """The part of a `Module` that changes the type or the place of its tensors."""
+    """The part of a `Module` that changes the type, device or memory order of its tensors."""
 
     _parameters: dict[str, Any]
     _buffers: dict[str, Any]
 
     def children(self) -> Iterator[Any]:
-        """The modules directly inside."""
+        """Iterate over the modules directly inside this one."""
         raise NotImplementedError
 
     def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
-        """Replace every parameter, its gradient and every buffer by what `fn` makes of it.
+        """Replace every parameter, its gradient and every buffer by the result of `fn`.
 
-        Parameters stay the same objects, so that an optimiser that has them keeps them; only on another device they
-        are new ones, as in PyTorch.
+        The parameters stay the same objects, so that an optimiser can go on with them; only on another device they are
+        new objects, as in PyTorch.
         """
         for module in self.children() if recurse else ():
             module._apply(fn)
@@ -56,12 +56,12 @@ class Conversion:
         """Convert or move all parameters and buffers, in place: `net.to(minicnn.float64)`, `net.to("meta")`.
 
         Integer buffers keep their type. Signatures: `to(device=None, dtype=None, non_blocking=False)`,
-        `to(dtype, non_blocking=False)`, `to(tensor, non_blocking=False)`, each with `memory_format`, which concerns
-        tensors of 4 axes.
+        `to(dtype, non_blocking=False)`, `to(tensor, non_blocking=False)`, each with `memory_format`, which changes
+        tensors with 4 axes only.
 
         Raises:
-            TypeError: a dtype that is not floating point.
-            NotImplementedError: from "meta" to a device with memory; use `to_empty`.
+            TypeError: the dtype is not floating point.
+            NotImplementedError: the module would move from "meta" to a device with memory; use `to_empty`.
         """
         device, dtype, memory_format = _parse_to(*args, **kwargs)
 
@@ -78,11 +78,11 @@ class Conversion:
         return self._apply(convert)
 
     def to_empty(self: M, *, device: str | Device | None, recurse: bool = True) -> M:
-        """Move to a device without copying values: the way out of "meta"; the values are arbitrary afterwards."""
+        """Move to a device without copying values, for example from "meta"; the values are arbitrary afterwards."""
         return self._apply(lambda t: empty(tuple(t.shape), dtype=t.dtype, device=device), recurse)
 
     def type(self: M, dst_type: Any) -> M:
-        """Convert all parameters and buffers, also integer ones, to `dst_type`."""
+        """Convert all parameters and buffers, including those of integers, to `dst_type`."""
         return self._apply(lambda tensor: tensor.to(dst_type))
 
     def _to_float(self: M, dtype: Any) -> M:
@@ -97,11 +97,11 @@ class Conversion:
         return self._to_float(np.float64)
 
     def half(self: M) -> M:
-        """Convert floating-point parameters and buffers to float16, to store them; layers compute in 32 or 64 bits."""
+        """Convert floating-point parameters and buffers to float16, for storage; layers compute in 32 or 64 bits."""
         return self._to_float(np.float16)
 
     def bfloat16(self: M) -> M:
-        """Not there: NumPy has no such type."""
+        """Raise an error: NumPy has no bfloat16."""
         raise NotImplementedError("bfloat16: minicnn has float16, float32 and float64; use half() to save memory")
 
     def cpu(self: M) -> M:
@@ -109,19 +109,19 @@ class Conversion:
         return self.to("cpu")
 
     def cuda(self: M, device: Any = None) -> M:
-        """Not available: this version computes on the CPU."""
+        """Raise an error: this version computes on the CPU."""
         return self.to("cuda" if device is None else device)
 
     def share_memory(self: M) -> M:
-        """The module itself: threads share memory anyway."""
+        """Return the module: its memory is already shared by all threads."""
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: modules run as they are, and kernels are compiled already."""
+        """Do nothing: modules need no compilation, and the kernels are already compiled."""
 
 
 def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, Any]:
-    """Device, dtype and memory format out of the arguments of `to`, which may come in PyTorch's three orders."""
+    """Return device, dtype and memory format from the arguments of `to`, in any of PyTorch's three orders."""
     place, kind, _ = _target(args)
     other = set(kwargs) - {"device", "dtype", "non_blocking", "memory_format", "copy"}
     if other:

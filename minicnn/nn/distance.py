@@ -14,7 +14,7 @@ class CosineSimilarity(Module):
 
     Args:
         dim: the axis of the vectors.
-        eps: the least length to divide by.
+        eps: the smallest length to divide by.
     """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
@@ -32,7 +32,7 @@ class PairwiseDistance(Module):
     Args:
         p: the exponent of the norm.
         eps: added to each difference.
-        keepdim: leave an axis of size 1.
+        keepdim: keep the last axis, with size 1.
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Dropout as layers: at work in training, without effect in evaluation."""
+"""Dropout layers: they drop values in training and do nothing in evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 
 
 class _DropoutNd(Module):
-    """The base of all: a function of input, p, training and inplace."""
+    """The base class: a function of input, p, training and inplace."""
 
     function: Callable[..., Tensor]
     __constants__ = ("p", "inplace")
@@ -29,12 +29,12 @@ class _DropoutNd(Module):
         return type(self).function(input, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"p={self.p}, inplace={self.inplace}"
 
 
 class Dropout(_DropoutNd):
-    """In training, zero each element with probability p and scale the others by 1/(1 - p); in evaluation, nothing."""
+    """In training, zero each element with probability p and scale the others by 1/(1 - p); in evaluation, y = x."""
 
     function = staticmethod(dropout.dropout)
 
@@ -58,7 +58,7 @@ class Dropout3d(_DropoutNd):
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout for nets of `SELU`, which keeps mean and variance."""
+    """Dropout for nets with `SELU` that keeps mean and variance."""
 
     function = staticmethod(dropout.alpha_dropout)
 

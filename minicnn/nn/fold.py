@@ -1,4 +1,4 @@
-"""Windows as columns and back, as layers."""
+"""Layers that take windows as columns, and that add columns back to windows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class _Windows(Module):
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
 
 class Unfold(_Windows):
-    """Every window as a column: (N, C, H, W) -> (N, C*KH*KW, L); see `functional.unfold`."""
+    """Takes every window as a column: (N, C, H, W) -> (N, C*KH*KW, L); see `functional.unfold`."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Unfold."""
@@ -34,7 +34,7 @@ class Unfold(_Windows):
 
 
 class Fold(_Windows):
-    """Columns added onto their windows: (N, C*KH*KW, L) -> (N, C, *output_size); see `functional.fold`."""
+    """Adds columns onto their windows: (N, C*KH*KW, L) -> (N, C, *output_size); see `functional.fold`."""
 
     def __init__(
         self,
@@ -52,5 +52,5 @@ class Fold(_Windows):
         return ops.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"output_size={self.output_size}, {super().extra_repr()}"

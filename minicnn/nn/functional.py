@@ -1,4 +1,4 @@
-"""Layers as functions, under PyTorch's names; the work is in `minicnn.ops`."""
+"""Layers as functions, with PyTorch's names; the functions are defined in `minicnn.ops`."""
 
 from __future__ import annotations
 

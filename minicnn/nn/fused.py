@@ -1,17 +1,17 @@
-"""Neighbours in a `Sequential` that run as one function, with the same values and gradients and less memory traffic.
+"""Neighbours in a `Sequential` that run as one function, with the same values and gradients but less memory traffic.
 
-    batch norm, ReLU                  both only wait for memory; the backward pass works out again where y is 0
-    ReLU, Tanh or Sigmoid, max pool   the largest value first, then the activation of it, which has fewer to go through
+    batch norm, ReLU                  both are limited by memory; the backward pass computes again where y is 0
+    ReLU, Tanh or Sigmoid, max pool   pool first, then compute the activation of the fewer values that are left
 
-`FUSED` is the table of them. They run one after the other, as they stand in the net, wherever somebody could tell the
-difference, and wherever somebody wants to read along:
+`FUSED` is the table of these pairs. The two modules run one after the other, as written in the net, if anything could
+differ, or if the user wants to follow the computation:
 
 - on the backends "python" and "numpy", and inside `with minicnn.use(fused=False):`;
-- with hooks on either or on all modules, with a subclass or a `forward` put in the place of theirs;
-- under `detect_anomaly`, which names layers.
+- with hooks on one of them or on all modules, with a subclass, or with a replaced `forward`;
+- under `detect_anomaly`, which names the layers.
 
-Run as one they keep less, so that changing the result in place, which one after the other would be an error in the
-backward pass, is allowed. `activated_max_pool2d` says where gradients of the second row differ.
+A fused pair saves fewer arrays. So changing the result in place, an error in the backward pass of separate modules, is
+allowed. `activated_max_pool2d` says where gradients of the second pair differ.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from .pooling import MaxPool2d
 
 
 class Fusion(NamedTuple):
-    """How two layers run as one.
+    """Says how two layers run as one.
 
     Attributes:
-        fits: of (the layer before them or None, first, second), whether they may, their arguments being what they are.
-        run: of (first, second, input), what `second(first(input))` gives.
+        fits: takes (the layer before them or None, first, second); whether the two may be fused with their arguments.
+        run: takes (first, second, input); returns what `second(first(input))` gives.
     """
 
     fits: Callable[[Any, Any, Any], bool]
@@ -56,9 +56,9 @@ def _norm_relu(norm: Any, relu: Any, input: Tensor) -> Tensor:
 
 
 def _pool_may_be_first(before: Any, activation: Any, pool: Any) -> bool:
-    """Whether nothing but whole windows is pooled, and no caller waits for what an activation in place leaves behind.
+    """Return whether all windows are whole, and no caller uses the memory that an in-place activation overwrites.
 
-    One that works in place overwrites its input, which a caller may use again, unless a convolution has just made it.
+    An in-place activation overwrites its input. Nothing else uses that input if a convolution has just computed it.
     """
     if activation.__dict__.get("inplace") and not (type(before) is Conv2d and is_plain(before, _FORWARD[Conv2d])):
         return False
@@ -73,7 +73,7 @@ def _pool_first(activation: Any, pool: Any, input: Tensor) -> Tensor:
     return activated_max_pool2d(input, _NEVER_FALLS[type(activation)], pool.kernel_size, pool.stride)
 
 
-# Of these the largest value's is the largest: pooling may come first.
+# These functions never fall: the largest value stays the largest, so pooling may come first.
 _NEVER_FALLS: dict[type, Any] = {ReLU: functions.Relu, Tanh: functions.Tanh, Sigmoid: functions.Sigmoid}
 
 FUSED: dict[tuple[type, type], Fusion] = {
@@ -85,17 +85,17 @@ FUSED: dict[tuple[type, type], Fusion] = {
     (Sigmoid, MaxPool2d): Fusion(_pool_may_be_first, _pool_first),
 }
 _FIRST = {first for first, _ in FUSED}
-# What they came with: a `forward` that somebody has put into one of the classes is to be called.
+# The original `forward` methods: if one of the classes has another one by now, that one must be called.
 _FORWARD: dict[type, Any] = {cls: cls.forward for pair in FUSED for cls in pair} | {Conv2d: Conv2d.forward}  # type: ignore[attr-defined]
 
 
 def steps(modules: Iterable[Any]) -> Iterable[Callable[[Any], Any]]:
-    """What a `Sequential` calls one after another: its modules, or for two that run as one, one function of both."""
+    """Return the functions that a `Sequential` calls: its modules, or one function for two that are fused."""
     return _steps(list(modules)) if fuses() else list(modules)
 
 
 def _steps(modules: list[Any]) -> Iterator[Callable[[Any], Any]]:
-    done = False  # together with the module before
+    done = False  # True: this module ran fused with the one before
     for i, module in enumerate(modules):
         if done:
             done = False
@@ -107,7 +107,7 @@ def _steps(modules: list[Any]) -> Iterator[Callable[[Any], Any]]:
 
 
 def _fused(modules: list[Any], i: int) -> Callable[[Any], Any] | None:
-    """Module i and the one after it as one function, or None where they run one after the other."""
+    """Return module i and the next one as one function, or None if they run one after the other."""
     before = modules[i - 1] if i else None
     first, second = modules[i], modules[i + 1] if i + 1 < len(modules) else None
     fusion = FUSED.get((type(first), type(second)))

@@ -1,7 +1,7 @@
 """Hooks: functions that a module calls before and after its forward, and when gradients pass through it.
 
-Around a module with backward hooks lie two gates, identities on the tape. The gradient that arrives at the outer one is
-`grad_output`, what leaves the module through the inner one is `grad_input`:
+A module with backward hooks has two gates around it: identity functions in the graph. The gradient that arrives at the
+outer gate is `grad_output`; the gradient that leaves the module through the inner gate is `grad_input`:
 
     args -> [inner gate] -> forward -> [outer gate] -> result
 """
@@ -32,7 +32,7 @@ EVERYWHERE: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in 
 def _register(
     kinds: dict[str, OrderedDict[int, Any]], kind: str, hook: Any, prepend: bool, *flags: str
 ) -> RemovableHandle:
-    """Enter `hook` among those of `kind`, and its number among those of the flags."""
+    """Add `hook` to those of its `kind`, and its number to the sets of its flags."""
     handle = RemovableHandle(kinds[kind], hook)
     if prepend:
         kinds[kind].move_to_end(handle.id, last=False)
@@ -42,7 +42,7 @@ def _register(
 
 
 def _check_tensors(module: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Say of a layer of ours what it takes, where that is not what it was given."""
+    """Raise an error that names the expected arguments, if a layer of minicnn was given something else."""
     forward = type(module).forward
     if forward.__module__.startswith(__package__):
         check_operands(type(module).__name__, forward.__annotations__, args, options)
@@ -61,7 +61,7 @@ class Hooks:
     _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
 
     def forward(self, *input: Any) -> Any:
-        """Compute the output; to be given by the subclass."""
+        """Compute the output; the subclass defines it."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +79,7 @@ class Hooks:
         else:
             try:
                 return self.forward(*args, **kwargs)
-            except (AttributeError, TypeError):  # perhaps of an argument that is no tensor
+            except (AttributeError, TypeError):  # perhaps because an argument is not a tensor
                 _check_tensors(self, args, kwargs)
                 raise
         call = _Call(self, args, kwargs)
@@ -100,8 +100,8 @@ class Hooks:
 
         Args:
             hook: the function.
-            prepend: call it before the hooks that are there already.
-            with_kwargs: call `hook(module, args, kwargs)`, which gives None or (args, kwargs).
+            prepend: call it before the existing hooks.
+            with_kwargs: call `hook(module, args, kwargs)`, which returns None or (args, kwargs).
         """
         flags = ["_forward_pre_hooks_with_kwargs"] if with_kwargs else []
         return _register(self.__dict__, "_forward_pre_hooks", hook, prepend, *flags)
@@ -118,30 +118,30 @@ class Hooks:
 
         Args:
             hook: the function.
-            prepend: call it before the hooks that are there already.
+            prepend: call it before the existing hooks.
             with_kwargs: call `hook(module, args, kwargs, output)`.
-            always_call: call it also after an exception, with what output there is.
+            always_call: also call it after an exception, with the output so far.
         """
         flags = ["_forward_hooks_with_kwargs"] * with_kwargs + ["_forward_hooks_always_called"] * always_call
         return _register(self.__dict__, "_forward_hooks", hook, prepend, *flags)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call `hook(module, grad_output)` when the gradients of the outputs are known; a result replaces them."""
+        """Call `hook(module, grad_output)` when the gradients of the outputs are known; its result replaces them."""
         return _register(self.__dict__, "_backward_pre_hooks", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the positional inputs are known.
 
-        Both are tuples, with None for what is no tensor or needs no gradient; a result other than None replaces
-        `grad_input`. If no input needs a gradient, the hook is called when those of the outputs are known.
+        Both are tuples, with None for arguments that are not tensors or need no gradient; a result other than None
+        replaces `grad_input`. If no input needs a gradient, the hook is called when those of the outputs are known.
         """
         return self._register_backward(hook, prepend, full=True)
 
     def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """The older form of `register_full_backward_hook`, for a module without any of those.
+        """The older form of `register_full_backward_hook`; a module can have only one of the two forms.
 
-        PyTorch's gives the gradients of the inputs of the last operation inside the module; this one, always, those of
-        the inputs of the module.
+        PyTorch's form passes the gradients of the inputs of the last operation inside the module. This one always
+        passes the gradients of the inputs of the module.
         """
         return self._register_backward(hook, False, full=False)
 
@@ -159,7 +159,7 @@ _CALLED = ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward
 
 
 def is_plain(module: Any, forward: Callable[..., Any]) -> bool:
-    """Whether calling the module is calling `forward` and nothing else: no hooks, no `forward` put in its place."""
+    """Return whether calling the module only calls `forward`: it has no hooks, and `forward` is not replaced."""
     own = module.__dict__
     if "forward" in own or type(module).forward is not forward or thread.watching:
         return False
@@ -167,7 +167,7 @@ def is_plain(module: Any, forward: Callable[..., Any]) -> bool:
 
 
 class _Call:
-    """One call of a module that has hooks."""
+    """One call of a module with hooks."""
 
     def __init__(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.module, self.args, self.kwargs = module, args, kwargs
@@ -175,11 +175,11 @@ class _Call:
         self.called: set[int] = set()
 
     def hooks(self, kind: str) -> list[tuple[int, Any]]:
-        """Those of all modules, then the module's own, with their numbers."""
+        """Return the hooks of all modules, then the module's own hooks, with their numbers."""
         return [*EVERYWHERE[kind].items(), *self.module.__dict__[kind].items()]
 
     def flagged(self, kind: str, number: int) -> bool:
-        """Whether a hook was registered with a flag."""
+        """Return whether a hook was registered with a flag."""
         return number in self.module.__dict__[kind] or number in EVERYWHERE[kind]
 
     def run(self) -> Any:
@@ -215,7 +215,7 @@ class _Call:
         self.result = self.result if changed is None else changed
 
     def run_the_always_called(self) -> None:
-        """After an exception: the hooks that want to be called even so, their own exceptions as warnings."""
+        """Call the hooks with `always_call` after an exception; their own exceptions become warnings."""
         for number, hook in self.hooks("_forward_hooks"):
             if self.flagged("_forward_hooks_always_called", number) and number not in self.called:
                 try:
@@ -229,14 +229,14 @@ class _Call:
 
 
 class _Gate(Function):
-    """The identity on tensors, whose backward shows the gradients to `gradients`, which may change them."""
+    """The identity on tensors; its backward passes the gradients to `gradients`, which may change them."""
 
     view = True
     backward_is_users = True
 
     @staticmethod
     def forward(ctx: Any, *arrays: Array, gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]], zeros: bool) -> Any:
-        """Give views; `zeros` says whether `gradients` gets zeros, or None, for what nothing depends on."""
+        """Return views; `zeros` says whether `gradients` gets zeros or None for a tensor that the loss does not use."""
         ctx.gradients, ctx.materialize = gradients, zeros
         through = tuple(array.view() for array in arrays)
         ctx.mark_non_differentiable(*(a for a, wanted in zip(through, ctx.needs_input_grad, strict=True) if not wanted))
@@ -244,29 +244,29 @@ class _Gate(Function):
 
     @staticmethod
     def backward(ctx: Any, *gys: Array | None) -> tuple[Array | None, ...]:
-        """Ask the hooks."""
+        """Call the hooks."""
         found = ctx.gradients(tuple(None if gy is None else Tensor(gy) for gy in gys))
         return tuple(None if gradient is None else gradient.array for gradient in found)
 
 
 class _Gates:
-    """The two gates around one call, and what passes between them in the backward pass."""
+    """The two gates around one call, and the values that they exchange in the backward pass."""
 
     def __init__(self, module: Any, hooks: list[Any], pre_hooks: list[Any]) -> None:
         self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
         self.grad_output: tuple[Any, ...] | None = None
-        self.inputs: list[int] | None = None  # the places of the tensors among the arguments; None: no gradient wanted
+        self.inputs: list[int] | None = None  # positions of the tensors among the arguments; None: no gradient wanted
         self.outputs: list[int] = []
         self.input_count = self.output_count = 0
 
     def around_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments behind the inner gate."""
+        """Return the arguments after the inner gate."""
         self.input_count = len(args)
         args, self.inputs = self._pass(args, self._at_inputs, zeros=True)
         return args
 
     def around_outputs(self, result: Any) -> Any:
-        """The result behind the outer gate; a tuple's tensors each."""
+        """Return the result after the outer gate; of a tuple, each tensor passes."""
         if not isinstance(result, (Tensor, tuple)):
             warnings.warn(
                 "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
@@ -286,7 +286,7 @@ class _Gates:
     def _pass(
         values: tuple[Any, ...], gradients: Callable[..., Any], zeros: bool
     ) -> tuple[tuple[Any, ...], list[int] | None]:
-        """The values behind a gate, and the places of the tensors; nothing is done where no gradient is wanted."""
+        """Return the values after a gate and the positions of the tensors; unchanged if no gradient is wanted."""
         places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
         if not (is_grad_enabled() and any(values[i].requires_grad for i in places)):
             return values, None
@@ -299,7 +299,7 @@ class _Gates:
 
     @staticmethod
     def _spread(gradients: tuple[Any, ...], places: list[int], count: int) -> tuple[Any, ...]:
-        """Gradients at their places, None elsewhere."""
+        """Return the gradients at their positions, None elsewhere."""
         at = dict(zip(places, gradients, strict=True))
         return tuple(at.get(i) for i in range(count))
 
@@ -324,7 +324,7 @@ class _Gates:
         return tuple(grads[i] for i in self.outputs)
 
     def _at_inputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
-        if self.grad_output is None or self.inputs is None:  # reached past the outputs
+        if self.grad_output is None or self.inputs is None:  # reached on a way around the outputs
             return gradients
         grads = self._spread(gradients, self.inputs, self.input_count)
         for hook in self.hooks:
@@ -373,27 +373,27 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
 
 
 def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """The same as `register_module_full_backward_hook`, under PyTorch's older name."""
+    """The same as `register_module_full_backward_hook`; PyTorch's older name."""
     return register_module_full_backward_hook(hook)
 
 
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call `hook(module, name, buffer)` when a buffer is registered; a result replaces it."""
+    """Call `hook(module, name, buffer)` when a buffer is registered; a returned value replaces it."""
     return _register(EVERYWHERE, "buffer", hook, False)
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call `hook(module, name, submodule)` when a module is registered; a result replaces it."""
+    """Call `hook(module, name, submodule)` when a module is registered; a returned value replaces it."""
     return _register(EVERYWHERE, "module", hook, False)
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call `hook(module, name, parameter)` when a parameter is registered; a result replaces it."""
+    """Call `hook(module, name, parameter)` when a parameter is registered; a returned value replaces it."""
     return _register(EVERYWHERE, "parameter", hook, False)
 
 
 def registered(kind: str, owner: Any, name: str, value: Any) -> Any:
-    """What is to be registered, after the hooks of its kind."""
+    """Return the value to be registered, after the hooks of its kind have run."""
     for hook in list(EVERYWHERE[kind].values()):
         changed = hook(owner, name, value)
         value = value if changed is None else changed

@@ -1,7 +1,7 @@
-"""Filling weights with numbers; each function changes its tensor in place, unseen by the tape, and returns it.
+"""Filling weights with numbers; each function changes its tensor in place, without recording, and returns it.
 
-The scale is what matters: a layer sums fan_in products, so weights of variance 1/fan_in keep the variance of the
-activations. On the meta device there is nothing to fill, and only the arguments are checked.
+The important choice is the scale. A layer sums fan_in products, so weights of variance 1/fan_in keep the variance of
+the activations. On the meta device nothing is filled, and only the arguments are checked.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _GAINS = {
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight (out, in, KH, KW...): the connections into and out of one unit.
+    """Return (fan_in, fan_out) of a weight (out, in, KH, KW...): the connections into and out of one unit.
 
     Raises:
-        ValueError: fewer than 2 axes.
+        ValueError: the shape has fewer than 2 axes.
     """
     if len(shape) < 2:
         raise ValueError(
@@ -39,7 +39,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
-    """The same for a tensor; the name that published code uses."""
+    """Return `fans` of a tensor, with the name that published code uses."""
     return fans(tensor.shape)
 
 
@@ -51,13 +51,13 @@ def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that makes up for what an activation does to the standard deviation, PyTorch's table.
+    """Return the factor that balances an activation's effect on the standard deviation, from PyTorch's table.
 
-    1 for "linear", convolutions and "sigmoid", 5/3 for "tanh", sqrt(2) for "relu", 3/4 for "selu",
-    sqrt(2/(1 + param^2)) for "leaky_relu" of slope `param`, 0.01 if None.
+    1 for "linear", convolutions and "sigmoid", 5/3 for "tanh", sqrt(2) for "relu", 3/4 for "selu", and
+    sqrt(2/(1 + param^2)) for "leaky_relu" with slope `param` (0.01 if None).
 
     Raises:
-        ValueError: an unknown activation, or a slope that is no number.
+        ValueError: the activation is unknown, or the slope is not a number.
     """
     if nonlinearity == "leaky_relu":
         if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
@@ -82,9 +82,9 @@ def _fill(tensor: Tensor, values: Callable[[tuple[int, ...]], Any]) -> Tensor:
 
 
 def _stream(tensor: Tensor, generator: Generator | None, op: str) -> tuple[np.random.Generator, Any]:
-    """The random numbers to draw from, and the type to draw in."""
+    """Return the generator to draw from, and the type to draw in."""
     if tensor.dtype.kind != "f":
-        raise NotImplementedError(f"{op}: random numbers are for floating-point tensors, this one is {tensor.dtype}")
+        raise NotImplementedError(f"{op}: random numbers are for floating-point tensors, and this is {tensor.dtype}")
     return (generator or default_generator).numpy, np.float32 if tensor.dtype == np.float32 else np.float64
 
 
@@ -126,10 +126,10 @@ def trunc_normal_(
 def _truncated(
     stream: np.random.Generator, shape: tuple[int, ...], mean: float, std: float, a: float, b: float
 ) -> Array:
-    """Draw, and draw anew what is rejected.
+    """Draw candidates, and draw rejected ones again.
 
-    Where [a, b] has much of the mass, candidates are normal and rejected outside; else they are uniform over [a, b] and
-    accepted with the probability of their density relative to its maximum there.
+    If [a, b] has much of the probability, candidates are normal and rejected outside [a, b]; else they are uniform over
+    [a, b] and accepted with a probability of their density relative to its maximum there.
     """
     mass = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
     peak = (max(a, min(mean, b)) - mean) / std
@@ -164,10 +164,10 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Make a matrix the identity: a linear layer that keeps as many inputs as possible.
+    """Make a matrix the identity: a linear layer that passes on as many inputs as possible.
 
     Raises:
-        ValueError: not 2 axes.
+        ValueError: the tensor does not have 2 axes.
     """
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -178,7 +178,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Make a convolution weight the identity: in each group, channel i of the output is channel i of the input.
 
     Raises:
-        ValueError: not 3 to 5 axes, or output channels that `groups` does not divide.
+        ValueError: the tensor does not have 3 to 5 axes, or `groups` does not divide its output channels.
     """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -234,7 +234,7 @@ def kaiming_normal_(
 
 
 def _is_empty(tensor: Tensor) -> bool:
-    """Whether there is nothing to draw, which is said in a warning."""
+    """Return whether there is nothing to draw, after a warning."""
     if 0 in tensor.shape:
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
     return 0 in tensor.shape
@@ -255,7 +255,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
 
 
 def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
-    """LeCun initialisation: U(-bound, bound) with bound = sqrt(3 / fan_in), of variance 1/fan_in; beyond PyTorch.
+    """LeCun initialisation: U(-bound, bound) with bound = sqrt(3 / fan_in), of variance 1/fan_in; not in PyTorch.
 
     Y. LeCun et al., "Efficient BackProp", 1998, section 4.6.
     """
@@ -264,18 +264,18 @@ def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor
 
 
 def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
-    """LeCun initialisation: N(0, 1/fan_in), also what self-normalising nets with SELU start from; beyond PyTorch."""
+    """LeCun initialisation: N(0, 1/fan_in), also for self-normalising nets with SELU; not in PyTorch."""
     return normal_(tensor, 0, math.sqrt(1 / fans(tensor.shape)[0]), generator)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A random orthogonal matrix times `gain`: rows or columns, whichever are fewer, are orthonormal.
 
-    Axes after the first are taken as one. A. Saxe et al., "Exact solutions to the nonlinear dynamics of learning in
+    Axes after the first are joined into one. A. Saxe et al., "Exact solutions to the nonlinear dynamics of learning in
     deep linear neural networks", 2013, https://arxiv.org/abs/1312.6120.
 
     Raises:
-        ValueError: fewer than 2 axes.
+        ValueError: the tensor has fewer than 2 axes.
     """
     if tensor.ndim < 2:
         raise ValueError(f"Only tensors with 2 or more dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -284,19 +284,19 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     def values(shape: tuple[int, ...]) -> Array:
         rows, columns = shape[0], math.prod(shape[1:])
         q, r = np.linalg.qr(stream.standard_normal((max(rows, columns), min(rows, columns)), dtype))
-        q *= np.sign(np.diag(r))  # without this, q would not be distributed evenly over all orthogonal matrices
+        q *= np.sign(np.diag(r))  # without this, q is not uniform over all orthogonal matrices
         return gain * (q.T if rows < columns else q).reshape(shape)  # (rows, columns) -> shape
 
     return _fill(tensor, values) if tensor.numel() else tensor
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
-    """N(0, std^2) with a share `sparsity` of each column, rounded up, set to 0.
+    """N(0, std^2), with a fraction `sparsity` of each column, rounded up, set to 0.
 
     J. Martens, "Deep learning via Hessian-free optimization", 2010.
 
     Raises:
-        ValueError: not 2 axes.
+        ValueError: the tensor does not have 2 axes.
     """
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -317,7 +317,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 
 
 def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same function under its name without the underscore, with a warning."""
+    """Make the function of the same name without the underscore, which gives a warning."""
     name = function.__name__
 
     @functools.wraps(function)

@@ -1,7 +1,7 @@
-"""Layers that find out the size of their input at the first forward.
+"""Layers that find the size of their input at the first forward.
 
 layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
-layer(x)                          # they get their shapes, and the layer is a Conv2d from then on
+layer(x)                          # they get their shapes, and the layer becomes a Conv2d
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = [
 
 
 class LazyModuleMixin:
-    """What makes a module lazy; goes before the module's class among the bases.
+    """Makes a module lazy; it stands before the module's class among the base classes.
 
-    The subclass makes `UninitializedParameter`s and gives `initialize_parameters(*args, **kwargs)`, which gets the
-    first forward's arguments and calls `materialize` on them. Then the module becomes a `cls_to_become`, if that is
-    given. Loading a state dict gives the parameters their shapes, too.
+    The subclass makes `UninitializedParameter`s and defines `initialize_parameters(*args, **kwargs)`, which gets the
+    arguments of the first forward and calls `materialize` on the parameters. Then the class of the module becomes
+    `cls_to_become`, if it is set. Loading a state dict also gives the parameters their shapes.
     """
 
     cls_to_become: ClassVar[Any] = None
@@ -44,7 +44,7 @@ class LazyModuleMixin:
         return {**own._parameters, **own._buffers}
 
     def _lazy_load_hook(self, state_dict: Any, prefix: str, *_: Any) -> None:
-        """Give uninitialised parameters the shapes of those about to be loaded."""
+        """Give uninitialised parameters the shapes of the values that will be loaded."""
         for name, part in self._parts().items():
             given = state_dict.get(prefix + name)
             if is_lazy(part) and given is not None and not is_lazy(given):
@@ -52,15 +52,15 @@ class LazyModuleMixin:
                     part.materialize(given.shape)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
-        """Materialise the parameters to fit the forward's arguments; to be given by the subclass."""
+        """Materialise the parameters to fit the forward's arguments; the subclass defines it."""
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
     def has_uninitialized_params(self) -> bool:
-        """Whether some parameter or buffer waits for its shape."""
+        """Return whether a parameter or buffer has no shape yet."""
         return any(is_lazy(part) for part in self._parts().values())
 
     def _infer_parameters(self, module: Any, args: Any, kwargs: Any = None) -> None:
-        """Before the first forward: initialise, and stop being lazy."""
+        """Initialise before the first forward, and stop being lazy."""
         module.initialize_parameters(*args, **(kwargs or {}))
         if module.has_uninitialized_params():
             raise RuntimeError(f"module {type(self).__name__} has not been fully initialized")
@@ -72,16 +72,16 @@ class LazyModuleMixin:
 
 
 class _LazyLayer(LazyModuleMixin):
-    """A layer whose first argument, the number of input channels or features, is left out and found at the input.
+    """A layer without its first argument, the number of input channels or features, which is found from the input.
 
-    The layer is built on the meta device, where nothing is allocated, and its parameters and buffers replaced by
-    uninitialised ones; the shapes come from another one, built when the number is known.
+    The layer is built on the meta device, where nothing is allocated, and uninitialised parameters and buffers replace
+    its own; their shapes come from a second layer, which is built when the number is known.
     """
 
     channel_axis = 1
-    _counted: str  # the argument that is left out
-    _given: dict[str, Any]  # the others
-    ranks: ClassVar[tuple[int, ...]] = ()  # axes of a batch and of a single input, where the latter is accepted
+    _counted: str  # the name of the argument that is left out
+    _given: dict[str, Any]  # the other arguments
+    ranks: ClassVar[tuple[int, ...]] = ()  # axes of a batch and, if accepted, of a single input
     defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -104,13 +104,13 @@ class _LazyLayer(LazyModuleMixin):
                 own._buffers[name] = zeros((), dtype=buffer.dtype, device=device)  # a counter
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew, if they have shapes."""
+        """Draw new start values for the parameters, if they have shapes."""
         own: Any = super()
         if not self.has_uninitialized_params() and getattr(self, self._counted) != 0:
             own.reset_parameters()
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Find the number of channels or features at the input, materialise and draw the parameters."""
+        """Read the number of channels or features from the input, then materialise and draw the parameters."""
         loaded = not self.has_uninitialized_params()
         count = input.shape[self._axis(input)]
         setattr(self, self._counted, count)
@@ -126,7 +126,7 @@ class _LazyLayer(LazyModuleMixin):
         del module.__dict__["_counted"], module.__dict__["_given"]
 
     def _axis(self, input: Tensor) -> int:
-        """The axis that channels are on."""
+        """Return the axis of the channels."""
         if self.ranks and input.ndim not in self.ranks:
             batched, single = self.ranks
             raise RuntimeError(
@@ -189,11 +189,11 @@ class LazyBatchNorm3d(_LazyLayer, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-_AFFINE = {"affine": True, "track_running_stats": True}  # PyTorch's lazy classes differ here from the others
+_AFFINE = {"affine": True, "track_running_stats": True}  # the defaults of PyTorch's lazy classes, which differ here
 
 
 class LazyInstanceNorm1d(_LazyLayer, InstanceNorm1d):
-    """An `InstanceNorm1d` without `num_features`: `LazyInstanceNorm1d(eps=1e-5, ...)`; affine unless told otherwise."""
+    """An `InstanceNorm1d` without `num_features`: `LazyInstanceNorm1d(eps=1e-5, ...)`; affine by default."""
 
     cls_to_become = InstanceNorm1d
     ranks = (3, 2)
@@ -201,7 +201,7 @@ class LazyInstanceNorm1d(_LazyLayer, InstanceNorm1d):
 
 
 class LazyInstanceNorm2d(_LazyLayer, InstanceNorm2d):
-    """An `InstanceNorm2d` without `num_features`: `LazyInstanceNorm2d(eps=1e-5, ...)`; affine unless told otherwise."""
+    """An `InstanceNorm2d` without `num_features`: `LazyInstanceNorm2d(eps=1e-5, ...)`; affine by default."""
 
     cls_to_become = InstanceNorm2d
     ranks = (4, 3)
@@ -209,7 +209,7 @@ class LazyInstanceNorm2d(_LazyLayer, InstanceNorm2d):
 
 
 class LazyInstanceNorm3d(_LazyLayer, InstanceNorm3d):
-    """An `InstanceNorm3d` without `num_features`: `LazyInstanceNorm3d(eps=1e-5, ...)`; affine unless told otherwise."""
+    """An `InstanceNorm3d` without `num_features`: `LazyInstanceNorm3d(eps=1e-5, ...)`; affine by default."""
 
     cls_to_become = InstanceNorm3d
     ranks = (5, 4)

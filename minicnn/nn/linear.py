@@ -1,4 +1,4 @@
-"""Fully connected layers, and what leads to them."""
+"""Fully connected layers, and the layers that prepare their input."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
 
 
 class Identity(Module):
-    """y = x, a place holder; takes any arguments and forgets them."""
+    """y = x, a placeholder; takes any arguments and ignores them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
     def forward(self, input: Tensor) -> Tensor:
-        """The input itself."""
+        """Return the input itself."""
         return input
 
 
 class Linear(Module):
-    """y = x w^T + b: every output sees every input.
+    """y = x w^T + b: every output depends on every input.
 
-    Shape: (..., in_features) -> (..., out_features). Parameters: `weight` (out, in) and `bias` (out,), (in + 1)*out in
-    all, drawn from U(-1/sqrt(in), 1/sqrt(in)) as in PyTorch.
+    Shape: (..., in_features) -> (..., out_features). Parameters: `weight` (out, in) and `bias` (out,), together
+    (in + 1)*out numbers, drawn from U(-1/sqrt(in), 1/sqrt(in)) as in PyTorch.
     """
 
     bias: Parameter | None
@@ -54,7 +54,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew."""
+        """Draw new start values for the parameters."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
@@ -65,7 +65,7 @@ class Linear(Module):
         return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
@@ -81,7 +81,7 @@ class Flatten(Module):
         return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
@@ -107,5 +107,5 @@ class Unflatten(Module):
         return input.unflatten(self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

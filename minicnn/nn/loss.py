@@ -1,4 +1,4 @@
-"""Losses as modules: each is the function of `minicnn.ops.loss` named below it, with its arguments kept."""
+"""Losses as modules: each one calls the function of `minicnn.ops.loss` named in it, with stored arguments."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
 
 
 class _Loss(Module):
-    """The base of all: a function of what `forward` gets and of the attributes named in `__constants__`.
+    """The base class: a function of the arguments of `forward` and of the attributes named in `__constants__`.
 
     Args:
         reduction: "mean", "sum" or "none"; checked when the loss is computed.
-        size_average, reduce: its deprecated forms.
+        size_average, reduce: the deprecated forms of `reduction`.
     """
 
     function: Callable[..., Tensor]
@@ -137,7 +137,7 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The binary cross-entropy of each of K labels with scores (N, K), averaged over the labels."""
+    """The binary cross-entropy for each of K labels with scores (N, K), averaged over the labels."""
 
     function = staticmethod(loss.multilabel_soft_margin_loss)
     __constants__ = ("weight", "reduction")
@@ -192,11 +192,11 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """The binary cross-entropy of sigmoid(x), computed from x, averaged.
+    """The binary cross-entropy of sigmoid(x), computed from x without overflow, averaged.
 
     Args:
         weight: a factor for each loss, broadcast.
-        pos_weight: a factor for the positive class, usually one for each class on the last axis.
+        pos_weight: a factor for the positive class, usually one number for each class on the last axis.
         reduction: "mean", "sum" or "none".
         size_average, reduce: deprecated.
     """
@@ -226,7 +226,7 @@ class SoftMarginLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """t (log t - x) for log-probabilities x; reduction="batchmean" is the divergence as it is defined."""
+    """t (log t - x) for log-probabilities x; reduction="batchmean" gives the divergence as it is defined."""
 
     function = staticmethod(loss.kl_div)
     __constants__ = ("reduction", "log_target")
@@ -349,7 +349,7 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """`TripletMarginLoss` with any distance of two tensors; None is `PairwiseDistance()`."""
+    """`TripletMarginLoss` with any distance of two tensors; None means `PairwiseDistance()`."""
 
     function = staticmethod(loss.triplet_margin_with_distance_loss)
     __constants__ = ("distance_function", "margin", "swap", "reduction")

@@ -1,4 +1,4 @@
-"""Module: a layer, or a net of layers, with its parameters and buffers under names."""
+"""Module: a layer, or a net of layers, with named parameters and buffers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _DICTS = (*KINDS, "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dic
 
 
 class Module(Hooks, State, Conversion):
-    """The base of all layers and nets: give it `__init__` with the parts and `forward` with the computation.
+    """The base class of all layers and nets: define `__init__` with the parts and `forward` with the computation.
 
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.conv = nn.Conv2d(1, 6, 5)       # parts are found by being attributes
+                self.conv = nn.Conv2d(1, 6, 5)       # attributes are registered as parts
             def forward(self, x):
                 return self.conv(x).relu()
 
-    Parameters, buffers and modules assigned as attributes are registered under the attribute's name; the names of
-    nested ones are joined by dots ("features.0.weight"), in state dicts too.
+    Parameters, buffers and modules that are assigned as attributes are registered with the attribute's name. The names
+    of nested ones are joined with dots ("features.0.weight"), also in state dicts.
     """
 
     training: bool
@@ -107,7 +107,7 @@ class Module(Hooks, State, Conversion):
         return sorted(name for name in names if not name[:1].isdigit())
 
     def _check_name(self, what: str, name: Any, parts: str) -> None:
-        """Refuse a name that is no string, has dots, is empty or is an attribute of another kind."""
+        """Refuse a name that is not a string, has dots, is empty or is an attribute of another kind."""
         if parts not in self.__dict__:
             raise AttributeError(f"cannot assign {what} before Module.__init__() call")
         if not isinstance(name, str):
@@ -120,7 +120,7 @@ class Module(Hooks, State, Conversion):
             raise KeyError(f'{what} name can\'t be empty string ""')
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Own a tensor that is not trained, such as a running mean; it is saved with the parameters if `persistent`."""
+        """Register a tensor that is not trained, such as a running mean; `persistent` ones are part of the state."""
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
@@ -130,7 +130,7 @@ class Module(Hooks, State, Conversion):
         (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Own a parameter, or state by None that there is none of that name."""
+        """Register a parameter; None states that there is no parameter with this name."""
         self._check_name("parameter", name, "_parameters")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
@@ -145,7 +145,7 @@ class Module(Hooks, State, Conversion):
         self._parameters[name] = param if param is None else registered("parameter", self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Own a module under a name that need not be an identifier, such as "0"."""
+        """Register a module; its name need not be an identifier, for example "0"."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", name, "_modules")
@@ -158,10 +158,10 @@ class Module(Hooks, State, Conversion):
     # ------------------------------------------------------------------------------------------ parts by dotted names
 
     def get_submodule(self, target: str) -> Module:
-        """The module of a dotted name, such as "features.0"; this one for "".
+        """Return the module with a dotted name, such as "features.0"; this module itself for "".
 
         Raises:
-            AttributeError: no such attribute, or one that is no module.
+            AttributeError: there is no such attribute, or it is not a module.
         """
         module: Any = self
         for name in target.split(".") if target else ():
@@ -169,7 +169,7 @@ class Module(Hooks, State, Conversion):
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Put a module under a dotted name, in the place of another one or, unless `strict`, anew."""
+        """Put a module under a dotted name; it replaces another one or, unless `strict`, is added."""
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")
         if not isinstance(module, Module):
@@ -181,13 +181,13 @@ class Module(Hooks, State, Conversion):
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter of a dotted name, such as "features.0.weight"."""
+        """Return the parameter with a dotted name, such as "features.0.weight"."""
         path, _, name = target.rpartition(".")
         found: Parameter = _attribute(self.get_submodule(path), name, Parameter, "an nn.Parameter")
         return found
 
     def get_buffer(self, target: str) -> Tensor:
-        """The buffer of a dotted name, such as "norm.running_mean"."""
+        """Return the buffer with a dotted name, such as "norm.running_mean"."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         found: Tensor = _attribute(module, name, object, "a buffer")
@@ -200,7 +200,7 @@ class Module(Hooks, State, Conversion):
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all inside it with their dotted names, each once unless `remove_duplicate` is False."""
+        """Iterate over this module and all inside it, by dotted names; each once unless `remove_duplicate` is False."""
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -212,11 +212,11 @@ class Module(Hooks, State, Conversion):
                 yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
-        """This module and all inside it."""
+        """Iterate over this module and all modules inside it."""
         return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside, each once, with their names."""
+        """Iterate over the modules directly inside, each once, with their names."""
         seen: set[Module] = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -224,7 +224,7 @@ class Module(Hooks, State, Conversion):
                 yield name, module
 
     def children(self) -> Iterator[Module]:
-        """The modules directly inside, each once."""
+        """Iterate over the modules directly inside, each once."""
         return (module for _, module in self.named_children())
 
     def _named_members(
@@ -234,7 +234,7 @@ class Module(Hooks, State, Conversion):
         recurse: bool = True,
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
-        """The (name, value) pairs that `get_members_fn` gives for this module and those inside it."""
+        """Iterate over the (name, value) pairs of `get_members_fn`, for this module and those inside it."""
         seen: set[int] = set()
         named = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in named:
@@ -247,7 +247,7 @@ class Module(Hooks, State, Conversion):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter with its dotted name, each once unless `remove_duplicate` is False."""
+        """Iterate over all parameters with dotted names, each once unless `remove_duplicate` is False."""
         return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
@@ -257,7 +257,7 @@ class Module(Hooks, State, Conversion):
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Every buffer with its dotted name."""
+        """Iterate over all buffers with dotted names."""
         return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -267,7 +267,7 @@ class Module(Hooks, State, Conversion):
     # ---------------------------------------------------------------------------------------------- modes and changes
 
     def train(self: M, mode: bool = True) -> M:
-        """Switch dropout, batch norm and the like to training (or evaluation), here and inside."""
+        """Switch dropout, batch norm and the like to training (or evaluation), in this module and all inside it."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
@@ -276,17 +276,17 @@ class Module(Hooks, State, Conversion):
         return self
 
     def eval(self: M) -> M:
-        """Switch to evaluation."""
+        """Switch to evaluation, as `train(False)`."""
         return self.train(False)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
-        """Ask for gradients of all parameters, or freeze them."""
+        """Set whether all parameters need gradients; False freezes them."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters, or set those there are to 0."""
+        """Remove the gradients of all parameters, or set the existing ones to 0."""
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -306,7 +306,7 @@ class Module(Hooks, State, Conversion):
         return type(self).__name__
 
     def extra_repr(self) -> str:
-        """What the repr shows in the parentheses, one or more lines."""
+        """Return the text inside the parentheses of the repr, one or more lines."""
         return ""
 
     def __repr__(self) -> str:
@@ -319,7 +319,7 @@ class Module(Hooks, State, Conversion):
 
 
 def _attribute(module: Module, name: str, kind: type, what: str) -> Any:
-    """An attribute of a module, checked to be there and of the kind."""
+    """Return an attribute of a module, after checking that it exists and has the given type."""
     if not hasattr(module, name):
         raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
     found = getattr(module, name)

@@ -1,4 +1,4 @@
-"""Instance, group, layer, root mean square and local response normalisation layers."""
+"""Instance, group, layer, root-mean-square and local response normalisation layers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ __all__ = [
 
 
 class _InstanceNorm(_NormBase):
-    """Normalise each channel of each picture: y = gamma (x - mean)/sqrt(var + eps) + beta.
+    """Normalise each channel of each image: y = gamma (x - mean)/sqrt(var + eps) + beta.
 
-    Without running statistics, the default, the input's own are used in training and evaluation; with them, the running
-    ones are used in evaluation. Shape: (N, C, ...) or one picture (C, ...), unchanged. Parameters and buffers as of
-    batch normalisation. D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016, https://arxiv.org/abs/1607.08022.
+    Without running statistics, the default, those of the input are used in training and evaluation. With running
+    statistics, these are used in evaluation. Shape: (N, C, ...) or one image (C, ...), unchanged. Parameters and
+    buffers are as in batch normalisation. D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016,
+    https://arxiv.org/abs/1607.08022.
 
     Args:
         num_features: C; not used unless `affine` or `track_running_stats`.
@@ -33,8 +34,8 @@ class _InstanceNorm(_NormBase):
         affine: whether there are a weight and, with `bias`, a bias.
 
     Raises:
-        ShapeError: an input of other axes or of one pixel.
-        ValueError: an input of other channels, if `affine`.
+        ShapeError: the input has other axes, or only one pixel.
+        ValueError: the input has another number of channels, if `affine`.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class _InstanceNorm(_NormBase):
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *rest: Any, **options: Any
     ) -> None:
-        """A state from before version 1 may have running statistics that this layer, by default, has not."""
+        """Load a state; one from before version 1 may have running statistics, which this layer may not have."""
         old = [name for name in ("running_mean", "running_var") if f"{prefix}{name}" in state_dict]
         if local_metadata.get("version") is None and not self.track_running_stats and old:
             errors: list[str] = options["error_msgs"] if "error_msgs" in options else rest[-1]
@@ -109,19 +110,19 @@ class InstanceNorm3d(_InstanceNorm):
 
 
 class GroupNorm(Affine):
-    """Normalise the channels of each picture in groups, then scale and shift: `nn.functional.group_norm`.
+    """Normalise the channels of each image in groups, then scale and shift: `nn.functional.group_norm`.
 
     Shape: (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`.
     Y. Wu and K. He, 2018, https://arxiv.org/abs/1803.08494.
 
     Args:
-        num_groups: divides `num_channels`.
+        num_groups: a divisor of `num_channels`.
         num_channels: C.
         eps: added to the variance.
         affine: whether there are a weight and, with `bias`, a bias.
 
     Raises:
-        ValueError: groups that do not divide the channels.
+        ValueError: num_groups does not divide num_channels.
     """
 
     def __init__(
@@ -149,13 +150,13 @@ class GroupNorm(Affine):
         return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         bias = self.bias is not None
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={bias}"
 
 
 def _axes(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """The last axes, an int for one."""
+    """Return the sizes of the last axes as a tuple; an int means one axis."""
     return ints("layer_norm", "normalized_shape", (listed(normalized_shape),))
 
 
@@ -166,7 +167,7 @@ class LayerNorm(Affine):
     `elementwise_affine`. J. L. Ba, J. R. Kiros and G. E. Hinton, 2016, https://arxiv.org/abs/1607.06450.
 
     Args:
-        normalized_shape: the last axes of the input; an int for one.
+        normalized_shape: the sizes of the last axes of the input; an int for one axis.
         eps: added to the variance.
         elementwise_affine: whether there are a weight and, with `bias`, a bias.
     """
@@ -190,7 +191,7 @@ class LayerNorm(Affine):
         return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
             f"bias={self.bias is not None}"
@@ -204,8 +205,8 @@ class RMSNorm(Affine):
     B. Zhang and R. Sennrich, 2019, https://arxiv.org/abs/1910.07467.
 
     Args:
-        normalized_shape: the last axes of the input; an int for one.
-        eps: added to the mean square; the distance from 1 to the next number of the input's type if None.
+        normalized_shape: the sizes of the last axes of the input; an int for one axis.
+        eps: added to the mean square; None means the distance from 1 to the next number of the input's type.
         elementwise_affine: whether there is a weight.
     """
 
@@ -227,18 +228,18 @@ class RMSNorm(Affine):
         return rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class LocalResponseNorm(Module):
-    """Divide each value by a power of the mean square of the channels around it: `nn.functional.local_response_norm`.
+    """Divide each value by a power of the mean square of its neighbour channels: `nn.functional.local_response_norm`.
 
     Shape: (N, C, ...), unchanged. A. Krizhevsky, I. Sutskever and G. E. Hinton, 2012, section 3.3.
 
     Args:
         size: the number of channels in a window.
-        alpha, beta, k: y = x / (k + alpha/size * sum x^2)^beta; the paper has alpha without the division.
+        alpha, beta, k: y = x / (k + alpha/size * sum x^2)^beta; the paper does not divide alpha by size.
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
@@ -250,5 +251,5 @@ class LocalResponseNorm(Module):
         return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -1,6 +1,6 @@
-"""Padding layers: `functional.pad` with its arguments kept.
+"""Padding layers: `functional.pad` with stored arguments.
 
-`padding` is an int for all sides, or (left, right) of a signal, (left, right, top, bottom) of a picture.
+`padding` is an int for all sides, or (left, right) for a signal, or (left, right, top, bottom) for an image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class _Pad(Module):
-    """(N, C, H, W) -> (N, C, H + top + bottom, W + left + right); a signal likewise, and without the batch axis."""
+    """(N, C, H, W) -> (N, C, H + top + bottom, W + left + right); likewise for a signal, and without the batch axis."""
 
     rank: int
     mode: str
@@ -34,7 +34,7 @@ class _Pad(Module):
         return pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"{self.padding}"
 
 
@@ -52,24 +52,24 @@ class _ConstantPadNd(_Pad):
         return pad(input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"padding={self.padding}, value={self.value}"
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """`value` at both ends of a signal."""
+    """Adds `value` at both ends of a signal."""
 
     rank = 1
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """`value` around a picture."""
+    """Adds `value` around an image."""
 
     rank = 2
 
 
 class ZeroPad1d(ConstantPad1d):
-    """Zeros at both ends of a signal."""
+    """Adds zeros at both ends of a signal."""
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__(padding, 0.0)
@@ -78,7 +78,7 @@ class ZeroPad1d(ConstantPad1d):
 
 
 class ZeroPad2d(ConstantPad2d):
-    """Zeros around a picture."""
+    """Adds zeros around an image."""
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__(padding, 0.0)
@@ -87,36 +87,36 @@ class ZeroPad2d(ConstantPad2d):
 
 
 class ReflectionPad1d(_Pad):
-    """A signal mirrored at its ends, which are not repeated."""
+    """Mirrors a signal at its ends, which are not repeated."""
 
     rank, mode = 1, "reflect"
 
 
 class ReflectionPad2d(_Pad):
-    """A picture mirrored at its edges, which are not repeated."""
+    """Mirrors an image at its edges, which are not repeated."""
 
     rank, mode = 2, "reflect"
 
 
 class ReplicationPad1d(_Pad):
-    """The ends of a signal repeated."""
+    """Repeats the ends of a signal."""
 
     rank, mode = 1, "replicate"
 
 
 class ReplicationPad2d(_Pad):
-    """The edges of a picture repeated."""
+    """Repeats the edges of an image."""
 
     rank, mode = 2, "replicate"
 
 
 class CircularPad1d(_Pad):
-    """A signal that begins anew."""
+    """Continues a signal with its other end."""
 
     rank, mode = 1, "circular"
 
 
 class CircularPad2d(_Pad):
-    """A picture that begins anew on each side, as on a torus."""
+    """Continues an image on each side with its opposite side, as on a torus."""
 
     rank, mode = 2, "circular"

@@ -1,4 +1,4 @@
-"""PyTorch's wrappers for several devices, around the one there is."""
+"""PyTorch's wrappers for several devices; minicnn has one device."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["DataParallel"]
 
 
 class DataParallel(Module):
-    """Run `module` as it is: there is one device, whose cores the kernels share already.
+    """Runs `module` as it is: there is one device, and the kernels already use all its cores.
 
-    Programs and state dicts made for several GPUs keep working: names in the state dict begin with "module.".
+    Programs and state dicts made for several GPUs keep working: the names in the state dict begin with "module.".
     """
 
     def __init__(
@@ -25,12 +25,12 @@ class DataParallel(Module):
         self.dim, self.device_ids, self.output_device = dim, list(device_ids or []), output_device
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
-        """What the module gives."""
+        """Return the result of the module."""
         return self.module(*inputs, **kwargs)
 
 
 class DistributedDataParallel(Module):
-    """Training by several processes: not supported; the name is there for `isinstance`."""
+    """Training by several processes, which is not supported; the class exists for `isinstance`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(

@@ -1,4 +1,4 @@
-"""Tensors that modules own: parameters, buffers, and both before their shape is known."""
+"""Tensors that modules own: parameters and buffers, and their forms before the shape is known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = {"f8": "Double", "f4": "Float", "f2": "Half", "i8": "Long", "i4": "Int"
 
 
 def typename(value: Any) -> str:
-    """The name of a value's type in error messages: "minicnn.FloatTensor", "numpy.ndarray", "int"."""
+    """Return the name of a value's type for error messages: "minicnn.FloatTensor", "numpy.ndarray", "int"."""
     if isinstance(value, Tensor) and value.dtype.str[1:] in _NAMES:
         return f"minicnn.{_NAMES[value.dtype.str[1:]]}Tensor"
     kind = value if isinstance(value, type) else type(value)
@@ -26,7 +26,7 @@ def typename(value: Any) -> str:
 
 
 def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
-    """Initialise a tensor that shares the memory of `data`, if that is one; with no elements for None."""
+    """Initialise a tensor that shares the memory of the tensor `data`; for None, it has no elements."""
     if isinstance(data, Tensor):
         Tensor.__init__(tensor, data.array, _version=data._version)
     else:
@@ -36,10 +36,10 @@ def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
 
 
 class Parameter(Tensor):
-    """A tensor that a module owns and an optimiser changes: a leaf of the tape.
+    """A tensor that a module owns and an optimiser changes: a leaf of the graph.
 
     Args:
-        data: a tensor, whose memory it shares, or an array or numbers; an empty tensor if None.
+        data: a tensor, whose memory is shared, or an array or numbers; None means an empty tensor.
         requires_grad: whether it is trained; `no_grad` does not change the default.
     """
 
@@ -57,10 +57,10 @@ class Parameter(Tensor):
 
 
 class Buffer(Tensor):
-    """A tensor that becomes a module's buffer by being assigned to an attribute: part of its state, not trained.
+    """A tensor that becomes a module's buffer when it is assigned to an attribute: part of the state, not trained.
 
     Args:
-        data: a tensor, whose memory it shares, or an array or numbers; an empty tensor if None.
+        data: a tensor, whose memory is shared, or an array or numbers; None means an empty tensor.
         persistent: whether it is in the module's `state_dict`.
     """
 
@@ -72,25 +72,25 @@ class Buffer(Tensor):
 
 
 def is_lazy(param: Any) -> bool:
-    """Whether a parameter or buffer waits for its shape."""
+    """Return whether a parameter or buffer has no shape yet."""
     return isinstance(param, UninitializedTensorMixin)
 
 
 class UninitializedTensorMixin:
-    """What parameters and buffers without a shape share: `materialize`, and errors for everything else."""
+    """The common part of parameters and buffers without a shape: `materialize`, and errors for everything else."""
 
     __slots__ = ()
     cls_to_become: ClassVar[type[Tensor]]
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Allocate memory of `shape`, with the device and dtype given here or at construction; the class changes."""
+        """Allocate memory of `shape`, with the device and dtype given here or at construction, and change the class."""
         own: Any = self
         own.data = creation.empty(tuple(shape), device=device or own.device, dtype=dtype or own.dtype)
         own.__class__ = self.cls_to_become
 
     @property
     def shape(self) -> Any:
-        """Not known yet."""
+        """Raise an error: the shape is not known yet."""
         raise RuntimeError(
             "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
             "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
@@ -99,7 +99,7 @@ class UninitializedTensorMixin:
 
     @property
     def array(self) -> Any:
-        """Not there yet."""
+        """Raise an error: there is no memory yet."""
         raise ValueError(
             "Attempted to use an uninitialized parameter. This error happens when you are using a `LazyModule` or "
             f"explicitly manipulating `minicnn.nn.parameter.{type(self).__name__}` objects. When using LazyModules "
@@ -107,19 +107,19 @@ class UninitializedTensorMixin:
         )
 
     def numel(self) -> int:
-        """Not known yet."""
+        """Raise an error: the shape is not known yet."""
         size: int = self.array.size  # raises
         return size
 
     def share_memory_(self) -> Any:
-        """Not possible yet."""
+        """Raise an error: there is no memory yet."""
         raise RuntimeError(
             "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
             "before calling `module.share_memory()`."
         )
 
     def to(self, *target: Any, **options: Any) -> Any:
-        """The empty tensor behind it, converted: what a module stores when it is converted before its first run."""
+        """Return the empty tensor behind it, converted; a module stores it if it is converted before its first run."""
         own: Any = self
         return own.data.to(*target, **options)
 

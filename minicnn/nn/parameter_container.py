@@ -15,12 +15,12 @@ __all__ = ["ParameterDict", "ParameterList"]
 
 
 def _as_parameter(value: Any) -> Any:
-    """A tensor as a parameter, anything else as it is."""
+    """Return a tensor as a parameter, and anything else as it is."""
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
 def _content(value: Any, kind: Callable[[Tensor], str]) -> str:
-    """A line of the repr of a list or dict of parameters."""
+    """Return a line of the repr of a list or dict of parameters."""
     if not isinstance(value, Tensor):
         return f"Object of type: {type(value).__name__}"
     name = "Parameter" if isinstance(value, Parameter) else "Tensor"
@@ -28,7 +28,7 @@ def _content(value: Any, kind: Callable[[Tensor], str]) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters, which are registered; tensors put into it become parameters, anything else stays."""
+    """A list of registered parameters; a tensor that is added becomes a parameter, other values stay as they are."""
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -68,19 +68,19 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         lines = (_content(value, lambda tensor: f"minicnn.{tensor.dtype}") for value in self)
         return "\n".join(f"  ({i}): {line}" for i, line in enumerate(lines))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: it holds, and computes nothing."""
+        """Raise an error: a list has no forward."""
         raise RuntimeError("ParameterList should not be called.")
 
 
 class ParameterDict(Module):
-    """A dict of parameters, which are registered; tensors put into it become parameters, anything else stays.
+    """A dict of registered parameters; a tensor that is added becomes a parameter, other values stay as they are.
 
-    A plain dict is taken in the order of its sorted keys, as in PyTorch.
+    The keys of a plain dict are sorted first, as in PyTorch.
     """
 
     def __init__(self, parameters: Any = None) -> None:
@@ -134,39 +134,39 @@ class ParameterDict(Module):
         return self
 
     def copy(self) -> ParameterDict:
-        """Another dict with the same parameters."""
+        """Return another dict with the same parameters."""
         return ParameterDict(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of a key, which is `default` from now on if there was none."""
+        """Return the value of a key; a missing key gets the value `default` first."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def clear(self) -> None:
-        """Take out everything."""
+        """Remove all values."""
         for key in list(self._keys):
             del self[key]
 
     def pop(self, key: str) -> Any:
-        """Take out a value and give it."""
+        """Remove a value and return it."""
         found = self[key]
         del self[key]
         return found
 
     def popitem(self) -> tuple[str, Any]:
-        """Take out the last pair and give it."""
+        """Remove the last pair and return it."""
         if not self._keys:
             raise KeyError("popitem(): dictionary is empty")
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, `default` if there is none."""
+        """Return the value of a key, or `default` if there is none."""
         return self[key] if key in self else default  # noqa: SIM401 - this is that method
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
-        """A new dict with one value under all keys."""
+        """Return a new dict with one value for all keys."""
         return ParameterDict((key, default) for key in keys)
 
     def keys(self) -> KeysView[str]:
@@ -174,7 +174,7 @@ class ParameterDict(Module):
         return self._keys.keys()
 
     def items(self) -> Iterable[tuple[str, Any]]:
-        """The names with their values."""
+        """Return the names with their values."""
         return ((key, self[key]) for key in self._keys)
 
     def values(self) -> Iterable[Any]:
@@ -182,16 +182,16 @@ class ParameterDict(Module):
         return (self[key] for key in self._keys)
 
     def update(self, parameters: Any) -> None:
-        """Add the values of a mapping or of an iterable of (name, value)."""
+        """Add the values of a mapping, or of an iterable of (name, value) pairs."""
         pairs = pairs_of(parameters, "ParameterDict")
         ordered = not isinstance(parameters, Mapping) or isinstance(parameters, OrderedDict)
         for name, value in pairs if ordered else sorted(pairs, key=lambda pair: pair[0]):
             self[name] = value
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return "\n".join(f"  ({key}): {_content(value, typename)}" for key, value in self.items())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: it holds, and computes nothing."""
+        """Raise an error: a dict has no forward."""
         raise RuntimeError("ParameterDict should not be called.")

@@ -1,4 +1,4 @@
-"""Channels into pixels and back, as layers."""
+"""Layers that move channels into pixels and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PixelShuffle(Module):
         return pixel_shuffle.pixel_shuffle(input, self.upscale_factor)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"upscale_factor={self.upscale_factor}"
 
 
@@ -37,12 +37,12 @@ class PixelUnshuffle(Module):
         return pixel_shuffle.pixel_unshuffle(input, self.downscale_factor)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"downscale_factor={self.downscale_factor}"
 
 
 class ChannelShuffle(Module):
-    """Channels of the groups in turn, (N, C, ...) -> (N, C, ...); see `functional.channel_shuffle`."""
+    """Takes the channels of the groups in turn, (N, C, ...) -> (N, C, ...); see `functional.channel_shuffle`."""
 
     def __init__(self, groups: int) -> None:
         super().__init__()
@@ -53,5 +53,5 @@ class ChannelShuffle(Module):
         return pixel_shuffle.channel_shuffle(input, self.groups)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"groups={self.groups}"

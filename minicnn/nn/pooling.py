@@ -1,6 +1,6 @@
-"""Pooling layers: fewer pixels, no parameters. Arguments as of the function of the same name in `functional`.
+"""Pooling layers: fewer pixels, no parameters. The arguments are those of the function of the same name.
 
-Shapes: (N, C, H, W) or (C, H, W) for layers of pictures, (N, C, L) or (C, L) for those of signals.
+Shapes: (N, C, H, W) or (C, H, W) for layers of images, (N, C, L) or (C, L) for layers of signals.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SizeOrNone = adaptive_pooling.SizeOrNone
 
 
 class _Pooling(Module):
-    """A layer that calls `pool` with attributes of its own, and shows some of them."""
+    """A layer that calls `pool` with its own attributes, some of which the repr shows."""
 
     pool: Callable[..., Any]
     shown: tuple[str, ...]
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
@@ -51,7 +51,7 @@ class _MaxPool(_Pooling):
         self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
 
     def forward(self, input: Tensor) -> Any:
-        """The largest values, and with `return_indices` where they were."""
+        """Return the largest values, and with `return_indices` also their positions."""
         window = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
         return self.pool(input, *window, self.return_indices)
 
@@ -125,19 +125,19 @@ class _AdaptiveAvgPool(_Pooling):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
-        """A result of the given size."""
+        """Return a result of the given size."""
         found: Tensor = self.pool(input, self.output_size)
         return found
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The mean of each of OL windows of nearly one size: (N, C, L) -> (N, C, OL)."""
+    """The mean of each of OL windows of nearly equal size: (N, C, L) -> (N, C, OL)."""
 
     pool = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The mean of each of OH x OW windows of nearly one size: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The mean of each of OH x OW windows of nearly equal size: (N, C, H, W) -> (N, C, OH, OW)."""
 
     pool = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
 
@@ -150,27 +150,27 @@ class _AdaptiveMaxPool(_Pooling):
         self.output_size, self.return_indices = output_size, return_indices
 
     def forward(self, input: Tensor) -> Any:
-        """A result of the given size, and with `return_indices` where the values were."""
+        """Return a result of the given size, and with `return_indices` also the positions of its values."""
         return self.pool(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest value of each of OL windows of nearly one size: (N, C, L) -> (N, C, OL)."""
+    """The largest value of each of OL windows of nearly equal size: (N, C, L) -> (N, C, OL)."""
 
     pool = staticmethod(adaptive_pooling.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest value of each of OH x OW windows of nearly one size: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The largest value of each of OH x OW windows of nearly equal size: (N, C, H, W) -> (N, C, OH, OW)."""
 
     pool = staticmethod(adaptive_pooling.adaptive_max_pool2d)
 
 
 class FractionalMaxPool2d(Module):
-    """The largest value of each of OH x OW windows at random distances: (N, C, H, W) -> (N, C, OH, OW).
+    """The largest value of each of OH x OW windows at random positions: (N, C, H, W) -> (N, C, OH, OW).
 
     Raises:
-        ValueError: neither output size nor ratio, both, or a ratio not between 0 and 1.
+        ValueError: neither or both of output_size and output_ratio are given, or a ratio is not between 0 and 1.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class FractionalMaxPool2d(Module):
         super().__init__()
         if (output_size is None) == (output_ratio is None):
             raise ValueError(
-                "FractionalMaxPool2d: one of output_size and output_ratio must be given, and not both, got "
+                "FractionalMaxPool2d: exactly one of output_size and output_ratio must be given, got "
                 f"{output_size} and {output_ratio}"
             )
         self.kernel_size, self.return_indices = _pair(kernel_size), return_indices
@@ -195,7 +195,7 @@ class FractionalMaxPool2d(Module):
             raise ValueError(f"FractionalMaxPool2d: output_ratio must be between 0 and 1, got {output_ratio}")
 
     def forward(self, input: Tensor) -> Any:
-        """The largest values, and with `return_indices` where they were."""
+        """Return the largest values, and with `return_indices` also their positions."""
         window = self.kernel_size, self.output_size, self.output_ratio
         return adaptive_pooling.fractional_max_pool2d(input, *window, self.return_indices, self._random_samples)
 
@@ -212,19 +212,19 @@ class _MaxUnpool(_Pooling):
         self.stride = self.kernel_size if stride is None else _ntuple(self.dims)(stride)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        """The size before pooling; `output_size` where windows did not fit."""
+        """Return the size before pooling; `output_size` is needed if the windows did not fit exactly."""
         found: Tensor = self.pool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
         return found
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Values back to where `MaxPool1d(..., return_indices=True)` took them from: (N, C, OL) -> (N, C, L)."""
+    """Puts values back where `MaxPool1d(..., return_indices=True)` took them from: (N, C, OL) -> (N, C, L)."""
 
     pool, dims = staticmethod(adaptive_pooling.max_unpool1d), 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Values back to where `MaxPool2d(..., return_indices=True)` took them from: (N, C, OH, OW) -> (N, C, H, W)."""
+    """Puts values back where `MaxPool2d(..., return_indices=True)` took them from: (N, C, OH, OW) -> (N, C, H, W)."""
 
     pool, dims = staticmethod(adaptive_pooling.max_unpool2d), 2
 
@@ -239,7 +239,7 @@ class _LPPool(_Pooling):
         self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
-        """The p-norm of each window."""
+        """Return the p-norm of each window."""
         found: Tensor = self.pool(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
         return found
 

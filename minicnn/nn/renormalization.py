@@ -1,4 +1,4 @@
-"""Batch renormalisation layers: S. Ioffe, 2017, https://arxiv.org/abs/1702.03275. Beyond PyTorch."""
+"""Batch renormalisation layers: S. Ioffe, 2017, https://arxiv.org/abs/1702.03275. Not in PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["BatchRenorm1d", "BatchRenorm2d", "BatchRenorm3d"]
 
 
 class Ramp:
-    """A value that is `first` up to batch `begin` and then grows evenly, to be `last` from batch `end` on."""
+    """A value that is `first` up to batch `begin`, then rises linearly, and is `last` from batch `end` on."""
 
     def __init__(self, first: float, last: float, begin: int, end: int) -> None:
         self.first, self.last, self.begin, self.end = first, last, begin, end
@@ -22,29 +22,29 @@ class Ramp:
         return f"Ramp(first={self.first}, last={self.last}, begin={self.begin}, end={self.end})"
 
     def __call__(self, batch: int) -> float:
-        """The value at a batch, counted from 0."""
+        """Return the value at a batch, counted from 0."""
         share = (batch - self.begin) / max(1, self.end - self.begin)
         return self.first + (self.last - self.first) * min(max(share, 0.0), 1.0)
 
 
-R_MAX, D_MAX = Ramp(1.0, 3.0, 5_000, 40_000), Ramp(0.0, 5.0, 5_000, 25_000)  # the paper's
+R_MAX, D_MAX = Ramp(1.0, 3.0, 5_000, 40_000), Ramp(0.0, 5.0, 5_000, 25_000)  # the schedule of the paper
 
 
 class _BatchRenorm(_NormBase):
-    """Batch normalisation that in training computes what it will compute in evaluation: `nn.functional.batch_renorm`.
+    """Batch normalisation whose training result agrees with evaluation: `nn.functional.batch_renorm`.
 
-    The batch's statistics are corrected by r and d towards the running ones, which makes small batches, and batches of
-    examples that are alike, harmless. Training begins as plain batch normalisation; then the limits of r and d are
-    raised. Shape: (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers
+    The factors r and d correct the statistics of the batch towards the running statistics, so that small batches, and
+    batches of similar examples, do no harm. Training begins as plain batch normalisation; then the limits of r and d
+    are raised. Shape: (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers:
     `running_mean`, `running_std` and `num_batches_tracked`.
 
     Args:
         num_features: C.
         eps: added to the variance.
-        momentum: the share of the newest batch in the running statistics; None for the plain average of all batches.
+        momentum: the share of the newest batch in the running statistics; None means the average of all batches.
         affine: whether there are a weight and, with `bias`, a bias.
-        r_max, d_max: the limits, as numbers or as functions of the count of batches; the paper's schedule: 1 and 0 for
-            5,000 batches, then rising to 3 at batch 40,000 and to 5 at batch 25,000.
+        r_max, d_max: the limits, as numbers or as functions of the count of batches. The default is the schedule of
+            the paper: 1 and 0 for 5,000 batches, then rising to 3 at batch 40,000 and to 5 at batch 25,000.
     """
 
     _spread = "running_std"
@@ -67,7 +67,7 @@ class _BatchRenorm(_NormBase):
         self.r_max, self.d_max = r_max, d_max
 
     def limits(self) -> tuple[float, float]:
-        """r_max and d_max for the next batch."""
+        """Return r_max and d_max for the next batch."""
         count = self.num_batches_tracked
         batch = 0 if count is None or count.is_meta else int(count.item())
         r_max, d_max = (limit(batch) if callable(limit) else limit for limit in (self.r_max, self.d_max))

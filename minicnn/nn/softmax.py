@@ -18,7 +18,7 @@ class Softmax(Module):
     """Probabilities along `dim`: e^x / sum e^x. Shape: any, unchanged.
 
     Args:
-        dim: the axis whose values sum to 1; None, which is deprecated, is 0 for 0, 1 or 3 axes and else 1.
+        dim: the axis whose values sum to 1. None is deprecated: it means 0 for inputs of 0, 1 or 3 axes, else 1.
     """
 
     def __init__(self, dim: int | None = None) -> None:
@@ -30,12 +30,12 @@ class Softmax(Module):
         return ops.softmax(input, self.dim, _stacklevel=5)
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"dim={self.dim}"
 
 
 class LogSoftmax(Softmax):
-    """The logarithm of `Softmax`, without its underflow; argument as there."""
+    """The logarithm of `Softmax`, without its underflow, with the same argument."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
@@ -43,7 +43,7 @@ class LogSoftmax(Softmax):
 
 
 class Softmin(Softmax):
-    """`Softmax` of the negated input; argument as there."""
+    """`Softmax` of the negated input, with the same argument."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
@@ -61,7 +61,7 @@ class Softmax2d(Module):
 
 
 class TemperatureSoftmax(Module):
-    """Softmax of x / temperature (beyond PyTorch): `nn.functional.temperature_softmax`. Shape: any, unchanged.
+    """Softmax of x / temperature (not in PyTorch): `nn.functional.temperature_softmax`. Shape: any, unchanged.
 
     Args:
         temperature: positive; below 1 it sharpens, above 1 it flattens.
@@ -69,7 +69,7 @@ class TemperatureSoftmax(Module):
         dim: the axis whose values sum to 1.
 
     Raises:
-        ValueError: a temperature that is not positive, also one that was learned.
+        ValueError: the temperature, which may be learned, is not positive.
     """
 
     temperature: float | Parameter
@@ -86,6 +86,6 @@ class TemperatureSoftmax(Module):
         return ops.temperature_softmax(input, self.temperature, self.dim)
 
     def extra_repr(self) -> str:
-        """The temperature now, and the axis."""
+        """Return the current temperature and the axis, for the repr."""
         now = self.temperature.item() if isinstance(self.temperature, Parameter) else self.temperature
         return f"temperature={now:g}, learnable={self.learnable}, dim={self.dim}"

@@ -1,4 +1,4 @@
-"""State dicts: a module's parameters and buffers under dotted names, out and in again."""
+"""State dicts: writing and loading a module's parameters and buffers with dotted names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Keys(NamedTuple):
 
 
 class _IncompatibleKeys(_Keys):
-    """What `load_state_dict` found on one side only."""
+    """The names that `load_state_dict` found on one side only."""
 
     __slots__ = ()
 
@@ -34,10 +34,10 @@ class _IncompatibleKeys(_Keys):
 
 
 class State:
-    """The part of a `Module` that writes and reads state dicts.
+    """The part of a `Module` that writes and loads state dicts.
 
-    `_save_to_state_dict` and `_load_from_state_dict` deal with one module without those inside it; a subclass may
-    override them, and `_version` tells it which of its own formats it reads.
+    `_save_to_state_dict` and `_load_from_state_dict` handle one module without the modules inside it. A subclass may
+    override them; `_version` tells it which version of its format it reads.
     """
 
     _version: int = 1
@@ -53,13 +53,13 @@ class State:
     # ----------------------------------------------------------------------------------------------------------- out
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """Parameters and persistent buffers by dotted name, sharing memory with the module.
+        """Return parameters and persistent buffers by dotted name; they share the memory of the module.
 
         Args:
-            args: the same, by position; deprecated.
-            destination: the dict to fill; a new ordered one if None.
+            args: the same arguments by position; deprecated.
+            destination: the dict to fill; None means a new ordered dict.
             prefix: put before each name.
-            keep_vars: give the parameters themselves and not detached tensors.
+            keep_vars: return the parameters themselves instead of detached tensors.
         """
         if args:
             warnings.warn("Positional args are being deprecated, use kwargs instead.", FutureWarning, stacklevel=2)
@@ -92,16 +92,16 @@ class State:
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
     def _own_state(self) -> dict[str, Tensor]:
-        """This module's parameters and persistent buffers."""
+        """Return this module's own parameters and persistent buffers."""
         saved = {name: b for name, b in self._buffers.items() if name not in self._non_persistent_buffers_set}
         return {name: tensor for name, tensor in {**self._parameters, **saved}.items() if tensor is not None}
 
     def get_extra_state(self) -> Any:
-        """What else belongs to the state; to be given by a subclass, together with `set_extra_state`."""
+        """Return other values that belong to the state; a subclass defines it, together with `set_extra_state`."""
         raise RuntimeError(f"get_extra_state: {type(self).__name__} has no extra state; define the method")
 
     def set_extra_state(self, state: Any) -> None:
-        """Take what `get_extra_state` gave."""
+        """Load the values that `get_extra_state` returned."""
         raise RuntimeError(f"set_extra_state: {type(self).__name__} takes no extra state; define the method")
 
     # ------------------------------------------------------------------------------------------------------------ in
@@ -111,16 +111,15 @@ class State:
     ) -> _IncompatibleKeys:
         """Copy the values of a state dict into the parameters and buffers of the same names.
 
-        As in PyTorch, what fits is copied even where an error is raised for something else.
+        As in PyTorch, the entries that fit are copied even if an error is raised for others.
 
         Args:
             state_dict: tensors (or NumPy arrays) by name.
-            strict: whether names on one side only are an error.
-            assign: make the tensors themselves the module's, with their types and memory, and copy nothing.
+            strict: whether a name that is on one side only is an error.
+            assign: make the given tensors the module's own, with their types and memory, instead of copying values.
 
         Raises:
-            RuntimeError: keys that are missing or unexpected (if `strict`), or shapes that differ; all of them are
-                listed.
+            RuntimeError: keys are missing or unexpected (if `strict`), or shapes differ; the message lists all of them.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -142,7 +141,7 @@ class State:
     def _load(
         self, state: Any, prefix: str, metadata: Any, assign: bool, keys: _IncompatibleKeys, errors: list[str]
     ) -> None:
-        """Load this module, then those inside it, each of which sees its own part of the state."""
+        """Load this module, then those inside it; each gets its own part of the state."""
         local = metadata.get(prefix[:-1], {})
         if assign:
             local["assign_to_params_buffers"] = assign
@@ -169,7 +168,7 @@ class State:
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Copy this module's own part of `state_dict`; what goes wrong is added to the three lists."""
+        """Load this module's own part of `state_dict`, and add the errors to the three lists."""
         for hook in list(self._load_state_dict_pre_hooks.values()):
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         own = self._own_state()
@@ -193,7 +192,7 @@ class State:
                     unexpected_keys.append(key)
 
     def _load_tensor(self, name: str, own: Tensor, key: str, given: Any, assign: bool) -> str | None:
-        """Copy one tensor (or make it the module's own); the error text if it does not fit."""
+        """Copy one tensor, or make it the module's own; return the error text if it does not fit."""
         given = Tensor(given) if isinstance(given, (np.ndarray, np.generic)) else given
         if not isinstance(given, Tensor):
             return (
@@ -201,7 +200,7 @@ class State:
                 f"checkpoint but received {type(given)}"
             )
         if not is_lazy(own):
-            if own.ndim == 0 and tuple(given.shape) == (1,):  # files from before there were 0-d tensors
+            if own.ndim == 0 and tuple(given.shape) == (1,):  # from old files, written before there were 0-d tensors
                 given = given.reshape(())
             if given.shape != own.shape:
                 return (
@@ -236,11 +235,11 @@ class State:
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, state_dict, prefix, local_metadata)`, which may change the dict in place."""
-        hook._from_public_api = True  # type: ignore[attr-defined]  # its result must be None
+        hook._from_public_api = True  # type: ignore[attr-defined]  # the hook must return None
         return RemovableHandle(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """As `register_state_dict_post_hook`; but a dict that the hook gives replaces the result."""
+        """The same as `register_state_dict_post_hook`, except that a dict returned by the hook replaces the result."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was previously registered via "
@@ -257,18 +256,18 @@ class State:
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
-        """As `register_load_state_dict_pre_hook`; the hook gets the module only if `with_module`."""
+        """The same as `register_load_state_dict_pre_hook`; the hook gets the module only if `with_module`."""
         return RemovableHandle(self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, incompatible_keys)` after the module and those inside it were loaded; the hook may change
+        """Call `hook(module, incompatible_keys)` after the module and those inside it are loaded; the hook may change
         the lists of keys, which are checked afterwards.
         """
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
 
 class _WithModule:
-    """A hook with its module as first argument; an object and no closure, so that it can be copied and pickled."""
+    """A hook with its module as first argument; an object, not a closure, so that it can be copied and pickled."""
 
     def __init__(self, hook: Callable[..., Any], module: State) -> None:
         self.hook, self.module = hook, module
@@ -278,7 +277,7 @@ class _WithModule:
 
 
 def _as_part(given: Tensor, own: Tensor) -> Tensor:
-    """The tensor of a state dict as what takes the place of `own`: a parameter for a parameter."""
+    """Convert a tensor of a state dict to the type of `own`, which it will replace: a parameter for a parameter."""
     if not isinstance(own, Parameter):
         return given
     if not isinstance(given, Parameter):
@@ -288,7 +287,7 @@ def _as_part(given: Tensor, own: Tensor) -> Tensor:
 
 
 def _copy(own: Tensor, given: Tensor) -> None:
-    """Copy values from outside into a module's tensor."""
+    """Copy values from a state dict into a module's tensor."""
     if is_lazy(own) and is_lazy(given):
         return
     if given.is_meta and not own.is_meta:

@@ -1,4 +1,4 @@
-"""Interpolation as layers."""
+"""Interpolation layers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Upsample(Module):
         )
 
     def extra_repr(self) -> str:
-        """As PyTorch prints it."""
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         size = f"size={self.size!r}" if self.scale_factor is None else f"scale_factor={self.scale_factor!r}"
         return f"{size}, mode={self.mode!r}"
 
@@ -55,7 +55,7 @@ class UpsamplingNearest2d(Upsample):
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` with mode "bilinear" and align_corners."""
+    """`Upsample` with mode "bilinear" and align_corners=True."""
 
     def __init__(
         self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None

@@ -1,7 +1,7 @@
-"""What convolutional nets are made of, as differentiable functions, one family per file; the only layer that calls
-kernels. The tensor surface (arithmetic, indexing, reductions ...) is the room `tensor`.
+"""The differentiable functions of convolutional nets, one family per file; only this layer calls kernels. The
+functions on tensors in general (arithmetic, indexing, reductions ...) are in the folder `tensor`.
 
-Importing a family enters its methods in `Tensor`.
+Importing a family adds its methods to `Tensor`.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ if _TYPE_CHECKING:
         StochasticDepth,
     )
 
-# What the remaining families have looks at its operands itself.
+# `guard` adds the check of the operands to these families; the functions of the others check their own operands.
 guard(
     concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
     pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
 )  # fmt: skip
 
-# The layers that torchvision has in its `ops`; layers lie above this folder, so the file with them is loaded late.
+# The layers in torchvision's `ops`. Layers are built on this folder, so their file is loaded only when it is used.
 _LAYERS = {
     "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
     "StochasticDepth",

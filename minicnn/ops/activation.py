@@ -1,7 +1,7 @@
-"""Activations as tensor operations; the arithmetic is in the kernel tables of `activations`.
+"""Activations as tensor operations; their arithmetic is in the kernel tables of `activations`.
 
-relu, tanh and sigmoid keep their result y for the gradient: relu'(x) = [y > 0], tanh'(x) = 1 - y^2, sigmoid'(x) =
-y (1 - y). The others keep their input. float16 is computed in float32. With `inplace=True`, and in the functions whose
+relu, tanh and sigmoid save their result y for the gradient: relu'(x) = [y > 0], tanh'(x) = 1 - y^2, sigmoid'(x) =
+y (1 - y). The others save their input. float16 is computed in float32. With `inplace=True`, and in the functions whose
 name ends in `_`, the result is written into the input tensor.
 """
 
@@ -44,14 +44,14 @@ class Relu(Function):
 
     @classmethod
     def forward(cls, ctx: Any, x: Array, *, out: Array | None = None) -> Array:
-        """Run the kernel, into the memory of `out` if that is given, and keep y."""
+        """Run the kernel, into the memory of `out` if that is given, and save y."""
         y: Array = cls.tables[0](x, *(() if out is None else (out,))) if x.dtype.kind == "f" else np.maximum(x, 0)
         ctx.save_for_backward(y)
         return y
 
     @classmethod
     def backward(cls, ctx: Any, gy: Array) -> Array:
-        """The kernel's gradient from y."""
+        """Compute gx from gy and y with the kernel."""
         (y,) = ctx.saved
         return cls.tables[1](gy, y)
 
@@ -73,7 +73,7 @@ class Activation(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Array, *, op: str, parameters: tuple[float, ...]) -> Array:
-        """Run the kernel and keep x; integers, which some activations take, in NumPy."""
+        """Run the kernel and save x; NumPy computes the integers that some activations take."""
         ctx.name, ctx.op, ctx.parameters = op, op, parameters
         ctx.save_for_backward(x)
         return activations.ACTIVATION(op, x, *parameters, backend=None if x.dtype.kind == "f" else "numpy")
@@ -86,7 +86,7 @@ class Activation(Function):
 
 
 def _run(function: type[Function], name: str, input: Tensor, kinds: str = "f", **options: Any) -> Tensor:
-    """Check the type of the input and run; `kinds` are the kinds of dtype that the activation takes as they are."""
+    """Check the dtype of the input and run; `kinds` are the kinds of dtype that the activation takes unconverted."""
     if isinstance(input, Tensor):
         dtype = input._array.dtype
         if dtype == float16:
@@ -105,12 +105,12 @@ def _activate(op: str, input: Tensor, *parameters: float, name: str = "", kinds:
 
 
 def _as_float(input: Any, kinds: str = "iub") -> Any:
-    """A tensor of integers (or what `kinds` says) as one of the default float type."""
+    """Convert a tensor of integers (or of the given `kinds`) to the default floating-point type."""
     return to(input, number_type(0.0)) if isinstance(input, Tensor) and input.dtype.kind in kinds else input
 
 
 def _elementwise(op: str, input: Tensor, inplace: bool, *parameters: float, row: str = "", kinds: str = "f") -> Tensor:
-    """Run the row of the table of activations (`op`, if not another), into the input's memory if so wanted."""
+    """Run the row `row`, or else `op`, of the table of activations, into the input's memory if `inplace` is set."""
     return _placed(op, input, inplace, lambda x: _activate(row or op, x, *parameters, name=op, kinds=kinds))
 
 
@@ -123,7 +123,7 @@ def _placed(op: str, input: Tensor, inplace: bool, function: Callable[[Tensor], 
 
 @tensor_method("relu")
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0. Integers stay integers."""
+    """max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0. The dtype of integers stays."""
     if inplace and takes_straight(input):
         return overwrite(input, "relu_", lambda x: Relu.apply(x, out=x._array), straight=True)
     return _placed("relu", input, inplace, lambda x: _run(Relu, "relu", x, "iu"))
@@ -162,7 +162,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|), which neither overflows nor loses digits."""
+    """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|), a form that neither overflows nor loses digits."""
     return _activate("logsigmoid", input)
 
 
@@ -180,7 +180,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
-    """x P(X <= x) with X standard normal, or x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) by `approximate="tanh"`.
+    """x P(X <= x) with X standard normal, or x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) with `approximate="tanh"`.
 
     D. Hendrycks and K. Gimpel 2016, https://arxiv.org/abs/1606.08415.
     """
@@ -190,7 +190,7 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x cut off at min_val and max_val, where and beyond which the gradient is 0. Integers stay integers."""
+    """x limited to [min_val, max_val]; the gradient is 0 at the limits and beyond. The dtype of integers stays."""
     min_val, max_val = real(min_val, "hardtanh", "min_val"), real(max_val, "hardtanh", "max_val")
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is greater than max_val {max_val}")
@@ -222,7 +222,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (e^(x/alpha) - 1). J. Barron 2017, https://arxiv.org/abs/1704.07483."""
     alpha = real(alpha, "celu", "alpha")
     if alpha == 0:
-        raise RuntimeError("celu: alpha must not be 0; relu is its limit there")
+        raise RuntimeError("celu: alpha must not be 0; for the limit of a small alpha use relu")
     return _elementwise("celu", input, inplace, alpha, 1.0, 1 / alpha, row="elu")
 
 
@@ -230,7 +230,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """1.0507 x where x > 0, else 1.0507 * 1.6733 (e^x - 1): the constants that keep mean 0 and variance 1.
+    """1.0507 x where x > 0, else 1.0507 * 1.6733 (e^x - 1): these constants keep mean 0 and variance 1.
 
     G. Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
     """
@@ -238,7 +238,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else value. Integers stay integers."""
+    """x where x > threshold, else value. The dtype of integers stays."""
     return _elementwise("threshold", input, inplace, threshold, value, kinds="iu")
 
 
@@ -249,7 +249,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x moved by lambd towards 0, and 0 where |x| <= lambd."""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
     lambd = real(lambd, "softshrink", "lambd")
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
@@ -265,8 +265,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), where a and b are the halves of the input along `dim`. Y. Dauphin et al. 2016, arXiv 1612.08083.
 
     Raises:
-        IndexError: no such axis.
-        ShapeError: an odd side.
+        IndexError: the input has no axis `dim`.
+        ShapeError: the size along `dim` is odd.
     """
     if not (isinstance(input, Tensor) and input.dtype == np.float16):
         floating("glu", input=input)
@@ -283,24 +283,24 @@ class PRelu(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Array, w: Array) -> Array:
-        """Run the kernel and keep both."""
+        """Run the kernel and save x and w."""
         ctx.save_for_backward(x, w)
         return activations.PRELU(x, w)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, Array | None]:
-        """The kernel's gradients."""
+        """Compute both gradients with the kernel."""
         return activations.PRELU_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad)
 
 
 @tensor_method("prelu")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x where x > 0, else weight[c] x, with one learned slope for all or one per channel (axis 1).
+    """x where x > 0, else weight[c] x; a single learned slope, or one per channel (axis 1).
 
     K. He et al. 2015, https://arxiv.org/abs/1502.01852.
 
     Raises:
-        ShapeError: more than one slope, but not one per channel.
+        ShapeError: the number of slopes is neither 1 nor the number of channels.
     """
     if isinstance(input, Tensor) and input.dtype == np.float16:
         return to(prelu(to(input, np.float32), to(weight, np.float32)), np.float16)
@@ -311,11 +311,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 class RandomRelu(Function):
-    """y = r x with r = 1 where x > 0, else drawn evenly from [lower, upper] for each element."""
+    """y = r x, with r = 1 where x > 0, else drawn uniformly from [lower, upper] for each element."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:
-        """Draw r and apply it."""
+        """Draw r and multiply."""
         drawn = stream().uniform(lower, upper, x.shape)
         slope = np.where(x > 0, 1, drawn).astype(x.dtype)
         ctx.save_for_backward(slope)
@@ -323,7 +323,7 @@ class RandomRelu(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
-        """The same slopes."""
+        """Multiply by the same slopes."""
         (slope,) = ctx.saved
         return gy * slope, None, None
 
@@ -331,7 +331,7 @@ class RandomRelu(Function):
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """x where x > 0, else r x: in training r is drawn from [lower, upper] for each element, else it is their mean.
+    """x where x > 0, else r x. In training r is drawn from [lower, upper] for each element; otherwise it is their mean.
 
     B. Xu et al. 2015, https://arxiv.org/abs/1505.00853.
     """

@@ -1,6 +1,6 @@
-"""Pooling to a given size of the result, and from it back to the size before.
+"""Pooling to a given output size, and unpooling, which puts pooled values back to where they came from.
 
-Shapes as in `pooling`: (N, C, H, W) or (C, H, W) where the name ends in 2d, (N, C, L) or (C, L) where it ends in 1d.
+Shapes are as in `pooling`: (N, C, H, W) or (C, H, W) for names ending in 2d, (N, C, L) or (C, L) for 1d.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ SizeOrNone = int | Sequence[int | None]
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: SizeOrNone) -> Tensor:
-    """The mean of each of OH x OW windows that cover (N, C, H, W), or (C, H, W), as evenly as can be.
+    """The mean of each of OH x OW windows that cover (N, C, H, W), or (C, H, W), as evenly as possible.
 
-    Window (i, j) has the rows from floor(i H / OH) to before ceil((i + 1) H / OH), and columns alike; so an
-    `output_size` of 1 is the mean of the picture, and ends most nets since M. Lin et al., "Network in network", 2014,
-    https://arxiv.org/abs/1312.4400.
+    Window (i, j) has the rows from floor(i H / OH) up to, but without, ceil((i + 1) H / OH); likewise for the columns.
+    An `output_size` of 1 gives the mean of each channel of the image. Most nets end with it since M. Lin et al.,
+    "Network in network", 2014, https://arxiv.org/abs/1312.4400.
 
     Args:
-        input: pictures.
-        output_size: (OH, OW), None for that of the input, or an int for both.
+        input: images.
+        output_size: (OH, OW), where None keeps the size of the input, or an int for both.
 
     Raises:
-        ShapeError: nothing to pool, or an output size that is no size.
+        ShapeError: there is nothing to pool, or the output size is not positive.
     """
     return _adaptive_avg_pool("adaptive_avg_pool2d", input, output_size)
 
@@ -64,17 +64,17 @@ def _adaptive_avg_pool(op: str, input: Tensor, output_size: SizeOrNone) -> Tenso
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: SizeOrNone, return_indices: bool = False) -> Pooled:
-    """The largest value of each of OH x OW windows that cover (N, C, H, W), or (C, H, W), as evenly as can be.
+    """The largest value of each of OH x OW windows that cover (N, C, H, W), or (C, H, W), as evenly as possible.
 
-    Window (i, j) has the rows from floor(i H / OH) to before ceil((i + 1) H / OH), and columns alike.
+    Window (i, j) has the rows from floor(i H / OH) up to, but without, ceil((i + 1) H / OH); likewise for the columns.
 
     Args:
-        input: pictures.
-        output_size: (OH, OW), None for that of the input, or an int for both.
-        return_indices: as of `max_pool2d`.
+        input: images.
+        output_size: (OH, OW), where None keeps the size of the input, or an int for both.
+        return_indices: as in `max_pool2d`.
 
     Raises:
-        ShapeError: nothing to pool, or an output size that is no size.
+        ShapeError: there is nothing to pool, or the output size is not positive.
     """
     return _adaptive_max_pool("adaptive_max_pool2d", input, output_size, return_indices)
 
@@ -100,7 +100,7 @@ adaptive_max_pool2d_with_indices = with_indices(adaptive_max_pool2d, 2)
 
 
 class MaxUnpool(Function):
-    """y = each value at its index, 0 elsewhere."""
+    """y = each value at its index, and 0 elsewhere."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, index: Array, g: geometry.Pool, dims: int) -> Array:
@@ -113,12 +113,12 @@ class MaxUnpool(Function):
 
     @staticmethod
     def infer(x: Array, index: Array, g: geometry.Pool, dims: int) -> Array:
-        """(N, C, H, W) without what the input lacks."""
+        """Return the shape (N, C, H, W), without N or H if the input has none."""
         return meta(x.shape[:-dims] + (g.h, g.w)[-dims:], x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Any, ...]:
-        """Each value gets the gradient at its index."""
+        """Give each value the gradient at its index."""
         (index,) = ctx.saved
         gx = kernels.MAX_UNPOOL_BACKWARD(gy.reshape(ctx.geometry.x_shape), index, ctx.geometry, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
@@ -132,20 +132,20 @@ def max_unpool2d(
     padding: IntOrPair = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Each value of (N, C, OH, OW), or (C, OH, OW), back to where `max_pool2d` took it from; 0 elsewhere.
+    """Put each value of (N, C, OH, OW), or (C, OH, OW), back to where `max_pool2d` took it from; 0 elsewhere.
 
-    Where several values have one index, the last remains.
+    If several values have the same index, the last one remains.
 
     Args:
-        input: what was pooled, or anything of its shape.
+        input: the result of the pooling, or any tensor of its shape.
         indices: from `max_pool2d(..., return_indices=True)`: p*W + q, int64.
-        kernel_size, stride, padding: those of the pooling; the stride is kernel_size if None.
-        output_size: (H, W), or the whole shape before pooling; without it H = (OH - 1) SH + KH - 2 PH, which is less
-            than what was pooled where windows did not fit.
+        kernel_size, stride, padding: those of the pooling; a stride of None means kernel_size.
+        output_size: (H, W), or the whole shape before pooling. Without it H = (OH - 1) SH + KH - 2 PH, which is smaller
+            than the size before pooling if the pooling dropped rows that filled no window.
 
     Raises:
-        ShapeError: indices of another shape, or a size that does not pool to that of the input.
-        RuntimeError: indices that are not int64, or not in the picture.
+        ShapeError: the indices have another shape, or pooling the output size does not give the size of the input.
+        RuntimeError: the indices are not int64, or lie outside the image.
     """
     return _max_unpool("max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
 
@@ -158,7 +158,7 @@ def max_unpool1d(
     padding: IntOrPair = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Each value of (N, C, OL), or (C, OL), back to its place: `max_unpool2d` in one dimension."""
+    """Put each value of (N, C, OL), or (C, OL), back to its place: `max_unpool2d` in one dimension."""
     return _max_unpool("max_unpool1d", input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -183,7 +183,7 @@ def _max_unpool(
         if wrong.size:
             raise RuntimeError(
                 f"{op}: found an invalid max index: {wrong[0]} in an output of {(g.h, g.w)[-dims:]}; "
-                "give the size before pooling as output_size"
+                "pass the size before pooling as output_size"
             )
     found: Tensor = MaxUnpool.apply(input, indices, g, dims)
     return found
@@ -202,22 +202,22 @@ def fractional_max_pool2d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Pooled:
-    """The largest value of each of OH x OW windows of one size, (N, C, H, W), or (C, H, W), at random distances.
+    """The largest value of each of OH x OW windows of equal size at random positions of (N, C, H, W), or (C, H, W).
 
-    With a random number u from [0, 1) for each channel and direction, and alpha = (H - KH) / (OH - 1), window i begins
-    at row floor(alpha (i + u)) - floor(alpha u), and the last one at H - KH; columns alike.
+    For each channel and direction a random number u is drawn from [0, 1). With alpha = (H - KH) / (OH - 1), window i
+    begins at row floor(alpha (i + u)) - floor(alpha u), and the last window at H - KH; likewise for the columns.
 
     Args:
-        input: pictures.
+        input: images.
         kernel_size: (KH, KW), or an int for both.
         output_size: (OH, OW), or an int for both.
-        output_ratio: in place of `output_size`: OH / H and OW / W, or a number for both.
-        return_indices: as of `max_pool2d`.
-        _random_samples: (N, C, 2): u of the columns and of the rows, for the same result again.
+        output_ratio: instead of `output_size`: OH / H and OW / W, or a number for both.
+        return_indices: as in `max_pool2d`.
+        _random_samples: (N, C, 2): u of the columns and of the rows, to repeat a result.
 
     Raises:
-        ValueError: neither size nor ratio.
-        ShapeError: windows that do not fit next to each other, at least one pixel apart, or another number of samples.
+        ValueError: neither `output_size` nor `output_ratio` is given.
+        ShapeError: the windows do not fit at least one pixel apart, or the samples have another shape.
 
     B. Graham, "Fractional max-pooling", 2014, https://arxiv.org/abs/1412.6071.
     """
@@ -244,7 +244,7 @@ def fractional_max_pool2d(
         p = _random_rows(samples.array[..., 1], g.h, g.kh, g.oh)[..., None]  # (N, C, OH*KH, 1)
         q = _random_rows(samples.array[..., 0], g.w, g.kw, g.ow)[..., None, :]  # (N, C, 1, OW*KW)
         places = Tensor((p * g.w + q).reshape(g.n, g.c, -1))
-    # What lies under the windows, laid side by side, is pooled as plain windows are.
+    # The pixels of all windows are laid side by side; then plain pooling without overlaps can run.
     under = input.reshape(g.n, g.c, g.h * g.w).gather(2, places).reshape(g.n, g.c, *window)
     y, index = max_pool2d(under, (g.kh, g.kw), return_indices=True)
     shape = (*input.shape[:-2], g.oh, g.ow)
@@ -254,7 +254,7 @@ def fractional_max_pool2d(
 
 
 def _random_rows(samples: Array, size: int, kernel: int, outputs: int) -> Array:
-    """The rows under each window, one window after the other: (N, C) random numbers to (N, C, outputs * kernel)."""
+    """Return the rows of each window, one window after the other: (N, C) random numbers to (N, C, outputs * kernel)."""
     u = samples[..., None]  # (N, C, 1)
     alpha = samples.dtype.type((size - kernel) / max(outputs - 1, 1))
     first = ((np.arange(outputs, dtype=u.dtype) + u) * alpha).astype(np.int64) - (u * alpha).astype(np.int64)

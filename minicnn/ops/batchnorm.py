@@ -23,9 +23,9 @@ __all__ = ["batch_norm", "batch_norm_relu", "batch_renorm"]
 
 
 class BatchNormTraining(Function):
-    """y = gamma (x - mean)/sqrt(var + eps) + beta with the batch's own mean and variance, which are results too.
+    """y = gamma (x - mean)/sqrt(var + eps) + beta, with the mean and variance of the batch, which are results too.
 
-    With `relu`, y is max(y, 0); nothing more is kept for that, the kernel works y out again from x.
+    With `relu`, y is max(y, 0). Nothing more is saved for it: the kernel computes y again from x.
     """
 
     backward_allocates = True
@@ -43,17 +43,17 @@ class BatchNormTraining(Function):
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> tuple[Meta, Meta, Meta]:
-        """y like x, and one mean and variance per channel."""
+        """Return y, which is like x, and a mean and a variance per channel."""
         return meta(x.shape, x.dtype), meta(x.shape[1:2], x.dtype), meta(x.shape[1:2], x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
-        """The kernel's gradients, through the mean and the variance too."""
+        """Compute the gradients with the kernel, also through the mean and the variance."""
         return (*kernels.TRAINING_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad[:3], ctx.relu), None)
 
 
 class BatchNormEvaluation(Function):
-    """y = gamma (x - mean)/sqrt(var + eps) + beta with given mean and variance: a scale and a shift per channel."""
+    """y = gamma (x - mean)/sqrt(var + eps) + beta with a given mean and variance: a scale and a shift per channel."""
 
     backward_allocates = True
 
@@ -69,14 +69,14 @@ class BatchNormEvaluation(Function):
         *,
         relu: bool = False,
     ) -> Array:
-        """Run the chosen kernel; the statistics are kept as they are now, a batch of training may move them."""
+        """Run the chosen kernel; the statistics are copied, because a later batch in training may change them."""
         ctx.save_for_backward(x, gamma, beta if relu else None, mean.copy(), var.copy())
         ctx.eps, ctx.relu = eps, relu
         return kernels.EVALUATION(x, gamma, beta, mean, var, eps, relu)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """The kernel's gradients; mean and variance are constants."""
+        """Compute the gradients with the kernel; mean and variance are constants."""
         needs_grad = ctx.needs_input_grad[:3]
         return (*kernels.EVALUATION_BACKWARD(gy, *ctx.saved, ctx.eps, needs_grad, ctx.relu), None, None, None)
 
@@ -95,20 +95,20 @@ def batch_norm(
 
         y = weight * (x - mean) / sqrt(var + eps) + bias
 
-    In training mean and variance are the batch's (the variance divided by the count), and the running ones are moved
-    towards them, the variance there divided by the count - 1:
+    In training, mean and variance are those of the batch (the variance is divided by the count). The running statistics
+    move towards them; their variance is divided by the count - 1:
 
         running = (1 - momentum) * running + momentum * batch
 
     Args:
         input: (N, C) or (N, C, ...).
-        running_mean, running_var: (C,), changed in place in training; None for none. They have no gradient.
+        running_mean, running_var: (C,), changed in place in training, or None. They have no gradient.
         weight, bias: (C,) or None: gamma and beta.
 
     Raises:
-        ShapeError: a vector that is not (C,), or one value per channel in training.
-        ValueError: eps that is not positive in training, or negative; one running statistic without the other.
-        RuntimeError: evaluation without running statistics, or running statistics that require a gradient.
+        ShapeError: a vector is not (C,), or in training there is only one value per channel.
+        ValueError: eps is negative, or 0 in training; or only one of the running statistics is given.
+        RuntimeError: there are no running statistics in evaluation, or they require a gradient.
     """
     return _normalise(input, running_mean, running_var, weight, bias, training, momentum, eps, False)
 
@@ -123,9 +123,9 @@ def batch_norm_relu(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """max(batch_norm(...), 0) in one operation: ReLU then costs no pass over memory, forward or backward.
+    """max(batch_norm(...), 0) in one operation, so that ReLU needs no pass over memory, forward or backward.
 
-    Arguments and errors are those of `batch_norm`. Beyond PyTorch; `nn.Sequential` uses it where it can.
+    Arguments and errors are those of `batch_norm`. Not in PyTorch; `nn.Sequential` uses it on compiled backends.
     """
     return _normalise(input, running_mean, running_var, weight, bias, training, momentum, eps, True)
 
@@ -151,7 +151,7 @@ def _normalise(
     floating("batch_norm", input=input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if input.ndim == 1 and not input.numel():
-        return input.clone()  # as in PyTorch, which does not look for channels where there is nothing to normalise
+        return input.clone()  # as in PyTorch, which does not check the channels of an empty input
     geometry.batch_norm(input.shape, training, {k: None if v is None else v.shape for k, v in vectors.items()})
     constant("batch_norm", running_mean, running_var)
     if eps < 0 or (training and eps == 0):
@@ -160,20 +160,20 @@ def _normalise(
         return evaluate("batch_norm", input, running_mean, running_var, weight, bias, eps, relu)
     y, mean, var = BatchNormTraining.apply(input, weight, bias, eps, relu=relu)
     count = input.numel() // input.shape[1] if input.shape[1] else 0
-    if count and not input.is_meta:  # an empty batch says nothing
+    if count and not input.is_meta:  # an empty batch has no statistics
         move(running_mean, mean.array, momentum)
         move(running_var, var.array * (count / max(count - 1, 1)), momentum)
     return y
 
 
 def is_half(x: Any) -> bool:
-    """Whether x is a tensor of float16, which the normalisations compute in float32."""
+    """Return whether x is a tensor of float16, which the normalisations compute in float32."""
     return isinstance(x, Tensor) and x._array.dtype == np.float16
 
 
 def in_float32(function: Callable[..., Tensor], tensors: tuple[Tensor | None, ...], training: bool = False) -> Tensor:
-    """A function of (input, running_mean, running_var, ...) of float16, computed in float32; in training it moves the
-    running statistics. The others may be float32, as in PyTorch.
+    """Compute a function of (input, running_mean, running_var, ...) in float32 for a float16 input; in training it
+    changes the running statistics. The other tensors may be float32, as in PyTorch.
     """
     wide = tuple(to(t, np.float32) if is_half(t) else t for t in tensors)
     y: Tensor = to(function(*wide), np.float16)
@@ -184,7 +184,7 @@ def in_float32(function: Callable[..., Tensor], tensors: tuple[Tensor | None, ..
 
 
 def constant(op: str, running_mean: Tensor | None, running_var: Tensor | None) -> None:
-    """Check that there are both running statistics or none, and that no gradient is wanted of them."""
+    """Check that both running statistics are given or none, and that they require no gradient."""
     if (running_mean is None) != (running_var is None):
         raise ValueError(f"{op}: running_mean and running_var must either both be None or neither be None")
     if running_mean is not None and running_var is not None and running_mean.requires_grad | running_var.requires_grad:
@@ -201,7 +201,7 @@ def evaluate(
     eps: float,
     relu: bool = False,
 ) -> Tensor:
-    """Normalisation by running statistics, which are constants."""
+    """Normalise by the running statistics, which are constants."""
     if running_mean is None or running_var is None:
         raise RuntimeError(f"{op}: running_mean and running_var must be defined in evaluation, or use the input's own")
     mean, var = running_mean.detach(), running_var.detach()
@@ -226,18 +226,19 @@ def batch_renorm(
     r_max: float = 3.0,
     d_max: float = 5.0,
 ) -> Tensor:
-    """Batch normalisation corrected towards the running statistics, so that training and evaluation see the same.
+    """Batch normalisation, corrected towards the running statistics, so that training agrees with evaluation.
 
         y = weight * ((x - mean)/std * r + d) + bias          mean and std = sqrt(var + eps) of the batch, per channel
         r = std/running_std                  limited to 1/r_max .. r_max
         d = (mean - running_mean)/running_std            limited to -d_max .. d_max
 
-    r and d are constants of the gradient. Within their limits y is that of evaluation, which has the running statistics
-    in the place of the batch's; with r_max 1 and d_max 0 it is that of batch normalisation. Afterwards, as there,
+    r and d are constants for the gradient. While neither limit is reached, y is the same as in evaluation, which uses
+    the running statistics. With r_max 1 and d_max 0, y is that of batch normalisation. Afterwards the running
+    statistics move,
 
         running = (1 - momentum) * running + momentum * batch
 
-    but of std, as in the paper, not of the variance. Beyond PyTorch.
+    where std, as in the paper, takes the place of the variance. Not in PyTorch.
 
     Args:
         input: (N, C) or (N, C, ...).
@@ -245,8 +246,8 @@ def batch_renorm(
         weight, bias: (C,) or None: gamma and beta.
 
     Raises:
-        ShapeError: a vector that is not (C,), or one value per channel in training.
-        ValueError: r_max below 1 or d_max below 0.
+        ShapeError: a vector is not (C,), or in training there is only one value per channel.
+        ValueError: r_max is below 1, or d_max below 0.
     """
     vectors = {"running_mean": running_mean, "running_std": running_std, "weight": weight, "bias": bias}
     floating("batch_renorm", input=input, **vectors)

@@ -1,6 +1,6 @@
 """Convolution as a tensor operation; the equations are in `minicnn_kernels/conv2d/__init__.py`.
 
-A signal (N, C, L) is convolved as a picture of one row.
+A signal (N, C, L) is convolved as an image of one row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BOOL = np.dtype(np.bool_)
 
 
 class Convolution(Function):
-    """y = x (*) w + b in a given shape; keeps x where w, and w where x needs a gradient."""
+    """y = x (*) w + b in a given shape; saves x if w needs a gradient, and w if x does."""
 
     backward_allocates = True
 
@@ -42,7 +42,7 @@ class Convolution(Function):
         flipped: bool,
         choice: dict[str, str],
     ) -> Array:
-        """Run the chosen kernel; with no channels, y = b."""
+        """Run the chosen kernel; without channels, y = b."""
         of_x, of_w = ctx.needs_input_grad[:2]
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = (
@@ -59,7 +59,7 @@ class Convolution(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """The kernel's gradients; one that nobody wants, such as of the picture, is not computed."""
+        """Compute the gradients with the kernel, but only those that are needed: usually not the image's."""
         g, needs_grad = ctx.geometry, ctx.needs_input_grad[:3]
         up = widened(gy if gy.ndim == 4 else gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
         found: tuple[Array | None, ...]
@@ -76,14 +76,14 @@ class Convolution(Function):
 
     @staticmethod
     def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape, *_: Any) -> Array:
-        """The shape of y."""
+        """Return the shape of y."""
         return meta(shape, x.dtype)
 
 
 def backward(
     gy: Array, x: Array | None, w: Array | None, g: geometry.Conv, needs_grad: tuple[bool, ...], choice: dict[str, str]
 ) -> tuple[Array | None, ...]:
-    """(gx, gw, gb) by the chosen kernel; left to itself, each of gx and gw by the algorithm that is best for it."""
+    """Return (gx, gw, gb) by the chosen kernel; if none is chosen, gx and gw each by their best algorithm."""
     gx = gw = gb = None
     if needs_grad[0]:
         gx, _, _ = kernels.BACKWARD(gy, None, w, g, (True, False, False), **choice)
@@ -93,7 +93,7 @@ def backward(
 
 
 def _taken(x: Array | None, w: Array | None, g: geometry.Conv, flipped: bool) -> tuple[Array | None, Array | None]:
-    """Input and weight as the kernels take them."""
+    """Return the input and the weight in the form that the kernels take."""
     if x is not None:
         x = widened(x if x.ndim == 4 else x.reshape(g.x_shape))  # (N, C, L) or (C, H, W) -> (N, C, H, W)
     if w is not None:
@@ -103,18 +103,18 @@ def _taken(x: Array | None, w: Array | None, g: geometry.Conv, flipped: bool) ->
 
 
 def _shaped(a: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """In another shape and type; as it is where it has them."""
+    """Return the array in another shape and type, or as it is if it already has them."""
     a = a if a.dtype == dtype else a.astype(dtype)
     return a if a.shape == shape else a.reshape(shape)
 
 
 def widened(x: Array) -> Array:
-    """Half precision as single, in which PyTorch adds up as well; the rest as it is."""
+    """Convert float16 to float32, in which PyTorch also adds up; other types stay as they are."""
     return x.astype(np.float32) if x.dtype == float16 else x
 
 
 def kernel_for(x: Array) -> dict[str, str]:
-    """The choice of a kernel for a type, as keywords: NumPy's for integers, for which there is no other."""
+    """Return the kernel choice for a type, as keyword arguments: only NumPy has a kernel for integers."""
     return {} if x.dtype.kind == "f" else {"backend": "numpy", "algorithm": "im2col"}
 
 
@@ -122,7 +122,7 @@ def check(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     """Check that the operands are numbers of one type.
 
     Raises:
-        TypeError: types that differ, or booleans.
+        TypeError: the types differ, or are bool.
     """
     dtype = input._array.dtype if isinstance(input, Tensor) else _BOOL
     for x in (input, weight) if bias is None else (input, weight, bias):
@@ -132,13 +132,13 @@ def check(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
 
 
 def batched(input: Tensor, rank: int) -> Shape:
-    """The shape with a batch axis, of `rank` axes and the channels."""
+    """Return the input's shape with a batch axis; `rank` is the number of axes after the channels."""
     shape = input.array.shape
     return (1, *shape) if len(shape) == rank + 1 else shape
 
 
 def result_shape(input: Tensor, y: Shape, rank: int) -> Shape:
-    """(N, O, OH, OW) for a result of `rank` 2, (N, O, OW) for 1, without the N that `batched` added."""
+    """Return the result's shape, (N, O, OH, OW) for `rank` 2 or (N, O, OW) for 1, without the N added by `batched`."""
     y = y if rank == 2 else (*y[:2], y[3])
     return y[1:] if input.ndim == rank + 1 else y
 
@@ -175,7 +175,7 @@ def conv1d(
     fit: str = "floor",
     flipped: bool = False,
 ) -> Tensor:
-    """Convolve signals (N, C, L), or one (C, L), with filters (O, C/groups, K): `conv2d` of pictures of one row.
+    """Convolve signals (N, C, L), or one (C, L), with filters (O, C/groups, K): `conv2d` on images of one row.
 
     Returns:
         (N, O, OL) or (O, OL), OL = floor((L + 2*padding - dilation*(K - 1) - 1)/stride) + 1.
@@ -197,27 +197,27 @@ def conv2d(
     backend: str | None = None,
     algorithm: str | None = None,
 ) -> Tensor:
-    """Slide filters over pictures: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c].
+    """Slide filters over images: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c].
 
     Args:
-        input: (N, C, H, W), or one picture (C, H, W).
+        input: (N, C, H, W), or one image (C, H, W).
         weight: (O, C/groups, KH, KW).
         bias: (O,) or None.
         stride, padding, dilation: an int or (vertical, horizontal). Padding "valid" is 0; "same" keeps H and W, for
-            stride 1; where it takes an odd number of pixels, as with an even kernel, the last one goes to the end.
-        groups: input and output channels in as many independent blocks.
+            stride 1. If "same" needs an odd number of pixels, as with an even kernel, the extra one goes to the end.
+        groups: the number of independent blocks that the input and output channels are divided into.
         fit: "floor" leaves out rows that fill no window, as PyTorch does; "strict" raises in that case.
-        flipped: turn each filter by 180 degrees, which makes of the cross-correlation, as networks use it, the
-            convolution of mathematics and signal processing: w * x = x * w. Beyond PyTorch, as `fit`.
-        backend, algorithm: the kernel to run, instead of the choice of `minicnn.use`.
+        flipped: turn each filter by 180 degrees. The cross-correlation that networks use then becomes the convolution
+            of mathematics and signal processing: w * x = x * w. Like `fit`, not in PyTorch.
+        backend, algorithm: the kernel to run instead of the choice of `minicnn.use`.
 
     Returns:
-        (N, O, OH, OW) with OH = floor((H + 2*PH - DH*(KH - 1) - 1)/SH) + 1, or (O, OH, OW) for one picture.
+        (N, O, OH, OW) with OH = floor((H + 2*PH - DH*(KH - 1) - 1)/SH) + 1, or (O, OH, OW) for one image.
 
     Raises:
-        ShapeError: shapes that do not fit.
-        TypeError: types that do not fit.
-        NoKernelError: no such kernel.
+        ShapeError: the shapes do not fit together.
+        TypeError: the types do not fit together.
+        NoKernelError: there is no such kernel.
     """
     choice = {}
     if backend or algorithm:

@@ -1,6 +1,6 @@
-"""The two gradients of a convolution as operations of their own, with gradients too: nothing more than convolutions.
+"""The two gradients of a convolution as operations, which have gradients too; all of them are convolutions.
 
-y = x (*) w is linear in x and in w. With <., .> the sum of the products of all elements,
+y = x (*) w is linear in x and in w. Let <., .> be the sum of the products of all elements. Then
 
     <gy, x (*) w> = <conv_input(w, gy), x> = <conv_weight(x, gy), w>,
 
@@ -41,11 +41,11 @@ def _gw(x: Array, gy: Array, g: geometry.Conv) -> Array:
 
 
 class _Gradient(Function):
-    """What the two have in common: arrays of any rank in, the other operand kept where a gradient needs it."""
+    """The common part of both gradients: arrays of any rank come in, and the other operand is saved where needed."""
 
     @staticmethod
     def keep(ctx: Any, other: Array, gy: Array, g: geometry.Conv, other_shape: Shape) -> tuple[Array, Array]:
-        """Both as the kernels take them, (..., H, W), and kept for the backward pass."""
+        """Return both in the form that the kernels take, (..., H, W), and save them for the backward pass."""
         ctx.shapes, ctx.geometry = (other.shape, gy.shape), g
         a, b = widened(other.reshape(other_shape)), widened(gy.reshape(g.y_shape))  # signals: H is 1
         ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b if ctx.needs_input_grad[0] else None)
@@ -53,22 +53,22 @@ class _Gradient(Function):
 
     @staticmethod
     def infer(other: Array, gy: Array, g: geometry.Conv, shape: Shape) -> Array:
-        """The shape of the gradient."""
+        """Return the shape of the gradient."""
         return meta(shape, gy.dtype)
 
 
 class InputGradient(_Gradient):
-    """gx of a convolution, from w and gy."""
+    """gx of a convolution, computed from w and gy."""
 
     @staticmethod
     def forward(ctx: Any, w: Array, gy: Array, g: geometry.Conv, shape: Shape) -> Array:
-        """The kernel of the backward pass."""
+        """Run the kernel of the convolution's backward pass."""
         gx = _gx(*_Gradient.keep(ctx, w, gy, g, g.w_shape), g)
         return gx.reshape(shape).astype(gy.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, up: Array) -> tuple[Array | None, ...]:
-        """`up` is a picture: of w, its gradient as if it had been x; of gy, its convolution with w."""
+        """Return the gradients of w, a gw with `up` as x, and of gy, the convolution of `up` with w."""
         (w, gy), g = ctx.saved, ctx.geometry
         x = widened(up.reshape(g.x_shape))
         of_w = _gw(x, gy, g) if gy is not None else None
@@ -81,17 +81,17 @@ class InputGradient(_Gradient):
 
 
 class WeightGradient(_Gradient):
-    """gw of a convolution, from x and gy."""
+    """gw of a convolution, computed from x and gy."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, gy: Array, g: geometry.Conv, shape: Shape) -> Array:
-        """The kernel of the backward pass."""
+        """Run the kernel of the convolution's backward pass."""
         gw = _gw(*_Gradient.keep(ctx, x, gy, g, g.x_shape), g)
         return gw.reshape(shape).astype(gy.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, up: Array) -> tuple[Array | None, ...]:
-        """`up` is a weight: of x, the gradient of x as if it had been w; of gy, the convolution of x with it."""
+        """Return the gradients of x, a gx with `up` as w, and of gy, the convolution of x with `up`."""
         (x, gy), g = ctx.saved, ctx.geometry
         w = widened(up.reshape(g.w_shape))
         of_x = _gx(w, gy, g) if gy is not None else None
@@ -146,16 +146,16 @@ def conv2d_input(
     input_size: Sequence[int], weight: Tensor, grad_output: Tensor,
     stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """The gradient of `conv2d` with respect to its input: gx[n, c] = sum_o w[o, c] spread over gy[n, o].
+    """The gradient of `conv2d` with respect to its input: gx[n, c] = sum_o w[o, c] spread by gy[n, o].
 
     Args:
-        input_size: (N, C, H, W), which the other shapes leave open where the stride skips rows.
+        input_size: (N, C, H, W); if the stride skips rows, the other shapes do not determine it.
         weight: (O, C/groups, KH, KW).
         grad_output: (N, O, OH, OW), the gradient of the convolution's result.
         stride, padding, dilation, groups: those of the convolution.
 
     Raises:
-        ShapeError: shapes that do not belong to one convolution.
+        ShapeError: the shapes do not belong to one convolution.
     """
     return _gradient("conv2d_input", InputGradient, weight, input_size, weight.shape, grad_output,
                      stride, padding, dilation, groups)  # fmt: skip
@@ -174,7 +174,7 @@ def conv2d_weight(
         stride, padding, dilation, groups: those of the convolution.
 
     Raises:
-        ShapeError: shapes that do not belong to one convolution.
+        ShapeError: the shapes do not belong to one convolution.
     """
     return _gradient("conv2d_weight", WeightGradient, input, input.shape, weight_size, grad_output,
                      stride, padding, dilation, groups)  # fmt: skip

@@ -2,8 +2,9 @@
 
     y = A^T x + b       where A is the convolution with the same weight, stride, padding, dilation and groups
 
-A convolution spreads gy[n, o, i, j] over the window it came from; here x takes the place of gy. So a stride of 2 makes
-pictures twice as large. The kernels are the convolution's: forward runs its gx, backward its forward (for gx) and gw.
+The backward pass of a convolution spreads gy[n, o, i, j] over the window it came from; here x takes the place of gy.
+So a stride of 2 makes images twice as large. The kernels are those of the convolution: forward runs its gx; backward
+runs its forward (for gx) and its gw.
 
 M. D. Zeiler et al., "Deconvolutional networks", 2010; V. Dumoulin and F. Visin, "A guide to convolution arithmetic for
 deep learning", 2016, https://arxiv.org/abs/1603.07285.
@@ -29,7 +30,7 @@ __all__ = ["conv_transpose1d", "conv_transpose2d"]
 
 
 class TransposedConvolution(Function):
-    """y = the gx of a convolution of geometry g, for x as its gy; keeps x where w, and w where x needs a gradient."""
+    """y = the gx of a convolution of geometry g with x as its gy; saves x if w needs a gradient, and w if x does."""
 
     backward_allocates = True
 
@@ -50,7 +51,7 @@ class TransposedConvolution(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """gx is the convolution of gy, and gw the convolution's, with the parts of x and gy exchanged."""
+        """Compute gx as the convolution of gy, and gw as the convolution's gw with x and gy exchanged."""
         g, (of_x, of_w, of_b), (x, w) = ctx.geometry, ctx.needs_input_grad[:3], ctx.saved
         down = widened(gy.reshape(g.x_shape))  # of any rank -> (N, O, OH, OW)
         gx = gw = None
@@ -69,7 +70,7 @@ class TransposedConvolution(Function):
 
     @staticmethod
     def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:
-        """The shape of y."""
+        """Return the shape of y."""
         return meta(shape, x.dtype)
 
 
@@ -110,21 +111,21 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: IntOrPair = 1,
 ) -> Tensor:
-    """The transpose of `conv2d`, which makes larger pictures of smaller ones.
+    """The transpose of `conv2d`, which makes large images from small ones.
 
     Args:
-        input: (N, C, H, W), or one picture (C, H, W).
-        weight: (C, O/groups, KH, KW): that of the convolution from O to C channels.
+        input: (N, C, H, W), or one image (C, H, W).
+        weight: (C, O/groups, KH, KW): the weight of the convolution from O to C channels.
         bias: (O,) or None.
-        stride, padding, dilation, groups: of that convolution; padding is what is cut off the result on each side.
-        output_padding: rows and columns added at the end; a stride drops rows that fill no window, so that several
-            sizes have the same result, and this says which is meant.
+        stride, padding, dilation, groups: of that convolution; the padding is cut off each side of the result.
+        output_padding: rows and columns added at the end. A stride drops rows that fill no window, so several input
+            sizes of the convolution give the same result; this argument chooses among them.
 
     Returns:
-        (N, O, OH, OW) with OH = (H - 1)*SH - 2*PH + DH*(KH - 1) + output_padding + 1, or (O, OH, OW) for one picture.
+        (N, O, OH, OW) with OH = (H - 1)*SH - 2*PH + DH*(KH - 1) + output_padding + 1, or (O, OH, OW) for one image.
 
     Raises:
-        ShapeError: shapes that do not fit, or output_padding that is at least the stride and the dilation.
-        TypeError: types that do not fit.
+        ShapeError: the shapes do not fit together, or output_padding is not less than the stride or the dilation.
+        TypeError: the types do not fit together.
     """
     return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -1,4 +1,4 @@
-"""Vectors to unit length, and distances and angles between vectors, one by one or all pairs of two sets."""
+"""Scaling vectors to unit length; distances and angles between vectors, in pairs or between all of two sets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def normalize(
 
     Args:
         input: floating point, of any shape.
-        p: the exponent of the norm, infinite too.
+        p: the exponent of the norm; may be infinite.
         dim: the axis of the vectors, or several.
-        eps: the least norm to divide by.
-        out: a tensor to write the result to; it is then not recorded.
+        eps: the smallest norm to divide by.
+        out: a tensor to write the result to; the operation is then not recorded.
     """
     y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
     if out is None:
@@ -46,10 +46,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     Args:
         x1, x2: tensors that broadcast.
         dim: the axis of the vectors, in the broadcast shape.
-        eps: the least length to divide by.
+        eps: the smallest length to divide by.
 
     Raises:
-        TypeError: integer tensors.
+        TypeError: the tensors have integers.
     """
     kind = result_type(x1, x2)
     if kind.kind != "f":
@@ -59,7 +59,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 def _unit(x: Tensor, dim: int, eps: float, kind: np.dtype[Any]) -> Tensor:
-    """x / max(|x|, eps) in the type `kind`; as in PyTorch the length has x's type, and below eps its own gradient."""
+    """Return x / max(|x|, eps) in the type `kind`; as in PyTorch |x| has x's type, and a gradient even below eps."""
     length = (x if x.dtype.kind == "f" else x.to(kind)).norm(2, dim, keepdim=True)
     return x.to(kind) / (length + (eps - length.detach()).clamp_min(0)).to(kind)
 
@@ -69,9 +69,9 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 
     Args:
         x1, x2: tensors (..., D) that broadcast.
-        p: the exponent of the norm, infinite or negative too.
+        p: the exponent of the norm; may be infinite or negative.
         eps: added to each difference, so that the gradient exists where the two are equal.
-        keepdim: leave an axis of size 1 in the place of the last.
+        keepdim: keep the last axis, with size 1.
     """
     x1, x2 = promote("pairwise_distance", x1, x2)
     difference: Any = x1 - x2 + eps
@@ -81,8 +81,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """y[..., i, j] = ||x1[..., i, :] - x2[..., j, :]||_p: (..., P, M) and (..., R, M) give (..., P, R).
 
-    The differences themselves are taken, never |a|^2 + |b|^2 - 2ab, which loses all digits of a small distance; so
-    `compute_mode`, which chooses in PyTorch, changes nothing.
+    The differences are computed directly, never as |a|^2 + |b|^2 - 2ab, which loses all digits of a small distance. So
+    `compute_mode`, which chooses between the two in PyTorch, has no effect.
     """
     check_tensor("cdist", x1=x1, x2=x2)
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:

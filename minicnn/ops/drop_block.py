@@ -1,4 +1,4 @@
-"""Leaving out whole residual branches or blocks of pictures at random, under torchvision's names."""
+"""Leaving out whole residual branches, or blocks of images, at random, with torchvision's names."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["drop_block2d", "stochastic_depth"]
 
 
 def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) -> Tensor:
-    """In training, each row of the batch is zeroed with probability p, else scaled by 1/(1 - p), so the mean stays.
+    """Zero each row of the batch with probability p in training, and scale the others by 1/(1 - p) to keep the mean.
 
     Args:
         input: a residual branch, (N, ...), before it is added to its shortcut.
-        p: probability of a zero.
-        mode: "row", or "batch": all rows share one draw.
-        training: give the input as it is if false.
+        p: the probability of a zero.
+        mode: "row", or "batch", in which all rows share one random decision.
+        training: if false, return the input unchanged.
 
     Raises:
-        ValueError: p outside [0, 1], or another mode.
+        ValueError: p is outside [0, 1], or the mode is unknown.
 
     G. Huang et al., "Deep networks with stochastic depth", 2016, https://arxiv.org/abs/1603.09382.
     """
@@ -38,24 +38,24 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
 def drop_block2d(
     input: Tensor, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True
 ) -> Tensor:
-    """In training, squares of `block_size` pixels are zeroed and the rest scaled, so that the mean stays.
+    """Zero squares of `block_size` pixels at random in training, and scale the rest so that the mean stays.
 
-    A square begins at each of the (H - B + 1)(W - B + 1) places where it is in the picture with probability
+    At each of the (H - B + 1)(W - B + 1) positions inside the image, a square begins with probability
 
         gamma = p H W / (B^2 (H - B + 1)(W - B + 1))
 
-    by which, squares that overlap aside, each pixel is zeroed with probability p.
+    so that each pixel is zeroed with probability p, if we neglect that squares overlap.
 
     Args:
         input: (N, C, H, W); each channel has squares of its own.
-        p: the part of the pixels to be zeroed.
+        p: the fraction of pixels to be zeroed.
         block_size: B, odd.
         inplace: overwrite the input.
-        eps: added to the number of pixels kept, which the scale is divided by.
-        training: give the input as it is if false.
+        eps: added to the number of kept pixels before the scale is divided by it.
+        training: if false, return the input unchanged.
 
     Raises:
-        ValueError: p outside [0, 1], no picture, or a block that is not odd or larger than the picture.
+        ValueError: p is outside [0, 1], the input is not (N, C, H, W), or the block is even or larger than the image.
 
     G. Ghiasi et al., "DropBlock: a regularization method for convolutional networks", 2018,
     https://arxiv.org/abs/1810.12890.

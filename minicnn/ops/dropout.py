@@ -1,4 +1,4 @@
-"""Dropout: elements or whole channels are left out at random in training.
+"""Dropout: leaving out elements or whole channels at random in training.
 
 N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014; channels:
 J. Tompson et al. 2014, https://arxiv.org/abs/1411.4280; alpha: G. Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
@@ -28,12 +28,13 @@ _LEAST = 1.7580993408473766  # scale * alpha of selu: minus its limit at -Inf
 class Dropout(Function):
     """y = x * mask, where the mask is 0 with probability p, else 1/(1 - p).
 
-    With `alpha`, what is left out becomes selu's least value instead of 0, and y = a (...) + b keeps mean and variance.
+    With `alpha`, a dropped value becomes the smallest value of selu instead of 0, and y = a (...) + b keeps mean and
+    variance.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Array, *, p: float, axes: int, alpha: bool) -> Array:
-        """Draw one mask value for each place along the first `axes` axes and apply it."""
+        """Draw one mask value for each position along the first `axes` axes, and multiply by the mask."""
         shape = x.shape[:axes] + (1,) * (x.ndim - axes)
         keep = np.asarray(stream().random(shape, dtype=np.float32) >= p)
         scale = 0.0 if p == 1 else 1 / math.sqrt((_LEAST**2 * p + 1) * (1 - p)) if alpha else 1 / (1 - p)
@@ -46,7 +47,7 @@ class Dropout(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
-        """The gradient goes where the values went."""
+        """Multiply by the same mask."""
         (mask,) = ctx.saved
         return np.asarray(gy * mask)
 
@@ -54,12 +55,12 @@ class Dropout(Function):
 def _drop(
     op: str, input: Tensor, p: float, training: bool, inplace: bool, axes: int | None = None, alpha: bool = False
 ) -> Tensor:
-    """Check the arguments and run; `axes` is the number of leading axes that a mask value belongs to a place of.
+    """Check the arguments and run; all elements with the same position along the first `axes` axes share a mask value.
 
     Raises:
-        ValueError: p outside [0, 1].
-        TypeError: no tensor, or in training one of integers.
-        RuntimeError: channels to be left out of an input that has none.
+        ValueError: p is outside [0, 1].
+        TypeError: the input is not a tensor, or in training a tensor of integers.
+        RuntimeError: channels are to be dropped, but the input has none.
     """
     p = real(p, op, "p")
     if not 0 <= p <= 1:
@@ -69,7 +70,7 @@ def _drop(
     if not training or not p or not input.array.size:
         return input
     if axes is not None and input.ndim < 2:
-        raise RuntimeError(f"{op}: leaving out channels takes at least 2 axes (N, C), got shape {tuple(input.shape)}")
+        raise RuntimeError(f"{op}: dropping channels needs at least 2 axes (N, C), got shape {tuple(input.shape)}")
     if input.dtype.kind != "f":
         raise TypeError(f"{op}: input must be floating point, got {input.dtype}; convert it with .float()")
     axes = input.ndim if axes is None else axes
@@ -81,10 +82,10 @@ def _drop(
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """In training, each element is zeroed with probability p and the others are scaled by 1/(1 - p), so the mean stays.
+    """Zero each element with probability p in training, and scale the others by 1/(1 - p) to keep the mean.
 
     Raises:
-        ValueError: p outside [0, 1].
+        ValueError: p is outside [0, 1].
     """
     return _drop("dropout", input, p, training, inplace)
 
@@ -98,10 +99,10 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """`dropout` of whole channels of (N, C, H, W); three axes are (N, C, L), with a warning, as in PyTorch."""
+    """`dropout` of whole channels of (N, C, H, W); as in PyTorch, 3 axes mean (N, C, L), with a warning."""
     check_tensor("dropout2d", input=input)
     if input.ndim == 3:
-        warnings.warn("dropout2d: a 3-d input is taken for (N, C, L); for that use dropout1d", stacklevel=2)
+        warnings.warn("dropout2d: a 3-d input is treated as (N, C, L); for such an input use dropout1d", stacklevel=2)
     elif input.ndim != 4:
         warnings.warn(f"dropout2d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
     return _drop("dropout2d", input, p, training, inplace, axes=2)
@@ -116,7 +117,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Dropout for nets of `selu`: to its least value -1.758 instead of 0, then scaled so that mean and variance stay.
+    """Dropout for nets with `selu`: dropped values become -1.758, its minimum; scaling keeps mean and variance.
 
     y = a (x m - 1.758 (1 - m)) + b         m = 1 with probability 1 - p, else 0
     a = 1/sqrt((1.758^2 p + 1)(1 - p))      b = 1.758 a p

@@ -1,4 +1,4 @@
-"""Windows as columns, and back; the equations are in `minicnn_kernels/fold.py`."""
+"""Taking the windows of images as columns, and adding columns back; equations in `minicnn_kernels/fold.py`."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ def _columns(x: Array, *arguments: Any) -> Array:
     return y.reshape(g.col_shape[4 - x.ndim :])
 
 
-def _pictures(x: Array, *arguments: Any) -> Array:
+def _images(x: Array, *arguments: Any) -> Array:
     g = arguments[-1]
     y = kernels.FOLD(x.reshape(g.col_shape), g, **backend_for(x))  # (K, L) -> (1, K, L)
     return y.reshape(g.x_shape[3 - x.ndim :])
 
 
-UNFOLD = LinearMapRow("Unfold", _columns, _pictures, lambda shape, g: g.col_shape[4 - len(shape) :])
-FOLD = LinearMapRow("Fold", _pictures, _columns, lambda shape, g: g.x_shape[3 - len(shape) :])
+UNFOLD = LinearMapRow("Unfold", _columns, _images, lambda shape, g: g.col_shape[4 - len(shape) :])
+FOLD = LinearMapRow("Fold", _images, _columns, lambda shape, g: g.x_shape[3 - len(shape) :])
 
 
 def unfold(
     input: Tensor, kernel_size: IntOrPair, dilation: IntOrPair = 1, padding: IntOrPair = 0, stride: IntOrPair = 1
 ) -> Tensor:
-    """Every window of (N, C, H, W), or (C, H, W), as a column: (N, C*KH*KW, L), L = OH*OW windows, row by row.
+    """Return each window of (N, C, H, W), or (C, H, W), as a column: (N, C*KH*KW, L), L = OH*OW windows, row by row.
 
     A convolution is a product with these columns: `weight.flatten(1) @ unfold(x, ...)`.
 
     Args:
-        input: pictures.
-        kernel_size, dilation, padding, stride: an int or (vertical, horizontal), as of `conv2d`.
+        input: images.
+        kernel_size, dilation, padding, stride: an int or (vertical, horizontal), as in `conv2d`.
 
     Raises:
-        ShapeError: a wrong rank, or a window that does not fit.
+        ShapeError: the rank is wrong, or a window does not fit.
     """
     shape = (1, *input.shape) if input.ndim == 3 else input.shape
     return Map.apply(input, UNFOLD, geometry.unfold(shape, kernel_size, dilation, padding, stride))
@@ -53,12 +53,12 @@ def fold(
     input: Tensor, output_size: IntOrPair, kernel_size: IntOrPair, dilation: IntOrPair = 1, padding: IntOrPair = 0,
     stride: IntOrPair = 1,
 ) -> Tensor:  # fmt: skip
-    """Columns (N, C*KH*KW, L), or (C*KH*KW, L), added onto the windows they stand for: (N, C, *output_size).
+    """Add columns (N, C*KH*KW, L), or (C*KH*KW, L), onto the windows they came from: (N, C, *output_size).
 
-    The transpose of `unfold`, not its inverse: a pixel that lies in several windows gets the sum.
+    This is the transpose of `unfold`, not its inverse: a pixel that lies in several windows gets the sum.
 
     Raises:
-        ShapeError: a wrong rank, rows that are no multiple of the window's, or another number of columns than windows.
+        ShapeError: the rank is wrong, or the numbers of rows or columns do not fit the windows.
     """
     shape = (1, *input.shape) if input.ndim == 2 else input.shape
     g = geometry.fold(shape, output_size, kernel_size, dilation, padding, stride)

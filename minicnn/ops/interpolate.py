@@ -1,4 +1,4 @@
-"""Interpolation: pictures in another size; the equations are in `sparse_rows.py` and `resample.py` of the kernels."""
+"""Interpolation: resizing images; the equations are in `sparse_rows.py` and `resample.py` of the kernels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tensor.types import to
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 
-# A mode: what it is along one axis, and the rank of its input where it has only one.
+# For each mode: its method along one axis, and the rank of the input if it takes only one.
 MODES: dict[str, tuple[str, int | None]] = {
     "nearest": ("nearest", None),
     "nearest-exact": ("nearest-exact", None),
@@ -34,7 +34,7 @@ MODES: dict[str, tuple[str, int | None]] = {
 def _sizes(
     shape: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool
 ) -> tuple[list[int], list[float | None]]:
-    """The output size and the scale to compute with (None: that of the sizes) of each axis after the first two."""
+    """Return the output size and the scale (None: the quotient of the sizes) of each axis after the first two."""
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: exactly one of size and scale_factor must be given")
     given = size if scale_factor is None else scale_factor
@@ -42,7 +42,7 @@ def _sizes(
     each = list(given) if several else [given] * (len(shape) - 2)
     if len(each) != len(shape) - 2:
         raise ValueError(
-            f"interpolate: {'size' if scale_factor is None else 'scale_factor'} {given} must be one number or one for "
+            f"interpolate: {'size' if scale_factor is None else 'scale_factor'} {given} must be one number, or one for "
             f"each of the {len(shape) - 2} axes after the channels of the input {tuple(shape)}"
         )
     if scale_factor is None:
@@ -55,7 +55,7 @@ def _sizes(
 
 
 def _factor(given: Any) -> float:
-    """A scale factor as a number."""
+    """Return a scale factor as a number."""
     try:
         factor = float(given) if not isinstance(given, str) else math.nan
     except (TypeError, ValueError, RuntimeError, OverflowError):
@@ -74,22 +74,23 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """Pictures (N, C, H, W) in another size; signals (N, C, L) and volumes (N, C, D, H, W) as well.
+    """Resize images (N, C, H, W), signals (N, C, L) or volumes (N, C, D, H, W).
 
     Args:
-        input: a batch; one axis after the channels for "linear", two for "bilinear" and "bicubic", three for
-            "trilinear", one to three for the others.
-        size: of the result, one number for all axes or one for each.
-        scale_factor: instead of a size, the factor; the size is rounded down.
+        input: a batch; "linear" needs one axis after the channels, "bilinear" and "bicubic" two, "trilinear" three; the
+            others take one to three.
+        size: of the result, one number for all axes or one number for each.
+        scale_factor: instead of a size; the resulting size is rounded down.
         mode: "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" or "area".
-        align_corners: for the linear and cubic modes, whether the outermost pixels' centres stay, or their corners.
-        recompute_scale_factor: compute with the quotient of the sizes, and not with `scale_factor`.
-        antialias: for "bilinear" and "bicubic", let every pixel count when scaling down, as Pillow does.
+        align_corners: for the linear and cubic modes: align the centres of the corner pixels (True) or their outer
+            corners (False).
+        recompute_scale_factor: compute with the quotient of the sizes instead of `scale_factor`.
+        antialias: for "bilinear" and "bicubic": average over all pixels when scaling down, as Pillow does.
 
     Raises:
-        ValueError: arguments that do not go together.
-        NotImplementedError: a mode that is not for the rank of the input, or is not there.
-        ShapeError: an empty picture, or an output size below 1.
+        ValueError: the arguments contradict each other.
+        NotImplementedError: the mode is unknown, or does not take the rank of the input.
+        ShapeError: the image is empty, or the output size is below 1.
     """
     if mode not in MODES:
         raise NotImplementedError(f"interpolate: no mode {mode!r}; there are: {', '.join(MODES)}")
@@ -100,7 +101,7 @@ def interpolate(
         )
     sizes, scales = _sizes(input.shape, size, scale_factor, bool(recompute_scale_factor))
     if antialias and (mode not in ("bilinear", "bicubic") or input.ndim != 4):
-        raise ValueError("interpolate: antialias=True is for 'bilinear' and 'bicubic' of pictures (N, C, H, W)")
+        raise ValueError("interpolate: antialias=True is for 'bilinear' and 'bicubic' of images (N, C, H, W)")
     if input.ndim not in (3, 4, 5) or rank not in (None, input.ndim):
         raise NotImplementedError(
             f"interpolate: mode {mode!r} needs an input with {rank or '3 to 5'} axes (N, C, ...), got {input.ndim}"
@@ -127,9 +128,9 @@ def interpolate(
 def _bytes(
     input: Tensor, kind: str, sizes: list[int], scales: list[float | None], align_corners: bool, antialias: bool
 ) -> Tensor:
-    """Pictures of bytes as PyTorch and Pillow compute them: along the width, rounded, then along the height.
+    """Resize images of bytes as PyTorch and Pillow do: first along the width, then rounded, then along the height.
 
-    The weights are rounded to 16-bit integers, with as many binary places as the largest of them allows.
+    The weights are rounded to 16-bit integers, with as many binary digits as the largest weight allows.
     """
     result: Any = to(input, np.float64)
     for axis in (3, 2):
@@ -165,5 +166,5 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 
 def _deprecated(name: str, *arguments: Any) -> Tensor:
-    warnings.warn(f"{name} is deprecated, as in PyTorch; use interpolate", stacklevel=4)  # a guard is between
+    warnings.warn(f"{name} is deprecated, as in PyTorch; use interpolate", stacklevel=4)  # skips the frame of the guard
     return interpolate(*arguments)

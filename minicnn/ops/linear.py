@@ -20,7 +20,7 @@ __all__ = ["linear"]
 
 
 class Linear(Function):
-    """y = x w^T + b for x (N, in), w (out, in); keeps x and w."""
+    """y = x w^T + b for x (N, in), w (out, in); saves x and w."""
 
     backward_allocates = True
 
@@ -47,7 +47,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Args:
         input: (..., in_features).
-        weight: (out_features, in_features), or (in_features,) for one output without an axis.
+        weight: (out_features, in_features), or (in_features,) for a single output without its axis.
         bias: (out_features,), a 0-d tensor, or None.
 
     Returns:
@@ -58,7 +58,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if (
         isinstance(input, Tensor) and input.dtype not in KERNEL_TYPES and input.dtype.kind != "b"
-    ):  # small types: no kernel
+    ):  # small types have no kernel
         check("linear", input, weight, *(() if bias is None else (bias,)))
         y = matmul(input, weight.T)
         return y if bias is None else y + bias

@@ -1,4 +1,4 @@
-"""Group, layer, instance, root mean square and local response normalisation as tensor operations."""
+"""Group, layer, instance, root-mean-square and local response normalisation as tensor operations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GroupNorm(Function):
         eps: float,
         centred: bool = True,
     ) -> tuple[Array, Array, Array]:
-        """Run the chosen kernel; the means and variances (N, groups) are results too."""
+        """Run the chosen kernel; the means and variances, (N, groups), are results too."""
         ctx.shape, ctx.options = shape, (groups, eps, centred)
         ctx.shapes = [None if a is None else a.shape for a in (x, gamma, beta)]
         vectors = (None if v is None else v.reshape(shape[1]) for v in (gamma, beta))  # normalized_shape -> (C,)
@@ -47,12 +47,12 @@ class GroupNorm(Function):
 
     @staticmethod
     def infer(x: Array, *_: Any, shape: tuple[int, ...], groups: int, **options: Any) -> tuple[Meta, Meta, Meta]:
-        """y like x, and a mean and a variance per group."""
+        """Return y, which is like x, and a mean and a variance per group."""
         return meta(x.shape, x.dtype), meta((shape[0], groups), x.dtype), meta((shape[0], groups), x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
-        """The kernel's gradients, through the means and the variances too."""
+        """Compute the gradients with the kernel, also through the means and the variances."""
         x, gamma, mean, var = ctx.saved
         gamma = None if gamma is None else gamma.reshape(ctx.shape[1])  # normalized_shape -> (C,)
         gradients = kernels.BACKWARD(
@@ -68,19 +68,19 @@ def _shapes(**tensors: Tensor | None) -> dict[str, tuple[int, ...] | None]:
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """Normalise the channels of each picture in `num_groups` groups to mean 0 and variance 1, then scale and shift.
+    """Normalise the channels of each image in `num_groups` groups to mean 0 and variance 1, then scale and shift.
 
-        y = weight * (x - mean) / sqrt(var + eps) + bias         mean and (biased) var of C/num_groups channels
+        y = weight * (x - mean) / sqrt(var + eps) + bias         mean and (biased) var over C/num_groups channels
 
     Y. Wu and K. He, 2018, https://arxiv.org/abs/1803.08494.
 
     Args:
         input: (N, C, ...).
-        num_groups: divides C; 1 takes all channels together, C each alone.
+        num_groups: a divisor of C; 1 normalises all channels together, C each channel alone.
         weight, bias: (C,) or None.
 
     Raises:
-        ShapeError: groups that do not divide the channels, a vector that is not (C,), or a single value to normalise.
+        ShapeError: num_groups does not divide C, a vector is not (C,), or there is only one value to normalise.
     """
     if is_half(input):
         vectors = (None, None, weight, bias)
@@ -101,23 +101,23 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise each channel of each picture to mean 0 and variance 1, then scale and shift.
+    """Normalise each channel of each image to mean 0 and variance 1, then scale and shift.
 
         y = weight * (x - mean) / sqrt(var + eps) + bias
 
-    With `use_input_stats` mean and variance are those of the channel in the picture, and the running ones, if given,
-    are moved towards their averages over the batch (as in `batch_norm`); without, the running ones are used.
+    With `use_input_stats`, mean and variance are those of the channel in the image, and the running statistics, if
+    given, move towards their averages over the batch (as in `batch_norm`). Without it, the running statistics are used.
     D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016, https://arxiv.org/abs/1607.08022.
 
     Args:
         input: (N, C, ...).
-        running_mean, running_var: (C,), changed in place with `use_input_stats`; None for none.
+        running_mean, running_var: (C,), changed in place with `use_input_stats`; or None.
         weight, bias: (C,) or None.
 
     Raises:
-        ShapeError: a vector that is not (C,), or pictures of a single pixel with `use_input_stats`.
-        ValueError: one running statistic without the other.
-        RuntimeError: neither `use_input_stats` nor running statistics, or statistics that require a gradient.
+        ShapeError: a vector is not (C,), or with `use_input_stats` the images have a single pixel.
+        ValueError: only one of the running statistics is given.
+        RuntimeError: neither `use_input_stats` nor running statistics are given, or the statistics require a gradient.
     """
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if is_half(input):
@@ -147,7 +147,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise over the last axes, those of `normalized_shape`, to mean 0 and variance 1, then scale and shift.
+    """Normalise over the last axes, `normalized_shape`, to mean 0 and variance 1, then scale and shift.
 
         y = weight * (x - mean) / sqrt(var + eps) + bias
 
@@ -155,10 +155,10 @@ def layer_norm(
 
     Args:
         input: (..., *normalized_shape).
-        weight, bias: of shape `normalized_shape`, one for each value, or None.
+        weight, bias: of shape `normalized_shape`, one number for each value, or None.
 
     Raises:
-        ShapeError: last axes of the input, or a weight, of another shape.
+        ShapeError: the last axes of the input, or a weight, have another shape.
     """
     return _last_axes("layer_norm", input, normalized_shape, weight, bias, eps, True)
 
@@ -166,7 +166,7 @@ def layer_norm(
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
-    """Divide by the root of the mean square over the last axes, those of `normalized_shape`, then scale.
+    """Divide by the root of the mean square over the last axes, `normalized_shape`, then scale.
 
         y = weight * x / sqrt(mean(x^2) + eps)
 
@@ -174,16 +174,16 @@ def rms_norm(
 
     Args:
         input: (..., *normalized_shape).
-        weight: of shape `normalized_shape`, one for each value, or None.
-        eps: the distance from 1 to the next number of the type that is computed in, the input's or float32, if None.
+        weight: of shape `normalized_shape`, one number for each value, or None.
+        eps: None means the distance from 1 to the next number of the type of the computation (the input's, or float32).
 
     Raises:
-        ShapeError: last axes of the input, or a weight, of another shape.
+        ShapeError: the last axes of the input, or a weight, have another shape.
     """
     if not is_half(input):
         floating("rms_norm", input=input)
         if isinstance(weight, Tensor) and weight.dtype.kind == "f" and weight.dtype != input.dtype:
-            weight = weight.to(input.dtype)  # as PyTorch's, which alone of the normalisations takes two types
+            weight = weight.to(input.dtype)  # as in PyTorch, where only this normalisation takes two types
     eps = float(np.finfo(np.float32 if is_half(input) else input.dtype).eps) if eps is None else eps
     return _last_axes("rms_norm", input, normalized_shape, weight, None, eps, False)
 
@@ -192,7 +192,7 @@ def _last_axes(
     op: str, input: Tensor, normalized: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float,
     centred: bool,
 ) -> Tensor:  # fmt: skip
-    """The one group of each row of (rows, values), with a weight for each value."""
+    """Normalise each row of (rows, values) as one group, with a weight for each value."""
     if is_half(input):
 
         def wide(x: Tensor, _: None, __: None, w: Tensor | None, b: Tensor | None) -> Tensor:
@@ -207,11 +207,11 @@ def _last_axes(
 
 
 class LocalResponseNorm(Function):
-    """y = x d^-beta with d = k + a * sum of x^2 over the channels around."""
+    """y = x d^-beta with d = k + a * sum of x^2 over the neighbouring channels."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, before: int, after: int, a: float, beta: float, k: float) -> Array:
-        """Run the chosen kernel and keep d."""
+        """Run the chosen kernel and save d."""
         y, d = local_response.FORWARD(x, before, after, a, beta, k)
         ctx.save_for_backward(x, d)
         ctx.options = before, after, a, beta
@@ -219,7 +219,7 @@ class LocalResponseNorm(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """The kernel's gradient."""
+        """Compute the gradient with the kernel."""
         x, d = ctx.saved
         return local_response.BACKWARD(gy, x, d, *ctx.options), None, None, None, None, None
 
@@ -229,15 +229,15 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
         y[c] = x[c] / (k + alpha/size * sum_j x[j]^2)^beta       j = c - size//2 .. c + (size - 1)//2
 
-    A. Krizhevsky, I. Sutskever and G. E. Hinton, 2012, section 3.3, with size 5, k 2, beta 0.75 and an alpha of 5e-4:
-    the division by `size` is PyTorch's, not the paper's, which has alpha 1e-4.
+    A. Krizhevsky, I. Sutskever and G. E. Hinton, 2012, section 3.3. For their formula use size 5, k 2, beta 0.75 and
+    alpha 5e-4: PyTorch divides alpha by `size`, the paper, with alpha 1e-4, does not.
 
     Args:
-        input: (N, C, ...) of 3 or more axes.
-        size: the number of channels in a window; beyond the first and last channel are zeros.
+        input: (N, C, ...) with 3 or more axes.
+        size: the number of channels in a window; outside the first and last channel there are zeros.
 
     Raises:
-        ShapeError: an input of fewer axes, or an empty window.
+        ShapeError: the input has fewer axes, or the window is empty.
     """
     floating("local_response_norm", input=input)
     geometry.local_response_norm(input.shape, size)

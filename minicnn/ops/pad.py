@@ -1,4 +1,4 @@
-"""Padding: a constant around, or pixels of the picture itself reflected, repeated or wrapped."""
+"""Padding with a constant, or with the image's own pixels: reflected, repeated or wrapped around."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _padded_shape(shape: tuple[int, ...], sides: Sides, value: float = 0) -> tup
 
 
 def _parts(shape: tuple[int, ...], sides: Sides) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where what is left of x lies: in x, and in the result."""
+    """Return where the kept part of x lies, in x and in the result."""
     pairs = list(zip(shape, sides, strict=True))
     inside = tuple(slice(max(0, -before), size - max(0, -after)) for size, (before, after) in pairs)
     return inside, tuple(slice(max(0, before), size + before) for size, (before, after) in pairs)
@@ -44,7 +44,7 @@ def _middle(gy: Array, shape: tuple[int, ...], sides: Sides, value: float) -> Ar
 
 
 def along(x: Array, axis: int, taps: Taps) -> Array:
-    """x resampled along one axis by the kernel; what are no floats, by NumPy, for taps of one pixel."""
+    """Resample x along one axis with the kernel; other types than floats with NumPy, for taps of one pixel."""
     if x.dtype.kind != "f":
         return x.take(taps.column, axis)
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
@@ -52,7 +52,7 @@ def along(x: Array, axis: int, taps: Taps) -> Array:
 
 
 def resampled_shape(shape: tuple[int, ...], axis: int, taps: Taps, back: Taps) -> tuple[int, ...]:
-    """The shape with OUT in the place of IN."""
+    """Return the shape with OUT instead of IN on one axis."""
     return (*shape[:axis], taps.out, *shape[axis + 1 :])
 
 
@@ -66,19 +66,19 @@ RESAMPLE = LinearMapRow(
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Add to the sides of the last axes, or, by negative numbers, crop them.
+    """Add elements at the ends of the last axes; negative numbers crop them.
 
     Args:
-        input: a tensor of any shape; (N, C, ...) or (C, ...) with 1 to 3 more axes for the modes but "constant".
+        input: a tensor of any shape for "constant"; (N, C, ...) or (C, ...) with 1 to 3 more axes for the other modes.
         pad: (left, right, top, bottom, ...): two numbers for each axis, the last axis first.
-        mode: what is added. "constant": `value`. "reflect": the picture mirrored at its outermost pixels, which are
-            not repeated: c b | a b c. "replicate": the outermost pixels: a a | a b c. "circular": the picture again
-            from its other side: b c | a b c.
+        mode: what is added. "constant": `value`. "reflect": the image mirrored at its outermost pixels, which are not
+            repeated: c b | a b c. "replicate": the outermost pixels: a a | a b c. "circular": the pixels from the
+            opposite side: b c | a b c.
         value: for "constant"; 0 if None.
 
     Raises:
-        ShapeError: padding that does not fit the axes, or takes more than the picture has.
-        NotImplementedError: an unknown mode, or axes it does not pad.
+        ShapeError: the padding does not fit the axes, or needs more pixels than the image has.
+        NotImplementedError: the mode is unknown, or cannot pad these axes.
     """
     if mode not in ("constant", "reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: no mode {mode!r}; there are: 'constant', 'reflect', 'replicate', 'circular'")
@@ -88,9 +88,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if value:
         raise geometry.ShapeError(f"pad: mode {mode!r} takes no value, got {value}; use mode='constant'")
     if input.dtype == np.bool_ and mode != "circular":
-        raise TypeError(f"pad: mode {mode!r} is not for bool; convert the input with .to(minicnn.uint8)")
+        raise TypeError(f"pad: mode {mode!r} does not take bool; convert the input with .to(minicnn.uint8)")
     result: Any = input
     for axis, (before, after) in enumerate(sides):
         if before or after:
             result = Map.apply(result, RESAMPLE, axis, *padding(mode, input.shape[axis], before, after))
-    return result if result is not input else Map.apply(input, CONSTANT, sides, 0)  # new memory, as always
+    return result if result is not input else Map.apply(input, CONSTANT, sides, 0)  # always new memory

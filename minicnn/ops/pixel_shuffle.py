@@ -1,4 +1,4 @@
-"""Channels into pixels, pixels into channels, and channels among each other: reshapes and transposes."""
+"""Moving channels into pixels, pixels into channels, and channels between groups, by reshapes and transposes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Every r*r channels become r x r pixels: (..., C*r*r, H, W) -> (..., C, H*r, W*r).
+    """Turn every r*r channels into r x r pixels: (..., C*r*r, H, W) -> (..., C, H*r, W*r).
 
         y[c, h*r + a, w*r + b] = x[c*r*r + a*r + b, h, w]
 
@@ -18,7 +18,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     network", 2016, https://arxiv.org/abs/1609.05158.
 
     Raises:
-        ShapeError: fewer than 3 axes, or channels that are no multiple of r*r.
+        ShapeError: there are fewer than 3 axes, or the channels are not a multiple of r*r.
     """
     r = whole(upscale_factor, "pixel_shuffle", "upscale_factor")
     if input.ndim < 3 or r < 1 or input.shape[-3] % (r * r):
@@ -34,10 +34,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Every r x r pixels become r*r channels: (..., C, H*r, W*r) -> (..., C*r*r, H, W); undoes `pixel_shuffle`.
+    """Turn every r x r pixels into r*r channels, (..., C, H*r, W*r) -> (..., C*r*r, H, W): undoes `pixel_shuffle`.
 
     Raises:
-        ShapeError: fewer than 3 axes, or sides that are no multiple of r.
+        ShapeError: there are fewer than 3 axes, or a side is not a multiple of r.
     """
     r = whole(downscale_factor, "pixel_unshuffle", "downscale_factor")
     if input.ndim < 3 or r < 1 or input.shape[-1] % r or input.shape[-2] % r:
@@ -53,13 +53,13 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """The channels of `groups` groups in turn: (N, C, ...), channel g*C/G + c goes to c*G + g.
+    """Take the channels of the `groups` groups in turn: (N, C, ...), channel g*C/G + c goes to c*G + g.
 
-    Between two grouped convolutions it lets every group see all. X. Zhang et al., "ShuffleNet: an extremely efficient
-    convolutional neural network for mobile devices", 2017, https://arxiv.org/abs/1707.01083.
+    Between two grouped convolutions it lets each group see the channels of all groups. X. Zhang et al., "ShuffleNet:
+    an extremely efficient convolutional neural network for mobile devices", 2017, https://arxiv.org/abs/1707.01083.
 
     Raises:
-        ShapeError: fewer than 3 axes, or channels that are no multiple of the groups.
+        ShapeError: there are fewer than 3 axes, or the channels are not a multiple of the groups.
     """
     groups = whole(groups, "channel_shuffle", "groups")
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
@@ -68,4 +68,4 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"1, got {tuple(input.shape)}"
         )
     n, c, *rest = input.shape
-    return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)  # (N, G, C/G, ...) turned
+    return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)  # swap the G and C/G axes

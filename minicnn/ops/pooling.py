@@ -1,7 +1,7 @@
-"""Max, average and power-average pooling with given windows; those to a given size are in `adaptive_pooling`.
+"""Max, average and power-average pooling with given windows; `adaptive_pooling` pools to a given output size.
 
-Each takes batches and single pictures: (N, C, H, W) or (C, H, W) where the name ends in 2d, (N, C, L) or (C, L) in 1d.
-A signal is pooled as a picture one pixel high.
+Each function takes batches and single images: (N, C, H, W) or (C, H, W) for names ending in 2d, (N, C, L) or (C, L)
+for 1d. A signal is pooled as an image with one row.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ Pooled = Any  # a tensor, or with return_indices a pair of tensors
 
 
 def pooled_shape(x: Array, g: geometry.Pool, dims: int) -> tuple[int, ...]:
-    """The shape of the result: batch and channels of the input, and (OH, OW) or (OW,)."""
+    """Return the shape of the result: batch and channels of the input, then (OH, OW) or (OW,)."""
     return x.shape[:-dims] + (g.oh, g.ow)[-dims:]
 
 
 class MaxPool(Function):
-    """y = the largest value of each window, and where it was if `indices`; keeps where it was, not x."""
+    """y = the largest value of each window, and its position with `indices`; saves the positions, not x."""
 
     backward_allocates = True
 
@@ -57,23 +57,23 @@ class MaxPool(Function):
 
     @staticmethod
     def infer(x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
-        """(N, C, OH, OW) without what the input lacks; indices are int64."""
+        """Return (N, C, OH, OW), without N or OH if the input has none; indices are int64."""
         shape = pooled_shape(x, g, dims)
         return (meta(shape, x.dtype), meta(shape, np.int64)) if indices else meta(shape, x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
-        """Each gradient goes back to the one value that was the largest."""
+        """Give each gradient to the one value that was the largest."""
         (index,) = ctx.saved
         gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
 
 class ActivatedMaxPool(Function):
-    """y = f(m), m the largest value of each window, for an f that never falls: what pooling gives of f(x).
+    """y = f(m), with m the largest value of each window and f a function that never falls: the same as pooling f(x).
 
-    f has so many times fewer values to go through. Keeps m, since y may be written to from here on, and y to be used
-    where it was not.
+    So f is computed for fewer values. Saves m, because the program may write to y, and saves y too where f's gradient
+    needs it.
     """
 
     backward_allocates = True
@@ -83,7 +83,7 @@ class ActivatedMaxPool(Function):
         """Run both kernels."""
         m, index = kernels.MAX_POOL(x, g)
         y = function.tables[0](m)
-        ctx.save_for_backward(index, m, m if function is Relu else y)  # the kernel of relu asks for the sign alone
+        ctx.save_for_backward(index, m, m if function is Relu else y)  # the kernel of relu uses the sign only
         ctx.geometry, ctx.activation = g, function
         return y
 
@@ -94,7 +94,7 @@ class ActivatedMaxPool(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
-        """Through f, then to where the largest value was."""
+        """Multiply by the derivative of f, then give each gradient to the largest value."""
         index, m, y = ctx.unchanged
         activation, gradient = ctx.activation.tables
         gm = gradient(gy, activation(m) if y is None else y)
@@ -104,9 +104,9 @@ class ActivatedMaxPool(Function):
 def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOrPair, stride: IntOrPair) -> Tensor:
     """`max_pool2d(f(input))` of a batch in float32 or float64, without padding, for f one of relu, tanh and sigmoid.
 
-    The values are the same. The gradient is too, except where f rounds two values of a window to the same number, of
-    which pooling would take the first: here it goes to the larger. And a value that is not chosen has gradient 0, also
-    a NaN or Inf, at which the derivative of tanh or sigmoid times 0 would be NaN.
+    The values are the same as those of pooling f(x). The gradient is the same too, with two exceptions. Where f rounds
+    two values of a window to the same number, pooling would choose the first; here the gradient goes to the larger. A
+    value that is not chosen has gradient 0, even a NaN or Inf, where the derivative of tanh or sigmoid times 0 is NaN.
     """
     g = geometry.pool2d(input.array.shape, kernel_size, stride, 0, 1, False, op="max_pool2d", fit=None, dims=2)
     return ActivatedMaxPool.apply(input, g, function)
@@ -126,19 +126,19 @@ class AvgPool(Function):
 
     @staticmethod
     def infer(x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:
-        """(N, C, OH, OW) without what the input lacks."""
+        """Return (N, C, OH, OW), without N or OH if the input has none."""
         return meta(pooled_shape(x, g, dims), x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Any, ...]:
-        """Each gradient is shared out equally over its window."""
+        """Spread each gradient evenly over its window."""
         g = ctx.geometry
         gx = kernels.AVG_POOL_BACKWARD(gy.reshape(g.y_shape), g, ctx.divisor, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
 
 def check(op: str, input: Tensor, kinds: str = "") -> None:
-    """Check that the input is a tensor of floating-point numbers, or of one of the other `kinds`."""
+    """Check that the input is a tensor of floating-point numbers, or of one of the other types `kinds`."""
     if not isinstance(input, Tensor):
         raise no_tensor(op, "input", input)
     if input.dtype.kind != "f" and input.dtype.name not in kinds.split():
@@ -173,20 +173,20 @@ def max_pool2d(
     *,
     fit: str | None = None,
 ) -> Pooled:
-    """The largest value of each window of (N, C, H, W), or (C, H, W); padding counts as -Inf, a NaN as the largest.
+    """The largest value of each window of (N, C, H, W), or (C, H, W); padding counts as -Inf, NaN as the largest.
 
     Args:
-        input: pictures.
-        kernel_size, stride, padding, dilation: an int or (vertical, horizontal); the stride is kernel_size if None.
-        ceil_mode: let the last windows hang over the edge instead of dropping the rest.
-        return_indices: give also where each maximum was, p*W + q, as int64; `max_unpool2d` takes it.
-        fit: "strict" raises where windows do not fit.
+        input: images.
+        kernel_size, stride, padding, dilation: an int or (vertical, horizontal); a stride of None means kernel_size.
+        ceil_mode: let the last windows extend over the edge instead of dropping the remaining rows and columns.
+        return_indices: also return the position p*W + q of each maximum, as int64, for `max_unpool2d`.
+        fit: "strict" raises if the windows do not fit exactly.
 
     Returns:
-        (N, C, OH, OW), with return_indices twice; sizes as of `conv2d`.
+        (N, C, OH, OW), or with return_indices a pair of tensors of this shape; sizes as in `conv2d`.
 
     Raises:
-        ShapeError: a window that does not fit, or padding over half of it.
+        ShapeError: a window does not fit, or the padding is more than half of it.
     """
     window = kernel_size, stride, padding, dilation, ceil_mode
     return _max_pool("max_pool2d", input, *window, return_indices=return_indices, fit=fit)
@@ -207,9 +207,9 @@ def max_pool1d(
 
 
 def with_indices(pool: Callable[..., Pooled], positional: int) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A pooling that always gives the indices: PyTorch has each max pooling twice.
+    """Make a pooling that always returns the indices; PyTorch has both forms of each max pooling.
 
-    `positional` is how many arguments `pool` has before `return_indices`, whose value counts for nothing.
+    `positional` is the number of arguments of `pool` before `return_indices`, whose value is ignored.
     """
 
     @functools.wraps(pool)
@@ -222,7 +222,7 @@ def with_indices(pool: Callable[..., Pooled], positional: int) -> Callable[..., 
         return found
 
     both.__name__ = both.__qualname__ = f"{pool.__name__}_with_indices"
-    both.__doc__ = f"`{pool.__name__}` with `return_indices=True`, whatever is given for it."
+    both.__doc__ = f"`{pool.__name__}` with `return_indices=True`; a given value is ignored."
     return both
 
 
@@ -248,19 +248,19 @@ def avg_pool2d(
     """The mean of each window of (N, C, H, W), or (C, H, W).
 
     Args:
-        input: pictures; also of int64, where the mean is cut to a whole number.
-        kernel_size, stride, padding: an int or (vertical, horizontal); the stride is kernel_size if None.
-        ceil_mode: let the last windows hang over the edge instead of dropping the rest.
+        input: images; also of int64, where the mean is cut to a whole number.
+        kernel_size, stride, padding: an int or (vertical, horizontal); a stride of None means kernel_size.
+        ceil_mode: let the last windows extend over the edge instead of dropping the remaining rows and columns.
         count_include_pad: whether the zeros of the padding count in the mean.
-        divisor_override: divide the sum by this instead of by the number of values.
-        fit: "strict" raises where windows do not fit.
+        divisor_override: divide the sum by this number instead of the number of values.
+        fit: "strict" raises if the windows do not fit exactly.
 
     Returns:
-        (N, C, OH, OW); sizes as of `conv2d`.
+        (N, C, OH, OW); sizes as in `conv2d`.
 
     Raises:
-        ShapeError: a window that does not fit, or padding over half of it.
-        ValueError: a divisor of 0.
+        ShapeError: a window does not fit, or the padding is more than half of it.
+        ValueError: the divisor is 0.
     """
     window = kernel_size, stride, padding, ceil_mode, count_include_pad
     return _avg_pool("avg_pool2d", input, *window, divisor=divisor_override, fit=fit)
@@ -301,9 +301,9 @@ def lp_pool2d(
 ) -> Tensor:
     """The p-norm of each window of (N, C, H, W), or (C, H, W), with p = `norm_type`: (sum x^p)^(1/p).
 
-    As in PyTorch, x^p is not |x|^p: with an odd p, negative values count against positive ones, and the root of a
-    negative sum is NaN unless p is 1. Windows that hang over the edge (`ceil_mode`) count as if full of their mean. For
-    p = inf it is the largest |x|, for -inf the smallest. Where the sum is 0, so is the gradient.
+    As in PyTorch, x^p is not |x|^p. With an odd p, negative values reduce the sum, and the root of a negative sum is
+    NaN unless p is 1. A window that extends over the edge (`ceil_mode`) counts as if it were full of its mean. For
+    p = inf the result is the largest |x|, for -inf the smallest. Where the sum is 0, the gradient is 0.
 
     C. Gulcehre et al., "Learned-norm pooling for deep feedforward and recurrent neural networks", 2014,
     https://arxiv.org/abs/1311.1780.

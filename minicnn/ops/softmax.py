@@ -1,4 +1,4 @@
-"""Softmax and its relatives: numbers become probabilities along one axis."""
+"""Softmax and related functions, which turn numbers into probabilities along one axis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Softmax(Function):
 
     @classmethod
     def forward(cls, ctx: Any, x: Array, axis: int) -> Array:
-        """Run the chosen kernel and keep y."""
+        """Run the chosen kernel and save y."""
         y: Array = cls.tables[0](x, axis)
         ctx.save_for_backward(y)
         ctx.axis = axis
@@ -34,7 +34,7 @@ class Softmax(Function):
 
     @classmethod
     def backward(cls, ctx: Any, gy: Array) -> tuple[Array, None]:
-        """The kernel's gradient from y."""
+        """Compute the gradient from y with the kernel."""
         (y,) = ctx.saved
         return cls.tables[1](gy, y, ctx.axis), None
 
@@ -46,7 +46,7 @@ class LogSoftmax(Softmax):
 
 
 def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -> Tensor:
-    """Apply `function` along an axis, in another type if one is given."""
+    """Apply `function` along an axis, after converting to `dtype` if it is given."""
     if not isinstance(x, Tensor):
         raise no_tensor(op, "input", x)
     x = x if dtype is None else x.to(dtype)
@@ -62,14 +62,14 @@ def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -
 @tensor_method("softmax")
 @numpy_names
 def tensor_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """Probabilities along `dim`: e^x / sum e^x; `minicnn.softmax` and `Tensor.softmax`, where `dim` must be given."""
+    """Probabilities along `dim`: e^x / sum e^x: `minicnn.softmax` and `Tensor.softmax`; `dim` is required."""
     return _along("softmax", Softmax, input, dim, dtype)
 
 
 @tensor_method("log_softmax")
 @numpy_names
 def tensor_log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`; `minicnn.log_softmax` and `Tensor.log_softmax`, where `dim` must be given."""
+    """The logarithm of `softmax`: `minicnn.log_softmax` and `Tensor.log_softmax`; `dim` is required."""
     return _along("log_softmax", LogSoftmax, input, dim, dtype)
 
 
@@ -78,21 +78,21 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
         y[k] = e^x[k] / sum_j e^x[j]
 
-    computed from x[k] - max x, so that nothing overflows. A +Inf or NaN makes all values along `dim` NaN.
+    It is computed from x[k] - max x, so that nothing overflows. A +Inf or NaN makes all values along `dim` NaN.
 
     Args:
         input: of any shape, floating point unless `dtype` is given.
-        dim: the axis whose values sum to 1. None, which is deprecated, is 0 for 0, 1 or 3 axes and else 1.
+        dim: the axis whose values sum to 1. None is deprecated: it means 0 for inputs of 0, 1 or 3 axes, else 1.
         dtype: convert the input to this type first.
 
     Raises:
-        IndexError: a `dim` that the input does not have.
+        IndexError: the input has no axis `dim`.
     """
     return tensor_softmax(input, _axis("softmax", input, dim, _stacklevel), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`, without its underflow: y[k] = x[k] - log sum_j e^x[j]. Arguments as of `softmax`."""
+    """The logarithm of `softmax`, without its underflow: y[k] = x[k] - log sum_j e^x[j]. Arguments as in `softmax`."""
     return tensor_log_softmax(input, _axis("log_softmax", input, dim, _stacklevel), dtype)
 
 
@@ -103,7 +103,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def _axis(op: str, x: Tensor, dim: int | None, stacklevel: int) -> int:
-    """`dim`, or PyTorch's old rule where it is None."""
+    """Return `dim`, or, if it is None, the axis of PyTorch's old rule."""
     if dim is not None:
         return dim
     warnings.warn(
@@ -114,19 +114,19 @@ def _axis(op: str, x: Tensor, dim: int | None, stacklevel: int) -> int:
 
 
 def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: int = -1) -> Tensor:
-    """`softmax` of input / temperature: a temperature towards 0 leaves the largest value, a high one makes all equal.
+    """`softmax` of input / temperature: a low temperature selects the largest value, a high one makes all equal.
 
         y[k] = e^(x[k] / t) / sum_j e^(x[j] / t)
 
-    Beyond PyTorch. Scores of 11.5, 12.8 and -2.4 become 21.42, 78.58 and 0.00 % at t = 1. The largest value is
-    subtracted before the division, so that the quotient does not overflow upwards. G. Hinton, O. Vinyals and J. Dean,
+    Not in PyTorch. Scores of 11.5, 12.8 and -2.4 become 21.42, 78.58 and 0.00 % at t = 1. The largest value is
+    subtracted before the division, so that the quotient does not overflow. G. Hinton, O. Vinyals and J. Dean,
     "Distilling the knowledge in a neural network", 2015, https://arxiv.org/abs/1503.02531.
 
     Args:
         temperature: a positive number, or a tensor that broadcasts with the input, which may be learned.
 
     Raises:
-        ValueError: a temperature that is not positive.
+        ValueError: the temperature is not positive.
     """
     if isinstance(input, Tensor) and input.dtype == np.float16:
         return temperature_softmax(input.to(np.float32), temperature, dim).to(np.float16)
@@ -140,17 +140,17 @@ def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: i
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A random one-hot vector along `dim`, softened so that it has a gradient.
+    """Draw a random one-hot vector along `dim`, softened so that it has a gradient.
 
         y = softmax((logits + g) / tau)        g = -log(e), e exponentially distributed: Gumbel's distribution
 
-    With `hard` the result is the one-hot vector of the largest y, and its gradient that of y.
+    With `hard` the result is the one-hot vector of the largest y, and its gradient is that of y.
     E. Jang, S. Gu and B. Poole, 2016, https://arxiv.org/abs/1611.01144.
 
     Args:
         logits: logarithms of probabilities, up to a constant.
         tau: the temperature; towards 0 the results become one-hot.
-        eps: without effect, as in PyTorch.
+        eps: has no effect, as in PyTorch.
     """
     if isinstance(logits, Tensor) and logits.dtype == np.float16:
         return gumbel_softmax(logits.to(np.float32), tau, hard, eps, dim).to(np.float16)
@@ -164,7 +164,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
 
 def _gumbel(like: Tensor) -> Tensor:
-    """Random numbers of Gumbel's distribution, of the shape and type of `like`."""
+    """Draw random numbers from Gumbel's distribution, with the shape and type of `like`."""
     if like.is_meta:
         return like.detach()
     draw = stream().standard_exponential(like.shape)
@@ -172,7 +172,7 @@ def _gumbel(like: Tensor) -> Tensor:
 
 
 def _one_hot(soft: Tensor, dim: int) -> Tensor:
-    """1 at the first largest value along `dim`, 0 elsewhere; a constant."""
+    """Return 1 at the first largest value along `dim` and 0 elsewhere, as a constant."""
     if soft.is_meta or not soft.ndim:
         return soft.detach() * 0 + 1
     hard = np.zeros_like(soft.array)

@@ -1,12 +1,12 @@
 """Tensor: an array that remembers how it was computed.
 
-    tensor.py       the class: what it holds, its place in the graph, the ways out of it
-    copying.py      copies, and what is pickled of one
-    printing.py     how it prints
+    tensor.py       the class: its values, its place in the graph, conversions to other types
+    copying.py      copying and pickling
+    printing.py     the printed text
 
-The class, the graph of `minicnn.autograd` that its operations build, and the printing of a tensor, which computes with
-tensors, are one concept in several files: each needs the others, so these are the imports inside functions, and the
-entry of `Tensor` in `autograd.engine`, that point both ways.
+The class, the graph of `minicnn.autograd` that its operations build, and the printed text, which is computed with
+tensors, are one concept in several files, and each file needs the others. Therefore some imports here are inside
+functions, and `autograd.engine` gets the class `Tensor` from this package.
 """
 
 from __future__ import annotations

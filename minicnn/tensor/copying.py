@@ -1,7 +1,7 @@
-"""Copies of tensors, and what is pickled of one: the values, as a leaf, and never the record behind them.
+"""Copying and pickling tensors: the copy has the values and is a leaf; the graph is never copied.
 
-As in PyTorch, `copy.copy` shares the memory; pickling and `copy.deepcopy` make memory anew, and only a deep copy takes
-`.grad` along. Hooks stay behind.
+As in PyTorch, `copy.copy` shares the memory; pickling and `copy.deepcopy` make new memory. Only a deep copy has a copy
+of `.grad`. Hooks are not copied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _made(kind: type[Tensor], array: Array, requires_grad: bool, version: list[int] | None = None) -> Tensor:
-    """A leaf of the class `kind`, past its constructor."""
+    """Make a leaf of the class `kind` without calling its constructor."""
     tensor = kind.__new__(kind)
     engine._tensor.__init__(tensor, array, _version=version)
     tensor._requires_grad = requires_grad
@@ -27,7 +27,7 @@ def _made(kind: type[Tensor], array: Array, requires_grad: bool, version: list[i
 
 
 def leaf(kind: type[Tensor], packed: tuple[Any, ...], requires_grad: bool) -> Tensor:
-    """The tensor that was pickled so."""
+    """Return the leaf that a pickle contains."""
     return _made(kind, memory_formats.unpacked(*packed), requires_grad)
 
 
@@ -38,22 +38,22 @@ def pickled(tensor: Tensor) -> tuple[Any, ...]:
 
 
 def attributes(tensor: Tensor) -> dict[str, Any] | None:
-    """What a program has put on the tensor; None for nothing."""
+    """Return the attributes that the program has set on the tensor, or None if there are none."""
     return {name: value for name, value in tensor.__dict__.items() if name != "_retains_grad"} or None
 
 
 def shallow(tensor: Tensor) -> Tensor:
-    """A leaf on the same memory, with the same attributes."""
+    """Return a leaf on the same memory, with the same attributes."""
     copied = _made(type(tensor), tensor._array, tensor._requires_grad, tensor._version)
     copied.__dict__.update(attributes(tensor) or {})
     return copied
 
 
 def deep(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
-    """A leaf in memory of its own, with copies of `.grad` and the attributes.
+    """Return a leaf in new memory, with copies of `.grad` and of the attributes.
 
     Raises:
-        RuntimeError: the tensor is no leaf.
+        RuntimeError: the tensor is not a leaf.
     """
     if tensor._edge:
         raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use detach() first")

@@ -1,7 +1,8 @@
-"""How a tensor prints: PyTorch's layout, so that a listing's output looks as in the book.
+"""Printing a tensor in PyTorch's layout, so that the output looks as it does in books about PyTorch.
 
-All elements have one format, chosen from those that are shown: whole numbers with a point, four decimals, or scientific
-where they span more than three powers of ten (or are beyond 1e8 or below 1e-4). Long axes show their ends only.
+All elements have one format, chosen from the elements that are shown: whole numbers with a point, or four decimals, or
+scientific if they span more than three powers of ten (or are above 1e8 or below 1e-4). Of a long axis only the ends
+are shown.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Options:
-    """What `set_printoptions` sets."""
+    """The settings of `set_printoptions`."""
 
     def __init__(
         self,
@@ -48,15 +49,15 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Set how tensors print; None leaves a setting as it is.
+    """Set how tensors are printed; None leaves a setting as it is.
 
     Args:
         precision: decimals (4).
         threshold: the number of elements above which axes are shortened (1000).
         edgeitems: the elements shown at each end of a shortened axis (3).
         linewidth: characters in a line (80).
-        profile: "default", "short" or "full" sets all of these.
-        sci_mode: whether numbers are scientific (2.0000e+00); None decides by their range.
+        profile: "default", "short" or "full" sets all of the above.
+        sci_mode: whether numbers are printed as 2.0000e+00; None decides by their range.
     """
     if profile is not None:
         if profile not in _PROFILES:
@@ -67,13 +68,13 @@ def set_printoptions(
 
 
 def get_printoptions() -> dict[str, Any]:
-    """The settings by name."""
+    """Return the settings by name."""
     return dict(vars(OPTIONS))
 
 
 @contextmanager
 def printoptions(**options: Any) -> Iterator[None]:
-    """`set_printoptions` for a `with` block."""
+    """Use `set_printoptions` for the length of a `with` block."""
     before = get_printoptions()
     set_printoptions(**options)
     try:
@@ -101,7 +102,7 @@ class _Format:
                 scientific = bool(sizes.max() / sizes.min() > 1000 or sizes.max() > 1e8 or sizes.min() < 1e-4)
         if scientific or not self.whole:
             self.spec, self.whole = f".{OPTIONS.precision}{'e' if scientific else 'f'}", False
-        point = self.whole  # whole numbers get a point, which counts
+        point = self.whole  # whole numbers get a point, which needs one character
         self.width = max(1, max(len(format(value, self.spec)) for value in values.tolist()) + point)
 
     def __call__(self, value: Any) -> str:
@@ -112,7 +113,7 @@ class _Format:
 
 
 def _body(x: Array, indent: int, shorten: bool, form: _Format) -> str:
-    """The nested brackets."""
+    """Return the elements in nested brackets."""
     if not x.ndim:
         return form(x.item())
     edge = OPTIONS.edgeitems
@@ -129,7 +130,7 @@ def _body(x: Array, indent: int, shorten: bool, form: _Format) -> str:
 
 
 def _shown(x: Array) -> Array:
-    """The elements that a shortened text shows."""
+    """Return the elements that a shortened text shows."""
     edge = OPTIONS.edgeitems
     for axis, size in enumerate(x.shape):
         if size > 2 * edge:
@@ -138,7 +139,7 @@ def _shown(x: Array) -> Array:
 
 
 def text(tensor: Tensor, name: str = "tensor") -> str:
-    """`tensor([1., 2.], requires_grad=True)`: the elements, then what is not the default."""
+    """Return `tensor([1., 2.], requires_grad=True)`: the elements, then the properties that are not the default."""
     x, indent, extra = tensor.array, len(name) + 1, []
     usual = x.dtype in (get_default_dtype(), np.int64, np.bool_)
     if tensor.is_meta:

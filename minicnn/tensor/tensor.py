@@ -1,12 +1,12 @@
 """Tensor: an array that remembers how it was computed.
 
 A tensor holds a NumPy array (`.array`), whether a gradient is wanted (`.requires_grad`), the gradient (`.grad`), and,
-if an operation made it, the place in the graph that `backward()` starts from (`.grad_fn`). The operations are in
-`minicnn.ops`, which also enters the methods and operators here with `tensor_method`: this file knows no arithmetic.
+if an operation computed it, the node in the graph where `backward()` starts (`.grad_fn`). The operations are in
+`minicnn.ops`, which also adds methods and operators to the class with `tensor_method`; this file does no arithmetic.
 
-Memory is shared as in NumPy and PyTorch: `t.data`, `t.detach()`, `t.numpy()` and views look at the same numbers.
-Writing through a tensor (`t[...] = 0`, `t.data.fill_(0)`, `t.copy_(other)`) is counted, so that the backward pass
-notices if an array it needs has changed. Writing into `t.array` or `t.numpy()` is not counted.
+Memory is shared as in NumPy and PyTorch: `t.data`, `t.detach()`, `t.numpy()` and views show the same numbers.
+Each write through a tensor (`t[...] = 0`, `t.data.fill_(0)`, `t.copy_(other)`) is counted, so that the backward pass
+notices if an array that it needs has changed. Writing into `t.array` or `t.numpy()` is not counted.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from . import copying
 
 
 class Tensor:
-    """An n-d array with a gradient tape; `Tensor(array)` wraps a NumPy array without copying it.
+    """An n-d array that records its operations; `Tensor(array)` wraps a NumPy array without copying it.
 
     Args:
         array: a NumPy array or a tensor (shared), nested lists of numbers (copied as float32), or sizes as in PyTorch's
             old constructor: `Tensor(2, 3)` is uninitialised.
-        requires_grad: whether `backward()` shall leave a gradient in `.grad`; for floating-point tensors only.
+        requires_grad: whether `backward()` adds the gradient to `.grad`; only for floating-point tensors.
     """
 
     __slots__ = (
         "__dict__", "__weakref__", "_after_hooks", "_array", "_edge", "_grad", "_hooks", "_requires_grad", "_version",
         "_views",
     )  # fmt: skip
-    __array_ufunc__ = None  # array + tensor asks the tensor
+    __array_ufunc__ = None  # array + tensor calls the tensor's __radd__
 
     def __init__(
         self, array: Any = (), requires_grad: bool = False, *sizes: int, _version: list[int] | None = None
@@ -54,7 +54,7 @@ class Tensor:
         self._edge: tuple[engine.Node, int] | None = None
         self._hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
         self._after_hooks: dict[int, Callable[[Tensor], None]] | None = None
-        self._views: list[Any] | None = None  # weak references to all that views made of the same memory, or None
+        self._views: list[Any] | None = None  # weak references to all views of the same memory, or None
         self._grad: Tensor | None = None
         self._requires_grad = False
         if requires_grad:
@@ -64,21 +64,19 @@ class Tensor:
 
     @property
     def array(self) -> Array:
-        """The NumPy array itself, to read; writing into it is not noticed by the tape."""
+        """The NumPy array itself, to be read; the tape does not notice if a program writes into it."""
         return self._array
 
     @property
     def data(self) -> Tensor:
-        """The same memory as a tensor outside the tape; assigning to it replaces the values."""
+        """The same memory as a tensor detached from the graph; assigning to it replaces the values."""
         return self.detach()
 
     @data.setter
     def data(self, value: Tensor | Array) -> None:
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
-            raise TypeError(
-                f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert them with .to()"
-            )
+            raise TypeError(f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert with .to()")
         self._array = array
         self._version[0] += 1
 
@@ -99,39 +97,39 @@ class Tensor:
 
     @property
     def device(self) -> Device:
-        """Where the memory is."""
+        """The device of the memory."""
         return META if type(self._array) is Meta else CPU
 
     @property
     def is_meta(self) -> bool:
-        """Whether it has a shape and a dtype only, and no values."""
+        """Whether the tensor has only a shape and a dtype, and no values."""
         return type(self._array) is Meta
 
     @property
     def retains_grad(self) -> bool:
-        """Whether it is a computed tensor that `retain_grad()` was called on."""
+        """Whether `retain_grad()` was called on this computed tensor."""
         return "_retains_grad" in self.__dict__
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was made by the user and not by a recorded operation."""
+        """Whether the user made the tensor, and no recorded operation computed it."""
         return self._edge is None
 
     @property
     def grad_fn(self) -> engine.Node | None:
-        """The recorded call that made it."""
+        """The node of the recorded call that computed the tensor."""
         return self._edge[0] if self._edge else None
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or its entry `dim`."""
+        """Return the shape, or the size of the axis `dim`."""
         return self.shape if dim is None else self.shape[dim]
 
     def dim(self) -> int:
-        """The number of axes."""
+        """Return the number of axes."""
         return self.ndim
 
     def numel(self) -> int:
-        """The number of elements."""
+        """Return the number of elements."""
         return self._array.size
 
     nelement, ndimension = numel, dim
@@ -144,7 +142,7 @@ class Tensor:
     # ----------------------------------------------------------------------------------------------- out of the tensor
 
     def _values(self, op: str) -> Array:
-        """The array, checked to have values."""
+        """Return the array, after checking that it has values."""
         if type(self._array) is Meta:
             raise NotImplementedError(f"{op}: a tensor on device 'meta' has no values; create it on 'cpu'")
         return self._array
@@ -153,7 +151,7 @@ class Tensor:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> Any:
-        """The one element as a Python number."""
+        """Return the only element as a Python number."""
         if self._array.size != 1:
             raise RuntimeError(
                 f"item: a tensor of shape {self.shape} has {self.numel()} elements, not one; use tolist()"
@@ -161,7 +159,7 @@ class Tensor:
         return self._values("item").item()
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
+        """Return the elements as nested lists of Python numbers."""
         return self._values("tolist").tolist()
 
     def __float__(self) -> float:
@@ -174,7 +172,7 @@ class Tensor:
         return complex(self._scalar("complex"))
 
     def _scalar(self, kind: str) -> Any:
-        if self._array.size != 1:  # ValueError, as NumPy and PyTorch: other libraries ask so whether it is a number
+        if self._array.size != 1:  # ValueError, as in NumPy and PyTorch: libraries test for a number by it
             raise ValueError(f"{kind}: a tensor of shape {self.shape} has {self.numel()} elements, not one")
         return self.item()
 
@@ -188,7 +186,7 @@ class Tensor:
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iub" or self._array.size != 1:
-            raise TypeError(f"only an integer tensor of one element is an index, got {self.dtype} {self.shape}")
+            raise TypeError(f"only an integer tensor of one element can be an index, got {self.dtype} {self.shape}")
         return int(self.item())
 
     def __repr__(self) -> str:
@@ -199,11 +197,11 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if not (self.ndim or self.is_meta) else object.__format__(self, spec)
 
-    # ------------------------------------------------------------------------------------------------------- the tape
+    # ------------------------------------------------------------------------------------------------------ the graph
 
     @property
     def requires_grad(self) -> bool:
-        """Whether `backward()` computes a gradient for it, or for what it was computed from."""
+        """Whether `backward()` computes a gradient for it, or for a tensor that it was computed from."""
         return self._requires_grad
 
     @requires_grad.setter
@@ -212,7 +210,7 @@ class Tensor:
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward()` has added up here; None before, and of computed tensors."""
+        """The gradient that `backward()` has added up; None before that, and for computed tensors."""
         return self._grad
 
     @grad.setter
@@ -232,18 +230,18 @@ class Tensor:
         self._grad = None
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Ask for a gradient, or stop asking, in place."""
+        """Set in place whether `backward()` computes a gradient for this tensor."""
         if not isinstance(requires_grad, bool):
             raise TypeError(f"requires_grad: expected a bool, got {type(requires_grad).__name__}")
         if requires_grad and self.dtype.kind not in "fc":
-            raise RuntimeError(f"requires_grad: only floating-point tensors have gradients, this one is {self.dtype}")
+            raise RuntimeError(f"requires_grad: only floating-point tensors have gradients, and this is {self.dtype}")
         if not requires_grad and self._edge:
             raise RuntimeError("requires_grad: a computed tensor cannot stop requiring a gradient; use detach()")
         self._requires_grad = requires_grad
         return self
 
     def detach(self) -> Tensor:
-        """The same memory outside the tape."""
+        """Return a tensor on the same memory, detached from the graph."""
         return Tensor(self._array, _version=self._version)
 
     def backward(
@@ -257,9 +255,9 @@ class Tensor:
 
         Args:
             gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
-            retain_graph: keep what the graph saved, so that one can walk through it again.
+            retain_graph: keep the saved arrays of the graph, so that `backward` can run again.
             create_graph: not supported.
-            inputs: the tensors to do this for, computed ones too; all leaves if None.
+            inputs: add gradients to these tensors only, which may be computed ones; None means all leaves.
         """
         if create_graph:
             raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
@@ -267,9 +265,9 @@ class Tensor:
         backpropagation.backward([self], [up], bool(retain_graph), inputs)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of this computed tensor in `.grad` too, as for a leaf; what its hooks made of it.
+        """Store the gradient of this computed tensor in `.grad` too, as for a leaf, after its hooks have changed it.
 
-        After an in-place operation it is that of the new values.
+        After an in-place operation it is the gradient of the new values.
         """
         if not self.requires_grad:
             raise RuntimeError("retain_grad: the tensor does not require a gradient")
@@ -279,7 +277,7 @@ class Tensor:
             node.retained = {**(node.retained or {}), index: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-        """Call `hook(gradient)` when this tensor's gradient is complete; a result other than None replaces it."""
+        """Call `hook(gradient)` when this tensor's gradient is complete; a tensor that it returns replaces it."""
         if not self.requires_grad:
             raise RuntimeError("register_hook: the tensor does not require a gradient")
         if self._edge:
@@ -298,14 +296,14 @@ class Tensor:
         return RemovableHandle(self._after_hooks, hook)
 
     def detach_(self) -> Tensor:
-        """Leave the tape, in place."""
+        """Detach the tensor from the graph, in place."""
         self._edge, self._requires_grad = None, False
         return self
 
     # --------------------------------------------------------------------------------------------------------- copies
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled, a tensor is its values: a leaf without `.grad` and hooks, whatever it was computed from."""
+        """Pickle the tensor as its values: a leaf without `.grad` and hooks, even if it was computed."""
         return copying.pickled(self)
 
     def __copy__(self) -> Tensor:
@@ -320,7 +318,7 @@ class Tensor:
     def __getattr__(self, name: str) -> Any:
         raise unknown("Tensor", name, methods(type(self)))
 
-    if TYPE_CHECKING:  # entered by minicnn.ops
+    if TYPE_CHECKING:  # added by minicnn.ops
 
         def __iter__(self) -> Iterator[Tensor]: ...
         def __getitem__(self, index: Any) -> Tensor: ...
@@ -350,7 +348,7 @@ for _name in absent("Tensor"):
 
 
 def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a function of minicnn.ops as the Tensor methods `names`."""
+    """Add a function of minicnn.ops to the class Tensor, as the methods `names`."""
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
@@ -361,9 +359,9 @@ def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def _legacy(data: Any) -> Array:
-    """The array of PyTorch's old constructor: `Tensor(3)` and `Tensor(size)` are memory as it is, of the default type.
+    """Return the array of PyTorch's old constructor: `Tensor(3)` and `Tensor(size)` give uninitialised memory.
 
-    Numbers in lists become the default type, integers too.
+    The elements have the default type, also if the numbers in the lists are integers.
     """
     if isinstance(data, (int, Size)):
         shape, dtype = (data,) if isinstance(data, int) else tuple(data), get_default_dtype()
@@ -373,7 +371,7 @@ def _legacy(data: Any) -> Array:
 
 
 def _to_array(data: Any) -> Array:
-    """Numbers and nested sequences as an array, Python floats as float32."""
+    """Return numbers and nested sequences as an array; Python floats become float32."""
     if isinstance(data, Tensor):
         return data.array
     if isinstance(data, (np.ndarray, np.generic)):

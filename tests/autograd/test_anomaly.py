@@ -22,7 +22,7 @@ def test_a_nan_weight_is_traced_to_its_layer_and_line() -> None:
     assert "in layer 1.1 (Conv2d)" in text
     assert "net(x)  # the line to be named" in text
     assert "input 1 already had 1 NaN among 36 values, first at (0, 0, 0, 0)" in text
-    net(x)  # outside nothing is checked
+    net(x)  # outside the block nothing is checked
 
 
 def test_inf_and_the_loss_count_too() -> None:
@@ -36,7 +36,7 @@ def test_inf_and_the_loss_count_too() -> None:
 def test_a_bad_gradient_names_where_its_operation_was_called() -> None:
     x = minicnn.tensor([0.0, 4.0], requires_grad=True)
     with detect_anomaly():
-        y = x.sqrt().sum()  # fine forward, 1/0 backward
+        y = x.sqrt().sum()  # the forward is finite, the backward is 1/0
         with pytest.raises(AnomalyError, match=r"backward pass of Sqrt gave 1 Inf .* \(0,\).*y = x\.sqrt\(\)"):
             y.backward()
     y = x.sqrt().sum()

@@ -1,4 +1,4 @@
-"""The tape: depth, memory, versions, hooks, modes, errors."""
+"""The engine: depth, memory, versions, hooks, modes, errors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_depth_of_20_000() -> None:
         y = y + 1
     y.backward()
     assert x.grad.item() == 1
-    del y  # and the record goes without recursion
+    del y  # and the graph is freed without recursion
 
 
 def test_two_leaves_do_not_share_a_gradient() -> None:
@@ -84,7 +84,7 @@ def test_memory_is_flat_without_the_garbage_collector() -> None:
     x = minicnn.tensor(np.random.default_rng(0).standard_normal((256, 1024)), requires_grad=True)  # 2 MB
     process = psutil.Process()
     small = minicnn.tensor(np.ones((8, 8)), requires_grad=True)
-    small.tanh().sum().backward()  # compiling leaves cycles of its own
+    small.tanh().sum().backward()  # compilation leaves reference cycles
 
     def step() -> None:
         y = x
@@ -129,7 +129,7 @@ def test_saved_arrays_are_freed_by_backward() -> None:
     assert kept() is not None
     z.backward()
     assert kept() is None
-    with pytest.raises(RuntimeError, match=r"Mul was already walked.*retain_graph=True"):
+    with pytest.raises(RuntimeError, match=r"backward of Mul has already run.*retain_graph=True"):
         z.backward()
 
 
@@ -337,10 +337,10 @@ def test_a_walk_for_some_inputs_runs_what_leads_to_them() -> None:
     v.register_hook(lambda g: called.append("v"))
     loss = u + v
     assert grad(loss, u)[0].item() == 1 and not called
-    assert grad(loss, x)[0].item() == np.exp(1) and not called  # the walk to u left the rest of the record as it was
+    assert grad(loss, x)[0].item() == np.exp(1) and not called  # the walk to u changed nothing in the rest of the graph
     loss.backward(inputs=w)
     assert w.grad.item() == np.exp(2) and x.grad is None and called == ["v"]
-    with pytest.raises(RuntimeError, match="already walked"):
+    with pytest.raises(RuntimeError, match="has already run"):
         loss.backward()
     y = w * 3
     (y * 5).backward(inputs=[y])

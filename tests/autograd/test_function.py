@@ -1,4 +1,4 @@
-"""Users' own functions, on tensors."""
+"""Functions that users write, on tensors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Scaled(Function):
 
 
 class Separate(Function):
-    """x w with forward and setup_context apart."""
+    """x w, with separate forward and setup_context."""
 
     @staticmethod
     def forward(x: Tensor, w: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ def test_variables_of_old_code() -> None:
 
 
 class AddInto(Function):
-    """a += w, whose gradient to w is marked by a factor of 5."""
+    """a += w; the gradient of w has a factor of 5, by which it is recognised."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, w: Tensor) -> Tensor:
@@ -209,7 +209,7 @@ def test_a_result_that_is_a_view_of_an_input() -> None:
         z[:1].mul_(2)
     used = z * 3
     with minicnn.no_grad():
-        z.mul_(2)  # counts for y
+        z.mul_(2)  # counts as a change of y
     with pytest.raises(RuntimeError, match="Exp saved was changed"):
         y.sum().backward()
     a = x * 2

@@ -1,4 +1,4 @@
-"""gradcheck passes what is right and fails what is wrong, naming the cell."""
+"""gradcheck passes right gradients, fails wrong ones, and names the wrong cell."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_one_wrong_cell_is_named(shape: tuple[int, ...]) -> None:
 
 
 def test_a_softmax_whose_backward_is_zero_fails() -> None:
-    """With an upstream gradient of ones it would pass: the rows of a softmax sum to 1."""
+    """With an upstream gradient of ones it would pass, because the rows of a softmax sum to 1."""
 
     class Softmax(Function):
         @staticmethod

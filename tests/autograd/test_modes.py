@@ -1,4 +1,4 @@
-"""Recording on and off: blocks, decorators with and without parentheses, generators, threads."""
+"""Switching recording on and off: blocks, decorators with and without parentheses, generators, threads."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_threads_have_a_mode_of_their_own() -> None:
 
 @pytest.mark.parametrize("block", [no_grad(), enable_grad(), inference_mode()], ids=lambda block: type(block).__name__)
 def test_every_way_in_and_out(block: Any) -> None:
-    """A `with` statement, nested in itself, with an error; an ExitStack; and the methods called by their names."""
+    """A `with` statement, nested in itself, with an error; an ExitStack; and direct calls of the methods."""
     inside = isinstance(block, enable_grad)
     for outside in (True, False):
         with set_grad_enabled(outside):
@@ -113,7 +113,7 @@ def test_every_way_in_and_out(block: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
 def test_an_interrupt_does_not_leave_recording_off() -> None:
-    """In a process of its own: KeyboardInterrupt, thousands of times, also where `__exit__` is about to begin."""
+    """In its own process: thousands of KeyboardInterrupts, some of them just before `__exit__` begins."""
     code = """
 import random, signal, time
 from minicnn import enable_grad, is_grad_enabled, no_grad

@@ -1,4 +1,4 @@
-"""Who holds a gradient's memory: a leaf's `.grad` is its own, and is added to in place."""
+"""Ownership of a gradient's memory: a leaf's `.grad` belongs to it alone, and is added to in place."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_grad_and_requires_grad_are_checked() -> None:
     assert not x.requires_grad
 
 
-def test_overwriting_by_a_constant_stays_on_the_record() -> None:
+def test_overwriting_by_a_constant_stays_in_the_graph() -> None:
     x = leaf(1, 2)
     y = x * 3
     y.copy_(minicnn.zeros(2))
@@ -132,8 +132,8 @@ def test_half_precision_is_added_up_in_single() -> None:
 
 
 def test_joined_tensors_lie_as_new_ones_do() -> None:
-    picture = minicnn.zeros(4, 5, 3).permute(2, 0, 1)
-    assert minicnn.stack([picture, picture]).view(2, -1).shape == (2, 60)
+    image = minicnn.zeros(4, 5, 3).permute(2, 0, 1)
+    assert minicnn.stack([image, image]).view(2, -1).shape == (2, 60)
     b = minicnn.ones(2, 3).t()
     for y in (
         minicnn.cat([b, b]),
@@ -143,8 +143,8 @@ def test_joined_tensors_lie_as_new_ones_do() -> None:
         b.masked_fill(b > 0, 1),
     ):
         assert y.is_contiguous()
-    last = minicnn.zeros(2, 3, 4, 5).to(memory_format=minicnn.channels_last)
-    assert minicnn.cat([last, last]).is_contiguous(memory_format=minicnn.channels_last)
+    channels_last = minicnn.zeros(2, 3, 4, 5).to(memory_format=minicnn.channels_last)
+    assert minicnn.cat([channels_last, channels_last]).is_contiguous(memory_format=minicnn.channels_last)
 
 
 REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -160,7 +160,7 @@ REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_gradients_of_reductions_can_be_written_to(name: str) -> None:
-    """Whether they arrive as a view that repeats one value or not, at a leaf and where they meet another."""
+    """At a leaf, and where two gradients meet; also if they arrive as a view that repeats one value."""
     reduce = REDUCTIONS[name]
     x = leaf(1, 2, 4)
     reduce(x).backward()

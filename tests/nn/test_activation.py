@@ -1,4 +1,4 @@
-"""Activations: what the layers and functions promise beyond the table of samples."""
+"""Activations: properties of the layers and functions beyond the table of samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minicnn import Tensor, nn
 INF, NAN = np.inf, np.nan
 BACKENDS = ["python", "numpy", "numba"]
 
-# As PyTorch 2.13 prints them.
+# The reprs of PyTorch 2.13.
 REPRS: list[tuple[Callable[[], nn.Module], str]] = [
     (nn.ReLU, "ReLU()"),
     (lambda: nn.ReLU(True), "ReLU(inplace=True)"),
@@ -245,7 +245,7 @@ def test_the_gradient_at_nan_is_nan(backend: str, function: Callable[[Tensor], T
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("function", [lambda x: F.gelu(x, approximate="tanh"), F.gelu, F.mish, F.silu, F.hardswish])
 def test_the_gradient_at_the_largest_numbers(backend: str, function: Callable[[Tensor], Tensor]) -> None:
-    """1 and 0 up to the last float32, where 2x and x^2 are Inf."""
+    """The gradient is 1 or 0 up to the largest float32, where 2x and x^2 are Inf."""
     x = Tensor(np.array([1e19, 1e38, 3.4e38, -1e19, -1e38, -3.4e38], np.float32), requires_grad=True)
     with minicnn.use(backend=backend):
         function(x).sum().backward()
@@ -255,7 +255,7 @@ def test_the_gradient_at_the_largest_numbers(backend: str, function: Callable[[T
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_threshold_is_rounded_as_the_values_are(backend: str) -> None:
-    """0.1 in float32 is larger than in float64, and yet equal to a threshold of 0.1."""
+    """0.1 is larger in float32 than in float64, but it equals a threshold of 0.1."""
     x = Tensor(np.array([0.1, -0.1], np.float32), requires_grad=True)
     with minicnn.use(backend=backend):
         y = F.threshold(x, 0.1, 20)

@@ -1,4 +1,4 @@
-"""Blocks: highway gates, squeeze-excitation, dropping of branches and squares, torchvision's sequences of layers."""
+"""Blocks: highway gates, squeeze-excitation, dropping branches and squares, torchvision's sequences of layers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_highway_by_the_equation() -> None:
     assert sum(w.size for w in weights.values()) == 2 * (5 + 1) * 5
 
 
-def test_a_closed_highway_passes_the_picture_on() -> None:
+def test_a_closed_highway_passes_the_image_on() -> None:
     x = normal(2, 3, 5, 4).float()
     for block in (nn.Highway.conv2d(3, gate_bias=-60), nn.Highway.conv2d(3, (1, 5), gate_bias=-60)):
         np.testing.assert_array_equal(block(x).detach().numpy(), x.numpy())
@@ -68,7 +68,7 @@ def test_highway_of_other_layers_and_what_it_refuses() -> None:
     block = nn.Highway(nn.Sequential(nn.Linear(4, 9), nn.ReLU(), nn.Linear(9, 4)), gate, None)
     assert block(normal(2, 4).float()).shape == (2, 4)
     assert np.array_equal(gate.bias.detach().numpy(), before)
-    with pytest.raises(ValueError, match=r"gate .* has no bias to start at -2"):
+    with pytest.raises(ValueError, match=r"gate_bias=-2.0 needs a gate with a bias"):
         nn.Highway(nn.Linear(4, 4), nn.Linear(4, 4, bias=False))
     with pytest.raises(ShapeError, match=r"keep the shape, \(2, 4\), got \(2, 5\) and \(2, 4\); project"):
         nn.Highway(nn.Linear(4, 5), gate)(normal(2, 4).float())
@@ -99,7 +99,7 @@ def test_stochastic_depth(mode: str) -> None:
         values = ratio.reshape(400, -1) if mode == "row" else ratio.reshape(1, -1)
         assert (values == values[:, :1]).all() or np.allclose(
             values, values[:, :1]
-        )  # one draw for each row, or for all
+        )  # one draw for each row, or one for all rows
         drawn.extend(values[:, 0])
     found = np.array(drawn)
     assert np.allclose(found[found != 0], 4 / 3)
@@ -182,7 +182,7 @@ def test_frozen_batch_norm_is_batch_norm_in_evaluation() -> None:
     layer, frozen = nn.BatchNorm2d(3), nn.FrozenBatchNorm2d(3)
     for value in (*layer.parameters(), layer.running_mean, layer.running_var):
         nn.init.uniform_(value, 0.5, 1.5)
-    frozen.load_state_dict(layer.state_dict())  # num_batches_tracked is passed over
+    frozen.load_state_dict(layer.state_dict())  # num_batches_tracked is ignored
     assert list(frozen.parameters()) == [] and repr(frozen) == "FrozenBatchNorm2d(3, eps=1e-05)"
     x = minicnn.randn(2, 3, 4, 5)
     np.testing.assert_allclose(frozen.train()(x).numpy(), layer.eval()(x).detach().numpy(), rtol=1e-6)

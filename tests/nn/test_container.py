@@ -1,4 +1,4 @@
-"""Containers: rows, lists and dicts of modules and parameters."""
+"""Containers: sequences, lists and dicts of modules and parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout: what is left out, how often, and what stays."""
+"""Dropout: which values are dropped, how often, and which statistics stay."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_alpha_dropout_keeps_mean_and_variance(p: float) -> None:
     slopes = np.unique(x.grad.numpy())
     np.testing.assert_allclose(slopes, [0, ((1 - p) * (1 + p * 1.7580993408473766**2)) ** -0.5])
     dropped = np.unique(y.detach().numpy()[x.grad.numpy() == 0])
-    assert len(dropped) == 1  # one value, minus the limit of selu, scaled
+    assert len(dropped) == 1  # one value: minus the limit of selu, scaled
     np.testing.assert_allclose(dropped, slopes[1] * -1.7580993408473766 * (1 - p))
 
 
@@ -94,7 +94,7 @@ def test_corner_cases() -> None:
         F.dropout1d(minicnn.ones(2, 3, 4, 5))
     with pytest.warns(UserWarning, match="1-d input is deprecated"), pytest.raises(RuntimeError, match="2 axes"):
         F.dropout2d(minicnn.ones(3))
-    with pytest.warns(UserWarning, match="for that use dropout1d"):
+    with pytest.warns(UserWarning, match="use dropout1d"):
         F.dropout2d(minicnn.ones(2, 3, 4))
 
 

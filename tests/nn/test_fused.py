@@ -1,4 +1,4 @@
-"""The table of layers that run as one function: when they do, and that nobody can tell but by the clock."""
+"""The table of layers that run as one function: when they are fused, and that only the speed differs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRS = pytest.mark.parametrize("pair", FUSED, ids=lambda pair: f"{pair[0].__nam
 
 
 def _net(pair: tuple[type, type]) -> nn.Sequential:
-    """The two layers in a net with others around them."""
+    """Make a net with the two layers and others around them."""
     arguments = {nn.BatchNorm1d: 3, nn.BatchNorm2d: 3, nn.BatchNorm3d: 3, nn.MaxPool2d: 2}
     first, second = [cls(*([arguments[cls]] if cls in arguments else [])) for cls in pair]
     return nn.Sequential(nn.Identity(), first, second, nn.Identity())
@@ -46,7 +46,7 @@ def test_fused_is_the_same(pair: tuple[type, type]) -> None:
         assert list(steps(net)) == list(net)
         with minicnn.use(backend="numba", fused=True):
             assert len(list(steps(net))) == 3
-        with minicnn.use(algorithm="direct"):  # says nothing about it
+        with minicnn.use(algorithm="direct"):  # does not change fusion
             assert list(steps(net)) == list(net)
         apart = _run(net, x)
     for a, b in zip(together, apart, strict=True):
@@ -59,7 +59,7 @@ CHOICES: list[dict[str, Any]] = [{"backend": "python", "algorithm": "direct"}, {
 @pytest.mark.parametrize("choice", CHOICES)
 @PAIRS
 def test_every_layer_is_entered(pair: tuple[type, type], choice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a reader steps through, or asks for it, no layer is skipped."""
+    """On the backends for reading, or with fused=False, every layer is entered."""
     entered: list[type] = []
     for cls in pair:
 
@@ -68,7 +68,7 @@ def test_every_layer_is_entered(pair: tuple[type, type], choice: Any, monkeypatc
             return own(self, input)
 
         monkeypatch.setattr(cls, "forward", forward)
-        monkeypatch.setitem(fused._FORWARD, cls, forward)  # as if it had come with it
+        monkeypatch.setitem(fused._FORWARD, cls, forward)  # as if it were the original forward
     with minicnn.use(**choice):
         _net(pair)(_input(pair))
     assert [cls for cls in entered if cls in pair] == list(pair)

@@ -1,4 +1,4 @@
-"""The gradients of convolutions as functions: those of the tape, and with gradients of their own."""
+"""The gradients of convolutions as functions: equal to those of the backward pass, and with gradients of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation layers of float16: computed in float32, results and gradients in float16."""
+"""Normalisation layers in float16: computed in float32, with results and gradients in float16."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 @pytest.mark.parametrize("half_parameters", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
 def test_float16(name: str, half_parameters: bool, training: bool) -> None:
-    """Squares of 300 are beyond float16; parameters may be float32, as in PyTorch."""
+    """Squares of 300 are too large for float16; parameters may be float32, as in PyTorch."""
     rng = np.random.default_rng(0)
     values, gy = rng.standard_normal((2, 6, 4, 5, 3)).astype(np.float16) * np.float16(1)
     values = values * np.float16(300)

@@ -1,4 +1,4 @@
-"""Hooks: when they are called, what they see, what they change."""
+"""Hooks: when they are called, which values they see and which they change."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_backward_hooks_see_and_replace() -> None:
     layer(x).sum().backward()
     assert log == [([[8, 14]], [[2, 2]])]
     assert x.grad.tolist() == [[80, 140]]
-    assert layer.weight.grad.tolist() == [[2, -2], [2, -2]]  # twice, by the first hook; the last one is past it
+    assert layer.weight.grad.tolist() == [[2, -2], [2, -2]]  # doubled by the first hook only
 
 
 def test_backward_hooks_where_no_input_needs_a_gradient() -> None:
@@ -114,7 +114,7 @@ def test_backward_hooks_of_several_inputs_and_outputs() -> None:
         module(a, 3, b)[0].sum().backward()
 
 
-def test_behind_a_gate_memory_is_still_shared() -> None:
+def test_after_a_gate_memory_is_still_shared() -> None:
     class Through(nn.Module):
         def forward(self, a: Any, b: Any) -> Any:
             return b * b
@@ -139,7 +139,7 @@ def test_other_outputs_have_no_backward_hooks() -> None:
     assert x.grad.tolist() == [[2, 2]]
 
 
-def test_hooks_at_work_without_a_record() -> None:
+def test_hooks_at_work_without_a_graph() -> None:
     layer = linear()
     layer.register_full_backward_hook(lambda *_: 1 / 0)
     with minicnn.no_grad():

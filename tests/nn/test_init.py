@@ -1,4 +1,4 @@
-"""Initialisation: distributions, exact matrices, no trace on the tape, errors."""
+"""Initialisation: distributions, exact matrices, no recording, errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from minicnn import nn
 from minicnn.nn import init
 
 N = 20_000
-RANDOM: dict[str, tuple[Any, dict[str, Any], Any]] = {  # with a weight (100, 20, 2, 5): fan in 200, fan out 1000
+RANDOM: dict[str, tuple[Any, dict[str, Any], Any]] = {  # for a weight (100, 20, 2, 5): fan in 200, fan out 1000
     "uniform_": (init.uniform_, {"a": -1.0, "b": 3.0}, stats.uniform(-1, 4)),
     "normal_": (init.normal_, {"mean": 2.0, "std": 3.0}, stats.norm(2, 3)),
     "trunc_normal_": (init.trunc_normal_, {"std": 0.5, "a": -1.0, "b": 0.25}, stats.truncnorm(-2, 0.5, 0, 0.5)),
@@ -37,7 +37,7 @@ RANDOM: dict[str, tuple[Any, dict[str, Any], Any]] = {  # with a weight (100, 20
 @pytest.mark.parametrize("dtype", [minicnn.float32, minicnn.float64])
 @pytest.mark.parametrize("name", RANDOM)
 def test_distributions(name: str, dtype: Any) -> None:
-    """Kolmogorov-Smirnov, mean and variance; a false alarm once in 10,000, if the seed were not fixed."""
+    """Kolmogorov-Smirnov, mean and variance; without a fixed seed, a false alarm would come once in 10,000 runs."""
     function, options, wanted = RANDOM[name]
     weight = nn.Parameter(minicnn.empty(100, 20, 2, 5, dtype=dtype))
     generator = minicnn.Generator().manual_seed(5)
@@ -61,7 +61,7 @@ def test_never_recorded_but_counted() -> None:
     assert (weight.is_leaf, weight.requires_grad, weight.grad_fn) == (True, True, None)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
-    init.zeros_(weight[:, :2])  # a view: the memory is the weight's
+    init.zeros_(weight[:, :2])  # a view, on the memory of the weight
     assert weight.detach().numpy()[:, :2].any() == np.False_
 
 
@@ -74,7 +74,7 @@ def test_orthogonal(shape: tuple[int, ...], dtype: Any, tolerance: float) -> Non
 
 
 def test_orthogonal_matrices_are_evenly_distributed() -> None:
-    """The sign of each entry is even, which a plain QR decomposition's is not."""
+    """Each entry has either sign with equal probability; with a plain QR decomposition it has not."""
     minicnn.manual_seed(0)
     firsts = [init.orthogonal_(minicnn.empty(2, 2)).numpy()[0, 0] for _ in range(400)]
     assert abs(sum(first > 0 for first in firsts) - 200) < 50
@@ -133,7 +133,7 @@ def test_gains() -> None:
         (lambda: init.kaiming_normal_(minicnn.ones(3, 3), mode="fan"), ValueError, "Mode fan not supported"),
         (lambda: init.uniform_(minicnn.ones(3), 1, 0), RuntimeError, r"from=1 > to=0"),
         (lambda: init.normal_(minicnn.ones(3), std=-1), RuntimeError, "std >= 0.0"),
-        (lambda: init.normal_(minicnn.tensor([1])), NotImplementedError, "this one is int64"),
+        (lambda: init.normal_(minicnn.tensor([1])), NotImplementedError, "and this is int64"),
     ],
 )
 def test_errors(call: Any, error: type[Exception], text: str) -> None:
@@ -145,7 +145,7 @@ def test_warnings() -> None:
     with pytest.warns(UserWarning, match="zero-element"):
         nn.Linear(0, 3)
     with pytest.warns(UserWarning, match="more than 2 std"):
-        init.trunc_normal_(minicnn.empty(2), a=30.0, b=31.0)  # far out in the tail, and still it ends
+        init.trunc_normal_(minicnn.empty(2), a=30.0, b=31.0)  # far out in the tail, but the drawing ends
     for name in (
         "uniform", "normal", "constant", "eye", "dirac", "xavier_uniform", "xavier_normal", "kaiming_uniform",
         "kaiming_normal", "orthogonal", "sparse",

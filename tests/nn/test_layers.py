@@ -1,4 +1,4 @@
-"""Layers: gradients through each, defaults, and what they refuse."""
+"""Layers: gradients through each layer, defaults, and refused inputs."""
 
 from __future__ import annotations
 

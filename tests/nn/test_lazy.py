@@ -86,7 +86,7 @@ def test_on_the_meta_device() -> None:
 
 def test_state_dicts_before_and_after() -> None:
     lazy, full = nn.LazyLinear(3), nn.Linear(5, 3)
-    nn.LazyLinear(3).load_state_dict(lazy.state_dict())  # both without shape: nothing to do
+    nn.LazyLinear(3).load_state_dict(lazy.state_dict())  # both have no shape: nothing to do
     with pytest.raises(RuntimeError, match="uninitialized parameter into an initialized one"):
         full.load_state_dict(lazy.state_dict())
     lazy.load_state_dict(full.state_dict())

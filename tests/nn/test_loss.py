@@ -255,7 +255,7 @@ ONES, CLASSES = minicnn.ones(3, 4), tensor([0, 1, 2])
         (lambda: F.one_hot(tensor([1, -1])), RuntimeError, "class -1 is not in"),
         (lambda: F.one_hot(tensor([1, 2]), 2), RuntimeError, r"class 2 is not in 0..1"),
         (lambda: F.one_hot(tensor([1.0])), RuntimeError, "int64 tensor of class indices, got float32"),
-        (lambda: F.one_hot(minicnn.zeros(0, dtype=minicnn.int64)), RuntimeError, "give num_classes"),
+        (lambda: F.one_hot(minicnn.zeros(0, dtype=minicnn.int64)), RuntimeError, "pass num_classes"),
         (lambda: F.one_hot(tensor([0]), 0), RuntimeError, "num_classes must be positive, got 0"),
     ],
 )

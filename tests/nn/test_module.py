@@ -1,4 +1,4 @@
-"""Module: registration, walking, modes, conversion, repr, parameters."""
+"""Module: registration, iteration, modes, conversion, repr, parameters."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_to_converts_parameters_gradients_and_buffers() -> None:
     weight = model[0].weight
     model(minicnn.ones(2, 1, 3, 3)).sum().backward()
     model.double()
-    assert model[0].weight is weight  # an optimiser that has it keeps it
+    assert model[0].weight is weight  # an optimiser keeps its parameter
     assert {p.dtype for p in model.parameters()} == {p.grad.dtype for p in model.parameters()} == {minicnn.float64}
     assert model[1].running_mean.dtype == minicnn.float64
     assert model[1].num_batches_tracked.dtype == minicnn.int64

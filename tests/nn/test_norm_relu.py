@@ -1,4 +1,4 @@
-"""Batch norm and ReLU in a row: one function where nobody can tell, two where somebody can."""
+"""Batch norm and ReLU in sequence: one function if nothing can differ, else two."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def results(net: Callable[[Any], Any], norm: Any, x: minicnn.Tensor) -> list[Any
 
 @pytest.fixture
 def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Grows by one at each call of `batch_norm_relu`."""
+    """Return a list that grows by one element at each call of `batch_norm_relu`."""
     seen: list[bool] = []
     from minicnn.nn import fused as layers
 
@@ -78,7 +78,7 @@ def test_large_ones_have_the_same_bits() -> None:
         np.testing.assert_array_equal(F.batch_norm_relu(memory, None, None, training=True).numpy(), y.numpy())
 
 
-def test_apart_where_somebody_could_tell(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_separate_where_something_could_differ(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     x = random(4, 3, 5, 2)
 
     class MyReLU(nn.ReLU):
@@ -125,7 +125,7 @@ def test_a_hook_sees_what_batch_norm_gives(fused: list[bool]) -> None:
 
 
 def test_in_a_row_of_many(fused: list[bool]) -> None:
-    """Every pair is found, whatever is around it, and nothing is skipped or run twice."""
+    """Every pair is found, whatever stands around it, and no layer is skipped or run twice."""
     x = random(4, 3, 5, 2)
     net = nn.Sequential(
         nn.ReLU(), nn.BatchNorm2d(3), nn.BatchNorm2d(3), nn.ReLU(), nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU(),

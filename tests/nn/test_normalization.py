@@ -1,4 +1,4 @@
-"""Normalisation, softmax and distance layers: statistics, states, limits, what they refuse."""
+"""Normalisation, softmax and distance layers: statistics, states, limits, refused inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAYERS = {
     "BatchNorm3d": (lambda **o: nn.BatchNorm3d(2, **o), (2, 2, 2, 1, 3)),
     "InstanceNorm1d": (lambda **o: nn.InstanceNorm1d(3, affine=True, **o), (2, 3, 4)),
     "InstanceNorm2d": (lambda **o: nn.InstanceNorm2d(2, affine=True, **o), (3, 2, 2, 3)),
-    "InstanceNorm2d of one picture": (lambda **o: nn.InstanceNorm2d(2, affine=True, **o), (2, 2, 3)),
+    "InstanceNorm2d of one image": (lambda **o: nn.InstanceNorm2d(2, affine=True, **o), (2, 2, 3)),
     "InstanceNorm3d": (lambda **o: nn.InstanceNorm3d(2, **o), (2, 2, 2, 1, 3)),
     "GroupNorm": (lambda **o: nn.GroupNorm(2, 4, **o), (2, 4, 3)),
     "LayerNorm": (lambda **o: nn.LayerNorm((2, 3), **o), (4, 2, 3)),
@@ -48,7 +48,7 @@ def test_gradients_of_input_and_parameters(name: str, training: bool) -> None:
     def call(x: Tensor, *values: Tensor) -> Tensor:
         for path, value in zip(names, values, strict=True):
             layer._parameters[path] = value  # the copies that gradcheck perturbs
-        for key, buffer in layer.named_buffers():  # each call from the same running statistics
+        for key, buffer in layer.named_buffers():  # each call starts from the same running statistics
             buffer.copy_(state[key])
         return layer(x)
 
@@ -87,7 +87,7 @@ def test_without_running_statistics_evaluation_uses_the_batch() -> None:
     assert net.running_mean is None and net.num_batches_tracked is None
     x = random(3, 2, 4, 4).float()
     assert np.array_equal(net(x).detach().numpy(), net.eval()(x).detach().numpy())
-    switched = nn.BatchNorm2d(2)  # keeps its buffers, does not move them, but evaluates with them
+    switched = nn.BatchNorm2d(2)  # keeps its buffers and evaluates with them, but does not update them
     switched.track_running_stats = False
     switched(x)
     assert (switched.running_mean.numpy() == 0).all() and switched.num_batches_tracked.item() == 0
@@ -109,7 +109,7 @@ def test_instance_norm_running_statistics() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_large_mean_costs_no_digits(dtype: Any) -> None:
-    """Two passes: E[x^2] - E[x]^2 would leave nothing of a variance of 1 beside a mean of 1e4."""
+    """Two passes: E[x^2] - E[x]^2 would lose a variance of 1 beside a mean of 1e4."""
     x = (np.random.default_rng(0).standard_normal((2, 4, 50)) + 1e4).astype(dtype)
     for backend in ("numpy", "numba"):
         with minicnn.use(backend=backend):
@@ -121,12 +121,12 @@ def test_a_large_mean_costs_no_digits(dtype: Any) -> None:
 
 def test_channels_last_memory_stays() -> None:
     x = np.random.default_rng(0).standard_normal((2, 6, 5, 4)).astype(np.float32)
-    last = Tensor(np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
+    channels_last = Tensor(np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
     for call in (
         lambda x: F.group_norm(x, 3), F.instance_norm, lambda x: F.batch_norm(x, None, None, training=True),
         lambda x: F.local_response_norm(x, 3), lambda x: F.softmax(x, 1), lambda x: F.log_softmax(x, 2),
     ):  # fmt: skip
-        y = call(last).numpy()
+        y = call(channels_last).numpy()
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
         np.testing.assert_allclose(y, call(Tensor(x)).numpy(), rtol=1e-4, atol=1e-5)
 
@@ -242,7 +242,7 @@ def test_instance_norm_of_other_channels_warns() -> None:
 
 
 def test_temperature() -> None:
-    """Scores of 11.5, 12.8 and -2.4 are 21.42, 78.58 and 0.00 %; cold takes the largest, hot makes all equal."""
+    """Scores of 11.5, 12.8 and -2.4 are 21.42, 78.58 and 0.00 %; cold selects the largest, hot makes all equal."""
     scores = minicnn.tensor([11.5, 12.8, -2.4])
     found = F.temperature_softmax(scores)
     assert [f"{100 * p:.2f}" for p in found.tolist()] == ["21.42", "78.58", "0.00"]
@@ -254,7 +254,7 @@ def test_temperature() -> None:
 
 
 def test_a_temperature_is_learned() -> None:
-    """Targets made at temperature 2: gradient descent on the cross-entropy finds it."""
+    """The targets are made at temperature 2; gradient descent on the cross-entropy finds this temperature."""
     scores = random(64, 5)
     wanted = F.softmax(scores / 2, 1)
     layer = nn.TemperatureSoftmax(1.0, learnable=True).double()
@@ -315,7 +315,7 @@ def test_log_softmax_does_not_underflow() -> None:
 
 
 def test_local_response_norm_as_in_the_paper() -> None:
-    """b[c] = a[c] / (2 + 1e-4 * sum of a[j]^2 over 5 maps)^0.75, with alpha = 5 * 1e-4 for the division by 5."""
+    """b[c] = a[c] / (2 + 1e-4 * sum of a[j]^2 over 5 channels)^0.75; alpha = 5 * 1e-4 balances the division by 5."""
     a = np.random.default_rng(0).standard_normal((1, 7, 2, 3)) * 50
     found = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)(Tensor(a)).numpy()
     for c in range(7):

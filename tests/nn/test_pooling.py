@@ -1,4 +1,4 @@
-"""Pooling: what the layers and functions promise beyond the table of samples."""
+"""Pooling: properties of the layers and functions beyond the table of samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def counted(*shape: int, dtype: Any = np.float64) -> Tensor:
     return Tensor(np.arange(np.prod(shape), dtype=dtype).reshape(shape))
 
 
-# As PyTorch 2.13 prints them, and the attributes it gives them.
+# The reprs of PyTorch 2.13, and its attributes.
 LAYERS: list[tuple[Callable[[], nn.Module], str, dict[str, Any]]] = [
     (
         lambda: nn.MaxPool1d(2),
@@ -112,11 +112,11 @@ def test_adaptive_windows_by_hand(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_mean_of_a_picture_in_any_memory_order(backend: str) -> None:
+def test_the_mean_of_an_image_in_any_memory_order(backend: str) -> None:
     x = np.random.default_rng(0).standard_normal((3, 5, 4, 7))
-    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     with minicnn.use(backend=backend):
-        for memory in (x, last):
+        for memory in (x, channels_last):
             t = Tensor(memory, requires_grad=True)
             y = F.adaptive_avg_pool2d(t, 1)
             np.testing.assert_allclose(y.detach().numpy(), x.mean((2, 3), keepdims=True), rtol=1e-13)
@@ -127,8 +127,8 @@ def test_the_mean_of_a_picture_in_any_memory_order(backend: str) -> None:
 
 @pytest.mark.parametrize("ratio", [0.6, (0.6, 0.7)])
 def test_fractional_windows(ratio: Any) -> None:
-    """Every window begins one or two rows after the one before, the last one at the end; a new draw each time."""
-    x = Tensor(np.arange(600.0).reshape(2, 3, 10, 10))  # so that the largest value of a window is its last
+    """Every window begins one or two rows after the one before, and the last one ends at the edge; draws differ."""
+    x = Tensor(np.arange(600.0).reshape(2, 3, 10, 10))  # the largest value of a window is its last one
     layer = nn.FractionalMaxPool2d(2, output_ratio=ratio, return_indices=True)
     y, index = layer(x)
     assert y.shape == (2, 3, 6, int(10 * (ratio if ratio == 0.6 else ratio[1])))
@@ -153,8 +153,8 @@ def test_what_fractional_pooling_refuses() -> None:
     x = counted(1, 2, 4, 4)
     for call, words in [
         (lambda: F.fractional_max_pool2d(x, 2), "requires specifying either an output_size or an output_ratio"),
-        (lambda: nn.FractionalMaxPool2d(2), "one of output_size and output_ratio must be given"),
-        (lambda: nn.FractionalMaxPool2d(2, 3, 0.5), "and not both, got 3 and 0.5"),
+        (lambda: nn.FractionalMaxPool2d(2), "exactly one of output_size and output_ratio must be given"),
+        (lambda: nn.FractionalMaxPool2d(2, 3, 0.5), "must be given, got 3 and 0.5"),
         (lambda: nn.FractionalMaxPool2d(2, output_ratio=1.5), "must be between 0 and 1, got 1.5"),
         (lambda: F.fractional_max_pool2d(x, 2, 4), "4 x 4 windows of 2 x 2 do not fit into 4 x 4"),
         (
@@ -187,7 +187,7 @@ def test_indices_are_int64_and_have_no_gradient() -> None:
 
 
 def test_max_pool_undone() -> None:
-    """The example of PyTorch's documentation of MaxUnpool2d, and a size that does not fit."""
+    """The example in PyTorch's documentation of MaxUnpool2d, and a size that does not fit."""
     pool, unpool = nn.MaxPool2d(2, stride=2, return_indices=True), nn.MaxUnpool2d(2, stride=2)
     y, index = pool(counted(1, 1, 4, 4) + 1)
     expected = [[0, 0, 0, 0], [0, 6, 0, 8], [0, 0, 0, 0], [0, 14, 0, 16]]
@@ -203,7 +203,7 @@ def test_max_pool_undone() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_unpooling_twice_to_one_place(backend: str) -> None:
-    """The last value remains; both get the gradient of the place, as in PyTorch."""
+    """The last value remains; both get the gradient of that place, as in PyTorch."""
     x = Tensor(np.array([[[1.0, 2.0, 3.0]]]), requires_grad=True)
     with minicnn.use(backend=backend):
         y = F.max_unpool1d(x, minicnn.tensor([[[4, 4, 0]]]), 2)
@@ -213,7 +213,7 @@ def test_unpooling_twice_to_one_place(backend: str) -> None:
 
 
 def test_integers_and_half_precision() -> None:
-    """Types without kernels in Numba: a maximum of large integers is exact, and a mean of integers is cut as in C."""
+    """Types without kernels in Numba: the maximum of large integers is exact, the mean of integers is cut as in C."""
     big = 2**60
     x = minicnn.tensor([[[-3, -4, big, big + 1], [-1, -1, -7, 1]]])
     with minicnn.use(backend="numba"):
@@ -242,19 +242,19 @@ def test_nan_is_the_largest(backend: str) -> None:
 
 
 def test_what_counts_in_a_mean_by_hand() -> None:
-    """Of ones with one zero on each side: the zeros count or not; what hangs over the padding never does."""
+    """Ones with one zero on each side: the zeros count or not; rows beyond the padding never count."""
     x = Tensor(np.ones((1, 4)))
     third = 2 / 3
     np.testing.assert_allclose(F.avg_pool1d(x, 3, 1, 1).numpy(), [[third, 1, 1, third]])
     np.testing.assert_allclose(F.avg_pool1d(x, 3, 1, 1, False, False).numpy(), [[1, 1, 1, 1]])
     np.testing.assert_allclose(F.avg_pool1d(x, 3, 2, 1, True).numpy(), [[third, 1, 0.5]])
     np.testing.assert_allclose(F.avg_pool2d(x[None], (1, 3), 2, (0, 1), False, False).numpy(), [[[1, 1]]])
-    np.testing.assert_allclose(F.lp_pool1d(x, 1, 3, 2, True).numpy(), [[3, 3]])  # two ones, as if three
+    np.testing.assert_allclose(F.lp_pool1d(x, 1, 3, 2, True).numpy(), [[3, 3]])  # two ones count as three
     assert F.lp_pool1d(-x, -float("inf"), 2).tolist() == F.lp_pool1d(-x, float("inf"), 2).tolist() == [[1, 1]]
 
 
 def test_power_average_pooling_at_zero_and_below() -> None:
-    """No gradient where all is 0; an odd power keeps signs, and its root does not."""
+    """Where all values are 0 the gradient is 0; an odd power keeps the signs, and its root does not."""
     x = Tensor(np.zeros((1, 1, 4, 4)), requires_grad=True)
     F.lp_pool2d(x, 2, 2).sum().backward()
     assert not x.grad.numpy().any()

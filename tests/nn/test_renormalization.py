@@ -49,7 +49,7 @@ def test_batch_renorm_between_its_two_limits() -> None:
 
 
 def test_batch_renorm_has_the_gradient_of_constant_corrections() -> None:
-    """That of batch normalisation times r: no gradient goes through r and d."""
+    """It is that of batch normalisation times r: no gradient goes through r and d."""
     up, mean, std = random(6, 3, seed=1), random(3, seed=2), random(3, seed=3).abs() + 0.5
     gradients = []
     x = random(6, 3)

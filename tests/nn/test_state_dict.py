@@ -1,4 +1,4 @@
-"""State dicts: what is in them, how they are loaded, and what modules can change about it."""
+"""State dicts: their content, loading, and what modules can change about both."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from minicnn.nn.utils import parametrizations, parametrize
 
 
 def parameters() -> list[nn.Parameter]:
-    """Gradients 3 and (4, 0), and one parameter without."""
+    """Make parameters with gradients 3 and (4, 0), and one parameter without a gradient."""
     found = [nn.Parameter(minicnn.zeros(shape)) for shape in ((), (2,), (5,))]
     found[0].grad, found[1].grad = minicnn.tensor(3.0), minicnn.tensor([-4.0, 0.0])
     return found
@@ -69,12 +69,12 @@ def test_parameters_as_a_vector() -> None:
     assert layer.weight[0, 0].item() == 50, "views of the vector"
     with pytest.raises(TypeError, match="but got: list"):
         utils.vector_to_parameters([1.0], layer.parameters())  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match="ends before a parameter"):
+    with pytest.raises(RuntimeError, match="too short for a parameter"):
         utils.vector_to_parameters(minicnn.ones(8), layer.parameters())
 
 
 def trained(layer: Any, *shape: int) -> Any:
-    """A batch normalisation that has seen something, in evaluation."""
+    """A batch normalisation that was trained on some data, in evaluation mode."""
     for _ in range(3):
         layer(minicnn.randn(*shape, dtype=minicnn.float64) * 3 + 1)
     return layer.eval()
@@ -155,7 +155,7 @@ def test_spectral_norm_finds_the_largest_singular_value(make: Any, axis: int, ne
 
 
 def test_spectral_norm_of_two_forwards_before_one_backward() -> None:
-    """A discriminator's loss on real and generated pictures: the second forward must not spoil the first's record."""
+    """A discriminator's loss on real and generated images: the second forward must leave the first's graph intact."""
     with minicnn.autograd.detect_anomaly():
         for layer in (utils.spectral_norm(nn.Linear(3, 2)), parametrizations.spectral_norm(nn.Linear(3, 2))):
             (layer(minicnn.ones(1, 3)) - layer(minicnn.zeros(1, 3))).sum().backward()

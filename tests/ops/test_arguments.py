@@ -1,7 +1,7 @@
-"""Silly arguments: each leads to a right result or to a clear error, at once and without memory being taken.
+"""Unreasonable arguments: each gives a right result or a clear error, at once and without taking much memory.
 
-The calls run in a process of their own, with a limit of time and memory, because what they look for are loops without
-end and allocations without limit.
+The calls run in a process of their own with a limit of time and memory, because they could cause endless loops and
+unlimited allocations.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ OWN = (ValueError, TypeError, RuntimeError, IndexError, NotImplementedError)
 
 
 def outcome(name: str, value: Any) -> str:
-    """What is wrong with how a call ends, or nothing."""
+    """Describe what is wrong with the outcome of a call; "" if nothing is wrong."""
     try:
         CALLS[name](value)
     except OWN as error:
@@ -212,7 +212,7 @@ def test_what_is_no_tensor_is_refused_by_name(name: str) -> None:
     op = "Flatten" if name == "Sequential" else name.split()[0]
     for value in NO_TENSORS:
         if isinstance(value, np.ndarray) and name in ("BatchNorm2d", "Softmax2d"):
-            continue  # which say first that it has the wrong number of axes
+            continue  # these report the wrong number of axes first
         with pytest.raises(TypeError, match=rf"^{op}_?: .*(Tensor|tensor).*{type(value).__name__}"):
             TENSOR_CALLS[name](value)
 

@@ -1,4 +1,4 @@
-"""What convolution, its transpose, folding, padding and interpolation are, said in other ways; any geometry."""
+"""Convolution, its transpose, folding, padding and interpolation, checked against other definitions; any geometry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEW = settings(max_examples=60)
 
 @st.composite
 def geometries(draw: Any) -> dict[str, Any]:
-    """A convolution: shapes and options, of pictures or signals, such that a window fits."""
+    """A convolution: shapes and options, of images or signals, chosen so that a window fits."""
     rank, groups = draw(st.integers(1, 2)), draw(st.integers(1, 3))
     sides = []
     for _ in range(rank):
@@ -46,7 +46,7 @@ def dot(a: Tensor, b: Tensor) -> float:
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_conv_transpose_is_the_transpose_of_conv(backend: str) -> None:
-    """<conv(x), y> = <x, conv_transpose(y)>, where output_padding gives the size of x back."""
+    """<conv(x), y> = <x, conv_transpose(y)>, where output_padding restores the size of x."""
 
     @FEW
     @given(geometries(), seeds)
@@ -94,16 +94,16 @@ def test_a_flipped_convolution_is_the_one_of_signal_processing() -> None:
     x, w = rng.standard_normal(9), rng.standard_normal(4)
     y = F.conv1d(Tensor(x[None, None]), Tensor(w[None, None]), padding=3, flipped=True)
     np.testing.assert_allclose(y.numpy()[0, 0], np.convolve(x, w), rtol=0, atol=1e-14)
-    picture, kernel = rng.standard_normal((5, 6)), rng.standard_normal((3, 2))
-    whole = F.conv2d(Tensor(picture[None, None]), Tensor(kernel[None, None]), padding=(2, 1), flipped=True)
-    turned = F.conv2d(Tensor(kernel[None, None]), Tensor(picture[None, None]), padding=(4, 5), flipped=True)
+    image, kernel = rng.standard_normal((5, 6)), rng.standard_normal((3, 2))
+    whole = F.conv2d(Tensor(image[None, None]), Tensor(kernel[None, None]), padding=(2, 1), flipped=True)
+    turned = F.conv2d(Tensor(kernel[None, None]), Tensor(image[None, None]), padding=(4, 5), flipped=True)
     np.testing.assert_allclose(whole.numpy(), turned.numpy(), rtol=0, atol=1e-14)  # x * w = w * x
 
 
 @FEW
 @given(st.integers(1, 9), st.integers(-3, 9), st.integers(-3, 9), st.sampled_from(["reflect", "symmetric"]), seeds)
 def test_padding_is_numpys(size: int, before: int, after: int, mode: str, seed: int) -> None:
-    """Where nothing is cropped; where something is, padding of the picture before it was cropped."""
+    """Without cropping, compared directly; with cropping, the image is padded before it is cropped."""
     mode = mode if mode == "reflect" else "replicate"
     x = np.random.default_rng(seed).standard_normal((2, 3, size))
     if size + before + after < 1 or (mode == "reflect" and max(before, after) >= size):
@@ -117,7 +117,7 @@ def test_padding_is_numpys(size: int, before: int, after: int, mode: str, seed: 
 
 @pytest.mark.parametrize("mode", ["linear", "cubic", "area", "nearest", "nearest-exact"])
 def test_the_weights_of_every_interpolation_sum_to_one(mode: str) -> None:
-    """So that a constant stays what it is; and all indices are in the picture."""
+    """So a constant stays the same; and all indices lie in the image."""
     for size in range(1, 8):
         for out in range(1, 12):
             for corners in (False, True) if mode in ("linear", "cubic") else (False,):
@@ -131,7 +131,7 @@ def test_the_weights_of_every_interpolation_sum_to_one(mode: str) -> None:
 @FEW
 @given(st.integers(2, 9), st.integers(1, 20), st.booleans(), st.floats(-2, 2), st.floats(-2, 2))
 def test_linear_interpolation_keeps_a_line(size: int, out: int, corners: bool, a: float, b: float) -> None:
-    """a + b*p at the place p of each output pixel between the first and the last of the input."""
+    """Each output pixel between the first and the last input pixel is a + b*p at its position p."""
     x = Tensor((a + b * np.arange(float(size)))[None, None])
     o = np.arange(out)
     p = o * (size - 1) / max(out - 1, 1) if corners else (o + 0.5) * size / out - 0.5
@@ -141,7 +141,7 @@ def test_linear_interpolation_keeps_a_line(size: int, out: int, corners: bool, a
 
 
 def test_cubic_interpolation_takes_keys_function() -> None:
-    """With a = -3/4, as PyTorch, and a = -1/2 with antialias, as Pillow; an output whose four pixels are all there."""
+    """With a = -3/4, as PyTorch, and a = -1/2 with antialias, as Pillow; for an output with all of its four pixels."""
     for antialias, a in ((False, -0.75), (True, -0.5)):
         taps = interpolation("cubic", 6, 12, None, False, antialias)[0].merged()
         f = 0.75  # output 4 of 12 lies at p = 1.75 of 6
@@ -164,7 +164,7 @@ def test_where_shuffled_pixels_and_channels_go() -> None:
 
 
 def rounded_passes(x: Tensor, size: tuple[int, int], **options: Any) -> np.ndarray:
-    """Interpolated along the width, then along the height, rounded and cut off after each."""
+    """Interpolate along the width, then along the height; round and clip after each pass."""
     for step in ((x.shape[2], size[1]), size):
         x = (F.interpolate(x, size=step, **options) + 0.5).floor().clamp(0, 255)
     return x.numpy()
@@ -231,7 +231,7 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda x: F.interpolate(x[:0, :0], 3), ValueError, "must have channels and pixels"),
     (lambda x: F.pad(x, (1, 1), "edge"), NotImplementedError, "no mode 'edge'"),
     (lambda x: F.pad(x, (1, 1, 1, 1), "reflect", 2.0), ValueError, "takes no value"),
-    (lambda x: F.pad(x > 0, (1, 1, 1, 1), "reflect"), TypeError, "not for bool"),
+    (lambda x: F.pad(x > 0, (1, 1, 1, 1), "reflect"), TypeError, "does not take bool"),
     (lambda x: F.pixel_shuffle(x, 2), ValueError, "pixel_shuffle: input must be"),
     (lambda x: F.pixel_unshuffle(x, 3), ValueError, "pixel_unshuffle: input must be"),
     (lambda x: F.channel_shuffle(x, 2), ValueError, "channel_shuffle: input must be"),
@@ -241,7 +241,7 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
 @pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[row[2] for row in ERRORS])
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_errors(call: Any, kind: type[Exception], message: str, device: str) -> None:
-    """The same on real and on meta tensors."""
+    """The errors are the same for real and for meta tensors."""
     with pytest.raises(kind, match=message):
         call(minicnn.ones(1, 1, 4, 4, device=device))
 
@@ -270,7 +270,7 @@ UPSTREAM: list[Callable[[Any], Any]] = [
 def test_the_bias_of_a_transposed_convolution_loses_no_digits(
     order: Callable[[Any], Any], rng: np.random.Generator
 ) -> None:
-    """gb is a sum over all pixels of the batch: 180,000 of float32 here, in any order of memory, or repeated."""
+    """gb is a sum over all pixels of the batch: 180,000 values of float32, in any memory order, or repeated."""
     gy = order(rng.random((2, 3, 300, 300), np.float32))
     b = Tensor(np.zeros(3, np.float32), requires_grad=True)
     x, w = Tensor(np.zeros((2, 1, 300, 300), np.float32)), Tensor(np.ones((1, 3, 1, 1), np.float32))

@@ -1,4 +1,4 @@
-"""New tensors: what type data gives, ranges, factory arguments, what is refused."""
+"""New tensors: the type that data gives, ranges, factory arguments, refused data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values at the ends of float32, infinite ones and NaN: what overflows or vanishes on the way must not show."""
+"""Values at the ends of float32, infinite values and NaN: overflow in intermediate results must not show."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_norms_at_any_scale(scale: float, p: float) -> None:
     np.testing.assert_allclose(gx, expected, 1e-4 if scale > 1e-40 else 0.1)
 
 
-def test_what_is_made_of_norms() -> None:
+def test_functions_built_on_norms() -> None:
     large = minicnn.tensor([[1e20, -2e20, 3e20]])
     unit = np.array([[1, -2, 3]]) / np.sqrt(14)
     np.testing.assert_allclose(F.normalize(large).numpy(), unit, 1e-5)
@@ -111,7 +111,7 @@ def test_losses_whose_result_fits() -> None:
 
 NORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
-    "batch_norm, channels last": lambda x: F.batch_norm(
+    "batch_norm, channels_last": lambda x: F.batch_norm(
         x.to(memory_format=minicnn.channels_last), None, None, training=True
     ),
     "batch_norm of vectors": lambda x: F.batch_norm(x.permute(0, 2, 3, 1).reshape(-1, 2), None, None, training=True),
@@ -126,7 +126,7 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("scale", [1e10, 1e18, 1e20, 1e25])
 @pytest.mark.parametrize("name", NORMS)
 def test_normalisations_at_any_scale(name: str, scale: float, backend: str) -> None:
-    """The result is that of small numbers, the gradient smaller by as much."""
+    """The result is that of small numbers, and the gradient is smaller by the same factor."""
     rng = np.random.default_rng(0)
     x, gy = rng.standard_normal((3, 2, 4, 5)), rng.standard_normal((3, 2, 4, 5))
     found = []
@@ -151,7 +151,7 @@ def test_running_statistics_at_a_large_scale() -> None:
 
 
 def test_local_response_norm_at_a_large_scale() -> None:
-    """d^(3/4) fits where d sqrt(d) does not."""
+    """d^(3/4) fits into float32 where d sqrt(d) does not."""
     y, gx = value_and_gradient(lambda x: F.local_response_norm(x.reshape(1, 3, 1), 3), [1e18, -3e18, 2e18])
     wide = np.array([1e18, -3e18, 2e18])
     d = 1 + 1e-4 / 3 * np.array([10e36, 14e36, 13e36])
@@ -172,7 +172,7 @@ def test_the_spread_of_one_number(kind: Any) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 40), (3000, 4)])
 def test_running_sums_are_those_of_float64(shape: tuple[int, ...]) -> None:
-    """Whichever way they are computed: few or many lines beside one another."""
+    """In both ways of computing: few lines side by side, and many."""
     a = np.resize(np.array([3e38, 3e38, -3e38, 1e-30, 0.1], np.float32), shape)
     for axis in (0, 1):
         x = minicnn.tensor(a)

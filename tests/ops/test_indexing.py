@@ -1,4 +1,4 @@
-"""Indices by PyTorch's rules: what they refuse, writes and their record, results of varying size."""
+"""Indices by PyTorch's rules: refused indices, writes and their graph, results of varying size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def numbers(*shape: int) -> Tensor:
         (Tensor(np.ones(3, bool)), "shape of the mask"),
         ([0, 2], "index 2 is out of bounds"),
         (([0, 1], [0, 1, 2]), "cannot be broadcast"),
-        (np.bool_(True), "no index"),
+        (np.bool_(True), "not a valid index"),
     ],
 )
 def test_bad_indices(index: Any, message: str) -> None:
@@ -91,7 +91,7 @@ def test_recorded_writes() -> None:
     y[0] = 0
     with pytest.raises(RuntimeError, match="changed in place"):
         z.sum().backward()
-    saved.sum().backward()  # exp keeps its result, which nobody changed
+    saved.sum().backward()  # exp saved its result, which was not changed
 
 
 def test_repeated_indices_add_up() -> None:
@@ -121,13 +121,13 @@ def test_sizes_of_gather_and_scatter() -> None:
     x, index = numbers(2, 3), minicnn.zeros(3, 3, dtype=minicnn.int64)
     with pytest.raises(RuntimeError, match="must not be larger than input"):
         x.gather(1, index)
-    with pytest.raises(RuntimeError, match="they must be equal in number"):
+    with pytest.raises(RuntimeError, match="must have as many axes"):
         x.gather(1, index[0])
     with pytest.raises(RuntimeError, match="larger than src"):
         x.scatter(0, index, numbers(2, 3))
     with pytest.raises(RuntimeError, match="int64"):
         x.gather(1, index.float())
-    with pytest.raises(RuntimeError, match="src is float32 but the tensor float64"):
+    with pytest.raises(RuntimeError, match="src is float32 but the tensor is float64"):
         x.scatter_add(0, index[:1], minicnn.ones(1, 3))
 
 

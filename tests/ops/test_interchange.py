@@ -87,12 +87,12 @@ def test_several_elements_are_no_number() -> None:
             with pytest.raises(ValueError, match=rf"{kind.__name__}: a tensor of shape .* elements, not one"):
                 kind(x)
         assert kind(minicnn.ones(1, 1)) == 1
-    with pytest.raises(TypeError, match="of one element is an index"):
+    with pytest.raises(TypeError, match="of one element can be an index"):
         [1, 2][minicnn.tensor([0, 1])]
 
 
 def _drawings(lib: Any) -> dict[str, Any]:
-    """Calls of pyplot with arrays that `lib` makes of NumPy's."""
+    """Return calls of pyplot, with arrays that `lib` makes from NumPy's."""
     import matplotlib.pyplot as plt
 
     x, z, colors = np.linspace(0, 1, 6, dtype=np.float32), np.arange(12.0).reshape(3, 4), np.arange(48.0) / 48
@@ -126,7 +126,7 @@ def test_pyplot_draws_tensors_as_arrays() -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    def picture(draw: Any) -> bytes:
+    def pixels(draw: Any) -> bytes:
         plt.close("all")
         figure = plt.figure(figsize=(2, 2), dpi=50)
         draw()
@@ -135,5 +135,5 @@ def test_pyplot_draws_tensors_as_arrays() -> None:
 
     tensors, arrays = _drawings(minicnn.from_numpy), _drawings(lambda array: array)
     for name in arrays:
-        assert picture(tensors[name]) == picture(arrays[name]), name
+        assert pixels(tensors[name]) == pixels(arrays[name]), name
     plt.close("all")

@@ -1,4 +1,4 @@
-"""Norms whose order is a number of NumPy or a 0-d tensor."""
+"""Norms whose order is a NumPy number or a 0-d tensor."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def tensors(arrays: list[np.ndarray | None]) -> list[Tensor | None]:
 def run(
     op: Op, sample: Sample, arrays: list[np.ndarray | None], upstream: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """The result, and the gradients of a fixed random combination of it."""
+    """Return the result, and the gradients of a fixed random combination of it."""
     inputs = tensors(arrays)
     y = op.run(minicnn, *inputs, **sample.options)
     up = np.random.default_rng(1).standard_normal(y.shape) if upstream is None else upstream
@@ -59,7 +59,7 @@ def close(found: list[np.ndarray], expected: list[np.ndarray], tolerance: float)
 def test_backends_agree_with_the_definition(
     op: Op, sample: Sample, kernel: tuple[str, ...], dtype: Any, tolerance: float
 ) -> None:
-    """Results and gradients; of operations without kernels, those in float32 with those in float64."""
+    """Compare results and gradients; for operations without kernels, compare float32 with float64."""
     arrays = draw(op, sample, dtype)
     with minicnn.use(backend="python", algorithm="direct"):
         expected = run(op, sample, [None if a is None else a.astype(np.float64) for a in arrays])
@@ -71,7 +71,7 @@ def test_backends_agree_with_the_definition(
 
 @pytest.mark.parametrize(("op", "sample"), CASES)
 def test_gradients(op: Op, sample: Sample) -> None:
-    """Against finite differences, on the fastest kernel; the others have been compared with it above."""
+    """Compare with finite differences, on the fastest kernel; the test above compares the others with it."""
     inputs = tensors(draw(op, sample))
     with minicnn.use(*op.kernels[-1]):
         assert gradcheck(lambda *x: op.run(minicnn, *x, **sample.options), inputs, eps=1e-5, atol=1e-8, rtol=1e-6)
@@ -88,7 +88,7 @@ LINEAR = [
 
 @pytest.mark.parametrize(("op", "sample", "i", "kernel"), LINEAR)
 def test_backward_is_the_adjoint_of_forward(op: Op, sample: Sample, i: int, kernel: tuple[str, ...]) -> None:
-    """<A x, v> = <x, A^T v>, with A x = f(x) - f(0) in input i: no finite difference, so to the last digits."""
+    """<A x, v> = <x, A^T v>, with A x = f(x) - f(0) in input i: exact up to rounding, without finite differences."""
     inputs = tensors(draw(op, sample))
     with minicnn.use(*kernel):
         y = op.run(minicnn, *inputs, **sample.options)
@@ -103,7 +103,7 @@ def test_backward_is_the_adjoint_of_forward(op: Op, sample: Sample, i: int, kern
 
 
 def layouts(x: np.ndarray) -> list[np.ndarray]:
-    """The same values in other strides: every second of a larger array, reversed, Fortran order, channels last."""
+    """The same values in other strides: every second of a larger array, reversed, Fortran order, channels_last."""
     if not x.ndim:
         return [x]
     spaced = np.empty([2 * n for n in x.shape])[tuple(slice(None, None, 2) for _ in x.shape)]
@@ -133,11 +133,11 @@ def test_strides_do_not_matter(op: Op, sample: Sample, kernel: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize(("op", "sample", "kernel"), ON_KERNELS)
-def test_gradients_said_to_be_new_are_nobody_elses(op: Op, sample: Sample, kernel: tuple[str, ...]) -> None:
-    """Of a function with `new` they become `.grad` as they are, and are added to in place."""
+def test_allocated_gradients_share_no_memory(op: Op, sample: Sample, kernel: tuple[str, ...]) -> None:
+    """With `backward_allocates`, a gradient becomes `.grad` without a copy, and others are added to it in place."""
     with minicnn.use(*kernel):
         y = op.run(minicnn, *tensors(draw(op, sample)), **sample.options)
-        if y.grad_fn is None or not y.grad_fn.function.new:
+        if y.grad_fn is None or not y.grad_fn.function.backward_allocates:
             return
         node, up = y.grad_fn, np.asarray(np.random.default_rng(1).standard_normal(y.shape))
         ups = [up, *(None for _ in node.outputs[1:])]
@@ -149,11 +149,11 @@ def test_gradients_said_to_be_new_are_nobody_elses(op: Op, sample: Sample, kerne
         assert a.flags.writeable and not any(np.may_share_memory(a, b) for b in (*kept, *gradients[:i]))
 
 
-@pytest.mark.parametrize("last", [False, True])
-def test_pooling_of_read_only_arrays(last: bool) -> None:
-    """A broadcast array of one picture is contiguous, and may not be written to."""
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_pooling_of_read_only_arrays(channels_last: bool) -> None:
+    """A broadcast array of one image is contiguous, but must not be written to."""
     x = minicnn.randn(1, 3, 4, 4)
-    x = (x.to(memory_format=minicnn.channels_last) if last else x).requires_grad_()
+    x = (x.to(memory_format=minicnn.channels_last) if channels_last else x).requires_grad_()
     y, index = minicnn.nn.functional.max_pool2d(x, 2, return_indices=True)
     up = minicnn.tensor([0.5]).expand(1, 3, 2, 2)
     assert not up.array.flags.writeable
@@ -192,7 +192,7 @@ def test_results_are_not_scratch_memory(name: str) -> None:
 
 
 def test_every_row_of_every_kernel_table_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The samples lead to all kernels there are, so that none is untested."""
+    """The samples reach all existing kernels, so that none is untested."""
     reached = set()
     for table in TABLES:
         for row, kernel in table.rows.items():
@@ -202,13 +202,13 @@ def test_every_row_of_every_kernel_table_is_reached(monkeypatch: pytest.MonkeyPa
     algorithms = {algorithm for table in TABLES for algorithm in table.algorithms}
     for name in OPS:
         op = OPS[name]
-        several = len({kernel[1:] for kernel in op.kernels}) > 1  # of which some cannot do every sample
+        several = len({kernel[1:] for kernel in op.kernels}) > 1  # some algorithms cannot do every sample
         for sample in op.samples if several else op.samples[:1]:
             for backend in BACKEND_NAMES:
                 for algorithm in algorithms if several else ("auto",):
                     with minicnn.use(backend=backend, algorithm=algorithm):
                         run(op, sample, draw(op, sample))
-    updates = {"sgd", "adam"}  # the optimisers' kernels are no operations; their samples are in `tests/kernels/samples`
+    updates = {"sgd", "adam"}  # the kernels of optimisers are no operations; samples: `tests/kernels/samples`
     missing = {(table.op, *row) for table in TABLES if table.op not in updates for row in table.rows} - reached
     assert not missing, f"no sample in tests/samples.py leads to {sorted(missing)}"
 

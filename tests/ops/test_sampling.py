@@ -49,7 +49,7 @@ def test_discrete_distributions() -> None:
         np.testing.assert_allclose(frequencies(x, len(expected)), expected, atol=0.02)
     first = minicnn.stack([minicnn.multinomial(minicnn.tensor([1.0, 2.0, 5.0]), 2) for _ in range(3000)])
     np.testing.assert_allclose(frequencies(first[:, 0], 3), [1 / 8, 2 / 8, 5 / 8], atol=0.03)
-    given = (first[:, 0] == 2).nonzero().flatten()  # without replacement: 1 : 2 among the others
+    given = (first[:, 0] == 2).nonzero().flatten()  # without replacement: 1 : 2 among the rest
     np.testing.assert_allclose(frequencies(first[given, 1], 3), [1 / 3, 2 / 3, 0], atol=0.04)
     assert sorted(minicnn.randperm(10).tolist()) == list(range(10))
 

@@ -1,4 +1,4 @@
-"""What operations on shapes share, refuse and accept; their numbers are in the table of samples."""
+"""Operations on shapes: shared memory, refused and accepted arguments; the table of samples has their numbers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_view_refuses_what_memory_does_not_allow() -> None:
         (lambda x: x.reshape(5), r"shape \(5,\) is invalid for 6 elements"),
         (lambda x: x.reshape(-1, -1), "at most one -1"),
         (lambda x: x.reshape(4, -1), "invalid for 6 elements"),
-        (lambda x: x[:0].reshape(0, -1), "can be anything"),
+        (lambda x: x[:0].reshape(0, -1), "can be any size"),
         (lambda x: x.flatten(1, 0), "comes after end_dim"),
         (lambda x: x.permute(0), "not an order of the 2 axes"),
         (lambda x: x.expand(2, 4), "does not expand"),
@@ -126,13 +126,13 @@ def test_values_of_maps_without_a_second_definition() -> None:
 
 def test_memory_formats() -> None:
     x = numbers(2, 3, 4, 5)
-    last = x.contiguous(memory_format=minicnn.channels_last)
-    assert last.stride() == (60, 1, 15, 3)
-    assert last.is_contiguous(memory_format=minicnn.channels_last)
-    assert not last.is_contiguous()
-    assert last.contiguous().stride() == (60, 20, 5, 1)
-    assert last.clone().stride() == last.stride()  # preserve_format
-    assert minicnn.zeros_like(last).stride() == last.stride()
+    channels_last = x.contiguous(memory_format=minicnn.channels_last)
+    assert channels_last.stride() == (60, 1, 15, 3)
+    assert channels_last.is_contiguous(memory_format=minicnn.channels_last)
+    assert not channels_last.is_contiguous()
+    assert channels_last.contiguous().stride() == (60, 20, 5, 1)
+    assert channels_last.clone().stride() == channels_last.stride()  # preserve_format
+    assert minicnn.zeros_like(channels_last).stride() == channels_last.stride()
     assert x[:, ::2].clone().is_contiguous()
     assert x.contiguous() is x
     assert x[1, 1:].storage_offset() == 80

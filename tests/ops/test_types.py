@@ -1,4 +1,4 @@
-"""Types: promotion, conversion, what each reports."""
+"""Types: promotion, conversion, and functions that report them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minicnn.ops.tensor.operands import promote
 
 
 def test_categories_count_before_sizes() -> None:
-    """A few rows of the table, by hand; tests/differential has all of it."""
+    """A few rows of the table, written by hand; tests/differential has the whole table."""
     half, byte = minicnn.tensor([1], dtype=minicnn.float16), minicnn.tensor([1], dtype=minicnn.uint8)
     double = minicnn.tensor(1, dtype=minicnn.float64)
     assert (half * minicnn.tensor([1])).dtype == minicnn.float16  # an integer tensor does not widen a float
@@ -104,12 +104,12 @@ def test_every_form_of_to() -> None:
 
 def test_memory_formats() -> None:
     x = minicnn.tensor(np.arange(24.0).reshape(1, 2, 3, 4))
-    last = x.to(memory_format=minicnn.channels_last)
-    assert last.array.strides == (192, 8, 64, 16)
-    assert last.tolist() == x.tolist()
-    assert last.to(memory_format=minicnn.channels_last) is last
-    assert last.float().array.strides == (96, 4, 32, 8)  # conversion keeps the order
-    assert last.to(memory_format=minicnn.contiguous_format).array.flags.c_contiguous
+    channels_last = x.to(memory_format=minicnn.channels_last)
+    assert channels_last.array.strides == (192, 8, 64, 16)
+    assert channels_last.tolist() == x.tolist()
+    assert channels_last.to(memory_format=minicnn.channels_last) is channels_last
+    assert channels_last.float().array.strides == (96, 4, 32, 8)  # conversion keeps the order
+    assert channels_last.to(memory_format=minicnn.contiguous_format).array.flags.c_contiguous
     with pytest.raises(RuntimeError, match="4-d"):
         x[0].to(memory_format=minicnn.channels_last)
 

@@ -1,7 +1,7 @@
-"""The table of test samples: one row per operation; `ops/test_ops.py` puts every row through every check.
+"""The table of test samples: one row per operation; `ops/test_ops.py` runs every check on every row.
 
-A sample is the shapes of the tensor inputs and the options of the call. To test a new operation, add its row to the
-file of its family here. Every file's `OPS` is merged into one table.
+A sample has the shapes of the tensor inputs and the options of the call. To test a new operation, add its row to the
+file of its family here. The `OPS` of all files are merged into one table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from minicnn_kernels import conv2d
 
 from .table import Op, S, Sample, apart, positive
 
-# Files whose operations choose among more, or fewer, than the two fast backends: several algorithms; NumPy only.
+# Files whose operations do not have the usual two fast backends, but several algorithms, or NumPy only.
 KERNELS = {
     "conv": (("numpy", "im2col"), *(("numba", algorithm) for algorithm in conv2d.FORWARD.algorithms)),
     **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),

@@ -10,12 +10,12 @@ F = "nn.functional."
 
 
 def spread(rng: np.random.Generator, s: tuple[int, ...]) -> np.ndarray:
-    """`apart`, stretched so that values lie on all pieces of an activation, and moved off the whole numbers."""
+    """Values of `apart`, stretched so that they cover all pieces of an activation, and moved off the whole numbers."""
     return apart(rng, s) * 1.7 + 0.0123
 
 
 def away(rng: np.random.Generator, s: tuple[int, ...]) -> np.ndarray:
-    """Normal values, none at a kink."""
+    """Normal values, none of them at a kink."""
     x = rng.standard_normal(s) * 2
     return x + np.where(np.abs(x) < 0.01, 0.1, 0)
 

@@ -11,7 +11,7 @@ UNARY = [S((2, 3, 4)), S(())]
 
 
 def inside(rng: np.random.Generator, s: Shape) -> np.ndarray:
-    """Values from -0.9 to 0.9, none near 0."""
+    """Values from -0.9 to 0.9, none of them near 0."""
     return (rng.random(s) * 0.8 + 0.1) * rng.choice([-1, 1], s)
 
 
@@ -36,7 +36,7 @@ OPS = {
         "div", [S((2, 3), (3,), rounding_mode="floor"), S((2, 3), (3,), rounding_mode="trunc")], draw=positive
     ),
     "reflected": Op(lambda lib, x: (1 - x) * (2 / x) + 2**x, UNARY, draw=above_one),
-    "floor_divide": Op("floor_divide", [S((2, 3), (3,))], draw=positive, torch=False),  # there it has no gradient
+    "floor_divide": Op("floor_divide", [S((2, 3), (3,))], draw=positive, torch=False),  # PyTorch has no gradient for it
     "remainder": Op("remainder", [S((2, 3), (3,))], draw=inside),
     "fmod": Op("fmod", [S((2, 3), (3,))], draw=inside),
     "pow": Op("pow", BROADCAST, draw=positive),

@@ -1,4 +1,4 @@
-"""Samples of dropout, where it leaves nothing to chance."""
+"""Samples of dropout with probabilities that leave nothing to chance."""
 
 from __future__ import annotations
 

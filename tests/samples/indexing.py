@@ -1,4 +1,4 @@
-"""Samples of indexing, of elements chosen by index tensors, and of order."""
+"""Samples of indexing, of selecting elements by index tensors, and of sorting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .table import Op, S, apart, beyond
 
 
 def _at(lib: Any, at: Any) -> Any:
-    """An index with its NumPy arrays as the library's tensors."""
+    """Return an index with its NumPy arrays converted to the library's tensors."""
     if isinstance(at, tuple):
         return tuple(_at(lib, part) for part in at)
     return lib.from_numpy(at) if isinstance(at, np.ndarray) else at
@@ -23,7 +23,7 @@ def _assigned(lib: Any, x: Any, v: Any, at: Any) -> Any:
 
 
 def _through_views(lib: Any, x: Any, v: Any) -> Any:
-    """Writes through views of views reach the tensor."""
+    """Write through views of views; the writes reach the tensor."""
     y = x * 2
     y[1][:2] = v
     y[:, 0].mul_(3)
@@ -52,7 +52,7 @@ OPS = {
             S((2, 3), at=(slice(None), False)),
             S((2, 3), at=(I([], np.int64), 1)),
             S((4, 3), at=I(2)),
-            S((3, 2), at=I([-1, 2, 0])),  # one row by two names
+            S((3, 2), at=I([-1, 2, 0])),  # one row named twice
             S((0, 3), at=(slice(None), I([2, 0]))),
         ],
         (0,),

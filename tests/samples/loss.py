@@ -21,17 +21,17 @@ def loss(name: str) -> Call:
 
 
 def weighted(name: str) -> Call:
-    """A loss whose third input is its weight."""
+    """Make a call of a loss whose third input is its weight."""
     return lambda lib, x, t, w, **o: getattr(lib.nn.functional, name)(x, t, weight=w, **o)
 
 
 def classes(lib: Any, shape: tuple[int, ...], k: int, device: Any) -> Any:
-    """Class indices of a shape, for k classes, ignore_index 1 among them where k > 1."""
+    """Class indices of a shape, for k classes; if k > 1, some of them are 1, the ignore_index."""
     return (lib.arange(int(np.prod(shape)), device=device) * 2 % max(k, 1)).reshape(shape)
 
 
 def fixed(lib: Any, shape: tuple[int, ...] | None, like: Any) -> Any:
-    """Weights, which have no gradient; None for None."""
+    """Weights without a gradient; None for None."""
     if shape is None:
         return None
     n = int(np.prod(shape))
@@ -39,7 +39,7 @@ def fixed(lib: Any, shape: tuple[int, ...] | None, like: Any) -> Any:
 
 
 def of_classes(name: str) -> Call:
-    """A loss of scores, class indices and maybe a weight of the classes, of shape `w`."""
+    """Make a call of a loss of scores, class indices and, if `w` is given, class weights of shape `w`."""
 
     def call(lib: Any, x: Any, w: Any = None, **options: Any) -> Any:
         shape = tuple(x.shape[:1] + x.shape[2:]) if x.ndim > 1 else ()
@@ -50,7 +50,7 @@ def of_classes(name: str) -> Call:
 
 
 def of_pairs(name: str, *weights: str) -> Call:
-    """A loss of inputs and targets, and of weights of given shapes."""
+    """Make a call of a loss of inputs and targets, and of weights of given shapes."""
 
     def call(lib: Any, x: Any, t: Any, **options: Any) -> Any:
         options.update({weight: fixed(lib, options.get(weight), x) for weight in weights})
@@ -62,12 +62,12 @@ def of_pairs(name: str, *weights: str) -> Call:
 
 
 def signs(lib: Any, shape: tuple[int, ...], like: Any) -> Any:
-    """1 and -1 by turns."""
+    """1 and -1 in turn."""
     return (lib.arange(int(np.prod(shape)), device=like.device) % 2 * 2 - 1).reshape(shape).to(like.dtype)
 
 
 def by_sign(name: str, axes: int | None = None) -> Call:
-    """A loss against 1 and -1; `axes`: of the inputs' first axes only."""
+    """Make a call of a loss against 1 and -1; with `axes`, the targets have only the inputs' first axes."""
     return lambda lib, *x, **o: getattr(lib.nn.functional, name)(*x, signs(lib, tuple(x[0].shape)[:axes], x[0]), **o)
 
 

@@ -32,7 +32,7 @@ OPS = {
             *modes((2, 2, 4, 6), (-1, 2, 2, -1)),  # crop on one side, add on the other
             *modes((1, 2, 5), (-2, -1)),
             *modes((0, 2, 4), (1, 2)),
-            *modes((2, 3, 2), (7, 5), "replicate"),  # more than there is
+            *modes((2, 3, 2), (7, 5), "replicate"),  # more than the image has
             *modes((2, 3, 4), (4, 4), "circular"),
             *modes((2, 2, 5), (3, -2), "circular"),
             *modes((2, 0, 3), (1, 1), "circular"),

@@ -12,9 +12,9 @@ POOL = [
     S((2, 3, 4, 6), kernel_size=2),
     S((1, 2, 7, 5), kernel_size=(3, 2), stride=(2, 1), padding=(1, 0)),
     S((2, 2, 7, 8), kernel_size=3, stride=2, ceil_mode=True),
-    S((1, 2, 2, 6), kernel_size=3, stride=4, ceil_mode=True),  # larger than the input, but allowed to hang over
+    S((1, 2, 2, 6), kernel_size=3, stride=4, ceil_mode=True),  # larger than the input, but ceil_mode allows it
     S((2, 1, 5, 5), kernel_size=3, stride=1, padding=1),
-    S((3, 2, 5, 7), kernel_size=(5, 7)),  # one window: the whole picture
+    S((3, 2, 5, 7), kernel_size=(5, 7)),  # one window: the whole image
     S((2, 2, 6, 7), kernel_size=(4,), stride=(), padding=(2, 1), ceil_mode=True),
     S((0, 2, 4, 4), kernel_size=2),
     S((2, 6, 4), kernel_size=(2, 3)),
@@ -28,8 +28,8 @@ POOL_1D = [
 ]
 ADAPTIVE = [
     S((2, 3, 7, 5), output_size=3),
-    S((2, 2, 6, 8), output_size=(3, 2)),  # the windows of plain pooling
-    S((2, 2, 6, 9), output_size=(4, 3)),  # of plain pooling in one direction only
+    S((2, 2, 6, 8), output_size=(3, 2)),  # the same windows as in plain pooling
+    S((2, 2, 6, 9), output_size=(4, 3)),  # as in plain pooling, in one direction only
     S((1, 2, 3, 4), output_size=(5, 7)),  # more outputs than pixels
     S((3, 2, 5, 4), output_size=(None, 3)),
     S((2, 4, 7, 5), output_size=1),
@@ -68,7 +68,7 @@ def fractional(lib: Any, x: Any, *, samples: Shape, **options: Any) -> Any:
 
 
 def unpool(name: str) -> Any:
-    """Unpooling to the places that a pooling of other numbers gives; `size` is what that pooled."""
+    """Make a call of unpooling to the places found by a pooling of other numbers; `size` is the size before pooling."""
 
     def call(lib: Any, x: Any, *, size: Shape, pool: dict[str, Any], **options: Any) -> Any:
         pooled = lib.tensor(np.random.default_rng(3).standard_normal(size)).to(x.device)

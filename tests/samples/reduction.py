@@ -15,7 +15,7 @@ CHOICE = [S((2, 3, 4)), S((2, 3, 4), dim=1), S((3, 2), dim=-1, keepdim=True), S(
 
 
 def with_zeros(rng: np.random.Generator, s: Shape) -> np.ndarray:
-    """Small whole numbers, 0 among them."""
+    """Small whole numbers, including 0."""
     return rng.integers(-1, 3, s).astype(np.float64)
 
 

@@ -8,7 +8,7 @@ LINES = [("linear", (2, 3, 5)), ("bilinear", (2, 3, 4, 5)), ("trilinear", (1, 2,
 
 
 def smooth() -> list[Sample]:
-    """Larger, smaller, along one axis each way, the same size, to one pixel, from one pixel; corners either way."""
+    """Larger, smaller, both (one along each axis), the same size, to one pixel, from one pixel; both align_corners."""
     found = []
     for mode, shape in LINES:
         axes = len(shape) - 2

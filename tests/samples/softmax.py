@@ -1,4 +1,4 @@
-"""Samples of softmax and its relatives."""
+"""Samples of softmax and related functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AXES = [
 
 
 def gumbel(lib: Any, x: Any, **options: Any) -> Any:
-    """The same noise each time."""
+    """`gumbel_softmax` with the same noise each time."""
     lib.manual_seed(0)
     return lib.nn.functional.gumbel_softmax(x, **options)
 

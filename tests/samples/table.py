@@ -1,4 +1,4 @@
-"""What a row of the table of samples is made of."""
+"""The parts of a row of the table of samples."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Sample(NamedTuple):
 
 
 class Op(NamedTuple):
-    """One operation: how to call it, its samples, and what is special about its inputs.
+    """One operation: how it is called, its samples, and the special properties of its inputs.
 
-    `call` is the operation's dotted name, the same in minicnn and PyTorch ("nn.functional.conv2d"), or a function
-    of the library and the inputs: `lambda lib, x, **options: lib.where(x > 0, x, 0)`.
+    `call` is the operation's dotted name, the same in minicnn and PyTorch ("nn.functional.conv2d"), or a function of
+    the library and the inputs: `lambda lib, x, **options: lib.where(x > 0, x, 0)`.
     """
 
     call: str | Callable[..., Any]
     samples: list[Sample]
-    linear: tuple[int, ...] = ()  # the inputs the result is linear in, for the adjoint test
+    linear: tuple[int, ...] = ()  # the inputs in which the result is linear, for the adjoint test
     draw: Callable[[np.random.Generator, Shape], np.ndarray] = lambda rng, s: rng.standard_normal(s)
     torch: bool = True  # whether PyTorch has it
-    kernels: tuple[tuple[str, ...], ...] = (("numpy",), ("numba",))  # the choices of `minicnn.use` it depends on
+    kernels: tuple[tuple[str, ...], ...] = (("numpy",), ("numba",))  # the choices of `minicnn.use` that change it
 
     def run(self, lib: Any, *inputs: Any, **options: Any) -> Any:
-        """Call it in a library, minicnn or torch; of several results the differentiable first one counts."""
+        """Call it in a library, minicnn or torch; of several results, take the first, which is differentiable."""
         if isinstance(self.call, str):
             result = reduce(getattr, self.call.split("."), lib)(*inputs, **options)
         else:
@@ -47,7 +47,7 @@ def S(*shapes: Shape | None, **options: Any) -> Sample:
 
 
 def beyond(*shapes: Shape | None, **options: Any) -> Sample:
-    """A sample that PyTorch refuses, or takes in another spelling."""
+    """A sample that PyTorch refuses, or calls with other arguments."""
     return Sample(shapes, options, torch=False)
 
 
@@ -56,7 +56,7 @@ def positive(rng: np.random.Generator, s: Shape) -> np.ndarray:
 
 
 def apart(rng: np.random.Generator, s: Shape) -> np.ndarray:
-    """Values at least 0.05 from each other and from 0: no kink (relu, max) within a finite difference."""
+    """Values at least 0.05 from each other and from 0, so that finite differences meet no kink (relu, max)."""
     values = (np.arange(int(np.prod(s))) + 1) * 0.05
     return rng.permutation(values * np.where(np.arange(values.size) % 2, 1, -1)).reshape(s)
 

@@ -1,4 +1,4 @@
-"""Helpers around modules: clipping gradients, parameters as one vector, folding, weights computed from others."""
+"""Helpers for modules: clipping gradients, parameters as one vector, folding, weights computed from other tensors."""
 
 # ruff: noqa: F401, F403 - each file lists its names in __all__
 

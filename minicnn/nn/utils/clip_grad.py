@@ -1,4 +1,4 @@
-"""Keeping gradients small: R. Pascanu et al., "On the difficulty of training recurrent neural networks", 2013."""
+"""Limiting gradients: R. Pascanu et al., "On the difficulty of training recurrent neural networks", 2013."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def _gradients(parameters: Tensors) -> list[Tensor]:
 def get_total_norm(
     tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
-    """The p-norm of all elements of all tensors together, p = `norm_type`, which may be inf.
+    """Return the p-norm of all elements of all tensors together, with p = `norm_type`, which may be inf.
 
     Args:
-        tensors: one or more.
+        tensors: one tensor or several.
         norm_type: p.
         error_if_nonfinite: raise if the norm is NaN or infinite.
-        foreach: how PyTorch computes it; of no effect.
+        foreach: the method of PyTorch's computation; has no effect.
 
     Raises:
-        RuntimeError: a norm that is not finite, if that is wanted.
+        RuntimeError: the norm is NaN or infinite, if `error_if_nonfinite`.
     """
     found, norm_type = _listed(tensors), float(norm_type)
     if not found:
@@ -72,13 +72,13 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale the gradients down, in place, if the p-norm of them all together is above `max_norm`.
+    """Scale the gradients down, in place, if the p-norm of all of them together is above `max_norm`.
 
     Returns:
-        The norm before, as a 0-d tensor.
+        The norm before scaling, as a 0-d tensor.
 
     Raises:
-        RuntimeError: a norm that is not finite, if `error_if_nonfinite`.
+        RuntimeError: the norm is NaN or infinite, if `error_if_nonfinite`.
     """
     found = _listed(parameters)
     if isinstance(parameters, types.GeneratorType) and not found:

@@ -1,4 +1,4 @@
-"""All parameters as one vector, and back."""
+"""Joining all parameters into one vector, and splitting it again."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """The elements of all parameters in one vector, (sum of numel,); recorded."""
+    """Join the elements of all parameters into one vector, (sum of numel,); recorded."""
     joined: Tensor = cat([parameter.reshape(-1) for parameter in parameters])  # each (numel,)
     return joined
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Make the parameters views of the parts of a vector, in order.
+    """Make the parameters views of consecutive sections of a vector.
 
     Raises:
-        TypeError: a vector that is no tensor.
-        RuntimeError: a vector that is too short.
+        TypeError: the vector is not a tensor.
+        RuntimeError: the vector is too short.
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected minicnn.Tensor, but got: {typename(vec)}")
@@ -31,7 +31,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         end = start + parameter.numel()
         if end > vec.numel():
             raise RuntimeError(
-                f"vector_to_parameters: a vector of {vec.numel()} elements ends before a parameter of shape "
+                f"vector_to_parameters: a vector of {vec.numel()} elements is too short for a parameter of shape "
                 f"{tuple(parameter.shape)} that takes elements {start} to {end - 1}"
             )
         parameter.data = vec.detach()[start:end].reshape(parameter.shape)  # (numel,) -> shape

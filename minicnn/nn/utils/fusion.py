@@ -1,7 +1,7 @@
-"""Batch normalisation folded into the layer before it, for evaluation.
+"""Folding a batch normalisation into the layer before it, for evaluation.
 
-With s = bn.weight / sqrt(running_var + eps), a layer of weight w s and bias (b - running_mean) s + bn.bias gives what
-the layer and the normalisation after it give.
+With s = bn.weight / sqrt(running_var + eps), a layer with the weight w s and the bias (b - running_mean) s + bn.bias
+gives the same result as the layer and the normalisation after it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Module)
 
 
 def fuse_conv_bn_eval(conv: M, bn: Any, transpose: bool = False) -> M:
-    """A convolution that does what `conv` followed by `bn` does, both in evaluation mode.
+    """Return a convolution that gives the same result as `conv` followed by `bn`, both in evaluation mode.
 
     Args:
         conv: the convolution, which is copied.
@@ -32,7 +32,7 @@ def fuse_conv_bn_eval(conv: M, bn: Any, transpose: bool = False) -> M:
 
 
 def fuse_linear_bn_eval(linear: M, bn: Any) -> M:
-    """A linear layer that does what `linear` followed by `bn` does, both in evaluation mode."""
+    """Return a linear layer that gives the same result as `linear` followed by `bn`, both in evaluation mode."""
     outputs: Any = linear.out_features
     if bn.num_features not in (1, outputs):
         raise AssertionError(
@@ -64,7 +64,7 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of the fused convolution."""
+    """Return weight and bias of the fused convolution."""
     return _weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 1 if transpose else 0)
 
 
@@ -77,7 +77,7 @@ def fuse_linear_bn_weights(
     bn_w: Tensor | None,
     bn_b: Tensor | None,
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of the fused linear layer."""
+    """Return weight and bias of the fused linear layer."""
     return _weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 0)
 
 
@@ -92,7 +92,7 @@ def _weights(
     shift: Tensor | None,
     axis: int,
 ) -> tuple[Parameter, Parameter]:
-    """Fold; `axis` is the one of the output channels."""
+    """Fold; `axis` is the axis of the output channels."""
     factor = (var + eps).rsqrt() if scale is None else scale * (var + eps).rsqrt()
     across = [1] * w.ndim
     across[axis] = -1

@@ -1,6 +1,6 @@
 """Weight and spectral normalisation as parametrisations: PyTorch's newer form.
 
-`nn.utils.weight_norm` and `nn.utils.spectral_norm` are the older ones, with other names in the state dict.
+`nn.utils.weight_norm` and `nn.utils.spectral_norm` are the older form, with other names in the state dict.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
-    """Make the weight g v / |v|, with length g and direction v trained: T. Salimans and D. Kingma, 2016.
+    """Replace the weight by g v / |v|, and train the length g and the direction v: T. Salimans and D. Kingma, 2016.
 
-    They are `parametrizations.weight.original0` and `original1`; state dicts of the older form load, too.
+    They are `parametrizations.weight.original0` and `original1`; state dicts of the older form can be loaded too.
 
     Args:
         module: the layer, which is changed and returned.
         name: the parameter.
-        dim: the axis along which each slice has a length of its own; None for one length of all.
+        dim: the axis along which each slice has a length of its own; None means one length for the whole weight.
     """
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -65,7 +65,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 
 
 class _SpectralNorm(Module):
-    """w / sigma(w), the largest singular value found by power iteration; w / |w| for a vector."""
+    """w / sigma(w), where power iteration finds sigma, the largest singular value; w / |w| for a vector."""
 
     def __init__(self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
         super().__init__()
@@ -90,31 +90,31 @@ class _SpectralNorm(Module):
             self._v.copy_(unit(matrix.T @ self._u, self.eps))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The divided weight; in training the vectors make another step first."""
+        """Return the divided weight; in training, improve the singular vectors by power iteration first."""
         if weight.ndim == 1:
             return unit(weight, self.eps)
         matrix = as_matrix(weight, self.dim)
         if self.training:
             self._power_method(matrix, self.n_power_iterations)
-        # clones: the next forward changes the vectors before this one's backward
+        # clones, because the next forward changes the vectors before the backward of this one
         return weight / (self._u.clone() * (matrix @ self._v.clone())).sum()
 
     def right_inverse(self, value: Tensor) -> Tensor:
-        """The value itself: it is divided anyway."""
+        """Return the value itself: the forward divides it in any case."""
         return value
 
 
 def spectral_norm(
     module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> M:
-    """Divide the weight, taken as a matrix, by its largest singular value: T. Miyato et al., 2018.
+    """Divide the weight, seen as a matrix, by its largest singular value: T. Miyato et al., 2018.
 
     Args:
         module: the layer, which is changed and returned.
         name: the parameter, which becomes `parametrizations.weight.original`.
         n_power_iterations: steps of the power method each time the weight is computed in training.
-        eps: the least length that a vector is divided by.
-        dim: the axis of the outputs; 1 for transposed convolutions and 0 else, if None.
+        eps: the smallest length to divide a vector by.
+        dim: the axis of the outputs; None means 1 for transposed convolutions, else 0.
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):

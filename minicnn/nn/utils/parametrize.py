@@ -1,4 +1,4 @@
-"""Parametrisation: a weight that is computed by a module, each time it is asked for, from what is trained.
+"""Parametrisation: a module computes a weight from the trained tensor, each time the weight is used.
 
     class Symmetric(nn.Module):
         def forward(self, w):
@@ -6,8 +6,8 @@
 
     register_parametrization(layer, "weight", Symmetric())    # layer.weight is symmetric from now on
 
-The trained tensor is `layer.parametrizations.weight.original`; there are `original0`, `original1`, ... where the first
-parametrisation computes the weight from several, which its `right_inverse(weight)` gives.
+The trained tensor is `layer.parametrizations.weight.original`. If the first parametrisation computes the weight from
+several tensors, they are `original0`, `original1`, ..., and its `right_inverse(weight)` returns their start values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _caches: list[dict[tuple[int, str], Tensor]] = []
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Compute each parametrised tensor once inside, and keep it to the end of the block."""
+    """Compute each parametrised tensor only once inside the block."""
     _caches.append(_caches[-1] if _caches else {})
     try:
         yield
@@ -51,12 +51,12 @@ def _register(module: Module, name: str, value: Tensor) -> None:
 
 
 class ParametrizationList(ModuleList):
-    """The parametrisations of one tensor, one after another, with the tensors that the first starts from.
+    """The parametrisations of one tensor, in order, with the tensors that the first one takes.
 
     Args:
         modules: the parametrisations.
         original: the parameter or buffer.
-        unsafe: allow the result another shape or dtype.
+        unsafe: allow the result to have another shape or dtype.
     """
 
     def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
@@ -82,7 +82,7 @@ class ParametrizationList(ModuleList):
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
                     f"original.dtype: {dtype}\nright_inverse(original).dtype: {new.dtype}"
                 )
-            original.data = new.detach()  # the same object, which an optimiser may have
+            original.data = new.detach()  # the same object, because an optimiser may hold it
             _register(self, "original", original)
         else:
             for number, part in enumerate(new):
@@ -134,7 +134,7 @@ class ParametrizationList(ModuleList):
 
 
 def _inverse(module: Any, value: Any) -> Any:
-    """`right_inverse`, which is the identity where it is not given."""
+    """Call `right_inverse`; where it is not defined, return the value."""
     if not hasattr(module, "right_inverse"):
         return value
     try:
@@ -155,12 +155,12 @@ def _check_kept(value: Any, shape: Any, dtype: Any, what: str) -> None:
 
 
 def register_parametrization(module: M, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> M:
-    """Compute the parameter or buffer `tensor_name` by `parametrization`, after those it may have already.
+    """Compute the parameter or buffer `tensor_name` by `parametrization`, after those that it already has.
 
-    The module's class becomes a subclass of its own, in which the name is a property.
+    The module gets a class of its own, a subclass of its old class, in which the name is a property.
 
     Raises:
-        ValueError: no such parameter or buffer, or a result of another shape or dtype, unless `unsafe`.
+        ValueError: there is no such parameter or buffer, or, unless `unsafe`, the result has another shape or dtype.
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -194,7 +194,7 @@ def _no_state(self: Any) -> Any:
 
 
 def _copy(self: Any, memo: dict[int, Any]) -> Any:
-    """A deep copy; the class, made for the one module, is shared."""
+    """Return a deep copy; the class, made for this one module, is shared."""
     copied = self.__new__(type(self))
     memo[id(self)] = copied
     copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
@@ -226,7 +226,7 @@ class _Setter(_Getter):
 
 
 def is_parametrized(module: Any, tensor_name: str | None = None) -> bool:
-    """Whether a tensor of the module is parametrised; any, if no name is given."""
+    """Return whether a tensor of the module is parametrised; without a name, whether any is."""
     parametrizations = getattr(module, "parametrizations", None)
     if not isinstance(parametrizations, ModuleDict):
         return False
@@ -237,9 +237,9 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
     """Make the tensor an ordinary one again.
 
     Args:
-        module: its owner, which is changed and returned.
-        tensor_name: its name.
-        leave_parametrized: keep its present value; else, the original.
+        module: the owner of the tensor, which is changed and returned.
+        tensor_name: the name of the tensor.
+        leave_parametrized: True keeps the current value, False restores the original.
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
@@ -266,7 +266,7 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
 
 
 def type_before_parametrizations(module: Module) -> type:
-    """The module's class without its parametrisations."""
+    """Return the module's class before its parametrisations."""
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 

@@ -1,6 +1,6 @@
-"""Weights computed from other parameters before each forward, by a hook: PyTorch's older form.
+"""Weights that a hook computes from other parameters before each forward: PyTorch's older form.
 
-`nn.utils.parametrizations` has the newer one, with other names in the state dict.
+`nn.utils.parametrizations` has the newer form, with other names in the state dict.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ M = TypeVar("M", bound=Module)
 
 
 def norm_except(v: Tensor, dim: int) -> Tensor:
-    """The 2-norm over all axes but `dim`, which are kept with size 1; over all of them for -1."""
+    """Return the 2-norm over all axes except `dim`, with these kept at size 1; over all axes for -1."""
     if dim == -1:
         return vector_norm(v)
     return vector_norm(v, 2, tuple(axis for axis in range(v.ndim) if axis != dim), keepdim=True)
 
 
 def with_norm(v: Tensor, g: Tensor, dim: int) -> Tensor:
-    """w = g v / |v|, the norm over all axes but `dim`."""
+    """w = g v / |v|, with the norm over all axes except `dim`."""
     return v * (g / norm_except(v, dim))
 
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
-    """The weight as a matrix whose rows belong to the axis `dim`."""
+    """Return the weight as a matrix whose rows belong to the axis `dim`."""
     front = weight.permute(dim, *(axis for axis in range(weight.ndim) if axis != dim)) if dim else weight
-    return front.reshape(front.shape[0], -1)  # (O, everything else)
+    return front.reshape(front.shape[0], -1)  # (O, product of the other sizes)
 
 
 def unit(x: Tensor, eps: float) -> Tensor:
@@ -45,18 +45,18 @@ def unit(x: Tensor, eps: float) -> Tensor:
 
 
 def random_unit(size: int, like: Tensor, eps: float) -> Tensor:
-    """A vector of length 1 in a random direction."""
+    """Return a vector of length 1 in a random direction."""
     return unit(init.normal_(empty(size, dtype=like.dtype, device=like.device)), eps)
 
 
 def check_iterations(count: int) -> None:
-    """Refuse less than one iteration."""
+    """Refuse a number of iterations below 1."""
     if count <= 0:
         raise ValueError(f"Expected n_power_iterations to be positive, but got n_power_iterations={count}")
 
 
 class _Hook:
-    """A forward pre-hook that computes the weight `name` anew; the two methods are given by the subclass."""
+    """A forward pre-hook that computes the weight `name`; the subclass defines `weight` and `remove`."""
 
     kind = ""
 
@@ -67,15 +67,15 @@ class _Hook:
         setattr(module, self.name, self.weight(module))
 
     def weight(self, module: Any) -> Tensor:
-        """The weight from the parameters it depends on."""
+        """Return the weight, computed from the parameters that it depends on."""
         raise NotImplementedError
 
     def remove(self, module: Any) -> None:
-        """Make the present weight a parameter again."""
+        """Make the current weight a parameter again."""
         raise NotImplementedError
 
     def prepare(self, module: Any) -> Tensor:
-        """Check that the hook fits the module, and give the weight."""
+        """Check that the hook fits the module, and return the weight."""
         for hook in module._forward_pre_hooks.values():
             if type(hook) is type(self) and hook.name == self.name:
                 raise RuntimeError(f"Cannot register two {self.kind} hooks on the same parameter {self.name}")
@@ -109,11 +109,11 @@ class WeightNorm(_Hook):
         self.dim = -1 if dim is None else dim
 
     def weight(self, module: Any) -> Tensor:
-        """From `name`_v and `name`_g."""
+        """Compute the weight from `name`_v and `name`_g."""
         return with_norm(getattr(module, f"{self.name}_v"), getattr(module, f"{self.name}_g"), self.dim)
 
     def remove(self, module: Any) -> None:
-        """Put one parameter in the place of the two."""
+        """Replace the two parameters by one."""
         with no_grad():
             weight = self.weight(module)
         for name in (self.name, f"{self.name}_g", f"{self.name}_v"):
@@ -122,14 +122,14 @@ class WeightNorm(_Hook):
 
 
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
-    """Make the weight g v / |v|: its length and its direction become two parameters, `name`_g and `name`_v.
+    """Replace the weight by g v / |v|: its length and its direction become two parameters, `name`_g and `name`_v.
 
     T. Salimans and D. Kingma, "Weight normalization", 2016, https://arxiv.org/abs/1602.07868.
 
     Args:
         module: the layer, which is changed and returned.
         name: the parameter.
-        dim: the axis along which each slice has a length of its own; None for one length of all.
+        dim: the axis along which each slice has a length of its own; None means one length for the whole weight.
     """
     warnings.warn(
         "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.",
@@ -153,7 +153,7 @@ def remove_weight_norm(module: M, name: str = "weight") -> M:
 
 
 class SpectralNorm(_Hook):
-    """w / sigma(w), the largest singular value found by power iteration."""
+    """w / sigma(w), where power iteration finds sigma, the largest singular value."""
 
     kind = "spectral_norm"
 
@@ -163,21 +163,21 @@ class SpectralNorm(_Hook):
         self.n_power_iterations, self.dim, self.eps = n_power_iterations, dim, eps
 
     def weight(self, module: Any) -> Tensor:
-        """From `name`_orig; in training the vectors `name`_u and `name`_v make another step first."""
+        """Compute it from `name`_orig; in training, a power iteration improves `name`_u and `name`_v first."""
         return self.scaled(module, self.n_power_iterations if module.training else 0)
 
     def scaled(self, module: Any, steps: int) -> Tensor:
-        """The weight divided by its norm as known after some steps."""
+        """Return the weight divided by its norm, estimated with some steps of power iteration."""
         weight, u, v = (getattr(module, f"{self.name}_{part}") for part in ("orig", "u", "v"))
         matrix = as_matrix(weight, self.dim)
         with no_grad():
             for _ in range(steps):
                 v.copy_(unit(matrix.T @ u, self.eps))
                 u.copy_(unit(matrix @ v, self.eps))
-        return weight / (u.clone() * (matrix @ v.clone())).sum()  # clones: the next forward changes u and v
+        return weight / (u.clone() * (matrix @ v.clone())).sum()  # clones, as the next forward changes u and v
 
     def remove(self, module: Any) -> None:
-        """Put the divided weight in the place of the original."""
+        """Replace the original by the divided weight."""
         with no_grad():
             weight = self.scaled(module, 0)
         for name in (self.name, *(f"{self.name}_{part}" for part in ("u", "v", "orig"))):
@@ -185,25 +185,25 @@ class SpectralNorm(_Hook):
         module.register_parameter(self.name, Parameter(weight))
 
     def note_version(self, module: Any, state: Any, prefix: str, metadata: dict[str, Any]) -> None:
-        """Write into the metadata which form of state this is, as PyTorch does."""
+        """Write the version of this form of state into the metadata, as PyTorch does."""
         metadata.setdefault("spectral_norm", {})[f"{self.name}.version"] = 1
 
 
 def spectral_norm(
     module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> M:
-    """Divide the weight, taken as a matrix, by its largest singular value, so that the layer's Lipschitz constant is 1.
+    """Divide the weight, seen as a matrix, by its largest singular value, so that the layer's Lipschitz constant is 1.
 
-    The singular vectors are buffers, `name`_u and `name`_v, that make `n_power_iterations` steps of the power method at
-    each forward in training. T. Miyato et al., "Spectral normalization for GANs", 2018,
+    The singular vectors are buffers, `name`_u and `name`_v. At each forward in training they are improved by
+    `n_power_iterations` steps of the power method. T. Miyato et al., "Spectral normalization for GANs", 2018,
     https://arxiv.org/abs/1802.05957.
 
     Args:
         module: the layer, which is changed and returned.
         name: the parameter, which becomes `name`_orig.
         n_power_iterations: steps at each forward.
-        eps: the least length that a vector is divided by.
-        dim: the axis of the outputs; 1 for transposed convolutions and 0 else, if None.
+        eps: the smallest length to divide a vector by.
+        dim: the axis of the outputs; None means 1 for transposed convolutions, else 0.
     """
     hook = SpectralNorm(name, n_power_iterations, output_axis(module) if dim is None else dim, eps)
     weight = hook.prepare(module)
@@ -221,10 +221,10 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
-    """Make the divided weight a parameter."""
+    """Make the divided weight an ordinary parameter."""
     return _remove(module, name, SpectralNorm)
 
 
 def output_axis(module: Module) -> int:
-    """The axis of the weight that the outputs are on."""
+    """Return the axis of the outputs in the weight."""
     return 1 if getattr(module, "transposed", False) else 0

@@ -1,7 +1,7 @@
-"""Losses: how far an output is from what it should be.
+"""Losses: numbers that say how far an output is from its target.
 
-`classes.py` against class indices, `hinge.py` by margins between classes, `pointwise.py` value by value, `margins.py`
-between pairs and triplets of inputs; `reduction.py` makes one number of them.
+`classes.py` compares with class indices, `hinge.py` has margins between classes, `pointwise.py` compares value by
+value, `margins.py` compares pairs and triplets of inputs; `reduction.py` reduces the losses to one number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Losses against classes: softmax cross-entropy and the negative log-likelihood.
+"""Losses for classes: softmax cross-entropy and the negative log-likelihood.
 
 Softmax and cross-entropy are one operation: their common gradient is p - onehot, and nothing overflows.
 """
@@ -28,7 +28,7 @@ __all__ = ["cross_entropy", "nll_loss"]
 
 
 class CrossEntropy(Function):
-    """loss[n] = -sum_k q[n, k] log softmax(x)[n, k], q the smoothed one-hot class; keeps the probabilities."""
+    """loss[n] = -sum_k q[n, k] log softmax(x)[n, k], q the smoothed one-hot class; saves the probabilities."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, ignore: int, smoothing: float) -> Array:
@@ -46,7 +46,7 @@ class CrossEntropy(Function):
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> Meta:
-        """One loss for each row."""
+        """Return one loss for each row."""
         return meta(x.shape[:1], x.dtype)
 
 
@@ -55,7 +55,7 @@ class NLL(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, ignore: int) -> Array:
-        """Pick each row's true class."""
+        """Take the value of each row's true class."""
         rows = np.flatnonzero(t != ignore)
         true = t[rows]
         scale = np.full(true.size, -1, x.dtype) if w is None else -w[true]
@@ -67,7 +67,7 @@ class NLL(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
-        """-w g where it was picked."""
+        """Return -w g at the true class, 0 elsewhere."""
         rows, true, scale = ctx.saved
         gx = np.zeros(ctx.shape, g.dtype)
         gx[rows, true] = scale * g[rows]
@@ -75,7 +75,7 @@ class NLL(Function):
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> Meta:
-        """One loss for each row."""
+        """Return one loss for each row."""
         return meta(x.shape[:1], x.dtype)
 
 
@@ -83,9 +83,9 @@ def _per_class(
     op: str, function: type[Function], input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int,
     reduction: str, **options: Any,
 ) -> Tensor:  # fmt: skip
-    """Run a loss of rows (M, K) and indices (M,) on scores and indices of any rank, and reduce it.
+    """Apply a loss of rows (M, K) and indices (M,) to scores and indices of any rank, and reduce it.
 
-    The mean is over what counts: sum of the losses / sum of the true classes' weights.
+    The mean is the sum of the losses / the sum of the weights of the true classes; ignored rows do not count.
     """
     if isinstance(input, Tensor) and input.dtype == np.float16:
         weight = None if weight is None else to(weight, np.float32)
@@ -117,7 +117,7 @@ def _per_class(
 
 
 def _counted(target: Array, ignore: int) -> Array:
-    """The class indices that count, of any shape."""
+    """Return the class indices that are not ignored, in any shape."""
     if type(target) is Meta:
         return target
     out = target == ignore
@@ -125,17 +125,17 @@ def _counted(target: Array, ignore: int) -> Array:
 
 
 class _Mean(Function):
-    """The sum of the losses / what counts."""
+    """The sum of the losses / `count`."""
 
     @staticmethod
     def forward(ctx: Any, losses: Array, *, count: float) -> Array:
-        """0 / 0 where nothing counts."""
+        """Divide; 0 / 0 gives NaN if no row counts."""
         ctx.count, ctx.shape = losses.dtype.type(count), losses.shape
         return np.asarray(_over(np.add.reduce(losses), ctx.count))
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> Array:
-        """The same for every row."""
+        """Give every row the same gradient."""
         gx = np.empty(ctx.shape, g.dtype)
         gx[...] = _over(g, ctx.count)
         return gx
@@ -147,7 +147,7 @@ class _Mean(Function):
 
 
 def _over(a: Any, count: Any) -> Any:
-    """a / count, without a warning where nothing counts."""
+    """Return a / count, without a warning if count is 0."""
     if count:
         return a / count
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -168,18 +168,18 @@ def cross_entropy(
 
     Args:
         input: logits, not probabilities: (N, K), (N, K, d1, ...) or (K,).
-        target: class indices (N,), (N, d1, ...) or (), integers of any type from 0 to K - 1; or probabilities of the
+        target: class indices from 0 to K - 1, of any integer type, (N,), (N, d1, ...) or (); or probabilities of the
             input's shape.
         weight: one factor for each class, (K,).
         ignore_index: rows of this class count neither in the sum nor in the mean.
-        reduction: "mean" (of indices: the sum / sum of the rows' weights; of probabilities: the sum / number of rows),
-            "sum", or "none" for the target's shape without classes.
+        reduction: "mean" (for indices: the sum / sum of the rows' weights; for probabilities: the sum / number of
+            rows), "sum", or "none" for losses in the target's shape without the classes.
         label_smoothing: e in q = (1 - e) onehot + e/K, https://arxiv.org/abs/1512.00567.
         size_average, reduce: deprecated.
 
     Raises:
-        ShapeError: shapes that do not fit.
-        IndexError: a target that is not a class.
+        ShapeError: the shapes do not fit together.
+        IndexError: a target is not a class index.
     """
     reduction = check("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
@@ -194,14 +194,14 @@ def cross_entropy(
 def _of_probabilities(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float
 ) -> Tensor:
-    """-sum_k w[k] q[k] log softmax(x)[k], differentiable in q too."""
+    """-sum_k w[k] q[k] log softmax(x)[k], which is also differentiable in q."""
     if target.dtype.kind != "f":
         raise TypeError(
             f"cross_entropy: a target of the input's shape {input.shape} holds probabilities and must be floating "
             f"point, got {target.dtype}; class indices have the shape without the classes"
         )
     if ignore_index >= 0:
-        raise RuntimeError("cross_entropy: ignore_index is for class indices; give a target of probabilities weight 0")
+        raise RuntimeError("cross_entropy: ignore_index is for class indices; set the ignored probabilities to 0")
     axis, k = geometry.probabilities(input.shape, None if weight is None else weight.shape)
     terms = log_softmax(input, axis)
     terms = terms * (target if not smoothing else target * (1 - smoothing) + smoothing / k)
@@ -221,6 +221,6 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-w[t] x[t] of the true classes t, for log-probabilities x; shapes, arguments and errors as of `cross_entropy`."""
+    """-w[t] x[t] of the true classes t, for log-probabilities x; shapes, arguments and errors as in `cross_entropy`."""
     reduction = check("nll_loss", reduction, size_average, reduce)
     return _per_class("nll_loss", NLL, input, target, weight, ignore_index, reduction)

@@ -1,4 +1,4 @@
-"""Hinge losses over classes, and the soft one over labels."""
+"""Hinge losses over classes, and their smooth form over labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MultiMargin(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, p: int, margin: float) -> Array:
-        """All rows at once."""
+        """Compute all rows at once."""
         rows = np.arange(x.shape[0])
         over = np.maximum(margin - x[rows, t][:, None] + x, 0)  # (N, K)
         over[rows, t] = 0
@@ -38,7 +38,7 @@ class MultiMargin(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
-        """Every class over the margin goes down, the true one goes up by as much."""
+        """Give each class above the margin a positive gradient, and the true class the negative sum of these."""
         over, t, scale = ctx.saved
         gx = np.asarray((over > 0) if ctx.p == 1 else 2 * over, g.dtype) * (g * scale)[:, None]
         gx[np.arange(t.size), t] = -gx.sum(1)
@@ -46,7 +46,7 @@ class MultiMargin(Function):
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> Meta:
-        """One loss for each row."""
+        """Return one loss for each row."""
         return meta(x.shape[:1], x.dtype)
 
 
@@ -65,15 +65,15 @@ def multi_margin_loss(
     Args:
         input: scores (N, K) or (K,).
         target: class indices (N,) or ().
-        p: 1 or 2.
+        margin: the distance that the score of the true class should have from the others.
         margin: how much the true class shall lead.
         weight: one factor for each class, (K,).
         reduction: "mean", "sum" or "none".
         size_average, reduce: deprecated.
 
     Raises:
-        ShapeError: shapes that do not fit.
-        IndexError: a target that is not a class.
+        ShapeError: the shapes do not fit together.
+        IndexError: a target is not a class index.
     """
     op = "multi_margin_loss"
     reduction = check(op, reduction, size_average, reduce)
@@ -88,11 +88,11 @@ def multi_margin_loss(
 
 
 class MultilabelMargin(Function):
-    """loss[n] = 1/K sum_{j in T} sum_{k not in T} max(0, 1 - x[n, j] + x[n, k]), T = t[n] up to its first -1."""
+    """loss[n] = 1/K sum_{j in T} sum_{k not in T} max(0, 1 - x[n, j] + x[n, k]), where T is t[n] up to its first -1."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array) -> Array:
-        """All rows at once, by arrays (N, true, other)."""
+        """Compute all rows at once, with arrays (N, true, other)."""
         given = np.logical_and.accumulate(t >= 0, axis=1)  # (N, K)
         true = np.where(given, t, 0)
         rows = np.arange(x.shape[0])[:, None]
@@ -105,7 +105,7 @@ class MultilabelMargin(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None]:
-        """Each pair over the margin moves its two scores apart."""
+        """Give the two scores of each pair above the margin opposite gradients."""
         over, true = ctx.saved
         pairs = (over > 0) * (g / over.shape[1])[:, None, None]  # (N, K, K)
         gx = pairs.sum(1)
@@ -114,7 +114,7 @@ class MultilabelMargin(Function):
 
     @staticmethod
     def infer(x: Array, *_: Any) -> Meta:
-        """One loss for each row."""
+        """Return one loss for each row."""
         return meta(x.shape[:1], x.dtype)
 
 
@@ -125,17 +125,17 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """1/K sum over true classes j and others k of max(0, 1 - x[j] + x[k]).
+    """1/K sum over true classes j and other classes k of max(0, 1 - x[j] + x[k]).
 
     Args:
         input: scores (N, K) or (K,).
-        target: of the same shape, int: each row lists its true classes and ends at the first -1.
+        target: integers of the same shape: each row lists its true classes and ends at the first -1.
         reduction: "mean", "sum" or "none".
         size_average, reduce: deprecated.
 
     Raises:
-        ShapeError: shapes that do not fit.
-        IndexError: a target that is not a class.
+        ShapeError: the shapes do not fit together.
+        IndexError: a target is not a class index.
     """
     op = "multilabel_margin_loss"
     reduction = check(op, reduction, size_average, reduce)
@@ -160,9 +160,9 @@ def multilabel_soft_margin_loss(
     """-1/K sum_k w[k] (t[k] log sigmoid(x[k]) + (1 - t[k]) log sigmoid(-x[k])) over the last axis.
 
     Args:
-        input, target: scores and 0 or 1, (N, K) or (K,).
+        input, target: scores, and labels 0 or 1; (N, K) or (K,).
         weight: one factor for each class, (K,).
-        reduction: "mean", "sum" or "none" for (N,).
+        reduction: "mean", "sum", or "none" for losses (N,).
         size_average, reduce: deprecated.
     """
     check_tensor("multilabel_soft_margin_loss", input=input, target=target)

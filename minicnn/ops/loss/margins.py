@@ -29,7 +29,7 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """x where t = 1, max(0, margin - x) where t = -1: for a distance x of two things that are alike (1) or not (-1)."""
+    """x where t = 1, max(0, margin - x) where t = -1, for the distance x of similar (1) or different (-1) inputs."""
     check_tensor("hinge_embedding_loss", input=input, target=target)
     reduction = check("hinge_embedding_loss", reduction, size_average, reduce)
     losses = where(target != 1, clamp_min(float(margin) - input, 0), 0.0) + where(target != -1, input, 0.0)
@@ -45,10 +45,10 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, margin - t (x1 - x2)): t = 1 says that x1 shall rank higher, -1 that x2 shall.
+    """max(0, margin - t (x1 - x2)): t = 1 says that x1 should rank higher, -1 that x2 should.
 
     Raises:
-        ShapeError: inputs of different numbers of axes.
+        ShapeError: the inputs have different numbers of axes.
     """
     check_tensor("margin_ranking_loss", input1=input1, input2=input2, target=target)
     reduction = check("margin_ranking_loss", reduction, size_average, reduce)
@@ -75,7 +75,7 @@ def cosine_embedding_loss(
         size_average, reduce: deprecated.
 
     Raises:
-        ShapeError: shapes that do not fit.
+        ShapeError: the shapes do not fit together.
     """
     check_tensor("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     reduction = check("cosine_embedding_loss", reduction, size_average, reduce)
@@ -100,9 +100,9 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, margin + d(anchor, positive) - d(anchor, negative)), d the p-norm of the difference + eps.
+    """max(0, margin + d(anchor, positive) - d(anchor, negative)), where d is the p-norm of the difference + eps.
 
-    With `swap`, d(positive, negative) takes the place of the second distance where it is smaller.
+    With `swap`, d(positive, negative) replaces the second distance if it is smaller.
     F. Schroff et al., "FaceNet", 2015, https://arxiv.org/abs/1503.03832; V. Balntas et al. 2016 for the swap.
 
     Args:
@@ -112,7 +112,7 @@ def triplet_margin_loss(
         size_average, reduce: deprecated.
 
     Raises:
-        ShapeError: inputs of different numbers of axes.
+        ShapeError: the inputs have different numbers of axes.
     """
     check_tensor("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     reduction = check("triplet_margin_loss", reduction, size_average, reduce)
@@ -133,7 +133,7 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """`triplet_margin_loss` with any distance; None is `pairwise_distance`."""
+    """`triplet_margin_loss` with any distance function; None means `pairwise_distance`."""
     op = "triplet_margin_with_distance_loss"
     check_tensor(op, anchor=anchor, positive=positive, negative=negative)
     reduction = check(op, reduction)

@@ -1,4 +1,4 @@
-"""Class indices, checked, and as vectors."""
+"""Class indices: checking them, and turning them into one-hot vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["one_hot"]
 
 
 def indices(op: str, target: Any) -> Tensor:
-    """Class indices as an int64 tensor."""
+    """Return class indices as an int64 tensor."""
     if not isinstance(target, Tensor):
         raise no_tensor(op, "target", target)
     if target.dtype.kind not in "iu":
@@ -28,7 +28,7 @@ def indices(op: str, target: Any) -> Tensor:
 
 
 def span(indices: Array) -> tuple[int, int] | None:
-    """The smallest and the largest class index; None where there is none, or none is known."""
+    """Return the smallest and the largest class index; None if there are none, or their values are not known."""
     if type(indices) is Meta or not indices.size:
         return None
     flat = indices.reshape(-1)
@@ -40,20 +40,20 @@ class OneHot(Function):
 
     @staticmethod
     def forward(ctx: Any, t: Array, *, classes: int) -> Array:
-        """Compare with all classes."""
+        """Compare each index with all classes."""
         return (t[..., None] == np.arange(classes)).astype(np.int64, order="C")
 
     @staticmethod
     def infer(t: Array, *, classes: int) -> Meta:
-        """One more axis."""
+        """Return the shape with one more axis."""
         return meta((*t.shape, classes), np.int64)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Class indices (...) as int64 vectors (..., num_classes) of one 1 and zeros; -1: as many as the largest + 1.
+    """Turn class indices (...) into int64 one-hot vectors (..., num_classes); -1 means the largest index + 1.
 
     Raises:
-        RuntimeError: an index that is not a class, or nothing to count the classes from.
+        RuntimeError: an index is not a class, or the number of classes cannot be found.
     """
     if not isinstance(tensor, Tensor) or tensor.dtype != np.int64:
         kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
@@ -62,8 +62,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         if ends is None:
             raise RuntimeError(
-                "one_hot: an empty tensor, or one on device 'meta', does not tell the number of classes; "
-                "give num_classes"
+                "one_hot: the number of classes cannot be found from a tensor that is empty or on device 'meta'; "
+                "pass num_classes"
             )
         num_classes = ends[1] + 1
     elif num_classes < 1:

@@ -1,6 +1,6 @@
-"""Losses of one value against one target each: rows of the elementwise mechanism, then reduced.
+"""Losses that compare each value with one target: rows of the elementwise mechanism, then reduced.
 
-`a` in the rows is the input, `b` the target; both get a gradient.
+In the rows, `a` is the input and `b` the target; both get a gradient.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def _smooth_l1(a: Array, b: Array, beta: float) -> Array:
 
 
 def _both(slope: Callable[..., Array]) -> tuple[Callable[..., Array], Callable[..., Array]]:
-    """The gradients of a function of d = a - b whose derivative is `slope(d)`."""
-    return lambda gy, a, b: gy * slope(a - b), lambda gy, a, b: gy * slope(b - a)  # an odd function
+    """Return the gradients of a function of d = a - b whose derivative is `slope(d)`."""
+    return lambda gy, a, b: gy * slope(a - b), lambda gy, a, b: gy * slope(b - a)  # slope is an odd function
 
 
-MSE = row(  # 2 d alone could overflow: the gradient of a mean is small
+MSE = row(  # not 2 d first, which could overflow: the gradient of a mean is small
     "mse_loss", lambda a, b: (a - b) ** 2, lambda gy, a, b: 2 * gy * (a - b), lambda gy, a, b: 2 * gy * (b - a)
 )
 L1 = row("l1_loss", lambda a, b: np.abs(a - b), *_both(signs))
@@ -98,10 +98,10 @@ SOFT_MARGIN = row(
 
 
 def _floats(op: str, **tensors: Any) -> None:
-    """Check that all are float tensors.
+    """Check that all tensors are floating point.
 
     Raises:
-        TypeError: one is not.
+        TypeError: one of them is not.
     """
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
@@ -111,7 +111,7 @@ def _floats(op: str, **tensors: Any) -> None:
 
 
 def _fitting(op: str, input: Tensor, target: Tensor, **weights: Tensor | None) -> None:
-    """Check that input and target have one shape, to which the weights can be broadcast."""
+    """Check that input and target have the same shape, and that the weights broadcast to it."""
     if input.shape != target.shape:
         raise ValueError(
             f"{op}: target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)}); "
@@ -131,7 +131,7 @@ def _of_difference(
     mean_by_weight: bool,
     **options: Any,
 ) -> Tensor:
-    """A loss of input - target, with a warning where they are broadcast, times a weight."""
+    """Compute a loss of input - target times a weight, and warn if the two are broadcast."""
     if not isinstance(input, Tensor) or not isinstance(target, Tensor):
         kinds = f"{type(input).__name__} and {type(target).__name__}"
         raise TypeError(f"{row.name}: input and target must be Tensors, got {kinds}; use minicnn.tensor(...)")
@@ -143,7 +143,7 @@ def _of_difference(
         return reduced(losses, reduction)
     if weight.shape != input.shape:
         raise ValueError(
-            f"{row.name}: weight has shape {tuple(weight.shape)}; it must be the input's {tuple(input.shape)}"
+            f"{row.name}: weight has shape {tuple(weight.shape)}; it must have the input's shape {tuple(input.shape)}"
         )
     losses = losses * weight
     return sum(losses) / sum(weight) if reduction == "mean" and mean_by_weight else reduced(losses, reduction)
@@ -157,7 +157,7 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """(input - target)^2; with a weight of the input's shape the mean is sum(weight loss)/sum(weight)."""
+    """(input - target)^2. With a weight of the input's shape, the mean is sum(weight loss)/sum(weight)."""
     reduction = check("mse_loss", reduction, size_average, reduce)
     return _of_difference(MSE, input, target, weight, reduction, True)
 
@@ -170,7 +170,7 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|input - target|; with a weight of the input's shape the mean is sum(weight loss)/sum(weight)."""
+    """|input - target|. With a weight of the input's shape, the mean is sum(weight loss)/sum(weight)."""
     reduction = check("l1_loss", reduction, size_average, reduce)
     return _of_difference(L1, input, target, weight, reduction, True)
 
@@ -185,7 +185,7 @@ def smooth_l1_loss(
 ) -> Tensor:
     """d^2/(2 beta) for d = |input - target| < beta, else d - beta/2; `l1_loss` for beta = 0.
 
-    R. Girshick, "Fast R-CNN", 2015, https://arxiv.org/abs/1504.08083. It is huber_loss / beta.
+    R. Girshick, "Fast R-CNN", 2015, https://arxiv.org/abs/1504.08083. It equals huber_loss / beta.
     """
     reduction = check("smooth_l1_loss", reduction, size_average, reduce)
     if beta < 0:
@@ -200,7 +200,7 @@ def huber_loss(
 ) -> Tensor:
     """d^2/2 for d = |input - target| <= delta, else delta (d - delta/2). P. Huber, 1964.
 
-    With a weight of the input's shape, "mean" is still over the number of elements.
+    With a weight of the input's shape, "mean" still divides by the number of elements.
     """
     reduction = check("huber_loss", reduction)
     if delta <= 0:
@@ -216,13 +216,13 @@ def binary_cross_entropy(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-(t log x + (1 - t) log(1 - x)) for probabilities x, where a logarithm is no less than -100.
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x, with logarithms limited to at least -100.
 
-    `binary_cross_entropy_with_logits` is more accurate and takes the scores before the sigmoid.
+    `binary_cross_entropy_with_logits` is more accurate; it takes the scores before the sigmoid.
 
     Raises:
-        ValueError: shapes that differ.
-        RuntimeError: an input or target outside [0, 1].
+        ValueError: the shapes differ.
+        RuntimeError: an input or target is outside [0, 1].
     """
     op = "binary_cross_entropy"
     reduction = check(op, reduction, size_average, reduce)
@@ -254,12 +254,12 @@ def binary_cross_entropy_with_logits(
     Args:
         input, target: scores and probabilities of the same shape.
         weight: a factor for each loss, broadcast.
-        pos_weight: p, a factor for the positive class, broadcast; usually one for each class on the last axis.
+        pos_weight: p, a factor for the positive class, broadcast; usually one number for each class on the last axis.
         reduction: "mean", "sum" or "none".
         size_average, reduce: deprecated.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: the shapes differ.
     """
     op = "binary_cross_entropy_with_logits"
     reduction = check(op, reduction, size_average, reduce)
@@ -295,7 +295,7 @@ def kl_div(
     Args:
         input: logarithms of probabilities.
         target: probabilities, or their logarithms if `log_target`.
-        reduction: "batchmean" is the sum / the first side, as the definition has it; "mean" divides by all elements.
+        reduction: "batchmean" is the sum / the batch size, as in the definition; "mean" divides by all elements.
         size_average, reduce: deprecated.
     """
     check_tensor("kl_div", input=input, target=target)
@@ -323,7 +323,7 @@ def poisson_nll_loss(
 ) -> Tensor:
     """x - t log(x + eps) for a rate x and a count t, or e^x - t x for a logarithm x (`log_input`).
 
-    `full` adds Stirling's t log t - t + log(2 pi t)/2 where t > 1.
+    `full` adds Stirling's approximation t log t - t + log(2 pi t)/2 where t > 1.
     """
     check_tensor("poisson_nll_loss", input=input, target=target)
     reduction = check("poisson_nll_loss", reduction, size_average, reduce)
@@ -337,16 +337,16 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
-    """(log v + (x - t)^2/v)/2 with v = max(var, eps), through which the gradient passes; `full` adds log(2 pi)/2.
+    """(log v + (x - t)^2/v)/2 with v = max(var, eps); the gradient ignores this limit. `full` adds log(2 pi)/2.
 
     Args:
-        input, target: the mean of a normal distribution, and what was drawn.
-        var: its variance: of the input's shape, without its last axis or with a side of 1, or a number.
+        input, target: the mean of a normal distribution, and the value drawn from it.
+        var: the variance: a number, or a tensor of the input's shape, without its last axis or with size 1 there.
         full, eps: see above.
         reduction: "mean", "sum" or "none".
 
     Raises:
-        ValueError: a negative variance, or one of another shape.
+        ValueError: a variance is negative, or has another shape.
     """
     check_tensor("gaussian_nll_loss", input=input, target=target)
     if not isinstance(var, (Tensor, int, float)):
@@ -355,14 +355,14 @@ def gaussian_nll_loss(
     like = {"dtype": input.dtype, "device": input.device}
     v = var if isinstance(var, Tensor) else creation.full(input.shape, float(var), **like)
     if not v.is_meta and (v.array < 0).any():
-        raise ValueError("gaussian_nll_loss: var has negative entries; a variance is not negative")
+        raise ValueError("gaussian_nll_loss: var has negative entries, but a variance cannot be negative")
     if v.shape != input.shape:
         if v.shape == input.shape[:-1]:
             v = unsqueeze(v, -1)
         elif v.ndim != input.ndim or [b for a, b in zip(input.shape, v.shape, strict=True) if a != b] != [1]:
             raise ValueError(
-                f"gaussian_nll_loss: var has shape {tuple(v.shape)}; it must be that of the input, "
-                f"{tuple(input.shape)}, or lack its last side, or have 1 in place of one"
+                f"gaussian_nll_loss: var has shape {tuple(v.shape)}; it must have the input's shape "
+                f"{tuple(input.shape)}, or lack its last axis, or have size 1 there"
             )
     with no_grad():
         lift = clamp(v, min=eps) - v

@@ -1,4 +1,4 @@
-"""From one loss per element or row to the number that is minimised."""
+"""Reducing one loss per element or row to the number that is minimised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 def check(op: str, reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
-    """The reduction asked for: by name, or by the two arguments that older programs have in its place.
+    """Return the reduction asked for, by its name or by the two arguments that older programs use instead.
 
     Raises:
         ValueError: there is no such reduction.
@@ -29,12 +29,12 @@ def check(op: str, reduction: str, size_average: bool | None = None, reduce: boo
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
-    """The mean (NaN of nothing), the sum, or the losses themselves."""
+    """Return the mean (NaN if there are no losses), the sum, or the losses themselves."""
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
 
 
 def warn_of_broadcast(op: str, input: Tensor, target: Tensor) -> None:
-    """Warn where shapes differ: a broadcast target is nearly always a mistake."""
+    """Warn if the shapes differ: a broadcast target is nearly always a mistake."""
     if input.shape != target.shape:
         warnings.warn(
             f"{op}: using a target size ({tuple(target.shape)}) that is different to the input size "

@@ -1,4 +1,4 @@
-"""The tensor surface: what every tensor library has, and the mechanisms that its operations are made of.
+"""The functions of a tensor library: general operations on tensors, and the mechanisms that they are built from.
 
 | subject | files |
 |---|---|
@@ -8,11 +8,11 @@
 | along an axis | `cumulative` `sorting` |
 | products | `matmul` `einsum` |
 | shape | `shape` `concatenate` `flip_roll` `diagonal` |
-| parts | `indexing` `gather` `scatter_reduce` `searching` |
+| selecting elements | `indexing` `gather` `scatter_reduce` `searching` |
 | new tensors | `creation` `from_data` `zeros_like` `sampling` |
 | types, other libraries | `types` `interchange` |
 | in place | `inplace` `inplace_shape` |
-| mechanisms: a row of a table is an operation | `elementwise` `reduction` `linear_map` |
-| mechanisms: what operands and arguments may be | `operands` `arguments` `index_parsing` |
-| mechanisms: an adjoint that others need | `scatter_add` |
+| mechanisms: each operation is a row of a table | `elementwise` `reduction` `linear_map` |
+| mechanisms: checks of operands and arguments | `operands` `arguments` `index_parsing` |
+| mechanisms: an adjoint that several files need | `scatter_add` |
 """

@@ -1,4 +1,4 @@
-"""How arguments may be given: sizes one by one or as a sequence, axes from either end, names as NumPy's."""
+"""The forms that arguments may have: sizes one by one or as a sequence, axes from either end, NumPy's names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from minicnn_kernels.geometry import SizeError, whole, wholes
 
 from ...tensor import Tensor
 
-MOST = 2**62  # of an int that needs no closer look
+MOST = 2**62  # a larger int is checked more closely
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
 
 def spread(name: str, empty: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For f(input, sizes): let `sizes` be given as `f(x, 2, 3)`, `f(x, (2, 3))` or `f(x, name=(2, 3))`.
+    """Let the sizes of f(input, sizes) be given as `f(x, 2, 3)`, `f(x, (2, 3))` or `f(x, name=(2, 3))`.
 
-    The function gets a tuple of ints; `empty` says whether it may be called without any.
+    The function gets a tuple of ints; `empty` says whether it may be called without sizes.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +35,7 @@ def spread(name: str, empty: bool = False) -> Callable[[Callable[..., Any]], Cal
 
 
 def ints(op: str, name: str, given: Sequence[Any]) -> tuple[int, ...]:
-    """Ints given one by one, or as the only element, a sequence of them."""
+    """Return ints that are given one by one, or as one sequence."""
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = given[0]
     for n in given:
@@ -45,7 +45,7 @@ def ints(op: str, name: str, given: Sequence[Any]) -> tuple[int, ...]:
 
 
 def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let keywords be given under NumPy's names, as PyTorch does: `axis` for `dim`, `x` for `input` ..."""
+    """Let keywords have NumPy's names, as in PyTorch: `axis` for `dim`, `x` for `input` ..."""
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -57,7 +57,7 @@ def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def axis(op: str, dim: Any, rank: int) -> int:
-    """An axis counted from the front; a 0-d tensor is taken to have one.
+    """Return an axis counted from the front; a 0-d tensor counts as having one axis.
 
     Raises:
         IndexError: there is no such axis.
@@ -69,11 +69,11 @@ def axis(op: str, dim: Any, rank: int) -> int:
 
 
 def axes(op: str, dims: Sequence[int] | int, rank: int) -> tuple[int, ...]:
-    """Several axes counted from the front, each once.
+    """Return several axes counted from the front, each named once.
 
     Raises:
         IndexError: there is no such axis.
-        RuntimeError: one is named twice.
+        RuntimeError: an axis is named twice.
     """
     found = tuple([axis(op, dim, rank) for dim in (dims if isinstance(dims, (tuple, list)) else (dims,))])
     if len(set(found)) < len(found):
@@ -85,7 +85,7 @@ def check_tensor(op: str, **operands: Any) -> None:
     """Check that the operands are tensors.
 
     Raises:
-        TypeError: one is not.
+        TypeError: an operand is not a tensor.
     """
     for name, value in operands.items():
         if not isinstance(value, Tensor):
@@ -93,15 +93,15 @@ def check_tensor(op: str, **operands: Any) -> None:
 
 
 def no_tensor(op: str, name: str, value: Any) -> TypeError:
-    """The error for an operand that is no tensor."""
+    """Return the error for an operand that is not a tensor."""
     return TypeError(f"{op}: {name} must be a Tensor, got {type(value).__name__}; use minicnn.tensor(...)")
 
 
 def check_operands(op: str, kinds: dict[str, str], args: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Check that there is a tensor wherever the annotations of a function say `Tensor`.
+    """Check that each argument whose annotation is `Tensor` is a tensor.
 
     Raises:
-        TypeError: there is something else.
+        TypeError: an argument is something else.
     """
     for i, (name, kind) in enumerate(kinds.items()):
         value = args[i] if i < len(args) else options.get(name, no_tensor)
@@ -110,10 +110,10 @@ def check_operands(op: str, kinds: dict[str, str], args: tuple[Any, ...], option
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of tensors that looks at none of its operands itself, with operands that are no tensors refused.
+    """Add a check of its operands to a function that has none: operands that are not tensors are refused.
 
-    This takes a tenth of a microsecond, so what the layers of a small net call (convolution, pooling, activations,
-    products) checks its own operands, where it looks at their types anyway, and methods are not guarded.
+    The check takes a tenth of a microsecond. Therefore the functions that the layers of a small net call (convolution,
+    pooling, activations, products) check their operands themselves, and methods are not guarded.
     """
 
     kinds = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
@@ -134,7 +134,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def guard(*families: Any) -> None:
-    """Guard the functions of these modules that take a tensor first, and the methods that take a second one."""
+    """Guard the functions of these modules whose first argument is a tensor, and the methods with a second tensor."""
     for family in families:
         for name in family.__all__:
             function = getattr(family, name)

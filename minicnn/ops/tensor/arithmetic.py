@@ -1,7 +1,7 @@
-"""Arithmetic of two and three operands: + - * / // % ** and their relatives, each a row and its derivatives.
+"""Arithmetic of two and three operands, + - * / // % ** and similar functions: each is a row with its derivatives.
 
-All broadcast, promote types as PyTorch does, and are methods of Tensor too. `a` and `b` in the formulas are `input` and
-`other`.
+All functions broadcast, promote types as PyTorch does, and are also methods of Tensor. In the formulas `a` is `input`
+and `b` is `other`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def _shared_out(op: str, general: Any) -> Callable[..., Array]:
-    """The NumPy function `general`; where two arrays are alike, the kernel, which does large ones on all cores."""
+    """The NumPy function `general`; for two arrays of the same shape and layout the kernel, which uses all cores."""
 
     def function(a: Any, b: Any, out: Array | None = None) -> Array:
         alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
@@ -49,11 +49,11 @@ _add = row("add", _sum, lambda gy: gy, lambda gy: gy)
 _sub = row("sub", _difference, lambda gy: gy, lambda gy: -gy, refuse="b")
 _add_scaled = row("add", lambda a, b, c: a + c * b, lambda gy: gy, lambda gy, c: gy * c)  # c: the number alpha
 _mul = row("mul", _product, lambda gy, b: _product(gy, b), lambda gy, a: _product(gy, a))
-IN_PLACE = {"add": _add, "sub": _sub}  # what saves nothing, and so may write into an operand
+IN_PLACE = {"add": _add, "sub": _sub}  # these save no operand, so they may write into one
 
 
 def _scale(op: str, alpha: Any, *operands: Any) -> Any:
-    """The factor `alpha`, checked to be of a type that the operands' one can hold."""
+    """Return the factor `alpha`, after checking that the operands' type can hold it."""
     alpha = alpha.item() if isinstance(alpha, (Tensor, np.generic)) else alpha
     kind = result_type(*(as_operand(o, op) for o in operands)).kind
     if isinstance(alpha, bool) and kind != "b":
@@ -74,10 +74,10 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 @tensor_method("sub", "subtract")
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """a - alpha b."""
-    for operand in (input, other):  # one of two is enough: a bool would be converted silently
+    for operand in (input, other):  # one bool is enough for an error: it would be converted silently
         if isinstance(operand, bool) or (isinstance(operand, Tensor) and operand.array.dtype.kind == "b"):
             raise RuntimeError(
-                "sub: - is not defined for bool; use ~ or logical_not to invert a mask, ^ to compare two"
+                "sub: - is not defined for bool; use ~ or logical_not to invert a mask, ^ to compare two masks"
             )
     if alpha == 1:
         return run(_sub, input, other)
@@ -133,15 +133,15 @@ _lerp = row(
 
 @tensor_method("lerp")
 def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
-    """a + weight (b - a): on the straight line from `input` to `end`.
+    """a + weight (b - a): a point on the straight line from `input` to `end`.
 
     Raises:
-        RuntimeError: two types at once.
+        RuntimeError: the operands have different types.
     """
     check_tensor("lerp", input=input)
     kinds = {str(o.dtype) for o in (input, end, weight) if isinstance(o, Tensor)}
     if len(kinds) > 1:
-        raise RuntimeError(f"lerp: the tensors must be of one type, got {sorted(kinds)}; convert them with .to(...)")
+        raise RuntimeError(f"lerp: the tensors must be of the same type, got {sorted(kinds)}; convert with .to(...)")
     if input.dtype.kind != "f":
         raise NotImplementedError(f"lerp: not defined for {input.dtype} tensors; convert them with .float()")
     return run(_lerp, input, end, weight)
@@ -151,7 +151,7 @@ def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
 
 
 def _whole(name: str, floats: Callable[..., Array], integers: Callable[..., Array]) -> Callable[..., Array]:
-    """A division with two definitions: for floats, where /0 is Inf or NaN, and for integers, where it is an error."""
+    """Make a division with two definitions: /0 gives Inf or NaN for floats, and an error for integers."""
 
     def divide(a: Any, b: Any) -> Array:
         if np.result_type(a, b).kind == "f":
@@ -170,7 +170,7 @@ def _truncated(a: Any, b: Any) -> Array:
 
 
 def _floored(a: Any, b: Any) -> Array:
-    """floor(a / b) of floats by way of the remainder, so that 1 // 0.1 is 9 as the exact quotient says."""
+    """floor(a / b) of floats, computed from the remainder, so that 1 // 0.1 is 9, as for the exact quotient."""
     quotient = np.floor_divide(a, b)
     return np.where(b == 0, np.true_divide(a, b), quotient)
 
@@ -182,10 +182,10 @@ _floor_div = row("floor_divide", _whole("floor_divide", _floored, np.floor_divid
 
 @tensor_method("div", "divide")
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """a / b; `rounding_mode` "trunc" rounds the quotient towards 0, "floor" down. Without one, integers give floats.
+    """a / b; `rounding_mode` "trunc" rounds the quotient towards 0, "floor" down. By default, integers give floats.
 
     Raises:
-        RuntimeError: another rounding mode, or an integer divided by 0 with rounding.
+        RuntimeError: the rounding mode is unknown, or a rounded division divides an integer by 0.
     """
     if rounding_mode is None:
         return run(_true_div, input, other)
@@ -218,7 +218,7 @@ fmod = binary(
 
 
 def _power(a: Any, b: Any) -> Array:
-    """a^b; of integers, the exact power, where a negative exponent gives 1/a^|b| rounded to 0."""
+    """a^b; for integers the exact power, where a negative exponent gives 1/a^|b| rounded to 0."""
     if np.result_type(a, b).kind == "f" or np.all(np.greater_equal(b, 0)):
         return a**b  # not np.power, which is slow at squares
     return np.where(b >= 0, np.power(a, np.maximum(b, 0)), np.where(np.abs(a) == 1, np.power(a, np.abs(b)), 0))
@@ -244,10 +244,10 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """a ** b.
 
     Raises:
-        RuntimeError: integers to the power of a negative number.
+        RuntimeError: integers are raised to a negative power.
     """
     if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and input.array.dtype.kind in "iub":
-        raise RuntimeError(f"pow: integers have no power {exponent} among the integers; convert them with .float()")
+        raise RuntimeError(f"pow: the power {exponent} of integers is not an integer; convert them with .float()")
     return run(_pow, input, exponent)
 
 
@@ -297,7 +297,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 where a < 0, `values` where a is 0, 1 where a > 0.
 
     Raises:
-        RuntimeError: two types at once.
+        RuntimeError: the operands have different types.
     """
     check_tensor("heaviside", input=input, values=values)
     if input.array.dtype != values.array.dtype:
@@ -314,7 +314,7 @@ def _over(a: Array, b: Array) -> Array:
 
 
 def operator(name: str, function: Callable[[Any, Any], Any], reflected: bool = False) -> None:
-    """Enter `function` as the operator method `name`; what is no operand is left to the other side's method."""
+    """Add `function` to Tensor as the operator `name`; for an unknown operand Python then tries the other side's."""
 
     def operate(self: Tensor, other: Any) -> Any:
         if not isinstance(other, OPERANDS):

@@ -1,6 +1,6 @@
-"""The larger, the smaller, what lies between bounds, one or the other: elementwise choices.
+"""Elementwise choices: the larger or the smaller value, a value limited to bounds, one of two tensors.
 
-A gradient goes to the operand that was chosen. Masks are applied by `where`, not by a product: Inf * 0 would be NaN.
+The gradient goes to the chosen operand. Masks are applied with `where`, not as a factor: Inf * 0 would be NaN.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "maximum",
 
 
 def _share(wins: Callable[[Any, Any], Array]) -> tuple[Callable[..., Array], Callable[..., Array]]:
-    """The gradients of a choice between a and b: all to the one that wins, half to each where they are equal.
+    """Return the gradients of a choice between a and b: all of gy to the chosen one, half to each if they are equal.
 
-    Where one is NaN none loses, and both get all of it.
+    If one of them is NaN, both get all of gy.
     """
 
     def share(gy: Array, loses: Array, a: Any, b: Any) -> Array:
@@ -35,7 +35,7 @@ def _share(wins: Callable[[Any, Any], Array]) -> tuple[Callable[..., Array], Cal
 
 
 def _fshare(wins: Callable[[Any, Any], Array]) -> tuple[Callable[..., Array], Callable[..., Array]]:
-    """The same where NaN loses: all to a where a >= b or b is NaN, else to b."""
+    """Return the gradients if NaN is never chosen: all of gy to a where a >= b or b is NaN, else to b."""
 
     def to_a(a: Any, b: Any) -> Array:
         return np.asarray(wins(a, b) | (a == b) | np.isnan(b))
@@ -64,12 +64,12 @@ _clamp_max = row(
 
 @tensor_method("clamp", "clip")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """min(max(a, min), max): a held between bounds, which are numbers, tensors or None. `max` wins where they cross.
+    """min(max(a, min), max): a limited to bounds, which are numbers, tensors or None. If min > max, the result is max.
 
     The gradient is 1 at a bound and 0 beyond it.
 
     Raises:
-        RuntimeError: both bounds None.
+        RuntimeError: both bounds are None.
     """
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
@@ -98,14 +98,14 @@ class Where(Function):
 
     @staticmethod
     def forward(ctx: Any, condition: Array, a: Any, b: Any, dtype: np.dtype[Any]) -> Array:
-        """Choose, element by element."""
+        """Choose element by element."""
         ctx.shapes = np.shape(a), np.shape(b)
         ctx.save_for_backward(condition)
         return np.where(condition, a, b).astype(dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """gy to the one that was chosen, 0 to the other."""
+        """Give gy to the chosen operand, 0 to the other."""
         (condition,) = ctx.saved
         _, to_a, to_b = ctx.needs_input_grad
         return (
@@ -116,17 +116,17 @@ class Where(Function):
 
     @staticmethod
     def infer(condition: Any, a: Any, b: Any, dtype: np.dtype[Any]) -> Meta:
-        """The broadcast shape."""
+        """Return the broadcast shape."""
         return meta(np.broadcast_shapes(np.shape(condition), np.shape(a), np.shape(b)), dtype)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """`input` where the condition holds, else `other`, elementwise with broadcasting.
+    """`input` where the condition is true, else `other`, elementwise with broadcasting.
 
-    With the condition alone: a tuple of the indices along each axis where it holds.
+    With the condition alone: a tuple of the indices, along each axis, where it is true.
 
     Raises:
-        RuntimeError: a condition that is not bool (uint8 is accepted).
+        RuntimeError: the condition is not bool (uint8 is accepted).
     """
     if not isinstance(condition, Tensor):
         raise TypeError(f"where: the condition must be a tensor, got {type(condition).__name__}")

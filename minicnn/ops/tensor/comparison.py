@@ -1,4 +1,4 @@
-"""Comparisons, tests of single values, logic and bits; none has a gradient."""
+"""Comparisons, tests of single values, logic and bits; these functions have no gradient."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 @tensor_method("equal")
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether the two tensors have the same shape and the same elements; NaN equals nothing."""
+    """Return whether the two tensors have the same shape and the same elements; NaN equals nothing."""
     check_tensor("equal", input=input, other=other)
     return input.shape == other.shape and bool(eq(input, other).array.all())
 
@@ -88,7 +88,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     """Whether |a - b| <= atol + rtol |b|, elementwise.
 
     Raises:
-        RuntimeError: two types at once, or a negative tolerance.
+        RuntimeError: the operands have different types, or a tolerance is negative.
     """
     check_tensor("isclose", input=input, other=other)
     if input.dtype != other.dtype:
@@ -100,7 +100,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 
 @tensor_method("allclose")
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether `isclose` holds everywhere."""
+    """Return whether `isclose` is true for all elements."""
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
@@ -124,11 +124,11 @@ logical_or = binary("logical_or", np.logical_or, kind="bool", text="Whether a or
 logical_xor = binary("logical_xor", np.logical_xor, kind="bool", text="Whether one of a and b is 0 and the other not.")
 logical_not = unary("logical_not", np.logical_not, kind="bool", text="Whether a is 0.")
 
-bitwise_and = binary("bitwise_and", np.bitwise_and, refuse="f", text="a & b, bit by bit; of bool tensors, and.")
-bitwise_or = binary("bitwise_or", np.bitwise_or, refuse="f", text="a | b, bit by bit; of bool tensors, or.")
-bitwise_xor = binary("bitwise_xor", np.bitwise_xor, refuse="f", text="a ^ b, bit by bit; of bool tensors, one of both.")
+bitwise_and = binary("bitwise_and", np.bitwise_and, refuse="f", text="a & b, bit by bit; for bool tensors, and.")
+bitwise_or = binary("bitwise_or", np.bitwise_or, refuse="f", text="a | b, bit by bit; for bool tensors, or.")
+bitwise_xor = binary("bitwise_xor", np.bitwise_xor, refuse="f", text="a ^ b, bit by bit; for bool tensors, xor.")
 bitwise_not = unary(
-    "bitwise_not", np.invert, kind="same", refuse="f", methods=("__invert__",), text="~a, bit by bit; of bool, not."
+    "bitwise_not", np.invert, kind="same", refuse="f", methods=("__invert__",), text="~a, bit by bit; for bool, not."
 )
 bitwise_left_shift = binary("bitwise_left_shift", np.left_shift, refuse="bf", text="a 2^b.")
 bitwise_right_shift = binary("bitwise_right_shift", np.right_shift, refuse="bf", text="floor(a / 2^b).")
@@ -143,17 +143,17 @@ for _name, _function in (
 
 @tensor_method("__contains__")
 def _contains(self: Tensor, element: Any) -> bool:
-    """`element in x`: whether any element equals it."""
+    """`element in x`: return whether any element equals `element`."""
     return bool((self == element).array.any()) if not self.is_meta else bool(self._values("in"))
 
 
 @tensor_method("is_nonzero")
 def is_nonzero(input: Tensor) -> bool:
-    """Whether the one element is not 0."""
+    """Return whether the only element is not 0."""
     return bool(input)
 
 
 @tensor_method("is_same_size")
 def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """Whether the shapes are equal."""
+    """Return whether the shapes are equal."""
     return input.shape == other.shape

@@ -1,4 +1,4 @@
-"""Tensors joined and taken apart along an axis: cat and split, stack and unbind, and what is made of them."""
+"""Joining tensors along an axis and splitting them: cat and split, stack and unbind, and functions built on them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Cat(Function):
-    """y = the arrays one after the other along an axis; the gradient is cut up again."""
+    """y = the arrays one after the other along an axis; the gradient is split again."""
 
     @staticmethod
     def forward(ctx: Any, *xs: Array, dim: int) -> Array:
@@ -48,14 +48,14 @@ class Cat(Function):
 
     @staticmethod
     def infer(*xs: Meta, dim: int) -> Meta:
-        """The sizes along the axis add up."""
+        """Return the shape, whose size along the axis is the sum of the sizes."""
         shape = list(xs[0].shape)
         shape[dim] = sum(x.shape[dim] for x in xs)
         return meta(tuple(shape), xs[0].dtype)
 
 
 def _sequence(op: str, tensors: Any) -> tuple[Tensor, ...]:
-    """The operands of a join: a sequence of at least one tensor, in one type."""
+    """Return the operands of a join, a sequence of at least one tensor, converted to one type."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
         raise TypeError(f"{op}: expected a tuple or list of tensors, got {type(tensors).__name__}; write {op}((a, b))")
     if not tensors:
@@ -66,10 +66,10 @@ def _sequence(op: str, tensors: Any) -> tuple[Tensor, ...]:
 
 @numpy_names
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors one after the other along an existing axis; their types are promoted to a common one.
+    """Join the tensors along an existing axis; their types are promoted to a common type.
 
     Raises:
-        ShapeError: the shapes differ in another axis than `dim`. A tensor of shape (0,) fits everywhere, as in PyTorch.
+        ShapeError: the shapes differ in an axis other than `dim`. A tensor of shape (0,) always fits, as in PyTorch.
     """
     given = _sequence("cat", tensors)
     for i, x in enumerate(given):
@@ -96,7 +96,7 @@ concat = concatenate = cat
 
 @numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors one after the other along a new axis."""
+    """Join the tensors along a new axis."""
     given = _sequence("stack", tensors)
     for x in given:
         if x.shape != given[0].shape:
@@ -106,13 +106,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Joined side by side: along the second axis, 1-d tensors along the first."""
+    """Join the tensors side by side: along the second axis, or along the first if they are 1-d."""
     given = atleast_1d(_sequence("hstack", tensors))
     return cat(given, 0 if given[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Joined one below the other: along the first axis, 1-d tensors as rows."""
+    """Join the tensors one below the other: along the first axis; 1-d tensors are rows."""
     return cat(atleast_2d(_sequence("vstack", tensors)), 0)
 
 
@@ -120,17 +120,17 @@ row_stack = vstack
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Joined along the third axis."""
+    """Join the tensors along the third axis."""
     return cat(atleast_3d(_sequence("dstack", tensors)), 2)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Joined side by side, 1-d tensors as columns."""
+    """Join the tensors side by side; 1-d tensors are columns."""
     return hstack([x if x.ndim > 1 else reshape(x, (x.numel(), 1)) for x in _sequence("column_stack", tensors)])
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
-    """A matrix with the given ones along its diagonal and zeros elsewhere."""
+    """Make a matrix with the given matrices along its diagonal and zeros elsewhere."""
     from .creation import zeros
 
     check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
@@ -150,7 +150,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 
 class Split(Function):
-    """The pieces of an array along an axis, as views; the gradients are joined."""
+    """The sections of an array along an axis, as views; the gradients are joined."""
 
     view = True
 
@@ -167,7 +167,7 @@ class Split(Function):
 
 
 class Unbind(Function):
-    """The slices of an array along an axis, as views without it; the gradients are stacked."""
+    """The slices of an array along an axis, as views without that axis; the gradients are stacked."""
 
     view = True
 
@@ -184,7 +184,7 @@ class Unbind(Function):
 
 
 def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:
-    """Pieces of the given sizes along an axis, checked to add up."""
+    """Split into sections of the given sizes along an axis, after checking that they add up to its size."""
     if any(n < 0 for n in sizes) or sum(sizes) != x.shape[dim]:
         raise ShapeError(
             f"{op}: the sizes {list(sizes)} must be 0 or more and add up to {x.shape[dim]}, the size of dimension "
@@ -195,7 +195,7 @@ def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor,
 
 @numpy_names
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces along `dim`, of one size (the last may be smaller) or of a list of sizes; views."""
+    """Split along `dim` into views of one size (the last may be smaller) or of a list of sizes."""
     at = axis("split", dim, tensor.ndim)
     if not tensor.ndim:
         raise ShapeError("split: a 0-d tensor has no axis to split along")
@@ -203,7 +203,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         return split_with_sizes(tensor, split_size_or_sections, at)
     (size,), length = ints("split", "split_size", (split_size_or_sections,)), tensor.shape[at]
     if size < 0 or (size == 0 and length):
-        raise ShapeError(f"split: the size of a piece must be positive, got {size} for {length} elements")
+        raise ShapeError(f"split: the size of a section must be positive, got {size} for {length} elements")
     pieces = max(-(-length // size), 1) if size else 1
     return _pieces("split", tensor, [size] * (pieces - 1) + [length - size * (pieces - 1)], at)
 
@@ -213,14 +213,14 @@ unsafe_split = split
 
 @tensor_method("split", "unsafe_split")
 def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """As `split`, whose second argument has another name in the method."""
+    """`split` as a method, in which PyTorch's second argument has another name."""
     return split(self, split_size, dim)
 
 
 @tensor_method("split_with_sizes")
 @numpy_names
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of the given sizes along `dim`; views."""
+    """Split along `dim` into views of the given sizes."""
     sizes = ints("split_with_sizes", "split_sizes", (split_sizes,))
     return _pieces("split", input, sizes, axis("split", dim, input.ndim))
 
@@ -228,10 +228,10 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 @tensor_method("chunk", "unsafe_chunk")
 @numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` pieces along `dim`, of one size but for the last; views."""
+    """Split along `dim` into at most `chunks` views of one size; the last may be smaller."""
     chunks = whole(chunks, "chunk", "chunks")
     if chunks < 1:
-        raise RuntimeError(f"chunk: expected at least one piece, got chunks={chunks}")
+        raise RuntimeError(f"chunk: expected at least one chunk, got chunks={chunks}")
     if not input.ndim:
         raise ShapeError("chunk: a 0-d tensor has no axis to split along")
     length = input.shape[axis("chunk", dim, input.ndim)]
@@ -248,7 +248,7 @@ unsafe_chunk = chunk
 @tensor_method("tensor_split")
 @numpy_names
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces along `dim`: `sections` of nearly one size, the first ones larger by 1, or cut at `indices`; views."""
+    """Split along `dim` into views: `sections` of nearly one size (the first ones larger by 1), or cut at `indices`."""
     at, given = axis("tensor_split", dim, input.ndim), indices_or_sections
     if not input.ndim:
         raise ShapeError("tensor_split: a 0-d tensor has no axis to split along")
@@ -270,7 +270,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 
 
 def _directed(op: str, dim: int, least: int) -> Any:
-    """hsplit, vsplit and dsplit: tensor_split along one axis, into equal sections only."""
+    """Make hsplit, vsplit or dsplit: tensor_split along one axis, but into equal sections only."""
 
     @tensor_method(op)
     def cut(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
@@ -283,7 +283,7 @@ def _directed(op: str, dim: int, least: int) -> Any:
         return tensor_split(input, given, at)
 
     cut.__name__ = op
-    cut.__doc__ = f"Pieces along dimension {dim}: sections of equal size, or cut at indices; views."
+    cut.__doc__ = f"Split along dimension {dim} into views: sections of equal size, or cut at indices."
     return cut
 
 
@@ -293,9 +293,9 @@ hsplit, vsplit, dsplit = _directed("hsplit", 1, 1), _directed("vsplit", 0, 2), _
 @tensor_method("unbind")
 @numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along `dim`, without that axis; views."""
+    """Return the slices along `dim`, without that axis, as views."""
     if not input.ndim:
-        raise IndexError("unbind: a 0-d tensor has no axis to take apart")
+        raise IndexError("unbind: a 0-d tensor has no axis to unbind")
     at = axis("unbind", dim, input.ndim)
     return tuple(Unbind.apply(input, at)) if input.shape[at] else ()
 
@@ -314,7 +314,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """The coordinates of a grid: y_k[i_0, ..., i_n] = x_k[i_k]. `indexing="xy"` exchanges the first two axes.
 
     Raises:
-        ShapeError: a tensor of more than one axis, or of another type than the first.
+        ShapeError: a tensor has more than one axis, or another type than the first.
     """
     given = _sequence("meshgrid", tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors)
     if indexing not in (None, "ij", "xy"):
@@ -336,7 +336,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All combinations of one element of each of the 1-d tensors: (n_0 n_1 ..., number of tensors)."""
+    """Return all combinations of one element from each 1-d tensor: (n_0 n_1 ..., number of tensors)."""
     given = _sequence("cartesian_prod", tensors)
     if any(x.ndim != 1 for x in given):
         raise ShapeError(f"cartesian_prod: expected 1-d tensors, got shapes {[tuple(x.shape) for x in given]}")
@@ -344,7 +344,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All combinations of `r` elements of a 1-d tensor, in order: (count, r)."""
+    """Return all combinations of `r` elements of a 1-d tensor, in order: (count, r)."""
     r = whole(r, "combinations", "r")
     if input.ndim != 1 or r < 0:
         raise ShapeError(f"combinations: expected a 1-d tensor and r >= 0, got shape {tuple(input.shape)} and r={r}")

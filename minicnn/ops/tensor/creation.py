@@ -1,7 +1,7 @@
-"""New tensors: from data, filled with a value, or in a pattern. Those with random numbers are in `sampling`.
+"""Making new tensors: from data, filled with a value, or in a pattern. Random ones are made in `sampling`.
 
-All take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing), `requires_grad`, and `pin_memory`
-and `layout`, which mean nothing here.
+All functions take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing) and `requires_grad`; also
+`pin_memory` and `layout`, which have no effect in minicnn.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _SAFE = 32767
 
 
 def sizes(size: tuple[Any, ...], op: str = "size") -> tuple[int, ...]:
-    """A shape given as numbers, `zeros(2, 3)`, or as one sequence, `zeros((2, 3))`, checked.
+    """Return a shape that is given as numbers, `zeros(2, 3)`, or as one sequence, `zeros((2, 3))`, after checking it.
 
     Raises:
-        TypeError: other things than ints.
-        ShapeError: a negative size.
+        TypeError: a size is not an int.
+        ShapeError: a size is negative.
     """
     shape = ints(op, "size", size)
     if min(shape, default=0) < 0:
@@ -59,10 +59,10 @@ def new(
     requires_grad: bool = False,
     op: str = "tensor",
 ) -> Tensor:
-    """A tensor of `make(shape, dtype)`; on the meta device `make` is not called.
+    """Make a tensor of `make(shape, dtype)`; on the meta device `make` is not called.
 
     Raises:
-        SizeError: it does not fit into memory.
+        SizeError: the tensor does not fit into memory.
     """
     kind = get_default_dtype() if dtype is None else np.dtype(dtype)
     if resolve(device).type == "meta":
@@ -72,7 +72,7 @@ def new(
 
 
 def factory(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function take PyTorch's arguments that mean nothing here, and refuse `out`; a size may be a keyword."""
+    """Let a function accept PyTorch's arguments without effect, and a size as keyword; refuse `out`."""
     code = function.__code__
     sized = "size" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 1]
 
@@ -83,7 +83,7 @@ def factory(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise TypeError(f"{function.__name__}: out= is not supported; assign the result, or use out.copy_(...)")
             options.pop("pin_memory", None)
             if options.pop("layout", None) not in (None, memory_formats.strided):
-                raise TypeError(f"{function.__name__}: the layout of a tensor is minicnn.strided, no other")
+                raise TypeError(f"{function.__name__}: the only layout of a tensor is minicnn.strided")
             if sized and "size" in options and not function.__name__.endswith("full"):
                 args = (*args, options.pop("size"))
         elif not args and sized:
@@ -97,7 +97,7 @@ def factory(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _filled(name: str, make: Make, text: str) -> Callable[..., Tensor]:
-    """`zeros(*size)` and its like."""
+    """Make `zeros` or `ones`."""
 
     def create(*size: Any, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
         return new(sizes(size, name), make, dtype, device, requires_grad, name)
@@ -118,13 +118,13 @@ def empty(
     requires_grad: bool = False,
     memory_format: MemoryFormat = memory_formats.contiguous_format,
 ) -> Tensor:
-    """A tensor of arbitrary values."""
+    """A tensor of arbitrary values: its memory is not initialised."""
     make: Make = lambda s, d: memory_formats.empty(s, d, memory_format)  # noqa: E731
     return new(sizes(size, "empty"), make, dtype, device, requires_grad, "empty")
 
 
 def scalar(op: str, value: Any) -> Any:
-    """The fill value as a Python number."""
+    """Return the fill value as a Python number."""
     if isinstance(value, (Tensor, np.ndarray, np.generic)):
         if isinstance(value, (Tensor, np.ndarray)) and value.ndim:
             raise TypeError(f"{op}: fill_value must be a number or 0-d, got shape {tuple(value.shape)}")
@@ -135,19 +135,19 @@ def scalar(op: str, value: Any) -> Any:
 
 
 def constant(op: str, value: Any) -> Make:
-    """What fills an array with one value.
+    """Return a function that makes an array filled with one value.
 
     Raises:
-        ShapeError: the value is beyond 64 bits.
-        RuntimeError, when called: it is beyond the type of the array.
+        ShapeError: the value needs more than 64 bits.
+        RuntimeError, when called: the type of the array cannot hold the value.
     """
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise ShapeError(f"{op}: the value must be an integer of 64 bits, got {value}; for a larger one give a float")
+        raise ShapeError(f"{op}: the value must be an integer of 64 bits, got {value}; pass a float instead")
 
     def make(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
         if -_SAFE <= value <= _SAFE and kind.kind != "u":  # in the range of every type
             return np.full(shape, value, kind)
-        if kind.kind in "iu" and isinstance(value, int) and value >= 2**63:  # NumPy takes it for an unsigned number
+        if kind.kind in "iu" and isinstance(value, int) and value >= 2**63:  # NumPy treats it as an unsigned number
             raise RuntimeError(f"{op}: {value} does not fit into {kind}; give a floating-point dtype")
         with np.errstate(all="ignore"):
             found = check_range(np.asarray([value]), kind).astype(kind)[0]
@@ -160,7 +160,7 @@ def constant(op: str, value: Any) -> Make:
 
 @factory
 def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of one value, whose type decides the tensor's."""
+    """A tensor filled with one value; without `dtype`, it has the type of the value."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: size must be a tuple of ints, got {type(size).__name__}")
     value = scalar("full", fill_value)
@@ -182,7 +182,7 @@ def eye(
 
 @factory
 def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
+    """Make a tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
 
     Python floats become the default type (float32) and ints int64; arrays keep their type, unless `dtype` is given.
     """
@@ -199,10 +199,10 @@ def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad:
 
 
 def from_numpy(ndarray: Array) -> Tensor:
-    """A tensor on the memory of an array.
+    """Make a tensor on the memory of an array.
 
     Raises:
-        TypeError: not an array, or an array of a type that tensors do not have.
+        TypeError: the argument is not an array, or its type is not one of a tensor.
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__}); use minicnn.tensor")
@@ -213,24 +213,24 @@ def from_numpy(ndarray: Array) -> Tensor:
 def _warn_read_only(array: Array) -> None:
     if not array.flags.writeable:
         warnings.warn(
-            "the given NumPy array is not writable, nor is the tensor on its memory: writing into it raises; copy "
-            "the array to make a tensor that can be written to",
+            "the given NumPy array is not writable, so neither is the tensor on its memory, and writing into it "
+            "raises; to write to the tensor, copy the array first",
             UserWarning, stacklevel=4,
         )  # fmt: skip
 
 
 def as_tensor(data: Any, dtype: DTYPE = None, device: Any = None) -> Tensor:
-    """The data as a tensor, without a copy where it is a tensor or an array of the type and on the device asked for."""
+    """Return the data as a tensor, without a copy if it has the wanted type and device already."""
     return asarray(data, dtype=dtype, device=device)
 
 
 def asarray(
     obj: Any, *, dtype: DTYPE = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """The data as a tensor. A tensor, array or DLPack capsule shares its memory, unless another type is asked for.
+    """Return the data as a tensor, on the memory of a tensor, array or DLPack capsule if the type is the same.
 
     Args:
-        copy: True copies always, False raises where a copy is needed.
+        copy: True always copies; False raises if a copy is needed.
     """
     if isinstance(obj, Tensor):
         found = obj.to(dtype=dtype, device=obj.device if device is None else device)
@@ -252,7 +252,7 @@ def asarray(
 
 @factory
 def scalar_tensor(s: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A 0-d tensor of one number, of the default type unless given."""
+    """Make a 0-d tensor of one number, with the default type if no `dtype` is given."""
     return new((), constant("scalar_tensor", scalar("scalar_tensor", s)), dtype, device, requires_grad)
 
 
@@ -260,7 +260,7 @@ def scalar_tensor(s: Any, *, dtype: DTYPE = None, device: Any = None, requires_g
 
 
 def _bounds(op: str, *values: Any) -> list[Any]:
-    """The bounds of a range as Python numbers."""
+    """Return the bounds of a range as Python numbers."""
     return [scalar(op, value) for value in values]
 
 
@@ -268,10 +268,10 @@ def _bounds(op: str, *values: Any) -> list[Any]:
 def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
     """start, start + step, ... up to but without end: `arange(end)`, `arange(start, end)`, `arange(start, end, step)`.
 
-    All ints give int64, a float among them the default type.
+    If all bounds are ints the type is int64; with a float among them it is the default type.
 
     Raises:
-        RuntimeError: step is 0, or leads away from end.
+        RuntimeError: step is 0, or has the wrong sign.
     """
     names = ["end"] if len(bounds) + len(named) == 1 else ["start", "end", "step"]
     given = dict(zip(names, bounds, strict=False)) | named
@@ -303,7 +303,7 @@ def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad:
 
 
 def _line(start: float, end: float, steps: int) -> Array:
-    """`steps` numbers from start to end; the second half is reckoned from the end, so that it is met exactly."""
+    """Return `steps` numbers from start to end; the second half is computed from the end, so that end is exact."""
     i, step = np.arange(steps, dtype=np.float64), (end - start) / max(steps - 1, 1)
     return np.where((i < steps // 2) | (steps == 1), start + step * i, end - step * (steps - 1 - i))
 
@@ -319,7 +319,7 @@ def _steps(op: str, steps: Any) -> int:
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """`steps` numbers from start to end, both included, at equal distances; for an integer type all are cut to ints."""
+    """`steps` equally spaced numbers from start to end, both included; an integer `dtype` cuts them to integers."""
     count = _steps("linspace", steps)
     low, high = _in_kind(_bounds("linspace", start, end), dtype)
     return new((count,), lambda s, d: _line(low, high, count).astype(d), dtype, device, requires_grad, "linspace")
@@ -344,25 +344,25 @@ def logspace(
 
 
 def _in_kind(bounds: Sequence[Any], dtype: DTYPE) -> Sequence[Any]:
-    """The ends of a line, cut to integers where its numbers are."""
+    """Return the bounds of a line, cut to integers if `dtype` is an integer type."""
     if dtype is None or np.dtype(dtype).kind == "f":
         return bounds
     return int(bounds[0]), int(bounds[1])
 
 
 def _triangle_indices(name: str, find: Callable[..., tuple[Array, Array]]) -> Callable[..., Tensor]:
-    """`tril_indices` and `triu_indices`."""
+    """Make `tril_indices` or `triu_indices`."""
 
     def create(row: int, col: int, offset: int = 0, *, dtype: DTYPE = np.int64, device: Any = None) -> Tensor:
         shape = sizes((row, col), name)
         fits(name, shape, 1)
-        far = max(-sum(shape), min(whole(offset, name, "offset"), sum(shape)))  # beyond the matrix all are alike
+        far = max(-sum(shape), min(whole(offset, name, "offset"), sum(shape)))  # a larger one changes nothing
         array = np.stack(find(shape[0], far, shape[1]))
         return new(array.shape, lambda s, d: array.astype(d), dtype, device)
 
     create.__name__, create.__doc__ = (
         name,
-        f"The rows and columns of a triangle of a matrix, as {name[:4]} cuts it: (2, count).",
+        f"The rows and columns of the triangle of a matrix that {name[:4]} keeps: (2, count).",
     )
     return factory(create)
 

@@ -1,4 +1,4 @@
-"""Running sums, products and extrema along an axis: y_i is made of a_0 ... a_i. And differences, their inverse."""
+"""Running sums, products and extrema along an axis, where y_i is computed from a_0 ... a_i."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
 
 
 def running(step: np.ufunc, a: Array, axis: int) -> Array:
-    """y_0 = a_0, y_i = step(y_(i-1), a_i), in float64 for every floating type: an error is handed on."""
+    """y_0 = a_0, y_i = step(y_(i-1), a_i); floats are computed in float64, because rounding errors accumulate."""
     if a.dtype.kind != "f":
         return np.asarray(step.accumulate(a, axis, a.dtype))
     if a.size <= 256 * a.shape[axis]:
         return np.asarray(step.accumulate(a, axis, np.float64).astype(a.dtype, copy=False))
-    y = np.empty_like(a)  # slice by slice: four times as fast as NumPy's accumulate, and needs no second array
+    y = np.empty_like(a)  # slice by slice: four times as fast as NumPy's accumulate, without a second array
     terms, sums = np.moveaxis(a, axis, 0), np.moveaxis(y, axis, 0)
     so_far = terms[0].astype(np.float64)
     sums[0] = so_far
@@ -45,7 +45,7 @@ def _wide(a: Array) -> Array:
 
 
 def _running_product_gradient(gy: Array, a: Array, axis: int) -> Array:
-    """Before the first 0, sum_(j>=i) gy_j y_j / a_i; at it, the same without that factor; behind it, 0."""
+    """Before the first 0: sum_(j>=i) gy_j y_j / a_i; at it: the same without the factor a_i; after it: 0."""
     gy, a = _wide(gy), _wide(a)
     zeros = (a == 0).cumsum(axis)
     first = (a == 0) & (zeros == 1)
@@ -57,7 +57,7 @@ def _running_product_gradient(gy: Array, a: Array, axis: int) -> Array:
 
 
 def _running_logsumexp_gradient(gy: Array, a: Array, y: Array, axis: int) -> Array:
-    """sum_(j>=i) gy_j e^(a_i - y_j), by logarithms for the positive and for the negative gy_j."""
+    """sum_(j>=i) gy_j e^(a_i - y_j), with logarithms, separately for the positive and the negative gy_j."""
     gy, a, y = _wide(gy), _wide(a), _wide(y)
 
     def one(part: Array) -> Array:
@@ -75,7 +75,7 @@ ROWS = {
 
 
 class Cumulative(Function):
-    """A running reduction along one axis: a row as in `reduction.py`, with `axis` in place of `axes`."""
+    """A running reduction along one axis; its rows are as in `reduction.py`, with `axis` instead of `axes`."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Array:
@@ -91,7 +91,7 @@ class Cumulative(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """The row's gradient."""
+        """Compute the row's gradient."""
         have = {"gy": gy, "axis": ctx.axis, **saved(ctx)}
         with np.errstate(all="ignore"):
             gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs)) if gy.ndim else gy
@@ -99,7 +99,7 @@ class Cumulative(Function):
 
     @staticmethod
     def infer(x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Meta:
-        """The same shape."""
+        """Return the same shape."""
         return meta(x.shape, dtype)
 
 
@@ -119,14 +119,14 @@ def _run(op: str, x: Tensor, dim: int, dtype: Any) -> Tensor:
 @tensor_method("cumsum")
 @numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """y_i = a_0 + ... + a_i along `dim`; integers and bools give int64."""
+    """y_i = a_0 + ... + a_i along `dim`; the result of integers and bools is int64."""
     return _run("cumsum", input, dim, dtype)
 
 
 @tensor_method("cumprod")
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """y_i = a_0 * ... * a_i along `dim`; integers and bools give int64."""
+    """y_i = a_0 * ... * a_i along `dim`; the result of integers and bools is int64."""
     return _run("cumprod", input, dim, dtype)
 
 
@@ -140,11 +140,11 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 
 
 class RunningExtremum(Function):
-    """(values, indices) of the largest (smallest) element so far; the later one of those that tie, and NaN for good."""
+    """(values, indices) of the largest (smallest) element so far: the later one of ties; after a NaN always NaN."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, op: str, axis: int) -> tuple[Array, Array]:
-        """An element is the extremum so far where it equals the running one; its index counts from there on."""
+        """Find the elements that equal the running extremum; their index counts from there on."""
         ctx.name, ctx.axis = op.capitalize(), axis
         a = x.reshape(1) if not x.ndim else x
         values = (np.maximum if op == "cummax" else np.minimum).accumulate(a, axis)
@@ -156,7 +156,7 @@ class RunningExtremum(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
-        """Add every gy to the element that was the extremum."""
+        """Add each gy to the element that was the extremum."""
         lines = np.moveaxis(gy.reshape(ctx.indices.shape), ctx.axis, 0)
         gx = np.zeros(lines.shape, np.result_type(lines, np.float64))
         rest = tuple(np.indices(lines.shape[1:]))
@@ -167,7 +167,7 @@ class RunningExtremum(Function):
 
     @staticmethod
     def infer(x: Array, op: str, axis: int) -> tuple[Meta, Meta]:
-        """The same shape twice."""
+        """Return the same shape twice."""
         return meta(x.shape, x.dtype), meta(x.shape, INT64)
 
 
@@ -178,12 +178,12 @@ def _extremum(result: Callable[..., Any], op: str, x: Tensor, dim: int) -> Any:
 @tensor_method("cummax")
 @numpy_names
 def cummax(input: Tensor, dim: int) -> Any:
-    """The largest element so far along `dim`: (values, indices), a named tuple; of ties the last has the gradient."""
+    """The largest element so far along `dim`, a named tuple (values, indices); the last of ties gets the gradient."""
     return _extremum(return_types.cummax, "cummax", input, dim)
 
 
 @tensor_method("cummin")
 @numpy_names
 def cummin(input: Tensor, dim: int) -> Any:
-    """The smallest element so far along `dim`; as `cummax`."""
+    """The smallest element so far along `dim`; otherwise as `cummax`."""
     return _extremum(return_types.cummin, "cummin", input, dim)

@@ -1,4 +1,4 @@
-"""Diagonals and triangles of matrices, the last two axes by default."""
+"""Diagonals and triangles of matrices, which are in the last two axes by default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["diag", "diag_embed", "diagflat", "diagonal", "diagonal_copy", "trace
 
 
 def _along(x: Array, offset: int, dim1: int, dim2: int) -> Array:
-    """The diagonal as a view, as a new last axis."""
+    """Return the diagonal as a view, with the diagonal as a new last axis."""
     x = np.moveaxis(x, (dim1, dim2), (-2, -1))
     x = x[..., max(-offset, 0) :, max(offset, 0) :]
     n = min(x.shape[-2:])
@@ -27,7 +27,7 @@ def _along(x: Array, offset: int, dim1: int, dim2: int) -> Array:
 
 
 def _embed(x: Array, shape: tuple[int, ...], *where: int) -> Array:
-    """Zeros of a shape but for the diagonal x."""
+    """Return zeros of a shape, with x on the diagonal."""
     y = np.zeros(shape, x.dtype)
     _along(y, *where)[...] = x
     return y
@@ -53,7 +53,7 @@ TRIU = LinearMapRow("Triu", lambda x, k: np.triu(x, k), lambda gy, _, k: np.triu
 
 
 def _offset(op: str, offset: Any, shape: tuple[int, ...]) -> int:
-    """The number of a diagonal, held to the first ones that are beyond the matrix: they are all empty."""
+    """Return the number of a diagonal, limited to the first ones outside the matrix; all of those are empty."""
     most = max(shape, default=0)
     return max(-most, min(whole(offset, op, "offset"), most))
 
@@ -68,13 +68,13 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """`diagonal` in new memory."""
+    """`diagonal` copied to new memory."""
     return diagonal(input, offset, dim1, dim2).clone()
 
 
 @tensor_method("diag_embed")
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Matrices with the last axis on their diagonal, as axes dim1 and dim2 of the result, and zeros elsewhere."""
+    """Matrices in the axes dim1 and dim2 of the result: the last axis on their diagonal, and zeros elsewhere."""
     pair = axes("diag_embed", (dim1, dim2), input.ndim + 1)
     if not input.ndim:
         raise IndexError("diag_embed: expected a tensor of at least 1 axis, got a 0-d one")
@@ -86,7 +86,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 @tensor_method("diag")
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The matrix with a 1-d tensor on its diagonal, or the diagonal of a matrix, in new memory."""
+    """A matrix with a 1-d tensor on its diagonal, or the diagonal of a matrix, in new memory."""
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
@@ -96,7 +96,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 @tensor_method("diagflat")
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """The matrix with all elements on its diagonal."""
+    """A matrix with all elements of the tensor on its diagonal."""
     return diag_embed(input.reshape(math.prod(input.shape)), offset)
 
 
@@ -116,11 +116,11 @@ def _triangle(op: str, rule: LinearMapRow, input: Any, diagonal: int) -> Tensor:
 
 @tensor_method("tril")
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements on and below a diagonal of matrices, 0 above."""
+    """The elements of matrices on and below a diagonal, with 0 above it."""
     return _triangle("tril", TRIL, input, diagonal)
 
 
 @tensor_method("triu")
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements on and above a diagonal of matrices, 0 below."""
+    """The elements of matrices on and above a diagonal, with 0 below it."""
     return _triangle("triu", TRIU, input, diagonal)

@@ -1,7 +1,7 @@
-"""Sums of products named by their axes: einsum, tensordot, kron, cross.
+"""Sums of products along named axes: einsum, tensordot, kron, cross.
 
-`einsum` has no kernel and no gradient of its own: it multiplies its operands two by two, each time as a (batched)
-matrix product, so BLAS does the work and the gradient is that of the products.
+`einsum` has no kernel and no gradient of its own. It multiplies its operands two at a time, each time as a (batched)
+matrix product, so that BLAS does the work and the gradient is that of the matrix products.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .shape import expand, movedim, permute, reshape
 
 __all__ = ["cross", "einsum", "kron", "tensordot"]
 
-Labels = list[Any]  # of the axes of an operand: a letter, or (-1), (-2), ... for those that `...` stands for
+Labels = list[Any]  # one label for each axis of an operand: a letter, or (-1), (-2), ... for the axes of `...`
 
 
 def _parse(equation: str, count: int) -> tuple[list[Labels], Labels | None]:
-    """The labels of each operand, and of the result where it is given; `...` stays Ellipsis."""
+    """Return the labels of each operand, and of the result if it is given; `...` stays Ellipsis."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     parts = [_letters(part, equation) for part in left.split(",")]
     if len(parts) != count:
@@ -45,7 +45,7 @@ def _letters(part: str, equation: str) -> Labels:
 
 
 def _sublists(operands: Sequence[Any]) -> tuple[list[Labels], Labels | None, list[Tensor]]:
-    """The form einsum(a, [0, 1], b, [1, 2], [0, 2])."""
+    """Read the form einsum(a, [0, 1], b, [1, 2], [0, 2])."""
     pairs = len(operands) // 2
     lists = [*operands[1 : 2 * pairs : 2], *operands[2 * pairs :]]
     for numbers in lists:
@@ -60,17 +60,17 @@ def _sublists(operands: Sequence[Any]) -> tuple[list[Labels], Labels | None, lis
 
 
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """The sum over all axes that the result does not name of the product of the operands.
+    """Multiply the operands, and sum over all axes that the result does not name.
 
         einsum("ij,jk->ik", a, b)       a @ b
         einsum("ii", a)                 the trace
-        einsum("...ij->...ji", a)       transposed
-        einsum(a, [0, 1], b, [1, 2])    as the first: axes named by numbers
+        einsum("...ij->...ji", a)       the transpose
+        einsum(a, [0, 1], b, [1, 2])    the first again, with axes named by numbers
 
-    Without `->` the result has the letters that come up once, in alphabetical order, behind the axes of `...`.
+    Without `->` the result has the letters that occur once, in alphabetical order, after the axes of `...`.
 
     Raises:
-        RuntimeError, ShapeError: the equation does not fit the operands, or one letter has two sizes other than 1.
+        RuntimeError, ShapeError: the equation does not fit the operands, or a letter stands for two sizes other than 1.
     """
     if isinstance(equation, Tensor):
         inputs, output, given = _sublists((equation, *operands))
@@ -105,7 +105,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
 
 def _named(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
-    """The operand with one label for each axis: `...` counted from the right, repeated labels made diagonals."""
+    """Give each axis one label: the axes of `...` count from the right, repeated labels become diagonals."""
     hidden = x.ndim - sum(label is not Ellipsis for label in labels)
     if hidden < 0 or (hidden and Ellipsis not in labels):
         raise ShapeError(f"einsum: {len(labels)} labels {labels} for an operand of shape {tuple(x.shape)}")
@@ -117,14 +117,14 @@ def _named(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
             i = labels.index(label)
             j = labels.index(label, i + 1)
             if x.shape[i] != x.shape[j]:
-                raise ShapeError(f"einsum: axis {label!r} comes up twice, with sizes {x.shape[i]} and {x.shape[j]}")
+                raise ShapeError(f"einsum: axis {label!r} occurs twice, with sizes {x.shape[i]} and {x.shape[j]}")
             x = diagonal(x, 0, i, j)
             labels = [n for k, n in enumerate(labels) if k not in (i, j)] + [label]
     return x, labels
 
 
 def _contract(terms: list[tuple[Tensor, Labels]], result: Labels) -> Tensor:
-    """Multiply from left to right, summing over an axis as soon as nothing more needs it."""
+    """Multiply from left to right, and sum over an axis as soon as no other operand needs it."""
     x, labels = terms[0]
     for place, (y, other) in enumerate(terms[1:], 1):
         later = {label for _, rest in terms[place + 1 :] for label in rest} | set(result)
@@ -140,11 +140,11 @@ def _sum_out(x: Tensor, labels: Labels, gone: Labels) -> tuple[Tensor, Labels]:
 
 
 def _pair(x: Tensor, a: Labels, y: Tensor, b: Labels, later: set[Any]) -> tuple[Tensor, Labels]:
-    """The product of two operands: one batched matrix product (batch, left, inner) @ (batch, inner, right)."""
+    """Multiply two operands by one batched matrix product (batch, left, inner) @ (batch, inner, right)."""
     size_x, size_y = dict(zip(a, x.shape, strict=True)), dict(zip(b, y.shape, strict=True))
     shared = [n for n in a if n in b]
     inner = [n for n in shared if n not in later and size_x[n] == size_y[n]]
-    lone = [n for n in shared if n not in later and n not in inner]  # a 1 beside a longer axis: summed apart
+    lone = [n for n in shared if n not in later and n not in inner]  # size 1 against a longer axis: summed separately
     x, a = _sum_out(x, a, [n for n in a if n not in later and (n not in b or n in lone)])
     y, b = _sum_out(y, b, [n for n in b if n not in later and (n not in size_x or n in lone)])
     batch = [n for n in shared if n in later]
@@ -165,7 +165,7 @@ def _pair(x: Tensor, a: Labels, y: Tensor, b: Labels, later: set[Any]) -> tuple[
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """The sum over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b)."""
+    """Sum over pairs of axes: the last `dims` axes of a with the first of b, or dims = (axes of a, axes of b)."""
     check("tensordot", a, b)
     given = dims.tolist() if isinstance(dims, Tensor) else dims
     if not isinstance(given, (tuple, list)):
@@ -196,7 +196,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 @tensor_method("kron")
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: each element of the first times the whole of the second, of sizes n_k m_k."""
+    """The Kronecker product: each element of the first tensor times the whole second tensor, with sizes n_k m_k."""
     check_tensor("kron", input=input, other=other)
     rank = max(input.ndim, other.ndim)
     a, b = ((1,) * (rank - x.ndim) + tuple(x.shape) for x in (input, other))
@@ -208,11 +208,11 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 @tensor_method("cross")
 @numpy_names
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """The cross product along an axis of size 3: `dim`, or the first there is."""
+    """The cross product along an axis of size 3: `dim`, or the first such axis."""
     check_tensor("cross", input=input, other=other)
     if input.ndim != other.ndim:
         raise ShapeError(
-            f"cross: the tensors must have as many axes, got {tuple(input.shape)} and {tuple(other.shape)}"
+            f"cross: the tensors must have the same number of axes, got {tuple(input.shape)} and {tuple(other.shape)}"
         )
     shape = geometry.broadcast("cross", tuple(input.shape), tuple(other.shape))
     a, b = promote("cross", expand(input, shape), expand(other, shape))

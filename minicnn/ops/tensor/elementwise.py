@@ -1,13 +1,13 @@
-"""The mechanism of elementwise operations: a row of a table, and the one `Function` that runs it.
+"""The mechanism of elementwise operations: rows of a table, and one `Function` that runs every row.
 
-A row is the NumPy function of one to three operands and, per operand, its gradient. The argument names of a gradient
-say what it needs to have been saved: `a`, `b` and `c` are the operands, `y` the result, `gy` the gradient of the
-result; the other names are options of the call. Derivatives that take broadcast operands give a gradient of the
-broadcast shape, which is then summed back (`unbroadcast`).
+A row has the NumPy function of one to three operands, and a gradient for each operand. The argument names of a
+gradient say which values must be saved for it: `a`, `b` and `c` are the operands, `y` the result, `gy` the gradient of
+the result; other names are options of the call. A gradient of a broadcast operand has the broadcast shape first;
+`unbroadcast` then sums it back to the shape of the operand.
 
     hypot = binary("hypot", np.hypot, lambda gy, a, y: gy * a / y, lambda gy, b, y: gy * b / y, text="...")
 
-Types follow PyTorch's promotion: all operands are converted to one type, which is the result's too.
+Types follow PyTorch's promotion: all operands are converted to one type, which is also the type of the result.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ BOOL = np.dtype(np.bool_)
 
 
 class ElementwiseRow(NamedTuple):
-    """A function of up to three arrays, and its gradients.
+    """A function of up to three arrays, with its gradients.
 
     Attributes:
-        name: of the operation, for errors and `grad_fn`.
-        function: arrays (or numbers) and options in, the result out.
-        gradients: one for each operand, or none at all where the result is constant almost everywhere.
+        name: the name of the operation, for errors and `grad_fn`.
+        function: takes arrays (or numbers) and options, and returns the result.
+        gradients: one for each operand, or none if the result is constant almost everywhere.
         needs: the argument names of each gradient.
-        kind: "same": of the operands' common type; "float": integers are converted to the default floating-point type
-            first; "bool": the result is a truth value.
-        refuse: kinds of types ("b", "i", "u", "f") that the operation does not take.
+        kind: "same": the result has the operands' common type; "float": integers are first converted to the default
+            floating-point type; "bool": the result is a truth value.
+        refuse: the kinds of types ("b", "i", "u", "f") that the operation does not take.
     """
 
     name: str
@@ -50,10 +50,10 @@ class ElementwiseRow(NamedTuple):
     kind: str = "same"
     refuse: str = ""
     title: str = ""
-    kept_for: dict[tuple[bool, ...], tuple[str, ...]] = {}  # noqa: RUF012 - `row` gives each its own
+    kept_for: dict[tuple[bool, ...], tuple[str, ...]] = {}  # noqa: RUF012 - `row` gives each row its own
 
     def kept(self, needed: tuple[bool, ...]) -> tuple[str, ...]:
-        """The operands, and perhaps the result, that have to be saved for the gradients that are needed."""
+        """Return the names of the operands, and of the result, that the needed gradients use and that must be saved."""
         if needed not in self.kept_for:
             names = [name for names, wanted in zip(self.needs, needed, strict=False) if wanted for name in names]
             self.kept_for[needed] = tuple(dict.fromkeys(name for name in names if name in ("a", "b", "c", "y")))
@@ -63,26 +63,26 @@ class ElementwiseRow(NamedTuple):
 def row(
     name: str, function: Callable[..., Any], *gradients: Callable[..., Any], kind: str = "same", refuse: str = ""
 ) -> ElementwiseRow:
-    """A row, with the needs of its gradients read off their signatures."""
+    """Make a row; the needs of its gradients are read from their signatures."""
     needs = tuple(g.__code__.co_varnames[: g.__code__.co_argcount] for g in gradients)
     return ElementwiseRow(name, function, gradients, needs, kind, refuse, name.capitalize(), {})
 
 
 def flat(gy: Array) -> Array:
-    """The gradient of a function that is constant almost everywhere: 0."""
+    """Return 0, the gradient of a function that is constant almost everywhere."""
     return np.zeros_like(gy)
 
 
 class Elementwise(Function):
-    """y = f(a[, b[, c]]); the gradient of an operand is the sum over its broadcast axes of the row's gradient."""
+    """y = f(a[, b[, c]]); the gradient of an operand is the row's gradient, summed over its broadcast axes."""
 
     @staticmethod
     def forward(
         ctx: Any, *operands: Any, row: ElementwiseRow, dtype: np.dtype[Any], out: Array | None = None, **options: Any
     ) -> Array:
-        """Convert the operands to `dtype` and run the row, into the memory of `out` if that is given."""
+        """Convert the operands to `dtype` and run the row, into the memory of `out` if it is given."""
         values = [_in_type(operand, dtype) for operand in operands]
-        with np.errstate(all="ignore"):  # 1/0 is Inf and log(-1) is NaN without a word, as in PyTorch
+        with np.errstate(all="ignore"):  # as in PyTorch, 1/0 is Inf and log(-1) is NaN, without a warning
             y = np.asarray(row.function(*values, **options) if out is None else row.function(*values, out=out))
         if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":
             y = y.astype(dtype)
@@ -97,7 +97,7 @@ class Elementwise(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """The row's gradients, for the operands that need one."""
+        """Compute the row's gradients for the operands that need one."""
         have = {"gy": gy, **ctx.options, **saved(ctx)}
         found: list[Array | None] = [None] * len(ctx.needs_input_grad)
         with np.errstate(all="ignore"):
@@ -111,17 +111,17 @@ class Elementwise(Function):
 
     @staticmethod
     def infer(*operands: Any, row: ElementwiseRow, dtype: np.dtype[Any], **_: Any) -> Meta:
-        """The broadcast shape."""
+        """Return the broadcast shape."""
         return meta(np.broadcast_shapes(*map(np.shape, operands)), BOOL if row.kind == "bool" else dtype)
 
 
 def saved(ctx: Any) -> dict[str, Any]:
-    """What was saved, by name; where that is nothing, the graph may be walked through twice."""
+    """Return the saved values by name; if there are none, the backward pass may run twice through the graph."""
     return dict(zip(ctx.names, ctx.saved, strict=True)) if ctx.names else {}
 
 
 def _in_type(operand: Any, dtype: np.dtype[Any]) -> Any:
-    """The operand in the type of the operation; a Python number as it is, where NumPy lets the array decide."""
+    """Convert the operand to the type of the operation; a Python number stays, so that NumPy uses the array's type."""
     if isinstance(operand, np.ndarray):
         return operand if operand.dtype is dtype else operand.astype(dtype, copy=False)
     if dtype.kind == "f" or dtype.kind == "b":
@@ -133,9 +133,9 @@ def run(row: ElementwiseRow, *operands: Any, **options: Any) -> Any:
     """Check the operands of a row and run it.
 
     Raises:
-        TypeError: an operand that is neither a tensor nor a number.
-        NotImplementedError: a type that the operation is not defined for.
-        ShapeError: shapes that cannot be broadcast.
+        TypeError: an operand is neither a tensor nor a number.
+        NotImplementedError: the operation is not defined for the type.
+        ShapeError: the shapes cannot be broadcast.
     """
     operands = tuple([o if isinstance(o, Tensor) else as_operand(o, row.name) for o in operands])
     tensors = [o for o in operands if isinstance(o, Tensor)]
@@ -155,7 +155,7 @@ _REMEDY |= dict.fromkeys("iu", "e.g. with .float()")
 
 
 def common_type(row: ElementwiseRow, operands: tuple[Any, ...], tensors: list[Tensor]) -> np.dtype[Any]:
-    """The type that the row computes in, checked to be one that it takes."""
+    """Return the type that the row computes in, after checking that the row takes it."""
     dtype = tensors[0]._array.dtype
     alike = dtype.kind == "f" or len(tensors) == len(operands)  # numbers do not widen a float
     if not alike or any(other._array.dtype is not dtype for other in tensors[1:]):
@@ -176,7 +176,7 @@ def unary(
     refuse: str = "",
     methods: tuple[str, ...] = (),
 ) -> Callable[[Tensor], Tensor]:
-    """Make a function of one tensor from a row, and enter it as a method."""
+    """Make a function of one tensor from a row, and add it to Tensor as a method."""
     made = row(name, function, *(gradients if kind == "bool" else gradients or (flat,)), kind=kind, refuse=refuse)
 
     def operation(input: Tensor) -> Tensor:
@@ -195,7 +195,7 @@ def binary(
     refuse: str = "",
     methods: tuple[str, ...] = (),
 ) -> Callable[[Any, Any], Tensor]:
-    """Make a function of two tensors or numbers from a row, and enter it as a method."""
+    """Make a function of two tensors or numbers from a row, and add it to Tensor as a method."""
     made = row(name, function, *gradients, kind=kind, refuse=refuse)
 
     def operation(input: Any, other: Any) -> Tensor:

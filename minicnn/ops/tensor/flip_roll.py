@@ -1,4 +1,4 @@
-"""Elements repeated, reversed, rolled and seen through a sliding window."""
+"""Repeating, reversing and rolling the elements of a tensor, and windows that slide over it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["diff", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot
 
 
 def _sum_copies(gy: Array, shape: tuple[int, ...], repeats: tuple[int, ...]) -> Array:
-    """The adjoint of `np.tile`: the copies added up."""
+    """Add up the copies: the adjoint of `np.tile`."""
     padded = (1,) * (len(repeats) - len(shape)) + shape
     pairs = [n for pair in zip(repeats, padded, strict=True) for n in pair]
     copies = tuple(range(0, len(pairs), 2))
@@ -29,10 +29,10 @@ def _sum_copies(gy: Array, shape: tuple[int, ...], repeats: tuple[int, ...]) -> 
 
 
 def _window_sum(gy: Array, shape: tuple[int, ...], dim: int, size: int, step: int) -> Array:
-    """The adjoint of windows: every element gets the gradients of all windows it is in."""
+    """Give every element the sum of the gradients of all windows that it is in: the adjoint of windows."""
     if not shape:
         return np.asarray(gy.sum())
-    # many windows to an element are added in float64
+    # the sum over many windows per element is computed in float64
     gx = np.zeros(shape, np.result_type(gy, np.float64) if size > 64 * step else gy.dtype)
     lines, windows = np.moveaxis(gx, dim, -1), np.moveaxis(gy, dim, -2)
     count = windows.shape[-2]
@@ -68,7 +68,7 @@ WINDOWS = LinearMapRow("Unfold", _windows, _window_sum)
 @tensor_method("repeat")
 @spread("repeats", empty=True)
 def repeat(input: Tensor, repeats: tuple[int, ...]) -> Tensor:
-    """The whole tensor repeated along each axis, `x.repeat(2, 1, 3)`; more numbers than axes make new ones in front."""
+    """Repeat the whole tensor along each axis, `x.repeat(2, 1, 3)`; numbers beyond the axes add new axes in front."""
     if len(repeats) < input.ndim or min(repeats, default=0) < 0:
         raise ShapeError(
             f"repeat: expected a number of repeats, 0 or more, for each of {input.ndim} axes, got {repeats}"
@@ -81,7 +81,7 @@ def repeat(input: Tensor, repeats: tuple[int, ...]) -> Tensor:
 @tensor_method("tile")
 @spread("dims", empty=True)
 def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """`repeat`, with numbers for the last axes only where fewer are given."""
+    """`repeat`, where fewer numbers than axes apply to the last axes."""
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
@@ -90,12 +90,12 @@ def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 def repeat_interleave(
     input: Tensor, repeats: int | Tensor | None = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
-    """Each element (slice along `dim`) repeated: [a, b] becomes [a, a, b, b]; without `dim` those of the flat tensor.
+    """Repeat each element, or slice along `dim`: [a, b] becomes [a, a, b, b]; without `dim`, the flattened tensor's.
 
-    `repeats` is a number, or a tensor of one for each. Given it alone, the indices that would be repeated.
+    `repeats` is a number, or a tensor with one number for each. If it is the only argument, the result is the indices.
 
     Raises:
-        RuntimeError, ShapeError: negative repeats, or another number of them than elements.
+        RuntimeError, ShapeError: a repeat is negative, or there are not as many repeats as elements.
     """
     if repeats is None:
         return _places(input, input.numel(), output_size)
@@ -106,7 +106,7 @@ def repeat_interleave(
 
 
 def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
-    """The index that repeats `length` elements."""
+    """Return the indices that repeat `length` elements."""
     counts = (
         repeats._values("repeat_interleave")
         if isinstance(repeats, Tensor)
@@ -132,13 +132,13 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
 @tensor_method("flip")
 @spread("dims", empty=True)
 def flip(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """The elements in reverse order along each of the axes, in new memory."""
+    """Reverse the order of the elements along each of the axes, in new memory."""
     return Map.apply(input, FLIP, axes("flip", dims, input.ndim) if input.ndim else ())
 
 
 @tensor_method("fliplr")
 def fliplr(input: Tensor) -> Tensor:
-    """Reversed along the second axis."""
+    """Reverse the tensor along the second axis."""
     if input.ndim < 2:
         raise ShapeError(f"fliplr: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
     return flip(input, (1,))
@@ -146,7 +146,7 @@ def fliplr(input: Tensor) -> Tensor:
 
 @tensor_method("flipud")
 def flipud(input: Tensor) -> Tensor:
-    """Reversed along the first axis."""
+    """Reverse the tensor along the first axis."""
     if input.ndim < 1:
         raise ShapeError("flipud: expected a tensor of at least 1 axis, got a 0-d one")
     return flip(input, (0,))
@@ -160,7 +160,7 @@ def _reversed(self: Tensor) -> Tensor:
 @tensor_method("roll")
 @numpy_names
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-    """Elements moved by `shifts` along `dims`, and in again at the other end; of the flat tensor without `dims`."""
+    """Move the elements by `shifts` along `dims`, cyclically; without `dims`, in the flattened tensor."""
     steps = ints("roll", "shifts", (shifts,))
     if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         if len(steps) != 1:
@@ -172,13 +172,13 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
     if not input.ndim:
         raise IndexError(f"roll: dimension specified as {given[0]} but the tensor has no dimensions")
     at = tuple(axis("roll", dim, input.ndim) for dim in given)
-    steps = tuple(step % max(input.shape[dim], 1) for step, dim in zip(steps, at, strict=True))  # once around is enough
+    steps = tuple(step % max(input.shape[dim], 1) for step, dim in zip(steps, at, strict=True))  # at most once around
     return Map.apply(input, ROLL, steps, at)
 
 
 @tensor_method("rot90")
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Rotated by k quarter turns in the plane of two axes, from the first towards the second."""
+    """Rotate by k quarter turns in the plane of two axes, from the first towards the second."""
     if not isinstance(dims, (tuple, list)) or len(dims) != 2 or input.ndim < 2:
         raise RuntimeError(
             f"rot90: expected two dims and a tensor of at least 2 axes, got {dims} and {tuple(input.shape)}"
@@ -194,7 +194,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 @tensor_method("unfold")
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """All windows of `size` elements along an axis, `step` apart, as a new last axis; a view."""
+    """Return all windows of `size` elements along an axis, `step` apart, as a new last axis: a view."""
     at = axis("unfold", dimension, self.ndim)
     length = self.shape[at] if self.ndim else 1
     size, step = whole(size, "unfold", "size"), whole(step, "unfold", "step")
@@ -212,13 +212,13 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """The differences of neighbours along `dim`, n times over: y[i] = x[i + 1] - x[i]; of bool, where they differ.
+    """Take the differences of neighbours along `dim`, n times: y[i] = x[i + 1] - x[i]; for bool, where they differ.
 
     Args:
         input: at least 1-d.
-        n: how many times.
+        n: the number of times.
         dim: the axis.
-        prepend, append: joined to the input before; None for nothing.
+        prepend, append: joined to the input before that; None for neither.
     """
     from .concatenate import cat
 

@@ -1,4 +1,4 @@
-"""What `minicnn.tensor` makes of data: PyTorch's rules of shape and type for numbers, nested lists and arrays."""
+"""The conversion of data by `minicnn.tensor`: PyTorch's rules of shape and type for numbers, lists and arrays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KINDS = tuple(np.dtype(k) for k in ("f2", "f4", "f8", "u1", "i1", "i2", "i4", "i
 
 
 def to_array(op: str, data: Any, dtype: np.dtype[Any] | None = None) -> Array:
-    """The data as an array: a tensor's or NumPy array's own where the type fits, else a new one.
+    """Return the data as an array: the array of a tensor or NumPy array itself if its type fits, else a new one.
 
-    Python floats are of the default type, ints int64; NumPy numbers and 0-d tensors keep theirs, and the widest wins.
+    Python floats get the default type, ints int64; NumPy numbers and 0-d tensors keep their type. The widest type wins.
 
     Raises:
-        ValueError: lists of different lengths, or an integer beyond 64 bits.
-        TypeError, RuntimeError: something that is no number.
+        ValueError: lists have different lengths, or an integer needs more than 64 bits.
+        TypeError, RuntimeError: an element is not a number.
     """
     if isinstance(data, Tensor):
         array = data.array
@@ -37,25 +37,25 @@ def to_array(op: str, data: Any, dtype: np.dtype[Any] | None = None) -> Array:
 
 
 def known(op: str, array: Array) -> Array:
-    """The array, checked to be of a type that tensors have, in this machine's byte order.
+    """Return the array in this machine's byte order, after checking that tensors can have its type.
 
     Raises:
-        TypeError: it is of another type.
+        TypeError: tensors cannot have its type.
     """
     if array.dtype not in KINDS:
         raise TypeError(
-            f"{op}: cannot make a tensor of an array of {array.dtype}; there are {', '.join(map(str, KINDS))}: convert "
-            "it with .astype(...)"
+            f"{op}: cannot make a tensor of an array of {array.dtype}; convert it with .astype(...) to one of "
+            f"{', '.join(map(str, KINDS))}"
         )
     return array
 
 
 def _sequence(data: Any) -> bool:
-    return isinstance(data, (Sequence, np.ndarray))  # a tensor among numbers is a number
+    return isinstance(data, (Sequence, np.ndarray))  # a tensor counts as a number
 
 
 def _shape(op: str, data: Any) -> tuple[int, ...]:
-    """The lengths along the first elements."""
+    """Return the shape, measured along the first elements."""
     shape: list[int] = []
     while _sequence(data):
         if isinstance(data, str):
@@ -70,7 +70,7 @@ def _shape(op: str, data: Any) -> tuple[int, ...]:
 
 
 def _collect(op: str, data: Any, shape: tuple[int, ...], axis: int, leaves: list[Any]) -> None:
-    """Append the numbers in row-major order."""
+    """Append the numbers to `leaves` in row-major order."""
     if axis == len(shape):
         leaves.append(data)
         return
@@ -86,7 +86,7 @@ def _collect(op: str, data: Any, shape: tuple[int, ...], axis: int, leaves: list
 
 
 def _kind(op: str, leaves: list[Any]) -> np.dtype[Any]:
-    """The type of a tensor of these numbers."""
+    """Return the type of a tensor of these numbers."""
     if not leaves:
         return number_type(0.0)
     found: np.dtype[Any] | None = None
@@ -105,7 +105,7 @@ def _kind(op: str, leaves: list[Any]) -> np.dtype[Any]:
 
 
 def _fill(op: str, leaves: list[Any], kind: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """An array of the numbers."""
+    """Make an array of the numbers."""
     for leaf in leaves:
         if isinstance(leaf, Tensor) and leaf.numel() != 1:
             raise ValueError(
@@ -128,10 +128,11 @@ def _fill(op: str, leaves: list[Any], kind: np.dtype[Any], shape: tuple[int, ...
 
 
 def check_range(values: Array, kind: np.dtype[Any]) -> Array:
-    """The values, checked to fit an integer type; a negative number wraps around in an unsigned one, as in PyTorch.
+    """Return the values after checking that they fit an integer type; in an unsigned type negative ones wrap around,
+    as in PyTorch.
 
     Raises:
-        RuntimeError: one does not fit.
+        RuntimeError: a value does not fit.
     """
     if kind.kind in "iu" and values.size and values.dtype.kind in "if" and values.dtype != kind:
         most = np.iinfo(kind).max
@@ -148,7 +149,7 @@ def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def reject(op: str, data: Any) -> NoReturn:
-    """Raise for what is no number."""
+    """Raise the error for data that is not numbers."""
     if isinstance(data, str):
         raise TypeError(f"{op}: invalid data type 'str': {data!r}; pass numbers, nested lists, or an array")
     if isinstance(data, complex):

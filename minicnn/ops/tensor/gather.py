@@ -1,4 +1,4 @@
-"""Elements chosen along an axis, one index per element (gather, scatter) or one per slice (index_select), and masks."""
+"""Selecting along an axis, with one index per element (gather, scatter) or per slice (index_select); masks."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ __all__ = [
 
 
 def grid(index: Array, dim: int) -> tuple[Array, ...]:
-    """NumPy's index of the elements (i_0, ..., index[i_0, ..., i_n] at `dim`, ..., i_n)."""
+    """Return NumPy's index of the elements (i_0, ..., index[i_0, ..., i_n] at `dim`, ..., i_n)."""
     lines: Sequence[Array] = np.indices(index.shape, sparse=True)
     return tuple(index if i == dim else line for i, line in enumerate(lines))
 
 
 def check_index(op: str, x: Tensor, dim: int, index: Any, src: Tensor | None = None) -> int:
-    """Check an index tensor of `gather` and `scatter` against the tensor, along `dim`, which is returned.
+    """Check an index tensor of `gather` and `scatter` against the tensor, and return the axis `dim`.
 
     Raises:
-        RuntimeError: an index is out of bounds, or not an int64 tensor.
+        RuntimeError: an index is out of bounds, or the index tensor is not int64.
         ShapeError: the index is larger than the tensor in another axis.
     """
     check_tensor(op, input=x, index=index)
@@ -53,7 +53,7 @@ def check_index(op: str, x: Tensor, dim: int, index: Any, src: Tensor | None = N
         if other is None:
             continue
         if max(index.ndim, 1) != max(other.ndim, 1):
-            raise ShapeError(f"{op}: index has {index.ndim} axes and {name} {other.ndim}; they must be equal in number")
+            raise ShapeError(f"{op}: index and {name} must have as many axes, got {index.ndim} and {other.ndim}")
         for i, (n, m) in enumerate(zip(index.shape, other.shape, strict=False)):
             if n > m and not (name == "input" and i == at):
                 raise ShapeError(
@@ -75,7 +75,7 @@ def accumulate(y: Array, index: Array, dim: int, values: Array) -> None:
 
 
 class Gather(Function):
-    """y[i, j, k] = x[index[i, j, k], j, k] for dim 0; gx is zero but for += gy there."""
+    """y[i, j, k] = x[index[i, j, k], j, k] for dim 0; the backward adds gy to zeros at the same places."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, index: Array, dim: int) -> Array:
@@ -86,7 +86,7 @@ class Gather(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
-        """Add gy where they were."""
+        """Add gy where the elements were taken from."""
         (index,) = ctx.saved
         gx = np.zeros(ctx.shape, gy.dtype)
         accumulate(gx, index, ctx.dim, gy)
@@ -94,17 +94,17 @@ class Gather(Function):
 
     @staticmethod
     def infer(x: Meta, index: Array, dim: int) -> Meta:
-        """The shape of the index."""
+        """Return the shape of the index."""
         return meta(index.shape, x.dtype)
 
 
 def with_axis(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """0-d tensors with an axis."""
+    """Return the tensors, 0-d ones with one axis."""
     return tuple(t if t.ndim else reshape(t, (1,)) for t in tensors)
 
 
 def beside(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """The index tensors on the meta device where x is."""
+    """Return the index tensors, on the meta device if x is."""
     return tuple(Tensor(meta(o.shape, o.dtype)) if x.is_meta and not o.is_meta else o for o in others)
 
 
@@ -114,9 +114,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """y[i, j, k] = x[index[i, j, k], j, k] for dim 0, x[i, index[i, j, k], k] for dim 1, and so on.
 
     Args:
-        input: of as many axes as the index, each except `dim` at least as long.
-        index: int64, from 0 to the size of `dim` less 1.
-        sparse_grad: not supported beyond False.
+        input: has as many axes as the index, each at least as long except `dim`.
+        index: int64, from 0 to the size of `dim` minus 1.
+        sparse_grad: only False is supported.
     """
     if sparse_grad:
         raise NotImplementedError("gather: sparse_grad=True is not supported; gradients are dense")
@@ -128,11 +128,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 class Scatter(Function):
-    """y = x with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, or combined with what is there."""
+    """y = x with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, or combined with the old values."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, index: Array, src: Array, dim: int, reduce: str | None) -> Array:
-        """Copy, then write; `reduce` "sum" adds."""
+        """Copy x, then write; `reduce` "sum" adds."""
         ctx.shape, ctx.dim, ctx.sum = src.shape, dim, reduce == "sum"
         ctx.save_for_backward(index)
         y = np.array(x, order="C")
@@ -148,7 +148,7 @@ class Scatter(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """gsrc is gy at the index, gx is gy but for 0 there, unless added."""
+        """gsrc is gy at the index; gx is gy, with 0 at the index unless src was added."""
         (index,) = ctx.saved
         at = grid(index, ctx.dim)
         gx = gsrc = None
@@ -173,7 +173,7 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
             else x.new_empty(index.shape)
         )
     if src.dtype != x.dtype:
-        raise RuntimeError(f"{op}: src is {src.dtype} but the tensor {x.dtype}; convert one with .to(...)")
+        raise RuntimeError(f"{op}: src is {src.dtype} but the tensor is {x.dtype}; convert one with .to(...)")
     if not index.numel():
         return with_unused(x.clone(), src)
     one, i, s = with_axis(x, index, src)
@@ -185,11 +185,12 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
-    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; of several for a place, the last stays.
+    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; of several values for a place, the last.
 
     Args:
         src: a tensor at least as large as the index, or a number (also as `value`).
-        reduce: "add" or "multiply" what is there, which has no gradient; `scatter_add` and `scatter_reduce` have.
+        reduce: "add" or "multiply" combines with the old values, without a gradient; `scatter_add` and `scatter_reduce`
+            have a gradient.
     """
     source = value if src is None else src
     if source is None or (src is not None and value is not None):
@@ -232,7 +233,7 @@ def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:
     """Check a 0-d or 1-d tensor of indices along an axis.
 
     Raises:
-        IndexError: more axes, or an index out of bounds.
+        IndexError: the tensor has more axes, or an index is out of bounds.
         RuntimeError: the tensor is not int64 or int32.
     """
     check_tensor(op, input=x, index=index)
@@ -241,7 +242,7 @@ def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:
     if index.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{op}: index must be an int64 or int32 tensor, got {index.dtype}; convert it with .long()")
     if not index.is_meta and index.numel() and index.array.min() < 0:
-        raise IndexError(f"{op}: index {index.array.min()} is out of range: negative ones do not count from the end")
+        raise IndexError(f"{op}: index {index.array.min()} is out of range: negative indices are not allowed here")
     check_bounds(op, tuple(x.shape) or (1,), (dim,), (index.array,))
 
 
@@ -259,14 +260,14 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 @tensor_method("take_along_dim")
 @numpy_names
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with tensor and indices broadcast against each other outside `dim`; None takes from all elements."""
+    """`gather` with tensor and indices broadcast against each other outside `dim`; None means the flattened tensor."""
     check_tensor("take_along_dim", input=input, indices=indices)
     if indices.dtype.kind not in "iu" or indices.dtype == np.uint8:
         raise RuntimeError(f"take_along_dim: indices must be int64, got {indices.dtype}; convert them with .long()")
     if dim is None:
         return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
     if input.ndim != indices.ndim:
-        raise ShapeError(f"take_along_dim: {input.ndim} axes of the tensor and {indices.ndim} of the indices differ")
+        raise ShapeError(f"take_along_dim: the tensor has {input.ndim} axes but the indices have {indices.ndim}")
     at = axis("take_along_dim", dim, input.ndim)
     common = list(
         geometry.broadcast(
@@ -297,14 +298,14 @@ class MaskedFill(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """gx where the mask is false, the sum of the rest for the value."""
+        """Return gy where the mask is false as gx, and the sum of the rest as the gradient of the value."""
         (mask,) = ctx.saved
         gx = unbroadcast(np.where(mask, 0, gy).astype(gy.dtype, copy=False), ctx.shape)
         return gx, None, np.asarray(gy[np.broadcast_to(mask, gy.shape)].sum())
 
     @staticmethod
     def infer(x: Meta, mask: Array, value: Array) -> Meta:
-        """The broadcast shape."""
+        """Return the broadcast shape."""
         return meta(np.broadcast_shapes(x.shape, mask.shape), x.dtype)
 
 
@@ -332,7 +333,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 @tensor_method("masked_select")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask is true, 1-d; tensor and mask are broadcast."""
+    """The elements where the mask is true, as a 1-d tensor; tensor and mask are broadcast."""
     mask = _mask("masked_select", input, mask)
     x, m = broadcast_tensors(input, mask)
     return x[m]
@@ -340,21 +341,21 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 @tensor_method("masked_scatter")
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """Where the mask is true, in order, the elements of `source`, else those of the tensor."""
+    """A copy with the elements of `source`, in order, where the mask is true."""
     mask = _mask("masked_scatter", input, mask)
     if source.dtype != input.dtype:
-        raise RuntimeError(f"masked_scatter: source is {source.dtype} but the tensor {input.dtype}; convert one")
+        raise RuntimeError(f"masked_scatter: source is {source.dtype} but the tensor is {input.dtype}; convert one")
     x, m = broadcast_tensors(input, mask)
     count = int(m._values("masked_scatter").sum())
     if count > source.numel():
-        raise RuntimeError(f"masked_scatter: the mask has {count} places but the source only {source.numel()} elements")
+        raise RuntimeError(f"masked_scatter: the mask has {count} true elements, the source only {source.numel()}")
     return index_put(x, (m,), reshape(source, (-1,))[:count])
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy with the elements at `index` of the flattened tensor replaced by those of `source`, or added to."""
+    """A copy where the elements of `source` replace those at `index` of the flattened tensor, or are added to them."""
     if index.numel() != source.numel():
-        raise ShapeError(f"put: {index.numel()} indices for {source.numel()} elements; the numbers must be equal")
+        raise ShapeError(f"put: the numbers of indices, {index.numel()}, and elements, {source.numel()}, must be equal")
     if not index.numel():
         return with_unused(input.clone(), source)
     flat = index_put(reshape(input, (-1,)), (reshape(index, (-1,)),), reshape(source, (-1,)), accumulate)

@@ -1,4 +1,4 @@
-"""How an index x[...] is read, by PyTorch's rules: its parts sorted into those of a view and index tensors."""
+"""Reading an index x[...] by PyTorch's rules: its items are divided into a view and index tensors."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from .from_data import to_array
 
 
 class Parsed:
-    """An index in its two parts: `basic` for a view, then the tensors `indices` for the axes `where` of the view."""
+    """The two parts of an index: `basic` for a view, then the tensors `indices` for the axes `where` of the view."""
 
     def __init__(self, shape: tuple[int, ...], index: Any) -> None:
         self.shape, self.where = shape, list[int]()
         self.basic: list[Any] = []
         self.indices: list[Tensor] = []
-        self._place, self._expanded = 0, False  # axes of the view so far, and whether `...` has been met
+        self._place, self._expanded = 0, False  # the axes of the view so far, and whether `...` was found
         items = _items(index)
         used = sum(map(_width, items))
         if used > len(shape):
             raise IndexError(f"index: too many indices for tensor of dimension {len(shape)}: {used}")
         for item in items:
             self._add(item, len(shape) - used)
-        self.basic.append(Ellipsis)  # also makes NumPy give an array, not a number
+        self.basic.append(Ellipsis)  # it also makes NumPy return an array instead of a number
 
     def _add(self, item: Any, missing: int) -> None:
-        """Enter one item of the index; `missing` axes are named by none."""
-        dim = sum(part is not None for part in self.basic)  # of the tensor, to come next
+        """Add one item of the index; `missing` is the number of axes that no item names."""
+        dim = sum(part is not None for part in self.basic)  # the next axis of the tensor
         if item is None or isinstance(item, bool):
             self.basic.append(None)
-            if item is not None:  # a new axis, of which the only element is taken or not
+            if item is not None:  # a bool is a new axis of one element, which is taken or not
                 self._take([Tensor(np.zeros(int(item), np.int64))])
             else:
                 self._place += 1
         elif item is Ellipsis:
-            missing = 0 if self._expanded else missing  # a second one stands for nothing
+            missing = 0 if self._expanded else missing  # a second `...` stands for no axes
             self._expanded = True
             self.basic += [slice(None)] * missing
             self._place += missing
@@ -71,12 +71,12 @@ class Parsed:
 
     @property
     def view(self) -> Any:
-        """The basic part for NumPy."""
+        """Return the basic part as an index for NumPy."""
         return tuple(self.basic)
 
     @property
     def plain(self) -> bool:
-        """Whether the basic part changes nothing."""
+        """Return whether the basic part changes nothing."""
         return all(isinstance(part, slice) and part == slice(None) for part in self.basic[:-1])
 
 
@@ -91,9 +91,9 @@ def _slice(item: slice) -> slice:
 
 
 def _items(index: Any) -> list[Any]:
-    """The parts of an index: None, Ellipsis, slices, bools, ints, tensors."""
+    """Return the items of an index: None, Ellipsis, slices, bools, ints, tensors."""
     if not isinstance(index, tuple):
-        # As in PyTorch and old NumPy, a short list of sequences, slices or tensors stands for a tuple.
+        # As in PyTorch and old NumPy, a short list of sequences, slices or tensors counts as a tuple.
         nested = (list, tuple, range, slice, type(...), type(None), Tensor, np.ndarray)
         index = (
             index
@@ -117,7 +117,7 @@ def _item(part: Any) -> Any:
             return part
         return bool(part) if kind in (np.uint8, np.bool_) else int(part)
     if isinstance(part, np.bool_):
-        raise IndexError("index: a numpy.bool is no index; use bool(...)")
+        raise IndexError("index: a numpy.bool is not a valid index; use bool(...)")
     try:
         return whole(part, "index", "an index")
     except TypeError:
@@ -128,7 +128,7 @@ def _item(part: Any) -> Any:
 
 
 def _width(item: Any) -> int:
-    """How many axes of the tensor an item stands for."""
+    """Return the number of axes of the tensor that an item stands for."""
     if item is None or item is Ellipsis or isinstance(item, bool):
         return 0
     return item.ndim if isinstance(item, Tensor) and (item.dtype.kind == "b" or item.dtype == np.uint8) else 1

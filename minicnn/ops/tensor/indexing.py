@@ -1,8 +1,8 @@
-"""x[index] and x[index] = value, by PyTorch's rules.
+"""x[index] and x[index] = value, with PyTorch's rules.
 
-An index is worked off in two steps. Ints, slices, None and `...` make a view. Tensors (arrays, lists) of ints then take
-elements of that view; a mask stands for as many tensors of ints as it has axes, those of `mask.nonzero()`. So
-`x[0, :, [0, 1]]` has shape (x.shape[1], 2), while NumPy counts the 0 among the arrays and gives (2, x.shape[1]).
+An index is applied in two steps. First, ints, slices, None and `...` make a view. Then tensors (arrays, lists) of ints
+take elements of that view. A mask stands for as many tensors of ints as it has axes: those of `mask.nonzero()`. So
+`x[0, :, [0, 1]]` has shape (x.shape[1], 2), while NumPy counts the 0 as an array and gives (2, x.shape[1]).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SLICE = LinearMapRow("Slice", lambda x, at: x[at], _spread_out)
 
 
 def spots(where: Sequence[int], indices: Sequence[Array], rank: int) -> tuple[Any, ...]:
-    """NumPy's index that applies `indices` to the axes `where`."""
+    """Return NumPy's index that applies `indices` to the axes `where`."""
     at: list[Any] = [slice(None)] * rank
     for place, index in zip(where, indices, strict=True):
         at[place] = index
@@ -49,7 +49,9 @@ def spots(where: Sequence[int], indices: Sequence[Array], rank: int) -> tuple[An
 
 
 def taken_shape(shape: tuple[int, ...], where: Sequence[int], indices: Sequence[Array]) -> tuple[int, ...]:
-    """The shape of the elements at `indices`: their axes stand where the indexed ones did, first if these are apart."""
+    """Return the shape of the elements at `indices`; their axes replace the indexed ones, or go first if these are
+    not neighbours.
+    """
     try:
         common = np.broadcast_shapes(*(i.shape for i in indices))
     except ValueError:
@@ -61,10 +63,10 @@ def taken_shape(shape: tuple[int, ...], where: Sequence[int], indices: Sequence[
 
 
 def check_bounds(op: str, shape: tuple[int, ...], where: Sequence[int], indices: Sequence[Array]) -> None:
-    """Check that the indices are in the axes they are for; those on meta are not known.
+    """Check that the indices lie within their axes; on the meta device their values are not known.
 
     Raises:
-        IndexError: one is not.
+        IndexError: an index does not.
     """
     for place, index in zip(where, indices, strict=True):
         size = shape[place]
@@ -74,7 +76,7 @@ def check_bounds(op: str, shape: tuple[int, ...], where: Sequence[int], indices:
 
 
 class Index(Function):
-    """y = the elements of x at index tensors; gx is zero but for += gy there."""
+    """y = the elements of x at index tensors; the backward adds gy to zeros at the same places."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, *indices: Array, where: tuple[int, ...]) -> Array:
@@ -85,19 +87,19 @@ class Index(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """Add gy where the elements were taken from; an element taken twice gets both."""
+        """Add gy where the elements were taken from; an element that was taken twice gets both."""
         gx = np.zeros(ctx.shape, gy.dtype)
         add_at(gx, ctx.where, ctx.saved, gy)
         return gx, *[None] * len(ctx.saved)
 
     @staticmethod
     def infer(x: Meta, *indices: Array, where: tuple[int, ...]) -> Meta:
-        """The shape of the indices in place of the axes indexed."""
+        """Return the shape, with the axes of the indices instead of the indexed axes."""
         return meta(taken_shape(x.shape, where, indices), x.dtype)
 
 
 def _indices(x: Tensor, parsed: Parsed) -> list[Tensor]:
-    """The index tensors, checked; on the meta device beside a meta tensor."""
+    """Return the index tensors, checked, and on the meta device if x is."""
     view = np.broadcast_to(np.empty((), np.bool_), parsed.shape)[parsed.view].shape
     arrays = [i.array for i in parsed.indices]
     taken_shape(view, parsed.where, arrays)
@@ -107,9 +109,9 @@ def _indices(x: Tensor, parsed: Parsed) -> list[Tensor]:
 
 @tensor_method("__getitem__")
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """x[index]: a view for ints, slices, None and `...`; the elements in new memory for int tensors and masks."""
+    """x[index]: a view for ints, slices, None and `...`; for int tensors and masks, the elements in new memory."""
     shape = x.array.shape
-    if type(index) is int and shape and -shape[0] <= index < shape[0]:  # the usual case, quickly
+    if type(index) is int and shape and -shape[0] <= index < shape[0]:  # a shortcut for the usual case
         return View.apply(x, SLICE, (index, ...))
     parsed = Parsed(shape, index)
     if not parsed.indices:
@@ -120,13 +122,13 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 
 class Put(Function):
-    """y = x with v at an index, or added to it there; written into the memory of x where `inplace`."""
+    """y = x with v at an index, or added there; written into the memory of x if `inplace`."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Array, v: Array, *indices: Array, view: Any, where: Any, add: bool, inplace: bool
     ) -> Array:
-        """Copy, then write."""
+        """Copy x, then write."""
         ctx.view, ctx.where, ctx.add, ctx.v_shape, ctx.v_type = view, where, add, v.shape, v.dtype
         ctx.save_for_backward(*indices)
         y = x if inplace else x.copy()
@@ -135,7 +137,7 @@ class Put(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """gv is gy at the index, gx is gy but for 0 there, unless added."""
+        """gv is gy at the index; gx is gy, with 0 at the index unless v was added."""
         indices, gx, gv = ctx.saved, None, None
         if ctx.needs_input_grad[0]:
             gx = gy
@@ -160,7 +162,7 @@ def write(y: Array, where: Sequence[int], indices: Sequence[Array], v: Array, ad
 
 
 def put(x: Tensor, parsed: Parsed, value: Tensor, add: bool, inplace: bool) -> Tensor:
-    """Check a value against the place it goes to, and put it there."""
+    """Check that a value fits the indexed elements, and write it there."""
     indices = _indices(x, parsed) if parsed.indices else []
     target = np.broadcast_to(np.empty((), np.bool_), parsed.shape)[parsed.view].shape
     target = taken_shape(target, parsed.where, [i.array for i in indices]) if indices else target
@@ -189,10 +191,10 @@ def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 @tensor_method("__setitem__")
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value: the elements are overwritten in place, recorded where a gradient is wanted.
+    """x[index] = value: overwrite the elements in place; recorded if a gradient is wanted.
 
     Raises:
-        RuntimeError: x is a leaf that requires a gradient, and operations are recorded.
+        RuntimeError: x is a leaf that requires a gradient, while operations are recorded.
         ShapeError: the value does not broadcast to the elements at `index`.
         TypeError: the value is neither a tensor nor a number (nor, beyond PyTorch, an array).
     """
@@ -208,10 +210,10 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
 
 
 def number(value: Any, kind: np.dtype[Any]) -> Array:
-    """A number or array in the type of a tensor; floats are cut to integers.
+    """Return a number or array in the type of a tensor; floats are cut to integers.
 
     Raises:
-        RuntimeError: an integer that the type cannot hold, or a complex number.
+        RuntimeError: the type cannot hold the integer, or the number is complex.
     """
     if isinstance(value, complex):
         raise RuntimeError(f"value {value} cannot be converted to type {kind} without overflow: tensors are real")
@@ -221,7 +223,7 @@ def number(value: Any, kind: np.dtype[Any]) -> Array:
 
 
 def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
-    """Write a value into the memory of x; x takes the place of the result in the graph."""
+    """Write a value into the memory of x, and give x the place of the result in the graph."""
     recorded = is_grad_enabled() and (x.requires_grad or value.requires_grad)
     if recorded:
         check_writable(x, "index")
@@ -240,7 +242,7 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
 
 @numpy_names
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy of the tensor with `values` at `indices`, or added there."""
+    """A copy of the tensor with `values` written, or added, at `indices`."""
     return put(input, _put_index(input, indices, values), values, accumulate, inplace=False)
 
 
@@ -268,7 +270,7 @@ tensor_method("index_put")(index_put)
 @tensor_method("select")
 @numpy_names
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at `index` of `dim`, without that axis; a view."""
+    """The slice at `index` of the axis `dim`, without that axis: a view."""
     if not input.ndim:
         raise IndexError("select: a 0-d tensor has no axis to select from")
     at = axis("select", dim, input.ndim)
@@ -281,10 +283,10 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 @tensor_method("narrow")
 @numpy_names
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
-    """`length` elements of `dim` from `start` on; a view.
+    """`length` elements of the axis `dim`, beginning at `start`: a view.
 
     Raises:
-        IndexError, ShapeError: the piece does not lie in the axis.
+        IndexError, ShapeError: the elements do not lie within the axis.
     """
     if not input.ndim:
         raise ShapeError("narrow: a 0-d tensor has no axis to narrow")
@@ -303,5 +305,5 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 @tensor_method("narrow_copy")
 @numpy_names
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """`length` elements of `dim` from `start` on, in new memory."""
+    """`length` elements of the axis `dim`, beginning at `start`, in new memory."""
     return narrow(input, dim, start, length).clone()

@@ -1,15 +1,15 @@
 """In-place methods: `x.add_(y)` overwrites the memory of x with x + y.
 
-Where nothing is recorded, the result is written into the memory, and that is all. Where it is, three things happen, so
-that gradients are those of a program without in-place operations:
+If nothing is recorded, the result is only written into the memory. If operations are recorded, three things happen,
+so that the gradients are those of a program without in-place operations:
 
-1. The function runs on a snapshot: a tensor with x's place in the graph and a copy of its values, so that what the
-   function saves for backward is not overwritten by its own result. Functions that save nothing of their input (relu,
-   sums and differences) need no copy and write straight into the memory.
-2. The result is written into x's memory, and the version of the memory counts up: operations that had saved the old
-   values raise in backward.
-3. x takes the place of the result in the graph: what is computed from x afterwards differentiates through the
-   function. So does everything else that shares the memory (`autograd/inplace.py`).
+1. The function runs on a snapshot: a tensor with x's place in the graph and a copy of its values. So the values that
+   the function saves for backward are not overwritten by its own result. Functions that do not save their input
+   (relu, sums and differences) need no copy and write straight into the memory.
+2. The result is written into x's memory, and its version number goes up. Operations that had saved the old values
+   raise in backward.
+3. x takes the place of the result in the graph, so that the gradient of later results passes through the function.
+   All other tensors on the same memory are updated too (`autograd/inplace.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .arguments import no_tensor
 from .elementwise import flat, row, run
 from .promotion import OPERANDS, as_operand
 
-# The methods that PyTorch has as functions too: minicnn.exp_(x) is x.exp_().
+# PyTorch has these methods as functions too: minicnn.exp_(x) is x.exp_().
 _FUNCTIONS = [
     "abs_", "acos_", "acosh_", "arccos_", "arccosh_", "arcsin_", "arcsinh_", "arctan_", "arctanh_", "asin_", "asinh_",
     "atan_", "atanh_", "ceil_", "clamp_", "clamp_max_", "clamp_min_", "clip_", "cos_", "cosh_", "deg2rad_", "erf_",
@@ -44,15 +44,15 @@ __all__ = ["in_place", "overwrite", *_FUNCTIONS]
 
 
 def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any, straight: bool = False) -> Tensor:
-    """Put `function(x)` into the memory of x, and x into its place in the graph; `others` are its other arguments.
+    """Write `function(x)` into the memory of x, and give x its place in the graph; `others` are its other arguments.
 
-    With `straight`, the function itself writes into the memory of the tensor that it gets and returns; see
+    With `straight`, the function itself writes into the memory of the tensor that it gets, and returns that tensor; see
     `takes_straight`.
 
     Raises:
-        RuntimeError: a leaf that requires a gradient, or a view of one, while recording; memory that cannot be written;
-            a result of a type that x cannot hold.
-        ShapeError: a result of another shape.
+        RuntimeError: x is a leaf that requires a gradient, or a view of one, while operations are recorded; the memory
+            cannot be written; or x cannot hold the type of the result.
+        ShapeError: the result has another shape.
     """
     if not isinstance(x, Tensor):
         raise no_tensor(op, "input", x)
@@ -71,9 +71,10 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
 
 
 def takes_straight(x: Any, *others: Any) -> bool:
-    """Whether a kernel may write its result straight into x: floats in dense memory, and the others' the same or apart.
+    """Return whether a kernel may write its result straight into x: floats in dense memory, which the other operands
+    share exactly or not at all.
 
-    Not under `detect_anomaly`, which looks at operands after the result.
+    False under `detect_anomaly`, which looks at the operands after the result.
     """
     if not isinstance(x, Tensor) or x.is_meta or not x._array.flags.writeable or anomaly.enabled():
         return False
@@ -84,7 +85,7 @@ def takes_straight(x: Any, *others: Any) -> bool:
 
 
 def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -> Tensor:
-    """Let the function write into the memory of x; what it has saved of its result is then the memory as it is now."""
+    """Let the function write into the memory of x; a result that it saved is then this memory in its new version."""
     before = Tensor(x._array)
     before._requires_grad, before._edge = x._requires_grad, x._edge
     after = function(before)
@@ -101,10 +102,10 @@ def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -
 
 
 def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
-    """Write the result into the memory of x, if it fits."""
+    """Write the result into the memory of x, after checking that it fits."""
     if result.array.shape != x.array.shape:
         raise ShapeError(
-            f"{op}: the result has shape {result.shape}, which the memory of the tensor, {x.shape}, cannot hold; "
+            f"{op}: the memory of the tensor, of shape {x.shape}, cannot hold the result, of shape {result.shape}; "
             "use the function that is not in place"
         )
     if not types.can_cast(result.array.dtype, x.array.dtype):
@@ -124,7 +125,7 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
 
 
 def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The in-place form of a function of a tensor: `in_place(relu)(x)` overwrites x by relu(x) and returns it."""
+    """Return the in-place form of a function of a tensor: `in_place(relu)(x)` writes relu(x) into x and returns x."""
     op = f"{function.__name__}_"
 
     @functools.wraps(function)
@@ -137,7 +138,7 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _sum_in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`add_` or `sub_`: straight into the memory where the other operand is a tensor alike."""
+    """Make `add_` or `sub_`; it writes straight into the memory if the other operand is a tensor of the same layout."""
     op, general = f"{name}_", in_place(function)
 
     @functools.wraps(general)
@@ -174,7 +175,7 @@ _fill = row("fill", lambda a, b: np.full(np.shape(a), b), flat, lambda gy: gy)
 
 
 def _truth_in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A comparison whose truth values take on the type of the tensor that they overwrite."""
+    """Make the in-place form of a comparison; its truth values get the type of the tensor that they overwrite."""
 
     @functools.wraps(function)
     def compare(input: Tensor, *others: Any) -> Tensor:
@@ -201,7 +202,7 @@ _copied = row("copy_", lambda a, b: b.copy(), lambda gy: flat(gy), lambda gy: gy
 
 @tensor_method("copy_")
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Overwrite the elements by those of `src`, broadcast and converted to this tensor's type; recorded."""
+    """Overwrite the elements with those of `src`, broadcast and converted to this tensor's type; recorded."""
     source = as_operand(src, "copy_") if isinstance(src, OPERANDS) else Tensor(src)
     if not isinstance(source, Tensor):
         source = Tensor(np.asarray(source))
@@ -213,13 +214,13 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 def _expanded(value: Tensor, x: Tensor) -> Tensor:
-    """A tensor in the type, place and shape of x."""
+    """Return a tensor with the type, device and shape of x."""
     return value.to(x.device, x.dtype).expand(x.array.shape)
 
 
 @tensor_method("fill_")
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Overwrite all elements by one value, a number or a 0-d tensor, converted to this tensor's type."""
+    """Overwrite all elements with one value, a number or a 0-d tensor, converted to this tensor's type."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_: the value must be a number or a 0-d tensor, got shape {value.shape}")
     with np.errstate(all="ignore"):
@@ -229,7 +230,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 @tensor_method("zero_")
 def zero_(self: Tensor) -> Tensor:
-    """Overwrite all elements by 0."""
+    """Overwrite all elements with 0."""
     return fill_(self, 0)
 
 
@@ -237,7 +238,7 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def _augmented(name: str, method: Callable[..., Tensor]) -> None:
-    """`a op= b` is `a.op_(b)`."""
+    """Make the operator `a op= b`, which is `a.op_(b)`."""
 
     def operate(self: Tensor, other: Any) -> Any:
         return method(self, other) if isinstance(other, OPERANDS) else NotImplemented

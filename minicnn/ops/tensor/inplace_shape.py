@@ -21,7 +21,7 @@ for _function in (
 
 
 def _reshaped(name: str, function: Callable[..., Tensor]) -> None:
-    """A method that gives the tensor another shape over the same memory."""
+    """Make a method that gives the tensor another shape on the same memory."""
 
     @wraps(function)
     def method(self: Tensor, *args: Any, **options: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Tensors and other libraries' arrays: NumPy's protocol and DLPack, both without a copy."""
+"""Exchanging arrays with other libraries without a copy: NumPy's protocol and DLPack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .from_data import known
 
 __all__ = ["from_dlpack"]
 
-# What `array + tensor` asks for, as the operator that a tensor answers: with promotion, and recorded.
+# The operators that `array + tensor` and the like call on the tensor: they promote types and are recorded.
 _OPERATORS = {
     np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.true_divide: operator.truediv,
     np.floor_divide: operator.floordiv, np.remainder: operator.mod, np.power: operator.pow, np.matmul: operator.matmul,
@@ -26,7 +26,7 @@ _OPERATORS = {
 
 @tensor_method("__array_ufunc__")
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-    """NumPy's functions of tensors: the operators are minicnn's, the others give a tensor outside the tape."""
+    """Compute a NumPy function of tensors: operators are minicnn's; other results are tensors outside the graph."""
     if method == "__call__" and not options and ufunc in _OPERATORS and len(inputs) == 2:
         a, b = (Tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in inputs)
         return _OPERATORS[ufunc](a, b)
@@ -42,7 +42,7 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **options:
 
 @tensor_method("__array_wrap__")
 def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
-    """What NumPy has computed from a tensor's array, such as `np.transpose(tensor)`, as a tensor outside the tape."""
+    """Wrap the result that NumPy computed from a tensor's array, such as `np.transpose(tensor)`, outside the graph."""
     return Tensor(np.asarray(array))
 
 
@@ -51,7 +51,7 @@ tensor_method("real")(property(lambda self: self))  # type: ignore[arg-type]  # 
 
 @tensor_method("numpy")
 def numpy(self: Tensor, *, force: bool = False) -> Array:
-    """The NumPy array, sharing memory; `force` detaches first.
+    """Return the NumPy array, which shares the memory; `force` detaches the tensor first.
 
     Raises:
         RuntimeError: the tensor requires a gradient, which an array cannot carry.
@@ -65,13 +65,13 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
 
 @tensor_method("to_numpy")
 def _to_numpy(self: Tensor) -> Array:
-    """`numpy()` under pandas' name, by which Matplotlib takes tensors for arrays."""
+    """`numpy()` under pandas' name, by which Matplotlib recognises tensors as arrays."""
     return self.numpy()
 
 
 @tensor_method("__dlpack__")
 def _dlpack(self: Tensor, **options: Any) -> Any:
-    """A DLPack capsule of the memory."""
+    """Return a DLPack capsule of the memory."""
     if self.requires_grad:
         raise BufferError(
             "__dlpack__: the tensor requires a gradient, which a capsule cannot carry; use tensor.detach()"
@@ -81,12 +81,12 @@ def _dlpack(self: Tensor, **options: Any) -> Any:
 
 @tensor_method("__dlpack_device__")
 def _dlpack_device(self: Tensor) -> tuple[int, int]:
-    """(1, 0): the CPU, by DLPack's numbers."""
+    """Return (1, 0), DLPack's numbers for the CPU."""
     return self._values("__dlpack_device__").__dlpack_device__()
 
 
 class _Capsule:
-    """A bare capsule as an object with the protocol."""
+    """A bare capsule wrapped as an object with the protocol."""
 
     def __init__(self, capsule: Any) -> None:
         self.capsule = capsule
@@ -99,7 +99,7 @@ class _Capsule:
 
 
 class _Writable:
-    """The memory of an array that NumPy takes for read-only because a bare capsule does not say that it is not."""
+    """The memory of an array as writable: a bare capsule does not say so, and NumPy then assumes read-only."""
 
     def __init__(self, array: Array) -> None:
         self.array = array  # keeps the memory alive
@@ -107,7 +107,7 @@ class _Writable:
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor on the memory of another library's array, or of a DLPack capsule."""
+    """Make a tensor on the memory of another library's array, or of a DLPack capsule."""
     if device is not None and str(device) != "cpu":
         raise RuntimeError(f"from_dlpack: {str(device)!r} is not available; minicnn computes on 'cpu'")
     bare = not hasattr(ext_tensor, "__dlpack__")
@@ -117,5 +117,5 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 
 
 def to_dlpack(tensor: Tensor) -> Any:
-    """A DLPack capsule of the memory of a tensor."""
+    """Return a DLPack capsule of the memory of a tensor."""
     return tensor.__dlpack__()

@@ -1,8 +1,8 @@
-"""Linear maps that move elements: a row is the map and its adjoint, and one `Function` runs all rows.
+"""Linear maps that move elements: a row has the map and its adjoint, and one `Function` runs all rows.
 
     y = A x,    gx = A^T gy
 
-`View` is for maps whose result shares the memory of their argument, `Map` for those that copy.
+`View` is for maps whose result shares the memory of their argument, `Map` for maps that copy.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class LinearMapRow(NamedTuple):
     """A linear map of one array.
 
     Attributes:
-        name: of the operation, for errors and `grad_fn`.
+        name: the name of the operation, for errors and `grad_fn`.
         forward: (x, *arguments) -> y.
         adjoint: (gy, shape of x, *arguments) -> gx.
-        shape: (shape of x, *arguments) -> shape of y, where it is another and the map copies.
+        shape: (shape of x, *arguments) -> shape of y, if the map copies and changes the shape.
     """
 
     name: str
@@ -37,7 +37,7 @@ class LinearMapRow(NamedTuple):
 
 
 class Map(Function):
-    """y = A x into new memory."""
+    """y = A x in new memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, rule: LinearMapRow, *arguments: Any) -> Array:
@@ -48,12 +48,12 @@ class Map(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """Run its adjoint."""
+        """Run the adjoint."""
         return ctx.rule.adjoint(gy, ctx.shape, *ctx.arguments), *[None] * (len(ctx.needs_input_grad) - 1)
 
     @staticmethod
     def infer(x: Meta, rule: LinearMapRow, *arguments: Any) -> Meta:
-        """The shape by the rule."""
+        """Return the shape given by the row's rule."""
         return meta(rule.shape(x.shape, *arguments) if rule.shape else x.shape, x.dtype)
 
 
@@ -65,7 +65,7 @@ class View(Map):
 
 
 class _Beside(Function):
-    """y = x, with gradients of zeros for other tensors."""
+    """y = x; the other tensors get gradients of zeros."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, *others: Array) -> Array:
@@ -80,9 +80,9 @@ class _Beside(Function):
 
 
 def with_unused(y: Tensor, *others: Any) -> Tensor:
-    """A result that none of `others` has a part in, such as the source of a scatter to no places, though it might.
+    """Return a result that does not depend on `others` although it could, such as a scatter to no places.
 
-    As in PyTorch, the gradients of these are zeros, and not None.
+    As in PyTorch, the gradients of `others` are then zeros and not None.
     """
     unused = [x for x in others if isinstance(x, Tensor) and x.requires_grad]
     return _Beside.apply(y, *unused) if unused else y

@@ -1,7 +1,7 @@
-"""Matrix products: `@` and the named special cases of it. The fully connected layer is in `ops/linear.py`.
+"""Matrix products: `@` and its named special cases. The fully connected layer is in `ops/linear.py`.
 
-Everything ends in one function, `Matmul`, which gives two matrices to the kernel and a stack of them to BLAS, one by
-one. Integers are multiplied by NumPy.
+All products end in one function, `Matmul`. It gives two matrices to the kernel, and a stack of matrices to BLAS, one
+by one. NumPy multiplies integers.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ __all__ = [
 
 
 def _for_blas(x: Array) -> Array:
-    """Matrices that BLAS can read: one of the last two axes without gaps. NumPy multiplies others by plain loops."""
+    """Return matrices that BLAS can read: one of the last two axes has no gaps. NumPy is slow for all others."""
     steps = x.strides[-2:]
     return x if x.itemsize in steps and min(steps) > 0 else np.ascontiguousarray(x)
 
 
 def product(a: Array, b: Array) -> Array:
-    """a @ b of matrices or stacks of them; float16 is summed in float32."""
+    """a @ b of matrices or stacks of matrices; float16 is summed in float32."""
     if a.dtype == np.float16:
         return product(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
     if a.dtype.kind == "f":
@@ -51,11 +51,11 @@ def product(a: Array, b: Array) -> Array:
 
 
 class Matmul(Function):
-    """y = a @ b over the last two axes, the others broadcast; keeps a and b."""
+    """y = a @ b over the last two axes, with the others broadcast; saves a and b."""
 
     @staticmethod
     def forward(ctx: Any, a: Array, b: Array) -> Array:
-        """One kernel for two matrices, BLAS for stacks of them."""
+        """Run the kernel for two matrices, BLAS for stacks of matrices."""
         ctx.save_for_backward(a, b)
         return kernels.MATMUL(a, b) if a.ndim == b.ndim == 2 and a.dtype in KERNEL_TYPES else product(a, b)
 
@@ -77,12 +77,12 @@ class Matmul(Function):
 
 
 def check(op: str, *operands: Any, ranks: Sequence[int] = ()) -> None:
-    """Check that the operands of a product are tensors of one type, and of the given numbers of axes.
+    """Check that the operands of a product are tensors of one type, with the given numbers of axes.
 
     Raises:
-        TypeError: not a tensor.
-        RuntimeError: two types at once, or bool, for which no product is defined.
-        ShapeError: another number of axes.
+        TypeError: an operand is not a tensor.
+        RuntimeError: the operands have different types, or are bool, for which no product is defined.
+        ShapeError: an operand has another number of axes.
     """
     check_tensor(op, **{f"operand {i}": x for i, x in enumerate(operands)})
     for x in operands:
@@ -99,18 +99,18 @@ def check(op: str, *operands: Any, ranks: Sequence[int] = ()) -> None:
 
 @tensor_method("matmul")
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """a @ b: matrix product over the last two axes; a 1-d operand is a row (left) or a column (right).
+    """a @ b: the matrix product over the last two axes; a 1-d operand is a row (left) or a column (right).
 
     Raises:
         ShapeError: the inner sizes differ, or the other axes do not broadcast.
-        RuntimeError: operands of two types.
+        RuntimeError: the operands have different types.
     """
     check("matmul", input, other)
     geometry.matmul(tuple(input.shape), tuple(other.shape))
     left, right = input.ndim == 1, other.ndim == 1
     a = unsqueeze(input, 0) if left else input
     b = unsqueeze(other, 1) if right else other
-    if a.ndim > 2 and b.ndim == 2:  # one large product in place of a stack of small ones
+    if a.ndim > 2 and b.ndim == 2:  # one large product instead of a stack of small ones
         rows = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))  # (..., n, k) -> (... n, k)
         return reshape(Matmul.apply(rows, b), (*a.shape[:-1], *(() if right else b.shape[1:])))
     y: Tensor = Matmul.apply(a, b)
@@ -134,7 +134,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @tensor_method("bmm")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of matrices of one size, (B, n, k) and (B, k, m)."""
+    """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
     check("bmm", input, mat2, ranks=(3, 3))
     if input.shape[0] != mat2.shape[0]:
         raise ShapeError(f"bmm: {tuple(input.shape)} and {tuple(mat2.shape)} must have the same number of matrices")
@@ -150,7 +150,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 @tensor_method("dot")
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The inner product of two vectors of one size."""
+    """The inner product of two vectors of the same size."""
     check("dot", input, tensor, ranks=(1, 1))
     if input.shape != tensor.shape:
         raise ShapeError(f"dot: the sizes must be equal, got {input.shape[0]} and {tensor.shape[0]}")
@@ -159,13 +159,13 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 @tensor_method("vdot")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors of one size (tensors are real: as `dot`)."""
+    """The inner product of two vectors of the same size: tensors are real, so it is the same as `dot`."""
     return dot(input, other)
 
 
 @tensor_method("outer")
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """The products of each element of one vector with each of another, (n, m)."""
+    """The products of each element of one vector with each element of another: (n, m)."""
     check_tensor("outer", input=input, vec2=vec2)
     if input.ndim != 1 or vec2.ndim != 1:
         raise ShapeError(f"outer: expected two 1-d tensors, got {tuple(input.shape)} and {tuple(vec2.shape)}")
@@ -180,7 +180,7 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
 
 @tensor_method("inner")
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """The sum over the last axes of both, of shape input.shape[:-1] + other.shape[:-1]; with a 0-d tensor a product."""
+    """Products summed over the last axes, of shape input.shape[:-1] + other.shape[:-1]; a 0-d tensor is a factor."""
     check_tensor("inner", input=input, other=other)
     if not input.ndim or not other.ndim:
         return input * other
@@ -196,7 +196,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 
 def _sum(op: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """beta input + alpha product; with beta = 0 the input does not count, not even a NaN."""
+    """beta input + alpha product; with beta = 0 the input is ignored, even if it is NaN."""
     check_tensor(op, input=input)
     if input.dtype != product.dtype:
         raise RuntimeError(
@@ -204,7 +204,7 @@ def _sum(op: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tens
         )
     if geometry.broadcast(op, tuple(input.shape), tuple(product.shape)) != tuple(product.shape):
         raise ShapeError(f"{op}: an input of shape {tuple(input.shape)} does not broadcast to {tuple(product.shape)}")
-    if product.dtype.kind in "iu":  # a factor is cut to an integer, as in PyTorch
+    if product.dtype.kind in "iu":  # as in PyTorch, the factors are cut to integers
         alpha, beta = int(alpha), int(beta)
     product = product if alpha == 1 else product * alpha
     y = with_unused(product, input) if beta == 0 else (input if beta == 1 else input * beta) + product
@@ -238,7 +238,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 
 @tensor_method("addbmm")
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha times the sum of the matrices of bmm(batch1, batch2)."""
+    """beta input + alpha times the sum of the matrices in bmm(batch1, batch2)."""
     return _sum("addbmm", input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
 
 
@@ -246,7 +246,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
-    """The product of several matrices in the order of fewest multiplications; the first and last may be vectors.
+    """The product of several matrices, in the order with the fewest multiplications; the first and last may be vectors.
 
     The order is found by dynamic programming: Cormen et al., "Introduction to Algorithms", 15.2.
     """
@@ -268,7 +268,7 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _chain(matrices: list[Tensor]) -> Tensor:
-    """The product of matrices in the cheapest order."""
+    """Return the product of matrices in the cheapest order."""
     n, sides = len(matrices), [*(m.shape[0] for m in matrices), matrices[-1].shape[1]]
     cost = [[0] * n for _ in range(n)]
     cut = [[0] * n for _ in range(n)]
@@ -286,7 +286,7 @@ def _chain(matrices: list[Tensor]) -> Tensor:
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of several matrices in the order of fewest multiplications."""
+    """The product of several matrices, in the order with the fewest multiplications."""
     given = list(matrices[0]) if len(matrices) == 1 and isinstance(matrices[0], (tuple, list)) else list(matrices)
     if not given:
         raise RuntimeError("chain_matmul: expected at least one matrix")

@@ -1,7 +1,7 @@
-"""The largest, the smallest, the middle, the most frequent: reductions that choose one of the elements.
+"""The largest, the smallest, the middle, the most frequent element: reductions that choose one of the elements.
 
-Where a choice is among all elements, or along several axes at once (`amax`), its gradient is shared equally by those
-that tie. Where it is along one axis, there is an index, and the gradient goes to the element at that index.
+If a choice is among all elements, or along several axes at once (`amax`), the elements that tie share its gradient
+equally. If it is along one axis, there is an index, and the gradient goes to the element at that index.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def _shared(gy: Array, a: Array, y: Array, axes: tuple[int, ...]) -> Array:
-    """An equal share of gy to each of the elements that equal the result (to those that are NaN, if that is NaN)."""
+    """Return an equal share of gy for each element that equals the result (for each NaN, if the result is NaN)."""
     ties = (a == y) | (np.isnan(a) & np.isnan(y))
     return ties * (gy / ties.sum(axes, keepdims=True))
 
@@ -40,10 +40,10 @@ _amin = row("amin", lambda a, axes: a.min(axes, keepdims=True), _shared)
 @tensor_method("amax")
 @numpy_names
 def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
-    """The largest element along the axes `dim`; NaN if there is one. Ties share the gradient equally.
+    """The largest element along the axes `dim`; NaN if one of them is NaN. Ties share the gradient equally.
 
     Raises:
-        IndexError: no elements along `dim`.
+        IndexError: there are no elements along `dim`.
     """
     nonempty("amax", input, axes_of("amax", input, dim))
     return reduce(_amax, input, dim, keepdim)
@@ -52,7 +52,7 @@ def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
 @tensor_method("amin")
 @numpy_names
 def amin(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
-    """The smallest element along the axes `dim`; as `amax`."""
+    """The smallest element along the axes `dim`; otherwise as `amax`."""
     nonempty("amin", input, axes_of("amin", input, dim))
     return reduce(_amin, input, dim, keepdim)
 
@@ -70,7 +70,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 
 class Pick(Function):
-    """(values, indices) of the elements that `choose(a, axis)` names along one axis; gy goes back to them."""
+    """(values, indices) of the elements that `choose(a, axis)` selects along one axis; gy goes back to them."""
 
     @staticmethod
     def forward(
@@ -88,14 +88,14 @@ class Pick(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
-        """Zero, but for gy at the indices."""
+        """Return gy at the indices and zeros elsewhere."""
         gx = np.zeros(ctx.shape or 1, gy.dtype)
         np.put_along_axis(gx, ctx.kept, gy.reshape(ctx.kept.shape), ctx.axis)
         return gx.reshape(ctx.shape), None, None, None
 
     @staticmethod
     def infer(x: Array, choose: Any, axis: int, keepdim: bool) -> tuple[Meta, Meta]:
-        """The shape without the axis."""
+        """Return the shape without the axis."""
         shape = reduced(x.shape, (axis,) if x.ndim else (), keepdim)
         return meta(shape, x.dtype), meta(shape, INT64)
 
@@ -118,25 +118,25 @@ def _argmin(a: Array, axis: int) -> Array:
 
 
 def _rank_nan(a: Array, axis: int) -> Array:
-    """The index of the lower median; of a NaN where there is one (it sorts last)."""
+    """Return the index of the lower median, or of a NaN if there is one (NaN sorts last)."""
     order = a.argsort(axis, kind="stable")
     middle = np.take(order, [(a.shape[axis] - 1) // 2], axis)
     return np.where(np.isnan(a).any(axis, keepdims=True), np.isnan(a).argmax(axis, keepdims=True), middle)
 
 
 def _rank_no_nan(a: Array, axis: int) -> Array:
-    """The index of the lower median of what is not NaN."""
+    """Return the index of the lower median of the elements that are not NaN."""
     present = (~np.isnan(a)).sum(axis, keepdims=True)
     return np.take_along_axis(a.argsort(axis, kind="stable"), np.maximum(present - 1, 0) // 2, axis)
 
 
 def _most_frequent(a: Array, axis: int) -> Array:
-    """The last index of the most frequent value, the smallest of those that tie."""
+    """Return the last index of the most frequent value; of ties, the smallest value."""
     order = a.argsort(axis, kind="stable")
     lines = np.moveaxis(np.take_along_axis(a, order, axis), axis, -1)
     places = np.arange(lines.shape[-1])
     new = np.concatenate([np.ones_like(lines[..., :1], bool), lines[..., 1:] != lines[..., :-1]], -1)
-    length = places - np.maximum.accumulate(np.where(new, places, 0), -1)  # of the run so far
+    length = places - np.maximum.accumulate(np.where(new, places, 0), -1)  # the length of the run so far
     last = length.argmax(-1, keepdims=True)
     return np.take_along_axis(order, np.moveaxis(last, -1, axis), axis)
 
@@ -162,10 +162,10 @@ def _extremum(
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest of all elements; along `dim`, the named tuple (values, indices); with another tensor, `maximum`.
 
-    NaN counts as the largest. Of all elements, those that tie share the gradient; along `dim` the first one has it.
+    NaN counts as the largest. If all elements are compared, ties share the gradient; along `dim` the first one gets it.
 
     Raises:
-        RuntimeError, IndexError: no elements.
+        RuntimeError, IndexError: there are no elements.
     """
     return _extremum("max", return_types.max, _largest, _argmax, maximum, input, dim, keepdim, other)
 
@@ -173,12 +173,12 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 @tensor_method("min")
 @numpy_names
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The smallest element; as `max`, NaN counting as the smallest."""
+    """The smallest element; otherwise as `max`, with NaN as the smallest."""
     return _extremum("min", return_types.min, _smallest, _argmin, minimum, input, dim, keepdim, other)
 
 
 def _index(function: Callable[..., Array]) -> Callable[..., Array]:
-    """The index along one axis; in the flattened tensor where it is all of them."""
+    """Return the index along one axis, or in the flattened tensor if all axes are reduced."""
 
     def find(a: Array, axes: tuple[int, ...]) -> Array:
         if len(axes) == 1 and a.ndim > 1:
@@ -238,7 +238,7 @@ _median, _nanmedian = row("median", _middle(_rank_nan), _shared), row("nanmedian
 @tensor_method("median")
 @numpy_names
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower median of all elements, NaN if there is one; along `dim`, the named tuple (values, indices)."""
+    """The lower median of all elements, NaN if one is NaN; along `dim`, the named tuple (values, indices)."""
     _not_bool("median", input)
     return reduce(_median, input) if dim is None else _pick(return_types.median, _rank_nan, input, dim, keepdim)
 
@@ -246,7 +246,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 @tensor_method("nanmedian")
 @numpy_names
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The median of what is not NaN."""
+    """The median of the elements that are not NaN."""
     _not_bool("nanmedian", input)
     return (
         reduce(_nanmedian, input) if dim is None else _pick(return_types.nanmedian, _rank_no_nan, input, dim, keepdim)
@@ -256,16 +256,16 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 @tensor_method("mode")
 @numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
-    """The most frequent value along `dim`, the smallest of those that tie, and an index of it: (values, indices)."""
+    """The most frequent value along `dim` (of ties, the smallest), and an index of it: (values, indices)."""
     return _pick(return_types.mode, _most_frequent, input, dim, keepdim)
 
 
 class Quantile(Function):
-    """y = the sorted values at position q (n - 1), between two of them by `interpolation`."""
+    """y = the sorted values at position q (n - 1); between two values, `interpolation` decides."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Array:
-        """Sort along the axis and blend; the result, (Q, ..., 1, ...), has the quantiles first."""
+        """Sort along the axis and interpolate; the result (Q, ..., 1, ...) has the quantiles as first axis."""
         order = x.argsort(axis, kind="stable")
         ctx.shape, ctx.axis, ctx.q = x.shape, axis, q.shape
         present = (~np.isnan(x)).sum(axis, keepdims=True)
@@ -285,7 +285,7 @@ class Quantile(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """gy, in shares, to the two values of each quantile; to q by the slope between them."""
+        """Divide gy between the two values of each quantile; the gradient of q is the slope between them."""
         gx = np.zeros(ctx.shape, gy.dtype)
         for weight, index in zip(ctx.weights, ctx.indices, strict=True):
             for share, one in zip(gy * weight, index, strict=True):
@@ -299,7 +299,7 @@ class Quantile(Function):
 
     @staticmethod
     def infer(x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Meta:
-        """The quantiles first, the axis with size 1."""
+        """Return the shape with the quantiles as first axis, and the reduced axis with size 1."""
         return meta((q.size, *reduced(x.shape, (axis,), True)), x.dtype)
 
 
@@ -314,7 +314,7 @@ def _quantile(op: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interp
         )
     wanted = q if isinstance(q, Tensor) else Tensor(np.asarray(q, np.float64))
     if not x.is_meta and not ((wanted.array >= 0) & (wanted.array <= 1)).all():
-        raise RuntimeError(f"{op}: quantiles lie between 0 and 1, got {wanted.tolist()}")
+        raise RuntimeError(f"{op}: q must be between 0 and 1, got {wanted.tolist()}")
     (axis,) = axes_of(op, x, dim) if dim is not None and x.ndim else (0,)
     if not x.numel():
         raise RuntimeError(f"{op}: a tensor of shape {x.shape} has no elements")
@@ -328,7 +328,7 @@ def _quantile(op: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interp
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """The values below which the shares `q` of the elements along `dim` lie; a 1-d q gives an axis in front.
+    """The values below which the fractions `q` of the elements along `dim` lie; a 1-d q adds an axis in front.
 
     Args:
         interpolation: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
@@ -341,5 +341,5 @@ def quantile(
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """The quantiles of what is not NaN."""
+    """The quantiles of the elements that are not NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)

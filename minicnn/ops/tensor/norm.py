@@ -24,7 +24,7 @@ __all__ = ["dist", "linalg_norm", "matrix_norm", "norm", "vector_norm"]
 
 def _vector_norm(a: Array, axes: tuple[int, ...], p: float) -> Array:
     """(sum |a|^p)^(1/p), and its limits at 0, Inf and -Inf."""
-    size = np.abs(a if a.dtype != np.float16 else a.astype(np.float32))  # whose powers do not overflow
+    size = np.abs(a if a.dtype != np.float16 else a.astype(np.float32))  # float32, so that powers do not overflow
     if p == 0:
         return total((a != 0).astype(size.dtype), axes)
     if math.isinf(p):
@@ -38,12 +38,12 @@ def _vector_norm(a: Array, axes: tuple[int, ...], p: float) -> Array:
         least, most = (y.item(), y.item()) if y.size == 1 else (y.min(), y.max())
         if least > 1e-15 and most < np.inf:
             return np.asarray(y)
-    wide = size.astype(np.float64)  # where the powers may be beyond float32
+    wide = size.astype(np.float64)  # for powers that float32 may not hold
     return np.asarray(total(wide**p, axes) ** (1 / p))
 
 
 def _vector_norm_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], p: float) -> Array:
-    """sign(a) (|a| / y)^(p-1): 0 where the norm is 0, the least of the subgradients; shared by ties for Inf."""
+    """sign(a) (|a| / y)^(p-1): where the norm is 0, the subgradient 0; for Inf, shared by ties."""
     if p == 0:
         return np.zeros_like(a)
     if p == 1:
@@ -62,12 +62,12 @@ _row = row("vector_norm", _vector_norm, _vector_norm_gradient, "float")
 
 
 def vector_norm(x: Tensor, ord: float = 2, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """(sum |a|^ord)^(1/ord) along `dim`; the number of elements that are not 0 for ord=0, the largest |a| for Inf.
+    """(sum |a|^ord)^(1/ord) along `dim`; for ord=0 the number of elements that are not 0, for Inf the largest |a|.
 
     Its gradient is 0 where the norm is 0.
 
     Raises:
-        RuntimeError: an integer tensor, or a negative or infinite norm of nothing.
+        RuntimeError: the tensor has integers, or the norm is negative or infinite and there are no elements.
     """
     if type(ord) is not int and type(ord) is not float:
         if isinstance(ord, str):
@@ -92,13 +92,13 @@ class SingularValues(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
-        """Compose from gs."""
+        """Compute gA from gs."""
         u, vt = ctx.saved
         return (u * gy[..., None, :]) @ vt
 
     @staticmethod
     def infer(x: Array) -> Meta:
-        """One value per row or column, whichever are fewer."""
+        """Return one value per row or per column, whichever are fewer."""
         return meta((*x.shape[:-2], min(x.shape[-2:])), x.dtype)
 
 
@@ -109,7 +109,8 @@ def matrix_norm(
 
     Args:
         ord: "fro", the root of the sum of squares; "nuc", the sum of the singular values; 2 and -2, the largest and the
-            smallest of them; 1 and -1, the largest and the smallest sum of |a| in a column; Inf and -Inf, in a row.
+            smallest singular value; 1 and -1, the largest and the smallest sum of |a| in a column; Inf and -Inf, the
+            same in a row.
     """
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise RuntimeError(f"matrix_norm: dim must be two axes, got {dim!r}")
@@ -121,7 +122,7 @@ def matrix_norm(
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim)
     positive = ord not in (-1, -2, -math.inf)
-    extreme = amin if not positive else amax if A.numel() else sum  # the largest of nothing is 0 here
+    extreme = amin if not positive else amax if A.numel() else sum  # here the largest of no elements is 0
     if ord in ("nuc", 2, -2):
         values = SingularValues.apply(A.movedim((rows, columns), (-2, -1)))
         found = sum(values, -1) if ord == "nuc" else extreme(values, -1)
@@ -138,7 +139,7 @@ def matrix_norm(
 @tensor_method("norm")
 @numpy_names
 def norm(input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The vector norm along `dim`: "fro" and 2 are the root of the sum of squares; "nuc" is for matrices alone."""
+    """The vector norm along `dim`: "fro" and 2 are the root of the sum of squares; "nuc" is for matrices only."""
     if p is not None and not isinstance(p, (str, int, float)):
         p = real(p, "norm", "p")
     if p == "nuc":
@@ -150,7 +151,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False,
 
 
 def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """`minicnn.linalg.norm`: the matrix norm where `ord` is given and there are two axes, else the vector norm."""
+    """`minicnn.linalg.norm`: the matrix norm if `ord` is given and there are two axes, else the vector norm."""
     axes = (tuple(range(A.ndim)) if ord is not None else None) if dim is None else dim
     if ord is not None and isinstance(axes, (tuple, list)) and len(axes) == 2:
         return matrix_norm(A, ord, (axes[0], axes[1]), keepdim, dtype=dtype)

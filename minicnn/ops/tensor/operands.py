@@ -1,4 +1,4 @@
-"""What the operations ask of their operands, and the one place where broadcasting is undone."""
+"""The checks of operands that the operations share, and the one function that undoes broadcasting."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from .arguments import no_tensor
 from .promotion import as_operand, result_type
 from .types import to
 
-KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # those that there are kernels for
+KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # the types that have kernels
 
 
 def backend_for(x: Array) -> dict[str, str]:
-    """The choice of a kernel for a type, as keywords: NumPy's where the other backends have none."""
+    """Return the kernel choice for a type, as keyword arguments: NumPy's if the other backends have no kernel."""
     return {} if x.dtype in KERNEL_TYPES else {"backend": "numpy"}
 
 
 def promote(op: str, *operands: Any) -> tuple[Any, ...]:
-    """Operands in the one type that `result_type` gives; tensors are cast, with the gradient cast back."""
+    """Convert operands to the one type that `result_type` gives; the gradient is converted back."""
     operands = tuple(as_operand(operand, op) for operand in operands)
     kind = result_type(*operands)
     return tuple(to(o, kind) if isinstance(o, Tensor) and o.array.dtype != kind else o for o in operands)
 
 
 def floating(op: str, **operands: Tensor | None) -> None:
-    """Check that the operands are float tensors of one type.
+    """Check that the operands are floating-point tensors of one type.
 
     Raises:
-        TypeError: not a tensor, an integer tensor, a type without kernels, or two types at once.
+        TypeError: an operand is not a tensor, has no kernels (integers, float16), or has another type than the rest.
     """
     first: tuple[str, np.dtype[Any]] | None = None
     for name, value in operands.items():
-        if first and isinstance(value, Tensor) and value._array.dtype is first[1]:  # most often
+        if first and isinstance(value, Tensor) and value._array.dtype is first[1]:  # the usual case
             continue
         if value is None and first:  # the first operand is never optional
             continue

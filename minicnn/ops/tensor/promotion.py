@@ -1,4 +1,4 @@
-"""PyTorch's rules for the type of a result: what tensors, arrays and numbers are computed in together."""
+"""PyTorch's rules for the type of a result, from the types of tensors, arrays and numbers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}
 
 
 def as_operand(value: Any, op: str) -> Any:
-    """A tensor or a number as it is (a number takes on the other operand's type), an array as a tensor."""
-    if isinstance(value, np.generic):  # first: np.float64 is a Python float too, but would make float32 float64
+    """Return a tensor or a number as it is (a number gets the other operand's type), and an array as a tensor."""
+    if isinstance(value, np.generic):  # first, because np.float64 is also a Python float, but would widen float32
         return value.item()
     if isinstance(value, (Tensor, *NUMBERS)):
         return value
@@ -27,12 +27,12 @@ def as_operand(value: Any, op: str) -> Any:
 
 
 def result_type(*operands: Any) -> np.dtype[Any]:
-    """The type that an operation of these tensors and numbers computes in, by PyTorch's rules.
+    """Return the type in which an operation computes these tensors and numbers, by PyTorch's rules.
 
-    Categories count first: bool < integer < floating point. Within the highest category, tensors with axes decide
-    over 0-d tensors, and those over Python numbers, which contribute their category only.
+    Categories come first: bool < integer < floating point. Within the highest category, tensors with axes decide before
+    0-d tensors, and these before Python numbers, which have only a category.
     """
-    ranks: list[np.dtype[Any] | None] = [None, None, None]  # of tensors with axes, of 0-d tensors, of numbers
+    ranks: list[np.dtype[Any] | None] = [None, None, None]  # for tensors with axes, for 0-d tensors, for numbers
     for operand in operands:
         if isinstance(operand, Tensor):
             rank, one = (0 if operand.array.ndim else 1), operand.array.dtype
@@ -49,14 +49,14 @@ def result_type(*operands: Any) -> np.dtype[Any]:
 
 
 def number_type(value: bool | int | float) -> np.dtype[Any]:
-    """The type of a tensor of one Python number."""
+    """Return the type of a tensor of one Python number."""
     if isinstance(value, int):
         return _BOOL if isinstance(value, bool) else _INT64
     return get_default_dtype()
 
 
 def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
-    """The smallest type that both convert to: the float where only one is, else NumPy's."""
+    """The smallest type that both types convert to: if only one is floating point, that one, else NumPy's."""
     a, b = np.dtype(type1), np.dtype(type2)
     if (a.kind == "f") != (b.kind == "f"):
         return a if a.kind == "f" else b

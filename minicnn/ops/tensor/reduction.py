@@ -1,10 +1,11 @@
-"""Reductions: many values to one, along axes. The mechanism, and sums, means, products, truth values.
+"""Reductions, many values to one along axes: the mechanism, and sums, means, products and truth values.
 
-A row is a NumPy function that keeps the reduced axes, with size 1, and its gradient. The argument names of the gradient
-say what it needs: `a` is the input, `y` the result, `gy` its gradient (both with the axes kept), `axes` the reduced
-axes, `shape` the shape of the input; other names are options of the call.
+A row has a NumPy function, which keeps the reduced axes with size 1, and its gradient. The argument names of the
+gradient say which values it needs: `a` is the input, `y` the result, `gy` its gradient (both with the axes kept),
+`axes` the reduced axes, `shape` the shape of the input; other names are options of the call.
 
-Everywhere: `dim` is an axis, a tuple of axes, or None or () for all; `keepdim` leaves the reduced axes with size 1.
+In all functions `dim` is an axis, a tuple of axes, or None or () for all axes; `keepdim` keeps the reduced axes with
+size 1.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ class Reducer(NamedTuple):
     """A reduction and its gradient.
 
     Attributes:
-        name: of the operation, for errors and `grad_fn`.
+        name: the name of the operation, for errors and `grad_fn`.
         function: `function(a, axes, **options)`, with the reduced axes kept.
-        gradient: of the result to that of the input; None where there is none.
+        gradient: from the gradient of the result to that of the input; None if there is none.
         needs: the argument names of the gradient.
         kind: of the result: "same" as the input; "sum": integers are summed as int64; "float": integers are refused;
-            "exp": they are converted; "bool" and "index": a truth value, an integer, of the input as it is.
+            "exp": integers are converted; "bool" and "index": a truth value or an integer, the input is not converted.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Reducer(NamedTuple):
 def row(
     name: str, function: Callable[..., Any], gradient: Callable[..., Array] | None = None, kind: str = "same"
 ) -> Reducer:
-    """A row, with the needs of its gradient read off its signature."""
+    """Make a row; the needs of its gradient are read from its signature."""
     code = gradient.__code__ if gradient else None
     return Reducer(
         name, function, gradient, code.co_varnames[: code.co_argcount] if code else (), kind, name.capitalize()
@@ -65,7 +66,7 @@ def row(
 
 
 class Reduction(Function):
-    """y = f(x) along axes; gx = the row's gradient, repeated along them."""
+    """y = f(x) along axes; gx = the row's gradient, repeated along the axes."""
 
     @staticmethod
     def forward(
@@ -79,7 +80,7 @@ class Reduction(Function):
         **options: Any,
     ) -> Array:
         """Convert to `dtype` and run the row."""
-        # float16 numbers are added up in float32
+        # float16 is added up in float32
         within = FLOAT32 if dtype == HALF and row.kind not in ("bool", "index") else dtype
         a = x if x.dtype is within else x.astype(within, copy=False)
         with np.errstate(all="ignore"):
@@ -97,7 +98,7 @@ class Reduction(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
-        """The row's gradient."""
+        """Compute the row's gradient."""
         kept = reduced(ctx.shape, ctx.axes, True)
         have = {"gy": gy.reshape(kept), "shape": ctx.shape, "axes": ctx.axes, **ctx.options, **saved(ctx)}
         if "y" in have:
@@ -108,25 +109,25 @@ class Reduction(Function):
 
     @staticmethod
     def infer(x: Array, *, row: Reducer, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **_: Any) -> Meta:
-        """The shape without the axes."""
+        """Return the shape without the axes."""
         kind = {"bool": np.uint8 if x.dtype == np.uint8 else BOOL, "index": INT64}.get(row.kind, dtype)
         return meta(reduced(x.shape, axes, keepdim), kind)
 
 
 def reduced(shape: tuple[int, ...], axes: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
-    """The shape after a reduction along `axes`."""
+    """Return the shape after a reduction along `axes`."""
     if keepdim:
         return tuple([1 if i in axes else n for i, n in enumerate(shape)])
     return () if len(axes) == len(shape) else tuple([n for i, n in enumerate(shape) if i not in axes])
 
 
 def axes_of(op: str, x: Tensor, dim: Axes) -> tuple[int, ...]:
-    """The axes as a tuple of non-negative numbers; all of them for None and ().
+    """Return the axes as a tuple of non-negative numbers; None and () mean all axes.
 
     Raises:
-        TypeError: x is no tensor, or an axis no int.
-        IndexError: an axis that the tensor does not have.
-        RuntimeError: an axis named twice.
+        TypeError: x is not a tensor, or an axis is not an int.
+        IndexError: the tensor has no such axis.
+        RuntimeError: an axis is named twice.
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"{op}: expected a tensor, got {type(x).__name__}; use minicnn.tensor(...)")
@@ -156,7 +157,7 @@ def reduce(row: Reducer, x: Tensor, dim: Axes = None, keepdim: bool = False, dty
 
 
 def type_of(row: Reducer, x: Tensor, dtype: Any = None) -> np.dtype[Any]:
-    """The type that a reduction computes in."""
+    """Return the type that a reduction computes in."""
     kind = x.array.dtype if dtype is None else np.dtype(dtype)
     if row.kind == "sum" and kind.kind != "f" and dtype is None:
         return INT64
@@ -168,7 +169,7 @@ def type_of(row: Reducer, x: Tensor, dtype: Any = None) -> np.dtype[Any]:
 
 
 def nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
-    """Check that there is something to choose from along the axes."""
+    """Check that there are elements to choose from along the axes."""
     if 0 in [x.array.shape[axis] for axis in axes]:
         raise IndexError(f"{op}: nothing to choose from: a tensor of shape {x.shape} is empty along axes {axes}")
 
@@ -177,18 +178,18 @@ def nonempty(op: str, x: Tensor, axes: tuple[int, ...]) -> None:
 
 
 def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
-    """The number of elements that are reduced to one."""
+    """Return the number of elements that are reduced to one."""
     return math.prod([shape[axis] for axis in axes])
 
 
 def _product(a: Array, axes: tuple[int, ...]) -> Array:
-    """In float64 where there are many: every factor adds its rounding."""
+    """Compute in float64 if there are many factors, because the rounding errors add up."""
     many = a.dtype.kind == "f" and count(a.shape, axes) > 64
     return np.asarray(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
 
 
 def _product_gradient(gy: Array, a: Array, axes: tuple[int, ...]) -> Array:
-    """The product of the other elements, which is not y / a where one or more are 0."""
+    """Return the product of the other elements, which is not y / a if some elements are 0."""
     zeros = (a == 0).sum(axes, keepdims=True)
     others = np.where(a == 0, 1, a)
     y = _product(others, axes)
@@ -209,24 +210,24 @@ _prod = row("prod", _product, _product_gradient, "sum")
 @tensor_method("sum")
 @numpy_names
 def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum along `dim`; integers and bools give int64, unless `dtype` says otherwise."""
+    """The sum along `dim`; integers and bools give int64 unless `dtype` is given."""
     return reduce(_sum, input, dim, keepdim, dtype)
 
 
 @tensor_method("nansum")
 @numpy_names
 def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum along `dim` of what is not NaN."""
+    """The sum along `dim` of the elements that are not NaN."""
     return reduce(_nansum, input, dim, keepdim, dtype)
 
 
 @tensor_method("mean")
 @numpy_names
 def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean along `dim`; NaN of nothing.
+    """The mean along `dim`; NaN if there are no elements.
 
     Raises:
-        RuntimeError: an integer tensor, unless a floating-point `dtype` is given.
+        RuntimeError: the tensor has integers, and no floating-point `dtype` is given.
     """
     return reduce(_mean, input, dim, keepdim, dtype)
 
@@ -234,7 +235,7 @@ def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any =
 @tensor_method("nanmean")
 @numpy_names
 def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean along `dim` of what is not NaN."""
+    """The mean along `dim` of the elements that are not NaN."""
     if input.dtype.kind != "f":
         raise RuntimeError(f"nanmean: the tensor must be floating point, got {input.dtype}; convert it with .float()")
     return true_divide(nansum(input, dim, keepdim, dtype=dtype), sum(logical_not(isnan(input)), dim, keepdim))
@@ -248,14 +249,14 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 
 def _logsumexp(a: Array, axes: tuple[int, ...]) -> Array:
-    """The largest is taken out, so that no power overflows; an infinite one stays in."""
+    """Subtract the largest element first, so that no power overflows; an infinite one is not subtracted."""
     largest = a.max(axes, keepdims=True, initial=-np.inf)
     largest = np.where(np.isfinite(largest), largest, 0)
     return largest + np.log(total(np.exp(a - largest), axes))
 
 
 def _logsumexp_gradient(gy: Array, a: Array, y: Array) -> Array:
-    """e^(a - y), 0 where all are -Inf. Of an a of +Inf it is NaN, Inf/Inf, and 0 of those beside it."""
+    """e^(a - y); 0 if all are -Inf. If an a is +Inf, its gradient is NaN (Inf/Inf), and that of the others 0."""
     return gy * np.exp(a - np.where(y == -np.inf, 0, y))
 
 
@@ -281,7 +282,7 @@ _count = row("count_nonzero", lambda a, axes: np.asarray(a != 0).sum(axes, keepd
 
 
 def _truth_value(row: Reducer, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:
-    if isinstance(dim, (tuple, list)) and not dim:  # no axes are no axes here
+    if isinstance(dim, (tuple, list)) and not dim:  # here () means no axes, not all
         return Reduction.apply(x, row=row, axes=(), keepdim=True, dtype=x.array.dtype)
     return reduce(row, x, dim, keepdim)
 
@@ -289,19 +290,19 @@ def _truth_value(row: Reducer, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:
 @tensor_method("all")
 @numpy_names
 def all(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements along `dim` are not 0; True of none. uint8 gives uint8; dim=() tests each element alone."""
+    """Whether all elements along `dim` are not 0; True for none. uint8 gives uint8; dim=() tests each element alone."""
     return _truth_value(_all, input, dim, keepdim)
 
 
 @tensor_method("any")
 @numpy_names
 def any(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
-    """Whether an element along `dim` is not 0; False of none. uint8 gives uint8; dim=() tests each element alone."""
+    """Whether an element along `dim` is not 0; False for none. uint8 gives uint8; dim=() tests each element alone."""
     return _truth_value(_any, input, dim, keepdim)
 
 
 @tensor_method("count_nonzero")
 @numpy_names
 def count_nonzero(input: Tensor, dim: Axes = None) -> Tensor:
-    """How many elements along `dim` are not 0."""
+    """The number of elements along `dim` that are not 0."""
     return reduce(_count, input, dim)

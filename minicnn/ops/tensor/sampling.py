@@ -1,6 +1,6 @@
-"""Random numbers: new tensors of them, and tensors overwritten by them (`x.normal_()`).
+"""Random numbers: new tensors of random numbers, and overwriting tensors with them (`x.normal_()`).
 
-They are drawn from `generator`, or the one that `manual_seed` seeds. Nothing is drawn for tensors on the meta device.
+They are drawn from `generator`, or from the default one that `manual_seed` seeds. On the meta device nothing is drawn.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _floats(op: str, dtype: np.dtype[Any]) -> None:
 def _uniform(
     rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any], low: float = 0, high: float = 1
 ) -> Array:
-    """U[low, high); float16 is rounded down, so that high is never drawn."""
+    """Draw from U[low, high); float16 is rounded down, so that high is never drawn."""
     _floats("rand", dtype)
     wide = np.float64 if dtype == np.float64 else np.float32
     u = rng.random(shape, wide)
@@ -60,7 +60,7 @@ def _normal(
 
 
 def _whole(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any], low: int, high: int) -> Array:
-    """Integers from low to high - 1."""
+    """Draw integers from low to high - 1."""
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     most = _largest(dtype)
@@ -70,7 +70,7 @@ def _whole(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any
 
 
 def _largest(dtype: np.dtype[Any]) -> int:
-    """The largest integer of a type; for floats that up to which all are representable."""
+    """Return the largest integer of a type; for floats, the largest up to which all integers are representable."""
     if dtype.kind == "f":
         return int(2 ** (np.finfo(dtype).nmant + 1))
     return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
@@ -84,7 +84,7 @@ def _rng(generator: Generator | None) -> np.random.Generator:
 
 
 def _sized(name: str, draw: Draw, text: str) -> Callable[..., Tensor]:
-    """`rand(*size)` and `randn(*size)`."""
+    """Make `rand(*size)` or `randn(*size)`."""
 
     def create(
         *size: Any,
@@ -106,12 +106,12 @@ randn = _sized("randn", _normal, "Normally distributed random numbers of mean 0 
 
 
 def rand_like(input: Tensor, *, generator: Generator | None = None, **options: Any) -> Tensor:
-    """Uniform random numbers from [0, 1) in the shape and type of another tensor."""
+    """Uniform random numbers from [0, 1) with the shape and type of another tensor."""
     return factory(like)(input, lambda s, d: _uniform(_rng(generator), s, d), **options)
 
 
 def randn_like(input: Tensor, *, generator: Generator | None = None, **options: Any) -> Tensor:
-    """Normally distributed random numbers in the shape and type of another tensor."""
+    """Normally distributed random numbers with the shape and type of another tensor."""
     return factory(like)(input, lambda s, d: _normal(_rng(generator), s, d), **options)
 
 
@@ -124,7 +124,7 @@ def randint(
     requires_grad: bool = False,
     **named: Any,
 ) -> Tensor:
-    """Integers from low to high - 1, each as likely: `randint(high, size)` or `randint(low, high, size)`."""
+    """Integers from low to high - 1 with equal probability: `randint(high, size)` or `randint(low, high, size)`."""
     low, high, size = _bound(bounds, named)
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint: size must be a tuple of ints, got {type(size).__name__}")
@@ -133,7 +133,7 @@ def randint(
 
 
 def _bound(bounds: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, int, Any]:
-    """low, high and size of `randint`, where low may be left out."""
+    """Return low, high and size of `randint`, where low may be left out."""
     bounds = (*bounds, named.pop("size")) if "size" in named else bounds
     size, bounds = (bounds[-1], bounds[:-1]) if bounds else (None, ())
     low, high = _low_high("randint", bounds, named)
@@ -141,7 +141,7 @@ def _bound(bounds: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, int, An
 
 
 def _low_high(op: str, bounds: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, int]:
-    """(high) or (low, high), by position or by name."""
+    """Return (0, high) or (low, high), given by position or by name."""
     if "high" in named:
         bounds = (*bounds, named.pop("high"))
     if "low" in named:
@@ -154,7 +154,7 @@ def _low_high(op: str, bounds: tuple[Any, ...], named: dict[str, Any]) -> tuple[
 
 @factory
 def randint_like(input: Tensor, *bounds: Any, generator: Generator | None = None, **options: Any) -> Tensor:
-    """Integers from low (0 by default) to high - 1 in the shape and type of another tensor."""
+    """Integers from low (0 by default) to high - 1 with the shape and type of another tensor."""
     named: dict[str, Any] = {name: options.pop(name) for name in ("low", "high") if name in options}
     low, high = _low_high("randint_like", bounds, named)
     return like(input, lambda s, d: _whole(_rng(generator), s, d, low, high), **options)
@@ -186,7 +186,7 @@ def normal(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """N(mean, std^2): of two numbers and a size, or of tensors of means and deviations, broadcast."""
+    """Draw from N(mean, std^2): two numbers and a size, or tensors of means and deviations, broadcast."""
     deviations = std.array if isinstance(std, Tensor) and not std.is_meta else std
     if not isinstance(deviations, Tensor) and np.any(np.asarray(deviations) < 0):
         raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
@@ -217,7 +217,7 @@ def _probabilities(op: str, p: Tensor) -> Array:
 
 @tensor_method("bernoulli")
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that the element gives (or with probability `p`), else 0."""
+    """1 with the probability given by the element (or with probability `p`), else 0."""
     check_tensor("bernoulli", input=input)
     if p is not None:
         return like(input, lambda s, d: np.zeros(s, d)).bernoulli_(p, generator=generator)
@@ -232,9 +232,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Indices drawn with probabilities in proportion to the elements of each row, with or without replacement.
+    """Draw indices with probabilities proportional to the elements of each row, with or without replacement.
 
-    Without, the keys -log(u) / weight of the exponential race are drawn, and the smallest `num_samples` win.
+    Without replacement, keys -log(u) / weight (the exponential race) are drawn, and the smallest `num_samples` win.
     """
     check_tensor("multinomial", input=input)
     if input.dtype.kind != "f" or input.ndim not in (1, 2):
@@ -257,7 +257,7 @@ def multinomial(
     if replacement:
         steps = np.cumsum(weights / total, -1).reshape(-1, count)
         u = rng.random((len(steps), num_samples))
-        last = count - 1 - np.argmax((weights > 0).reshape(-1, count)[:, ::-1], 1)  # rounding must not lead beyond
+        last = count - 1 - np.argmax((weights > 0).reshape(-1, count)[:, ::-1], 1)  # the last weight > 0
         found = np.stack(
             [np.minimum(np.searchsorted(s, v, "right"), m) for s, v, m in zip(steps, u, last, strict=True)]
         )
@@ -268,7 +268,7 @@ def multinomial(
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Poisson distributed counts of the rates that the elements give."""
+    """Poisson-distributed counts, with the elements as rates."""
     check_tensor("poisson", input=input)
     _floats("poisson", input.dtype)
     if input.is_meta:
@@ -282,10 +282,10 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 
 def _overwrite(x: Tensor, op: str, draw: Draw, generator: Generator | None) -> Tensor:
-    """Overwrite the elements; the old ones, and their graph, are forgotten.
+    """Overwrite the elements; the old values and their graph are dropped.
 
     Raises:
-        RuntimeError: the tensor requires a gradient, and operations are recorded.
+        RuntimeError: the tensor requires a gradient, while operations are recorded.
     """
     if x.requires_grad and is_grad_enabled():
         raise RuntimeError(
@@ -301,10 +301,10 @@ def _overwrite(x: Tensor, op: str, draw: Draw, generator: Generator | None) -> T
 def uniform_(
     self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None, **named: Any
 ) -> Tensor:
-    """Overwrite by uniform random numbers from [from, to)."""
-    low = named.pop("from", from_)  # `from` is no name in Python, but a keyword in PyTorch
+    """Overwrite the elements with uniform random numbers from [from, to)."""
+    low = named.pop("from", from_)  # `from` cannot be a parameter's name in Python, but PyTorch has it
     if named:
-        raise TypeError(f"uniform_: unexpected {', '.join(named)}; there are from, to and generator")
+        raise TypeError(f"uniform_: unexpected {', '.join(named)}; the arguments are from, to and generator")
     _floats("uniform_", self.dtype)
     if low > to:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
@@ -313,7 +313,7 @@ def uniform_(
 
 @tensor_method("normal_")
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Overwrite by normally distributed random numbers."""
+    """Overwrite the elements with normally distributed random numbers."""
     _floats("normal_", self.dtype)
     if std < 0:
         raise RuntimeError(f"normal_ expects std >= 0.0, but found std {std}")
@@ -322,7 +322,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 
 @tensor_method("random_")
 def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
-    """Overwrite by integers: `random_()` to the type's largest, `random_(to)` from 0 to to - 1, `random_(from, to)`."""
+    """Overwrite with integers: `random_()` up to the type's largest; `random_(to)` below `to`; `random_(from, to)`."""
     named = {{"from": "low", "to": "high"}.get(name, name): value for name, value in named.items()}
     low, high = (0, _largest(self.dtype) + 1) if not bounds and not named else _low_high("random_", bounds, named)
     high = min(high, 2**63 - 1) if self.dtype == np.int64 and not bounds else high
@@ -331,7 +331,7 @@ def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **na
 
 @tensor_method("bernoulli_")
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Overwrite by 1 with probability `p` (a number, or a tensor of them), else 0."""
+    """Overwrite the elements with 1 with probability `p` (a number, or a tensor of numbers), else 0."""
     given = _probabilities("bernoulli_", p) if isinstance(p, Tensor) else p
     if not isinstance(p, Tensor) and not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
@@ -341,7 +341,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 def _continuous(
     name: str, defaults: tuple[float, ...], valid: Callable[..., bool], draw: Callable[..., Array], text: str
 ) -> None:
-    """A method that overwrites by numbers of a distribution of a few parameters."""
+    """Make a method that overwrites the elements with numbers from a distribution with a few parameters."""
 
     def method(self: Tensor, *given: float, generator: Generator | None = None, **named: float) -> Tensor:
         values = (*given, *named.values(), *defaults[len(given) + len(named) :])
@@ -351,17 +351,17 @@ def _continuous(
             _floats(name, self.dtype)
         return _overwrite(self, name, lambda rng, s, d: np.asarray(draw(rng, s, *values)).astype(d), generator)
 
-    method.__name__, method.__doc__ = name, f"Overwrite by random numbers: {text}"
+    method.__name__, method.__doc__ = name, f"Overwrite the elements with random numbers: {text}"
     tensor_method(name)(method)
 
 
 _continuous(
     "exponential_", (1.0,), lambda lambd: lambd > 0, lambda rng, s, lambd: rng.exponential(1 / lambd, s),
-    "exponentially distributed, of rate lambd > 0 (1 by default).",
+    "exponentially distributed with rate lambd > 0 (1 by default).",
 )  # fmt: skip
 _continuous(
     "geometric_", (math.nan,), lambda p: 0 < p < 1, lambda rng, s, p: rng.geometric(p, s),
-    "the number of trials up to the first success, of probability p in (0, 1).",
+    "the number of trials up to the first success, which has probability p in (0, 1).",
 )  # fmt: skip
 _continuous(
     "cauchy_", (0.0, 1.0), lambda median, sigma: sigma > 0,

@@ -1,4 +1,4 @@
-"""y[index] += v where an index may come up several times: the adjoint of taking elements."""
+"""y[index] += v where an index may occur several times: the adjoint of taking elements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minicnn_kernels.sums import add_rows
 
 
 def add_at(y: Array, where: Sequence[int], indices: Sequence[Array], values: Array) -> None:
-    """y[index] += values, for `indices` on the axes `where`, in the shapes of NumPy's indexing."""
+    """Add `values` to y[index], with `indices` for the axes `where`, and shapes as in NumPy's indexing."""
     common = np.broadcast_shapes(*(i.shape for i in indices))
     first = where[0] if where[-1] - where[0] == len(where) - 1 else 0
     sizes = [y.shape[axis] for axis in where]

@@ -1,4 +1,4 @@
-"""scatter_reduce, and the operations on whole slices: index_add, index_copy, index_fill, index_reduce."""
+"""scatter_reduce, and operations on whole slices: index_add, index_copy, index_fill, index_reduce."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AT = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 
 
 def _neutral(reduce: str, kind: np.dtype[Any]) -> Any:
-    """What does not change a reduction."""
+    """Return the value that does not change a reduction."""
     if reduce in ("sum", "mean", "prod"):
         return int(reduce == "prod")
     least = reduce == "amax"
@@ -36,14 +36,14 @@ def _neutral(reduce: str, kind: np.dtype[Any]) -> Any:
 
 
 class ScatterReduce(Function):
-    """y = the product or extreme of x and the elements of src for each place; kept to find who decided it."""
+    """y = the product or extremum of x and the elements of src for each place; saved for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, index: Array, src: Array, dim: int, reduce: str, start: Any) -> Array:
         """Reduce one element after the other."""
         y = np.array(x, order="C")
         at, part = grid(index, dim), src[tuple(map(slice, index.shape))]
-        if start is not None:  # x does not count where something is scattered to
+        if start is not None:  # x is ignored where elements of src arrive
             y[at] = start
         _AT[reduce].at(y, at, part)
         ctx.dim, ctx.reduce, ctx.start = dim, reduce, start
@@ -52,7 +52,7 @@ class ScatterReduce(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """An extreme's gradient is shared by all that equal it; a product's is the product of the others."""
+        """The gradient of an extremum is shared by equal elements; that of a product is the product of the others."""
         x, index, src, y = ctx.saved
         at, inner = grid(index, ctx.dim), tuple(map(slice, index.shape))
         own = np.ones(x.shape, bool)
@@ -63,7 +63,7 @@ class ScatterReduce(Function):
         if ctx.reduce == "prod":
             rest = np.where(own, x, 1)
             zeros = (rest == 0).astype(np.int64)
-            others = np.where(rest == 0, 1, rest).astype(gy.dtype)  # the product of all that is not 0
+            others = np.where(rest == 0, 1, rest).astype(gy.dtype)  # the product of all elements other than 0
             np.add.at(zeros, at, part == 0)
             np.multiply.at(others, at, np.where(part == 0, 1, part))
             with np.errstate(all="ignore"):
@@ -87,7 +87,7 @@ class ScatterReduce(Function):
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """A copy where the elements of src for a place are reduced, together with the one there if `include_self`.
+    """A copy where the elements of src for each place are reduced, with the old element if `include_self`.
 
     Args:
         reduce: "sum", "prod", "mean", "amax" or "amin".
@@ -98,7 +98,7 @@ def scatter_reduce(
     at = check_index("scatter_reduce", input, dim, index, src)
     if src.dtype != input.dtype:
         raise RuntimeError(
-            f"scatter_reduce: src is {src.dtype} but the tensor {input.dtype}; convert one with .to(...)"
+            f"scatter_reduce: src is {src.dtype} but the tensor is {input.dtype}; convert one with .to(...)"
         )
     if not index.numel():
         return with_unused(input.clone(), src)
@@ -119,35 +119,35 @@ def scatter_reduce(
 
 
 def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None = None) -> tuple[int, Any]:
-    """The axis, and the index as an index of the whole tensor."""
+    """Return the axis, and the index as an index of the whole tensor."""
     at = axis(op, dim, input.ndim)
     check_slices(op, input, at, index)
     if source is not None:
         check_tensor(op, source=source)
         if source.dtype != input.dtype:
             raise RuntimeError(
-                f"{op}: source is {source.dtype} but the tensor {input.dtype}; convert one with .to(...)"
+                f"{op}: source is {source.dtype} but the tensor is {input.dtype}; convert one with .to(...)"
             )
         own, given = list(input.shape), list(source.shape)
         if own:
             own[at] = index.numel()
         if (source.ndim and own != given) or (not source.ndim and index.numel() != 1):
             raise ShapeError(
-                f"{op}: the source {tuple(source.shape)} must have the shape {tuple(own)}: that of the tensor, with "
+                f"{op}: the source {tuple(source.shape)} must have the shape {tuple(own)}: that of the tensor with the "
                 f"{index.numel()} indices along dimension {at}"
             )
     return at, (slice(None),) * at + (with_axis(index)[0],)
 
 
 def _put(input: Tensor, at: Any, value: Tensor, add: bool) -> Tensor:
-    """`index_put` of a 0-d tensor too."""
+    """`index_put` that also takes a 0-d tensor."""
     return reshape(index_put(*with_axis(input), at, value, add), tuple(input.shape))
 
 
 @tensor_method("index_add")
 @numpy_names
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """A copy with alpha times the slices of the source added to those at `index` along `dim`."""
+    """A copy where alpha times the slices of the source are added to those at `index` along `dim`."""
     _, at = _slices("index_add", input, dim, index, source)
     return _put(input, at, source if alpha == 1 else (source * alpha).to(source.dtype), True)
 
@@ -155,7 +155,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 @tensor_method("index_copy")
 @numpy_names
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """A copy with the slices at `index` along `dim` replaced by those of the source."""
+    """A copy where the slices of the source replace those at `index` along `dim`."""
     _, at = _slices("index_copy", input, dim, index, source)
     return _put(input, at, source, False)
 
@@ -163,8 +163,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @tensor_method("index_fill")
 @numpy_names
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A copy with the slices at `index` along `dim` filled with a number or a 0-d tensor."""
-    if isinstance(index, Tensor) and not index.is_meta:  # once each: a repeated index is no second share of the value
+    """A copy where the slices at `index` along `dim` are filled with a number or a 0-d tensor."""
+    if isinstance(index, Tensor) and not index.is_meta:  # a repeated index counts once, also in the gradient
         index = Tensor(np.unique(index.array))
     _, at = _slices("index_fill", input, dim, index)
     if isinstance(value, Tensor):

@@ -1,4 +1,4 @@
-"""Where elements are and which there are: nonzero, searchsorted, unique, counts, histograms; without gradients."""
+"""Finding elements and counting them: nonzero, searchsorted, unique, counts, histograms; without gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 def _values(op: str, x: Any) -> Array:
-    """The array of a tensor whose values decide the shape of the result."""
+    """Return the array of a tensor whose values decide the shape of the result."""
     check_tensor(op, input=x)
     return x._values(op)
 
@@ -40,11 +40,11 @@ def argwhere(input: Tensor) -> Tensor:
 
 
 class SearchSorted(Function):
-    """For each value, how many elements of a sorted row lie below it."""
+    """For each value, the number of elements of a sorted row that lie below it."""
 
     @staticmethod
     def forward(ctx: Any, rows: Array, values: Array, right: bool, kind: Any) -> Array:
-        """Bisect, row by row."""
+        """Search each row by bisection."""
         side: Literal["left", "right"] = "right" if right else "left"
         if rows.ndim == 1:
             return np.asarray(np.searchsorted(rows, values, side), kind)
@@ -55,7 +55,7 @@ class SearchSorted(Function):
 
     @staticmethod
     def infer(rows: Meta, values: Meta, right: bool, kind: Any) -> Meta:
-        """The shape of the values."""
+        """Return the shape of the values."""
         return meta(values.shape, kind)
 
 
@@ -69,13 +69,13 @@ def searchsorted(
     side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:
-    """Where values would be inserted into sorted rows (the last axis) to keep them sorted.
+    """Find where values must be inserted into sorted rows (the last axis) to keep the rows sorted.
 
     Args:
-        sorted_sequence: 1-d, or with all but the last axis as the values have.
-        input: values, a tensor or a number.
-        right: insert behind equal elements; also as `side="right"`.
-        sorter: the order that sorts the rows, where they are not.
+        sorted_sequence: 1-d, or with the shape of the values in all axes but the last.
+        input: the values, a tensor or a number.
+        right: insert after equal elements; also as `side="right"`.
+        sorter: the order that sorts the rows, if they are not sorted.
     """
     check_tensor("searchsorted", sorted_sequence=sorted_sequence)
     if side not in (None, "left", "right") or (side == "left" and right):
@@ -83,7 +83,7 @@ def searchsorted(
     values = input if isinstance(input, Tensor) else sorted_sequence.new_tensor(input)
     if values.dtype != sorted_sequence.dtype:
         raise RuntimeError(
-            f"searchsorted: the values are {values.dtype} but the rows {sorted_sequence.dtype}; convert one"
+            f"searchsorted: the values are {values.dtype} but the rows are {sorted_sequence.dtype}; convert one"
         )
     rows = sorted_sequence
     if sorter is not None:
@@ -94,8 +94,8 @@ def searchsorted(
         rows = rows.gather(-1, sorter)
     if not rows.ndim or (rows.ndim > 1 and rows.shape[:-1] != values.shape[:-1]):
         raise ShapeError(
-            f"searchsorted: rows {tuple(rows.shape)} must be 1-d, or equal the values {tuple(values.shape)} in all "
-            "axes but the last"
+            f"searchsorted: rows {tuple(rows.shape)} must be 1-d, or have the shape of the values "
+            f"{tuple(values.shape)} in all axes but the last"
         )
     kind = np.dtype(np.int32 if out_int32 else np.int64)
     return SearchSorted.apply(rows.detach(), values.detach(), right or side == "right", kind)
@@ -103,7 +103,7 @@ def searchsorted(
 
 @tensor_method("bucketize")
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """The bucket of each value: i where boundaries[i-1] < v <= boundaries[i], or <= and < if `right`."""
+    """The bucket of each value: i where boundaries[i-1] < v <= boundaries[i]; with `right`, <= and <."""
     check_tensor("bucketize", boundaries=boundaries)
     if boundaries.ndim != 1:
         raise ShapeError(f"bucketize: boundaries must be 1-d, got shape {tuple(boundaries.shape)}")
@@ -112,10 +112,10 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 @tensor_method("bincount")
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each of 0, 1, ... comes up in a 1-d tensor, or the sum of its weights.
+    """Count how often each of 0, 1, ... occurs in a 1-d tensor, or sum its weights.
 
     Raises:
-        RuntimeError: negative or fractional numbers, or more than one axis.
+        RuntimeError: a number is negative or fractional, or there is more than one axis.
     """
     x, minlength = _values("bincount", input), whole(minlength, "bincount", "minlength")
     if x.dtype.kind not in "iu" or x.ndim != 1 or (x.size and x.min() < 0) or minlength < 0:
@@ -126,14 +126,14 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is None:
         return Tensor(np.bincount(x, minlength=minlength))
     if weights.shape != input.shape:
-        raise ShapeError(f"bincount: weights {tuple(weights.shape)} and input {tuple(input.shape)} must have one shape")
+        raise ShapeError(f"bincount: weights {tuple(weights.shape)} and input {tuple(input.shape)} differ in shape")
     kind = np.float32 if weights.dtype == np.float32 else np.float64
     return Tensor(np.bincount(x, weights.array, minlength).astype(kind))
 
 
 @tensor_method("histc")
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of `bins` equal parts of [min, max], by default the range of the elements."""
+    """Count the elements in each of `bins` equal intervals of [min, max], by default the range of the elements."""
     x, bins = _values("histc", input), whole(bins, "histc", "bins")
     fits("histc", (bins if bins > 0 else 0,), 8)
     if bins <= 0:
@@ -156,12 +156,12 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 
 def _slices(x: Array, dim: int) -> Array:
-    """The slices along an axis as comparable rows (n, length)."""
+    """Return the slices along an axis as comparable rows (n, length)."""
     return np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)  # (n, product of the rest)
 
 
 def _results(values: Array, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
-    """Those of the three that are asked for."""
+    """Return those of the three results that are asked for."""
     parts = [Tensor(np.ascontiguousarray(values))]
     parts += [Tensor(inverse.astype(np.int64))] if return_inverse else []
     parts += [Tensor(counts.astype(np.int64))] if return_counts else []
@@ -177,10 +177,10 @@ def unique(
     return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:
-    """The different elements, or slices along `dim`, always sorted.
+    """The distinct elements, or slices along `dim`, always sorted.
 
     Returns:
-        values, then as asked for: `inverse`, the place of each element among the values, and their `counts`.
+        values, then, if asked for, `inverse` (the index of each element among the values) and the `counts`.
     """
     x = _values("unique", input)
     if dim is None:
@@ -201,7 +201,7 @@ def unique(
 
 def _refuse_empty(op: str, x: Array, dim: int) -> None:
     if x.size == 0 and (x.shape[dim] or (x.ndim > 1 and 0 in x.shape[:dim] + x.shape[dim + 1 :])):
-        raise RuntimeError(f"{op}: slices without elements, of the shape {x.shape} along {dim}, are all the same")
+        raise RuntimeError(f"{op}: the slices of shape {x.shape} along {dim} have no elements to compare")
 
 
 @tensor_method("unique_consecutive")
@@ -209,7 +209,7 @@ def _refuse_empty(op: str, x: Array, dim: int) -> None:
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """The elements, or slices along `dim`, without those equal to the one before; otherwise as `unique`."""
+    """The elements, or slices along `dim`, that differ from the one before; otherwise as `unique`."""
     x = _values("unique_consecutive", input)
     flat, at = (x.reshape(-1), 0) if dim is None else (x, axis("unique_consecutive", dim, x.ndim))
     _refuse_empty("unique_consecutive", flat, at)
@@ -222,7 +222,7 @@ def unique_consecutive(
 
 
 class IsIn(Function):
-    """Whether each element is among others."""
+    """Whether each element is in a set of others."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, among: Array, invert: bool) -> Array:
@@ -231,12 +231,12 @@ class IsIn(Function):
 
     @staticmethod
     def infer(x: Meta, among: Meta, invert: bool) -> Meta:
-        """The shape of the elements."""
+        """Return the shape of the elements."""
         return meta(x.shape, np.bool_)
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each of the elements is among the test elements (or is not, if `invert`)."""
+    """Whether each element is among the test elements (with `invert`, whether it is not)."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin: expected a tensor as elements or test_elements, got two numbers")
     if not isinstance(elements, Tensor):

@@ -1,6 +1,6 @@
-"""The shape of a tensor: its axes joined, split, reordered, added, taken away, repeated by expansion.
+"""The shape of a tensor: joining, splitting, reordering, adding, removing and expanding axes.
 
-All of these share memory with their argument where that is possible, as in PyTorch; the gradient takes the way back.
+All of these share memory with their argument if possible, as in PyTorch; the gradient gets the old shape again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CLONE = LinearMapRow("Clone", memory_formats.copy, lambda gy, *_: gy)
 
 
 def _complete(op: str, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
-    """The wanted sizes with a -1 worked out.
+    """Return the wanted sizes with the -1 computed.
 
     Raises:
         ShapeError: the number of elements does not match.
@@ -56,7 +56,7 @@ def _complete(op: str, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[i
         raise ShapeError(f"{op}: sizes must be 0 or more, and at most one -1 (to be inferred), got {size}")
     if free and not known:
         raise ShapeError(
-            f"{op}: the -1 in {size} can be anything, because the other sizes have product 0; write it out"
+            f"{op}: the -1 in {size} can be any size, because the product of the others is 0; write the size itself"
         )
     if not free or count % known:
         raise ShapeError(f"{op}: shape {size} is invalid for {count} elements, those of the shape {tuple(shape)}")
@@ -66,7 +66,7 @@ def _complete(op: str, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[i
 @tensor_method("reshape")
 @spread("shape")
 def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The same elements, in row-major order, under another shape; one size may be -1. Copies where memory demands it.
+    """The same elements, in row-major order, in another shape; one size may be -1. Copies if a view is not possible.
 
     Raises:
         ShapeError: the number of elements does not match.
@@ -77,7 +77,7 @@ def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 @tensor_method("view")
 @spread("size")
 def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The same memory under another shape; one size may be -1.
+    """The same memory in another shape; one size may be -1.
 
     Raises:
         ShapeError: the number of elements does not match.
@@ -95,7 +95,7 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
 @tensor_method("view_as")
 @guarded
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """A view in the shape of `other`."""
+    """A view with the shape of `other`."""
     return view(input, tuple(other.shape))
 
 
@@ -108,7 +108,7 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 @tensor_method("flatten")
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Axes start_dim to end_dim joined into one: (N, C, H, W).flatten(1) is (N, C*H*W)."""
+    """Join the axes start_dim to end_dim into one: (N, C, H, W).flatten(1) is (N, C*H*W)."""
     shape = input.array.shape
     first, last = axis("flatten", start_dim, len(shape)), axis("flatten", end_dim, len(shape))
     if first > last:
@@ -120,7 +120,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @tensor_method("unflatten")
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Axis `dim` split into `sizes`, of which one may be -1."""
+    """Split the axis `dim` into `sizes`, one of which may be -1."""
     at, shape = axis("unflatten", dim, input.ndim), input.shape
     wanted = ints("unflatten", "sizes", (sizes,))
     if not wanted:
@@ -132,7 +132,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 @tensor_method("ravel")
 def ravel(input: Tensor) -> Tensor:
-    """One axis of all elements."""
+    """Join all axes into one."""
     return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
 
 
@@ -142,7 +142,7 @@ def ravel(input: Tensor) -> Tensor:
 @tensor_method("squeeze")
 @numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Without the axes of size 1: all, or those in `dim` that are."""
+    """Remove the axes of size 1: all of them, or those among `dim`."""
     rank = input.ndim
     given = set(range(rank)) if dim is None else set(axes("squeeze", dim, rank))
     return View.apply(input, RESHAPE, tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in given))
@@ -151,14 +151,14 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 @tensor_method("unsqueeze")
 @numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """With a new axis of size 1 at `dim`."""
+    """Add an axis of size 1 at `dim`."""
     shape = input.array.shape
     at = axis("unsqueeze", dim, len(shape) + 1)
     return View.apply(input, RESHAPE, (*shape[:at], 1, *shape[at:]))
 
 
 def _each(function: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
-    """Let a function of one tensor take several, or a sequence of them, and give a tuple."""
+    """Let a function of one tensor also take several, or a sequence of them, and return a tuple."""
 
     def call(*tensors: Any) -> Any:
         if len(tensors) == 1 and isinstance(tensors[0], Tensor):
@@ -172,21 +172,21 @@ def _each(function: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
 @tensor_method("atleast_1d")
 @_each
 def atleast_1d(x: Tensor) -> Tensor:
-    """With at least one axis; of several tensors a tuple."""
+    """Add an axis to a 0-d tensor; several tensors give a tuple."""
     return x if x.ndim else reshape(x, (1,))
 
 
 @tensor_method("atleast_2d")
 @_each
 def atleast_2d(x: Tensor) -> Tensor:
-    """With at least two axes, new ones in front; of several tensors a tuple."""
+    """Add axes in front until there are two; several tensors give a tuple."""
     return x if x.ndim > 1 else reshape(x, (1, x.numel()))
 
 
 @tensor_method("atleast_3d")
 @_each
 def atleast_3d(x: Tensor) -> Tensor:
-    """With at least three axes: (n,) becomes (1, n, 1) and (n, m) becomes (n, m, 1); of several tensors a tuple."""
+    """Add axes until there are three: (n,) -> (1, n, 1) and (n, m) -> (n, m, 1); several tensors give a tuple."""
     return x if x.ndim > 2 else reshape(x, (1, x.numel(), 1) if x.ndim < 2 else (*x.shape, 1))
 
 
@@ -196,7 +196,7 @@ def atleast_3d(x: Tensor) -> Tensor:
 @tensor_method("permute")
 @spread("dims", empty=True)
 def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """The axes in the order given: `x.permute(0, 2, 3, 1)` is (N, H, W, C)."""
+    """Reorder the axes: `x.permute(0, 2, 3, 1)` is (N, H, W, C)."""
     rank = input.ndim
     if len(dims) != rank:
         raise ShapeError(f"permute: {dims} is not an order of the {rank} axes of {input.shape}")
@@ -205,7 +205,7 @@ def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 @tensor_method("transpose", "swapaxes", "swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two axes exchanged."""
+    """Exchange two axes."""
     rank = input.array.ndim
     i, j = axis("transpose", dim0, rank), axis("transpose", dim1, rank)
     order = list(range(rank))
@@ -215,7 +215,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Two axes exchanged."""
+    """Exchange two axes."""
     return transpose(input, axis0, axis1)
 
 
@@ -224,7 +224,7 @@ swapdims = transpose
 
 @tensor_method("t")
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; a tensor of fewer axes as it is."""
+    """The transpose of a matrix; a tensor with fewer axes is returned as it is."""
     if input.ndim > 2:
         raise ShapeError(f"t: expected a tensor of at most 2 axes, got shape {input.shape}; use .transpose or .mT")
     return transpose(input, 0, -1)
@@ -232,7 +232,7 @@ def t(input: Tensor) -> Tensor:
 
 @tensor_method("movedim", "moveaxis")
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Axes `source` moved to the places `destination`; the others keep their order."""
+    """Move the axes `source` to the positions `destination`; the others keep their order."""
     come, go = axes("movedim", source, input.ndim), axes("movedim", destination, input.ndim)
     if len(come) != len(go):
         raise ShapeError(f"movedim: {len(come)} source axes {source} for {len(go)} destinations {destination}")
@@ -248,7 +248,7 @@ moveaxis = movedim
 
 
 def _matrices(name: str, input: Tensor, exact: bool) -> Tensor:
-    """The last two axes exchanged; `exact`: of a matrix (or a 0-d tensor) only."""
+    """Exchange the last two axes; with `exact`, of a matrix (or a 0-d tensor) only."""
     if (exact and input.ndim not in (0, 2)) or input.ndim == 1:
         raise ShapeError(f"{name}: expected {'a matrix' if exact else 'matrices'}, got shape {input.shape}")
     return transpose(input, -2, -1) if input.ndim else input
@@ -275,10 +275,10 @@ for _name, _function in _AXES.items():
 @tensor_method("expand")
 @spread("size", empty=True)
 def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> Tensor:
-    """Axes of size 1, and new ones in front, repeated without a copy; -1 keeps an axis as it is. Read only.
+    """Repeat axes of size 1, and new axes in front, without a copy; -1 keeps a size. The result is read-only.
 
     Raises:
-        ShapeError: an axis of another size than 1 would change.
+        ShapeError: the size of an axis would change, but is not 1.
     """
     shape = input.array.shape
     fresh = len(size) - len(shape)
@@ -288,7 +288,7 @@ def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> T
     if not fits:
         raise ShapeError(
             f"expand: {tuple(shape)} does not expand to {size}: aligned from the right, sizes must be equal, or 1 "
-            "before expansion; -1 stands for the old size"
+            "before expansion; -1 means the old size"
         )
     whole = (*size[:fresh], *(o if n == -1 else n for n, o in zip(size[fresh:], shape, strict=True)))
     if math.prod(whole) * input.array.itemsize >= 2**63:
@@ -299,13 +299,13 @@ def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> T
 @tensor_method("expand_as")
 @guarded
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """Expanded to the shape of `other`."""
+    """Expand to the shape of `other`."""
     return expand(input, tuple(other.shape))
 
 
 @tensor_method("broadcast_to")
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """Expanded to the shape `size`."""
+    """Expand to the shape `size`."""
     return expand(input, ints("broadcast_to", "size", (size,)))
 
 
@@ -315,7 +315,7 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """The tensors, each expanded to the shape they broadcast to."""
+    """Expand each tensor to the shape that they all broadcast to."""
     given = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     check_tensor("broadcast_tensors", **{f"tensor {i}": x for i, x in enumerate(given)})
     shape = geometry.broadcast("broadcast_tensors", *(tuple(x.shape) for x in given))
@@ -327,27 +327,27 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 @tensor_method("clone")
 def clone(input: Tensor, *, memory_format: MemoryFormat = memory_formats.preserve_format) -> Tensor:
-    """A copy in memory of its own, recorded."""
+    """A copy in new memory, which is recorded."""
     return Map.apply(input, CLONE, memory_format)
 
 
 @tensor_method("contiguous")
 def contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.contiguous_format) -> Tensor:
-    """The tensor itself where its memory is in the order asked for, else a copy that is."""
+    """Return the tensor itself if its memory has the wanted order, else a copy that has it."""
     return input if memory_formats.is_in(input.array, memory_format) else Map.apply(input, CLONE, memory_format)
 
 
 @tensor_method("is_contiguous")
 def is_contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.contiguous_format) -> bool:
-    """Whether the elements lie in memory in the order of the format."""
+    """Return whether the elements lie in memory in the order of the format."""
     return memory_formats.is_in(input.array, memory_format)
 
 
 @tensor_method("stride")
 def stride(input: Tensor, dim: int | None = None) -> Any:
-    """How many elements apart neighbours along each axis are in memory, or along `dim`."""
+    """Return the distance in memory, in elements, between neighbours along each axis, or along `dim`."""
     x: Array = input.array
-    if input.is_meta or not x.size:  # as if contiguous, with a size of 0 counted as 1
+    if input.is_meta or not x.size:  # as for contiguous memory, where a size of 0 counts as 1
         sizes = [max(n, 1) for n in input.shape]
         steps = tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
     else:
@@ -357,7 +357,7 @@ def stride(input: Tensor, dim: int | None = None) -> Any:
 
 @tensor_method("storage_offset")
 def storage_offset(input: Tensor) -> int:
-    """How many elements after the start of its memory the tensor begins."""
+    """Return the number of elements between the start of its memory and the tensor's first element."""
     root = input.array
     while isinstance(root.base, np.ndarray):
         root = root.base

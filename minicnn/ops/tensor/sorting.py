@@ -1,4 +1,4 @@
-"""Order: sort, topk, kthvalue, and their gradients, which go back to where the values came from."""
+"""Sorting: sort, topk, kthvalue; the gradients go back to the places that the values came from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["argsort", "kthvalue", "msort", "sort", "topk"]
 
 
 def order(x: Array, dim: int, descending: bool) -> Array:
-    """The stable order of the elements along an axis; NaN counts as the largest."""
+    """Return the stable order of the elements along an axis; NaN counts as the largest."""
     if not descending:
         return x.argsort(dim, kind="stable")
     backwards = np.flip(np.flip(x, dim).argsort(dim, kind="stable"), dim)  # equal elements keep their order
@@ -27,11 +27,11 @@ def order(x: Array, dim: int, descending: bool) -> Array:
 
 
 class Ordered(Function):
-    """values = x at indices, along an axis, where the indices are a part of the order; gx is zero but for gy there."""
+    """values = x at the indices, a part of the sorted order along an axis; gx is gy there and zero elsewhere."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, dim: int, descending: bool, part: slice | None) -> tuple[Array, Array]:
-        """Sort, and take `part` of the order."""
+        """Sort, and take the slice `part` of the order."""
         ctx.shape, ctx.dim = x.shape, dim
         indices = order(x, dim, descending)
         if part is not None:
@@ -42,7 +42,7 @@ class Ordered(Function):
 
     @staticmethod
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
-        """Put gy back; no element comes up twice."""
+        """Put gy back; no element occurs twice."""
         (indices,) = ctx.saved
         gx = np.zeros(ctx.shape, gy.dtype)
         np.put_along_axis(gx, indices, gy, ctx.dim)
@@ -50,14 +50,14 @@ class Ordered(Function):
 
     @staticmethod
     def infer(x: Meta, dim: int, descending: bool, part: slice | None) -> tuple[Meta, Meta]:
-        """The axis has the length of the part."""
+        """Return the shape with the length of the part."""
         shape = list(x.shape)
         shape[dim] = len(range(*(part or slice(None)).indices(shape[dim])))
         return meta(tuple(shape), x.dtype), meta(tuple(shape), np.int64)
 
 
 def ordered(op: str, x: Tensor, dim: int, descending: bool = False, part: slice | None = None) -> tuple[Tensor, Tensor]:
-    """Values and indices, of a 0-d tensor too."""
+    """Return values and indices, also for a 0-d tensor."""
     at = axis(op, dim, x.ndim)
     if x.ndim:
         return tuple(Ordered.apply(x, at, descending, part))
@@ -69,9 +69,9 @@ def ordered(op: str, x: Tensor, dim: int, descending: bool = False, part: slice 
 @tensor_method("sort")
 @numpy_names
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-    """The elements along `dim` in order, and the indices they had: (values, indices). Always stable; NaN comes last.
+    """Sort along `dim`: (values, indices), where the indices are the old positions. Always stable; NaN is last.
 
-    `descending` begins with the largest (and NaN); equal elements keep their order then too.
+    `descending` puts the largest (and NaN) first; equal elements keep their order in this case too.
     """
     return return_types.sort(ordered("sort", input, dim, descending))
 
@@ -85,14 +85,14 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 
 @tensor_method("msort")
 def msort(input: Tensor) -> Tensor:
-    """The elements along the first axis in order."""
+    """Sort the elements along the first axis."""
     return ordered("msort", input, 0)[0]
 
 
 @tensor_method("topk")
 @numpy_names
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    """The k largest (or smallest) elements along `dim` in order, and their indices: (values, indices)."""
+    """The k largest (or smallest) elements along `dim`, sorted, and their indices: (values, indices)."""
     at = axis("topk", dim, input.ndim)
     k, size = whole(k, "topk", "k"), input.shape[at] if input.ndim else 1
     if not 0 <= k <= size:
@@ -103,7 +103,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 @tensor_method("kthvalue")
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    """The k-th smallest element along `dim` (from 1), and its index: (values, indices)."""
+    """The k-th smallest element along `dim` (k counts from 1), and its index: (values, indices)."""
     at = axis("kthvalue", dim, input.ndim)
     k, size = whole(k, "kthvalue", "k"), input.shape[at] if input.ndim else 1
     if input.ndim and not size:

@@ -24,13 +24,13 @@ NAMES = {
 
 
 class Cast(Function):
-    """The same values in another type, memory order or place; the gradient is cast back."""
+    """The same values in another type or memory order; the gradient is converted back."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, dtype: np.dtype[Any], order: str = "K") -> Array:
-        """Copy; "channels_last" puts the second axis last in memory."""
+        """Copy; the order "channels_last" puts the second axis last in memory."""
         ctx.dtype = x.dtype
-        with np.errstate(all="ignore"):  # too large for the type is Inf
+        with np.errstate(all="ignore"):  # a number too large for the type becomes Inf
             if order in "KC":
                 return x.astype(dtype, order=order)  # type: ignore[call-overload]
             return np.ascontiguousarray(np.moveaxis(x, 1, -1), dtype).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
@@ -42,21 +42,21 @@ class Cast(Function):
 
     @staticmethod
     def infer(x: Array, dtype: np.dtype[Any], order: str = "K") -> Meta:
-        """The same shape in the new type."""
+        """Return the same shape in the new type."""
         return meta(x.shape, dtype)
 
 
 class ToMeta(Function):
-    """The shape and the type without the values."""
+    """The shape and the type, without the values."""
 
     @staticmethod
     def forward(ctx: Any, x: Array, dtype: np.dtype[Any]) -> Array:
-        """Leave the values behind."""
+        """Drop the values."""
         return meta(x.shape, dtype)
 
 
 def _target(args: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
-    """The device, the type and the flags in the positional arguments of `to`, in any of its three forms."""
+    """Return the device, the type and the flags in the positional arguments of `to`, in any of its three forms."""
     if not args:
         return None, None, ()
     first, rest = args[0], args[1:]
@@ -70,7 +70,7 @@ def _target(args: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
 
 
 def _is_type(name: str) -> bool:
-    """Whether a string names a type, as NumPy's do, and not a device."""
+    """Return whether a string is the name of a type, as in NumPy, and not of a device."""
     try:
         np.dtype(name)
     except TypeError:
@@ -88,13 +88,13 @@ def to(
     copy: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """The tensor in another type or on another device, itself where nothing changes and no `copy` is asked for.
+    """Return the tensor in another type or on another device; itself if nothing changes and `copy` is false.
 
     The forms are PyTorch's: `to(dtype)`, `to(device, dtype)`, `to(other)`, each followed by non_blocking and copy.
 
     Args:
-        memory_format: `minicnn.channels_last` for 4-d tensors (N, C, H, W) whose channels lie together in memory,
-            `minicnn.contiguous_format` for row-major memory.
+        memory_format: `minicnn.channels_last` for 4-d tensors (N, C, H, W), with the channels of a pixel side by side
+            in memory, or `minicnn.contiguous_format` for row-major memory.
     """
     place, kind, flags = _target(args)
     device, dtype = place if device is None else device, kind if dtype is None else dtype
@@ -120,7 +120,7 @@ def to(
 
 
 def _order(x: Tensor, memory_format: Any) -> str:
-    """How `Cast` shall lay out memory; "K" (as it is) where the tensor has the format already."""
+    """Return the memory order for `Cast`; "K" (keep) if the tensor has the format already."""
     name = str(memory_format).rpartition(".")[2]
     if memory_format is None or name == "preserve_format":
         return "K"
@@ -152,7 +152,7 @@ for _method, _dtype in (
 
 @tensor_method("type")
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The name of the type, such as "minicnn.FloatTensor", or the tensor converted to a type or to such a name."""
+    """Return the name of the type, such as "minicnn.FloatTensor", or the tensor converted to a type of such a name."""
     if dtype is None:
         return "minicnn." + next(name for name, kind in NAMES.items() if kind == self.array.dtype)
     if isinstance(dtype, str):
@@ -169,35 +169,35 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 @tensor_method("is_floating_point")
 def is_floating_point(input: Tensor) -> bool:
-    """Whether the elements are floating-point numbers."""
+    """Return whether the elements are floating-point numbers."""
     return input.array.dtype.kind == "f"
 
 
 @tensor_method("is_complex")
 def is_complex(input: Tensor) -> bool:
-    """Whether the elements are complex numbers: never."""
+    """Return False: minicnn has no complex numbers."""
     return False
 
 
 @tensor_method("is_signed")
 def is_signed(input: Tensor) -> bool:
-    """Whether the type has negative numbers."""
+    """Return whether the type has negative numbers."""
     return input.array.dtype.kind in "if"
 
 
 @tensor_method("element_size")
 def element_size(self: Tensor) -> int:
-    """Bytes of an element."""
+    """Return the number of bytes of an element."""
     return self.array.itemsize
 
 
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype[Any]:
-    """The type of an operation of two tensors or numbers; 0-d tensors and numbers count with their category only."""
+    """Return the type of an operation on two tensors or numbers; 0-d tensors and numbers have only a category."""
     return promotion.result_type(*(promotion.as_operand(o, "result_type") for o in (tensor1, tensor2)))
 
 
 def can_cast(from_: Any, to: Any) -> bool:
-    """Whether one type converts to another without leaving its category: no float to integer, nothing to bool."""
+    """Return whether a type converts to another without changing category: no float to integer, nothing to bool."""
     source, target = np.dtype(from_), np.dtype(to)
     return not (source.kind == "f" and target.kind != "f") and not (target.kind == "b" and source.kind != "b")
 
@@ -215,23 +215,23 @@ for _name, _value in {
 
 @tensor_method("data_ptr")
 def _data_ptr(self: Tensor) -> int:
-    """The address of the first element; 0 on the meta device."""
+    """Return the address of the first element; 0 on the meta device."""
     return 0 if self.is_meta else self.array.ctypes.data
 
 
 @tensor_method("get_device")
 def _get_device(self: Tensor) -> int:
-    """The number of its GPU: -1, on none."""
+    """Return -1, PyTorch's answer for a tensor that is not on a GPU: minicnn runs on the CPU."""
     return -1
 
 
 @tensor_method("cpu", "pin_memory", "share_memory_")
 def _here(self: Tensor, *_: Any, **__: Any) -> Tensor:
-    """The tensor itself: it is in this process's memory, and there is no other place."""
+    """Return the tensor itself: its memory is already in this process, and minicnn has no other kind of memory."""
     return self
 
 
 @tensor_method("cuda")
 def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
-    """Refused: there is no GPU."""
+    """Raise an error: minicnn has no GPU backend."""
     raise RuntimeError("cuda: there is no GPU; ask minicnn.cuda.is_available() first, and compute on 'cpu'")

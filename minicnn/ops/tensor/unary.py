@@ -1,7 +1,7 @@
-"""Functions of one tensor, elementwise: roots, exponentials, angles, rounding, signs; each a row and its derivative.
+"""Functions of one tensor, elementwise: roots, exponentials, angles, rounding, signs; a row with a derivative each.
 
-All are methods of Tensor too. Integer tensors are converted to the default floating-point type where the function does
-not map integers to integers. `a` in the formulas is the input, `y` the result.
+All are also methods of Tensor. Integer tensors are converted to the default floating-point type, except by functions
+that map integers to integers. In the formulas, `a` is the input and `y` the result.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ __all__ = [
 
 
 def _special(name: str) -> Callable[[Any], Array]:
-    """A function of scipy.special, which is imported when it is first called."""
+    """Return a function of scipy.special, which is imported at the first call."""
 
     def function(a: Any) -> Array:
         from scipy import special
@@ -84,7 +84,7 @@ def _special(name: str) -> Callable[[Any], Array]:
 
 
 def signs(a: Array) -> Array:
-    """-1, 0 or 1; 0 for NaN, where NumPy has NaN."""
+    """-1, 0 or 1; 0 for NaN, where NumPy returns NaN."""
     return np.where(np.isnan(a), 0, np.sign(a))
 
 
@@ -119,14 +119,14 @@ def _rounded(a: Array, decimals: int) -> Array:
 
 @tensor_method("round")
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, or multiple of 10^-decimals; from halfway to the even one."""
+    """The nearest integer, or multiple of 10^-decimals; halfway between two, the even one."""
     decimals = decimals if type(decimals) is int else whole(decimals, "round", "decimals")
     return run(_round_to, input, decimals=decimals) if decimals else run(_round, input)
 
 
 @tensor_method("positive", "__pos__")
 def positive(input: Tensor) -> Tensor:
-    """The tensor itself."""
+    """Return the tensor itself."""
     if input.dtype.kind == "b":
         raise RuntimeError("positive: not defined for bool tensors; convert them, e.g. with .int()")
     return input
@@ -149,7 +149,7 @@ log1p = unary("log1p", np.log1p, lambda gy, a: gy / (a + 1), text="log(1 + a), a
 
 @tensor_method("square")
 def square(input: Tensor) -> Tensor:
-    """a^2; of bool, int64."""
+    """a^2; the result of bool is int64."""
     return run(_square, input.to(np.int64) if input.array.dtype.kind == "b" else input)
 
 
@@ -234,7 +234,7 @@ _logit_eps = row(
 
 @tensor_method("logit")
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """log(a / (1 - a)), the inverse of the sigmoid; NaN outside [0, 1], or with `eps`, held to [eps, 1 - eps]."""
+    """log(a / (1 - a)), the inverse of the sigmoid; NaN outside [0, 1]; `eps` limits a to [eps, 1 - eps] first."""
     return run(_logit, input) if eps is None or eps < 0 else run(_logit_eps, input, eps=eps)
 
 
@@ -253,5 +253,5 @@ _nan_to_num = row("nan_to_num", _finite, lambda gy, a: gy * np.isfinite(a))
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
-    """The tensor with NaN, Inf and -Inf replaced; None stands for 0, the largest and the smallest finite number."""
+    """Replace NaN, Inf and -Inf; None means 0, the largest and the smallest finite number."""
     return run(_nan_to_num, input, nan=nan, posinf=posinf, neginf=neginf)

@@ -1,4 +1,4 @@
-"""Variance and standard deviation, alone and with the mean: rows of `reduction.py`."""
+"""Variance and standard deviation, alone or with the mean: rows of `reduction.py`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["std", "std_mean", "var", "var_mean"]
 
 
 def _away(a: Array, axes: tuple[int, ...]) -> Array:
-    """What is left of `a` without the mean, in float64: float32 has no room for the squares of 1e20 or of 1e-25, and
-    where the mean is large too few digits for itself.
+    """Return `a` minus its mean, in float64: float32 cannot hold the squares of 1e20 or 1e-25, and where the mean is
+    large it has too few digits for the difference.
     """
     return np.asarray(a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes)))
 
 
 def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:
-    """Two passes: the mean, then the squared distances from it; one pass would cancel."""
+    """Use two passes: the mean, then the squared distances from it. One pass would lose digits by cancellation."""
     away = _away(a, axes)
     return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
 
@@ -61,10 +61,9 @@ def var(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """sum (a - mean)^2 / (n - correction) along `dim`; `unbiased` True and False are corrections of 1, the default, and
-    0.
+    """sum (a - mean)^2 / (n - correction) along `dim`; `unbiased` means a correction of 1 (the default) or 0.
 
-    NaN where n - correction is 0 or less and all elements are equal.
+    NaN if n - correction is 0 or less and all elements are equal.
     """
     return _spread(_var, input, dim, unbiased, keepdim, correction)
 
@@ -79,12 +78,12 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The square root of `var`; its gradient is 0 where it is 0."""
+    """The square root of `var`; where it is 0, the gradient is 0."""
     return _spread(_std, input, dim, unbiased, keepdim, correction)
 
 
 def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The function that gives `spread`, var or std, and the mean."""
+    """Make the function that returns both `spread` (var or std) and the mean."""
 
     def both(
         input: Tensor,
@@ -97,7 +96,7 @@ def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Ten
         found = spread(input, dim, unbiased, keepdim, correction=correction)
         return found, mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
-    both.__name__, both.__doc__ = f"{spread.__name__}_mean", f"`{spread.__name__}` and `mean`, of the same arguments."
+    both.__name__, both.__doc__ = f"{spread.__name__}_mean", f"`{spread.__name__}` and `mean`, with the same arguments."
     return both
 
 

@@ -1,4 +1,4 @@
-"""New tensors of the shape, type, device and order of memory of another one."""
+"""New tensors with the shape, type, device and memory order of another tensor."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def like(
     requires_grad: bool = False,
     memory_format: MemoryFormat = memory_formats.preserve_format,
 ) -> Tensor:
-    """A tensor of the shape, and by default the type, device and order of memory, of another."""
+    """Make a tensor with the shape, and by default the type, device and memory order, of another tensor."""
     check_tensor("a tensor like another", input=input)
     kind = input.dtype if dtype is None else np.dtype(dtype)
     made = new(tuple(input.shape), make, kind, input.device if device is None else device)
     x = input.array
     if type(x) is not Meta and not made.is_meta and x.ndim > 1:
         if memory_format is memory_formats.preserve_format and not x.flags.c_contiguous and memory_formats.is_dense(x):
-            y = np.empty_like(x, made.dtype)  # in the order of x
+            y = np.empty_like(x, made.dtype)  # in the memory order of x
             y[...] = made.array
             made = Tensor(y)
         elif memory_format is memory_formats.channels_last:
@@ -41,7 +41,7 @@ def like(
 
 
 def _like(name: str, make: Make, text: str) -> Callable[..., Tensor]:
-    """`zeros_like(input)` and its like."""
+    """Make `zeros_like` or a similar function."""
 
     def create(input: Tensor, **options: Any) -> Tensor:
         return like(input, make, **options)
@@ -50,25 +50,25 @@ def _like(name: str, make: Make, text: str) -> Callable[..., Tensor]:
     return factory(create)
 
 
-zeros_like = _like("zeros_like", np.zeros, "Zeros in the shape and type of another tensor.")
-ones_like = _like("ones_like", np.ones, "Ones in the shape and type of another tensor.")
-empty_like = _like("empty_like", np.empty, "Arbitrary values in the shape and type of another tensor.")
+zeros_like = _like("zeros_like", np.zeros, "Zeros with the shape and type of another tensor.")
+ones_like = _like("ones_like", np.ones, "Ones with the shape and type of another tensor.")
+empty_like = _like("empty_like", np.empty, "Arbitrary values with the shape and type of another tensor.")
 
 
 @factory
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
-    """One value in the shape and type of another tensor."""
+    """One value, with the shape and type of another tensor."""
     return like(input, constant("full_like", scalar("full_like", fill_value)), **options)
 
 
 def _new_method(name: str, function: Callable[..., Tensor]) -> None:
-    """`x.new_zeros(size)` and its like: the type and device of x by default."""
+    """Make `x.new_zeros(size)` or a similar method; the default type and device are those of x."""
 
     def create(self: Tensor, *args: Any, dtype: DTYPE = None, device: Any = None, **options: Any) -> Tensor:
         kind = self.dtype if dtype is None else dtype
         return function(*args, dtype=kind, device=self.device if device is None else device, **options)
 
-    create.__name__, create.__doc__ = name, f"`{function.__name__}` in the type and on the device of this tensor."
+    create.__name__, create.__doc__ = name, f"`{function.__name__}` with the type and on the device of this tensor."
     tensor_method(name)(create)
 
 
@@ -78,7 +78,7 @@ for _name, _function in (("zeros", zeros), ("ones", ones), ("empty", empty), ("f
 
 @tensor_method("new")
 def _new(self: Tensor, *args: Any) -> Tensor:
-    """A tensor of this one's type: of a size, or of data."""
+    """Make a tensor of this tensor's type, from a size or from data."""
     given = args[0] if len(args) == 1 else None
     if isinstance(given, (list, np.ndarray)) or (isinstance(given, tuple) and type(given) is tuple):
         return self.new_tensor(given)
