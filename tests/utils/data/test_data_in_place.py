@@ -131,7 +131,7 @@ def test_a_loader_inside_a_dataset() -> None:
     assert [x for batch in once for x in batch] == again[0] and len({tuple(x) for x in again[0]}) > 1
 
 
-# --------------------------------------------------------------------------------------------- pictures in memory
+# --------------------------------------------------------------------------------------------- images in memory
 
 
 def augmented() -> Digits:
@@ -181,7 +181,7 @@ def test_the_thread_ends_when_nobody_asks() -> None:
         time.sleep(0.05)
     assert not any(thread.name == "minicnn-loader" for thread in threading.enumerate())
     batches += iterator
-    assert sum(len(pictures) for pictures, _ in batches) == 360
+    assert sum(len(images) for images, _ in batches) == 360
 
 
 FORK = """
@@ -194,7 +194,7 @@ if __name__ == "__main__":
     iterator = iter(DataLoader(Digits(train=False, transform=ToTensor()), 40, seed=1, **{options}))
     next(iterator)
     child = os.fork()
-    sums = [round(float(pictures.sum()), 3) for pictures, _ in iterator]
+    sums = [round(float(images.sum()), 3) for images, _ in iterator]
     os.write(1, f"{sums}\\n".encode())  # in one go, whatever the other writes
     if child:
         assert os.waitpid(child, 0)[1] == 0

@@ -100,17 +100,17 @@ def no_process_is_left() -> Iterator[None]:
     assert workers() == []
 
 
-def pictures(loader: DataLoader[Any], epochs: int = 2) -> list[np.ndarray]:
+def images(loader: DataLoader[Any], epochs: int = 2) -> list[np.ndarray]:
     return [np.asarray(member) for _ in range(epochs) for batch in loader for member in batch]
 
 
-def test_the_pictures_do_not_depend_on_the_workers() -> None:
+def test_the_images_do_not_depend_on_the_workers() -> None:
     chain = [RandomCrop(8, padding=2), RandomHorizontalFlip(), ToTensor()]
     at_once = Digits(train=False, transform=Compose(chain))
     one_by_one = Digits(train=False, transform=Compose([*chain, Lambda(np.asarray)]))
     options: dict[str, Any] = {"batch_size": 50, "shuffle": True, "seed": 6}
-    expected = pictures(DataLoader(at_once, **options))
-    assert not np.array_equal(expected[0], expected[16])  # another epoch, other pictures
+    expected = images(DataLoader(at_once, **options))
+    assert not np.array_equal(expected[0], expected[16])  # another epoch, other images
     for loader in (
         DataLoader(at_once, prefetch_factor=0, **options),
         DataLoader(one_by_one, **options),
@@ -119,7 +119,7 @@ def test_the_pictures_do_not_depend_on_the_workers() -> None:
         DataLoader(one_by_one, num_workers=2, persistent_workers=True, prefetch_factor=1, **options),
         DataLoader(at_once, num_workers=1, persistent_workers=True, prefetch_factor=0, **options),
     ):
-        for got, wanted in zip(pictures(loader), expected, strict=True):
+        for got, wanted in zip(images(loader), expected, strict=True):
             np.testing.assert_array_equal(got, wanted)
 
 
@@ -199,7 +199,7 @@ def test_a_worker_that_cannot_start_or_answer_says_why(dataset: Any, options: di
 
 
 def test_what_cannot_be_sent_to_workers_is_said_at_once() -> None:
-    loader = DataLoader(Digits(transform=Lambda(lambda picture: picture)), num_workers=1)
+    loader = DataLoader(Digits(transform=Lambda(lambda image: image)), num_workers=1)
     with pytest.raises(RuntimeError, match=r"cannot be sent to worker processes.*module-level"):
         iter(loader)
     assert get_worker_info() is None
