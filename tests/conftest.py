@@ -13,7 +13,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-os.environ.setdefault("MPLBACKEND", "Agg")  # pictures without a screen
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
 
 # HYPOTHESIS_PROFILE=explore looks for new examples; every other run, in CI too, tries the same ones. No deadline: the
 # first example may have to compile a kernel.

@@ -81,7 +81,7 @@ def test_the_choice_of_auto_is_marked(small: compare.Comparison) -> None:
 
 
 def test_workspace_is_what_im2col_needs() -> None:
-    """On NumPy the windows of the whole batch as columns; on Numba a band of a picture for each thread; direct none."""
+    """On NumPy the windows of the whole batch as columns; on Numba a band of an image for each thread; direct none."""
     x, w = (8, 4, 32, 32), (4, 4, 3, 3)
     found = minicnn.compare_algorithms(x, w, padding=1, backward=False, backends=["numpy", "numba"], **QUICK)
     space = {(row.algorithm, row.backend): row.workspace for row in found.rows}
@@ -108,7 +108,7 @@ def test_memory_order_is_that_of_x() -> None:
     assert found.channels_last and "channels last" in str(found)
 
 
-def test_tensors_arrays_one_picture_and_double_precision() -> None:
+def test_tensors_arrays_one_image_and_double_precision() -> None:
     rng = np.random.default_rng(0)
     layer = minicnn.nn.Conv2d(3, 4, (3, 5), stride=(1, 2), padding=(1, 2)).double()
     found = minicnn.compare_algorithms(

@@ -80,7 +80,7 @@ def test_lazy_layers_that_are_not_run() -> None:
 
 
 class OneHot(nn.Module):
-    """A first layer that takes classes, and a picture beside them."""
+    """A first layer that takes classes, and an image beside them."""
 
     def __init__(self) -> None:
         super().__init__()

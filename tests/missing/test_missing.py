@@ -133,7 +133,7 @@ def test_asking_whether_there_is_a_module_raises_nothing(name: str) -> None:
     "place", ["minicnn.nn.functional", "minicnn.hub", "minicnn.nn.init", "minicnn.utils.data.dataloader"]
 )
 def test_modules_that_are_files_answer_imports_too(place: str) -> None:
-    with pytest.raises(ImportError, match=rf"cannot import name 'conv3d' from '{re.escape(place)}': pictures are 2-d"):
+    with pytest.raises(ImportError, match=rf"cannot import name 'conv3d' from '{re.escape(place)}': images are 2-d"):
         exec(f"from {place} import conv3d")
 
 

@@ -256,12 +256,12 @@ def test_a_huge_net_takes_no_memory(run: Path) -> None:
         tracemalloc.stop()
 
 
-# ------------------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------------------- figures
 
 
 @posix
 @pytest.mark.parametrize("damage", ["a folder", "a link out", "a link to itself", "a link to a device"])
-def test_pictures_that_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+def test_figures_that_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
     file, outside = run / "curves.png", run.parent / "outside.png"
     outside.write_bytes(b"precious")
     if damage == "a folder":

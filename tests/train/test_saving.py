@@ -295,7 +295,7 @@ def test_ctrl_c_before_anything_is_saved_says_so(
     assert capsys.readouterr().err == f"minicnn: interrupted; no epoch is finished and saved yet in {out}\n"
 
 
-def test_pictures_that_cannot_be_drawn(
+def test_figures_that_cannot_be_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -305,7 +305,7 @@ def test_pictures_that_cannot_be_drawn(
     out = tmp_path / "run"
     assert cli.main(["train", "--epochs", "1", "--out", str(out)]) == 1
     err = capsys.readouterr().err
-    assert f"the net after epoch 1 is saved in {out}, but its pictures could not be drawn" in err
+    assert f"the net after epoch 1 is saved in {out}, but its figures could not be drawn" in err
     assert "minicnn plot" in err
 
 
