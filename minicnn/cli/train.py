@@ -83,7 +83,7 @@ def train(options: argparse.Namespace) -> int:
     run = training.Run.create(options.out, config, overwrite=options.overwrite)
     print(
         f"{recipe.model} ({config['model']['parameters']:,} parameters) on {recipe.dataset}: "
-        f"{len(train_set):,} training images, {len(test_set):,} test images; recipe {recipe.name!r}, seed {options.seed}",
+        f"{len(train_set):,} images to train, {len(test_set):,} to test; recipe {recipe.name!r}, seed {options.seed}",
         flush=True,
     )
     anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()

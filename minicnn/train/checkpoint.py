@@ -1,8 +1,8 @@
-"""A model's weights on disk, in the safetensors format; all names are compared with the model's before anything is loaded.
+"""A model's weights on disk, as safetensors; its names, shapes and types are compared with the model's before loading.
 
-The file is replaced in one step or not at all, and holds a SHA-256 of its arrays. It is an ordinary safetensors file for
-other tools, and files from other tools, which have no such SHA-256, load too. For anything but the weights of one model,
-such as an optimiser's state, use `minicnn.save` and `minicnn.load`.
+The file is replaced in one step or not at all, and holds a SHA-256 of its arrays. For other tools it is an ordinary
+safetensors file; files from other tools, which have no such SHA-256, load too. For anything but the weights of one
+model, such as an optimiser's state, use `minicnn.save` and `minicnn.load`.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def confusion_matrix(predictions: Tensor | Array, targets: Tensor | Array, num_c
 
 
 def per_class_accuracy(matrix: Array) -> Array:
-    """The share of the samples of each class that are predicted correctly (recall), (classes,); NaN without samples."""
+    """The share of each class that is predicted correctly (its recall), (classes,); NaN for a class without samples."""
     totals = matrix.sum(axis=1)  # (classes,)
     return np.divide(np.diag(matrix), totals, out=np.full(len(matrix), np.nan), where=totals > 0)
 
@@ -74,7 +74,7 @@ def softmax(scores: Tensor | Array) -> Array:
 
 
 class Running:
-    """The mean loss and the top-1 accuracy of the samples so far; each sample counts the same, whatever the size of its batch."""
+    """The mean loss and the top-1 accuracy of the samples so far; every sample has the same weight."""
 
     def __init__(self) -> None:
         self.samples = 0

@@ -1,4 +1,4 @@
-"""Recipes: the dataset, preprocessing, optimiser and number of epochs that train a net well, and functions that build them.
+"""Recipes: the data, preprocessing, optimiser and epochs that train a net well; and functions that build these objects.
 
 A recipe holds names, not objects, so that it can be written to a run's config.json and read back. The names are looked
 up in fixed tables: reading a config can never import or run anything else.
@@ -159,7 +159,7 @@ def build_dataset(
     if DATASETS[name] is Digits:
         if root is not None or download:
             raise SettingError(
-                "the digits are bundled: they need no data folder and no download; leave these options out, or choose mnist"
+                "the digits are bundled: they need no data folder and no download; leave these out, or choose mnist"
             )
         return datasets.Digits(train=train, transform=transform)
     return DATASETS[name](root, train=train, transform=transform, download=download)

@@ -228,7 +228,7 @@ def test_weights_that_are_no_good(run: Path, capsys: pytest.CaptureFixture[str],
         parameter.data.fill_(value)
     save_weights(run / WEIGHTS, model, {"epoch": 2, "step": 0})
     if value > 1e35 or value != value:
-        assert "the weights are no good" in refused(run, capsys, "eval")
+        assert "the weights are wrong" in refused(run, capsys, "eval")
     for command in (["eval"], ["plot", "filters"]):
         if cli.main([*command, str(run)]):
             err = capsys.readouterr().err

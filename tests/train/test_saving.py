@@ -184,8 +184,8 @@ def test_training_goes_on_when_an_epoch_cannot_be_saved(capsys: pytest.CaptureFi
 
     assert len(fit(save)) == 3 and met == [1, 2, 3]
     err = capsys.readouterr().err
-    assert "after epoch 2 the net and its figures could not be saved" in err and "run/model.safetensors" in err
-    assert "Training goes on, and saves again after the next epoch; till then, make room on the disk" in err
+    assert "after epoch 2 the net and its metrics could not be saved" in err and "run/model.safetensors" in err
+    assert "Training goes on and saves again after the next epoch; before that, make room on the disk" in err
 
 
 def test_an_end_that_cannot_be_saved_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def answer(namespace: dict[str, Any], where: str = "") -> None:
 
 
 class Absent:
-    """Stands for a missing method of PyTorch: `Tensor.bfloat16` then gives the same error as `x.bfloat16`.
+    """Stands for a missing method of PyTorch: `Tensor.bfloat16` gives the same error as `x.bfloat16`.
 
     A metaclass could do the same, but would slow down every `isinstance(..., Tensor)`.
     """
@@ -76,7 +76,7 @@ class Imports:
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Raise an error for a module of minicnn that an import has not found; for `importlib.util.find_spec`, give None.
+        """Raise an error for a module of minicnn that an import has not found; give None to `importlib.util.find_spec`.
 
         A module that was moved is found in its new place, for the pickles of earlier versions.
         """
