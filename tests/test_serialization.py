@@ -259,7 +259,7 @@ def test_map_location() -> None:
         (lambda: nn.Linear(1, 1), r"the object is of type Linear.*state_dict"),
         (lambda: [optim.SGD([nn.Parameter(np.ones(1))])], r"\['0'\] is of type SGD.*state_dict"),
         (lambda: {"args": Namespace(lr=1)}, r"\['args'\] is of type Namespace.*save vars\(\) of it"),
-        (lambda: {"f": {"g": print}}, r"\['f'\]\['g'\] is of type builtin.*save what it is made of"),
+        (lambda: {"f": {"g": print}}, r"\['f'\]\['g'\] is of type builtin.*save its content as tensors"),
         (lambda: {print: 1}, r"\['a key'\] is of type builtin"),
         (lambda: np.array(["a"]), r"the object has type <U1; there are: float64, float32"),
         (lambda: np.ones(1, complex), "has type complex128"),

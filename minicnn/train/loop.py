@@ -232,7 +232,7 @@ def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Inside the `with` block the net is in evaluation mode, without recording; then the modules get their modes back."""
+    """Inside the `with` block the net is in evaluation mode and records nothing; then its modes are restored."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

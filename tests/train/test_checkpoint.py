@@ -125,7 +125,7 @@ def test_a_key_twice(file: Path) -> None:
         return header.rstrip()[:-1] + f', "3.bias": {entry}}}'
 
     rebuilt(file, twice)
-    with pytest.raises(CheckpointError, match="a key is there twice"):
+    with pytest.raises(CheckpointError, match="a key occurs twice"):
         load_weights(file, net(1))
 
 

@@ -133,7 +133,7 @@ def test_files_of_different_runs_are_noticed(run: Run) -> None:
     (run.folder / METRICS).write_text(
         "\n".join([",".join(Epoch._fields)] + [f"{n},1,0.5,1,0.5,1,1" for n in range(1, 6)]) + "\n"
     )
-    with pytest.raises(RunError, match=r"metrics.csv: has 5 epochs, and model.safetensors is of epoch 1.*restore"):
+    with pytest.raises(RunError, match=r"metrics.csv: has 5 epochs, but model.safetensors is of epoch 1.*restore"):
         run.history()
 
 
