@@ -21,7 +21,7 @@ class Adam(KernelOptimizer):
         x <- x - lr * m / (1 - beta1^t) / (sqrt(w / (1 - beta2^t)) + eps)
 
     in step t = 1, 2, ... Here g is the gradient, negated if maximize, plus weight_decay * x; with
-    decoupled_weight_decay, g is the gradient alone and x is first multiplied by 1 - lr * weight_decay.
+    decoupled_weight_decay, g has no such term, and x is first multiplied by 1 - lr * weight_decay.
 
     D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, https://arxiv.org/abs/1412.6980; amsgrad:
     S. Reddi et al., "On the convergence of Adam and beyond", ICLR 2018, https://openreview.net/forum?id=ryQu7f-RZ

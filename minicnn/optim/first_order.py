@@ -151,7 +151,7 @@ class KernelOptimizer(FirstOrder):
         self._weights = {}
 
     def update_many(self, group: Group, params: list[WithGradient]) -> None:
-        """One step of those parameters of a group that have a gradient; if one of them raises an error, none is changed."""
+        """One step of those parameters of a group that have a gradient; if one raises an error, none is changed."""
         if not params:
             self._weights.pop(id(group), None)
             return
@@ -193,7 +193,7 @@ def _runs(steps: list[float]) -> Iterator[tuple[int, int]]:
 def update_in_pieces(update: Callable[..., None], group: Group, p: WithGradient, *buffers: Tensor) -> None:
     """Run `update(x, g, *buffers)`, written in NumPy, on a parameter, its gradient and the buffers of its state.
 
-    The options `maximize`, `weight_decay` and `decoupled_weight_decay` are applied before:
+    The options `maximize`, `weight_decay` and `decoupled_weight_decay` are applied first:
 
         g <- -g                           if maximize
         x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay

@@ -18,17 +18,17 @@ __all__ = ["LBFGS"]
 class LBFGS(Optimizer):
     """A quasi-Newton method: x <- x - t H g, where H approximates the inverse Hessian from the last changes of x and g.
 
-    With s_i and y_i the changes of x and g in the last `history_size` iterations and r_i = 1 / <y_i, s_i>, H g is computed
-    from the last pair to the first and back (J. Nocedal, "Updating quasi-Newton matrices with limited storage", Math. Comp.
-    35, 1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7):
+    s_i and y_i are the changes of x and g in the last `history_size` iterations, r_i = 1 / <y_i, s_i>. H g is computed from
+    the last pair to the first and back (J. Nocedal, "Updating quasi-Newton matrices with limited storage", Math.
+    Comp. 35, 1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7):
 
         q <- g;    a_i = r_i <s_i, q>,   q <- q - a_i y_i                   last to first
         q <- <s, y> / <y, y> q           of the last pair
         b_i = r_i <y_i, q>,   q <- q + (a_i - b_i) s_i                      first to last
 
     The length t is `lr`, in the very first iteration min(1, 1 / sum |g|) * lr; a line search with the strong Wolfe
-    conditions starts from there. One `step` has up to `max_iter` iterations, each of which calls the closure to compute
-    loss and gradients again. So L-BFGS needs a loss that is the same in every call, without random batches.
+    conditions starts from it. One `step` has up to `max_iter` iterations, which call the closure to compute loss
+    and gradients again. So L-BFGS needs a loss that is the same in every call, without random batches.
 
     Args:
         params: tensors, in one group.
@@ -197,8 +197,8 @@ def _strong_wolfe(
 ) -> tuple[_Point, int]:
     """A point with f <= f_0 + 1e-4 t f_0' (low enough) and |f'| <= 0.9 |f_0'| (flat enough), and the evaluations used.
 
-    First the step grows until an interval must contain such a point, then cubic interpolation makes it smaller; J. Nocedal, S. Wright,
-    "Numerical optimization", 2nd ed., 2006, algorithms 3.5 and 3.6.
+    First the length grows until an interval must contain such a point; then cubic interpolation makes the interval
+    smaller. J. Nocedal, S. Wright, "Numerical optimization", 2nd ed., 2006, algorithms 3.5 and 3.6.
 
     Args:
         at: evaluates the loss at a length.
@@ -254,7 +254,7 @@ def _strong_wolfe(
 
 
 def _lowest(a: _Point, b: _Point, bounds: tuple[float, float] | None = None) -> Any:
-    """Where the cubic through two points with their slopes is lowest within the bounds; the middle if it has no minimum."""
+    """Where the cubic through two points with their slopes is lowest within the bounds; the middle if nowhere."""
     a, b = (a, b) if a.t <= b.t else (b, a)
     least, most = bounds or (a.t, b.t)
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)

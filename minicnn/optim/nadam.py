@@ -20,8 +20,8 @@ class NAdam(FirstOrder):
         d <- mu_{t+1} * m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) * g / (1 - mu_1 ... mu_t)
         x <- x - lr * d / (sqrt(v / (1 - beta2^t)) + eps)
 
-    Here g is the gradient, negated if maximize, plus weight_decay * x; with decoupled_weight_decay, g is the gradient
-    alone and x is first multiplied by 1 - lr * weight_decay.
+    Here g is the gradient, negated if maximize, plus weight_decay * x; with decoupled_weight_decay, g has no such
+    term, and x is first multiplied by 1 - lr * weight_decay.
 
     T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016,
     https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ

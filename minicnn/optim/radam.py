@@ -24,8 +24,8 @@ class RAdam(FirstOrder):
             d <- d * r / ((sqrt(v) + eps) / sqrt(1 - beta2^t))
         x <- x - lr * d
 
-    Here g is the gradient, negated if maximize, plus weight_decay * x; with decoupled_weight_decay, g is the gradient
-    alone and x is first multiplied by 1 - lr * weight_decay.
+    Here g is the gradient, negated if maximize, plus weight_decay * x; with decoupled_weight_decay, g has no such
+    term, and x is first multiplied by 1 - lr * weight_decay.
 
     L. Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020,
     https://arxiv.org/abs/1908.03265

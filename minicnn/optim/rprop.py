@@ -20,8 +20,8 @@ class Rprop(FirstOrder):
         x <- x - s * sign(g)
 
     with (eta_minus, eta_plus) = etas, (smallest, largest) = step_sizes, and s starting at lr. It is meant for
-    gradients of the whole training set: the noise of batches changes signs. A NaN has no sign: its element and step size
-    stay.
+    gradients of the whole training set: the noise of batches changes signs. A NaN has no sign: it changes neither its
+    element nor the step size.
 
     M. Riedmiller, H. Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", ICNN
     1993, https://doi.org/10.1109/ICNN.1993.298623

@@ -112,7 +112,7 @@ def load(
             raise
         except Exception as error:  # forged JSON can fail anywhere
             raise CheckpointError(
-                f"{source.name}: the part that describes the object is malformed ({error!r}); restore the file from a copy, or "
+                f"{source.name}: the JSON of the object is malformed ({error!r}); restore the file from a copy, or "
                 "train again"
             ) from error
 

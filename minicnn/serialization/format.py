@@ -96,8 +96,8 @@ def read_header(source: Source) -> Header:
     """The header of a file, checked against the size of the file.
 
     Raises:
-        CheckpointError: the file has another format; or the header is cut off, not JSON, has a key twice, or does not fit
-            the file: every byte after the header must belong to exactly one array.
+        CheckpointError: the file has another format; or the header is cut off, not JSON, has a key twice or does not
+            fit the file: every byte after the header must belong to exactly one array.
     """
     beginning = source.take(_LENGTH + 1)
     length = int.from_bytes(beginning[:_LENGTH], "little")
