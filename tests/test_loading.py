@@ -114,7 +114,7 @@ def test_open_pipes_and_devices() -> None:
             if fits:
                 assert load(pipe)["w"].tolist() == [1, 1, 1]
             else:
-                with pytest.raises(CheckpointError, match="its arrays take 24 bytes, and 25 are there"):
+                with pytest.raises(CheckpointError, match="its arrays take 24 bytes, but the file has 25"):
                     load(pipe)
     with open("/dev/zero", "rb") as endless, pytest.raises(CheckpointError, match="/dev/zero"):
         load(endless)

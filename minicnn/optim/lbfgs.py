@@ -18,8 +18,8 @@ __all__ = ["LBFGS"]
 class LBFGS(Optimizer):
     """A quasi-Newton method: x <- x - t H g, where H approximates the inverse Hessian from the last changes of x and g.
 
-    s_i and y_i are the changes of x and g in the last `history_size` iterations, r_i = 1 / <y_i, s_i>. H g is computed from
-    the last pair to the first and back (J. Nocedal, "Updating quasi-Newton matrices with limited storage", Math.
+    s_i and y_i are the changes of x and g in the last `history_size` iterations, r_i = 1 / <y_i, s_i>. H g is computed
+    from the last pair to the first and back (J. Nocedal, "Updating quasi-Newton matrices with limited storage", Math.
     Comp. 35, 1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7):
 
         q <- g;    a_i = r_i <s_i, q>,   q <- q - a_i y_i                   last to first

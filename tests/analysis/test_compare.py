@@ -174,7 +174,7 @@ SHAPES = (1, 2, 5, 5), (3, 2, 3, 3)
         (SHAPES, {"backends": ["cuda"]}, ValueError, "no backend 'cuda' in a list; there are: python"),
         (SHAPES, {"backends": "numpy"}, ValueError, "no backend 'numpy' in a list"),
         (SHAPES, {"algorithms": ["strassen"]}, ValueError, "no algorithm 'strassen'"),
-        (SHAPES, {"algorithms": ["pointwise"]}, ValueError, "none of the algorithms"),
+        (SHAPES, {"algorithms": ["pointwise"]}, ValueError, "none of the chosen algorithms"),
         (SHAPES, {"seconds": 0}, ValueError, "above 0"),
         (SHAPES, {"seconds": float("nan")}, ValueError, "above 0"),
         (SHAPES, {"padding": "full"}, minicnn.ShapeError, "'same' or 'valid'"),

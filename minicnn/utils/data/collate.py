@@ -51,7 +51,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """Convert a single sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays."""
+    """Convert a sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays."""
     if isinstance(data, np.ndarray | np.generic) and data.dtype.kind in "biufc":
         return Tensor(np.asarray(data))
     if isinstance(data, Mapping):

@@ -1,7 +1,7 @@
 """How and where one batch is made: in the caller's thread, or ahead of it by a thread in the background.
 
-`Fetcher` turns one `Task` (indices and their random keys) into one batch. A task holds everything that the result depends
-on, so the result is the same wherever it runs. These classes take tasks (`submit`) and return their batches (`result`):
+`Fetcher` turns one `Task` (indices and their random keys) into one batch. A task holds everything that affects the
+result, so the result is the same wherever it runs. These classes take tasks (`submit`) and return batches (`result`):
 
     InPlace           the caller itself makes a batch when it asks for it: the dataset has the program's settings,
                       connections and streams

@@ -82,7 +82,7 @@ class BatchIterator(Iterator[Any]):
             self._start()
 
     def _start(self) -> None:
-        """Draw the order and start the workers: at once if they are processes, else at the first batch, as in PyTorch."""
+        """Draw the order and start the workers: at once for processes, else at the first batch, as in PyTorch."""
         self._tasks, self._seed = self._loader._start_epoch(self._position)
         self._start_workers()
 
