@@ -1,4 +1,4 @@
-"""`minicnn bench` as its users meet it."""
+"""`minicnn bench` as users see it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_forward_only_and_chosen_algorithms(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is given goes before the layer's; the list shows the options that say the same."""
+    """Options on the command line replace the layer's; the list shows equivalent options."""
     line = "bench conv --layer resnet18.layer2.0.conv1 --forward --backends numba --algorithms im2col --seconds 0.01"
     assert cli.main([*line.split(), "--x", "1x64x9x9"]) == 0
     assert "conv2d 1x64x9x9 -> 1x128x5x5, kernel 3x3, stride 2, padding 1; float32, NCHW" in capsys.readouterr().out

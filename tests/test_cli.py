@@ -1,4 +1,4 @@
-"""The command line as its users meet it. Training runs in a process of its own, the rest through `main`."""
+"""The command line as users see it. Training runs in a separate process, the rest through `main`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(*arguments: str, folder: Path, **environment: str) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A run of two epochs on the bundled digits, and what was printed."""
+    """A run of two epochs on the bundled digits, and its output."""
     folder = tmp_path_factory.mktemp("cli")
     done = command("train", "--epochs", "2", "--out", "run", "--seed", "5", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -49,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
 
 @pytest.fixture
 def run(trained: tuple[Path, object], tmp_path: Path) -> Path:
-    """A copy of that run, to be damaged."""
+    """A copy of that run, which tests may damage."""
     return Path(shutil.copytree(trained[0], tmp_path / "run"))
 
 

@@ -1,4 +1,4 @@
-"""The command line's words: on any console, with any path, and in the names of its own options."""
+"""The texts of the command line: on any console, with any path, and with its own options."""
 
 from __future__ import annotations
 

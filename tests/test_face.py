@@ -1,4 +1,4 @@
-"""What programs for PyTorch ask for besides tensors and layers, and how unknown names are answered."""
+"""What PyTorch programs use besides tensors and layers, and the errors for unknown names."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _reset(stream: TextIO, errors: str) -> None:
 
 
 def finish() -> bool:
-    """Flush stdout while an error can still be reported; False if that failed."""
+    """Flush stdout while an error can still be reported; False if it failed."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

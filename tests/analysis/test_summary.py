@@ -1,4 +1,4 @@
-"""summary: the table, and that it leaves the net as it was."""
+"""summary: the table, and that the net is not changed."""
 
 from __future__ import annotations
 

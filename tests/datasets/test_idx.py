@@ -119,7 +119,7 @@ def test_a_bomb_is_neither_unpacked_nor_believed(tmp_path: Path, announced: int)
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and devices of POSIX")
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
-    """A pipe would make us wait for ever."""
+    """Reading a pipe could wait for ever."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "endless").symlink_to("/dev/zero")
     for name in ("pipe", "endless"):

@@ -199,7 +199,7 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
 
 
 class Tiny(MNIST):
-    """MNIST with small files; `fetch` is replaced below, its own tests are in test_download.py."""
+    """MNIST with small files; `fetch` is replaced here, and tested in test_download.py."""
 
     mirrors = ("first/", "second/")
     resources = tuple(

@@ -257,7 +257,7 @@ def test_hooks_around_state_dicts() -> None:
 
 
 def test_an_optimiser_of_ones_own() -> None:
-    """As they are published: state in `self.state[p]`, writing through `.data`."""
+    """An optimiser as users publish them: state in `self.state[p]`, writing through `.data`."""
 
     class Signs(Optimizer):
         def __init__(self, params: Any, lr: Any = required) -> None:

@@ -1,4 +1,4 @@
-"""Run folders with something wrong in them: every message names a file of the folder and says what to do."""
+"""Damaged run folders: every message names a file of the folder and says what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX"
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs, which nobody has trained."""
+    """A run of two epochs, written without training."""
     recipe = find_recipe()
     minicnn.manual_seed(0)
     model = build_model(recipe.model, recipe.model_options)
@@ -41,7 +41,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 
 def refused(run: Path, capsys: pytest.CaptureFixture[str], *command: str, names: str = "") -> str:
-    """Run a command that must fail with one line, which names what is in the folder, and a remedy; returns it."""
+    """Run a command that must fail with one line, which names a file and a remedy; return the line."""
     assert cli.main([*command, str(run)]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith("minicnn: error: ")
@@ -242,7 +242,7 @@ def test_forged_metadata(run: Path, capsys: pytest.CaptureFixture[str], epoch: A
 
 
 def test_a_huge_net_takes_no_memory(run: Path) -> None:
-    """It is compared with the file before it is built."""
+    """The net is compared with the file before it is built."""
     import tracemalloc
 
     opened = Run.open(run)

@@ -1,4 +1,4 @@
-"""Training whose net cannot be saved, diverges or is interrupted: what is on the disk, what is said, the exit code."""
+"""Training that cannot save its net, diverges or is interrupted: the files, the messages, the exit code."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.mark.parametrize("failing", range(9))
 def test_a_write_that_fails_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
-    """Every write and flush of a save fails once; weights and metrics stay those of the epoch before."""
+    """Every write and flush of a save fails once; weights and metrics of the epoch before stay."""
     calls = 0
 
     def sometimes(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,7 +82,7 @@ def test_a_write_that_fails_changes_nothing(run: Run, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("names", range(4))
 def test_a_crash_between_two_names(run: Run, monkeypatch: pytest.MonkeyPatch, names: int) -> None:
-    """The machine stops after so many files have got their new names: what is read is of one epoch."""
+    """The machine stops after some files have been renamed: the files still belong to one epoch."""
     replace, done = os.replace, 0
 
     class CrashError(BaseException):
@@ -107,7 +107,7 @@ def test_a_crash_between_two_names(run: Run, monkeypatch: pytest.MonkeyPatch, na
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """A process that does nothing but save epochs is killed; weights and metrics are of the same one."""
+    """A process that only saves epochs is killed; weights and metrics belong to the same epoch."""
     code = (
         "import json, sys; from minicnn.train import *\n"
         "run = Run.create(sys.argv[1], json.loads(sys.argv[2]))\n"

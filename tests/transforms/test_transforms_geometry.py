@@ -18,7 +18,7 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def on_all_kinds(transform: Transform, height: int = 6, width: int = 9) -> np.ndarray:
-    """The result (C, H, W) for one colour image, having checked that PIL image, Tensor and batch agree."""
+    """The result (C, H, W) for one colour image, after a check that PIL image, Tensor and batch agree."""
     image = noise(height, width, 3)
     chw = np.moveaxis(image, 2, 0)  # (H, W, C) -> (C, H, W)
     result = transform(Tensor(chw)).array

@@ -149,7 +149,7 @@ def test_a_batch_of_images_is_resized_as_pil_resizes_each(mode: InterpolationMod
 
 
 def test_the_quick_way_of_a_batch_is_really_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should a Pillow of other arithmetic appear, batches must go image by image, and this test says so."""
+    """If a Pillow with other arithmetic appears, batches must be resized image by image, and this test fails."""
     for mode in SMOOTH:
         assert resize_file._pillow_rows_first((28, 28), (32, 32), mode) is not None
     images = np.random.default_rng(4).integers(0, 256, (3, 9, 9), dtype=np.uint8)

@@ -21,7 +21,7 @@ def history(count: int = 4) -> list[Epoch]:
 
 
 def texts(figure: Any) -> list[str]:
-    """Everything written in the figure that shows."""
+    """All visible texts in the figure."""
     from matplotlib.text import Text
 
     found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
@@ -34,7 +34,7 @@ def drawn_images(figure: Any) -> list[np.ndarray]:
 
 
 def assert_png(path: Path, least: tuple[int, int] = (300, 200)) -> None:
-    """It opens, is large enough to read, and is no blank sheet."""
+    """Check that the file opens, is large enough to read, and is not blank."""
     from PIL import Image
 
     with Image.open(path) as image:
@@ -50,7 +50,7 @@ def net() -> nn.Module:
 
 
 def comparison(passes: tuple[str, ...] = PASSES) -> Comparison:
-    """Made-up figures; the last algorithm was not measured."""
+    """A comparison with invented numbers; the last algorithm was not measured."""
     rates = {
         ("im2col", "numpy"): 1.25,
         ("im2col", "numba"): 173.0,
@@ -87,7 +87,7 @@ def test_pngs_are_not_blank(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", DRAW)
 def test_nothing_global(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pyplot, so no window and no figure that stays in memory; the settings are as before."""
+    """No pyplot, so no window and no figure that stays in memory; the settings do not change."""
     import matplotlib
 
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)  # another test may have imported it
@@ -122,7 +122,7 @@ def _overlap(a: Any, b: Any) -> bool:
 
 
 def _ticks_beyond_the_limits(axes: Any) -> list[Any]:
-    """Labels that matplotlib keeps but does not draw."""
+    """Labels that Matplotlib keeps but does not draw."""
     found = []
     for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         low, high = sorted(limits)

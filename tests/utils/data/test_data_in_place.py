@@ -1,4 +1,4 @@
-"""Without workers a dataset is called by the caller, when the batch is asked for, unless a thread is asked for."""
+"""Without workers the caller calls the dataset when it takes the batch, unless there is a thread."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_dataset_that_changes_is_seen_as_it_is() -> None:
 
 @pytest.mark.parametrize("prefetch", [None, 0, 2])
 def test_settings_reach_the_dataset(prefetch: int | None) -> None:
-    """In a thread too they are those in force where the batch was asked for."""
+    """In a thread too, the settings are those of the code that takes the batch."""
 
     def settings(index: int) -> tuple[bool, str, str]:
         y = minicnn.ones(2, requires_grad=True) * 2

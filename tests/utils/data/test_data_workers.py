@@ -1,4 +1,4 @@
-"""The DataLoader with worker processes. Spawning takes a moment, so each test asks for much at once."""
+"""The DataLoader with worker processes. Spawning is slow, so each test checks many things."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from minicnn.utils.data import DataLoader, Dataset, get_worker_info, sample_gene
 
 
 class Faulty(Dataset[tuple[int, float]]):
-    """Does at one index what `fault` says."""
+    """A dataset that does what `fault` says at one index."""
 
     def __init__(self, fault: str = "", at: int = 9) -> None:
         self.fault, self.at = fault, at
@@ -49,14 +49,14 @@ class Faulty(Dataset[tuple[int, float]]):
 
 
 class Peculiar(ValueError):
-    """An exception that pickle cannot bring back."""
+    """An exception that pickle cannot restore."""
 
     def __init__(self, number: int, *, reason: str) -> None:
         super().__init__(f"{number}: {reason}")
 
 
 class Quitting(Dataset[int]):
-    """Cannot be unpickled in a worker."""
+    """A dataset that cannot be unpickled in a worker."""
 
     def __len__(self) -> int:
         return 4
@@ -206,7 +206,7 @@ def test_what_cannot_be_sent_to_workers_is_said_at_once() -> None:
 
 
 def test_large_batches_of_many_large_tasks() -> None:
-    """More than a socket holds in both directions: neither side may wait for the other."""
+    """More data than a socket holds, in both directions: neither side may wait for the other."""
     tasks = [[i] * 60_000 for i in range(8)]
     loader = DataLoader(np.arange(8), batch_sampler=tasks, num_workers=1, prefetch_factor=8, timeout=120)
     assert [int(batch.sum()) for batch in loader] == [60_000 * i for i in range(8)]
