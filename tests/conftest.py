@@ -1,4 +1,4 @@
-"""What holds for every test: no network, the same random numbers each time, MNIST only where it is there."""
+"""Rules for every test: no network, the same random numbers each time, and MNIST tests only if its files exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-os.environ.setdefault("MPLBACKEND", "Agg")  # pictures without a screen
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
 
 # HYPOTHESIS_PROFILE=explore looks for new examples; every other run, in CI too, tries the same ones. No deadline: the
 # first example may have to compile a kernel.
@@ -24,7 +24,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random numbers of the test's own, the same in every run and whichever tests run with it."""
+    """The test's own random numbers, the same in every run and with any other tests."""
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
@@ -91,7 +91,7 @@ def _mnist_missing() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `mnist` where the files are not there."""
+    """Skip the tests marked `mnist` if its files are missing."""
     marked = [item for item in items if item.get_closest_marker("mnist")]
     reason = _mnist_missing() if marked else None
     if reason:

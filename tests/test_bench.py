@@ -1,4 +1,4 @@
-"""`minicnn bench` as its users meet it."""
+"""`minicnn bench` as users see it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from minicnn.cli import bench, console
 
 
 def test_the_table_of_a_layer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    picture = tmp_path / "bars.png"
+    figure = tmp_path / "bars.png"
     line = (
         "bench conv --x 2x4x9x8 --w 6x2x3x3 --stride 2x1 --padding 1 --groups 2 --bias --channels-last --seconds 0.01"
     )
-    assert cli.main([*line.split(), "--backends", "numpy", "numba", "--plot", str(picture)]) == 0
+    assert cli.main([*line.split(), "--backends", "numpy", "numba", "--plot", str(figure)]) == 0
     out = capsys.readouterr().out
     assert "conv2d 2x4x9x8 -> 2x6x5x8, kernel 3x3, stride 2x1, padding 1, 2 groups; float32, channels last; " in out
     assert "im2col *" in out and "direct" in out and "fft" in out and "gw" in out and "python" not in out
-    assert picture.exists() and str(picture) in out
+    assert figure.exists() and str(figure) in out
 
 
 def test_forward_only_and_chosen_algorithms(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,7 +30,7 @@ def test_forward_only_and_chosen_algorithms(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is given goes before the layer's; the list shows the options that say the same."""
+    """Options on the command line replace the layer's; the list shows equivalent options."""
     line = "bench conv --layer resnet18.layer2.0.conv1 --forward --backends numba --algorithms im2col --seconds 0.01"
     assert cli.main([*line.split(), "--x", "1x64x9x9"]) == 0
     assert "conv2d 1x64x9x9 -> 1x128x5x5, kernel 3x3, stride 2, padding 1; float32, NCHW" in capsys.readouterr().out
@@ -45,10 +45,10 @@ def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     ("line", "message"),
     [
         ("bench", "required: LAYER"),
-        ("bench conv --x 1x2x6", "'1x2x6' is not such as 32x64x56x56"),
-        ("bench conv --x 1x2x6x0", "at least 1 each"),
-        ("bench conv --padding -1", "at least 0 each"),
-        ("bench conv --stride 1x2x3", "is not such as 2 or 2x1"),
+        ("bench conv --x 1x2x6", "'1x2x6' is not of the form 32x64x56x56"),
+        ("bench conv --x 1x2x6x0", "numbers of at least 1"),
+        ("bench conv --padding -1", "numbers of at least 0"),
+        ("bench conv --stride 1x2x3", "is not of the form 2 or 2x1"),
         ("bench conv --x 1x2x6x6 --w 3x4x3x3", "expects 4 input channels"),
         ("bench conv --x 1x2x6x6 --w 3x2x3x3 --backends cuda", "--backends: there is no 'cuda'"),
         ("bench conv --against jax", "choose from"),
@@ -56,7 +56,7 @@ def test_layers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
         ("bench conv --layer lenet5.conv9", "no layer 'lenet5.conv9'; --layer help lists"),
     ],
 )
-def test_what_cannot_be_meant(capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:
+def test_arguments_without_a_meaning(capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:
     assert cli.main(line.split()) in (console.USAGE, console.FAILED)
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1

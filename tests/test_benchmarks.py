@@ -25,7 +25,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_layers_are_those_of_the_nets(benchmark: Any) -> None:
-    """20 convolutions of ResNet-18, 11 different ones, of 1.8136 billion products a picture."""
+    """20 convolutions of ResNet-18, 11 different ones, of 1.8136 billion products an image."""
     layers = benchmark("conv_layers").layers("resnet18")
     assert len(layers) == 11 and sum(layer.count for layer in layers) == 20
     assert sum(layer.flop * layer.count for layer in layers) // (2 * 8) == 1_813_561_344

@@ -1,4 +1,4 @@
-"""The command line as its users meet it. Training runs in a process of its own, the rest through `main`."""
+"""The command line as users see it. Training runs in a separate process, the rest through `main`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 import minicnn
 from minicnn import cli
 from minicnn.cli import plot
-from minicnn.visualize.run import PICTURES
+from minicnn.visualize.run import FIGURES
 
 LINES = re.compile(
     r"Train epoch (\d+): loss: \d+\.\d{4} ; top-1 accuracy: (\d+\.\d\d)%\n"
@@ -40,7 +40,7 @@ def command(*arguments: str, folder: Path, **environment: str) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A run of two epochs on the bundled digits, and what was printed."""
+    """A run of two epochs on the bundled digits, and its output."""
     folder = tmp_path_factory.mktemp("cli")
     done = command("train", "--epochs", "2", "--out", "run", "--seed", "5", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -49,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
 
 @pytest.fixture
 def run(trained: tuple[Path, object], tmp_path: Path) -> Path:
-    """A copy of that run, to be damaged."""
+    """A copy of that run, which tests may damage."""
     return Path(shutil.copytree(trained[0], tmp_path / "run"))
 
 
@@ -89,7 +89,7 @@ def test_train_leaves_a_run_folder(trained: tuple[Path, subprocess.CompletedProc
     assert config["interrupted"] is False
 
 
-def test_train_draws_pictures(trained: tuple[Path, object]) -> None:
+def test_train_draws_figures(trained: tuple[Path, object]) -> None:
     from PIL import Image
 
     for name in ("curves", "confusion", "errors", "filters"):
@@ -192,7 +192,7 @@ def test_eval_on_another_backend(trained: tuple[Path, object], capsys: pytest.Ca
     for backend in ("numba", "numpy"):
         assert cli.main(["eval", str(trained[0]), "--backend", backend]) == 0
         printed.append(float(re.findall(r"([\d.]+)%", capsys.readouterr().out)[0]))
-    assert printed[0] == pytest.approx(printed[1], abs=0.6)  # two of 360 pictures may lie on an edge
+    assert printed[0] == pytest.approx(printed[1], abs=0.6)  # two of 360 images may lie on an edge
 
 
 def test_eval_of_damaged_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,19 +212,19 @@ def test_eval_of_damaged_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 # ----------------------------------------------------------------------------------------------------- plot, summary
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-def test_plot(trained: tuple[Path, object], tmp_path: Path, picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("figure", FIGURES)
+def test_plot(trained: tuple[Path, object], tmp_path: Path, figure: str, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 
-    out = tmp_path / "pictures" / f"{picture}.png"
-    assert cli.main(["plot", picture, str(trained[0]), "--out", str(out)]) == 0
+    out = tmp_path / "figures" / f"{figure}.png"
+    assert cli.main(["plot", figure, str(trained[0]), "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out}\n"
     with Image.open(out) as image:
         assert np.asarray(image.convert("L"), float).std() > 5
 
 
 def test_plot_names_are_those_that_can_be_drawn() -> None:
-    assert plot.PLOTS == PICTURES
+    assert plot.PLOTS == FIGURES
 
 
 def test_plot_goes_into_the_run_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +237,7 @@ def test_plot_refuses(trained: tuple[Path, object], capsys: pytest.CaptureFixtur
     run = str(trained[0])
     assert "curves, confusion" in fails(capsys, 2, "plot", "faces", run).replace("'", "")
     assert ".png" in fails(capsys, 2, "plot", "curves", run, "--out", "curves.doc")
-    assert "pictures 0 to 359" in fails(capsys, 2, "plot", "overview", run, "--image", "360")
+    assert "images 0 to 359" in fails(capsys, 2, "plot", "overview", run, "--image", "360")
     assert "below 0" in fails(capsys, 2, "plot", "overview", run, "--image", "-1")
 
 

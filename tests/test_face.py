@@ -1,4 +1,4 @@
-"""What programs for PyTorch ask for besides tensors and layers, and how unknown names are answered."""
+"""What PyTorch programs use besides tensors and layers, and the errors for unknown names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from minicnn import nn, optim
         (minicnn, "fft", "use numpy.fft on x.numpy"),
         (minicnn, "kaiser_window", "use scipy.signal.windows"),
         (minicnn, "view_as_complex", "tensors are real"),
-        (nn, "Conv3d", "pictures are 2-d"),
+        (nn, "Conv3d", "images are 2-d"),
         (nn, "LSTM", "sequence models are left out"),
         (nn, "MultiheadAttention", "sequence models are left out"),
         (nn, "Bilinear", "minicnn.einsum"),
         (F, "embedding", "sequence models are left out"),
-        (F, "conv3d", "pictures are 2-d"),
+        (F, "conv3d", "images are 2-d"),
         (F, "relux", "use relu"),
         (optim, "SparseAdam", "tensors are dense"),
         (optim, "Adamm", "use Adam"),
@@ -170,7 +170,7 @@ def test_threads_and_determinism_can_be_asked_for() -> None:
     minicnn.set_num_threads(1)
     assert minicnn.get_num_threads() == 1
     minicnn.set_num_threads(n)
-    with pytest.warns(UserWarning, match="set_num_threads: 4096 threads are asked for, and "):
+    with pytest.warns(UserWarning, match="set_num_threads: 4096 threads are asked for, but "):
         minicnn.set_num_threads(4096)
     assert minicnn.get_num_threads() >= n
     minicnn.set_num_threads(np.int64(n))

@@ -1,4 +1,4 @@
-"""Files that are replaced whole, whoever else writes them; and what is not read."""
+"""Files that are replaced completely, even if others write them too; and files that are not read."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_order_that_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest
 
 
 def test_killed_while_writing(tmp_path: Path) -> None:
-    """A process that does nothing but replace a file is killed at ten moments; the file is always whole."""
+    """A process that only replaces a file is killed at ten moments; the file is always complete."""
     code = (
         "import sys; from pathlib import Path; from minicnn.files import write_atomically\n"
         "path = Path(sys.argv[1]); n = 0\n"
@@ -256,7 +256,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 @posix
 def test_a_file_without_a_name_is_written_to() -> None:
-    """Such as standard output where it goes to a file that was removed."""
+    """For example stdout, if it goes to a file that was removed."""
     import tempfile
 
     with tempfile.TemporaryFile() as file:
@@ -317,7 +317,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_files_that_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file has its new name before all are complete, and then nothing comes between the names."""
+    """No file is renamed before all are complete; then nothing happens between the renames."""
     calls: list[str] = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append("fsync"), fsync(descriptor)))

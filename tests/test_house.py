@@ -72,7 +72,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def imports(module: str, path: Path, *, top_only: bool = False) -> set[str]:
-    """The modules of our packages, and outside ones, that a file imports; not those for type checking."""
+    """The modules, ours and others, that a file imports; not those for type checking."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
 

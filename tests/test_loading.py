@@ -1,4 +1,4 @@
-"""What `load` takes and refuses: kinds of files, forged content, memory. Round trips are in test_serialization.py."""
+"""Which files `load` accepts: formats, forged content, memory. Round trips are in test_serialization.py."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and devices of POSIX")
 def test_open_pipes_and_devices() -> None:
-    """A pipe is read as far as its header says, and so is a device that never ends."""
+    """A pipe is read as far as its header says; so is a device that never ends."""
     file = io.BytesIO()
     save({"w": Tensor(np.ones(3))}, file)
     for more, fits in ((b"", True), (b"x", False)):
@@ -114,14 +114,14 @@ def test_open_pipes_and_devices() -> None:
             if fits:
                 assert load(pipe)["w"].tolist() == [1, 1, 1]
             else:
-                with pytest.raises(CheckpointError, match="its arrays take 24 bytes, and 25 are there"):
+                with pytest.raises(CheckpointError, match="its arrays take 24 bytes, but the file has 25"):
                     load(pipe)
     with open("/dev/zero", "rb") as endless, pytest.raises(CheckpointError, match="/dev/zero"):
         load(endless)
 
 
 class Halves(io.RawIOBase):
-    """A file that takes and gives a little at a time."""
+    """A file that reads and writes a few bytes at a time."""
 
     def __init__(self) -> None:
         self.data, self.place = bytearray(), 0
@@ -169,7 +169,7 @@ def test_text_files_and_things_that_are_no_files(tmp_path: Path) -> None:
 
 
 def test_memory(tmp_path: Path) -> None:
-    """Loading takes the tensors' memory, once, and shapes take none; saving takes one copy."""
+    """Loading takes the tensors' memory once, and nothing for shapes; saving takes one copy."""
     size = 8_000_000
     state = {f"{i}": Tensor(np.ones(size // 32, np.float32)) for i in range(8)}
     path = tmp_path / "f"
@@ -279,7 +279,7 @@ JUNK: list[Any] = [
 
 
 def places(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The ways to every part of a piece of JSON."""
+    """The paths to all parts of a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [before, *(place for key, part in inner for place in places(part, (*before, key)))]
 
@@ -293,7 +293,7 @@ def changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 def forged(data: bytes, rng: random.Random) -> bytes:
-    """A saved file with something else in its header, its metadata, or anywhere."""
+    """A saved file with changes in its header, its metadata, or anywhere."""
     end = 8 + int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8:end]), data[end:]
     kind = rng.randrange(4)
@@ -314,7 +314,7 @@ def forged(data: bytes, rng: random.Random) -> bytes:
 
 
 def test_forged_files_load_or_are_named(tmp_path: Path) -> None:
-    """Whatever is wrong with a file, the error is a CheckpointError that names it."""
+    """Every fault of a file raises a CheckpointError that names the file."""
     path, rng = tmp_path / "forged.pt", random.Random(0)
     value = {
         "w": Tensor(np.arange(24.0).reshape(2, 3, 4).transpose(0, 2, 1)), "p": nn.Parameter(np.ones((2, 2))),

@@ -1,4 +1,4 @@
-"""Programs and files of earlier versions: every public name is where it was, pickles and run folders load."""
+"""Programs and files of earlier versions: every public name is in its place, pickles and run folders load."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_name_is_where_it_was(place: str, names: list[str]) -> None:
 
 
 def test_each_path_can_be_imported_first() -> None:
-    """In a process of its own each, in one: no path depends on another import before it."""
+    """Each in its own forked process: no path depends on an earlier import."""
     code = (
         "import sys, os\n"
         "for place in sys.argv[1:]:\n"
@@ -60,7 +60,7 @@ def test_moved_modules_are_there() -> None:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """What version 0.1.0 wrote: a pickle of many objects, and a run folder."""
+    """Files of version 0.1.0: a pickle of many objects, and a run folder."""
     with zipfile.ZipFile(DATA / "version_0_1_0.zip") as archive:
         archive.extractall(tmp_path)
     return tmp_path

@@ -25,7 +25,7 @@ from minicnn.serialization.format import DTYPES
 
 
 def again(value: Any, **options: Any) -> Any:
-    """What comes back of `value` from a file."""
+    """`value` after saving and loading."""
     file = io.BytesIO()
     save(value, file)
     file.seek(0)
@@ -173,7 +173,7 @@ def test_a_state_dict_is_an_ordinary_file(tmp_path: Path) -> None:
 
 
 def test_arrays_begin_at_multiples_of_their_width(tmp_path: Path) -> None:
-    """Memory maps of other programs need that."""
+    """Memory maps of other programs need this alignment."""
     path = tmp_path / "file"
     save([Tensor(np.ones(3, dtype)) for dtype in (np.bool_, np.float32, np.float16, np.int64, np.uint8)], path)
     entries = header(path)
@@ -259,7 +259,7 @@ def test_map_location() -> None:
         (lambda: nn.Linear(1, 1), r"the object is of type Linear.*state_dict"),
         (lambda: [optim.SGD([nn.Parameter(np.ones(1))])], r"\['0'\] is of type SGD.*state_dict"),
         (lambda: {"args": Namespace(lr=1)}, r"\['args'\] is of type Namespace.*save vars\(\) of it"),
-        (lambda: {"f": {"g": print}}, r"\['f'\]\['g'\] is of type builtin.*save what it is made of"),
+        (lambda: {"f": {"g": print}}, r"\['f'\]\['g'\] is of type builtin.*save its content as tensors"),
         (lambda: {print: 1}, r"\['a key'\] is of type builtin"),
         (lambda: np.array(["a"]), r"the object has type <U1; there are: float64, float32"),
         (lambda: np.ones(1, complex), "has type complex128"),
@@ -281,7 +281,7 @@ def test_an_object_in_itself() -> None:
 
 
 def test_pickles_are_refused(tmp_path: Path) -> None:
-    """The message is the way to convert them; nothing of the file runs."""
+    """The message says how to convert them; no code of the file runs."""
     path = tmp_path / "model.pth"
     ran = tmp_path / "ran"
 
@@ -376,7 +376,7 @@ def test_damaged_headers(tmp_path: Path, change: Any, text: str) -> None:
 
 
 def test_any_damage_is_noticed(tmp_path: Path) -> None:
-    """One bit changed anywhere: an error that names the file, or the header still says the same."""
+    """If one bit is changed anywhere, an error names the file, or the header still has the same meaning."""
     path, value = tmp_path / "f", {"w": Tensor(np.arange(4.0)), "n": [1, (2,)]}
     save(value, path)
     data = path.read_bytes()

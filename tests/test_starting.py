@@ -31,7 +31,7 @@ def test_which_program_it_is(line: str, expected: bool) -> None:
 
 
 def run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python; a module in the place of the one it will import presses Ctrl-C."""
+    """Run Python, with a module that presses Ctrl-C instead of one that it imports."""
     (folder / f"{module}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path}
@@ -47,7 +47,7 @@ def test_one_line_and_130(tmp_path: Path, module: str) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_after_that_it_is_for_the_program(tmp_path: Path) -> None:
-    """While a command runs, and in a program of somebody else's, Ctrl-C is a KeyboardInterrupt."""
+    """While a command runs, and in other programs, Ctrl-C is a KeyboardInterrupt."""
     done = run(tmp_path, "threadpoolctl", "-m", "minicnn.cli", "doctor", "--quick")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "minicnn: interrupted\n")
     done = run(tmp_path, "numpy", "-c", "try: import minicnn\nexcept KeyboardInterrupt: print('caught')")

@@ -1,4 +1,4 @@
-"""Looking at a net without training it."""
+"""The table of a net's layers."""
 
 from __future__ import annotations
 

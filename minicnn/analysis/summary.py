@@ -30,7 +30,7 @@ class LayerRow(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What `summary` found; printing it gives the table."""
+    """The result of `summary`; `print` shows it as a table."""
 
     rows: list[LayerRow]
     inputs: list[Size]
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
 
     @property
     def activations(self) -> int:
-        """Values in all layer outputs, for one picture."""
+        """The number of values in all layer outputs, for one image."""
         return sum(int(np.prod(row.output)) for row in self.rows)
 
     def __str__(self) -> str:
@@ -80,29 +80,29 @@ def summary(
     *,
     verbose: bool = True,
 ) -> Summary:
-    """Run the net once on zeros and print its layers with output shapes and parameters; the call is torchsummary's.
+    """Run the net once on zeros and print its layers with output shapes and parameters; arguments as in torchsummary.
 
-    A layer is a module without modules inside; one that is called twice has two lines, its parameters in the first. The
-    net is left as it was: the run is in evaluation mode and records no gradient. Only lazy layers get their parameters,
-    as at any first run. On the meta device nothing is computed: `with minicnn.device("meta"): net = VGG19()` and its
+    A layer is a module without modules inside. A layer that is called twice has two lines, with its parameters in the
+    first. The net is not changed: it runs in evaluation mode, without recording. Only lazy layers get their parameters,
+    as in any first run. On the meta device nothing is computed: `with minicnn.device("meta"): net = VGG19()` and its
     summary take no memory.
 
     Args:
         model: the net.
         input_size: the shape of one input without the batch axis, (C, H, W), or a list of shapes for several inputs.
-        batch_size: what the table prints as the batch axis; -1 for any.
-        device: "cpu", or "meta" for a net there; where the net is decides.
-        dtypes: the types of the inputs, such as [minicnn.int64] for one of class indices, or one type for all; None
-            for that of the parameters. Integer inputs are zeros too: class 0.
+        batch_size: the size that the table prints for the batch axis; -1 for any.
+        device: "cpu" or "meta"; used only for a net without parameters, else it is the net's device.
+        dtypes: the types of the inputs, such as [minicnn.int64] for class indices, or one type for all; None for the
+            type of the parameters. Integer inputs are zeros too: class 0.
         verbose: print the table.
 
     Returns:
         The `Summary`, whose rows are data and whose str is the table.
 
     Raises:
-        ValueError: an input_size that is not a shape, or another number of types than inputs.
-        TypeError: dtypes that are no types.
-        ShapeError: the net does not take that input; the message names the layer's operation.
+        ValueError: input_size is not a shape, or the number of types is not that of the inputs.
+        TypeError: dtypes are not types.
+        ShapeError: the net does not take this input; the message names the layer's operation.
     """
     given: list[Any] = list(input_size) if isinstance(input_size, (tuple, list)) else [None]
     sizes: list[Size] = [tuple(s) if isinstance(s, (tuple, list)) else (s,) for s in given]
@@ -137,7 +137,7 @@ def summary(
             handle.remove()
         for module, mode in modes:
             module.training = mode
-    parameters = [p for p in model.parameters() if not is_lazy(p)]  # those of a layer that was not run are not counted
+    parameters = [p for p in model.parameters() if not is_lazy(p)]  # a lazy layer that did not run has none yet
     total = sum(p.numel() for p in parameters)
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
     input_bytes = sum(math.prod(size) * kind.itemsize for size, kind in zip(sizes, kinds, strict=True))

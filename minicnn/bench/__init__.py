@@ -1,8 +1,8 @@
-"""How fast a layer is on this machine, and what stands in its way.
+"""The speed of layers on this machine, and what slows it down.
 
-compare.py      one convolution by every algorithm on every backend
-pytorch.py      PyTorch's convolution, to compare with
-timing.py       contenders that take turns
+compare.py      one convolution with every algorithm and backend
+pytorch.py      PyTorch's convolution, for comparison
+timing.py       measures functions in turns
 doctor.py       what minicnn runs on: processor, libraries, threads, caches, speed
 """
 

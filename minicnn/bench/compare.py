@@ -1,4 +1,4 @@
-"""One convolution layer by every algorithm on every backend: time, speed, memory, multiplications, error."""
+"""One convolution layer with every algorithm and backend: time, speed, memory, multiplications, error."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 PASSES = ("forward", "gx", "gw")
 PLAIN_LOOPS = 1e-6  # seconds per product of the python backend, roughly
-PATIENCE = 1.0  # seconds that one call of it may take before it is left out
+PATIENCE = 1.0  # seconds that one call of the python backend may take; slower calls are left out
 
 
 class Measurement(NamedTuple):
     """One algorithm on one backend, in one pass over the layer.
 
-    `seconds` is the best time of a call, None where it was not measured; `note` then says why. `workspace` is in bytes,
-    `multiplications` are real ones, as the algorithm's file counts them, and `error` is the largest difference from the
-    definition in float64, relative to the largest value there.
+    `seconds` is the best time of a call, or None if it was not measured; `note` then says why. `workspace` is in bytes.
+    `multiplications` counts real multiplications, by the function in the algorithm's file. `error` is the largest
+    difference from the definition in float64, relative to the definition's largest value.
     """
 
     which: str
@@ -49,7 +49,7 @@ class Measurement(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What `compare_algorithms` found: `rows` is the data, `print` gives the table, `plot` a chart."""
+    """The result of `compare_algorithms`: `rows` is the data, `print` shows a table, `plot` draws a chart."""
 
     rows: list[Measurement]
     geometry: Conv
@@ -59,7 +59,7 @@ class Comparison(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The layer in one line."""
+        """The layer as one line of text."""
         g = self.geometry
         order = "channels last" if self.channels_last else "NCHW"
         steps = [("stride", g.sh, g.sw, 1), ("padding", g.ph, g.pw, 0), ("dilation", g.dh, g.dw, 1)]
@@ -92,17 +92,17 @@ class Comparison(NamedTuple):
         return min(timed, key=lambda row: row.seconds or 0.0)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """GFLOP/s as bars, a panel for each pass, the choice of `auto` in colour; written to `path` if given."""
+        """GFLOP/s as bars, a panel for each pass, with the choice of `auto` in colour; written to `path` if given."""
         from ..visualize.comparison import algorithms
 
         return algorithms(self, out=path)
 
 
 _LEGEND = (
-    "*  what auto takes, here and now",
-    "GFLOP/s: of the definition, 2*N*O*OH*OW*(C/G)*KH*KW, whatever the algorithm does",
-    "workspace: NumPy arrays at the fullest moment of a call besides operands and results; not what BLAS, SciPy or",
-    "           compiled code take for themselves",
+    "*  the choice of auto",
+    "GFLOP/s: the definition's operations, 2*N*O*OH*OW*(C/G)*KH*KW, divided by the time, for every algorithm",
+    "workspace: the most memory in NumPy arrays during a call, without operands and results, and without the memory",
+    "           that BLAS, SciPy and compiled code allocate themselves",
     "error: the largest difference from the definition in float64, relative to the largest value",
 )
 
@@ -137,12 +137,11 @@ def compare_algorithms(
     memory_format: MemoryFormat | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Run one convolution layer by every algorithm and backend that can do it, and measure each.
+    """Run one convolution layer with every algorithm and backend that can compute it, and measure each.
 
-    The arguments up to `groups` are those of `nn.functional.conv2d`. Instead of a tensor, x, w and b may be shapes, of
-    which float32 tensors of random numbers are made. What is measured, and what is not, is in `Measurement` and in the
-    printed legend. The backend "python", plain loops, is left out where a call would take more than a second, unless
-    `backends` names it.
+    The arguments up to `groups` are those of `nn.functional.conv2d`. Instead of tensors, x, w and b may be shapes: then
+    float32 tensors of random numbers are made. `Measurement` and the printed legend say what is measured. The backend
+    "python", plain loops, is left out if a call would take more than a second, unless `backends` names it.
 
     Args:
         x: (N, C, H, W) or (C, H, W), a tensor, an array or a shape.
@@ -150,20 +149,20 @@ def compare_algorithms(
         b: (O,), likewise; True for random numbers, None for none.
         stride, padding, dilation, groups: of the layer.
         backward: measure gx and gw (with gb) as well.
-        seconds: about how long each pass is measured, besides a first call of each, which compiles, and a slow
-            algorithm's only one.
-        backends, algorithms: which of them; by default all.
+        seconds: about how long each pass is measured, in addition to the first call of each algorithm, which compiles,
+            and the only call of a slow one.
+        backends, algorithms: the ones to measure; by default all.
         against: "torch" to measure PyTorch on the same arrays as well, in the same turns.
-        memory_format: the order of memory of x and w; by default x's own.
-        progress: a function that is told what is being measured, before each algorithm's first call.
+        memory_format: the order of memory of x and w; by default that of x.
+        progress: a function that is called with a text before the first call of each algorithm.
 
     Returns:
         A `Comparison`.
 
     Raises:
-        ShapeError: shapes that do not fit.
-        TypeError: operands that are neither tensors nor shapes, or of a type the kernels do not have.
-        ValueError: a backend or algorithm that is not there, or none that can do the layer.
+        ShapeError: the shapes do not fit.
+        TypeError: operands are neither tensors nor shapes, or their type is none of the kernels'.
+        ValueError: a backend or algorithm does not exist, or none of them can compute the layer.
     """
     if against is not None:
         pytorch.require(against)
@@ -176,7 +175,7 @@ def compare_algorithms(
             )
         padding, end = same_padding(w_.shape[2:], stride, dilation) if padding == "same" else (0, ())
         if any(end):
-            raise ShapeError("compare_algorithms: 'same' needs one pixel more at one end here: pad x first")
+            raise ShapeError("compare_algorithms: 'same' needs one more pixel at one end here: pad x first")
     g = conv2d(x_.shape, w_.shape, None if b_ is None else b_.shape, stride, padding, dilation, groups)
     if not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ValueError(f"compare_algorithms: seconds must be a number above 0, got {seconds!r}")
@@ -187,20 +186,20 @@ def compare_algorithms(
         )
     if not g.n * g.c:
         raise ShapeError(f"compare_algorithms: there is nothing to compute for x {x_.shape}")
-    last = memory_format is channels_last or (memory_format is None and _is_last(x_))
-    ordered = _in_order(x_, last), _in_order(w_, last)
-    gy = _in_order(np.random.default_rng(1).standard_normal(g.y_shape).astype(x_.dtype), last)
+    in_channels_last = memory_format is channels_last or (memory_format is None and _is_channels_last(x_))
+    ordered = _in_order(x_, in_channels_last), _in_order(w_, in_channels_last)
+    gy = _in_order(np.random.default_rng(1).standard_normal(g.y_shape).astype(x_.dtype), in_channels_last)
     rows: list[Measurement] = []
     for which in PASSES if backward else PASSES[:1]:
         rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g), against, progress)
-    return Comparison(rows, g, x_.dtype.name, last, runtime.threads() if runtime.have_numba() else 1)
+    return Comparison(rows, g, x_.dtype.name, in_channels_last, runtime.threads() if runtime.have_numba() else 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ operands
 
 
 def _operands(x: Any, w: Any, b: Any) -> tuple[Array, Array, Array | None]:
-    """Arrays of one type; of a shape, random numbers. A picture gets its batch axis."""
+    """The operands as arrays of one type; for a shape, random numbers. A single image gets a batch axis."""
     rng = np.random.default_rng(0)
     given = {"x": x, "w": w, "b": None if b is None or b is False else b}
     if given["b"] is True:
@@ -226,25 +225,25 @@ def _operands(x: Any, w: Any, b: Any) -> tuple[Array, Array, Array | None]:
 
 
 def _shape_of(name: str, a: Any) -> tuple[int, ...]:
-    """The shape given, or that of the tensor given."""
+    """The shape of a tensor, or a shape itself, checked."""
     shape = a.shape if isinstance(a, Tensor | np.ndarray) else a
     if not isinstance(shape, Sequence) or isinstance(shape, str) or any(not isinstance(n, int) or n < 0 for n in shape):
         raise TypeError(f"compare_algorithms: {name} must be a tensor or a shape such as (32, 64, 56, 56), got {a!r}")
     return tuple(shape)
 
 
-def _is_last(x: Array) -> bool:
+def _is_channels_last(x: Array) -> bool:
     return bool(from_numpy(x).is_contiguous(memory_format=channels_last) and not x.flags.c_contiguous)
 
 
-def _in_order(x: Array, last: bool) -> Array:
-    return from_numpy(x).contiguous(memory_format=channels_last if last else contiguous_format).numpy()
+def _in_order(x: Array, in_channels_last: bool) -> Array:
+    return from_numpy(x).contiguous(memory_format=channels_last if in_channels_last else contiguous_format).numpy()
 
 
 def _wanted(
     backends: Sequence[str] | None, algorithms: Sequence[str] | None, g: Conv
 ) -> Callable[[str, str, Any], tuple[bool, str]]:
-    """For (algorithm, backend, its module): whether to have a row for it, and why it is not measured."""
+    """A function of (algorithm, backend, its module): whether it gets a row, and if it is not measured, why."""
     known = next(table for table in TABLES if table.op == "conv2d").algorithms
     for what, named, there in (("backend", backends, BACKENDS), ("algorithm", algorithms, known)):
         unknown = [name for name in named or () if name not in there]
@@ -268,7 +267,7 @@ def _wanted(
 
 
 def _multiplications(module: Any, g: Conv, which: str = "forward") -> int:
-    """As the algorithm's file counts them; where it does not, as many as the definition's."""
+    """The count by the algorithm's file; if it has no such function, that of the definition."""
     count = getattr(module, "multiplications", None)
     return int(count(g, which)) if count else g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
 
@@ -280,14 +279,18 @@ def _one_pass(
     which: str, operands: tuple[Array, Array, Array | None], gy: Array, g: Conv, seconds: float, wanted: Any,
     against: str | None, progress: Callable[[str], None] | None,
 ) -> list[Measurement]:  # fmt: skip
-    """The rows of one pass, the order that of the table."""
+    """The rows of one pass, in the order of the kernel table."""
     x, w, b = operands
     table = next(t for t in TABLES if t.op == ("conv2d" if which == "forward" else "conv2d backward"))
-    need = (which == "gx", which == "gw", which == "gw" and b is not None)
+    needs_grad = (which == "gx", which == "gw", which == "gw" and b is not None)
 
     def arguments(dtype: Any) -> tuple[Any, ...]:
         a, v, c, up = (None if z is None else z.astype(dtype, copy=False) for z in (x, w, b, gy))
-        return (a, v, c, g) if which == "forward" else (up, None if need[0] else a, None if need[1] else v, g, need)
+        return (
+            (a, v, c, g)
+            if which == "forward"
+            else (up, None if needs_grad[0] else a, None if needs_grad[1] else v, g, needs_grad)
+        )
 
     args = arguments(x.dtype)
     notes: dict[tuple[str, str], str] = {}
@@ -302,7 +305,7 @@ def _one_pass(
         notes[against, ""] = ""
         calls[against, ""] = pytorch.convolution(which, x, w, b, gy, g)
     if not notes:
-        raise ValueError(f"compare_algorithms: none of the algorithms and backends asked for can do {which} of {g}")
+        raise ValueError(f"compare_algorithms: none of the chosen algorithms and backends can compute {which} of {g}")
     with np.errstate(all="ignore"):  # NaN and Inf in the caller's own tensors
         exact = _result(table.rows["direct", "numpy"](*arguments(np.float64)), which)
         found = _measured(calls, exact, seconds, lambda text: progress(f"{which}: {text}") if progress else None)
@@ -321,7 +324,7 @@ def _one_pass(
 def _measured(
     calls: dict[tuple[str, str], Callable[[], Array]], exact: Array, seconds: float, tell: Callable[[str], None]
 ) -> dict[tuple[str, str], tuple[float, int, float, bool]]:
-    """Of each call the time, the bytes of scratch memory, the error, and whether it was too slow for more than one."""
+    """For each call the time, the bytes of scratch memory, the error, and whether it was too slow for a second call."""
     times, spaces, errors = {}, {}, {}
     for number, (row, call) in enumerate(calls.items(), 1):
         compiles = "; compiled at its first use" if row[1] == "numba" else ""
@@ -332,7 +335,7 @@ def _measured(
         errors[row] = _error(result, exact)
     limit = max(seconds / 4, 3 * min(times.values(), default=0.0))
     quick = {row: call for row, call in calls.items() if times[row] <= limit and row[1] != "python"}
-    times |= {row: seconds_of(calls[row]) for row in calls if row not in quick}  # unwatched: watching costs time
+    times |= {row: seconds_of(calls[row]) for row in calls if row not in quick}  # without tracemalloc, which costs time
     tell(f"timing {len(quick)} of them in turns, {seconds:g} s")
     times |= best_times(quick, seconds)
     return {row: (times[row], spaces[row], errors[row], row not in quick) for row in calls}
@@ -341,7 +344,7 @@ def _measured(
 def _watched(call: Callable[[], Array]) -> tuple[float, int, Array]:
     """The seconds, the bytes of scratch memory and the result of one call.
 
-    The workspaces that kernels keep are given up first, so that those of this call are counted whole.
+    The workspaces that kernels keep are freed first, so that those of this call are counted completely.
     """
     with runtime.parallel():
         runtime._workspaces.clear()
@@ -367,7 +370,7 @@ def _result(result: Any, which: str) -> Array:
 
 
 def _error(got: Array, exact: Array) -> float:
-    """The largest difference where the definition is finite, relative to the largest value; Inf where `got` is not."""
+    """The largest difference where the definition is finite, relative to its largest value; Inf if `got` is not."""
     finite = np.isfinite(exact)
     scale = np.abs(exact[finite]).max(initial=0.0)
     if not np.isfinite(got[finite]).all():

@@ -1,8 +1,8 @@
-"""What minicnn runs on: processor, libraries, threads, caches, speed; and for each, whether it is as it should be.
+"""What minicnn runs on: processor, libraries, threads, caches, speed; with a verdict on each of them.
 
     minicnn doctor
 
-Every line has a verdict: "ok", "slow" for what costs speed, with the remedy, and "wrong" for what costs correctness.
+The verdict of a line is "ok", "slow" for a loss of speed, with a remedy, or "wrong" for wrong results.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OK, SLOW, WRONG = "ok", "slow", "wrong"
 
 
 class Line(NamedTuple):
-    """One thing examined: its name, what was found, the verdict, and what to do about it."""
+    """One line of the report: the name, what was found, the verdict, and the remedy."""
 
     name: str
     found: str
@@ -40,7 +40,7 @@ class Line(NamedTuple):
 
 
 def examine(measure: bool = True) -> list[Line]:
-    """Examine everything; with `measure`, also compile or load a few kernels, check and time them (seconds)."""
+    """Examine everything; with `measure`, also compile or load a few kernels, check and time them (takes seconds)."""
     numba = runtime.have_numba()
     lines = [*_versions(), *_processor(), *_libraries(numba), *(_numba(measure) if numba else ()), *_data()]
     if measure:
@@ -49,7 +49,7 @@ def examine(measure: bool = True) -> list[Line]:
 
 
 def as_text(lines: list[Line]) -> str:
-    """The lines for people, remedies under what they are for."""
+    """The lines as text for people, with each remedy under its line."""
     width = max(len(line.name) for line in lines)
     text = []
     for line in lines:
@@ -57,15 +57,15 @@ def as_text(lines: list[Line]) -> str:
         if line.remedy:
             text.append(f"{'':<{8 + width}}-> {line.remedy}")
     bad = sum(line.verdict != OK for line in lines)
-    return "\n".join([*text, "", f"{bad} of {len(lines)} need attention" if bad else "all is as it should be"])
+    return "\n".join([*text, "", f"{bad} of {len(lines)} need attention" if bad else "everything is ok"])
 
 
 def as_json(lines: list[Line]) -> str:
-    """The lines for programs: a list of objects."""
+    """The lines as JSON for programs: a list of objects."""
     return json.dumps([line._asdict() for line in lines], indent=1)
 
 
-# ------------------------------------------------------------------------------------------------------ what there is
+# ---------------------------------------------------------------------------------------------------------- the system
 
 
 def _versions() -> Iterator[Line]:
@@ -78,13 +78,15 @@ def _versions() -> Iterator[Line]:
         try:
             yield Line(name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            remedy = f"pip install {name}" + (": NumPy computes, many times slower" if name == "numba" else "")
+            remedy = f"pip install {name}" + (
+                "; until then NumPy computes, many times slower" if name == "numba" else ""
+            )
             yield Line(name, "not installed", SLOW, remedy)
 
 
 def _processor() -> Iterator[Line]:
     yield Line("processor", _cpu_model())
-    yield Line("cores", f"{cores()} of {os.cpu_count()} may be used")
+    yield Line("cores", f"this process may use {cores()} of {os.cpu_count()}")
     quota = _quota()
     if quota is not None:
         few = quota < cores()
@@ -93,7 +95,7 @@ def _processor() -> Iterator[Line]:
     flags = blas.cpu_flags()
     if flags:
         best = [name for name in ("avx512f", "avx512_fp16", "amx_tile", "avx2", "fma", "asimd") if name in flags]
-        yield Line("vectors", " ".join(best) or "none of the sets that kernels profit from")
+        yield Line("vectors", " ".join(best) or "no instruction set that makes kernels faster")
     sizes = _caches()
     if sizes:
         yield Line("caches", sizes)
@@ -107,7 +109,7 @@ def _cpu_model() -> str:
 
 
 def _quota() -> float | None:
-    """The share of processors that a Linux control group (a container) grants, if it limits them."""
+    """The number of processors that a Linux control group (a container) allows; None without a limit."""
     limit, _, period = _read("/sys/fs/cgroup/cpu.max").strip().partition(" ")
     return int(limit) / int(period) if limit.isdigit() and period.isdigit() else None
 
@@ -126,7 +128,7 @@ def _read(path: str | Path) -> str:
 
 
 def _libraries(numba: bool) -> Iterator[Line]:
-    """Every BLAS in the process, those of compiled code among them, and whether its kernels are for this CPU."""
+    """Every BLAS in the process, also that of compiled code, and whether its kernels are for this CPU."""
     if numba:
         runtime._numba_blas()
     flags = blas.cpu_flags()
@@ -146,7 +148,7 @@ def _numba(measure: bool) -> Iterator[Line]:
     import numba
 
     count, most = runtime.threads(), cores()
-    remedy = f"set_num_threads or NUMBA_NUM_THREADS keeps it below the {most} cores" if count < most else ""
+    remedy = f"set_num_threads or NUMBA_NUM_THREADS limits it to fewer than the {most} cores" if count < most else ""
     if count > most:
         remedy = f"more threads than the {most} cores wait for each other: set NUMBA_NUM_THREADS={most}"
     yield Line("threads", f"{count} in compiled kernels", OK if count == most else SLOW, remedy)
@@ -158,30 +160,32 @@ def _numba(measure: bool) -> Iterator[Line]:
         remedy = "OpenMP was not found; threads start faster with it: install libgomp (Linux) or pip install tbb"
         yield Line("threading layer", layer, SLOW if poor else OK, remedy if poor else "")
     if getattr(numba.config, "DISABLE_JIT", 0):
-        yield Line("compiler", "off", SLOW, "NUMBA_DISABLE_JIT is set; it is for debuggers: unset it")
+        yield Line("compiler", "off", SLOW, "NUMBA_DISABLE_JIT is set, which is for debuggers only; unset it")
     yield _machine_code()
 
 
 def _machine_code() -> Line:
-    """The compiled kernels on disk: whether they are whole, and whether more can be written."""
-    root, elsewhere = machine_code.root(), "set NUMBA_CACHE_DIR to a folder of yours"
+    """The compiled kernels on disk: whether files are damaged, and whether more can be written."""
+    root, elsewhere = machine_code.root(), "set NUMBA_CACHE_DIR to one of your folders"
     if root is None:
-        return Line("machine code", "no home folder to keep it in", SLOW, f"every process compiles anew: {elsewhere}")
+        return Line("machine code", "no home folder to keep it in", SLOW, f"every process compiles again: {elsewhere}")
     try:
         files, size, bad = machine_code.look(root)
     except OSError as error:
         why = machine_code.reason(error)
-        return Line("machine code", f"{root}: {why}", SLOW, f"every process compiles anew: {elsewhere}")
+        return Line("machine code", f"{root}: {why}", SLOW, f"every process compiles again: {elsewhere}")
     found = f"{root}: {files} files, {size / 2**20:.0f} MB"
-    # a link that leads nowhere is in the way
+    # lexists: a link without a target counts too, as it prevents making the folder
     there = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
     writable = there.is_dir() and os.access(there, os.W_OK)
     refusal = machine_code.refusal(root) if there == root else "" if writable else "it cannot be made"
     if refusal:
-        return Line("machine code", found, SLOW, f"nothing can be written ({refusal}), so that processes compile anew: "
-                    f"make room for it, or {elsewhere}")  # fmt: skip
+        return Line("machine code", found, SLOW, f"nothing can be written ({refusal}): every process compiles again; "
+                    f"make the folder writable, or {elsewhere}")  # fmt: skip
     if bad:
-        remedy = f"they are compiled again when they are needed, or delete them: {bad[0]}" + " ..." * (len(bad) > 1)
+        remedy = f"they are compiled again when they are needed; you can also delete them: {bad[0]}" + " ..." * (
+            len(bad) > 1
+        )
         return Line("machine code", f"{found}, {len(bad)} of them damaged", SLOW, remedy)
     return Line("machine code", found)
 
@@ -189,14 +193,14 @@ def _machine_code() -> Line:
 def _data() -> Iterator[Line]:
     folder = os.environ.get("MINICNN_DATA")
     if folder is None:
-        yield Line("data", "MINICNN_DATA is not set; the digits are bundled, other sets need it or --data")
+        yield Line("data", "MINICNN_DATA is not set; the digits are bundled, other datasets need it or --data")
     elif Path(folder).expanduser().is_dir():
         yield Line("data", folder)
     else:
         yield Line("data", f"{folder} is not a folder", SLOW, "make it, or set MINICNN_DATA to the folder of your data")
 
 
-# ---------------------------------------------------------------------------------------------------- what is measured
+# -------------------------------------------------------------------------------------------------------- measurements
 
 
 def _check(numba: bool) -> Iterator[Line]:
@@ -215,13 +219,13 @@ def _check(numba: bool) -> Iterator[Line]:
 
     for name, error in (("convolution", relative(conv2d, x, w)), ("product", relative(matmul, a, b))):
         good = error < 1e-4
-        remedy = "results are wrong on this machine; please report it with this page"
+        remedy = "results are wrong on this machine; please report this, with the whole output"
         where = "Numba" if numba else "NumPy"
         yield Line(f"check {name}", f"error {error:.0e}, {where}", OK if good else WRONG, "" if good else remedy)
 
 
 def _speed() -> Iterator[Line]:
-    """Matrix products and copies of memory, on one thread and on all: the ceilings of everything else."""
+    """Matrix products and copies of memory, on one thread and on all: the upper limits of everything else."""
     from scipy.linalg.blas import sgemm
     from threadpoolctl import threadpool_limits
 
@@ -233,7 +237,7 @@ def _speed() -> Iterator[Line]:
             rates.append(2e-9 * n**3 / _best(lambda: sgemm(1.0, a, a)))
     rates.sort()
     poor = count > 1 and rates[-1] < 1.2 * rates[0]
-    remedy = "threads bring little: is the machine busy, or are its cores shared?"
+    remedy = "more threads are hardly faster: is the machine busy, or does it share its cores?"
     found = f"{rates[0]:.0f} GFLOP/s on one thread, {rates[-1]:.0f} on {count}"
     yield Line("matrix product", found, SLOW if poor else OK, remedy if poor else "")
     source = np.ones(1 << 25, np.float32)  # 128 MB

@@ -1,4 +1,4 @@
-"""Convolution layers of well-known nets, to measure."""
+"""Convolution layers of well-known nets, for measurements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layer(NamedTuple):
 
 
 def _layers() -> dict[str, Layer]:
-    """Layers of well-known nets, in the batches of `benchmarks/nets.py`; those of ResNet as torchvision names them."""
+    """Layers of well-known nets, with the batch sizes of `benchmarks/nets.py`; ResNet's have torchvision's names."""
     found = {
         "lenet5.conv1": Layer((100, 1, 32, 32), (6, 1, 5, 5), bias=True),
         "lenet5.conv2": Layer((100, 6, 14, 14), (16, 6, 5, 5), bias=True),

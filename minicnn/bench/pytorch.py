@@ -1,4 +1,4 @@
-"""PyTorch's convolution on the same arrays, to compare with; PyTorch is needed only here."""
+"""PyTorch's convolution on the same arrays, for comparison; only this file needs PyTorch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..tensor import Array
 
 
 def require(name: str) -> None:
-    """Raise a ValueError unless the library can be compared with and is installed; start it.
+    """Import the library and start its threads; raise a ValueError unless its name is "torch" and it is installed.
 
-    PyTorch's threads are set up here, before our kernels ask OpenMP for settings of their own.
+    PyTorch's threads must start before our kernels change the settings of OpenMP.
     """
     if name != "torch":
         raise ValueError(f"compare_algorithms: against must be 'torch' or None, got {name!r}")
@@ -31,7 +31,7 @@ def require(name: str) -> None:
 
 
 def convolution(which: str, x: Array, w: Array, b: Array | None, gy: Array, g: Conv) -> Callable[[], Array]:
-    """PyTorch's call for one pass; it shares the memory of the arrays, and so their order."""
+    """PyTorch's call for one pass; its tensors share the memory of the arrays, and so have the same memory order."""
     torch = import_module("torch")
     tx, tw, tb, tgy = (None if a is None else torch.from_numpy(_positive(a)) for a in (x, w, b, gy))
     steps = [g.sh, g.sw], [g.ph, g.pw], [g.dh, g.dw]
@@ -52,5 +52,5 @@ def convolution(which: str, x: Array, w: Array, b: Array | None, gy: Array, g: C
 
 
 def _positive(a: Array) -> Array:
-    """PyTorch takes no negative strides and no array that is not writeable."""
+    """The array, or a copy: PyTorch takes no negative strides and no read-only arrays."""
     return a if a.flags.writeable and min(a.strides, default=1) >= 0 else np.array(a, order="C")

@@ -1,4 +1,4 @@
-"""Measuring speed: contenders that take turns, and the speed of a matrix product to hold them against."""
+"""Measuring speed: functions that take turns, and the speed of a matrix product for comparison."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 
 def best_times(contenders: Mapping[Key, Callable[[], Any]], seconds: float, turns: int = 8) -> dict[Key, float]:
-    """The best time of each call in seconds, the one that nothing else disturbed; see `times`."""
+    """The best time of each call in seconds, which was disturbed least; see `times`."""
     return {name: min(spent) for name, spent in times(contenders, seconds, turns).items()}
 
 
 def times(contenders: Mapping[Key, Callable[[], Any]], seconds: float, turns: int = 8) -> dict[Key, list[float]]:
-    """The times of each call in seconds; they take turns until the time is up and each had three.
+    """The times of each call in seconds; the calls take turns until the time is over and each has three times.
 
-    Taking turns, a machine that speeds up or slows down does so for all. The first call of a turn is not counted: it
-    finds the caches as another contender left them. Garbage is collected between the turns, not in them.
+    Because of the turns, a machine that becomes faster or slower does so for all of them. The first call of a turn is
+    not counted: it finds the data of another contender in the caches. Garbage is collected between the turns only.
 
     Args:
-        contenders: functions without arguments; each should have run before, so that what it compiles is compiled.
-        seconds: how long to measure all of them together, about.
-        turns: how many turns each gets in that time, where its calls are short enough.
+        contenders: functions without arguments; each should have run before, so that its kernels are compiled.
+        seconds: about how long to measure all of them together.
+        turns: how many turns each gets in that time, if its calls are short enough.
     """
     spent: dict[Key, list[float]] = {name: [] for name in contenders}
     turn = seconds / max(1, turns * len(contenders))
@@ -56,6 +56,6 @@ def times(contenders: Mapping[Key, Callable[[], Any]], seconds: float, turns: in
 
 
 def gemm_peak(side: int = 2048, repeats: int = 15) -> float:
-    """FLOP/s of a float32 matrix product on all threads, the best of some: what a convolution could hope for."""
+    """FLOP/s of a float32 matrix product on all threads, the best of `repeats`: a limit for convolutions."""
     a = np.ones((side, side), np.float32)
     return float(2 * side**3 / min(seconds_of(lambda: a @ a) for _ in range(repeats)))

@@ -1,7 +1,7 @@
-"""The command `minicnn`: a file a command (train, eval, summary, plot, bench, doctor); `program.py` runs one of them.
+"""The command line: one file for each command (train, eval, summary, plot, bench, doctor); `program.py` runs one.
 
-Heavy packages load inside the function of a command. This file and `early_interrupt.py` load nothing: `import minicnn`
-begins with them.
+Heavy packages are imported inside the functions of the commands. This file and `early_interrupt.py` import almost
+nothing, since `import minicnn` begins with them.
 """
 
 from __future__ import annotations

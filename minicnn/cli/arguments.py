@@ -1,4 +1,4 @@
-"""What the commands take: their parser, common options, and converters of what is typed."""
+"""The arguments of the commands: the parser, common options, and converters of the text that the user types."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from ..train import Run
 
-Commands = Any  # what `ArgumentParser.add_subparsers` returns
+Commands = Any  # the result of `ArgumentParser.add_subparsers`
 
 BACKENDS = ("auto", "python", "numpy", "numba")
 
 
 class UsageError(ValueError):
-    """A command line with arguments that do not go together."""
+    """A command line whose arguments do not fit together."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of printing the usage: an error is one line."""
+    """A parser that raises an exception instead of printing the usage, so that an error is one line."""
 
     def error(self, message: str) -> NoReturn:
         """The message of argparse, as an exception."""
         raise UsageError(f"{message}; see {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Help and version; argparse itself says nothing of an output that cannot be written."""
+        """Write help and version; unlike argparse, raise an error if the output cannot be written."""
         if message and file is not None:
             file.write(message)
 
@@ -40,16 +40,18 @@ def command(commands: Commands, name: str, run: Callable[[argparse.Namespace], i
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """The option --data."""
+    """Add the option --data."""
     parser.add_argument(
         "--data", metavar="DIR", help="the folder of the dataset's files (default: the variable MINICNN_DATA)"
     )
 
 
 def add_backend(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """The option --backend, without a default the run's."""
+    """Add the option --backend; without `default`, the default is the run's backend."""
     shown = default or "the run's"
-    parser.add_argument("--backend", choices=BACKENDS, default=default, help=f"what computes (default: {shown})")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default=default, help=f"the backend that computes (default: {shown})"
+    )
 
 
 def positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -61,7 +63,7 @@ def positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{text} is not above 0")
         return value
 
-    convert.__name__ = "number" if kind is float else "whole number"  # for argparse's message
+    convert.__name__ = "number" if kind is float else "whole number"  # the name in argparse's message
     return convert
 
 
@@ -93,6 +95,6 @@ def shape(text: str) -> tuple[int, ...]:
 
 
 def check_data(run: Run, options: argparse.Namespace) -> None:
-    """Refuse --data where the dataset takes none."""
+    """Refuse --data if the run's dataset needs no files."""
     if options.data is not None and run.config["dataset"]["name"] == "digits":
-        raise UsageError("this run is on the digits, which are bundled and take no --data; leave it out")
+        raise UsageError("this run uses the bundled digits, which take no --data; leave it out")

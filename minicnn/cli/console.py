@@ -1,4 +1,4 @@
-"""What the user sees: output to any console, and errors in the words of the command line."""
+"""The output that the user sees, on any console, and error messages in the terms of the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
-# What the library calls its arguments, and what the commands call theirs. The first that fits counts.
+# Texts with the library's arguments, and the same with the options of the commands. The first one that fits counts.
 _OPTIONS = [
     (r"Pass root=\.\.\.,", "Pass --data DIR,"),
     (r"Pass the folder that holds them as root or in", "Pass the folder that holds them as --data DIR or in"),
@@ -33,7 +33,7 @@ _OPTIONS = [
 
 @contextmanager
 def any_console() -> Iterator[None]:
-    r"""Let both outputs write what their encoding lacks as \xe4, so that no character of a path is an error."""
+    r"""Let stdout and stderr write characters that their encoding lacks as \xe4, so that no path causes an error."""
     with ExitStack() as later:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
@@ -48,7 +48,7 @@ def _reset(stream: TextIO, errors: str) -> None:
 
 
 def finish() -> bool:
-    """Write what waits in the output, while an error can still be told; whether that went well."""
+    """Flush stdout while an error can still be reported; False if it failed."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -63,29 +63,29 @@ def finish() -> bool:
 
 
 def drop_output() -> None:
-    """Send what still waits in the output nowhere: Python would try again at its end, and complain."""
+    """Drop the output that is still buffered: Python would try to write it at its end, and report an error."""
     if sys.stdout is None:
         return
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # a stream without a file, such as one in memory
+    except (OSError, ValueError):  # a stream without a file, for example in memory
         return
 
 
 def say(text: str) -> None:
-    """A line on stderr, where there is one."""
-    if sys.stderr is None:  # print would take stdout
+    """Write a line to stderr, if there is one."""
+    if sys.stderr is None:  # print would write to stdout instead
         return
     try:
         print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError):  # it is closed, or cannot be written: there is nobody to tell
+    except (OSError, ValueError):  # it is closed or cannot be written, so the error cannot be reported
         return
 
 
 def one_line(error: BaseException, options: Any = None) -> str:
-    """The message without line breaks; with the type where it was not written for users, such as KeyError('x').
+    """The message without line breaks; with the type of errors whose text is not made for users, such as KeyError('x').
 
-    What the library's messages call by its arguments is called by the command's options.
+    Arguments of the library in the message are replaced by options of the command.
     """
     text = " ".join(_plainly(error).split()) or "no message"
     download = "--download" if hasattr(options, "download") else "`minicnn train --dataset mnist --download`"
@@ -97,7 +97,7 @@ def one_line(error: BaseException, options: Any = None) -> str:
 
 
 def _plainly(error: BaseException) -> str:
-    """The message; the system's own with the file first, without number. Where there is no file, it was the output."""
+    """The message. The system's own starts with the file, without a number; without a file, it concerns the output."""
     if isinstance(error, OSError) and error.strerror and str(error).startswith("[Errno"):
         where = error.filename if error.filename is not None else "the output cannot be written"
         return f"{where}: {error.strerror}"

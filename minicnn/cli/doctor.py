@@ -1,4 +1,4 @@
-"""`minicnn doctor`: what minicnn runs on, and what is in its way."""
+"""`minicnn doctor`: what minicnn runs on, and what slows it down."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .console import DONE, FAILED
 def add_command(commands: Commands) -> None:
     """Define the command."""
     one = command(commands, "doctor", doctor)
-    one.add_argument("--json", action="store_true", help="for programs")
-    one.add_argument("--quick", action="store_true", help="without measurements, and without compiling a kernel")
+    one.add_argument("--json", action="store_true", help="print JSON, for programs")
+    one.add_argument("--quick", action="store_true", help="no measurements, and no compilation of kernels")
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Report what minicnn runs on, how fast it is, and what is in the way."""
+    """Report what minicnn runs on, how fast it is, and what slows it down."""
     from ..bench import doctor as examination
 
     found = examination.examine(measure=not options.quick)

@@ -1,7 +1,7 @@
 """Ctrl-C while the command line program starts: one line and exit code 130 instead of Python's traceback.
 
-`minicnn` imports this package, most of a second, before its own code runs. So this file is the first that the package
-imports, and it has an effect in that program alone: a program of somebody else's gets its KeyboardInterrupt.
+The program `minicnn` imports this package, which takes most of a second, before its own code runs. So this file is the
+first that the package imports. It has an effect in that program only: other programs get their KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def is_command(words: list[str]) -> bool:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """As Python does it once `program.main` runs, which has its own way of ending; before that, end at once."""
+    """End at once; once `program.main` runs, raise KeyboardInterrupt as usual: it has its own way to end."""
     at = frame
     while at is not None:
         if at.f_code.co_name == "main" and at.f_globals.get("__name__") == "minicnn.cli.program":

@@ -1,4 +1,4 @@
-"""`minicnn eval`: judge a trained net on its test set."""
+"""`minicnn eval`: evaluate a trained net on its test set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_command(commands: Commands) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Judge a trained net on its test set, as at the end of training."""
+    """Evaluate a trained net on its test set, as at the end of training."""
     from .. import train
 
     run = train.Run.open(options.folder)
@@ -46,7 +46,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _test_loader(run: Run, options: argparse.Namespace) -> Any:
-    """The run's test set, in batches of the size that training judged it in."""
+    """The run's test set, in batches of the size that the evaluation in training used."""
     from ..utils.data import DataLoader
 
     check_data(run, options)
@@ -54,7 +54,7 @@ def _test_loader(run: Run, options: argparse.Namespace) -> Any:
 
 
 def _backend(run: Run, chosen: str | None) -> Any:
-    """The backend asked for, or the one the run was trained on."""
+    """The chosen backend, or the one that the run was trained with."""
     from .. import use
 
     return use(backend=chosen or run.config["training"]["backend"])

@@ -13,18 +13,22 @@ PLOTS = ("curves", "confusion", "errors", "filters", "overview")
 def add_command(commands: Commands) -> None:
     """Define the command."""
     one = command(commands, "plot", plot)
-    one.add_argument("picture", choices=PLOTS, metavar="PICTURE", help=", ".join(PLOTS))
+    one.add_argument("figure", choices=PLOTS, metavar="FIGURE", help=", ".join(PLOTS))
     one.add_argument("folder", metavar="RUN", help="the folder of a run")
-    one.add_argument("--out", metavar="FILE", help="a .png, .svg or .pdf (default: PICTURE.png in the run folder)")
+    one.add_argument("--out", metavar="FILE", help="a .png, .svg or .pdf (default: FIGURE.png in the run folder)")
     one.add_argument(
-        "--image", type=natural, default=0, metavar="I", help="overview: which test picture (default: %(default)s)"
+        "--image",
+        type=natural,
+        default=0,
+        metavar="I",
+        help="overview: the number of the test image (default: %(default)s)",
     )
     add_data(one)
     add_backend(one)
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw a picture of a run."""
+    """Draw a figure of a run."""
     from .. import train
     from ..visualize import draw
 
@@ -32,7 +36,7 @@ def plot(options: argparse.Namespace) -> int:
     check_data(run, options)
     try:
         (file,) = draw(
-            run, [options.picture], out=options.out, data=options.data, backend=options.backend, image=options.image
+            run, [options.figure], out=options.out, data=options.data, backend=options.backend, image=options.image
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -1,4 +1,4 @@
-"""The program `minicnn`: one command of a command line is run, and every error is one line."""
+"""The program `minicnn`: it runs one command, and every error is one line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ COMMANDS = (train, eval, summary, plot, bench, doctor)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
 
-    Failures are, too, a training that diverged and a trained net that could not be saved, or whose pictures could not.
+    A training that diverged is a failure, and so is a trained net that could not be saved or whose figures could not be
+    drawn.
 
-    An error is one line on stderr that says what to do; with MINICNN_DEBUG=1 in the environment, the traceback too.
+    An error is one line on stderr that says what to do. With MINICNN_DEBUG=1 in the environment, its traceback is
+    printed too.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     with console.any_console():

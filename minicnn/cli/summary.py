@@ -11,9 +11,9 @@ from .console import DONE
 def add_command(commands: Commands) -> None:
     """Define the command."""
     one = command(commands, "summary", summary)
-    one.add_argument("model", metavar="MODEL", help="the net, in any case")
+    one.add_argument("model", metavar="MODEL", help="the net; upper and lower case do not matter")
     one.add_argument(
-        "--input", type=shape, default=(1, 32, 32), metavar="C,H,W", help="the shape of a picture (default: 1,32,32)"
+        "--input", type=shape, default=(1, 32, 32), metavar="C,H,W", help="the shape of an image (default: 1,32,32)"
     )
 
 
@@ -27,5 +27,5 @@ def summary(options: argparse.Namespace) -> int:
         table(model, options.input)
     except ShapeError as error:
         shape = ",".join(map(str, options.input))
-        raise ShapeError(f"{options.model} does not take pictures of --input {shape} (C,H,W): {error}") from error
+        raise ShapeError(f"{options.model} does not take images of --input {shape} (C,H,W): {error}") from error
     return DONE

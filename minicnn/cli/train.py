@@ -21,25 +21,37 @@ def add_command(commands: Commands) -> None:
     """Define the command."""
     one = command(commands, "train", train)
     one.add_argument(
-        "model", nargs="?", default="LeNet5", metavar="MODEL", help="the net, in any case (default: %(default)s)"
+        "model",
+        nargs="?",
+        default="LeNet5",
+        metavar="MODEL",
+        help="the net; upper and lower case do not matter (default: %(default)s)",
     )
     one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default) or mnist")
     add_data(one)
     one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
     one.add_argument(
-        "--recipe", metavar="NAME", help="the settings to start from, such as course (default: by net and dataset)"
+        "--recipe",
+        metavar="NAME",
+        help="the settings to start from, such as course (default: the recipe for the net and dataset)",
     )
     one.add_argument("--epochs", type=positive(int), metavar="N", help="instead of the recipe's")
     one.add_argument("--batch-size", type=positive(int), metavar="N", help="instead of the recipe's")
     one.add_argument("--lr", type=positive(float), metavar="X", help="the learning rate, instead of the recipe's")
     one.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="of weights, order and augmentation (default: %(default)s)"
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="the seed of weights, order and augmentation (default: %(default)s)",
     )
     add_backend(one, "auto")
     one.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<model>-<dataset>-<time>)")
-    one.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
+    one.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
     one.add_argument("--quiet", action="store_true", help="no progress bar")
-    one.add_argument("--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; slower")
+    one.add_argument(
+        "--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; this is slower"
+    )
 
 
 def train(options: argparse.Namespace) -> int:
@@ -71,11 +83,11 @@ def train(options: argparse.Namespace) -> int:
     run = training.Run.create(options.out, config, overwrite=options.overwrite)
     print(
         f"{recipe.model} ({config['model']['parameters']:,} parameters) on {recipe.dataset}: "
-        f"{len(train_set):,} pictures to train, {len(test_set):,} to test; recipe {recipe.name!r}, seed {options.seed}",
+        f"{len(train_set):,} images to train, {len(test_set):,} to test; recipe {recipe.name!r}, seed {options.seed}",
         flush=True,
     )
     anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()
-    quietly = np.errstate(over="ignore", invalid="ignore")  # the loop says in one line when the loss is lost
+    quietly = np.errstate(over="ignore", invalid="ignore")  # the loop reports a NaN or infinite loss in one line
     with training.telling(run.saved):
         with training.Interrupt(run.saved) as stop, use(backend=options.backend), anomaly, quietly:
             try:
@@ -83,7 +95,7 @@ def train(options: argparse.Namespace) -> int:
                     model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,
                     progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
                 )  # fmt: skip
-            except Exception as error:  # the folder keeps the epochs before it, and why there are no more
+            except Exception as error:  # the folder keeps the epochs before it, and its message
                 with suppress(OSError):
                     run.note(error=one_line(error))
                 raise
@@ -91,7 +103,7 @@ def train(options: argparse.Namespace) -> int:
                 step = train_loader.state_dict()["step"]
                 run.save(model, history, step=step, interrupted=True)
                 where = f"in epoch {len(history) + 1} after step {step}" if step else f"after epoch {len(history)}"
-                print(f"minicnn: interrupted {where}; the net as it is now is in {run.folder}", file=sys.stderr)
+                print(f"minicnn: interrupted {where}; the current net is saved in {run.folder}", file=sys.stderr)
                 return INTERRUPTED
         if stop():
             raise KeyboardInterrupt
@@ -99,7 +111,7 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
-    """Draw the pictures of a trained and saved net, and say where all of it is."""
+    """Draw the figures of a trained and saved net, and say where everything is."""
     from ..train import RunError
     from ..visualize import draw
 
@@ -109,7 +121,7 @@ def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
         raise
     except Exception as error:
         raise RunError(
-            f"{run.saved()}, but its pictures could not be drawn: {one_line(error)}; mend that, and draw them with "
+            f"{run.saved()}, but its figures could not be drawn: {one_line(error)}; fix this, and draw them with "
             f"`minicnn plot curves {shlex.quote(str(run.folder))}`"
         ) from error
     _report(run, history)
@@ -117,7 +129,7 @@ def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe asked for, with the settings that the command line changes."""
+    """The chosen recipe, with the changes that the command line makes."""
     from ..train import find_recipe
 
     recipe = find_recipe(options.model, options.dataset, options.recipe)
@@ -128,7 +140,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 
 def _report(run: Run, history: list[Epoch]) -> None:
-    """Where the run is, what is in it, and how good the net is."""
+    """Print how good the net is, where the run is, and what is in it."""
     last, best = history[-1], max(history, key=lambda row: row.test_top1)
     folder = shlex.quote(str(run.folder))
     print(f"Test accuracy {last.test_top1:.2%} after epoch {last.epoch}; best {best.test_top1:.2%}, epoch {best.epoch}")

@@ -1,6 +1,6 @@
-"""Mixed precision, as PyTorch has it on a machine without a GPU: asked for, it warns and changes nothing.
+"""Mixed precision, as in PyTorch on a machine without a GPU: it warns and changes nothing.
 
-A program written for it runs, in float32.
+A program written for mixed precision runs in float32.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class autocast(ContextDecorator):
-    """`with autocast("cuda"):` computes in float32, with a warning where another precision was enabled."""
+    """`with autocast("cuda"):` computes in the types of the tensors, and warns if autocast was enabled."""
 
     def __init__(
         self, device_type: Any = "cuda", dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None
@@ -31,12 +31,12 @@ class autocast(ContextDecorator):
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """False."""
+    """False: autocast is always disabled here."""
     return False
 
 
 class GradScaler:
-    """Scales nothing: `scale(loss)` is the loss, `step(optimizer)` is `optimizer.step()`; with a warning."""
+    """A scaler that scales nothing, and warns: `scale(loss)` is the loss, `step(optimizer)` is `optimizer.step()`."""
 
     def __init__(
         self,
@@ -55,29 +55,29 @@ class GradScaler:
         return outputs
 
     def unscale_(self, optimizer: Any) -> None:
-        """Nothing."""
+        """Does nothing: the gradients are not scaled."""
 
     def step(self, optimizer: Any, *args: Any, **options: Any) -> Any:
         """`optimizer.step()`."""
         return optimizer.step(*args, **options)
 
     def update(self, new_scale: Any = None) -> None:
-        """Nothing."""
+        """Does nothing: the scale is always 1."""
 
     def get_scale(self) -> float:
-        """1."""
+        """1: the loss is not scaled."""
         return 1.0
 
     def is_enabled(self) -> bool:
-        """False."""
+        """False: minicnn computes in float32, where gradients need no scaling."""
         return False
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty, as of a disabled scaler in PyTorch."""
+        """An empty dict, as for a disabled scaler in PyTorch."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing."""
+        """Does nothing: the scaler has no state."""
 
 
 _door(globals())

@@ -1,4 +1,4 @@
-"""How a module of this room is reached under PyTorch's path."""
+"""Registers a module of this package under PyTorch's path."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .missing import answer, public_path
 
 
 def door(namespace: dict[str, Any]) -> None:
-    """Enter the module whose globals these are under PyTorch's path, and let it say of a name it lacks what to use.
+    """Register a module, given by its globals, under PyTorch's path; `missing` answers for names that it lacks.
 
-    `minicnn.compat.cuda.amp` becomes `minicnn.cuda.amp` as well, and is the same module. The last line of a module.
+    `minicnn.compat.cuda.amp` and `minicnn.cuda.amp` are then the same module. The call is the last line of a module.
     """
     name = namespace["__name__"]
     path = public_path(name)

@@ -1,4 +1,4 @@
-"""`minicnn.fx`: there is no symbolic tracing; the decorator that prepares a function for it leaves it as it is."""
+"""`minicnn.fx`: there is no symbolic tracing, so `wrap`, which prepares a function for it, changes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ F = TypeVar("F")
 
 
 def wrap(fn_or_name: F) -> F:
-    """The function, or the name, itself."""
+    """The function, or the name, unchanged."""
     return fn_or_name
 
 

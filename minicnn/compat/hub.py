@@ -19,17 +19,17 @@ _HOW = (
 
 
 def load_state_dict_from_url(url: str, *_: Any, **__: Any) -> NoReturn:
-    """Refused, with the way to convert the file."""
+    """Raises NotImplementedError, which says how to convert the file."""
     raise NotImplementedError(f"load_state_dict_from_url: {url} is not downloaded; {_HOW}")
 
 
 def load(repo_or_dir: str, model: str, *_: Any, **__: Any) -> NoReturn:
-    """Refused, with the way to get the weights."""
+    """Raises NotImplementedError, which says how to get the weights."""
     raise NotImplementedError(f"hub.load: {repo_or_dir}/{model} is not downloaded; build the model here, and {_HOW}")
 
 
 def download_url_to_file(url: str, dst: str, *_: Any, **__: Any) -> NoReturn:
-    """Refused: download the file by other means."""
+    """Raises NotImplementedError: download the file by other means."""
     raise NotImplementedError(f"download_url_to_file: {url} is not downloaded; fetch the file to {dst} by other means")
 
 

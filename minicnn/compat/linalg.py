@@ -1,4 +1,4 @@
-"""`minicnn.linalg`: norms and products of matrices. Decompositions are left out: `numpy.linalg` on `x.numpy()`."""
+"""`minicnn.linalg`: norms and products of matrices. Decompositions are left out: use `numpy.linalg` on `x.numpy()`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The named tuples that operations with several results give, as `torch.return_types`."""
+"""The named tuples that operations with several results return, as in `torch.return_types`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ReturnType(tuple[Any, ...]):
     fields: tuple[str, ...] = ()
 
     def __new__(cls, *elements: Any) -> Any:
-        """Of the elements one by one, or of one sequence."""
+        """Make it from the elements one by one, or from one sequence of them."""
         given = elements[0] if len(elements) == 1 and len(cls.fields) > 1 else elements
         if len(given) != len(cls.fields):
             raise TypeError(f"{cls.__name__}: expected {len(cls.fields)} elements {cls.fields}, got {len(given)}")

@@ -1,4 +1,4 @@
-"""What PyTorch programs set for the whole process, such as threads and precision, and small questions about objects."""
+"""Settings of PyTorch programs for the whole process, such as threads and precision, and small checks of objects."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = [
 
 
 def get_num_threads() -> int:
-    """How many threads a compiled kernel uses: the cores of this process, unless `set_num_threads`, or the variables
-    `NUMBA_NUM_THREADS`, `MKL_NUM_THREADS` or `OMP_NUM_THREADS`, the first that is set, say something else.
+    """How many threads a compiled kernel uses: the number given to `set_num_threads`; else the first one that is set of
+    `NUMBA_NUM_THREADS`, `MKL_NUM_THREADS` and `OMP_NUM_THREADS`; else the number of cores of this process.
     """
     return runtime.threads()
 
@@ -30,8 +30,8 @@ def get_num_threads() -> int:
 def set_num_threads(num: int) -> None:
     """Let compiled kernels and the BLAS libraries of the process use `num` threads.
 
-    There are as many as `NUMBA_NUM_THREADS` said when the first kernel ran, by default the cores of this process. Where
-    more are asked for, a warning says so and all of them are taken.
+    The limit is the value of `NUMBA_NUM_THREADS` when the first kernel ran, by default the number of cores of this
+    process. If `num` is larger, this warns and takes the limit.
 
     Raises:
         TypeError: not a whole number.
@@ -42,20 +42,20 @@ def set_num_threads(num: int) -> None:
     for library in blas.libraries():
         blas.set_threads(library, min(num, blas.cores()))
     if taken < num:
-        there = "Numba is not installed: kernels run on one" if not runtime.have_numba() else f"there are {taken}"
-        warnings.warn(f"set_num_threads: {num} threads are asked for, and {there}", stacklevel=2)
+        there = "Numba is not installed, and kernels run on one" if not runtime.have_numba() else f"there are {taken}"
+        warnings.warn(f"set_num_threads: {num} threads are asked for, but {there}", stacklevel=2)
 
 
 _interop_threads = 1
 
 
 def get_num_interop_threads() -> int:
-    """What `set_num_interop_threads` was given, or 1: operations run one after another."""
+    """The number given to `set_num_interop_threads`, or 1; it has no effect, as operations run one after another."""
     return _interop_threads
 
 
 def set_num_interop_threads(num: int) -> None:
-    """Remember the number and do nothing: operations run one after another.
+    """Remembers the number, which has no effect: operations run one after another.
 
     Raises:
         TypeError: not a whole number.
@@ -66,7 +66,7 @@ def set_num_interop_threads(num: int) -> None:
 
 
 def _count(op: str, num: Any) -> int:
-    """A number of threads."""
+    """Check a number of threads."""
     try:
         count = None if isinstance(num, bool | Tensor) else operator.index(num)
     except TypeError:
@@ -79,7 +79,7 @@ def _count(op: str, num: Any) -> int:
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Nothing: the same seed, build, machine and thread count give the same bits in any case."""
+    """Does nothing: the same seed, build, machine and thread count give the same bits in any case."""
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -88,16 +88,16 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Nothing: products of float32 are computed in float32."""
+    """Does nothing: products of float32 are always computed in float32."""
 
 
 def get_float32_matmul_precision() -> str:
-    """ "highest"."""
+    """Always "highest": products of float32 are computed in float32."""
     return "highest"
 
 
 def set_flush_denormal(mode: bool) -> bool:
-    """False: the mode of the processor is left as it is."""
+    """False: minicnn does not change this mode of the processor."""
     return False
 
 
@@ -123,7 +123,7 @@ def numel(input: Tensor) -> int:
 
 
 def compile(model: Any = None, **options: Any) -> Any:
-    """The model, or function, itself: kernels are compiled already. Without one, a decorator."""
+    """The model or function, unchanged: kernels are compiled already. Without one, a decorator that does the same."""
     return (lambda decorated: decorated) if model is None else model
 
 
@@ -139,13 +139,13 @@ def typename(obj: Any) -> str:
 
 
 def free_memory() -> int:
-    """Give back to the system the memory that is kept for the next arrays, and the kernels' scratch memory.
+    """Give the memory that is kept for the next arrays, and the kernels' scratch memory, back to the system.
 
-    What `cuda.empty_cache` is for a GPU. Tensors keep theirs: `del` them first. The next step of training takes as much
-    again, more slowly.
+    It does for the CPU what `cuda.empty_cache` does for a GPU. Tensors keep their memory: `del` them first. The next
+    training step must allocate the memory again, which makes it slower.
 
     Returns:
-        How many bytes that were.
+        The number of bytes given back.
     """
     before = memory.held()
     scratch = runtime.free_workspaces()

@@ -1,4 +1,4 @@
-"""PyTorch's constructors of old, one for each type: `FloatTensor(2, 3)`, `LongTensor([1, 2])`."""
+"""PyTorch's older constructors, one for each type: `FloatTensor(2, 3)`, `LongTensor([1, 2])`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class _Typed(type):
     dtype: np.dtype[Any]
 
     def __call__(cls, *data: Any) -> Tensor:
-        """Sizes, or data, as for `Tensor`."""
+        """Make a tensor of sizes or of data, as `Tensor` does."""
         return Tensor(*data).to(cls.dtype)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        """Whether it is a tensor of the type."""
+        """Whether `instance` is a tensor of this type."""
         return isinstance(instance, Tensor) and instance.dtype == cls.dtype
 
 

@@ -28,11 +28,11 @@ def assert_close(
 ) -> None:
     """Check |actual - expected| <= atol + rtol |expected|, elementwise; shapes and types must be the same too.
 
-    Sequences and dicts are compared entry by entry. Without tolerances, PyTorch's for the type: (1.3e-6, 1e-5) for
-    float32, (1e-7, 1e-7) for float64, exact for integers.
+    Sequences and dicts are compared entry by entry. By default the tolerances (rtol, atol) are PyTorch's: (1.3e-6,
+    1e-5) for float32, (1e-7, 1e-7) for float64, exact for integers.
 
     Raises:
-        AssertionError: naming the largest difference and where it is.
+        AssertionError: they differ; the message names the largest difference and its place.
     """
     options = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan, "check_dtype": check_dtype, "msg": msg}
     if isinstance(actual, dict) and isinstance(expected, dict):

@@ -1,7 +1,7 @@
 """Datasets under torchvision's names, and `Digits`, which needs no download.
 
 Files:
-    vision.py      VisionDataset, ArrayDataset (pictures in memory, whole batches at once), DatasetError
+    vision.py      VisionDataset, ArrayDataset (images in memory, whole batches at once), DatasetError
     digits.py      Digits
     mnist.py       MNIST      idx.py: its file format      download.py: mirrors, hash, atomic rename
 """

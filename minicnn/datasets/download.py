@@ -21,23 +21,24 @@ __all__ = ["content_matches", "fetch"]
 
 _CHUNK = 1 << 16
 _SILENCE = 30.0  # seconds without a byte after which a mirror is given up
-_STALE = 3600.0  # seconds after which a partial file can only be a dead process's
+_STALE = 3600.0  # seconds after which a partial file is taken for that of a dead process
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # another mirror would not help
 
 
 class _WrongBytes(Exception):
-    """Somebody answered, but not with the file."""
+    """The server answered, but not with the file."""
 
 
 def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> None:
     """Put the file that has this SHA-256 and this size in bytes, both of its uncompressed content, at `target`.
 
-    Mirrors may serve it gzipped: the content is what is checked and kept. It goes to a hidden file beside the target,
-    which is flushed to disk and renamed after the check, so `target` is never anything but whole. A file that is there
-    already is kept as `.bad`. On any failure the next mirror is tried. Ctrl-C ends the transfer and leaves nothing.
+    Mirrors may serve the file gzipped; the uncompressed content is checked and kept. It is written to a hidden file
+    beside the target, checked, flushed to the disk and renamed, so that `target` is always complete. A file that is
+    there already is kept as `.bad`. After a failure the next mirror is tried. Ctrl-C ends the transfer and leaves
+    no file.
 
     Raises:
-        DatasetError: no mirror delivered; the message says what each of them did.
+        DatasetError: no mirror delivered the file; the message says what happened at each of them.
         OSError: the target's folder cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def content_matches(path: Path, sha256: str, size: int) -> bool:
 
 
 def _content(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The uncompressed content of a stream, gzipped or not, which must have `size` bytes: never more is unpacked."""
+    """The uncompressed content of a stream, gzipped or not. It must have `size` bytes, and no more are unpacked."""
     unpacker, total = None, 0
     for position, chunk in enumerate(chunks):
         if position == 0 and chunk.startswith(GZIP_MAGIC):
@@ -128,7 +129,7 @@ def _put_aside(target: Path) -> None:
 
 
 def _sweep(target: Path) -> None:
-    """Delete what killed downloads of this file have left under the names that they had in earlier versions."""
+    """Delete partial files of killed downloads, under the names that earlier versions gave them."""
     for stale in target.parent.glob(f"{target.name}.*.part"):
         with contextlib.suppress(OSError):
             if time.time() - stale.stat().st_mtime > _STALE:

@@ -4,9 +4,9 @@
     byte 2     type: 8 uint8, 9 int8, 11 int16, 12 int32, 13 float32, 14 float64
     byte 3     number of dimensions D
     4 D bytes  the sizes, big-endian 32-bit
-    rest       the values, big-endian, the last index running fastest
+    rest       the values, big-endian, the last index varying fastest
 
-Files may be compressed by gzip; that is told from their first bytes, not from their name.
+Files may be compressed by gzip, which is recognised by their first bytes, not by their name.
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", http://yann.lecun.com/exdb/mnist/.
 """
 
@@ -35,11 +35,11 @@ _REMEDY = "delete the file and fetch it again (for MNIST: download=True)"
 def read_idx(path: str | os.PathLike[str], max_bytes: int = 1 << 30) -> np.ndarray:
     """The array in an IDX file, gzipped or not, in the machine's byte order.
 
-    No more than the header announces is ever decompressed or held, and never more than `max_bytes`.
+    At most as many bytes as the header announces are decompressed and held, and never more than `max_bytes`.
 
     Raises:
-        DatasetError: the file is missing or unreadable, is no IDX file, is cut off or goes on too long, is damaged in
-            its compression, or announces more than `max_bytes`.
+        DatasetError: the file is missing or unreadable, is no IDX file, is cut off or too long, has damaged compressed
+            data, or announces more than `max_bytes`.
     """
     path = Path(path)
     try:
@@ -71,7 +71,7 @@ def _read(path: Path, stream: IO[bytes], max_bytes: int) -> np.ndarray:
         raise DatasetError(
             f"{path}: its header announces {shape}, {expected} bytes; the limit is {max_bytes}; {_REMEDY}"
         )
-    body = bytearray()  # grows with what is really there, whatever the header says
+    body = bytearray()  # grows with the bytes that are in the file, whatever the header says
     while len(body) < expected and (chunk := stream.read(min(_CHUNK, expected - len(body)))):
         body += chunk
     rest = stream.read(1)

@@ -29,23 +29,23 @@ class _Resource(NamedTuple):
 
 
 class MNIST(ArrayDataset):
-    """The MNIST database: 60,000 pictures to train, 10,000 to test, of the digits 0 to 9.
+    """The MNIST database: 60,000 training images and 10,000 test images of the digits 0 to 9.
 
     Args:
-        root: the folder that holds `MNIST/raw/` with the four IDX files, or the files themselves, gzipped or not; each
-            may also be in a folder of its own name, as some programs unpack it.
+        root: the folder that holds `MNIST/raw/` with the four IDX files, or the files themselves, gzipped or not. Each
+            file may also be in a folder of its own name, as some programs unpack it.
             None: the folder that the environment variable MINICNN_DATA names, or its subfolder `mnist`.
-        train: the training pictures; else the test pictures.
-        transform, target_transform: functions of the picture (PIL, mode "L") and of the target (int).
-        download: fetch what is missing or damaged into `root/MNIST/raw/`, checked by SHA-256.
+        train: True for the training images, False for the test images.
+        transform, target_transform: functions of the image (PIL, mode "L") and of the target (int).
+        download: fetch missing or damaged files into `root/MNIST/raw/`, checked by SHA-256.
 
     Attributes: `data` a uint8 Tensor (N, 28, 28), `targets` an int64 Tensor (N,), `classes` the ten classes' names.
 
-    Without `download`, the files are checked for their structure (sizes, labels in range, as many labels as pictures),
-    not for their hash: other data in the format of MNIST is welcome.
+    Without `download`, the files are checked for their structure (sizes, labels in range, as many labels as images),
+    not for their hash: other data in the format of MNIST may be used too.
 
     Raises:
-        DatasetError: files missing, damaged, swapped, or not to be downloaded.
+        DatasetError: files are missing, damaged or swapped, or the download failed.
 
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
     Proceedings of the IEEE 1998.
@@ -116,7 +116,7 @@ class MNIST(ArrayDataset):
     def _find(self, name: str) -> Path | None:
         """The first file of this name, gzipped or not, in the folders; "train-images.idx3-ubyte" is a known variant.
 
-        A folder of that name may hold it: so does Kaggle's archive, and so do programs that unpack each into one.
+        The file may also be inside a folder of that name, as in Kaggle's archive.
         """
         names = [name, f"{name}.gz", name.replace("-idx", ".idx"), f"{name.replace('-idx', '.idx')}.gz"]
         for folder in self._folders():
@@ -128,7 +128,7 @@ class MNIST(ArrayDataset):
         return None
 
     def download(self) -> None:
-        """Fetch those of the four files that are missing or have not the original content."""
+        """Fetch those of the four files that are missing or do not have the original content."""
         for resource in self.resources:
             found = self._find(resource.name)
             if found is None or not content_matches(found, resource.sha256, resource.size):
@@ -136,21 +136,21 @@ class MNIST(ArrayDataset):
                 fetch(urls, self.raw_folder / resource.name, resource.sha256, resource.size)
 
     def _load(self, images_path: Path, labels_path: Path) -> tuple[Tensor, Tensor]:
-        """Pictures (N, 28, 28) and targets (N,) of two IDX files that fit together."""
+        """Images (N, 28, 28) and targets (N,) of two IDX files that fit together."""
         images, labels = read_idx(images_path), read_idx(labels_path)
         for path, array, wanted in ((images_path, images, 3), (labels_path, labels, 1)):
             if array.dtype != np.uint8 or array.ndim != wanted:
                 raise DatasetError(
                     f"{path}: expected a uint8 array of {wanted} dimensions, found {array.dtype} of shape "
-                    f"{array.shape}; are pictures and labels swapped?"
+                    f"{array.shape}; are images and labels swapped?"
                 )
         if images.shape[1:] != (self.side, self.side) or not len(images):
             raise DatasetError(
-                f"{images_path}: expected pictures of {self.side} x {self.side}, found the shape {images.shape}"
+                f"{images_path}: expected images of {self.side} x {self.side}, found the shape {images.shape}"
             )
         if len(images) != len(labels):
             raise DatasetError(
-                f"{images_path} holds {len(images)} pictures, {labels_path} {len(labels)} labels: they do not belong "
+                f"{images_path} holds {len(images)} images, {labels_path} {len(labels)} labels: they do not belong "
                 "together; is one of them from the other split?"
             )
         if int(labels.max()) >= len(self.classes):

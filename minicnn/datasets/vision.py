@@ -1,4 +1,4 @@
-"""What the picture datasets share."""
+"""The base classes of the image datasets."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["ArrayDataset", "DatasetError", "VisionDataset"]
 
 
 class DatasetError(RuntimeError):
-    """Files of a dataset that are missing, damaged or not what they are called. The message names file and remedy."""
+    """A dataset's files are missing, damaged, or not what their names say. The message names file and remedy."""
 
 
 class VisionDataset(Dataset[Any]):
-    """A dataset of (picture, target) pairs.
+    """A dataset of (image, target) pairs.
 
     Args:
         root: the folder of its files; None for a dataset that needs none.
-        transforms: a function of (picture, target), instead of the other two.
-        transform: a function of the picture.
+        transforms: a function of (image, target), in place of the next two.
+        transform: a function of the image.
         target_transform: a function of the target.
 
     Raises:
@@ -48,15 +48,15 @@ class VisionDataset(Dataset[Any]):
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must define __len__()")
 
-    def apply_transforms(self, picture: Any, target: Any) -> tuple[Any, Any]:
+    def apply_transforms(self, image: Any, target: Any) -> tuple[Any, Any]:
         """The sample after the transforms."""
         if self.transforms is not None:
-            return self.transforms(picture, target)
+            return self.transforms(image, target)
         if self.transform is not None:
-            picture = self.transform(picture)
+            image = self.transform(image)
         if self.target_transform is not None:
             target = self.target_transform(target)
-        return picture, target
+        return image, target
 
     def extra_repr(self) -> str:
         """Lines that a subclass adds to its repr."""
@@ -82,10 +82,10 @@ class VisionDataset(Dataset[Any]):
 
 
 class ArrayDataset(VisionDataset):
-    """A picture dataset that fits into memory: `data` (N, H, W) or (N, H, W, 3) uint8, `targets` (N,) int64.
+    """An image dataset that fits into memory: `data` (N, H, W) or (N, H, W, 3) uint8, `targets` (N,) int64.
 
-    A sample is `(PIL picture, int)` before the transforms. Where every transform is batchable, whole batches are made
-    at once, straight from `data`.
+    A sample is `(PIL image, int)` before the transforms. If every transform is batchable, whole batches are
+    made at once, straight from `data`.
     """
 
     data: Any
@@ -104,23 +104,23 @@ class ArrayDataset(VisionDataset):
     def __getitem__(self, index: Any) -> tuple[Any, Any]:
         from PIL import Image
 
-        picture = Image.fromarray(_array(self.data)[index])  # mode "L", or "RGB" with a third dimension
-        return self.apply_transforms(picture, int(_array(self.targets)[index]))
+        image = Image.fromarray(_array(self.data)[index])  # mode "L", or "RGB" with a third dimension
+        return self.apply_transforms(image, int(_array(self.targets)[index]))
 
     def fetch_batch(self, indices: Sequence[int]) -> list[Tensor] | None:
-        """`[pictures (N, C, H, W), targets (N,)]` in one go; None unless the transform is batchable."""
+        """`[images (N, C, H, W), targets (N,)]` at once; None unless the transform is batchable."""
         if self.transforms is not None or not getattr(self.transform, "batchable", False):
             return None
         index = as_index(indices)
         if index is None:
             return None
         targets = _array(self.targets)[index]
-        pictures = self.transform.batch(_array(self.data)[index])  # type: ignore[union-attr]
-        if not isinstance(pictures, Tensor):
-            return None  # still pictures: sample by sample, collation says what is missing
+        images = self.transform.batch(_array(self.data)[index])  # type: ignore[union-attr]
+        if not isinstance(images, Tensor):
+            return None  # not tensors yet: the way sample by sample raises the error that says what to do
         if self.target_transform is not None:
-            return [pictures, default_collate([self.target_transform(int(target)) for target in targets])]
-        return [pictures, Tensor(targets.astype(np.int64))]
+            return [images, default_collate([self.target_transform(int(target)) for target in targets])]
+        return [images, Tensor(targets.astype(np.int64))]
 
     def extra_repr(self) -> str:
         """The line "Split: Train" or "Split: Test"."""
@@ -128,5 +128,5 @@ class ArrayDataset(VisionDataset):
 
 
 def _array(values: Any) -> np.ndarray:
-    """The raw array of what a user may have put in the place of `data` or `targets`."""
+    """The raw array of `data` or `targets`, which a user may have replaced by a Tensor or an array."""
     return values.array if isinstance(values, Tensor) else np.asarray(values)

@@ -19,14 +19,14 @@ class LeNet5(nn.Module):
         linear    84              10,164                  then activation
         linear    10                 850
 
-    The paper's net differs: its third layer connects each map to some of the earlier ones only, its pooling has
-    weights, and its output layer measures distances to fixed pictures.
+    The paper's net differs: its second convolution connects each output channel to some of the input channels only,
+    its pooling has weights, and its output layer measures distances to fixed images.
 
     Args:
         num_classes: outputs.
         activation: "tanh" or "relu".
         pool: "max" or "avg".
-        in_channels: 1 for grey pictures.
+        in_channels: 1 for grey images.
 
     Shape: (N, in_channels, 32, 32) -> logits (N, num_classes).
     """

@@ -30,7 +30,7 @@ class Adadelta(FirstOrder):
         capturable, differentiable: not supported.
 
     Raises:
-        ValueError: a negative option, or a rho above 1.
+        ValueError: an option is negative, or rho is above 1.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Adadelta(FirstOrder):
         super().__init__(params, defaults)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, means of zero."""
+        """The number of steps and the two means, all 0."""
         return {"step": scalar(0), "square_avg": filled(p), "acc_delta": filled(p)}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

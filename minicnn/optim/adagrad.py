@@ -29,7 +29,7 @@ class Adagrad(FirstOrder):
         differentiable: not supported.
 
     Raises:
-        ValueError: a negative option.
+        ValueError: an option is negative.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Adagrad(FirstOrder):
                 self.state[p].update(self.initial_state(p, group))
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, and the sum that all groups start with."""
+        """The number of steps, 0, and the sum, which starts at the same value in all groups."""
         return {"step": scalar(0), "sum": filled(p, self.defaults["initial_accumulator_value"])}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

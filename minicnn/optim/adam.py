@@ -20,8 +20,8 @@ class Adam(KernelOptimizer):
         w <- max(w, v) if amsgrad else v
         x <- x - lr * m / (1 - beta1^t) / (sqrt(w / (1 - beta2^t)) + eps)
 
-    in step t = 1, 2, ... Here g is the gradient, negated if maximize, plus weight_decay * x; if
-    decoupled_weight_decay, x is multiplied by 1 - lr * weight_decay first instead.
+    in step t = 1, 2, ... Here g is the gradient, negated if maximize, plus weight_decay * x; with
+    decoupled_weight_decay, g has no such term, and x is first multiplied by 1 - lr * weight_decay.
 
     D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, https://arxiv.org/abs/1412.6980; amsgrad:
     S. Reddi et al., "On the convergence of Adam and beyond", ICLR 2018, https://openreview.net/forum?id=ryQu7f-RZ
@@ -33,7 +33,7 @@ class Adam(KernelOptimizer):
         capturable, differentiable: for CUDA graphs, and for gradients through a step; not supported.
 
     Raises:
-        ValueError: a negative lr, eps or weight_decay, or a beta outside [0, 1).
+        ValueError: lr, eps or weight_decay is negative, or a beta is outside [0, 1).
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class Adam(KernelOptimizer):
         super().__init__(params, defaults)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, means of zero."""
+        """The number of steps and the means, all 0."""
         return {"step": scalar(0), **{name: filled(p) for name in self.kernel(group)[1]}}
 
     def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
-        """`optimizers/adam.py` of the kernels."""
+        """The kernel in `minicnn_kernels/optimizers/adam.py`, and its buffers."""
         return optimizers.ADAM, ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else []))
 
     def step_number(self, group: Group, state: State, p: Tensor) -> float:
-        """t of the class docstring."""
+        """The number t in the equations of the class."""
         return count_step(state)
 
     def hyperparameters(self, group: Group, step_number: float) -> optimizers.AdamNumbers:
-        """The options, and the corrections for means that started at 0."""
+        """The options, and the corrections for means that start at 0."""
         t, (beta1, beta2) = step_number, map(number, group["betas"])
         step_size, bias_correction = float(number(group["lr"]) / (1 - beta1**t)), float((1 - beta2**t) ** 0.5)
         sign, (weight_decay, shrink) = -1.0 if group["maximize"] else 1.0, decay(group)

@@ -30,7 +30,7 @@ class Adamax(FirstOrder):
         differentiable, capturable: not supported.
 
     Raises:
-        ValueError: a negative lr, eps or weight_decay, or a beta outside [0, 1).
+        ValueError: lr, eps or weight_decay is negative, or a beta is outside [0, 1).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Adamax(FirstOrder):
         super().__init__(params, defaults)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, no gradients seen."""
+        """The number of steps, the mean and the maximum, all 0."""
         return {"step": scalar(0), "exp_avg": filled(p), "exp_inf": filled(p)}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

@@ -12,7 +12,7 @@ __all__ = ["AdamW"]
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: x <- (1 - lr * weight_decay) * x, then Adam's step with the bare gradient.
+    """Adam with decoupled weight decay: x <- (1 - lr * weight_decay) * x, then Adam's step, with the gradient alone.
 
     I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR 2019, https://arxiv.org/abs/1711.05101
 
@@ -42,5 +42,5 @@ class AdamW(Adam):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:  # Adam's state continues as AdamW's
+        for group in self.param_groups:  # a state of Adam may be loaded into AdamW
             group["decoupled_weight_decay"] = True

@@ -10,7 +10,7 @@ __all__ = ["ASGD"]
 
 
 class ASGD(FirstOrder):
-    """Gradient descent with a falling rate eta, beside it the mean a of the parameters from step t0 on:
+    """Gradient descent with a falling rate eta; it also computes a, the mean of the parameters from step t0 on:
 
         x <- (1 - lambd * eta) * x - eta * g
         a <- a + mu * (x - a)
@@ -18,7 +18,7 @@ class ASGD(FirstOrder):
         mu <- 1 / max(1, t - t0)                                 starts at 1
 
     in step t = 1, 2, ... Here g is the gradient, negated if maximize, plus weight_decay * x. The mean is
-    `state[p]["ax"]`; using it is up to the caller.
+    `state[p]["ax"]`; the caller may use it.
 
     B. Polyak, A. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 30, 1992,
     https://doi.org/10.1137/0330046
@@ -30,7 +30,7 @@ class ASGD(FirstOrder):
         differentiable, capturable: not supported.
 
     Raises:
-        ValueError: a negative lr or weight_decay.
+        ValueError: lr or weight_decay is negative.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ASGD(FirstOrder):
         super().__init__(params, {**options, "lambd": lambd, "alpha": alpha, "t0": t0})
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, the first rate, and a mean that will start as the parameter."""
+        """No steps, the first rate, and the mean, which the first step sets to the parameter."""
         return {"step": scalar(0), "eta": scalar(float(group["lr"])), "mu": scalar(1), "ax": filled(p)}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

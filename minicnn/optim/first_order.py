@@ -1,7 +1,7 @@
-"""What the optimisers share that go by the gradient alone, each element of a parameter by itself: all but LBFGS.
+"""The base of all optimisers but LBFGS: they change each element of a parameter by its gradient and its state alone.
 
-`step` goes through the groups: `update_many` changes the parameters of one, which is `update_one` for one after the
-other, an update in NumPy; or, in a `KernelOptimizer`, one call of a kernel of `minicnn_kernels.optimizers` for all.
+`step` calls `update_many` for every group of parameters. That calls `update_one`, written in NumPy, for one parameter
+after the other; in a `KernelOptimizer` it calls one kernel of `minicnn_kernels.optimizers` for all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .optimizer import Optimizer
 
 State = dict[str, Any]
 Group = dict[str, Any]
-WithGradient = Any  # a parameter, a Tensor, whose gradient is not None
+WithGradient = Any  # a parameter (a Tensor) whose gradient is not None
 
 _TEXT = {"lr": "Invalid learning rate: {}", "eps": "Invalid epsilon value: {}"}
 _NOT_NEGATIVE = (
@@ -33,14 +33,14 @@ _NOT_NEGATIVE = (
 
 
 def checked(**options: Any) -> dict[str, Any]:
-    """The options as a dict, after the checks that several optimisers have in common.
+    """The options as a dict, after the checks that several optimisers share.
 
-    `foreach` and `fused`, which choose between PyTorch's implementations of one update, change nothing here.
+    `foreach` and `fused`, which choose between PyTorch's implementations of the same update, have no effect here.
 
     Raises:
-        ValueError: a negative rate, or a beta that is not in [0, 1).
-        RuntimeError: `fused` together with `foreach` or `differentiable`.
-        NotImplementedError: `differentiable`.
+        ValueError: a rate is negative, or a beta is not in [0, 1).
+        RuntimeError: `fused` is given together with `foreach` or `differentiable`.
+        NotImplementedError: `differentiable` is True.
     """
     for name in _NOT_NEGATIVE:
         value = options.get(name, 0)
@@ -57,7 +57,7 @@ def checked(**options: Any) -> dict[str, Any]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
     if options["differentiable"]:
         raise NotImplementedError(
-            "differentiable=True is not supported: a step is not recorded, so that no gradient flows through it; write "
+            "differentiable=True is not supported: a step is not recorded, so no gradient flows through it; write "
             "the update with tensor operations instead (p_new = p - lr * g)"
         )
     return options
@@ -75,7 +75,7 @@ class FirstOrder(Optimizer):
         raise NotImplementedError
 
     def update_many(self, group: Group, params: list[WithGradient]) -> None:
-        """One step of the parameters of a group that have a gradient."""
+        """One step of those parameters of a group that have a gradient."""
         with np.errstate(all="ignore"):
             for p in params:
                 self._check(group, p)
@@ -95,7 +95,7 @@ class FirstOrder(Optimizer):
                 of_parameter["step"] = scalar(float(step))
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; returns what `closure`, called first, returns."""
+        """Update every parameter that has a gradient. `closure` is called first; its result is returned."""
         loss = None
         if closure is not None:
             with enable_grad():
@@ -114,12 +114,12 @@ class FirstOrder(Optimizer):
             raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
         if not (p.is_meta or p._array.flags.writeable):
             raise ValueError(
-                f"{name}: a parameter of shape {p.shape} is read-only; make it one that can be changed with "
+                f"{name}: a parameter of shape {p.shape} is read-only; replace its memory by a copy with "
                 "p.data = p.data.clone()"
             )
 
     def _state_of(self, group: Group, p: Tensor) -> State:
-        """The state of a parameter, made here before its first step."""
+        """The state of a parameter; it is made before the first step."""
         state: State = self.state[p]
         if not state:
             state.update(self.initial_state(p, group))
@@ -132,18 +132,18 @@ class KernelOptimizer(FirstOrder):
     A subclass gives `kernel`, `step_number` and `hyperparameters` instead of `update_one`.
     """
 
-    _weights: dict[int, Weights]  # of the groups, by their ids: kept from step to step, since addresses are looked up
+    _weights: dict[int, Weights]  # by the ids of the groups; kept from step to step, since finding addresses takes time
 
     def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
         """The table of the kernel, and the names of the buffers in the state that it changes."""
         raise NotImplementedError
 
     def step_number(self, group: Group, state: State, p: Tensor) -> float:
-        """Count the step of a parameter in its state; which one it is, from 1."""
+        """Count a step in the state of a parameter, and return its number, from 1."""
         raise NotImplementedError
 
     def hyperparameters(self, group: Group, step_number: float) -> Any:
-        """What the kernel computes with, for the parameters of the group that are at this step."""
+        """The numbers that the kernel computes with, for parameters of the group at this step."""
         raise NotImplementedError
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ class KernelOptimizer(FirstOrder):
         self._weights = {}
 
     def update_many(self, group: Group, params: list[WithGradient]) -> None:
-        """One step of the parameters of a group that have a gradient; nothing changes if one of them cannot."""
+        """One step of those parameters of a group that have a gradient; if one raises an error, none is changed."""
         if not params:
             self._weights.pop(id(group), None)
             return
@@ -160,7 +160,7 @@ class KernelOptimizer(FirstOrder):
         if weights is None or not weights.holds(xs, gs) or group.get("capturable"):
             for p in params:
                 self._check(group, p)
-            if any(type(x) is Meta for x in xs):  # which have no memory: of these, the state is made
+            if any(type(x) is Meta for x in xs):  # these have no memory: only their state is made
                 for p in params:
                     self._state_of(group, p)
                 self.update_many(group, [p for p in params if not p.is_meta])
@@ -182,7 +182,7 @@ class KernelOptimizer(FirstOrder):
 
 
 def _runs(steps: list[float]) -> Iterator[tuple[int, int]]:
-    """Where each run of equal numbers begins and ends: neighbours at the same step go through the kernel together."""
+    """Where each run of equal numbers begins and ends: a kernel updates neighbours at the same step together."""
     begin = 0
     for _, run in groupby(steps):
         end = begin + len(list(run))
@@ -191,20 +191,20 @@ def _runs(steps: list[float]) -> Iterator[tuple[int, int]]:
 
 
 def update_in_pieces(update: Callable[..., None], group: Group, p: WithGradient, *buffers: Tensor) -> None:
-    """Run `update(x, g, *buffers)`, NumPy operations, on a parameter, its gradient and its buffers in the state.
+    """Run `update(x, g, *buffers)`, written in NumPy, on a parameter, its gradient and the buffers of its state.
 
-    What the options `maximize`, `weight_decay` and `decoupled_weight_decay` ask for is done before:
+    The options `maximize`, `weight_decay` and `decoupled_weight_decay` are applied first:
 
         g <- -g                           if maximize
         x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay
-        g <- g + weight_decay * x         if not
+        g <- g + weight_decay * x         otherwise
     """
     arrays = [p._array, p._grad._array, *[buffer._array for buffer in buffers]]
     in_pieces(update, arrays, -1.0 if group["maximize"] else 1.0, *decay(group))
 
 
 def decay(group: Group) -> tuple[float, float]:
-    """The weight decay that is added to the gradient, and what x is multiplied by if it is decoupled from that."""
+    """The weight decay of the gradient, and the factor of x, which is not 1 if the weight decay is decoupled."""
     weight_decay = float(group.get("weight_decay", 0.0))
     if weight_decay and group.get("decoupled_weight_decay"):
         return 0.0, float(1 - number(group["lr"]) * weight_decay)
@@ -212,22 +212,22 @@ def decay(group: Group) -> tuple[float, float]:
 
 
 def number(option: Any) -> Any:
-    """A number given as such or as a tensor of one element; of a tensor's type then, as PyTorch computes with it."""
+    """The value of an option that is a number or a tensor of one element; then in its type, as PyTorch computes."""
     return option.array.reshape(())[()] if isinstance(option, Tensor) else option
 
 
 def scalar(value: float) -> Tensor:
-    """A number in the state, as a 0-d tensor."""
+    """A number for the state, as a 0-d tensor."""
     return Tensor(np.array(value, np.float64 if get_default_dtype() == np.float64 else np.float32))
 
 
 def count_step(state: State) -> float:
-    """The number of this step, from 1."""
+    """Count a step in the state, and return its number, from 1."""
     step: Array = state["step"].array
-    step[...] = step.item() + 1  # a tenth of the time of += 1
+    step[...] = step.item() + 1  # takes a tenth of the time of += 1
     return step.item()
 
 
 def filled(p: Tensor, value: float = 0) -> Tensor:
-    """A buffer like the parameter, in the same order in memory."""
+    """A new buffer with the shape, type and memory order of the parameter."""
     return Tensor(meta(p.shape, p.dtype) if p.is_meta else np.full_like(p.array, value))

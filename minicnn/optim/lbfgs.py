@@ -16,32 +16,32 @@ __all__ = ["LBFGS"]
 
 
 class LBFGS(Optimizer):
-    """A quasi-Newton method: x <- x - t H g, where H, from the last changes of x and g, stands for the inverse Hessian.
+    """A quasi-Newton method: x <- x - t H g, where H approximates the inverse Hessian from the last changes of x and g.
 
-    With s_i and y_i the changes of x and g in the last `history_size` iterations and r_i = 1 / <y_i, s_i>, H g is, from
-    the last pair to the first and back (J. Nocedal, "Updating quasi-Newton matrices with limited storage", Math. Comp.
-    35, 1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7):
+    s_i and y_i are the changes of x and g in the last `history_size` iterations, r_i = 1 / <y_i, s_i>. H g is computed
+    from the last pair to the first and back (J. Nocedal, "Updating quasi-Newton matrices with limited storage", Math.
+    Comp. 35, 1980, https://doi.org/10.1090/S0025-5718-1980-0572855-7):
 
         q <- g;    a_i = r_i <s_i, q>,   q <- q - a_i y_i                   last to first
         q <- <s, y> / <y, y> q           of the last pair
         b_i = r_i <y_i, q>,   q <- q + (a_i - b_i) s_i                      first to last
 
-    The length t is `lr`, and min(1, 1 / sum |g|) * lr in the very first iteration; or, from there, the one that a line
-    search with the strong Wolfe conditions finds. One `step` is up to `max_iter` iterations and calls the closure,
-    which computes loss and gradients from scratch, again and again: L-BFGS is for losses that are the same each time.
+    The length t is `lr`, in the very first iteration min(1, 1 / sum |g|) * lr; a line search with the strong Wolfe
+    conditions starts from it. One `step` has up to `max_iter` iterations, which call the closure to compute loss
+    and gradients again. So L-BFGS needs a loss that is the same in every call, without random batches.
 
     Args:
         params: tensors, in one group.
         lr: the length of an iteration.
         max_iter: iterations per step.
         max_eval: calls of the closure per step; max_iter * 5 // 4 by default.
-        tolerance_grad: end when no element of the gradient is larger.
-        tolerance_change: end when no element of x, or the loss, changes by more.
-        history_size: pairs kept.
+        tolerance_grad: stop when no element of the gradient is larger.
+        tolerance_change: stop when no element of x changes by more, or the loss changes by less.
+        history_size: the number of pairs to keep.
         line_search_fn: None or "strong_wolfe".
 
     Raises:
-        ValueError: a negative lr, or several groups.
+        ValueError: lr is negative, or there are several groups.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Iterate; returns what `closure` returned at the start.
+        """Run the iterations, and return the result of the first call of `closure`.
 
         Raises:
-            TypeError: no closure.
-            RuntimeError: an unknown line search.
+            TypeError: there is no closure.
+            RuntimeError: the line search is unknown.
         """
         if closure is None:
             raise TypeError("LBFGS.step: a closure is needed that computes the loss and its gradients, and returns it")
@@ -82,7 +82,9 @@ class LBFGS(Optimizer):
         with enable_grad():
             first = closure()
         group = self.param_groups[0]
-        state = self.state[group["params"][0]]  # of all parameters: a state dict has states of parameters only
+        state = self.state[
+            group["params"][0]
+        ]  # the state of all parameters is kept with the first, since a state dict has states of parameters only
         state["func_evals"] = state.get("func_evals", 0) + 1
         state.setdefault("n_iter", 0)
         g = self._gradient()
@@ -151,13 +153,13 @@ class LBFGS(Optimizer):
 
 
 def _first(state: dict[str, Any], g: Array) -> Array:
-    """The direction without history: down the gradient."""
+    """The first direction, without history: the negative gradient."""
     state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1.0)
     return -g
 
 
 def _direction(state: dict[str, Any], g: Array, history_size: int) -> Array:
-    """Take the last changes into the history, and apply its approximation of the inverse Hessian to -g."""
+    """Add the last changes to the history, and multiply -g by the approximation of the inverse Hessian."""
     y = g - state["prev_flat_grad"].array
     s = state["d"].array * float(state["t"])
     ys = y @ s
@@ -193,17 +195,17 @@ class _Point(NamedTuple):
 def _strong_wolfe(
     at: Callable[[float], _Point], t: float, start: _Point, size: Any, evaluations: int, tiny: float = 1e-9
 ) -> tuple[_Point, int]:
-    """A point with f <= f_0 + 1e-4 t f_0' (lower enough) and |f'| <= 0.9 |f_0'| (flat enough), and the evaluations.
+    """A point with f <= f_0 + 1e-4 t f_0' (low enough) and |f'| <= 0.9 |f_0'| (flat enough), and the evaluations used.
 
-    First go on until an interval must contain one, then make it smaller, by cubic interpolation; J. Nocedal, S. Wright,
-    "Numerical optimization", 2nd ed., 2006, algorithms 3.5 and 3.6.
+    First the length grows until an interval must contain such a point; then cubic interpolation makes the interval
+    smaller. J. Nocedal, S. Wright, "Numerical optimization", 2nd ed., 2006, algorithms 3.5 and 3.6.
 
     Args:
-        at: evaluates a length.
-        t: the first to try.
-        start: length 0.
+        at: evaluates the loss at a length.
+        t: the first length to try.
+        start: the point at length 0.
         size: the largest element of the direction; intervals shorter than tiny / size are not divided.
-        evaluations: the most that are allowed, beside the first.
+        evaluations: how many are allowed after the first.
     """
 
     def too_high(point: _Point) -> bool:
@@ -225,9 +227,9 @@ def _strong_wolfe(
         t = _lowest(before, new, (new.t + 0.01 * (new.t - before.t), new.t * 10))
         before, new = new, at(t)
         used += 1
-        bracket = [start, new]  # should the evaluations end here
+        bracket = [start, new]  # in case there are no evaluations left
     low = 0 if bracket[0].f <= bracket[1].f else 1
-    slow = False  # whether the point before was next to an end of the interval, and left there
+    slow = False  # whether the previous point was near an end of the interval and stayed there
     while used < evaluations and abs(bracket[1].t - bracket[0].t) * size >= tiny:
         t = _lowest(bracket[0], bracket[1])
         left, right = sorted(point.t for point in bracket)
@@ -252,7 +254,7 @@ def _strong_wolfe(
 
 
 def _lowest(a: _Point, b: _Point, bounds: tuple[float, float] | None = None) -> Any:
-    """Where the cubic through two points with their slopes is lowest, within the bounds; the middle if nowhere."""
+    """Where the cubic through two points with their slopes is lowest within the bounds; the middle if nowhere."""
     a, b = (a, b) if a.t <= b.t else (b, a)
     least, most = bounds or (a.t, b.t)
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)

@@ -20,8 +20,8 @@ class NAdam(FirstOrder):
         d <- mu_{t+1} * m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) * g / (1 - mu_1 ... mu_t)
         x <- x - lr * d / (sqrt(v / (1 - beta2^t)) + eps)
 
-    Here g is the gradient, negated if maximize, plus weight_decay * x; if decoupled_weight_decay, x is multiplied by
-    1 - lr * weight_decay first instead.
+    Here g is the gradient, negated if maximize, plus weight_decay * x; with decoupled_weight_decay, g has no such
+    term, and x is first multiplied by 1 - lr * weight_decay.
 
     T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016,
     https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
@@ -33,7 +33,7 @@ class NAdam(FirstOrder):
         capturable, differentiable: not supported.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: an option is negative, or a beta is outside [0, 1).
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class NAdam(FirstOrder):
         super().__init__(params, defaults)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, an empty product of mu, means of zero."""
+        """No steps, the empty product of mu, which is 1, and means of 0."""
         return {"step": scalar(0), "mu_product": scalar(1), "exp_avg": filled(p), "exp_avg_sq": filled(p)}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

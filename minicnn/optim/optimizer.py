@@ -1,4 +1,4 @@
-"""What optimisers share: groups of parameters, their state, state dicts and hooks."""
+"""The base of all optimisers: groups of parameters, their state, state dicts and hooks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Required:
         return "<required parameter>"
 
 
-required: Any = _Required()  # as a default: an option that every group must give
+required: Any = _Required()  # as a default: every group must give this option
 
 _before_every_step: OrderedDict[int, Hook] = OrderedDict()
 _after_every_step: OrderedDict[int, Hook] = OrderedDict()
@@ -47,7 +47,7 @@ def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
 
 
 def _before(optimizer: Optimizer, args: Any, options: Any) -> tuple[Any, Any]:
-    """Call the hooks before a step; give the arguments that they leave."""
+    """Call the hooks before a step; return the arguments, which hooks may change."""
     for hook in (*_before_every_step.values(), *optimizer._optimizer_step_pre_hooks.values()):
         changed = hook(optimizer, args, options)
         if changed is not None:
@@ -61,7 +61,7 @@ def _before(optimizer: Optimizer, args: Any, options: Any) -> tuple[Any, Any]:
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """The method `step` with the hooks around it, once: not where a subclass calls it through super()."""
+    """The method `step` with the hooks around it; they are not called again if a subclass calls it through super()."""
 
     @functools.wraps(step)
     def wrapper(self: Optimizer, *args: Any, **options: Any) -> Any:
@@ -82,8 +82,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 class Optimizer:
     """Holds parameters in groups, each a dict {"params": [...], "lr": ..., ...} that may be changed during training.
 
-    A subclass gives `step`. What it remembers of a parameter p it keeps in `self.state[p]`, a dict made on first use;
-    numbers, tensors and lists of them in there go into the state dict.
+    A subclass gives `step`. It keeps its data about a parameter p in `self.state[p]`, a dict made at the first use.
+    Numbers, tensors and lists of them in this dict go into the state dict.
 
     Args:
         params: tensors, pairs (name, tensor) as from `named_parameters()`, or dicts with one of these under "params"
@@ -91,8 +91,8 @@ class Optimizer:
         defaults: the options of groups that do not give them.
 
     Raises:
-        ValueError: no parameters; one in two groups; a computed tensor; names for some parameters only.
-        TypeError: something that is not a tensor.
+        ValueError: there are no parameters; one is in two groups, or was computed; or only some parameters have names.
+        TypeError: a parameter is not a tensor.
     """
 
     _optimizer_step_pre_hooks: OrderedDict[int, Hook]
@@ -139,7 +139,7 @@ class Optimizer:
         return text + ")"
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take on more parameters, with options of their own; options not given get the defaults.
+        """Add a group of parameters with its own options; options that it does not give get the defaults.
 
         The dict itself becomes the group.
         """
@@ -184,24 +184,24 @@ class Optimizer:
         self.param_groups.append(param_group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, or overwrite them by zeros; a step passes over parameters whose gradient is None."""
+        """Set the gradients to None, or to zeros; a step leaves out parameters whose gradient is None."""
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
-                    p._grad = None  # past the checks of `grad`, which take longer
+                    p._grad = None  # without the checks of `grad`, to save time
                 elif p.grad is not None:
                     p.grad = p.grad.detach().zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters by their gradients; to be given by the subclass."""
+        """Update the parameters by their gradients; subclasses define it."""
         raise NotImplementedError(f"{type(self).__name__} has no step(); define one")
 
     # ---------------------------------------------------------------------------------------------------- state dicts
 
     def state_dict(self) -> dict[str, Any]:
-        """The options of the groups and the state of the parameters, these numbered in the order of the groups.
+        """The options of the groups and the state of the parameters, which are numbered in the order of the groups.
 
-        The tensors in it are the optimiser's own and change with the next step.
+        Its tensors are those of the optimiser, and change with the next step.
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
@@ -223,10 +223,10 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a `state_dict`, of this class or of PyTorch's optimiser of the same name.
 
-        Tensors (or arrays, or another library's tensors) are copied; in the type of their parameter, except "step".
+        Tensors, arrays and tensors of other libraries are copied, in the type of their parameter, except "step".
 
         Raises:
-            ValueError: another number of groups, or of parameters in one.
+            ValueError: the number of groups, or of the parameters in a group, differs.
         """
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
@@ -235,7 +235,7 @@ class Optimizer:
         ours, theirs = self.param_groups, deepcopy(state_dict["param_groups"])
         if len(ours) != len(theirs):
             raise ValueError(
-                f"loaded state dict has a different number of parameter groups: {len(theirs)}, here are {len(ours)}"
+                f"loaded state dict has a different number of parameter groups: {len(theirs)} instead of {len(ours)}"
             )
         params: dict[Hashable, tuple[Tensor, bool]] = {}
         for number, (group, loaded) in enumerate(zip(ours, theirs, strict=True)):
@@ -262,8 +262,8 @@ class Optimizer:
     # ---------------------------------------------------------------------------------------------------------- hooks
 
     def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
-        """Call `hook(optimizer, args, kwargs)` before each step; it may return other (args, kwargs), args[0] being the
-        optimiser.
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return new (args, kwargs), where args[0] is
+        the optimiser.
         """
         return RemovableHandle(self._optimizer_step_pre_hooks, hook)
 
@@ -296,7 +296,7 @@ def _registered(hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool) -> Rem
 
 
 def _converted(value: Any, p: Tensor, single: bool, key: Hashable = None) -> Any:
-    """A copy of a loaded state: tensors in the type of their parameter, the count of steps in its own."""
+    """A copy of a loaded state: tensors in the type of their parameter, the count of steps in its own type."""
     if isinstance(value, dict):
         return {name: _converted(part, p, single, name) for name, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -12,20 +12,20 @@ __all__ = ["RAdam"]
 
 
 class RAdam(FirstOrder):
-    """Adam that goes without the division as long as the running mean of the squares rests on too few steps:
+    """Adam without the division by the root, as long as the mean of the squares comes from too few steps:
 
         m <- beta1 * m + (1 - beta1) * g
         v <- beta2 * v + (1 - beta2) * g^2
         rho_inf = 2 / (1 - beta2) - 1
-        rho = rho_inf - 2 * t * beta2^t / (1 - beta2^t)          on how many steps v rests, about
+        rho = rho_inf - 2 * t * beta2^t / (1 - beta2^t)          about the number of steps that v is a mean of
         d <- m / (1 - beta1^t)
         if rho > 5:
             r = sqrt((rho - 4) (rho - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho))
             d <- d * r / ((sqrt(v) + eps) / sqrt(1 - beta2^t))
         x <- x - lr * d
 
-    Here g is the gradient, negated if maximize, plus weight_decay * x; if decoupled_weight_decay, x is multiplied by
-    1 - lr * weight_decay first instead.
+    Here g is the gradient, negated if maximize, plus weight_decay * x; with decoupled_weight_decay, g has no such
+    term, and x is first multiplied by 1 - lr * weight_decay.
 
     L. Liu et al., "On the variance of the adaptive learning rate and beyond", ICLR 2020,
     https://arxiv.org/abs/1908.03265
@@ -37,7 +37,7 @@ class RAdam(FirstOrder):
         capturable, differentiable: not supported.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: an option is negative, or a beta is outside [0, 1).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RAdam(FirstOrder):
         super().__init__(params, defaults)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, means of zero."""
+        """The number of steps and the means, all 0."""
         return {"step": scalar(0), "exp_avg": filled(p), "exp_avg_sq": filled(p)}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

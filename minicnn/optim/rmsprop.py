@@ -35,7 +35,7 @@ class RMSprop(FirstOrder):
         capturable, differentiable: not supported.
 
     Raises:
-        ValueError: a negative option.
+        ValueError: an option is negative.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RMSprop(FirstOrder):
         return ("square_avg", *extra)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, means of zero."""
+        """The number of steps and the means, all 0."""
         return {"step": scalar(0), **{name: filled(p) for name in self._buffers(group)}}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
@@ -80,7 +80,9 @@ class RMSprop(FirstOrder):
             if centered:
                 a = others[-1]
                 a += (1 - alpha) * (g - a)
-                v = v - np.minimum(a * a, np.finfo(a.dtype).max)  # an infinite v has no NaN for its square
+                v = v - np.minimum(
+                    a * a, np.finfo(a.dtype).max
+                )  # so that an infinite v stays infinite: inf - inf is NaN
             d = g / (np.sqrt(v) + eps)
             if momentum > 0:
                 b = others[0]

@@ -12,15 +12,16 @@ __all__ = ["Rprop"]
 
 
 class Rprop(FirstOrder):
-    """A step size s of its own for every element, and only the sign of the gradient:
+    """Every element has its own step size s, and only the sign of its gradient is used:
 
-        s <- s * eta_plus    where g has the sign it had in the step before
-        s <- s * eta_minus   where it has the other sign; there g <- 0
+        s <- s * eta_plus    where g has the same sign as in the step before
+        s <- s * eta_minus   where it has the opposite sign; there g <- 0
         s <- min(max(s, smallest), largest)
         x <- x - s * sign(g)
 
-    with (eta_minus, eta_plus) = etas, (smallest, largest) = step_sizes, and s starting at lr. For gradients of the
-    whole training set: the noise of batches changes signs. A NaN has no sign: it moves nothing, and changes no step.
+    with (eta_minus, eta_plus) = etas, (smallest, largest) = step_sizes, and s starting at lr. It is meant for
+    gradients of the whole training set: the noise of batches changes signs. A NaN has no sign: it changes neither its
+    element nor the step size.
 
     M. Riedmiller, H. Braun, "A direct adaptive method for faster backpropagation learning: the RPROP algorithm", ICNN
     1993, https://doi.org/10.1109/ICNN.1993.298623
@@ -33,7 +34,7 @@ class Rprop(FirstOrder):
         capturable, differentiable: not supported.
 
     Raises:
-        ValueError: a negative lr, or etas that are not 0 < eta_minus < 1 < eta_plus.
+        ValueError: lr is negative, or 0 < eta_minus < 1 < eta_plus does not hold.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Rprop(FirstOrder):
         super().__init__(params, defaults)
 
     def initial_state(self, p: Tensor, group: Group) -> State:
-        """No steps, no gradient before, step sizes of lr."""
+        """No steps, a previous gradient of 0, and step sizes of lr."""
         return {"step": scalar(0), "prev": filled(p), "step_size": filled(p, float(group["lr"]))}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:

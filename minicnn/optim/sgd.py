@@ -16,8 +16,8 @@ class SGD(KernelOptimizer):
     """x <- x - lr * d, with momentum and weight decay, in PyTorch's order:
 
         g <- gradient (negated if maximize) + weight_decay * x
-        b <- momentum * b + (1 - dampening) * g          the first time b <- g
-        d <- g + momentum * b if nesterov else b         d = g without momentum
+        b <- momentum * b + (1 - dampening) * g          in the first step b <- g
+        d <- g + momentum * b if nesterov else b         without momentum d = g
 
     I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013,
     https://proceedings.mlr.press/v28/sutskever13.html
@@ -29,7 +29,7 @@ class SGD(KernelOptimizer):
         differentiable: not supported.
 
     Raises:
-        ValueError: a negative lr, momentum or weight_decay; Nesterov without momentum or with dampening.
+        ValueError: lr, momentum or weight_decay is negative; or nesterov without momentum or with dampening.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class SGD(KernelOptimizer):
         super().__init__(params, defaults)
 
     def kernel(self, group: Group) -> tuple[Table, tuple[str, ...]]:
-        """`optimizers/sgd.py` of the kernels."""
+        """The kernel in `minicnn_kernels/optimizers/sgd.py`, and its buffers."""
         return optimizers.SGD, ("momentum_buffer",) if group["momentum"] != 0 else ()
 
     def step_number(self, group: Group, state: State, p: Tensor) -> float:
-        """1 in the first step with momentum and 2 in all later ones, which SGD does not count."""
+        """1 in the first step with momentum, 2 in all later steps: SGD does not need their exact number."""
         if group["momentum"] != 0 and state.get("momentum_buffer") is None:
             state["momentum_buffer"] = filled(p)  # zeros, so that adding all of g makes the first b the gradient
             return 1

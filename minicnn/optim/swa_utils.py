@@ -1,11 +1,11 @@
-"""Averages of a net's weights over the training: of equal weight (SWA), or fading (EMA).
+"""Averages of a net's weights during training: the mean (SWA), or a moving average (EMA).
 
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999))
     for images, labels in loader:
         ...
         optimizer.step()
         averaged.update_parameters(net)
-    update_bn(loader, averaged)           # the running statistics are those of `net` until then
+    update_bn(loader, averaged)           # until here, the running statistics are those of `net`
     averaged(images)
 
 SWA: P. Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018,
@@ -104,10 +104,10 @@ class AveragedModel(Module):
 
     Args:
         model: the net to copy.
-        device: where the copy is.
-        avg_fn: the average of one tensor, (average, current, n) -> new average; as from `get_ema_avg_fn`.
-        multi_avg_fn: the same of lists of tensors of one type, in place. Without both: equal weights.
-        use_buffers: average the buffers too; otherwise the latest are copied.
+        device: the device of the copy.
+        avg_fn: averages one tensor, (average, current, n) -> new average; such as `get_ema_avg_fn` returns.
+        multi_avg_fn: does the same for lists of tensors of one type, in place. Without either: the mean.
+        use_buffers: average the buffers too; otherwise the latest buffers are copied.
     """
 
     n_averaged: Tensor
@@ -136,7 +136,7 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """Take the weights of `model` into the averages; the first time, copy them."""
+        """Add the weights of `model` to the averages; the first call copies them."""
 
         def parts(net: Module) -> list[Tensor]:
             return [t.detach() for t in (chain(net.parameters(), net.buffers()) if self.use_buffers else
@@ -162,12 +162,12 @@ class AveragedModel(Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
-    """Compute the running statistics of all batch norms anew, as the means over the batches of `loader`.
+    """Compute the running statistics of all batch norms again, as means over the batches of `loader`.
 
     Args:
-        loader: batches of inputs, or tuples or lists that begin with one.
-        model: the net, run in training mode once per batch; its mode is as before afterwards.
-        device: where the inputs go first.
+        loader: gives inputs, or tuples or lists that begin with an input.
+        model: the net; it runs in training mode once per batch, then gets its mode back.
+        device: the device that inputs are moved to.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
@@ -186,14 +186,14 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
 
 class SWALR(Schedule):
-    """From the rate there is to swa_lr in anneal_epochs steps, along half a cosine or a line; then constant.
+    """From the current rate to swa_lr in anneal_epochs steps, along half a cosine or a line; then constant.
 
     Args:
-        optimizer: whose groups get a "swa_lr".
-        swa_lr: one for all groups, or a list with one for each.
-        anneal_epochs: the number of steps; 0 for at once.
+        optimizer: the optimiser; its groups get a "swa_lr".
+        swa_lr: one value for all groups, or a list with one for each.
+        anneal_epochs: the number of steps; 0: at once.
         anneal_strategy: "cos" or "linear".
-        last_epoch: the epoch before the next.
+        last_epoch: the last epoch done; -1 at the start.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class SWALR(Schedule):
         super().__init__(optimizer, last_epoch)
 
     def _share(self, step: int) -> float:
-        """How far from the first rate to swa_lr, in [0, 1]."""
+        """How far the rate is on the way from the first rate to swa_lr, in [0, 1]."""
         t = max(0, min(1, step / max(1, self.anneal_epochs)))
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
@@ -225,7 +225,7 @@ class SWALR(Schedule):
         rates = []
         for group, lr in zip(self.optimizer.param_groups, self._rates(), strict=True):
             end = group["swa_lr"]
-            first = end if before == 1 else (lr - before * end) / (1 - before)  # what the rate was at the start
+            first = end if before == 1 else (lr - before * end) / (1 - before)  # the rate at the start
             rates.append(end * now + first * (1 - now))
         return rates
 

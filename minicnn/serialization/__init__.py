@@ -3,10 +3,10 @@
     minicnn.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, "checkpoint.pt")
     state = minicnn.load("checkpoint.pt")
 
-The tensors of what is saved become the tensors of the file, named by their places ("net.conv.weight"); a state dict by
-itself is an ordinary safetensors file with its own names, which `safetensors.torch.load_file` reads for PyTorch. What
-is around the tensors - dicts, lists, numbers, text - is JSON in the file's metadata. Files that other programs wrote
-load as dicts of tensors.
+The tensors of the saved object become the tensors of the file, named by their places ("net.conv.weight"). A state dict
+becomes an ordinary safetensors file with its own names, which `safetensors.torch.load_file` reads for PyTorch. The rest
+of an object (dicts, lists, numbers, text) is JSON in the file's metadata. Files of other programs load as dicts of
+tensors.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ File = str | os.PathLike[str] | IO[bytes]
 def save(
     obj: Any, f: File, pickle_module: None = None, pickle_protocol: int = 2, _use_new_zipfile_serialization: bool = True
 ) -> None:
-    """Write tensors, and dicts, lists and numbers around them, as a safetensors file.
+    """Write tensors, and the dicts, lists and numbers that hold them, as a safetensors file.
 
-    Saved and loaded as they are: tensors and parameters, arrays, None, bool, int, float, str, list, tuple, dict,
-    OrderedDict, Counter, set, Size, dtype, device. Other kinds of dict load as the one of these they are based on.
-    Tensors that are the same memory, such as tied weights, are written under each name, and are the same memory again
-    after `load`; parts of a tensor become tensors of their own. The order of their memory, such as channels last, comes
-    back too.
+    These types can be saved, and load as they were: tensors and parameters, arrays, None, bool, int, float, str, list,
+    tuple, dict, OrderedDict, Counter, set, Size, dtype, device. A subclass of dict loads as its base in this list.
+    Tensors that share their whole memory, such as tied weights, are written under each name, and share it again after
+    `load`; parts of a tensor become separate tensors. Their order in memory, such as channels_last, is kept.
 
     Args:
         obj: what to save.
-        f: a path, replaced in one step or not at all, whoever else saves there; a link stays, and the file it points to
-            is replaced. Or a file open for writing bytes.
+        f: a path, whose file is replaced in one step or not at all, even if others save to it too; if it is a link, the
+            file it points to is replaced. Or a file open for writing bytes.
         pickle_module: must be None.
-        pickle_protocol, _use_new_zipfile_serialization: of PyTorch's format; without effect.
+        pickle_protocol, _use_new_zipfile_serialization: options of PyTorch's format; without effect.
 
     Raises:
-        TypeError: something else, such as a module instead of its `state_dict()`; the message says where it is.
-        ValueError: lists in lists deeper than about a thousand, or numbers and text of more than 100 MB.
-        OSError: the file cannot be written; what was there before stays.
+        TypeError: the object has another type inside, such as a module instead of its `state_dict()`; the message says
+            where.
+        ValueError: lists are nested more than about a thousand deep, or numbers and text have more than 100 MB.
+        OSError: the file cannot be written; an earlier file stays.
     """
     _no_pickle("save", pickle_module)
     encoder = Encoder()
@@ -75,23 +75,22 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args: Any,
 ) -> Any:
-    """Read what `save` wrote, or any safetensors file as a dict of tensors.
+    """Read a file that `save` wrote, or any safetensors file as a dict of tensors.
 
-    bfloat16, which NumPy lacks, becomes float32 of the same values, with a warning. Besides the tensors, no memory is
-    taken that grows with them.
+    bfloat16, which NumPy does not have, becomes float32 with the same values, with a warning. Loading needs hardly more
+    memory than the tensors themselves.
 
     Args:
         f: a path, or a file open for reading bytes.
-        map_location: "cpu", "meta" (shapes and dtypes; nothing else is read) or a device; None, functions and dicts of
-            PyTorch's kind mean "cpu".
+        map_location: "cpu", "meta" (shapes and dtypes; nothing else is read) or a device; None, and the functions and
+            dicts that PyTorch takes, mean "cpu".
         pickle_module: must be None.
-        weights_only, mmap: accepted; a safetensors file can hold nothing but data, and its tensors are memory of their
-            own.
+        weights_only, mmap: without effect; a safetensors file holds data only, and the tensors get their own memory.
         pickle_load_args: must be empty.
 
     Raises:
         OSError: the file cannot be read, or is a pipe or a device.
-        CheckpointError: it is damaged, or of another kind, such as a pickle, which `torch.save` writes.
+        CheckpointError: the file is damaged, or has another format, such as the pickles of `torch.save`.
     """
     _no_pickle("load", pickle_module or pickle_load_args or None)
     if map_location is None or callable(map_location) or isinstance(map_location, Mapping):
@@ -113,13 +112,13 @@ def load(
             raise
         except Exception as error:  # forged JSON can fail anywhere
             raise CheckpointError(
-                f"{source.name}: what is around the tensors is malformed ({error!r}); restore the file from a copy, or "
+                f"{source.name}: the JSON of the object is malformed ({error!r}); restore the file from a copy, or "
                 "train again"
             ) from error
 
 
 def _write_all(f: Any, piece: Any) -> None:
-    """Write to a file that may take less at once than it is given, or keep what it is given."""
+    """Write all bytes of a piece, to a file that may write fewer at once, or may keep the object."""
     if not isinstance(f, io.RawIOBase):
         f.write(piece if isinstance(f, io.IOBase) else bytes(piece))
         return

@@ -1,8 +1,8 @@
-"""Files on disk: replaced in one step or not at all, whoever else writes them; and read only if they are files.
+"""Files on disk: replaced in one step or not at all, even if others write them too; only regular files are read.
 
-Everything the library writes goes through a `Draft`: a hidden file next to the one to be, with a name of its own, which
-takes the real name by one rename when all of it has reached the disk. A reader, or a crash at any moment, finds all of
-the old file or all of the new; of several savers to one path, the last one's file stays, whole.
+The library writes every file through a `Draft`: a hidden file in the same folder with a unique name, which gets the
+real name when all its bytes have reached the disk. A reader, also after a crash, finds the complete old file or the
+complete new one. If several processes save to one path, the file of the last one stays, complete.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ except ImportError:  # Windows
 FilePath = str | os.PathLike[str]
 Content = Iterable[Any]  # pieces: bytes, memoryviews, contiguous arrays
 
-_STALE = 3600.0  # seconds after which a draft can only be a dead process's, where files cannot be locked
+_STALE = 3600.0  # seconds after which a draft is taken for that of a dead process, if files cannot be locked
 _END = re.compile(r"[0-9a-f]{16}\.part")  # of a draft's name, after the file's
-_alive: set[str] = set()  # drafts of this process: over a network, locks are between processes only
+_alive: set[str] = set()  # drafts of this process: on network disks a lock does not keep out the own process
 _LONGEST = 200  # bytes of a name; a draft's has 24 more, and file systems allow 255
 _KINDS = {
     stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
@@ -44,17 +44,17 @@ def write_atomically(path: FilePath, *pieces: Any, within: FilePath | None = Non
 
 
 def write_together(files: Mapping[Any, Content], *, within: FilePath | None = None) -> None:
-    """Replace several files of one folder so that, whatever fails or crashes, they hardly ever disagree.
+    """Replace several files of one folder together, so that after a failure or crash they hardly ever disagree.
 
-    All of them are complete and on the disk before the first gets its name; the names then change in the order given,
-    without anything in between. So a reader that takes the last file's word for which state counts is always right.
+    All files are complete and on the disk before the first is renamed; then they are renamed directly after each other,
+    in the order given. So a reader is always right if it takes the state that the last file describes.
 
     Args:
         files: from a path to the pieces of its content.
-        within: the folder that the files must be in once links are followed.
+        within: a folder that must hold the files after links are followed.
 
     Raises:
-        OSError: the file system refuses, such as when it is full; it names the file that is concerned.
+        OSError: a file cannot be written, for example because the disk is full; the error names the file.
     """
     drafts: list[Draft] = []
     try:
@@ -71,18 +71,20 @@ def write_together(files: Mapping[Any, Content], *, within: FilePath | None = No
 
 
 class Draft:
-    """A file that takes the name `path` once it is complete; till then it is hidden beside it.
+    """A hidden file beside `path` that is renamed to `path` when it is complete.
 
-    It is created exclusively, never through a link, and locked while its writer lives, so that `Draft`s of the dead
-    are known and removed. The new file has the mode of the old one, or that of the umask. If `path` is a link, the file
-    it points to is replaced. What is no file, such as /dev/null or a pipe, is written to instead of being replaced.
+    It is always a new file, never reached through a link, and is locked while its process lives, so that the drafts of
+    dead processes are recognised and removed. The new file has the mode of the old one, or that of the umask. If `path`
+    is a link, the file it points to is replaced. If `path` is not a regular file, such as /dev/null or a pipe, it is
+    written to and not replaced.
 
     Args:
         path: the name to take.
-        within: a folder that a link at `path` must not lead out of.
+        within: a folder; if `path` is a link, its target must be inside.
 
     Raises:
-        OSError: no folder, no permission, a file that is write-protected, a link out of `within`, a full disk.
+        OSError: the folder does not exist, there is no permission, the file is write-protected, a link leads out of
+            `within`, or the disk is full.
     """
 
     def __init__(self, path: FilePath, *, within: FilePath | None = None) -> None:
@@ -99,7 +101,7 @@ class Draft:
                 self.file: IO[bytes] = open(self.target, "wb")  # noqa: SIM115 (the draft is the context)
 
     def write(self, pieces: Content) -> None:
-        """Write the pieces, and see that they are on the disk."""
+        """Write the pieces, and wait until they are on the disk."""
         with naming(self.path):
             for piece in pieces:
                 self.file.write(piece)
@@ -108,18 +110,18 @@ class Draft:
                 os.fsync(self.file.fileno())
 
     def publish(self) -> None:
-        """Give the file its name. The folder's entry is on the disk only after `sync`."""
+        """Rename the file to its real name. The new name is on the disk only after `sync`."""
         with naming(self.path):
             if fcntl is None:
-                self.file.close()  # Windows does not rename what is open
+                self.file.close()  # Windows cannot rename an open file
             if self.part is not None:
                 os.replace(self.part, self.target)
                 _alive.discard(str(self.part))
                 self.part = None
-            self.file.close()  # only now: it is locked till then
+            self.file.close()  # only now, since it must stay locked until the rename
 
     def sync(self) -> None:
-        """See that the name is on the disk, where the system can open folders at all."""
+        """Wait until the name is on the disk, if the system can open folders."""
         if not self.renames:
             return
         try:
@@ -139,7 +141,7 @@ class Draft:
                 self.part.unlink()
             _alive.discard(str(self.part))
             self.part = None
-        with suppress(OSError):  # a full disk once more, at the flush of what was not written
+        with suppress(OSError):  # closing flushes, which fails again on a full disk
             self.file.close()
 
     def __enter__(self) -> Draft:
@@ -150,7 +152,7 @@ class Draft:
 
     def _create(self, old: os.stat_result | None) -> None:
         """Open a hidden file with a new name, locked, with the mode of the old file."""
-        mode = 0o666 if old is None else 0o600  # the first is for the umask to narrow
+        mode = 0o666 if old is None else 0o600  # 0o666 is reduced by the umask
         while True:
             part = self.target.with_name(f".{_stem(self.target)}.{secrets.token_hex(8)}.part")
             _alive.add(str(part))
@@ -158,7 +160,7 @@ class Draft:
                 self.file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115
                 self.part = part
                 if _lock(self.file) and os.fstat(self.file.fileno()).st_nlink:
-                    break  # else it was swept between its creation and its lock
+                    break  # else another process removed it between creation and lock
                 self.discard()
             except BaseException:
                 _alive.discard(str(part))
@@ -168,15 +170,15 @@ class Draft:
 
 
 def open_regular(path: FilePath) -> IO[bytes]:
-    """Open a file for reading; a pipe, which could make us wait for ever, or a device, which never ends, is refused.
+    """Open a file for reading, but not a pipe, where reading could wait for ever, or a device, which never ends.
 
     Raises:
-        OSError: it is missing, is no regular file, or must not be read; it names the file.
+        OSError: the file is missing, is no regular file, or may not be read; the error names the file.
     """
 
     def check(mode: int) -> None:
         if not stat.S_ISREG(mode):
-            kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+            kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
             number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
             raise OSError(number, f"it is {kind}, and only regular files are read", os.fspath(path))
 
@@ -184,7 +186,7 @@ def open_regular(path: FilePath) -> IO[bytes]:
     never_wait = getattr(os, "O_NONBLOCK", 0)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | never_wait))  # noqa: SIM115 (given away)
     try:
-        check(os.fstat(file.fileno()).st_mode)  # it may have been changed in between
+        check(os.fstat(file.fileno()).st_mode)  # it may have been replaced in the meantime
     except OSError:
         file.close()
         raise
@@ -195,8 +197,8 @@ def read_text(path: FilePath, limit: int = 1 << 24) -> str:
     """The content of a text file of at most `limit` bytes.
 
     Raises:
-        OSError: as `open_regular`; or it is larger.
-        ValueError: it is not UTF-8.
+        OSError: as `open_regular`, or the file is larger.
+        ValueError: the file is not UTF-8.
     """
     with open_regular(path) as file:
         data = file.read(limit + 1)
@@ -217,11 +219,11 @@ def remedy(error: OSError) -> str:
         errno.ELOOP: "remove the link",
         errno.EIO: "copy what is on this disk, which has errors",
     }
-    return known.get(error.errno or 0, "see that the file may be written")
+    return known.get(error.errno or 0, "make sure that the file may be written")
 
 
 def _destination(path: Path, within: FilePath | None) -> tuple[Path, os.stat_result | None, bool]:
-    """What to write to, links followed; its status, if it is there; and whether it is to be replaced by a rename."""
+    """The file to write, after links are followed; its status, or None; and whether a rename is to replace it."""
     try:
         old = os.stat(path)
     except FileNotFoundError:
@@ -250,39 +252,39 @@ def _take_over(descriptor: int, old: os.stat_result) -> None:
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         try:
             os.chown(descriptor, old.st_uid if os.geteuid() == 0 else -1, old.st_gid)
-        except OSError:  # a group that is not ours: ours may do no more than everybody
+        except OSError:  # the process is not in this group: its own group then gets only the rights of all users
             mode = mode & 0o707 | (mode & 0o007) << 3
     with suppress(OSError):  # on file systems without modes
         os.chmod(descriptor, mode)
 
 
 def _stem(target: Path) -> str:
-    """The part of a draft's name that says of which file it is; short enough for file systems."""
+    """The part of a draft's name that names its file; short enough for file systems."""
     name = os.fsencode(target.name)
     return target.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Lock a file till it is closed; False if somebody else has locked it."""
+    """Lock a file until it is closed; False if another process has locked it."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: then nobody can sweep there, either
+    except OSError:  # a file system without locks, where other processes cannot remove drafts, either
         pass
     return True
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed savers of this file have left; what is locked belongs to a living one."""
+    """Remove the drafts that killed processes have left; a locked draft belongs to a living process."""
     beginning = f".{_stem(target)}."
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             ours = entry.name.startswith(beginning) and _END.fullmatch(entry.name, len(beginning))
             if ours and entry.path not in _alive and entry.is_file(follow_symlinks=False):
-                with suppress(OSError):  # another process was faster, or the file is another user's
+                with suppress(OSError):  # another process was faster, or another user owns the file
                     _remove_dead(entry.path)
 
 
@@ -294,14 +296,14 @@ def _remove_dead(part: str) -> None:
     descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(part)  # still locked, so that a writer who comes between creation and lock notices
+        os.unlink(part)  # while locked, so that a process that is between creation and lock notices
     finally:
         os.close(descriptor)
 
 
 @contextmanager
 def naming(path: FilePath) -> Iterator[None]:
-    """Errors of the system name the file that the user asked for, and no hidden one."""
+    """Make errors of the system name the user's file, not a hidden one."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a file is that is no safetensors file, told by how it begins; and what to do with it."""
+"""Recognises files that are not safetensors files by their first bytes, and says what to do with them."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _BEGINNINGS = [
     (b"7z\xbc\xaf\x27\x1c", _PACKED.format("7z")),
     (b"GGUF", _WEIGHTS.format("a GGUF file", "the package gguf")),
     (b"MATLAB 5.0", _WEIGHTS.format("a MATLAB file", "scipy.io.loadmat")),
-    (b"\x89PNG", _OTHER.format("a PNG picture")),
-    (b"\xff\xd8\xff", _OTHER.format("a JPEG picture")),
-    (b"GIF8", _OTHER.format("a GIF picture")),
+    (b"\x89PNG", _OTHER.format("a PNG image")),
+    (b"\xff\xd8\xff", _OTHER.format("a JPEG image")),
+    (b"GIF8", _OTHER.format("a GIF image")),
     (b"%PDF", _OTHER.format("a PDF")),
     (b"SQLite format 3", _OTHER.format("an SQLite database")),
     (b"\x7fELF", _OTHER.format("a program")),
-    (b"version https://git-lfs", "a pointer of Git LFS in the place of the file; fetch it with `git lfs pull`"),
+    (b"version https://git-lfs", "a pointer of Git LFS instead of the file; fetch the file with `git lfs pull`"),
 ]
 
 
 def recognised(beginning: bytes) -> str | None:
-    """What a file with this beginning is, and the remedy; None if nothing is known of it.
+    """What a file with these first bytes is, and the remedy; None if they are not recognised.
 
     Args:
         beginning: the first 512 bytes or more.
@@ -62,11 +62,11 @@ def recognised(beginning: bytes) -> str | None:
 
 
 def _archive(beginning: bytes) -> str:
-    """A zip file, by the name of the first file in it."""
+    """Recognise a zip file by the name of the first file in it."""
     length = int.from_bytes(beginning[26:28], "little")
     first = beginning[30 : 30 + length].decode(errors="replace")
     if beginning[2:4] == b"\5\6":
-        return f"an empty zip archive, such as numpy.savez() of nothing; {AGAIN}"
+        return f"an empty zip archive, such as numpy.savez() writes without arrays; {AGAIN}"
     if first.endswith(".npy"):
         return _NPZ
     if first.endswith(("data.pkl", ".format_version")):
@@ -79,11 +79,11 @@ def _archive(beginning: bytes) -> str:
 
 
 def _text(beginning: bytes) -> str | None:
-    """A text, as far as it can be told."""
+    """Recognise text; None if the bytes do not look like text."""
     text = beginning[:256].decode(errors="ignore")
     if not (text and len(text) >= min(len(beginning), 256) / 4 and all(c.isprintable() or c in "\t\r\n" for c in text)):
         return None
     start = text.lstrip().lower()
     if start.startswith(("<!doctype", "<html")):
-        return f"a web page, perhaps the answer to a download that failed; {AGAIN}, or load it down again"
+        return f"a web page, perhaps the answer to a download that failed; {AGAIN}, or download it again"
     return _OTHER.format(f"a text that begins with {text[:30]!r}") + f"; {AGAIN}"

@@ -1,7 +1,7 @@
-"""Files in the safetensors format: arrays and text, nothing that runs when it is read.
+"""Files in the safetensors format: arrays and text, and no code that runs when they are read.
 
-A file is 8 bytes with the length of the header; the header, as JSON: each array's dtype, shape and place; the arrays.
-Among the header's metadata is ours, JSON too, with a SHA-256 of the arrays. https://huggingface.co/docs/safetensors
+A file has three parts: 8 bytes with the length of the header; the header, JSON with the dtype, shape and place of each
+array; the arrays. The header's metadata hold ours, JSON too, with a SHA-256 of the arrays. https://huggingface.co/docs/safetensors
 
 Each array is read straight from the file into its own memory, after its size has been checked against the file's.
 """
@@ -29,11 +29,13 @@ NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 _BITS = {name: 8 * np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
 _FOREIGN = {"BF16": 16, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "C64": 64}
 _WIDEST_FIRST = ["U64", "I64", "F64", "F32", "U32", "I32", "F16", "U16", "I16", "I8", "U8", "BOOL"]
-_RANK = {name: n for n, name in enumerate(_WIDEST_FIRST)}  # as other writers do, so that all begin at their widths
-_KEY = "minicnn"  # where our metadata is among the file's
+_RANK = {
+    name: n for n, name in enumerate(_WIDEST_FIRST)
+}  # the order of other writers: it aligns every array to the width of its type
+_KEY = "minicnn"  # the key of our metadata in the file's metadata
 _MOST_AXES = 32 if int(np.__version__.split(".")[0]) < 2 else 64
 _LENGTH = 8  # bytes of the header's length
-_LONGEST = 100_000_000  # bytes of a header, as for other readers of the format
+_LONGEST = 100_000_000  # bytes of a header, the limit of other readers of the format
 _AGAIN = f"it is damaged: {AGAIN}"
 
 
@@ -52,7 +54,7 @@ class Entry(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a file says of itself: its arrays, our metadata (empty for files from other tools), where arrays begin."""
+    """A file's header: the arrays, our metadata (empty for files from other tools), and where the arrays begin."""
 
     entries: dict[str, Entry]
     about: dict[str, Any]
@@ -60,12 +62,12 @@ class Header(NamedTuple):
 
 
 def pack(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> list[Any]:
-    """The pieces of the file with these arrays, and `about` as metadata; the same content gives the same bytes.
+    """The pieces of a file with these arrays, and `about` as metadata; the same content gives the same bytes.
 
-    The arrays are copied, so that what another thread writes into them meanwhile does not damage the file.
+    The arrays are copied, so that another thread that writes into them meanwhile cannot damage the file.
 
     Raises:
-        ValueError: so many or so deeply nested things that no reader would take the header.
+        ValueError: the header is larger than readers of the format allow.
     """
     taken = {name: np.array(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()}
     own = json.dumps({**about, "sha256": _digest(taken)}, sort_keys=True)
@@ -81,7 +83,7 @@ def pack(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> list[Any]:
     text += b" " * (-len(text) % _LENGTH)
     if len(text) > _LONGEST:
         raise ValueError(
-            f"save: what is around the tensors takes {len(text):,} bytes, and readers of safetensors files take at "
+            f"save: everything but the tensors takes {len(text):,} bytes, and readers of safetensors files allow at "
             f"most {_LONGEST:,}; save long lists of numbers as tensors"
         )
     return [
@@ -91,11 +93,11 @@ def pack(arrays: Mapping[str, Array], about: Mapping[str, Any]) -> list[Any]:
 
 
 def read_header(source: Source) -> Header:
-    """What a file says is in it, checked against its size.
+    """The header of a file, checked against the size of the file.
 
     Raises:
-        CheckpointError: another kind of file; or the header is cut off, not JSON, has a key twice, or does not fit the
-            file: every byte after it must belong to one array.
+        CheckpointError: the file has another format; or the header is cut off, not JSON, has a key twice or does not
+            fit the file: every byte after the header must belong to exactly one array.
     """
     beginning = source.take(_LENGTH + 1)
     length = int.from_bytes(beginning[:_LENGTH], "little")
@@ -119,7 +121,9 @@ def read_header(source: Source) -> Header:
         end = _covered(entries)
         source.hold(beginning, _LENGTH + length + end)
         if _LENGTH + length + end != source.size:
-            raise ValueError(f"its arrays take {end:,} bytes, and {(source.size or 0) - _LENGTH - length:,} are there")
+            raise ValueError(
+                f"its arrays take {end:,} bytes, but the file has {(source.size or 0) - _LENGTH - length:,} for them"
+            )
     except ValueError as error:
         raise CheckpointError(f"{source.name}: not a valid safetensors file ({error}); {_AGAIN}") from error
     for name, entry in entries.items():
@@ -132,13 +136,13 @@ def read_header(source: Source) -> Header:
 
 
 def read_arrays(source: Source, header: Header, names: Iterable[str] | None = None) -> dict[str, Array]:
-    """The arrays of a file whose header has been read; bfloat16, which NumPy lacks, as float32, with a warning.
+    """The arrays of a file whose header has been read; bfloat16, which NumPy does not have, as float32, with a warning.
 
     Args:
-        names: only these; then the SHA-256, which is of all, is not compared.
+        names: read only these arrays, without comparing the SHA-256, which is that of all arrays.
 
     Raises:
-        CheckpointError: the SHA-256 differs, or memory is too small for the arrays.
+        CheckpointError: the SHA-256 differs, or the arrays do not fit in memory.
     """
     arrays: dict[str, Array] = {}
     wide = False
@@ -161,12 +165,12 @@ def read_arrays(source: Source, header: Header, names: Iterable[str] | None = No
             f"{source.name}: the arrays are not those that were saved (their SHA-256 differs); {_AGAIN}"
         )
     if wide:
-        warnings.warn(f"{source.name}: bfloat16 tensors become float32, of the same values", stacklevel=3)
+        warnings.warn(f"{source.name}: bfloat16 tensors become float32, with the same values", stacklevel=3)
     return arrays
 
 
 def _entry(name: str, entry: Any) -> Entry:
-    """What the header says of one array."""
+    """Read and check the header's entry of one array."""
     try:
         kind, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError) as error:
@@ -177,24 +181,24 @@ def _entry(name: str, entry: Any) -> Entry:
     if isinstance(shape, list) and len(shape) > _MOST_AXES:
         raise ValueError(f"{name!r} has {len(shape)} axes, and NumPy's arrays have at most {_MOST_AXES}")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in [*shape, start, stop]):
-        raise ValueError(f"the shape or the place of {name!r} is not made of whole numbers from 0 on")
+        raise ValueError(f"the shape or the place of {name!r} is not made of whole numbers >= 0")
     if math.prod(shape) * bits != 8 * (stop - start):
         raise ValueError(f"{name!r} of shape {shape} and type {kind} does not take the bytes {start} to {stop}")
     return Entry(kind, tuple(shape), start, stop)
 
 
 def _covered(entries: Mapping[str, Entry]) -> int:
-    """Where the arrays end, which must lie one after another without gaps."""
+    """Where the arrays end; they must lie one after another, without gaps."""
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
         if entry.start != end:
-            raise ValueError(f"{name!r} begins at byte {entry.start}, and what is before it ends at {end}")
+            raise ValueError(f"{name!r} begins at byte {entry.start}, but the array before it ends at {end}")
         end = entry.stop
     return end
 
 
 def _widened(upper: Array) -> Array:
-    """The float32 numbers of which bfloat16 keeps the upper 16 bits."""
+    """The float32 numbers, given bfloat16, which has their upper 16 bits."""
     return (upper.astype(np.uint32) << 16).view(np.float32)
 
 
@@ -213,7 +217,7 @@ def _parsed(file: str, text: bytes) -> dict[str, Any]:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({key for key, _ in pairs}) < len(pairs):
-            raise CheckpointError(f"{file}: a key is there twice, so which one counts is undefined; {_AGAIN}")
+            raise CheckpointError(f"{file}: a key occurs twice, so its value is undefined; {_AGAIN}")
         return dict(pairs)
 
     try:
@@ -226,7 +230,7 @@ def _parsed(file: str, text: bytes) -> dict[str, Any]:
 
 
 def _metadata(file: str, text: Any) -> dict[str, Any]:
-    """What `pack` wrote beside the arrays; empty for files from other tools."""
+    """The metadata that `pack` wrote; empty for files from other tools."""
     if not isinstance(text, dict) or _KEY not in text:
         return {}
     try:

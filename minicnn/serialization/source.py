@@ -1,4 +1,4 @@
-"""Where a saved file's bytes come from: a path, or a file that somebody has opened. Its size is known first."""
+"""The source of a saved file's bytes: a path, or an open file. Its size is found out first."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _CHUNK = 1 << 20
 
 
 class CheckpointError(RuntimeError):
-    """A file that is missing, damaged, or not what was expected. The message names it and what is wrong with it."""
+    """A file that is missing, damaged, or not the expected one. The message names the file and the problem."""
 
 
 class Source:
-    """The bytes of a file from where it stands now to its end.
+    """The bytes of a file from its current position to its end.
 
     Args:
-        name: of the file, for messages.
-        stream: open for reading bytes.
+        name: the name of the file, for messages.
+        stream: the file, open for reading bytes.
 
     Attributes:
-        size: how many bytes there are; None for a pipe, till `hold` has read it.
+        size: the number of bytes; None for a pipe until `hold` has read it.
     """
 
     def __init__(self, name: str, stream: Any) -> None:
@@ -48,7 +48,7 @@ class Source:
         return b"".join(pieces)
 
     def hold(self, begun: bytes, count: int) -> None:
-        """Of a pipe: read on, after the bytes `begun`, up to `count` bytes and one more, and keep them."""
+        """For a pipe: read after the bytes `begun` until there are `count` bytes and one more, and keep them all."""
         if self.size is None:
             data = begun + self.take(count + 1 - len(begun))
             self.stream, self.size = io.BytesIO(data), len(data)
@@ -71,11 +71,11 @@ class Source:
 
 @contextmanager
 def opened(f: Any) -> Iterator[Source]:
-    """The source that a user means by a path or a file.
+    """Open the source that the user gives, a path or a file.
 
     Raises:
-        OSError: no regular file there, or not to be read.
-        TypeError: neither a path nor a file.
+        OSError: there is no regular file, or it may not be read.
+        TypeError: `f` is neither a path nor a file.
     """
     if isinstance(f, (str, bytes, os.PathLike)):
         name = os.fsdecode(f)
@@ -88,11 +88,11 @@ def opened(f: Any) -> Iterator[Source]:
 
 
 def _size(stream: IO[bytes]) -> int | None:
-    """How many bytes follow; None where that cannot be known, as for pipes."""
+    """How many bytes follow; None if that cannot be known, as for pipes."""
     try:
-        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):  # a device says anything
+        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):  # a device reports any size
             return None
-    except (AttributeError, OSError):  # in memory, or of another kind
+    except (AttributeError, OSError):  # a file in memory, or of another kind
         pass
     try:
         here = stream.tell()

@@ -1,6 +1,7 @@
-"""Objects made of tensors, containers and numbers, as JSON in which the tensors are names; and back.
+"""Objects made of tensors, containers and numbers, to JSON with names instead of the tensors, and back.
 
-What JSON has is itself; everything else is an object with one key, its kind: {"tuple": [1, 2]}, {"tensor": "0.weight"}.
+Types that JSON has stand for themselves; everything else is an object with one key, its kind:
+{"tuple": [1, 2]}, {"tensor": "0.weight"}.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ _MADE: dict[str, Callable[[Any], Any]] = {
 
 
 class Encoder:
-    """Turns an object into JSON; its arrays become entries of `arrays`, named by their places ("net.0.weight")."""
+    """Turns an object into JSON; its arrays become entries of `arrays`, named after their places ("net.0.weight")."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, Array] = {}
-        self.first: dict[Any, str] = {}  # a piece of memory -> the name under which it was met first
-        self.around: set[int] = set()  # the containers that the present object is in
+        self.first: dict[Any, str] = {}  # a block of memory -> the name of its first tensor
+        self.around: set[int] = set()  # the ids of the containers around the current object
 
     def encode(self, value: Any, path: tuple[str, ...] = ()) -> Any:
-        """JSON for `value`, which is at `path`."""
+        """The JSON for `value`, whose place is `path`."""
         kind = type(value)
         if value is None or kind in (bool, int, str):
             return value
@@ -56,7 +57,7 @@ class Encoder:
         elif hasattr(value, "__dict__") and not callable(value):
             remedy = "save vars() of it instead"
         else:
-            remedy = "save what it is made of as tensors, numbers, strings, lists and dicts"
+            remedy = "save its content as tensors, numbers, strings, lists and dicts"
         raise TypeError(f"save: {_where(path)} is of type {kind.__name__}, which is code and not data; {remedy}")
 
     def _container(self, value: Any, name: str, path: tuple[str, ...]) -> Any:
@@ -100,12 +101,12 @@ class Encoder:
 
 
 class Decoder:
-    """The way back from JSON, given the arrays and where the tensors shall be.
+    """Turns JSON back into the object.
 
     Args:
-        arrays: by name; for "meta" they are asked for only where the object holds NumPy arrays.
-        entries: their shapes and types.
-        device: cpu or meta.
+        arrays: gives an array by its name; for "meta" it is called for NumPy arrays only.
+        entries: the shapes and types of the arrays.
+        device: the device of the tensors, cpu or meta.
     """
 
     def __init__(self, arrays: Callable[[str], Array], entries: Mapping[str, Entry], device: Device) -> None:
@@ -113,10 +114,10 @@ class Decoder:
         self.tensors: dict[str, Tensor] = {}
 
     def decode(self, value: Any) -> Any:
-        """The object that JSON stands for.
+        """The object that the JSON describes.
 
         Raises:
-            Exception: of many kinds: it is not such JSON.
+            Exception: of any type: the JSON does not describe an object.
         """
         if isinstance(value, list):
             return [self.decode(part) for part in value]
@@ -142,7 +143,7 @@ class Decoder:
         return tensor.requires_grad_() if entry.get("requires_grad") else tensor
 
     def placed(self, name: str, order: Any = None) -> Tensor:
-        """The tensor of that name in the file; always the same one."""
+        """The tensor with this name in the file; every call gives the same object."""
         if name not in self.tensors:
             entry = self.entries[name]
             on_meta = self.device.type == "meta"
@@ -152,9 +153,9 @@ class Decoder:
 
 
 def _order(array: Array) -> list[int] | None:
-    """The axes from the slowest in memory to the fastest, as of channels last; None where that is plainly 0, 1, ...
+    """The axes from the slowest in memory to the fastest, as for channels_last; None for the plain order 0, 1, ...
 
-    Nor for what has gaps or overlaps in memory, which is saved as a plain array.
+    None also for an array with gaps or overlaps in memory, which is saved in the plain order.
     """
     if array.flags.c_contiguous:
         return None

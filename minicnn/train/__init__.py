@@ -1,10 +1,10 @@
-"""Training: one loop to read, the metrics, recipes, and the folder a run leaves behind.
+"""Training: one loop to read, the metrics, recipes, and the folder of a run.
 
 Files:
     loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    recipes.py     which settings train what           run.py        the run folder
+    recipes.py     settings for nets and datasets      run.py        the run folder
     checkpoint.py  weights on disk                     config.py     its config.json, checked
-    interrupt.py   Ctrl-C that loses nothing
+    interrupt.py   Ctrl-C without losing the net
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A model's weights on disk, as safetensors, compared with the model name by name before anything is loaded.
+"""A model's weights on disk, as safetensors; its names, shapes and types are compared with the model's before loading.
 
-The file is replaced in one step or not at all and carries a SHA-256 of its arrays. Other tools read it as any
-safetensors file, and files from other tools, which have no such sum, load too. For anything but the weights of one
-model, such as an optimiser's state, there are `minicnn.save` and `minicnn.load`.
+The file is replaced in one step or not at all, and holds a SHA-256 of its arrays. For other tools it is an ordinary
+safetensors file; files from other tools, which have no such SHA-256, load too. For anything but the weights of one
+model, such as an optimiser's state, use `minicnn.save` and `minicnn.load`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def save_weights(path: str | os.PathLike[str], model: Module, metadata: Mapping[
     The same weights and metadata give the same bytes.
 
     Raises:
-        OSError: the file cannot be written; what was there before stays.
+        OSError: the file cannot be written; an earlier file stays.
     """
     write_atomically(path, *packed_weights(model, metadata))
 
@@ -37,9 +37,9 @@ def packed_weights(model: Module, metadata: Mapping[str, Any] | None = None) -> 
 
 
 def load_weights(path: str | os.PathLike[str], model: Module) -> dict[str, Any]:
-    """Load a safetensors file into the model, all of it or nothing, and return the metadata it was saved with.
+    """Load a safetensors file into the model, all of it or nothing, and return the metadata saved with it.
 
-    A model on `device("meta")` is compared with the file, of which then no array is read.
+    A model on `device("meta")` is only compared with the file: no array is read.
 
     Raises:
         CheckpointError: the file is missing, cut short, damaged or malformed, or its names, shapes or types are not the
@@ -56,7 +56,7 @@ def load_weights(path: str | os.PathLike[str], model: Module) -> dict[str, Any]:
 
 
 def saved_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The metadata that weights were saved with; nothing else is read.
+    """The metadata saved with the weights; nothing else is read.
 
     Raises:
         CheckpointError: the file is missing, cut short or malformed.
@@ -77,7 +77,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Source]:
 
 
 def _compare(path: Any, entries: Mapping[str, Entry], own: Mapping[str, Any], model: str) -> None:
-    """Raise a CheckpointError that lists every name, shape or type by which the file differs from the model."""
+    """Raise a CheckpointError that lists every name, shape and type that differs between the file and the model."""
     wrong = [f"{key!r} is missing" for key in own if key not in entries]
     wrong += [f"{key!r} is not in the model" for key in entries if key not in own]
     for key, tensor in own.items():

@@ -1,4 +1,4 @@
-"""config.json of a run folder: read, and checked entry by entry before anything is built from it."""
+"""Reads config.json of a run folder, and checks every entry before anything is built from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGAIN = "restore it from a copy, or train again"
 
 
 class RunError(RuntimeError):
-    """A run folder that cannot be made or read. The message names it and the remedy."""
+    """A run folder that cannot be made or read. The message names the folder and the remedy."""
 
 
 def _whole(least: int) -> Callable[[Any], bool]:
@@ -34,7 +34,7 @@ def _steps(value: Any) -> bool:
 _TEXT = (lambda value: isinstance(value, str), "text")
 _OPTIONS = (lambda value: isinstance(value, dict), "an object of options")
 _BACKENDS = ("auto", *BACKENDS)
-# Of each part, what is needed of it later: a check, and what the value should be.
+# The entries needed later, for each part of the config: a check, and what the value should be.
 _PARTS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "model": {"name": _TEXT, "options": _OPTIONS},
     "dataset": {
@@ -56,8 +56,8 @@ def read_config(file: Path) -> dict[str, Any]:
     """The content of a config.json.
 
     Raises:
-        FileNotFoundError: it is not there.
-        RunError: it cannot be read, is not JSON, not of a run, or an entry is missing or of a wrong kind.
+        FileNotFoundError: the file does not exist.
+        RunError: the file cannot be read, is not JSON or not the config of a run, or an entry is missing or wrong.
     """
     try:
         config = json.loads(read_text(file))
@@ -90,11 +90,11 @@ def _check(file: Path, part: str, key: str, value: Any, fits: Callable[[Any], bo
 
 
 def reason(error: BaseException) -> str:
-    """Why, without the number of an OSError and the file's name, which the message has already."""
+    """The text of an error; of an OSError without number and file name, since our message names the file."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def shortened(value: Any) -> str:
-    """The repr, cut where it is long."""
+    """The repr of a value, at most 60 characters of it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Ctrl-C that loses nothing."""
+"""Handling Ctrl-C so that a training keeps its net."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .loop import SaveError
 
 
 class Interrupt:
-    """Inside the `with` block, the first Ctrl-C only makes calls of this object say True; the second ends the process.
+    """Inside the `with` block, after the first Ctrl-C a call of this object returns True; the second ends the process.
 
-    It is left alone where Ctrl-C is ignored (`nohup minicnn train &`), and outside the main thread.
+    It does nothing where Ctrl-C is ignored (`nohup minicnn train &`), and outside the main thread.
 
     Args:
-        saved: what is on the disk, in a sentence, for who thinks of the second.
+        saved: gives a sentence that says what is saved on the disk, for users who consider a second Ctrl-C.
     """
 
     def __init__(self, saved: Callable[[], str] = lambda: "") -> None:
@@ -42,18 +42,18 @@ class Interrupt:
 
     def _first(self, number: int, frame: Any) -> None:
         self.asked = True
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # even inside a kernel the next one is obeyed at once
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next one works at once, even inside a kernel
         so_far = f": {text}" if (text := self.saved()) else ""
-        with suppress(OSError):  # nobody listens any more
+        with suppress(OSError):  # stderr is closed
             os.write(2, f"\nminicnn: finishing this step, then saving; Ctrl-C again quits at once{so_far}\n".encode())
 
 
 @contextmanager
 def telling(saved: Callable[[], str]) -> Iterator[None]:
-    """After Ctrl-C inside the `with` block, or a file that cannot be written, the error says whether the net is lost.
+    """Inside the `with` block, errors of Ctrl-C and of files that cannot be written also say what is saved.
 
     Args:
-        saved: what is on the disk, in a sentence.
+        saved: gives a sentence that says what is saved on the disk.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The training loop, all of it. One epoch shows the net every training picture once, batch by batch."""
+"""The complete training loop. In one epoch the net sees every training image once, batch by batch."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .metrics import Running, confusion_matrix, ranks
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-ABSURD = 10.0  # a mean loss this many times that of the untrained net, or 1 if that is more, is no training
+ABSURD = 10.0  # a mean loss this many times that of the untrained net, or 1 if that is more, is a diverged training
 
 
 class Epoch(NamedTuple):
-    """What one epoch gave. The accuracies are from 0 to 1.
+    """The results of one epoch. The accuracies are from 0 to 1.
 
-    `train_loss` and `train_top1` are running averages during the epoch, while the net was changing, so they can be
-    worse than the test figures, which are of the net at the epoch's end. `seconds` and `images_per_second` are of the
-    training part alone.
+    `train_loss` and `train_top1` are averages over the epoch, while the net was changing. So they can be worse than the
+    test results, which are measured with the net at the end of the epoch. `seconds` and `images_per_second` are of the
+    training part only.
     """
 
     epoch: int
@@ -41,7 +41,7 @@ class Epoch(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a net makes of a dataset: mean loss, accuracies from 0 to 1, and `confusion[true, predicted]`."""
+    """The results of a net on a dataset: mean loss, accuracies from 0 to 1, and `confusion[true, predicted]`."""
 
     loss: float
     top1: float
@@ -50,11 +50,11 @@ class Evaluation(NamedTuple):
 
 
 class DivergedError(RuntimeError):
-    """The loss became NaN, infinite or absurdly large. The message names epoch, learning rate and remedies."""
+    """The loss became NaN, infinite or absurdly large. The message names the epoch, the learning rate and remedies."""
 
 
 class SaveError(RuntimeError):
-    """The net could not be saved after the last epoch; it is in memory, and `history` has the finished epochs."""
+    """The net could not be saved after the last epoch. It is still in memory; `history` has the finished epochs."""
 
     def __init__(self, message: str, history: list[Epoch]) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class SaveError(RuntimeError):
 
 
 def never() -> bool:
-    """The answer to "shall training stop now?" where nobody can ask for it."""
+    """False: the default of `stop`, with which training runs to its end."""
     return False
 
 
@@ -71,28 +71,28 @@ def train(
     epochs: int, *, progress: bool = True, stop: Callable[[], bool] = never,
     save: Callable[[list[Epoch]], None] | None = None,
 ) -> list[Epoch]:  # fmt: skip
-    """Train the net, and print two lines per epoch: how training went, and how well the net does on the test set.
+    """Train the net, and print two lines per epoch: the results in training and on the test set.
 
     Args:
-        model: the net; it is left in training mode.
-        train_loader, test_loader: give batches (pictures, targets).
-        optimizer: changes the net's parameters.
+        model: the net; it stays in training mode.
+        train_loader, test_loader: give batches (images, targets).
+        optimizer: updates the net's parameters.
         loss_fn: (scores, targets) -> the batch's mean loss, a scalar.
         epochs: how often to go through the training set.
-        progress: show a bar with images per second on stderr while that is a terminal.
-        stop: asked after each step and each epoch; once it says True, the loop ends there. An epoch that it cuts short
-            is not evaluated and not in the result.
-        save: called after each epoch with all epochs so far. If it raises an OSError, as on a full disk, a line on
-            stderr says so, and training goes on.
+        progress: show a bar with images per second on stderr, if that is a terminal.
+        stop: called after each step and each epoch; when it returns True, training ends. An epoch that is cut short is
+            not evaluated and not in the result.
+        save: called after each epoch with all epochs so far. If it raises an OSError, as on a full disk, training
+            prints a line to stderr and goes on.
 
     Returns:
         The finished epochs.
 
     Raises:
         DivergedError: the loss is NaN or infinite; or, after the last epoch, its mean over the epoch is more than 10
-            times that of the first step (or than 10, where that was below 1). Both are checked without the test set.
-        SaveError: the last call of `save` has failed.
-        ValueError: an empty loader.
+            times the loss of the first step (or more than 10, if that was below 1). The test set plays no part in this.
+        SaveError: the last call of `save` failed.
+        ValueError: a loader is empty.
     """
     history: list[Epoch] = []
     first, failed, diverged = 0.0, "", ""
@@ -137,26 +137,26 @@ def train(
 
 
 def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str:
-    """Call `save`; on a full disk and the like, say what happened instead of losing the net in memory.
+    """Call `save`; on an OSError, such as a full disk, print what happened and go on, so that the net is not lost.
 
     Returns:
-        What to tell if training ends like this; nothing if all is saved.
+        The text of the error to raise if this was the last epoch; empty if everything is saved.
     """
     try:
         save(history)
     except OSError as error:
-        what = f"after epoch {len(history)} the net and its figures could not be saved: {error}"
+        what = f"after epoch {len(history)} the net and its metrics could not be saved: {error}"
         if not last:
             say(
-                f"minicnn: {what}. Training goes on, and saves again after the next epoch; till then, {remedy(error)}",
+                f"minicnn: {what}. Training goes on and saves again after the next epoch; before that, {remedy(error)}",
                 err=True,
             )
-        return f"train: {what}; {remedy(error)}, and save the net while it is in memory, or train again"
+        return f"train: {what}; {remedy(error)}, and save the net while it is still in memory, or train again"
     return ""
 
 
 def absurd(last: Epoch, first: float) -> str:
-    """What to say of an epoch whose mean loss is finite, yet nothing that training could have led to; else nothing.
+    """The text of the error for an epoch whose mean loss is finite but far too large; empty for other epochs.
 
     Args:
         last: the epoch.
@@ -171,17 +171,17 @@ def absurd(last: Epoch, first: float) -> str:
 
 
 def advice(optimizer: Optimizer) -> str:
-    """What to try when training diverges."""
+    """What to try when training diverges, as text."""
     rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
     shown, smaller = ", ".join(f"{rate:g}" for rate in rates), f"{rates[0] / 10:g}"
     return (
         f"with learning rate {shown}. Try a smaller one, such as {smaller}{', or better 0.1' if rates[0] > 1 else ''}; "
-        "see that the pictures hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
+        "check that the images hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
     )
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line at once; a full disk that stdout goes to does not end the training."""
+    """Print a line at once. If stdout goes to a full disk, training goes on without the line."""
     try:
         print(text, file=sys.stderr if err else sys.stdout, flush=True)
     except BrokenPipeError:
@@ -191,13 +191,13 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
-    """Judge the net on every batch of a loader, in evaluation mode and without a tape; its modes are left as they were.
+    """Evaluate the net on every batch of a loader, in evaluation mode and without recording; then restore its modes.
 
-    With fewer than 5 classes, `top5` is 1: the true class is always among them.
+    With fewer than 5 classes `top5` is 1, since the true class is always among the best five.
 
     Raises:
         DivergedError: the loss is NaN or infinite.
-        ValueError: an empty loader.
+        ValueError: the loader is empty.
     """
     running, in_top5, confusion = Running(), 0, np.zeros((0, 0), np.int64)
     with evaluating(model):
@@ -206,7 +206,7 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
             loss = loss_fn(scores, targets).item()
             if not math.isfinite(loss):
                 raise DivergedError(
-                    f"evaluate: the loss of batch {step} is {loss}. The weights have diverged, or the pictures hold "
+                    f"evaluate: the loss of batch {step} is {loss}. The weights have diverged, or the images hold "
                     "NaN; train with a smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()"
                 )
             running.add(loss, scores, targets)
@@ -218,10 +218,10 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
 
 
 def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
-    """The scores (N, classes) and targets (N,) of all of a loader, in its order, computed as in `evaluate`.
+    """The scores (N, classes) and targets (N,) of all samples of a loader, in its order, computed as in `evaluate`.
 
     Raises:
-        ValueError: an empty loader.
+        ValueError: the loader is empty.
     """
     with evaluating(model):
         batches = [(model(images).array, targets.array) for images, targets in loader]
@@ -232,7 +232,7 @@ def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Inside, the net is in evaluation mode and nothing is recorded; afterwards each module has its mode back."""
+    """Inside the `with` block the net is in evaluation mode and records nothing; then its modes are restored."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -253,14 +253,14 @@ def check_finite(loss: Tensor, optimizer: Optimizer, epoch: int, step: int) -> N
 
 
 def check_not_empty(samples: int, name: str) -> None:
-    """Raise a ValueError if a loader gave nothing."""
+    """Raise a ValueError if a loader gave no batches."""
     if not samples:
         raise ValueError(f"{name} gave no batches; is its dataset empty, or smaller than one batch with drop_last?")
 
 
 @contextmanager
 def progress_bar(loader: Any, label: str, wanted: bool) -> Iterator[Callable[[int], Any]]:
-    """Yields a function to be told how many images are done; it moves a bar on stderr, where that is a terminal."""
+    """Yields a function that takes the number of images done, and moves a bar on stderr if that is a terminal."""
     if not (wanted and sys.stderr.isatty()):
         yield lambda images: None
         return

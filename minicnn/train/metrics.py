@@ -10,12 +10,12 @@ from ..tensor import Array, Tensor
 
 
 def ranks(scores: Tensor | Array, targets: Tensor | Array) -> Array:
-    """The place of the true class among the classes sorted by falling score, (N,); 0: it has the highest.
+    """The rank of the true class when the classes are sorted by falling score, (N,); 0: it has the highest score.
 
     Among equal scores the lower class comes first, as in `argmax`.
 
     Raises:
-        ValueError: shapes that do not fit, a target that is not a class, or scores that are NaN, which have no order.
+        ValueError: the shapes do not fit, a target is not a class, or scores are NaN, which have no order.
     """
     scores, targets = _checked(scores, targets)
     true = scores[np.arange(len(scores)), targets][:, None]  # (N, 1)
@@ -28,7 +28,7 @@ def accuracy(scores: Tensor | Array, targets: Tensor | Array, topk: tuple[int, .
     """For each k, the share of samples whose true class is among the k with the highest scores, from 0 to 1.
 
     Raises:
-        ValueError: no samples, or a k outside 1..classes; and as `ranks`.
+        ValueError: there are no samples, or a k is outside 1..classes; or an error of `ranks`.
     """
     place = ranks(scores, targets)
     classes = np.shape(_raw(scores))[1]
@@ -41,12 +41,12 @@ def accuracy(scores: Tensor | Array, targets: Tensor | Array, topk: tuple[int, .
 
 
 def confusion_matrix(predictions: Tensor | Array, targets: Tensor | Array, num_classes: int) -> Array:
-    """m[t, p] = how many samples of class t were taken for class p; (num_classes, num_classes) int64.
+    """m[t, p] is the number of samples of class t that were predicted as class p; (num_classes, num_classes) int64.
 
-    The diagonal holds the correct ones, row sums are the samples of each class.
+    The diagonal holds the correct predictions; the sum of a row is the number of samples of its class.
 
     Raises:
-        ValueError: different lengths, or a class outside 0..num_classes - 1.
+        ValueError: the lengths differ, or a class is outside 0..num_classes - 1.
     """
     said, true = (np.asarray(_raw(classes)) for classes in (predictions, targets))
     if said.shape != true.shape or said.ndim != 1:
@@ -61,27 +61,27 @@ def confusion_matrix(predictions: Tensor | Array, targets: Tensor | Array, num_c
 
 
 def per_class_accuracy(matrix: Array) -> Array:
-    """The share of each class that was recognised (its recall), (classes,); NaN for a class without samples."""
+    """The share of each class that is predicted correctly (its recall), (classes,); NaN for a class without samples."""
     totals = matrix.sum(axis=1)  # (classes,)
     return np.divide(np.diag(matrix), totals, out=np.full(len(matrix), np.nan), where=totals > 0)
 
 
 def softmax(scores: Tensor | Array) -> Array:
-    """p[n, k] = exp(x[n, k]) / sum_j exp(x[n, j]), with the row's maximum taken off first so that nothing overflows."""
+    """p[n, k] = exp(x[n, k]) / sum_j exp(x[n, j]), where the row's maximum is subtracted first to avoid overflow."""
     x = np.asarray(_raw(scores), dtype=np.float64)
     powers = np.exp(x - x.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 class Running:
-    """The mean loss and the top-1 accuracy of the samples seen so far, each sample counting the same in any batch."""
+    """The mean loss and the top-1 accuracy of the samples so far; every sample has the same weight."""
 
     def __init__(self) -> None:
         self.samples = 0
         self._loss, self._correct = 0.0, 0
 
     def add(self, loss: float, scores: Tensor | Array, targets: Tensor | Array) -> None:
-        """Take in one batch with its mean loss."""
+        """Add one batch, given its mean loss."""
         place = ranks(scores, targets)
         self.samples += len(place)
         self._loss += loss * len(place)
@@ -89,12 +89,12 @@ class Running:
 
     @property
     def loss(self) -> float:
-        """The mean over samples; NaN before the first."""
+        """The mean loss over the samples; NaN before the first sample."""
         return self._loss / self.samples if self.samples else float("nan")
 
     @property
     def top1(self) -> float:
-        """The share that was recognised, from 0 to 1; NaN before the first."""
+        """The share of correct predictions, from 0 to 1; NaN before the first sample."""
         return self._correct / self.samples if self.samples else float("nan")
 
 
@@ -117,7 +117,7 @@ def _checked(scores: Tensor | Array, targets: Tensor | Array) -> tuple[Array, Ar
     _check_classes("accuracy", "target", t, x.shape[1])
     if x.dtype.kind == "f" and np.isnan(x).any():
         raise ValueError(
-            f"accuracy: {np.isnan(x).any(axis=1).sum()} of {len(x)} samples have NaN scores, so no class is theirs; "
-            "the net has diverged or got NaN as input: look for it with minicnn.autograd.detect_anomaly()"
+            f"accuracy: {np.isnan(x).any(axis=1).sum()} of {len(x)} samples have NaN scores, so they have no class; "
+            "the net has diverged or got NaN as input: find the layer with minicnn.autograd.detect_anomaly()"
         )
     return x, t

@@ -1,7 +1,7 @@
-"""Recipes: which data, preprocessing, optimiser and length train a net well, as data; and how they become objects.
+"""Recipes: the data, preprocessing, optimiser and epochs that train a net well; and functions that build these objects.
 
-A recipe names things instead of holding them, so that it can be written to a run's config.json and read back. Names are
-looked up in closed tables: reading a config can never import or run anything else.
+A recipe holds names, not objects, so that it can be written to a run's config.json and read back. The names are looked
+up in fixed tables: reading a config can never import or run anything else.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ..nn import Module
 
 Step = tuple[str, Mapping[str, Any]]  # the name of a transform and its arguments
 
-EVAL_BATCH = 200  # of test pictures; a constant, since another size could change the last bits of the scores
+EVAL_BATCH = 200  # test images; a constant, since another size could change the last bits of the scores
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that training a net on a dataset needs besides the seed and the backend.
+    """Everything needed to train a net on a dataset, except the seed and the backend.
 
     `model`, `dataset`, `optimizer`, `loss` and the transforms' names are keys of the tables below; `about` says where
-    the recipe is from and what it reaches.
+    the recipe comes from and what accuracy it reaches.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Recipe:
     loss: str = "CrossEntropyLoss"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     transforms: tuple[Step, ...] = (("ToTensor", {}), ("Resize", {"size": [32, 32]}))
-    augmentation: tuple[Step, ...] = ()  # further transforms of the training pictures alone
+    augmentation: tuple[Step, ...] = ()  # further transforms, of the training images only
 
 
-RECIPES = (  # the first one for a model and a dataset is the default
+RECIPES = (  # the first recipe for a model and a dataset is the default
     Recipe(
         name="digits",
         model="LeNet5",
@@ -82,18 +82,18 @@ TRANSFORMS: dict[str, Any] = {
 
 
 class SettingError(ValueError):
-    """Settings that cannot be meant so. The message says what to change."""
+    """Settings that contradict each other or do not exist. The message says what to change."""
 
 
 class UnknownNameError(SettingError):
-    """A name that is in none of the tables; the message lists those there are."""
+    """A name that is not in the tables; the message lists the known names."""
 
 
 def find(kind: str, name: str, known: Iterable[str]) -> str:
-    """The entry of `known` that equals `name` but for upper and lower case.
+    """The entry of `known` that equals `name` if upper and lower case are ignored.
 
     Raises:
-        UnknownNameError: there is none; the message lists what there is and the nearest name.
+        UnknownNameError: there is none; the message lists the known names and suggests the nearest one.
     """
     by_lower = {entry.lower(): entry for entry in known}
     if (found := by_lower.get(name.lower())) is not None:
@@ -104,10 +104,10 @@ def find(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def find_recipe(model: str = "LeNet5", dataset: str | None = None, name: str | None = None) -> Recipe:
-    """The recipe for a model: of this name, for this dataset, and by default the one for the bundled digits.
+    """The recipe for a model with this dataset and this name; by default the one for the bundled digits.
 
     Raises:
-        UnknownNameError: a model, dataset or recipe that is not there, or not for each other; the message lists all.
+        UnknownNameError: a model, dataset or recipe does not exist, or they do not fit; the message lists all recipes.
     """
     model = find("model", model, MODELS)
     if dataset is not None or name is None:
@@ -127,7 +127,7 @@ def build_model(name: str, options: Mapping[str, Any] | None = None) -> Module:
 
     Raises:
         UnknownNameError: no such model.
-        ValueError, TypeError: options the model does not take.
+        ValueError, TypeError: options that the model does not take.
     """
     model: Module = MODELS[find("model", name, MODELS)](**(options or {}))
     return model
@@ -146,7 +146,7 @@ def build_loss(name: str) -> Module:
 def build_dataset(
     name: str, *, train: bool, steps: Iterable[Step], root: str | None = None, download: bool = False
 ) -> Any:
-    """The training or test part of a dataset, its pictures going through the transforms `steps`.
+    """The training or test set of a dataset, with the transforms `steps`.
 
     Raises:
         UnknownNameError: no such dataset or transform.
@@ -159,17 +159,17 @@ def build_dataset(
     if DATASETS[name] is Digits:
         if root is not None or download:
             raise SettingError(
-                "the digits are bundled: they need no data folder and no download; leave that out, or choose mnist"
+                "the digits are bundled: they need no data folder and no download; leave these out, or choose mnist"
             )
         return datasets.Digits(train=train, transform=transform)
     return DATASETS[name](root, train=train, transform=transform, download=download)
 
 
 def build_optimizer(name: str, model: Module, options: Mapping[str, Any]) -> Any:
-    """An optimiser of all parameters of the net.
+    """An optimiser for all parameters of the net.
 
     Raises:
         UnknownNameError: no such optimiser.
-        ValueError: options out of range.
+        ValueError: an option is out of range.
     """
     return OPTIMIZERS[find("optimizer", name, OPTIMIZERS)](model.parameters(), **options)

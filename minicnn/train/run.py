@@ -1,12 +1,12 @@
-"""The run folder: what training leaves behind, enough to judge the net, to use it, and to train it again.
+"""The run folder: the results of a training, enough to evaluate the net, to use it, and to train it again.
 
-    config.json         what was run: model, data, recipe, seed, backend, versions, machine, command line
+    config.json         the settings: model, data, recipe, seed, backend, versions, machine, command line
     metrics.csv         one line per finished epoch, the columns of `Epoch`; accuracies from 0 to 1, seconds of training
     model.safetensors   the weights after the last step
 
-All are replaced after every epoch: first they are written beside the old ones, then they get their names, the weights
-last. So a run that is killed, or whose disk is full, keeps all but its last epoch; and where it is killed between two
-of these names, the weights say which epoch counts: `Run.history` leaves out a line that they do not know yet.
+All files are replaced after every epoch: first the new ones are written beside the old ones, then they are renamed, the
+weights last. So a run that is killed, or whose disk is full, keeps all but its last epoch. If it is killed between two
+renames, the epoch in the weights' metadata counts: `Run.history` leaves out a line of a later epoch.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
 
 
 class Run:
-    """One training run on disk: `config` is the content of config.json, `folder` where it is.
+    """One training run on disk: `config` is the content of config.json, `folder` its folder.
 
-    Make one with `Run.create`, read one with `Run.open`.
+    `Run.create` makes a run, `Run.open` reads one.
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
@@ -55,15 +55,16 @@ class Run:
     def create(
         cls, folder: str | os.PathLike[str] | None, config: Mapping[str, Any], *, overwrite: bool = False
     ) -> Run:
-        """Make the folder and write its config; None: `runs/<model>-<dataset>-<time>`, never one that is there.
+        """Make the folder and write its config.
 
         Args:
-            folder: where; it may exist if it is empty, or a run that `overwrite` gives up.
-            config: as `describe` makes it.
-            overwrite: remove the files of the run that is there. Other files stay.
+            folder: the folder; it may exist if it is empty, or if it holds a run and `overwrite` is True. None: a new
+                folder `runs/<model>-<dataset>-<time>`.
+            config: the result of `describe`.
+            overwrite: remove the files of the earlier run. Other files stay.
 
         Raises:
-            RunError: the folder has something in it, or cannot be made.
+            RunError: the folder is not empty, or cannot be made.
         """
         try:
             if folder is None:
@@ -85,7 +86,7 @@ class Run:
         """The run in a folder.
 
         Raises:
-            RunError: no run there, or its config.json is damaged.
+            RunError: there is no run in the folder, or its config.json is damaged.
         """
         path = Path(folder).expanduser()
         file = path / CONFIG
@@ -101,13 +102,13 @@ class Run:
         """Write the weights, the metrics and the config, each atomically.
 
         Args:
-            model: the net as it is now.
+            model: the current net.
             history: the finished epochs.
-            step: how many steps of the next epoch the net has gone since.
+            step: how many steps of the next epoch the net has been trained for.
             state: entries of the config to change, such as interrupted=True.
 
         Raises:
-            OSError: the disk refuses; the files stay as they were.
+            OSError: a file cannot be written; the earlier files stay.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -119,12 +120,12 @@ class Run:
         self.config = config
 
     def note(self, **state: Any) -> None:
-        """Change entries of the config alone, such as error="..."."""
+        """Change entries of the config only, such as error="..."."""
         self.config.update(state)
         self._write({CONFIG: [_text(self.config)]})
 
     def saved(self) -> str:
-        """What is on the disk of the net, in a sentence."""
+        """A sentence that says which net is saved on the disk."""
         epoch, step = self.config["epochs_finished"], self.config["step"]
         if not epoch and not step:
             return f"no epoch is finished and saved yet in {self.folder}"
@@ -132,10 +133,10 @@ class Run:
         return f"the net after {after} is saved in {self.folder}"
 
     def history(self) -> list[Epoch]:
-        """The finished epochs: those that the weights know of.
+        """The finished epochs, up to that of the weights.
 
         Raises:
-            RunError: metrics.csv is missing or damaged; the message names the line. Or its epochs are not those of the
+            RunError: metrics.csv is missing or damaged (the message names the line), or its epochs do not fit the
                 weights.
         """
         file = self.folder / METRICS
@@ -149,23 +150,23 @@ class Run:
         try:
             known = saved_metadata(self.folder / WEIGHTS).get("epoch")
         except CheckpointError:
-            return epochs  # `model` says what is wrong with the weights
+            return epochs  # the method `model` says what is wrong with the weights
         if type(known) is int and len(epochs) not in (known, known + 1):
             raise RunError(
-                f"{file}: has {len(epochs)} epochs, and {WEIGHTS} is of epoch {known}: they are not of one run; "
+                f"{file}: has {len(epochs)} epochs, but {WEIGHTS} is of epoch {known}: they are from different runs; "
                 "restore both from the same copy, or train again"
             )
         return epochs[:known] if type(known) is int else epochs
 
     def model(self) -> tuple[Module, int, int]:
-        """The trained net, in evaluation mode, and after which epoch and step of the next one it was saved.
+        """The trained net in evaluation mode, and the epoch, and the step of the next epoch, after which it was saved.
 
         Raises:
-            RunError: config.json describes no model that there is.
+            RunError: config.json describes a model that does not exist.
             CheckpointError: the weights are missing or damaged, or do not fit.
         """
         described, file = self.config["model"], self.folder / WEIGHTS
-        with Device("meta"):  # no memory is taken for a net that the file does not hold
+        with Device("meta"):  # takes no memory, in case the file does not hold this net
             model = self._build("model", lambda: build_model(described["name"], described["options"]))
         load_weights(file, model)
         model = self._build("model", lambda: build_model(described["name"], described["options"]))
@@ -179,19 +180,19 @@ class Run:
         return model, epoch, step
 
     def loss(self) -> Module:
-        """The loss function it was trained with.
+        """The loss function that the net was trained with.
 
         Raises:
-            RunError: config.json describes no loss that there is.
+            RunError: config.json describes a loss that does not exist.
         """
         loss: Module = self._build("loss", lambda: build_loss(self.config["training"]["loss"]))
         return loss
 
     def test_set(self, root: str | None = None) -> Any:
-        """The test set it was judged on, from the folder `root` if the data are elsewhere now.
+        """The test set of the training; `root` is its folder if the data have been moved.
 
         Raises:
-            RunError: config.json describes no dataset that there is.
+            RunError: config.json describes a dataset that does not exist.
             DatasetError: files are missing or damaged.
         """
         described = self.config["dataset"]
@@ -204,21 +205,21 @@ class Run:
 
     @property
     def eval_batch(self) -> int:
-        """How many test pictures were judged at once."""
+        """The batch size of evaluation in the training."""
         return int(self.config["training"].get("eval_batch_size", EVAL_BATCH))
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Errors inside the `with` block, where the net meets the pictures, name the run and a remedy."""
+        """Inside the `with` block, where the net runs on images, errors name the run and a remedy."""
         try:
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of weights that are no good
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # from bad weights
                 yield
         except (RunError, CheckpointError, DatasetError, OSError):
             raise
         except Exception as error:
             raise RunError(
-                f"{self.folder}: the net and the pictures that {CONFIG} describes do not fit, or the weights are no "
-                f"good: {_said(error)}. Restore {CONFIG} and {WEIGHTS} from a copy, or train again"
+                f"{self.folder}: the net and the images that {CONFIG} describes do not fit, or the weights are "
+                f"wrong: {_said(error)}. Restore {CONFIG} and {WEIGHTS} from a copy, or train again"
             ) from error
 
     def _build(self, what: str, make: Callable[[], Any]) -> Any:
@@ -232,7 +233,7 @@ class Run:
             ) from error
 
     def _write(self, files: Mapping[str, Any]) -> None:
-        """Replace files of the folder; it is made again should it have gone."""
+        """Replace files of the folder, which is made again if it does not exist any more."""
         self.folder.mkdir(exist_ok=True)
         write_together({self.folder / name: pieces for name, pieces in files.items()}, within=self.folder)
 
@@ -288,7 +289,7 @@ def describe(
 def environment(backend: str = "auto") -> dict[str, Any]:
     """What the results depend on besides the settings: versions, processor, threads.
 
-    The same seed gives the same bits where all of this and the backend are the same.
+    If all of this and the backend are the same, the same seed gives the same bits.
     """
     compiled = backend in ("auto", "numba") and runtime.have_numba()
     return {
@@ -308,7 +309,7 @@ def _text(config: Mapping[str, Any]) -> bytes:
 
 
 def _epoch(file: Path, number: int, line: list[str]) -> Epoch:
-    """A line of metrics.csv, the first one after the names being 1."""
+    """The epoch in line `number` of metrics.csv, not counting the line of names."""
     try:
         epoch = Epoch(int(line[0]), *(float(cell) for cell in line[1:]))
     except (ValueError, TypeError, IndexError) as error:
@@ -325,7 +326,7 @@ def _epoch(file: Path, number: int, line: list[str]) -> Epoch:
 
 
 def _said(error: Exception) -> str:
-    """The message of an error, with its type where that is the better half of it."""
+    """The message of an error; with its type, unless it is a ValueError or RuntimeError with a text."""
     text = str(error).rstrip(".")
     return text if isinstance(error, (ValueError, RuntimeError)) and text else f"{type(error).__name__}: {text}"
 
@@ -338,7 +339,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """The processor's name as it gives it itself."""
+    """The name of the processor."""
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -366,7 +367,7 @@ def _new_folder(stem: str) -> Path:
 
 
 def _clear(path: Path, overwrite: bool) -> None:
-    """Make sure nothing is lost or mixed: the folder is new or empty, or a run to be given up."""
+    """Prepare the folder of a run: raise unless it is new or empty, or remove the earlier run if `overwrite`."""
     if path.exists() and not path.is_dir():
         raise RunError(f"--out {path} is a file, not a folder; choose another name")
     if not path.is_dir() or not any(path.iterdir()):
@@ -377,13 +378,13 @@ def _clear(path: Path, overwrite: bool) -> None:
         raise RunError(
             f"the folder {path} already holds a run; choose another with --out, or replace the run with --overwrite"
         )
-    Run.open(path)  # someone else's config.json stays
+    Run.open(path)  # raises if config.json is of another program, and leaves the file
     for name in (WEIGHTS, METRICS, CONFIG):
         (path / name).unlink(missing_ok=True)
 
 
 def _nearby(path: Path) -> str:
-    """The runs in the folder, if it holds some, or in ./runs."""
+    """The end of a message that lists the runs in the folder, or else in ./runs; empty if there are none."""
     for place in (path, Path("runs")):
         if place.is_dir() and (runs := sorted(file.parent.name for file in place.glob(f"*/{CONFIG}"))):
             return f". Runs in {place}: {', '.join(runs[-5:])}"

@@ -1,6 +1,6 @@
-"""Transforms of pictures, under torchvision's names: PIL pictures and Tensors (..., C, H, W), one by one or in batches.
+"""Transforms of images, under torchvision's names: of PIL images and of Tensors (..., C, H, W), singly or in batches.
 
-    base.py        Transform, Compose, Lambda, and the kinds of pictures
+    base.py        Transform, Compose, Lambda, and the kinds of images
     convert.py     ToTensor, PILToTensor, ConvertImageDtype, Normalize
     resize.py      Resize, InterpolationMode
     geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip

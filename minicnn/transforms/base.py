@@ -1,12 +1,12 @@
-"""What a transform is, and the three kinds of pictures that transforms take.
+"""What a transform is, and the three kinds of images that transforms take.
 
-    a PIL picture                 what datasets hold                              one sample
-    a Tensor (..., C, H, W)       after ToTensor; any leading batch dimensions    one sample, or a batch
-    an array (N, H, W[, C])       uint8: N PIL pictures of one size as pixels     only in `batch()`
+    a PIL image                 what datasets hold                              one sample
+    a Tensor (..., C, H, W)     after ToTensor; any leading batch dimensions    one sample, or a batch
+    an array (N, H, W[, C])     uint8: the pixels of N PIL images of one size   only in `batch()`
 
-A transform is called on a sample. Its `batch()`, where it has one, takes the pictures of a whole batch at once and
-gives what calling it on each would give: `t.batch(x)[n] == t(x[n])`, random transforms included, since each sample
-draws from its own stream. So a dataset may run a whole chain at once whenever `chain.batchable`.
+A transform is called on a sample. Some transforms also have `batch()`, which takes the images of a batch at once and
+gives the same as calls on the samples: `t.batch(x)[n] == t(x[n])`. This holds for random transforms too, since each
+sample draws from its own stream. So a dataset may run a chain on whole batches if `chain.batchable`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = [
     "spatial_size", "whole_numbers",
 ]  # fmt: skip
 
-Picture: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
+AnyImage: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
 
 
 class Transform:
     """One step of a chain. Subclasses write `__call__`, and `batch` where they can take a whole batch at once."""
 
-    def __call__(self, picture: Any) -> Any:
+    def __call__(self, image: Any) -> Any:
         """The transformed sample."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(picture)")
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(image)")
 
     @property
     def batchable(self) -> bool:
-        """True where `batch()` may stand for calling this on each sample.
+        """True if `batch()` gives the same as calling this on each sample.
 
-        False without a `batch`, and in a subclass that overrides `__call__` alone.
+        False if there is no `batch`, and in a subclass that overrides `__call__` alone.
         """
         return current_method(self, "__call__", "batch") is not None
 
@@ -63,24 +63,24 @@ class Compose(Transform):
             raise TypeError(f"Compose: takes a list of transforms or functions, got {shown(transforms)}")
         self.transforms: list[Any] = members
 
-    def __call__(self, picture: Any) -> Any:
+    def __call__(self, image: Any) -> Any:
         """The chain on one sample."""
         for transform in self.transforms:
-            picture = transform(picture)
-        return picture
+            image = transform(image)
+        return image
 
     @property
     def batchable(self) -> bool:
-        """True if `batch()` may stand for calling this on each sample."""
+        """True if `batch()` gives the same as calling this on each sample."""
         return super().batchable and all(getattr(transform, "batchable", False) for transform in self.transforms)
 
-    def batch(self, pictures: Any) -> Any:
+    def batch(self, images: Any) -> Any:
         """The chain on a whole batch; every member must be batchable."""
         for transform in self.transforms:
             if not getattr(transform, "batchable", False):
                 raise TypeError(f"Compose.batch: {transform!r} works on single samples only")
-            pictures = transform.batch(pictures)
-        return pictures
+            images = transform.batch(images)
+        return images
 
     def __repr__(self) -> str:
         return "\n".join(["Compose(", *(f"    {transform}" for transform in self.transforms), ")"])
@@ -94,62 +94,62 @@ class Lambda(Transform):
             raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r}")
         self.lambd = lambd
 
-    def __call__(self, picture: Any) -> Any:
+    def __call__(self, image: Any) -> Any:
         """The function's value."""
-        return self.lambd(picture)
+        return self.lambd(image)
 
 
-# ---------------------------------------------------------------------------------- the three kinds, for transforms
+# -------------------------------------------------------------------------------------------- the three kinds of images
 
 
-def is_pil(picture: Any) -> bool:
-    """True for a PIL picture. PIL is not imported for it: without PIL there are no such pictures."""
-    image = sys.modules.get("PIL.Image")
-    return image is not None and isinstance(picture, image.Image)
+def is_pil(image: Any) -> bool:
+    """True for a PIL image. This does not import PIL: if PIL is not loaded, no PIL image can exist."""
+    pil = sys.modules.get("PIL.Image")
+    return pil is not None and isinstance(image, pil.Image)
 
 
-def kind_error(name: str, picture: Any, wanted: str = "a PIL picture or a Tensor (..., C, H, W)") -> TypeError:
-    """The error for a picture of the wrong kind."""
-    found = type(picture).__name__
-    if isinstance(picture, Tensor | np.ndarray):
-        found += f" of shape {tuple(picture.shape)} and type {picture.dtype}"
+def kind_error(name: str, image: Any, wanted: str = "a PIL image or a Tensor (..., C, H, W)") -> TypeError:
+    """The error for an image of the wrong kind."""
+    found = type(image).__name__
+    if isinstance(image, Tensor | np.ndarray):
+        found += f" of shape {tuple(image.shape)} and type {image.dtype}"
     return TypeError(f"{name} takes {wanted}, got {found}")
 
 
-def pixels(name: str, picture: Any) -> np.ndarray:
-    """The raw array of a Tensor (..., C, H, W) or of a batch of pictures (N, H, W[, C]), checked."""
-    if isinstance(picture, Tensor):
-        array = picture.array
+def pixels(name: str, image: Any) -> np.ndarray:
+    """The raw array of a Tensor (..., C, H, W) or of a batch of images (N, H, W[, C]), checked."""
+    if isinstance(image, Tensor):
+        array = image.array
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} works on the CPU; move the tensor there first")
-        if picture.requires_grad:
+        if image.requires_grad:
             raise ValueError(f"{name}: the tensor requires a gradient, which a transform would lose; detach() it")
         if array.ndim < 2 or 0 in array.shape[-2:]:
             raise ValueError(f"{name}: the tensor should be (..., C, H, W) with H, W > 0, its shape is {array.shape}")
         return array
-    if isinstance(picture, np.ndarray) and picture.ndim in (3, 4) and 0 not in picture.shape[1:]:
-        return picture
-    raise kind_error(name, picture)
+    if isinstance(image, np.ndarray) and image.ndim in (3, 4) and 0 not in image.shape[1:]:
+        return image
+    raise kind_error(name, image)
 
 
-def row_axis(picture: Any) -> int:
-    """The axis of the rows; columns follow. Tensor (..., C, H, W): -2, pictures (N, H, W[, C]): 1."""
-    return -2 if isinstance(picture, Tensor) else 1
+def row_axis(image: Any) -> int:
+    """The axis of the rows; columns follow. Tensor (..., C, H, W): -2, images (N, H, W[, C]): 1."""
+    return -2 if isinstance(image, Tensor) else 1
 
 
-def spatial_size(name: str, picture: Any) -> tuple[int, int]:
-    """(H, W) of a picture of any kind."""
-    if is_pil(picture):
-        return picture.height, picture.width
-    shape, axis = pixels(name, picture).shape, row_axis(picture)
+def spatial_size(name: str, image: Any) -> tuple[int, int]:
+    """(H, W) of an image of any kind."""
+    if is_pil(image):
+        return image.height, image.width
+    shape, axis = pixels(name, image).shape, row_axis(image)
     return shape[axis], shape[axis + 1]
 
 
 def whole_numbers(name: str, what: str, value: Any, counts: tuple[int, ...], least: int) -> tuple[int, ...]:
-    """An argument of one or several whole numbers; `counts` says how many there may be, `what` what the error says.
+    """An argument of one or several whole numbers; `counts` lists how many it may have, `what` is the error's text.
 
     Raises:
-        KindError: a ValueError and TypeError: anything else.
+        KindError: anything else; it is a ValueError and a TypeError.
     """
     several = tuple(value) if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) else (value,)
     try:
@@ -168,7 +168,7 @@ def edge_size(name: str, size: Any) -> tuple[int, int]:
 
 
 def probability(name: str, p: Any) -> float:
-    """A number between 0 and 1."""
+    """Check that p is a number from 0 to 1."""
     with contextlib.suppress(KindError):
         found = real(p, name, "p")
         if not isinstance(found, bool) and 0 <= found <= 1:

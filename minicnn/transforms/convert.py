@@ -1,4 +1,4 @@
-"""From pictures to tensors, between number types, and to zero mean and unit deviation."""
+"""Images to tensors, tensors from one number type to another, and normalisation by mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from .base import Transform, is_pil, kind_error, pixels
 __all__ = ["ConvertImageDtype", "Normalize", "PILToTensor", "ToTensor"]
 
 
-def _chw(name: str, picture: Any) -> np.ndarray:
-    """The pixels of a PIL picture, or an array (H, W) or (H, W, C), as a view (C, H, W)."""
-    if is_pil(picture):
-        array = np.asarray(picture)
-        if picture.mode == "1":
+def _chw(name: str, image: Any) -> np.ndarray:
+    """The pixels of a PIL image, or an array (H, W) or (H, W, C), as a view (C, H, W)."""
+    if is_pil(image):
+        array = np.asarray(image)
+        if image.mode == "1":
             array = array.astype(np.uint8) * np.uint8(255)
-    elif isinstance(picture, np.ndarray):
-        array = picture
+    elif isinstance(image, np.ndarray):
+        array = image
     else:
-        raise kind_error(name, picture, "a PIL picture or an array (H, W) or (H, W, C)")
+        raise kind_error(name, image, "a PIL image or an array (H, W) or (H, W, C)")
     if array.ndim not in (2, 3):
-        raise ValueError(f"{name}: a picture should have 2 or 3 dimensions, got {array.ndim}: shape {array.shape}")
+        raise ValueError(f"{name}: an image should have 2 or 3 dimensions, got {array.ndim}: shape {array.shape}")
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)  # (H, W[, C]) -> (C, H, W)
 
 
-def _nchw(name: str, pictures: Any) -> np.ndarray:
-    """A batch of pictures (N, H, W[, C]) as a view (N, C, H, W)."""
-    if not isinstance(pictures, np.ndarray) or pictures.ndim not in (3, 4):
-        raise kind_error(f"{name}.batch", pictures, "pictures (N, H, W) or (N, H, W, C)")
-    return pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)
+def _nchw(name: str, images: Any) -> np.ndarray:
+    """A batch of images (N, H, W[, C]) as a view (N, C, H, W)."""
+    if not isinstance(images, np.ndarray) or images.ndim not in (3, 4):
+        raise kind_error(f"{name}.batch", images, "images (N, H, W) or (N, H, W, C)")
+    return images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
 
 
 _WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}  # tensors have one unsigned type, uint8
 
 
 def _kept(name: str, array: np.ndarray) -> Tensor:
-    """A copy of the values in their own type, or in the next one of tensors that has all of them.
+    """A copy of the values in their own type, or in the next larger type if tensors do not have their own.
 
     Raises:
-        TypeError: values of a type that tensors have not.
+        TypeError: values of a type that tensors do not have.
     """
     own = array.dtype.newbyteorder("=")
     return Tensor(np.array(known(name, array.astype(_WIDER.get(own, own))), order="C"))
@@ -61,43 +61,43 @@ def _scaled(array: np.ndarray) -> Tensor:
 
 
 class ToTensor(Transform):
-    """PIL picture or array (H, W[, C]) -> Tensor (C, H, W): uint8 values 0..255 become x / 255 in [0, 1].
+    """PIL image or array (H, W[, C]) -> Tensor (C, H, W): uint8 values 0..255 become x / 255 in [0, 1].
 
-    These are float32, or of the type that `set_default_dtype` sets.
+    The results are float32, or of the type set by `set_default_dtype`.
 
     Arrays and PIL modes of other types (float, "I", "F") keep type and values. PIL mode "1" counts as 0 and 255. The
-    16 unsigned bits of mode "I;16" become int32, as those of mode "I" are: tensors have no uint16, in which newer
-    versions of torchvision keep them, and int16, which older ones took, makes negative numbers of the brighter half.
+    unsigned 16-bit values of mode "I;16" become int32, the type of mode "I". Newer versions of torchvision keep them in
+    uint16, which tensors do not have here; older ones took int16, which turns the brighter half into negative numbers.
 
     Raises:
-        TypeError: anything else, a Tensor for one.
-        ValueError: an array that has not 2 or 3 dimensions.
+        TypeError: anything else, such as a Tensor.
+        ValueError: an array that does not have 2 or 3 dimensions.
     """
 
-    def __call__(self, picture: Any) -> Tensor:
-        """A PIL picture or an array (H, W[, C]) -> Tensor (C, H, W)."""
-        return _scaled(_chw("ToTensor", picture))
+    def __call__(self, image: Any) -> Tensor:
+        """A PIL image or an array (H, W[, C]) -> Tensor (C, H, W)."""
+        return _scaled(_chw("ToTensor", image))
 
-    def batch(self, pictures: np.ndarray) -> Tensor:
-        """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""
-        return _scaled(_nchw("ToTensor", pictures))
+    def batch(self, images: np.ndarray) -> Tensor:
+        """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
+        return _scaled(_nchw("ToTensor", images))
 
 
 class PILToTensor(Transform):
-    """PIL picture -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled.
+    """PIL image -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled.
 
     Mode "I;16" becomes int32, as by `ToTensor`.
     """
 
-    def __call__(self, picture: Any) -> Tensor:
-        """A PIL picture -> Tensor (C, H, W)."""
-        if not is_pil(picture):
-            raise kind_error("PILToTensor", picture, "a PIL picture")
-        return _kept("PILToTensor", _chw("PILToTensor", picture))
+    def __call__(self, image: Any) -> Tensor:
+        """A PIL image -> Tensor (C, H, W)."""
+        if not is_pil(image):
+            raise kind_error("PILToTensor", image, "a PIL image")
+        return _kept("PILToTensor", _chw("PILToTensor", image))
 
-    def batch(self, pictures: np.ndarray) -> Tensor:
-        """Pictures (N, H, W[, C]) -> Tensor (N, C, H, W)."""
-        return _kept("PILToTensor", _nchw("PILToTensor", pictures))
+    def batch(self, images: np.ndarray) -> Tensor:
+        """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
+        return _kept("PILToTensor", _nchw("PILToTensor", images))
 
 
 class ConvertImageDtype(Transform):
@@ -111,7 +111,7 @@ class ConvertImageDtype(Transform):
         int   -> int     x (max_out + 1) / (max_in + 1), rounded down
 
     Raises:
-        RuntimeError: float32 to int32 or int64, float64 to int64: the largest values would not survive the product.
+        RuntimeError: float32 to int32 or int64, or float64 to int64: the product could not hold the largest values.
     """
 
     def __init__(self, dtype: Any) -> None:
@@ -122,17 +122,17 @@ class ConvertImageDtype(Transform):
         if dtype is None or self.dtype not in KINDS or self.dtype.kind == "b":
             raise ValueError(f"ConvertImageDtype: no range is defined for the type {self.dtype}")
 
-    def __call__(self, picture: Tensor) -> Tensor:
+    def __call__(self, image: Tensor) -> Tensor:
         """A Tensor of any shape (..., H, W)."""
-        if not isinstance(picture, Tensor):
-            raise kind_error("ConvertImageDtype", picture, "a Tensor")
-        array, into = pixels("ConvertImageDtype", picture), self.dtype
+        if not isinstance(image, Tensor):
+            raise kind_error("ConvertImageDtype", image, "a Tensor")
+        array, into = pixels("ConvertImageDtype", image), self.dtype
         if array.dtype == into:
-            return picture
+            return image
         if array.dtype.kind == "f":
             return Tensor(array.astype(into) if into.kind == "f" else self._float_to_int(array))
         if array.dtype.kind not in "iu":
-            raise kind_error("ConvertImageDtype", picture, "a Tensor of integers or floating-point numbers")
+            raise kind_error("ConvertImageDtype", image, "a Tensor of integers or floating-point numbers")
         largest = int(np.iinfo(array.dtype).max)
         if into.kind == "f":
             return Tensor((array.astype(np.promote_types(into, np.float32)) / largest).astype(into, copy=False))
@@ -148,9 +148,9 @@ class ConvertImageDtype(Transform):
             raise RuntimeError(f"The cast from {array.dtype} to {self.dtype} cannot be performed safely")
         return np.clip(work * (limits.max + 1.0 - 1e-3), limits.min, limits.max).astype(self.dtype)
 
-    def batch(self, pictures: Tensor) -> Tensor:
+    def batch(self, images: Tensor) -> Tensor:
         """A Tensor (N, C, H, W)."""
-        return self(pictures)
+        return self(images)
 
     def __repr__(self) -> str:
         return f"ConvertImageDtype(dtype={self.dtype})"
@@ -164,7 +164,7 @@ class Normalize(Transform):
         inplace: write into the given tensor.
 
     Raises:
-        ValueError: a standard deviation of zero, or neither one nor C numbers.
+        ValueError: a standard deviation of zero, or a number of values that is neither 1 nor C.
         TypeError: not a Tensor of a floating type; `ToTensor` comes first.
     """
 
@@ -177,11 +177,11 @@ class Normalize(Transform):
         if not (np.isfinite(self._mean).all() and np.isfinite(self._std).all() and self._std.all()):
             raise ValueError(f"Normalize: mean and std should be finite and std not zero, got {mean} and {std}")
 
-    def __call__(self, picture: Tensor) -> Tensor:
+    def __call__(self, image: Tensor) -> Tensor:
         """A Tensor (..., C, H, W)."""
-        if not isinstance(picture, Tensor) or picture.array.dtype.kind != "f":
-            raise kind_error("Normalize", picture, "a Tensor of a floating type (ToTensor comes first)")
-        array = pixels("Normalize", picture)
+        if not isinstance(image, Tensor) or image.array.dtype.kind != "f":
+            raise kind_error("Normalize", image, "a Tensor of a floating type (ToTensor comes first)")
+        array = pixels("Normalize", image)
         if array.ndim < 3:
             raise ValueError(f"Normalize: the tensor should be (..., C, H, W), its shape is {array.shape}")
         channels = array.shape[-3]
@@ -193,11 +193,11 @@ class Normalize(Transform):
             raise ValueError(f"Normalize: std evaluates to zero in {array.dtype}: {self.std}")
         out = np.subtract(array, mean, out=array if self.inplace else None)
         np.divide(out, std, out=out)
-        return picture if self.inplace else Tensor(out)
+        return image if self.inplace else Tensor(out)
 
-    def batch(self, pictures: Tensor) -> Tensor:
+    def batch(self, images: Tensor) -> Tensor:
         """A Tensor (N, C, H, W)."""
-        return self(pictures)
+        return self(images)
 
     def __repr__(self) -> str:
         return f"Normalize(mean={self.mean}, std={self.std})"

@@ -12,7 +12,7 @@ from minicnn_kernels.geometry import fits
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator, sample_generators
 from .base import (
-    Picture,
+    AnyImage,
     Transform,
     edge_size,
     is_pil,
@@ -29,43 +29,43 @@ __all__ = ["CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip"]
 _PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 
 
-def _like(picture: Any, array: np.ndarray) -> Any:
-    """The array as the kind of picture that came in."""
-    return Tensor(array) if isinstance(picture, Tensor) else array
+def _like(image: Any, array: np.ndarray) -> Any:
+    """The array as the same kind of image as `image`."""
+    return Tensor(array) if isinstance(image, Tensor) else array
 
 
-def _sample(name: str, picture: Any) -> Any:
-    """`picture` if it is one that a transform may be called on; arrays are for `batch()`."""
-    if not is_pil(picture) and not isinstance(picture, Tensor):
-        raise kind_error(name, picture)
-    return picture
+def _sample(name: str, image: Any) -> Any:
+    """`image`, checked to be a PIL image or a Tensor: arrays are for `batch()` only."""
+    if not is_pil(image) and not isinstance(image, Tensor):
+        raise kind_error(name, image)
+    return image
 
 
-def _spatial(picture: Any, rows: slice, columns: slice) -> tuple[Any, ...]:
-    """The index of a window of a Tensor (..., C, H, W) or of pictures (N, H, W[, C])."""
-    return (..., rows, columns) if row_axis(picture) == -2 else (slice(None), rows, columns)
+def _spatial(image: Any, rows: slice, columns: slice) -> tuple[Any, ...]:
+    """The index of a window of a Tensor (..., C, H, W) or of images (N, H, W[, C])."""
+    return (..., rows, columns) if row_axis(image) == -2 else (slice(None), rows, columns)
 
 
-def _crop(name: str, picture: Any, top: int, left: int, height: int, width: int) -> Any:
-    """The window of `height` x `width` cells at (top, left), which lies inside the picture."""
-    if is_pil(picture):
-        return picture.crop((left, top, left + width, top + height))
-    window = _spatial(picture, slice(top, top + height), slice(left, left + width))
-    return _like(picture, np.array(pixels(name, picture)[window], order="C"))
+def _crop(name: str, image: Any, top: int, left: int, height: int, width: int) -> Any:
+    """The window of `height` x `width` cells at (top, left), which lies inside the image."""
+    if is_pil(image):
+        return image.crop((left, top, left + width, top + height))
+    window = _spatial(image, slice(top, top + height), slice(left, left + width))
+    return _like(image, np.array(pixels(name, image)[window], order="C"))
 
 
 class Pad(Transform):
-    """Add cells around a picture: (..., H, W) -> (..., top + H + bottom, left + W + right).
+    """Add cells around an image: (..., H, W) -> (..., top + H + bottom, left + W + right).
 
     Args:
-        padding: one number for all sides, (left/right, top/bottom), or (left, top, right, bottom), 0 or more:
-            nothing is cropped here, that is what `CenterCrop` and `functional.pad` are for.
-        fill: the value of new cells in mode "constant"; for PIL pictures also one per channel.
-        padding_mode: "constant"; "edge" repeats the last cell; "reflect" mirrors without repeating it (c b | a b c),
-            "symmetric" with repeating it (b a | a b c).
+        padding: one number for all sides, (left/right, top/bottom), or (left, top, right, bottom), all 0 or more.
+            To crop, use `CenterCrop` or `functional.pad`.
+        fill: the value of new cells in mode "constant"; for PIL images also one per channel.
+        padding_mode: "constant"; "edge" repeats the last cell; "reflect" mirrors without repeating that cell
+            (c b | a b c), "symmetric" mirrors and repeats it (b a | a b c).
 
     Raises:
-        ValueError, TypeError: another mode or padding, or a fill that does not fit the picture.
+        ValueError, TypeError: another mode or padding, or a fill that does not fit the image.
     """
 
     def __init__(
@@ -79,83 +79,85 @@ class Pad(Transform):
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
         self._sides = sides * (4 // len(sides))  # left, top, right, bottom
 
-    def __call__(self, picture: Picture) -> Picture:
-        """A PIL picture or a Tensor (..., C, H, W)."""
-        if not is_pil(_sample("Pad", picture)):
-            return self.batch(picture)
+    def __call__(self, image: AnyImage) -> AnyImage:
+        """A PIL image or a Tensor (..., C, H, W)."""
+        if not is_pil(_sample("Pad", image)):
+            return self.batch(image)
         if self.padding_mode != "constant":
-            return self._mirror_pil(picture)
+            return self._mirror_pil(image)
         from PIL import ImageOps
 
-        bands = len(picture.getbands())
+        bands = len(image.getbands())
         left, top, right, bottom = self._sides
-        fits("Pad", (picture.height + top + bottom, picture.width + left + right, bands), what="picture")
+        fits("Pad", (image.height + top + bottom, image.width + left + right, bands), what="image")
         values = list(self.fill) if isinstance(self.fill, tuple | list) else [self.fill] * bands
         if len(values) != bands:
-            raise ValueError(f"Pad: fill has {len(values)} values for a picture of {bands} channels: {self.fill}")
-        fill: Any = tuple(values if picture.mode == "F" else map(int, values))
-        return ImageOps.expand(picture, self._sides, fill if bands > 1 else fill[0])
+            raise ValueError(f"Pad: fill has {len(values)} values for an image of {bands} channels: {self.fill}")
+        fill: Any = tuple(values if image.mode == "F" else map(int, values))
+        return ImageOps.expand(image, self._sides, fill if bands > 1 else fill[0])
 
-    def _mirror_pil(self, picture: Any) -> Any:
-        """Pad each channel of a PIL picture by its own cells."""
+    def _mirror_pil(self, image: Any) -> Any:
+        """Pad each channel of a PIL image by its own cells."""
         from PIL import Image
 
         left, top, right, bottom = self._sides
         bands = [
             Image.fromarray(np.pad(np.asarray(band), ((top, bottom), (left, right)), mode=self.padding_mode))  # type: ignore[call-overload]
-            for band in picture.split()
+            for band in image.split()
         ]
-        padded = bands[0] if len(bands) == 1 else Image.merge(picture.mode, bands)
-        if picture.mode == "P":
-            padded.putpalette(picture.getpalette())
+        padded = bands[0] if len(bands) == 1 else Image.merge(image.mode, bands)
+        if image.mode == "P":
+            padded.putpalette(image.getpalette())
         return padded
 
-    def batch(self, pictures: Any) -> Any:
-        """A Tensor (..., C, H, W) or pictures (N, H, W[, C])."""
-        array, axis = pixels("Pad", pictures), row_axis(pictures) % pictures.ndim
+    def batch(self, images: Any) -> Any:
+        """A Tensor (..., C, H, W) or images (N, H, W[, C])."""
+        array, axis = pixels("Pad", images), row_axis(images) % images.ndim
         left, top, right, bottom = self._sides
         widths = [(0, 0)] * array.ndim
         widths[axis : axis + 2] = (top, bottom), (left, right)
         shape = [size + sum(width) for size, width in zip(array.shape, widths, strict=True)]
-        fits("Pad", shape, array.itemsize, "picture")
+        fits("Pad", shape, array.itemsize, "image")
         if self.padding_mode != "constant":
-            return _like(pictures, np.pad(array, widths, mode=self.padding_mode))  # type: ignore[call-overload]
+            return _like(images, np.pad(array, widths, mode=self.padding_mode))  # type: ignore[call-overload]
         fill = np.asarray(self.fill)
-        channels = array.shape[3] if isinstance(pictures, np.ndarray) and array.ndim == 4 else 1
+        channels = array.shape[3] if isinstance(images, np.ndarray) and array.ndim == 4 else 1
         if fill.size not in (1, channels):
-            raise ValueError(f"Pad: fill has {fill.size} values, here it should be 1 or {channels}: {self.fill}")
+            raise ValueError(
+                f"Pad: fill has {fill.size} values; for these images it should have 1 or {channels}: {self.fill}"
+            )
         if array.dtype.kind in "iu" and not (fill.astype(array.dtype) == fill).all():
             raise ValueError(f"Pad: the fill {self.fill} is not a value of type {array.dtype}")
         padded = np.empty(shape, array.dtype)
         padded[...] = fill
         height, width = array.shape[axis : axis + 2]
-        padded[_spatial(pictures, slice(top, top + height), slice(left, left + width))] = array
-        return _like(pictures, padded)
+        padded[_spatial(images, slice(top, top + height), slice(left, left + width))] = array
+        return _like(images, padded)
 
     def __repr__(self) -> str:
         return f"Pad(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"
 
 
 class CenterCrop(Transform):
-    """The window of `size` (h, w), or size x size, in the middle; a smaller picture is first padded with zeros."""
+    """The window of `size` (h, w), or size x size, in the middle; a smaller image is first padded with zeros."""
 
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = edge_size("CenterCrop", size)
 
-    def __call__(self, picture: Picture) -> Picture:
-        """A PIL picture or a Tensor (..., C, H, W)."""
-        return self.batch(_sample("CenterCrop", picture))
+    def __call__(self, image: AnyImage) -> AnyImage:
+        """A PIL image or a Tensor (..., C, H, W)."""
+        return self.batch(_sample("CenterCrop", image))
 
-    def batch(self, pictures: Any) -> Any:
-        """A Tensor (..., C, H, W) or pictures (N, H, W[, C])."""
-        (out_h, out_w), (height, width) = self.size, spatial_size("CenterCrop", pictures)
+    def batch(self, images: Any) -> Any:
+        """A Tensor (..., C, H, W) or images (N, H, W[, C])."""
+        (out_h, out_w), (height, width) = self.size, spatial_size("CenterCrop", images)
         if out_h > height or out_w > width:
             more_h, more_w = max(out_h - height, 0), max(out_w - width, 0)
             pad = Pad((more_w // 2, more_h // 2, (more_w + 1) // 2, (more_h + 1) // 2))
-            pictures = pad(pictures) if is_pil(pictures) else pad.batch(pictures)
+            images = pad(images) if is_pil(images) else pad.batch(images)
             height, width = height + more_h, width + more_w
         top, left = round((height - out_h) / 2), round((width - out_w) / 2)
-        return _crop("CenterCrop", pictures, top, left, out_h, out_w)
+        return _crop("CenterCrop", images, top, left, out_h, out_w)
 
     def __repr__(self) -> str:
         return f"CenterCrop(size={self.size})"
@@ -166,12 +168,12 @@ class RandomCrop(Transform):
 
     Args:
         size: (h, w), or a number for a square.
-        padding: pad first, as `Pad` takes it; None: do not.
-        pad_if_needed: pad a picture that is smaller than the window, by what it lacks on each side.
-        fill, padding_mode: as `Pad` takes them.
+        padding: pad first, as in `Pad`; None: do not pad.
+        pad_if_needed: pad an image that is smaller than the window, on each side by the difference.
+        fill, padding_mode: as in `Pad`.
 
     Raises:
-        ValueError: the window is larger than the (padded) picture.
+        ValueError: the window is larger than the (padded) image.
     """
 
     def __init__(
@@ -184,46 +186,48 @@ class RandomCrop(Transform):
     ) -> None:
         self.size = edge_size("RandomCrop", size)
         self.padding, self.pad_if_needed, self.fill, self.padding_mode = padding, pad_if_needed, fill, padding_mode
-        self._pad = Pad(0 if padding is None else padding, fill, padding_mode)  # checks the arguments now
+        self._pad = Pad(
+            0 if padding is None else padding, fill, padding_mode
+        )  # made here, so that wrong arguments are found now
 
     @staticmethod
-    def get_params(picture: Picture, output_size: tuple[int, int]) -> tuple[int, int, int, int]:
+    def get_params(image: AnyImage, output_size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Draw a window: (top, left, height, width)."""
-        return _window(sample_generator(), spatial_size("RandomCrop", picture), output_size)
+        return _window(sample_generator(), spatial_size("RandomCrop", image), output_size)
 
-    def __call__(self, picture: Picture) -> Picture:
-        """A PIL picture or a Tensor (..., C, H, W), which gets one window for all its leading dimensions."""
-        picture = self._padded(_sample("RandomCrop", picture))
-        return _crop("RandomCrop", picture, *self.get_params(picture, self.size))
+    def __call__(self, image: AnyImage) -> AnyImage:
+        """A PIL image or a Tensor (..., C, H, W), which gets one window for all its leading dimensions."""
+        image = self._padded(_sample("RandomCrop", image))
+        return _crop("RandomCrop", image, *self.get_params(image, self.size))
 
-    def batch(self, pictures: Any) -> Any:
-        """A Tensor (N, C, H, W) or pictures (N, H, W[, C]); each gets a window of its own."""
-        pictures = self._padded(pictures)
-        size, count = spatial_size("RandomCrop", pictures), len(pictures)
+    def batch(self, images: Any) -> Any:
+        """A Tensor (N, C, H, W) or images (N, H, W[, C]); each gets a window of its own."""
+        images = self._padded(images)
+        size, count = spatial_size("RandomCrop", images), len(images)
         windows = [_window(generator, size, self.size) for generator in sample_generators(count)]
-        array = pixels("RandomCrop", pictures)
+        array = pixels("RandomCrop", images)
         shape = list(array.shape)
-        axis = row_axis(pictures) % array.ndim
+        axis = row_axis(images) % array.ndim
         shape[axis : axis + 2] = self.size
         out = np.empty(shape, array.dtype)
         for sample, (top, left, height, width) in enumerate(windows):
             rows, columns = slice(top, top + height), slice(left, left + width)
-            out[sample] = array[sample][(..., rows, columns) if isinstance(pictures, Tensor) else (rows, columns)]
-        return _like(pictures, out)
+            out[sample] = array[sample][(..., rows, columns) if isinstance(images, Tensor) else (rows, columns)]
+        return _like(images, out)
 
-    def _padded(self, pictures: Any) -> Any:
-        """The picture or batch with what `padding` and `pad_if_needed` add."""
+    def _padded(self, images: Any) -> Any:
+        """The image or batch, padded as `padding` and `pad_if_needed` say."""
         pads = [] if self.padding is None else [self._pad]
         if self.pad_if_needed:
-            height, width = spatial_size("RandomCrop", pictures)
+            height, width = spatial_size("RandomCrop", images)
             if pads:
                 left, top, right, bottom = self._pad._sides
                 height, width = height + top + bottom, width + left + right
             lacks = (max(self.size[1] - width, 0), max(self.size[0] - height, 0))
             pads += [Pad(lacks, self.fill, self.padding_mode)] if any(lacks) else []
         for pad in pads:
-            pictures = pad(pictures) if is_pil(pictures) else pad.batch(pictures)
-        return pictures
+            images = pad(images) if is_pil(images) else pad.batch(images)
+        return images
 
     def __repr__(self) -> str:
         return f"RandomCrop(size={self.size}, padding={self.padding})"
@@ -232,7 +236,7 @@ class RandomCrop(Transform):
 def _window(
     generator: np.random.Generator, size: tuple[int, int], window: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of a window placed at random; nothing is drawn where there is one place only."""
+    """(top, left, height, width) of a window placed at random; if there is only one place, no number is drawn."""
     (height, width), (out_h, out_w) = size, window
     if out_h > height or out_w > width:
         raise ValueError(
@@ -247,28 +251,28 @@ def _window(
 
 
 class RandomHorizontalFlip(Transform):
-    """Left and right exchanged with probability `p`."""
+    """Mirror an image, left to right, with probability `p`."""
 
     def __init__(self, p: float = 0.5) -> None:
         self.p = probability("RandomHorizontalFlip", p)
 
-    def __call__(self, picture: Picture) -> Picture:
-        """A PIL picture or a Tensor (..., C, H, W), mirrored as a whole or not."""
-        _sample("RandomHorizontalFlip", picture)
+    def __call__(self, image: AnyImage) -> AnyImage:
+        """A PIL image or a Tensor (..., C, H, W), mirrored as a whole or left as it is."""
+        _sample("RandomHorizontalFlip", image)
         if sample_generator().random() >= self.p:
-            return picture
-        if is_pil(picture):
-            return picture.transpose(0)  # PIL's FLIP_LEFT_RIGHT
-        return _like(picture, np.array(pixels("RandomHorizontalFlip", picture)[..., ::-1], order="C"))
+            return image
+        if is_pil(image):
+            return image.transpose(0)  # PIL's FLIP_LEFT_RIGHT
+        return _like(image, np.array(pixels("RandomHorizontalFlip", image)[..., ::-1], order="C"))
 
-    def batch(self, pictures: Any) -> Any:
-        """A Tensor (N, C, H, W) or pictures (N, H, W[, C]); each is mirrored or not on its own."""
-        array = pixels("RandomHorizontalFlip", pictures)
+    def batch(self, images: Any) -> Any:
+        """A Tensor (N, C, H, W) or images (N, H, W[, C]); mirrored or not, each image by itself."""
+        array = pixels("RandomHorizontalFlip", images)
         chosen = [generator.random() < self.p for generator in sample_generators(len(array))]
         out = array.copy()
-        mirror = _spatial(pictures, slice(None), slice(None, None, -1))
+        mirror = _spatial(images, slice(None), slice(None, None, -1))
         out[chosen] = array[mirror][chosen]
-        return _like(pictures, out)
+        return _like(images, out)
 
     def __repr__(self) -> str:
         return f"RandomHorizontalFlip(p={self.p})"

@@ -14,13 +14,13 @@ import numpy as np
 from minicnn_kernels.geometry import fits, whole
 
 from ..tensor import Tensor
-from .base import Picture, Transform, edge_size, is_pil, kind_error, pixels, spatial_size
+from .base import AnyImage, Transform, edge_size, is_pil, kind_error, pixels, spatial_size
 
 __all__ = ["InterpolationMode", "Resize", "interpolation_matrix"]
 
 
 class InterpolationMode(Enum):
-    """The interpolations. Tensors take the first four; box, hamming and lanczos exist for PIL pictures alone."""
+    """The interpolations. Tensors take the first four; box, hamming and lanczos exist only for PIL images."""
 
     NEAREST = "nearest"
     NEAREST_EXACT = "nearest-exact"
@@ -31,7 +31,7 @@ class InterpolationMode(Enum):
     LANCZOS = "lanczos"
 
 
-# PIL's numbers of its filters
+# The numbers that PIL gives to its filters
 _PIL_FILTER = {
     InterpolationMode.NEAREST: 0,
     InterpolationMode.NEAREST_EXACT: 0,
@@ -42,7 +42,7 @@ _PIL_FILTER = {
     InterpolationMode.HAMMING: 5,
 }
 _SMOOTH = (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
-_BITS = 22  # Pillow rounds the weights for 8-bit pictures to multiples of 2^-22
+_BITS = 22  # Pillow rounds the weights for 8-bit images to multiples of 2^-22
 
 
 def _triangle(t: np.ndarray) -> np.ndarray:
@@ -66,10 +66,10 @@ def interpolation_matrix(size_in: int, size_out: int, mode: InterpolationMode, a
     With the kernel k (the triangle, or Keys' cubic):
 
         antialias:  R[i, j] = k((j + 1/2 - c) / max(s, 1)) / (the row's sum)      for cells within the kernel's support
-        else:       R[i, j] = k(j + 1/2 - c), cells beyond an edge counting for the cell at the edge
+        else:       R[i, j] = k(j + 1/2 - c), where cells beyond an edge count as the cell at the edge
 
-    When the picture shrinks, antialiasing widens the kernel by s, so that every input cell has its say. It uses
-    a = -1/2 in the cubic, plain interpolation a = -3/4, as PyTorch and Pillow do.
+    When the image shrinks, antialiasing widens the kernel by s, so that every input cell contributes. The
+    cubic has a = -1/2 with antialiasing and a = -3/4 without, as in PyTorch and Pillow.
 
     Source: R. Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981.
     """
@@ -109,19 +109,19 @@ def _pillow_matrix(size_in: int, size_out: int, mode: InterpolationMode) -> np.n
 
 
 class Resize(Transform):
-    """Resize pictures to `size`.
+    """Resize images to `size`.
 
     Interpolation is linear and separable, so for each channel it is two matrix products:
 
         Y = R_h X R_w^T          (OH, OW) = (OH, H) (H, W) (W, OW)        `interpolation_matrix` gives R
 
-    Integer tensors are interpolated in float32, rounded and clipped to their type. PIL pictures go through PIL, which
-    always antialiases.
+    Integer tensors are interpolated in float32, rounded and clipped to their type. PIL images are resized by
+    PIL, which always antialiases.
 
     Args:
         size: (h, w), or the length of the shorter side; the other keeps the ratio, rounded down.
         interpolation: an `InterpolationMode`, or PIL's number for it.
-        max_size: with a single `size`: the longer side is at most this; if need be the shorter one gets smaller.
+        max_size: only with a single `size`: the limit of the longer side; if necessary, the shorter one is reduced.
         antialias: widen the kernel when a Tensor shrinks (bilinear and bicubic).
 
     Raises:
@@ -153,7 +153,7 @@ class Resize(Transform):
             )
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size (OH, OW) that a picture (H, W) gets."""
+        """The size (OH, OW) that an image (H, W) gets."""
         if len(self._sides) == 2:
             return self._sides[0], self._sides[1]
         short, long = self._sides[0], int(self._sides[0] * max(height, width) / min(height, width))
@@ -163,37 +163,40 @@ class Resize(Transform):
             raise ValueError(f"Resize: {height} x {width} would shrink to nothing under max_size = {self.max_size}")
         return (long, short) if width <= height else (short, long)
 
-    def __call__(self, picture: Picture) -> Picture:
-        """A PIL picture or a Tensor (..., C, H, W)."""
-        height, width = spatial_size("Resize", picture)
+    def __call__(self, image: AnyImage) -> AnyImage:
+        """A PIL image or a Tensor (..., C, H, W)."""
+        height, width = spatial_size("Resize", image)
         out = self.output_size(height, width)
-        channels = len(picture.getbands()) if is_pil(picture) else math.prod(picture.shape[:-2])
-        fits("Resize", (channels, *out), what="picture")
+        channels = len(image.getbands()) if is_pil(image) else math.prod(image.shape[:-2])
+        fits("Resize", (channels, *out), what="image")
         fits("Resize", (max(out), max(height, width)), 8, "matrix of weights")
-        if is_pil(picture):
+        if is_pil(image):
             if self.antialias is False and self.interpolation in _SMOOTH:
                 warnings.warn("Resize: PIL always antialiases; antialias=False has no effect", stacklevel=2)
-            return picture.resize(out[::-1], _PIL_FILTER[self.interpolation]) if out != (height, width) else picture
-        if not isinstance(picture, Tensor):
-            raise kind_error("Resize", picture)
-        return picture if out == (height, width) else Tensor(self._resize(pixels("Resize", picture), *out))
+            return image.resize(out[::-1], _PIL_FILTER[self.interpolation]) if out != (height, width) else image
+        if not isinstance(image, Tensor):
+            raise kind_error("Resize", image)
+        return image if out == (height, width) else Tensor(self._resize(pixels("Resize", image), *out))
 
-    def batch(self, pictures: Any) -> Any:
-        """A Tensor (N, C, H, W), or pictures (N, H, W[, C]) with the same rounding as PIL's."""
-        if isinstance(pictures, Tensor):
-            return self(pictures)
-        height, width = spatial_size("Resize", pictures)
+    def batch(self, images: Any) -> Any:
+        """A Tensor (N, C, H, W), or images (N, H, W[, C]) with the same rounding as PIL's."""
+        if isinstance(images, Tensor):
+            return self(images)
+        height, width = spatial_size("Resize", images)
         out = self.output_size(height, width)
         if out == (height, width):
-            return pictures
-        opaque = pictures.ndim == 3 or pictures.shape[3] in (1, 3)  # PIL multiplies colours by their opacity first
-        if self.interpolation in _SMOOTH and pictures.dtype == np.uint8 and opaque:
+            return images
+        opaque = images.ndim == 3 or images.shape[3] in (
+            1,
+            3,
+        )  # PIL multiplies colours by their opacity before resizing
+        if self.interpolation in _SMOOTH and images.dtype == np.uint8 and opaque:
             rows_first = _pillow_rows_first((height, width), out, self.interpolation)
             if rows_first is not None:
-                return _resize_8_bits(pictures, out, self.interpolation, rows_first)
+                return _resize_8_bits(images, out, self.interpolation, rows_first)
         from PIL import Image
 
-        return np.stack([np.asarray(self(Image.fromarray(picture))) for picture in pictures])
+        return np.stack([np.asarray(self(Image.fromarray(image))) for image in images])
 
     def _resize(self, x: np.ndarray, out_h: int, out_w: int) -> np.ndarray:
         """x (..., H, W) -> (..., OH, OW)."""
@@ -202,12 +205,12 @@ class Resize(Transform):
             rows, columns = self._nearest(height, out_h), self._nearest(width, out_w)
             return x[..., rows[:, None], columns]
         if self.interpolation not in _SMOOTH:
-            raise ValueError(f"Resize: {self.interpolation.value} exists for PIL pictures only, not for tensors")
+            raise ValueError(f"Resize: {self.interpolation.value} exists for PIL images only, not for tensors")
         if x.dtype.kind not in "iuf":
             raise ValueError(f"Resize: a tensor of type {x.dtype} cannot be interpolated")
         dtype = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
         y = x.astype(dtype, copy=False)
-        # One product per channel, not one for all: a large one starts BLAS's threads, in the way of a training's.
+        # One product per channel, not one for all: a large one starts BLAS's threads, which disturb those of training.
         if width != out_w:
             r_w = _cast_matrix(width, out_w, self.interpolation, bool(self.antialias), dtype)
             y = y @ r_w.T  # each channel: (H, W) (W, OW)
@@ -220,7 +223,7 @@ class Resize(Transform):
         return np.clip(np.rint(y), limits.min, limits.max).astype(x.dtype)
 
     def _nearest(self, size_in: int, size_out: int) -> np.ndarray:
-        """The input cell of each output cell: floor(i s), or floor((i + 1/2) s), in float32 as PyTorch."""
+        """The input cell of each output cell: floor(i s), or floor((i + 1/2) s), in float32, as in PyTorch."""
         offset = np.float32(0.5 if self.interpolation is InterpolationMode.NEAREST_EXACT else 0)
         scale = np.float32(size_in) / np.float32(size_out)
         source = (np.arange(size_out, dtype=np.float32) + offset) * scale
@@ -233,24 +236,24 @@ class Resize(Transform):
         )
 
 
-# ------------------------------------------------------------------------- whole batches of 8-bit pictures, as Pillow
+# ------------------------------------------------------------------------- whole batches of 8-bit images, as Pillow
 
 
-def _resize_8_bits(pictures: np.ndarray, out: tuple[int, int], mode: InterpolationMode, rows_first: bool) -> np.ndarray:
-    """Pictures (N, H, W[, C]) uint8 -> (N, OH, OW[, C]) in Pillow's arithmetic.
+def _resize_8_bits(images: np.ndarray, out: tuple[int, int], mode: InterpolationMode, rows_first: bool) -> np.ndarray:
+    """Images (N, H, W[, C]) uint8 -> (N, OH, OW[, C]) in Pillow's arithmetic.
 
     Pillow filters along one axis, rounds to 8 bits, filters along the other and rounds again, with weights in units of
     2^-22. In float64 the products below are exact, whatever the order of their sums.
     """
-    count, height, width = pictures.shape[:3]
-    x = np.moveaxis(pictures.reshape(count, height, width, -1), 3, 1)  # (N, C, H, W)
+    count, height, width = images.shape[:3]
+    x = np.moveaxis(images.reshape(count, height, width, -1), 3, 1)  # (N, C, H, W)
     for along_rows in (rows_first, not rows_first):
         if along_rows and width != out[1]:
             r_w = _pillow_matrix(width, out[1], mode)
             x = _to_8_bits(x.astype(np.float64) @ r_w.T)  # (N, C, H, W) (W, OW)
         elif not along_rows and height != out[0]:
             x = _to_8_bits(_pillow_matrix(height, out[0], mode) @ x.astype(np.float64))  # (OH, H) (N, C, H, W)
-    return np.ascontiguousarray(np.moveaxis(x, 1, 3)).reshape(count, *out, *pictures.shape[3:])
+    return np.ascontiguousarray(np.moveaxis(x, 1, 3)).reshape(count, *out, *images.shape[3:])
 
 
 def _to_8_bits(y: np.ndarray) -> np.ndarray:
@@ -261,15 +264,15 @@ def _to_8_bits(y: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _pillow_rows_first(size: tuple[int, int], out: tuple[int, int], mode: InterpolationMode) -> bool | None:
-    """Whether Pillow filters along the rows first; None: neither order gives what it does.
+    """Whether Pillow filters along the rows first; None if neither order gives Pillow's result.
 
-    It depends on the sizes and on Pillow's version, so Pillow itself is asked, with pictures of noise.
+    The order depends on the sizes and on Pillow's version, so it is found by an experiment with images of noise.
     """
     from PIL import Image
 
     noise = np.random.Generator(np.random.Philox(key=0)).integers(0, 256, (4, *size, 3), dtype=np.uint8)
     noise[2:] = np.where(noise[2:] < 128, 0, 255)  # the hardest contrasts
-    wanted = [np.asarray(Image.fromarray(picture).resize(out[::-1], _PIL_FILTER[mode])) for picture in noise]
+    wanted = [np.asarray(Image.fromarray(image).resize(out[::-1], _PIL_FILTER[mode])) for image in noise]
     for rows_first in (True, False):
         if np.array_equal(_resize_8_bits(noise, out, mode, rows_first), wanted):
             return rows_first

@@ -1,4 +1,4 @@
-"""Beside the network itself: `data`, the road from a dataset to batches; recomputation in backward; DLPack."""
+"""Utilities: `data`, from a dataset to batches; `checkpoint`, recomputation in the backward pass; `dlpack`."""
 
 from __future__ import annotations
 

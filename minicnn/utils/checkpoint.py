@@ -1,4 +1,4 @@
-"""Trading time for memory: parts of a net whose activations are computed again in the backward pass, not kept.
+"""Saving memory at the cost of time: activations that are not kept, but computed again in the backward pass.
 
 T. Chen et al., "Training deep nets with sublinear memory cost", 2016, https://arxiv.org/abs/1604.06174.
 """
@@ -18,7 +18,7 @@ __all__ = ["checkpoint", "checkpoint_sequential"]
 
 
 class _Recomputed(engine.Function):
-    """A call that keeps its inputs only; the backward runs it again, recorded, and walks through that graph."""
+    """A call that keeps its inputs only; `backward` runs it again with recording, and goes through that graph."""
 
     backward_is_users = True
 
@@ -38,7 +38,7 @@ class _Recomputed(engine.Function):
 
     @staticmethod
     def backward(ctx: Any, *gys: Array | None) -> tuple[Array | None, ...]:
-        """Run again from the same random numbers; parameters get their gradients on the way."""
+        """Run again with the same random numbers; parameters get their gradients at the same time."""
         inputs = [Tensor(a, needed) for a, needed in zip(ctx.saved, ctx.needs_input_grad, strict=True)]
         now = default_generator.get_state()
         if ctx.generator_state is not None:
@@ -49,7 +49,7 @@ class _Recomputed(engine.Function):
             default_generator.set_state(now)
         results = result if isinstance(result, tuple) else (result,)
         used = [(t, gy) for t, gy in zip(results, gys, strict=True) if gy is not None and t.requires_grad]
-        # the graph is kept, for a tensor from outside that the function uses may have one that is walked again
+        # the graph is kept: the function may use a tensor from outside whose graph is needed again
         backpropagation.backward([t for t, _ in used], [gy for _, gy in used], retain_graph=True)
         return tuple(None if t.grad is None else t.grad.array for t in inputs)
 
@@ -65,19 +65,19 @@ def checkpoint(
     early_stop: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """`function(*args, **kwargs)`, whose inner activations are not kept but computed again in the backward pass.
+    """Call `function(*args, **kwargs)` without keeping its inner activations: the backward pass computes them again.
 
-    Layers that change something in each forward, such as the running statistics of batch normalisation, do so twice, as
-    in PyTorch. Where no tensor among the arguments needs a gradient, the function just runs.
+    Layers that change something in each forward pass, such as the running statistics of batch normalisation, do so
+    twice, as in PyTorch. If no tensor among the arguments needs a gradient, the function just runs.
 
     Args:
-        function: gives a tensor or a tuple of tensors; the same ones when called again.
-        args, kwargs: its arguments; `minicnn.autograd.grad` reaches through to those that are tensors, `backward()` to
-            parameters and other tensors used inside, too.
-        use_reentrant: PyTorch's choice of a way; there is one here.
+        function: returns a tensor or a tuple of tensors; with the same values when called again.
+        args, kwargs: its arguments. `minicnn.autograd.grad` gives gradients of those that are tensors, `backward()`
+            also of parameters and other tensors used inside.
+        use_reentrant: without effect: PyTorch has two implementations, minicnn one.
         preserve_rng_state: draw the same random numbers again, for dropout.
         context_fn: not supported.
-        determinism_check, debug, early_stop: PyTorch's checks; of no effect.
+        determinism_check, debug, early_stop: without effect: checks of PyTorch's.
     """
     if context_fn is not None:
         raise NotImplementedError("checkpoint: context_fn is not supported; enter the contexts inside the function")
@@ -94,7 +94,7 @@ def checkpoint(
         for value in result if isinstance(result, tuple) else (result,):
             if not isinstance(value, Tensor):
                 raise TypeError(
-                    f"checkpoint: the function must give a tensor or a tuple of tensors, got {type(value).__name__}"
+                    f"checkpoint: the function must return a tensor or a tuple of tensors, got {type(value).__name__}"
                 )
         return result
 
@@ -109,7 +109,7 @@ def checkpoint_sequential(
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
 ) -> Any:
-    """Run functions one after another in `segments` parts, each but the last checkpointed."""
+    """Run functions one after another, in `segments` segments; all but the last one are checkpointed."""
     steps = list(functions.children()) if isinstance(functions, Sequential) else list(functions)
     length = len(steps) // segments
 

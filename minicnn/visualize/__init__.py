@@ -1,8 +1,8 @@
-"""Pictures for papers, READMEs and lessons; each function returns a matplotlib Figure and writes it to `out` if asked.
+"""Figures for papers, READMEs and lessons. Each function returns a Matplotlib Figure, and writes it to `out` if given.
 
 Files:
     training.py    curves, confusion, errors       net.py    filters, overview
-    style.py       how they all look               run.py    all of them from a run folder
+    style.py       the style of them all               run.py    the figures of a run folder
     comparison.py  the speed of algorithms
 """
 

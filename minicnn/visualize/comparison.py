@@ -1,4 +1,4 @@
-"""A picture of how fast the algorithms of convolution are."""
+"""A figure of the speed of the algorithms of convolution."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PASSES = {"forward": "Forward", "gx": "Gradient of x", "gw": "Gradient of w"}
 
 
 def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = None) -> Figure:
-    """GFLOP/s of every algorithm and backend as bars, one panel for each pass; what `auto` takes is in colour.
+    """GFLOP/s of every algorithm and backend as bars, one panel for each pass; the choice of `auto` is in colour.
 
-    The rate is the definition's operations by the time, so that longer is faster. Rows that were not measured are left
-    out.
+    The rate is the number of operations of the definition divided by the time: a longer bar is faster. Rows that were
+    not measured are left out.
 
     Args:
-        comparison: what `minicnn.compare_algorithms` returned.
+        comparison: the result of `minicnn.compare_algorithms`.
         out: a .png, .svg or .pdf to write.
     """
     timed = [row for row in comparison.rows if row.gflops is not None]
@@ -53,7 +53,7 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(range(len(bars)), [", ".join(filter(None, bar)) for bar in bars])
         panels[0].invert_yaxis()
-        figure.supxlabel(f"{comparison.threads} threads; in colour: what auto takes", fontsize=9, color=GREY)
+        figure.supxlabel(f"{comparison.threads} threads; in colour: the choice of auto", fontsize=9, color=GREY)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what a net holds and computes: its first filters, and one picture's way through it."""
+"""Figures of what a net has learned and computes: its first filters, and the way of one image through it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Out = str | os.PathLike[str] | None
 
 
 def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
-    """The kernels of a convolution as pictures, all on one scale.
+    """The filters of a convolution as images, all on one scale.
 
-    Kernels with one input channel are grey: black negative, mid-grey zero, white positive, with the scale at the side.
-    Those with three are colours, where mid-grey is zero in each channel. Others are averaged over the input channels,
-    or shown channel by channel, one row per filter.
+    Filters with one input channel are grey: black is negative, mid-grey zero, white positive; the scale is at the side.
+    Filters with three input channels are in colour, where mid-grey is zero in each channel. Others are averaged over
+    the input channels, or shown channel by channel, one row per filter.
 
     Args:
         weight: (O, C, KH, KW), such as `model.features[0].weight`.
-        reduce: with C other than 1 and 3, "mean" or "none" (one picture per channel).
-        out: a file to write the picture to.
+        reduce: with C other than 1 and 3, "mean" or "none" (one image per channel).
+        out: a file to write the figure to.
 
     Raises:
-        ValueError: not the weight of a 2-d convolution, or an unknown `reduce`.
+        ValueError: `weight` is not that of a 2-d convolution, or `reduce` is unknown.
     """
     w = np.asarray(weight.array if isinstance(weight, Tensor) else weight)
     if w.ndim != 4 or not w.size:
@@ -44,18 +44,18 @@ def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
     limit = float(np.abs(w).max()) or 1.0
     title = f"{count} filter{'s' * (count > 1)} of {size_of((height, width))}"
     if channels == 3:
-        pictures = w.transpose(0, 2, 3, 1) / (2 * limit) + 0.5  # (O, 3, KH, KW) -> (O, KH, KW, 3), zero at 0.5
+        images = w.transpose(0, 2, 3, 1) / (2 * limit) + 0.5  # (O, 3, KH, KW) -> (O, KH, KW, 3), zero at 0.5
         title += ", red, green and blue"
     elif reduce == "none" and channels > 1:
-        pictures = w.reshape(-1, height, width)  # (O, C, KH, KW) -> (O*C, KH, KW)
+        images = w.reshape(-1, height, width)  # (O, C, KH, KW) -> (O*C, KH, KW)
         title += f", one row each, {channels} input channels"
     else:
-        pictures = w.mean(axis=1)  # (O, C, KH, KW) -> (O, KH, KW)
-        limit = float(np.abs(pictures).max()) or 1.0
+        images = w.mean(axis=1)  # (O, C, KH, KW) -> (O, KH, KW)
+        limit = float(np.abs(images).max()) or 1.0
         title += f", mean of {channels} input channels" if channels > 1 else ""
-    by_channel = len(pictures) != count
+    by_channel = len(images) != count
     columns = channels if by_channel else min(count, 6 if count <= 6 else 8 if count <= 32 else 12)
-    rows = -(-len(pictures) // columns)
+    rows = -(-len(images) // columns)
     cell = min(1.5, 11 / columns)
     wide, high = (
         max(3.0 if channels in (1, 3) else 5.0, cell * columns + (0 if channels == 3 else 1.2)),
@@ -64,13 +64,13 @@ def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
     with drawing(wide, high, out) as figure:
         heading(figure, title)
         grid = figure.subplots(rows, columns, squeeze=False)
-        image: Any = None
-        for axes, picture in zip(grid.flat, pictures, strict=False):
-            image = show(axes, picture, signed=True, limit=limit)
-        for axes in list(grid.flat)[len(pictures) :]:
+        drawn: Any = None
+        for axes, image in zip(grid.flat, images, strict=False):
+            drawn = show(axes, image, signed=True, limit=limit)
+        for axes in list(grid.flat)[len(images) :]:
             axes.set_visible(False)
         if channels != 3:
-            bar = figure.colorbar(image, ax=grid, shrink=0.9, pad=0.03, ticks=[-limit, 0, limit])
+            bar = figure.colorbar(drawn, ax=grid, shrink=0.9, pad=0.03, ticks=[-limit, 0, limit])
             bar.ax.set_yticklabels([f"{MINUS}{limit:.2g}", "0", f"{limit:.2g}"])
             bar.outline.set_visible(False)
     return figure
@@ -86,36 +86,36 @@ class _Stage(NamedTuple):
 def overview(
     model: Module, image: Any, classes: Sequence[str] | None = None, *, target: int | None = None, out: Out = None
 ) -> Figure:
-    """One picture's way through a net with two convolutions, such as LeNet-5, with the numbers the net really computes.
+    """The way of one image through a net with two convolutions, such as LeNet-5, with the net's real numbers.
 
-    From left to right: the picture, the first kernels, what each of them finds, the same pooled, the second
-    convolution's maps, and the probabilities of the classes.
+    From left to right: the image, the first filters, their feature maps, the same after pooling, the feature maps of
+    the second convolution, and the probabilities of the classes.
 
     Args:
-        model: a net of Conv2d, activation, pooling, Conv2d, ..., linear; it is left as it was.
+        model: a net of Conv2d, activation, pooling, Conv2d, ..., linear; it is not changed.
         image: the input (C, H, W) or (1, C, H, W), as the net takes it.
         classes: the names of the classes; by default their numbers.
-        target: the true class, to be named.
-        out: a file to write the picture to; 1600 x 600 pixels or so.
+        target: the true class, to be shown.
+        out: a file to write the figure to; about 1600 x 600 pixels.
 
     Raises:
-        ValueError: the net is built otherwise, or the image is not one picture.
+        ValueError: the net is built differently, or `image` is not one image.
     """
     x = np.asarray(image.array if isinstance(image, Tensor) else image)
     x = x[0] if x.ndim == 4 and len(x) == 1 else x
     if x.ndim != 3:
-        raise ValueError(f"overview: expected one picture (C, H, W), got shape {x.shape}")
+        raise ValueError(f"overview: expected one image (C, H, W), got shape {x.shape}")
     stages, scores = _trace(model, x)
     convolutions = [i for i, stage in enumerate(stages) if isinstance(stage.module, Conv2d)]
     pools = [i for i, stage in enumerate(stages) if isinstance(stage.module, (MaxPool2d, AvgPool2d))]
     if len(convolutions) < 2 or not any(convolutions[0] < pool < convolutions[1] for pool in pools):
         raise ValueError(
-            "overview: draws nets with two convolutions and a pooling between them, such as LeNet5; "
-            f"{type(model).__name__} is built otherwise"
+            "overview: the net must have two convolutions and a pooling between them, as LeNet5 has; "
+            f"{type(model).__name__} is built differently"
         )
     first, second = convolutions[:2]
     pool = next(i for i in pools if i > first)
-    # A map is shown after its activation: what the next layer gets to see.
+    # A feature map is shown after its activation: this is the input of the next layer.
     maps, pooled, deep = stages[pool - 1].maps, stages[pool].maps, stages[_last_same_size(stages, second)].maps
     kernels = stages[first].module.weight.array.mean(axis=1)  # (O, C, KH, KW) -> (O, KH, KW)
     with drawing(8, 3, out, layout=None) as figure:
@@ -126,7 +126,7 @@ def overview(
 
 
 def _trace(model: Module, x: Array) -> tuple[list[_Stage], Array]:
-    """The outputs of the layers that give maps, in order, and the scores (classes,), for one picture."""
+    """The outputs of the layers that give maps, in order, and the scores (classes,), for one image."""
     stages: list[_Stage] = []
 
     def note(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -156,28 +156,28 @@ def _last_same_size(stages: list[_Stage], start: int) -> int:
     return start
 
 
-_TOP, _BOTTOM = 0.86, 0.12  # between them the pictures, as shares of the figure's height; outside them the captions
+_TOP, _BOTTOM = 0.86, 0.12  # the images lie between these shares of the figure's height, the captions outside
 
 
 def _draw_overview(
     figure: Figure, x: Array, kernels: Array, maps: tuple[Array, Array, Array], probabilities: Array, names: list[str],
     target: int | None,
 ) -> None:  # fmt: skip
-    """Six columns from left to right, each with what it is above and its shape below."""
-    picture = x[0] if len(x) == 1 else x.transpose(1, 2, 0)  # (C, H, W) -> (H, W) or (H, W, 3)
+    """Six columns from left to right, each with its name above and its shape below."""
+    image = x[0] if len(x) == 1 else x.transpose(1, 2, 0)  # (C, H, W) -> (H, W) or (H, W, 3)
     found, pooled, deep = maps
     columns: list[
         tuple[str, float, list[Array], int, str, bool]
-    ] = [  # title, width, pictures, side by side, shape, signed
-        ("picture", 0.15, [picture], 1, size_of(x.shape), False),
-        ("kernels", 0.105, list(kernels[:12]), 2, size_of(kernels.shape), True),
+    ] = [  # title, width, images, side by side, shape, signed
+        ("image", 0.15, [image], 1, size_of(x.shape), False),
+        ("filters", 0.105, list(kernels[:12]), 2, size_of(kernels.shape), True),
         ("feature maps", 0.175, list(found[:12]), 2, size_of(found.shape), True),
         ("pooled", 0.125, list(pooled[:12]), 2, size_of(pooled.shape), True),
         ("second convolution", 0.2, list(deep[:16]), 4, size_of(deep.shape), True),
     ]
     left, gap = 0.01, 0.024
-    for title, width, pictures, beside, shape, signed in columns:
-        _grid(figure, left, width, pictures, beside, signed)
+    for title, width, images, beside, shape, signed in columns:
+        _grid(figure, left, width, images, beside, signed)
         _caption(figure, left + width / 2, title, shape)
         figure.text(
             left + width + gap / 2, (_TOP + _BOTTOM) / 2, "\N{RIGHTWARDS ARROW}", ha="center", va="center", color=GREY
@@ -186,20 +186,20 @@ def _draw_overview(
     _bars(figure, probabilities, names, target, left + 0.02)
 
 
-def _grid(figure: Figure, left: float, width: float, pictures: list[Array], beside: int, signed: bool) -> None:
-    """Square cells of pictures on one scale, as large as (left, width) and the height let them be, centred."""
+def _grid(figure: Figure, left: float, width: float, images: list[Array], beside: int, signed: bool) -> None:
+    """Images in square cells on one scale, centred, and as large as `width` and the height allow."""
     wide, high = figure.get_size_inches()
-    gap = 0.05  # inches, as all lengths here
-    rows = -(-len(pictures) // beside)
+    gap = 0.05  # inches, like all lengths here
+    rows = -(-len(images) // beside)
     height = (_TOP - _BOTTOM) * high
     cell = min((width * wide - gap * (beside - 1)) / beside, (height - gap * (rows - 1)) / rows)
     x0 = left * wide + (width * wide - beside * (cell + gap) + gap) / 2
     y0 = (_TOP + _BOTTOM) / 2 * high + (rows * (cell + gap) - gap) / 2
-    limit = max(float(np.abs(picture).max()) for picture in pictures)
-    for i, picture in enumerate(pictures):
+    limit = max(float(np.abs(image).max()) for image in images)
+    for i, image in enumerate(images):
         px, py = x0 + i % beside * (cell + gap), y0 - i // beside * (cell + gap) - cell
         axes = figure.add_axes((px / wide, py / high, cell / wide, cell / high))
-        show(axes, picture, signed=signed, limit=limit if signed else None)
+        show(axes, image, signed=signed, limit=limit if signed else None)
 
 
 def _caption(figure: Figure, x: float, title: str, shape: str) -> None:
@@ -208,7 +208,7 @@ def _caption(figure: Figure, x: float, title: str, shape: str) -> None:
 
 
 def _bars(figure: Figure, probabilities: Array, names: list[str], target: int | None, left: float) -> None:
-    """The probabilities as lying bars, the likeliest in colour with its value; at most the ten likeliest classes."""
+    """The probabilities as horizontal bars, the largest in colour with its value; at most the ten likeliest classes."""
     shown = np.sort(np.argsort(-probabilities, kind="stable")[:10])
     best = int(probabilities.argmax())
     width = 0.985 - left

@@ -1,4 +1,4 @@
-"""The pictures of a training run, drawn from its folder."""
+"""The figures of a training run, drawn from its folder."""
 
 from __future__ import annotations
 
@@ -22,60 +22,60 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OF_EVERY_RUN = ("curves", "confusion", "errors", "filters")
-PICTURES = (*OF_EVERY_RUN, "overview")
+FIGURES = (*OF_EVERY_RUN, "overview")
 
 
 def draw(
     run: Run,
-    pictures: Sequence[str] = OF_EVERY_RUN,
+    figures: Sequence[str] = OF_EVERY_RUN,
     *,
     out: str | Path | None = None,
     data: str | None = None,
     backend: str | None = None,
     image: int = 0,
 ) -> list[Path]:
-    """Draw pictures of a run into its folder, and return their files.
+    """Draw figures of a run into its folder, and return their files.
 
     curves      loss and accuracy per epoch
-    confusion   which class the net takes for which, on the test set
-    errors      the mistakes it is surest of
-    filters     the kernels of its first convolution
-    overview    one test picture on its way through the net
+    confusion   how often the net takes one class for another, on the test set
+    errors      the mistakes that the net is surest of
+    filters     the filters of its first convolution
+    overview    one test image on its way through the net
 
     Args:
         run: the run.
-        pictures: which.
-        out: the file of a single picture, instead of PICTURE.png in the run folder.
-        data: the folder of the dataset's files, if they are elsewhere now.
-        backend: what computes, instead of the run's.
-        image: which test picture `overview` shows.
+        figures: their names.
+        out: the file of a single figure, instead of FIGURE.png in the run folder.
+        data: the folder of the dataset's files, if they have been moved.
+        backend: the backend that computes, instead of the run's.
+        image: the number of the test image that `overview` shows.
 
     Raises:
-        ValueError: an unknown picture or file format, or an `image` that is not in the test set.
-        RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other; or a picture
-            cannot be written: without `out`, a link in the run folder that leads out of it is refused.
+        ValueError: an unknown figure or file format, or an `image` that is not in the test set.
+        RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other; or a figure
+            cannot be written: without `out`, links in the run folder to files outside it are refused.
     """
-    for picture in pictures:
-        if picture not in PICTURES:
-            raise ValueError(f"draw: there is no picture {picture!r}; there are: {', '.join(PICTURES)}")
-    if out is not None and len(pictures) != 1:
-        raise ValueError(f"draw: out names one file, but {len(pictures)} pictures are to be drawn")
-    files = [Path(out) if out is not None else run.folder / f"{picture}.png" for picture in pictures]
+    for name in figures:
+        if name not in FIGURES:
+            raise ValueError(f"draw: there is no figure {name!r}; there are: {', '.join(FIGURES)}")
+    if out is not None and len(figures) != 1:
+        raise ValueError(f"draw: out names one file, but {len(figures)} figures are to be drawn")
+    files = [Path(out) if out is not None else run.folder / f"{name}.png" for name in figures]
     for file in files:
         check_format(file)
     answers = _Answers(run, data, backend, image)
-    for picture, file in zip(pictures, files, strict=True):
-        figure = getattr(answers, picture)()
+    for name, file in zip(figures, files, strict=True):
+        figure = getattr(answers, name)()
         try:
-            with run.explaining():  # matplotlib computes only now
+            with run.explaining():  # Matplotlib computes the figure only now
                 write(figure, file, within=run.folder if out is None else None)
         except OSError as error:
-            raise RunError(f"{picture} cannot be drawn: {error}; {remedy(error)}") from error
+            raise RunError(f"{name} cannot be drawn: {error}; {remedy(error)}") from error
     return files
 
 
 class _Answers:
-    """The run's net and what it says of the test set, computed when first needed, then kept."""
+    """The figures of a run; its net, test set and predictions are made when first needed, and kept."""
 
     def __init__(self, run: Run, data: str | None, backend: str | None, image: int) -> None:
         self.run, self.data, self.image = run, data, image
@@ -98,7 +98,7 @@ class _Answers:
 
     @property
     def names(self) -> list[str]:
-        return [name.split(" - ")[0] for name in self.loader.dataset.classes]  # "4 - four" is too long for a picture
+        return [name.split(" - ")[0] for name in self.loader.dataset.classes]  # "4 - four" is too long for a figure
 
     def scores_and_targets(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         if self._found is None:
@@ -110,7 +110,9 @@ class _Answers:
     def curves(self) -> Figure:
         history = self.run.history()
         if not history:
-            raise RunError(f"{self.run.folder}: no epoch is finished, so there are no curves; train for at least one")
+            raise RunError(
+                f"{self.run.folder}: no epoch is finished, so there are no curves; train for at least one epoch"
+            )
         return curves(history)
 
     def filters(self) -> Figure:
@@ -121,11 +123,11 @@ class _Answers:
         model, samples = self.model, self.loader.dataset
         if not 0 <= self.image < len(samples):
             raise ValueError(
-                f"overview: image {self.image} is not there; the test set has the pictures 0 to {len(samples) - 1}"
+                f"overview: image {self.image} does not exist; the test set has the images 0 to {len(samples) - 1}"
             )
         with use(backend=self.backend), self.run.explaining():
-            picture, target = samples[self.image]
-            return overview(model, picture, self.names, target=int(target))
+            image, target = samples[self.image]
+            return overview(model, image, self.names, target=int(target))
 
     def confusion(self) -> Figure:
         scores, targets = self.scores_and_targets()

@@ -1,6 +1,6 @@
-"""How every picture looks: colours, type, and the few strokes that all of them share.
+"""The style of all figures: colours, fonts, and a few functions that draw.
 
-Figures are made through `matplotlib.figure.Figure`, never through pyplot: no global state, no window, no display.
+Figures are made with `matplotlib.figure.Figure`, never with pyplot: no global state, no window, no display.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..serialization.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Colours that stay apart for all common kinds of colour blindness: M. Okabe, K. Ito, "Color universal design", 2008.
+# Colours that people with colour blindness can tell apart: M. Okabe, K. Ito, "Color universal design", 2008.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, PALE = "#222222", "#767676", "#E4E4E4"
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
@@ -27,7 +27,7 @@ TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 SEQUENTIAL = "Blues"  # amounts from 0 up
 
 STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that pictures are the same on every machine
+    "font.family": "DejaVu Sans",  # comes with Matplotlib, so that figures are the same on every machine
     "font.size": 11,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -62,11 +62,11 @@ def drawing(width: float, height: float, out: str | os.PathLike[str] | None = No
 
     Args:
         width, height: in inches, of 100 pixels each.
-        out: a file whose ending is the format, such as .png, .svg or .pdf; its folder is made. None: not written.
+        out: a file whose ending is the format, such as .png, .svg or .pdf; its folder is made. None: write no file.
         options: of `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: an ending matplotlib cannot write.
+        ValueError: Matplotlib cannot write files with this ending.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -81,16 +81,16 @@ def drawing(width: float, height: float, out: str | os.PathLike[str] | None = No
 
 
 def write(figure: Figure, out: str | os.PathLike[str], *, within: Path | None = None) -> None:
-    """Write a picture to a file, all of it or, if something fails, nothing; its folder is made.
+    """Write a figure to a file, all of it or, if something fails, nothing; its folder is made.
 
     Args:
-        figure: the picture.
+        figure: the figure.
         out: a file whose ending is the format.
-        within: a folder that a link at `out` must not lead out of.
+        within: a folder; if `out` is a link, its target must be inside.
 
     Raises:
-        ValueError: an ending matplotlib cannot write.
-        OSError: the file system refuses; or a link out of `within`.
+        ValueError: Matplotlib cannot write files with this ending.
+        OSError: the file cannot be written, or `out` is a link to a file outside `within`.
     """
     import matplotlib
 
@@ -103,17 +103,17 @@ def write(figure: Figure, out: str | os.PathLike[str], *, within: Path | None = 
 
 
 def check_format(out: str | os.PathLike[str]) -> None:
-    """Raise a ValueError if the name of a picture file has no ending that can be written; it lists those there are."""
+    """Raise a ValueError, which lists the possible endings, if Matplotlib cannot write a file with this name."""
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = FigureCanvasBase.get_supported_filetypes()
     if Path(out).suffix[1:].lower() not in known:
         endings = ", ".join(f".{ending}" for ending in sorted(known))
-        raise ValueError(f"cannot write a picture to {str(out)!r}; its name must end in one of: {endings}")
+        raise ValueError(f"cannot write a figure to {str(out)!r}; its name must end in one of: {endings}")
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """0.9889 -> "98.89 %", with a space that does not break."""
+    """0.9889 -> "98.89 %", with a no-break space."""
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
@@ -128,26 +128,26 @@ def heading(figure: Figure, text: str) -> None:
 
 
 def bare(axes: Any, *, frame: bool = False) -> None:
-    """Take the ticks off an axes, and the frame; or leave a thin one, so that a white picture has an edge."""
+    """Remove the ticks of an axes and its frame; with `frame`, a thin one stays, so that a white image has an edge."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set(visible=frame, color=PALE, linewidth=0.8)
 
 
-def show(axes: Any, picture: Any, *, signed: bool = False, limit: float | None = None) -> Any:
-    """Draw one picture, (H, W) or RGB (H, W, 3), without an axis.
+def show(axes: Any, image: Any, *, signed: bool = False, limit: float | None = None) -> Any:
+    """Draw one image, (H, W) or RGB (H, W, 3), without an axis.
 
     Args:
-        picture: any numbers; an RGB picture in 0..1 or 0..255.
-        signed: grey around 0, black negative and white positive; else black is the least value and white the greatest.
-        limit: with `signed`, the absolute value that is black or white; by default the picture's own.
+        image: any numbers; an RGB image in 0..1 or 0..255.
+        signed: 0 is grey, negative is black, positive is white; else the least value is black, the greatest white.
+        limit: with `signed`, the absolute value that is black or white; by default the largest in the image.
     """
-    picture = np.asarray(picture)
+    image = np.asarray(image)
     bare(axes, frame=True)
-    if picture.ndim == 3:
-        return axes.imshow(picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1))
+    if image.ndim == 3:
+        return axes.imshow(image if image.dtype == np.uint8 else np.clip(image, 0, 1))
     if signed:
-        limit = (float(np.abs(picture).max()) if picture.size else 0.0) if limit is None else limit
-        return axes.imshow(picture, cmap="gray", vmin=-(limit or 1), vmax=limit or 1)
-    return axes.imshow(picture, cmap="gray")
+        limit = (float(np.abs(image).max()) if image.size else 0.0) if limit is None else limit
+        return axes.imshow(image, cmap="gray", vmin=-(limit or 1), vmax=limit or 1)
+    return axes.imshow(image, cmap="gray")

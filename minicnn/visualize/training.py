@@ -1,4 +1,4 @@
-"""Pictures of how training went and where the net errs: learning curves, the confusion matrix, the worst mistakes."""
+"""Figures of a training and of the net's mistakes: learning curves, the confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Out = str | os.PathLike[str] | None
 
 
 def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
-    """Loss and top-1 accuracy per epoch, of training and test set, the best epoch marked.
+    """Loss and top-1 accuracy per epoch, of training and test set; the best epoch is marked.
 
-    The training figures are averages over the epoch, the test figures are of its end.
+    The training values are averages over the epoch, the test values are measured at its end.
 
     Args:
         history: the finished epochs, as `minicnn.train.train` returns them: each has `epoch`, `train_loss`,
             `test_loss`, and the accuracies `train_top1` and `test_top1` from 0 to 1.
-        out: a file to write the picture to.
+        out: a file to write the figure to.
 
     Raises:
         ValueError: no epochs.
@@ -48,15 +48,15 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
 
 
 def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out = None) -> Figure:
-    """The confusion matrix: counts in the cells, the shade is the share of the true class (of the row).
+    """The confusion matrix: the numbers are counts, the shade is their share of the true class, that is of the row.
 
     Args:
         matrix: counts [true, predicted], as `minicnn.train.confusion_matrix` gives them.
         classes: the names of the classes; by default their numbers.
-        out: a file to write the picture to.
+        out: a file to write the figure to.
 
     Raises:
-        ValueError: not a square matrix of counts, or another number of names.
+        ValueError: `matrix` is not a square matrix of counts, or the number of names is different.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size or (counts < 0).any():
@@ -96,23 +96,23 @@ def errors(
     images: Any, targets: Any, predictions: Any, probabilities: Any, n: int = 20,
     *, classes: Sequence[str] | None = None, out: Out = None,
 ) -> Figure:  # fmt: skip
-    """The mistakes the net was surest of: each picture with what it is, what the net said, and how sure it was.
+    """The mistakes that the net was surest of: each image with its true class, the predicted class and its probability.
 
     Args:
         images: (N, H, W), (N, C, H, W) with C 1 or 3, or (N, H, W, 3).
         targets: the true classes (N,).
-        predictions: the classes the net said (N,).
+        predictions: the predicted classes (N,).
         probabilities: of each prediction (N,), or of all classes (N, classes).
         n: how many at most; if there are fewer, the title says that these are all.
         classes: the names of the classes; by default their numbers.
-        out: a file to write the picture to.
+        out: a file to write the figure to.
 
     Raises:
-        ValueError: arrays of different lengths, or an n below 1.
+        ValueError: the arrays have different lengths, or n is below 1.
     """
-    pictures, true, said, sure = (np.asarray(_raw(a)) for a in (images, targets, predictions, probabilities))
-    if n < 1 or not len(pictures) == len(true) == len(said) == len(sure):
-        lengths = ", ".join(str(len(a)) for a in (pictures, true, said, sure))
+    pixels, true, said, sure = (np.asarray(_raw(a)) for a in (images, targets, predictions, probabilities))
+    if n < 1 or not len(pixels) == len(true) == len(said) == len(sure):
+        lengths = ", ".join(str(len(a)) for a in (pixels, true, said, sure))
         raise ValueError(f"errors: expected n >= 1 and arrays of one length, got n={n} and lengths {lengths}")
     if sure.ndim == 2:
         sure = sure[np.arange(len(sure)), said]  # (N, classes) -> (N,)
@@ -122,7 +122,7 @@ def errors(
         [str(i) for i in range(int(max(true.max(initial=0), said.max(initial=0))) + 1)] if classes is None else classes
     )
     labels = [f"true {names[true[i]]}, said {names[said[i]]} ({percent(sure[i], 0)})" for i in shown]
-    if max(map(len, labels), default=0) > 24:  # wider than a picture
+    if max(map(len, labels), default=0) > 24:  # wider than an image
         labels = [label.replace(", said", "\nsaid") for label in labels]
     columns = 5
     rows = -(-len(shown) // columns)
@@ -136,15 +136,15 @@ def errors(
             for axes in grid[len(shown) :]:
                 axes.set_visible(False)
             for axes, index, label in zip(grid, shown, labels, strict=False):
-                show(axes, _to_picture(pictures[index]))
+                show(axes, _to_drawable(pixels[index]))
                 axes.set_title(label, fontsize=10, fontweight="normal", loc="center", pad=5)
     return figure
 
 
 def _errors_title(wrong: int, shown: int, total: int) -> str:
     if not wrong:
-        return f"No mistakes among {total:,} pictures"
-    among = f"among {total:,} pictures ({percent(wrong / total)})"
+        return f"No mistakes among {total:,} images"
+    among = f"among {total:,} images ({percent(wrong / total)})"
     if wrong == 1:
         return f"The only mistake {among}"
     return (
@@ -155,7 +155,7 @@ def _errors_title(wrong: int, shown: int, total: int) -> str:
 
 
 def _short(loss: float) -> str:
-    """Three decimals, unless that is long: after a training that diverged."""
+    """Three decimals; three digits for the large losses of a training that diverged."""
     return f"{loss:.3f}" if abs(loss) < 1e6 else f"{loss:.3g}"
 
 
@@ -163,15 +163,15 @@ def _raw(values: Any) -> Any:
     return values.array if isinstance(values, Tensor) else values
 
 
-def _to_picture(image: Array) -> Array:
-    """(1, H, W) or (3, H, W) -> (H, W) or (H, W, 3); others as they are."""
+def _to_drawable(image: Array) -> Array:
+    """(1, H, W) or (3, H, W) -> (H, W) or (H, W, 3); other shapes are not changed."""
     if image.ndim == 3 and image.shape[0] in (1, 3):
         return image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
     return image
 
 
 def _draw_curves(axes: Any, epochs: Sequence[int], train: Sequence[float], test: Sequence[float]) -> None:
-    """Both curves with their names at their ends, over whole epochs."""
+    """Draw both curves, with their names at their ends and whole epochs on the axis."""
     from matplotlib.ticker import MaxNLocator
 
     style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(epochs) < 4 else {}
@@ -188,12 +188,12 @@ def _draw_curves(axes: Any, epochs: Sequence[int], train: Sequence[float], test:
 
 
 def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:
-    """Write each curve's name at its end, moved apart where they would overlap."""
+    """Write each curve's name at its end; names that would overlap are moved apart."""
     low, high = axes.get_ylim()
     gap = 0.075 * (high - low)
     (_, a, _), (_, b, _) = ends
     half = max(abs(a - b), gap) / 2
-    middle = min(max((a + b) / 2, low + gap / 2 + half), high - gap / 2 - half)  # off the axis and the title
+    middle = min(max((a + b) / 2, low + gap / 2 + half), high - gap / 2 - half)  # not over the axis or the title
     places = (middle + half, middle - half) if a >= b else (middle - half, middle + half)
     for (name, _, color), y in zip(ends, places, strict=True):
         place: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
@@ -201,14 +201,14 @@ def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:
 
 
 def _mark_best(axes: Any, x: float, y: float, label: str) -> None:
-    """A ring on the best epoch, and what it is above the axes, where no curve can be in the way."""
+    """Draw a ring at the best epoch, and its label above the axes, where it cannot cover a curve."""
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": BLUE, "markeredgewidth": 2}
     axes.plot([x], [y], "o", zorder=5, clip_on=False, **ring)
     axes.set_title(label, loc="right", color=BLUE, fontsize=10, fontweight="normal")
 
 
 def _write_counts(axes: Any, counts: Array, shares: Array) -> None:
-    """The counts, zeros left out, white on dark cells; smaller type where there are many classes."""
+    """Write the counts except zeros, white on dark cells; in smaller type if there are many classes."""
     size = 11 if len(counts) <= 12 else max(5, 132 / len(counts))
     for (row, column), count in np.ndenumerate(counts):
         if count:

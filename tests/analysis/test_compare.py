@@ -1,4 +1,4 @@
-"""One layer by every algorithm: what is in the table, that its figures are right, and what it refuses."""
+"""One layer with every algorithm: the table, its numbers, and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUICK: dict[str, Any] = {"seconds": 0.01}
 
 @pytest.fixture(scope="module")
 def small() -> compare.Comparison:
-    """A layer that plain loops can do as well."""
+    """A layer that is small enough for plain loops."""
     return minicnn.compare_algorithms((2, 2, 6, 5), (4, 2, 3, 3), True, padding=1, **QUICK)
 
 
@@ -59,7 +59,7 @@ def test_errors_are_those_of_single_precision(small: compare.Comparison) -> None
 
 
 def test_a_wrong_kernel_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half the gradient is an error of a half, NaN where there should be a number an infinite one."""
+    """Half the gradient has an error of a half, NaN in the place of a number an infinite one."""
     backward = next(table for table in TABLES if table.op == "conv2d backward")
     right = backward.rows["fft", "numpy"]
 
@@ -81,7 +81,7 @@ def test_the_choice_of_auto_is_marked(small: compare.Comparison) -> None:
 
 
 def test_workspace_is_what_im2col_needs() -> None:
-    """On NumPy the windows of the whole batch as columns; on Numba a band of a picture for each thread; direct none."""
+    """On NumPy: columns of the windows of the whole batch; on Numba: a band of an image per thread; direct: none."""
     x, w = (8, 4, 32, 32), (4, 4, 3, 3)
     found = minicnn.compare_algorithms(x, w, padding=1, backward=False, backends=["numpy", "numba"], **QUICK)
     space = {(row.algorithm, row.backend): row.workspace for row in found.rows}
@@ -108,7 +108,7 @@ def test_memory_order_is_that_of_x() -> None:
     assert found.channels_last and "channels last" in str(found)
 
 
-def test_tensors_arrays_one_picture_and_double_precision() -> None:
+def test_tensors_arrays_one_image_and_double_precision() -> None:
     rng = np.random.default_rng(0)
     layer = minicnn.nn.Conv2d(3, 4, (3, 5), stride=(1, 2), padding=(1, 2)).double()
     found = minicnn.compare_algorithms(
@@ -174,7 +174,7 @@ SHAPES = (1, 2, 5, 5), (3, 2, 3, 3)
         (SHAPES, {"backends": ["cuda"]}, ValueError, "no backend 'cuda' in a list; there are: python"),
         (SHAPES, {"backends": "numpy"}, ValueError, "no backend 'numpy' in a list"),
         (SHAPES, {"algorithms": ["strassen"]}, ValueError, "no algorithm 'strassen'"),
-        (SHAPES, {"algorithms": ["pointwise"]}, ValueError, "none of the algorithms"),
+        (SHAPES, {"algorithms": ["pointwise"]}, ValueError, "none of the chosen algorithms"),
         (SHAPES, {"seconds": 0}, ValueError, "above 0"),
         (SHAPES, {"seconds": float("nan")}, ValueError, "above 0"),
         (SHAPES, {"padding": "full"}, minicnn.ShapeError, "'same' or 'valid'"),

@@ -1,4 +1,4 @@
-"""`minicnn doctor`: a verdict on each thing, with a remedy where something is off."""
+"""`minicnn doctor`: a verdict on each line, with a remedy for each problem."""
 
 from __future__ import annotations
 

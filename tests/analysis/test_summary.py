@@ -1,4 +1,4 @@
-"""summary: the table, and that it leaves the net as it was."""
+"""summary: the table, and that the net is not changed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_lazy_layers_that_are_not_run() -> None:
 
 
 class OneHot(nn.Module):
-    """A first layer that takes classes, and a picture beside them."""
+    """A first layer that takes classes, and an image beside them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ def test_the_split_is_fixed_balanced_and_whole() -> None:
     values = np.concatenate([train.data.array, test.data.array]).reshape(1797, -1)
     whole = np.rint(everything.images * 255 / 16).reshape(1797, -1)
     assert sorted(map(tuple, values.tolist())) == sorted(map(tuple, whole.astype(int).tolist()))
-    for part in (train, test):  # every picture has kept its label
+    for part in (train, test):  # every image has kept its label
         lookup = {tuple(row): label for row, label in zip(whole.tolist(), everything.target.tolist(), strict=True)}
         assert [lookup[tuple(row)] for row in part.data.array.reshape(len(part), -1).tolist()] == part.targets.tolist()
 
@@ -38,12 +38,12 @@ def test_the_split_is_the_documented_one() -> None:
     )
 
 
-def test_pictures_are_8_bit_and_pil_takes_them() -> None:
+def test_images_are_8_bit_and_pil_takes_them() -> None:
     digits = Digits()
     assert isinstance(digits.data, Tensor) and digits.data.dtype == np.uint8 and digits.targets.dtype == np.int64
     assert digits.data.array.min() == 0 and digits.data.array.max() == 255
-    picture, target = digits[0]
-    assert picture.mode == "L" and picture.size == (8, 8) and type(target) is int
+    image, target = digits[0]
+    assert image.mode == "L" and image.size == (8, 8) and type(target) is int
     assert digits.classes[target] == str(target)
 
 
@@ -76,7 +76,7 @@ def test_a_dataset_may_transform_both_together() -> None:
         def __getitem__(self, index: int) -> tuple[int, int]:
             return self.apply_transforms(index, -index)
 
-    assert Two(transforms=lambda picture, target: (picture + 1, target - 1))[1] == (2, -2)
+    assert Two(transforms=lambda image, target: (image + 1, target - 1))[1] == (2, -2)
     assert Two("folder", transform=float, target_transform=str)[1] == (1.0, "-1")
     with pytest.raises(ValueError, match="Only transforms or transform"):
         Two(transforms=max, transform=min)

@@ -22,7 +22,7 @@ SHA256, SIZE = hashlib.sha256(CONTENT).hexdigest(), len(CONTENT)
 
 
 class Mirrors(BaseHTTPRequestHandler):
-    """Every path is a mirror with a fault of its own."""
+    """Every path is a mirror with a different fault."""
 
     asked: list[str]
 
@@ -131,7 +131,7 @@ def test_where_no_mirror_helps_each_is_accused(server: str, tmp_path: Path) -> N
 def test_an_interrupted_transfer_leaves_nothing(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    """The interrupt comes in the middle of the transfer, when the partial file has begun."""
+    """The interrupt comes in the middle of the transfer, when there is a partial file."""
     (tmp_path / "file").write_bytes(b"as it was")
     unpack = download._content
 

@@ -21,8 +21,8 @@ def idx_bytes(array: np.ndarray) -> bytes:
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (5, 6, 7), dtype=np.uint8)
-RAW = idx_bytes(PICTURES)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 7), dtype=np.uint8)
+RAW = idx_bytes(IMAGES)
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -41,8 +41,8 @@ def test_what_was_written_is_read(tmp_path: Path, dtype: str, pack: Any, shape: 
 
 
 def test_gzip_is_told_by_the_content_not_by_the_name(tmp_path: Path) -> None:
-    np.testing.assert_array_equal(read_idx(write(tmp_path / "a.gz", RAW)), PICTURES)
-    np.testing.assert_array_equal(read_idx(write(tmp_path / "a", gzip.compress(RAW))), PICTURES)
+    np.testing.assert_array_equal(read_idx(write(tmp_path / "a.gz", RAW)), IMAGES)
+    np.testing.assert_array_equal(read_idx(write(tmp_path / "a", gzip.compress(RAW))), IMAGES)
 
 
 def cuts(size: int, header: int) -> list[int]:
@@ -119,7 +119,7 @@ def test_a_bomb_is_neither_unpacked_nor_believed(tmp_path: Path, announced: int)
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and devices of POSIX")
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
-    """A pipe would make us wait for ever."""
+    """Reading a pipe could wait for ever."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "endless").symlink_to("/dev/zero")
     for name in ("pipe", "endless"):

@@ -105,11 +105,11 @@ def test_what_is_missing_comes_with_the_remedies(tmp_path: Path, monkeypatch: py
             MNIST()
 
 
-def test_samples_are_pil_pictures_and_ints(tmp_path: Path) -> None:
+def test_samples_are_pil_images_and_ints(tmp_path: Path) -> None:
     dataset = MNIST(write(tmp_path, contents()))
-    picture, target = dataset[7]
-    assert picture.mode == "L" and picture.size == (28, 28) and type(target) is int and target == 7
-    np.testing.assert_array_equal(np.asarray(picture), dataset.data.array[7])
+    image, target = dataset[7]
+    assert image.mode == "L" and image.size == (28, 28) and type(target) is int and target == 7
+    np.testing.assert_array_equal(np.asarray(image), dataset.data.array[7])
     assert dataset[-1][1] == 1
     with pytest.raises(IndexError):
         dataset[12]
@@ -172,7 +172,7 @@ def test_swapped_files_are_noticed(tmp_path: Path) -> None:
         MNIST(write(tmp_path, swapped))
     with pytest.raises(DatasetError, match=r"train-labels.*1 dimensions.*swapped"):
         MNIST(write(tmp_path, {NAMES[0]: files[NAMES[0]], NAMES[1]: files[NAMES[0]]}))
-    with pytest.raises(DatasetError, match=r"12 pictures.*5 labels.*other split"):
+    with pytest.raises(DatasetError, match=r"12 images.*5 labels.*other split"):
         MNIST(write(tmp_path, {NAMES[0]: files[NAMES[0]], NAMES[1]: files[NAMES[3]]}))
 
 
@@ -183,8 +183,8 @@ def test_labels_out_of_range_are_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(12, 32, 32), (12, 28, 27), (0, 28, 28)])
-def test_pictures_of_another_size_are_noticed(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(DatasetError, match="expected pictures of 28 x 28"):
+def test_images_of_another_size_are_noticed(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DatasetError, match="expected images of 28 x 28"):
         MNIST(write(tmp_path, contents() | {NAMES[0]: idx(np.zeros(shape, np.uint8))}))
 
 
@@ -199,7 +199,7 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
 
 
 class Tiny(MNIST):
-    """MNIST with small files; `fetch` is replaced below, its own tests are in test_download.py."""
+    """MNIST with small files; `fetch` is replaced here, and tested in test_download.py."""
 
     mirrors = ("first/", "second/")
     resources = tuple(

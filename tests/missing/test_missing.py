@@ -1,4 +1,4 @@
-"""What is said of names that are not here: every row of the tables is true, and every way of asking gives its text."""
+"""The errors for missing names: every row of the tables is true, and every way to look up a name gives its text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACES = [  # where the rows of "*" hold
 
 
 def known(place: str) -> set[str]:
-    """The names that a place has; none where the place is missing itself."""
+    """The names that a place has; none if the place itself is missing."""
     if place == "Tensor":
         return set(methods(minicnn.Tensor))
     try:
@@ -106,7 +106,7 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
     ],
 )
 def test_answers(place: str, name: str, text: str) -> None:
-    """Looked up as an attribute, imported from the place, and imported as a module: one text."""
+    """Looking up the attribute, importing it from the place and importing it as a module give the same text."""
     module = importlib.import_module(place)
     with pytest.raises(AttributeError) as caught:
         getattr(module, name)
@@ -122,7 +122,7 @@ def test_answers(place: str, name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["minicnn.onnx", "minicnn.nn.foo", "minicnn.hub.foo", "minicnn.distributed"])
 def test_asking_whether_there_is_a_module_raises_nothing(name: str) -> None:
-    """As in `find_spec("torch.distributed") is not None`; importing the module raises all the same."""
+    """As in `find_spec("torch.distributed") is not None`; importing the module still raises."""
     importlib.import_module(name.rpartition(".")[0])
     assert importlib.util.find_spec(name) is None
     with pytest.raises(ModuleNotFoundError, match=rf"No module named '{re.escape(name)}': \w"):
@@ -133,7 +133,7 @@ def test_asking_whether_there_is_a_module_raises_nothing(name: str) -> None:
     "place", ["minicnn.nn.functional", "minicnn.hub", "minicnn.nn.init", "minicnn.utils.data.dataloader"]
 )
 def test_modules_that_are_files_answer_imports_too(place: str) -> None:
-    with pytest.raises(ImportError, match=rf"cannot import name 'conv3d' from '{re.escape(place)}': pictures are 2-d"):
+    with pytest.raises(ImportError, match=rf"cannot import name 'conv3d' from '{re.escape(place)}': images are 2-d"):
         exec(f"from {place} import conv3d")
 
 
@@ -161,7 +161,7 @@ def test_a_subclass_may_have_what_tensor_lacks() -> None:
 
 
 def test_programs_that_try_an_import_go_on() -> None:
-    """As programs do it, in a process of their own, before anything else of minicnn is loaded."""
+    """As in a program: in a separate process, before anything else of minicnn is loaded."""
     code = """
 try:
     from minicnn.utils.tensorboard import SummaryWriter

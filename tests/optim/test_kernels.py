@@ -1,4 +1,4 @@
-"""The kernels of SGD and Adam: compiled, the numbers of NumPy, to the bit, whatever the arrays are like."""
+"""The kernels of SGD and Adam: compiled code gives NumPy's numbers, bit for bit, for all kinds of arrays."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHAPES = [(), (0, 3), (7,), (5, 3, 3, 2), (weights.LARGE + 3,), (130, 4, 9, 9)]
 
 
 def run(name: str, options: dict[str, Any], dtype: Any, backend: str, last: bool = False) -> list[Any]:
-    """The parameters and states after three steps; in channels-last memory with gradients now in one order, now not."""
+    """The parameters and states after three steps; in channels_last memory, gradients with varying order."""
     rng = np.random.default_rng(0)
     params = [nn.Parameter(np.asarray(rng.standard_normal(shape), dtype)) for shape in SHAPES]
     if last:
@@ -66,7 +66,7 @@ def test_the_same_bits(name: str, options: dict[str, Any], dtype: type, monkeypa
 
 
 def misaligned(a: Any) -> Any:
-    """The same numbers, one byte after a multiple of their size."""
+    """The same numbers in memory that starts one byte after a multiple of their size."""
     return np.frombuffer(bytearray(b"." + a.tobytes()), a.dtype, offset=1).reshape(a.shape)
 
 
@@ -77,7 +77,7 @@ def readonly(a: Any) -> Any:
 
 
 def test_not_compiled_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half precision, gaps in memory, what cannot be written, and where NumPy is asked for."""
+    """Half precision, gaps in memory, read-only arrays, and the backend numpy."""
     monkeypatch.setattr(sgd, "_serial", None)
     wide = np.ones((4, 6), np.float32)
     for array, backend in (
@@ -137,7 +137,7 @@ def test_gradients_of_any_kind() -> None:
 
 @pytest.mark.parametrize("size", [6, 3 * weights.LARGE])
 def test_order_matters_where_memory_is_shared(size: int) -> None:
-    """A parameter twice, two that overlap, gradients that are another parameter's numbers or its own, or a part."""
+    """A parameter twice, two that overlap, and gradients that share memory with a parameter, or with a part of it."""
 
     def make(case: int) -> tuple[list[Any], list[Any]]:
         rng = np.random.default_rng(case)
@@ -176,7 +176,7 @@ def test_types_that_are_mixed() -> None:
 
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where everything lies is looked up once, and again whenever something has been replaced."""
+    """The addresses are looked up once, and again whenever an array has been replaced."""
     made: list[int] = []
 
     class Counted(Weights):
@@ -258,7 +258,7 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_errors_after_the_first_step() -> None:
-    """What cannot be written any more, and what does not fit."""
+    """Parameters that have become read-only, and gradients that do not fit."""
     p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
     optimizer = optim.SGD([p, q], lr=0.5, momentum=0.5)
     p.grad = q.grad = minicnn.Tensor(np.ones(3))
@@ -312,7 +312,7 @@ def test_an_array_that_was_resized() -> None:
 
 
 def test_a_gradient_in_memory_of_parameters_that_overlap() -> None:
-    """Which are changed one by one, in their order: the gradient of c is what is left of a after its step."""
+    """They are changed one by one, in their order: the gradient of c is a after its step."""
     found = []
     for backend in ("numpy", "numba"):
         memory = np.ones(12, np.float32)
@@ -369,7 +369,7 @@ def test_any_number_of_shares(chunks: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_without_compiling_for_a_debugger() -> None:
-    """NUMBA_DISABLE_JIT=1 leaves the loops and their call plain Python."""
+    """With NUMBA_DISABLE_JIT=1 the loops and their call are plain Python."""
     names = "gradients_of_any_kind or types_that_are_mixed or what_changes"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", names]
     done = subprocess.run(command, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Schedules: their formulas, schedules of one's own, warnings, state."""
+"""Schedules: their formulas, schedules written by users, warnings, state."""
 
 from __future__ import annotations
 

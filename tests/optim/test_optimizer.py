@@ -179,7 +179,7 @@ def test_loading_converts() -> None:
 
 def test_states_that_do_not_fit() -> None:
     one, two = optim.SGD([parameter()], 0.1), optim.SGD([{"params": parameter()}, {"params": parameter()}], 0.1)
-    with pytest.raises(ValueError, match="different number of parameter groups: 2, here are 1"):
+    with pytest.raises(ValueError, match="different number of parameter groups: 2 instead of 1"):
         one.load_state_dict(two.state_dict())
     with pytest.raises(ValueError, match=r"doesn't match the size of optimizer's group: group 0 has 1 parameters"):
         optim.SGD([parameter(), parameter()], 0.1).load_state_dict(one.state_dict())
@@ -257,7 +257,7 @@ def test_hooks_around_state_dicts() -> None:
 
 
 def test_an_optimiser_of_ones_own() -> None:
-    """As they are published: state in `self.state[p]`, writing through `.data`."""
+    """An optimiser as users publish them: state in `self.state[p]`, writing through `.data`."""
 
     class Signs(Optimizer):
         def __init__(self, params: Any, lr: Any = required) -> None:

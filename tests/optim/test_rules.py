@@ -145,7 +145,7 @@ def test_update_rule(name: str, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_layout_and_length_do_not_matter(name: str) -> None:
-    """Pieces of the length of a block, arrays in any order in memory, and float32: the same numbers."""
+    """Blocks of any length, arrays in any memory order, and float32 give the same numbers."""
     rng = np.random.default_rng(1)
     shape = (3, BLOCK // 8, 5)
     start, gradients = rng.standard_normal(shape), rng.standard_normal((4, *shape))

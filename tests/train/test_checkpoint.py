@@ -93,7 +93,7 @@ def test_every_truncation_is_noticed(file: Path) -> None:
 
 
 def test_every_flipped_byte_is_noticed(file: Path) -> None:
-    """In the arrays; a header with another byte may still say the same (a space), but never loads other numbers."""
+    """In the arrays; a changed byte in the header may have no effect (a space), but must never load other numbers."""
     data, model = file.read_bytes(), net(1)
     start = 8 + int.from_bytes(data[:8], "little")
     for place in range(0, len(data)):
@@ -118,14 +118,14 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_key_twice(file: Path) -> None:
-    """The library takes one of the two in silence."""
+    """The safetensors library takes one of the two without an error."""
 
     def twice(header: str) -> str:
         entry = json.dumps(json.loads(header)["3.bias"])
         return header.rstrip()[:-1] + f', "3.bias": {entry}}}'
 
     rebuilt(file, twice)
-    with pytest.raises(CheckpointError, match="a key is there twice"):
+    with pytest.raises(CheckpointError, match="a key occurs twice"):
         load_weights(file, net(1))
 
 

@@ -1,4 +1,4 @@
-"""Run folders with something wrong in them: every message names a file of the folder and says what to do."""
+"""Damaged run folders: every message names a file of the folder and says what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX"
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs, which nobody has trained."""
+    """A run of two epochs, written without training."""
     recipe = find_recipe()
     minicnn.manual_seed(0)
     model = build_model(recipe.model, recipe.model_options)
@@ -41,7 +41,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 
 def refused(run: Path, capsys: pytest.CaptureFixture[str], *command: str, names: str = "") -> str:
-    """Run a command that must fail with one line, which names what is in the folder, and a remedy; returns it."""
+    """Run a command that must fail with one line, which names a file and a remedy; return the line."""
     assert cli.main([*command, str(run)]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith("minicnn: error: ")
@@ -195,8 +195,8 @@ def test_forged_metrics(run: Path, capsys: pytest.CaptureFixture[str], cell: str
         (lambda lines: lines[1:], "the first line should be epoch,train_loss"),
         (lambda lines: [lines[0], lines[2], lines[1]], "line 2 should be epoch 1"),
         (lambda lines: [*lines, lines[2]], "line 4 should be epoch 3"),
-        (lambda lines: lines[:2], "has 1 epochs, and model.safetensors is of epoch 2"),
-        (lambda lines: lines[:1], "has 0 epochs, and model.safetensors is of epoch 2"),
+        (lambda lines: lines[:2], "has 1 epochs, but model.safetensors is of epoch 2"),
+        (lambda lines: lines[:1], "has 0 epochs, but model.safetensors is of epoch 2"),
         (lambda lines: [lines[0], lines[1] + ",1"], "line 2 is not 7 numbers"),
         (lambda lines: [lines[0], lines[1].replace("0.5", "1.5")], "accuracies from 0 to 1"),
     ],
@@ -228,7 +228,7 @@ def test_weights_that_are_no_good(run: Path, capsys: pytest.CaptureFixture[str],
         parameter.data.fill_(value)
     save_weights(run / WEIGHTS, model, {"epoch": 2, "step": 0})
     if value > 1e35 or value != value:
-        assert "the weights are no good" in refused(run, capsys, "eval")
+        assert "the weights are wrong" in refused(run, capsys, "eval")
     for command in (["eval"], ["plot", "filters"]):
         if cli.main([*command, str(run)]):
             err = capsys.readouterr().err
@@ -242,7 +242,7 @@ def test_forged_metadata(run: Path, capsys: pytest.CaptureFixture[str], epoch: A
 
 
 def test_a_huge_net_takes_no_memory(run: Path) -> None:
-    """It is compared with the file before it is built."""
+    """The net is compared with the file before it is built."""
     import tracemalloc
 
     opened = Run.open(run)
@@ -256,12 +256,12 @@ def test_a_huge_net_takes_no_memory(run: Path) -> None:
         tracemalloc.stop()
 
 
-# ------------------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------------------- figures
 
 
 @posix
 @pytest.mark.parametrize("damage", ["a folder", "a link out", "a link to itself", "a link to a device"])
-def test_pictures_that_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+def test_figures_that_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
     file, outside = run / "curves.png", run.parent / "outside.png"
     outside.write_bytes(b"precious")
     if damage == "a folder":

@@ -16,7 +16,7 @@ loss_fn = nn.CrossEntropyLoss()
 
 
 def two_clouds(count: int = 37) -> TensorDataset:
-    """Points of two classes that a line separates; 37 is no multiple of a batch."""
+    """Points of two classes that a line separates; 37 is not a multiple of the batch size."""
     rng = np.random.default_rng(0)
     targets = np.arange(count) % 2
     points = rng.normal(size=(count, 3)) + 4 * targets[:, None]

@@ -75,8 +75,8 @@ def test_datasets_are_built_with_their_transforms() -> None:
     for part, count in ((True, 1437), (False, 360)):
         data = build_dataset("Digits", train=part, steps=recipe.transforms)
         assert isinstance(data, datasets.Digits) and len(data) == count
-        picture, target = data[0]
-        assert picture.shape == (1, 32, 32) and 0 <= target <= 9
+        image, target = data[0]
+        assert image.shape == (1, 32, 32) and 0 <= target <= 9
     minicnn.manual_seed(0)
     assert isinstance(build_model("lenet5", {"activation": "relu"}), models.LeNet5)
 

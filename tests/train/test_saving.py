@@ -1,4 +1,4 @@
-"""Training whose net cannot be saved, diverges or is interrupted: what is on the disk, what is said, the exit code."""
+"""Training that cannot save its net, diverges or is interrupted: the files, the messages, the exit code."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.mark.parametrize("failing", range(9))
 def test_a_write_that_fails_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
-    """Every write and flush of a save fails once; weights and metrics stay those of the epoch before."""
+    """Every write and flush of a save fails once; weights and metrics of the epoch before stay."""
     calls = 0
 
     def sometimes(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,7 +82,7 @@ def test_a_write_that_fails_changes_nothing(run: Run, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("names", range(4))
 def test_a_crash_between_two_names(run: Run, monkeypatch: pytest.MonkeyPatch, names: int) -> None:
-    """The machine stops after so many files have got their new names: what is read is of one epoch."""
+    """The machine stops after some files have been renamed: the files still belong to one epoch."""
     replace, done = os.replace, 0
 
     class CrashError(BaseException):
@@ -107,7 +107,7 @@ def test_a_crash_between_two_names(run: Run, monkeypatch: pytest.MonkeyPatch, na
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """A process that does nothing but save epochs is killed; weights and metrics are of the same one."""
+    """A process that only saves epochs is killed; weights and metrics belong to the same epoch."""
     code = (
         "import json, sys; from minicnn.train import *\n"
         "run = Run.create(sys.argv[1], json.loads(sys.argv[2]))\n"
@@ -133,7 +133,7 @@ def test_files_of_different_runs_are_noticed(run: Run) -> None:
     (run.folder / METRICS).write_text(
         "\n".join([",".join(Epoch._fields)] + [f"{n},1,0.5,1,0.5,1,1" for n in range(1, 6)]) + "\n"
     )
-    with pytest.raises(RunError, match=r"metrics.csv: has 5 epochs, and model.safetensors is of epoch 1.*restore"):
+    with pytest.raises(RunError, match=r"metrics.csv: has 5 epochs, but model.safetensors is of epoch 1.*restore"):
         run.history()
 
 
@@ -184,8 +184,8 @@ def test_training_goes_on_when_an_epoch_cannot_be_saved(capsys: pytest.CaptureFi
 
     assert len(fit(save)) == 3 and met == [1, 2, 3]
     err = capsys.readouterr().err
-    assert "after epoch 2 the net and its figures could not be saved" in err and "run/model.safetensors" in err
-    assert "Training goes on, and saves again after the next epoch; till then, make room on the disk" in err
+    assert "after epoch 2 the net and its metrics could not be saved" in err and "run/model.safetensors" in err
+    assert "Training goes on and saves again after the next epoch; before that, make room on the disk" in err
 
 
 def test_an_end_that_cannot_be_saved_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +295,7 @@ def test_ctrl_c_before_anything_is_saved_says_so(
     assert capsys.readouterr().err == f"minicnn: interrupted; no epoch is finished and saved yet in {out}\n"
 
 
-def test_pictures_that_cannot_be_drawn(
+def test_figures_that_cannot_be_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
@@ -305,7 +305,7 @@ def test_pictures_that_cannot_be_drawn(
     out = tmp_path / "run"
     assert cli.main(["train", "--epochs", "1", "--out", str(out)]) == 1
     err = capsys.readouterr().err
-    assert f"the net after epoch 1 is saved in {out}, but its pictures could not be drawn" in err
+    assert f"the net after epoch 1 is saved in {out}, but its figures could not be drawn" in err
     assert "minicnn plot" in err
 
 

@@ -39,18 +39,18 @@ def check(tensor: Tensor, values: np.ndarray, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("L", (4, 5)), ("RGB", (4, 5, 3)), ("RGBA", (4, 5, 4)), ("LA", (4, 5, 2))])
-def test_pil_pictures_become_scaled_tensors(mode: str, shape: tuple[int, ...]) -> None:
+def test_pil_images_become_scaled_tensors(mode: str, shape: tuple[int, ...]) -> None:
     pixels = noise(*shape)
     pixels.flat[:2] = 0, 255
-    picture = Image.fromarray(pixels)
-    assert picture.mode == mode
+    image = Image.fromarray(pixels)
+    assert image.mode == mode
     chw = np.moveaxis(pixels.reshape(4, 5, -1), 2, 0)  # (H, W, C) -> (C, H, W)
-    check(ToTensor()(picture), chw.astype(np.float32) / np.float32(255), np.float32)
+    check(ToTensor()(image), chw.astype(np.float32) / np.float32(255), np.float32)
     check(ToTensor()(pixels), chw.astype(np.float32) / np.float32(255), np.float32)
-    check(PILToTensor()(picture), chw, np.uint8)
+    check(PILToTensor()(image), chw, np.uint8)
 
 
-def test_pil_pictures_of_other_types_keep_their_values() -> None:
+def test_pil_images_of_other_types_keep_their_values() -> None:
     check(ToTensor()(Image.fromarray(np.array([[0.5, 300]], np.float32))), np.array([[[0.5, 300]]]), np.float32)
     check(ToTensor()(Image.fromarray(np.array([[5, 70000]], np.int32))), np.array([[[5, 70000]]]), np.int32)
     check(ToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[1, 0]]]), np.float32)
@@ -62,8 +62,8 @@ def test_pil_pictures_of_other_types_keep_their_values() -> None:
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L"])
 def test_16_bits_become_int32_which_has_all_their_values(mode: str) -> None:
     values = np.array([[0, 5, 65535]], np.uint16)
-    picture = Image.frombytes(mode, (3, 1), values.astype(">u2" if mode.endswith("B") else "<u2").tobytes())
-    for found in (ToTensor()(picture), PILToTensor()(picture), ToTensor()(values), ToTensor()(values.astype(">u2"))):
+    image = Image.frombytes(mode, (3, 1), values.astype(">u2" if mode.endswith("B") else "<u2").tobytes())
+    for found in (ToTensor()(image), PILToTensor()(image), ToTensor()(values), ToTensor()(values.astype(">u2"))):
         check(found, values[None], np.int32)
     check(ToTensor().batch(values[None]), values[None, None], np.int32)
     check(ToTensor()(values.astype(np.uint32) << 16), values[None].astype(np.int64) << 16, np.int64)
@@ -76,12 +76,12 @@ def test_types_that_tensors_have_not_are_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
-def test_every_mode_of_pictures(mode: str) -> None:
-    picture = Image.new(mode, (3, 2))
+def test_every_mode_of_images(mode: str) -> None:
+    image = Image.new(mode, (3, 2))
     kind = {"I": np.int32, "F": np.float32}.get(mode, np.uint8)
-    shape = (len(picture.getbands()), 2, 3)
-    check(PILToTensor()(picture), np.zeros(shape), kind)
-    check(ToTensor()(picture), np.zeros(shape), np.float32 if kind == np.uint8 else kind)
+    shape = (len(image.getbands()), 2, 3)
+    check(PILToTensor()(image), np.zeros(shape), kind)
+    check(ToTensor()(image), np.zeros(shape), np.float32 if kind == np.uint8 else kind)
 
 
 @pytest.mark.parametrize("silly", [-1, 1.5, "3", None, True, (1, "a"), 10**30, np.float32(2)])
@@ -96,19 +96,19 @@ def test_sizes_that_are_no_sizes_are_refused_by_name_and_value(silly: Any) -> No
         Resize(2, max_size=-1)
 
 
-@pytest.mark.parametrize("picture", [Tensor(np.zeros((1, 6, 8), np.float32)), Image.new("L", (8, 6))], ids=["T", "PIL"])
-def test_sizes_beyond_memory_are_refused_at_once(picture: Any) -> None:
+@pytest.mark.parametrize("image", [Tensor(np.zeros((1, 6, 8), np.float32)), Image.new("L", (8, 6))], ids=["T", "PIL"])
+def test_sizes_beyond_memory_are_refused_at_once(image: Any) -> None:
     for transform in (Pad(2**40), CenterCrop(2**31), Resize(2**31), Resize((2**40, 1))):
         with pytest.raises(MemoryError, match="bytes"):
-            transform(picture)
+            transform(image)
 
 
 def test_zero_dimensional_integers_are_sizes() -> None:
-    picture = Tensor(np.zeros((1, 6, 8), np.float32))
+    image = Tensor(np.zeros((1, 6, 8), np.float32))
     for two in (np.int64(2), np.array(2), minicnn.tensor(2)):
-        assert Pad(two)(picture).shape == (1, 10, 12)
-        assert CenterCrop(two)(picture).shape == (1, 2, 2)
-        assert Resize((two, two))(picture).shape == (1, 2, 2)
+        assert Pad(two)(image).shape == (1, 10, 12)
+        assert CenterCrop(two)(image).shape == (1, 2, 2)
+        assert Resize((two, two))(image).shape == (1, 2, 2)
 
 
 def test_other_arguments_that_make_no_sense() -> None:
@@ -128,20 +128,20 @@ def test_arrays_of_other_types_are_not_scaled() -> None:
     check(ToTensor()(array), np.moveaxis(array, 2, 0), np.float64)
 
 
-def test_tensors_do_not_share_memory_with_pictures() -> None:
+def test_tensors_do_not_share_memory_with_images() -> None:
     array = noise(4, 5, dtype=np.float32)
     ToTensor()(array).array[:] = 7
     assert array.max() <= 1
 
 
 def test_to_tensor_refuses_the_rest() -> None:
-    with pytest.raises(TypeError, match=r"ToTensor takes a PIL picture or an array.*got Tensor of shape \(3, 4, 5\)"):
+    with pytest.raises(TypeError, match=r"ToTensor takes a PIL image or an array.*got Tensor of shape \(3, 4, 5\)"):
         ToTensor()(Tensor(noise(3, 4, 5)))
     with pytest.raises(TypeError, match="got list"):
         ToTensor()([1])
     with pytest.raises(ValueError, match="2 or 3 dimensions, got 4"):
         ToTensor()(noise(1, 2, 3, 4))
-    with pytest.raises(TypeError, match="PILToTensor takes a PIL picture, got ndarray"):
+    with pytest.raises(TypeError, match="PILToTensor takes a PIL image, got ndarray"):
         PILToTensor()(noise(4, 5))
 
 
@@ -227,17 +227,17 @@ CHAINS = [
 @pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "colour"])
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: "-".join(type(step).__name__ for step in chain))
 def test_a_batch_at_once_equals_its_samples(chain: list[Transform], channels: tuple[int, ...]) -> None:
-    pictures, compose = noise(6, 9, 11, *channels), Compose(chain)
+    images, compose = noise(6, 9, 11, *channels), Compose(chain)
     assert compose.batchable
-    one_by_one = [compose(Image.fromarray(picture)).array for picture in pictures]
-    at_once = compose.batch(pictures)
+    one_by_one = [compose(Image.fromarray(image)).array for image in images]
+    at_once = compose.batch(images)
     assert at_once.dtype == one_by_one[0].dtype
     np.testing.assert_allclose(at_once.array, one_by_one, rtol=0, atol=2e-7)  # BLAS sums in its own order
 
 
 class Loud(ToTensor):
-    def __call__(self, picture: Any) -> Tensor:
-        return Tensor(super().__call__(picture).array * 2)
+    def __call__(self, image: Any) -> Tensor:
+        return Tensor(super().__call__(image).array * 2)
 
 
 def test_what_has_no_batch_is_not_batchable() -> None:
@@ -301,15 +301,15 @@ def test_reprs_are_torchvisions() -> None:
     assert repr(pickle.loads(pickle.dumps(chain))) == repr(chain)
 
 
-def test_scaled_pictures_are_of_the_default_type() -> None:
-    picture = noise(4, 5)
+def test_scaled_images_are_of_the_default_type() -> None:
+    image = noise(4, 5)
     minicnn.set_default_dtype(minicnn.float64)
     try:
-        check(ToTensor()(picture), picture[None] / 255, np.float64)
-        check(ToTensor().batch(picture[None]), picture[None, None] / 255, np.float64)
+        check(ToTensor()(image), image[None] / 255, np.float64)
+        check(ToTensor().batch(image[None]), image[None, None] / 255, np.float64)
     finally:
         minicnn.set_default_dtype(minicnn.float32)
-    check(ToTensor()(picture), picture[None] / np.float32(255), np.float32)
+    check(ToTensor()(image), image[None] / np.float32(255), np.float32)
 
 
 def test_a_probability_is_any_number() -> None:

@@ -18,15 +18,15 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def on_all_kinds(transform: Transform, height: int = 6, width: int = 9) -> np.ndarray:
-    """The result (C, H, W) for one colour picture, having checked that PIL picture, Tensor and batch agree."""
-    picture = noise(height, width, 3)
-    chw = np.moveaxis(picture, 2, 0)  # (H, W, C) -> (C, H, W)
+    """The result (C, H, W) for one colour image, after a check that PIL image, Tensor and batch agree."""
+    image = noise(height, width, 3)
+    chw = np.moveaxis(image, 2, 0)  # (H, W, C) -> (C, H, W)
     result = transform(Tensor(chw)).array
-    from_pil = transform(Image.fromarray(picture))
+    from_pil = transform(Image.fromarray(image))
     np.testing.assert_array_equal(PILToTensor()(from_pil).array, result)
     np.testing.assert_array_equal(transform(Tensor(np.stack([chw, chw])[None])).array, [[result, result]])
-    np.testing.assert_array_equal(transform.batch(picture[None])[0], np.moveaxis(result, 0, 2))  # type: ignore[attr-defined]
-    grey = transform(Image.fromarray(picture[..., 0]))
+    np.testing.assert_array_equal(transform.batch(image[None])[0], np.moveaxis(result, 0, 2))  # type: ignore[attr-defined]
+    grey = transform(Image.fromarray(image[..., 0]))
     np.testing.assert_array_equal(np.asarray(grey), result[0])
     return result
 
@@ -63,13 +63,13 @@ def test_pad_adds_the_cells_of_its_mode(padding: Any, sides: tuple[int, ...], mo
             np.testing.assert_array_equal(y[:, i, j], expected)
 
 
-def test_pad_fills_each_channel_of_a_picture() -> None:
-    picture = Image.fromarray(noise(4, 4, 3))
-    padded = np.asarray(Pad(1, fill=(1, 2, 3))(picture))
+def test_pad_fills_each_channel_of_an_image() -> None:
+    image = Image.fromarray(noise(4, 4, 3))
+    padded = np.asarray(Pad(1, fill=(1, 2, 3))(image))
     assert padded[0, 0].tolist() == [1, 2, 3] and padded[-1, 2].tolist() == [1, 2, 3]
     np.testing.assert_array_equal(Pad(1, fill=(1, 2, 3)).batch(noise(4, 4, 3)[None])[0], padded)
     with pytest.raises(ValueError, match="fill has 2 values"):
-        Pad(1, fill=(1, 2))(picture)
+        Pad(1, fill=(1, 2))(image)
     with pytest.raises(ValueError, match="fill has 3 values"):
         Pad(1, fill=(1, 2, 3))(Tensor(noise(3, 4, 4)))
 
@@ -99,7 +99,7 @@ def test_pad_refuses_other_arguments() -> None:
     for fill in (300, 0.5, -1):
         with pytest.raises(ValueError, match=f"fill {fill} is not a value of type uint8"):
             Pad(1, fill=fill)(Tensor(noise(1, 2, 2)))
-    with pytest.raises(TypeError, match="Pad takes a PIL picture or a Tensor"):
+    with pytest.raises(TypeError, match="Pad takes a PIL image or a Tensor"):
         Pad(1)(noise(2, 2))
 
 
@@ -140,7 +140,7 @@ def test_random_crop_takes_every_window_equally_often() -> None:
 
 def test_random_crop_pads_first() -> None:
     x = Tensor(noise(3, 4, 5))
-    assert RandomCrop((8, 9), padding=2)(x).shape == (3, 8, 9)  # the whole padded picture
+    assert RandomCrop((8, 9), padding=2)(x).shape == (3, 8, 9)  # the whole padded image
     assert RandomCrop((4, 9), padding=(2, 0))(x).shape == (3, 4, 9)
     padded = RandomCrop((9, 4), pad_if_needed=True, fill=1)(x).array
     assert padded.shape == (3, 9, 4) and (padded == 1).all(axis=(0, 2)).any()
@@ -165,13 +165,13 @@ def test_random_flip_mirrors_with_its_probability() -> None:
             RandomHorizontalFlip(p)
 
 
-@pytest.mark.parametrize("kind", ["pictures", "colour pictures", "tensors"])
+@pytest.mark.parametrize("kind", ["images", "colour images", "tensors"])
 @pytest.mark.parametrize("transform", [RandomCrop(5, padding=2), RandomHorizontalFlip(), RandomCrop((6, 9))], ids=repr)
 def test_a_random_batch_equals_its_samples(transform: Transform, kind: str) -> None:
     keys = SampleKeys(1, 2, range(40))
-    pictures = noise(40, 6, 9, 3) if kind == "colour pictures" else noise(40, 6, 9)
-    batch: Any = Tensor(noise(40, 3, 6, 9)) if kind == "tensors" else pictures
-    samples = [Tensor(chw) for chw in batch.array] if kind == "tensors" else map(Image.fromarray, pictures)
+    images = noise(40, 6, 9, 3) if kind == "colour images" else noise(40, 6, 9)
+    batch: Any = Tensor(noise(40, 3, 6, 9)) if kind == "tensors" else images
+    samples = [Tensor(chw) for chw in batch.array] if kind == "tensors" else map(Image.fromarray, images)
     with keyed_samples(keys):
         at_once = transform.batch(batch)  # type: ignore[attr-defined]
     with keyed_samples(keys):

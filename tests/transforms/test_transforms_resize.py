@@ -61,7 +61,7 @@ def test_tensors_are_resized_as_the_definition_says(
 ) -> None:
     x = np.random.default_rng(0).random((2, 3, *size))
     y = Resize(out, mode, antialias=antialias)(Tensor(x)).array
-    expected = [[definition(channel, *out, mode, antialias) for channel in picture] for picture in x]
+    expected = [[definition(channel, *out, mode, antialias) for channel in image] for image in x]
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-13)
     single = Resize(out, mode, antialias=antialias)(Tensor(x.astype(np.float32)))
     assert single.dtype == np.float32
@@ -92,7 +92,7 @@ def test_nearest_takes_the_cell_that_the_centre_falls_into(mode: InterpolationMo
 
 
 @pytest.mark.parametrize(
-    ("size", "max_size", "picture", "out"),
+    ("size", "max_size", "image", "out"),
     [
         (32, None, (28, 28), (32, 32)),
         (32, None, (28, 35), (32, 40)),
@@ -103,17 +103,17 @@ def test_nearest_takes_the_cell_that_the_centre_falls_into(mode: InterpolationMo
         (10, 34, (30, 100), (10, 33)),
     ],
 )
-def test_output_sizes(size: Any, max_size: int | None, picture: tuple[int, int], out: tuple[int, int]) -> None:
+def test_output_sizes(size: Any, max_size: int | None, image: tuple[int, int], out: tuple[int, int]) -> None:
     resize = Resize(size, max_size=max_size)
-    assert resize.output_size(*picture) == out
-    assert resize(Tensor(np.zeros((2, *picture), np.float32))).shape == (2, *out)
-    assert resize(Image.new("L", picture[::-1])).size == out[::-1]
-    assert resize.batch(np.zeros((2, *picture), np.uint8)).shape == (2, *out)
+    assert resize.output_size(*image) == out
+    assert resize(Tensor(np.zeros((2, *image), np.float32))).shape == (2, *out)
+    assert resize(Image.new("L", image[::-1])).size == out[::-1]
+    assert resize.batch(np.zeros((2, *image), np.uint8)).shape == (2, *out)
 
 
-def test_a_picture_of_the_right_size_is_left_alone() -> None:
-    tensor, picture = Tensor(np.zeros((1, 4, 6))), Image.new("L", (6, 4))
-    assert Resize(4)(tensor) is tensor and Resize((4, 6))(picture) is picture
+def test_an_image_of_the_right_size_is_left_alone() -> None:
+    tensor, image = Tensor(np.zeros((1, 4, 6))), Image.new("L", (6, 4))
+    assert Resize(4)(tensor) is tensor and Resize((4, 6))(image) is image
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16])
@@ -137,25 +137,25 @@ def test_float16_is_computed_in_float32() -> None:
     ("mode", "channels"),
     [*product(InterpolationMode, [(), (3,), (4,)]), *product(SMOOTH, [(1,)])],  # PIL itself has no (H, W, 1)
 )
-def test_a_batch_of_pictures_is_resized_as_pil_resizes_each(mode: InterpolationMode, channels: tuple[int, ...]) -> None:
+def test_a_batch_of_images_is_resized_as_pil_resizes_each(mode: InterpolationMode, channels: tuple[int, ...]) -> None:
     rng = np.random.default_rng(3)
     for size, out in product([(8, 8), (7, 13), (30, 4)], [(32, 32), (5, 9), (13, 6), (7, 20)]):
-        pictures = rng.integers(0, 256, (4, *size, *channels), dtype=np.uint8)
-        pictures[2:] = np.where(pictures[2:] < 128, 0, 255)
-        single = pictures[..., 0] if channels == (1,) else pictures
-        expected = [np.asarray(Resize(out, mode)(Image.fromarray(picture))) for picture in single]
-        got = Resize(out, mode).batch(pictures)
+        images = rng.integers(0, 256, (4, *size, *channels), dtype=np.uint8)
+        images[2:] = np.where(images[2:] < 128, 0, 255)
+        single = images[..., 0] if channels == (1,) else images
+        expected = [np.asarray(Resize(out, mode)(Image.fromarray(image))) for image in single]
+        got = Resize(out, mode).batch(images)
         np.testing.assert_array_equal(got, np.reshape(expected, got.shape))
 
 
 def test_the_quick_way_of_a_batch_is_really_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should a Pillow of other arithmetic appear, batches must go picture by picture, and this test says so."""
+    """If a Pillow with other arithmetic appears, batches must be resized image by image, and this test fails."""
     for mode in SMOOTH:
         assert resize_file._pillow_rows_first((28, 28), (32, 32), mode) is not None
-    pictures = np.random.default_rng(4).integers(0, 256, (3, 9, 9), dtype=np.uint8)
-    quick = Resize(12).batch(pictures)
+    images = np.random.default_rng(4).integers(0, 256, (3, 9, 9), dtype=np.uint8)
+    quick = Resize(12).batch(images)
     monkeypatch.setattr(resize_file, "_pillow_rows_first", lambda *_: None)
-    np.testing.assert_array_equal(Resize(12).batch(pictures), quick)
+    np.testing.assert_array_equal(Resize(12).batch(images), quick)
 
 
 @pytest.mark.parametrize("size", [0, -1, (1, 2, 3), (), 2.5, (3, 0), "big"])
@@ -172,7 +172,7 @@ def test_impossible_uses_are_refused() -> None:
         Resize((3, 4), max_size=10)
     with pytest.raises(ValueError, match="InterpolationMode"):
         Resize(3, interpolation="bilinear")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="lanczos exists for PIL pictures only"):
+    with pytest.raises(ValueError, match="lanczos exists for PIL images only"):
         Resize(3, InterpolationMode.LANCZOS)(x)
     with pytest.raises(ValueError, match="bool"):
         Resize(3)(Tensor(np.zeros((1, 4, 4), bool)))

@@ -33,7 +33,7 @@ def run(segments: int, trained: bool = True) -> list[Any]:
 @pytest.mark.parametrize("segments", [1, 2, 3, 6])
 @pytest.mark.parametrize("trained", [True, False])
 def test_numbers_are_the_same(segments: int, trained: bool) -> None:
-    """Dropout, too, which draws its numbers again, and what is drawn afterwards."""
+    """Dropout draws the same numbers again, and later random numbers are the same, too."""
     for got, wanted in zip(run(segments, trained), run(0, trained), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-12)
 

@@ -1,6 +1,6 @@
-"""`minicnn.backends`: the switches of PyTorch's libraries, so that programs that set them run; none changes anything.
+"""`minicnn.backends`: the switches of PyTorch's libraries. They change nothing; programs that set them run.
 
-Which kernels run is chosen by `minicnn.use`.
+`minicnn.use` chooses the kernels.
 """
 
 from __future__ import annotations

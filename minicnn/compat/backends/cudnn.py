@@ -1,4 +1,4 @@
-"""The switches of `torch.backends.cudnn`; minicnn is deterministic in any case."""
+"""`minicnn.backends.cudnn`: switches without effect; minicnn is deterministic in any case."""
 
 from __future__ import annotations
 

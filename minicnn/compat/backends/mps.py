@@ -1,4 +1,4 @@
-"""`torch.backends.mps`: Apple's GPUs are not used."""
+"""`minicnn.backends.mps`: minicnn does not use Apple's GPUs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..doors import door as _door
 
 
 def is_available() -> bool:
-    """False."""
+    """False: minicnn runs on the CPU."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""`minicnn.cuda`: what programs ask about GPUs. This version computes on the CPU, and says so."""
+"""`minicnn.cuda`: what programs ask about GPUs. This version of minicnn computes on the CPU."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ def is_available() -> bool:
 
 
 def device_count() -> int:
-    """0."""
+    """0: minicnn runs on the CPU."""
     return 0
 
 
 def is_initialized() -> bool:
-    """False."""
+    """False: minicnn runs on the CPU."""
     return False
 
 
 def manual_seed(seed: int) -> None:
-    """Nothing, as in PyTorch without a GPU; `minicnn.manual_seed` seeds the CPU's stream."""
+    """Does nothing, as PyTorch without a GPU; `minicnn.manual_seed` seeds the CPU's stream."""
 
 
 def manual_seed_all(seed: int) -> None:
-    """Nothing, as `manual_seed`."""
+    """Does nothing, like `manual_seed`."""
 
 
 def synchronize(device: Any = None) -> None:
-    """Nothing: every operation is finished when its function returns."""
+    """Does nothing: an operation has finished when its function returns."""
 
 
 def empty_cache() -> None:
-    """Nothing: there is no GPU memory to give back. `minicnn.free_memory` gives back what is kept of the CPU's."""
+    """Does nothing: there is no GPU memory. `minicnn.free_memory` gives back memory that is kept on the CPU."""
 
 
 def _refuse(name: str) -> NoReturn:
@@ -51,22 +51,22 @@ def _refuse(name: str) -> NoReturn:
 
 
 def current_device() -> int:
-    """Refused: there is none."""
+    """Raises RuntimeError: there is no GPU."""
     _refuse("current_device")
 
 
 def get_device_name(device: Any = None) -> str:
-    """Refused: there is none."""
+    """Raises RuntimeError: there is no GPU."""
     _refuse("get_device_name")
 
 
 def set_device(device: Any) -> None:
-    """Refused: there is none."""
+    """Raises RuntimeError: there is no GPU."""
     _refuse("set_device")
 
 
 def memory_allocated(device: Any = None) -> int:
-    """0 bytes."""
+    """0 bytes: there is no GPU memory."""
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`minicnn.jit`: programs written for TorchScript run as the Python they are."""
+"""`minicnn.jit`: programs written for TorchScript run as plain Python."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = [
 
 
 class ScriptModule(Module):
-    """A module; no instance is ever made here, so that `isinstance` says no."""
+    """A class without instances: `isinstance(module, ScriptModule)` is always False."""
 
 
 def script(obj: F, *_: Any, **__: Any) -> F:
-    """The function or module itself."""
+    """The function or module, unchanged."""
     return obj
 
 
 def export(function: F) -> F:
-    """The function itself."""
+    """The function, unchanged."""
     return function
 
 
@@ -35,42 +35,42 @@ unused = interface = export
 
 
 def ignore(drop: Any = False, **_: Any) -> Any:
-    """The function itself, as `@ignore` and as `@ignore(drop=True)`."""
+    """The function unchanged, both as `@ignore` and as `@ignore(drop=True)`."""
     return drop if callable(drop) else export
 
 
 def _overload_method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself."""
+    """The function, unchanged."""
     return function
 
 
 def annotate(the_type: Any, the_value: F) -> F:
-    """The value."""
+    """The value, unchanged."""
     return the_value
 
 
 def _script_if_tracing(function: F) -> F:
-    """The function itself."""
+    """The function, unchanged."""
     return function
 
 
 def is_scripting() -> bool:
-    """False."""
+    """False: nothing is compiled by TorchScript here."""
     return False
 
 
 def is_tracing() -> bool:
-    """False."""
+    """False: there is no tracing here."""
     return False
 
 
 def trace(*_: Any, **__: Any) -> NoReturn:
-    """Refused."""
+    """Raises NotImplementedError: there is no tracing here."""
     raise NotImplementedError("jit.trace: minicnn runs modules as Python; call the module itself")
 
 
 def save(*_: Any, **__: Any) -> NoReturn:
-    """Refused."""
+    """Raises NotImplementedError: there are no compiled modules to save."""
     raise NotImplementedError("jit.save: save the weights with minicnn.save(model.state_dict(), path)")
 
 

@@ -1,4 +1,4 @@
-"""`minicnn.jit.annotations`: type names that programs for TorchScript import; annotations have no effect here."""
+"""`minicnn.jit.annotations`: names of types that TorchScript programs import. Annotations have no effect here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["BroadcastingList1", "BroadcastingList2", "BroadcastingList3", "Dict"
 
 
 class _Broadcasting:
-    """An int, or a list of that many."""
+    """`BroadcastingList2[int]` means an int or a list of 2 ints; here it is just int."""
 
     def __getitem__(self, kind: Any) -> Any:
         return kind

@@ -1,12 +1,12 @@
-"""What of PyTorch is not here, and what to use instead: the text of the error for an unknown name.
+"""Which names of PyTorch are missing, and what to use instead: the text of the error for an unknown name.
 
-    pytorch.py       the names of torch that are missing, each with what to use       rows of data: add one, or take
-    torchvision.py   those of torchvision and torchsummary                            out what has come to be
+    pytorch.py       the missing names of torch, each with what to use instead        tables: a name that minicnn gets
+    torchvision.py   the missing names of torchvision and torchsummary                is removed from its row
     lookup.py        from a place and a name to a sentence
     moved.py         modules that have another path now
 
-Every public module asks here when it is asked for a name that it lacks (`answer`), and so does Tensor. An import in
-vain says the same: `import minicnn.onnx`, `from minicnn.datasets import ImageNet`.
+Every public module, and Tensor, takes its error from here when a program asks for a name that it lacks (`answer`).
+A failed import gives the same text: `import minicnn.onnx`, `from minicnn.datasets import ImageNet`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["Absent", "Imports", "absent", "answer", "methods", "public_path", "u
 
 
 def unknown(where: str, name: str, known: Iterable[str]) -> AttributeError:
-    """The error for `where.name`: why PyTorch's thing of that name is not here and what to use, or a name like it."""
+    """The error for `where.name`: it says what to use instead of PyTorch's name, or suggests a similar name."""
     text = f"{where!r} has no attribute {name!r}"
-    if name.startswith("__") and name.endswith("__"):  # protocols ask for many, and want no answer
+    if name.startswith("__") and name.endswith("__"):  # protocols look for many such names, and ignore the text
         return AttributeError(text, name=name)
     return AttributeError(f"{text}: {why(where, name, known)}", name=name)
 
@@ -36,11 +36,12 @@ def public_path(module: str) -> str:
 
 
 def answer(namespace: dict[str, Any], where: str = "") -> None:
-    """Let the module whose globals these are say of a name it lacks what to use; the last line of a module.
+    """Make a module, given by its globals, say what to use instead of a missing name. The last line of a module.
 
-    `where` is the path that programs know it by, if it is another than its own.
+    `where` is the public path of the module, if it differs from its real one.
 
-    With a `__path__`, even an empty one, Python asks `Imports` before it says "cannot import name" in its own words.
+    A module with a `__path__`, even an empty one, makes Python ask `Imports` before it raises its own "cannot import
+    name".
     """
     where = where or namespace["__name__"]
 
@@ -52,9 +53,9 @@ def answer(namespace: dict[str, Any], where: str = "") -> None:
 
 
 class Absent:
-    """Stands in a class for a method of PyTorch's that it lacks, so that `Tensor.bfloat16` is answered as `x.bfloat16`.
+    """Stands for a missing method of PyTorch: `Tensor.bfloat16` gives the same error as `x.bfloat16`.
 
-    A metaclass could say it too, but would cost every `isinstance(..., Tensor)` its time.
+    A metaclass could do the same, but would slow down every `isinstance(..., Tensor)`.
     """
 
     def __init__(self, name: str) -> None:
@@ -71,13 +72,13 @@ def methods(owner: type) -> list[str]:
 
 
 class Imports:
-    """The last finder of modules: an import in vain gets the answer that looking up the name would get."""
+    """The last finder of modules: a failed import gives the same error as looking up the name."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Raise for a module of ours that an import has not found; `importlib.util.find_spec` gives None for it.
+        """Raise an error for a module of minicnn that an import has not found; give None to `importlib.util.find_spec`.
 
-        One that was moved is found in its new place, for the pickles of earlier versions.
+        A module that was moved is found in its new place, for the pickles of earlier versions.
         """
         if name in MOVED:
             return ModuleSpec(name, Moved(MOVED[name]))
@@ -95,7 +96,7 @@ class Imports:
 
 
 def _imports() -> bool:
-    """Whether Python looks for a module to import it, and does not only ask whether there is one."""
+    """Whether Python looks for a module in order to import it, not only to see if it exists."""
     frame = sys._getframe(2)
     while frame.f_back is not None and "importlib" in frame.f_code.co_filename:
         if frame.f_code.co_name == "_find_and_load_unlocked":
@@ -107,7 +108,7 @@ def _imports() -> bool:
 def _is_import_from() -> bool:
     """Whether Python looks for a module only because `from package import name` has not found an attribute.
 
-    Its import machinery drops a ModuleNotFoundError then, for an error of its own.
+    In that case Python's import machinery replaces a ModuleNotFoundError by its own error.
     """
     frame = sys._getframe(2)
     while frame.f_back is not None and "importlib" in frame.f_code.co_filename:

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import pytorch, torchvision
 
-# Where a name may be that was looked up in another place, in this order.
+# Where to look for a name that a program has looked for in another place, in this order.
 PLACES = (
     "minicnn", "minicnn.nn", "minicnn.nn.functional", "minicnn.nn.init", "minicnn.nn.utils", "minicnn.optim",
     "minicnn.optim.lr_scheduler", "minicnn.utils.data", "minicnn.utils.checkpoint", "minicnn.autograd",
@@ -23,7 +23,7 @@ _NUMPY = {"minicnn": "", "Tensor": "", "minicnn.linalg": "linalg."}  # places wh
 
 
 def why(where: str, name: str, known: Iterable[str]) -> str:
-    """What to use instead of `where.name`, where `known` are the names that are there."""
+    """What to use instead of `where.name`; `known` are the names that exist in `where`."""
     here = sorted(n for n in known if not n.startswith("_"))
     text = _row(where, name)
     if text is not None:
@@ -49,7 +49,7 @@ def why(where: str, name: str, known: Iterable[str]) -> str:
 
 
 def absent(place: str) -> Iterator[str]:
-    """The names written out (without a star) that the rows say are missing in a place."""
+    """The names, without those that have a star, that the rows list as missing in a place."""
     for row in (*pytorch.ROWS, *torchvision.ROWS):
         if place in row.places.split():
             yield from (word for word in row.names.split() if "*" not in word)
@@ -58,7 +58,7 @@ def absent(place: str) -> Iterator[str]:
 def _row(where: str, name: str) -> str | None:
     place = where.removeprefix("minicnn.")
     exact, patterns = _tables()
-    for key in (place, "*"):  # what is said of a place goes before what is said of all
+    for key in (place, "*"):  # rows for a place come before rows for all places
         found = exact.get((key, name))
         if found is not None:
             return found
@@ -85,13 +85,13 @@ def _tables() -> tuple[dict[tuple[str, str], str], dict[str, list[tuple[re.Patte
 
 
 def _public(where: str) -> list[str]:
-    """The names that a module offers."""
+    """The public names of a module."""
     module = sys.modules[where] if where in sys.modules else import_module(where)
     return sorted(getattr(module, "__all__", ()), key=str.lower)
 
 
 def _elsewhere(where: str, name: str) -> str | None:
-    """The full name of a thing that is called so in another place of minicnn."""
+    """The full name of something with this name in another place of minicnn; None if there is none."""
     if name.startswith("_"):
         return None
     for place in PLACES:

@@ -1,7 +1,7 @@
-"""Modules that were moved, by their earlier paths, which pickles name.
+"""The earlier paths of modules that were moved, for old pickles.
 
-A pickle says `minicnn.copying.leaf` where it was written by an earlier version; the module of that path is now another
-one. `Imports` asks here for a module that is not found.
+A pickle of an earlier version may name `minicnn.copying.leaf`, whose module has another path now. When a module is not
+found, `Imports` looks here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_ROOMS = {  # earlier room, new room: files; old=new where the file has another name too
+_ROOMS = {  # (earlier package, new package): files; old=new if the name of the file changed too
     ("minicnn.ops", "minicnn.ops.tensor"): """
         arguments arithmetic comparison creation cumulative diagonal einsum elementwise indexing inplace
         inplace_shape interchange linear_map norm operands reduction sampling scatter_add scatter_reduce
@@ -42,7 +42,7 @@ MOVED = {
 
 
 class Moved(Loader):
-    """A loader that gives the module of another path, as it is."""
+    """A loader that gives the module that has the new path."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -54,5 +54,5 @@ class Moved(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """It has run; only what the import system wrote over is put back."""
+        """Put back what the import system has overwritten; the module itself has run already."""
         module.__spec__ = self.own

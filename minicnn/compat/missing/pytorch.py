@@ -1,4 +1,4 @@
-"""The names of torch that are not here. The first row of a name counts, and a place's own rows before those of "*"."""
+"""The names of torch that are missing. The first row of a name counts; the rows of a place come before those of "*"."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _REAL = "tensors are real; keep the real and the imaginary part as two tensors"
 _QUANTISED = "there is no quantisation; compute in minicnn.float32"
 _NUMBERED = "axes have numbers, not names"
 _FFT = "use numpy.fft on x.numpy(), without gradients"
-_INSIDE = "it belongs to the inside of PyTorch, which is not here; leave it out"
-_GPU = "minicnn computes on minicnn.device('cpu'); ask minicnn.cuda.is_available() first, which is False"
+_INSIDE = "it belongs to PyTorch's internals, which minicnn does not have; leave it out"
+_GPU = "minicnn computes on minicnn.device('cpu'); minicnn.cuda.is_available() is False"
 _DECOMPOSITION = "decompositions are left out; use numpy.linalg on x.numpy(), without gradients"
 _MEMORY = "a tensor's memory is its NumPy array, x.numpy(); numpy.lib.stride_tricks makes views of it"
 _MIXED = "there is no mixed precision: minicnn.autocast and minicnn.GradScaler are there and change nothing"
 _SCRIPT = "there is no compiler: minicnn.jit.script gives the module itself; save weights with minicnn.save"
-_PLAIN = "modules run as the Python they are; "
+_PLAIN = "modules run as plain Python; "
 _ONE = "training runs in one process, on all cores: "
 _PIPES = "there are no data pipes; use a minicnn.utils.data.Dataset with __len__ and __getitem__"
-_SECOND = "gradients of gradients are left out; minicnn.autograd.grad gives first ones"
+_SECOND = "gradients of gradients are left out; minicnn.autograd.grad gives first-order gradients"
 
 ROWS = [
     # ------------------------------------------------------------------------------------------------- types of tensors
@@ -66,7 +66,7 @@ ROWS = [
     Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device", _GPU),
     Gap("Tensor minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
         "it is False"),
-    Gap("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are as others: it is False"),
+    Gap("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are ordinary tensors: it is False"),
     # ------------------------------------------------------------------------------------------------------ mathematics
     Gap("linalg", "diagonal", "use minicnn.diagonal"),
     Gap("linalg", "vecdot", "use (x * y).sum(-1)"),
@@ -81,7 +81,7 @@ ROWS = [
     Gap("* Tensor", "stft istft", _FFT),
     Gap("*", "fft has_spectral", _FFT),
     Gap("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),
-    Gap("*", "special", "functions are in minicnn itself where it has them: minicnn.erf, minicnn.log1p, minicnn.logit"),
+    Gap("*", "special", "minicnn has these functions without `special`: minicnn.erf, minicnn.log1p, minicnn.logit"),
     Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
         "use scipy.special on x.numpy(), without gradients"),
     Gap("minicnn", "distributions binomial", "draw with minicnn.normal, minicnn.rand, minicnn.bernoulli or "
@@ -102,8 +102,8 @@ ROWS = [
     Gap("Tensor", "sum_to_size", "use x.sum(dim, keepdim=True) over the axes that were broadcast"),
     Gap("Tensor", "fill_diagonal_", "use x.diagonal().fill_(value)"),
     Gap("Tensor", "index", "use x[...]"),
-    Gap("Tensor", "apply_ map_ map2_", "use NumPy on x.numpy(), which shares memory, or the operations there are"),
-    Gap("minicnn", "vectorize*", "use NumPy on x.numpy(), or the operations there are"),
+    Gap("Tensor", "apply_ map_ map2_", "use NumPy on x.numpy(), which shares memory, or minicnn's operations"),
+    Gap("minicnn", "vectorize*", "use NumPy on x.numpy(), or minicnn's operations"),
     Gap("minicnn", "split_with_sizes_copy alias_copy detach detach_ detach_copy diagonal_copy_ expand_copy "
         "permute_copy select_copy slice_copy split_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy "
         "unsqueeze_copy view_copy", "use the method of the tensor, such as x.detach(), and x.clone() for memory of "
@@ -113,7 +113,7 @@ ROWS = [
         "or numpy.frexp on x.numpy(), without gradients"),
     # ----------------------------------------------------------------------------------------------------------- layers
     Gap("*", "*Conv3d *ConvTranspose3d *Pool3d MaxUnpool3d *Pad3d conv3d conv_transpose3d conv3d_* *_pool3d* "
-        "max_unpool3d channels_last_3d convert_conv3d_weight_memory_format", "pictures are 2-d; fold the third axis "
+        "max_unpool3d channels_last_3d convert_conv3d_weight_memory_format", "images are 2-d; fold the third axis "
         "into the batch or the channels, and use the 2d form"),
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
     Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
@@ -124,12 +124,12 @@ ROWS = [
         "with minicnn.nn.Linear, minicnn.nn.LayerNorm, minicnn.matmul and minicnn.softmax"),
     Gap("*", "Embedding embedding EmbeddingBag embedding_bag embedding_renorm_", "sequence models are left out; a "
         "table is a minicnn.nn.Parameter: weight[indices] has gradients"),
-    Gap("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models are left out, this loss too"),
+    Gap("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models and their losses are left out"),
     Gap("nn", "AdaptiveLogSoftmaxWithLoss", "sequence models are left out; use minicnn.nn.CrossEntropyLoss"),
     Gap("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
         "minicnn.nn.Linear"),
     Gap("*", "Bilinear bilinear", "write it: minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
-    Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes pictures too"),
+    Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes images too"),
     Gap("nn", "CrossMapLRN2d", "use minicnn.nn.LocalResponseNorm"),
     Gap("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
         "use minicnn.nn.functional.interpolate, for grids along the axes"),
@@ -172,10 +172,10 @@ ROWS = [
         _INSIDE),
     Gap("*", "profiler profiler_* kineto_available Profiler* monitor profile_hook_step",
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
-    Gap("minicnn", "gradient", "use numpy.gradient on x.numpy(); a function's gradient gives minicnn.autograd.grad"),
+    Gap("minicnn", "gradient", "use numpy.gradient on x.numpy(); minicnn.autograd.grad gives a function's gradient"),
     # ----------------------------------------------------------------------------------------------- data and utilities
     Gap("utils", "tensorboard", "there is no TensorBoard writer; `minicnn train` leaves metrics.csv and curves.png, "
-        "and Python's csv or Matplotlib write your own"),
+        "and with Python's csv or Matplotlib you write your own"),
     Gap("utils", "collect_env", "use `minicnn doctor`"),
     Gap("utils", "benchmark bottleneck *hroughput*enchmark", "use Python's timeit or cProfile; "
         "minicnn.compare_algorithms times a convolution"),
@@ -194,7 +194,7 @@ ROWS = [
     Gap("utils.data", "_DatasetKind", _INSIDE),
     Gap("utils.data", "_utils", "its collate.default_collate and default_convert are minicnn.utils.data."
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
-        "minicnn.utils.data.get_worker_info; there is no more of it"),
+        "minicnn.utils.data.get_worker_info; minicnn has nothing else of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
     Gap("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
     Gap("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
@@ -207,14 +207,14 @@ ROWS = [
     Gap("minicnn", "export package nativert classes import_ir_module*", _PLAIN + "write the weights with minicnn.save"),
     Gap("minicnn", "library", "write an operation of your own as a minicnn.autograd.Function"),
     Gap("*", "overrides handle_torch_function has_torch_function* DisableTorchFunction*",
-        "nothing overrides functions here, there is no __torch_function__; leave the call out"),
+        "functions cannot be overridden here: there is no __torch_function__; leave the call out"),
     Gap("minicnn", "masked", "there are no masked tensors; use minicnn.where, x.masked_fill(...) or x[mask]"),
     Gap("minicnn", "ModuleDict ParameterDict BufferDict", "use minicnn.nn.ModuleDict or minicnn.nn.ParameterDict"),
     Gap("minicnn", "get_autocast_* set_autocast_* is_autocast_*_enabled autocast_*_nesting clear_autocast_cache",
         _MIXED),
     Gap("amp", "autocast_mode grad_scaler custom_bwd custom_fwd is_autocast_available", _MIXED),
     Gap("minicnn", "get_deterministic_debug_mode set_deterministic_debug_mode is_deterministic_algorithms_*",
-        "minicnn is deterministic in any case; minicnn.use_deterministic_algorithms is there and changes nothing"),
+        "minicnn is deterministic in any case; minicnn.use_deterministic_algorithms changes nothing"),
     Gap("minicnn", "is_warn_always_enabled set_warn_always", "use Python's warnings.simplefilter('always')"),
     Gap("minicnn", "init_num_threads", "operations run one after the other, each on "
         "minicnn.get_num_threads() threads"),
@@ -246,8 +246,8 @@ ROWS = [
         "Transformer Node Proxy replace_pattern has_side_effect map_arg subgraph_rewriter passes experimental node",
         _PLAIN + "there is no tracing; module.named_modules() and hooks look into it"),
     Gap("hub", "help list set_dir DEFAULT_CACHE_DIR ENV_* *Error MAP_LOCATION MODULE_HUBCONF READ_DATA_CHUNK Request "
-        "VAR_DEPENDENCY urlopen", "nothing is downloaded; the message of minicnn.hub.load tells how weights are "
-        "converted"),
+        "VAR_DEPENDENCY urlopen", "nothing is downloaded; the message of minicnn.hub.load tells how to "
+        "convert weights"),
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),
@@ -261,13 +261,13 @@ ROWS = [
     Gap("cuda", "set_rng_state set_rng_state_all", "minicnn computes on the CPU; use minicnn.set_rng_state"),
     Gap("cuda", "seed seed_all random default_generators", "minicnn computes on the CPU; use minicnn.seed"),
     Gap("cuda", "Event Stream ExternalStream StreamContext stream streams *_stream get_stream_from_external",
-        "minicnn computes on the CPU, and a function's work is done when it returns; time with Python's "
+        "minicnn computes on the CPU, and a function has finished its work when it returns; time with Python's "
         "time.perf_counter"),
     Gap("cuda", "max_memory_cached memory_cached memory_snapshot memory_stats* memory_summary memory_usage "
         "device_memory_used host_memory_* reset_*memory_* *_per_process_memory_fraction memory mem_get_info "
         "MemPool use_mem_pool caching_allocator_* CUDAPluggableAllocator change_current_allocator "
-        "get_allocator_backend ipc_collect", "there is no memory of a GPU to ask about; psutil knows the process's, "
-        "and minicnn.free_memory gives back what is kept"),
+        "get_allocator_backend ipc_collect", "there is no GPU memory; psutil shows the memory of the process, "
+        "and minicnn.free_memory gives back what minicnn keeps"),
     Gap("cuda", "*Error AcceleratorError CUDAGraph CudaError DEVICE_REQUIREMENT Device GreenContext "
         "PYTORCH_RELEASES_CODE_CC can_device_access_peer check_error classproperty clock_rate cudaStatus cudart "
         "current_blas_handle current_solver_handle device device_of gds get_arch_list get_device_capability "

@@ -1,37 +1,37 @@
-"""The names of torchvision and torchsummary that are not here. When one of them is written, it goes out of its row."""
+"""The names of torchvision and torchsummary that are missing. A name that minicnn gets is removed from its row."""
 
 from __future__ import annotations
 
 from .rows import Gap
 
 _FILES = (
-    "minicnn does not have this data set; there are: {there}. Read its files in a minicnn.utils.data.Dataset of "
+    "minicnn does not have this dataset; there are: {there}. Read its files in a minicnn.utils.data.Dataset of "
     "your own, with __len__ and __getitem__"
 )
 _STEP = (
-    "minicnn does not have this transform; there are: {there}. Any function of a picture can stand in "
-    "minicnn.transforms.Compose, as minicnn.transforms.Lambda or by itself"
+    "minicnn does not have this transform; there are: {there}. Any function of an image can be a step of "
+    "minicnn.transforms.Compose, as minicnn.transforms.Lambda or as it is"
 )
 _FUNCTION = (
-    "minicnn does not have transforms as functions; call a transform: minicnn.transforms.Resize(32)(picture). "
-    "Pillow's methods change pictures too"
+    "minicnn does not have transforms as functions; call a transform: minicnn.transforms.Resize(32)(image). "
+    "Pillow's methods change images too"
 )
 _NET = (
-    "minicnn does not have this net; there are: {there}. Build it from the layers of minicnn.nn: with "
-    "torchvision's names of the submodules its weights fit"
+    "minicnn does not have this net; there are: {there}. Build it from the layers of minicnn.nn: if its "
+    "submodules have torchvision's names, torchvision's weights fit"
 )
 _WEIGHTS = (
-    "weights are not downloaded, they are pickles; leave weights= out, or convert the file once where PyTorch is:"
+    "weights are not downloaded: they are pickles. Leave weights= out, or convert the file once where PyTorch is:"
     " the message of minicnn.hub.load says how"
 )
-_TASK = "minicnn is for classifying pictures; there are no nets for detection, segmentation or video"
+_TASK = "minicnn classifies images; there are no nets for detection, segmentation or video"
 _BOXES = (
-    "minicnn does not have operations on boxes and masks; write them with the operations there are, or with NumPy"
+    "minicnn does not have operations on boxes and masks; write them with minicnn's operations, or with NumPy"
     " on x.numpy()"
 )
-_FILE = "read a picture with Pillow, and make it a tensor with minicnn.transforms.PILToTensor"
-_SAVE = "write a picture with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
-_VIDEO = "minicnn does not read or write video; take its frames as pictures"
+_FILE = "read an image with Pillow, and make it a tensor with minicnn.transforms.PILToTensor"
+_SAVE = "write an image with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
+_VIDEO = "minicnn does not read or write video; take its frames as images"
 _DRAW = "draw with Pillow's ImageDraw or Matplotlib on x.permute(1, 2, 0).numpy()"
 
 ROWS = [
@@ -46,7 +46,7 @@ ROWS = [
     Gap("datasets", "ImageFolder DatasetFolder", "minicnn does not have it; list the files of each class's folder in "
         "a minicnn.utils.data.Dataset of your own, and open one with Pillow in __getitem__"),
     Gap("datasets", "FakeData", "use minicnn.utils.data.TensorDataset of minicnn.rand and minicnn.randint"),
-    Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the data set gives "
+    Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the dataset gives "
         "them"),
     Gap("datasets", "folder mnist_ cifar utils video_utils samplers", _FILES),
     Gap("transforms", "AugMix AutoAugment AutoAugmentPolicy ColorJitter ElasticTransform FiveCrop GaussianBlur "
@@ -56,8 +56,8 @@ ROWS = [
         "TenCrop ToPILImage TrivialAugmentWide autoaugment transforms", _STEP),
     Gap("transforms", "functional functional_tensor functional_pil", _FUNCTION),
     Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
-        "minicnn.transforms: {there}. They take PIL pictures and tensors; boxes and masks they leave alone"),
-    Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; pictures are tensors "
+        "minicnn.transforms: {there}. They take PIL images and tensors, and no boxes or masks"),
+    Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
         "(C, H, W)"),
     Gap("models", "detection segmentation video optical_flow quantization feature_extraction FasterRCNN MaskRCNN "
         "RetinaNet", _TASK),
@@ -84,21 +84,21 @@ ROWS = [
         "distance_box_iou* generalized_box_iou* remove_small_boxes roi_align RoIAlign roi_pool RoIPool "
         "ps_roi_align PSRoIAlign ps_roi_pool PSRoIPool MultiScaleRoIAlign FeaturePyramidNetwork boxes poolers "
         "feature_pyramid_network", _BOXES),
-    Gap("ops", "deform_conv2d DeformConv2d", "the places that a convolution looks at are fixed; use "
+    Gap("ops", "deform_conv2d DeformConv2d", "the windows of a convolution have a fixed shape here; use "
         "minicnn.nn.Conv2d with dilation"),
     Gap("ops", "sigmoid_focal_loss", "write it: p = x.sigmoid(), and the terms of "
         "minicnn.nn.functional.binary_cross_entropy_with_logits(x, target, reduction='none') times (1 - p_t)**gamma"),
-    Gap("ops", "Conv3dNormActivation drop_block3d DropBlock3d", "pictures are 2-d; use "
+    Gap("ops", "Conv3dNormActivation drop_block3d DropBlock3d", "images are 2-d; use "
         "minicnn.nn.Conv2dNormActivation or minicnn.nn.DropBlock2d"),
     Gap("minicnn", "io read_image", _FILE),
     Gap("io", "read_image decode_image decode_jpeg decode_png decode_gif decode_webp decode_avif decode_heic "
         "read_file ImageReadMode image", _FILE),
     Gap("io", "encode_jpeg encode_png write_jpeg write_png write_file", _SAVE),
     Gap("io", "*ideo* Timebase", _VIDEO),
-    Gap("utils", "make_grid", "put pictures side by side with minicnn.cat, or draw them with Matplotlib's subplots"),
+    Gap("utils", "make_grid", "put images side by side with minicnn.cat, or draw them with Matplotlib's subplots"),
     Gap("utils", "save_image", _SAVE),
     Gap("utils", "draw_bounding_boxes draw_segmentation_masks draw_keypoints flow_to_image", _DRAW),
     Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
-        "disable_beta_transforms_warning", "pictures are read with Pillow; leave the call out"),
+        "disable_beta_transforms_warning", "images are read with Pillow; leave the call out"),
     Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
 ]  # fmt: skip

@@ -1,1 +1,1 @@
-"""The part of `torch.nn` that is names only: see `modules`."""
+"""The part of `torch.nn` that only gives names to things defined elsewhere: see `modules`."""

@@ -1,1 +1,1 @@
-"""The part of `torchvision.ops` that is names only: see `misc`."""
+"""The part of `torchvision.ops` that only gives names to things defined elsewhere: see `misc`."""

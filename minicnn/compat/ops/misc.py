@@ -1,4 +1,4 @@
-"""What torchvision has in its `ops`: layers and functions under the name of its file. They lie above `minicnn.ops`."""
+"""`minicnn.ops.misc`: the layers and functions of torchvision's file. They are defined above `minicnn.ops`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The parts of `torch.utils` that are names only."""
+"""The parts of `torch.utils` that only give names to things defined elsewhere."""

@@ -1,4 +1,4 @@
-"""DLPack: arrays handed from library to library without a copy, as `torch.utils.dlpack`."""
+"""DLPack: gives arrays from one library to another without a copy, as `torch.utils.dlpack` does."""
 
 from __future__ import annotations
 

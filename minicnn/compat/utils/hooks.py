@@ -1,4 +1,4 @@
-"""`minicnn.utils.hooks`: the handle that takes a hook away again."""
+"""`minicnn.utils.hooks`: the handle that removes a hook."""
 
 from __future__ import annotations
 

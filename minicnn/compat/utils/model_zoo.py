@@ -1,4 +1,4 @@
-"""`minicnn.utils.model_zoo`: the older name of `minicnn.hub`'s function."""
+"""`minicnn.utils.model_zoo`: the older place of `minicnn.hub.load_url`."""
 
 from __future__ import annotations
 

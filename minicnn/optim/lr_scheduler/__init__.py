@@ -1,11 +1,11 @@
-"""Schedules of the learning rate: PyTorch's, step by step the same numbers.
+"""Schedules of the learning rate: those of PyTorch, with the same numbers in every step.
 
     scheduler = minicnn.optim.lr_scheduler.StepLR(optimizer, step_size=30)
     for epoch in range(100):
         train(...)                    # optimizer.step() for every batch
         scheduler.step()
 
-A schedule of one's own is a subclass of `LRScheduler` with a `get_lr`.
+To write your own schedule, subclass `LRScheduler` and define `get_lr`.
 """
 
 from __future__ import annotations

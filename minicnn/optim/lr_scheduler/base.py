@@ -1,4 +1,4 @@
-"""What all schedules share: the count of epochs, and the way a rate gets into the optimiser and back."""
+"""The base of all schedules: it counts epochs, and reads and sets the rates of the optimiser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ...tensor import Tensor
 from ..optimizer import Optimizer
 
-Rates = list[Any]  # per group a number, or a tensor of one element
+Rates = list[Any]  # for each group a number, or a tensor of one element
 
 EPOCH_IS_DEPRECATED = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
@@ -23,18 +23,18 @@ EPOCH_IS_DEPRECATED = (
 
 
 class LRScheduler:
-    """Sets the rate of every group of an optimiser, anew in each `step()`; also once when it is made.
+    """Sets the rate of every group of an optimiser in each `step()`, and once when it is created.
 
     A subclass gives `get_lr()`: the rates of epoch `self.last_epoch`, a list with one per group. It may compute them
-    from `self.base_lrs`, those at the start, or from `group["lr"]`, those before: in that form schedules chain. If it
-    has `_get_closed_form_lr()` too, that one serves `step(epoch)`.
+    from `self.base_lrs`, the rates at the start, or from `group["lr"]`, the rates of the epoch before; schedules of the
+    second form can be chained. If it has `_get_closed_form_lr()` too, `step(epoch)` uses that.
 
     Args:
-        optimizer: whose groups' "lr" is set; the first schedule keeps what was there as "initial_lr".
-        last_epoch: the epoch before the next; not -1 when continuing, the groups having an "initial_lr" then.
+        optimizer: the optimiser, whose groups' "lr" is set; the first schedule keeps the earlier value as "initial_lr".
+        last_epoch: the last epoch done; -1 at the start. To continue, the groups must have an "initial_lr".
 
     Raises:
-        TypeError: not an optimiser.
+        TypeError: `optimizer` is not an optimiser.
         KeyError: `last_epoch` is given, but a group has no "initial_lr".
     """
 
@@ -65,11 +65,11 @@ class LRScheduler:
             self._is_initial = False
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimiser."""
+        """All attributes except the optimiser."""
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a `state_dict`, of this class or of PyTorch's of the same name."""
+        """Continue from a `state_dict`, of this class or of PyTorch's class of the same name."""
         self.__dict__.update(state_dict)
 
     def get_last_lr(self) -> Rates:
@@ -77,11 +77,11 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self) -> Rates:
-        """The rates of epoch `self.last_epoch`; to be given by the subclass."""
+        """The rates of epoch `self.last_epoch`; subclasses define it."""
         raise NotImplementedError(f"{type(self).__name__} has no get_lr(); define one")
 
     def step(self, epoch: int | None = None) -> None:
-        """Go to the next epoch, or (deprecated) to a given one, and set its rates."""
+        """Go to the next epoch, or (deprecated) to a given epoch, and set its rates."""
         if self._step_count == 1:
             if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
                 warnings.warn(
@@ -113,16 +113,16 @@ class LRScheduler:
         self._last_lr = self._rates()
 
     def _rates(self) -> Rates:
-        """The present rates; tensors among them as copies."""
+        """The current rates; tensors are copied."""
         return [own(group["lr"]) for group in self.optimizer.param_groups]
 
 
 class _LRScheduler(LRScheduler):
-    """The name of the base in older programs."""
+    """The base class under the name that older programs use."""
 
 
 class Schedule(LRScheduler):
-    """A schedule of ours: `get_lr` is `_next`, and warns who calls it to learn the rates."""
+    """The base of our own schedules: `get_lr` calls `_next`, and warns if it is not called by `step()`."""
 
     def get_lr(self) -> Rates:
         """The rates of epoch `self.last_epoch`, for `step()`."""
@@ -138,7 +138,7 @@ class Schedule(LRScheduler):
 
 @contextmanager
 def within_step(schedule: LRScheduler) -> Iterator[None]:
-    """The time in which `get_lr` is called by `step`."""
+    """Inside the `with` block, `get_lr` is called by `step` and does not warn."""
     schedule._get_lr_called_within_step = True
     try:
         yield
@@ -154,12 +154,12 @@ def optimizer_of(optimizer: Any) -> Optimizer:
 
 
 def own(value: Any) -> Any:
-    """A number as it is, a copy of a tensor."""
+    """A copy of a tensor; a number is returned unchanged."""
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def assign(group: dict[str, Any], key: str, value: Any) -> None:
-    """Set an option of a group; a tensor there is overwritten, since others may hold it."""
+    """Set an option of a group; a tensor is overwritten in place, since other code may hold it."""
     if isinstance(group[key], Tensor):
         group[key].fill_(float(value))
     else:
@@ -167,7 +167,7 @@ def assign(group: dict[str, Any], key: str, value: Any) -> None:
 
 
 def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """One value for each group from one for all, or from a list with one for each."""
+    """A list with one value for each group, from one value for all or from such a list."""
     groups = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):
         return [own(value) for _ in range(groups)]
@@ -180,13 +180,13 @@ def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
 
 
 def saved_functions(functions: Sequence[Callable[..., Any] | None]) -> list[dict[str, Any] | None]:
-    """What of some functions goes into a state dict: the attributes of callable objects, nothing of functions."""
+    """The entries for functions in a state dict: the attributes of callable objects, and None for plain functions."""
     plain = (types.FunctionType, types.NoneType)
     return [None if isinstance(function, plain) else function.__dict__.copy() for function in functions]
 
 
 def _note_steps(optimizer: Optimizer) -> None:
-    """Make `optimizer.step()` leave a mark, by which a schedule that is stepped first is noticed."""
+    """Let `optimizer.step()` set a flag, so that a schedule can warn if it is stepped first."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
     step, weak = optimizer.step.__func__, weakref.ref(optimizer)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Schedules made of schedules."""
+"""Schedules that combine other schedules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .plateau import ReduceLROnPlateau
 
 
 class _Combined(LRScheduler):
-    """Schedules of one optimiser, checked to be that."""
+    """A combination of schedules, checked to belong to one optimiser."""
 
     _schedulers: Sequence[LRScheduler]
     _purpose = ""
@@ -40,7 +40,7 @@ class _Combined(LRScheduler):
         return optimizer
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimiser; of the schedules, their state dicts."""
+        """All attributes except the optimiser, with the state dicts of the schedules."""
         return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -53,10 +53,11 @@ class _Combined(LRScheduler):
 class SequentialLR(_Combined):
     """One schedule after another: the second from epoch milestones[0] on, the third from milestones[1] on, ...
 
-    Each begins with its own epoch 0 when its turn comes.
+    Each schedule starts with its own epoch 0.
 
     Raises:
-        ValueError: no schedules, not one milestone less than schedules, or schedules of several optimisers.
+        ValueError: there are no schedules, the number of milestones is not that of the schedules minus 1, or the
+            schedules belong to several optimisers.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class SequentialLR(_Combined):
         self.last_epoch, self.optimizer = last_epoch + 1, optimizer
         for group in optimizer.param_groups:
             assign(group, "lr", group["initial_lr"])
-        self.recursive_undo()  # the step that each schedule made when it was made
+        self.recursive_undo()  # the first step, which each schedule made when it was created
         first = schedulers[bisect_right(milestones, 0)]
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
     def recursive_undo(self, sched: LRScheduler | None = None) -> None:
-        """Take back one epoch of all schedules inside."""
+        """Undo one epoch of all inner schedules."""
         scheduler: Any = self if sched is None else sched
         if hasattr(scheduler, "_schedulers"):
             for inner in scheduler._schedulers:
@@ -103,7 +104,7 @@ class ChainedScheduler(_Combined):
     """Several schedules at once: each step is a step of all of them, in their order, so that their factors multiply.
 
     Raises:
-        ValueError: no schedules, or schedules of several optimisers.
+        ValueError: there are no schedules, or they belong to several optimisers.
     """
 
     _purpose = " to be chained"

@@ -11,10 +11,10 @@ from .base import Rates, Schedule, assign, optimizer_of, own, per_group, saved_f
 
 
 class CosineAnnealingWarmRestarts(Schedule):
-    """lr = eta_min + (lr_0 - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2, T_cur being the epochs since the last restart
-    and T_i the epochs between two restarts: T_0 at first, then each time T_mult times as many.
+    """lr = eta_min + (lr_0 - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2, where T_cur is the number of epochs
+    since the last restart, and T_i that between two restarts: first T_0, then each time T_mult times as many.
 
-    `step(epoch)` with a fraction of an epoch, such as epoch + batch / batches, sets the rate in the middle of epochs.
+    `step(epoch)` with a fraction of an epoch, such as epoch + batch / batches, sets the rate within an epoch.
 
     I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
     https://arxiv.org/abs/1608.03983
@@ -67,10 +67,10 @@ class CosineAnnealingWarmRestarts(Schedule):
 
 
 def prepare_momentum(optimizer: Optimizer, low: Any, high: Any, begin: bool) -> tuple[bool, list[Any], list[Any]]:
-    """Prepare a momentum that goes from `high` to `low` and back as the rate goes up and down.
+    """Prepare a momentum that falls from `high` to `low` while the rate rises, and rises while it falls.
 
     Returns:
-        whether the momentum is the first of "betas", and per group its lowest and highest value.
+        Whether the momentum is the first of "betas", and its lowest and highest values for each group.
     """
     if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
         raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
@@ -157,11 +157,11 @@ class CyclicLR(Schedule):
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimiser; of a `scale_fn` only the attributes of a callable object."""
+        """All attributes except the optimiser; of `scale_fn` only the attributes, if it is a callable object."""
         return {**super().state_dict(), "_scale_fn_custom": saved_functions([self._scale_fn_custom])[0]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a `state_dict`, with the `scale_fn` this schedule has."""
+        """Continue from a `state_dict`, with the present `scale_fn`."""
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
         if state_dict["_scale_fn_custom"] is not None and self._scale_fn_custom is not None:
             self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])
@@ -171,8 +171,8 @@ class OneCycleLR(Schedule):
     """One rise and one long fall over a whole training of total_steps (or epochs * steps_per_epoch); step it per batch.
 
     The rate starts at max_lr / div_factor, is max_lr after a share pct_start of the steps, and ends at
-    max_lr / div_factor / final_div_factor; with `three_phase`, it falls to where it started as fast as it rose, and
-    from there to the end. Between, it follows half a cosine or a line. With `cycle_momentum`, the momentum (beta1 in
+    max_lr / div_factor / final_div_factor; with `three_phase`, it falls to its first value as fast as it rose, and
+    then to the last value. In between it follows half a cosine or a line. With `cycle_momentum`, the momentum (beta1 in
     Adam) goes from max_momentum to base_momentum and back.
 
     L. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2017,
@@ -249,7 +249,7 @@ class OneCycleLR(Schedule):
 
 
 def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -> int:
-    """The length of a training, given as such or as epochs and steps per epoch."""
+    """The number of steps of a training, given directly or as epochs and steps per epoch."""
     if total is None and (epochs is None or per_epoch is None):
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
     parts = {"epochs": epochs, "steps_per_epoch": per_epoch} if total is None else {"total_steps": total}

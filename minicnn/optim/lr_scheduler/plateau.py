@@ -1,4 +1,4 @@
-"""A schedule by how the training goes."""
+"""A schedule that depends on the progress of the training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from .base import EPOCH_IS_DEPRECATED, LRScheduler, assign, optimizer_of
 class ReduceLROnPlateau(LRScheduler):
     """Multiplies the rates by `factor` after more than `patience` epochs in a row without a better metric.
 
-    Better is, with the best value so far b and the threshold e: a < b * (1 - e) in mode "min" and a > b * (1 + e) in
-    "max" (threshold_mode "rel"), or a < b - e and a > b + e ("abs"). After a reduction, `cooldown` epochs are not
-    counted. A rate does not go below its `min_lr`, nor changes by less than `eps`.
+    With the best value so far b and the threshold e, a value a is better if a < b * (1 - e) in mode "min" or
+    a > b * (1 + e) in mode "max" (threshold_mode "rel"), or if a < b - e or a > b + e ("abs"). After a reduction,
+    `cooldown` epochs are not counted. A rate does not fall below its `min_lr`, and changes of less than `eps` are left
+    out.
 
         scheduler.step(validation_loss)
     """
@@ -59,7 +60,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.best, self.cooldown_counter, self.num_bad_epochs = self.mode_worse, 0, 0
 
     def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Note the metric of an epoch, and reduce the rates if it has not got better for too long."""
+        """Take the metric of an epoch, and reduce the rates if it has not improved for too long."""
         current = float(metrics)
         if epoch is not None:
             warnings.warn(EPOCH_IS_DEPRECATED, stacklevel=2)
@@ -78,7 +79,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     @property
     def in_cooldown(self) -> bool:
-        """Whether the epochs after a reduction, which are not counted, last."""
+        """Whether this epoch is one of those after a reduction that are not counted."""
         return self.cooldown_counter > 0
 
     def _is_better(self, a: float, best: float) -> bool:

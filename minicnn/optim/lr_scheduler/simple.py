@@ -1,6 +1,6 @@
-"""Schedules that are one formula, in the form that computes a rate from the one before: that form chains.
+"""Schedules with one formula, which computes a rate from the rate before, so that schedules can be chained.
 
-The closed form, where a schedule has one, is in the class docstrings: lr_t is the rate in epoch t, lr_0 the base rate.
+The docstrings of the classes give the closed form, if there is one: lr_t is the rate in epoch t, lr_0 the base rate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Factor = Callable[[int], float]
 
 
 class _OfFunctions(Schedule):
-    """Schedules by a function of the epoch, or one function per group."""
+    """Schedules by a function of the epoch, one for all groups or one for each."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Factor | list[Factor], last_epoch: int = -1) -> None:
         groups = len(optimizer.param_groups)
@@ -32,11 +32,11 @@ class _OfFunctions(Schedule):
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimiser; of the functions only the attributes of callable objects."""
+        """All attributes except the optimiser; of the functions only the attributes of callable objects."""
         return {**super().state_dict(), "lr_lambdas": saved_functions(self.lr_lambdas)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a `state_dict`, with the functions this schedule has."""
+        """Continue from a `state_dict`, with the present functions."""
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
         for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
             if attributes is not None:
@@ -98,7 +98,7 @@ class ConstantLR(Schedule):
     """lr_t = lr_0 * factor for t < total_iters, lr_0 afterwards.
 
     Raises:
-        ValueError: a factor outside [0, 1].
+        ValueError: the factor is outside [0, 1].
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class LinearLR(Schedule):
     """lr_t = lr_0 * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters).
 
     Raises:
-        ValueError: a start_factor outside (0, 1], an end_factor outside [0, 1].
+        ValueError: start_factor is outside (0, 1], or end_factor outside [0, 1].
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class PolynomialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """lr_t = eta_min + (lr_0 - eta_min) * (1 + cos(pi * t / T_max)) / 2, down to eta_min in T_max epochs.
+    """lr_t = eta_min + (lr_0 - eta_min) * (1 + cos(pi * t / T_max)) / 2, which falls to eta_min in T_max epochs.
 
     I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
     https://arxiv.org/abs/1608.03983, without the restarts.
@@ -208,7 +208,7 @@ class CosineAnnealingLR(Schedule):
         if self._is_initial:
             return self._rates()
         t = self.last_epoch
-        if self._step_count == 1 and t > 0:  # begun in the middle
+        if self._step_count == 1 and t > 0:  # started in the middle
             return self._on_the_curve(math.cos(t * math.pi / self.T_max))
         if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # up again from eta_min, where the quotient below is 0 / 0
             rise = 1 - math.cos(math.pi / self.T_max)

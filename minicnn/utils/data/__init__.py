@@ -3,9 +3,9 @@
     dataset[i] -> sample      dataset.py     (pixels, label)
     sampler    -> indices     sampler.py     in which order
     collate_fn -> batch       collate.py     N samples -> tensors (N, ...)
-    DataLoader -> batches     loader.py      all of it, in place or by processes (fetch.py, workers.py)
+    DataLoader -> batches     loader.py      all of it, in the caller or in processes (fetch.py, workers.py)
 
-Random transforms draw from the stream of their sample (randomness.py), so the pictures do not depend on the workers.
+Random transforms draw from the stream of their sample (randomness.py), so the images do not depend on the workers.
 """
 
 from __future__ import annotations

@@ -13,16 +13,16 @@ __all__ = ["default_collate", "default_convert"]
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
-    """Put samples together along a new first dimension, PyTorch's rules:
+    """Join samples along a new first dimension, by PyTorch's rules:
 
     - Tensors and NumPy arrays of one shape (...) become a Tensor (N, ...)
     - floats become a float64 Tensor (N,), ints int64, bools bool
     - strings and bytes stay a list
-    - a mapping gives a mapping, a namedtuple a namedtuple, a tuple or list a list: of the batches of their members
+    - a mapping gives a mapping of batches, a namedtuple a namedtuple, a tuple or list a list
 
     Raises:
         RuntimeError: tensors of different shapes, sequences of different lengths, or a tensor that requires a gradient.
-        TypeError: anything else; a PIL picture for one needs `transforms.ToTensor()` first.
+        TypeError: anything else; for example, a PIL image needs `transforms.ToTensor()` first.
     """
     if not len(batch):
         raise ValueError("default_collate: the batch is empty")
@@ -51,7 +51,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """A single sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays."""
+    """Convert a sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays."""
     if isinstance(data, np.ndarray | np.generic) and data.dtype.kind in "biufc":
         return Tensor(np.asarray(data))
     if isinstance(data, Mapping):
@@ -64,7 +64,7 @@ def default_convert(data: Any) -> Any:
 
 
 def _like(mapping: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
-    """The items in a mapping of the same type; a plain dict where that type cannot be built from one."""
+    """The items in a mapping of the same type; a plain dict if that type cannot be built from a dict."""
     try:
         return type(mapping)(items)  # type: ignore[call-arg]
     except TypeError:

@@ -1,4 +1,4 @@
-"""`torch.utils.data.dataloader`: the loader and what PyTorch's file of that name also holds."""
+"""The `DataLoader` and the other names of PyTorch's file `torch.utils.data.dataloader`."""
 
 from __future__ import annotations
 

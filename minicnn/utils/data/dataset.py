@@ -1,4 +1,4 @@
-"""Map-style datasets: `dataset[i]` is a sample, `len(dataset)` their number."""
+"""Map-style datasets: `dataset[i]` is a sample, `len(dataset)` the number of samples."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ T_co = TypeVar("T_co", covariant=True)
 class Dataset(Generic[T_co]):
     """A map from an index to a sample. Subclasses write `__getitem__`, and `__len__` for the samplers.
 
-    Two optional methods make batches faster; the `DataLoader` uses them where they are:
+    Two optional methods make batches faster; the `DataLoader` uses them if they exist:
 
     `__getitems__(indices) -> list of samples`
-        PyTorch's protocol: the samples of a batch in one call, still to be collated.
+        PyTorch's protocol: the samples of a batch in one call, before collation.
     `fetch_batch(indices) -> batch | None`
-        Beyond PyTorch: the batch itself, equal to `default_collate([dataset[i] for i in indices])`; None where that
-        cannot be had at once. It is asked only when the loader would collate with `default_collate`.
+        Not in PyTorch: the batch itself, equal to `default_collate([dataset[i] for i in indices])`; None if it cannot
+        be made at once. It is called only if the loader collates with `default_collate`.
 
-    A subclass that overrides `__getitem__` alone switches off what it inherits of the two: they would bypass it.
+    If a subclass overrides `__getitem__` only, the loader does not use inherited versions of the two methods, as they
+    would bypass it.
     """
 
     def __getitem__(self, index: Any) -> T_co:
@@ -52,9 +53,9 @@ class Dataset(Generic[T_co]):
 
 
 def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] | None:
-    """The method `batched` of `owner`, unless a subclass has since overridden `single`, which it would bypass.
+    """The method `batched` of `owner`; None if a subclass overrides only `single`, which `batched` would bypass.
 
-    The search walks the classes from the most derived one: whichever of the two comes first is up to date.
+    The search goes through the classes from the most derived one: the method that comes first is the current one.
     """
     for cls in type(owner).__mro__:
         if batched in vars(cls):
@@ -66,8 +67,8 @@ def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] 
 
 
 def as_index(indices: Sequence[int]) -> np.ndarray | None:
-    """The indices of a batch as an integer array (N,); None for an empty batch, and where there is anything else: those
-    go to the dataset one by one, which knows what it takes.
+    """The indices of a batch as an integer array (N,); None for an empty batch and for other indices, which the dataset
+    then takes one by one.
     """
     index = np.asarray(indices)
     return index.astype(np.intp, copy=False) if index.dtype.kind in "iu" and index.ndim == 1 else None
@@ -85,7 +86,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Sample i is `(tensors[0][i], tensors[1][i], ...)`.
 
     Raises:
-        ValueError: no tensor, or the tensors differ in their first size.
+        ValueError: there is no tensor, or the tensors have different first sizes.
     """
 
     def __init__(self, *tensors: Tensor) -> None:
@@ -110,7 +111,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def fetch_batch(self, indices: Sequence[int]) -> list[Tensor] | None:
         """The samples of a batch by one fancy index per tensor."""
         if any(tensor.requires_grad for tensor in self.tensors):
-            return None  # raw arrays would drop the graph in silence
+            return None  # raw arrays would lose the graph without an error
         index = _batch_index(indices, len(self))
         return None if index is None else [Tensor(tensor.array[index]) for tensor in self.tensors]
 
@@ -137,13 +138,13 @@ class Subset(Dataset[T_co]):
         return list(many(inner)) if many is not None else [self.dataset[i] for i in each_sample(inner)]
 
     def fetch_batch(self, indices: Sequence[int]) -> Any | None:
-        """The batch as the dataset itself fetches it, None where it cannot."""
+        """The batch from the dataset's own `fetch_batch`; None if it has none."""
         fetch = current_method(self.dataset, "__getitem__", "fetch_batch")
         return None if fetch is None else fetch([self.indices[i] for i in indices])
 
 
 class ConcatDataset(Dataset[T_co]):
-    """Several datasets one after the other; `cumulative_sizes` holds where each one ends."""
+    """Several datasets one after the other; `cumulative_sizes` holds the index at which each one ends."""
 
     def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
         self.datasets: list[Any] = list(datasets)
@@ -172,7 +173,7 @@ class StackDataset(Dataset[Any]):
     """Datasets of one size side by side: sample i is a tuple of the samples i, or a dict for datasets given by name.
 
     Raises:
-        ValueError: no dataset, some by position and some by name, or sizes that differ.
+        ValueError: there is no dataset, some are given by position and some by name, or their sizes differ.
     """
 
     def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
@@ -218,11 +219,11 @@ def random_split(
 
     Args:
         lengths: whole sizes that sum to `len(dataset)`, or fractions that sum to 1. A fraction gives
-            floor(fraction * len), and the samples left over go to the parts in turn.
-        generator: what draws the permutation; None means the default generator.
+            floor(fraction * len), and the remaining samples go to the parts in turn.
+        generator: draws the permutation; None means the default generator.
 
     Raises:
-        ValueError: lengths that do not add up, a negative one, or a fraction above 1.
+        ValueError: the lengths do not add up, one is negative, or a fraction is above 1.
     """
     total = len(dataset)  # type: ignore[arg-type]
     if any(length < 0 for length in lengths):

@@ -1,11 +1,11 @@
-"""How one batch is made, and by whom: in the caller's thread, or ahead of it by a thread in the background.
+"""How and where one batch is made: in the caller's thread, or ahead of it by a thread in the background.
 
-`Fetcher` turns one `Task` (indices and their random keys) into one batch. Tasks carry all that matters, so the result
-is the same whoever runs them. Whoever does takes tasks (`submit`) and gives their batches (`result`):
+`Fetcher` turns one `Task` (indices and their random keys) into one batch. A task holds everything that affects the
+result, so the result is the same wherever it runs. These classes take tasks (`submit`) and return batches (`result`):
 
-    InPlace           the caller itself, when the batch is asked for: the dataset has the program's settings,
+    InPlace           the caller itself makes a batch when it asks for it: the dataset has the program's settings,
                       connections and streams
-    Background        a thread; NumPy releases Python's lock in its loops, so it runs beside the training
+    Background        a thread; NumPy releases Python's lock in its loops, so it runs during the training
     ProcessWorkers    processes, in workers.py
 """
 
@@ -25,13 +25,13 @@ from .randomness import GlobalStreams, SampleKeys, each_sample, keyed_samples
 
 __all__ = ["Background", "Fetcher", "InPlace", "Task"]
 
-PATIENCE = 3.0  # seconds that a worker has to finish the batch in its hands, when it is no longer wanted
+PATIENCE = 3.0  # seconds that a worker gets to finish its batch when the batch is no longer needed
 _IDLE = 1.0  # seconds without a task after which the thread ends
 
 
 class Task(NamedTuple):
-    """One batch to make: which of the epoch it is, its indices (a single one where there is no batch dimension), and
-    the random keys.
+    """One batch to make: its number in the epoch, its indices (a single index if there is no batch dimension), and the
+    random keys.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Task(NamedTuple):
 
 
 class Fetcher(NamedTuple):
-    """How a batch is made from a dataset; `batched` is False where samples come one by one (`batch_size=None`)."""
+    """How a batch is made from a dataset; `batched` is False if samples come one by one (`batch_size=None`)."""
 
     dataset: Any
     collate_fn: Callable[[Any], Any]
@@ -71,28 +71,28 @@ class Fetcher(NamedTuple):
 class InPlace:
     """The caller makes each batch when it asks for it."""
 
-    depth = 0  # batches made ahead
+    depth = 0  # the number of batches made ahead
 
     def __init__(self, fetch: Fetcher) -> None:
         self._fetch = fetch
 
     def submit(self, task: Task) -> Task:
-        """Nothing yet."""
+        """The task itself: `result` makes the batch."""
         return task
 
     def result(self, task: Task, timeout: float) -> Any:
-        """The batch."""
+        """Make the batch."""
         return self._fetch(task)
 
     def forget(self, tasks: Iterable[Task]) -> None:
-        """Nothing has been made."""
+        """Does nothing: no batch has been started."""
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Does nothing: there is no thread or process to end."""
 
 
 class _Job(NamedTuple):
-    """A task on its way through the thread, with the settings in force where it was asked for."""
+    """A task for the thread, with the settings of the code that submitted it."""
 
     task: Task
     future: Future[Any]
@@ -101,7 +101,7 @@ class _Job(NamedTuple):
 
 
 class Background:
-    """One daemon thread that runs a fetcher. It ends at `close()`, or when it has had nothing to do for a second."""
+    """One daemon thread that runs a fetcher. It ends at `close()`, or after a second without a task."""
 
     def __init__(self, fetch: Fetcher, depth: int) -> None:
         self._fetch, self.depth = fetch, depth
@@ -117,21 +117,21 @@ class Background:
         return job
 
     def result(self, job: _Job, timeout: float) -> Any:
-        """Wait for a batch; what the dataset raised is raised here, with its traceback."""
+        """Wait for a batch; an exception of the dataset is raised here, with its traceback."""
         return job.future.result()
 
     def forget(self, jobs: Iterable[_Job]) -> None:
-        """Do not begin with these any more."""
+        """Cancel these tasks, unless they have started."""
         for job in jobs:
             job.future.cancel()
 
     def close(self) -> None:
-        """End the thread once it has finished the batch in its hands."""
+        """End the thread when it has finished its current batch."""
         self._queue.close()
 
 
 class _Queue:
-    """The jobs of one thread, which is there while there is something to do."""
+    """The jobs of one thread, which runs only while there are jobs."""
 
     def __init__(self, make: Callable[[Task], Any]) -> None:
         self._jobs: deque[_Job] = deque()
@@ -148,7 +148,7 @@ class _Queue:
                 thread = threading.Thread(target=self._serve, name="minicnn-loader", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError as error:  # the system has no more threads to give
+                except RuntimeError as error:  # the system cannot start another thread
                     self._jobs.pop()
                     job.future.set_exception(error)
                 else:
@@ -159,7 +159,7 @@ class _Queue:
             if job.future.set_running_or_notify_cancel():
                 try:
                     job.future.set_result(job.context.run(self._run, job))
-                except BaseException as error:  # handed to the consumer, who raises it again
+                except BaseException as error:  # `result` raises it in the consumer
                     job.future.set_exception(error)
             del job  # a waiting thread must not keep the last batch alive
 

@@ -1,4 +1,4 @@
-"""One pass over a `DataLoader`: its tasks, where it stands, and the batches under way."""
+"""One pass over a `DataLoader`: its tasks, its position, and the batches in progress."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["BatchIterator", "Position", "epoch_tasks"]
 
 @dataclass
 class Position:
-    """How far an iteration has come; `epoch` and `step` name the next batch to hand out.
+    """The position of an iteration; `epoch` and `step` name the next batch to return.
 
-    `seed` is what the iteration has drawn; None: not yet, or there is one for all epochs.
+    `seed` is the seed that the iteration has drawn; None: not yet, or the loader has one seed for all epochs.
     """
 
     seed: int | None
     epoch: int
     step: int = 0
-    chosen: bool = False  # by `set_epoch` or a checkpoint, and not by counting
+    chosen: bool = False  # by `set_epoch` or a checkpoint, not by counting
 
     def state(self, given: int | None) -> dict[str, Any]:
         """The position as data; `given` is the seed for all epochs, if there is one."""
@@ -48,7 +48,7 @@ def epoch_tasks(indices: Iterator[Any], batched: bool, seed: int, epoch: int) ->
         except TypeError:  # indices that cannot be hashed
             batch = [index_key(index) for index in batch]
             new = set(batch)
-        if len(new) == len(batch) and seen.isdisjoint(new):  # the rule; it costs next to nothing
+        if len(new) == len(batch) and seen.isdisjoint(new):  # the usual case, which takes hardly any time
             counts = None
         else:
             counts = []
@@ -61,11 +61,11 @@ def epoch_tasks(indices: Iterator[Any], batched: bool, seed: int, epoch: int) ->
 
 
 class BatchIterator(Iterator[Any]):
-    """One pass over the loader. It keeps a bounded queue of batches under way and hands them out in order.
+    """One pass over the loader. It keeps a bounded queue of batches in progress and returns them in order.
 
     Its thread or processes end with the last batch, at Ctrl-C, at `close()`, or with the last reference to it. After an
-    exception of the dataset it goes on with the next batch, as PyTorch's. In a forked child it goes on with workers of
-    the child's own.
+    exception of the dataset it continues with the next batch, as PyTorch does. In a forked child process it continues
+    with new workers.
     """
 
     def __init__(self, loader: DataLoader[Any]) -> None:
@@ -74,7 +74,7 @@ class BatchIterator(Iterator[Any]):
         self._source = loader._index_source
         self._position = loader._claim()
         self._tasks: Iterator[Task] | None = None
-        self._pending: deque[tuple[Task | None, Any]] = deque()  # tasks, and what their batches are asked for with
+        self._pending: deque[tuple[Task | None, Any]] = deque()  # tasks with the tickets of their batches
         self._workers: Any = None
         self._closed = False
         self._finalizer: Any = lambda: None
@@ -82,7 +82,7 @@ class BatchIterator(Iterator[Any]):
             self._start()
 
     def _start(self) -> None:
-        """Draw the order and start the workers: now if there are processes, else with the first batch, as PyTorch."""
+        """Draw the order and start the workers: at once for processes, else at the first batch, as in PyTorch."""
         self._tasks, self._seed = self._loader._start_epoch(self._position)
         self._start_workers()
 
@@ -105,12 +105,12 @@ class BatchIterator(Iterator[Any]):
             self._position.epoch, self._position.step = self._position.epoch + 1, 0
             self.close()
             raise
-        except Exception:  # the dataset's, or of workers that died
+        except Exception:  # from the dataset, or because a worker died
             self._position.step += 1
             if not getattr(self._workers, "usable", True):
                 self.close()
             raise
-        except BaseException:  # Ctrl-C: nothing may stay behind
+        except BaseException:  # Ctrl-C: end all workers
             self.close()
             raise
         self._position.step += 1
@@ -131,18 +131,18 @@ class BatchIterator(Iterator[Any]):
         return self._workers.result(ticket, self._loader.timeout)
 
     def _top_up(self) -> None:
-        """Have one batch under way for now, and `depth` more for the time that the consumer works on it."""
+        """Keep one batch in progress for this call, and `depth` more for the time in which the consumer works."""
         assert self._tasks is not None
         try:
             for task in islice(self._tasks, 1 + self._workers.depth - len(self._pending)):
                 self._pending.append((task, self._workers.submit(task)))
-        except Exception as error:  # the sampler's, or of workers that died: it comes after the batches before it
+        except Exception as error:  # from the sampler, or because a worker died; raised after the earlier batches
             self._pending.append((None, error))
             self._tasks = iter(())
 
     def _start_again(self) -> None:
-        """In a forked child, which has neither the thread nor a claim to the processes: have the batches under way made
-        by others.
+        """In a forked child process, which has neither the thread nor the worker processes: start new workers, and give
+        them the tasks in progress.
         """
         self._finalizer.detach()
         tasks, self._pending = self._pending, deque()
@@ -151,13 +151,13 @@ class BatchIterator(Iterator[Any]):
             self._pending.append((task, ticket if task is None else self._workers.submit(task)))
 
     def close(self) -> None:
-        """End the iteration now: no further batch, no thread or process left."""
+        """End the iteration now, with its thread or processes; there are no further batches."""
         self._closed = True
         self._finalizer()
 
 
 def _abandon(workers: Any, pending: deque[tuple[Task | None, Any]], keep: bool, pid: int) -> None:
-    """Drop the batches under way, and end the workers unless the loader keeps them."""
+    """Drop the batches in progress, and end the workers unless the loader keeps them."""
     if os.getpid() != pid:
         return
     tickets = [ticket for task, ticket in pending if task is not None]

@@ -1,4 +1,4 @@
-"""The `DataLoader`: batches of a dataset, in an order and with a randomness that only (seed, epoch) decide."""
+"""The `DataLoader`: batches of a dataset, whose order and random numbers depend only on (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _SETTLED = {"batch_size", "batch_sampler", "dataset", "drop_last", "num_workers"
 
 
 class DataLoader(Generic[T_co]):
-    """Iterate over the batches of a map-style dataset; PyTorch's arguments and meanings.
+    """Iterate over the batches of a map-style dataset; the arguments are PyTorch's.
 
-        for pictures, labels in DataLoader(dataset, batch_size=100, shuffle=True): ...
+        for images, labels in DataLoader(dataset, batch_size=100, shuffle=True): ...
 
     **Order and randomness.** As in PyTorch each iteration draws a seed from `generator` (the default generator), so a
     `manual_seed` or `set_rng_state` before it gives the same batches again. The seed fixes the order, and a random
-    stream for each sample, which stands for the default generator while the sample is made (randomness.py): batches are
-    the same for any `num_workers` and `prefetch_factor`, and what a dataset seeds concerns its sample alone. With
-    `seed=s`, epoch e is fixed by (s, e); epochs count up by themselves from 0; `set_epoch` chooses one.
-    A sampler passed in draws from its own generator; if it has a `set_epoch`, that of the loader calls it.
+    stream for each sample, which replaces the default generator while the sample is made (randomness.py). So batches
+    are the same for any `num_workers` and `prefetch_factor`, and seeding inside a dataset affects only the current
+    sample. With `seed=s`, epoch e is fixed by (s, e); epochs are counted from 0, and `set_epoch` chooses one. A sampler
+    that you pass in draws from its own generator; if it has a `set_epoch`, that of the loader calls it.
 
-    **Where batches are made.** With `num_workers=0` by the caller, when it asks for one: the dataset sees the program
-    as it is then. A `prefetch_factor` asks for a thread that makes that many batches ahead, beside the training; it
-    pays where a batch takes long and cores are idle. `random` and `np.random`, which belong to the whole program, are
-    then shared with the loop, and what they give a dataset differs from run to run.
+    **Where batches are made.** With `num_workers=0` the caller makes a batch when it asks for it: the dataset sees the
+    current state of the program. With a `prefetch_factor`, a thread makes that many batches ahead during the training;
+    this helps if a batch takes long and cores are idle. `random` and `np.random`, which belong to the whole program,
+    are then shared with the training loop, and their numbers in a dataset differ from run to run.
 
-    With workers, process k makes batches k, k + num_workers, ... of an epoch. There `random` and `np.random` are seeded
-    too, for each sample, unless the `worker_init_fn` has seeded them with a seed of its own. A dataset with a
+    With workers, process k makes the batches k, k + num_workers, ... of an epoch. There `random` and `np.random` are
+    seeded for each sample too, unless the `worker_init_fn` has seeded them with another seed. A dataset with a
     `fetch_batch` method (see `Dataset`) makes a batch at once instead of sample by sample. Worker processes inherit
     nothing: dataset and functions are pickled, and a script needs `if __name__ == "__main__":`.
 
@@ -56,19 +56,19 @@ class DataLoader(Generic[T_co]):
         shuffle: a new random order each epoch.
         sampler: an iterable of indices instead of `shuffle`.
         batch_sampler: an iterable of lists of indices instead of `batch_size`, `shuffle`, `sampler`, `drop_last`.
-        num_workers: processes that make batches; 0: none, the caller does.
+        num_workers: the number of processes that make batches; 0: the caller makes them.
         collate_fn: list of samples -> batch; by default `default_collate` (`default_convert` for `batch_size=None`).
-        pin_memory: has no effect and warns so; arrays here live in ordinary memory.
+        pin_memory: warns that it has no effect; arrays are in ordinary memory.
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a batch from worker processes before a RuntimeError; 0: for ever.
         worker_init_fn: called with the worker's id in each worker process.
         multiprocessing_context: only "spawn" (Numba's threads do not survive a fork).
-        generator: where each iteration draws its seed, the default generator by default.
-        prefetch_factor: batches made ahead, per worker; 0: none. By default 2 with workers, and none without.
+        generator: gives the seed of each iteration; by default the default generator.
+        prefetch_factor: batches made ahead, per worker; 0: none. The default is 2 with workers, and none without.
         persistent_workers: keep the processes from one epoch to the next (the dataset is not sent again).
-        in_order: only True.
-        pin_memory_device: has no effect, as `pin_memory`.
-        seed: beyond PyTorch: one seed for all epochs, instead of `generator`.
+        in_order: must be True.
+        pin_memory_device: has no effect, like `pin_memory`.
+        seed: not in PyTorch: one seed for all epochs, instead of `generator`.
 
     Raises:
         ValueError, TypeError: arguments that exclude each other or are out of range; an iterable-style dataset.
@@ -123,7 +123,7 @@ class DataLoader(Generic[T_co]):
         self.worker_init_fn, self.persistent_workers, self.generator = worker_init_fn, persistent_workers, generator
         self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
         self.prefetch_factor = _AHEAD if prefetch_factor is None and num_workers else prefetch_factor
-        self._order = Generator()  # what shuffles; seeded by (seed, epoch) at the start of each epoch
+        self._order = Generator()  # shuffles; seeded with (seed, epoch) at the start of each epoch
         self._shuffles = sampler is None and bool(shuffle)
         if sampler is None:
             sampler = RandomSampler(dataset, generator=self._order) if shuffle else SequentialSampler(dataset)
@@ -135,9 +135,9 @@ class DataLoader(Generic[T_co]):
         batched = batch_sampler is not None
         self.collate_fn = collate_fn if collate_fn is not None else default_collate if batched else default_convert
 
-        self._seed = seed  # None: each iteration draws one
+        self._seed = seed  # None: each iteration draws its seed
         self._next = Position(None, 0)
-        self._latest: Position | None = None  # where the latest iteration is
+        self._latest: Position | None = None  # the position of the latest iteration
         self._workers: ProcessWorkers | None = None  # the persistent ones
         self._ready = True
 
@@ -159,9 +159,9 @@ class DataLoader(Generic[T_co]):
     # ------------------------------------------------------------------------------------ seed, epoch and position
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration epoch `epoch` (>= 0) of the seed given, and tell the samplers.
+        """Make the next iteration epoch `epoch` (>= 0) of the given seed, and call `set_epoch` of the samplers.
 
-        Without a `seed` each iteration has a seed of its own, and only samplers with a `set_epoch` take notice.
+        Without a `seed` each iteration has its own seed, and this only affects samplers with a `set_epoch`.
         """
         if isinstance(epoch, bool) or not hasattr(epoch, "__index__") or epoch < 0:
             raise ValueError(f"set_epoch: the epoch must be an integer >= 0, got {epoch!r}")
@@ -169,17 +169,17 @@ class DataLoader(Generic[T_co]):
         self._latest = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the latest iteration stands: the seed, the epoch, and how many of its batches have been handed out.
+        """The position of the latest iteration: the seed, the epoch, and how many batches of it have been returned.
 
-        The seed is None before an iteration whose seed is still to be drawn, and `drawn` says that the epochs after it
-        draw theirs: to repeat those too, keep the generator's state (`minicnn.get_rng_state`) with this one.
+        The seed is None before an iteration that has not drawn its seed yet. `drawn` says that later epochs draw their
+        seeds: to repeat those too, save the generator's state (`minicnn.get_rng_state`) together with this one.
         """
         return (self._latest or self._next).state(self._seed)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Make the next iteration go on after batch `step` of that epoch; batches before it are not made again.
+        """Continue in the next iteration after `step` batches of that epoch; these batches are not made again.
 
-        A sampler passed in with its own generator has to be brought back to the start of that epoch by its owner.
+        If you passed in a sampler with its own generator, you must set it back to the start of that epoch yourself.
         """
         missing = {"seed", "epoch", "step"} - set(state)
         if missing:
@@ -195,13 +195,13 @@ class DataLoader(Generic[T_co]):
         self._latest = None
 
     def _claim(self) -> Position:
-        """Where a new iteration starts."""
+        """The position where a new iteration starts."""
         position, self._next = self._next, Position(None, self._next.epoch + 1)
         self._latest = position
         return position
 
     def _start_epoch(self, position: Position) -> tuple[Iterator[Task], int]:
-        """Settle seed and order, and give the tasks of the epoch still to be done, and a seed for worker processes."""
+        """Fix seed and order; return the remaining tasks of the epoch, and a seed for worker processes."""
         if position.seed is None and self._seed is None:
             source = default_generator if self.generator is None else self.generator
             position.seed = int(source.numpy.integers(1 << 63))
@@ -212,13 +212,13 @@ class DataLoader(Generic[T_co]):
             if position.chosen and hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(position.epoch)
         indices = iter(self._index_source)
-        if self._shuffles:  # now: another iteration may start before this one is asked for a batch
+        if self._shuffles:  # draw the order now: another iteration may start before the first batch of this one
             indices = chain(list(islice(indices, 1)), indices)
         tasks = epoch_tasks(indices, self.batch_sampler is not None, seed, epoch)
         return islice(tasks, position.step, None), derived_seed(seed, epoch)
 
     def _start_workers(self, fetch: Fetcher, seed: int) -> Any:
-        """Who makes the batches of an iteration (fetch.py)."""
+        """The object that makes the batches of an iteration (fetch.py)."""
         if self.num_workers == 0:
             return Background(fetch, self.prefetch_factor) if self.prefetch_factor else InPlace(fetch)
         if self._workers is not None and self._workers.usable:
@@ -260,7 +260,9 @@ def _check_workers(num_workers: Any, timeout: Any, worker_init_fn: Any, context:
     if prefetch_factor is not None and (not isinstance(prefetch_factor, int) or prefetch_factor < 0):
         raise ValueError(f"prefetch_factor option should be a non-negative integer, got {prefetch_factor!r}")
     if num_workers == 0 and timeout:
-        raise ValueError(f"timeout={timeout} needs worker processes: a thread cannot be ended; use num_workers > 0")
+        raise ValueError(
+            f"timeout={timeout} needs worker processes, since a thread cannot be stopped; use num_workers > 0"
+        )
     if num_workers == 0 and context is not None:
         raise ValueError("multiprocessing_context can only be used with num_workers > 0")
     if context is not None:

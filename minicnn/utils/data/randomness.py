@@ -1,26 +1,27 @@
-"""Randomness that belongs to a sample, not to the moment it is drawn.
+"""Random numbers that belong to a sample, and do not depend on when they are drawn.
 
-A random crop must not depend on how many workers there are, on which of them is faster, or on what was drawn before. So
-every sample has a random stream of its own, fixed by four integers:
+A random crop must not depend on the number of workers, on which of them is faster, or on earlier random numbers. So
+every sample has its own random stream, fixed by four integers:
 
-    stream(seed, epoch, index, repeat)    repeat: how often this index came up earlier in the same epoch
+    stream(seed, epoch, index, repeat)    repeat: how often this index occurred earlier in the same epoch
 
-(a sampler with replacement serves one picture several times, and each time deserves another crop). The stream is
-Philox 4x64-10, a *counter-based* generator: its n-th number is a keyed bijection of n, so a stream costs no warm-up and
-any two differ in key or counter:
+(a sampler with replacement gives one image several times, and each time it should get another crop). The stream is
+Philox 4x64-10, a *counter-based* generator: its n-th number is a keyed bijection of n, so a stream needs no warm-up,
+and any two streams differ in key or counter:
 
     key     = (seed, epoch)                     128 bits
     counter = (n, level, repeat, index)         256 bits; level 0: one sample, level 1: a whole batch
 
 Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-The `DataLoader` opens the streams of a batch around the dataset's code (`keyed_samples`). Until that has returned,
-`minicnn.random.default_generator` is the stream of the sample at hand: `minicnn.rand`, a random transform,
-`manual_seed` and `set_rng_state` there concern that sample alone. A transform that works on a whole batch at once asks
-for `sample_generators(count)`; both roads draw the same numbers.
+The `DataLoader` opens the streams of a batch around the dataset's code (`keyed_samples`). Inside,
+`minicnn.random.default_generator` is the stream of the current sample: `minicnn.rand`, random transforms, `manual_seed`
+and `set_rng_state` affect that sample only. A transform that works on a whole batch at once calls
+`sample_generators(count)`; both ways draw the same numbers.
 
-In a worker process Python's `random` and NumPy's `np.random` are seeded from the same four integers, before each sample
-and before the batch is put together. In the process of the loop they are left alone: they are the program's.
+In a worker process, Python's `random` and NumPy's `np.random` are seeded from the same four integers before each sample
+and before the collation of the batch. In the process of the training loop they are not changed: they belong to the
+program.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ _WORD = (1 << 64) - 1
 
 
 class SampleKeys(NamedTuple):
-    """What fixes the random streams of one batch: the seed, the epoch, and index and repeat of each sample.
+    """The integers that fix the random streams of a batch: the seed, the epoch, and index and repeat of each sample.
 
-    `repeats` None stands for zeros: no index of the batch has come up before.
+    `repeats` None means zeros: no index of the batch has occurred before.
     """
 
     seed: int
@@ -65,14 +66,14 @@ class SampleKeys(NamedTuple):
     repeats: Sequence[int] | None = None
 
     def counter(self, position: int | None) -> tuple[int, int, int]:
-        """(level, repeat, index) of the sample at a position; None: of the batch, which goes by its first sample."""
+        """(level, repeat, index) of the sample at a position; None: of the batch, with the key of its first sample."""
         level, first = (1, 0) if position is None else (0, position)
         repeat = 0 if self.repeats is None else self.repeats[first]
         return level, repeat, index_key(self.indices[first])
 
 
 class _Streams:
-    """The random streams of the batch that is being made; each is opened when it is first asked for."""
+    """The random streams of the batch that is being made; each is opened at its first use."""
 
     __slots__ = ("_globals", "_keys", "_ours", "_seeded", "position", "replaced")
 
@@ -81,14 +82,16 @@ class _Streams:
         self._ours: dict[int | None, np.random.Generator] = {}
         self.replaced: dict[int | None, np.random.Generator] = {}  # by manual_seed or set_rng_state
         self._seeded: dict[int | None, int] = {}  # and their seeds
-        self.position: int | None = 0 if len(keys.indices) == 1 else None  # None: no one sample, the batch as a whole
+        self.position: int | None = (
+            0 if len(keys.indices) == 1 else None
+        )  # None: the batch as a whole, not a single sample
         self.switch(self.position)
 
     def __len__(self) -> int:
         return len(self._keys.indices)
 
     def switch(self, position: int | None) -> None:
-        """From here on the sample at `position` is being made; None: the batch as a whole."""
+        """From now on the sample at `position` is made; None: the batch as a whole."""
         self.position = position
         if self._globals is not None:
             self._globals.start(self._keys, position)
@@ -114,7 +117,7 @@ class _Streams:
             self._ours[position] = generator
         return self._ours[position]
 
-    # What the default generator asks of the sample's stream.
+    # The default generator uses these properties of the sample's stream.
 
     @property
     def numpy(self) -> np.random.Generator:
@@ -126,7 +129,7 @@ class _Streams:
 
     @property
     def seed(self) -> int:
-        """As in PyTorch the seed of the worker, or of the program, unless the sample was seeded."""
+        """As in PyTorch, the seed of the worker or of the program, unless the sample was seeded."""
         return self._seeded.get(self.position, default_generator._own_seed)
 
     @seed.setter
@@ -139,8 +142,8 @@ class _Streams:
         self._ours.clear()
 
 
-# Making a generator takes 8 us, giving an idle one another key and counter 2 us: a batch of 100 would feel it.
-_IDLE = 1024  # of them are kept, or a few more
+# Making a generator takes 8 us, but only 2 us to give an idle one another key and counter; batches have hundreds.
+_IDLE = 1024  # about how many of them are kept
 _idle: list[np.random.Generator] = []
 _current: ContextVar[_Streams | None] = ContextVar("minicnn_sample_streams", default=None)
 
@@ -154,12 +157,12 @@ def _idle_generator() -> np.random.Generator:
 
 @contextmanager
 def keyed_samples(keys: SampleKeys, global_streams: GlobalStreams | None = None) -> Iterator[None]:
-    """Within the `with` block, the default generator stands for the streams that `keys` names.
+    """Inside the `with` block, the default generator draws from the streams that `keys` names.
 
-    The generators handed out are valid inside the block only; afterwards they serve other samples.
+    The generators are valid inside the block only; afterwards they are used for other samples.
 
     Args:
-        global_streams: in a worker process, what seeds `random` and `np.random` as well.
+        global_streams: in a worker process, the object that seeds `random` and `np.random` too.
     """
     streams = _Streams(keys, global_streams)
     ours = global_streams is None or "minicnn" not in global_streams.taken
@@ -187,7 +190,7 @@ def each_sample(indices: Iterable[T]) -> Iterator[T]:
     try:
         for position, index in enumerate(indices):
             if position >= len(streams):
-                raise ValueError(f"each_sample: the batch has {len(streams)} samples, and more indices were given")
+                raise ValueError(f"each_sample: the batch has {len(streams)} samples, but more indices were given")
             streams.switch(position)
             yield index
     finally:
@@ -195,26 +198,26 @@ def each_sample(indices: Iterable[T]) -> Iterator[T]:
 
 
 def sample_generator() -> np.random.Generator:
-    """The random stream of the sample that is being made (of the batch, where no single sample is at hand).
+    """The random stream of the current sample; that of the batch, if there is no single current sample.
 
-    Outside a `DataLoader`: `minicnn.random.default_generator`. Ask for it at each call and do not keep it.
+    Outside a `DataLoader`: `minicnn.random.default_generator`. Get it at each use, and do not keep it.
     """
     return stream()
 
 
 def sample_generators(count: int) -> Sequence[np.random.Generator]:
-    """The random stream of each of the `count` samples of the batch that is being made, in order.
+    """The random streams of the `count` samples of the current batch, in order.
 
     Outside a `DataLoader`: `count` times the default generator, so that the samples draw one after the other.
 
     Raises:
-        ValueError: the loader's batch has another number of samples.
+        ValueError: the loader's batch does not have `count` samples.
     """
     streams = _current.get()
     if streams is None or None in streams.replaced:  # the dataset has seeded the stream of its batch
         return [default_generator.numpy] * count
     if count != len(streams):
-        raise ValueError(f"sample_generators({count}): the batch that is being made has {len(streams)} samples")
+        raise ValueError(f"sample_generators({count}): the current batch has {len(streams)} samples")
     return [streams.generator(position) for position in range(count)]
 
 
@@ -228,7 +231,7 @@ def index_key(index: Any) -> int:
 
 
 def derived_seed(*words: int) -> int:
-    """A seed of 63 bits for what is known by some integers of 64 bits."""
+    """A seed of 63 bits, computed from integers of 64 bits."""
     packed = struct.pack(f"<{len(words)}Q", *(word & _WORD for word in words))
     return int.from_bytes(blake2b(packed, digest_size=8).digest(), "little") >> 1
 
@@ -239,23 +242,23 @@ def derived_seed(*words: int) -> int:
 class GlobalStreams:
     """A worker process's three streams: Python's `random`, NumPy's `np.random`, and the default generator.
 
-    `begin` seeds them by the worker's own seed, as PyTorch does, for a `worker_init_fn` to see. Afterwards the first
-    two are seeded anew for each sample (`start`), and the third gives way to the sample's stream. A stream that
-    the `worker_init_fn` has seeded with something else is `taken`: it goes on from there, as in PyTorch. The usual
-    recipe, which seeds with `initial_seed()`, is what we do ourselves, and takes nothing.
+    `begin` seeds them by the worker's own seed, as PyTorch does, so that a `worker_init_fn` finds them seeded. Later
+    the first two are seeded again for each sample (`start`), and the third is replaced by the sample's stream. A stream
+    that the `worker_init_fn` has seeded with another seed is `taken`: it continues from there, as in PyTorch. The usual
+    `worker_init_fn`, which seeds with `initial_seed()`, does the same as `begin`, and takes nothing.
     """
 
     def __init__(self) -> None:
         self.taken: frozenset[str] = frozenset()
 
     def begin(self, seed: int) -> None:
-        """Seed all that is not taken with the seed of a worker, which fits in 63 bits."""
+        """Seed all streams that are not taken with a worker's seed, which fits in 63 bits."""
         for name, source in _sources(seed).items():
             if name not in self.taken:
                 source.seed()
 
     def note_taken(self, seed: int) -> None:
-        """See which streams are no longer where a seeding with `seed` has put them."""
+        """Find the streams whose state differs from that after seeding with `seed`."""
         self.taken = frozenset(name for name, source in _sources(seed).items() if source.moved())
 
     def start(self, keys: SampleKeys, position: int | None) -> None:
@@ -270,14 +273,14 @@ class GlobalStreams:
 
 
 class _Source(NamedTuple):
-    """A stream of the process: how it is seeded, and whether it has been moved since to where nobody seeds it."""
+    """A stream of the process: a function that seeds it, and one that tells if its state has changed since."""
 
     seed: Any
     moved: Any
 
 
 def _sources(seed: int) -> dict[str, _Source]:
-    short = seed % 2**32  # all that np.random takes; the recipe gives it to `random` as well
+    short = seed % 2**32  # np.random takes 32 bits; the usual `worker_init_fn` uses them for `random` too
 
     def random_moved() -> bool:
         return random.getstate() not in [random.Random(s).getstate() for s in (seed, short)]

@@ -1,7 +1,7 @@
-"""Samplers: in which order, and how often, the samples come.
+"""Samplers: they give the order of the samples, and how often each one comes.
 
-Each draws everything it needs when it is asked for the first index, as in PyTorch not before, and nothing later. So its
-numbers do not depend on how far a loader reads ahead, and two iterations under way do not disturb each other.
+A sampler draws all its random numbers when it gives the first index: not before, as in PyTorch, and none later. So the
+numbers do not depend on how far a loader reads ahead, and two iterations at a time do not disturb each other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Sampler(Generic[T_co]):
-    """What a `DataLoader` gets indices from. Subclasses write `__iter__`, and `__len__` where it is known."""
+    """Gives indices to a `DataLoader`. Subclasses write `__iter__`, and `__len__` if the number is known."""
 
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__()")
@@ -67,14 +67,14 @@ class SequentialSampler(Sampler[int]):
 class RandomSampler(Sampler[int]):
     """A random permutation, or `num_samples` draws with replacement.
 
-    Without replacement, more samples than the source has are drawn as one permutation after the other.
+    Without replacement, one permutation follows another if `num_samples` is larger than the source.
 
     Args:
-        num_samples: how many indices; None means `len(data_source)`.
-        generator: what draws; None means the default generator.
+        num_samples: the number of indices; None means `len(data_source)`.
+        generator: draws the indices; None means the default generator.
 
     Raises:
-        ValueError: `num_samples` is not a positive integer (an empty source has no order to draw).
+        ValueError: `num_samples` is not a positive integer (so an empty source is an error).
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class RandomSampler(Sampler[int]):
 
     @property
     def num_samples(self) -> int:
-        """The number of indices of one iteration; it follows a source that grows unless it was given."""
+        """The number of indices of one iteration; if it was not given, it follows a source that grows."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
@@ -126,8 +126,8 @@ class WeightedRandomSampler(Sampler[int]):
     """`num_samples` draws of index i with probability weights[i] / sum(weights).
 
     Raises:
-        ValueError: weights that are not a vector of finite numbers >= 0 with a positive sum, or, without replacement,
-            more samples than there are positive weights.
+        ValueError: the weights are not a vector of finite numbers >= 0 with a positive sum, or, without replacement,
+            there are fewer positive weights than samples to draw.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""What runs inside a worker process of the `DataLoader`.
+"""The code that runs inside a worker process of the `DataLoader`.
 
-Three threads: one reads tasks from the socket, the main one makes the batches, one sends them. A message to the process
-is the start (pickled) at first, then a ticket of 8 bytes and a pickled task, or a ticket alone: forget it, or nothing:
-stop. A message from it is a ticket, followed by a pickled batch or `Failure`.
+It has three threads: one reads tasks from the socket, the main thread makes the batches, one sends them. The first
+message to the process is the pickled `Start`. Later messages are a ticket of 8 bytes with a pickled task, or a ticket
+alone, to forget its task, or an empty message, to stop. A message from the process is a ticket, followed by a pickled
+batch or `Failure`.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from .randomness import GlobalStreams, derived_seed
 __all__ = ["Failure", "Start", "WorkerInfo", "get_worker_info", "run"]
 
 STOP = b""
-FORGET = b""  # in the place of a task
+FORGET = b""  # instead of a task
 _TICKET = 8  # bytes
 
 
 def ticket_bytes(ticket: int) -> bytes:
-    """A ticket as it stands at the head of a message."""
+    """A ticket as the first bytes of a message."""
     return ticket.to_bytes(_TICKET, "little")
 
 
 class WorkerInfo(NamedTuple):
-    """What `get_worker_info()` tells inside a worker process."""
+    """The result of `get_worker_info()` inside a worker process."""
 
     id: int
     num_workers: int
@@ -39,7 +40,7 @@ class WorkerInfo(NamedTuple):
     dataset: Any
 
 
-_info: WorkerInfo | None = None  # in the main process it stays None
+_info: WorkerInfo | None = None  # None in the main process
 
 
 def get_worker_info() -> WorkerInfo | None:
@@ -48,7 +49,7 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 class Start(NamedTuple):
-    """What a worker process is given once."""
+    """The data that a worker process gets at its start."""
 
     fetch: Fetcher
     worker_init_fn: Callable[[int], None] | None
@@ -57,16 +58,16 @@ class Start(NamedTuple):
 
 
 class _Text(str):
-    """A message that KeyError, which prints the repr of its argument, shows with its line breaks."""
+    """A message whose repr is itself, so that KeyError, which prints the repr, shows its line breaks."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 class Failure(NamedTuple):
-    """An exception on its way out of a worker: the exception itself may not survive pickling."""
+    """An exception sent by a worker as class and text, since not every exception can be pickled."""
 
-    kind: bytes  # the pickled class, empty where it cannot be pickled
+    kind: bytes  # the pickled class; empty if it cannot be pickled
     text: str
 
     @classmethod
@@ -80,7 +81,7 @@ class Failure(NamedTuple):
         return cls(kind, f"Caught {type(error).__name__} in DataLoader worker process {worker}.\nOriginal {trace}")
 
     def exception(self) -> BaseException:
-        """An exception of the same class with all of that as its message; a RuntimeError where that cannot be."""
+        """An exception of the same class with this text as its message; a RuntimeError if that is impossible."""
         try:
             error = pickle.loads(self.kind)(_Text(self.text))  # bytes of our own worker
             return error if isinstance(error, Exception) else RuntimeError(self.text)
@@ -89,7 +90,7 @@ class Failure(NamedTuple):
 
 
 class _Desk:
-    """What a worker has to do, and what it has done: filled and emptied by the two threads at the socket."""
+    """The queues of a worker's tasks and finished batches, which its two socket threads fill and empty."""
 
     def __init__(self, connection: Any) -> None:
         self.tasks: SimpleQueue[bytes | None] = SimpleQueue()
@@ -117,10 +118,12 @@ class _Desk:
         parent = parent_process()
         if parent is not None:
             wait([parent.sentinel])
-            os._exit(1)  # the main process has died, however it died
+            os._exit(1)  # the main process has died
 
     def _next_message(self) -> bytes:
-        while not self._connection.poll(PATIENCE):  # where a fork of it lives on, no end of file tells of its death
+        while not self._connection.poll(
+            PATIENCE
+        ):  # a living fork of it keeps the socket open, so that its death gives no end of file
             if os.getppid() != self._parent:
                 os._exit(1)
         return bytes(self._connection.recv_bytes())
@@ -130,11 +133,11 @@ class _Desk:
             while (batch := self.batches.get()) is not None:
                 for part in batch:
                     self._connection.send_bytes(part)
-        except OSError:  # nobody reads any more
+        except OSError:  # the main process does not read any more
             pass
 
     def leave(self) -> None:
-        """Send what has been made before the process ends."""
+        """Send the finished batches before the process ends."""
         self.batches.put(None)
         self._sender.join()
 
@@ -161,15 +164,15 @@ def run(connection: Any, worker: int) -> None:
 
 
 def _set_up(payload: bytes, worker: int) -> Callable[[bytes], bytes]:
-    """Get ready, and give the function from a pickled task to a pickled batch.
+    """Set the process up, and return the function from a pickled task to a pickled batch.
 
-    Whatever goes wrong here is raised by every batch.
+    If an error occurs here, every batch raises it.
     """
     global _info
     try:
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(1)  # workers are parallel already: one thread each
+        threadpool_limits(1)  # the workers run in parallel already: one thread for each
         os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
         start: Start = pickle.loads(payload)
         seed = _worker_seed(start.seed, worker)
@@ -190,13 +193,13 @@ def _worker_seed(seed: int, worker: int) -> int:
 
 
 def _batch(fetch: Fetcher, streams: GlobalStreams, pickled: bytes) -> bytes:
-    """One batch, pickled here so that what cannot be pickled fails by name."""
+    """One batch, pickled here so that an error of pickling is reported like the dataset's errors."""
     global _info
     assert _info is not None
     try:
         task: Task = pickle.loads(pickled)
         seed = _worker_seed(derived_seed(task.keys.seed, task.keys.epoch), _info.id)
-        if seed != _info.seed:  # another epoch of processes that are kept
+        if seed != _info.seed:  # another epoch with persistent workers
             streams.begin(seed)
             _info = _info._replace(seed=seed)
         return pickle.dumps(fetch(task, streams), protocol=5)

@@ -1,8 +1,8 @@
-"""Worker processes, as the main process sees them; what runs inside them is in worker.py.
+"""The worker processes, as the main process uses them; worker.py has the code that runs inside them.
 
-Each process has a socket of its own. Batch k of an epoch is made by process k % num_workers, and each process makes
-its batches in order: so a dataset with a state of its own (a generator, say) gives the same in each run. Two threads
-inside a process keep the socket moving, so that neither side ever waits for the other to read.
+Each process has its own socket. Process k % num_workers makes batch k of an epoch, and each process makes its batches
+in order, so a dataset that has a state (such as a generator) gives the same in each run. Two threads inside a process
+read from and write to the socket, so that neither side ever waits for the other to read.
 
 Processes are spawned, never forked: a fork copies the locks of Numba's and BLAS's threads, but not the threads.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing.process
-import multiprocessing.util  # its own end of the program is registered first, so that it comes after ours
+import multiprocessing.util  # imported first, so that its exit function runs after ours
 import os
 import pickle
 import sys
@@ -33,11 +33,11 @@ class ProcessWorkers:
     """`num_workers` spawned processes that run a fetcher. They end with `close()` or with the last reference to this.
 
     Args:
-        depth: how many batches are to be under way besides the one that is waited for.
-        seed: what the seeds of the workers are counted from in the first epoch.
+        depth: how many batches are in progress besides the one that the consumer waits for.
+        seed: the seed of worker 0 in the first epoch; worker k has seed + k.
 
     Raises:
-        RuntimeError: the dataset, the collate_fn or the worker_init_fn cannot be pickled, or reached from a process.
+        RuntimeError: the dataset, the collate_fn or the worker_init_fn cannot be pickled, or not imported by a process.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class ProcessWorkers:
         self._payload = _pickled(Start(fetch, worker_init_fn, num_workers, seed))
         self._lock = threading.RLock()
         self._tickets = 0
-        self._owner: dict[int, _Worker] = {}  # tickets whose batches are still wanted
-        self._arrived: dict[int, bytes] = {}  # batches that another ticket's owner has read
+        self._owner: dict[int, _Worker] = {}  # tickets whose batches are still needed
+        self._arrived: dict[int, bytes] = {}  # batches that were read while waiting for another ticket
         self.workers: list[_Worker] = []
         self.pid = os.getpid()
         self._finalizer = weakref.finalize(self, _end, self.workers, self.pid)
@@ -71,7 +71,7 @@ class ProcessWorkers:
         return self._finalizer.alive and self.pid == os.getpid()
 
     def submit(self, task: Task) -> int:
-        """Send a task to its worker, and give the ticket for its batch."""
+        """Send a task to its worker, and return the ticket for its batch."""
         with self._lock:
             worker = self.workers[task.number % len(self.workers)]
             ticket, self._tickets = self._tickets, self._tickets + 1
@@ -80,16 +80,16 @@ class ProcessWorkers:
                     worker.connection.send_bytes(self._payload)
                     worker.started = True
                 worker.connection.send_bytes(ticket_bytes(ticket) + pickle.dumps(task, protocol=5))
-            except OSError:  # nobody reads at the other end
+            except OSError:  # the process does not read any more
                 raise self._death(worker) from None
-            except BaseException:  # half a message may have gone
+            except BaseException:  # half a message may have been sent
                 self.close(patience=0.0)
                 raise
             self._owner[ticket] = worker
             return ticket
 
     def result(self, ticket: int, timeout: float) -> Any:
-        """Wait for a batch; what the dataset raised is raised here, its traceback in the message.
+        """Wait for a batch; an exception of the dataset is raised here, with its traceback in the message.
 
         Raises:
             RuntimeError: no batch within `timeout` seconds (0: wait for ever), or the worker died.
@@ -106,7 +106,7 @@ class ProcessWorkers:
         return answer
 
     def _read(self, worker: _Worker, left: float | None, wanted: int, timeout: float) -> None:
-        """Take the next batch from a worker, and keep it if somebody wants it."""
+        """Read the next batch from a worker, and keep it if it is still needed."""
         try:
             ready = wait([worker.connection, worker.process.sentinel], left)
             if not ready:
@@ -125,7 +125,7 @@ class ProcessWorkers:
             self._arrived[ticket] = answer
 
     def forget(self, tickets: Iterable[int]) -> None:
-        """Do not make these batches, or throw them away."""
+        """Do not make these batches, or drop them."""
         with self._lock:
             for ticket in tickets:
                 self._arrived.pop(ticket, None)
@@ -134,13 +134,13 @@ class ProcessWorkers:
                     worker.send_if_possible(ticket_bytes(ticket) + FORGET)
 
     def _death(self, dead: _Worker) -> RuntimeError:
-        """End what is left of the processes and say what happened to them."""
+        """End the other processes, and return the error that says what happened."""
         dead.process.join(PATIENCE)
         codes = {worker.process.pid: worker.process.exitcode for worker in self.workers}
         self.close(patience=0.0)
         about = (
-            "-9 means killed, often for lack of memory (fewer workers, smaller batches); another one may be what the "
-            "dataset gave to sys.exit or os._exit"
+            "-9 means killed, often for lack of memory (fewer workers, smaller batches); another code may be what the "
+            "dataset passed to sys.exit or os._exit"
             if dead.heard
             else "1 right at the start often means that the script starts its work without "
             "`if __name__ == '__main__':`, which spawned processes need; or use num_workers=0"
@@ -150,7 +150,7 @@ class ProcessWorkers:
         )
 
     def close(self, patience: float = PATIENCE) -> None:
-        """End the processes: those that have not finished their batch after `patience` seconds are killed."""
+        """End the processes: a process that has not finished its batch after `patience` seconds is killed."""
         if self._finalizer.detach() is not None:
             _end(self.workers, self.pid, patience)
 
@@ -160,12 +160,14 @@ class _Worker:
 
     def __init__(self, process: Any, connection: Any) -> None:
         self.process, self.connection = process, connection
-        self.started = False  # the fetcher has been sent to it
-        self.heard = False  # it has answered
+        self.started = False  # whether the fetcher has been sent to it
+        self.heard = False  # whether it has answered
 
     def send_if_possible(self, message: bytes) -> None:
         """Send a few bytes, unless the process is dead or so far behind that its socket is full."""
-        with suppress(OSError, AttributeError):  # a system without set_blocking: closing the socket says it too
+        with suppress(
+            OSError, AttributeError
+        ):  # on a system without set_blocking, closing the socket has the same effect
             os.set_blocking(self.connection.fileno(), False)
             try:
                 self.connection.send_bytes(message)
@@ -174,7 +176,7 @@ class _Worker:
 
 
 def _start(worker: int) -> _Worker:
-    """Start a process. Nothing large is passed along: `start` would wait for a process that dies before it reads it."""
+    """Start a process. It gets no large data: `start` would wait for ever if the process died before reading them."""
     from multiprocessing import get_context
 
     context = get_context("spawn")
@@ -216,7 +218,7 @@ def _end_all() -> None:
 
 
 def _after_fork() -> None:
-    """Let a forked child know nothing of the workers, which it cannot wait for: they are its parent's."""
+    """In a forked child, remove the workers from multiprocessing's list: it cannot wait for its parent's processes."""
     theirs: set[Any] = getattr(multiprocessing.process, "_children", set())
     theirs.difference_update(worker.process for workers in list(_living) for worker in workers.workers)
 
@@ -227,7 +229,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Main(NamedTuple):
-    """The program's own module: whether a process can import it, and what it is."""
+    """The program's main module: whether a process can import it, and otherwise what it is."""
 
     reachable: bool
     what: str
@@ -254,7 +256,7 @@ def _pickled(start: Start) -> bytes:
     named = getattr(sys.modules["__main__"], "__file__", None) is not None
     if not main.reachable and (named or b"__main__" in payload):
         raise RuntimeError(
-            f"DataLoader: worker processes import the program that they work for, but this one is {main.what}; put the "
-            f"program, or the classes of its dataset, into a file of their own, or {remedy}"
+            f"DataLoader: worker processes import the main program, but this one is {main.what}; put the "
+            f"program, or the classes of its dataset, into a separate file, or {remedy}"
         )
     return payload

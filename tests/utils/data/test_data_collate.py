@@ -68,7 +68,7 @@ def test_what_cannot_be_put_together_is_named() -> None:
         default_collate([])
 
 
-def test_a_pil_picture_asks_for_to_tensor() -> None:
+def test_a_pil_image_asks_for_to_tensor() -> None:
     from PIL import Image
 
     with pytest.raises(TypeError, match=r"found PIL\.Image\.Image; put transforms\.ToTensor\(\) into the transform"):

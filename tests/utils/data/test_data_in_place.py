@@ -1,4 +1,4 @@
-"""Without workers a dataset is called by the caller, when the batch is asked for, unless a thread is asked for."""
+"""Without workers the caller calls the dataset when it takes the batch, unless there is a thread."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_dataset_that_changes_is_seen_as_it_is() -> None:
 
 @pytest.mark.parametrize("prefetch", [None, 0, 2])
 def test_settings_reach_the_dataset(prefetch: int | None) -> None:
-    """In a thread too they are those in force where the batch was asked for."""
+    """In a thread too, the settings are those of the code that takes the batch."""
 
     def settings(index: int) -> tuple[bool, str, str]:
         y = minicnn.ones(2, requires_grad=True) * 2
@@ -131,7 +131,7 @@ def test_a_loader_inside_a_dataset() -> None:
     assert [x for batch in once for x in batch] == again[0] and len({tuple(x) for x in again[0]}) > 1
 
 
-# --------------------------------------------------------------------------------------------- pictures in memory
+# --------------------------------------------------------------------------------------------- images in memory
 
 
 def augmented() -> Digits:
@@ -181,7 +181,7 @@ def test_the_thread_ends_when_nobody_asks() -> None:
         time.sleep(0.05)
     assert not any(thread.name == "minicnn-loader" for thread in threading.enumerate())
     batches += iterator
-    assert sum(len(pictures) for pictures, _ in batches) == 360
+    assert sum(len(images) for images, _ in batches) == 360
 
 
 FORK = """
@@ -194,7 +194,7 @@ if __name__ == "__main__":
     iterator = iter(DataLoader(Digits(train=False, transform=ToTensor()), 40, seed=1, **{options}))
     next(iterator)
     child = os.fork()
-    sums = [round(float(pictures.sum()), 3) for pictures, _ in iterator]
+    sums = [round(float(images.sum()), 3) for images, _ in iterator]
     os.write(1, f"{sums}\\n".encode())  # in one go, whatever the other writes
     if child:
         assert os.waitpid(child, 0)[1] == 0

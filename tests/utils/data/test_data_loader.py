@@ -1,4 +1,4 @@
-"""The DataLoader in place, and with its background thread. Worker processes have a file of their own."""
+"""The DataLoader in the caller, and with its background thread. Worker processes are in test_data_workers.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PREFETCH = [0, 1, 2, 5]
 
 
 class NoiseBatches(Noise):
-    """The same samples, a batch at once."""
+    """The same samples, but a batch at once."""
 
     def __getitem__(self, index: int) -> tuple[int, float]:
         raise AssertionError("the batch path must be taken")
@@ -212,7 +212,7 @@ def test_a_sampler_passed_in_draws_from_its_own_generator() -> None:
 
 
 def test_samplers_are_told_the_epoch_that_was_set() -> None:
-    """One that the program sets itself stays."""
+    """A default generator that the program sets itself stays."""
 
     class Told(SequentialSampler):
         epochs: list[int]

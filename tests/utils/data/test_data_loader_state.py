@@ -1,4 +1,4 @@
-"""An iteration goes on where a checkpoint was taken: `state_dict` and `load_state_dict` of a loader."""
+"""An iteration continues from a checkpoint: `state_dict` and `load_state_dict` of a loader."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_checkpoint_counts_repeats_of_skipped_batches() -> None:
 
 @pytest.mark.parametrize("step", [0, 2, 6])
 def test_an_iteration_that_drew_its_seed_goes_on(step: int) -> None:
-    """With the state of the generator beside that of the loader, as a checkpoint keeps both."""
+    """A checkpoint that keeps the state of the generator together with that of the loader."""
     loader = DataLoader(Noise(), 4, shuffle=True)
     run(loader)
     iterator, left = iter(loader), []

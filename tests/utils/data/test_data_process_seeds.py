@@ -1,4 +1,4 @@
-"""What a dataset draws in worker processes: fixed by the seed, other numbers in every epoch."""
+"""Random numbers of a dataset in worker processes: fixed by the seed, and different in every epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from minicnn.utils.data import DataLoader, Dataset, get_worker_info
 
 
 class Draws(Dataset[Any]):
-    """Sample i is (i, and what each stream gives); a sample may take its time, at random."""
+    """Sample i is (i, a number of each stream); a sample takes a random time."""
 
     def __init__(self, pause: float = 0.0) -> None:
         self.pause = pause
@@ -31,7 +31,7 @@ class Draws(Dataset[Any]):
 
 
 class OwnStreams(Dataset[Any]):
-    """Draws from generators that it keeps: each process goes on with a copy of its own."""
+    """A dataset that draws from its own generators: each process continues with its own copy."""
 
     def __init__(self) -> None:
         self.numpy, self.minicnn = np.random.default_rng(0), Generator().manual_seed(0)
@@ -55,7 +55,7 @@ class Seeds(Dataset[Any]):
 
 
 def mixed(samples: list[Any]) -> Any:
-    """A collate_fn that draws."""
+    """A collate_fn that draws random numbers."""
     return samples, np.random.rand(), random.random(), minicnn.rand(1).item()  # noqa: NPY002
 
 
@@ -96,7 +96,7 @@ def test_one_seed_gives_one_run_whatever_worker_is_free(init: Callable[[int], No
 
 
 def test_a_seed_of_the_users_own_is_obeyed() -> None:
-    """As in PyTorch: each process goes on from there, and its share of the batches is always the same."""
+    """As in PyTorch, each process continues from there, and always makes the same batches."""
     for persistent in (False, True):
         got = epochs(
             Draws(0.01), 2, num_workers=2, worker_init_fn=seed_by_hand, persistent_workers=persistent, prefetch_factor=1

@@ -39,7 +39,7 @@ def test_a_generator_goes_on_where_its_sample_left_it() -> None:
 
 
 def test_a_used_generator_leaves_no_trace_in_the_next_stream() -> None:
-    """Idle generators serve again; half-used buffers (here 32 of 64 bits) must not."""
+    """Idle generators are used again, but not their half-used buffers (here 32 of 64 bits)."""
 
     def half(generator: np.random.Generator) -> int:
         return int(generator.integers(1 << 20, dtype=np.uint32))

@@ -64,7 +64,7 @@ def test_without_a_generator_the_default_one_draws() -> None:
 
 
 def test_samplers_draw_when_the_first_index_is_asked_for() -> None:
-    """Not before; and reading ahead, or another iteration meanwhile, must not change what an iteration gives."""
+    """Not earlier; and reading ahead, or another iteration at the same time, must not change an iteration's samples."""
     for make in (
         lambda g: RandomSampler(range(20), generator=g),
         lambda g: RandomSampler(range(20), replacement=True, generator=g),

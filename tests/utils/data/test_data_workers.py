@@ -1,4 +1,4 @@
-"""The DataLoader with worker processes. Spawning takes a moment, so each test asks for much at once."""
+"""The DataLoader with worker processes. Spawning is slow, so each test checks many things."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from minicnn.utils.data import DataLoader, Dataset, get_worker_info, sample_gene
 
 
 class Faulty(Dataset[tuple[int, float]]):
-    """Does at one index what `fault` says."""
+    """A dataset that does what `fault` says at one index."""
 
     def __init__(self, fault: str = "", at: int = 9) -> None:
         self.fault, self.at = fault, at
@@ -49,14 +49,14 @@ class Faulty(Dataset[tuple[int, float]]):
 
 
 class Peculiar(ValueError):
-    """An exception that pickle cannot bring back."""
+    """An exception that pickle cannot restore."""
 
     def __init__(self, number: int, *, reason: str) -> None:
         super().__init__(f"{number}: {reason}")
 
 
 class Quitting(Dataset[int]):
-    """Cannot be unpickled in a worker."""
+    """A dataset that cannot be unpickled in a worker."""
 
     def __len__(self) -> int:
         return 4
@@ -100,17 +100,17 @@ def no_process_is_left() -> Iterator[None]:
     assert workers() == []
 
 
-def pictures(loader: DataLoader[Any], epochs: int = 2) -> list[np.ndarray]:
+def images(loader: DataLoader[Any], epochs: int = 2) -> list[np.ndarray]:
     return [np.asarray(member) for _ in range(epochs) for batch in loader for member in batch]
 
 
-def test_the_pictures_do_not_depend_on_the_workers() -> None:
+def test_the_images_do_not_depend_on_the_workers() -> None:
     chain = [RandomCrop(8, padding=2), RandomHorizontalFlip(), ToTensor()]
     at_once = Digits(train=False, transform=Compose(chain))
     one_by_one = Digits(train=False, transform=Compose([*chain, Lambda(np.asarray)]))
     options: dict[str, Any] = {"batch_size": 50, "shuffle": True, "seed": 6}
-    expected = pictures(DataLoader(at_once, **options))
-    assert not np.array_equal(expected[0], expected[16])  # another epoch, other pictures
+    expected = images(DataLoader(at_once, **options))
+    assert not np.array_equal(expected[0], expected[16])  # another epoch, other images
     for loader in (
         DataLoader(at_once, prefetch_factor=0, **options),
         DataLoader(one_by_one, **options),
@@ -119,7 +119,7 @@ def test_the_pictures_do_not_depend_on_the_workers() -> None:
         DataLoader(one_by_one, num_workers=2, persistent_workers=True, prefetch_factor=1, **options),
         DataLoader(at_once, num_workers=1, persistent_workers=True, prefetch_factor=0, **options),
     ):
-        for got, wanted in zip(pictures(loader), expected, strict=True):
+        for got, wanted in zip(images(loader), expected, strict=True):
             np.testing.assert_array_equal(got, wanted)
 
 
@@ -199,14 +199,14 @@ def test_a_worker_that_cannot_start_or_answer_says_why(dataset: Any, options: di
 
 
 def test_what_cannot_be_sent_to_workers_is_said_at_once() -> None:
-    loader = DataLoader(Digits(transform=Lambda(lambda picture: picture)), num_workers=1)
+    loader = DataLoader(Digits(transform=Lambda(lambda image: image)), num_workers=1)
     with pytest.raises(RuntimeError, match=r"cannot be sent to worker processes.*module-level"):
         iter(loader)
     assert get_worker_info() is None
 
 
 def test_large_batches_of_many_large_tasks() -> None:
-    """More than a socket holds in both directions: neither side may wait for the other."""
+    """More data than a socket holds, in both directions: neither side may wait for the other."""
     tasks = [[i] * 60_000 for i in range(8)]
     loader = DataLoader(np.arange(8), batch_sampler=tasks, num_workers=1, prefetch_factor=8, timeout=120)
     assert [int(batch.sum()) for batch in loader] == [60_000 * i for i in range(8)]

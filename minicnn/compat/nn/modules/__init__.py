@@ -1,4 +1,4 @@
-"""The layers once more under the names of PyTorch's files, as in `from minicnn.nn.modules.conv import _ConvNd`."""
+"""The layers under the names of PyTorch's files, as in `from minicnn.nn.modules.conv import _ConvNd`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small helpers under the names that published code imports."""
+"""Small helpers that published PyTorch code imports under these names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...doors import door as _door
 
 
 def _list_with_default(out_size: Any, defaults: list[int]) -> Any:
-    """An output size whose None entries are those of the input."""
+    """The output size, with None entries replaced by the sizes of the input."""
     if isinstance(out_size, int):
         return out_size
     if len(defaults) <= len(out_size):
@@ -23,7 +23,7 @@ def _list_with_default(out_size: Any, defaults: list[int]) -> Any:
 
 
 def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
-    """Take `prefix`, such as "module.", away from the names in a state dict, in place."""
+    """Remove `prefix`, such as "module.", from the names in a state dict, in place."""
     for key in [key for key in state_dict if key.startswith(prefix)]:
         state_dict[key[len(prefix) :]] = state_dict.pop(key)
     metadata = getattr(state_dict, "_metadata", {})

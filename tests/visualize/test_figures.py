@@ -10,7 +10,7 @@ import pytest
 
 import minicnn
 from minicnn import models, nn, visualize
-from minicnn.bench.compare import PASSES, Comparison, Row
+from minicnn.bench.compare import PASSES, Comparison, Measurement
 from minicnn.train import Epoch, confusion_matrix
 from minicnn_kernels import geometry
 
@@ -21,20 +21,20 @@ def history(count: int = 4) -> list[Epoch]:
 
 
 def texts(figure: Any) -> list[str]:
-    """Everything written in the figure that shows."""
+    """All visible texts in the figure."""
     from matplotlib.text import Text
 
     found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
     return [artist.get_text().replace("\N{NO-BREAK SPACE}", " ") for artist in found if artist.get_text()]
 
 
-def pictures(figure: Any) -> list[np.ndarray]:
-    """The arrays that are drawn as pictures, colour bars left out."""
+def drawn_images(figure: Any) -> list[np.ndarray]:
+    """The arrays that are drawn as images, without colour bars."""
     return [np.asarray(image.get_array()) for axes in figure.axes if axes.get_visible() for image in axes.get_images()]
 
 
 def assert_png(path: Path, least: tuple[int, int] = (300, 200)) -> None:
-    """It opens, is large enough to read, and is no blank sheet."""
+    """Check that the file opens, is large enough to read, and is not blank."""
     from PIL import Image
 
     with Image.open(path) as image:
@@ -50,7 +50,7 @@ def net() -> nn.Module:
 
 
 def comparison(passes: tuple[str, ...] = PASSES) -> Comparison:
-    """Made-up figures; the last algorithm was not measured."""
+    """A comparison with invented numbers; the last algorithm was not measured."""
     rates = {
         ("im2col", "numpy"): 1.25,
         ("im2col", "numba"): 173.0,
@@ -58,7 +58,7 @@ def comparison(passes: tuple[str, ...] = PASSES) -> Comparison:
         ("fft", "numba"): None,
     }
     rows = [
-        Row(which, *row, row[1] == "numba", rate and 1 / rate, rate, 0, None, 1e-6, "")
+        Measurement(which, *row, row[1] == "numba", rate and 1 / rate, rate, 0, None, 1e-6, "")
         for which in passes
         for row, rate in rates.items()
     ]
@@ -81,13 +81,13 @@ DRAW: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("name", DRAW)
 def test_pngs_are_not_blank(name: str, tmp_path: Path) -> None:
-    DRAW[name](out=tmp_path / "new folder" / "picture.png")
-    assert_png(tmp_path / "new folder" / "picture.png")
+    DRAW[name](out=tmp_path / "new folder" / "figure.png")
+    assert_png(tmp_path / "new folder" / "figure.png")
 
 
 @pytest.mark.parametrize("name", DRAW)
 def test_nothing_global(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pyplot, so no window and no figure that stays in memory; the settings are as before."""
+    """No pyplot, so no window and no figure that stays in memory; the settings do not change."""
     import matplotlib
 
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)  # another test may have imported it
@@ -98,7 +98,7 @@ def test_nothing_global(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_no_text_overlaps_or_leaves_the_picture(name: str) -> None:
+def test_no_text_overlaps_or_leaves_the_figure(name: str) -> None:
     from matplotlib.text import Text
 
     figure = DRAW[name]()
@@ -122,7 +122,7 @@ def _overlap(a: Any, b: Any) -> bool:
 
 
 def _ticks_beyond_the_limits(axes: Any) -> list[Any]:
-    """Labels that matplotlib keeps but does not draw."""
+    """Labels that Matplotlib keeps but does not draw."""
     found = []
     for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         low, high = sorted(limits)
@@ -146,7 +146,7 @@ def test_curves_show_the_numbers() -> None:
 def test_confusion_shows_counts_and_row_shares() -> None:
     matrix = confusion_matrix(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 2, 2]), 4)
     figure = visualize.confusion(matrix, ["ant", "bee", "cat", "dog"])
-    assert pictures(figure)[0].tolist() == [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    assert drawn_images(figure)[0].tolist() == [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     said = texts(figure)
     assert "4 of 5 correct (80.00 %)" in said
     assert said.count("1") == 3 and said.count("2") == 1  # the counts; zeros are left out
@@ -167,14 +167,14 @@ def test_errors_are_the_surest_first() -> None:
     targets, predictions = np.array([0, 1, 2, 3, 4, 5]), np.array([0, 9, 2, 8, 7, 6])
     sure = np.array([0.99, 0.5, 0.99, 0.98, 0.7, 0.6])
     figure = visualize.errors(images, targets, predictions, sure, n=3)
-    assert [int(picture[0, 0]) for picture in pictures(figure)] == [3, 4, 5]
+    assert [int(image[0, 0]) for image in drawn_images(figure)] == [3, 4, 5]
     assert [text for text in texts(figure) if text.startswith("true")] == [
         "true 3, said 8 (98 %)",
         "true 4, said 7 (70 %)",
         "true 5, said 6 (60 %)",
     ]
-    assert "The 3 surest of 4 mistakes among 6 pictures (66.67 %)" in texts(figure)
-    assert "All 4 mistakes among 6 pictures (66.67 %), surest first" in texts(
+    assert "The 3 surest of 4 mistakes among 6 images (66.67 %)" in texts(figure)
+    assert "All 4 mistakes among 6 images (66.67 %), surest first" in texts(
         visualize.errors(images, targets, predictions, sure)
     )
 
@@ -184,14 +184,14 @@ def test_errors_take_all_probabilities_and_names() -> None:
     figure = visualize.errors(
         np.zeros((2, 3, 4, 4)), np.array([0, 0]), np.array([1, 0]), probabilities, classes=["airplane", "automobile"]
     )
-    assert "The only mistake among 2 pictures (50.00 %)" in texts(figure)
-    assert "true airplane\nsaid automobile (90 %)" in texts(figure)  # in two lines, as it is wider than the picture
-    assert pictures(figure)[0].shape == (4, 4, 3)
+    assert "The only mistake among 2 images (50.00 %)" in texts(figure)
+    assert "true airplane\nsaid automobile (90 %)" in texts(figure)  # in two lines, as it is wider than the image
+    assert drawn_images(figure)[0].shape == (4, 4, 3)
 
 
 def test_no_errors(tmp_path: Path) -> None:
     figure = visualize.errors(np.zeros((5, 4, 4)), np.arange(5), np.arange(5), np.ones(5), out=tmp_path / "none.png")
-    assert "No mistakes among 5 pictures" in texts(figure)
+    assert "No mistakes among 5 images" in texts(figure)
     assert_png(tmp_path / "none.png")
 
 
@@ -214,12 +214,12 @@ def test_filters_share_one_symmetric_scale() -> None:
 
 def test_filters_of_more_channels() -> None:
     weight = np.random.default_rng(0).normal(size=(5, 4, 3, 2))
-    assert np.allclose(pictures(visualize.filters(weight)), weight.mean(axis=1))
-    assert np.allclose(pictures(visualize.filters(weight, reduce="none")), weight.reshape(20, 3, 2))
+    assert np.allclose(drawn_images(visualize.filters(weight)), weight.mean(axis=1))
+    assert np.allclose(drawn_images(visualize.filters(weight, reduce="none")), weight.reshape(20, 3, 2))
     colour = np.random.default_rng(0).normal(size=(5, 3, 3, 2))
-    shown = pictures(visualize.filters(colour))
+    shown = drawn_images(visualize.filters(colour))
     assert np.allclose(shown, (colour / np.abs(colour).max() / 2 + 0.5).transpose(0, 2, 3, 1))
-    assert pictures(visualize.filters(np.zeros((1, 1, 3, 3))))[0].any() == 0  # nothing to divide by
+    assert drawn_images(visualize.filters(np.zeros((1, 1, 3, 3))))[0].any() == 0  # nothing to divide by
 
 
 @pytest.mark.parametrize("weight", [np.zeros((2, 3)), np.zeros((0, 1, 3, 3))])
@@ -235,8 +235,8 @@ def test_overview_shows_what_the_net_computes() -> None:
     image = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
     figure = visualize.overview(model, image, target=3)
     assert model.training and minicnn.is_grad_enabled()
-    shown = pictures(figure)
-    assert [picture.shape for picture in shown] == [(32, 32)] + [(5, 5)] * 6 + [(28, 28)] * 6 + [(14, 14)] * 6 + [
+    shown = drawn_images(figure)
+    assert [image.shape for image in shown] == [(32, 32)] + [(5, 5)] * 6 + [(28, 28)] * 6 + [(14, 14)] * 6 + [
         (10, 10)
     ] * 16
     x = minicnn.tensor(image[None])
@@ -263,24 +263,24 @@ def test_overview_size_and_refusals(tmp_path: Path) -> None:
         visualize.overview(
             nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2)), np.zeros((1, 4, 4), np.float32)
         )
-    with pytest.raises(ValueError, match="one picture"):
+    with pytest.raises(ValueError, match="one image"):
         visualize.overview(net(), np.zeros((2, 1, 32, 32), np.float32))
 
 
 def test_files(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'.*picture\.doc'; its name must end in one of: .*\.png"):
-        visualize.curves(history(), out=tmp_path / "picture.doc")
-    visualize.curves(history(), out=tmp_path / "picture.svg")
-    assert "<svg" in (tmp_path / "picture.svg").read_text()
+    with pytest.raises(ValueError, match=r"'.*figure\.doc'; its name must end in one of: .*\.png"):
+        visualize.curves(history(), out=tmp_path / "figure.doc")
+    visualize.curves(history(), out=tmp_path / "figure.svg")
+    assert "<svg" in (tmp_path / "figure.svg").read_text()
     with pytest.raises(ValueError, match="no finished epoch"):
         visualize.curves([])
 
 
-def test_draw_needs_known_pictures(tmp_path: Path) -> None:
-    from minicnn.visualize.run import PICTURES
+def test_draw_needs_known_figures(tmp_path: Path) -> None:
+    from minicnn.visualize.run import FIGURES
 
-    assert set(PICTURES) == {"curves", "confusion", "errors", "filters", "overview"}
-    with pytest.raises(ValueError, match="there is no picture 'mona lisa'; there are: curves"):
+    assert set(FIGURES) == {"curves", "confusion", "errors", "filters", "overview"}
+    with pytest.raises(ValueError, match="there is no figure 'mona lisa'; there are: curves"):
         visualize.draw(None, ["mona lisa"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="out names one file"):
         visualize.draw(None, ["curves", "filters"], out=tmp_path / "a.png")  # type: ignore[arg-type]
