@@ -10,7 +10,7 @@ Sides = tuple[tuple[int, int], ...]  # for each axis, how much is added before a
 
 
 def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
-    """(before, after) for every axis of x, from PyTorch's list, which begins with the last axis: (left, right, top, ...).
+    """(before, after) for every axis of x, from PyTorch's list, which begins with the last axis: (left, right, ...).
 
     Raises:
         ShapeError: the list does not fit the axes, cropping leaves a negative size, or the image has too few pixels:
