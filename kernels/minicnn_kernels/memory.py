@@ -13,13 +13,13 @@ separate memory for each size it would hold half as much again. But splitting an
 of a small net. So blocks that came back lately are not joined, up to `RECENT` bytes in all; they wait for a request of
 the same size.
 
-**How much is held.** The pool compares what it holds, in use or waiting, with the most that was in use at one time
-lately (in the last `WINDOW` requests). If it holds more than 0.3 of that, or 32 MB, above it, unused segments go back
-to the system, the smallest first. `empty_cache` gives all unused segments back.
+**How much is held.** The pool compares the memory that is in use or waiting with the peak, the most that was in use at
+one time lately (in the last `WINDOW` requests). If it is more than the peak plus 0.3 of it, and more than the peak plus
+32 MB, unused segments go back to the system, the smallest first. `empty_cache` gives all unused segments back.
 
 **Interrupts.** Ctrl-C may raise KeyboardInterrupt between any two steps of the pool's own work, and leave its lists
 and sums half changed. So each operation notes when it begins and when it ends. If an operation has begun but not
-ended, the next one gives up all free blocks and starts anew. Memory in use belongs to its array, and goes back to the
+ended, the next one gives up all free blocks and starts again. Memory in use belongs to its array, and goes back to the
 system with it. A deleted array calls a function of C (`deque.append`): in a `__del__`, a KeyboardInterrupt would be
 lost.
 
@@ -136,7 +136,7 @@ class _Pool:
         return self.at_work and self.lock._is_owned()  # type: ignore[attr-defined]
 
     def begin(self) -> None:
-        """Begin an operation; if the one before did not end, it was interrupted, and the pool starts anew."""
+        """Begin an operation; if the one before did not end, it was interrupted, and the pool starts again."""
         if self.at_work:
             for block in [*(block for _, _, block in self.free), *(b for same in self.recent.values() for b in same)]:
                 block.before = block.after = None  # else the cycle of blocks would wait for the garbage collector

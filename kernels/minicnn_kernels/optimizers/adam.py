@@ -41,7 +41,7 @@ class AdamNumbers(NamedTuple):
     bias_correction: sqrt(1 - beta2^t).
     eps: prevents a division by 0.
     sign: -1 to maximise, else 1.
-    weight_decay: the factor of x in the sum that is added to the gradient.
+    weight_decay: the factor with which x is added to the gradient.
     shrink: 1 - lr * weight_decay, if the weight decay is decoupled from the gradient (AdamW), else 1.
     """
 

@@ -34,7 +34,7 @@ def in_pieces(
         arrays: x, the gradient, and the buffers, of one shape, with any memory layout; a gradient of another type is
             converted piece by piece.
         sign: -1 to maximise, else 1.
-        weight_decay: the weight decay that is added to the gradient.
+        weight_decay: the factor with which x is added to the gradient.
         shrink: 1 - lr * weight_decay, where the weight decay is decoupled from the gradient.
     """
     access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]

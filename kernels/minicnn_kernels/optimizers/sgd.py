@@ -34,7 +34,7 @@ class SGDNumbers(NamedTuple):
 
     lr: the learning rate.
     sign: -1 to maximise, else 1.
-    weight_decay: the factor of x in the sum that is added to the gradient.
+    weight_decay: the factor with which x is added to the gradient.
     momentum: the fraction of b that is left after a step.
     gain: the fraction of the gradient that is added to b: 1 - dampening, and 1 in the first step.
     nesterov: whether to use Nesterov's momentum.
