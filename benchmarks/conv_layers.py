@@ -1,19 +1,19 @@
 """GFLOP/s of the convolution layers of eight nets: every algorithm, the one that `auto` takes, and PyTorch.
 
     python benchmarks/conv_layers.py --only resnet20 --against torch
-    python benchmarks/conv_layers.py --only resnet18 --orders last --passes forward gx --algorithms im2col direct
-    python benchmarks/conv_layers.py --seconds 0          # compile everything: then measure
+    python benchmarks/conv_layers.py --only resnet18 --orders channels_last --passes gx --algorithms im2col direct
+    python benchmarks/conv_layers.py --seconds 0          # only compiles everything; measure afterwards
 
-The layers are those of `nets.py`, found by running each net without memory on the meta device, in the batch that is
-trained on; equal layers are measured once. Of each: the forward pass, gx and gw (with gb where the layer has a bias),
-with plain memory (NCHW) and channels-last. The first layer has no gx.
+The layers are those of `nets.py`. They are found by running each net on the meta device, which needs no memory, with
+its training batch; equal layers are measured once. For each layer the forward pass, gx and gw (with gb if the layer has
+a bias) are measured, in NCHW and in channels-last memory. The first layer has no gx.
 
-GFLOP/s are those of the definition, 2*N*O*OH*OW*(C/G)*KH*KW operations, whatever an algorithm does: Winograd's may
-exceed what the machine can multiply. The algorithm that `auto` takes is marked *, and measured in any case; where
-`--algorithms` leaves it out, it ends the row in parentheses. An algorithm that is beyond 8 times
-slower than the best on one picture is not measured further: `slow`; one that cannot do the layer is `-`. The column
-`peak` is auto's share of a float32 matrix product of side 2048 in the same run. A row ends in `<` where that is below
-40 % although the layer has at least 32 channels on both sides and is not depthwise.
+GFLOP/s are always computed from the operations of the definition, 2*N*O*OH*OW*(C/G)*KH*KW, so those of Winograd may
+exceed what the machine can do. The algorithm that `auto` chooses is marked * and always measured; if `--algorithms`
+does not name it, it stands in parentheses at the end of the row. `slow`: the algorithm is more than 8 times slower than
+the best on one image, and is not measured further. `-`: it cannot do the layer. The column `peak` is the speed of auto
+relative to a float32 matrix product of side 2048 in the same run. A row ends in `<` if that is below 40 % although the
+layer has at least 32 channels on both sides and is not depthwise.
 
 The contenders for one row take turns; the best time of each counts.
 """
@@ -33,12 +33,12 @@ from nets import NETS
 from timing import libraries, machine
 
 PASSES = ("forward", "gx", "gw")
-ORDERS = ("nchw", "last")
+ORDERS = ("nchw", "channels_last")
 ENOUGH, SLOW = 0.4, 8
 
 
 class Layer(NamedTuple):
-    """A layer of a net: the geometry, the name and number of equal ones, whether it has a bias, whether it is first."""
+    """A layer of a net: geometry, name, number of equal layers, whether it has a bias, whether it is the first."""
 
     name: str
     g: Any
@@ -54,7 +54,7 @@ class Layer(NamedTuple):
 
     @property
     def flop(self) -> int:
-        """Of one pass, by the definition."""
+        """The floating-point operations of one pass, by the definition."""
         g = self.g
         return 2 * g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
 
@@ -65,7 +65,7 @@ class Layer(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What was measured of one layer, pass and order: seconds by contender, None for too slow."""
+    """The measurement of one layer, pass and order: the seconds of each contender, None if it is too slow."""
 
     net: str
     layer: Layer
@@ -105,25 +105,26 @@ def layers(name: str, batch: int | None = None) -> list[Layer]:
 
 
 def contenders(layer: Layer, which: str, order: str, algorithms: list[str], torch: Any) -> tuple[str, dict[str, Any]]:
-    """auto's algorithm, and for each algorithm that can do it, and PyTorch, the call."""
+    """The algorithm of `auto`, and the calls to time: one for each algorithm that can do the layer, one for PyTorch."""
     from minicnn_kernels import conv2d
     from minicnn_kernels.layout import as_order
 
     g, rng = layer.g, np.random.default_rng(0)
-    last = order == "last"
-    x, gy, w = (as_order(rng.standard_normal(shape, np.float32), last) for shape in (g.x_shape, g.y_shape, g.w_shape))
+    channels_last = order == "channels_last"
+    shapes = g.x_shape, g.y_shape, g.w_shape
+    x, gy, w = (as_order(rng.standard_normal(shape, np.float32), channels_last) for shape in shapes)
     b = rng.standard_normal(g.o, np.float32) if layer.bias else None
-    need = (which == "gx", which == "gw", which == "gw" and layer.bias)
+    needs_grad = (which == "gx", which == "gw", which == "gw" and layer.bias)
     table: Any = conv2d.FORWARD if which == "forward" else conv2d.BACKWARD
     args: tuple[Any, ...] = (x, w, b, g)
     if which != "forward":
-        args = (gy, x if which == "gw" else None, w if which == "gx" else None, g, need)
+        args = (gy, x if which == "gw" else None, w if which == "gx" else None, g, needs_grad)
     auto = table.pick("numba", None, args)[0]
     able = [name for name in table.algorithms if name in (*algorithms, auto) and table.supports(name, args)]
     calls: dict[str, Any] = {name: lambda row=table.rows[name, "numba"]: row(*args) for name in able}
     if torch is not None:
         as_torch = [None if a is None else torch.from_numpy(np.array(a, order="C")) for a in (x, gy, w, b)]
-        form = torch.channels_last if last else torch.contiguous_format
+        form = torch.channels_last if channels_last else torch.contiguous_format
         tx, tgy, tw = (a.contiguous(memory_format=form) for a in as_torch[:3])
         steps = [g.sh, g.sw], [g.ph, g.pw], [g.dh, g.dw]
 
@@ -132,15 +133,17 @@ def contenders(layer: Layer, which: str, order: str, algorithms: list[str], torc
                 return torch.nn.functional.conv2d(tx, tw, as_torch[3], *steps, g.groups)
 
         def backward() -> Any:
-            sizes = [g.o] if need[2] else None
-            return torch.ops.aten.convolution_backward(tgy, tx, tw, sizes, *steps, False, [0, 0], g.groups, list(need))
+            sizes = [g.o] if needs_grad[2] else None
+            return torch.ops.aten.convolution_backward(
+                tgy, tx, tw, sizes, *steps, False, [0, 0], g.groups, list(needs_grad)
+            )
 
         calls["torch"] = forward if which == "forward" else backward
     return auto, calls
 
 
 def measured(net: str, args: argparse.Namespace, torch: Any) -> Iterator[Measured]:
-    """The rows of a net, each measured when it is asked for."""
+    """The rows of a net; each is measured when the iterator reaches it."""
     from minicnn.bench.timing import best_times, seconds_of
 
     todo = [
@@ -168,11 +171,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", choices=["torch"], help="also time PyTorch")
     parser.add_argument("--only", nargs="+", choices=NETS, default=list(NETS), metavar="NET", help=", ".join(NETS))
-    parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES), metavar="PASS", help="of a layer")
-    parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS), metavar="ORDER", help="of memory")
+    parser.add_argument(
+        "--passes", nargs="+", choices=PASSES, default=list(PASSES), metavar="PASS", help=", ".join(PASSES)
+    )
+    parser.add_argument(
+        "--orders", nargs="+", choices=ORDERS, default=list(ORDERS), metavar="ORDER", help=", ".join(ORDERS)
+    )
     parser.add_argument("--algorithms", nargs="+", metavar="NAME", help="which to measure (default: all)")
     parser.add_argument("--seconds", type=float, default=30, help="how long to measure each net (default: 30)")
-    parser.add_argument("--csv", metavar="FILE", help="write every figure to a file as well")
+    parser.add_argument("--csv", metavar="FILE", help="also write all numbers to a file")
     args = parser.parse_args()
     found = libraries(bool(args.against))
     from minicnn.bench.timing import gemm_peak
@@ -192,9 +199,9 @@ def main() -> int:
         if not args.seconds:
             print(f"{net}: compiled for {sum(1 for _ in measured(net, args, found.get('torch')))} rows")
             continue
-        peak = max(peak, gemm_peak())  # of a machine that is faster at times, the best
+        peak = max(peak, gemm_peak())  # the best, since the speed of a machine may vary
         print(f"\n{net}: GFLOP/s; matrix product {peak / 1e9:.0f}")
-        print(f"{'':3}{'layer':{width}}{'pass':9}{'order':6}{title}{'peak':>7}")
+        print(f"{'':3}{'layer':{width}}{'pass':9}{'order':14}{title}{'peak':>7}")
         for row in measured(net, args, found.get("torch")):
             rows.append(row)
             print(line_of(row, columns, width, peak), flush=True)
@@ -206,7 +213,7 @@ def main() -> int:
 
 
 def rate(row: Measured, name: str) -> float | None:
-    """FLOP/s, None where it was not measured."""
+    """The FLOP/s of a contender; None if it was not measured."""
     seconds = row.seconds.get(name)
     return row.layer.flop / seconds if seconds else None
 
@@ -222,11 +229,11 @@ def line_of(row: Measured, columns: list[str], width: int, peak: float) -> str:
     unasked = "" if row.auto in columns else f" ({row.auto} {chosen / 1e9:.1f})"
     mark = " <" if row.layer.judged and 0 < share < ENOUGH else ""
     times = f"{row.layer.count}x "
-    return f"{times}{row.layer!s:{width}}{row.which:9}{row.order:6}{''.join(cells)}{share:7.0%}{unasked}{mark}"
+    return f"{times}{row.layer!s:{width}}{row.which:9}{row.order:14}{''.join(cells)}{share:7.0%}{unasked}{mark}"
 
 
 def totals(rows: list[Measured], args: argparse.Namespace) -> str:
-    """Milliseconds for all convolutions of a training step: by auto, by the best algorithm of each row, by PyTorch."""
+    """Milliseconds for all convolutions of a training step: auto, the best algorithm of each row, PyTorch."""
     lines = []
     for order in args.orders:
         mine = [row for row in rows if row.order == order]
@@ -240,7 +247,7 @@ def totals(rows: list[Measured], args: argparse.Namespace) -> str:
 
 
 def summary(rows: list[Measured], peak: float) -> str:
-    """Geometric means, and how many of the layers that should reach 40 % do not, each in its better memory order."""
+    """Geometric means, and how many layers miss the 40 % that they should reach; each in its better memory order."""
     lines = [""]
     for which in dict.fromkeys(row.which for row in rows):
         better: dict[tuple[str, str], list[tuple[float, float | None, bool]]] = {}
@@ -269,7 +276,7 @@ def mean(values: list[float]) -> float:
 
 
 def write(path: str, rows: list[Measured], peak: float) -> None:
-    """One line for each figure."""
+    """Write one line for each measured time."""
     with open(path, "w", newline="") as file:
         out = csv.writer(file)
         names = rows[0].layer.g._fields if rows else ()

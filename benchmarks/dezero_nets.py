@@ -1,4 +1,4 @@
-"""DeZero 0.0.13 (pip install dezero --no-deps) behind the names that `nets.py` asks for, as a contender."""
+"""DeZero 0.0.13 (pip install dezero --no-deps) as a contender, with the names that `nets.py` uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def namespace() -> Any:
-    """Its layers under PyTorch's names. It was written for a NumPy that still had the alias `np.int`."""
+    """DeZero's layers under PyTorch's names. DeZero was written for a NumPy that still had the alias `np.int`."""
     vars(np).setdefault("int", int)
     import dezero.functions as F
     import dezero.layers as L
@@ -39,13 +39,13 @@ def namespace() -> Any:
 
 
 def train_step(build: Any, lr: float, momentum: float) -> Any:
-    """A function of a batch and its labels that trains one step and gives the loss."""
+    """A function that trains one step on a batch and its labels, and returns the loss."""
     model = build(namespace())
     import dezero.functions as F
     from dezero.optimizers import MomentumSGD
 
     optimizer = MomentumSGD(lr, momentum).setup(model)
-    for parameter in model.params():  # NumPy 2 makes float64 of float32 times the np.float64 of DeZero's initialisation
+    for parameter in model.params():  # in NumPy 2, float32 times the np.float64 of DeZero's initialisation is float64
         if parameter.data is not None:
             parameter.data = parameter.data.astype(np.float32)
 

@@ -1,18 +1,18 @@
-"""Seconds per training epoch: LeNet-5 on 60,000 pictures as of MNIST, ResNet-20 on 50,000 as of CIFAR-10.
+"""Seconds per training epoch: LeNet-5 on 60,000 images of MNIST's size, ResNet-20 on 50,000 of CIFAR-10's size.
 
     python benchmarks/epochs.py --against torch plain dezero
     python benchmarks/epochs.py --only resnet20 --contenders numba torch --seconds 60
 
 Every contender trains the same net (`nets.py`) on the same batches from arrays in memory: shuffled indices, forward,
-cross-entropy, backward, SGD with momentum. The pictures are random numbers; the time of a step does not depend on what
-is on them. The contenders take turns in rounds of a few steps, so that a machine that speeds up or slows down does so
-for all; an epoch is the number of its steps times the median step. One whose step takes beyond a tenth of the time for
-measuring is measured once, after a first step: `1 step`. Nothing is measured of reading, decoding or augmenting
-pictures.
+cross-entropy, backward, SGD with momentum. The images are random numbers, since the time of a step does not depend on
+the content. The contenders take turns in rounds of a few steps, so that changes in the speed of the machine affect all
+of them. The time of an epoch is the number of its steps times the median time of a step. If one step takes more than a
+tenth of the time for measuring, only one step is measured, after a first step: `1 step`. The time for reading, decoding
+or augmenting images is not included.
 
-numba, numpy     minicnn's backends; with `last`, channels-last
-torch            PyTorch; with `last`, channels-last
-plain            NumPy as a book writes a framework: windows of the whole batch, one product (`plain_numpy.py`)
+numba, numpy     minicnn's backends; `channels_last`: in channels-last memory
+torch            PyTorch; `channels_last`: in channels-last memory
+plain            plain NumPy, as in a textbook: windows of the whole batch, one product (`plain_numpy.py`)
 dezero           DeZero itself, if it is installed
 """
 
@@ -28,19 +28,19 @@ import numpy as np
 from nets import NETS, Net
 from timing import libraries, machine
 
-PICTURES = {"lenet5": 60_000, "resnet20": 50_000}
-KEPT = 3_000  # pictures in memory; an epoch of as many steps as if there were all
+IMAGES = {"lenet5": 60_000, "resnet20": 50_000}
+KEPT = 3_000  # images in memory; an epoch has as many steps as with all images
 LR, MOMENTUM = 0.001, 0.9
-CONTENDERS = ("numba", "numba last", "numpy", "torch", "torch last", "plain", "dezero")
+CONTENDERS = ("numba", "numba channels_last", "numpy", "torch", "torch channels_last", "plain", "dezero")
 Step = Callable[[np.ndarray], Any]
 
 
-def library_step(lib: Any, net: Net, x: np.ndarray, y: np.ndarray, last: bool) -> Step:
-    """A training step of minicnn or PyTorch, in the same lines."""
+def library_step(lib: Any, net: Net, x: np.ndarray, y: np.ndarray, channels_last: bool) -> Step:
+    """A training step of minicnn or PyTorch, with the same lines of code."""
     lib.manual_seed(0)
     model, loss_fn = net.build(lib.nn), lib.nn.CrossEntropyLoss()
     inputs, targets = lib.from_numpy(x), lib.from_numpy(y)
-    if last:
+    if channels_last:
         model = model.to(memory_format=lib.channels_last)
         inputs = inputs.contiguous(memory_format=lib.channels_last)
     optimizer = lib.optim.SGD(model.parameters(), LR, momentum=MOMENTUM)
@@ -56,7 +56,7 @@ def library_step(lib: Any, net: Net, x: np.ndarray, y: np.ndarray, last: bool) -
 
 
 def step_of(name: str, found: dict[str, Any], net: Net, x: np.ndarray, y: np.ndarray) -> Step:
-    """The contender's training step on the pictures of an index."""
+    """The contender's training step, as a function of the indices of a batch."""
     kind, _, order = name.partition(" ")
     if kind == "plain":
         import plain_numpy
@@ -69,7 +69,7 @@ def step_of(name: str, found: dict[str, Any], net: Net, x: np.ndarray, y: np.nda
 
         train = dezero_nets.train_step(net.build, LR, MOMENTUM)
         return lambda index: train(x[index], y[index])
-    step = library_step(found["torch" if kind == "torch" else "minicnn"], net, x, y, order == "last")
+    step = library_step(found["torch" if kind == "torch" else "minicnn"], net, x, y, order == "channels_last")
     if kind == "torch":
         return step
 
@@ -81,7 +81,7 @@ def step_of(name: str, found: dict[str, Any], net: Net, x: np.ndarray, y: np.nda
 
 
 def measured(steps: dict[str, Step], batch: int, seconds: float) -> dict[str, tuple[float, str]]:
-    """The median seconds of a step of each, and a note."""
+    """The median seconds of a step of each contender, and a note."""
     from minicnn.bench.timing import seconds_of, times
 
     rng = np.random.default_rng(1)
@@ -102,11 +102,11 @@ def main() -> int:
     parser.add_argument(
         "--against", nargs="+", choices=["torch", "plain", "dezero"], default=[], help="besides minicnn"
     )
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="exactly these instead", metavar="NAME")
-    parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES), metavar="NET")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="measure exactly these", metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=IMAGES, default=list(IMAGES), metavar="NET")
     parser.add_argument("--seconds", type=float, default=30, help="how long to measure each net (default: 30)")
     args = parser.parse_args()
-    ours = ["numba", "numba last", "numpy"]
+    ours = ["numba", "numba channels_last", "numpy"]
     names = args.contenders or [name for name in CONTENDERS if name in ours or name.split()[0] in args.against]
     found = libraries(any(name.startswith("torch") for name in names))
     from minicnn.bench.timing import gemm_peak
@@ -117,14 +117,14 @@ def main() -> int:
         x = rng.random((KEPT, *net.batch[1:]), np.float32)
         y = rng.integers(0, net.classes, KEPT)
         steps = {one: step_of(one, found, net, x, y) for one in names}
-        epoch = PICTURES[name] / net.batch[0]
+        epoch = IMAGES[name] / net.batch[0]
         result = measured(steps, net.batch[0], args.seconds)
         theirs = min((t for one, (t, _) in result.items() if one.startswith("torch")), default=None)
-        print(f"\n{name}, batch {net.batch[0]}, {PICTURES[name]:,} pictures of {'x'.join(map(str, net.batch[1:]))}")
-        print(f"{'':14}{'s/epoch':>9}{'ms/step':>10}" + (f"{'x PyTorch':>11}" if theirs else ""))
+        print(f"\n{name}, batch {net.batch[0]}, {IMAGES[name]:,} images of {'x'.join(map(str, net.batch[1:]))}")
+        print(f"{'':20}{'s/epoch':>9}{'ms/step':>10}" + (f"{'x PyTorch':>11}" if theirs else ""))
         for one, (seconds, note) in sorted(result.items(), key=lambda item: item[1]):
             ratio = f"{seconds / theirs:11.2f}" if theirs else ""
-            print(f"{one:14}{seconds * epoch:9.2f}{seconds * 1e3:10.2f}{ratio}  {note}".rstrip(), flush=True)
+            print(f"{one:20}{seconds * epoch:9.2f}{seconds * 1e3:10.2f}{ratio}  {note}".rstrip(), flush=True)
     return 0
 
 

@@ -1,9 +1,10 @@
-"""Seconds that an epoch of loading alone takes, for pictures of the sizes of MNIST and CIFAR-10 (random ones).
+"""Seconds to load all data of an epoch, without training, for random images of the sizes of MNIST and CIFAR-10.
 
     python benchmarks/loading.py [--epochs 5] [--workers 2] [--against torch]
 
-"pictures" is a picture dataset of minicnn with its own transforms, a batch at once; "samples" the same chain sample by
-sample, as a function of the user's in the chain requires; "tensors" a TensorDataset. The best epoch counts.
+"images" is an image dataset of minicnn with minicnn's transforms, which run on a whole batch. "samples" has the same
+transforms, but sample by sample, because they include a function of the user's. "tensors" is a TensorDataset. The best
+epoch counts.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ CIFAR = {
 }
 
 
-def as_it_is(picture: Any) -> Any:
-    return picture
+def as_it_is(image: Any) -> Any:
+    return image
 
 
-def pictures(shape: tuple[int, ...], chain: list[Any]) -> minicnn.datasets.Digits:
-    """A picture dataset with other pixels in it."""
+def images(shape: tuple[int, ...], chain: list[Any]) -> minicnn.datasets.Digits:
+    """An image dataset with random pixels."""
     dataset = minicnn.datasets.Digits(transform=transforms.Compose(chain))
     draw = np.random.default_rng(0)
     dataset.data = minicnn.tensor(draw.integers(0, 256, shape, np.uint8))
@@ -67,8 +68,8 @@ def main() -> None:
         channels = (shape[0], shape[3] if len(shape) == 4 else 1, *shape[1:3])
         x, y = np.zeros(channels, np.float32), np.zeros(shape[0], np.int64)
         datasets = {
-            "pictures": pictures(shape, chain),
-            "samples": pictures(shape, [*chain, transforms.Lambda(as_it_is)]),
+            "images": images(shape, chain),
+            "samples": images(shape, [*chain, transforms.Lambda(as_it_is)]),
             "tensors": TensorDataset(minicnn.tensor(x), minicnn.tensor(y)),
         }
         for kind, dataset in datasets.items():

@@ -1,12 +1,12 @@
-"""Peak memory of training steps, beside PyTorch: the largest resident set of a process that does nothing else.
+"""Peak memory of training steps, compared with PyTorch: the largest resident set of a process that does only this.
 
     python benchmarks/memory.py --against torch
     python benchmarks/memory.py --against torch --only resnet20 vgg16
 
-A step is that of `train_step.py`. Each library runs in a process of its own, once with plain memory and once
-channels-last, for a few steps. The peak holds the interpreter and the libraries too; what a process holds before its
-first step is printed beside it. The ratio is of minicnn's smaller peak to PyTorch's smaller; without --only the net is
-ResNet-18 on 8 pictures of 224x224, where the house wants at most 1.2, and the exit status is 1 above it.
+The step is that of `train_step.py`. Each library runs a few steps in a process of its own, once in NCHW memory and once
+in channels-last memory. The peak includes the interpreter and the libraries; the memory before the first step is
+printed too. The ratio is minicnn's smaller peak over PyTorch's smaller peak. Without --only the net is ResNet-18 on 8
+images of 224x224; our goal for it is at most 1.2, and above that the exit status is 1.
 """
 
 from __future__ import annotations

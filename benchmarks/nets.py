@@ -1,6 +1,6 @@
-"""The nets that are timed, written once for both libraries: `build(nn)` takes `minicnn.nn` or `torch.nn`.
+"""The nets of the benchmarks, written once for both libraries: `build(nn)` takes `minicnn.nn` or `torch.nn`.
 
-Each is the published net, or the smallest one that stands for its kind, with the batch that is trained on.
+Each is a published net, or a small typical net of its kind, with the shape of its training batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Net(NamedTuple):
 
 
 def lenet5(nn: Any) -> Any:
-    """LeNet-5 as it is taught: tanh and largest-value pooling."""
+    """LeNet-5 as it is usually taught: tanh and max pooling."""
     return nn.Sequential(
         nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
@@ -61,7 +61,7 @@ def _basic_block(nn: Any, channels: int, out: int, stride: int) -> Any:
 
 
 def _stages(nn: Any, first: int, stages: list[tuple[int, int, int]]) -> list[Any]:
-    """Basic blocks: of each stage the channels, the number of blocks, and the stride of the first."""
+    """Basic blocks; each stage has channels, a number of blocks, and the stride of the first block."""
     layers, channels = [], first
     for out, blocks, stride in stages:
         for i in range(blocks):
@@ -102,7 +102,7 @@ def _vgg(nn: Any, plan: list[int | str], norm: bool) -> list[Any]:
 
 
 def vgg11_cifar(nn: Any) -> Any:
-    """VGG-11 with batch norm and one linear layer, as it is trained on CIFAR."""
+    """VGG-11 with batch norm and one linear layer, the usual form for CIFAR."""
     plan: list[int | str] = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]
     return nn.Sequential(*_vgg(nn, plan, norm=True), nn.Flatten(), nn.Linear(512, 10))
 

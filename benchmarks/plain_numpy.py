@@ -1,8 +1,8 @@
-"""A framework of the kind that a book builds in NumPy, as a contender: clear, vectorised, and nothing else.
+"""A small framework in plain NumPy, as in a textbook, as a contender: clear and vectorised, without other optimisation.
 
-It has the names of `nn` that `nets.py` asks for. Each layer keeps what its backward pass needs; there is no tape.
-Convolution lays out the windows of the whole batch in one array (im2col) and multiplies once with `tensordot`; pooling
-takes the largest of the windows likewise. All in float32, threads only inside BLAS.
+It has the names of `nn` that `nets.py` uses. Each layer keeps what its backward pass needs; there is no graph.
+Convolution copies the windows of the whole batch into one array (im2col) and multiplies once with `tensordot`; max
+pooling uses the same windows. Everything is float32, and only BLAS uses threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LR, MOMENTUM = 0.001, 0.9
 
 
 class Module:
-    """A layer, or what `nets.py` builds of layers: relu(body(x) + shortcut(x))."""
+    """A layer, or the residual block that `nets.py` builds from layers: relu(body(x) + shortcut(x))."""
 
     body: Any
     shortcut: Any
@@ -60,7 +60,7 @@ class Sequential(Module):
 
 
 class Layer(Module):
-    """A layer with parameters and their gradients in `p` and `g`, by name."""
+    """A layer with its parameters by name in `p`, and their gradients in `g`."""
 
     p: dict[str, Array]
     g: dict[str, Array]
@@ -89,7 +89,7 @@ def windows(x: Array, k: int, stride: int, padding: int, fill: float = 0.0) -> A
 
 
 def unwindows(col: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
-    """The transpose: every pixel gets the sum of its places in the windows."""
+    """The transpose of `windows`: every pixel gets the sum of its values in all windows."""
     n, c, k, _, oh, ow = col.shape
     xp = np.zeros((n, c, shape[2] + 2 * padding + stride - 1, shape[3] + 2 * padding + stride - 1), col.dtype)
     for a in range(k):
@@ -188,7 +188,7 @@ class MaxPool2d(Layer):
 
 
 class AdaptiveAvgPool2d(Layer):
-    """To one pixel."""
+    """Average pooling to one pixel."""
 
     def __init__(self, size: int) -> None:
         assert size == 1

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the libraries to compare, loaded in the right order, and a line about the machine."""
+"""Functions of several benchmarks: load the libraries to compare in the right order, and describe the machine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 
 def threads() -> int:
-    """The cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def libraries(torch: bool) -> dict[str, Any]:
-    """{"torch": ..., "minicnn": ...}; PyTorch first: its OpenMP then starts with its own settings, not with ours."""
+    """{"torch": ..., "minicnn": ...}. PyTorch is imported first, so that its OpenMP starts with its own settings."""
     found: dict[str, Any] = {}
     if torch:
         import torch as library

@@ -1,12 +1,12 @@
-"""Milliseconds per training step of eight nets, beside PyTorch in the same run.
+"""Milliseconds per training step of eight nets, compared with PyTorch in the same run.
 
     python benchmarks/train_step.py --against torch
     python benchmarks/train_step.py --against torch --only lenet5 resnet20 --seconds 20
 
-A step is forward, cross-entropy, backward and SGD with momentum, on a batch that is in memory. Both libraries run the
-same lines (`nets.py`), each once with plain memory and once channels-last, and its better one counts. The contenders
-take turns, so that a machine that speeds up or slows down does so for all; of each the best step counts, that being the
-one that nothing else disturbed. The last column is PyTorch's time over minicnn's: above 1, minicnn is faster.
+A step is forward, cross-entropy, backward and SGD with momentum, on a batch in memory. Both libraries run the same
+lines (`nets.py`), once in NCHW memory and once in channels-last memory, and the faster of the two counts. The
+contenders take turns, so that changes in the speed of the machine affect all of them. For each the best step counts,
+since it was disturbed the least. The last column is PyTorch's time over minicnn's: above 1, minicnn is faster.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MEMORY = {"": None, " channels-last": "channels_last"}
 
 
 def step_of(lib: Any, net: Net, memory: str | None) -> Callable[[], float]:
-    """One training step of `net` in `lib`, which is `minicnn` or `torch`; it gives the loss."""
+    """One training step of `net` in `lib`, which is `minicnn` or `torch`; it returns the loss."""
     lib.manual_seed(0)
     model, loss_fn = net.build(lib.nn), lib.nn.CrossEntropyLoss()
     rng = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def step_of(lib: Any, net: Net, memory: str | None) -> Callable[[], float]:
 
 
 def measure(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """The best time of each in seconds; they take turns, a few calls each, until the time is up and all had three."""
+    """The best time of each in seconds. They take turns, a few calls each, until the time is up and each has three."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for call in contenders.values():  # compile, allocate
         call()
@@ -60,7 +60,7 @@ def measure(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[st
     while time.perf_counter() < end or min(map(len, times.values())) < 3:
         for name, call in contenders.items():
             gc.collect()
-            call()  # the first of a turn finds the caches as another contender left them
+            call()  # the first call of a turn finds another contender's data in the caches
             turn = time.perf_counter() + seconds / 40
             while True:
                 start = time.perf_counter()
@@ -80,7 +80,9 @@ def main() -> int:
     args = parser.parse_args()
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     libraries: dict[str, Any] = {}
-    if args.against:  # first: PyTorch's OpenMP then starts with its own settings, not with those the kernels ask for
+    if (
+        args.against
+    ):  # imported first, so that PyTorch's OpenMP starts with its own settings, not with those of the kernels
         import torch
 
         torch.set_num_threads(threads)

@@ -1,11 +1,11 @@
-"""Arithmetic of two arrays alike: y = a + b, a - b or a b, element by element.
+"""Arithmetic of two arrays of the same shape: y = a + b, a - b or a b, element by element.
 
     a, b, y   all of one shape, of any rank
 
     ARITHMETIC(op, a, b, out=None) -> y       op: "add", "sub" or "mul"
 
-The result is written into `out` where that is given, which may be a or b itself. NumPy does this on one thread, and one
-thread cannot use all of the memory's bandwidth, which is what a sum of two large arrays takes its time from.
+If `out` is given, the result is written into it; it may be a or b itself. The time of a sum of two large arrays is the
+time to read and write memory. NumPy uses one thread, and one thread cannot use the whole bandwidth of the memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .dispatch import Table
 from .layout import empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
 
-_FEW = 1 << 14  # an array of fewer values is not worth waking threads for
+_FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
 
 _OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 _UFUNCS = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
@@ -37,13 +37,13 @@ def arithmetic_python(op: str, a: Array, b: Array, out: Array | None = None) -> 
 
 
 def arithmetic_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
-    """NumPy's own."""
+    """NumPy's own add, subtract and multiply."""
     return np.asarray(_UFUNCS[op](a, b, out=out))
 
 
 @njit()
-def _share(t: Any, chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
-    i0, i1 = t * y.size // chunks, (t + 1) * y.size // chunks
+def _share(t: Any, shares: int, op: int, a: Array, b: Array, y: Array) -> None:
+    i0, i1 = t * y.size // shares, (t + 1) * y.size // shares
     a, b, y = a[i0:i1], b[i0:i1], y[i0:i1]
     if op == 0:
         for i in range(y.size):
@@ -66,13 +66,13 @@ def _share(t: Any, chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
 
 
 @njit(parallel=True)
-def _arithmetic(chunks: int, op: int, a: Array, b: Array, y: Array) -> None:
-    for t in prange(chunks):
-        _share(np.intp(t), chunks, op, a, b, y)
+def _arithmetic(shares: int, op: int, a: Array, b: Array, y: Array) -> None:
+    for t in prange(shares):
+        _share(np.intp(t), shares, op, a, b, y)
 
 
 def arithmetic_numba(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
-    """Parallel over runs of memory; NumPy where there is little to do, or the arrays lie differently in memory."""
+    """Parallel over runs of memory; NumPy where the arrays are small or differ in their order of memory."""
     y = out
     dense = a.flags.c_contiguous or is_channels_last(a)
     if not dense or a.size < _FEW or a.strides != b.strides or (y is not None and y.strides != a.strides):

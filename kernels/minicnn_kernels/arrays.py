@@ -8,6 +8,6 @@ import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-# Compiled loops walk flat memory by unsigned offsets: an unsigned index cannot be a negative one that counts from the
-# end, so the loop has no test for that in it and is vectorised.
+# Compiled loops walk flat memory by unsigned offsets. A signed index may be negative and then counts from the end, so
+# the loop has to test for that, and is not vectorised. An unsigned index needs no such test.
 U = np.uintp

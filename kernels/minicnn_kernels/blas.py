@@ -2,8 +2,8 @@
 
 NumPy and SciPy bring an OpenBLAS each; `np.dot` in compiled code calls SciPy's. OpenBLAS knows CPUs by their model
 numbers, and takes a model newer than itself for a Haswell, whose kernels reach half the speed where there is AVX-512.
-The variable OPENBLAS_CORETYPE names the right ones, if it is set before the library loads. NumPy's copy has loaded by
-then, and says what SciPy's is about to choose.
+The variable OPENBLAS_CORETYPE chooses the right kernels, if it is set before the library loads. NumPy's copy has
+already loaded by then; its choice shows what SciPy's copy is about to choose.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GOOD = {"skylakex", "cooperlake", "sapphirerapids"}  # OpenBLAS's kernels for AV
 
 
 def cpu_flags() -> frozenset[str]:
-    """The instruction sets of this CPU, by Linux's names; empty where the system is another."""
+    """The instruction sets of this CPU, by Linux's names; empty on other systems."""
     try:
         with Path("/proc/cpuinfo").open() as file:
             return next((frozenset(line.split()[2:]) for line in file if line.startswith("flags")), frozenset())
@@ -43,11 +43,11 @@ def libraries() -> list[Any]:
 
 
 def set_threads(library: Any, count: int) -> None:
-    """Set the threads of a BLAS, from whichever Python thread.
+    """Set the number of threads of a BLAS, from any Python thread.
 
-    For an OpenBLAS with a pool of its own, threadpoolctl 3.8 obeys the first Python thread that sets a number
-    and ignores all others, without a word. A kernel in a second Python thread then had as many BLAS threads in each of
-    its shares as there are cores. Here one kernel runs at a time, so any of them may set it.
+    For an OpenBLAS with a thread pool of its own, threadpoolctl 3.8 obeys the first Python thread that sets a number
+    and silently ignores all others. A kernel in a second Python thread then ran as many BLAS threads in each of its
+    shares as there are cores. minicnn runs one kernel at a time, so every Python thread may set the number.
     """
     release = getattr(library, "clear_controlling_thread", None)
     if release is not None:
@@ -62,8 +62,8 @@ def too_old(flags: frozenset[str], library: Any) -> bool:
 
 
 def core_type(environment: Mapping[str, str], flags: frozenset[str], loaded: list[Any]) -> str | None:
-    """What OPENBLAS_CORETYPE should be for the libraries still to load: None to leave the choice to OpenBLAS, as where
-    the user has made it.
+    """The value of OPENBLAS_CORETYPE for the libraries that load later. None leaves the choice to OpenBLAS, or to the
+    user who has set the variable.
     """
     if "OPENBLAS_CORETYPE" in environment or not any(too_old(flags, library) for library in loaded):
         return None
@@ -71,7 +71,7 @@ def core_type(environment: Mapping[str, str], flags: frozenset[str], loaded: lis
 
 
 def load() -> list[Any]:
-    """Load the BLAS that `np.dot` calls in compiled code, with the right kernels; its controllers, not NumPy's."""
+    """Load the BLAS that `np.dot` calls in compiled code, with the right kernels, and return its controllers."""
     flags = cpu_flags()
     name = core_type(os.environ, flags, libraries()) if flags >= AVX512 else None
     if name is not None:
@@ -79,17 +79,18 @@ def load() -> list[Any]:
     try:
         import scipy.linalg.cython_blas  # noqa: F401
     finally:
-        if name is not None:  # processes started from here decide for themselves
+        if name is not None:  # child processes decide for themselves
             del os.environ["OPENBLAS_CORETYPE"]
     found = libraries()
     return [library for library in found if "numpy.libs" not in (library.filepath or "")] or found
 
 
 def single(controllers: list[Any]) -> Callable[[], Any]:
-    """A function whose result, in a `with` statement, has the libraries run on one thread inside, as before outside.
+    """A function that makes context managers: inside the `with` block the libraries run on one thread, afterwards on
+    as many as before.
 
-    For a single OpenBLAS with threads of its own, which is what SciPy's wheels bring, entering and leaving are a call
-    of its C function each, so that no exception such as KeyboardInterrupt comes between (`runtime.py`).
+    SciPy's wheels bring one OpenBLAS with a thread pool of its own. There, entering and leaving the block are one call
+    of its C function each, so that no exception such as KeyboardInterrupt can come between (`runtime.py`).
     """
     ask, change = _openblas(controllers[0]) if len(controllers) == 1 else (None, None)
     if ask is None or change is None:
@@ -97,7 +98,7 @@ def single(controllers: list[Any]) -> Callable[[], Any]:
 
     @functools.cache
     def guard(before: int) -> Any:
-        # ctypes passes what `__exit__` is given, exception, value and traceback, as further arguments, which C ignores
+        # `__exit__` gets exception, value and traceback; ctypes passes them as extra arguments, which C ignores
         enter = ctypes.CFUNCTYPE(None, ctypes.c_int)(change)
         leave = ctypes.CFUNCTYPE(None, ctypes.c_int, *[ctypes.py_object] * 3)(change)
         calls = {"__enter__": staticmethod(partial(enter, 1)), "__exit__": staticmethod(partial(leave, before))}
@@ -107,7 +108,7 @@ def single(controllers: list[Any]) -> Callable[[], Any]:
 
 
 def _openblas(library: Any) -> tuple[Callable[[], int] | None, int | None]:
-    """The function that tells the threads of an OpenBLAS, and the address of the one that sets them."""
+    """The function that returns the number of threads of an OpenBLAS, and the address of the one that sets it."""
     if library.internal_api == "openblas" and library.threading_layer != "openmp":
         for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
             ask = getattr(library.dynlib, f"{prefix}openblas_get_num_threads{suffix}", None)
@@ -118,7 +119,7 @@ def _openblas(library: Any) -> tuple[Callable[[], int] | None, int | None]:
 
 
 class _Single:
-    """`single` for any libraries that threadpoolctl knows."""
+    """`single` for all other libraries that threadpoolctl knows."""
 
     def __init__(self, controllers: list[Any]) -> None:
         self.before = [(library, library.num_threads) for library in controllers]

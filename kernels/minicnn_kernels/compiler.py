@@ -1,15 +1,15 @@
-"""Numba put to work: imported late, with its machine code kept and checked, and never interrupted half-way.
+"""How minicnn uses Numba: imported late, with machine code kept on disk and checked, and never interrupted half-way.
 
-**Uninterrupted.** Ctrl-C raises KeyboardInterrupt between any two steps of Python code, and so do the handlers of other
-signals. Numba's compiler takes seconds and does not expect it: it may be left with half a module imported, a lock held,
-or a function half registered, and then every later call fails. Exceptions of that kind reach the main thread alone, so
-whatever may not stop half-way runs in a thread made for it (`apart`), and the caller waits. Ctrl-C ends the waiting at
-once; the work is finished in the background, and the next call finds it done.
+**Uninterrupted.** Ctrl-C raises KeyboardInterrupt between any two steps of Python code, and handlers of other signals
+may raise exceptions likewise. Numba's compiler takes seconds and does not expect this. An interrupt may leave a module
+half imported, a lock held, or a function half registered, and then every later call fails. Only the main thread gets
+such exceptions. So work that must not stop half-way runs in a thread made for it (`apart`), and the caller waits.
+Ctrl-C ends the waiting at once; the work is finished in the background, and the next call finds it done.
 
 **Kept.** `Kept` replaces Numba's cache: one file for each kernel and set of types, read and written by
-`machine_code.py`. Numba's has an index beside the code, which says which file is for which types; two processes that
-compile at once may each give the same file to different types, and neither the index nor the code is checked. Whatever
-happens to a file costs a compilation, and a line that says so; it is never an error.
+`machine_code.py`. Numba's own cache has an index beside the code, which says which file is for which types. Two
+processes that compile at the same time may give one file to different types, and neither the index nor the code is
+checked. In minicnn a damaged or missing file costs a compilation and prints a line; it is never an error.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ T = TypeVar("T")
 
 # ------------------------------------------------------------------------------------------------------ uninterrupted
 
-_busy = threading.RLock()  # one piece of work at a time; held while this process is forked, so that none is cut in two
-_here = threading.local()  # `working` in the thread of a piece of work
+_busy = threading.RLock()  # one job at a time; held while this process is forked, so that no job is cut in two
+_here = threading.local()  # `working` is True in the thread of a job
 
 
 def apart(call: Callable[..., T], *args: Any, **options: Any) -> T:
-    """`call(*args, **options)` in a thread of its own, one at a time. An exception raised in this thread, as by Ctrl-C,
-    ends the waiting, not the work. Python waits for the thread before it ends.
+    """Run `call(*args, **options)` in a thread of its own, one job at a time, and return its result.
+
+    An exception raised in the calling thread, as by Ctrl-C, ends the waiting, not the job. Python waits for the thread
+    before it exits.
     """
     if getattr(_here, "working", False):
         return call(*args, **options)
@@ -57,7 +59,7 @@ def apart(call: Callable[..., T], *args: Any, **options: Any) -> T:
     thread = threading.Thread(target=work, name="minicnn compiler", daemon=False)
     try:
         thread.start()
-    except RuntimeError:  # no more threads may be started, as while Python ends
+    except RuntimeError:  # no thread can be started any more, for example while Python exits
         with _busy:
             return call(*args, **options)
     done.acquire()
@@ -65,7 +67,7 @@ def apart(call: Callable[..., T], *args: Any, **options: Any) -> T:
         try:
             raise failure[0]
         finally:
-            failure.clear()  # an error holds its frames, and this one the error
+            failure.clear()  # the error refers to this frame, and this frame to the error: a reference cycle
     return result[0]
 
 
@@ -78,24 +80,24 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def numba() -> Any:
-    """Import Numba once, and have it say so when it compiles.
+    """Import Numba once, and announce when it compiles.
 
-    A GNU OpenMP thread that has nothing to do spins for milliseconds before it sleeps. Where a threaded NumPy product
-    came just before a kernel, its threads spin as well, and on two cores a kernel of 0.25 ms then took 3.7 ms. A thread
-    that sleeps, on the other hand, takes 40 microseconds to wake, 28 times in a training step of LeNet-5: at batch 1 it
-    took 1.76 ms with a spin of 10 microseconds, and 1.34 ms with 100, which lasts from one kernel to the next. What
-    the user has set goes first.
+    A GNU OpenMP thread that has nothing to do spins for milliseconds before it sleeps. If a threaded NumPy product came
+    just before a kernel, the threads of the product still spin, and on two cores a kernel of 0.25 ms then took 3.7 ms.
+    A sleeping thread, on the other hand, takes 40 microseconds to wake, 28 times in a training step of LeNet-5. At
+    batch 1 a step took 1.76 ms with a spin of 10 microseconds, and 1.34 ms with a spin of 100 microseconds, which lasts
+    from one kernel to the next. A setting of the user's has priority.
     """
     return apart(_import_numba)
 
 
-LAYERS = ("default", "tbb", "omp", "workqueue", "threadsafe", "forksafe", "safe")  # of threads, as Numba calls them
+LAYERS = ("default", "tbb", "omp", "workqueue", "threadsafe", "forksafe", "safe")  # Numba's names of threading layers
 
 
 def _check_environment() -> None:
-    """Refuse values at which Numba would fail, while it is imported and half of it stays, or at the first kernel."""
+    """Refuse values with which Numba would fail: during its import, which leaves it half imported, or at a kernel."""
     count, layer = os.environ.get("NUMBA_NUM_THREADS", ""), os.environ.get("NUMBA_THREADING_LAYER", "default")
-    if count.strip().lstrip("-+").isdecimal() and int(count) < 1:  # Numba itself says that others are no numbers
+    if count.strip().lstrip("-+").isdecimal() and int(count) < 1:  # Numba itself refuses other text
         raise ValueError(f"the environment variable NUMBA_NUM_THREADS must be 1 or more, got {count}")
     if layer.lower() not in LAYERS:
         known = ", ".join(LAYERS)
@@ -125,7 +127,7 @@ def _import_numba() -> Any:
 
 
 def _announce(folder: Path | None) -> None:
-    """Say that kernels are being compiled, once in a process, and whether that is for the last time."""
+    """Say, once in a process, that kernels are being compiled, and whether the next run will find them on disk."""
     if "compiling" in machine_code._told:
         return
     why = "there is no home folder" if folder is None else machine_code.refusal(folder)
@@ -137,11 +139,11 @@ def _announce(folder: Path | None) -> None:
 
 
 def _widen(config: Any) -> None:
-    """Have LLVM use vectors of 512 bits where the processor has them.
+    """Make LLVM use vectors of 512 bits where the processor has them.
 
-    For Intel's processors LLVM prefers 256 bits, since the first of them with AVX-512 lowered their clock for the wider
-    ones. Convolution in registers ran at 48 GFLOP/s a core with 256 bits and at 85 with 512. A choice of the user's
-    (`NUMBA_CPU_NAME`, `NUMBA_CPU_FEATURES`) goes first.
+    For Intel's processors LLVM prefers 256 bits, because the first of them with AVX-512 lowered their clock for wider
+    vectors. Convolution in registers ran at 48 GFLOP/s a core with 256 bits and at 85 with 512. A choice of the user's
+    (`NUMBA_CPU_NAME`, `NUMBA_CPU_FEATURES`) has priority.
     """
     if config.CPU_NAME is None and config.CPU_FEATURES is None:
         from numba.core.codegen import get_host_cpu_features
@@ -172,12 +174,12 @@ def _dispatcher() -> Any:
         def enable_caching(self) -> None:
             try:
                 self.folder = machine_code.folder_of(self.py_func.__module__)
-            except OSError:  # the sources are in no files of their own: in an archive, for instance
+            except OSError:  # the sources are not plain files: they are in an archive, for instance
                 self.folder = None
             self._cache = _kept()(self.py_func, self.folder, self.targetoptions.get("parallel", False))
 
         def _compile_for_args(self, *args: Any, **options: Any) -> Any:
-            """Numba's, which is called where there is no code for the types of these arguments in memory."""
+            """Compile or load in a thread of its own; called when no code for these types is in memory."""
             return apart(CPUDispatcher._compile_for_args, self, *args, **options)  # type: ignore[attr-defined]
 
     return Kernel
@@ -196,7 +198,7 @@ def _kept() -> Any:
     tools = numba().__version__, llvm, sys.version, sys.byteorder, *settings
 
     class Kept(FunctionCache):
-        """The machine code of a kernel in a folder, or, where there is none, nowhere."""
+        """The machine code of a kernel in a folder; without a folder nothing is kept."""
 
         def __init__(self, function: Callable[..., Any], folder: Path | None, threaded: bool) -> None:
             self._py_func, self._name = function, repr(function)
@@ -205,10 +207,10 @@ def _kept() -> Any:
             self.enable()
 
         def flush(self) -> None:
-            """Forget nothing: a file is written over when its kernel is compiled again."""
+            """Does nothing: a file is overwritten when its kernel is compiled again."""
 
         def place(self, folder: Path, sig: Any, codegen: Any) -> tuple[Path, bytes]:
-            """The file for a signature, and the SHA-256 of all that its code depends on beside the sources."""
+            """The file for a signature, and the SHA-256 of everything besides the sources that its code depends on."""
             function = self._py_func
             name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}".replace("<", "").replace(">", "")
             key = hashlib.sha256(repr((name, tools, self.threaded, self._index_key(sig, codegen))).encode())
@@ -225,12 +227,12 @@ def _kept() -> Any:
                 return None if code is None else CompileResult._rebuild(context, *pickle.loads(code))
             except (OSError, machine_code.DamagedError) as error:
                 machine_code.tell_damage(file, machine_code.reason(error))
-            except Exception as error:  # whole, and yet of no use: Python's own modules may be others than they were
+            except Exception as error:  # undamaged, but it cannot be loaded: Python's modules may have changed
                 machine_code.tell_damage(file, f"{type(error).__name__}: {error}")
             return None
 
         def save_overload(self, sig: Any, compiled: Any) -> None:
-            """Keep a compiled function, if that is possible."""
+            """Write a compiled function to disk, if that is possible."""
             lifted = any(not loop.can_cache for loop in compiled.lifted)
             if not self._enabled or self.folder is None or lifted or compiled.library.has_dynamic_globals:
                 return

@@ -1,12 +1,12 @@
-"""Which implementation runs: tables of (algorithm, backend), the caller's choice, and "auto".
+"""Which implementation runs: tables keyed (algorithm, backend), the caller's choice, and "auto".
 
 A table is data: `Table("conv2d", {("im2col", "numpy"): im2col.forward_numpy, ...})`. Three things choose its row:
 
 1. a keyword of the call (`backend="python"`, `algorithm="direct"`);
 2. else `with use(backend=..., algorithm=...)` around it;
-3. else `auto`, the one function below that states the rule.
+3. else `auto`, the function below that states the rule.
 
-A row that is not there raises `NoKernelError` with the rows that are; nothing else runs in its place.
+A row that does not exist raises `NoKernelError`, which lists the existing rows; no other row runs in its place.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from . import runtime
 TableKey = tuple[str, str]  # (algorithm, backend)
 
 BACKENDS = ("python", "numpy", "numba")
-PREFERRED = ("numba", "numpy")  # what `auto` takes, the fastest first; "python" runs only where it is asked for
-TABLES: list[Table] = []  # every table there is, in the order of definition; the tests walk all their rows
+PREFERRED = ("numba", "numpy")  # what `auto` takes, the fastest first; "python" runs only on request
+TABLES: list[Table] = []  # all tables, in the order of their definition; the tests run all their rows
 
 
 class NoKernelError(NotImplementedError):
-    """The table has no implementation for the algorithm and backend asked for."""
+    """The table has no implementation for the requested algorithm and backend."""
 
 
 class Selection(NamedTuple):
@@ -47,10 +47,11 @@ class Table:
 
     Args:
         op: the name of the operation.
-        rows: the functions, all called alike. A backend need not have every algorithm.
-        supports: of an algorithm that cannot do every call, whether it can do one, as a function of its arguments.
-        rules: for each backend that has one, which algorithm is best for a call, as a function of its arguments. On
-            the other backends it is the first that they have and that can do the call.
+        rows: the functions; all take the same arguments. A backend may lack some of the algorithms.
+        supports: for each algorithm that cannot do every call, a function of the arguments of a call: whether the
+            algorithm can do it.
+        rules: for some backends, a function of the arguments of a call: which algorithm is the best for it. A backend
+            without a rule takes its first algorithm that can do the call.
     """
 
     def __init__(
@@ -89,10 +90,10 @@ class Table:
         return not args or algorithm not in self._supports or self._supports[algorithm](*args)
 
     def pick(self, backend: str | None = None, algorithm: str | None = None, args: tuple[Any, ...] = ()) -> TableKey:
-        """The (algorithm, backend) a call with these keywords and arguments runs here and now.
+        """The (algorithm, backend) that a call with these keywords and arguments runs at this place.
 
-        An algorithm chosen by `use` concerns the calls that it can do ("im2col" says nothing about pooling, and
-        "winograd" nothing about a convolution of 5x5); one given as a keyword, and every choice of backend, is binding.
+        An algorithm chosen by `use` applies only to the calls that it can do: "im2col" does not apply to pooling, nor
+        "winograd" to a convolution of 5x5. An algorithm given as a keyword must run, and so must every chosen backend.
         """
         selected = _selection.get()
         if algorithm is None and selected.algorithm in self.algorithms and self.supports(selected.algorithm, args):
@@ -106,26 +107,28 @@ class Table:
         if algorithm is not None and not self.supports(algorithm, args):
             able = ", ".join(name for name in self.algorithms if self.supports(name, args))
             of = ", ".join(str(a) for a in args if isinstance(a, tuple))
-            raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; there are for it: {able}")
+            raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; algorithms that can: {able}")
         if not available(key[1]):
             raise NoKernelError(f"{self.op}: backend {key[1]!r} needs the package {key[1]} (pip install {key[1]})")
         return key
 
 
 def available(backend: str) -> bool:
-    """Whether the package that a backend needs beside NumPy is installed."""
+    """Whether the package that a backend needs besides NumPy is installed."""
     return backend != "numba" or runtime.have_numba()
 
 
-@functools.cache  # every convolution asks
+@functools.cache  # every convolution calls this
 def usual_backend() -> str:
     """The first backend of `PREFERRED` that is installed."""
     return next(filter(available, PREFERRED), PREFERRED[-1])
 
 
 def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[Any, ...] = ()) -> TableKey:
-    """Fill in what the caller left open: the first backend of `PREFERRED` that is installed and has a row; the
-    algorithm by the table's rule for this backend, and else the table's first there that can do the call.
+    """Choose the backend and the algorithm that the caller left open.
+
+    The backend is the first of `PREFERRED` that is installed and has a row. The algorithm is that of the table's rule
+    for this backend; without a rule, it is the backend's first algorithm in the table that can do the call.
     """
     if backend is None:
         fit = (b for b in PREFERRED if available(b) and any(algorithm in (None, a) and b == c for a, c in table.rows))
@@ -140,12 +143,12 @@ def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[A
 
 
 def compiles() -> bool:
-    """Whether what is in no table, such as the reordering of memory, runs compiled here: unless `use` forbids it."""
+    """Whether work outside the tables, such as reordering memory, runs compiled: True unless `use` forbids it."""
     return _selection.get().backend in (None, "numba") and runtime.have_numba()
 
 
 def fuses() -> bool:
-    """Whether two layers may run as one function here: where kernels run compiled, unless `use` forbids it."""
+    """Whether two layers may run as one function: True where kernels run compiled, unless `use` forbids it."""
     return _selection.get().fused and compiles()
 
 
@@ -155,15 +158,15 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
 
     Args:
         backend: "python", "numpy" or "numba"; "auto" leaves the choice to `auto`, None to the block around this one.
-        algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It concerns the
-            operations that have it.
+        algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It applies to the
+            operations that have this algorithm.
         fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
             one function, where kernels run compiled. None as above.
 
     Raises:
-        ValueError: the name is not one of any table.
+        ValueError: no table has this backend or algorithm.
 
-    The backward pass of a result runs on the choice in force where `backward()` is called.
+    A backward pass uses the choice that holds where `backward()` is called.
     """
     if backend not in (None, "auto", *BACKENDS):
         raise ValueError(f"use: no backend {backend!r}; there are: {', '.join(BACKENDS)}, auto")

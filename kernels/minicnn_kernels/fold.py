@@ -1,13 +1,13 @@
-"""Unfold lays every window of a picture out as a column; fold, its adjoint, adds columns back onto the picture.
+"""Unfold copies every window of an image into a column; fold, its adjoint, adds the columns back onto the image.
 
     unfold:  y[n, k, (i, j)] = x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW],   k = (c*KH + a)*KW + b     0 outside
     fold:    y[n, c, p, q]   = sum of x[n, k, (i, j)] over all cells that unfold copies from (n, c, p, q)
 
-    pictures (N, C, H, W), columns (N, C*KH*KW, OH*OW)
+    images (N, C, H, W), columns (N, C*KH*KW, OH*OW)
 
-The two are each other's gradient. They are the two halves of a convolution by matrix product, of a whole batch at once
-and without the product (`conv2d/im2col/columns.py`). `UNFOLD(x, g)` and `FOLD(x, g)` take a `geometry.Conv` with one
-group.
+Each is the gradient of the other. They are the two halves of a convolution by matrix product
+(`conv2d/im2col/columns.py`), for a whole batch at once and without the product. `UNFOLD(x, g)` and `FOLD(x, g)` take a
+`geometry.Conv` with one group.
 """
 
 from __future__ import annotations
@@ -49,33 +49,33 @@ def unfold_numpy(x: Array, g: Conv) -> Array:
 
 
 def fold_numpy(x: Array, g: Conv) -> Array:
-    """One cell of the window at a time, for all windows."""
+    """One cell (a, b) of the window at a time, for all windows at once."""
     return np.ascontiguousarray(col2im(x, g))
 
 
-# Numba: a task is one channel of one picture: KH*KW rows of its columns.
+# Numba: a task is one channel of one image, that is KH*KW rows of its columns.
 
 
 @njit()
-def _share(t: Any, chunks: int, pictures: Array, columns: Array, g: Conv, forward: bool) -> None:
+def _share(t: Any, shares: int, images: Array, columns: Array, g: Conv, forward: bool) -> None:
     tasks, cells = g.n * g.c, g.kh * g.kw
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         n, c = task // g.c, task % g.c
         col = columns[n, c * cells : (c + 1) * cells]
         if forward:
-            im2col_nchw(pictures[n], col, c, 0, g.oh, g)
+            im2col_nchw(images[n], col, c, 0, g.oh, g)
         else:
-            col2im_nchw(col, pictures[n], c, 0, g.oh, g)
+            col2im_nchw(col, images[n], c, 0, g.oh, g)
 
 
 @njit(parallel=True)
-def _copy(chunks: int, pictures: Array, columns: Array, g: Conv, forward: bool) -> None:
-    for t in prange(chunks):
-        _share(np.intp(t), chunks, pictures, columns, g, forward)
+def _copy(shares: int, images: Array, columns: Array, g: Conv, forward: bool) -> None:
+    for t in prange(shares):
+        _share(np.intp(t), shares, images, columns, g, forward)
 
 
 def unfold_numba(x: Array, g: Conv) -> Array:
-    """Parallel over the channels of all pictures."""
+    """Parallel over the channels of all images."""
     y = np.empty(g.col_shape, x.dtype)
     with parallel():
         _copy(threads(), writable(np.ascontiguousarray(x)), y, g, True)
@@ -83,7 +83,7 @@ def unfold_numba(x: Array, g: Conv) -> Array:
 
 
 def fold_numba(x: Array, g: Conv) -> Array:
-    """Parallel over the channels of all pictures."""
+    """Parallel over the channels of all images."""
     y = np.zeros(g.x_shape, x.dtype)
     with parallel():
         _copy(threads(), y, writable(np.ascontiguousarray(x)), g, False)

@@ -1,13 +1,13 @@
-"""Matrix products inside compiled kernels, on parts of matrices and onto what is there.
+"""Matrix products inside compiled kernels: on parts of larger matrices, and added to earlier results.
 
     c[i, j] = beta * c[i, j] + sum_k a[i, k] * b[k, j]          c (M, N), a (M, K), b (K, N)
 
-`np.dot` in compiled code wants whole matrices without gaps, and overwrites its result. BLAS itself wants neither: a
-matrix may be a part of a larger one, whose rows lie `lda` elements apart, and `beta=1` adds to c. So a band of a
-picture is multiplied where it lies, and sums over many products need no pass of their own.
+`np.dot` in compiled code needs whole matrices without gaps, and it overwrites its result. BLAS itself is more flexible:
+a matrix may be a part of a larger one, whose rows lie `lda` elements apart, and `beta=1` adds to c. So a band of an
+image is multiplied without a copy, and sums over many products need no pass of their own.
 
-`gemm` takes each matrix as a `Matrix`: flat memory and where in it. It is Numba's own way into BLAS, that of `np.dot`,
-on single-precision and double-precision arrays; with `NUMBA_DISABLE_JIT=1` it is NumPy.
+`gemm` takes each matrix as a `Matrix`: flat memory, and the place of the matrix in it. It calls BLAS as Numba's own
+`np.dot` does, on float32 and float64 arrays; with `NUMBA_DISABLE_JIT=1` it is NumPy.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .runtime import njit
 
 
 class Matrix(NamedTuple):
-    """A matrix in flat memory, or part of a larger one there."""
+    """A matrix in flat memory; it may be part of a larger one."""
 
     memory: Array
-    start: int  # of its first element
-    step: int  # from row to row of what is stored
-    transposed: bool  # whether the transpose is what is stored
+    start: int  # the offset of the first element
+    step: int  # the distance from one stored row to the next
+    transposed: bool  # whether memory holds the transpose of the matrix
 
 
 def _xxgemm(
     m: int, n: int, k: int, a: Array, lda: int, ta: bool, b: Array, ldb: int, tb: bool, c: Array, ldc: int, beta: int
 ) -> None:
-    """The same in NumPy: what `NUMBA_DISABLE_JIT=1` runs, and the definition of what takes its place."""
+    """The product in NumPy: `NUMBA_DISABLE_JIT=1` runs it, and it defines what the compiled replacement does."""
 
     def matrix(x: Array, rows: int, columns: int, step: int) -> Array:
         return np.lib.stride_tricks.as_strided(x, (rows, columns), (step * x.itemsize, x.itemsize))
@@ -43,11 +43,11 @@ def _xxgemm(
     to[...] = left @ right + (to if beta else 0)
 
 
-# OpenBLAS rearranges ("packs") both matrices before it multiplies them, which is dear where one is small: then it has
-# kernels that do without, for up to a million multiplications and with b as it is. A long product with a small factor
-# is therefore cut into such. One thread, (P, 64) @ (64, 64): 110 GFLOP/s whole, 145 in pieces. So is one of few rows,
-# for which b would be packed: (50, 120) @ (120, 400): 100 GFLOP/s whole, 150 in pieces of 16 rows; of 1000 rows 137 and
-# 122.
+# OpenBLAS rearranges ("packs") both matrices before it multiplies them. Where one matrix is small, packing costs too
+# much, and OpenBLAS has kernels without it, for up to a million multiplications and a b that is not transposed. So a
+# long product with a small factor is cut into blocks of that size. With one thread, (P, 64) @ (64, 64) reaches 110
+# GFLOP/s whole and 145 in blocks. A product of few rows is cut as well, since b would be packed for them:
+# (50, 120) @ (120, 400) reaches 100 GFLOP/s whole and 150 in blocks of 16 rows; with 1000 rows it is 137 and 122.
 _SMALL = 1_000_000
 SMALL_FACTOR = 1 << 14
 _FEW = 64
@@ -55,12 +55,12 @@ _FEW = 64
 
 @njit()
 def gemm(sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix, beta: int) -> None:
-    """c (M, N) = a (M, K) b (K, N) + beta c, where `sizes` is (M, N, K), beta 0 or 1, and c not stored transposed."""
+    """c (M, N) = a (M, K) b (K, N) + beta c, where `sizes` is (M, N, K), beta is 0 or 1, and c is not transposed."""
     m, n, k = sizes
     if m <= 0 or n <= 0:
         return
     rows, depth = m, k
-    if not b.transposed:  # into pieces that OpenBLAS multiplies without packing
+    if not b.transposed:  # into blocks that OpenBLAS multiplies without packing
         if a.transposed and m * n <= SMALL_FACTOR:
             depth = _SMALL // (m * n) // 16 * 16
         elif (n * k <= SMALL_FACTOR and not a.transposed) or (m <= _FEW and 0 < n * k <= _SMALL // 16):
@@ -76,7 +76,7 @@ def gemm(sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix, beta: int
 
 
 def before_compiling() -> None:
-    """Put Numba's call of BLAS in the place of `_xxgemm`; `runtime` calls this when Numba is there."""
+    """Replace `_xxgemm` by Numba's call of BLAS; `runtime` calls this once Numba is imported."""
     import numba
     from numba.core import cgutils, types
     from numba.extending import intrinsic

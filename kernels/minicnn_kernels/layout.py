@@ -1,8 +1,8 @@
 """Memory layout: shapes are always (N, C, H, W); memory is NCHW ("contiguous") or NHWC ("channels last").
 
 An array is *channels last* when it is the transposed view of a C-contiguous (N, H, W, C) buffer. A kernel works on
-dense memory in one of the two orders and gives its result in the order of its input, so a net keeps the order its first
-input has. Whatever else comes in (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once.
+dense memory in one of the two orders, and its result has the order of its input. So a net keeps the order of its first
+input. Any other array (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .dispatch import compiles
 
 
 def is_channels_last(x: Array) -> bool:
-    """Whether a 4-d array is channels last and not also plainly contiguous (as it is with one channel or pixel)."""
+    """Whether a 4-d array is channels last and not also NCHW (with one channel or one pixel it is both)."""
     return x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
@@ -27,7 +27,7 @@ def dense(x: Array) -> Array:
 
 
 def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Array:
-    """An uninitialised array in the given order of memory; channels last is for (N, C, H, W)."""
+    """An uninitialised array in the given order of memory; only (N, C, H, W) can be channels last."""
     if not channels_last:
         return memory.empty(shape, dtype)
     n, c, h, w = shape
@@ -41,7 +41,7 @@ def empty_like(x: Array) -> Array:
 
 
 def as_order(x: Array, channels_last: bool) -> Array:
-    """`x` in the given order of memory, copied only where it is in another."""
+    """`x` in the given order of memory, copied only if it has another order."""
     if not channels_last and x.flags.c_contiguous:
         return x
     if x.size >= transpose.LEAST and x.dtype.char in "fd" and compiles():
@@ -60,17 +60,17 @@ def as_order(x: Array, channels_last: bool) -> Array:
 
 
 def nhwc(x: Array) -> Array:
-    """The C-contiguous (N, H, W, C) array of a channels-last `x`, without a copy there."""
+    """The C-contiguous (N, H, W, C) array of `x`; if `x` is channels last, without a copy."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
 def writable(x: Array) -> Array:
-    """`x`, or a copy of one that is read-only: for a kernel that can also write where it reads here."""
+    """`x`, or a copy if it is read-only: for a kernel that only reads `x`, but has a branch that would write to it."""
     return x if x.flags.writeable else x.copy(order="K")
 
 
 def flat(x: Array) -> Array:
-    """The elements of a dense array of any rank as they lie in memory, 1-d, without a copy."""
+    """The elements of a dense array of any rank, 1-d in the order of memory, without a copy."""
     if x.flags.c_contiguous:
         return x.reshape(-1)
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
@@ -78,7 +78,7 @@ def flat(x: Array) -> Array:
 
 
 def alike(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays, all of one shape, dense and in the memory order of the first: `flat` then pairs their elements."""
+    """Arrays of one shape, made dense in the memory order of the first, so that `flat` pairs their elements."""
     for x in arrays:
         if not x.flags.c_contiguous:
             break

@@ -1,11 +1,11 @@
-"""How a loop is written in LLVM's own language, so that its sums stay in vector registers from first to last.
+"""Tools to write a loop in LLVM's own language, so that its sums stay in vector registers from start to end.
 
-LLVM vectorises the innermost loop of compiled Python, and where that loop is the sum itself it loads and stores the
-sums at every step, since it cannot know that the array they go to is none of those that are read. Here they are
+LLVM vectorises the innermost loop of compiled Python. If that loop adds to sums in an array, LLVM loads and stores the
+sums at every step, because it cannot know that this array does not overlap the arrays that are read. Here the sums are
 variables of the loop. `in_registers` makes a Numba intrinsic of two functions with the same arguments: the definition
-in NumPy, which is what runs with `NUMBA_DISABLE_JIT=1`, and one that writes the instructions when Numba compiles a
-caller. To that one an array is `Vectors`, a tuple a list, an integer a value of LLVM's; the first two arguments are the
-sizes of the tile, constants in the source of the caller, and plain integers here.
+in NumPy, which runs with `NUMBA_DISABLE_JIT=1`, and a function that writes the instructions when Numba compiles a
+caller. The second function gets an array as `Vectors`, a tuple as a list, and an integer as a value of LLVM's. The
+first two arguments are the sizes of the tile: constants in the source of the caller, and plain integers here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LANES = 16 if WIDE else 8  # numbers of float32 in a register
 
 
 def filled_up(count: int, step: int) -> int:
-    """The next multiple of `step`: how many numbers there are when the last vector, or tile, is a whole one."""
+    """`count` rounded up to a multiple of `step`, so that the last vector or tile is a whole one."""
     return count + -count % step
 
 
@@ -35,11 +35,11 @@ class Code:
         self.context, self.builder, self.ir = context, builder, ir
 
     def constant(self, value: Any) -> Any:
-        """An integer of 64 bits; one of LLVM's as it is."""
+        """An integer as LLVM's constant of 64 bits; a value of LLVM's is returned unchanged."""
         return self.ir.Constant(self.ir.IntType(64), value) if isinstance(value, int) else value
 
     def sum(self, *terms: Any) -> Any:
-        """Integers, added up; a pair is a product."""
+        """The sum of integers; a pair among the terms is a product."""
         total = None
         for term in terms:
             value = self.builder.mul(*map(self.constant, term)) if isinstance(term, tuple) else self.constant(term)
@@ -48,19 +48,19 @@ class Code:
 
     @contextmanager
     def loop(self, first: Any, end: Any, step: int = 1) -> Any:
-        """A loop over first, first + step, ... below end; what is written inside `with` is its body."""
+        """A loop over first, first + step, ... below end; the instructions written inside `with` are its body."""
         from numba.core import cgutils
 
         with cgutils.for_range_slice(self.builder, *map(self.constant, (first, end, step))) as (index, _):
             yield index
 
     def only_if(self, low: Any, high: Any) -> AbstractContextManager[Any]:
-        """What is written inside `with` runs where low < high."""
+        """The instructions written inside `with` run if low < high."""
         condition = self.builder.icmp_signed("<", self.constant(low), self.constant(high))
         return self.builder.if_then(condition)
 
     def register(self, first: Any) -> Any:
-        """A variable that begins as `first`. Its name is a place on the stack, but LLVM keeps it in a register."""
+        """A variable with the first value `first`: formally a place on the stack, but LLVM keeps it in a register."""
         from numba.core import cgutils
 
         slot = cgutils.alloca_once(self.builder, first.type)
@@ -68,7 +68,7 @@ class Code:
         return slot
 
     def add_product(self, register: Any, left: Any, right: Any) -> None:
-        """register += left * right, in one instruction where there is one."""
+        """register += left * right, in one instruction where the processor has it."""
         b = self.builder
         product = b.fmul(left, right, flags=("contract",))
         b.store(b.fadd(b.load(register), product, flags=("contract",)), register)
@@ -84,7 +84,7 @@ class Vectors:
         self.align = code.context.get_abi_sizeof(self.number)
 
     def cell(self, offset: Any) -> Any:
-        """The place of an element."""
+        """The pointer to an element."""
         return self.code.builder.gep(self.start, [self.code.constant(offset)])
 
     def _vector_at(self, offset: Any) -> Any:
@@ -99,7 +99,7 @@ class Vectors:
         self.code.builder.store(vector, self._vector_at(offset), align=self.align)
 
     def everywhere(self, offset: Any) -> Any:
-        """An element in every lane."""
+        """A vector with the same element in every lane."""
         b, ir = self.code.builder, self.code.ir
         unknown = ir.Constant(self.vector, ir.Undefined)
         one = b.insert_element(unknown, b.load(self.cell(offset)), ir.Constant(ir.IntType(32), 0))
@@ -123,12 +123,12 @@ class Vectors:
 def in_registers(
     definition: Callable[..., None], write: Callable[..., None], lanes: Callable[[int], int]
 ) -> Callable[..., None]:
-    """What takes the place of `definition` in compiled code: the instructions of `write(code, *arguments)`.
+    """The function that replaces `definition` in compiled code: the instructions of `write(code, *arguments)`.
 
     Args:
-        definition: the function in Python; with `NUMBA_DISABLE_JIT=1` it is the answer.
-        write: the same arguments after a `Code`.
-        lanes: numbers of a vector, by their size in bytes.
+        definition: the function in Python; with `NUMBA_DISABLE_JIT=1` it is returned itself.
+        write: takes a `Code` and then the same arguments.
+        lanes: how many numbers a vector has, by their size in bytes.
     """
     import numba
     from numba.core import types
@@ -156,7 +156,7 @@ def in_registers(
         rest = (types.intp if isinstance(kind, types.Integer) else kind for kind in kinds[2:])
         return types.void(*kinds[:2], *rest), generate
 
-    # Numba asks for the names of the arguments, the first of which is the context
+    # Numba reads the names of the arguments; the first one is the context
     named = inspect.signature(definition)
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     typed.__signature__ = named.replace(parameters=[context, *named.parameters.values()])  # type: ignore[attr-defined]

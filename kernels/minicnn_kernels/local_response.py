@@ -1,6 +1,6 @@
 """Local response normalisation: each value is divided by a power of the squares around it, across the channels.
 
-    d[n, c, s]   = k + a sum x[n, j, s]^2          j = c - before .. c + after, those of them that are channels
+    d[n, c, s]   = k + a sum x[n, j, s]^2          j = c - before .. c + after, as far as these channels exist
     y[n, c, s]   = x[n, c, s] d[n, c, s]^-b
     gx           = gy d^-b - 2 a b x sum' gy x d^(-b-1)        sum': over j = c - after .. c + before
 
@@ -11,7 +11,7 @@
     BACKWARD(gy, x, d, before, after, a, b) -> gx
 
 A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet classification with deep convolutional neural networks", 2012,
-section 3.3. The paper has a itself where PyTorch and this file divide alpha by the size of the window.
+section 3.3. The paper's alpha is a itself; PyTorch and this file divide alpha by the size of the window.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def forward_python(x: Array, before: int, after: int, a: float, b: float, k: flo
 
 
 def _power(base: float, exponent: float) -> float:
-    """base ** exponent as arrays have it: Inf or NaN where Python raises."""
+    """base ** exponent as NumPy computes it: Inf or NaN where Python raises."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return float(np.float64(base) ** exponent)
 
@@ -78,7 +78,7 @@ def forward_numpy(x: Array, before: int, after: int, a: float, b: float, k: floa
 
 
 def backward_numpy(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
-    """Whole arrays; the window the other way round."""
+    """Whole arrays; the window reversed: `after` channels before c, `before` channels after it."""
     kind = x.dtype.type
     power = d ** kind(-b)
     return np.subtract(
@@ -87,8 +87,8 @@ def backward_numpy(gy: Array, x: Array, d: Array, before: int, after: int, a: fl
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
-# Dense memory is (pieces, C, S): pictures in NCHW memory, pixels with S = 1 in channels-last memory. A share is some
-# pieces.
+# Dense memory is (items, C, S): an item is an image in NCHW memory, and a pixel with S = 1 in channels-last memory. A
+# share is some of the items.
 
 View = tuple[int, int, int]
 
@@ -100,7 +100,7 @@ def _view(x: Array) -> View:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def _power_minus(d: Any, b: Any) -> Any:
-    # the exponent that everybody uses, by square roots, which the processor has
+    # the usual exponent 3/4 by square roots, which the processor computes in one instruction
     root = math.sqrt(d)
     return 1 / (root * math.sqrt(root)) if b == 0.75 else d**-b
 
@@ -117,14 +117,14 @@ def _window_total(padded: Array, total: Array) -> None:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def _forward_share(
-    t: Any, chunks: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
+    t: Any, shares: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
 ) -> None:
-    pieces, channels, size = view
+    items, channels, size = view
     if size == 1:
-        # one pixel after the other, its channels in a row between zeros: the window is so many shifted rows
+        # one pixel after the other, its channels in a row between zeros: the window sum is a sum of shifted rows
         padded, total = np.zeros(before + channels + after, x.dtype), np.empty(channels, x.dtype)
-        for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
-            i0, i1 = piece * channels, (piece + 1) * channels
+        for item in range(t * items // shares, (t + 1) * items // shares):
+            i0, i1 = item * channels, (item + 1) * channels
             values, to, sums = x[i0:i1], y[i0:i1], d[i0:i1]
             squares = padded[before : before + channels]
             for c in range(channels):
@@ -134,12 +134,12 @@ def _forward_share(
                 sums[c] = k + a * total[c]
                 to[c] = values[c] * _power_minus(sums[c], b)
         return
-    for task in range(t * pieces // chunks * channels, (t + 1) * pieces // chunks * channels):
-        piece, c = task // channels, task % channels
+    for task in range(t * items // shares * channels, (t + 1) * items // shares * channels):
+        item, c = task // channels, task % channels
         values, to, sums = x[task * size :], y[task * size : (task + 1) * size], d[task * size : (task + 1) * size]
         sums[:] = 0
         for j in range(max(0, c - before), min(channels, c + after + 1)):
-            near = x[(piece * channels + j) * size : (piece * channels + j + 1) * size]
+            near = x[(item * channels + j) * size : (item * channels + j + 1) * size]
             for i in range(size):
                 sums[i] += near[i] * near[i]
         for i in range(size):
@@ -149,14 +149,14 @@ def _forward_share(
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
+    shares: int, x: Array, before: int, after: int, a: Any, b: Any, k: Any, y: Array, d: Array, view: View
 ) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, before, after, a, b, k, y, d, view)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, before, after, a, b, k, y, d, view)
 
 
 def forward_numba(x: Array, before: int, after: int, a: float, b: float, k: float) -> tuple[Array, Array]:
-    """Parallel over pictures, or pixels in channels-last memory."""
+    """Parallel over images, or over pixels in channels-last memory."""
     x, kind = dense(x), x.dtype.type
     y, d = (empty(x.shape, x.dtype, is_channels_last(x)) for _ in range(2))
     with parallel():
@@ -166,13 +166,13 @@ def forward_numba(x: Array, before: int, after: int, a: float, b: float, k: floa
 
 @njit(error_model="numpy", fastmath={"contract"})
 def _backward_share(
-    t: Any, chunks: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
+    t: Any, shares: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
 ) -> None:
-    pieces, channels, size = view
-    if size == 1:  # as in the forward pass, the window the other way round
+    items, channels, size = view
+    if size == 1:  # as in the forward pass, with the window reversed
         padded, total = np.zeros(before + channels + after, x.dtype), np.empty(channels, x.dtype)
-        for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
-            i0, i1 = piece * channels, (piece + 1) * channels
+        for item in range(t * items // shares, (t + 1) * items // shares):
+            i0, i1 = item * channels, (item + 1) * channels
             ups, values, sums, to = gy[i0:i1], x[i0:i1], d[i0:i1], gx[i0:i1]
             products = padded[after : after + channels]
             for c in range(channels):
@@ -182,9 +182,9 @@ def _backward_share(
             for c in range(channels):
                 to[c] -= 2 * a * b * values[c] * total[c]
         return
-    q = np.empty(channels * size, x.dtype)  # gy x d^(-b-1) of one piece
-    for piece in range(t * pieces // chunks, (t + 1) * pieces // chunks):
-        i0, i1 = piece * channels * size, (piece + 1) * channels * size
+    q = np.empty(channels * size, x.dtype)  # gy x d^(-b-1) of one item
+    for item in range(t * items // shares, (t + 1) * items // shares):
+        i0, i1 = item * channels * size, (item + 1) * channels * size
         ups, values, sums, to = gy[i0:i1], x[i0:i1], d[i0:i1], gx[i0:i1]
         for i in range(channels * size):
             power = _power_minus(sums[i], b)
@@ -201,14 +201,14 @@ def _backward_share(
 
 @njit(parallel=True)
 def _backward(
-    chunks: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
+    shares: int, gy: Array, x: Array, d: Array, before: int, after: int, a: Any, b: Any, gx: Array, view: View
 ) -> None:
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, gy, x, d, before, after, a, b, gx, view)
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, gy, x, d, before, after, a, b, gx, view)
 
 
 def backward_numba(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
-    """Parallel over pictures, or pixels in channels-last memory."""
+    """Parallel over images, or over pixels in channels-last memory."""
     x, gy, d = alike(x, gy, d)
     gx, kind = empty(x.shape, x.dtype, is_channels_last(x)), x.dtype.type
     with parallel():

@@ -1,20 +1,20 @@
 """Machine code on disk: where it lies, how long it is kept, and how a damaged file is told from a good one.
 
-**Where.** The machine code of a kernel file lies in a folder named by a hash of the sources it comes from, so each
-version of minicnn, and each change to a kernel, leaves folders that nothing will look into again. In the folder is one
-file for each kernel and each set of types it was compiled for; what else the code depends on, such as the processor, is
-in the file's name as a hash.
+**Where.** The machine code of a kernel file lies in a folder. A hash of the sources is the folder's name, so each
+version of minicnn, and each change to a kernel, leaves old folders that are never read again. The folder has one file
+for each kernel and each set of types it was compiled for. Everything else that the code depends on, such as the
+processor, is in the file's name as a hash.
 
-**How long.** Until nobody has used it for 60 days. A process that uses a folder renews its date of modification, at
-most once a day; one that makes a new folder removes the machine code in those whose date is old. A folder itself goes
-only when it was found empty another 60 days later, so that a process that has run for months still finds it there to
-write to. Code that goes missing is compiled again.
+**How long.** Machine code is removed after 60 days without use. A process that uses a folder renews its date of
+modification, at most once a day. A process that makes a new folder removes the machine code in folders with an old
+date. The folder itself is removed only if it is still empty 60 days later, so that a process that has run for months
+can still write to it. Missing code is compiled again.
 
-**What is in a file**, bytes in this order: `MAGIC`, the SHA-256 of all that follows, the SHA-256 of what the code
-depends on, the code. Code is used only when all of it is as it was written: LLVM ends the process when it is given
-anything else. A file is written under a name of its own and then renamed, so that processes which compile the same
-kernel at the same time each leave a whole one. Nothing is forced to the disk: what a loss of power leaves half written
-is found out like any other damage, and costs a compilation.
+**What is in a file**, in this order: `MAGIC`, the SHA-256 of all bytes that follow, the SHA-256 of what the code
+depends on, the code. Code is used only if every byte is as it was written, because LLVM ends the process when it gets
+damaged code. A file is written under a temporary name and then renamed, so that processes that compile the same kernel
+at the same time each leave a whole file. minicnn does not wait until the data is on the disk: a file that a power
+failure leaves half written is recognised like any other damage, and costs a compilation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LARGEST = 1 << 28  # bytes; the largest files have 200 KB
 DAY = 86_400  # seconds
 KEPT = 60 * DAY
 
-_OURS = re.compile(r"[0-9a-f]{16}")  # `NUMBA_CACHE_DIR` may hold machine code of others
+_OURS = re.compile(r"[0-9a-f]{16}")  # `NUMBA_CACHE_DIR` may also hold machine code of other programs
 _CODE = re.compile(r".*\.(nbi|nbc)(\.tmp\.[0-9a-f]+)?")  # machine code, a file being written, Numba's own index
 
 
@@ -50,9 +50,9 @@ class DamagedError(Exception):
 
 
 def root() -> Path | None:
-    """The folder of all machine code that is kept: `NUMBA_CACHE_DIR`, or one in the user's cache.
+    """The folder of all machine code on disk: `NUMBA_CACHE_DIR`, or a folder in the user's cache.
 
-    None where there is no such place: the user of a container may have no home.
+    None where no such place exists: the user of a container may have no home folder.
     """
     chosen, base = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
     if chosen:
@@ -65,10 +65,11 @@ def root() -> Path | None:
 
 @functools.cache
 def folder_of(module: str) -> Path | None:
-    """Where the machine code of a kernel file is: named by the sources that went into it, which are those of the file
-    and of all kernel files that it imports from, near or far.
+    """The folder for the machine code of a kernel file, named by a hash of the sources of this file and of all kernel
+    files that it imports from, directly or through others.
 
-    Numba itself looks only at the date and size of the one file, which misses a changed function imported from another.
+    Numba itself checks only the date and size of the one file, so it misses a change to a function imported from
+    another file.
     """
     base = root()
     if base is None:
@@ -93,7 +94,7 @@ def _reached(module: str) -> set[str]:
     return found
 
 
-# `from .a import b, c` and `from . import (a, b)`; parsing the syntax of all files took 0.2 s of each process's start
+# `from .a import b, c` and `from . import (a, b)`. Parsing the syntax of all files took 0.2 s at each process's start.
 _FROM = re.compile(r"^ *from (\.+)([\w.]*) import (?:\(([^)]*)\)|([^\n]*))", re.MULTILINE)
 
 
@@ -117,19 +118,19 @@ def _is_kernel(name: str) -> bool:
 
 
 def note_use(folder: Path) -> None:
-    """Note that a process is about to read from a folder, or to make it; where that is forbidden, do nothing."""
+    """Note that a process is about to read from a folder or to make it; without permission, do nothing."""
     try:
         if not folder.is_dir():
             _prune(folder.parent)
         elif time.time() - folder.stat().st_mtime > DAY:
             folder.touch()
-    except (OSError, ValueError):  # another process was faster, or the folder is another user's, or has no such name
+    except (OSError, ValueError):  # another process was faster, the folder is another user's, or its name is impossible
         pass
 
 
 @functools.cache  # a first run makes a folder for each kernel file
 def _prune(base: Path) -> None:
-    """Remove the machine code that has not been used, and the folders that were emptied long ago."""
+    """Remove machine code that has not been used for 60 days, and folders that were emptied long ago."""
     for folder in base.iterdir() if base.is_dir() else ():
         try:
             ours = _OURS.fullmatch(folder.name) and not folder.is_symlink() and folder.is_dir()
@@ -140,7 +141,7 @@ def _prune(base: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove the machine code in a folder and in the folders below; an empty one goes, and anything else stays."""
+    """Remove the machine code in a folder and in the folders below it, and folders that are empty; keep other files."""
     files = [file for file in folder.rglob("*") if _CODE.fullmatch(file.name) and file.is_file()]
     for file in files:
         file.unlink(missing_ok=True)
@@ -159,12 +160,12 @@ def read(file: Path, key: bytes | None) -> bytes | None:
     """The code in a file, or None if there is none.
 
     Args:
-        file: where it lies.
+        file: the file to read.
         key: the SHA-256 of what the code depends on; None accepts any.
 
     Raises:
-        DamagedError: it is not as it was written, or depends on something else.
-        OSError: it cannot be read.
+        DamagedError: the file is not as it was written, or its key is another one.
+        OSError: the file cannot be read.
     """
     try:
         found = os.stat(file)
@@ -174,10 +175,10 @@ def read(file: Path, key: bytes | None) -> bytes | None:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             return None
         raise
-    if not stat.S_ISREG(found.st_mode):  # a pipe would have us wait for ever
+    if not stat.S_ISREG(found.st_mode):  # reading from a pipe could wait for ever
         raise DamagedError("it is not a file")
     if found.st_size > LARGEST:
-        raise DamagedError(f"{found.st_size:,} bytes are too many")
+        raise DamagedError(f"it is too large: {found.st_size:,} bytes")
     content = file.read_bytes()
     start = len(MAGIC) + HASH
     if content[: len(MAGIC)] != MAGIC or len(content) < start + HASH:
@@ -186,15 +187,15 @@ def read(file: Path, key: bytes | None) -> bytes | None:
     if hashlib.sha256(body).digest() != content[len(MAGIC) : start]:
         raise DamagedError("its checksum is wrong")
     if key is not None and body[:HASH] != key:
-        raise DamagedError("it belongs elsewhere")
+        raise DamagedError("it is the file of another kernel, or of other types or settings")
     return bytes(body[HASH:])
 
 
 def write(file: Path, key: bytes, code: bytes) -> None:
-    """Put code into a file, all of it or nothing.
+    """Write code to a file, either all of it or nothing.
 
     Raises:
-        OSError: it cannot be written; nothing half written stays.
+        OSError: the file cannot be written; no half-written file stays.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{file.name}.tmp.{uuid.uuid4().hex[:16]}")
@@ -212,7 +213,7 @@ def write(file: Path, key: bytes, code: bytes) -> None:
 
 
 def refusal(folder: Path) -> str:
-    """Why nothing can be written to a folder, which is made; empty if it can."""
+    """Make a folder, and return why nothing can be written to it, or an empty string if it can be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f"probe.nbc.tmp.{uuid.uuid4().hex[:16]}"
@@ -255,7 +256,7 @@ def look(base: Path) -> Found:
             except (OSError, DamagedError):
                 bad.append(file)
                 code = b""
-            if code is not None:  # it was not removed meanwhile
+            if code is not None:  # the file was not removed in the meantime
                 count, size = count + 1, size + len(code)
     return Found(count, size, bad)
 
@@ -266,8 +267,9 @@ _told: set[str] = set()
 
 
 def tell_once(kind: str, text: str) -> None:
-    """Print a line on the standard error, if this process has told nothing of that kind. It is no Python warning: a
-    program that makes errors of those would end because of a cache.
+    """Print a line on the standard error, unless this process has already printed one of that kind.
+
+    It is not a Python warning: a program that turns warnings into errors would stop because of a cache.
     """
     if kind not in _told:
         _told.add(kind)
@@ -277,7 +279,7 @@ def tell_once(kind: str, text: str) -> None:
 
 
 def tell_damage(file: Path, why: str) -> None:
-    """Tell that a file is damaged, the first one of a process."""
+    """Tell that a file is damaged; only the first one in a process."""
     tell_once("damage", f"warning: machine code is damaged and is compiled again; {file}: {why}")
 
 

@@ -64,37 +64,39 @@ def linear_numpy(x: Array, w: Array, b: Array | None) -> Array:
     return y
 
 
-# Numba: threads divide the largest of the three matrices, so that it goes through memory once, and each multiplies its
-# share with single-threaded BLAS on contiguous memory. Where a or y is the largest, shares are of their rows. Where b
-# is, as the weights of a linear layer are, and lies in memory by columns (forward: b = w^T), they are of these, and the
-# result is y^T. Where it lies by rows (gx: b = w), the product is a sum over them, and each share sums its own.
+# Numba: the threads divide the largest of the three matrices, so that it is read from memory once. Each multiplies its
+# share with single-threaded BLAS on contiguous memory. If a or y is the largest, shares are made of their rows. If b is
+# the largest, as the weights of a linear layer often are, the order of its memory decides. By columns (forward: b =
+# w^T), shares are made of the columns, and the result is y^T. By rows (gx: b = w), the product is a sum over the rows,
+# and each share sums its own rows.
 
 
 @njit()
-def _product_share(t: Any, chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
-    i0, i1 = t * left.shape[0] // chunks, (t + 1) * left.shape[0] // chunks
+def _product_share(t: Any, shares: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
+    i0, i1 = t * left.shape[0] // shares, (t + 1) * left.shape[0] // shares
     if i1 > i0:
-        if transposed:  # BLAS takes a transposed matrix as it is: right is then the contiguous one
+        if transposed:  # BLAS takes a transposed matrix without a copy, and here `right` is contiguous
             np.dot(left[i0:i1], right.T, y[i0:i1])
         else:
             np.dot(left[i0:i1], right, y[i0:i1])
 
 
 @njit(parallel=True)
-def _product(chunks: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
-    for t in prange(chunks):
-        _product_share(np.intp(t), chunks, left, right, transposed, y)
+def _product(shares: int, left: Array, right: Array, transposed: bool, y: Array) -> None:
+    for t in prange(shares):
+        _product_share(np.intp(t), shares, left, right, transposed, y)
 
 
 @njit()
-def _sum_share(t: Any, chunks: int, rows: int, at: Array, b: Array, y: Array, space: Array) -> None:
+def _sum_share(t: Any, shares: int, rows: int, at: Array, b: Array, y: Array, space: Array) -> None:
     """The sum of at[k]^T b[k] over the share's rows k, `rows` at a time; into y by the first share, else into space[t].
 
-    BLAS reads b down its columns, a memory page to an element. A few rows at a time, their pages stay at hand.
+    BLAS reads b down its columns, and each element of a column is on another page of memory. With a few rows at a time
+    the processor keeps these pages at hand.
     """
     total = y if t == 0 else space[t, : y.size].reshape(y.shape)
     part = space[t, y.size : 2 * y.size].reshape(y.shape)
-    k0, k1 = t * b.shape[0] // chunks, (t + 1) * b.shape[0] // chunks
+    k0, k1 = t * b.shape[0] // shares, (t + 1) * b.shape[0] // shares
     for k in range(k0, k1, rows):
         last = min(k + rows, k1)
         np.dot(at[k:last].T, b[k:last], total if k == k0 else part)
@@ -105,16 +107,16 @@ def _sum_share(t: Any, chunks: int, rows: int, at: Array, b: Array, y: Array, sp
 
 
 @njit(parallel=True)
-def _sum(chunks: int, rows: int, at: Array, b: Array, y: Array, space: Array) -> None:
-    for t in prange(chunks):
-        _sum_share(np.intp(t), chunks, rows, at, b, y, space)
+def _sum(shares: int, rows: int, at: Array, b: Array, y: Array, space: Array) -> None:
+    for t in prange(shares):
+        _sum_share(np.intp(t), shares, rows, at, b, y, space)
 
 
-SMALL = 1 << 18  # multiplications up to which BLAS takes one thread; NumPy's own call is then the shortest way to it
+SMALL = 1 << 18  # multiplications up to which BLAS uses one thread; NumPy's own call is then the fastest
 
 
 def matmul_numba(a: Array, b: Array) -> Array:
-    """Parallel over the rows of y, of y^T or of b; see above."""
+    """Parallel over the rows of y, of y^T or of b, as the comment above says."""
     (n, k), m = a.shape, b.shape[1]
     if long_product(a, b):
         return matmul_in_pieces(a, b)
@@ -141,23 +143,23 @@ def _by_sums(a: Array, b: Array) -> Array:
     y = empty((a.shape[0], b.shape[1]), a.dtype)
     rows = min(max(2 * a.shape[0], 16), 64)  # measured: 16 for 2 rows of a, 32 for 16, 64 for 32 and for 64
     with parallel(), single_blas():
-        chunks = min(threads(), b.shape[0])  # a share without a row would leave its sum as the memory came
+        shares = min(threads(), b.shape[0])  # a share without rows would not fill its sum
         space = workspace("sum of products", 2 * y.size, a.dtype)
-        _sum(chunks, rows, np.asarray(a.T, order="C"), np.asarray(b, order="C"), y, space)
-        for t in range(1, chunks):
+        _sum(shares, rows, np.asarray(a.T, order="C"), np.asarray(b, order="C"), y, space)
+        for t in range(1, shares):
             y += space[t, : y.size].reshape(y.shape)
     return y
 
 
-# A layer whose arrays all stay in the cache has the bias in y before the product is added to it: shares are rows of y.
+# If all arrays of a layer fit the cache, the bias is written to y and the product added to it. Shares are rows of y.
 
-CACHED = 1 << 18  # numbers in x, y and w each, at most: 1 MB of float32
+CACHED = 1 << 18  # the most numbers in each of x, y and w: 1 MB of float32
 
 
 @njit()
-def _linear_share(t: Any, chunks: int, sizes: Any, x: Array, w: Array, b: Array, y: Array) -> None:
+def _linear_share(t: Any, shares: int, sizes: Any, x: Array, w: Array, b: Array, y: Array) -> None:
     n, i, o = sizes
-    n0, n1 = t * n // chunks, (t + 1) * n // chunks
+    n0, n1 = t * n // shares, (t + 1) * n // shares
     for row in range(n0, n1):
         for k in range(o):
             y[row * o + k] = b[k]
@@ -165,13 +167,13 @@ def _linear_share(t: Any, chunks: int, sizes: Any, x: Array, w: Array, b: Array,
 
 
 @njit(parallel=True)
-def _linear(chunks: int, sizes: Any, x: Array, w: Array, b: Array, y: Array) -> None:
-    for t in prange(chunks):
-        _linear_share(np.intp(t), chunks, sizes, x, w, b, y)
+def _linear(shares: int, sizes: Any, x: Array, w: Array, b: Array, y: Array) -> None:
+    for t in prange(shares):
+        _linear_share(np.intp(t), shares, sizes, x, w, b, y)
 
 
 def linear_numba(x: Array, w: Array, b: Array | None) -> Array:
-    """The product onto the bias where the arrays are small; else as of `matmul_numba`, then the bias."""
+    """If the arrays are small, the product is added to the bias; else the product of `matmul_numba`, then the bias."""
     (n, i), o = x.shape, w.shape[0]
     if b is None or n * i * o <= SMALL or not _together(x, w, n * o):
         y = matmul_numba(x, w.T)
@@ -201,7 +203,7 @@ def matmul_backward_python(
 
 
 def linear_backward_python(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
-    """Each product x[n, i] w[o, i] of the forward pass hands gy w back to x and gy x back to w."""
+    """Each product x[n, i] w[o, i] of the forward pass adds gy w to the gradient of x, and gy x to that of w."""
     gx, gw, gb = np.zeros(x.shape), np.zeros(w.shape), np.zeros(w.shape[0])
     for n, o in np.ndindex(*gy.shape):
         up = float(gy[n, o])
@@ -232,15 +234,15 @@ def matmul_backward_numba(
     return matmul_numba(gy, b.T) if needs_grad[0] else None, matmul_numba(a.T, gy) if needs_grad[1] else None
 
 
-# The gradients of a layer whose arrays all stay in the cache come of one loop: shares are rows of gx and of gw.
+# If all arrays of a layer fit the cache, one loop computes all gradients. Shares are rows of gx and of gw.
 
 
 @njit()
 def _gradients_share(
-    t: Any, chunks: int, needs_grad: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
+    t: Any, shares: int, needs_grad: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
 ) -> None:
     n, i, o = sizes
-    n0, n1, o0, o1 = t * n // chunks, (t + 1) * n // chunks, t * o // chunks, (t + 1) * o // chunks
+    n0, n1, o0, o1 = t * n // shares, (t + 1) * n // shares, t * o // shares, (t + 1) * o // shares
     if needs_grad[0]:
         gemm((n1 - n0, i, o), Matrix(gy, n0 * o, o, False), Matrix(w, 0, i, False), Matrix(gx, n0 * i, i, False), 0)
     if needs_grad[1]:
@@ -256,10 +258,10 @@ def _gradients_share(
 
 @njit(parallel=True)
 def _gradients(
-    chunks: int, needs_grad: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
+    shares: int, needs_grad: Any, sizes: Any, gy: Array, x: Array, w: Array, gx: Array, gw: Array, gb: Array
 ) -> None:
-    for t in prange(chunks):
-        _gradients_share(np.intp(t), chunks, needs_grad, sizes, gy, x, w, gx, gw, gb)
+    for t in prange(shares):
+        _gradients_share(np.intp(t), shares, needs_grad, sizes, gy, x, w, gx, gw, gb)
 
 
 def _all_gradients(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:

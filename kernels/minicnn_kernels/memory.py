@@ -1,28 +1,30 @@
-"""Memory for large results, kept when an array goes and given to the next one.
+"""A pool of memory for large results: the memory of an array that is deleted is kept and given to a new array.
 
-The system hands out large pieces page by page: the first write to each page of 4 KB stops the program for about a
-quarter of a microsecond, and when the array goes so do its pages. A training step makes the same hundreds of megabytes
-of activations and gradients again and again; paying for their pages each time takes as long as writing them. So memory
-whose array is gone waits here for the next.
+The system hands out large memory page by page: the first write to each page of 4 KB stops the program for about a
+quarter of a microsecond, and when the array is deleted, its pages go back to the system. A training step makes the same
+hundreds of megabytes of activations and gradients again and again; new pages each time would cost as much as writing
+the results. So the memory of deleted arrays waits here for the next array.
 
-Memory comes from the system in *segments*, of 32 MB or of the size asked for if that is more. An array takes the
+Memory comes from the system in *segments*, of 32 MB or of the requested size if that is more. An array takes the
 smallest free *block* in which it fits, and the rest of the block stays free; a block that comes back is joined with
-its free neighbours (Knuth, "The Art of Computer Programming" 1, section 2.5). So one layer's small gradients lie where
-another's large one was: about a fifth more is held than is ever in use at one time, where keeping a piece for each size
-took half as much again. Splitting and joining takes longer than many a kernel of a small net, though, so blocks that
-came back lately wait as they are, up to `RECENT` bytes in all, for a request of the same size.
+its free neighbours (Knuth, "The Art of Computer Programming" 1, section 2.5). So the small gradients of one layer lie
+where the large gradient of another was. The pool holds about a fifth more than is ever in use at one time; with
+separate memory for each size it would hold half as much again. But splitting and joining take longer than many a kernel
+of a small net. So blocks that came back lately are not joined, up to `RECENT` bytes in all; they wait for a request of
+the same size.
 
-**How much is held.** When blocks waiting and in use together are more than 0.3 of, or 32 MB, above the most that was in
-use at one time lately (`WINDOW` requests back), segments of which nothing is in use go back to the system, the smallest
-first. `empty_cache` gives all of those back.
+**How much is held.** The pool compares the memory that is in use or waiting with the peak, the most that was in use at
+one time lately (in the last `WINDOW` requests). If it is more than the peak plus 0.3 of it, and more than the peak plus
+32 MB, unused segments go back to the system, the smallest first. `empty_cache` gives all unused segments back.
 
-**Interrupted.** Ctrl-C may raise KeyboardInterrupt between any two steps of the pool's own work, and leave its lists
-and sums half changed. So each piece of work says that it has begun and that it has ended; where one has begun only, the
-next gives up all free blocks and starts anew. Memory in use is its array's, and goes back to the system with it. An
-array that goes says so to a function of C (`deque.append`): in a `__del__` a KeyboardInterrupt would be lost.
+**Interrupts.** Ctrl-C may raise KeyboardInterrupt between any two steps of the pool's own work, and leave its lists
+and sums half changed. So each operation notes when it begins and when it ends. If an operation has begun but not
+ended, the next one gives up all free blocks and starts again. Memory in use belongs to its array, and goes back to the
+system with it. A deleted array calls a function of C (`deque.append`): in a `__del__`, a KeyboardInterrupt would be
+lost.
 
-Blocks start on a page, and thus on a cache line (64 bytes). NumPy's own large arrays start 16 bytes after one, and then
-every vector of 64 bytes that is read or written touches two.
+Blocks start on a page, and thus on a cache line (64 bytes). NumPy's own large arrays start 16 bytes after a cache line,
+and then every vector of 64 bytes that is read or written touches two lines.
 """
 
 from __future__ import annotations
@@ -38,18 +40,18 @@ from typing import Any
 import numpy as np
 
 PAGE = 4096  # bytes; blocks are whole pages
-LEAST = 1 << 17  # bytes from which an array's memory is kept: below, malloc keeps it itself
-SEGMENT = 32 << 20  # bytes taken from the system at least: malloc would keep less when it is let go
-SPARE = 0.3, 32 << 20  # the part of the most in use, and the bytes, of which the larger may be held beyond it
-WINDOW = 4096  # requests after which the most that was in use begins to be forgotten
-RECENT = 16 << 20  # bytes that may wait in blocks as they came back; a quarter of them in one
+LEAST = 1 << 17  # bytes from which the pool keeps an array's memory: smaller memory is kept by malloc
+SEGMENT = 32 << 20  # the least number of bytes taken from the system: malloc would keep a smaller freed segment
+SPARE = 0.3, 32 << 20  # how much may be held beyond the most in use: the larger of this fraction of it and these bytes
+WINDOW = 4096  # requests after which the pool begins to forget the most that was in use
+RECENT = 16 << 20  # bytes that may wait in unjoined blocks; one block may have a quarter of them
 
 
 class Block:
-    """`size` bytes at `address`, in a row with the blocks before and after it in its segment.
+    """`size` bytes at `address`, linked with the blocks before and after it in its segment.
 
-    `asked` of them were asked for, and `interface` is what the array was made of that is or was there. `age` is that of
-    the pool when it was made.
+    `asked` is the requested number of bytes, and `interface` describes the present or last array on this memory to
+    NumPy. `age` is the age of the pool when the block was made.
     """
 
     __slots__ = ("address", "after", "age", "asked", "before", "free", "interface", "memory", "size")
@@ -63,7 +65,7 @@ class Block:
         self.free = False
 
     def split(self, size: int) -> Block:
-        """Keep the first `size` bytes; the rest is a new block."""
+        """Keep the first `size` bytes, and return the rest as a new block."""
         rest = Block(self.memory, self.address + size, self.size - size, self.age)
         self.size = size
         rest.before, rest.after, self.after = self, self.after, rest
@@ -72,7 +74,7 @@ class Block:
         return rest
 
     def join(self) -> None:
-        """Take in the block after this one."""
+        """Join the block after this one to it."""
         other = self.after
         assert other
         self.size += other.size
@@ -87,7 +89,7 @@ class Block:
 
 
 class Owner:
-    """What an array's memory belongs to: when the last view of it goes, this goes, and its ticket tells the pool."""
+    """The owner of an array's memory: it is deleted with the last view of the array, and its ticket tells the pool."""
 
     __slots__ = ("__array_interface__", "__weakref__", "_block")
 
@@ -112,37 +114,37 @@ class _Pool:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.returned: deque[Ticket] = deque()  # on their way back, from any thread and from the garbage collector
-        self.tickets: set[Ticket] = set()  # of all arrays there are
+        self.returned: deque[Ticket] = deque()  # from deleted arrays; any thread and the garbage collector append to it
+        self.tickets: set[Ticket] = set()  # of all live arrays
         self.age = 0
         self.renew()
 
     def renew(self) -> None:
-        """Begin with nothing; the blocks there are become strangers."""
+        """Start with an empty pool; blocks that are in use now no longer belong to it."""
         self.age += 1
-        self.recent: dict[int, list[Block]] = {}  # as they came back, by the size that was asked for
-        self.waiting = 0  # bytes of those
+        self.recent: dict[int, list[Block]] = {}  # not joined, by the requested size
+        self.waiting = 0  # bytes in the recent blocks
         self.free: list[tuple[int, int, Block]] = []  # (size, address, block), sorted
-        self.held = 0  # bytes free
-        self.used = 0  # bytes in use, or recently so
-        self.peaks = [0, 0]  # the most in use in the window before, and in this one
+        self.held = 0  # free bytes
+        self.used = 0  # bytes in use or in recent blocks
+        self.peaks = [0, 0]  # the most in use in the previous window, and in the current one
         self.requests = 0
         self.at_work = False
 
     def nested(self) -> bool:
-        """Whether this thread is at work here already: a signal's handler, or a `__del__`, came in between."""
+        """Whether this thread is already inside the pool: a signal handler or a `__del__` has interrupted it."""
         return self.at_work and self.lock._is_owned()  # type: ignore[attr-defined]
 
     def begin(self) -> None:
-        """What was begun before and did not end was interrupted, and nothing is certain."""
+        """Begin an operation; if the one before did not end, it was interrupted, and the pool starts again."""
         if self.at_work:
             for block in [*(block for _, _, block in self.free), *(b for same in self.recent.values() for b in same)]:
-                block.before = block.after = None  # a circle of blocks would wait for the garbage collector
+                block.before = block.after = None  # else the cycle of blocks would wait for the garbage collector
             self.renew()
         self.at_work = True
 
     def take(self, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Owner:
-        """The owner of `size` bytes, whole pages, or a little more, as an array."""
+        """The owner of the memory of a new array: `size` bytes, which is whole pages, or a little more."""
         with self.lock:
             self.begin()
             if self.returned:
@@ -169,7 +171,7 @@ class _Pool:
         return owner
 
     def carve(self, size: int) -> Block:
-        """A block from the free ones or from the system."""
+        """A block of `size` bytes, from the free blocks or from the system."""
         at = bisect_left(self.free, (size,))
         if at == len(self.free) and self.waiting:
             self.release_recent()
@@ -188,15 +190,15 @@ class _Pool:
         return block
 
     def segment(self, size: int) -> Block:
-        """Memory from the system, as one block: a segment, or `size` bytes if that is more."""
+        """New memory from the system, as one block: a segment of 32 MB, or `size` bytes if that is more."""
         before = self.peaks[1]
-        self.used += size  # it counts when room is made for it
+        self.used += size  # already counted while room is made for it
         self.peaks[1] = max(before, self.used)
         try:
             self.shrink(max(0, SEGMENT - size))
             try:
                 memory = np.empty(max(size, SEGMENT) + PAGE, np.uint8)
-            except MemoryError:  # perhaps there is enough without what waits here
+            except MemoryError:  # it may succeed once the waiting memory is given back
                 self.release_unused()
                 memory = np.empty(max(size, SEGMENT) + PAGE, np.uint8)
         except MemoryError:
@@ -208,15 +210,15 @@ class _Pool:
         return Block(memory, address + -address % PAGE, max(size, SEGMENT), self.age)
 
     def collect(self) -> None:
-        """Put the blocks that came back among the recent ones; when there are too many of those, release all.
+        """Add the blocks that came back to the recent ones; if these are too many, release them all.
 
-        The garbage collector may free an array at any time, in this thread while it is in `take` or in another. So the
-        tickets wait in a queue until somebody is at work here.
+        The garbage collector may delete an array at any time: in another thread, or in this one inside `take`. So the
+        tickets wait in a queue until the next operation of the pool.
         """
         while self.returned:
             ticket = self.returned[0]
             self.tickets.discard(ticket)
-            self.returned.popleft()  # last: an interrupt must not leave it among the tickets
+            self.returned.popleft()  # last: if an interrupt comes before this, the ticket is still in the queue
             block = ticket.block
             if block.age != self.age:
                 block.before = block.after = None
@@ -229,14 +231,14 @@ class _Pool:
                 self.waiting += block.size
 
     def release_recent(self) -> None:
-        """Make free blocks of the recent ones."""
+        """Turn the recent blocks into free blocks."""
         recent, self.recent, self.waiting = self.recent, {}, 0
         for blocks in recent.values():
             for block in blocks:
                 self.release(block)
 
     def release(self, block: Block) -> None:
-        """Make a free block of one that is no longer in use, joined with its free neighbours."""
+        """Turn a block that is no longer in use into a free block, joined with its free neighbours."""
         self.used -= block.size
         block.interface = None
         before, after = block.before, block.after
@@ -250,19 +252,19 @@ class _Pool:
         self.keep(block)
 
     def keep(self, block: Block) -> None:
-        """Let a block wait."""
+        """Enter a block in the sorted list of free blocks."""
         block.free = True
         self.held += block.size
         insort(self.free, (block.size, block.address, block))
 
     def remove(self, block: Block) -> None:
-        """Let a block wait no longer."""
+        """Take a block out of the list of free blocks."""
         block.free = False
         self.held -= block.size
         del self.free[bisect_left(self.free, (block.size, block.address))]
 
     def release_unused(self) -> None:
-        """Let all segments go that no array uses."""
+        """Give all segments that no array uses back to the system."""
         self.collect()
         self.release_recent()
         for _, _, block in list(self.free):
@@ -270,12 +272,12 @@ class _Pool:
                 self.remove(block)
 
     def most(self) -> int:
-        """How many bytes may be in use or waiting."""
+        """How many bytes the pool may hold, in use and waiting together."""
         peak = max(self.peaks)
         return peak + max(int(peak * SPARE[0]), SPARE[1])
 
     def shrink(self, more: int = 0) -> None:
-        """Let unused segments go, the smallest first, until no more than that many bytes are held; `more` will be."""
+        """Give unused segments back, the smallest first, until no more than `most` bytes are held, `more` included."""
         for _, _, block in list(self.free):
             if self.used + self.held + more <= self.most():
                 break
@@ -287,7 +289,7 @@ _pool = _Pool()
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
-    """`np.empty(shape, dtype)`, on memory of the pool where it is large."""
+    """`np.empty(shape, dtype)`; a large array gets memory of the pool."""
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
     if size < LEAST or _pool.nested():
@@ -306,7 +308,7 @@ def empty_cache() -> None:
 
 
 def held() -> int:
-    """Bytes that wait for the next array."""
+    """The bytes that wait for new arrays."""
     if not _pool.nested():
         with _pool.lock:
             _pool.begin()

@@ -1,4 +1,4 @@
-"""Group normalisation: the channels of each picture in groups, each group shifted and scaled to mean 0 and variance 1.
+"""Group normalisation: the channels of each image form groups; each group is scaled to mean 0 and variance 1.
 
     mean[n, g]   = sum x[n, c, s] / L                              over the channels c of group g and all s
     var[n, g]    = sum (x[n, c, s] - mean[n, g])^2 / L             L = C/G * S values
@@ -21,8 +21,8 @@ gamma for each of the L values; **instance normalisation** has C groups of one c
 normalisation** is layer normalisation with `centred` False: its mean is 0, its var the mean of x^2, and gx lacks the
 first of the two sums.
 
-As in batch normalisation the variance takes two passes and the mean is taken from the first value on, so that a
-constant group gives exactly beta. Sums are float64.
+As in batch normalisation, the variance takes two passes, and the mean is computed from the differences to the first
+value, so that a constant group gives exactly beta. Sums are float64.
 
 Y. Wu and K. He, "Group normalization", 2018, https://arxiv.org/abs/1803.08494; J. L. Ba, J. R. Kiros and G. E. Hinton,
 "Layer normalization", 2016, https://arxiv.org/abs/1607.06450; D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance
@@ -67,7 +67,7 @@ def forward_python(
 
 
 def _groups_python(x: Array, groups: int) -> Iterator[tuple[int, int, list[tuple[int, ...]]]]:
-    """n, g and the places of x in that group."""
+    """Each image n and group g, with the indices of the elements of x in that group."""
     for n, g in np.ndindex(x.shape[0], groups):
         per = x.shape[1] // groups
         yield n, g, [(n, g * per + place[0], *place[1:]) for place in np.ndindex(per, *x.shape[2:])]
@@ -116,15 +116,15 @@ def _column(v: Array, x: Array) -> Array:
     return np.asarray(v, x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
 
 
-# Numba: the loops of batch normalisation, run over one piece of memory at a time. In NCHW memory a piece is one group,
-# which lies in one stretch; in channels-last memory it is a picture, whose groups are interleaved, so that the sums are
-# made for channels and added up. A share is some pieces.
+# Numba: the loops of batch normalisation, run over one item of memory at a time. In NCHW memory an item is one group,
+# which lies in one stretch. In channels-last memory an item is an image, whose groups are interleaved, so the sums are
+# made for channels and then added up. A share is some of the items.
 
 
 class View(NamedTuple):
-    """Dense memory as pieces of (rows, channels, size), each with `groups`; every `period`-th has the same gamma."""
+    """Dense memory as items of (rows, channels, size) with `groups` groups; every `period`-th has the same gamma."""
 
-    pieces: int
+    items: int
     period: int
     rows: int
     channels: int
@@ -139,18 +139,18 @@ def _view(x: Array, groups: int) -> View:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def _forward_share(
-    t: Any, chunks: int, x: Array, gamma: Array, beta: Array, eps: float, centred: bool, y: Array, mean: Array,
+    t: Any, shares: int, x: Array, gamma: Array, beta: Array, eps: float, centred: bool, y: Array, mean: Array,
     var: Array, view: View,
 ) -> None:  # fmt: skip
     channels, groups, per = view.channels, view.groups, view.channels // view.groups
     length = view.rows * channels * view.size
     count = length // groups
     here = (view.rows, channels, view.size)
-    run = (1, 1, length) if groups == 1 else here  # the sums of one group need not tell its channels apart
+    run = (1, 1, length) if groups == 1 else here  # with one group, one sum for all its channels is enough
     wide = run[1] // groups
     sums, middle = np.empty((1, 2 * channels)), np.zeros(channels)
     shift, scale = np.zeros(channels, x.dtype), np.empty(channels, x.dtype)
-    for n in range(t * view.pieces // chunks, (t + 1) * view.pieces // chunks):
+    for n in range(t * view.items // shares, (t + 1) * view.items // shares):
         values, at = x[n * length : (n + 1) * length], n % view.period * channels
         if centred:
             for c in range(channels):
@@ -174,17 +174,17 @@ def _forward_share(
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, gamma: Array, beta: Array, eps: float, centred: bool, y: Array, mean: Array, var: Array,
+    shares: int, x: Array, gamma: Array, beta: Array, eps: float, centred: bool, y: Array, mean: Array, var: Array,
     view: View,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, gamma, beta, eps, centred, y, mean, var, view)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, gamma, beta, eps, centred, y, mean, var, view)
 
 
 def forward_numba(
     x: Array, gamma: Vector, beta: Vector, groups: int, eps: float, centred: bool
 ) -> tuple[Array, Array, Array]:
-    """Parallel over pieces of memory, each read three times while it is in the cache."""
+    """Parallel over items of memory; each is read three times while it is in the cache."""
     x = dense(x)
     y, mean, var = np.empty_like(x), *np.zeros((2, x.shape[0], groups), x.dtype)
     if x.size:
@@ -197,7 +197,7 @@ def forward_numba(
 
 
 def _vector(v: Vector, default: float, x: Array) -> Array:
-    """(C,), contiguous and of x's type, as compiled code takes it."""
+    """v (C,), contiguous and of x's type, as compiled code needs it; None becomes a vector of `default`."""
     return np.full(x.shape[1], default, x.dtype) if v is None else np.ascontiguousarray(v, x.dtype)
 
 
@@ -224,7 +224,7 @@ def backward_python(
 
 
 def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
-    """The gradients that are needed, in the type of x."""
+    """The gradients that `needs_grad` asks for, in the type of x; the others are None."""
     gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
     return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
 
@@ -234,7 +234,7 @@ def backward_numpy(
     needs_grad: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
-    if x.itemsize < 8 and np.isinf(var).any():  # the variance of 1e20 in float32
+    if x.itemsize < 8 and np.isinf(var).any():  # in float32 the variance of values of 1e20 overflows
         _, mean, var = forward_numpy(x.astype(np.float64), None, None, groups, eps, centred)
     length, axes = max(1, x.size // max(1, x.shape[0] * groups)), (0, *range(2, x.ndim))
     invstd = _spread(_invstd(var, eps), x)
@@ -248,16 +248,16 @@ def backward_numpy(
 
 @njit(error_model="numpy", fastmath={"contract"})
 def _backward_share(
-    t: Any, chunks: int, gy: Array, x: Array, gamma: Array, mean: Array, invstd: Array, centred: bool, gx: Array,
+    t: Any, shares: int, gy: Array, x: Array, gamma: Array, mean: Array, invstd: Array, centred: bool, gx: Array,
     totals: Array, view: View,
 ) -> None:  # fmt: skip
-    # gx where it is not empty; totals[t] = this share's gbeta, then ggamma
+    # Writes gx if it is not empty; totals[t] = this share's gbeta, then its ggamma
     channels, groups, per = view.channels, view.groups, view.channels // view.groups
     length, total = view.rows * channels * view.size, view.period * channels
     here = (view.rows, channels, view.size)
     sums, shift, abk = np.empty((1, 2 * channels)), np.empty(channels, x.dtype), np.empty((3, channels), x.dtype)
     totals[t] = 0
-    for n in range(t * view.pieces // chunks, (t + 1) * view.pieces // chunks):
+    for n in range(t * view.items // shares, (t + 1) * view.items // shares):
         i0, i1, at = n * length, (n + 1) * length, n % view.period * channels
         for c in range(channels):
             shift[c] = mean[n * groups + c // per]
@@ -280,22 +280,22 @@ def _backward_share(
 
 @njit(parallel=True)
 def _backward(
-    chunks: int, gy: Array, x: Array, gamma: Array, mean: Array, invstd: Array, centred: bool, gx: Array,
+    shares: int, gy: Array, x: Array, gamma: Array, mean: Array, invstd: Array, centred: bool, gx: Array,
     totals: Array, view: View,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, gy, x, gamma, mean, invstd, centred, gx, totals, view)
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, gy, x, gamma, mean, invstd, centred, gx, totals, view)
 
 
 def backward_numba(
     gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
     needs_grad: Sequence[bool],
 ) -> Gradients:  # fmt: skip
-    """Parallel over pieces of memory: the sums, and with them gx = a gy + b (x - mean) + k for the piece."""
+    """Parallel over items of memory: first the sums of an item, then its gx = a gy + b (x - mean) + k."""
     invstd = _invstd(var, eps)
     if x.itemsize < 8 and np.minimum.reduce(invstd, None, initial=1) < SMALL:
         wide_gy, wide_x = gy.astype(np.float64), x.astype(np.float64)
-        _, mean, var = forward_numba(wide_x, None, None, groups, eps, centred)  # that of 1e20 is Inf in float32
+        _, mean, var = forward_numba(wide_x, None, None, groups, eps, centred)  # Inf in float32 for values of 1e20
         found = backward_numba(wide_gy, wide_x, gamma, mean, var, groups, eps, centred, needs_grad)
         return tuple(None if a is None else a.astype(x.dtype) for a in found)  # type: ignore[return-value]
     x, gy = alike(x, gy)

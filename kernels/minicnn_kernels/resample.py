@@ -5,9 +5,10 @@
     x   (..., IN, ...)     a stands for the axes before, b for those after it
     y   (..., OUT, ...)
 
-Interpolation of pictures is such a map along the height, then along the width; so is padding by reflected, repeated or
-wrapped pixels, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps` (`sparse_rows.py`).
-The gradient is the map of the transposed matrix, hence the same kernel: `RESAMPLE(gy, axis, taps.transposed())`.
+Interpolation of images is such a map along the height, then along the width. Padding by reflected, repeated or wrapped
+pixels is such a map too, with one weight of 1 for each output. The rows (start, column, weight) are a `Taps`
+(`sparse_rows.py`). The gradient is the map of the transposed matrix, so it uses the same kernel:
+`RESAMPLE(gy, axis, taps.transposed())`.
 
 R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981, gives the separable form.
 """
@@ -25,7 +26,7 @@ from .layout import dense, empty, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
 from .sparse_rows import Taps
 
-MANY = 64  # taps up to which a sum is in the type of x; a picture brought down to a pixel has as many as that has
+MANY = 64  # taps up to which a sum is in the type of x; an image scaled down to one pixel has a tap for every pixel
 
 
 def resample_python(x: Array, axis: int, taps: Taps) -> Array:
@@ -40,7 +41,7 @@ def resample_python(x: Array, axis: int, taps: Taps) -> Array:
 
 
 def resample_numpy(x: Array, axis: int, taps: Taps) -> Array:
-    """One tap at a time, for all outputs that have so many."""
+    """One tap at a time: tap k of all outputs that have more than k taps."""
     x = np.moveaxis(x, axis, 0)  # (..., IN, ...) -> (IN, ...)
     counts = np.diff(taps.start)
     y = np.zeros((taps.out, *x.shape[1:]), np.float64 if counts.max(initial=0) > MANY else x.dtype)
@@ -51,16 +52,16 @@ def resample_numpy(x: Array, axis: int, taps: Taps) -> Array:
     return np.ascontiguousarray(np.moveaxis(y, 0, axis), x.dtype)
 
 
-# Numba: a task is one (a, o). With axes after the resampled one, whole runs of b are added; else one sum is.
+# Numba: a task is one (a, o). If there are axes after the resampled one, whole runs of b are added; else it is one sum.
 
 
 @njit(fastmath=FAST)
 def _share(
-    t: Any, chunks: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
+    t: Any, shares: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
 ) -> None:
     out, totals = start.size - 1, np.empty(MANY)
     tasks = y.size // inner
-    low, high = t * tasks // chunks, (t + 1) * tasks // chunks
+    low, high = t * tasks // shares, (t + 1) * tasks // shares
     for a in range(low // out, (high + out - 1) // out):
         for o in range(max(low - a * out, 0), min(high - a * out, out)):
             to, run = U((a * out + o) * inner), U(inner)
@@ -91,10 +92,10 @@ def _share(
 
 @njit(parallel=True)
 def _resample(
-    chunks: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
+    shares: int, x: Array, start: Array, column: Array, weight: Array, y: Array, size: int, inner: int
 ) -> None:
-    for t in prange(chunks):
-        _share(np.intp(t), chunks, x, start, column, weight, y, size, inner)
+    for t in prange(shares):
+        _share(np.intp(t), shares, x, start, column, weight, y, size, inner)
 
 
 def resample_numba(x: Array, axis: int, taps: Taps) -> Array:

@@ -1,18 +1,18 @@
-"""What the kernels run on: optional Numba, its threads and BLAS, and the workspaces that outlive a call.
+"""The runtime of the kernels: Numba if it is installed, threads, BLAS, and workspaces that are kept between calls.
 
-Numba is imported at the first call of a compiled kernel, never at import time. A kernel file writes
+Numba is imported at the first call of a compiled kernel, never when minicnn is imported. A kernel file looks like this:
 
     from .runtime import njit, parallel, prange, threads
 
     @njit()
-    def _scale_share(t, chunks, x, a, y):        # share t of the work, in Numba's Python
-        for i in range(t * x.size // chunks, (t + 1) * x.size // chunks):
+    def _scale_share(t, shares, x, a, y):        # share t of the work, in Numba's Python
+        for i in range(t * x.size // shares, (t + 1) * x.size // shares):
             y[i] = a * x[i]
 
     @njit(parallel=True)
-    def _scale(chunks, x, a, y):                 # all shares; this is all that Numba's parallel compiler has to see
-        for t in prange(chunks):
-            _scale_share(np.intp(t), chunks, x, a, y)    # Numba's t is unsigned: else it compiles the share twice
+    def _scale(shares, x, a, y):                 # all shares; Numba's parallel compiler sees only this function
+        for t in prange(shares):
+            _scale_share(np.intp(t), shares, x, a, y)    # t is unsigned; without np.intp the share is compiled twice
 
     def scale_numba(x, a):
         y = np.empty_like(x)
@@ -20,25 +20,25 @@ Numba is imported at the first call of a compiled kernel, never at import time. 
             _scale(threads(), x, a, y)
         return y
 
-`njit` keeps a function uncompiled until it is first called; `NUMBA_DISABLE_JIT=1` leaves it plain Python for a
-debugger. Machine code is kept on disk under a key made of the sources it comes from, so that only the first run of a
-version compiles (`compiler.py`, `machine_code.py`).
+`njit` compiles a function when it is first called; with `NUMBA_DISABLE_JIT=1` it stays plain Python for a debugger.
+Machine code is kept on disk under a hash of the sources it comes from, so that only the first run of a version compiles
+(`compiler.py`, `machine_code.py`).
 
-**How work is divided.** Share t of `threads()` always holds the same tasks, has the scratch row `workspace(...)[t]`,
-and its partial sums are added in the order of t: the same thread count gives the same bits, whichever thread ran which
-share.
+**How work is divided.** A *task* is a unit of work, such as one output row. A *share* is all tasks of one thread: share
+t of `threads()` always holds the same tasks, has the scratch row `workspace(...)[t]`, and its partial sums are added in
+the order of t. So the same number of threads gives the same bits, whichever thread ran which share.
 
-**Two Python threads** may call kernels at once: `parallel()` lets one in at a time (Numba's portable thread pool aborts
-the process otherwise, and workspaces are shared). Where shares call BLAS, `with parallel(), single_blas():` has it run
-on one thread: two pools of threads on the same cores cost far more than they bring.
+**Two Python threads** may call kernels at once: `parallel()` lets one in at a time. (Otherwise Numba's portable thread
+pool would abort the process, and two kernels would use the same workspaces.) If shares call BLAS, write
+`with parallel(), single_blas():`. BLAS then runs on one thread: two thread pools on the same cores are slower than one.
 
-**Ctrl-C** may raise KeyboardInterrupt between any two steps of Python code, in `__enter__` and `__exit__` too. So what
-has to be undone at the end of a `with` block, a lock and the threads of BLAS, is done and undone by functions of C that
-the `with` statement itself calls: between those and the block Python looks for no signal. Compiling runs apart.
+**Ctrl-C** may raise KeyboardInterrupt between any two steps of Python code, in `__enter__` and `__exit__` too. So the
+lock and the threads of BLAS, which must be restored at the end of a `with` block, are changed and restored by functions
+of C that the `with` statement itself calls. Python checks for no signal between these functions and the block.
+Compiling runs in a thread of its own (`compiler.apart`).
 
-**After fork** a child of a process that has used OpenMP threads may not use them again. There a driver runs as the
-plain Python loop that it is, over one share, and the share is the parent's machine code. Prefer to start processes by
-spawn.
+**After fork** a child of a process that has used OpenMP threads must not use them. There a driver runs as a plain
+Python loop over one share, and the share is the parent's machine code. It is better to start processes by spawn.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ from .compiler import apart, jit, numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What `fastmath=` of a kernel may do: reorder a sum and fuse multiply-add, so that LLVM vectorises it. The flags that
-# let the compiler assume there is no NaN or Inf stay off: those must travel through a net to where they are reported.
+# What `fastmath=` allows in a kernel: to reorder a sum and to fuse multiply-add, so that LLVM vectorises the loop. The
+# flags that let the compiler assume that there is no NaN or Inf stay off: NaN and Inf must pass through a net to where
+# they are reported.
 FAST = {"reassoc", "contract", "nsz"}
 
 prange = range  # becomes numba.prange in a kernel's file when a kernel of that file is first called
@@ -66,7 +67,7 @@ prange = range  # becomes numba.prange in a kernel's file when a kernel of that 
 
 @functools.cache
 def have_numba() -> bool:
-    """Whether Numba can be imported, found out without importing it."""
+    """Whether Numba can be imported; this does not import it."""
     return importlib.util.find_spec("numba") is not None
 
 
@@ -76,7 +77,7 @@ def have_numba() -> bool:
 
 
 class _Kernel:
-    """A function that Numba compiles when it is first called; from then on the compiled one has its global name."""
+    """A function that Numba compiles when it is first called; the compiled function then replaces it in its module."""
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
@@ -92,11 +93,11 @@ class _Kernel:
 
 _files: dict[
     int, tuple[dict[str, Any], dict[str, _Kernel]]
-] = {}  # files in use: their globals, the kernels named there
+] = {}  # files in use: their globals, and the kernels with names there
 
 
 def njit(**options: Any) -> Callable[[F], F]:
-    """`numba.njit(nogil=True, cache=True, **options)`, put off to the first call; see the module's docstring."""
+    """`numba.njit(nogil=True, cache=True, **options)`, delayed until the first call; see the module's docstring."""
 
     def decorate(function: F) -> F:
         return _Kernel(function, options)  # type: ignore[return-value]
@@ -105,7 +106,7 @@ def njit(**options: Any) -> Callable[[F], F]:
 
 
 def _compile_file(names: dict[str, Any]) -> None:
-    """Put Numba's functions in the place of a file's kernels, of those it imports, and of `prange`."""
+    """Replace a file's kernels, the kernels it imports, and `prange` by Numba's functions."""
     if id(names) in _files:
         return
     kernels = {name: value for name, value in names.items() if isinstance(value, _Kernel)}
@@ -113,7 +114,7 @@ def _compile_file(names: dict[str, Any]) -> None:
     try:
         if "prange" in names:
             names["prange"] = numba().prange
-        if "before_compiling" in names:  # what only Numba can make
+        if "before_compiling" in names:  # for functions that only Numba can make
             names["before_compiling"]()
         for name, kernel in kernels.items():
             _compile_file(kernel.function.__globals__)
@@ -121,7 +122,7 @@ def _compile_file(names: dict[str, Any]) -> None:
                 plain = _forked and kernel.options.get("parallel")
                 kernel.compiled = kernel.function if plain else jit(kernel.function, kernel.options)
             names[name] = kernel.compiled
-    except BaseException:  # as where there is no memory left: the next call begins anew
+    except BaseException:  # for example when memory runs out: the next call starts again
         del _files[id(names)]
         raise
 
@@ -132,15 +133,15 @@ def _compile_file(names: dict[str, Any]) -> None:
 
 
 def threads() -> int:
-    """How many shares a kernel makes of its tasks, 1 after a fork.
+    """The number of shares into which a kernel divides its tasks; 1 after a fork.
 
-    At first as many as Numba has threads: `NUMBA_NUM_THREADS`, or the cores of this process; and of these no more than
-    `MKL_NUM_THREADS` or else `OMP_NUM_THREADS`, which PyTorch obeys in that order.
+    The first value is the number of Numba's threads, which is `NUMBA_NUM_THREADS` or the cores of this process, but at
+    most `MKL_NUM_THREADS` or else `OMP_NUM_THREADS`, which PyTorch obeys in that order.
     """
     return 1 if _forked else _threads or _first_count()
 
 
-_threads = 0  # asking Numba takes a microsecond, several times a kernel
+_threads = 0  # kept here: a kernel needs it several times, and asking Numba takes a microsecond
 
 
 def _first_count() -> int:
@@ -150,18 +151,18 @@ def _first_count() -> int:
 
 
 def _asked_for(environment: Mapping[str, str]) -> int | None:
-    """The number of threads that the environment asks for, in the variables that other libraries obey as well."""
-    if "NUMBA_NUM_THREADS" in environment:  # Numba itself obeys it
+    """The number of threads from the environment variables that other libraries obey as well."""
+    if "NUMBA_NUM_THREADS" in environment:  # Numba itself reads it
         return None
     for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        first = environment.get(name, "").partition(",")[0].strip()  # "4,2": 4, and 2 in each of them
+        first = environment.get(name, "").partition(",")[0].strip()  # "4,2": 4 threads, and 2 inside each of them
         if first.isdecimal() and int(first) > 0:
             return int(first)
     return None
 
 
 def set_threads(count: int) -> int:
-    """Make `count` shares, 1 or more, of at most as many as Numba has threads; return how many."""
+    """Divide work into `count` shares, at least 1 and at most the number of Numba's threads; return how many."""
     global _threads
     if have_numba():
         count = min(count, numba().config.NUMBA_NUM_THREADS)
@@ -177,12 +178,12 @@ _lock = threading.RLock()
 
 
 def parallel() -> Any:
-    """One parallel kernel at a time: `with parallel():`."""
+    """A context manager that lets one parallel kernel run at a time: `with parallel():`."""
     return _lock
 
 
 def single_blas() -> Any:
-    """BLAS on one thread inside, and as before outside: `with parallel(), single_blas():`."""
+    """A context manager in which BLAS runs on one thread: `with parallel(), single_blas():`."""
     return (_single_blas or _find_blas())()
 
 
@@ -197,7 +198,7 @@ def _find_blas() -> Callable[[], Any]:
 
 @functools.cache
 def _numba_blas() -> list[Any]:
-    """Controllers of the BLAS libraries that `np.dot` calls in compiled code: SciPy's, not NumPy's own copy."""
+    """Controllers of the BLAS libraries that `np.dot` calls in compiled code: SciPy's, not NumPy's own."""
     return apart(blas.load)
 
 
@@ -205,10 +206,10 @@ _workspaces: dict[tuple[str, Any], np.ndarray[Any, Any]] = {}
 
 
 def workspace(name: str, size: int, dtype: Any) -> np.ndarray[Any, Any]:
-    """Scratch memory of shape (threads(), >= size), kept from call to call; its contents are whatever was left.
+    """Scratch memory of shape (threads(), >= size), kept between calls; it contains what an earlier call left there.
 
-    Asking for a megabyte inside a parallel loop maps and unmaps pages each time, which can cost more than the kernel.
-    Valid inside `with parallel():` only, and never returned to a caller.
+    A megabyte allocated inside a parallel loop maps and unmaps pages each time, which can cost more than the kernel.
+    Use a workspace only inside `with parallel():`, and never return it to a caller.
     """
     key = (name, dtype)
     have = _workspaces.get(key)
@@ -218,17 +219,17 @@ def workspace(name: str, size: int, dtype: Any) -> np.ndarray[Any, Any]:
 
 
 def free_workspaces() -> int:
-    """Let the workspaces go; how many bytes that were. The next call of a kernel makes its own anew."""
-    with parallel():  # none is in use
+    """Free all workspaces, and return how many bytes they had. The next call of a kernel makes new ones."""
+    with parallel():  # no workspace is in use now
         size = sum(array.nbytes for array in _workspaces.values())
         _workspaces.clear()
     return size
 
 
 def _aligned(rows: int, size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Uninitialised memory whose rows begin at cache lines, so that a vector of 64 bytes is not in two of them.
+    """Uninitialised memory whose rows begin at cache lines, so that no vector of 64 bytes spans two lines.
 
-    Between rows there is more than a line: threads that write to the same one wait for each other.
+    Rows are more than a cache line apart: threads that write to the same line wait for each other.
     """
     size += -size % (64 // dtype.itemsize) + 64 // dtype.itemsize
     raw = np.empty(rows * size * dtype.itemsize + 64, np.uint8)
@@ -240,7 +241,7 @@ def _aligned(rows: int, size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]
 # After fork
 # ---------------------------------------------------------------------------------------------------------------------
 
-_forked = False  # this process is a fork of one in which compiled kernels had been used
+_forked = False  # whether this process is a fork of a process that had used compiled kernels
 
 
 def _after_fork() -> None:

@@ -1,16 +1,16 @@
-"""Softmax along one axis, and its logarithm: numbers become probabilities.
+"""Softmax along one axis, which turns numbers into probabilities, and its logarithm.
 
     softmax      y[k] = e^(x[k] - m) / s          m = max_k x[k],   s = sum_k e^(x[k] - m)
                  gx[k] = y[k] (gy[k] - sum_j gy[j] y[j])
     log_softmax  y[k] = x[k] - m - log s
                  gx[k] = gy[k] - e^y[k] sum_j gy[j]
 
-    x, y, gx, gy   all of one shape, of rank 1 or more; k runs along `axis`, at every place of the others
+    x, y, gx, gy   all of one shape, of rank 1 or more; k runs along `axis`, for each index of the other axes
 
-Every forward is called as `forward(x, axis)` and every backward as `backward(gy, y, axis)`. Without subtracting the
-largest value m, e^x overflows from x = 89 on in float32; with it, every exponent is at most 0 and s is at least 1. The
-logarithm is not taken of y, which may have underflowed to 0. Values along the axis with a NaN or +Inf among them, or
--Inf alone, give NaN; else -Inf has probability 0. Sums are float64.
+Every forward is called as `forward(x, axis)` and every backward as `backward(gy, y, axis)`. If the largest value m were
+not subtracted, e^x would overflow from x = 89 on in float32. With it, every exponent is at most 0 and s is at least 1.
+The logarithm is not taken of y, which may have underflowed to 0. If the values along the axis contain a NaN or +Inf,
+or are all -Inf, the result is NaN; else -Inf has probability 0. Sums are float64.
 
 J. S. Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
 """
@@ -34,7 +34,7 @@ from .runtime import FAST, njit, parallel, prange, threads
 
 
 def _along(axis: int, f: Callable[..., list[float]], *arrays: Array) -> Array:
-    """f of the lists of values along the axis, for each place of the other axes."""
+    """f of the lists of values along the axis, for each index of the other axes."""
     y = np.empty(arrays[0].shape, arrays[0].dtype)
     moved, *sources = (np.moveaxis(a, axis, -1) for a in (y, *arrays))
     for place in np.ndindex(moved.shape[:-1]) if y.size else ():
@@ -76,12 +76,12 @@ def log_softmax_python(x: Array, axis: int) -> Array:
 
 
 def softmax_backward_python(gy: Array, y: Array, axis: int) -> Array:
-    """The definition: of dy[j]/dx[k] = y[j] ([j = k] - y[k])."""
+    """The definition, from dy[j]/dx[k] = y[j] ([j = k] - y[k])."""
     return _along(axis, _softmax_backward, gy, y)
 
 
 def log_softmax_backward_python(gy: Array, y: Array, axis: int) -> Array:
-    """The definition: of dy[j]/dx[k] = [j = k] - e^y[k]."""
+    """The definition, from dy[j]/dx[k] = [j = k] - e^y[k]."""
     return _along(axis, _log_softmax_backward, gy, y)
 
 
@@ -120,10 +120,10 @@ def log_softmax_backward_numpy(gy: Array, y: Array, axis: int) -> Array:
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
-# Memory is (outer, K, inner) around the axis; the value k of fibre (o, i) is at (o K + k) inner + i. A share is some
-# fibres. Where inner is 1 a fibre is a run of memory, and the loops go along it; else up to 64 neighbouring fibres are
-# taken side by side, and the inner loops go across them: either way along memory, so that they vectorise. For float32
-# e^x is the polynomial of `activations/exponential.py`.
+# Memory is (outer, K, inner) around the axis. A fibre is the K values along the axis; value k of fibre (o, i) is at
+# (o K + k) inner + i. A share is some of the fibres. If inner is 1, a fibre is a run of memory, and the loops go along
+# it. Else up to 64 neighbouring fibres are taken side by side, and the inner loops go across them. Both ways go along
+# memory, so that the loops are vectorised. For float32, e^x is the polynomial of `activations/exponential.py`.
 
 _WIDE = 64
 _EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
@@ -138,7 +138,7 @@ def _fibres(x: Array, axis: int) -> tuple[int, int, int]:
 
 @njit(**_EXACT)
 def _power(x: Array) -> None:
-    # e^x for x <= 0, in place: between two arrays LLVM would have to rule out that they overlap
+    # e^x for x <= 0, in place: with two arrays LLVM would have to check that they do not overlap
     if x.itemsize == 4:
         for i in range(x.size):
             x[i] = exp32(x[i])
@@ -164,13 +164,13 @@ def _dot(x: Array, y: Array) -> Any:
 
 
 @njit(**_EXACT)
-def _forward_share(t: Any, chunks: int, log: bool, x: Array, y: Array, outer: int, count: int, inner: int) -> None:
+def _forward_share(t: Any, shares: int, log: bool, x: Array, y: Array, outer: int, count: int, inner: int) -> None:
     largest, totals, rest = np.empty(_WIDE, x.dtype), np.empty(_WIDE), np.empty(_WIDE, x.dtype)
     blocks = (inner + _WIDE - 1) // _WIDE
-    for task in range(t * outer * blocks // chunks, (t + 1) * outer * blocks // chunks):
+    for task in range(t * outer * blocks // shares, (t + 1) * outer * blocks // shares):
         i0 = task % blocks * _WIDE
         start, wide = task // blocks * count * inner + i0, min(_WIDE, inner - i0)
-        size, runs = (count, 1) if inner == 1 else (wide, count)  # of a run of memory, and how many
+        size, runs = (count, 1) if inner == 1 else (wide, count)  # the length and the number of runs of memory
         largest[:], totals[:] = -np.inf, 0
         for k in range(runs):
             values = x[start + k * inner : start + k * inner + size]
@@ -199,9 +199,9 @@ def _forward_share(t: Any, chunks: int, log: bool, x: Array, y: Array, outer: in
 
 
 @njit(parallel=True)
-def _forward(chunks: int, log: bool, x: Array, y: Array, outer: int, count: int, inner: int) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, log, x, y, outer, count, inner)
+def _forward(shares: int, log: bool, x: Array, y: Array, outer: int, count: int, inner: int) -> None:
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, log, x, y, outer, count, inner)
 
 
 def _forward_numba(log: bool, x: Array, axis: int) -> Array:
@@ -225,11 +225,11 @@ def log_softmax_numba(x: Array, axis: int) -> Array:
 
 @njit(**_EXACT)
 def _backward_share(
-    t: Any, chunks: int, log: bool, gy: Array, y: Array, gx: Array, outer: int, count: int, inner: int
+    t: Any, shares: int, log: bool, gy: Array, y: Array, gx: Array, outer: int, count: int, inner: int
 ) -> None:
     totals = np.empty(_WIDE)
     blocks = (inner + _WIDE - 1) // _WIDE
-    for task in range(t * outer * blocks // chunks, (t + 1) * outer * blocks // chunks):
+    for task in range(t * outer * blocks // shares, (t + 1) * outer * blocks // shares):
         i0 = task % blocks * _WIDE
         start, wide = task // blocks * count * inner + i0, min(_WIDE, inner - i0)
         size, runs = (count, 1) if inner == 1 else (wide, count)
@@ -255,10 +255,10 @@ def _backward_share(
 
 @njit(parallel=True)
 def _backward(
-    chunks: int, log: bool, gy: Array, y: Array, gx: Array, outer: int, count: int, inner: int
+    shares: int, log: bool, gy: Array, y: Array, gx: Array, outer: int, count: int, inner: int
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, log, gy, y, gx, outer, count, inner)
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, log, gy, y, gx, outer, count, inner)
 
 
 def _backward_numba(log: bool, gy: Array, y: Array, axis: int) -> Array:

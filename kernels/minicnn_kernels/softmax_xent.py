@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy in one: the loss of logits against the index of the true class, row by row.
+"""Softmax and cross-entropy in one kernel: the loss of logits against the index of the true class, row by row.
 
     p[n, k] = e^(x[n, k] - m[n]) / s[n]       m[n] = max_k x[n, k],  s[n] = sum_k e^(x[n, k] - m[n])
     loss[n] = -w[t[n]] log p[n, t[n]]         -log p[n, k]  =  m[n] + log s[n] - x[n, k]
@@ -11,16 +11,16 @@
     g     (N,)      upstream gradient of each loss
     gx    (N, K)    gx[n, k] = g[n] w[t[n]] (p[n, k] - [k = t[n]])
 
-With label smoothing e the true class counts 1 - e, and e is shared out over all K classes:
+With label smoothing e the true class counts 1 - e, and e is divided equally among all K classes:
 
     loss[n] = -sum_k q[n, k] log p[n, k]      q[n, k] = w[k] ((1 - e) [k = t[n]] + e/K)
     gx[n, k] = g[n] (Q[n] p[n, k] - q[n, k])  Q[n] = sum_k q[n, k]
 
-Without subtracting the largest logit m, e^x overflows from x = 89 on in float32; with it, every exponent is at most 0
-and s is at least 1. A row with a NaN or +Inf has a NaN as its loss; a logit of -Inf has probability 0.
+If the largest logit m were not subtracted, e^x would overflow from x = 89 on in float32. With it, every exponent is at
+most 0 and s is at least 1. A row with a NaN or +Inf has a NaN as its loss; a logit of -Inf has probability 0.
 
-`forward(x, t, w, ignore, e)` gives (loss, p) and `backward(g, p, t, w, ignore, e)` gives gx; all from w on may be left
-out. Mean and sum over the rows are left to the caller.
+`forward(x, t, w, ignore, e)` gives (loss, p) and `backward(g, p, t, w, ignore, e)` gives gx; the arguments from w on
+are optional. The caller takes the mean or the sum over the rows.
 
 J. S. Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990. Smoothing: C. Szegedy
 et al., "Rethinking the Inception architecture", 2015, https://arxiv.org/abs/1512.00567.
@@ -43,7 +43,7 @@ IGNORE = -100  # PyTorch's
 
 
 def _weights_python(k: int, t: int, w: Array | None, e: float) -> list[float]:
-    """q of one row."""
+    """The weights q of one row."""
     return [(1.0 if w is None else float(w[i])) * ((1 - e if i == t else 0.0) + e / k) for i in range(k)]
 
 
@@ -87,10 +87,10 @@ def forward_numpy(
 
 @njit(error_model="numpy")
 def _forward_share(
-    share: Any, chunks: int, x: Array, t: Array, w: Array, ignore: int, e: float, loss: Array, p: Array
+    share: Any, shares: int, x: Array, t: Array, w: Array, ignore: int, e: float, loss: Array, p: Array
 ) -> None:
     rows, classes = x.shape
-    for n in range(share * rows // chunks, (share + 1) * rows // chunks):
+    for n in range(share * rows // shares, (share + 1) * rows // shares):
         largest = x[n, 0]
         for k in range(1, classes):
             largest = max(largest, x[n, k])
@@ -112,9 +112,9 @@ def _forward_share(
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, t: Array, w: Array, ignore: int, e: float, loss: Array, p: Array) -> None:
-    for share in prange(chunks):
-        _forward_share(np.intp(share), chunks, x, t, w, ignore, e, loss, p)
+def _forward(shares: int, x: Array, t: Array, w: Array, ignore: int, e: float, loss: Array, p: Array) -> None:
+    for share in prange(shares):
+        _forward_share(np.intp(share), shares, x, t, w, ignore, e, loss, p)
 
 
 def _plain(x: Array, t: Array, w: Array | None) -> tuple[Array, Array, Array]:
@@ -148,7 +148,7 @@ def backward_python(
 
 
 def backward_numpy(g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0) -> Array:
-    """All rows at once: Q p, less q, times g."""
+    """All rows at once: gx = g (Q p - q)."""
     kept = t != ignore
     true = np.where(kept, t, 0)
     w = np.ones(p.shape[1], p.dtype) if w is None else w
@@ -163,13 +163,13 @@ def backward_numpy(g: Array, p: Array, t: Array, w: Array | None = None, ignore:
 
 @njit()
 def _backward_share(
-    share: Any, chunks: int, p: Array, t: Array, w: Array, ignore: int, e: float, g: Array, gx: Array
+    share: Any, shares: int, p: Array, t: Array, w: Array, ignore: int, e: float, g: Array, gx: Array
 ) -> None:
     rows, classes = p.shape
     spread = np.float64(0)
     for k in range(classes):
         spread += e / classes * w[k]
-    for n in range(share * rows // chunks, (share + 1) * rows // chunks):
+    for n in range(share * rows // shares, (share + 1) * rows // shares):
         if t[n] == ignore:
             for k in range(classes):
                 gx[n, k] = 0
@@ -181,9 +181,9 @@ def _backward_share(
 
 
 @njit(parallel=True)
-def _backward(chunks: int, p: Array, t: Array, w: Array, ignore: int, e: float, g: Array, gx: Array) -> None:
-    for share in prange(chunks):
-        _backward_share(np.intp(share), chunks, p, t, w, ignore, e, g, gx)
+def _backward(shares: int, p: Array, t: Array, w: Array, ignore: int, e: float, g: Array, gx: Array) -> None:
+    for share in prange(shares):
+        _backward_share(np.intp(share), shares, p, t, w, ignore, e, g, gx)
 
 
 def backward_numba(g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0) -> Array:

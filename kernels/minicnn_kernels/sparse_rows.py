@@ -1,20 +1,20 @@
-"""Which inputs make up an output, and with what weights: sparse matrices for interpolation and padding along one axis.
+"""Sparse matrices for interpolation and padding along one axis: which inputs an output is made of, and their weights.
 
 With s = IN/OUT (or the reciprocal of a given scale; (IN - 1)/(OUT - 1) with align_corners), output pixel o lies at
 
-    p = s*(o + 1/2) - 1/2            pixels are squares, the corners of the pictures meet
-    p = s*o                          align_corners: pixels are points, the first and last ones meet
+    p = s*(o + 1/2) - 1/2            pixels are squares; the corners of both images coincide
+    p = s*o                          align_corners: pixels are points; the first ones coincide, and the last ones
 
 of the input. Then, with i = floor(p) and f = p - i,
 
     nearest          x[floor(s*o)]
     nearest-exact    x[floor(s*(o + 1/2))]
-    linear           (1 - f) x[i] + f x[i+1]                                    p at least 0, x repeated at the end
-    cubic            sum_k c(k - f) x[i+k], k = -1..2, c Keys' function with a = -3/4    x repeated at both ends
+    linear           (1 - f) x[i] + f x[i+1]                               p at least 0; the last x is repeated
+    cubic            sum_k c(k - f) x[i+k], k = -1..2, c Keys' function with a = -3/4    both end values are repeated
     area             the mean of x over floor(IN*o/OUT) .. ceil(IN*(o + 1)/OUT) - 1
 
-and with antialias (linear, and cubic with a = -1/2), the function stretched by max(s, 1) so that every input counts,
-cut off at the ends and its weights divided by their sum, as Pillow does.
+With antialias (linear, and cubic with a = -1/2), the function is stretched by max(s, 1), so that every input counts. It
+is cut off at the ends, and its weights are divided by their sum, as Pillow does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Taps(NamedTuple):
         return Taps(self.out, start, rows[order], self.weight[order])
 
     def merged(self) -> Taps:
-        """The same matrix with one weight for each input of an output, where pixels beyond an edge were repeated."""
+        """The same matrix with at most one weight for each pair of output and input.
+
+        Pixels beyond an edge are repeated, so an output may have several weights for one input; these are added up.
+        """
         rows = np.repeat(np.arange(self.out), np.diff(self.start))
         places, inverse = np.unique(rows * self.size + self.column, return_inverse=True)
         start = np.searchsorted(places, np.arange(self.out + 1) * self.size)
@@ -69,14 +72,14 @@ def of_rows(size: int, column: Array, weight: Array) -> Taps:
 def interpolation(
     mode: str, size: int, out: int, scale: float | None = None, align_corners: bool = False, antialias: bool = False
 ) -> tuple[Taps, Taps]:
-    """The taps of a mode ("nearest", "nearest-exact", "linear", "cubic", "area"), and their transpose."""
+    """The taps of a mode ("nearest", "nearest-exact", "linear", "cubic", "area"), and the taps of the transpose."""
     if mode == "area":
         taps = _area(size, out)
     elif mode.startswith("nearest"):
         taps = _nearest(size, out, scale, exact=mode == "nearest-exact")
     else:
         step = (size - 1) / max(out - 1, 1) * (out > 1) if align_corners else 1 / scale if scale else size / out
-        if size == out and (antialias or mode == "linear"):  # nothing to do, as PyTorch sees it, whatever the scale
+        if size == out and (antialias or mode == "linear"):  # the identity, as in PyTorch, whatever the scale
             taps = of_rows(size, np.arange(out)[:, None], np.ones((out, 1)))
         elif antialias:
             function, radius = (_tent, 1) if mode == "linear" else (functools.partial(keys, a=-0.5), 2)
@@ -95,14 +98,14 @@ def _area(size: int, out: int) -> Taps:
 
 
 def _runs(size: int, rows: list[tuple[int, Array]]) -> Taps:
-    """Taps from the first input of each output and the weights of it and those after it."""
+    """Taps from, for each output, its first input and the weights of this input and the ones after it."""
     start = np.cumsum([0, *(weight.size for _, weight in rows)])
     column = [np.arange(first, first + weight.size) for first, weight in rows] or [np.zeros(0, np.int64)]
     return Taps(size, start, np.concatenate(column), np.concatenate([np.zeros(0), *(weight for _, weight in rows)]))
 
 
 def _nearest(size: int, out: int, scale: float | None, exact: bool) -> Taps:
-    # In single precision, as PyTorch: where s*o is whole but for rounding, it decides which pixel it is.
+    # In float32 as in PyTorch: where s*o is a whole number except for rounding, the rounding decides which pixel it is.
     step = np.float32(1 / scale) if scale else np.float32(size) / np.float32(out)
     at = np.arange(out, dtype=np.float32) + np.float32(0.5 if exact else 0)
     return of_rows(size, np.minimum(np.floor(at * step).astype(np.int64), size - 1)[:, None], np.ones((out, 1)))
@@ -134,7 +137,7 @@ def _tent(t: Any) -> Any:
 
 
 def _stretched(size: int, out: int, step: float, function: Callable[[Any], Any], radius: int) -> Taps:
-    """A function that is 0 beyond `radius`, widened by the step where that is above 1."""
+    """The taps of a function that is 0 beyond `radius`, stretched by the step if the step is above 1."""
     wide = max(step, 1.0)
     rows = []
     for o in range(out):
@@ -152,14 +155,17 @@ def _stretched(size: int, out: int, step: float, function: Callable[[Any], Any],
 
 @functools.lru_cache(256)
 def padding(mode: str, size: int, before: int, after: int) -> tuple[Taps, Taps]:
-    """The taps of padding ("reflect", "replicate", "circular") by `before` and `after`, below 0 to crop; transposed."""
+    """The taps of padding ("reflect", "replicate", "circular") by `before` and `after`, and those of the transpose.
+
+    A negative number crops.
+    """
     at = np.arange(-before, size + after)
     if mode == "reflect":
         at = np.abs(at)
         at = np.where(at < size, at, 2 * (size - 1) - at)
     elif mode == "replicate":
         at = np.clip(at, 0, size - 1)
-    else:  # around what cropping leaves
+    else:  # circular: around the part that cropping leaves
         first = max(0, -before)
         at = first + (at - first) % max(1, size - first - max(0, -after))
     taps = of_rows(size, at[:, None], np.ones((at.size, 1)))

@@ -1,20 +1,20 @@
-"""Sums of many numbers: the one way to add them up, for whatever is no loop of a kernel's own.
+"""Sums of many numbers: how to add them up wherever a kernel has no loop of its own for it.
 
     total(a, axes)                  sum of a along the axes, which are kept with size 1
     add_rows(y, rows, values)       y[rows[k]] += values[k]
-    matmul(a, b)                    a b, of matrices or stacks of them, where `long_product(a, b)`
+    matmul(a, b)                    a b, of matrices or stacks of them; for products with `long_product(a, b)`
 
-Added term by term in float32, two million numbers of one size lose two digits: each sum is rounded to its own last
-place, and the terms reach below it. NumPy adds in pairs, with an error that grows as log n, but along the innermost
-axis of the memory only. So here
+Added term by term in float32, two million numbers of similar size lose two digits: each partial sum is rounded to its
+own last digit, and the terms have digits below that. NumPy adds in pairs, with an error that grows as log n, but only
+along the innermost axis of the memory. So here
 
-- runs along the innermost axis are left to NumPy;
-- rows that are added to one another go to BLAS, `_ROWS` of them at a time (a row of ones times a matrix, and 30 times
-  as fast as NumPy where the rows are short), and the few sums are then added in float64;
-- whatever else is long is added in float64;
-- numbers that are one in memory, as in the gradient of a mean, are multiplied by how many they are.
+- NumPy adds runs along the innermost axis;
+- BLAS adds rows to one another, `_ROWS` of them at a time (a row of ones times a matrix, which is 30 times as fast as
+  NumPy where the rows are short), and the few sums are then added in float64;
+- all other long sums are added in float64;
+- a number that is broadcast in memory (stride 0), as in the gradient of a mean, is multiplied by how often it occurs.
 
-float16 is added in float32 or float64. Short sums, integers and float64 are NumPy's.
+float16 is added in float32 or float64. NumPy adds short sums, integers and float64.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import numpy as np
 
 from .arrays import Array
 
-_LONG = 4096  # elements up to which a sum is NumPy's at once
+_LONG = 4096  # up to this many elements NumPy adds everything in one call
 _STEPS = 128  # this many terms may be added one by one
-_ROWS = 256  # rows that BLAS adds up: 1e-6 off, a thousand would be 4e-6
+_ROWS = 256  # rows that BLAS adds up at a time: an error of 1e-6; with a thousand rows it would be 4e-6
 _HALF = np.dtype(np.float16)
 
 
@@ -70,7 +70,7 @@ def _long(a: Array, axes: tuple[int, ...]) -> Array:
 
 
 def _run(a: Array, axes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """The summed axes that are innermost in memory and follow on one another, and how many numbers these are."""
+    """The summed axes that form one innermost run of memory, and how many numbers the run has."""
     inner: list[int] = []
     run, step = 1, 0
     for i in sorted((i for i in range(a.ndim) if a.shape[i] > 1), key=lambda i: abs(a.strides[i])):
@@ -81,7 +81,7 @@ def _run(a: Array, axes: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
 
 
 def _rows(a: Array, axes: tuple[int, ...]) -> Array | None:
-    """The array as (n, L) without a copy, n of the summed axes and L of the others; None where it does not lie so."""
+    """The array as (n, L) without a copy, n for the summed axes and L for the others; None if memory does not allow."""
     order = sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), a.shape[i] == 1))
     lying, long = a.transpose(order), [i in axes for i in order if a.shape[i] > 1]
     if not lying.flags.c_contiguous or long != sorted(long, reverse=True):
@@ -90,7 +90,7 @@ def _rows(a: Array, axes: tuple[int, ...]) -> Array | None:
 
 
 def _sum_of_rows(a: Array) -> Array:
-    """The sum of a (n, L) along n, in float64: blocks of rows, (B, 1, R) @ (B, R, L), then these."""
+    """The sum of a (n, L) along n in float64: first sums of blocks of rows, (B, 1, R) @ (B, R, L), then their sum."""
     n, length = a.shape
     rows = max(16, min(_ROWS, (1 << 16) // length))
     blocks = n // rows
@@ -102,9 +102,9 @@ def _sum_of_rows(a: Array) -> Array:
 
 
 def add_rows(y: Array, rows: Array, values: Array) -> None:
-    """y[rows[k]] += values[k] for every k, also where a row comes up several times.
+    """y[rows[k]] += values[k] for every k; a row may occur several times.
 
-    y (R, L) is contiguous, rows (K,), values (K, L). More than a few values for a row are added in float64.
+    y (R, L) is contiguous, rows (K,), values (K, L). Many values for one row are added in float64.
     """
     if not values.size:
         return
@@ -124,28 +124,30 @@ def _add_rows(y: Array, rows: Array, values: Array) -> None:
     rows = rows[order]
     first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
     if plain or np.diff(first, append=rows.size).max() <= _STEPS:
-        y[rows[first]] += np.add.reduceat(values[order], first, axis=0, dtype=y.dtype)  # those of a row lie together
+        y[rows[first]] += np.add.reduceat(
+            values[order], first, axis=0, dtype=y.dtype
+        )  # the values of a row are neighbours
     else:
         y[rows[first]] = y[rows[first]] + np.add.reduceat(values[order], first, axis=0, dtype=np.float64)
 
 
-LONG_PRODUCT = 4096  # terms of a sum of products up to which BLAS has it as it is
+LONG_PRODUCT = 4096  # sums of products with up to this many terms go to BLAS directly
 _PIECE = 256
 
 
 def long_product(a: Array, b: Array) -> bool:
-    """Whether a b (..., N, K) @ (..., K, M) is one for `matmul`: BLAS adds long sums in one go where N and M are small,
-    and piece by piece where they are not.
+    """Whether a b, (..., N, K) @ (..., K, M), should go to `matmul` below: BLAS adds long sums in one block if N and M
+    are small, and in several blocks if they are not.
     """
     return a.shape[-1] > LONG_PRODUCT and a.shape[-2] * b.shape[-1] <= 256 and a.dtype.kind == "f" and a.itemsize < 8
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """a b, by pieces of K that BLAS multiplies and that are added in float64."""
+    """a b, in blocks of K: BLAS multiplies each block, and the products are added in float64."""
     k = a.shape[-1] - a.shape[-1] % _PIECE
     outputs = math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2])) * a.shape[-2] * b.shape[-1]
-    step = max(1, (1 << 18) // max(1, outputs)) * _PIECE  # as many at once as take a megabyte
-    with np.errstate(all="ignore"):  # beyond the type of a is Inf
+    step = max(1, (1 << 18) // max(1, outputs)) * _PIECE  # as many at once as fit a megabyte
+    with np.errstate(all="ignore"):  # a result beyond the type of a is Inf
         y: Any = np.matmul(a[..., k:], b[..., k:, :]).astype(np.float64)
         for at in range(0, k, step):
             end = min(at + step, k)

@@ -2,10 +2,10 @@
 
     y[n, c, r] = x[n, r, c]          x (N, R, C), y (N, C, R)
 
-A picture in NCHW memory is a matrix (C, H*W), in channels-last memory (H*W, C). Number by number, either the reads or
-the writes are far apart, and each touches a cache line for 4 bytes. A block of LANES x LANES numbers is that many
-vectors, which are read whole, transposed in registers and written whole. It is done in log2(LANES) rounds, by
-Eklundh's method: round d exchanges, of rows i and i + d, the upper right and lower left d x d blocks,
+An image in NCHW memory is a matrix (C, H*W), in channels-last memory (H*W, C). If numbers are copied one by one, either
+the reads or the writes are far apart, and each touches a whole cache line for 4 bytes. A block of LANES x LANES numbers
+is LANES vectors, which are read whole, transposed in registers and written whole. Eklundh's method transposes a block
+in log2(LANES) rounds: for rows i and i + d, round d exchanges the upper right and lower left d x d blocks,
 
     a = rows[i]        l-th lane:  a[l] where l & d == 0, else b[l - d]
     b = rows[i + d]                a[l + d] where l & d == 0, else b[l]
@@ -23,11 +23,11 @@ from .arrays import Array, U
 from .llvm import LANES
 from .runtime import njit, parallel, prange, threads
 
-LEAST = 1 << 14  # numbers from which this is faster than NumPy, which takes one thread and them one by one
+LEAST = 1 << 14  # numbers from which this is faster than NumPy, which copies them one by one on one thread
 
 
 def _block(x: Array, at: int, step: int, y: Array, to: int, out: int) -> None:
-    """LANES x LANES numbers: y[to + l*out + k] = x[at + k*step + l]. In NumPy; compiled, an intrinsic."""
+    """LANES x LANES numbers: y[to + l*out + k] = x[at + k*step + l]. This is NumPy; compiled code has an intrinsic."""
     strides = np.lib.stride_tricks.as_strided
     size, one = (LANES, LANES), x.itemsize
     strides(y[to:], size, (out * one, one))[...] = strides(x[at:], size, (step * one, one)).T
@@ -42,25 +42,25 @@ def matrix(x: Array, at: Any, step: Any, rows: Any, columns: Any, y: Array, to: 
                 y[U(to) + c * U(out) + r] = x[U(at) + r * U(step) + c]
         return
     for row in range(0, rows, LANES):
-        r = min(row, rows - LANES)  # the last block begins earlier, and copies some numbers once more
+        r = min(row, rows - LANES)  # the last block begins earlier, and copies some numbers a second time
         for column in range(0, columns, LANES):
             c = min(column, columns - LANES)
             _block(x, at + r * step + c, step, y, to + c * out + r, out)
 
 
 @njit()
-def _share(t: Any, chunks: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
-    # A task is LANES rows of a matrix
+def _share(t: Any, shares: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
+    # A task is LANES rows of a matrix.
     bands = (rows + LANES - 1) // LANES
-    for task in range(t * n * bands // chunks, (t + 1) * n * bands // chunks):
+    for task in range(t * n * bands // shares, (t + 1) * n * bands // shares):
         start, r0 = task // bands * rows * columns, task % bands * LANES
         matrix(x, start + r0 * columns, columns, min(LANES, rows - r0), columns, y, start + r0, rows)
 
 
 @njit(parallel=True)
-def _transpose(chunks: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
-    for t in prange(chunks):
-        _share(np.intp(t), chunks, x, y, n, rows, columns)
+def _transpose(shares: int, x: Array, y: Array, n: int, rows: int, columns: int) -> None:
+    for t in prange(shares):
+        _share(np.intp(t), shares, x, y, n, rows, columns)
 
 
 def transpose(x: Array, y: Array) -> None:
@@ -88,7 +88,7 @@ def _intrinsic() -> Any:
                 offset = builder.add(first, builder.mul(step, ir.Constant(size, k)))
                 return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
 
-            def chosen(a: Any, b: Any, lanes_of_both: list[int]) -> Any:  # lane LANES + k is b's k
+            def chosen(a: Any, b: Any, lanes_of_both: list[int]) -> Any:  # lane LANES + k is lane k of b
                 return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes_of_both))
 
             rows = [builder.load(place(x, at, step, k), align=align) for k in lanes]
@@ -110,7 +110,7 @@ def _intrinsic() -> Any:
 
 
 def before_compiling() -> None:
-    """Put the intrinsic in the place of the block; `runtime` calls this when Numba is there."""
+    """Replace `_block` by the intrinsic; `runtime` calls this once Numba is imported."""
     import numba
 
     if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """A linear map and its backward pass are adjoint: <A x, y> = <x, A^T y> for all x and y, at any geometry.
 
-This needs no oracle, no finite differences and no tolerance but rounding, and finds every wrong stride, padding or sum.
+This needs no reference, no finite differences and no tolerance except for rounding, and it finds every wrong stride,
+padding or sum.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def assert_adjoint(ax: Any, y: Any, x: Any, aty: Any, least: float = 0.0) -> Non
 
 @st.composite
 def one_side(draw: Any, most_padding: int | None = 2) -> tuple[int, ...]:
-    """size, kernel, stride, padding (None: up to half the kernel), dilation of one side, such that a window fits."""
+    """size, kernel, stride, padding (None: up to half the kernel), dilation of one side, so that a window fits."""
     k, s, d = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
     p = draw(st.integers(0, k // 2 if most_padding is None else most_padding))
     least = max(1, d * (k - 1) + 1 - 2 * p)
@@ -57,7 +58,7 @@ def convs_3x3(draw: Any) -> geometry.Conv:
 
 @st.composite
 def plain_convs(draw: Any) -> geometry.Conv:
-    """Steps of 1, one group, padding less than the kernel, longer kernels and rows, more filters."""
+    """Stride and dilation 1, one group, padding less than the kernel size, longer rows, more filters."""
     n, c, o = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 10))
     kh, kw = draw(st.integers(1, 6)), draw(st.integers(1, 9))
     ph, pw = draw(st.integers(0, kh - 1)), draw(st.integers(0, kw - 1))
@@ -67,7 +68,7 @@ def plain_convs(draw: Any) -> geometry.Conv:
 
 @st.composite
 def pointwise(draw: Any) -> geometry.Conv:
-    """1x1, at any stride."""
+    """1x1, with any stride."""
     n, c, h, w, o, sh, sw = (draw(st.integers(low, high)) for low, high in [(0, 3), *[(1, 7)] * 4, *[(1, 3)] * 2])
     return geometry.conv2d((n, c, h, w), (o, c, 1, 1), None, (sh, sw))
 
@@ -111,7 +112,7 @@ def pools(draw: Any, dilated: bool) -> geometry.Pool:
 
 
 def rows(*tables: Table) -> list[Any]:
-    """The rows that the tables have in common, as parameters."""
+    """The rows that all these tables have, as test parameters."""
     common = [row for row in tables[0].rows if all(row in table.rows for table in tables)]
     assert common
     return [pytest.param(row, id="/".join(row)) for row in common]
@@ -128,14 +129,14 @@ def test_conv2d(row: TableKey) -> None:
 
     @examples(row)
     @given(DRAWN.get(row[0], convs)(), seeds, layouts)
-    def check(g: geometry.Conv, seed: int, last: bool) -> None:
+    def check(g: geometry.Conv, seed: int, channels_last: bool) -> None:
         assert conv2d.LIMITS.get(row[0], lambda g: True)(g)
         rng = np.random.default_rng(seed)
-        x, gy = (as_order(rng.standard_normal(shape), last) for shape in (g.x_shape, g.y_shape))
+        x, gy = (as_order(rng.standard_normal(shape), channels_last) for shape in (g.x_shape, g.y_shape))
         w, b = rng.standard_normal(g.w_shape), rng.standard_normal(g.o)
         y = forward(x, w, None, g)
         gx, gw, gb = backward(gy, x, w, g, (True, True, True))
-        # A transform rounds by the size of all values: where only padding is seen, it gives nearly 0, not 0.
+        # Transforms round relative to all values: an output that sees only padding is nearly 0, but not exactly.
         least = float(np.abs(x).sum() * np.abs(w).sum() * np.abs(gy).max(initial=0)) if row[0] == "fft" else 0.0
         assert_adjoint(y, gy, x, gx, least)
         assert_adjoint(y, gy, w, gw, least)
@@ -156,7 +157,7 @@ def test_im2col(g: geometry.Conv, seed: int) -> None:
 @settings(max_examples=60)
 @given(convs(), seeds, st.data())
 def test_im2col_compiled(g: geometry.Conv, seed: int, data: st.DataObject) -> None:
-    """One group of one picture, a band of output rows, in both memory orders; the two hold the same values."""
+    """One group of one image, a band of output rows, in both memory orders; both have the same values."""
     rng = np.random.default_rng(seed)
     i0 = data.draw(st.integers(0, g.oh - 1))
     i1 = data.draw(st.integers(i0 + 1, g.oh))
@@ -181,9 +182,9 @@ def test_im2col_compiled(g: geometry.Conv, seed: int, data: st.DataObject) -> No
 def test_avg_pool2d(row: TableKey) -> None:
     @examples(row)
     @given(pools(dilated=False), seeds, layouts, st.sampled_from([None, 1, 5, -3]))
-    def check(g: geometry.Pool, seed: int, last: bool, divisor: int | None) -> None:
+    def check(g: geometry.Pool, seed: int, channels_last: bool, divisor: int | None) -> None:
         rng = np.random.default_rng(seed)
-        x, gy = (as_order(rng.standard_normal(shape), last) for shape in (g.x_shape, g.y_shape))
+        x, gy = (as_order(rng.standard_normal(shape), channels_last) for shape in (g.x_shape, g.y_shape))
         y, gx = pooling.AVG_POOL.rows[row](x, g, divisor), pooling.AVG_POOL_BACKWARD.rows[row](gy, g, divisor)
         assert_adjoint(y, gy, x, gx)
 
@@ -201,12 +202,12 @@ def at_places(x: Any, index: Any, nothing: float) -> Any:
 def test_max_pool2d_with_its_places_fixed(row: TableKey) -> None:
     @examples(row)
     @given(pools(dilated=True), seeds, layouts)
-    def check(g: geometry.Pool, seed: int, last: bool) -> None:
+    def check(g: geometry.Pool, seed: int, channels_last: bool) -> None:
         rng = np.random.default_rng(seed)
-        x, gy = (as_order(rng.standard_normal(shape), last) for shape in (g.x_shape, g.y_shape))
+        x, gy = (as_order(rng.standard_normal(shape), channels_last) for shape in (g.x_shape, g.y_shape))
         y, index = pooling.MAX_POOL.rows[row](x, g)
         np.testing.assert_array_equal(at_places(x, index, -np.inf), y)
-        other = rng.standard_normal(g.x_shape)  # the map is linear in x as long as the places stay
+        other = rng.standard_normal(g.x_shape)  # with fixed places the map is linear in x
         taken = at_places(other, index, 0)
         assert_adjoint(taken, gy, other, pooling.MAX_POOL_BACKWARD.rows[row](gy, index, g))
 
@@ -222,7 +223,7 @@ def test_matrix_products(row: TableKey) -> None:
         x, w, b, gy = (rng.standard_normal(shape) for shape in ((n, i), (o, i), (o,), (n, o)))
         y = matmul.LINEAR.rows[row](x, w, None)
         gx, gw, gb = matmul.LINEAR_BACKWARD.rows[row](gy, x, w, (True, True, True))
-        # A transform rounds by the size of all values: where only padding is seen, it gives nearly 0, not 0.
+        # Transforms round relative to all values: an output that sees only padding is nearly 0, but not exactly.
         least = float(np.abs(x).sum() * np.abs(w).sum() * np.abs(gy).max(initial=0)) if row[0] == "fft" else 0.0
         assert_adjoint(y, gy, x, gx, least)
         assert_adjoint(y, gy, w, gw, least)
@@ -238,7 +239,7 @@ def test_matrix_products(row: TableKey) -> None:
 
 @pytest.mark.parametrize("row", rows(activations.RELU_BACKWARD))
 def test_backward_of_activations_is_linear_in_the_upstream_gradient(row: TableKey, rng: np.random.Generator) -> None:
-    """The Jacobian of an elementwise function is diagonal, so its own adjoint."""
+    """The Jacobian of an elementwise function is diagonal, so it is its own adjoint."""
     for table in (activations.RELU_BACKWARD, activations.TANH_BACKWARD, activations.SIGMOID_BACKWARD):
         u, v = rng.standard_normal((2, 3, 4, 5))
         y = rng.uniform(-1, 1, u.shape)

@@ -1,4 +1,4 @@
-"""Batch normalisation in one pass over memory is as exact as in two."""
+"""Batch normalisation in one pass over memory is as exact as in two passes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_mean_far_above_the_deviation(channels: int, side: int, channels_last:
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_blocks_that_have_nothing_in_common(channels_last: bool) -> None:
-    """Pictures with means of their own, the first and the last far from the others: each block's shift is wrong."""
+    """Images with different means, the first and the last far from the others, so each block's shift is wrong."""
     rng = np.random.default_rng(1)
     means = np.array([1e4, 0, 0, 3, -2, 0, 0, 50, 0, -1e3])
     x = (rng.standard_normal((10, 4, 40, 40)) + means[:, None, None, None]).astype(np.float32)
@@ -62,11 +62,11 @@ def test_one_nan_reaches_its_channel_alone(channels_last: bool) -> None:
 
 
 def test_the_forward_and_backward_masks_are_one() -> None:
-    """Where y > 0 the gradient passes, and nowhere else: backward works y out with the bits that forward had."""
+    """The gradient passes exactly where y > 0: backward computes y with the same bits as forward."""
     rng = np.random.default_rng(0)
     gamma, beta = rng.standard_normal((2, 20)).astype(np.float32)
-    for last in (False, True):
-        x = as_order((rng.standard_normal((16, 20, 33, 31)) * 1e-3 + 1).astype(np.float32), last)
+    for channels_last in (False, True):
+        x = as_order((rng.standard_normal((16, 20, 33, 31)) * 1e-3 + 1).astype(np.float32), channels_last)
         y, mean, var, _ = batchnorm.TRAINING(x, gamma, beta, 1e-5)
         y = batchnorm.EVALUATION(x, gamma, beta, mean, var, 1e-5, True)
         gx, *_ = batchnorm.EVALUATION_BACKWARD(np.ones_like(x), x, gamma, beta, mean, var, 1e-5, (True,) * 3, True)

@@ -1,4 +1,4 @@
-"""Which kernels OpenBLAS is told to use, and when it is left alone."""
+"""Which kernels OpenBLAS is told to use, and when its own choice is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from minicnn_kernels import blas
 
-NEW, OLD = frozenset({*blas.AVX512, "avx2"}), frozenset({"avx2", "fma", "avx512f"})  # of an AVX-512, only the start
+NEW, OLD = frozenset({*blas.AVX512, "avx2"}), frozenset({"avx2", "fma", "avx512f"})  # OLD has only a part of AVX-512
 
 
 def library(kernels: str | None, api: str = "openblas") -> Any:
@@ -24,14 +24,14 @@ def library(kernels: str | None, api: str = "openblas") -> Any:
     [
         ({}, NEW, "Haswell", "openblas", "SkylakeX"),
         ({}, NEW, "Zen", "openblas", "SkylakeX"),
-        ({"OPENBLAS_CORETYPE": "Haswell"}, NEW, "Haswell", "openblas", None),  # the user's
+        ({"OPENBLAS_CORETYPE": "Haswell"}, NEW, "Haswell", "openblas", None),  # the user's choice
         ({"OPENBLAS_CORETYPE": ""}, NEW, "Haswell", "openblas", None),
         ({}, OLD, "Haswell", "openblas", None),
         ({}, frozenset(), "Haswell", "openblas", None),  # not Linux
         ({}, NEW, "SkylakeX", "openblas", None),
         ({}, NEW, "Cooperlake", "openblas", None),
         ({}, NEW, "SapphireRapids", "openblas", None),
-        ({}, NEW, None, "openblas", None),  # it does not say
+        ({}, NEW, None, "openblas", None),  # the library does not report its kernels
         ({}, NEW, "haswell", "blis", None),
     ],
 )
@@ -72,4 +72,4 @@ def test_the_choice_reaches_the_library_and_no_other_process() -> None:
     if not openblas_for_x86():
         pytest.skip("OpenBLAS on x86 only")
     assert shown(FOOL) == "['Nehalem'] None"
-    assert shown("", OPENBLAS_CORETYPE="Nehalem") == "['Nehalem'] Nehalem"  # the user's is kept
+    assert shown("", OPENBLAS_CORETYPE="Nehalem") == "['Nehalem'] Nehalem"  # the user's choice is kept

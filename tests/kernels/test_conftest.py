@@ -1,4 +1,4 @@
-"""The guard that keeps the tests off the network, and the random numbers they get."""
+"""The guard that keeps the tests off the network, and the random numbers of the tests."""
 
 from __future__ import annotations
 
@@ -54,4 +54,4 @@ def test_mnist_tests_are_skipped_only_where_mnist_is_missing(
     assert "train-images" in conftest._mnist_missing() or "t10k-images" in conftest._mnist_missing()
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / f"{name}-ubyte").write_bytes(b"damaged")
-    assert conftest._mnist_missing() is None  # there, and wrong: the tests shall say so
+    assert conftest._mnist_missing() is None  # the files exist but are damaged: the tests must run and fail

@@ -1,6 +1,6 @@
 """Worked examples of courses on convolutional networks, through every algorithm and backend.
 
-Values as printed there; an entry that is not printed is marked as derived.
+The values are those printed in the courses; a value that is not printed there is marked as derived.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minicnn_kernels import conv2d, geometry, pooling, softmax_xent
 from minicnn_kernels.dispatch import Table, TableKey
 
 PRECISIONS = [np.float32, np.float64]
-ROUNDING = {"winograd", "fft"}  # algorithms that transform the picture, and do not add up the very products
+ROUNDING = {"winograd", "fft"}  # algorithms that transform the image, so that sums of integers are not exact
 
 
 def every_row(table: Table) -> Any:
@@ -22,13 +22,13 @@ def every_row(table: Table) -> Any:
 
 
 def convolve(row: TableKey, x: Any, w: Any, dtype: Any = np.float64, **options: Any) -> Any:
-    """One picture (C, H, W) or (H, W) with one filter, as a picture (OH, OW)."""
+    """One image (C, H, W) or (H, W) with one filter, as an image (OH, OW)."""
     x, w = (np.array(a, dtype).reshape(1, -1, *np.shape(a)[-2:]) for a in (x, w))  # (H, W) or (C, H, W) -> (1, C, H, W)
     return run(row, x, w, geometry.conv2d(x.shape, w.shape, **options))[0, 0]
 
 
 def run(row: TableKey, x: Any, w: Any, g: geometry.Conv) -> Any:
-    """The row's result, of whole numbers rounded to them; skips what the algorithm cannot do."""
+    """The row's result, rounded if the expected values are integers; skips geometries the algorithm cannot do."""
     if not conv2d.FORWARD.supports(row[0], (x, w, None, g)):
         pytest.skip(f"{row[0]} cannot do {w.shape[2]}x{w.shape[3]} with stride {g.sh}")
     y = conv2d.FORWARD.rows[row](x, w, None, g)
@@ -38,22 +38,22 @@ def run(row: TableKey, x: Any, w: Any, g: geometry.Conv) -> Any:
     return y
 
 
-# The X-shaped kernel on a 5x5 picture. Rows 0 to 2 of the picture follow from the printed sums, row 3 from the results;
-# of row 4 the results fix only the sums of columns 0 + 2, 1 + 3 and 2 + 4, so that it is one of several (derived).
+# The X-shaped kernel on a 5x5 image. Rows 0 to 2 of the image follow from the printed sums, row 3 from the results;
+# of row 4 the results determine only the sums of columns 0 + 2, 1 + 3 and 2 + 4; this is one possible row (derived).
 X_KERNEL = [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
-X_PICTURE = [[5, 2, 1, 3, 5], [4, 3, 2, 3, 4], [0, 2, 1, 2, 2], [3, 3, 2, 3, 2], [2, 1, 3, 2, 2]]
+X_IMAGE = [[5, 2, 1, 3, 5], [4, 3, 2, 3, 4], [0, 2, 1, 2, 2], [3, 3, 2, 3, 2], [2, 1, 3, 2, 2]]
 X_RESULT = [[10, 11, 12], [13, 13, 12], [9, 9, 11]]
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @every_row(conv2d.FORWARD)
 def test_sliding_an_x_shaped_kernel(row: TableKey, dtype: Any) -> None:
-    result = convolve(row, X_PICTURE, X_KERNEL, dtype)
+    result = convolve(row, X_IMAGE, X_KERNEL, dtype)
     np.testing.assert_array_equal(result[0], [10, 11, 12])
     np.testing.assert_array_equal(result, X_RESULT)
     terms = {0: [5, 0, 1, 0, 3, 0, 0, 0, 1], 1: [2, 0, 3, 0, 2, 0, 2, 0, 2], 2: [1, 0, 5, 0, 3, 0, 1, 0, 2]}
     for j, products in terms.items():  # the three sums that are written out
-        window = np.array(X_PICTURE)[:3, j : j + 3]
+        window = np.array(X_IMAGE)[:3, j : j + 3]
         np.testing.assert_array_equal((window * np.array(X_KERNEL)).ravel(), products)
         assert result[0, j] == sum(products)
 
@@ -61,9 +61,9 @@ def test_sliding_an_x_shaped_kernel(row: TableKey, dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @every_row(conv2d.FORWARD)
 def test_stride_2_and_padding_1(row: TableKey, dtype: Any) -> None:
-    picture = [[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]
+    image = [[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]
     kernel = [[0, 1, 2], [2, 2, 0], [0, 1, 2]]
-    result = convolve(row, picture, kernel, dtype, stride=2, padding=1)
+    result = convolve(row, image, kernel, dtype, stride=2, padding=1)
     np.testing.assert_array_equal(result, [[6, 17, 3], [8, 17, 13], [6, 4, 4]])
 
 
@@ -102,7 +102,7 @@ def test_7x7_with_3x3_and_stride_3_does_not_fit(row: TableKey, rng: np.random.Ge
 @pytest.mark.parametrize(("size", "padding"), [(3, 1), (5, 2), (7, 3)])
 @every_row(conv2d.FORWARD)
 def test_padding_that_keeps_the_size(row: TableKey, size: int, padding: int, rng: np.random.Generator) -> None:
-    """(F - 1)/2 on each side; without it, every layer takes off F - 1."""
+    """(F - 1)/2 on each side; without padding, every layer makes the image smaller by F - 1."""
     x, w = rng.standard_normal((9, 8)), rng.standard_normal((size, size))
     assert convolve(row, x, w, padding=padding).shape == (9, 8)
     assert convolve(row, x, w).shape == (9 - size + 1, 8 - size + 1)
@@ -110,7 +110,7 @@ def test_padding_that_keeps_the_size(row: TableKey, size: int, padding: int, rng
     np.testing.assert_allclose(convolve(row, x, w, padding=padding), by_hand, rtol=0, atol=1e-12)
 
 
-def test_repeated_5x5_shrink_the_picture() -> None:
+def test_repeated_5x5_shrink_the_image() -> None:
     sizes = [32]
     for _ in range(2):
         sizes.append(geometry.output_size(sizes[-1], 5))

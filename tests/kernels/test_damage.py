@@ -1,4 +1,4 @@
-"""Machine code on disk that is damaged, of another kernel, or cannot be read or written: a compilation, never more."""
+"""Machine code on disk that is damaged, of another kernel, or unreadable costs a compilation, and nothing more."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def triple(x: Any) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder of machine code, in a process that has told nothing yet."""
+    """An empty folder of machine code, in a process that has printed no message yet."""
     made = tmp_path / "cache" / "0123456789abcdef"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(made.parent))
     monkeypatch.setattr(machine_code, "folder_of", lambda module: made)
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(function: Callable[[Any], Any], factor: int) -> int:
-    """Call a function as the first run of a process would; how many times its machine code was found."""
+    """Call a function as in a new process; return how many times its machine code was found."""
     kernel = compiler.jit(function, {})
     assert kernel(np.float32(1.5)) == 1.5 * factor
     return sum(kernel.stats.cache_hits.values())
@@ -82,7 +82,7 @@ def of_an_older_format(file: Path, _: Path) -> None:
 
 
 def of_no_use(file: Path, _: Path) -> None:
-    """Whole, as far as the checksum knows, but Python's own modules are others now."""
+    """A file with a right checksum that cannot be loaded, because Python's modules have changed."""
     key = file.read_bytes()[len(MAGIC) + HASH :][:HASH]
     machine_code.write(file, key, b"cno_such_module\nthing\n.")
 
@@ -242,13 +242,13 @@ def test_a_full_disk(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     capfd.readouterr()
     try:
-        for limit in (100, 70_000):  # before the first file, and in the midst of the second
+        for limit in (100, 70_000):  # before the first file, and in the middle of the second
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
             kernel = compiler.jit(double, {})
             assert kernel(np.ones(3)).tolist() == [2, 2, 2]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert capfd.readouterr().err  # as much as fits in what pytest writes it to
+    assert capfd.readouterr().err  # as much as fits the file to which pytest writes it
     assert all(file.suffix == ".nbc" for file in folder.iterdir()), "nothing half written stays"
     assert not machine_code.look(folder.parent).bad
 
@@ -261,7 +261,7 @@ def test_a_closed_standard_error(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's user may be a number without a name."""
+    """The user of a container may be a number without a name and a home folder."""
     for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
@@ -282,7 +282,7 @@ for dtype in sys.argv[1:]:
 
 
 def test_processes_that_compile_at_once(tmp_path: Path) -> None:
-    """Each leaves whole files, and one finds what the others compiled, though they began with different types."""
+    """Each leaves whole files, and a later process finds all code, though they began with different types."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     orders = [("float32", "float64"), ("float64", "float32"), ("float32",)]
     at_once = [

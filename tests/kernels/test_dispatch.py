@@ -1,4 +1,4 @@
-"""Which row runs: keywords, nested `use`, auto."""
+"""Which row of a table runs: keywords, nested `use`, auto."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_choices_nest() -> None:
     assert table.pick() == ("im2col", "numba")
     with use(backend="numpy", algorithm="direct"):
         assert table.pick() == ("direct", "numpy")
-        assert activations.RELU.pick() == ("elementwise", "numpy")  # has no direct algorithm, and keeps its own
+        assert activations.RELU.pick() == ("elementwise", "numpy")  # it has no direct algorithm, and keeps its own
         assert table.pick(backend="python", algorithm="im2col") == ("im2col", "python")
         with use(algorithm="im2col"):
             assert table.pick() == ("im2col", "numpy")
@@ -55,7 +55,7 @@ def test_what_is_not_there_is_an_error() -> None:
 
 
 def names_of(table: dict[str, str], **options: Any) -> dispatch.Table:
-    """A table of no operation: for each algorithm its backends, by their first letters; a row returns its key."""
+    """A table for the test: for each algorithm the first letters of its backends; a row returns its key."""
     backends = {"p": "python", "n": "numpy", "c": "compiled", "g": "graphics"}
     keys = [(algorithm, backends[letter]) for algorithm, letters in table.items() for letter in letters]
     made = dispatch.Table("some", {key: lambda *args, key=key: key for key in keys}, **options)
@@ -65,9 +65,9 @@ def names_of(table: dict[str, str], **options: Any) -> dispatch.Table:
 
 @pytest.fixture
 def other_backends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `auto` prefers is the backends of `names_of`."""
+    """Let `auto` prefer the backends of `names_of`."""
     monkeypatch.setattr(dispatch, "PREFERRED", ("graphics", "compiled", "numpy"))
-    monkeypatch.setattr(dispatch, "usual_backend", dispatch.usual_backend.__wrapped__)  # which remembers nothing
+    monkeypatch.setattr(dispatch, "usual_backend", dispatch.usual_backend.__wrapped__)  # without its cache
 
 
 @pytest.mark.usefixtures("other_backends")
@@ -81,7 +81,7 @@ def test_a_backend_may_have_some_algorithms_only() -> None:
     with pytest.raises(NoKernelError, match="no kernel for algorithm 'fast' on backend 'numpy'"):
         table(1, backend="numpy", algorithm="fast")
     with pytest.raises(NoKernelError, match="no kernel for algorithm 'plain' on backend 'graphics'"):
-        table.pick("graphics", args=(-1,))  # there is "odd" only, which cannot do it
+        table.pick("graphics", args=(-1,))  # it has only "odd", which cannot do this call
 
 
 @pytest.mark.usefixtures("other_backends")
@@ -119,11 +119,11 @@ def test_on_numba_the_rule_chooses_by_geometry() -> None:
 
 
 def test_registers_are_chosen_where_tiles_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registers, "threads", lambda: 2)  # each wants pictures enough for a vector
+    monkeypatch.setattr(registers, "threads", lambda: 2)  # each needs enough images for a vector
 
-    def chosen(x: tuple[int, ...], o: int, k: int, gradient: str, last: bool) -> str:
+    def chosen(x: tuple[int, ...], o: int, k: int, gradient: str, channels_last: bool) -> str:
         g = geometry.conv2d(x, (o, x[1], k, k), None, 1, k // 2)
-        return conv2d.rule(g, gradient, last, np.dtype(np.float32))
+        return conv2d.rule(g, gradient, channels_last, np.dtype(np.float32))
 
     wide, small, many = (128, 16, 32, 32), (128, 6, 14, 14), (128, 3, 32, 32)
     assert [chosen(wide, 16, 3, gradient, False) for gradient in ("", "gx", "gw")] == ["registers"] * 2 + ["implicit"]
@@ -144,16 +144,16 @@ def test_an_algorithm_of_use_concerns_the_calls_it_can_do() -> None:
 
 
 def test_an_algorithm_given_as_a_keyword_is_binding() -> None:
-    with pytest.raises(NoKernelError, match=r"conv2d: algorithm 'winograd' cannot do .*kh=5.*there are .*im2col"):
+    with pytest.raises(NoKernelError, match=r"conv2d: algorithm 'winograd' cannot do .*kh=5.*that can: .*im2col"):
         conv2d.FORWARD(*LARGE, algorithm="winograd")
     with pytest.raises(NoKernelError, match="algorithm 'pointwise' cannot do"):
         minicnn.nn.functional.conv2d(minicnn.zeros(1, 2, 5, 5), minicnn.zeros(2, 2, 3, 3), algorithm="pointwise")
 
 
-@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("gradient", ["", "gx", "gw"])
-def test_the_rule_names_only_algorithms_that_can(last: bool, gradient: str) -> None:
-    """Over all small geometries there are, and some groups and channels."""
+def test_the_rule_names_only_algorithms_that_can(channels_last: bool, gradient: str) -> None:
+    """For all small geometries, with some groups and channels."""
     for k, stride, padding, dilation, (groups, c, o) in product(
         (1, 2, 3, 5),
         (1, 2),
@@ -163,5 +163,5 @@ def test_the_rule_names_only_algorithms_that_can(last: bool, gradient: str) -> N
     ):
         g = geometry.conv2d((2, c, 12, 13), (o, c // groups, k, k), None, stride, padding, dilation, groups)
         for dtype in (np.float32, np.float64):
-            name = conv2d.rule(g, gradient, last, np.dtype(dtype))
+            name = conv2d.rule(g, gradient, channels_last, np.dtype(dtype))
             assert conv2d.LIMITS.get(name, lambda g: True)(g), (name, g)

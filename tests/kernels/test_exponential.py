@@ -1,4 +1,4 @@
-"""The float32 forms of the exponential activations against the float64 ones, over the whole range."""
+"""The float32 formulas of the exponential activations against the float64 ones, over the whole range."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_single_precision_is_as_exact_as_it_says(op: str, backward: bool) -> Non
     np.testing.assert_array_equal(got[~finite], rounded[~finite])
     got, expected, x = got[finite], expected[finite], np.clip(x[finite], -1e3, 1e3)
     size = np.maximum(np.abs(expected), 0.1) if backward else np.abs(expected)  # a gradient that crosses 0 loses digits
-    exact = x > -4 if op == "gelu_tanh" else x < 1e9  # where its definition, 1 + tanh, has digits
-    error = np.abs(got - expected)  # e^x has the rounding error of x, so many ulp
+    exact = x > -4 if op == "gelu_tanh" else x < 1e9  # where its definition, 1 + tanh, has enough digits
+    error = np.abs(got - expected)  # the rounding error of x becomes an error of e^x of about x ulp
     assert (error <= 1e-6 * (1 + np.abs(x)) * size + 1e-37)[exact].all()
     assert (error <= 1e-6)[~exact].all()
 

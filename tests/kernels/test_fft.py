@@ -1,4 +1,4 @@
-"""Convolution by transforms: blocks of weights, the size of the circle, special values, and how much it multiplies."""
+"""Convolution by transforms: blocks of weights, the size of the circle, special values, number of multiplications."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def operands(g: geometry.Conv, dtype: Any = np.float64) -> tuple[Any, ...]:
 
 
 def assert_all_as_direct(g: geometry.Conv, backend: str, gy: Any, x: Any, w: Any) -> None:
-    """y, gx, gw and gb, to 1e-13 of what the numbers could add up to."""
+    """y, gx, gw and gb are right to 1e-13 of the sum of all magnitudes."""
     most = 1e-13 * max(np.abs(gy).sum(), np.abs(x).sum()) * max(1.0, np.abs(w).sum(), np.abs(x).max(initial=0))
     got = fft_of(backend, "forward")(x, w, None, g), *fft_of(backend, "backward")(gy, x, w, g, NEED)
     exact = direct.forward_numpy(x, w, None, g), *direct.backward_numpy(gy, x, w, g, NEED)
@@ -41,7 +41,7 @@ def fft_of(backend: str, name: str) -> Any:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["plain", "groups", "depthwise", "dilated", "batch 0"])
 def test_weights_in_blocks_of_one_channel(backend: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights of many channels are transformed a block at a time; here every channel is one."""
+    """Weights of many channels are transformed a block at a time; here a block is one channel."""
     monkeypatch.setattr(fft, "_BLOCK", 1)
     assert_all_as_direct(CONVS[name], backend, *operands(CONVS[name]))
 
@@ -56,7 +56,7 @@ def test_blocks_are_as_large_as_they_may_be(monkeypatch: pytest.MonkeyPatch) -> 
 @settings(max_examples=60)
 @given(convs(), st.integers(0, 2**32 - 1))
 def test_the_circle_is_as_small_as_can_be(g: geometry.Conv, seed: int) -> None:
-    """On the least circle no window meets itself; neither do weights of any size in the padding reach a pixel."""
+    """On the smallest circle no window overlaps itself, and no weight in the padding reaches a pixel."""
     high, wide = fft.circle(g)
     assert high >= g.h + g.ph and wide >= g.w + g.pw
     rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def test_the_circle_is_as_small_as_can_be(g: geometry.Conv, seed: int) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_padding_beyond_the_window_and_a_kernel_beyond_the_picture(backend: str) -> None:
+def test_padding_beyond_the_window_and_a_kernel_beyond_the_image(backend: str) -> None:
     for g in (
         geometry.conv2d((2, 2, 3, 4), (3, 2, 2, 1), padding=(5, 4)),
         geometry.conv2d((2, 2, 2, 1), (3, 2, 6, 5), padding=(2, 3)),
@@ -89,8 +89,8 @@ def test_single_precision_stays_single(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_nan_spreads_over_its_picture_and_no_other(backend: str) -> None:
-    """As the file says: through the transform it reaches every pixel, where the definition keeps it in its windows."""
+def test_a_nan_spreads_over_its_image_and_no_other(backend: str) -> None:
+    """As `fft.py` says: through the transform a NaN reaches every pixel; the definition keeps it in its windows."""
     g = geometry.conv2d((3, 2, 6, 5), (2, 2, 3, 3), padding=1)
     gy, x, w = operands(g)
     x[1, 0, 0, 0] = np.nan
@@ -102,12 +102,16 @@ def test_a_nan_spreads_over_its_picture_and_no_other(backend: str) -> None:
 
 
 def test_nothing_but_its_name_chooses_it() -> None:
-    """Its errors are relative to the largest pixel of the picture, also where it is faster, with large kernels."""
+    """Its errors are relative to the largest pixel of the image, so it is not chosen even where it is faster."""
     for size in (1, 3, 5, 11, 21):
         for channels, groups in ((1, 1), (4, 1), (64, 1), (64, 64)):
             g = geometry.conv2d((8, channels, 64, 64), (64, channels // groups, size, size), None, 1, 0, 1, groups)
             for dtype in (np.float32, np.float64):
-                chosen = {conv2d.rule(g, way, last, dtype) for way in ("", "gx", "gw") for last in (False, True)}
+                chosen = {
+                    conv2d.rule(g, way, channels_last, dtype)
+                    for way in ("", "gx", "gw")
+                    for channels_last in (False, True)
+                }
                 assert "fft" not in chosen
             some = np.ones((1, 1))
             assert conv2d.FORWARD.pick("numpy", None, (some, some, None, g))[0] != "fft"

@@ -1,4 +1,4 @@
-"""Kernels in a child made by fork, which may not use the threads of its parent but finds its machine code."""
+"""Kernels in a child made by fork: it must not use the threads of its parent, but finds its machine code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import minicnn_kernels  # noqa: F401  (whose drivers are looked at)
+import minicnn_kernels  # noqa: F401  (its drivers are examined)
 
 from .test_runtime import CHECK, python
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_after_fork_kernels_still_work() -> None:
-    """A child of a process that has used OpenMP threads must not use them: Numba would end it."""
+    """A child of a process that has used OpenMP threads must not use them: Numba would end the child."""
     code = """
 import ast
 import os
@@ -41,7 +41,7 @@ check(2)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_fork_finds_the_machine_code_of_its_parent(tmp_path: Path) -> None:
-    """In memory, if the parent compiled it, or on disk, if the parent loaded a driver alone: it compiles nothing."""
+    """In memory if the parent compiled it, or on disk if the parent loaded only a driver; the fork compiles nothing."""
     code = """
 import os
 import numpy as np
@@ -85,7 +85,7 @@ check(3)
 
 
 def test_every_driver_is_a_loop_over_shares() -> None:
-    """After a fork drivers run as plain Python: so they do nothing but call shares, and no compiled code calls them."""
+    """After a fork drivers run as plain Python, so they only call shares, and no compiled code calls them."""
     drivers, called = set(), set()
     for module in [module for name, module in sorted(sys.modules.items()) if name.startswith("minicnn")]:
         for name, value in list(vars(module).items()):

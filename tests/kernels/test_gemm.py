@@ -1,4 +1,4 @@
-"""Products of parts of matrices, onto what is there, whole and in the pieces that long ones are cut into."""
+"""Products of parts of matrices, added to earlier results, whole and in the blocks into which long ones are cut."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG = [
 @pytest.mark.parametrize(("ta", "tb"), [(False, False), (False, True), (True, False), (True, True)])
 @pytest.mark.parametrize(("dtype", "most"), [(np.float32, 1e-5), (np.float64, 1e-13)])
 def test_gemm(size: tuple[int, int, int], beta: int, ta: bool, tb: bool, dtype: Any, most: float) -> None:
-    """Nothing beside the part of c changes; with beta=0, what was in it (NaN) does not count."""
+    """Only this part of c changes; with beta=0, its old values (NaN) do not count."""
     m, n, k = size
     rng = np.random.default_rng(0)
     a, b, c = (rng.standard_normal((400, 400)).astype(dtype) for _ in range(3))

@@ -1,4 +1,4 @@
-"""Output sizes against counting, and every error: it names the operation, the values and the remedy."""
+"""Output sizes compared with counting, and every error: its message has the operation, the values and the remedy."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ SIDES = list(itertools.product(range(1, 9), range(1, 5), range(1, 4), range(3), 
 
 
 def first_rows(size: int, kernel: int, stride: int, padding: int, dilation: int, hang_over: bool) -> list[int]:
-    """Where the windows begin, by trying every row: none ends beyond the padding, or, hanging over, none but the last,
-    which must begin in the picture or the padding before it."""
+    """Where the windows begin, found by trying every row.
+
+    No window ends beyond the padding. With `hang_over` the last one may, if it begins in the image or before it."""
     extent = dilation * (kernel - 1) + 1
     end = size + padding
     starts = [start for start in range(-padding, end) if (start + padding) % stride == 0]
     inside = [start for start in starts if start + extent <= end]
     if hang_over and not inside and extent - (end + padding) < stride:
-        return [-padding]  # by less than a stride, even the first window may hang over, as in PyTorch
+        return [-padding]  # as in PyTorch, even the first window may hang over, by less than a stride
     if hang_over and inside and inside[-1] + extent < end and inside[-1] + stride < size:
         return [*inside, inside[-1] + stride]
     return inside
@@ -37,7 +38,7 @@ def first_rows(size: int, kernel: int, stride: int, padding: int, dilation: int,
 def test_output_size_is_the_number_of_windows(fit: str) -> None:
     for size, kernel, stride, padding, dilation in SIDES:
         if fit == "ceil" and 2 * padding > kernel:
-            continue  # pooling, which alone hangs over, refuses such padding
+            continue  # only pooling has windows that hang over, and it refuses such padding
         starts = first_rows(size, kernel, stride, padding, dilation, fit == "ceil")
         fits_whole = starts and starts[-1] + dilation * (kernel - 1) + 1 == size + padding
         if not starts or (fit == "strict" and not fits_whole):
@@ -61,7 +62,7 @@ def test_pool2d_takes_the_sides_in_the_right_order() -> None:
         n=2, c=6, h=20, w=31, kh=4, kw=5, sh=2, sw=3, ph=1, pw=2, dh=3, dw=2, oh=7, ow=10, count_include_pad=0
     )  # fmt: skip
     assert (g.x_shape, g.y_shape) == ((2, 6, 20, 31), (2, 6, 7, 10))
-    assert G.pool2d((1, 1, 6, 6), (3, 2))[6:8] == (3, 2)  # the stride is the kernel where none is given
+    assert G.pool2d((1, 1, 6, 6), (3, 2))[6:8] == (3, 2)  # without a stride, it is the kernel size
 
 
 @pytest.mark.parametrize(("value", "both"), [(3, (3, 3)), ((2, 1), (2, 1)), ([4], (4, 4)), (np.int64(2), (2, 2))])
@@ -73,7 +74,7 @@ def test_same_padding() -> None:
     for kernel, padding in ((3, 1), (5, 2), (7, 3)):  # (F - 1)/2
         assert G.same_padding((kernel, kernel), 1, 1) == ((padding, padding), (0, 0))
     assert G.same_padding((2, 5), 1, (2, 3)) == ((1, 6), (0, 0))
-    assert G.same_padding((2, 4), 1, 1) == ((0, 1), (1, 1))  # an odd number: the last one goes to the end
+    assert G.same_padding((2, 4), 1, 1) == ((0, 1), (1, 1))  # of an odd number, the last one goes to the end
     assert G.same_padding((4,), (1,), 3, "conv1d") == ((4,), (1,))
 
 
@@ -83,7 +84,7 @@ def test_conv1d_is_a_convolution_of_one_row() -> None:
 
 
 def test_conv_transpose2d_is_a_convolution_backwards() -> None:
-    """For every size of a picture there is the output padding that leads from the result back to it."""
+    """For every size of an image there is an output padding that gives this size back from the result."""
     for size, kernel, stride, padding, dilation in SIDES:
         if size + 2 * padding < dilation * (kernel - 1) + 1:
             continue
@@ -135,7 +136,7 @@ def test_a_target_that_is_no_class_is_an_index_error_and_the_rest_shape_errors()
 
 
 def test_every_error_of_the_package_is_in_the_table() -> None:
-    """Each `raise` in the geometry is one of the errors above: a new one needs a row in `errors/`."""
+    """Each `raise` in the geometry is reached by one of the errors above; a new one needs a row in `errors/`."""
     files = {str(path): path.read_text(encoding="utf-8").splitlines() for path in Path(*G.__path__).glob("*.py")}
     raised = {
         (path, number)
@@ -151,7 +152,7 @@ def test_every_error_of_the_package_is_in_the_table() -> None:
             call()
         except (ValueError, IndexError, TypeError, NotImplementedError) as error:
             frame = error.__traceback__
-            while frame is not None:  # a call from one check to another is on the way too, but is no `raise`
+            while frame is not None:  # frames of calls from one check to another are here too, but are no `raise`
                 if frame.tb_frame.f_code.co_filename in files:
                     seen.add((frame.tb_frame.f_code.co_filename, frame.tb_lineno))
                 frame = frame.tb_next

@@ -1,6 +1,6 @@
-"""Ctrl-C between any two steps of Python code: locks, BLAS, memory and the compiler are as they were, or made anew.
+"""Ctrl-C between any two steps of Python code leaves locks, BLAS, memory and the compiler in order.
 
-A timer's signal stands for Ctrl-C, at random moments and thousands of times. Each test is a process of its own.
+The signal of a timer replaces Ctrl-C, at random moments and thousands of times. Each test runs in its own process.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ assert another_thread(enter)
 
 
 def test_the_pool_of_memory_is_whole() -> None:
-    """After every interrupt the arrays that live share nothing, and what is given back is given out again."""
+    """After every interrupt live arrays share no memory, and memory that is given back is used again."""
     python("""
 kept = []
 def work():
@@ -122,7 +122,7 @@ assert memory.held() == memory._pool.used == 0 and not memory._pool.tickets
 
 
 def test_first_calls_that_are_interrupted(tmp_path: Path) -> None:
-    """While Numba is imported, files are put to use and machine code is compiled and loaded."""
+    """Interrupts while Numba is imported, and while machine code is compiled and loaded."""
     first_calls(3, tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_many_first_calls_that_are_interrupted(tmp_path: Path) -> None:
 
 
 def first_calls(count: int, folder: Path) -> None:
-    """Each in a session of its own, with a cold cache, and several interrupts until the kernel has run."""
+    """Each in a process of its own, with an empty cache, and several interrupts until the kernel has run."""
     code = """
 chance = random.Random(int(sys.argv[1]))
 x = np.arange(-2.0, 3.0, dtype=np.float32)

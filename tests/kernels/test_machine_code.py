@@ -1,4 +1,4 @@
-"""What is on disk of compiled kernels: renewed by use, removed when old, and nothing else touched."""
+"""Machine code on disk: its date is renewed by use, old code is removed, and no other file is touched."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_new_folder_removes_what_is_old_and_ours(tmp_path: Path) -> None:
     assert files(young) == 3 and files(old) == 0 and old.is_dir()
     assert [files(other) for other in others] == [3] * 4
     assert [file.name for file in mixed.rglob("*") if file.is_file()] == ["notes.nbc.txt"]
-    for made in (old, mixed):  # a process of long ago may still write there; 60 days later it is gone
+    for made in (old, mixed):  # an old process may still write there; the folder is removed 60 days later
         assert age(made) < 60
         os.utime(made, (0, 0))
     machine_code._prune.cache_clear()
@@ -65,7 +65,7 @@ def test_a_new_folder_removes_what_is_old_and_ours(tmp_path: Path) -> None:
 
 
 def test_it_never_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cache yet, a file in its place, folders that vanish or belong to another."""
+    """No cache yet, a file in its place, folders that vanish or belong to another user."""
     note_use(tmp_path / "no" / "cache")
     (tmp_path / "file").write_text("")
     note_use(tmp_path / "file" / "folder")

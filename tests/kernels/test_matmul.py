@@ -1,4 +1,4 @@
-"""Matrix products large enough for BLAS in shares: every way of dividing them, against NumPy's."""
+"""Matrix products that are large enough to be divided into shares: every way of dividing them, against NumPy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_products_of_any_size(n: int, k: int, m: int, dtype: type, seed: int) ->
             np.testing.assert_allclose(y, expected, 0, tolerance)
 
 
-# rows of b that do not divide by the threads, nor a share's by the rows of a block; fewer rows than threads
+# rows of b that the threads do not divide evenly, nor the blocks of a share; fewer rows than threads
 @pytest.mark.parametrize(
     ("n", "k", "m"), [(1, 4099, 257), (3, 999, 301), (16, 1023, 130), (32, 130, 400), (1, 2, 200_000)]
 )

@@ -1,4 +1,4 @@
-"""The memory of large results: kept, given out again, aligned, and never more than what was in use lately."""
+"""The memory of large results: it is kept, used again and aligned, and not much more is held than was in use lately."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MB = 1 << 20
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[memory._Pool]:
     fresh = memory._Pool()
     monkeypatch.setattr(memory, "_pool", fresh)
-    monkeypatch.setattr(memory, "RECENT", 0)  # but where a test says otherwise
+    monkeypatch.setattr(memory, "RECENT", 0)  # except in tests that set it
     yield fresh
 
 
@@ -67,7 +67,7 @@ def test_as_numpy_makes_them(shape: tuple[int, ...], dtype: type) -> None:
 
 def segments(pool: memory._Pool, live: list[np.ndarray]) -> list[list[memory.Block]]:
     """The blocks of each segment in order, walked from the free blocks and from the live arrays."""
-    memory.held()  # takes in what came back
+    memory.held()  # collects the blocks that came back
     blocks = [block for _, _, block in pool.free] + [a.base._block for a in live]
     blocks += [block for same in pool.recent.values() for block in same]
     firsts = {}
@@ -125,19 +125,19 @@ def test_recent_blocks(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> N
     memory.held()
     assert (pool.waiting, pool.held, memory.held()) == (3 * MB - 2 * memory.PAGE, free, memory.SEGMENT)
     x, y = memory.empty((256, 1024), np.float32), memory.empty((MB - 2 * memory.PAGE,), np.uint8)
-    assert at(x) == where[2] and at(y) == where[1]  # the last of its size
+    assert at(x) == where[2] and at(y) == where[1]  # the block of this size that came back last
     assert (x.shape, x.dtype, y.shape, y.dtype) == ((256, 1024), np.float32, (MB - 2 * memory.PAGE,), np.uint8)
     x = memory.empty((MB + 1,), np.uint8)  # another size takes another block
     assert at(x) not in where
     large = [memory.empty((MB + i * memory.PAGE,), np.uint8) for i in range(5)]
-    del large  # one too large for a quarter, and more together than may wait
+    del large  # larger than a quarter of the limit, and together more than may wait
     assert 0 < pool.waiting <= 4 * MB
     memory.empty_cache()
     assert pool.waiting == 0 and not pool.recent
 
 
 def test_recent_blocks_make_room(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are joined before more memory comes from the system."""
+    """Recent blocks are joined before more memory is taken from the system."""
     monkeypatch.setattr(memory, "RECENT", memory.SEGMENT)
     parts = [memory.empty((MB,), np.uint8) for _ in range(memory.SEGMENT // MB)]
     first = parts[0].base._block.memory
@@ -148,7 +148,7 @@ def test_recent_blocks_make_room(pool: memory._Pool, monkeypatch: pytest.MonkeyP
 
 
 def test_never_holds_much_more_than_was_in_use(pool: memory._Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit only what is free in segments that are partly in use."""
+    """Only free memory in segments that are partly in use may exceed the limit."""
     monkeypatch.setattr(memory, "SPARE", (0.2, 0))
     monkeypatch.setattr(memory, "SEGMENT", MB)
     rng = np.random.default_rng(1)
@@ -159,7 +159,7 @@ def test_never_holds_much_more_than_was_in_use(pool: memory._Pool, monkeypatch: 
 
 
 def test_a_step_finds_its_memory_again(pool: memory._Pool) -> None:
-    """The pieces of a training step, of many sizes, come from where those of the step before were."""
+    """The arrays of a training step, of many sizes, get the memory of the step before."""
 
     def step() -> None:
         activations = [memory.empty((int(size),), np.uint8) for size in sizes]
@@ -202,7 +202,7 @@ def test_empty_cache_gives_everything_back() -> None:
     memory.empty((40 * MB,), np.uint8)
     assert memory.held() >= 40 * MB
     memory.empty_cache()
-    assert memory.held() == memory.SEGMENT - MB  # beside what is in use
+    assert memory.held() == memory.SEGMENT - MB  # without the memory in use
     kept.fill(3)
     del kept
     assert memory.held() == memory.SEGMENT
@@ -211,7 +211,7 @@ def test_empty_cache_gives_everything_back() -> None:
 
 
 def test_an_array_that_goes_while_another_is_made(pool: memory._Pool) -> None:
-    """As the garbage collector does it: the memory waits in the queue and is there for the next array."""
+    """As the garbage collector may do it: the memory waits in the queue, and the next array gets it."""
     a = memory.empty((MB,), np.uint8)
     used = pool.used
     with pool.lock:
@@ -268,6 +268,6 @@ def test_a_request_that_fails_changes_nothing(pool: memory._Pool, capsys: pytest
     with pytest.raises(MemoryError):
         memory.empty((10**15,), np.float32)
     assert pool.used == 0 and pool.most() == MB + memory.SPARE[1]
-    assert memory.held() == 0, "what waited was given back, in case it had been enough"
+    assert memory.held() == 0, "waiting memory was given back before the second try"
     assert memory.empty((MB,), np.uint8).nbytes == MB
     assert capsys.readouterr().err == ""

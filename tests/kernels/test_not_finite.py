@@ -1,4 +1,4 @@
-"""NaN and Inf are where the definition of convolution has them, in every algorithm that may be taken unasked."""
+"""NaN and Inf are where the definition of convolution has them, in every algorithm that `auto` may choose."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ GEOMETRIES = [
     geometry.conv2d((2, 8, 7, 7), (8, 1, 3, 3), padding=1, groups=8),
     geometry.conv2d((2, 8, 9, 9), (16, 8, 5, 5), stride=2, padding=2),
 ]  # fmt: skip
-ROWS = [row for row in FORWARD.rows if row[0] != "fft"]  # which spreads them over the picture, and says so
+ROWS = [row for row in FORWARD.rows if row[0] != "fft"]  # fft spreads them over the image, as its file says
 
 
 def able(g: Conv, row: TableKey) -> bool:
-    """Whether a row can do a geometry; plain Python, one that is not large."""
+    """Whether a row can do a geometry; for plain Python, whether the geometry is also small."""
     supports = LIMITS.get(row[0])
     small = np.prod(g.w_shape) * g.n * g.oh * g.ow < 100_000
     return (supports is None or supports(g)) and (row[1] != "python" or bool(small))
@@ -47,8 +47,10 @@ def results(arrays: list[Array], g: Conv, row: TableKey) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", ROWS, ids="/".join)
 @pytest.mark.parametrize("value", [np.inf, np.nan])
-@pytest.mark.parametrize("last", [False, True])
-def test_a_corner_reaches_what_sees_it(row: TableKey, value: float, last: bool, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_corner_reaches_what_sees_it(
+    row: TableKey, value: float, channels_last: bool, rng: np.random.Generator
+) -> None:
     done = [g for g in GEOMETRIES if able(g, row)]
     assert done
     for g in done:
@@ -59,7 +61,7 @@ def test_a_corner_reaches_what_sees_it(row: TableKey, value: float, last: bool, 
             arrays[place][0, 2, 0, 0] = value
             expected = results(arrays, g, ("direct", "numpy"))
             x, w, b, gy = arrays
-            got = results([as_order(x, last), w, b, as_order(gy, last)], g, row)
+            got = results([as_order(x, channels_last), w, b, as_order(gy, channels_last)], g, row)
             for name, e in expected.items():
                 a, where = got[name], f"{name} of {g}, {'gy' if place else 'x'}"
                 if place and name == "gw":  # a tap that meets padding adds value * 0 in some, nothing in others
@@ -74,11 +76,11 @@ def test_a_corner_reaches_what_sees_it(row: TableKey, value: float, last: bool, 
                 np.testing.assert_allclose(a[fine], e[fine], rtol=1e-4, atol=1e-3, err_msg=where)
 
 
-@pytest.mark.parametrize("last", [False, True])
-def test_the_gradient_of_the_bias_has_infinity(last: bool, rng: np.random.Generator) -> None:
-    """An Inf in the first of several pictures, after which sums begin anew."""
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_gradient_of_the_bias_has_infinity(channels_last: bool, rng: np.random.Generator) -> None:
+    """An Inf in the first of several images, after which the sums start again."""
     g = geometry.conv2d((3, 20, 7, 7), (5, 20, 3, 3), stride=2, padding=1)
-    x, gy = (as_order(rng.standard_normal(shape, np.float32), last) for shape in (g.x_shape, g.y_shape))
+    x, gy = (as_order(rng.standard_normal(shape, np.float32), channels_last) for shape in (g.x_shape, g.y_shape))
     w = rng.standard_normal(g.w_shape, np.float32)
     gy[0, 2, 0, 0] = np.inf
     for row in ROWS:

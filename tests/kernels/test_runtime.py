@@ -1,4 +1,4 @@
-"""What the kernels run on: threads, processes, the cache of machine code, BLAS, and the choice of a kernel."""
+"""The runtime of the kernels: threads, processes, the cache of machine code, BLAS, and the choice of a kernel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def python(*args: str, timeout: float = 120, **environment: str) -> subprocess.C
     return done
 
 
-# Both are used by the processes below: convolution, a matrix product in BLAS and a loop, against NumPy's results.
+# The processes below run this: a convolution, a matrix product in BLAS and a loop, against NumPy's results.
 CHECK = """
 import numpy as np
 from minicnn_kernels import activations, conv2d, geometry, matmul
@@ -81,9 +81,9 @@ def test_two_python_threads_at_once() -> None:
 
 
 def test_two_python_threads_on_the_portable_thread_pool() -> None:
-    """Numba's pool for machines without OpenMP aborts the process if two threads enter it; a lock keeps them apart.
+    """Numba's pool for machines without OpenMP aborts the process if two threads enter it; a lock lets in only one.
 
-    The process is new, so that both threads also make the first calls, which load or compile the kernels.
+    The process is new, so both threads also make first calls, which load or compile the kernels.
     """
     layer = "import numba; assert numba.threading_layer() == 'workqueue', numba.threading_layer()"
     python("-c", CHECK + TWO_THREADS + layer, NUMBA_THREADING_LAYER="workqueue")
@@ -113,7 +113,7 @@ for _ in range(2):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_any_number_of_threads(count: int) -> None:
-    """More shares than tasks, too: some then have nothing to do."""
+    """There may be more shares than tasks; then some shares are empty."""
     code = "for seed in range(3): check(seed)\nfrom minicnn_kernels import runtime\nprint(runtime.threads())"
     assert python("-c", CHECK + code, NUMBA_NUM_THREADS=str(count)).stdout.split() == [str(count)]
 
@@ -131,11 +131,11 @@ def test_any_number_of_threads(count: int) -> None:
     ],
 )
 def test_what_the_environment_asks_for(environment: dict[str, str], expected: int | None) -> None:
-    """As in PyTorch, built with MKL, but for `NUMBA_NUM_THREADS`, which goes first."""
+    """As in a PyTorch built with MKL, except that `NUMBA_NUM_THREADS` has priority."""
     assert runtime._asked_for(environment) == expected
 
 
-@pytest.mark.skipif("NUMBA_NUM_THREADS" in os.environ, reason="NUMBA_NUM_THREADS goes first")
+@pytest.mark.skipif("NUMBA_NUM_THREADS" in os.environ, reason="NUMBA_NUM_THREADS has priority")
 def test_the_environment_is_obeyed_and_may_be_overruled() -> None:
     code = """
 from minicnn_kernels import runtime
@@ -149,10 +149,10 @@ check(1)
 
 
 def test_without_compiling_for_a_debugger() -> None:
-    """NUMBA_DISABLE_JIT=1 leaves every compiled kernel plain Python, with the results of the definition.
+    """With NUMBA_DISABLE_JIT=1 every compiled kernel stays plain Python, with the results of the definition.
 
-    What vectors read beyond the last pixel, and no result comes from, may overflow when multiplied: NumPy then warns.
-    Here every byte of new memory is 0x7f, which makes numbers near the largest there are.
+    Vectors may read numbers beyond the last pixel. No result uses them, but their products may overflow, and then NumPy
+    warns. Here every byte of new memory is 0x7f, which makes numbers near the largest possible.
     """
     arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba")
     done = python(*arguments, "-W", "ignore::RuntimeWarning", NUMBA_DISABLE_JIT="1", MALLOC_PERTURB_="128")
@@ -160,7 +160,7 @@ def test_without_compiling_for_a_debugger() -> None:
 
 
 def test_more_threads_than_work() -> None:
-    """Seven shares, of which many are empty; a workspace has whatever was left in it, NaN for instance."""
+    """Seven shares, many of them empty; a workspace contains old values, for instance NaN."""
     arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba and float32")
     done = python(*arguments, NUMBA_NUM_THREADS="7", timeout=300)
     assert f"{len(NUMBA_ROWS)} passed" in done.stdout
@@ -194,7 +194,7 @@ def test_blas_has_its_threads_back_after_a_kernel(rng: np.random.Generator) -> N
         inside: list[list[int]] = []
         with runtime.parallel(), runtime.single_blas():
             inside.append(blas_threads())
-            matmul.LINEAR(x, w, None, backend="numba")  # a kernel within a kernel's region
+            matmul.LINEAR(x, w, None, backend="numba")  # a kernel inside the `with` block of another
             inside.append(blas_threads())
         assert inside == [[1] * len(inside[0])] * 2
         assert blas_threads() == [2] * len(inside[0])
@@ -202,7 +202,7 @@ def test_blas_has_its_threads_back_after_a_kernel(rng: np.random.Generator) -> N
             raise ZeroDivisionError
         assert blas_threads() == [2] * len(inside[0])
         with runtime.parallel():
-            assert blas_threads() == [2] * len(inside[0])  # a kernel without BLAS leaves it alone
+            assert blas_threads() == [2] * len(inside[0])  # a kernel without BLAS does not change its threads
     finally:
         for library, count in zip(runtime._numba_blas(), before, strict=True):
             library.set_num_threads(count)
@@ -254,7 +254,7 @@ RESULT = "[[-0.5, 0.5], [0.5, -0.5]]"
 
 
 def test_blas_has_one_thread_in_the_kernels_of_any_python_thread() -> None:
-    """threadpoolctl obeys the first thread that sets a number, unless it is told otherwise."""
+    """By itself, threadpoolctl obeys only the first Python thread that sets a number."""
     libraries = runtime._numba_blas()
     before = [library.num_threads for library in libraries]
     seen: list[list[int]] = []
@@ -311,8 +311,8 @@ def test_use_chooses_inside_the_block_and_in_this_thread_only() -> None:
     seen: list[TableKey] = []
     with use(backend="numpy", algorithm="direct"):
         assert conv2d.FORWARD.pick() == ("direct", "numpy")
-        assert activations.RELU.pick() == ("elementwise", "numpy")  # which has no algorithm "direct"
-        assert conv2d.FORWARD.pick("python") == ("direct", "python")  # a keyword goes before
+        assert activations.RELU.pick() == ("elementwise", "numpy")  # relu has no algorithm "direct"
+        assert conv2d.FORWARD.pick("python") == ("direct", "python")  # a keyword has priority
         assert conv2d.FORWARD.pick(algorithm="im2col") == ("im2col", "numpy")
         with use(backend="python"):
             assert conv2d.FORWARD.pick() == ("direct", "python")
@@ -366,7 +366,7 @@ def test_a_missing_row_raises_and_names_those_there_are() -> None:
 
 
 def test_what_a_kernel_file_imports_is_found() -> None:
-    """The key of the machine code is made of all files it comes from: against the syntax tree of every kernel file."""
+    """The key of machine code covers all files it comes from; compared with the syntax tree of every kernel file."""
     prefix = runtime.__package__
     for name, module in sorted(sys.modules.items()):
         if not name.startswith(f"{prefix}.") or not module.__file__:
@@ -379,5 +379,5 @@ def test_what_a_kernel_file_imports_is_found() -> None:
                 expected |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
         expected = {full for full in expected if full in sys.modules and full.startswith(f"{prefix}.")}
         assert expected <= set(machine_code._imports(name)), name
-    reached = machine_code._reached(conv2d.im2col.__name__)  # itself and further than one import
+    reached = machine_code._reached(conv2d.im2col.__name__)  # including itself and files several imports away
     assert {f"{prefix}.{name}" for name in ("conv2d.im2col", "geometry.convolution", "layout", "runtime")} <= reached

@@ -28,7 +28,7 @@ def test_total_of_any_axes_in_any_order(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 8, 100, 5000])
 def test_rows_of_one_value(columns: int) -> None:
-    """The worst case: every rounding has the same sign."""
+    """The worst case: every rounding error has the same sign."""
     a = np.full((max(2000, 600_000 // columns), columns), 0.1, np.float32)
     expected = a[0, 0].astype(np.float64) * len(a)
     np.testing.assert_allclose(sums.total(a, (0,)), np.full((1, columns), expected), 2e-6)

@@ -32,7 +32,7 @@ def arguments(op: str, number: int, dtype: Any) -> Arguments:
 
 
 def numbers(table: Table, row: TableKey) -> list[int]:
-    """The samples that a row can do."""
+    """The indices of the samples that a row can do."""
     every = range(len(SAMPLES[table.op]))
     able = [n for n in every if table.supports(row[0], arguments(table.op, n, np.float64))]
     assert len(able) >= 3, f"{table.op} {row}: too few samples for it"
@@ -44,7 +44,7 @@ def assert_same(got: Any, expected: Any, where: str, rougher: float = 1) -> None
     assert len(outputs(got)) == len(outputs(expected)), where
     for a, b in zip(outputs(got), outputs(expected), strict=True):
         if b is None:
-            assert a is None, f"{where}: a gradient that nobody asked for"
+            assert a is None, f"{where}: a gradient that was not wanted"
             continue
         assert isinstance(a, np.ndarray) and a.shape == b.shape and a.dtype == b.dtype, f"{where}: {a!r} for {b!r}"
         if b.dtype.kind != "f":
@@ -61,7 +61,7 @@ _definitions: dict[tuple[str, int, Any], Any] = {}
 
 
 def definition(table: Table, number: int, dtype: Any) -> Any:
-    """The result of the python row; of the direct one, where there are several algorithms."""
+    """The result of the python row; if there are several algorithms, that of `direct`."""
     key = (table.op, number, dtype)
     if key not in _definitions:
         row = ("direct", "python") if ("direct", "python") in table.rows else (table.algorithms[0], "python")
@@ -71,7 +71,7 @@ def definition(table: Table, number: int, dtype: Any) -> Any:
 
 
 def test_the_samples_are_of_tables_that_exist() -> None:
-    """A table without samples here is tested through its operation alone (`tests/ops`), which reaches every row."""
+    """A table without samples here is tested only through its operation (`tests/ops`), which reaches every row."""
     assert set(SAMPLES) <= set(BY_OP), f"samples for tables that are not there: {set(SAMPLES) - set(BY_OP)}"
     assert len(BY_OP) == len(TABLES), "two tables have the same name"
     assert min(map(len, SAMPLES.values())) >= 3
@@ -95,7 +95,7 @@ def test_agrees_with_the_definition(table: Table, row: TableKey, dtype: Any) -> 
 
 @pytest.mark.parametrize("table", [BY_OP["conv2d"], BY_OP["conv2d backward"]], **ids)
 def test_im2col_in_bands_of_one_row(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large pictures are cut into bands that fit the cache; here every output row is one."""
+    """Large images are cut into bands that fit the cache; here every output row is a band."""
     monkeypatch.setattr(bands, "_BAND", 1)
     for number in range(len(SAMPLES[table.op])):
         for variant in (np.ascontiguousarray, channels_last):
@@ -112,7 +112,7 @@ def reversed_in_memory(a: Any) -> Any:
 
 
 def spread_out(a: Any) -> Any:
-    """The same values, every second place of a larger array, with NaN or -1 between them."""
+    """The same values in every second place of a larger array, with NaN or -1 between them."""
     wide = np.full(tuple(2 * size + 1 for size in a.shape), np.nan if a.dtype.kind == "f" else -1, a.dtype)
     view = wide[(*(slice(1, None, 2) for _ in a.shape), ...)]
     view[...] = a
@@ -120,7 +120,7 @@ def spread_out(a: Any) -> Any:
 
 
 def broadcast(a: Any) -> Any:
-    """The first slice along the first axis for all of them, by a stride of 0."""
+    """The first slice along the first axis, repeated for all of them by a stride of 0."""
     return np.lib.stride_tricks.as_strided(a, strides=(0, *a.strides[1:])) if a.ndim else a
 
 
@@ -140,7 +140,7 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
 def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> None:
-    """All arguments, upstream gradients and class indices included, in a layout; then each of them alone."""
+    """All arguments in a layout, including upstream gradients and class indices; then each argument alone."""
     kernel = table.rows[row]
     able = numbers(table, row)
     for number in able if row[1] != "python" else able[:2]:
@@ -158,7 +158,7 @@ def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> Non
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
 def test_arguments_stay_and_results_are_their_own(table: Table, row: TableKey, dtype: Any) -> None:
-    """No argument is written to; no result is part of one, nor of a workspace, nor overwritten by the next call."""
+    """No argument is written to; no result is a view of an argument or workspace, nor overwritten by the next call."""
     for number in numbers(table, row)[:4]:
         args = arguments(table.op, number, dtype)
         before = every_array(np.copy, args)
@@ -172,7 +172,7 @@ def test_arguments_stay_and_results_are_their_own(table: Table, row: TableKey, d
             assert not any(np.shares_memory(result, a) for a in held), f"{table.op} {row}, sample {number}"
         kept = [result.copy() for result in results]
         with np.errstate(invalid="ignore"):
-            run(table.rows[row], every_array(np.flip, args))  # other values, as valid
+            run(table.rows[row], every_array(np.flip, args))  # other valid values
         for result, copy in zip(results, kept, strict=True):
             np.testing.assert_array_equal(result, copy)
 
@@ -182,7 +182,7 @@ KEEPS_ORDER = ["relu", "tanh", "sigmoid", "conv2d", "max_pool2d", "avg_pool2d", 
 
 @pytest.mark.parametrize("op", [*KEEPS_ORDER, *(f"{op} backward" for op in KEEPS_ORDER)])
 def test_channels_last_stays_channels_last(op: str) -> None:
-    """The fast kernels give pictures in the memory order of their input, so that a net stays in it."""
+    """Results of the fast kernels have the memory order of their input, so that a net keeps it."""
     kernel = BY_OP[op].rows[BY_OP[op].pick("numba")]
     seen = 0
     for number in range(len(SAMPLES[op])):

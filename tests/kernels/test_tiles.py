@@ -1,4 +1,4 @@
-"""Tiles of a product in registers: the sum, any number of rows, and nothing written beside them."""
+"""Tiles of a product in registers: the sums are right for any number of rows, and nothing else is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from minicnn_kernels.llvm import LANES
 @pytest.mark.parametrize("vectors", range(1, tile.VECTORS + 1))
 @pytest.mark.parametrize("more", [0, 1, 5])
 def test_tiles(rows: int, vectors: int, more: int) -> None:
-    """c (count, L) = s + x b with x (count, 2*3); rows before and after those of c keep what is in them."""
+    """c (count, L) = s + x b with x (count, 2*3); the rows before and after c keep their values."""
     count, lanes = rows + more, vectors * LANES
     rng = np.random.default_rng(0)
     x, b = rng.standard_normal((count, 6)), rng.standard_normal((6, lanes))

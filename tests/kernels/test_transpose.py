@@ -1,4 +1,4 @@
-"""Copies from one order of memory to the other."""
+"""Copies from one order of memory to the other are exact."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SHAPES = [
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_both_orders(shape: tuple[int, ...], dtype: type) -> None:
     x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    last = layout.as_order(x, True)
-    assert last.dtype == dtype and last.transpose(0, 2, 3, 1).flags.c_contiguous
-    np.testing.assert_array_equal(last, x)
-    first = layout.as_order(last, False)
+    channels_last = layout.as_order(x, True)
+    assert channels_last.dtype == dtype and channels_last.transpose(0, 2, 3, 1).flags.c_contiguous
+    np.testing.assert_array_equal(channels_last, x)
+    first = layout.as_order(channels_last, False)
     assert first.dtype == dtype and first.flags.c_contiguous
     np.testing.assert_array_equal(first, x)
     turned = layout.as_order(x[:, ::-1], True)  # neither order

@@ -1,4 +1,4 @@
-"""Winograd's convolution: its matrices, every way the compiled kernels cut the work, its rounding, NaN and Inf."""
+"""Winograd's convolution: its matrices, all ways in which compiled kernels cut the work, its rounding, NaN and Inf."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from minicnn_kernels.layout import as_order
 ALL = (True, True, True)
 
 
-def results(module: Any, arrays: Any, g: geometry.Conv, backend: str = "numba", last: bool = True) -> list[Any]:
+def results(
+    module: Any, arrays: Any, g: geometry.Conv, backend: str = "numba", channels_last: bool = True
+) -> list[Any]:
     """y, gx, gw and gb."""
     x, w, b, gy = arrays
-    x, gy = as_order(x, last), as_order(gy, last)
+    x, gy = as_order(x, channels_last), as_order(gy, channels_last)
     y = getattr(module, f"forward_{backend}")(x, w, b, g)
     return [y, *getattr(module, f"backward_{backend}")(gy, x, w, g, ALL)]
 
@@ -32,7 +34,7 @@ def normal(rng: np.random.Generator, g: geometry.Conv, dtype: Any = np.float64) 
 
 
 def error(got: Any, expected: Any) -> float:
-    """The largest, relative to the largest number expected."""
+    """The largest error, relative to the largest expected number."""
     return float(np.abs(got - expected).max(initial=0) / np.abs(expected).max(initial=1e-30))
 
 
@@ -51,11 +53,11 @@ def test_tile(side: int, m: int) -> None:
 
 @pytest.mark.parametrize("m", [2, 4])
 @pytest.mark.parametrize("many", [False, True])
-@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
 def test_every_way_to_cut_the_work(
-    m: int, many: bool, last: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    m: int, many: bool, channels_last: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks of few tiles and few output channels, ragged at the end of each, for few channels and for many."""
+    """Blocks of few tiles and few output channels, the last ones not full, for few channels and for many."""
     monkeypatch.setattr(winograd, "tile", lambda g: m)
     monkeypatch.setattr(forward, "_FEW", 0 if many else 1 << 20)
     monkeypatch.setattr(forward, "_WIDTH", 4)
@@ -67,13 +69,13 @@ def test_every_way_to_cut_the_work(
         g = geometry.conv2d((3, c * groups, h, w), (o * groups, c, 3, 3), None, 1, (1, 2), 1, groups)
         arrays = normal(rng, g)
         for got, expected in zip(
-            results(winograd, arrays, g, last=last), results(im2col, arrays, g, "numpy"), strict=True
+            results(winograd, arrays, g, channels_last=channels_last), results(im2col, arrays, g, "numpy"), strict=True
         ):
             assert got.shape == expected.shape and error(got, expected) < 1e-12, g
 
 
 def test_what_it_cannot_do_it_refuses() -> None:
-    """As a keyword; `use` leaves other geometries to the other algorithms."""
+    """As a keyword it raises; `use` leaves such geometries to other algorithms."""
     for w, stride, padding, dilation in (((2, 2, 5, 3), 1, 1, 1), ((2, 2, 3, 3), 2, 1, 1), ((2, 2, 3, 3), 1, 3, 1)):
         g = geometry.conv2d((1, 2, 9, 9), w, None, stride, padding, dilation)
         x, weight = np.ones(g.x_shape), np.ones(g.w_shape)
@@ -87,7 +89,7 @@ def test_what_it_cannot_do_it_refuses() -> None:
 
 
 def bounds(x: Any, w: Any, gy: Any, g: geometry.Conv) -> list[Any]:
-    """Of y, gx and gw, in one group: the weights' magnitudes times the largest number that each output sees."""
+    """The bounds of y, gx and gw, in one group: the weights' magnitudes times the largest number an output sees."""
     x, w, gy = (np.abs(a.astype(np.float64)) for a in (x, w, gy))
 
     def sees(a: Any, p: tuple[int, int]) -> Any:
@@ -102,12 +104,12 @@ def bounds(x: Any, w: Any, gy: Any, g: geometry.Conv) -> list[Any]:
     ]
 
 
-def errors(arrays: Any, g: geometry.Conv, backend: str = "numba", last: bool = True) -> list[float]:
-    """Of y, gx and gw: the largest error in units of eps times its bound."""
+def errors(arrays: Any, g: geometry.Conv, backend: str = "numba", channels_last: bool = True) -> list[float]:
+    """For y, gx and gw, the largest error in units of eps times its bound."""
     x, w, _, gy = arrays
     eps = float(np.finfo(x.dtype).eps) / 2
     exact = results(im2col, [a.astype(np.float64) for a in arrays], g, "numpy")
-    got = results(winograd, arrays, g, backend, last)
+    got = results(winograd, arrays, g, backend, channels_last)
     tiny = float(np.finfo(x.dtype).tiny) * 9 * g.c
     return [
         float((np.abs(a.astype(np.float64) - e) / (eps * limit + tiny)).max())
@@ -116,7 +118,7 @@ def errors(arrays: Any, g: geometry.Conv, backend: str = "numba", last: bool = T
 
 
 def alternating(rng: np.random.Generator, shape: Any) -> Any:
-    """+1 and -1 as on a chessboard: the highest frequency there is."""
+    """+1 and -1 as on a chessboard: the highest possible frequency."""
     signs = (-1.0) ** np.add.outer(np.arange(shape[2]), np.arange(shape[3]))
     return signs + 0.01 * rng.standard_normal(shape)
 
@@ -148,7 +150,7 @@ INPUTS = {
 @pytest.mark.parametrize("m", [2, 4])
 @pytest.mark.parametrize("kind", INPUTS)
 def test_rounding(kind: str, m: int, backend: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative to what each output sees, whatever lies beside it; by the definition it is about 1."""
+    """The error relative to the pixels that each output sees, whatever lies beside them; about 1 by the definition."""
     monkeypatch.setattr(winograd, "tile", lambda g: m)
     for c, side in ((64, 16), (256, 7)):
         g = geometry.conv2d((2, c, side, side), (32, c, 3, 3), padding=1)
@@ -159,14 +161,14 @@ def test_rounding(kind: str, m: int, backend: str, rng: np.random.Generator, mon
         assert max(y, gx) < 5 and gw < 25, (y, gx, gw)  # measured: up to 3.1, and 13, where im2col has 1.5 and 10
 
 
-@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("m", [2, 4])
 @pytest.mark.parametrize("value", [30.0, 1e6, 1e30])
 def test_an_outlier_at_every_place_of_a_tile(
-    value: float, m: int, dtype: Any, last: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    value: float, m: int, dtype: Any, channels_last: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each picture has it elsewhere. The outputs that do not see it are as exact as without."""
+    """Each image has the outlier at another place. Outputs that do not see it are as exact as without it."""
     monkeypatch.setattr(winograd, "tile", lambda g: m)
     for padding in (0, 1, 2):
         g = geometry.conv2d(((m + 2) ** 2, 18, 26, 23), (20, 18, 3, 3), padding=padding)
@@ -174,41 +176,45 @@ def test_an_outlier_at_every_place_of_a_tile(
         x, gy = ((np.sign(a) * rng.uniform(0.5, 1, a.shape)).astype(dtype) for a in (x, gy))
         for n, (p, q) in enumerate(np.ndindex(m + 2, m + 2)):
             x[n, 3, p + 4, q + 4] = gy[n, 5, p + 16, q + 12] = value
-        y, gx, gw = errors((x, w, b * 0, gy), g, last=last)
+        y, gx, gw = errors((x, w, b * 0, gy), g, channels_last=channels_last)
         assert max(y, gx) < (RANGE if value < RANGE and m == 4 else 10) and gw < 10, (y, gx, gw)
 
 
 @pytest.mark.parametrize("backend", ["python", "numpy", "numba"])
-@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_nan_and_inf_reach_what_sees_them(value: float, last: bool, backend: str, rng: np.random.Generator) -> None:
+def test_nan_and_inf_reach_what_sees_them(
+    value: float, channels_last: bool, backend: str, rng: np.random.Generator
+) -> None:
     """NaN and Inf are where the definition has them; other tiles keep their bits."""
     c, o = (3, 2) if backend == "python" else (20, 18)
     g = geometry.conv2d((2, c, 9, 10), (o, c, 3, 3), padding=1)
     arrays = normal(rng, g, np.float32)
-    clean = results(winograd, arrays, g, backend, last)
+    clean = results(winograd, arrays, g, backend, channels_last)
     for p, q in ((0, 9), (6, 7), (8, 4)):
         for place in (0, 3):  # x, gy
             dirty = [a.copy() for a in arrays]
             dirty[place][1, 1, p, q] = value
             with np.errstate(invalid="ignore"):
                 expected = results(direct, dirty, g, "numpy")
-                got = results(winograd, dirty, g, backend, last)
+                got = results(winograd, dirty, g, backend, channels_last)
             for name, a, e, before in zip(("y", "gx", "gw", "gb"), got, expected, clean, strict=True):
                 if name != "gw" or place == 0:  # a tap that meets padding adds Inf * 0 in some, nothing in others
                     np.testing.assert_array_equal(np.isnan(a), np.isnan(e), name)
                     np.testing.assert_array_equal(np.where(np.isinf(a), a, 0), np.where(np.isinf(e), e, 0), name)
                 fine = np.isfinite(e)
                 np.testing.assert_allclose(a[fine], e[fine], rtol=0, atol=1e-5 * np.abs(before).max(), err_msg=name)
-            far = np.s_[0]  # the other picture
+            far = np.s_[0]  # the other image
             for k in (0, 1):
                 np.testing.assert_array_equal(got[k][far], clean[k][far])
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("size", [3e38, 1e37, 1e30, 1.0, 1e-30, 1e-37, 1e-40])
-def test_an_identity_gives_what_it_gets(size: float, last: bool, backend: str, rng: np.random.Generator) -> None:
+def test_an_identity_gives_what_it_gets(
+    size: float, channels_last: bool, backend: str, rng: np.random.Generator
+) -> None:
     """From the largest to the smallest numbers, on both sides of the product; float32 and float64."""
     for dtype, scale in ((np.float32, size), (np.float64, size), (np.float64, size**8 if size < 1e38 else 1e308)):
         g = geometry.conv2d((2, 20, 9, 10), (20, 20, 3, 3), padding=1)
@@ -218,7 +224,7 @@ def test_an_identity_gives_what_it_gets(size: float, last: bool, backend: str, r
         eps = float(np.finfo(dtype).eps)
         for a, k in ((x, w), ((x / dtype(scale)).astype(dtype), w * dtype(scale))):
             with np.errstate(over="ignore", invalid="ignore"):  # of gw and gb
-                y, gx, *_ = results(winograd, (a, k, np.zeros(20, dtype), a), g, backend, last)
+                y, gx, *_ = results(winograd, (a, k, np.zeros(20, dtype), a), g, backend, channels_last)
             for got in (y, gx):
                 error = np.abs(got / dtype(scale) - x / dtype(scale)).max()
                 assert error < 16 * eps + 64 * float(np.finfo(dtype).smallest_subnormal) / scale, (dtype, scale, error)
@@ -244,14 +250,14 @@ def test_what_sees_zeros_alone_is_the_bias(backend: str, rng: np.random.Generato
     blank = bounds(x, w, gy, g)[0] == 0
     assert 0.3 < blank.mean() < 1
     np.testing.assert_array_equal(y[blank], np.broadcast_to(b[:, None, None], y.shape)[blank])
-    loud = np.where(blank[:, :1], 1e20, 1).astype(np.float32) * gy  # which gw does not see
+    loud = np.where(blank[:, :1], 1e20, 1).astype(np.float32) * gy  # gw does not see these
     np.testing.assert_allclose(results(winograd, (x, w, b, loud), g, backend)[2], gw, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38, 1e-40])
 def test_weights_out_of_range(value: float, backend: str, rng: np.random.Generator) -> None:
-    """One that is too large, or all too small."""
+    """One weight that is too large, or all weights too small."""
     g = geometry.conv2d((2, 20, 9, 10), (18, 20, 3, 3), padding=1)
     x, w, b, gy = normal(rng, g, np.float32)
     x, b, gy = x * np.float32(0.01), b * 0, gy * np.float32(0.01)
@@ -266,19 +272,19 @@ def test_weights_out_of_range(value: float, backend: str, rng: np.random.Generat
 
 
 def test_ordinary_numbers_pay_nothing(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With paddings that make zeros at the edges, and sides that do not fill their tiles, nothing is done anew."""
+    """With zeros at the edges and tiles that are not full, ordinary numbers are never computed a second time."""
 
     def never(*args: Any) -> None:
-        raise AssertionError("computed anew")
+        raise AssertionError("computed a second time")
 
     monkeypatch.setattr(winograd, "repair", never)
     monkeypatch.setattr(winograd, "gradient_in_parts", never)
     for side in range(3, 13):
         for padding in (0, 1, 2):
-            for last in (False, True):
+            for channels_last in (False, True):
                 g = geometry.conv2d((2, 24, side, 15 - side), (20, 24, 3, 3), padding=padding)
                 x, w, b, gy = normal(rng, g, np.float32)
-                results(winograd, (np.maximum(x, 0), w * np.float32(0.01), b, gy), g, last=last)
+                results(winograd, (np.maximum(x, 0), w * np.float32(0.01), b, gy), g, channels_last=channels_last)
 
 
 def test_mostly_outliers_are_left_to_im2col(rng: np.random.Generator) -> None:
@@ -293,7 +299,7 @@ def test_mostly_outliers_are_left_to_im2col(rng: np.random.Generator) -> None:
 def test_digits_are_learnt_as_well() -> None:
     """A small net trains with Winograd's convolution as it does with im2col."""
     train, test = Digits(), Digits(train=False)
-    pictures = {d: minicnn.tensor(d.data.numpy()[:, None].astype(np.float32) / 255) for d in (train, test)}
+    images = {d: minicnn.tensor(d.data.numpy()[:, None].astype(np.float32) / 255) for d in (train, test)}
 
     def accuracy(algorithm: str) -> float:
         minicnn.manual_seed(0)
@@ -307,11 +313,11 @@ def test_digits_are_learnt_as_well() -> None:
             for _ in range(8):
                 for batch in np.array_split(order.permutation(len(train)), 23):
                     optimizer.zero_grad()
-                    loss = nn.functional.cross_entropy(net(pictures[train][batch]), train.targets[batch])
+                    loss = nn.functional.cross_entropy(net(images[train][batch]), train.targets[batch])
                     loss.backward()
                     optimizer.step()
             with minicnn.no_grad():
-                return float((net(pictures[test]).argmax(1) == test.targets).numpy().mean())
+                return float((net(images[test]).argmax(1) == test.targets).numpy().mean())
 
     reached = {algorithm: accuracy(algorithm) for algorithm in ("winograd", "im2col")}
     assert min(reached.values()) > 0.95 and abs(reached["winograd"] - reached["im2col"]) < 0.015, reached

@@ -1,4 +1,4 @@
-"""Activations by table: y = f(x), one value in, one value out, with up to three parameters.
+"""Activations by name: y = f(x), one value in, one value out, with up to three parameters.
 
     x, y, gx, gy   all of one shape, of any rank
 
@@ -6,7 +6,7 @@
 
     op            parameters         y
     leaky_relu    a                  x > 0: x, else a x
-    hardtanh      a, b               x cut off at a and b
+    hardtanh      a, b               min(max(x, a), b)
     hardswish                        x min(max(x + 3, 0), 6)/6
     hardsigmoid                      min(max(x + 3, 0), 6)/6
     threshold     a, b               x > a: x, else b
@@ -22,9 +22,9 @@
     softsign                         x/(1 + |x|)
     tanhshrink                       x - tanh(x)
 
-One activation is one entry in `scalars.py`, the definition and what Numba compiles, and one in `whole.py`, the NumPy
-line. relu, tanh and sigmoid, whose gradient needs y alone, are in `relu_tanh_sigmoid.py`; prelu, whose slopes are
-learned, in `prelu.py`.
+An activation has one entry in `scalars.py`, which is the definition and also what Numba compiles, and one in
+`whole.py`, the NumPy line. relu, tanh and sigmoid, whose gradients need only y, are in `relu_tanh_sigmoid.py`; prelu,
+whose slopes are learned, is in `prelu.py`.
 """
 
 from __future__ import annotations

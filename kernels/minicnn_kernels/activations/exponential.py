@@ -1,10 +1,10 @@
-"""e^x in float32, and the activations made of it: without branches, so that LLVM computes 8 or 16 values at once.
+"""e^x in float32, and the activations that use it: without branches, so that LLVM computes 8 or 16 values at once.
 
-The C library's exp, tanh, erfc and log1p are one value at a time, and take ten times as long as the memory does. In
-their place here are
+The C library's exp, tanh, erfc and log1p compute one value at a time, and take ten times as long as reading and writing
+the values. This file has in their place
 
     e^x        = 2^n (1 + q),  q = r + r^2 R(r)        n = x/ln 2 rounded, r = x - n ln 2, |r| <= 0.347
-    e^x - 1    = (2^n - 1) + 2^n q                     which keeps all digits next to x = 0
+    e^x - 1    = (2^n - 1) + 2^n q                     which keeps all digits near x = 0
     log(1 + e) = 2 (u + u^3/3 + u^5/5 + ...)           u = e/(2 + e) <= 1/3, for 0 <= e <= 1
     tanh x     = x + x u S(u), u = x^2                 |x| <= 0.55
                  (1 - e^(-2x))/(1 + e^(-2x))           x > 0.55, and -tanh(-x) for x < -0.55
@@ -13,9 +13,9 @@ their place here are
 The coefficients of R, S and Q are our own fits: least squares on 4,000 points or more, reweighted until the largest
 relative error is as small as it gets (C. L. Lawson, 1961): 3.1e-9 in e^x, 1.0e-9 in tanh, 3.4e-8 in Q.
 
-What `scalars.py` writes by sigmoid and tanh is here written by e = e^-|x|, which cannot overflow. Errors are below 4
-ulp of the terms of a sum, so relative ones grow where a gradient crosses 0; to them comes the rounding error of an
-exponent that is itself computed, which is as many ulp of the result as the exponent.
+`scalars.py` writes its formulas with sigmoid and tanh; here they use e = e^-|x|, which cannot overflow. The errors are
+below 4 ulp (units in the last place) of the terms of a sum, so the relative error grows where a gradient crosses 0. If
+the exponent is itself computed, its rounding error is added: about as many ulp of the result as the exponent is large.
 
 W. J. Cody and W. Waite, "Software manual for the elementary functions", 1980: r with ln 2 in two parts.
 """
@@ -35,12 +35,12 @@ OPS = (ELU, GELU, GELU_TANH, LOGSIGMOID, MISH, SILU, SOFTPLUS)
 
 EXACT32: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # multiply-add, but no reordering
 
-# Without being told, LLVM leaves the longest of these functions calls, and a loop with a call in it is not vectorised.
+# LLVM has to be told to inline these functions: it calls the longest ones, and a loop with a call is not vectorised.
 _INLINE: dict[str, Any] = {"forceinline": True, **EXACT32}
 
-# A constant of type float32 keeps the arithmetic in float32, where a Python number would make it float64.
+# Constants of type float32 keep the arithmetic in float32; a Python number would make it float64.
 _ZERO, _HALF, ONE, _TWO, _FOUR, _QUARTER, _SMALL = map(np.float32, (0, 0.5, 1, 2, 4, 0.25, 0.55))
-_LEAST, _MOST = np.float32(-110), np.float32(100)  # where e^x is 0 and Inf in float32
+_LEAST, _MOST = np.float32(-110), np.float32(100)  # below the first e^x is 0 in float32, above the second Inf
 _ROUND = np.float32(12582912)  # 1.5 * 2^23: a number of size below 2^22 loses its fraction when this is added
 _LOG2_E, _LN2_HIGH, _LN2_LOW = map(np.float32, (1 / math.log(2), 0.693359375, math.log(2) - 0.693359375))
 _R0, _R1, _R2, _R3, _R4 = map(
@@ -61,7 +61,7 @@ _U1, _U3, _TAIL = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715), np.f
 
 @njit(**_INLINE)
 def _power_of_2(n: Any) -> Any:
-    # by its bits, in two factors, since it may be smaller than 2^-126
+    # made from its bits, as two factors, because it may be smaller than 2^-126
     half = n >> np.int32(1)
     first = np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
     second = np.int32((n - half + np.int32(127)) << np.int32(23)).view(np.float32)
@@ -71,7 +71,7 @@ def _power_of_2(n: Any) -> Any:
 @njit(**_INLINE)
 def _reduced(x: Any) -> Any:
     # n and q of e^x = 2^n (1 + q)
-    v = x if x > _LEAST else _LEAST  # also in place of NaN, which has no integer part
+    v = x if x > _LEAST else _LEAST  # this also replaces NaN, which has no integer part
     n = (v * _LOG2_E + _ROUND) - _ROUND
     r = (v - n * _LN2_HIGH) - n * _LN2_LOW
     return np.int32(n), r + r * r * (_R0 + r * (_R1 + r * (_R2 + r * (_R3 + r * _R4))))
@@ -87,7 +87,7 @@ def exp32(x: Any) -> Any:
 
 @njit(**_INLINE)
 def cut_off(x: Any) -> Any:
-    """x up to 100, from where on e^x is the same; not in `exp32`, since nearly all exponents are negative."""
+    """min(x, 100): above 100, e^x is Inf in any case. `exp32` does not do this, since most exponents are negative."""
     return _MOST if x > _MOST else x
 
 
@@ -111,7 +111,7 @@ def log1p_32(e: Any) -> Any:
 
 @njit(**_INLINE)
 def tanh32(x: Any) -> Any:
-    """tanh x; both cases are computed, since a choice is faster than a branch."""
+    """tanh x; both cases are computed, because choosing between two values is faster than a branch."""
     size = abs(x)
     v = size if size < _SMALL else _SMALL
     u = v * v
@@ -123,7 +123,7 @@ def tanh32(x: Any) -> Any:
 
 @njit(**_INLINE)
 def normal32(x: Any) -> Any:
-    """P(X <= x), and e^(-x^2/2), which from |x| = 20 on is 0."""
+    """P(X <= x), and e^(-x^2/2), which is 0 from |x| = 20 on."""
     v = abs(x)
     v = v if v < _TAIL else _TAIL
     e = exp32(-_HALF * v * v)
@@ -164,7 +164,7 @@ def _mish(x: Any) -> Any:
 
 @njit(**_INLINE)
 def value32(op: int, x: Any, a: Any, b: Any, c: Any) -> Any:
-    """The value of activation number `op`; in the loops `op` is a constant, and one case is left."""
+    """The value of activation number `op`; in the loops `op` is a constant, so the compiler keeps only its case."""
     if op == ELU:
         return a * expm1_32(cut_off(c * x)) if x <= _ZERO else b * x
     if op == GELU:
@@ -205,9 +205,9 @@ def gradient32(op: int, g: Any, x: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @njit(**EXACT32)
-def forward_share(t: Any, chunks: int, op: int, x: Array, y: Array, a: Any, b: Any, c: Any) -> None:
+def forward_share(t: Any, shares: int, op: int, x: Array, y: Array, a: Any, b: Any, c: Any) -> None:
     """Share t of y, float32: a loop for each activation."""
-    x, y = x[t * x.size // chunks : (t + 1) * x.size // chunks], y[t * x.size // chunks : (t + 1) * x.size // chunks]
+    x, y = x[t * x.size // shares : (t + 1) * x.size // shares], y[t * x.size // shares : (t + 1) * x.size // shares]
     if op == ELU:
         for i in range(x.size):
             y[i] = value32(ELU, x[i], a, b, c)
@@ -232,16 +232,16 @@ def forward_share(t: Any, chunks: int, op: int, x: Array, y: Array, a: Any, b: A
 
 
 @njit(parallel=True)
-def forward(chunks: int, op: int, x: Array, y: Array, a: Any, b: Any, c: Any) -> None:
+def forward(shares: int, op: int, x: Array, y: Array, a: Any, b: Any, c: Any) -> None:
     """All shares."""
-    for t in prange(chunks):
-        forward_share(np.intp(t), chunks, op, x, y, a, b, c)
+    for t in prange(shares):
+        forward_share(np.intp(t), shares, op, x, y, a, b, c)
 
 
 @njit(**EXACT32)
-def backward_share(t: Any, chunks: int, op: int, gy: Array, x: Array, gx: Array, a: Any, b: Any, c: Any) -> None:
+def backward_share(t: Any, shares: int, op: int, gy: Array, x: Array, gx: Array, a: Any, b: Any, c: Any) -> None:
     """Share t of gx, float32: a loop for each activation."""
-    i0, i1 = t * x.size // chunks, (t + 1) * x.size // chunks
+    i0, i1 = t * x.size // shares, (t + 1) * x.size // shares
     gy, x, gx = gy[i0:i1], x[i0:i1], gx[i0:i1]
     if op == ELU:
         for i in range(x.size):
@@ -267,7 +267,7 @@ def backward_share(t: Any, chunks: int, op: int, gy: Array, x: Array, gx: Array,
 
 
 @njit(parallel=True)
-def backward(chunks: int, op: int, gy: Array, x: Array, gx: Array, a: Any, b: Any, c: Any) -> None:
+def backward(shares: int, op: int, gy: Array, x: Array, gx: Array, a: Any, b: Any, c: Any) -> None:
     """All shares."""
-    for t in prange(chunks):
-        backward_share(np.intp(t), chunks, op, gy, x, gx, a, b, c)
+    for t in prange(shares):
+        backward_share(np.intp(t), shares, op, gy, x, gx, a, b, c)

@@ -1,9 +1,9 @@
-"""The scalar activations over whole arrays: Python's loop, and Numba's over shares of the memory.
+"""The scalar activations over whole arrays: a loop in Python, and Numba's loop over shares of the memory.
 
-One compiled driver does every activation, since Numba's parallel compiler takes a second for each. The straight pieces
-that nets are full of have a loop of their own, which LLVM vectorises; in the other loop the choice of the activation
-stands inside, where next to an exponential it costs nothing. All arithmetic is in float64 and rounded once at the end;
-but float32 arrays take the loops of `exponential.py` for the activations that are there.
+One compiled driver does all activations, since Numba's parallel compiler takes a second for each driver. The common
+piecewise linear activations have loops of their own, which LLVM vectorises. The other loop chooses the activation
+inside, which costs little beside an exponential. All arithmetic is in float64 and rounded once at the end, except that
+float32 arrays use the loops of `exponential.py` for the activations in that file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..runtime import njit, parallel, prange, threads
 from . import exponential
 from .scalars import EXACT, HARDSIGMOID, HARDSWISH, HARDTANH, LEAKY_RELU, NAMES, PLAIN, gradient, value
 
-_FEW = 1 << 12  # an array of fewer values is not worth waking threads for
+_FEW = 1 << 12  # for an array of fewer values, waking threads costs more than it saves
 NUMBER = {name: number for number, name in enumerate(NAMES)}
 
 
 def _padded(parameters: tuple[float, ...], x: Array) -> tuple[Any, ...]:
-    """Three parameters, rounded as x is, so that x may be equal to one; a large one may overflow to Inf."""
+    """Three parameters, rounded to the type of x, so that x can equal a parameter; a large one may overflow to Inf."""
     with np.errstate(over="ignore"):
         return tuple(np.array((*parameters, 0, 0, 0)[:3], np.float64).astype(x.dtype).tolist())
 
@@ -46,8 +46,8 @@ def backward_python(op: str, gy: Array, x: Array, *parameters: float) -> Array:
 
 
 @njit(**EXACT)
-def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array, a: float, b: float, c: float) -> None:
-    x, y = x[t * x.size // chunks : (t + 1) * x.size // chunks], y[t * x.size // chunks : (t + 1) * x.size // chunks]
+def _forward_share(t: Any, shares: int, op: int, x: Array, y: Array, a: float, b: float, c: float) -> None:
+    x, y = x[t * x.size // shares : (t + 1) * x.size // shares], y[t * x.size // shares : (t + 1) * x.size // shares]
     if op == LEAKY_RELU:
         for i in range(x.size):
             y[i] = value(LEAKY_RELU, np.float64(x[i]), a, b, c)
@@ -66,9 +66,9 @@ def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array, a: float, b
 
 
 @njit(parallel=True)
-def _forward(chunks: int, op: int, x: Array, y: Array, a: float, b: float, c: float) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, op, x, y, a, b, c)
+def _forward(shares: int, op: int, x: Array, y: Array, a: float, b: float, c: float) -> None:
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, op, x, y, a, b, c)
 
 
 def forward_numba(op: str, x: Array, *parameters: float) -> Array:
@@ -93,8 +93,8 @@ def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *arg
 
 
 @njit(**EXACT)
-def _backward_share(t: Any, chunks: int, op: int, gy: Array, x: Array, gx: Array, a: float, b: float, c: float) -> None:
-    i0, i1 = t * x.size // chunks, (t + 1) * x.size // chunks
+def _backward_share(t: Any, shares: int, op: int, gy: Array, x: Array, gx: Array, a: float, b: float, c: float) -> None:
+    i0, i1 = t * x.size // shares, (t + 1) * x.size // shares
     gy, x, gx = gy[i0:i1], x[i0:i1], gx[i0:i1]
     if op == LEAKY_RELU:
         for i in range(x.size):
@@ -114,9 +114,9 @@ def _backward_share(t: Any, chunks: int, op: int, gy: Array, x: Array, gx: Array
 
 
 @njit(parallel=True)
-def _backward(chunks: int, op: int, gy: Array, x: Array, gx: Array, a: float, b: float, c: float) -> None:
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, op, gy, x, gx, a, b, c)
+def _backward(shares: int, op: int, gy: Array, x: Array, gx: Array, a: float, b: float, c: float) -> None:
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, op, gy, x, gx, a, b, c)
 
 
 def backward_numba(op: str, gy: Array, x: Array, *parameters: float) -> Array:

@@ -6,8 +6,8 @@
     w, gw          (C,) or (1,)
     gx = gy where x > 0, else w[c] gy         gw[c] = sum of x gy where not x > 0
 
-`forward(x, w)` gives y, `backward(gy, x, w, needs_grad)` gives (gx, gw). In memory x is runs of one channel each: of
-H*W values where it is plainly contiguous, of one value where it is channels last; run r belongs to channel r mod C.
+`forward(x, w)` gives y, `backward(gy, x, w, needs_grad)` gives (gx, gw). In memory, x consists of runs of one channel
+each: of H*W values in NCHW memory, of one value in channels-last memory. Run r belongs to channel r mod C.
 
 K. He et al., "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852.
 """
@@ -49,23 +49,23 @@ def forward_numpy(x: Array, w: Array) -> Array:
 
 
 def _run_length(x: Array, w: Array) -> int:
-    """How many neighbours in memory share a channel."""
+    """How many neighbours in memory belong to one channel."""
     return 1 if w.size == 1 or is_channels_last(x) else math.prod(x.shape[2:])
 
 
 @njit(error_model="numpy")
-def _forward_share(t: Any, chunks: int, run: int, x: Array, w: Array, y: Array) -> None:
+def _forward_share(t: Any, shares: int, run: int, x: Array, w: Array, y: Array) -> None:
     runs = x.size // max(run, 1)
-    for r in range(t * runs // chunks, (t + 1) * runs // chunks):
+    for r in range(t * runs // shares, (t + 1) * runs // shares):
         slope = w[r % w.size]
         for i in range(r * run, (r + 1) * run):
             y[i] = x[i] if x[i] > 0 else slope * x[i]
 
 
 @njit(parallel=True)
-def _forward(chunks: int, run: int, x: Array, w: Array, y: Array) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, run, x, w, y)
+def _forward(shares: int, run: int, x: Array, w: Array, y: Array) -> None:
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, run, x, w, y)
 
 
 def forward_numba(x: Array, w: Array) -> Array:
@@ -91,7 +91,7 @@ def backward_python(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gra
 
 
 def backward_numpy(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
-    """Whole arrays; the sum over all axes but that of the channels."""
+    """Whole arrays; gw is a sum over all axes except that of the channels."""
     gx = gw = None
     if needs_grad[0]:
         gx = np.where(x > 0, gy, _spread(x, w) * gy).reshape(x.shape)
@@ -102,10 +102,10 @@ def backward_numpy(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Grad
 
 
 @njit(error_model="numpy")
-def _backward_share(t: Any, chunks: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
+def _backward_share(t: Any, shares: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
     runs = x.size // max(run, 1)
     sums[: w.size] = 0
-    for r in range(t * runs // chunks, (t + 1) * runs // chunks):
+    for r in range(t * runs // shares, (t + 1) * runs // shares):
         slope, total = w[r % w.size], np.float64(0)
         for i in range(r * run, (r + 1) * run):
             gx[i] = gy[i] if x[i] > 0 else slope * gy[i]
@@ -114,13 +114,13 @@ def _backward_share(t: Any, chunks: int, run: int, gy: Array, x: Array, w: Array
 
 
 @njit(parallel=True)
-def _backward(chunks: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, run, gy, x, w, gx, sums[t])
+def _backward(shares: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, run, gy, x, w, gx, sums[t])
 
 
 def backward_numba(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
-    """Parallel over runs; each share has sums of its own, added in order."""
+    """Parallel over runs; each share has its own sums, which are then added in order."""
     x, gy = alike(x, gy)
     gx = np.empty_like(x)
     with parallel():

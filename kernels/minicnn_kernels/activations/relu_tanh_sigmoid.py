@@ -7,12 +7,12 @@
     x, y, gx, gy   all of one shape, of any rank
 
 Every forward is called as `forward(x)` and every backward as `backward(gy, y)`: each derivative is a function of the
-result, so the input need not be kept. `RELU(x, out)` writes into `out`, which may be x. A NaN comes out as a NaN. The
+result, so the input does not have to be kept. `RELU(x, out)` writes into `out`, which may be x. A NaN gives a NaN. The
 result has the memory order of a dense input.
 
-Numba calls exp and tanh of the C library, one value at a time. For float32 the polynomials of `exponential.py` take
-their place, so that LLVM computes 8 or 16 values at once; the largest errors found are 2.4 ulp in sigmoid and 1.5 ulp
-in tanh (of every 37th float32).
+Numba calls exp and tanh of the C library, one value at a time. For float32 the polynomials of `exponential.py` replace
+them, so that LLVM computes 8 or 16 values at once. The largest errors found are 2.4 ulp in sigmoid and 1.5 ulp in tanh
+(tested on every 37th float32).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .exponential import EXACT32, ONE, exp32, tanh32
 
 
 def _each_python(f: Callable[..., float], *arrays: Array) -> Array:
-    """f of the elements at each place of arrays of one shape."""
+    """f of the elements with the same index in arrays of one shape."""
     y = np.empty(arrays[0].shape, arrays[0].dtype)
     for place in np.ndindex(y.shape):
         y[place] = f(*(float(a[place]) for a in arrays))
@@ -41,7 +41,7 @@ def _each_python(f: Callable[..., float], *arrays: Array) -> Array:
 
 
 def relu_python(x: Array, out: Array | None = None) -> Array:
-    """The definition; `v <= 0` is false for NaN, which so stays."""
+    """The definition; `v <= 0` is false for NaN, so NaN stays."""
     y = _each_python(lambda v: 0.0 if v <= 0 else v, x)
     if out is None:
         return y
@@ -60,7 +60,7 @@ def sigmoid_python(x: Array) -> Array:
 
 
 def relu_numpy(x: Array, out: Array | None = None) -> Array:
-    """Whole arrays; `out` keeps the memory order, and a 0-d array an array."""
+    """Whole arrays; `out` keeps the memory order, and keeps a 0-d result an array."""
     return np.maximum(x, 0, out=np.empty_like(x) if out is None else out)
 
 
@@ -74,20 +74,20 @@ def sigmoid_numpy(x: Array) -> Array:
     return np.divide(np.exp(np.minimum(x, 0)), 1 + np.exp(-np.abs(x)), out=np.empty_like(x))
 
 
-# Numba: the arrays as they lie in memory, 1-d; a share is a run of them. One driver does all activations, since
-# Numba's parallel compiler takes a second for each driver; `op` says which loop runs.
+# Numba: the arrays are 1-d, in the order of memory; a share is a run of elements. One driver does all activations,
+# since Numba's parallel compiler takes a second for each driver; `op` says which loop runs.
 
-_FEW = 1 << 14  # an array of fewer values is not worth waking threads for
+_FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
 _RELU, _TANH, _SIGMOID, _TANH32, _SIGMOID32, _RELU_INTO = range(6)
 
 
 @njit(**EXACT32)
-def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
-    x, y = x[t * x.size // chunks : (t + 1) * x.size // chunks], y[t * x.size // chunks : (t + 1) * x.size // chunks]
+def _forward_share(t: Any, shares: int, op: int, x: Array, y: Array) -> None:
+    x, y = x[t * x.size // shares : (t + 1) * x.size // shares], y[t * x.size // shares : (t + 1) * x.size // shares]
     if op == _RELU:
         for i in range(x.size):
             y[i] = x.dtype.type(0) if x[i] <= 0 else x[i]
-    elif op == _RELU_INTO:  # y is x: a loop that named both would not be vectorised
+    elif op == _RELU_INTO:  # y is x: a loop with two names for one memory would not be vectorised
         for i in range(y.size):
             y[i] = y.dtype.type(0) if y[i] <= 0 else y[i]
     elif op == _TANH:
@@ -107,9 +107,9 @@ def _forward_share(t: Any, chunks: int, op: int, x: Array, y: Array) -> None:
 
 
 @njit(parallel=True)
-def _forward(chunks: int, op: int, x: Array, y: Array) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, op, x, y)
+def _forward(shares: int, op: int, x: Array, y: Array) -> None:
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, op, x, y)
 
 
 def _forward_numba(op: int, x: Array, out: Array | None = None) -> Array:
@@ -124,17 +124,17 @@ def _forward_numba(op: int, x: Array, out: Array | None = None) -> Array:
 
 
 def relu_numba(x: Array, out: Array | None = None) -> Array:
-    """Parallel over runs of memory; `out` lies as a dense x does, and may be x."""
+    """Parallel over runs of memory; `out` has the memory order of a dense x, and may be x."""
     return _forward_numba(_RELU_INTO if out is x else _RELU, x, out)
 
 
 def tanh_numba(x: Array) -> Array:
-    """As relu; in float32 by the polynomials of `exponential.py`."""
+    """As relu; in float32 with the polynomials of `exponential.py`."""
     return _forward_numba(_TANH32 if x.dtype == np.float32 else _TANH, x)
 
 
 def sigmoid_numba(x: Array) -> Array:
-    """As relu; in float32 by the e^x of `exponential.py`."""
+    """As relu; in float32 with the e^x of `exponential.py`."""
     return _forward_numba(_SIGMOID32 if x.dtype == np.float32 else _SIGMOID, x)
 
 
@@ -142,7 +142,7 @@ def sigmoid_numba(x: Array) -> Array:
 
 
 def relu_backward_python(gy: Array, y: Array) -> Array:
-    """gy where y > 0; where y is NaN, gy too, as in PyTorch."""
+    """gy where y > 0, and also where y is NaN, as in PyTorch; else 0."""
     return _each_python(lambda g, v: 0.0 if v <= 0 else g, gy, y)
 
 
@@ -157,7 +157,7 @@ def sigmoid_backward_python(gy: Array, y: Array) -> Array:
 
 
 def relu_backward_numpy(gy: Array, y: Array) -> Array:
-    """A choice, not a product: an infinite gradient times 0 would be NaN."""
+    """A choice instead of a product: an infinite gradient times 0 would be NaN."""
     return np.where(y <= 0, gy.dtype.type(0), gy)
 
 
@@ -172,8 +172,8 @@ def sigmoid_backward_numpy(gy: Array, y: Array) -> Array:
 
 
 @njit(**EXACT32)
-def _backward_share(t: Any, chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
-    i0, i1 = t * y.size // chunks, (t + 1) * y.size // chunks
+def _backward_share(t: Any, shares: int, op: int, gy: Array, y: Array, gx: Array) -> None:
+    i0, i1 = t * y.size // shares, (t + 1) * y.size // shares
     gy, y, gx = gy[i0:i1], y[i0:i1], gx[i0:i1]
     if op == _RELU:
         for i in range(y.size):
@@ -187,9 +187,9 @@ def _backward_share(t: Any, chunks: int, op: int, gy: Array, y: Array, gx: Array
 
 
 @njit(parallel=True)
-def _backward(chunks: int, op: int, gy: Array, y: Array, gx: Array) -> None:
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, op, gy, y, gx)
+def _backward(shares: int, op: int, gy: Array, y: Array, gx: Array) -> None:
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, op, gy, y, gx)
 
 
 def _backward_numba(op: int, gy: Array, y: Array) -> Array:

@@ -3,11 +3,11 @@
     value(x, a, b, c)           y
     gradient(g, x, a, b, c)     g dy/dx
 
-a, b, c are the activation's parameters (the table `PARAMETERS` of `__init__.py`), unused ones 0. Plain Python is the
-definition; Numba compiles the same functions, in float64, into the loops of `loops.py`.
+a, b, c are the activation's parameters (the table in `activations/__init__.py`); unused ones are 0. In plain Python the
+functions are the definition; Numba compiles the same functions, in float64, into the loops of `loops.py`.
 
-At a kink the gradient is PyTorch's: a *choice* between g and 0, not a product with 0, so that an infinite g gives no
-NaN. No exponent is ever positive, so nothing overflows: e^x/(1 + e^x) stands for 1/(1 + e^-x) where x < 0.
+At a kink the gradient is PyTorch's. It is a *choice* between g and 0, not a product with 0, so that an infinite g gives
+no NaN. No exponent is ever positive, so nothing overflows: where x < 0, 1/(1 + e^-x) is written as e^x/(1 + e^x).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ F = TypeVar("F", bound=Callable[..., float])
 
 
 def scalar(function: F) -> F:
-    """Enter a function in PLAIN and leave the compiled one, for other compiled functions, under its name."""
+    """Enter the plain function in PLAIN; its name then refers to the compiled one, for other compiled functions."""
     PLAIN[function.__name__] = function
     return njit(**EXACT)(function)
 
 
-# ------------------------------------------------------------------------------------------------- straight pieces
+# ------------------------------------------------------------------------------------------------ piecewise linear
 
 
 @scalar
@@ -47,13 +47,13 @@ def leaky_relu_gradient(g: float, x: float, a: float, b: float, c: float) -> flo
 
 @scalar
 def hardtanh(x: float, a: float, b: float, c: float) -> float:
-    """x cut off at a below and b above; relu6 with a = 0, b = 6."""
+    """min(max(x, a), b); relu6 with a = 0, b = 6."""
     return a if x < a else b if x > b else x
 
 
 @scalar
 def hardtanh_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
-    """g inside and at NaN, 0 from the ends on."""
+    """g for a < x < b and at NaN, else 0 (also at a and at b)."""
     return 0.0 if x <= a or x >= b else g
 
 
@@ -65,7 +65,7 @@ def threshold(x: float, a: float, b: float, c: float) -> float:
 
 @scalar
 def threshold_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
-    """g above a."""
+    """g above a, else 0."""
     return 0.0 if x <= a else g
 
 
@@ -77,7 +77,7 @@ def hardshrink(x: float, a: float, b: float, c: float) -> float:
 
 @scalar
 def hardshrink_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
-    """g outside [-a, a], of both shrinks; at NaN 0."""
+    """g outside [-a, a], else 0, also at NaN; for hardshrink and softshrink."""
     return g if x < -a or x > a else 0.0
 
 
@@ -95,7 +95,7 @@ def hardsigmoid(x: float, a: float, b: float, c: float) -> float:
 
 @scalar
 def hardsigmoid_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
-    """g/6 inside, 0 from the ends on; at NaN 0."""
+    """g/6 for -3 < x < 3, else 0, also at NaN."""
     return g / 6 if -3 < x < 3 else 0.0
 
 
@@ -107,13 +107,13 @@ def hardswish(x: float, a: float, b: float, c: float) -> float:
 
 @scalar
 def hardswish_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
-    """0 up to -3, then x/3 + 1/2, then g from 3 on."""
+    """0 up to -3, g (x/3 + 1/2) between -3 and 3, g from 3 on."""
     return 0.0 if x <= -3 else g if x >= 3 else g * (x / 3 + 0.5)
 
 
 PLAIN["softshrink_gradient"] = PLAIN["hardshrink_gradient"]
 
-# -------------------------------------------------------------------------------------------------- smooth ones
+# ------------------------------------------------------------------------------------------- smooth functions
 
 
 @scalar

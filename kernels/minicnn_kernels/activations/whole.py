@@ -1,7 +1,7 @@
-"""The activations in NumPy: whole arrays at once, value and gradient of each in one row of a table.
+"""The activations in NumPy, on whole arrays at once; a table has one row for the value and gradient of each.
 
-A choice between two formulas (`np.where`) computes both everywhere, so an exponent is first kept from growing
-(`minimum`); what a formula gives where it is not chosen does not matter.
+`np.where`, which chooses between two formulas, computes both for all elements. So exponents are first limited
+(`minimum`) so that nothing overflows; the value of a formula that is not chosen does not matter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..arrays import Array
 
 
 class Formulas(NamedTuple):
-    """value(x, *parameters) and gradient(g, x, *parameters), the parameters those that the activation has."""
+    """value(x, *parameters) and gradient(g, x, *parameters), with as many parameters as the activation has."""
 
     value: Callable[..., Any]
     gradient: Callable[..., Any]
@@ -57,7 +57,7 @@ def _gelu_tanh(x: Array) -> Any:
 
 
 def _gelu_tanh_gradient(g: Array, x: Array) -> Any:
-    x = x.astype(np.float64)  # in which x^2 of a large float32 is finite, so that 0 x^2 is 0
+    x = x.astype(np.float64)  # in float64, x^2 of a large float32 is finite, so that 0 x^2 is 0
     t = _gelu_tanh(x)
     return g * 0.5 * (1 + t + x * (1 - t * t) * (0.7978845608028654 * (1 + 0.134145 * x * x)))
 

@@ -1,11 +1,11 @@
-"""Batch normalisation: each channel is shifted and scaled to mean 0 and variance 1, then by beta and gamma.
+"""Batch normalisation: each channel is scaled to mean 0 and variance 1, then scaled by gamma and shifted by beta.
 
     mean[c]      = sum x[n, c, s] / M                              M = N*S values per channel, in training
     var[c]       = sum (x[n, c, s] - mean[c])^2 / M
     invstd[c]    = 1 / sqrt(var[c] + eps)
     y[n, c, s]   = gamma[c] (x[n, c, s] - mean[c]) invstd[c] + beta[c]
 
-    x, y, gx, gy               (N, C, ...): S stands for all axes after the second; none, or H and W of pictures
+    x, y, gx, gy               (N, C, ...): S stands for all axes after the second: none, or H and W of images
     gamma, beta                (C,) or None for 1 and 0
     mean, var, invstd, ggamma, gbeta   (C,)
 
@@ -14,7 +14,7 @@
     gx           = gamma[c] invstd[c] (gy - gbeta[c]/M - (x - mean[c]) invstd[c] ggamma[c]/M)    training
     gx           = gamma[c] invstd[c] gy                                                         evaluation
 
-In evaluation mean and var are given, and constants. Of the gradients those are computed that `needs_grad` asks for, the
+In evaluation mode mean and var are given constants. Only the gradients that `needs_grad` asks for are computed; the
 others are None:
 
     TRAINING(x, gamma, beta, eps, relu=False) -> (y, mean, var, invstd)
@@ -22,13 +22,13 @@ others are None:
     EVALUATION(x, gamma, beta, mean, var, eps, relu=False) -> y
     EVALUATION_BACKWARD(gy, x, gamma, beta, mean, var, eps, needs_grad, relu=False) -> (gx, ggamma, gbeta)
 
-With `relu`, y is max(y, 0), and the backward functions take gy for 0 where the y of above is not positive. They work
-that y out again from x, which they read anyway: ReLU then costs no pass over memory, and keeps nothing.
+With `relu`, the result is max(y, 0), and the backward functions replace gy by 0 where y is not positive. They compute y
+again from x, which they read in any case. So ReLU costs no pass over memory, and nothing has to be kept for it.
 
-The variance takes two passes over x: E[x^2] - E[x]^2 in one pass loses all digits where the mean is large. (How Numba
-does it in one pass even so is in `rows.py`.) The mean is x0[c] + sum (x - x0[c]) / M with x0 the first value
-of the channel, so that a constant channel gives exactly beta. Sums are float64. An empty batch has mean 0, variance 0
-and zero gradients.
+The variance takes two passes over x: the formula E[x^2] - E[x]^2, in one pass, loses all digits if the mean is large.
+(`rows.py` explains how Numba does it in one pass nevertheless.) The mean is x0[c] + sum (x - x0[c]) / M, where x0 is
+the first value of the channel, so that a constant channel gives exactly beta. Sums are float64. An empty batch has mean
+0, variance 0 and zero gradients.
 
 S. Ioffe and C. Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167.
 """

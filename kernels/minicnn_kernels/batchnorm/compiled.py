@@ -1,4 +1,4 @@
-"""Batch normalisation on Numba: which loops run, those of `rows.py` or of `planes.py`, by the order of memory."""
+"""Batch normalisation on Numba: the order of memory decides whether the loops of `rows.py` or of `planes.py` run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import planes, rows
 from .definition import SMALL, Gradients, Vector, inverse_std
 from .rows import View
 
-_FEW = 1 << 14  # an array of fewer values is not worth waking threads for
+_FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
 
 
 def _view(x: Array) -> View:
@@ -35,9 +35,9 @@ def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *arg
 
 
 def training_numba(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool = False) -> tuple[Array, ...]:
-    """y in the memory order of x, and mean, var and invstd, (C,) each.
+    """y in the memory order of x, and mean, var and invstd, each (C,).
 
-    float32 again in float64 where the squares do not fit.
+    Where the squares overflow in float32, everything is computed again in float64.
     """
     found = _training(x, gamma, beta, eps, relu)
     if x.itemsize >= 8 or math.isfinite(np.add.reduce(found[2], None, np.float64)):
@@ -56,10 +56,10 @@ def _training(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool) -> 
             args = flat(x), gamma, beta, eps, low, flat(y), mean, var, invstd, view
             _run(x, planes.training_share, planes.training, *args)
             return y, mean, var, invstd
-        width, chunks = _wide(view), 1 if x.size < _FEW else threads()
+        width, shares = _wide(view), 1 if x.size < _FEW else threads()
         work = workspace("batch_norm", 2 * x.shape[1], np.float64)
         _run(x, rows.moments_share, rows.moments, flat(x), width, work, view)
-        rows.total(chunks, view[0], work, eps, mean, var, invstd)
+        rows.total(shares, view[0], work, eps, mean, var, invstd)
         wide = np.empty((3, width), x.dtype)
         rows.coefficients(mean, invstd, gamma, beta, wide)
         _run(x, rows.scale_share, rows.scale, flat(x), wide, low, flat(y), view)
@@ -71,12 +71,12 @@ def _low(x: Array, relu: bool) -> Any:
 
 
 def _vector(v: Vector, x: Array, without: float) -> Array:
-    """v (C,), contiguous and of x's type, as compiled code takes it; a vector of `without` where there is none."""
+    """v (C,), contiguous and of x's type, as compiled code needs it; None becomes a vector of `without`."""
     return np.full(x.shape[1], without, x.dtype) if v is None else np.ascontiguousarray(v, x.dtype)
 
 
 def _wide(view: View) -> int:
-    """The length of a wide row: as many channels as fit, and one row of them at least."""
+    """The length of a wide row (`rows.py`): as many rows of channels as fit, at least one."""
     return max(1, max(1, rows.WIDTH // max(1, view[1])) * view[1]) if view[2] == 1 else view[1]
 
 
@@ -106,7 +106,7 @@ def training_backward_numba(
     gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
-    """A pass for the sums and one for gx, which is scale g + b (x - mean) + k with a number of each per channel."""
+    """One pass for the sums and one for gx = scale g + b (x - mean) + k; each channel has its own scale, b and k."""
     if x.itemsize < 8 and np.minimum.reduce(invstd, initial=1) < SMALL:
         wide_x, wide_gy = x.astype(np.float64), gy.astype(np.float64)
         found = training_backward_numba(wide_gy, wide_x, gamma, beta, mean, invstd, needs_grad, relu)
@@ -122,7 +122,7 @@ def evaluation_backward_numba(
     gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, var: Array, eps: float, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
-    """The pass for the sums where they are wanted; gx is scale g."""
+    """The pass for the sums if ggamma or gbeta is wanted; gx = scale g."""
     x, gy = alike(x, gy)
     wide = _evaluation_wide(x, gamma, beta, mean, var, eps, _view(x), 5)
     return _gradients(gy, x, _vector(inverse_std(var, eps), x, 1), wide, needs_grad, relu, False)
@@ -131,7 +131,7 @@ def evaluation_backward_numba(
 def _gradients(
     gy: Array, x: Array, invstd: Array, wide: Array, needs_grad: Sequence[bool], relu: bool, training: bool
 ) -> Gradients:  # fmt: skip
-    """All that is needed, of arrays in one memory order."""
+    """The wanted gradients, from arrays in one memory order."""
     view, low = _view(x), _low(x, relu)
     gx = empty(x.shape if needs_grad[0] else (0,), x.dtype, needs_grad[0] and is_channels_last(x))
     ggamma, gbeta = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
@@ -142,9 +142,9 @@ def _gradients(
             _run(x, planes.backward_share, planes.backward, *args)
         else:
             if sums:
-                work, chunks = workspace("batch_norm", 2 * x.shape[1], np.float64), 1 if x.size < _FEW else threads()
+                work, shares = workspace("batch_norm", 2 * x.shape[1], np.float64), 1 if x.size < _FEW else threads()
                 _run(x, rows.sums_share, rows.sums, flat(gy), flat(x), wide, low, work, view)
-                rows.finish(chunks, max(1, view[0]), work, invstd, wide, ggamma, gbeta)
+                rows.finish(shares, max(1, view[0]), work, invstd, wide, ggamma, gbeta)
             if needs_grad[0]:
                 _run(x, rows.gradient_share, rows.gradient, flat(gy), flat(x), wide, low, training, flat(gx), view)
     return gx if needs_grad[0] else None, ggamma if needs_grad[1] else None, gbeta if needs_grad[2] else None

@@ -1,4 +1,4 @@
-"""Batch normalisation 1 of 3, the definition: the formulas as they stand, in plain Python and in NumPy."""
+"""Batch normalisation 1 of 3, the definition: the formulas of `batchnorm/__init__.py` in plain Python and in NumPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..arrays import Array
 Vector = Array | None  # gamma or beta, (C,)
 Gradients = tuple[Array | None, Array | None, Array | None]
 
-SMALL = 1e-12  # 1/std whose cube, a factor of gx, is beyond float32
+SMALL = 1e-12  # an invstd below this has a cube, a factor of gx, that is too small for float32
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -30,7 +30,7 @@ def training_python(x: Array, gamma: Vector, beta: Vector, eps: float, relu: boo
 
 
 def in_type(x: Array, v: Array) -> Array:
-    """A vector in the type of x; the variance of 1e20 is Inf in float32."""
+    """A vector in the type of x; in float32 the variance of values of 1e20 overflows to Inf."""
     with np.errstate(over="ignore"):
         return v.astype(x.dtype)
 
@@ -65,7 +65,7 @@ def _value(x: Array, place: Any, gamma: Vector, beta: Vector, mean: Array, invst
 
 
 def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool = False) -> tuple[Array, ...]:
-    """All channels at once; the second pass takes off what rounding left in the mean."""
+    """All channels at once; the second pass also corrects the rounding error of the mean."""
     axes, count = _other_axes(x), max(1, x.size // max(1, x.shape[1]))
     first = _column(_first(x), x)
     with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
@@ -78,7 +78,7 @@ def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool
 
 
 def _first(x: Array) -> Array:
-    """The first value of each channel, 0 where there is none: (C,)."""
+    """The first value of each channel, (C,); 0 in an empty batch."""
     return x[0].reshape(x.shape[1], -1)[:, 0] if x.size else np.zeros(x.shape[1])  # (C, ...) -> (C, S) -> (C,)
 
 
@@ -113,7 +113,7 @@ def training_backward_python(
     gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array, needs_grad: Sequence[bool],
     relu: bool = False,
 ) -> Gradients:  # fmt: skip
-    """The definition; every x has a part in its channel's mean and variance, whence the two sums in gx."""
+    """The definition; each x contributes to its channel's mean and variance, which gives the two sums in gx."""
     gy = _through_relu_python(gy, x, gamma, beta, mean, invstd) if relu else gy
     gx, ggamma, gbeta = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for place in np.ndindex(*x.shape):
@@ -130,7 +130,7 @@ def training_backward_python(
 
 
 def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
-    """gy, and 0 where ReLU gave 0."""
+    """gy, but 0 where ReLU gave 0."""
     g = np.empty(gy.shape, gy.dtype)
     for place in np.ndindex(*x.shape):
         g[place] = 0.0 if _value(x, place, gamma, beta, mean, invstd) <= 0 else gy[place]
@@ -138,7 +138,7 @@ def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean:
 
 
 def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
-    """The gradients that are needed, in the type of x."""
+    """The gradients that `needs_grad` asks for, in the type of x; the others are None."""
     gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
     return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
 
@@ -173,7 +173,7 @@ def training_backward_numpy(
 
 
 def _through_relu_numpy(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
-    """gy, and 0 where ReLU gave 0."""
+    """gy, but 0 where ReLU gave 0."""
     y = (x - _column(mean, x)) * _column(_scale(gamma, invstd), x) + _column(0.0 if beta is None else beta, x)
     return np.where(y <= 0, gy.dtype.type(0), gy)
 

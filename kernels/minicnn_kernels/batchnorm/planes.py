@@ -1,8 +1,8 @@
-"""Batch normalisation 3 of 3, planes: as 2, but a thread has whole channels, so that none waits for the others' sums.
+"""Batch normalisation 3 of 3, planes: as 2, but a thread has whole channels and does not wait for the sums of others.
 
-For NCHW memory, where the H*W values of a channel and image lie in a run. A share is some channels, and has all of
-them: it goes over a few channels for the statistics and once more to
-normalise, by which time they are in the cache. The statistics are found as in `rows.py`, with Chan's formula.
+For NCHW memory, where the H*W values of a channel of an image lie in one run. A share is some whole channels. It goes
+over a few channels for the statistics and then once more to normalise them, while they are still in the cache. The
+statistics are computed as in `rows.py`, with Chan's formula.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FAST: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy"}
 
 @njit(**_FAST)
 def _sums_of_run(x: Array, shift: Any) -> Any:
-    # sum d and sum d^2 of a run; not so many at once that a sum in the type of x would lose digits
+    # sum d and sum d^2 of a run, in blocks that are short enough for sums in the type of x not to lose digits
     first = second = 0.0
     for at in range(0, x.size, 4096):
         values = x[at : at + 4096]
@@ -45,16 +45,16 @@ def _scale_run(x: Array, mean: Any, scale: Any, beta: Any, low: Any, y: Array) -
 
 @njit(**EXACT)
 def training_share(
-    t: Any, chunks: int, x: Array, gamma: Array, beta: Array, eps: float, low: Any, y: Array, mean: Array, var: Array,
+    t: Any, shares: int, x: Array, gamma: Array, beta: Array, eps: float, low: Any, y: Array, mean: Array, var: Array,
     invstd: Array, view: View,
 ) -> None:  # fmt: skip
-    """Statistics and y of the channels of share t, so many at a time that they lie in runs of 8 KB or more."""
+    """Statistics and y of the channels of share t; several at a time, so that runs of memory have 8 KB or more."""
     rows, channels, size = view
-    end, images = (t + 1) * channels // chunks, max(1, 1024 // size)
+    end, images = (t + 1) * channels // shares, max(1, 1024 // size)
     step = max(1, 2048 // size)
     work = np.empty((4, step))
     shift = np.empty(step, x.dtype)
-    for c0 in range(t * channels // chunks, end, step):
+    for c0 in range(t * channels // shares, end, step):
         many = min(step, end - c0)
         average, m2, first, second = work[0, :many], work[1, :many], work[2, :many], work[3, :many]
         for c in range(many):
@@ -82,28 +82,28 @@ def training_share(
 
 @njit(parallel=True)
 def training(
-    chunks: int, x: Array, gamma: Array, beta: Array, eps: float, low: Any, y: Array, mean: Array, var: Array,
+    shares: int, x: Array, gamma: Array, beta: Array, eps: float, low: Any, y: Array, mean: Array, var: Array,
     invstd: Array, view: View,
 ) -> None:  # fmt: skip
     """All shares."""
-    for t in prange(chunks):
-        training_share(np.intp(t), chunks, x, gamma, beta, eps, low, y, mean, var, invstd, view)
+    for t in prange(shares):
+        training_share(np.intp(t), shares, x, gamma, beta, eps, low, y, mean, var, invstd, view)
 
 
 @njit(**EXACT)
-def evaluation_share(t: Any, chunks: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
+def evaluation_share(t: Any, shares: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
     """y = (x - mean) scale + beta, run by run."""
     rows, channels, size = view
-    for run in range(t * rows * channels // chunks, (t + 1) * rows * channels // chunks):
+    for run in range(t * rows * channels // shares, (t + 1) * rows * channels // shares):
         c, i0, i1 = run % channels, run * size, (run + 1) * size
         _scale_run(x[i0:i1], wide[0, c], wide[1, c], wide[2, c], low, y[i0:i1])
 
 
 @njit(parallel=True)
-def evaluation(chunks: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
+def evaluation(shares: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
     """All shares."""
-    for t in prange(chunks):
-        evaluation_share(np.intp(t), chunks, x, wide, low, y, view)
+    for t in prange(shares):
+        evaluation_share(np.intp(t), shares, x, wide, low, y, view)
 
 
 @njit(**_FAST)
@@ -127,7 +127,7 @@ def _products_of_run(gy: Array, x: Array, mean: Any, scale: Any, beta: Any, low:
 def _gradient_run(
     gy: Array, x: Array, mean: Any, scale: Any, beta: Any, b: Any, k: Any, low: Any, training: bool, gx: Array
 ) -> None:  # fmt: skip
-    # a run of one channel; in evaluation b = k = 0, and 0 (x - mean) could be NaN
+    # gx of a run of one channel; in evaluation b = k = 0, and the term is left out, since 0 (x - mean) could be NaN
     if training:
         for i in range(x.size):
             d = x[i] - mean
@@ -141,14 +141,14 @@ def _gradient_run(
 
 @njit(**EXACT)
 def backward_share(
-    t: Any, chunks: int, gy: Array, x: Array, invstd: Array, wide: Array, low: Any, training: bool, sums: bool,
+    t: Any, shares: int, gy: Array, x: Array, invstd: Array, wide: Array, low: Any, training: bool, sums: bool,
     gx: Array, ggamma: Array, gbeta: Array, view: View,
 ) -> None:  # fmt: skip
-    """The gradients of the channels of share t, a few at a time; without `sums` gx alone; no gx where it is empty."""
+    """The gradients of the channels of share t, a few at a time; without `sums` only gx; no gx if it is empty."""
     rows, channels, size = view
-    step, end = max(1, 2048 // size), (t + 1) * channels // chunks
+    step, end = max(1, 2048 // size), (t + 1) * channels // shares
     work = np.empty((1, 2 * step))
-    for c0 in range(t * channels // chunks, end, step):
+    for c0 in range(t * channels // shares, end, step):
         many = min(step, end - c0)
         if sums:
             work[:] = 0
@@ -171,11 +171,11 @@ def backward_share(
 
 @njit(parallel=True)
 def backward(
-    chunks: int, gy: Array, x: Array, invstd: Array, wide: Array, low: Any, training: bool, sums: bool,
+    shares: int, gy: Array, x: Array, invstd: Array, wide: Array, low: Any, training: bool, sums: bool,
     gx: Array, ggamma: Array, gbeta: Array, view: View,
 ) -> None:  # fmt: skip
     """All shares."""
-    for t in prange(chunks):
+    for t in prange(shares):
         backward_share(
-            np.intp(t), chunks, gy, x, invstd, wide, low, training, sums, gx, ggamma, gbeta, view
+            np.intp(t), shares, gy, x, invstd, wide, low, training, sums, gx, ggamma, gbeta, view
         )  # fmt: skip

@@ -1,23 +1,24 @@
-"""Batch normalisation 2 of 3, rows: compiled, and the variance in one pass over memory, where 1 takes two.
+"""Batch normalisation 2 of 3, rows: compiled, with the variance in one pass over memory, where 1 takes two passes.
 
-For channels-last memory, and x (N, C), whose rows have all channels. A channel has no memory of its own here, and a
-share is some rows: first all shares find their statistics, these are put together, and then all shares normalise. The
-first pass goes from the end to the beginning: the end is what the convolution before has just written, and the
-beginning is what the second pass then finds in the cache.
+For channels-last memory and for x (N, C): each row of memory has all channels. A channel is not one run of memory here,
+so a share is some rows. First all shares compute their statistics, these are merged, and then all shares normalise. The
+first pass goes from the end to the beginning: the convolution before has just written the end, and the second pass
+finds the beginning in the cache.
 
-Mean and variance take one pass over memory. Sums of d = x - shift and of d^2 are kept for a block at a time, in the
-type of x, with the mean so far as shift, and the block's mean and sum of squared deviations M2 are merged in float64
-(Chan):
+Mean and variance take one pass over memory. The sums of d = x - shift and of d^2 are made for one block at a time, in
+the type of x, where shift is the mean of the blocks before. Then the block's mean and sum of squared deviations M2 are
+merged in float64 (Chan):
 
     mean_b = shift + sum d / n_b                       M2_b = sum d^2 - (sum d)^2 / n_b
     mean'  = mean + (mean_b - mean) n_b/(n + n_b)      M2'  = M2 + M2_b + (mean_b - mean)^2 n n_b/(n + n_b)
 
-What M2_b loses by the subtraction is small beside the last term, so this is as exact as two passes, however large the
-mean is beside the standard deviation. The first shift is a value of the channel: a constant channel has variance 0.
+The rounding error of the subtraction in M2_b is small beside the last term, so this is as exact as two passes, even if
+the mean is much larger than the standard deviation. The first shift is a value of the channel, so a constant channel
+has variance 0.
 
-A row of few channels is too short a loop for the compiler's vectors, so rows are taken several at a time: a *wide* row
-of about 256 values, with its coefficients repeated. ReLU is `low if v <= low else v` with low = 0; with low = NaN,
-which nothing is below, that is the identity: one loop for both.
+A row of few channels is too short for a vectorised loop. So several rows are taken together as a *wide* row of about
+256 values, with the coefficients repeated. ReLU is `low if v <= low else v` with low = 0. With low = NaN the comparison
+is always false, and the expression is the identity, so one loop serves for both.
 
 T. Chan, G. Golub and R. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37, 1983.
 """
@@ -35,7 +36,7 @@ from ..runtime import njit, prange
 EXACT: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # multiply-add, but no reordering
 View = tuple[int, int, int]  # dense memory as (rows, C, S)
 
-WIDTH = 256  # values of a wide row, about
+WIDTH = 256  # values in a wide row, about
 _ROWS = 64  # wide rows in a block
 
 # --------------------------------------------------------------------------------------------------------- statistics
@@ -43,7 +44,7 @@ _ROWS = 64  # wide rows in a block
 
 @njit(**EXACT)
 def merge(first: Array, second: Array, shift: Array, new: int, count: int, mean: Array, m2: Array) -> None:
-    """Chan's formula for each channel; `first` and `second` are wide rows, or have one sum for each channel."""
+    """Chan's formula for each channel; `first` and `second` have the sums of wide rows, or one sum for each channel."""
     channels = mean.size
     for c in range(channels):
         sum1 = sum2 = 0.0
@@ -56,10 +57,10 @@ def merge(first: Array, second: Array, shift: Array, new: int, count: int, mean:
 
 
 @njit(**EXACT)
-def moments_share(t: Any, chunks: int, x: Array, width: int, work: Array, view: View) -> None:
+def moments_share(t: Any, shares: int, x: Array, width: int, work: Array, view: View) -> None:
     """work[t] = mean and M2 of each channel over the rows of share t, from the last to the first."""
     rows, channels, _ = view
-    begin, end = t * rows // chunks * channels, (t + 1) * rows // chunks * channels
+    begin, end = t * rows // shares * channels, (t + 1) * rows // shares * channels
     mean, m2 = work[t, :channels], work[t, channels : 2 * channels]
     shift, first, second = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
     for c in range(channels):
@@ -86,20 +87,20 @@ def moments_share(t: Any, chunks: int, x: Array, width: int, work: Array, view: 
 
 
 @njit(parallel=True)
-def moments(chunks: int, x: Array, width: int, work: Array, view: View) -> None:
+def moments(shares: int, x: Array, width: int, work: Array, view: View) -> None:
     """All shares."""
-    for t in prange(chunks):
-        moments_share(np.intp(t), chunks, x, width, work, view)
+    for t in prange(shares):
+        moments_share(np.intp(t), shares, x, width, work, view)
 
 
 @njit(**EXACT)
-def total(chunks: int, rows: int, work: Array, eps: float, mean: Array, var: Array, invstd: Array) -> None:
-    """The shares put together, in their order."""
+def total(shares: int, rows: int, work: Array, eps: float, mean: Array, var: Array, invstd: Array) -> None:
+    """Merge the statistics of the shares, in their order."""
     channels = mean.size
     for c in range(channels):
         count, average, m2 = 0, 0.0, 0.0
-        for t in range(chunks):
-            new = (t + 1) * rows // chunks - t * rows // chunks
+        for t in range(shares):
+            new = (t + 1) * rows // shares - t * rows // shares
             if new:
                 delta = work[t, c] - average
                 m2 += work[t, channels + c] + delta * delta * (count * (new / (count + new)))
@@ -115,7 +116,7 @@ def total(chunks: int, rows: int, work: Array, eps: float, mean: Array, var: Arr
 
 @njit(**EXACT)
 def coefficients(mean: Array, invstd: Array, gamma: Array, beta: Array, to: Array) -> None:
-    """mean, scale and beta of each channel, repeated along wide rows; forward and backward have the same bits here."""
+    """mean, scale and beta of each channel, repeated along wide rows; the same bits in forward and backward."""
     channels = mean.size
     for at in range(0, to.shape[1], max(1, channels)):
         for c in range(channels):
@@ -123,12 +124,12 @@ def coefficients(mean: Array, invstd: Array, gamma: Array, beta: Array, to: Arra
 
 
 @njit(**EXACT)
-def scale_share(t: Any, chunks: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
+def scale_share(t: Any, shares: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
     """y = (x - mean) scale + beta."""
     rows, channels, _ = view
-    mean, scale, beta = wide[0], wide[1], wide[2]  # `mean, scale, beta = wide` would forget that they are contiguous
-    end = (t + 1) * rows // chunks * channels
-    for at in range(t * rows // chunks * channels, end, wide.shape[1]):
+    mean, scale, beta = wide[0], wide[1], wide[2]  # unpacked by `= wide` they would not count as contiguous
+    end = (t + 1) * rows // shares * channels
+    for at in range(t * rows // shares * channels, end, wide.shape[1]):
         i1 = min(at + wide.shape[1], end)
         values, to = x[at:i1], y[at:i1]
         for i in range(values.size):
@@ -137,20 +138,20 @@ def scale_share(t: Any, chunks: int, x: Array, wide: Array, low: Any, y: Array, 
 
 
 @njit(parallel=True)
-def scale(chunks: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
+def scale(shares: int, x: Array, wide: Array, low: Any, y: Array, view: View) -> None:
     """All shares."""
-    for t in prange(chunks):
-        scale_share(np.intp(t), chunks, x, wide, low, y, view)
+    for t in prange(shares):
+        scale_share(np.intp(t), shares, x, wide, low, y, view)
 
 
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
 @njit(**EXACT)
-def sums_share(t: Any, chunks: int, gy: Array, x: Array, wide: Array, low: Any, work: Array, view: View) -> None:
+def sums_share(t: Any, shares: int, gy: Array, x: Array, wide: Array, low: Any, work: Array, view: View) -> None:
     """work[t] = sum g and sum g (x - mean) over the rows of share t, from the last to the first; g is gy after ReLU."""
     rows, channels, _ = view
-    begin, end = t * rows // chunks * channels, (t + 1) * rows // chunks * channels
+    begin, end = t * rows // shares * channels, (t + 1) * rows // shares * channels
     width = wide.shape[1]
     mean, scale, beta = wide[0], wide[1], wide[2]
     totals = work[t, : 2 * channels]
@@ -176,19 +177,19 @@ def sums_share(t: Any, chunks: int, gy: Array, x: Array, wide: Array, low: Any, 
 
 
 @njit(parallel=True)
-def sums(chunks: int, gy: Array, x: Array, wide: Array, low: Any, work: Array, view: View) -> None:
+def sums(shares: int, gy: Array, x: Array, wide: Array, low: Any, work: Array, view: View) -> None:
     """All shares."""
-    for t in prange(chunks):
-        sums_share(np.intp(t), chunks, gy, x, wide, low, work, view)
+    for t in prange(shares):
+        sums_share(np.intp(t), shares, gy, x, wide, low, work, view)
 
 
 @njit(**EXACT)
-def finish(chunks: int, count: int, work: Array, invstd: Array, wide: Array, ggamma: Array, gbeta: Array) -> None:
-    """The gradients of gamma and beta; into wide b and k of gx = scale g + b (x - mean) + k."""
+def finish(shares: int, count: int, work: Array, invstd: Array, wide: Array, ggamma: Array, gbeta: Array) -> None:
+    """The gradients of gamma and beta; writes b and k of gx = scale g + b (x - mean) + k to `wide`."""
     channels = invstd.size
     for c in range(channels):
         first = second = 0.0
-        for t in range(chunks):
+        for t in range(shares):
             first += work[t, c]
             second += work[t, channels + c]
         gbeta[c], ggamma[c] = first, second * invstd[c]
@@ -199,13 +200,13 @@ def finish(chunks: int, count: int, work: Array, invstd: Array, wide: Array, gga
 
 @njit(**EXACT)
 def gradient_share(
-    t: Any, chunks: int, gy: Array, x: Array, wide: Array, low: Any, training: bool, gx: Array, view: View
+    t: Any, shares: int, gy: Array, x: Array, wide: Array, low: Any, training: bool, gx: Array, view: View
 ) -> None:  # fmt: skip
-    """gx = scale g + b (x - mean) + k, in evaluation scale g; g is gy after ReLU."""
+    """gx = scale g + b (x - mean) + k, in evaluation gx = scale g; g is gy after ReLU."""
     rows, channels, _ = view
     mean, scale, beta, b, k = wide[0], wide[1], wide[2], wide[3], wide[4]
-    end = (t + 1) * rows // chunks * channels
-    for at in range(t * rows // chunks * channels, end, wide.shape[1]):
+    end = (t + 1) * rows // shares * channels
+    for at in range(t * rows // shares * channels, end, wide.shape[1]):
         i1 = min(at + wide.shape[1], end)
         ups, values, to = gy[at:i1], x[at:i1], gx[at:i1]
         if training:
@@ -221,8 +222,8 @@ def gradient_share(
 
 @njit(parallel=True)
 def gradient(
-    chunks: int, gy: Array, x: Array, wide: Array, low: Any, training: bool, gx: Array, view: View
+    shares: int, gy: Array, x: Array, wide: Array, low: Any, training: bool, gx: Array, view: View
 ) -> None:  # fmt: skip
     """All shares."""
-    for t in prange(chunks):
-        gradient_share(np.intp(t), chunks, gy, x, wide, low, training, gx, view)
+    for t in prange(shares):
+        gradient_share(np.intp(t), shares, gy, x, wide, low, training, gx, view)

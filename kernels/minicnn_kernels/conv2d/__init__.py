@@ -1,4 +1,4 @@
-"""2-d convolution (cross-correlation): what it is, its eight algorithms, and which one runs.
+"""2-d convolution (cross-correlation): its definition, its eight algorithms, and the rule that chooses among them.
 
     y[n, o, i, j] = b[o] + sum_{c, a, b} w[o, c, a, b] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
 
@@ -7,7 +7,7 @@
     b   (O,) or None
     y   (N, O, OH, OW)
 
-What the literature of networks calls convolution does not flip the kernel; signal processing calls it
+In the literature of neural networks a convolution does not flip the filter; signal processing calls this operation
 cross-correlation. The gradients, for an upstream gradient gy of y's shape:
 
     gb[o]          = sum_{n, i, j} gy[n, o, i, j]
@@ -16,24 +16,25 @@ cross-correlation. The gradients, for an upstream gradient gy of y's shape:
 
 Every forward is called as `forward(x, w, b, g)` and every backward as `backward(gy, x, w, g, needs_grad)`, with `g`
 a `geometry.Conv` and `needs_grad` three booleans: which of (gx, gw, gb) to compute. The others are returned as None. gx
-does not depend on x and gw not on w, so that x may be None where gw is not wanted, and w where gx is not.
+does not depend on x, and gw does not depend on w. So x may be None if gw is not wanted, and w if gx is not wanted.
 
-A transposed convolution is this one's gx as a function of gy; its gradients are y and gw. It needs no kernels of its
-own.
+A transposed convolution is gx of a convolution as a function of gy; its gradients are y and gw of that convolution. So
+it has no kernels of its own.
 
 The algorithms, in the order in which to read them, each with what it changes:
 
     1  direct      the definition, as loops
-    2  im2col      every window is copied out as a column of a matrix; BLAS does the sums
-    3  pointwise   2 for kernels of 1x1: x is that matrix already, and nothing is copied
-    4  implicit    2 without writing the matrix: its windows are read where they lie in x
-    5  registers   1 without writing sums that are not complete: a tile of outputs stays in registers
-    6  depthwise   channels that see no other: no sum over them, so what counts is to read memory once
-    7  winograd    kernels of 3x3 with 2.25 or 4 times fewer multiplications, which are matrix products as in 2
-    8  fft         a number of multiplications that does not depend on the size of the kernel
+    2  im2col      every window is copied into a column of a matrix; BLAS computes the sums
+    3  pointwise   2 for filters of 1x1: x is already that matrix, and nothing is copied
+    4  implicit    2 without writing the matrix: the windows are read directly from x
+    5  registers   1, but a tile of outputs stays in registers until its sums are complete
+    6  depthwise   every channel has its own filters: no sum over channels, so the goal is to read memory only once
+    7  winograd    filters of 3x3 with 2.25 or 4 times fewer multiplications, which are matrix products as in 2
+    8  fft         the number of multiplications does not depend on the size of the filter
 
-Each has its mathematics, the python and the numpy functions in its file, or in the `__init__.py` of its folder, with
-the compiled loops in the files beside that. `rule` says which is the fastest for what.
+An algorithm is one file, or a folder. The mathematics, the python and the numpy functions are in the file or in the
+folder's `__init__.py`; the compiled loops are there too, or in the other files of the folder. `rule` says which
+algorithm is the fastest for which call.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from ..geometry import Conv
 from ..layout import is_channels_last
 from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
 
-# What the algorithms can do that cannot do every geometry; `im2col`, `direct` and `fft` can.
+# The geometries that an algorithm can do. `im2col`, `direct` and `fft` are not here: they can do all of them.
 LIMITS = {
     "winograd": winograd.supports,
     "pointwise": pointwise.supports,
@@ -59,14 +60,16 @@ LIMITS = {
 
 
 def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
-    """The fastest algorithm for a geometry, as measured by `benchmarks/conv_layers.py`, of those whose errors are
-    relative to what an output sees: `fft` is not among them, and `winograd` is (`weak_tiles.py`).
+    """The fastest algorithm for a geometry, as measured by `benchmarks/conv_layers.py`.
+
+    Only algorithms whose error is relative to the pixels that an output sees are chosen. `winograd` is one of them
+    (`weak_tiles.py`), `fft` is not.
 
     Args:
         g: the geometry.
         gradient: "" for the forward pass, "gx" or "gw".
-        channels_last: whether the memory of the pictures is channels last.
-        dtype: of the pictures.
+        channels_last: whether the images are in channels-last memory.
+        dtype: the type of the images.
     """
     if pointwise.supports(g):
         return "pointwise"
@@ -87,7 +90,7 @@ def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
 
 
 def _few_channels(g: Conv, gradient: str, channels_last: bool, itemsize: int, may_be_implicit: bool) -> bool:
-    """Whether `registers` is the fastest."""
+    """Whether `registers` is the fastest: few channels, and tiles that are full."""
     if not registers.supports(g) or g.c > 16 or (gradient == "gx" and g.c < 3):
         return False
     if gradient == "gw":

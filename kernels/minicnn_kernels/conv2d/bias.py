@@ -1,7 +1,7 @@
 """The bias and its gradient, gb = the sum of gy over images and pixels, for all algorithms.
 
-A run of pixels is `count` from the p0-th on: in NHWC memory (`channels_last`) of the whole batch, in NCHW memory of
-image n.
+A run of pixels is `count` pixels from number p0 on. They are counted through the whole batch in NHWC memory
+(`channels_last`), and through image n in NCHW memory.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..sums import total
 
 
 def sum_of_pixels(gy: Array) -> Array:
-    """gb (O,) of gy (N, O, OH, OW), for where no kernel goes over gy anyway."""
+    """gb (O,) of gy (N, O, OH, OW), for algorithms without a loop over gy that could compute gb on the way."""
     return total(gy, (0, 2, 3)).reshape(-1)
 
 
 @njit()
 def fill_bias(y: Array, b: Array, n: int, p0: int, count: int, g: Conv, channels_last: bool) -> None:
-    """The bias, at the pixels of a run of y; the product is added to it."""
+    """Write the bias to the pixels of a run of y; the matrix product is then added to it."""
     u = np.uintp
     if channels_last:
         for p in range(p0, p0 + count):

@@ -1,9 +1,9 @@
-"""Convolution 1 of 8, direct: the definition. Every output is one window times one kernel.
+"""Convolution 1 of 8, direct: the definition. Every output is the dot product of a window and a filter.
 
 Equations and legend: `conv2d/__init__.py`.
 
-No scratch memory; 2*N*O*OH*OW*(C/G)*KH*KW floating-point operations. The backward pass walks the same products as the
-forward pass: where forward adds w*x to y, backward adds w*gy to gx and x*gy to gw.
+It needs no scratch memory, and 2*N*O*OH*OW*(C/G)*KH*KW floating-point operations. The backward pass visits the same
+products as the forward pass: where forward adds w*x to y, backward adds w*gy to gx and x*gy to gw.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Gradients = tuple[Array | None, Array | None, Array | None]
 
 
 def multiplications(g: Conv, which: str = "forward") -> int:
-    """Real multiplications, those by zeros of the padding included; gx and gw have as many as the forward pass."""
+    """The number of real multiplications, including those by zeros of the padding; the same for forward, gx and gw."""
     return g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
 
 
@@ -42,7 +42,7 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def _window(g: Conv, o: int, i: int, j: int) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """The products in output (o, i, j): weight cell (c, a, b) with the pixel (ci, p, q) under it, without padding."""
+    """The products in output (o, i, j): weight (c, a, b) and the pixel (ci, p, q) under it; without the padding."""
     first = o // (g.o // g.groups) * (g.c // g.groups)  # the first input channel of o's group
     for c in range(g.c // g.groups):
         for a in range(g.kh):
@@ -53,7 +53,7 @@ def _window(g: Conv, o: int, i: int, j: int) -> Iterator[tuple[int, int, int, in
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """One kernel cell (a, b) at a time: a shifted, strided picture times the weights of that cell, for all pixels."""
+    """One filter cell (a, b) at a time: a shifted, strided image times the weights of that cell, for all pixels."""
     xp = pad(x, g)
     y = np.zeros((g.n, g.groups, g.o // g.groups, g.oh * g.ow), x.dtype)
     w = w.reshape(g.groups, g.o // g.groups, g.c // g.groups, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
@@ -73,16 +73,16 @@ def pad(x: Array, g: Conv) -> Array:
 
 
 def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
-    """The view (N, C, OH, OW) of the padded input that lies under kernel cell (a, b) as the window slides."""
+    """The view (N, C, OH, OW) of the padded input that is under filter cell (a, b) as the window slides."""
     top, left = a * g.dh, b * g.dw
     return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
 @njit(fastmath=FAST)
-def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
-    # A task is one output channel of one picture. Its rows are built up from whole rows of x, a unit-stride loop.
+def _forward_share(t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
+    # A task is one output channel of one image. Whole rows of x are added to its rows, in a loop of stride 1.
     tasks, cg = g.n * g.o, g.c // g.groups
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         n, o = task // g.o, task % g.o
         first = o // (g.o // g.groups) * cg
         for i in range(g.oh):
@@ -96,7 +96,7 @@ def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, 
                             q, j0, j1 = inside(k, g)
                             weight = w[o, c, a, k]
                             to, run = row[j0:j1], x[n, first + c, p, q + j0 * g.sw :]
-                            if g.sw == 1:  # a step of one, known as such, is what makes it a vector loop
+                            if g.sw == 1:  # with a step of 1 in the source LLVM vectorises the loop
                                 for j in range(to.size):
                                     to[j] += weight * run[j]
                             else:
@@ -106,7 +106,7 @@ def _forward_share(t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, 
 
 @njit()
 def inside(k: int, g: Conv) -> tuple[int, int, int]:
-    """Column q of x under kernel column k for j = 0, and the range of j whose column q + j*SW is inside the picture."""
+    """The column q of x under filter column k for j = 0, and the range of j for which q + j*SW is inside the image."""
     q = k * g.dw - g.pw
     j0 = min(g.ow, max(0, -(q // g.sw)))
     j1 = max(j0, min(g.ow, (g.w - 1 - q) // g.sw + 1))
@@ -114,13 +114,13 @@ def inside(k: int, g: Conv) -> tuple[int, int, int]:
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, g)
+def _forward(shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv) -> None:
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, w, b, y, g)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """The definition again, compiled; parallel over the output channels of all pictures, vectorised along a row."""
+    """The definition, compiled; parallel over the output channels of all images, vectorised along a row."""
     y = np.empty(g.y_shape, x.dtype)
     bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
     with parallel():
@@ -132,7 +132,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
+    """The loops of the forward pass; each product w*x adds gy*w to the gradient of x, and gy*x to that of w."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
         up = float(gy[n, o, i, j])
@@ -149,7 +149,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """One kernel cell at a time: gw is a product with the shifted picture, gx is added to where that lay."""
+    """One filter cell at a time: gw is a product with the shifted image; gx gets its part at the shifted pixels."""
     og, cg = g.o // g.groups, g.c // g.groups
     by_group = g.groups, og, cg, g.kh, g.kw
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
@@ -171,10 +171,10 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 
 @njit(fastmath=FAST)
-def _backward_x_share(t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
-    # A task is one input channel of one picture: no two tasks write the same gx.
+def _backward_x_share(t: Any, shares: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
+    # A task is one input channel of one image: no two tasks write the same gx.
     tasks, cg, og = g.n * g.c, g.c // g.groups, g.o // g.groups
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         n, c = task // g.c, task % g.c
         gx[n, c] = 0
         for o in range(c // cg * og, (c // cg + 1) * og):
@@ -195,16 +195,16 @@ def _backward_x_share(t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Co
 
 
 @njit(parallel=True)
-def _backward_x(chunks: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
-    for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, gx, g)
+def _backward_x(shares: int, gy: Array, w: Array, gx: Array, g: Conv) -> None:
+    for t in prange(shares):
+        _backward_x_share(np.intp(t), shares, gy, w, gx, g)
 
 
 @njit(fastmath=FAST)
-def _backward_w_share(t: Any, chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
+def _backward_w_share(t: Any, shares: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
     # A task is one output channel: no two tasks write the same gw.
     cg = g.c // g.groups
-    for o in range(t * g.o // chunks, (t + 1) * g.o // chunks):
+    for o in range(t * g.o // shares, (t + 1) * g.o // shares):
         for c in range(cg):
             ci = o // (g.o // g.groups) * cg + c
             for a in range(g.kh):
@@ -226,13 +226,13 @@ def _backward_w_share(t: Any, chunks: int, gy: Array, x: Array, gw: Array, g: Co
 
 
 @njit(parallel=True)
-def _backward_w(chunks: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
-    for t in prange(chunks):
-        _backward_w_share(np.intp(t), chunks, gy, x, gw, g)
+def _backward_w(shares: int, gy: Array, x: Array, gw: Array, g: Conv) -> None:
+    for t in prange(shares):
+        _backward_w_share(np.intp(t), shares, gy, x, gw, g)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """Compiled loops; gx parallel over the input channels of all pictures, gw over output channels."""
+    """Compiled loops; gx parallel over the input channels of all images, gw over output channels."""
     gy, gx, gw = np.ascontiguousarray(gy), None, None
     with parallel():
         if needs_grad[0] and w is not None:

@@ -1,39 +1,40 @@
-"""Convolution 8 of 8, fft: winograd's idea for whole images, so that the size of the kernel no longer counts.
+"""Convolution 8 of 8, fft: as winograd, but whole images are transformed, and the filter's size does not matter.
 
 By the convolution theorem: transform, multiply frequency by frequency, transform back.
 
-Lay x on a circle of F points, zero outside 0 .. H-1, and w at the points 0, DH, 2*DH ... of another. (One axis here;
-the other is alike.) With the discrete Fourier transform X[f] = sum_t x[t] exp(-2 pi i f t / F), the theorem says of
-correlation and convolution on the circle
+Lay x on a circle of F points, zero outside 0 .. H-1, and w at the points 0, DH, 2*DH ... of another circle. (This shows
+one axis; the other is the same.) With the discrete Fourier transform X[f] = sum_t x[t] exp(-2 pi i f t / F), the
+theorem says of correlation and convolution on the circle
 
     sum_a w[a] x[(s + a*DH) mod F]   has the transform   conj(W[f]) X[f]      the window at s: forward
     sum_a w[a] u[(p - a*DH) mod F]   has the transform   W[f] U[f]            gx
     sum_s u[s] x[(s + a*DH) mod F]   has the transform   conj(U[f]) X[f]      gw, read at the points a*DH
 
-where u is gy laid out on the circle: gy[i] at the point (i*SH - PH) mod F where its window begins, zero between. Sums
-over channels, in gw over pictures, are taken of the transforms, F matrix products of complex numbers:
+where u is gy laid out on the circle: gy[i] at the point (i*SH - PH) mod F where its window begins, zero between. The
+sums over channels (in gw over images) are sums of transforms: F matrix products of complex numbers,
 
     Y[f] (N, O) = X[f] (N, C) @ conj(W[f])^T      X[f] = U[f] @ W[f]      W[f] (O, C) = conj(U[f])^T @ X[f]
 
-and only then is transformed back. With G groups each line holds per group.
+and only the result is transformed back. With G groups each line holds for each group.
 
-**The size of the circle.** Windows begin at -PH and end at H + PH - 1. What leaves the circle on one side comes in on
-the other, and must find zeros there: the points -PH .. -1 are F-PH .. F-1, which are beyond H-1 if F >= H + PH, and
-then H .. H+PH-1 are below F as well. So F = max(H + PH, DH*(KH-1) + 1) will do, where the full linear convolution, of
-which we drop the margin, has H + DH*(KH-1) points. We take the next size whose prime factors the transform is fast for.
+**The size of the circle.** Windows begin at -PH and end at H + PH - 1. A window that leaves the circle on one side
+continues on the other, and must find zeros there. The points -PH .. -1 are F-PH .. F-1, which are beyond H-1 if
+F >= H + PH, and then H .. H+PH-1 are below F as well. So F = max(H + PH, DH*(KH-1) + 1) is enough. (The full linear
+convolution has H + DH*(KH-1) points, but we do not need its margin.) We take the next size with small prime factors,
+for which the transform is fast.
 
-**What it costs.** With n = FH*FW points, N*C + O*C/G + N*O transforms of about n log2 n multiplications each (radix 2,
-half of it saved since the values are real), and N*O*C/G products for each of the n/2 frequencies, 4 multiplications
-each. The definition has N*O*C/G*OH*OW*KH*KW: the kernel's size has gone, so this pays for large kernels, if there are
-enough pictures and channels to share the transforms, and not for 3x3. (Measured for gx of 16 pictures of 64x64 with 32
-channels on two cores: slower than im2col at 5x5, three times as fast at 11x11, eleven times at 21x21.) A stride saves
-nothing: all windows are computed and SH*SW - 1 of SH*SW thrown away. Memory: transforms are as large as zero-filled
-pictures; those of w, FH*FW/(KH*KW) times larger than w, are made for a block of channels at a time. Pictures are not
-cut into tiles (overlap-add).
+**What it costs.** With n = FH*FW points, there are N*C + O*C/G + N*O transforms of about n log2 n multiplications each
+(radix 2; half of it is saved since the values are real), and for each of the n/2 frequencies N*O*C/G products of 4
+multiplications each. The definition has N*O*C/G*OH*OW*KH*KW multiplications. The size of the filter does not occur in
+the cost of fft, so it pays for large filters, if there are enough images and channels that use the same transforms, and
+not for 3x3. (Measured for gx of 16 images of 64x64 with 32 channels on two cores: slower than im2col at 5x5, three
+times as fast at 11x11, eleven times at 21x21.) A stride saves nothing: all windows are computed, and SH*SW - 1 of SH*SW
+are thrown away. Memory: a transform is as large as its zero-filled image. The transforms of w are FH*FW/(KH*KW) times
+larger than w, so they are made for a block of channels at a time. Images are not cut into tiles (overlap-add).
 
-**Rounding and special values.** The error is that of the largest value of a picture, everywhere: eps*log(n) times it.
-One NaN or Inf spreads over the whole picture, where the definition keeps it to the windows that see it. For this the
-table's rule never takes it: it has to be asked for by name.
+**Rounding and special values.** The error of every output is relative to the largest value of the whole image:
+eps*log(n) times it. One NaN or Inf spreads over the whole image, while the definition keeps it to the windows that see
+it. For this reason the rule never chooses fft; it runs only if it is named.
 
 M. Mathieu, M. Henaff, Y. LeCun, "Fast training of convolutional networks through FFTs", 2013 (arXiv 1312.5851).
 Equations and legend: `conv2d/__init__.py`.
@@ -59,12 +60,12 @@ Plane = list[list[complex]]
 
 
 def circle(g: Conv) -> tuple[int, int]:
-    """The least circles of the two axes: no window meets itself."""
+    """The smallest circles of the two axes on which no window overlaps itself."""
     return max(g.h + g.ph, g.dh * (g.kh - 1) + 1), max(g.w + g.pw, g.dw * (g.kw - 1) + 1)
 
 
 def _fast_circle(g: Conv) -> tuple[int, int]:
-    """The next sizes of small prime factors."""
+    """The next larger sizes with small prime factors, for which the transform is fast."""
     from scipy.fft import next_fast_len
 
     high, wide = circle(g)
@@ -72,14 +73,14 @@ def _fast_circle(g: Conv) -> tuple[int, int]:
 
 
 def _places(g: Conv, size: tuple[int, int]) -> tuple[Array, Array]:
-    """The point of each axis of the circle where the window of output i or j begins."""
+    """The points on the two circles where the windows of outputs i and j begin."""
     return (np.arange(g.oh) * g.sh - g.ph) % size[0], (np.arange(g.ow) * g.sw - g.pw) % size[1]
 
 
 def multiplications(g: Conv, which: str = "forward") -> int:
-    """Real multiplications: transforms by radix 2, and 4 in each product of complex numbers.
+    """The number of real multiplications: transforms by radix 2, and 4 in each product of complex numbers.
 
-    Each pass transforms two of x, w and y, multiplies, and transforms back to the third, so all have as many.
+    Each pass transforms two of x, w and y, multiplies, and transforms back to the third, so all have the same number.
     """
     high, wide = _fast_circle(g)
     transforms = g.n * g.c + g.o * (g.c // g.groups) + g.n * g.o
@@ -98,7 +99,7 @@ def _dft(line: list[complex], sign: int) -> list[complex]:
 
 
 def _dft2(plane: Plane, sign: int = -1) -> Plane:
-    """Along the rows, then along the columns; with sign 1 back, all but the division by the number of points."""
+    """Transform along the rows, then the columns; with sign 1 back, without the division by the number of points."""
     rows = [_dft(row, sign) for row in plane]
     columns = [_dft(list(column), sign) for column in zip(*rows, strict=True)]
     return [list(row) for row in zip(*columns, strict=True)]
@@ -114,7 +115,7 @@ def _laid(values: Array, rows: Any, columns: Any, size: tuple[int, int]) -> Plan
 
 
 def _read(total: Plane, rows: Any, columns: Any) -> list[list[float]]:
-    """Transformed back and read at each (row, column)."""
+    """Transform back, and read the values at each (row, column)."""
     plane, points = _dft2(total, 1), len(total) * len(total[0])
     return [[plane[int(p)][int(q)].real / points for q in columns] for p in rows]
 
@@ -127,7 +128,7 @@ def _add(total: Plane, a: Plane, b: Plane, conjugate: bool) -> None:
 
 
 def _axes(g: Conv, size: tuple[int, int]) -> tuple[tuple[Any, Any], tuple[Any, Any], tuple[Any, Any]]:
-    """The points on the circle of x, the kernel's cells, and the windows' beginnings: rows and columns of each."""
+    """The rows and columns on the circle of the pixels of x, of the filter's cells, and of the windows' beginnings."""
     cells = range(0, g.dh * (g.kh - 1) + 1, g.dh), range(0, g.dw * (g.kw - 1) + 1, g.dw)
     return (range(g.h), range(g.w)), cells, _places(g, size)
 
@@ -171,16 +172,16 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
     return tuple(a if wanted else None for a, wanted in zip(gradients, needs_grad, strict=True))  # type: ignore[return-value]
 
 
-# ---------------------------------------------------------------------------------- transforms of many pictures at once
+# ---------------------------------------------------------------------------------- transforms of many images at once
 #
-# Pictures are (N, H, W, C) and their transforms (N, FH, FW/2+1, C): with the channels last, neighbouring lines are
-# transformed side by side in vectors, and the matrix X[f] has rows of unit stride. Real values have X[-f] = conj(X[f]),
-# so half of one axis is left out. Weights are laid out as pictures: of C/G rows and O channels for forward, of O/G rows
-# and C channels for gx and gw. Then all three products are out[:, f] = a[:, f] @ b[:, f] for each group.
+# Images are (N, H, W, C) and their transforms (N, FH, FW/2+1, C). Since the channels are last, neighbouring lines are
+# transformed side by side in vectors, and the matrix X[f] has rows of stride 1. For real values X[-f] = conj(X[f]), so
+# half of one axis is left out. Weights are laid out as images: C/G images of O channels for forward, O/G images of C
+# channels for gx and gw. Then all three products are out[:, f] = a[:, f] @ b[:, f] for each group.
 
 
 def _transform(x: Array, size: tuple[int, int], workers: int) -> Array:
-    """(N, H, W, C) -> (N, FH, FW/2+1, C), zeros filled in at the end: rows first, while there are only H of them."""
+    """(N, H, W, C) -> (N, FH, FW/2+1, C), filled up with zeros at the end; rows first, while there are only H rows."""
     from scipy.fft import fft, rfft
 
     return fft(rfft(x, size[1], axis=2, workers=workers), size[0], axis=1, overwrite_x=True, workers=workers)
@@ -203,15 +204,15 @@ def _upstream(gy: Array, g: Conv, size: tuple[int, int]) -> Array:
 
 
 def _strides(count: int, step: int, size: int) -> Any:
-    """The points 0, step, 2*step ... of the circle, as a slice where they do not go round it."""
+    """The points 0, step, 2*step ... of the circle; as a slice if they do not go round it."""
     end = step * (count - 1) + 1
     return slice(0, end, step) if end <= size else np.arange(0, end, step) % size
 
 
 def _moved(ws: Array, g: Conv, size: tuple[int, int]) -> Array:
-    """conj(W) of weights moved by -PH and -PW, in place: window i then begins at i*SH, and none goes round the circle.
+    """conj(W) of weights shifted by -PH and -PW, in place: window i begins at i*SH, and none goes round the circle.
 
-    To move by -PH is to multiply W[f] by exp(2 pi i f PH / FH).
+    A shift by -PH multiplies W[f] by exp(2 pi i f PH / FH).
     """
     for axis, padding in ((1, g.ph), (2, g.pw)):
         turns = np.exp(2j * np.pi * np.arange(ws.shape[axis]) * padding / size[axis - 1]).astype(ws.dtype)
@@ -223,7 +224,7 @@ _BLOCK = 1 << 26  # bytes that the transforms of the weights, or of their gradie
 
 
 def _blocks(g: Conv, size: tuple[int, int], rows: int, columns: int, dtype: Any) -> Iterator[slice]:
-    """The columns of each group in blocks, `rows` transforms each in all groups."""
+    """The columns of each group in blocks; each column needs `rows` transforms in each group."""
     each = max(1, g.groups * rows) * size[0] * (size[1] // 2 + 1) * 2 * np.dtype(dtype).itemsize
     step = max(1, _BLOCK // each)
     for start in range(0, columns, step):
@@ -250,19 +251,19 @@ def _product(a: Array, b: Array, groups: int, transposed: bool) -> Array:
     return np.ascontiguousarray(total).reshape(total.shape[0], high, wide, columns)
 
 
-# Numba: the products, frequencies shared out among the threads. SciPy's transforms have threads of their own.
+# Numba: the products; a share is some of the frequencies. SciPy's transforms have threads of their own.
 
 
 @njit()
 def _product_share(
-    t: Any, chunks: int, a: Array, b: Array, out: Array, groups: int, transposed: bool, scratch: Array
+    t: Any, shares: int, a: Array, b: Array, out: Array, groups: int, transposed: bool, scratch: Array
 ) -> None:
     # a (R, F, G*K), b (K, F, G*M), out (R, F, G*M); transposed: a (K, F, G*R). One frequency's matrices are gathered.
     k, m, r = b.shape[0], b.shape[2] // groups, out.shape[0]
     left = scratch[t, : r * k].reshape((k, r) if transposed else (r, k))
     right = scratch[t, r * k : r * k + k * m].reshape(k, m)
     to = scratch[t, r * k + k * m : r * k + k * m + r * m].reshape(r, m)
-    for f in range(t * a.shape[1] // chunks, (t + 1) * a.shape[1] // chunks):
+    for f in range(t * a.shape[1] // shares, (t + 1) * a.shape[1] // shares):
         for group in range(groups):
             for i in range(left.shape[0]):
                 for j in range(left.shape[1]):
@@ -280,9 +281,9 @@ def _product_share(
 
 
 @njit(parallel=True)
-def _products(chunks: int, a: Array, b: Array, out: Array, groups: int, transposed: bool, scratch: Array) -> None:
-    for t in prange(chunks):
-        _product_share(np.intp(t), chunks, a, b, out, groups, transposed, scratch)
+def _products(shares: int, a: Array, b: Array, out: Array, groups: int, transposed: bool, scratch: Array) -> None:
+    for t in prange(shares):
+        _product_share(np.intp(t), shares, a, b, out, groups, transposed, scratch)
 
 
 def _product_compiled(a: Array, b: Array, groups: int, transposed: bool) -> Array:
@@ -347,17 +348,17 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Transforms on all threads; the products compiled, parallel over frequencies. y in the memory order of x."""
+    """Transforms on all threads; compiled products, parallel over frequencies. y has the memory order of x."""
     return _forward(x, w, b, g, threads(), _product_compiled, empty(g.y_shape, x.dtype, is_channels_last(x)))
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gy is transformed once for both gradients."""
+    """Fast transforms of the whole batch; gy is transformed once for both gradients."""
     gx = empty(g.x_shape, gy.dtype, is_channels_last(gy if x is None else x))
     return _backward(gy, x, w, g, needs_grad, 1, _product, gx)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """As forward. gx in the memory order of x, or of gy where there is no x."""
+    """As forward. gx has the memory order of x, or of gy if x is None."""
     gx = empty(g.x_shape, gy.dtype, is_channels_last(gy if x is None else x))
     return _backward(gy, x, w, g, needs_grad, threads(), _product_compiled, gx)

@@ -1,19 +1,19 @@
-"""Convolution 3 of 8, pointwise: for 1x1 the matrix of im2col is x itself, so that nothing has to be copied.
+"""Convolution 3 of 8, pointwise: for 1x1 filters the matrix of im2col is x itself, so nothing has to be copied.
 
 It is a linear layer at every pixel. Equations and legend: `conv2d/__init__.py`.
 
-With KH = KW = 1, one group and no padding, a window is one pixel. Its column (`im2col/columns.py`) is the pixel's C
-values, so that x itself is the matrix of columns and nothing has to be copied:
+With KH = KW = 1, one group and no padding, a window is one pixel. Its column (`im2col/columns.py`) is the C values of
+that pixel, so x is already the matrix of columns:
 
     y[n, o, i, j]  = b[o] + sum_c w[o, c] x[n, c, i*SH, j*SW]
     gx[n, c, p, q] = sum_o w[o, c] gy[n, o, i, j]  where (p, q) = (i*SH, j*SW), else 0
     gw[o, c]       = sum_{n, i, j} gy[n, o, i, j] x[n, c, i*SH, j*SW]
 
     NHWC memory, P = N*OH*OW pixels:      y (P, O)  = x (P, C) w^T        gx = gy w           gw = gy^T x
-    NCHW memory, P = OH*OW, per picture:  y (O, P)  = w x (C, P)          gx = w^T gy         gw = sum_n gy x^T
+    NCHW memory, P = OH*OW, per image:  y (O, P)  = w x (C, P)          gx = w^T gy         gw = sum_n gy x^T
 
-A stride leaves pixels out: those that count are first gathered, a few rows at a time, and gx is spread out again with
-zeros between.
+With a stride, only some of the pixels are used: these are first gathered, a few rows at a time, and gx gets zeros at
+the others.
 
 M. Lin, Q. Chen, S. Yan, "Network in network", 2014.
 """
@@ -36,7 +36,7 @@ from .weights import add_up
 
 
 def supports(g: Conv) -> bool:
-    """Whether the windows are single pixels, all of them in the picture, that every output channel sees whole."""
+    """Whether every window is a single pixel of the image, and every output channel sees all input channels."""
     return g.kh == g.kw == 1 and g.ph == g.pw == 0 and g.groups == 1
 
 
@@ -44,7 +44,7 @@ def supports(g: Conv) -> bool:
 
 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Plain loops: at every pixel, the products of its channels with every row of w."""
+    """Plain loops: at every pixel, the dot products of its channels with every row of w."""
     y = np.empty(g.y_shape, x.dtype)
     for n, i, j in np.ndindex(g.n, g.oh, g.ow):
         pixel = [float(v) for v in x[n, :, i * g.sh, j * g.sw]]
@@ -63,18 +63,18 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def _taken(x: Array, g: Conv) -> Array:
-    """The pixels that count, (N, C, OH*OW)."""
+    """The pixels that the stride does not leave out: (N, C, OH*OW)."""
     return x[:, :, : g.oh * g.sh : g.sh, : g.ow * g.sw : g.sw].reshape(g.n, g.c, g.oh * g.ow)
 
 
-# Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: in NHWC memory of the whole batch, in
-# NCHW memory of one picture. Its matrices lie in x and y as parts of larger ones (`gemm.py`).
+# Numba: x, y, w and the gradients are flat memory. A task is a run of P pixels: of the whole batch in NHWC memory, of
+# one image in NCHW memory. Its matrices are parts of the larger matrices x and y (`gemm.py`).
 
-_RUN = 1 << 18  # bytes of x or y in a run: what is gathered, or has the bias in it already, is multiplied in the cache
+_RUN = 1 << 18  # bytes of x or y in a run: the gathered pixels, and y with the bias, are still in the cache
 
 
 def _size(g: Conv, channels_last: bool, itemsize: int) -> int:
-    """Pixels in a run: whole rows of output, because of the stride."""
+    """The number of pixels in a run; with a stride, whole output rows."""
     pixels = g.oh * g.ow
     share = -(-g.n * pixels // threads()) if channels_last else pixels
     return max(1, min(_RUN // (max(g.c, g.o) * itemsize), share) // g.ow) * g.ow
@@ -82,7 +82,7 @@ def _size(g: Conv, channels_last: bool, itemsize: int) -> int:
 
 @njit()
 def _run(task: int, size: int, g: Conv, channels_last: bool) -> tuple[int, int, int]:
-    """The picture of a task (0 where runs go through all of them), its first pixel, and how many there are."""
+    """The image of a task (0 if runs go through all images), its first pixel, and the number of its pixels."""
     every = g.n * g.oh * g.ow if channels_last else g.oh * g.ow
     runs = (every + size - 1) // size
     return task // runs, task % runs * size, min(size, every - task % runs * size)
@@ -116,7 +116,7 @@ def _gather(x: Array, col: Array, n: int, p0: int, count: int, g: Conv, channels
 
 @njit()
 def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, channels_last: bool) -> None:
-    """Adjoint of `_gather`: the rows of gx from each output row's to the next one's, with zeros between the pixels."""
+    """Adjoint of `_gather`: the rows of gx that belong to these output rows, with zeros between the pixels."""
     u = np.uintp
     for row in range(p0 // g.ow, (p0 + count) // g.ow):
         i = row % g.oh
@@ -141,14 +141,14 @@ def _spread(col: Array, gx: Array, n: int, p0: int, count: int, g: Conv, channel
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, channels_last: bool,
     cols: Array,
 ) -> None:  # fmt: skip
-    # NHWC: w (C, O) where it is small, which BLAS likes better, else (O, C)
+    # In NHWC memory, w is (C, O) if it is small, with which BLAS is faster, else (O, C)
     pixels, beta, strided = g.oh * g.ow, int(b.size > 0), (g.oh, g.ow) != (g.h, g.w)
     stored = g.o * g.c > SMALL_FACTOR
     weights = Matrix(w, 0, g.c if stored else g.o, stored) if channels_last else Matrix(w, 0, g.c, False)
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         n, p0, count = _run(task, size, g, channels_last)
         if beta:
             fill_bias(y, b, n, p0, count, g, channels_last)
@@ -166,15 +166,15 @@ def _forward_share(
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv, size: int, tasks: int, channels_last: bool,
     cols: Array,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, g, size, tasks, channels_last, cols)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, w, b, y, g, size, tasks, channels_last, cols)
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Parallel over runs of pixels; gives y in the memory order of x."""
+    """Parallel over runs of pixels; y has the memory order of x."""
     x = dense(x)
     channels_last = _in_channels_last(x, g)
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
@@ -189,7 +189,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def _in_channels_last(x: Array, g: Conv) -> bool:
-    """Whether memory is (N, H, W, C), as it also is where pictures have one pixel."""
+    """Whether memory is (N, H, W, C); images of one pixel count too."""
     return is_channels_last(x) or g.h == g.w == 1
 
 
@@ -197,7 +197,7 @@ def _in_channels_last(x: Array, g: Conv) -> bool:
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
+    """The loops of the forward pass; each product w*x adds gy*w to the gradient of x, and gy*x to that of w."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
         up = float(gy[n, o, i, j])
@@ -227,11 +227,11 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 @njit()
 def _backward_x_share(
-    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    t: Any, shares: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, channels_last: bool,
     cols: Array,
 ) -> None:  # fmt: skip
     pixels, strided = g.oh * g.ow, (g.oh, g.ow) != (g.h, g.w)
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         n, p0, count = _run(task, size, g, channels_last)
         target = cols[t] if strided else gx
         if channels_last:
@@ -247,24 +247,24 @@ def _backward_x_share(
 
 @njit(parallel=True)
 def _backward_x(
-    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, channels_last: bool, cols: Array
+    shares: int, gy: Array, w: Array, gx: Array, g: Conv, size: int, tasks: int, channels_last: bool, cols: Array
 ) -> None:
-    for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, size, tasks, channels_last, cols)
+    for t in prange(shares):
+        _backward_x_share(np.intp(t), shares, gy, w, gx, g, size, tasks, channels_last, cols)
 
 
 @njit()
 def _backward_w_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, channels_last: bool,
+    t: Any, shares: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, channels_last: bool,
     whole: bool, cols: Array,
 ) -> None:  # fmt: skip
-    # sums[t]: gw (O, C), then gb (O,). Of this share's runs, all output channels; or, with `whole`, its output channels
-    # of all runs, and then all shares write to parts of the same row.
+    # sums[t]: gw (O, C), then gb (O,). A share adds up its runs for all output channels. With `whole` it adds up all
+    # runs for its output channels, and all shares write to different places of the same row.
     pixels, strided = g.oh * g.ow, (g.oh, g.ow) != (g.h, g.w)
-    task0, task1, o0, o1 = t * tasks // chunks, (t + 1) * tasks // chunks, 0, g.o
+    task0, task1, o0, o1 = t * tasks // shares, (t + 1) * tasks // shares, 0, g.o
     total = sums[0] if whole else sums[t]
     if whole:
-        task0, task1, o0, o1 = 0, tasks, t * g.o // chunks, (t + 1) * g.o // chunks
+        task0, task1, o0, o1 = 0, tasks, t * g.o // shares, (t + 1) * g.o // shares
     gw, gb = total[: g.o * g.c], total[g.o * g.c : g.o * g.c + g.o]
     gw[o0 * g.c : o1 * g.c] = 0
     gb[o0:o1] = 0
@@ -285,15 +285,15 @@ def _backward_w_share(
 
 @njit(parallel=True)
 def _backward_w(
-    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, channels_last: bool, whole: bool,
+    shares: int, gy: Array, x: Array, sums: Array, g: Conv, size: int, tasks: int, channels_last: bool, whole: bool,
     cols: Array,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, size, tasks, channels_last, whole, cols)
+    for t in prange(shares):
+        _backward_w_share(np.intp(t), shares, gy, x, sums, g, size, tasks, channels_last, whole, cols)
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """Runs as in forward. gw: parallel over runs, a partial sum per share; over output channels, if pixels are few."""
+    """Runs as in forward. gw: parallel over runs, a partial sum per share; with few pixels, over output channels."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
     channels_last, dtype, strided = _in_channels_last(like, g), gy.dtype, (g.oh, g.ow) != (g.h, g.w)

@@ -1,4 +1,4 @@
-"""The weights in the order that channels-last memory wants, and their gradient: put together, and looked at.
+"""The weights in the order that loops over channels-last memory need, and their gradient: added up, and checked.
 
 Each share of a kernel adds up its own tasks; then the sums of the shares are added up, in their order.
 """
@@ -18,18 +18,20 @@ from ..runtime import njit, prange, threads
 
 
 def checked(gw: Array, exact: Callable[[], Any]) -> Any:
-    """gw, or by the definition if it is not finite: for algorithms that multiply an Inf or NaN by zeros, or by numbers
-    that should cancel, which makes NaN of what does not see it.
+    """gw, or the result of `exact` if gw is not finite.
+
+    For algorithms that multiply an Inf or NaN by zeros, or by numbers that should cancel: there, sums that do not see
+    it become NaN as well.
     """
     with np.errstate(all="ignore"):
         return gw if math.isfinite(np.add.reduce(gw, None)) else exact()
 
 
 @njit()
-def _add_up_share(t: Any, chunks: int, sums: Array, gw: Array, gb: Array, channels: int) -> None:
+def _add_up_share(t: Any, shares: int, sums: Array, gw: Array, gb: Array, channels: int) -> None:
     u = np.uintp
     size, cells = gw.size // max(1, gb.size), gw.size // max(1, gb.size * channels)
-    for o in range(t * gb.size // chunks, (t + 1) * gb.size // chunks):
+    for o in range(t * gb.size // shares, (t + 1) * gb.size // shares):
         for s in range(sums.shape[0]):
             for k in range(cells):
                 to, step, at = u(o * size + k), u(cells), u(o * size + k * channels)
@@ -44,9 +46,9 @@ def _add_up_share(t: Any, chunks: int, sums: Array, gw: Array, gb: Array, channe
 
 
 @njit(parallel=True)
-def _add_up(chunks: int, sums: Array, gw: Array, gb: Array, channels: int) -> None:
-    for t in prange(chunks):
-        _add_up_share(np.intp(t), chunks, sums, gw, gb, channels)
+def _add_up(shares: int, sums: Array, gw: Array, gb: Array, channels: int) -> None:
+    for t in prange(shares):
+        _add_up_share(np.intp(t), shares, sums, gw, gb, channels)
 
 
 def add_up(sums: Array, g: Conv, channels: int) -> tuple[Array, Array]:
@@ -60,10 +62,10 @@ def add_up(sums: Array, g: Conv, channels: int) -> tuple[Array, Array]:
 
 
 @njit()
-def _channels_inside_share(t: Any, chunks: int, w: Array, out: Array, outputs: int, channels: int) -> None:
+def _channels_inside_share(t: Any, shares: int, w: Array, out: Array, outputs: int, channels: int) -> None:
     u = np.uintp
     size, cells = w.size // outputs, w.size // (outputs * channels)
-    for o in range(t * outputs // chunks, (t + 1) * outputs // chunks):
+    for o in range(t * outputs // shares, (t + 1) * outputs // shares):
         for k in range(cells):
             at, step, to = u(o * size + k), u(cells), u(o * size + k * channels)
             for c in range(u(channels)):
@@ -71,9 +73,9 @@ def _channels_inside_share(t: Any, chunks: int, w: Array, out: Array, outputs: i
 
 
 @njit(parallel=True)
-def _channels_inside(chunks: int, w: Array, out: Array, outputs: int, channels: int) -> None:
-    for t in prange(chunks):
-        _channels_inside_share(np.intp(t), chunks, w, out, outputs, channels)
+def _channels_inside(shares: int, w: Array, out: Array, outputs: int, channels: int) -> None:
+    for t in prange(shares):
+        _channels_inside_share(np.intp(t), shares, w, out, outputs, channels)
 
 
 def channels_inside(w: Array, g: Conv) -> Array:

@@ -2,17 +2,17 @@
 
 The legend, used in all kernels:
 
-    N        pictures in the batch            C, H, W   channels, height, width of the input
-    O        output channels (filters)        KH, KW    height and width of the kernel (window)
+    N        images in the batch            C, H, W   channels, height, width of the input
+    O        output channels (filters)        KH, KW    height and width of the filter (window)
     SH, SW   stride                           PH, PW    padding on each side
     DH, DW   dilation                         OH, OW    height and width of the output
     G        groups                           gx gw gb gy   gradients of x, w, b and of the output y
 
-One side of the output (Dumoulin and Visin 2016, https://arxiv.org/abs/1603.07285):
+The size of one side of the output (Dumoulin and Visin 2016, https://arxiv.org/abs/1603.07285):
 
     OH = floor((H + 2*PH - (DH*(KH - 1) + 1)) / SH) + 1
 
-A kernel gets a geometry made here, so it may assume that its arrays fit.
+A compiled kernel gets a geometry that was checked here, so it may assume that its arrays fit.
 """
 
 from __future__ import annotations

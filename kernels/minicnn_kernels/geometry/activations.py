@@ -1,4 +1,4 @@
-"""Shapes of activations with a weight or two halves."""
+"""Checks of the shapes of prelu, which has a weight, and glu, which halves an axis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def check_prelu(x: Shape, w: Shape) -> None:
     """Check the slopes (C,), (1,) or () of `prelu` against its input (N, C, ...).
 
     Raises:
-        ShapeError: slopes that are neither one nor one per channel.
+        ShapeError: there is neither one slope nor one slope per channel.
     """
     if len(w) > 1:
         raise ShapeError(f"prelu: weight must have at most one axis, (1,) or (channels,), got shape {w}")
@@ -25,8 +25,8 @@ def check_glu(x: Shape, dim: int) -> tuple[int, int]:
     """The axis that `glu` halves, counted from the front, and half its length.
 
     Raises:
-        IndexError: no such axis.
-        ShapeError: an odd side.
+        IndexError: x has no such axis.
+        ShapeError: the axis has an odd size.
     """
     if not -len(x) <= whole(dim, "glu", "dim") < len(x):
         raise IndexError(f"glu: dim {dim} is not an axis of shape {x}")

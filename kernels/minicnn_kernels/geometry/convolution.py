@@ -62,7 +62,7 @@ def conv2d(
 ) -> Conv:
     """The geometry of a convolution of x (N, C, H, W) with w (O, C/G, KH, KW) and bias b (O,) or None.
 
-    With op "conv1d", of x (N, C, L) with w (O, C/G, K): a picture of one row, x (N, C, 1, L) and w (O, C/G, 1, K).
+    With op "conv1d", x is (N, C, L) and w (O, C/G, K): an image of one row, x (N, C, 1, L) and w (O, C/G, 1, K).
 
     Raises:
         ShapeError: a wrong rank, groups that do not divide the channels, channels or bias that do not match, an input
@@ -84,7 +84,7 @@ def conv2d(
     (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
     oh = output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
     ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="length" if op.endswith("1d") else "width")
-    if ph > h or pw > width:  # else the result is not much larger than the input
+    if ph > h or pw > width:  # with less padding the result is not much larger than the input
         fits(op, (n, c, h + 2 * ph, width + 2 * pw), what="padded input")
         fits(op, (n, o, oh, ow))
     return Conv(n, c, h, width, o, kh, kw, sh, sw, ph, pw, dh, dw, groups, oh, ow)
@@ -105,11 +105,12 @@ def conv_transpose2d(
 
         OH = (H - 1)*SH - 2*PH + DH*(KH - 1) + 1 + output_padding
 
-    The result is of that convolution, which goes the other way: its `x_shape` is that of y and its `y_shape` that of x.
-    A stride drops the last rows that fill no window, so several sizes lead to H; output_padding says which it was.
+    The result describes that convolution, which goes from y to x: its `x_shape` is the shape of y, its `y_shape` that
+    of x. A stride drops the last rows that fill no window, so several sizes OH give the same H; output_padding says
+    which of them is meant.
 
     Raises:
-        ShapeError: as of `conv2d`, an output below 1, or an output_padding that is at least the stride and dilation.
+        ShapeError: as in `conv2d`, or an output below 1, or an output_padding that is not below the stride or dilation.
     """
     groups = whole(groups, op, "groups")
     (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
@@ -137,12 +138,12 @@ def conv_transpose2d(
 
 
 def same_padding(kernel: Shape, stride: IntOrPair, dilation: IntOrPair, op: str = "conv2d") -> tuple[Shape, Shape]:
-    """Padding that keeps the size: of each side of the kernel, how much at both ends, and how much more at the last.
+    """Padding that keeps the size: for each axis, how much at both ends, and how much more at the end only.
 
-    A window of extent D*(K - 1) + 1 needs D*(K - 1) more pixels; where that is odd, the last one goes to the end.
+    A window of extent D*(K - 1) + 1 needs D*(K - 1) more pixels; if that number is odd, the last pixel goes to the end.
 
     Raises:
-        ShapeError: a stride other than 1.
+        ShapeError: the stride is not 1.
     """
     if any(s != 1 for s in _sides(stride, op, "stride", 1)):
         raise ShapeError(f"{op}: padding='same' keeps the size only with stride 1, got stride {stride}")
@@ -152,7 +153,7 @@ def same_padding(kernel: Shape, stride: IntOrPair, dilation: IntOrPair, op: str 
 
 
 def unfold(x: Shape, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair, stride: IntOrPair) -> Conv:
-    """The geometry of the windows of x (N, C, H, W), as of a convolution with one output channel.
+    """The geometry of the windows of x (N, C, H, W): that of a convolution with one output channel.
 
     Raises:
         ShapeError: a wrong rank, no channels or pixels, or a window that does not fit.
@@ -168,11 +169,11 @@ def unfold(x: Shape, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair,
 def fold(
     col: Shape, output_size: IntOrPair, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair, stride: IntOrPair
 ) -> Conv:
-    """The geometry of the `unfold` that makes columns (N, C*KH*KW, L) of pictures (N, C, *output_size).
+    """The geometry of the `unfold` that turns images (N, C, *output_size) into columns (N, C*KH*KW, L).
 
     Raises:
-        ShapeError: a wrong rank, rows that are no multiple of the kernel, or a number of columns that is not the
-            number of windows.
+        ShapeError: a wrong rank, a number of rows that is not a multiple of the kernel size, or a number of columns
+            that is not the number of windows.
     """
     cells = pair(kernel, "fold", "kernel_size", 1)
     rows = cells[0] * cells[1]
@@ -186,14 +187,14 @@ def fold(
     g = conv2d(x, (1, x[1], *cells), None, stride, padding, dilation, op="fold")
     if col[2] != g.oh * g.ow:
         raise ShapeError(
-            f"fold: pictures of output_size {output_size} have {g.oh} x {g.ow} = {g.oh * g.ow} windows, but the input "
+            f"fold: images of output_size {output_size} have {g.oh} x {g.ow} = {g.oh * g.ow} windows, but the input "
             f"{col} has {col[2]} columns"
         )
     return g
 
 
 def _sides(value: IntOrPair, op: str, name: str, least: int) -> tuple[int, int]:
-    """(vertical, horizontal) of an argument; of a 1-d operation one number, the vertical one being that of one row."""
+    """(vertical, horizontal) of an argument; a 1-d operation has one number, the vertical one is that of one row."""
     if not op.endswith("1d"):
         return pair(value, op, name, least)
     if isinstance(value, Sequence) and len(value) != 1:
@@ -211,14 +212,14 @@ def _steps(op: str, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) 
 
 
 def _axes(op: str) -> str:
-    """The axes of a picture, or of a sequence."""
+    """The names of the axes of images or of sequences, for an error."""
     return "(N, C, L)" if op.endswith("1d") else "(N, C, H, W)"
 
 
 def _sides_of(op: str, x: Shape, w: Shape, groups: int) -> tuple[Shape, Shape]:
-    """The shapes of the input and weight of a convolution, checked as far as they do not depend on each other, as 2-d.
+    """The 2-d shapes of the input and weight of a convolution; checks what does not depend on both together.
 
-    A window is never empty; the channels in a group may be, and then the output is the bias.
+    A window is never empty. A group may have no channels; then the output is the bias.
     """
     rank = 3 if op.endswith("1d") else 4
     if len(x) != rank:
@@ -227,7 +228,7 @@ def _sides_of(op: str, x: Shape, w: Shape, groups: int) -> tuple[Shape, Shape]:
             "reshape"
         )
     if 0 in x[2:]:
-        raise ShapeError(f"{op}: input must have pixels (no pictures or channels are allowed), got shape {x}")
+        raise ShapeError(f"{op}: input must have pixels (only the batch and the channels may be empty), got shape {x}")
     if len(w) != rank or min(w[0], *w[2:]) < 1:
         raise ShapeError(
             f"{op}: weight must be {rank}-d (channels, channels/groups, kernel size) with no empty side, got shape {w}"

@@ -16,8 +16,8 @@ def cross_entropy(
 
     Args:
         logits, target, weight: the shapes; a weight has one value per class.
-        classes: the smallest and the largest of the indices that count, None where there are none.
-        op: for the message.
+        classes: the smallest and the largest index that is not ignored; None if there is none.
+        op: the name of the operation, for the message.
 
     Raises:
         ShapeError: wrong shapes.
@@ -43,7 +43,7 @@ def probabilities(logits: Shape, weight: Shape | None, op: str = "cross_entropy"
     """The class axis of scores (N, K, d1, ...) or (K,) whose targets are probabilities of the same shape, and K.
 
     Raises:
-        ShapeError: no axis of classes, or weights that are not one per class.
+        ShapeError: there is no class axis, or not one weight per class.
     """
     if not logits:
         raise ShapeError(f"{op}: scores must be (N, classes, ...) or (classes,), got a 0-d tensor")
@@ -74,7 +74,7 @@ def same_rank(op: str, **shapes: Shape) -> None:
     """Check that shapes have the same number of axes.
 
     Raises:
-        ShapeError: they have not.
+        ShapeError: they have different numbers of axes.
     """
     if len({len(shape) for shape in shapes.values()}) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())

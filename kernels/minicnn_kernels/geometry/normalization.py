@@ -14,8 +14,8 @@ def batch_norm(x: Shape, training: bool, vectors: Vectors) -> None:
     """Check batch normalisation of x (N, C, ...) with vectors of one value per channel.
 
     Raises:
-        ShapeError: fewer than 2 axes, a vector that is not (C,), or in training one value per channel only (its
-            variance is 0, the result would be beta whatever the input).
+        ShapeError: fewer than 2 axes, a vector that is not (C,), or in training only one value per channel (its
+            variance is 0, so the result would be beta for every input).
     """
     _channels("batch_norm", x, vectors)
     if training and math.prod((x[0], *x[2:])) == 1:
@@ -40,14 +40,14 @@ def instance_norm(x: Shape, use_input_stats: bool, vectors: Vectors) -> None:
     """Check instance normalisation of x (N, C, ...) with vectors of one value per channel.
 
     Raises:
-        ShapeError: fewer than 2 axes, a vector that is not (C,), or one value per channel and picture only, where the
-            statistics are the input's.
+        ShapeError: fewer than 2 axes, a vector that is not (C,), or, if the statistics are the input's, only one value
+            per channel of an image.
     """
     _channels("instance_norm", x, vectors)
     if use_input_stats and math.prod(x[2:]) == 1:
         raise ShapeError(
             f"instance_norm: Expected more than 1 spatial element when training, got input size {x}; use larger "
-            "pictures, or running statistics"
+            "images, or running statistics"
         )
 
 
@@ -56,7 +56,7 @@ def group_norm(x: Shape, groups: int, vectors: Vectors) -> None:
 
     Raises:
         ShapeError: fewer than 2 axes, a number of groups that does not divide C, a vector that is not (C,), or a batch
-            of one group of one value (its variance is 0, the result would be beta whatever the input).
+            of one group of one value (its variance is 0, so the result would be beta for every input).
     """
     _channels("group_norm", x, vectors)
     if groups < 1 or x[1] % groups:
@@ -72,10 +72,10 @@ def group_norm(x: Shape, groups: int, vectors: Vectors) -> None:
 
 
 def layer_norm(x: Shape, normalized: Shape, weights: Vectors, op: str = "layer_norm") -> None:
-    """Check normalisation over the last axes of x, those of `normalized`, with weights of that shape.
+    """Check normalisation over the last axes of x, of the shape `normalized`, with weights of the same shape.
 
     Raises:
-        ShapeError: no axes, axes that are not the last ones of x, or a weight that is not of their shape.
+        ShapeError: `normalized` is empty, is not the shape of the last axes of x, or is not the shape of a weight.
     """
     if not normalized:
         raise ShapeError(f"{op}: Expected normalized_shape to be at least 1-dimensional, got {normalized}")

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from .sizes import KindError, Shape, ShapeError, fits, shown, wholes
 
-Sides = tuple[tuple[int, int], ...]  # of each axis: how much is added before and after; a negative number crops
+Sides = tuple[tuple[int, int], ...]  # for each axis, how much is added before and after; a negative number crops
 
 
 def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
-    """(before, after) of every axis of x, from PyTorch's list: of the last axis first, (left, right, top, bottom ...).
+    """(before, after) for every axis of x, from PyTorch's list, which begins with the last axis: (left, right, ...).
 
     Raises:
-        ShapeError: a list that does not fit the axes, cropping that leaves less than nothing, or padding that takes
-            more than the picture has: "reflect" needs more pixels than it adds on a side, "circular" as many.
-        NotImplementedError: a mode other than "constant" for anything but 1 to 3 axes of pictures with channels.
+        ShapeError: the list does not fit the axes, cropping leaves a negative size, or the image has too few pixels:
+            "reflect" needs more pixels than it adds on a side, "circular" needs as many.
+        NotImplementedError: a mode other than "constant" is only for the last 1 to 3 axes of images with channels.
     """
     if not isinstance(padding, Sequence):
         raise KindError(f"pad: the padding must be a list of ints, got {shown(padding)}")
@@ -31,7 +31,7 @@ def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
             f"{x}; use mode='constant', or add the missing axes with reshape"
         )
     if mode in ("reflect", "replicate") and 0 in x[-axes - 1 :]:
-        raise ShapeError(f"pad: mode {mode!r} needs an input that is not empty but for its batch, got {x}")
+        raise ShapeError(f"pad: mode {mode!r} needs an input in which only the batch may be empty, got {x}")
     sides = ((0, 0),) * (len(x) - axes) + tuple(zip(numbers[-2::-2], numbers[:0:-2], strict=True))
     for size, (before, after) in list(zip(x, sides, strict=True))[len(x) - axes :]:
         left = size + min(before, 0) + min(after, 0)  # after cropping
@@ -39,11 +39,12 @@ def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
             raise ShapeError(f"pad: {numbers} leaves nothing of {x}: {size} + {before} + {after}")
         if mode == "reflect" and max(before, after) >= size:
             raise ShapeError(
-                f"pad: mode 'reflect' adds at most {size - 1} pixels, one less than there are, to {size}, got {numbers}"
+                f"pad: mode 'reflect' adds at most {size - 1} pixels to a side of {size}, one less than it has, "
+                f"got {numbers}"
             )
         if mode == "circular" and (max(before, after) > size or (left == 0 and max(before, after) > 0)):
             raise ShapeError(
-                f"pad: mode 'circular' adds at most the {size} pixels of {x}, got {numbers}: once around and no more"
+                f"pad: mode 'circular' adds at most the {size} pixels of this side of {x} (once around), got {numbers}"
             )
     fits("pad", [size + before + after for size, (before, after) in zip(x, sides, strict=True)])
     return sides

@@ -1,4 +1,4 @@
-"""Shapes of matrix products."""
+"""Checks of the shapes of matrix products."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ def linear(x: Shape, w: Shape, b: Shape | None = None) -> None:
     if len(w) != 2:
         raise ShapeError(f"linear: weight must be 2-d (out_features, in_features), got shape {w}")
     if not x or x[-1] != w[1]:
-        flat = " (flatten the picture first: nn.Flatten())" if len(x) == 4 else ""
+        flat = " (flatten the image first: nn.Flatten())" if len(x) == 4 else ""
         raise ShapeError(
-            f"linear: weight {w} takes {w[1]} input features, but the last axis of the input {x} is not{flat}"
+            f"linear: weight {w} takes {w[1]} input features, but the last axis of the input {x} has {x[-1]}{flat}"
         )
     bias("linear", b, w[0])
 
 
 def matmul(a: Shape, b: Shape) -> None:
-    """Check a @ b for NumPy's matmul: (..., n, k) @ (..., k, m), 1-d operands taken as a row and a column."""
+    """Check a @ b for NumPy's matmul: (..., n, k) @ (..., k, m); a 1-d a is a row, a 1-d b is a column."""
     if not a or not b:
         raise ShapeError(f"matmul: both operands need at least one axis, got {a} and {b}; use * for a scalar")
     inner = b[-2] if len(b) > 1 else b[0]

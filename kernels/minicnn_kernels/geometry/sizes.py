@@ -1,4 +1,4 @@
-"""What every geometry is made of: ints and pairs of them, one side of an output, broadcasting, and the errors."""
+"""The parts of every geometry: ints and pairs of ints, one side of an output, broadcasting, and the errors."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 class ShapeError(ValueError, RuntimeError):
-    """Shapes that do not fit together; says which, the arithmetic, and what would fit. PyTorch: RuntimeError."""
+    """Shapes that do not fit together; the message has them, the arithmetic, and a remedy. PyTorch: RuntimeError."""
 
 
 class KindError(ShapeError, TypeError):
-    """Something that is no int, where sizes, strides and the like are asked for. PyTorch: TypeError."""
+    """A value that is not an int, where an int is needed: a size, a stride or the like. PyTorch: TypeError."""
 
 
 class SizeError(ShapeError, MemoryError):
     """An array that does not fit into memory, refused before anything is allocated. PyTorch: RuntimeError."""
 
 
-MOST = 2**31 - 1  # of a kernel, stride, padding or dilation: products of two are far from the end of 64 bits
-_FEW = 1 << 27  # bytes that any machine has
+MOST = 2**31 - 1  # the largest kernel size, stride, padding or dilation: the product of two fits 64 bits easily
+_FEW = 1 << 27  # bytes that every machine has
 
 
 def shown(value: Any) -> str:
-    """A value and its type, for an error; cut short where it is long."""
+    """A value and its type as text for an error; a long value is cut."""
     text = repr(value)
     return f"{text if len(text) < 80 else text[:76].rstrip() + ' ...'} ({type(value).__name__})"
 
 
 def whole(value: Any, op: str, name: str, least: int | None = None) -> int:
-    """An int given as Python's or NumPy's integer, or as an integer array or tensor of one element.
+    """The int of an integer of Python's or NumPy's, or of an integer array or tensor with one element.
 
     Raises:
-        KindError: another thing, a bool among them.
-        ShapeError: less than `least`, or an integer beyond 64 bits.
+        KindError: the value is something else; a bool is not an int here.
+        ShapeError: the value is less than `least`, or does not fit 64 bits.
     """
     if type(value) is not int:
         try:
             if isinstance(value, bool):
                 raise TypeError
             value = operator.index(value)
-        except (TypeError, RuntimeError):  # RuntimeError: a tensor of several elements, or without values
+        except (TypeError, RuntimeError):  # RuntimeError: a tensor with several elements, or on device "meta"
             raise KindError(f"{op}: {name} must be an int, got {shown(value)}") from None
     if not -(2**63) <= value < 2**63:
         raise ShapeError(f"{op}: {name} must be an integer of 64 bits, got {value}")
@@ -61,14 +61,14 @@ def whole(value: Any, op: str, name: str, least: int | None = None) -> int:
 
 
 def real(value: Any, op: str, name: str) -> Any:
-    """A number, given as such or as an array or tensor of one element.
+    """A real number, given as a number or as an array or tensor with one element.
 
     Raises:
-        KindError: it is no real number.
+        KindError: the value is not a real number.
     """
     found = value
     if not isinstance(value, (int, float)) and hasattr(value, "item"):
-        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # of several elements
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # it has several elements
             found = value.item()
     if not isinstance(found, (int, float)):
         raise KindError(f"{op}: {name} must be a number, got {shown(value)}")
@@ -76,10 +76,10 @@ def real(value: Any, op: str, name: str) -> Any:
 
 
 def wholes(value: Sequence[Any], op: str, name: str, kind: str = "ints") -> list[int]:
-    """Several ints; `kind` is what the error says that they should be.
+    """The ints of a sequence; in an error, `kind` says what the value must be.
 
     Raises:
-        KindError, ShapeError: as of `whole`.
+        KindError, ShapeError: as in `whole`.
     """
     try:
         return [whole(one, op, name) for one in value]
@@ -88,7 +88,7 @@ def wholes(value: Sequence[Any], op: str, name: str, kind: str = "ints") -> list
 
 
 def listed(value: Any) -> Any:
-    """The ints of an array or tensor of one axis, or of a range, as a list; anything else as it is."""
+    """The ints of an array or tensor of one axis, or of a range, as a list; any other value unchanged."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if isinstance(value, range) or (kind in ("i", "u") and value.ndim == 1):
         return list(value) if isinstance(value, range) else value.tolist()
@@ -99,7 +99,7 @@ def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> 
     """An int or two ints as (vertical, horizontal); at least `least` and at most `most` each."""
     if type(value) is int and least <= value <= most:
         return value, value
-    if type(value) is tuple and len(value) == 2:  # as layers have it
+    if type(value) is tuple and len(value) == 2:  # the form in which layers keep it
         first, second = value
         if type(first) is type(second) is int and least <= first <= most and least <= second <= most:
             return value
@@ -120,7 +120,7 @@ def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> 
 
 @functools.cache
 def memory() -> int:
-    """The bytes of memory that this machine, or the container we are in, has; 2^63 - 1 where it does not say."""
+    """The bytes of memory of this machine, or of the container around this process; 2^63 - 1 if unknown."""
     found = [2**63 - 1]
     try:
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -131,15 +131,15 @@ def memory() -> int:
 
 
 def fits(op: str, shape: Sequence[int], itemsize: int = 4, what: str = "result") -> None:
-    """Check that an array can be in memory, before anything goes through its elements or asks for its bytes.
+    """Check that an array fits into memory, before it is allocated and before any loop over its elements.
 
     Raises:
-        SizeError: it has more bytes than the machine.
+        SizeError: the array has more bytes than the machine's memory.
     """
     size = math.prod(shape) * itemsize
     if size > _FEW and size > memory():
         raise SizeError(
-            f"{op}: a {what} of shape {tuple(shape)} takes {size:,} bytes, more than the {memory():,} of this "
+            f"{op}: a {what} of shape {tuple(shape)} takes {size:,} bytes, more than the {memory():,} bytes of this "
             "machine's memory; make it smaller"
         )
 
@@ -158,10 +158,10 @@ def output_size(
     """One side of the output: floor((size + 2*padding - (dilation*(kernel - 1) + 1)) / stride) + 1.
 
     Args:
-        size, kernel, stride, padding, dilation: of this side.
-        fit: what to do where the division leaves a rest: "floor" drops the last rows that fill no window, as PyTorch
+        size, kernel, stride, padding, dilation: the numbers for this side.
+        fit: what happens if the division has a remainder: "floor" drops the last rows that fill no window, as PyTorch
             does; "ceil" lets the last window hang over the edge (pooling); "strict" raises.
-        op, side: for the message of an error.
+        op, side: the names of the operation and the side, for the message of an error.
 
     Raises:
         ShapeError: the window is larger than the padded input, or `fit="strict"` and the windows do not fit.

@@ -1,4 +1,4 @@
-"""Geometry of pooling and of its reversal."""
+"""Geometry of pooling and of unpooling."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .sizes import MOST, IntOrPair, KindError, Shape, ShapeError, fits, listed, 
 
 
 class Pool(NamedTuple):
-    """Geometry of a 2-d pooling: x (N, C, H, W) -> y (N, C, OH, OW); a 1-d one is that of pictures one pixel high.
+    """Geometry of a 2-d pooling: x (N, C, H, W) -> y (N, C, OH, OW); a 1-d pooling has images one pixel high.
 
-    `adaptive` windows are as even as they can be for any OH and OW: window i has the rows from floor(i H / OH) to
-    before ceil((i + 1) H / OH), and KH, KW are the sizes of the largest.
+    `adaptive` windows are as equal in size as possible for any OH and OW: window i has the rows from floor(i H / OH) to
+    before ceil((i + 1) H / OH), and KH, KW are the sizes of the largest window.
     """
 
     n: int
@@ -29,7 +29,7 @@ class Pool(NamedTuple):
     dw: int
     oh: int
     ow: int
-    count_include_pad: int = 1  # ints as the rest: compiled kernels take a geometry whole
+    count_include_pad: int = 1  # an int like the other fields: compiled kernels take the whole tuple
     adaptive: int = 0
 
     @property
@@ -55,13 +55,13 @@ def pool2d(
     fit: str | None = None,
     dims: int = 2,
 ) -> Pool:
-    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W); the stride is the kernel where it is None or empty.
+    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W); a stride of None or () means the kernel size.
 
-    With `dims=1`, of (N, C, W) or (C, W), and all else is an int or a tuple of one.
+    With `dims=1`, x is (N, C, W) or (C, W), and all other arguments are an int or a tuple of one int.
 
     Raises:
-        ShapeError: a wrong rank, nothing to pool, a window that does not fit, or padding over half the kernel (a
-            window could then lie in the padding alone).
+        ShapeError: a wrong rank, nothing to pool, a window that does not fit, or padding of more than half the kernel
+            size (a window could then see only padding).
     """
     n, c, h, width = _batched(x, dims, op, channels=True)
     stride = kernel if stride is None or (isinstance(stride, Sequence) and not stride) else stride
@@ -76,7 +76,7 @@ def pool2d(
     fit = fit or ("ceil" if ceil_mode else "floor")
     oh = 1 if dims == 1 else output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
     ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="width" if dims == 2 else "length")
-    if oh > 2 * h or ow > 2 * width:  # padding is at most half of a window, so this is never so but for tiny pictures
+    if oh > 2 * h or ow > 2 * width:  # padding is at most half of a window, so this is so only for tiny images
         fits(op, (n, c, oh, ow))
     return Pool(n, c, h, width, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow, int(count_include_pad))
 
@@ -84,12 +84,12 @@ def pool2d(
 def adaptive_pool2d(
     x: Shape, output_size: int | Sequence[int | None], op: str = "adaptive_avg_pool2d", dims: int = 2
 ) -> Pool:
-    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), to pictures of `output_size`, None for x's own.
+    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), to `output_size`, where None means the size of x.
 
-    Where OH divides H and OW divides W, it is that of plain pooling, whose kernels are faster.
+    If OH divides H and OW divides W, it is the geometry of plain pooling, which is faster.
 
     Raises:
-        ShapeError: a wrong rank, nothing to pool, or an output size that is no size.
+        ShapeError: a wrong rank, nothing to pool, or an output size below 0.
     """
     n, c, h, w = _batched(x, dims, op)
     output_size = output_size if type(output_size) is int else listed(output_size)
@@ -110,20 +110,20 @@ def adaptive_pool2d(
 def fractional_pool2d(
     x: Shape, kernel: IntOrPair, output_size: IntOrPair, op: str = "fractional_max_pool2d"
 ) -> Pool:  # fmt: skip
-    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), with OH x OW windows at distances of their own.
+    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), with OH x OW windows at random, unequal distances.
 
-    The stride of the result is 1, the least of those distances.
+    The stride of the result is 1, the smallest such distance.
 
     Raises:
-        ShapeError: a wrong rank, nothing to pool, or more windows than places.
+        ShapeError: a wrong rank, nothing to pool, or more windows than there are places for them.
     """
     n, c, h, w = _batched(x, 2, op, channels=True)
     kh, kw = pair(kernel, op, "kernel_size", 1)
     oh, ow = pair(output_size, op, "output_size", 1, 2**63 - 1)
     if oh + kh - 1 > h or ow + kw - 1 > w:
         raise ShapeError(
-            f"{op}: {oh} x {ow} windows of {kh} x {kw} do not fit into {h} x {w}: a window begins at least one pixel "
-            f"after the one before; at most {h - kh + 1} x {w - kw + 1} do"
+            f"{op}: {oh} x {ow} windows of {kh} x {kw} do not fit into {h} x {w}: each window begins at least one "
+            f"pixel after the one before; at most {h - kh + 1} x {w - kw + 1} windows fit"
         )
     return Pool(n, c, h, w, kh, kw, 1, 1, 0, 0, 1, 1, oh, ow)
 
@@ -138,10 +138,10 @@ def max_unpool2d(
     op: str = "max_unpool2d",
     dims: int = 2,
 ) -> Pool:
-    """The geometry of the pooling whose result was x, (N, C, OH, OW) or (C, OH, OW).
+    """The geometry of the pooling that gave x, (N, C, OH, OW) or (C, OH, OW).
 
-    H = (OH - 1) SH + KH - 2 PH, or as given by `size`, (H, W) or a whole shape: a pooling that dropped less than a
-    stride of rows gave the same OH.
+    H = (OH - 1) SH + KH - 2 PH, unless `size` gives another: (H, W) or a whole shape. Several sizes give the same OH,
+    since pooling drops the last rows that fill no window.
 
     Raises:
         ShapeError: a wrong rank, indices of another shape, or a size that does not pool to that of x.
@@ -149,7 +149,7 @@ def max_unpool2d(
     n, c, oh, ow = _batched(x, dims, op)
     if index != x:
         raise ShapeError(
-            f"{op}: indices must have the shape of the input, {x}, got {index}; both come from one pooling"
+            f"{op}: indices must have the shape of the input, {x}, got {index}; pass both results of one pooling"
         )
     kh, kw = _sides(kernel, dims, op, "kernel_size", 1)
     sh, sw = _sides(kernel if stride is None else stride, dims, op, "stride", 1)
@@ -163,19 +163,19 @@ def max_unpool2d(
         h, w = sides if dims == 2 else (1, *sides)
         if not (abs(h - default[0]) < sh and abs(w - default[1]) < sw):
             raise ShapeError(
-                f"{op}: output_size {size!r} does not pool to {x[-dims:]}: it must be less than a stride of "
-                f"{(sh, sw)[-dims:]} from {default[-dims:]}"
+                f"{op}: output_size {size!r} does not pool to {x[-dims:]}: it must differ from {default[-dims:]} by "
+                f"less than the stride {(sh, sw)[-dims:]}"
             )
     if h < 0 or w < 0:
         raise ShapeError(
-            f"{op}: padding {(ph, pw)[-dims:]} leaves an output of {(h, w)[-dims:]}; use the pooling's padding"
+            f"{op}: padding {(ph, pw)[-dims:]} leaves an output of {(h, w)[-dims:]}; use the padding of the pooling"
         )
     fits(op, (n, c, h, w))
     return Pool(n, c, h, w, kh, kw, sh, sw, ph, pw, 1, 1, oh, ow)
 
 
 def _sides(value: IntOrPair, dims: int, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int]:
-    """`pair`; in one dimension the vertical one is that of a picture one pixel high."""
+    """`pair`; in one dimension the vertical number is that of an image one pixel high."""
     if dims == 2:
         return pair(value, op, name, least, most)
     if isinstance(value, Sequence) and len(value) != 1:
@@ -184,7 +184,7 @@ def _sides(value: IntOrPair, dims: int, op: str, name: str, least: int, most: in
 
 
 def _batched(x: Shape, dims: int, op: str, channels: bool = False) -> Shape:
-    """(N, C, H, W) of a batch of pictures or signals, or of a single one; `channels`: at least one of them."""
+    """(N, C, H, W) of a batch of images or signals, or of a single one; `channels`: there must be a channel."""
     if len(x) not in (dims + 1, dims + 2):
         one = ("(C, L)", "(C, H, W)")[dims - 1]
         raise ShapeError(
@@ -192,6 +192,6 @@ def _batched(x: Shape, dims: int, op: str, channels: bool = False) -> Shape:
             "add or merge axes with reshape"
         )
     if 0 in x[-dims - channels :]:
-        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs something to lie on")
+        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs pixels")
     n, c, *sides = (1,) * (dims + 2 - len(x)) + tuple(x)
     return (n, c, *sides) if dims == 2 else (n, c, 1, *sides)

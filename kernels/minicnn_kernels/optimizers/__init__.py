@@ -1,15 +1,15 @@
-"""The updates of the optimisers that nets are trained with most: weights changed in place by their gradients.
+"""The updates of the most used optimisers, SGD and Adam: they change weights in place by their gradients.
 
     SGD(weights, gradients, numbers)      stochastic gradient descent, with or without momentum
     ADAM(weights, gradients, numbers)     Adam and AdamW, with or without amsgrad
 
-    weights      `Weights`: the arrays of all parameters of a group, and the buffers of each
-    gradients    as many arrays, each of the shape of its parameter
-    numbers      `SGDNumbers` or `AdamNumbers`: the hyperparameters, as the update computes with them
+    weights      `Weights`: the arrays of all parameters of a group, and their buffers
+    gradients    for each parameter an array of its shape
+    numbers      `SGDNumbers` or `AdamNumbers`: the hyperparameters, in the form in which the update uses them
 
-A call changes all tensors of a group at once, so that a row may be one launch. `sgd.py` and `adam.py` have the
-equations and the rows, `weights.py` and `addresses.py` what the compiled rows need to go over many tensors in one call,
-and `pieces.py` the way of the NumPy rows over an array, which the optimisers without a kernel use too.
+A call changes all tensors of a group at once, so that a row can be one launch of compiled code. `sgd.py` and `adam.py`
+have the equations and the rows. `weights.py` and `addresses.py` let the compiled rows go over many tensors in one call.
+`pieces.py` has the loop of the NumPy rows over an array; the optimisers without a kernel use it too.
 """
 
 from __future__ import annotations

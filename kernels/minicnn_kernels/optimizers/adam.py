@@ -1,16 +1,16 @@
-"""Adam: steps of about the same size in every weight, from running means of the gradient and of its square.
+"""Adam: steps of about the same size for every weight, from running means of the gradient and of its square.
 
     d = sign g + weight_decay x
     m <- m + (1 - beta1) (d - m)
     v <- beta2 v + (1 - beta2) d^2
-    w <- max(w, v)                                          amsgrad, where there is a buffer for it; else w = v
+    w <- max(w, v)                                          amsgrad, if there is a buffer for it; else w = v
     x <- shrink x - step_size m / (sqrt(w) / bias_correction + eps)
 
     x, g, m, v, w    of one shape, for each of the tensors
 
-`ADAM(weights, gradients, numbers)` overwrites all but g; `weights` is `Weights(xs, ms, vs)`, for amsgrad
-`Weights(xs, ms, vs, ws)`. The numpy row and the numba row do the same operations in the same order, so that their
-results are the same to the bit.
+`ADAM(weights, gradients, numbers)` overwrites all arrays except g; `weights` is `Weights(xs, ms, vs)`, for amsgrad
+`Weights(xs, ms, vs, ws)`. The numpy row and the numba row do the same operations in the same order, so their results
+are the same to the bit.
 
 D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, https://arxiv.org/abs/1412.6980; amsgrad: S.
 Reddi et al., "On the convergence of Adam and beyond", ICLR 2018, https://openreview.net/forum?id=ryQu7f-RZ
@@ -32,16 +32,16 @@ from .weights import Weights
 
 
 class AdamNumbers(NamedTuple):
-    """What the update computes with.
+    """The numbers in the equations of the update.
 
     step_size: lr / (1 - beta1^t) in step t = 1, 2, ...
-    one_minus_beta1: the share of the gradient in its running mean.
-    beta2: how much of the running mean of the squares is left after a step.
-    one_minus_beta2: the share of the square in its running mean.
+    one_minus_beta1: the fraction with which a gradient enters its running mean.
+    beta2: the fraction of the running mean of the squares that is left after a step.
+    one_minus_beta2: the fraction with which a square enters its running mean.
     bias_correction: sqrt(1 - beta2^t).
-    eps: keeps the division from one by 0.
+    eps: prevents a division by 0.
     sign: -1 to maximise, else 1.
-    weight_decay: the share of x that is added to the gradient.
+    weight_decay: the factor with which x is added to the gradient.
     shrink: 1 - lr * weight_decay, if the weight decay is decoupled from the gradient (AdamW), else 1.
     """
 
@@ -64,7 +64,7 @@ def adam_python(weights: Weights, gradients: Sequence[Array], numbers: AdamNumbe
             g = gradient.astype(np.float64)  # a copy: the gradient may lie in the memory of x
             for place in np.ndindex(x.shape):
                 d: Any = n.sign * g[place]
-                if n.weight_decay != 0:  # no decay of an infinite x is no NaN
+                if n.weight_decay != 0:  # with 0, an infinite x must not give a NaN
                     d += n.weight_decay * np.float64(x[place])
                 mean: Any = np.float64(m[place])
                 m[place] = mean = mean + n.one_minus_beta1 * (d - mean)
@@ -96,13 +96,13 @@ def _update_numpy(arrays: list[Array], numbers: AdamNumbers) -> None:
 
 
 def adam_numpy(weights: Weights, gradients: Sequence[Array], numbers: AdamNumbers) -> None:
-    """Whole pieces of the arrays, one tensor after the other."""
+    """One tensor after the other, block by block (`pieces.py`)."""
     weights.update_each(_update_numpy, gradients, numbers)
 
 
 @njit(error_model="numpy")
 def _means(x: Array, g: Array, m: Array, v: Array, i: Any, numbers: AdamNumbers) -> None:
-    # the running means of element i
+    # update the running means of element i
     kind, decay = x.dtype.type, numbers.weight_decay
     d = kind(numbers.sign) * g[i]
     d = d + kind(decay) * x[i] if decay != 0 else d
@@ -133,9 +133,9 @@ def _amsgrad(x: Array, g: Array, m: Array, v: Array, w: Array, numbers: AdamNumb
 
 
 @njit(error_model="numpy")
-def _share(t: Any, chunks: int, like: Array, table: Array, gradients: Array, numbers: AdamNumbers) -> None:
+def _share(t: Any, shares: int, like: Array, table: Array, gradients: Array, numbers: AdamNumbers) -> None:
     for k in range(table.shape[1]):
-        first, count = part(t, chunks, table, k)
+        first, count = part(t, shares, table, k)
         if count > 0:
             x, g = memory(table[2, k], first, count, like), memory(gradients[k], first, count, like)
             m, v = memory(table[3, k], first, count, like), memory(table[4, k], first, count, like)
@@ -154,10 +154,10 @@ def _serial(like: Array, table: Array, spans: Array, gradients: Array, numbers: 
 
 
 @njit(parallel=True)
-def _threaded(chunks: int, like: Array, table: Array, spans: Array, gradients: Array, numbers: AdamNumbers) -> bool:
+def _threaded(shares: int, like: Array, table: Array, spans: Array, gradients: Array, numbers: AdamNumbers) -> bool:
     apart = are_apart(like, table, spans, gradients)
-    for t in prange(chunks * apart):
-        _share(np.intp(t), chunks, like, table, gradients, numbers)
+    for t in prange(shares * apart):
+        _share(np.intp(t), shares, like, table, gradients, numbers)
     return apart
 
 

@@ -1,14 +1,14 @@
-"""Many tensors in one compiled call: arrays made of addresses, and the shares of the work on them.
+"""Many tensors in one compiled call: arrays made from addresses, and the shares of the work on them.
 
-Handing an array from Python to compiled code takes a quarter of a microsecond, more than the arithmetic on a bias. So a
-compiled update is handed tables of addresses instead, and makes arrays of them itself; `weights.py` fills the tables:
+It takes a quarter of a microsecond to pass an array from Python to compiled code, more than the arithmetic on a bias.
+So a compiled update gets tables of addresses instead, and makes arrays from them itself. `weights.py` fills the tables:
 
     like                       an array of the type of the tensors
-    table (2 + arrays, K)      of each of K tensors: how many elements it has, how many those before it have, the
-                               address of x, and those of its buffers
-    spans (2, all arrays)      where each array that is written to begins, in ascending order, and where those up to
-                               it end
-    gradients (K)              their addresses
+    table (2 + arrays, K)      for each of K tensors: its number of elements, the number of elements of all tensors
+                               before it, the address of x, and the addresses of its buffers
+    spans (2, all arrays)      the address at which each written array begins, in ascending order, and the largest
+                               address at which this array and those before it end
+    gradients (K)              the addresses of the gradients
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..runtime import njit
 
 
 def _memory(address: int, size: int, like: Array) -> Array:
-    """The 1-d array of the type of `like` that begins at an address. In ctypes; compiled, an intrinsic."""
+    """The 1-d array of the type of `like` that begins at an address. This is ctypes; compiled code has an intrinsic."""
     kind: Any = ctypes.c_char * int(size * like.itemsize)
     return np.frombuffer(kind.from_address(int(address)), like.dtype)
 
@@ -35,19 +35,19 @@ def memory(address: int, first: int, count: int, like: Array) -> Array:
 
 
 @njit(error_model="numpy")
-def part(t: Any, chunks: int, table: Array, k: int) -> tuple[int, int]:
-    """Which elements of tensor k are in share t: the first, and how many.
+def part(t: Any, shares: int, table: Array, k: int) -> tuple[int, int]:
+    """Which elements of tensor k are in share t: the first one, and how many.
 
-    The elements of all tensors, one tensor after the other, are cut into shares of one length.
+    The elements of all tensors, one tensor after the other, are divided into shares of equal length.
     """
     total = table[0, -1] + table[1, -1]
-    first = max(t * total // chunks - table[1, k], 0)
-    return first, min((t + 1) * total // chunks - table[1, k], table[0, k]) - first
+    first = max(t * total // shares - table[1, k], 0)
+    return first, min((t + 1) * total // shares - table[1, k], table[0, k]) - first
 
 
 @njit()
 def are_apart(like: Array, table: Array, spans: Array, gradients: Array) -> bool:
-    """Whether no gradient overlaps what is written, nor lies between the places of numbers."""
+    """Whether no gradient overlaps an array that is written, and each gradient's address is aligned."""
     for k in range(table.shape[1]):
         begin, end = gradients[k], gradients[k] + table[0, k] * like.itemsize
         before = np.searchsorted(spans[0], end) - 1  # the last array that begins before the end of the gradient
@@ -57,7 +57,7 @@ def are_apart(like: Array, table: Array, spans: Array, gradients: Array) -> bool
 
 
 def before_compiling() -> None:
-    """Put the intrinsic in the place of `_memory`; `runtime` calls this when Numba is there."""
+    """Replace `_memory` by the intrinsic; `runtime` calls this once Numba is imported."""
     import numba
     from numba.core import types
     from numba.extending import intrinsic

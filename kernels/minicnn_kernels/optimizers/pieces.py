@@ -1,7 +1,7 @@
 """An update in NumPy, piece by piece.
 
-The pieces are short enough to stay in the processor's cache from the first line of an update to its last. So the update
-reads like its equations, a NumPy operation each, and yet every array goes through memory once.
+A piece is short enough to stay in the processor's cache from the first line of an update to the last. So the update
+reads like its equations, with one NumPy operation for each, but every array is read from memory only once.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def in_pieces(
 
     Args:
         update: see above.
-        arrays: x, the gradient, and the buffers, of one shape, in any arrangement in memory; a gradient of another type
-            is converted piece by piece.
-        sign: -1 to maximise.
-        weight_decay: the weight decay that is added to the gradient.
+        arrays: x, the gradient, and the buffers, of one shape, with any memory layout; a gradient of another type is
+            converted piece by piece.
+        sign: -1 to maximise, else 1.
+        weight_decay: the factor with which x is added to the gradient.
         shrink: 1 - lr * weight_decay, where the weight decay is decoupled from the gradient.
     """
     access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]

@@ -1,7 +1,7 @@
-"""Stochastic gradient descent: every weight goes a little way down its gradient, with or without momentum.
+"""Stochastic gradient descent: every weight takes a small step against its gradient, with or without momentum.
 
     d = sign g + weight_decay x
-    b <- momentum b + gain d                                the momentum, where there is a buffer for it
+    b <- momentum b + gain d                                the momentum, if there is a buffer for it
     x <- x - lr d                                           without momentum
     x <- x - lr b                                           with momentum
     x <- x - lr (d + momentum b)                            with Nesterov's momentum
@@ -9,7 +9,7 @@
     x, g, b    of one shape, for each of the tensors
 
 `SGD(weights, gradients, numbers)` overwrites x and b; `weights` is `Weights(xs)`, with momentum `Weights(xs, bs)`. The
-numpy row and the numba row do the same operations in the same order, so that their results are the same to the bit.
+numpy row and the numba row do the same operations in the same order, so their results are the same to the bit.
 
 I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
 """
@@ -30,14 +30,14 @@ from .weights import Weights
 
 
 class SGDNumbers(NamedTuple):
-    """What the update computes with.
+    """The numbers in the equations of the update.
 
-    lr: how far a step goes.
+    lr: the learning rate.
     sign: -1 to maximise, else 1.
-    weight_decay: the share of x that is added to the gradient.
-    momentum: how much of b is left after a step.
-    gain: how much of the gradient is added to b: 1 - dampening, and 1 in the first step.
-    nesterov: whether the step looks ahead, to where the momentum leads.
+    weight_decay: the factor with which x is added to the gradient.
+    momentum: the fraction of b that is left after a step.
+    gain: the fraction of the gradient that is added to b: 1 - dampening, and 1 in the first step.
+    nesterov: whether to use Nesterov's momentum.
     """
 
     lr: float
@@ -56,7 +56,7 @@ def sgd_python(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers
             g = gradient.astype(np.float64)  # a copy: the gradient may lie in the memory of x
             for place in np.ndindex(x.shape):
                 d = n.sign * g[place]
-                if n.weight_decay != 0:  # no decay of an infinite x is no NaN
+                if n.weight_decay != 0:  # with 0, an infinite x must not give a NaN
                     d += n.weight_decay * np.float64(x[place])
                 for b in buffers:  # the momentum, if there is one
                     mean = n.momentum * np.float64(b[place]) + n.gain * d
@@ -79,7 +79,7 @@ def _update_numpy(arrays: list[Array], numbers: SGDNumbers) -> None:
 
 
 def sgd_numpy(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers) -> None:
-    """Whole pieces of the arrays, one tensor after the other."""
+    """One tensor after the other, block by block (`pieces.py`)."""
     weights.update_each(_update_numpy, gradients, numbers)
 
 
@@ -107,9 +107,9 @@ def _momentum(x: Array, g: Array, b: Array, numbers: SGDNumbers) -> None:
 
 
 @njit(error_model="numpy")
-def _share(t: Any, chunks: int, like: Array, table: Array, gradients: Array, numbers: SGDNumbers) -> None:
+def _share(t: Any, shares: int, like: Array, table: Array, gradients: Array, numbers: SGDNumbers) -> None:
     for k in range(table.shape[1]):
-        first, count = part(t, chunks, table, k)
+        first, count = part(t, shares, table, k)
         if count > 0:
             x, g = memory(table[2, k], first, count, like), memory(gradients[k], first, count, like)
             if table.shape[0] == 3:
@@ -127,10 +127,10 @@ def _serial(like: Array, table: Array, spans: Array, gradients: Array, numbers: 
 
 
 @njit(parallel=True)
-def _threaded(chunks: int, like: Array, table: Array, spans: Array, gradients: Array, numbers: SGDNumbers) -> bool:
+def _threaded(shares: int, like: Array, table: Array, spans: Array, gradients: Array, numbers: SGDNumbers) -> bool:
     apart = are_apart(like, table, spans, gradients)
-    for t in prange(chunks * apart):
-        _share(np.intp(t), chunks, like, table, gradients, numbers)
+    for t in prange(shares * apart):
+        _share(np.intp(t), shares, like, table, gradients, numbers)
     return apart
 
 

@@ -1,12 +1,12 @@
-"""The arrays that an update changes: parameters and their buffers, all tensors of a net together.
+"""The arrays that an update changes: parameters and their buffers, for all tensors of a net together.
 
-A net has many small tensors: of the ten of LeNet-5 eight hold fewer than 3000 numbers. With a call for each, Python
-takes several times as long as the arithmetic. So a compiled update is one call, which gets their addresses. These are
-looked up once and kept in `Addresses`, as long as the arrays are the same; in each step only those of the gradients are
-new.
+A net has many small tensors: eight of the ten tensors of LeNet-5 have fewer than 3000 numbers. With one call for each
+tensor, Python takes several times as long as the arithmetic. So a compiled update is one call, which gets the addresses
+of all tensors. The addresses are looked up once and kept in `Addresses`, as long as the arrays are the same; only those
+of the gradients are looked up in each step.
 
-Some tensors cannot take part: those of another type than float32 or float64, with gaps in memory, or that share memory
-with others, so that it matters which comes first. They are updated one by one, in NumPy.
+Some tensors cannot be part of this call: tensors of a type other than float32 or float64, tensors with gaps in memory,
+and tensors that overlap others, for which the order of the updates matters. They are updated one by one, in NumPy.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from ..arrays import Array
 from ..layout import as_order
 from ..runtime import parallel, threads
 
-LARGE = 1 << 15  # elements from which on waking the threads, about 5 microseconds, pays
+LARGE = 1 << 15  # from this many elements on it pays to wake the threads, which takes about 5 microseconds
 
 _CHANNELS_LAST = 0, 2, 3, 1  # the axes of (N, C, H, W) as they lie in channels-last memory
-_first_byte: Any = ctypes.c_char.from_buffer  # of an array, which must be C-contiguous and writable
+_first_byte: Any = ctypes.c_char.from_buffer  # the first byte of an array, which must be C-contiguous and writable
 _shape, _dtype, _writable = attrgetter("shape"), attrgetter("dtype"), attrgetter("flags.writeable")
 
 
 class Weights:
     """The parameters of one update and their buffers.
 
-    The memory of an array does not move, unless somebody resizes it. So this may be used from step to step, as long as
-    `holds` and `holds_buffers` say that the arrays are the same objects of the same shapes.
+    The memory of an array does not move unless the array is resized. So a `Weights` can be used for many steps, as long
+    as `holds` and `holds_buffers` say that the arrays are the same objects with the same shapes.
 
     Args:
         xs: the arrays of the parameters.
-        buffers: for each buffer of the update, the arrays of all parameters.
+        buffers: for each kind of buffer of the update, its arrays for all parameters.
     """
 
     def __init__(self, xs: Sequence[Array], *buffers: Sequence[Array]) -> None:
@@ -47,18 +47,18 @@ class Weights:
         self._parts: dict[tuple[int, int], Weights] = {}
 
     def holds(self, xs: list[Array], gradients: list[Array]) -> bool:
-        """Whether these are the arrays of the parameters, as they were, and the gradients have their shapes."""
+        """Whether these are the same arrays of the parameters as before, and the gradients have their shapes."""
         same = _same(xs, self.xs) and list(map(_shape, xs)) == self._shapes == list(map(_shape, gradients))
         return same and all(map(_writable, xs))
 
     def holds_buffers(self, buffers: list[list[Array]]) -> bool:
-        """Whether these are the buffers, as they were."""
+        """Whether these are the same buffers as before."""
         if len(buffers) != len(self.buffers) or not all(map(_same, buffers, self.buffers)):
             return False
         return all(list(map(_shape, arrays)) == self._shapes and all(map(_writable, arrays)) for arrays in buffers)
 
     def part(self, begin: int, end: int) -> Weights:
-        """The parameters from `begin` to before `end`, and their buffers; kept, too."""
+        """The parameters from `begin` to before `end`, and their buffers; the result is kept for later calls."""
         if (begin, end) == (0, len(self.xs)):
             return self
         found = self._parts.get((begin, end))
@@ -72,7 +72,7 @@ class Weights:
         return map(list, zip(self.xs, gradients, *self.buffers, strict=True))
 
     def update_each(self, update_one: Callable[..., None], gradients: Sequence[Array], numbers: Any) -> None:
-        """One tensor after the other: `update_one([x, g, *buffers], numbers)`."""
+        """Update one tensor after the other: `update_one([x, g, *buffers], numbers)`."""
         with np.errstate(all="ignore"):
             for arrays in self.with_gradients(gradients):
                 update_one(arrays, numbers)
@@ -85,16 +85,17 @@ class Weights:
         gradients: Sequence[Array],
         numbers: Any,
     ) -> None:
-        """All tensors in one compiled call; those that cannot take part, one by one afterwards.
+        """Update all possible tensors in one compiled call, and then the others one by one.
 
-        Where a gradient overlaps what is written, it matters which tensor comes first: then all go one by one.
+        If a gradient overlaps an array that is written, the order of the tensors matters; then all are updated one by
+        one.
 
         Args:
             serial: the compiled update, called as `serial(like, table, spans, gradients, numbers)`, with the arrays of
-                `addresses.py`; gives False, and does nothing, where gradients and what is written are not apart.
-            threaded: the same for large tensors, called as `threaded(chunks, ...)`.
-            update_one: `update_one([x, g, *buffers], numbers)` for one tensor.
-            gradients: of all tensors.
+                `addresses.py`; if a gradient overlaps a written array, it does nothing and returns False.
+            threaded: the same for large tensors, called as `threaded(shares, ...)`.
+            update_one: updates one tensor, called as `update_one([x, g, *buffers], numbers)`.
+            gradients: the gradients of all tensors.
             numbers: the hyperparameters.
         """
         at = self._addresses
@@ -105,7 +106,7 @@ class Weights:
             found = at.gradients(gradients)
             done = found is not None
             if found is not None:
-                _lines, addresses = found  # _lines, copies in part, live until the end of the call
+                _lines, addresses = found  # `_lines`, some of them copies, must live until the end of the call
                 with parallel():
                     if at.total < LARGE:
                         done = serial(at.like, at.table, at.spans, addresses, numbers)
@@ -119,13 +120,13 @@ class Weights:
 
 
 class Addresses:
-    """Where the parameters of a `Weights` and their buffers lie.
+    """The addresses of the parameters of a `Weights` and of their buffers.
 
     Attributes:
-        plain: the numbers of the tensors that a compiled call can do.
-        rest: the numbers of the others.
-        like, table, spans: of the plain ones, as in `addresses.py`.
-        total: how many elements they have.
+        plain: the indices of the tensors that a compiled call can update.
+        rest: the indices of the other tensors.
+        like, table, spans: the tables of the plain tensors, as in `addresses.py`.
+        total: the number of elements of the plain tensors.
     """
 
     def __init__(self, xs: list[Array], buffers: list[list[Array]]) -> None:
@@ -147,12 +148,13 @@ class Addresses:
             self.table = np.vstack([sizes, np.cumsum(sizes) - sizes, places.T])
             spans = sorted(_span(a) for arrays in written for a in arrays if a.size)
             self.spans = np.array(spans, np.int64).T.copy()
-            self.spans[1] = np.maximum.accumulate(self.spans[1])  # the rest may overlap
+            self.spans[1] = np.maximum.accumulate(self.spans[1])  # arrays of the rest may overlap
 
     def gradients(self, gs: Sequence[Array]) -> tuple[list[Array], Array] | None:
-        """The gradients of the plain tensors as they lie in memory, copied where one is in another order than its
-        parameter or of another type; and their addresses. None where one of the rest, or one that would be copied, may
-        change before its turn.
+        """The gradients of the plain tensors in the memory order of their parameters, and their addresses.
+
+        A gradient in another memory order or of another type is copied. The result is None if a gradient of the rest,
+        or one that would be copied, overlaps a written array, so that it might change before it is used.
         """
         if self.rest:
             if any(self._touches(gs[i]) for i in self.rest):
@@ -181,7 +183,7 @@ class Addresses:
         return lines, np.array([line.ctypes.data for line in lines], np.int64)
 
     def _touches(self, g: Array) -> bool:
-        """Whether a gradient overlaps what a step writes, as `are_apart` finds out for those it is given."""
+        """Whether a gradient overlaps an array that a step writes; `are_apart` checks the same in compiled code."""
         begin, end = _span(g)
         return bool((self.spans[1, self.spans[0] < end] > begin).any())
 
@@ -192,12 +194,12 @@ def _same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
 
 
 def _order(x: Array) -> tuple[int, ...] | None:
-    """The axes in which a dense array lies in memory, None for their own order."""
+    """The order of the axes of a dense array in memory; None for C order."""
     return None if x.flags.c_contiguous else tuple(sorted(range(x.ndim), key=lambda axis: -x.strides[axis]))
 
 
 def _lies_like(a: Array, x: Array, dtype: Any) -> bool:
-    """Whether a compiled loop can go along both arrays, and write to `a`."""
+    """Whether a compiled loop can run over both arrays in the same order, and write to `a`."""
     order = _order(x)
     same = a.size and a.dtype == dtype and a.shape == x.shape
     return bool(same and a.transpose(order or range(a.ndim)).flags.carray)  # contiguous, aligned and writable
@@ -211,9 +213,9 @@ def _span(a: Array) -> tuple[int, int]:
 
 
 def _overlapping(written: list[tuple[Array, ...]]) -> set[int]:
-    """The parameters with an array that overlaps another one."""
+    """The indices of the parameters with an array that overlaps another array."""
     found: set[int] = set()
-    reach, last = 0, -1  # the end of what came so far, and whose it is
+    reach, last = 0, -1  # the largest end address so far, and the index of its parameter
     for begin, end, i in sorted((*_span(a), i) for i, arrays in enumerate(written) for a in arrays if a.size):
         if begin < reach:
             found |= {i, last}

@@ -1,33 +1,33 @@
-"""Max and average pooling of pictures, window by window and channel by channel, and the reversal of max pooling.
+"""Max and average pooling of images, and unpooling, the reverse of max pooling.
 
-    max:       y[n, c, i, j] = max_{a, b} x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]       -Inf outside the picture
+    max:       y[n, c, i, j] = max_{a, b} x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]       -Inf outside the image
     average:   y[n, c, i, j] = sum_{a, b} x[n, c, i*SH - PH + a, j*SW - PW + b] / D[i, j]      0 outside
 
     x, gx    (N, C, H, W)
     y, gy    (N, C, OH, OW)
-    index    (N, C, OH, OW)   int32: where the maximum was, p*W + q; -1 if its window has no pixel of the picture
-    D        (OH, OW)         what the sum is divided by
+    index    (N, C, OH, OW)   int32: the place p*W + q of the maximum; -1 if its window has no pixel of the image
+    D        (OH, OW)         the divisor of the sum
 
-Windows lie as above, or are *adaptive*: window (i, j) has the rows floor(i H/OH) <= p < ceil((i + 1) H/OH) and the
-columns floor(j W/OW) <= q < ceil((j + 1) W/OW), whatever OH and OW are. The geometry says which.
+The geometry says whether the windows are as above or *adaptive*: an adaptive window (i, j) has the rows
+floor(i H/OH) <= p < ceil((i + 1) H/OH) and the columns floor(j W/OW) <= q < ceil((j + 1) W/OW), for any OH and OW.
 
-The maximum is the first one in reading order; a NaN counts as larger than all, and its last place is kept. `index` has
-the values that PyTorch's `return_indices=True` gives as int64.
+If several pixels have the maximum, the first one in reading order is taken. A NaN counts as larger than all numbers; of
+several NaN the last one is taken. `index` has the values that PyTorch's `return_indices=True` gives as int64.
 
-D is the given divisor, or the number of cells of the window that are in the picture, or, with count_include_pad, also
-those in its padding of PH rows and PW columns. What hangs over the padding (ceil_mode) never counts.
+D is the given divisor, or else the number of cells of the window that are in the image. With count_include_pad, cells
+in the padding of PH rows and PW columns count too. Cells beyond the padding (ceil_mode) never count.
 
     max:       gx[n, c, p, q] = sum of gy[n, c, i, j] over the windows whose index is p*W + q
     average:   gx[n, c, p, q] = sum of gy[n, c, i, j] / D[i, j] over the windows with (p, q) in them
 
-Every index that `max` is differentiated at is one that it gave: in its own window, or -1.
+The backward pass of `max` only gets indices that its forward pass gave: a place in the window, or -1.
 
     unpooling: z[n, c, p, q] = y[n, c, i, j] of the last window whose index is p*W + q, else 0
                gy[n, c, i, j] = gz[n, c, p, q] at p*W + q = index[n, c, i, j]
 
 `MAX_POOL(x, g)` gives (y, index), `MAX_POOL_BACKWARD(gy, index, g)` gx; `AVG_POOL(x, g, divisor)`,
 `AVG_POOL_BACKWARD(gy, g, divisor)`, with `g` a `geometry.Pool` and `divisor` an int or None; `MAX_UNPOOL(y, index, g)`
-gives z, of the shape of x, and `MAX_UNPOOL_BACKWARD(gz, index, g)` gy, with the geometry of the pooling undone.
+gives z, of the shape of x, and `MAX_UNPOOL_BACKWARD(gz, index, g)` gy, with the geometry of the pooling it reverses.
 
 Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998 (average).
 M. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks", 2013 (unpooling).

@@ -1,4 +1,4 @@
-"""The mean of each window; equations and legend: `pooling/__init__.py`."""
+"""Average pooling: the mean of each window. Equations and legend: `pooling/__init__.py`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _divisors(g: Pool, divisor: int | None) -> Array:
     for (first, end), k, padding, size in zip(ends(g), (g.kh, g.kw), (g.ph, g.pw), (g.h, g.w), strict=True):
         with_padding = np.minimum(first + k, size + padding) - first
         counts.append(with_padding if g.count_include_pad else end - np.maximum(first, 0))
-    return np.maximum(np.outer(*counts), 1)  # nothing in the picture: the sum is 0, and so the mean
+    return np.maximum(np.outer(*counts), 1)  # no cell in the image: the sum is 0, and so is the mean
 
 
 @functools.lru_cache(256)
@@ -53,9 +53,9 @@ def forward_python(x: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
-    """One window cell at a time, for all windows; where windows differ in size, one axis at a time.
+    """One window cell at a time, for all windows; if windows differ in size, one axis at a time.
 
-    Integers, which no other row takes, are divided as in C: the quotient is cut, not rounded.
+    This row also takes integers; they are divided as in C, which cuts the quotient and does not round it.
     """
     kind = np.int64 if x.dtype.kind in "iu" else np.float64
     if g.adaptive:
@@ -75,16 +75,16 @@ def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
     return (y * _weights(g, divisor, np.float64)).astype(x.dtype)
 
 
-# Numba: tasks as in `largest.py`, but each window is summed up by itself, in float64: large windows need that.
+# Numba: tasks as in `largest.py`, but each window is summed by itself, in float64, which large windows need.
 
 
 @njit(fastmath=FAST)
 def _forward_share(
-    t: Any, chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, channels_last: bool
+    t: Any, shares: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, channels_last: bool
 ) -> None:  # fmt: skip
     channels, total = g.c if channels_last else 1, sums[t]
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         plane, i, to = task // g.oh, task % g.oh, U(task * g.ow * channels)
         if are_tiles(g):
             at = U((plane * g.h + i * g.sh) * g.w * channels)
@@ -119,20 +119,20 @@ def _forward_share(
 
 @njit(fastmath=FAST)
 def _of_tile(x: Array, at: Any, right: Any, below: Any) -> Any:
-    """The sum of the four pixels whose first is at `at`."""
+    """The sum of four pixels, the first of which is at `at`."""
     return (x[at] + x[at + right]) + (x[at + below] + x[at + below + right])
 
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, channels_last: bool
+    shares: int, x: Array, y: Array, weights: Array, sums: Array, g: Pool, channels_last: bool
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, y, weights, sums, g, channels_last)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, y, weights, sums, g, channels_last)
 
 
 def forward_numba(x: Array, g: Pool, divisor: int | None = None) -> Array:
-    """Parallel over output rows; y in the memory order of x."""
+    """Parallel over output rows; y has the memory order of x."""
     x = dense(x)
     channels_last = is_channels_last(x)
     y = empty(g.y_shape, x.dtype, channels_last)
@@ -143,7 +143,7 @@ def forward_numba(x: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 def _in_a_row(g: Pool) -> Pool:
-    """Where one window is the whole picture, the same pooling of a picture of one long row, as it lies in memory."""
+    """If one window is the whole image: the same pooling of an image of one long row, in the order of memory."""
     if (g.kh, g.kw, g.oh, g.ow) != (g.h, g.w, 1, 1) or g.ph or g.pw or g.adaptive:
         return g
     return g._replace(h=1, w=g.h * g.w, kh=1, kw=g.h * g.w)
@@ -153,7 +153,7 @@ def _in_a_row(g: Pool) -> Pool:
 
 
 def backward_python(gy: Array, g: Pool, divisor: int | None = None) -> Array:
-    """Each pixel of a window gets the same part of its gradient."""
+    """Each pixel of a window gets gy / D, the same fraction of its gradient."""
     gx = np.zeros(g.x_shape)
     for n, c, i, j in np.ndindex(*g.y_shape):
         for p, q in window(g, i, j):
@@ -162,9 +162,9 @@ def backward_python(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
-    """One window cell at a time; within a cell no two windows meet, so += adds each value once.
+    """One window cell at a time; for one cell no pixel is in two windows, so += adds each value once.
 
-    Where windows differ in size, one axis at a time.
+    If windows differ in size, one axis at a time.
     """
     part = gy * _weights(g, divisor, np.float64)
     if g.adaptive:
@@ -182,11 +182,11 @@ def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
 
 @njit()
-def _backward_share(t: Any, chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, channels_last: bool) -> None:
-    # A task is a whole plane, in which windows may overlap.
+def _backward_share(t: Any, shares: int, gy: Array, gx: Array, weights: Array, g: Pool, channels_last: bool) -> None:
+    # A task is a whole plane, since its windows may overlap.
     channels = g.c if channels_last else 1
     planes, q, pixels = g.n * g.c // max(1, channels), U(channels), U(g.h * g.w * channels)
-    for plane in range(t * planes // chunks, (t + 1) * planes // chunks):
+    for plane in range(t * planes // shares, (t + 1) * planes // shares):
         for e in range(U(plane) * pixels, U(plane + 1) * pixels):
             gx[e] = 0
         for i in range(g.oh):
@@ -222,13 +222,13 @@ def _tiles_backward(gy: Array, gx: Array, run: Any, to: Any, weight: Any, g: Poo
 
 
 @njit(parallel=True)
-def _backward(chunks: int, gy: Array, gx: Array, weights: Array, g: Pool, channels_last: bool) -> None:
-    for t in prange(chunks):
-        _backward_share(np.intp(t), chunks, gy, gx, weights, g, channels_last)
+def _backward(shares: int, gy: Array, gx: Array, weights: Array, g: Pool, channels_last: bool) -> None:
+    for t in prange(shares):
+        _backward_share(np.intp(t), shares, gy, gx, weights, g, channels_last)
 
 
 def backward_numba(gy: Array, g: Pool, divisor: int | None = None) -> Array:
-    """Parallel over planes; gx in the memory order of gy."""
+    """Parallel over planes; gx has the memory order of gy."""
     gy = dense(gy)
     channels_last = is_channels_last(gy)
     gx = empty(g.x_shape, gy.dtype, channels_last)

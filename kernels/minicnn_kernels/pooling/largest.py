@@ -1,6 +1,6 @@
-"""Max pooling 1 of 2: the largest value of each window, whatever its geometry.
+"""Max pooling 1 of 2: the largest value of each window, for any geometry.
 
-Equations and legend: `pooling/__init__.py`. Windows of 2x2 in NCHW memory, the usual ones, go by `tiles.py`.
+Equations and legend: `pooling/__init__.py`. The usual windows of 2x2 in NCHW memory are computed in `tiles.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..layout import dense, empty, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads
 from .tiles import largest_rows
 
-MOST = 2**31 - 1  # that an int32 can number
+MOST = 2**31 - 1  # the most pixels that an int32 can number
 
 
 def _new_index(g: Pool, channels_last: bool) -> Array:
@@ -25,13 +25,15 @@ def _new_index(g: Pool, channels_last: bool) -> Array:
 
 
 def numbered(g: Pool) -> None:
-    """Check that an int32 can number the pixels of a picture."""
+    """Check that an int32 can number the pixels of an image."""
     if g.h * g.w > MOST:
-        raise ValueError(f"max_pool2d: int32 cannot number the pixels of a picture of {g.h} x {g.w}; pool parts of it")
+        raise ValueError(
+            f"max_pool2d: an image of {g.h} x {g.w} has more pixels than the int32 indices can number; pool parts of it"
+        )
 
 
 def window(g: Pool, i: int, j: int) -> Iterator[tuple[int, int]]:
-    """The pixels (p, q) of window (i, j) that are in the picture, in reading order."""
+    """The pixels (p, q) of window (i, j) that are in the image, in reading order."""
     for a in range(g.kh):
         for b in range(g.kw):
             if g.adaptive:
@@ -76,7 +78,7 @@ def forward_numpy(x: Array, g: Pool) -> tuple[Array, Array]:
 
 
 def ends(g: Pool) -> list[tuple[Array, Array]]:
-    """For the rows, then the columns: where each window begins, maybe in the padding, and its end in the picture."""
+    """For rows and for columns: where each window begins, maybe in the padding, and where it ends in the image."""
     found = []
     for out, k, s, padding, dilation, size in (
         (g.oh, g.kh, g.sh, g.ph, g.dh, g.h),
@@ -92,36 +94,36 @@ def ends(g: Pool) -> list[tuple[Array, Array]]:
 
 
 def pad(x: Array, g: Pool) -> Array:
-    """x with PH rows and PW columns of zeros on each side, more at the end where the last window hangs over."""
+    """x with PH rows and PW columns of zeros on each side, and more at the end if the last window hangs over."""
     below = max(0, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1 - g.h - g.ph)
     right = max(0, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1 - g.w - g.pw)
     return np.pad(x, ((0, 0), (0, 0), (g.ph, below), (g.pw, right)))
 
 
 def under(xp: Array, g: Pool, a: int, b: int) -> Array:
-    """The view (N, C, OH, OW) of the padded input that lies under window cell (a, b) as the window slides."""
+    """The view (N, C, OH, OW) of the padded input that is under window cell (a, b) as the window slides."""
     top, left = a * g.dh, b * g.dw
     return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
-# Numba: over planes of (H, W, Q) values: N*C planes with Q = 1 in NCHW memory, N planes with Q = C in channels-last
-# memory. A task is one output row of one plane. It goes through the cells of the window, and for each through the
-# windows of the row: along the picture in NCHW, along the channels in channels-last memory.
+# Numba: memory is planes of (H, W, Q) values: N*C planes with Q = 1 in NCHW memory, N planes with Q = C in
+# channels-last memory. A task is one output row of one plane. Its loop goes over the cells of the window, and for each
+# cell over the windows of the row: along the image in NCHW memory, along the channels in channels-last memory.
 #
-# The 2x2 window with stride 2, wholly in the picture, is so common that it has a loop of its own, with the four pixels
-# in registers and the steps known to the compiler.
+# The 2x2 window with stride 2, inside the image, is so common that it has a loop of its own, with the four pixels in
+# registers and with steps that the compiler knows.
 
 
 @njit()
 def inside(first: int, step: int, count: int, size: int) -> tuple[int, int]:
-    """The range of k, of 0 <= k < count, for which first + k*step is one of 0..size-1."""
+    """The range of k in 0 <= k < count for which first + k*step is one of 0..size-1."""
     k0 = min(count, max(0, -(first // step)))
     return k0, max(k0, min(count, (size - 1 - first) // step + 1))
 
 
 @njit()
 def span(i: int, count: int, step: int, padding: int, size: int, outputs: int, adaptive: int) -> tuple[int, int]:
-    """The rows, or columns, of window i that are in the picture: from the first to before the second."""
+    """The rows (or columns) of window i that are in the image: the first one, and the one after the last."""
     if adaptive:
         return i * size // outputs, ((i + 1) * size + outputs - 1) // outputs
     k0, k1 = inside(i * step - padding, 1, count, size)
@@ -130,31 +132,31 @@ def span(i: int, count: int, step: int, padding: int, size: int, outputs: int, a
 
 @njit()
 def are_tiles(g: Pool) -> bool:
-    """Whether the windows are 2x2 with stride 2, undilated, and all in the picture."""
+    """Whether the windows are 2x2 with stride 2, undilated, and all in the image."""
     two = g.kh == 2 and g.kw == 2 and g.sh == 2 and g.sw == 2
     return two and g.dh == 1 and g.dw == 1 and g.ph == 0 and g.pw == 0 and 2 * g.oh <= g.h and 2 * g.ow <= g.w
 
 
 @njit()
 def _larger(x: Any, place: Any, best: Any, where: Any) -> tuple[Any, Any]:
-    """The larger of a value and the best before it, and its place; a choice without a branch can be vectorised."""
+    """The larger of a value and the best so far, and its place; without a branch the loop can be vectorised."""
     take = x > best or x != x
     return x if take else best, place if take else where
 
 
 @njit()
 def _of_tile(x: Array, at: Any, right: Any, below: Any, place: Any, g: Pool) -> tuple[Any, Any]:
-    """The largest of the four pixels whose first is at `at`, and its place, where that of the first is `place`."""
+    """The largest of four pixels, the first of which is at `at` and has the place `place`; also its place."""
     best, where = _larger(x[at + right], place + np.int32(1), x[at], place)
     best, where = _larger(x[at + below], place + np.int32(g.w), best, where)
     return _larger(x[at + below + right], place + np.int32(g.w + 1), best, where)
 
 
 @njit()
-def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
+def _forward_share(t: Any, shares: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
     channels = g.c if channels_last else 1
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
-    first, end = t * tasks // chunks, (t + 1) * tasks // chunks
+    first, end = t * tasks // shares, (t + 1) * tasks // shares
     if are_tiles(g) and not channels_last:
         first = largest_rows(first, end, x, y, index, g)
     for task in range(first, end):
@@ -183,12 +185,12 @@ def _forward_share(t: Any, chunks: int, x: Array, y: Array, index: Array, g: Poo
 
 @njit()
 def _row(x: Array, y: Array, index: Array, at: Any, to: Any, count: Any, pixel: int, q: Any, g: Pool) -> None:
-    """One cell of `count` windows side by side: the first one's is `pixel`, `at` in x, with its result `to` in y."""
+    """One cell of `count` neighbouring windows: for the first, pixel number `pixel`, at `at` in x and `to` in y."""
     if q > U(1):
         for j in range(count):
             for c in range(q):
                 _keep(x[at + j * U(g.sw) * q + c], np.int32(pixel + j * g.sw), y, index, to + j * q + c)
-    elif g.sw == 1:  # a step of one or two, known as such, is what makes it a vector loop
+    elif g.sw == 1:  # with a step of 1 or 2 in the source LLVM vectorises the loop
         for j in range(count):
             _keep(x[at + j], np.int32(pixel) + np.int32(j), y, index, to + j)
     elif g.sw == 2:
@@ -201,7 +203,7 @@ def _row(x: Array, y: Array, index: Array, at: Any, to: Any, count: Any, pixel: 
 
 @njit()
 def _by_window(x: Array, y: Array, index: Array, plane: int, i: int, to: Any, q: Any, g: Pool) -> None:
-    """Row i of the output, one window after the other: where they are few and wide, or of several sizes."""
+    """Row i of the output, one window after the other: if windows are few and wide, or differ in size."""
     p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
     for j in range(g.ow):
         q0, q1 = span(j, g.kw, g.sw, g.pw, g.w, g.ow, g.adaptive)
@@ -215,26 +217,26 @@ def _by_window(x: Array, y: Array, index: Array, plane: int, i: int, to: Any, q:
                 else:
                     for c in range(q):
                         _keep(x[at + k * q + c], place, y, index, to + U(j) * q + c)
-        if q == U(1) and q0 < q1 and p0 < p1:  # all of it -Inf, of which none is larger: the first
+        if q == U(1) and q0 < q1 and p0 < p1:  # all pixels are -Inf, and none was larger: take the first
             y[to + U(j)], index[to + U(j)] = best, where if where >= 0 else np.int32(p0 * g.w + q0)
 
 
 @njit()
 def _keep(x: Any, place: Any, y: Array, index: Array, e: Any) -> None:
-    """Make x result e if it is larger than what is there, or the first."""
+    """Make x result e, if it is the first value or larger than the present one."""
     take = x > y[e] or x != x or index[e] < 0
     y[e] = x if take else y[e]
     index[e] = place if take else index[e]
 
 
 @njit(parallel=True)
-def _forward(chunks: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, y, index, g, channels_last)
+def _forward(shares: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, y, index, g, channels_last)
 
 
 def forward_numba(x: Array, g: Pool) -> tuple[Array, Array]:
-    """Parallel over output rows; y and index in the memory order of x."""
+    """Parallel over output rows; y and index have the memory order of x."""
     x = dense(x)
     channels_last = is_channels_last(x)
     y, index = empty(g.y_shape, x.dtype, channels_last), _new_index(g, channels_last)

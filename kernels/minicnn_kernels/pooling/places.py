@@ -1,7 +1,7 @@
-"""Values to and from the places of a picture that an index names; equations and legend: `pooling/__init__.py`.
+"""Write values to, and read them from, the places of an image in `index`. Equations: `pooling/__init__.py`.
 
-Three kernels that differ in one line each: the gradient of max pooling is *added* at its places, unpooling *puts*
-values there, and the gradient of unpooling *takes* them.
+Three kernels that differ in one line: the backward pass of max pooling *adds* gradients at their places, unpooling
+*puts* values there, and the backward pass of unpooling *takes* gradients from there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .tiles import LEAST, spread_rows
 
 
 def add_python(gy: Array, index: Array, g: Pool) -> Array:
-    """Each gradient goes to where the maximum came from."""
+    """Add each gradient to the pixel that the maximum came from."""
     gx = np.zeros(g.x_shape)
     for n, c, i, j in np.ndindex(*g.y_shape):
         if index[n, c, i, j] >= 0:
@@ -28,7 +28,7 @@ def add_python(gy: Array, index: Array, g: Pool) -> Array:
 
 
 def put_python(x: Array, index: Array, g: Pool) -> Array:
-    """Each value goes to its place; 0 elsewhere."""
+    """Write each value to its place; 0 elsewhere."""
     y = np.zeros(g.x_shape, x.dtype)
     for n, c, i, j in np.ndindex(*g.y_shape):
         y[n, c, index[n, c, i, j] // g.w, index[n, c, i, j] % g.w] = x[n, c, i, j]
@@ -36,7 +36,7 @@ def put_python(x: Array, index: Array, g: Pool) -> Array:
 
 
 def take_python(gy: Array, index: Array, g: Pool) -> Array:
-    """The gradient at each value's place."""
+    """Read the gradient at each value's place."""
     gx = np.empty(g.y_shape, gy.dtype)
     for n, c, i, j in np.ndindex(*g.y_shape):
         gx[n, c, i, j] = gy[n, c, index[n, c, i, j] // g.w, index[n, c, i, j] % g.w]
@@ -44,7 +44,7 @@ def take_python(gy: Array, index: Array, g: Pool) -> Array:
 
 
 def _numbers(index: Array, g: Pool) -> Array:
-    """The indices counted through the whole batch, (N, C, OH, OW)."""
+    """The indices (N, C, OH, OW), counted through the pixels of the whole batch."""
     plane = np.arange(g.n * g.c).reshape(g.n, g.c, 1, 1)  # (N*C,) -> (N, C, 1, 1)
     return plane * (g.h * g.w) + index
 
@@ -57,34 +57,35 @@ def add_numpy(gy: Array, index: Array, g: Pool) -> Array:
 
 
 def put_numpy(x: Array, index: Array, g: Pool) -> Array:
-    """One assignment; where two values have one place, the last remains."""
+    """One assignment; if two values have the same place, the last one remains."""
     y = np.zeros(g.n * g.c * g.h * g.w, x.dtype)
     y[_numbers(index, g).reshape(-1)] = x.reshape(-1)
     return y.reshape(g.x_shape)  # (N*C*H*W,) -> (N, C, H, W)
 
 
 def take_numpy(gy: Array, index: Array, g: Pool) -> Array:
-    """One choice."""
+    """One indexing operation for the whole batch."""
     taken: Array = gy.reshape(-1)[_numbers(index, g)]
     return taken
 
 
-# Numba: planes of (OH*OW, Q) values and of (H*W, Q) places, Q as in `largest.py`. A task is a whole plane, in which
-# several values may have one place. One driver does all three, since Numba's parallel compiler takes a second for each.
+# Numba: planes of (OH*OW, Q) values and of (H*W, Q) places, with Q as in `largest.py`. A task is a whole plane, since
+# several values may have the same place. One driver does all three kernels, since Numba's parallel compiler takes a
+# second for each driver.
 
 _ADD, _PUT, _TAKE = range(3)
 
 
 @njit()
 def _share(
-    t: Any, chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, channels_last: bool
+    t: Any, shares: int, op: int, values: Array, index: Array, places: Array, g: Pool, channels_last: bool
 ) -> None:
     channels = g.c if channels_last else 1
     planes, q, outputs, pixels = g.n * g.c // max(1, channels), U(channels), U(g.oh * g.ow), U(g.h * g.w * channels)
-    first, end, done = t * planes // chunks, (t + 1) * planes // chunks, 0
+    first, end, done = t * planes // shares, (t + 1) * planes // shares, 0
     if op == _ADD and not channels_last and are_tiles(g) and g.ow >= LEAST:
         row = spread_rows(first * g.oh, end * g.oh, values, index, places, g)
-        first, done = row // g.oh, row % g.oh  # of the last plane only rows of windows that are done
+        first, done = row // g.oh, row % g.oh  # in the last plane only the rows of windows that are done
     for plane in range(U(first), U(end)):
         to, start = plane * pixels, U(done)
         done = 0
@@ -104,35 +105,35 @@ def _share(
 
 
 @njit(parallel=True)
-def _all(chunks: int, op: int, values: Array, index: Array, places: Array, g: Pool, channels_last: bool) -> None:
-    for t in prange(chunks):
-        _share(np.intp(t), chunks, op, values, index, places, g, channels_last)
+def _all(shares: int, op: int, values: Array, index: Array, places: Array, g: Pool, channels_last: bool) -> None:
+    for t in prange(shares):
+        _share(np.intp(t), shares, op, values, index, places, g, channels_last)
 
 
 def add_numba(gy: Array, index: Array, g: Pool) -> Array:
-    """Parallel over planes; gx in the memory order of index, which is that of x."""
+    """Parallel over planes; gx has the memory order of index, which is that of x."""
     return _spread(_ADD, gy, index, g)
 
 
 def put_numba(x: Array, index: Array, g: Pool) -> Array:
-    """Parallel over planes; y in the memory order of x."""
+    """Parallel over planes; y has the memory order of x."""
     x, index = alike(x, index)
     return _spread(_PUT, x, index, g)
 
 
 def _spread(op: int, values: Array, index: Array, g: Pool) -> Array:
-    """The picture that `add` or `put` makes."""
+    """The image that `add` or `put` makes."""
     numbered(g)
     index, values = alike(index.astype(np.int32, copy=False), values)
     channels_last = is_channels_last(index)
-    picture = empty(g.x_shape, values.dtype, channels_last)
+    image = empty(g.x_shape, values.dtype, channels_last)
     with parallel():
-        _all(threads(), op, flat(writable(values)), flat(index), flat(picture), g, channels_last)
-    return picture
+        _all(threads(), op, flat(writable(values)), flat(index), flat(image), g, channels_last)
+    return image
 
 
 def take_numba(gy: Array, index: Array, g: Pool) -> Array:
-    """Parallel over planes; gx in the memory order of index."""
+    """Parallel over planes; gx has the memory order of index."""
     numbered(g)
     (index,) = alike(index.astype(np.int32, copy=False))
     channels_last = is_channels_last(index)

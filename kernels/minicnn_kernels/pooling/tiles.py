@@ -1,17 +1,17 @@
 """Max pooling 2 of 2, tiles: windows of 2x2 in NCHW memory, a vector of them at a time, and the gradient likewise.
 
-Windows of 2x2 with stride 2, all in the picture, do not overlap: each pixel is in one window, or, in a last row or
-column that is left over, in none. A *block* is LANES windows side by side, or half as many:
+Windows of 2x2 with stride 2 inside the image do not overlap: each pixel is in one window, or in no window if it is in a
+last row or column that is left over. A *block* is LANES windows side by side, or half as many:
 
     largest:   y[l], index[l] = the largest of x[2l], x[2l + 1], x[W + 2l], x[W + 2l + 1], and its place
     spread:    gx[a*W + k] = gy[k // 2] where index[k // 2] is that pixel's place, else 0        a = 0, 1; k < 2 LANES
 
-Of a loop over the windows of a row LLVM makes vectors only where rows are long: those of LeNet-5 have 14 and 5 windows,
-which it did one by one. So the blocks are written for it in its own language, by *intrinsics* of Numba.
+LLVM vectorises a loop over the windows of a row only if rows are long. The rows of LeNet-5 have 14 and 5 windows, which
+it computed one by one. So the blocks are written in LLVM's own language, as *intrinsics* of Numba.
 
-**Past the end of a row.** The last block of a row runs over into what follows in memory: it reads pixels that are not
-its own, and what it makes of them goes where results of later rows belong, which then replace it. Behind the last rows
-of a share there is nothing of its own to run over into. They are left to a loop that goes by single windows.
+**Past the end of a row.** The last block of a row runs over into the next row in memory: it reads pixels of that row,
+and writes wrong results to the places of that row, which the next row then overwrites. After the last rows of a share
+no row of this share follows, so these rows are left to a loop over single windows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..geometry import Pool
 from ..runtime import njit
 
 LANES = 16
-LEAST = 12  # windows in a row from which gradients are spread faster by blocks than by single windows after clearing gx
+LEAST = 12  # with this many windows in a row, gradients in blocks are faster than clearing gx and single windows
 
 
 def _plain_largest(lanes: int) -> Any:
@@ -58,7 +58,7 @@ _spread, _spread_half = _plain_spread(LANES), _plain_spread(LANES // 2)
 
 @njit()
 def _left_from(first: int, end: int, g: Pool) -> int:
-    """The first of rows `first` to before `end` from which a block of windows could run over the end."""
+    """The first of rows `first` to before `end` at which a block of windows could run over the end."""
     half = LANES // 2
     windows = (g.ow + half - 1) // half * half  # from the first of a row to the end of its last block
     return max(first, end + 1 - (windows + g.ow - 1) // g.ow)
@@ -66,9 +66,9 @@ def _left_from(first: int, end: int, g: Pool) -> int:
 
 @njit()
 def largest_rows(first: int, end: int, x: Array, y: Array, index: Array, g: Pool) -> int:
-    """Results of the rows of windows from `first` to before `end`, counted through the batch.
+    """Compute the results of the rows of windows from `first` to before `end`, counted through the batch.
 
-    Gives the row from which they are left to the caller.
+    Returns the first row that is left to the caller.
     """
     left = _left_from(first, end, g)
     plane, i = first // g.oh, first % g.oh
@@ -87,12 +87,12 @@ def largest_rows(first: int, end: int, x: Array, y: Array, index: Array, g: Pool
 
 @njit()
 def spread_rows(first: int, end: int, gy: Array, index: Array, gx: Array, g: Pool) -> int:
-    """Gradients of the pixels in rows of windows, and beside and below them in a picture; as `largest_rows`."""
+    """Compute the gradients of the pixels in rows of windows, and of those beside and below; as `largest_rows`."""
     left = _left_from(first, end, g)
     plane, i = first // g.oh, first % g.oh
     for row in range(first, left):
         at, to, place = row * g.ow, (plane * g.h + 2 * i) * g.w, 2 * i * g.w
-        for j in range((g.ow - 1) // LANES * LANES, -1, -LANES):  # the first block last: it has what others ran into
+        for j in range((g.ow - 1) // LANES * LANES, -1, -LANES):  # last the first: others ran into it
             if g.ow - j > LANES // 2:
                 _spread(gy, index, at + j, gx, to + 2 * j, g.w, place + 2 * j)
             else:
@@ -119,7 +119,7 @@ def _intrinsics(lanes: int) -> tuple[Any, Any]:
         return ir.Constant(kind, [int(value) for value in values])
 
     def vector_at(context: Any, builder: Any, kind: Any, array: Any, at: Any, count: int) -> tuple[Any, int]:
-        """Where `count` numbers of an array begin, and the alignment there."""
+        """The pointer to `count` numbers of an array, and its alignment."""
         number = context.get_value_type(kind.dtype)
         start = builder.gep(context.make_array(kind)(context, builder, array).data, [at])
         return builder.bitcast(start, ir.VectorType(number, count).as_pointer()), context.get_abi_sizeof(number)
@@ -178,7 +178,7 @@ def _intrinsics(lanes: int) -> tuple[Any, Any]:
 
 
 def before_compiling() -> None:
-    """Put the intrinsics in the place of the blocks; `runtime` calls this when Numba is there."""
+    """Replace the blocks by the intrinsics; `runtime` calls this once Numba is imported."""
     import numba
 
     if not numba.config.DISABLE_JIT:  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The table of all errors about shapes: the lists `ERRORS` of the files here, a file for each file of the geometry."""
+"""The table of all errors about shapes: the lists `ERRORS` of the files here, one for each file of the geometry."""
 
 from __future__ import annotations
 

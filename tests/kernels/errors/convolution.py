@@ -60,5 +60,5 @@ ERRORS: list[Error] = [
     (lambda: G.unfold((1, 0, 5, 5), 2, 1, 0, 1), ["unfold: input must be (N, C, H, W)", "(1, 0, 5, 5)"]),
     (lambda: G.unfold((1, 2, 2, 2), 3, 1, 0, 1), ["unfold: the window is larger than the input"]),
     (lambda: G.fold((2, 9, 4), 3, 2, 1, 0, 1), ["fold: input must be (N, C*2*2, L)", "(2, 9, 4)"]),
-    (lambda: G.fold((2, 8, 5), 3, 2, 1, 0, 1), ["fold: pictures of output_size 3", "2 x 2 = 4 windows", "5 columns"]),
+    (lambda: G.fold((2, 8, 5), 3, 2, 1, 0, 1), ["fold: images of output_size 3", "2 x 2 = 4 windows", "5 columns"]),
 ]

@@ -18,7 +18,7 @@ ERRORS: list[Error] = [
     ),
     (
         lambda: G.instance_norm((2, 3, 1, 1), True, {}),
-        ["instance_norm: Expected more than 1 spatial element", "(2, 3, 1, 1)", "larger pictures"],
+        ["instance_norm: Expected more than 1 spatial element", "(2, 3, 1, 1)", "larger images"],
     ),
     (
         lambda: G.group_norm((2, 6, 4), 4, {}),

@@ -1,9 +1,9 @@
-"""What a row of an error table is."""
+"""The type of a row of an error table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-# What is called, and the parts the message must have, in order: the operation, the values at fault, the remedy.
+# The call, and the parts that its message must have, in this order: the operation, the wrong values, the remedy.
 Error: TypeAlias = tuple[Callable[[], Any], list[str]]

@@ -1,8 +1,8 @@
 """The table of test samples of the kernels, one row per kernel table; `test_tables.py` puts each through every check.
 
-A sample makes the arguments of one call from random numbers and a floating-point type: what an operation would not let
-through to the kernel, or does not pass on. A new kernel is tested through its operation's row in `tests/samples`;
-a row here is for what is special about it beyond that. Every file's `SAMPLES` is merged into one table.
+A sample makes the arguments of one call from random numbers and a floating-point type. A new kernel is tested through
+its operation's row in `tests/samples`. A row here is for special cases that do not reach the kernel through the
+operation. The `SAMPLES` of all files are merged into one table.
 """
 
 from __future__ import annotations

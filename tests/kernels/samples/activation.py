@@ -31,7 +31,7 @@ ROWS = [(op, parameters) for op, several in PARAMETERS.items() for parameters in
 
 
 def activation(op: str, parameters: tuple[float, ...], shape: Shape | None, backward: bool = False) -> Sample:
-    """Normal values of a shape, or for None the places where functions bend and end."""
+    """Normally distributed values of a shape; for None, the points where the functions have kinks or limits."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         x = np.array([*EDGES, *KINKS], dtype) if shape is None else normal(rng, dtype, shape) * np.dtype(dtype).type(4)

@@ -1,4 +1,4 @@
-"""Samples of the first kernels, and what samples are made with: geometries, random arrays, special values."""
+"""Samples of the basic kernels, and helpers for all samples: geometries, random arrays, special values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def arrays_in(args: Any) -> list[Any]:
 
 
 def twin(a: Any) -> Any:
-    """A copy that lies in memory as the array does, every element in a place of its own."""
+    """A copy with the same memory layout as the array, but every element in a place of its own."""
     if a.size == 0 or any(step == 0 and size > 1 for size, step in zip(a.shape, a.strides, strict=True)):
         return a.copy()
     ways = [(size - 1) * step for size, step in zip(a.shape, a.strides, strict=True)]
@@ -57,7 +57,7 @@ def twin(a: Any) -> Any:
 
 
 def run(kernel: Callable[..., Any], args: Arguments) -> Any:
-    """The results of a kernel; of one that changes weights, these, and those in the arguments stay as they are."""
+    """The results of a kernel; if it changes weights, the changed copies, and the arguments stay unchanged."""
     if not isinstance(args[0], Weights):
         return kernel(*args)
     weights = every_array(twin, args[0])
@@ -79,10 +79,10 @@ CONVS: dict[str, geometry.Conv] = {
     "dilated": geometry.conv2d((2, 2, 9, 8), (2, 2, 3, 2), padding=(2, 0), dilation=(2, 3), stride=(1, 2)),
     "groups": geometry.conv2d((2, 4, 5, 4), (6, 2, 3, 3), padding=1, groups=2),
     "depthwise": geometry.conv2d((2, 3, 6, 5), (6, 1, 3, 2), stride=(2, 1), padding=(0, 1), groups=3),
-    "window as large as the picture": geometry.conv2d((3, 2, 4, 3), (5, 2, 4, 3)),
+    "window as large as the image": geometry.conv2d((3, 2, 4, 3), (5, 2, 4, 3)),
     "one row": geometry.conv2d((2, 3, 1, 9), (2, 3, 1, 4), stride=(1, 2)),
     "batch 0": geometry.conv2d((0, 2, 4, 5), (3, 2, 3, 3), padding=1),
-    "five taps, several pictures": geometry.conv2d((7, 2, 9, 8), (3, 2, 5, 5), padding=(4, 1)),
+    "five taps, several images": geometry.conv2d((7, 2, 9, 8), (3, 2, 5, 5), padding=(4, 1)),
     "more than 8 filters": geometry.conv2d((3, 3, 6, 7), (11, 3, 3, 3), padding=1),
     "nine taps in a row": geometry.conv2d((2, 2, 5, 13), (3, 2, 2, 9), padding=(1, 3)),
     "several pieces": geometry.conv2d((2, 1, 40, 41), (2, 1, 4, 3)),
@@ -100,7 +100,7 @@ CONVS: dict[str, geometry.Conv] = {
     "depthwise, stride beyond the window": geometry.conv2d((2, 2, 9, 8), (2, 1, 2, 1), stride=(4, 3), groups=2),
     "depthwise, many channels": geometry.conv2d((1, 520, 3, 4), (520, 1, 3, 3), padding=1, groups=520),
     "depthwise, batch 0": geometry.conv2d((0, 2, 4, 5), (2, 1, 3, 3), padding=1, groups=2),
-    "small pictures": geometry.conv2d((7, 3, 2, 3), (4, 3, 3, 3), padding=1),
+    "small images": geometry.conv2d((7, 3, 2, 3), (4, 3, 3, 3), padding=1),
     "six filters, rows of two vectors": geometry.conv2d((2, 2, 8, 21), (6, 2, 3, 4), padding=(1, 0)),
     "eight filters, five taps": geometry.conv2d((1, 2, 7, 23), (8, 2, 5, 5), padding=(0, 1)),
     "wide rows": geometry.conv2d((1, 1, 5, 40), (2, 1, 2, 5)),
@@ -130,7 +130,7 @@ POOLS: dict[str, geometry.Pool] = {
     "2x2 over the edge": geometry.pool2d((1, 2, 5, 3), 2, ceil_mode=True),
     "over the padding": geometry.pool2d((1, 2, 6, 6), (4, 3), 3, (2, 1), ceil_mode=True),
     "padding not counted": geometry.pool2d((1, 2, 6, 5), (4, 3), 3, (2, 1), ceil_mode=True, count_include_pad=False),
-    "whole picture": geometry.pool2d((3, 4, 5, 3), (5, 3)),
+    "whole image": geometry.pool2d((3, 4, 5, 3), (5, 3)),
     "1x1": geometry.pool2d((1, 3, 2, 2), 1),
     "batch 0": geometry.pool2d((0, 2, 4, 4), 2),
 }
@@ -145,8 +145,8 @@ def conv(g: geometry.Conv, bias: bool = True) -> Sample:
     return lambda rng, dtype: (*shapes(g.x_shape, g.w_shape, (g.o,) if bias else None)(rng, dtype), g)
 
 
-def conv_backward(g: geometry.Conv, need: tuple[bool, ...] = ALL) -> Sample:
-    return lambda rng, dtype: (*shapes(g.y_shape, g.x_shape, g.w_shape)(rng, dtype), g, need)
+def conv_backward(g: geometry.Conv, needs_grad: tuple[bool, ...] = ALL) -> Sample:
+    return lambda rng, dtype: (*shapes(g.y_shape, g.x_shape, g.w_shape)(rng, dtype), g, needs_grad)
 
 
 # ------------------------------------------------------------------------------------------------- special inputs
@@ -158,7 +158,7 @@ def special(*arrays: list[float]) -> Sample:
 
 
 def ties(g: geometry.Pool) -> Sample:
-    """Few different values, so that windows have several maxima, and NaN and Inf among them."""
+    """Few different values, including NaN and Inf, so that windows have several maxima."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         x = rng.integers(-2, 3, g.x_shape).astype(dtype)
@@ -170,7 +170,7 @@ def ties(g: geometry.Pool) -> Sample:
 
 
 def max_backward(g: geometry.Pool) -> Sample:
-    """Random pixels of each window, several windows' the same where they overlap; -1 in those that have none."""
+    """Random pixels of each window, where overlapping windows may have the same; -1 for a window without pixels."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         index = np.full(g.y_shape, -1, np.int32)
@@ -212,15 +212,15 @@ def batch_norm(
 
 
 def batch_norm_backward(
-    shape: Shape, gamma: bool, need: tuple[bool, ...] = ALL, *, given: bool = False, relu: bool = False
+    shape: Shape, gamma: bool, needs_grad: tuple[bool, ...] = ALL, *, given: bool = False, relu: bool = False
 ) -> Sample:
-    """`given`: for evaluation, with a variance and eps; else with 1/std."""
+    """`given`: for evaluation, with a given variance and eps; else with 1/std."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         c = shape[1:2]
         gy, x, g, beta, mean = shapes(shape, shape, c if gamma else None, c if gamma else None, c)(rng, dtype)
         spread = (rng.random(c) + 0.5).astype(dtype)
-        return (gy, x, g, beta, mean, spread, *([1e-5] if given else []), need, relu)
+        return (gy, x, g, beta, mean, spread, *([1e-5] if given else []), needs_grad, relu)
 
     return make
 
@@ -241,8 +241,8 @@ LINEARS = [
     (4, 270, 250),
     (3, 12500, 7),
 ]  # N, I, O
-PICTURES: list[Shape] = [(3, 2, 4, 5), (1, 3, 2, 2), (4, 17, 3, 3), (2, 3, 1, 1)]
-LARGER: list[Shape] = [(3, 5, 37, 33), (5, 1, 65, 64), (2, 300, 6, 7)]  # on all threads, by blocks that do not come out
+IMAGES: list[Shape] = [(3, 2, 4, 5), (1, 3, 2, 2), (4, 17, 3, 3), (2, 3, 1, 1)]
+LARGER: list[Shape] = [(3, 5, 37, 33), (5, 1, 65, 64), (2, 300, 6, 7)]  # on all threads, with blocks that are not full
 
 
 def points(*more: Sample) -> list[Sample]:
@@ -274,7 +274,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "conv2d": [*(conv(g) for g in CONVS.values()), conv(CONVS["plain"], False), conv(CONVS["groups"], False)],
     "conv2d backward": [
         *(conv_backward(g) for g in CONVS.values()),
-        *(conv_backward(CONVS["groups"], need) for need in NEEDS),
+        *(conv_backward(CONVS["groups"], needs_grad) for needs_grad in NEEDS),
     ],
     "max_pool2d": [ties(g) for g in MAX_POOLS.values()],
     "max_pool2d backward": [max_backward(g) for g in MAX_POOLS.values()],
@@ -293,53 +293,59 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "linear backward": [
         *(
-            lambda rng, dtype, n=n, i=i, o=o, need=need: (*shapes((n, o), (n, i), (o, i))(rng, dtype), need)
+            lambda rng, dtype, n=n, i=i, o=o, needs_grad=needs_grad: (
+                *shapes((n, o), (n, i), (o, i))(rng, dtype),
+                needs_grad,
+            )
             for n, i, o in LINEARS
-            for need in (ALL, *NEEDS[:2])
+            for needs_grad in (ALL, *NEEDS[:2])
         )
     ],
     "matmul": [shapes((n, i), (i, o)) for n, i, o in LINEARS],
     "matmul backward": [
         *(
-            lambda rng, dtype, n=n, i=i, o=o, need=need: (*shapes((n, o), (n, i), (i, o))(rng, dtype), need)
+            lambda rng, dtype, n=n, i=i, o=o, needs_grad=needs_grad: (
+                *shapes((n, o), (n, i), (i, o))(rng, dtype),
+                needs_grad,
+            )
             for n, i, o in LINEARS
-            for need in ((True, True), (True, False), (False, True))
+            for needs_grad in ((True, True), (True, False), (False, True))
         )
     ],
     "softmax_xent": [softmax(4, 5), softmax(1, 1), softmax(0, 3), softmax(7, 2, 1e4), softmax(3, 40, 50)],
     "softmax_xent backward": [softmax_backward(n, k) for n, k in ((4, 5), (1, 1), (0, 3), (9, 2))],
     "batch_norm": [
-        *(batch_norm(shape, gamma, beta) for shape in PICTURES for gamma in (True, False) for beta in (True, False)),
+        *(batch_norm(shape, gamma, beta) for shape in IMAGES for gamma in (True, False) for beta in (True, False)),
         batch_norm((5, 3), True, True),
         batch_norm((2, 3, 4), True, False),
         batch_norm((2, 3, 2, 1, 4), False, True),
         batch_norm((4, 3, 5, 2), True, True, mean=30.0),
         batch_norm((0, 3, 2, 2), True, True),
-        *(batch_norm(shape, True, True, relu=True) for shape in (*PICTURES, *LARGER)),
-        *(batch_norm(shape, False, False, mean=0.0, relu=True) for shape in PICTURES[:2]),
+        *(batch_norm(shape, True, True, relu=True) for shape in (*IMAGES, *LARGER)),
+        *(batch_norm(shape, False, False, mean=0.0, relu=True) for shape in IMAGES[:2]),
     ],
     "batch_norm backward": [
-        *(batch_norm_backward(shape, gamma) for shape in PICTURES for gamma in (True, False)),
-        *(batch_norm_backward(PICTURES[0], True, need) for need in NEEDS),
+        *(batch_norm_backward(shape, gamma) for shape in IMAGES for gamma in (True, False)),
+        *(batch_norm_backward(IMAGES[0], True, needs_grad) for needs_grad in NEEDS),
         batch_norm_backward((5, 3), True),
         batch_norm_backward((2, 3, 4), False),
         batch_norm_backward((0, 3, 2, 2), True),
-        *(batch_norm_backward(shape, True, relu=True) for shape in (*PICTURES, *LARGER)),
-        batch_norm_backward(PICTURES[0], False, relu=True),
+        *(batch_norm_backward(shape, True, relu=True) for shape in (*IMAGES, *LARGER)),
+        batch_norm_backward(IMAGES[0], False, relu=True),
     ],
     "batch_norm evaluation": [
-        *(batch_norm(shape, True, True, given=True) for shape in PICTURES),
+        *(batch_norm(shape, True, True, given=True) for shape in IMAGES),
         batch_norm((5, 3), False, True, given=True),
         batch_norm((2, 3, 4), True, False, given=True),
         batch_norm((0, 3, 2, 2), True, True, given=True),
-        *(batch_norm(shape, True, True, given=True, relu=True) for shape in (PICTURES[0], *LARGER)),
+        *(batch_norm(shape, True, True, given=True, relu=True) for shape in (IMAGES[0], *LARGER)),
     ],
     "batch_norm evaluation backward": [
-        *(batch_norm_backward(shape, True, given=True) for shape in PICTURES),
-        *(batch_norm_backward(PICTURES[0], False, need, given=True) for need in NEEDS),
+        *(batch_norm_backward(shape, True, given=True) for shape in IMAGES),
+        *(batch_norm_backward(IMAGES[0], False, needs_grad, given=True) for needs_grad in NEEDS),
         batch_norm_backward((5, 3), True, given=True),
         batch_norm_backward((0, 3, 2, 2), True, given=True),
-        *(batch_norm_backward(shape, True, given=True, relu=True) for shape in (PICTURES[0], *LARGER)),
+        *(batch_norm_backward(shape, True, given=True, relu=True) for shape in (IMAGES[0], *LARGER)),
         batch_norm_backward((5, 3), True, NEEDS[0], given=True, relu=True),
     ],
 }

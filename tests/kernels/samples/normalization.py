@@ -1,4 +1,4 @@
-"""Samples of the normalisation and softmax kernels: layouts, special values, gradients that are not wanted."""
+"""Samples of the normalisation and softmax kernels: layouts, special values, gradients that are not needed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .foundation import ALL, NEEDS, PICTURES, Arguments, Sample, Shape, normal, shapes
+from .foundation import ALL, IMAGES, NEEDS, Arguments, Sample, Shape, normal, shapes
 
 GROUPS: list[tuple[Shape, int]] = [
-    *((shape, shape[1]) for shape in PICTURES),
-    *((shape, 1) for shape in PICTURES[:3]),
+    *((shape, shape[1]) for shape in IMAGES),
+    *((shape, 1) for shape in IMAGES[:3]),
     ((3, 4, 5, 2), 2),
     ((2, 18, 3, 3), 3),
     ((5, 6), 2),
@@ -33,18 +33,18 @@ def group_norm(
 
 
 def group_norm_backward(
-    shape: Shape, groups: int, gamma: bool = True, centred: bool = True, need: tuple[bool, ...] = ALL
+    shape: Shape, groups: int, gamma: bool = True, centred: bool = True, needs_grad: tuple[bool, ...] = ALL
 ) -> Sample:
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         gy, x, g, mean = shapes(shape, shape, shape[1:2] if gamma else None, (shape[0], groups))(rng, dtype)
         var = (rng.random((shape[0], groups)) + 0.5).astype(dtype)
-        return gy, x, g, mean if centred else mean * 0, var, groups, 1e-5, centred, need
+        return gy, x, g, mean if centred else mean * 0, var, groups, 1e-5, centred, needs_grad
 
     return make
 
 
 def constant(rng: np.random.Generator, dtype: Any) -> Arguments:
-    """Groups without a spread, where the result is beta exactly, and one with a NaN and an Inf."""
+    """Constant groups, for which the result is exactly beta, and a group with a NaN and an Inf."""
     x = np.repeat(rng.standard_normal((4, 2)).astype(dtype) * 1000, 6, 1).reshape(4, 4, 3)  # (N, G, 6) -> (N, C, 3)
     x[2, 1, 1], x[3, 3, 0] = np.nan, np.inf
     return x, np.ones(4, dtype), np.arange(4).astype(dtype), 2, 1e-5, True
@@ -103,7 +103,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "group_norm backward": [
         *(group_norm_backward(shape, groups) for shape, groups in GROUPS),
         *(group_norm_backward(shape, groups, False, False) for shape, groups in GROUPS[4:]),
-        *(group_norm_backward((3, 4, 5, 2), 2, need=need) for need in NEEDS),
+        *(group_norm_backward((3, 4, 5, 2), 2, needs_grad=needs_grad) for needs_grad in NEEDS),
     ],
     "local_response_norm": [window(*case, backward=False) for case in WINDOWS],
     "local_response_norm backward": [window(*case, backward=True) for case in WINDOWS],

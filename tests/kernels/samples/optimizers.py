@@ -11,13 +11,13 @@ from minicnn_kernels.optimizers import AdamNumbers, SGDNumbers, Weights
 from .foundation import Arguments, Sample, Shape, normal
 
 SHAPES: list[Shape] = [(), (7,), (0, 3), (2, 3, 4, 5), (1,), (40, 9)]
-LARGE: list[Shape] = [(5,), (33_000,)]  # which is worth waking threads for
+LARGE: list[Shape] = [(5,), (33_000,)]  # large enough for several threads
 SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1.0]
 
 
 def update(numbers: Any, buffers: int, shapes: list[Shape] | None = None) -> Sample:
-    """Normal values of the shapes; None: zeros, NaN and Inf, each beside each of them in the gradient, and in the last
-    array beside another.
+    """Normally distributed values of the shapes. For None: zeros, NaN and Inf, each combined with each of them in the
+    gradient, and with another of them in the last array.
     """
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:

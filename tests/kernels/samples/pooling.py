@@ -27,7 +27,7 @@ UNPOOLS: dict[str, geometry.Pool] = {
 
 
 def unpool(g: geometry.Pool, kind: Any = np.int64, *, back: bool = False) -> Sample:
-    """Random places, several values' the same."""
+    """Random places; several values may have the same place."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
         index = rng.integers(0, g.h * g.w, g.y_shape).astype(kind)

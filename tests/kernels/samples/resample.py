@@ -1,4 +1,4 @@
-"""Samples of resampling and folding, and of convolutions' gradients when one operand is left out."""
+"""Samples of resampling and folding, and of the gradients of convolutions when one operand is None."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def resampling(shape: Shape, axis: int, taps: Taps) -> Sample:
 
 
 def special(rng: np.random.Generator, dtype: Any) -> Arguments:
-    """Inf and NaN reach only the outputs whose sums they are in."""
+    """Inf and NaN reach only the outputs that use them."""
     x = normal(rng, dtype, (2, 9))
     x[0, 2], x[0, 6], x[1, 4] = np.inf, np.nan, -np.inf
     return x, 1, interpolation("area", 9, 4)[0]
@@ -27,7 +27,7 @@ def special(rng: np.random.Generator, dtype: Any) -> Arguments:
 
 LINEAR, BACK = interpolation("linear", 5, 8)
 CUBIC = interpolation("cubic", 4, 7, None, True)[0]
-SHRUNK, SPREAD = interpolation("linear", 9, 3, None, False, True)  # antialiased: not as many taps for each output
+SHRUNK, SPREAD = interpolation("linear", 9, 3, None, False, True)  # antialiased: outputs differ in their number of taps
 PADDED, ADDED = padding("reflect", 4, 3, 2)
 CROPPED = padding("replicate", 4, -2, 3)[1]  # inputs that reach no output
 UNFOLDED = {
@@ -40,9 +40,9 @@ UNFOLDED = {
 CONV = geometry.conv2d((2, 4, 5, 6), (6, 2, 3, 2), None, (2, 1), (1, 0), groups=2)
 
 
-def one_left_out(rng: np.random.Generator, dtype: Any, x: bool, need: tuple[bool, bool, bool]) -> Arguments:
+def one_left_out(rng: np.random.Generator, dtype: Any, x: bool, needs_grad: tuple[bool, bool, bool]) -> Arguments:
     gy, other = shapes(CONV.y_shape, CONV.x_shape if x else CONV.w_shape)(rng, dtype)
-    return gy, other if x else None, None if x else other, CONV, need
+    return gy, other if x else None, None if x else other, CONV, needs_grad
 
 
 SAMPLES: dict[str, list[Sample]] = {

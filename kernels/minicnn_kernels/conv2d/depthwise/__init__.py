@@ -1,4 +1,4 @@
-"""Convolution 6 of 8, depthwise: no sum over channels, since every channel has its own filters and sees no other.
+"""Convolution 6 of 8, depthwise: no sum over channels, since every output channel sees only one input channel.
 
 Equations and legend: `conv2d/__init__.py`.
 
@@ -8,8 +8,8 @@ With as many groups as channels, C/G is 1 and O = C*M. Output channel o filters 
     gw[o, a, b]    = sum_{n, i, j} gy[n, o, i, j] x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
     gx[n, c, p, q] = sum_{o of c} sum_{a, b} w[o, a, b] gy[n, o, i, j]  with i*SH = p + PH - a*DH, j*SW = q + PW - b*DW
 
-There is no sum over channels and so no matrix product; 2*KH*KW operations an output are little work for the memory that
-x and y take. What counts is to read and write each of them once.
+There is no sum over channels, and so there is no matrix product. 2*KH*KW operations per output are little work beside
+the memory traffic of x and y, so the goal is to read x and write y only once.
 
 A. Howard et al., "MobileNets", 2017; F. Chollet, "Xception: deep learning with depthwise separable convolutions", 2017.
 """
@@ -49,7 +49,7 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """One kernel cell at a time, for all pixels: the shifted picture times the weight of its channel."""
+    """One filter cell (a, b) at a time, for all pixels: the shifted image times the channel's weight there."""
     xp = np.repeat(pad(x, g), g.o // g.c, 1)  # (N, O, H + 2*PH, W + 2*PW)
     y = np.zeros(g.y_shape, x.dtype)
     if b is not None:
@@ -60,13 +60,13 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
-    """The view (N, O, OH, OW) of the padded input that lies under kernel cell (a, b)."""
+    """The view (N, O, OH, OW) of the padded input under filter cell (a, b)."""
     top, left = a * g.dh, b * g.dw
     return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Parallel over images, or bands of their rows; gives y in the memory order of x."""
+    """Parallel over images, or over bands of their rows; y has the memory order of x."""
     x = dense(x)
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     with parallel():
@@ -78,7 +78,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """The loops of the forward pass; each product w*x hands gy*w back to x and gy*x back to w."""
+    """The loops of the forward pass; each product w*x adds gy*w to the gradient of x, and gy*x to that of w."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
         up, c = float(gy[n, o, i, j]), o * g.c // g.o
@@ -97,7 +97,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """One kernel cell at a time: gy times its weights goes back to where it lay; gw is gy times what lay there."""
+    """One filter cell at a time: gy times its weights is added to gx under it; gw is gy times the pixels under it."""
     m = g.o // g.c
     gx = gw = None
     if needs_grad[0] and w is not None:
@@ -114,7 +114,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """As forward; gw and gb are a partial sum per share."""
+    """Parallel as forward; gw and gb are a partial sum per share."""
     like = dense(gy if x is None else x)
     channels_last = is_channels_last(like)
     gy = as_order(gy, channels_last)

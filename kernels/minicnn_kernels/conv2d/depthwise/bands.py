@@ -1,13 +1,13 @@
-"""Depthwise convolution, compiled: over bands of output rows. The mathematics is in `depthwise/__init__.py`.
+"""Depthwise convolution, compiled, in bands of output rows. The mathematics is in `depthwise/__init__.py`.
 
-Share t has bands of output rows. It copies the rows of input under them into a ring, as lines with the channels
-innermost, and adds up kernel cells along these (`lines.py`).
+Share t has some bands of output rows. It copies the input rows of a band into a ring buffer, as lines with the channels
+innermost, and adds up the products of the filter cells along these lines (`lines.py`).
 
-**gx.** A row p of the padded image, p = u*SH + (p % SH), gets something from the kernel rows a with a*DH % SH = p % SH
-alone, and from their rows i = u - a*DH // SH of gy; columns likewise. So each row of gx is written once, from a ring of
-rows of gy.
+**gx.** Row p of the padded image, p = u*SH + (p % SH), gets contributions only through the filter rows a with
+a*DH % SH = p % SH, from row i = u - a*DH // SH of gy; columns likewise. So each row of gx is written once, from a ring
+of rows of gy.
 
-All functions are for use inside `with parallel():`.
+Call all functions inside `with parallel():`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .lines import COVERED, add1, add3, filter_line, parts, put, spread, take
 
 @njit()
 def _under_row(i: int, ring_rows: int, part: int, g: Conv, starts: Array, which: Array) -> int:
-    """For output row i, where in the ring each kernel cell's line begins; how many cells lie in the picture."""
+    """For output row i, find where in the ring the line of each filter cell begins; return how many cells count."""
     found = 0
     for a in range(g.kh):
         p = i * g.sh - g.ph + a * g.dh
@@ -41,7 +41,7 @@ def _under_row(i: int, ring_rows: int, part: int, g: Conv, starts: Array, which:
 
 @njit()
 def _take_rows(x: Array, n: int, i: int, ready: int, part: int, g: Conv, channels_last: bool, ring: Array) -> int:
-    """Take the rows of x that output row i needs and that are not in the ring yet; the first row not in it then."""
+    """Copy to the ring the rows of x that output row i needs and the ring lacks; return the first row not in it."""
     rows, top = g.dh * (g.kh - 1) + 1, i * g.sh - g.ph
     for p in range(max(ready, top, 0), min(g.h, top + rows)):
         take(x, n, p, (g.c, g.h, g.w), g.o // g.c, channels_last, ring, p % rows * g.sw * part * g.o, g.pw, g.sw, part)
@@ -50,15 +50,15 @@ def _take_rows(x: Array, n: int, i: int, ready: int, part: int, g: Conv, channel
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
+    t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
     work: Array,
 ) -> None:  # fmt: skip
     rows, part = g.dh * (g.kh - 1) + 1, (g.w + 2 * g.pw + g.sw - 1) // g.sw
     cells, ring, line = parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, rows * g.sw * part * g.o)
-    ring[:] = 0  # what lies beside the pictures stays so
+    ring[:] = 0  # the padding beside the images stays 0
     starts, which = np.empty(g.kh * g.kw, np.intp), np.empty(g.kh * g.kw, np.intp)
     spread(w, b, cells, pixels, g)
-    for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
+    for task in range(t * g.n * bands // shares, (t + 1) * g.n * bands // shares):
         n, band, ready = task // bands, task % bands, 0
         for i in range(band * g.oh // bands, (band + 1) * g.oh // bands):
             ready = _take_rows(x, n, i, ready, part, g, channels_last, ring)
@@ -73,25 +73,25 @@ def _forward_share(
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
+    shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
     work: Array,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, g, bands, pixels, channels_last, work)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, w, b, y, g, bands, pixels, channels_last, work)
 
 
 def _bands(g: Conv) -> int:
-    """Tasks that a picture is cut into: enough of them for all threads."""
+    """The number of bands into which an image is cut: enough for all threads."""
     return max(1, min(g.oh, -(-4 * threads() // max(1, g.n))))
 
 
 def _ring_size(g: Conv) -> int:
-    """Elements of a ring of input rows."""
+    """The number of elements in a ring of input rows."""
     return (g.dh * (g.kh - 1) + 1) * g.sw * -(-(g.w + 2 * g.pw) // g.sw) * g.o
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Conv) -> None:
-    """Compute y, which is in the memory order of x."""
+    """Compute y, which has the memory order of x."""
     bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
     pixels = max(1, min(g.ow, COVERED // g.o))
     work = workspace("conv2d lines", (g.kh * g.kw + 1) * pixels * g.o + g.ow * g.o + _ring_size(g) + 64, x.dtype)
@@ -101,17 +101,17 @@ def forward(x: Array, w: Array, b: Array | None, y: Array, g: Conv) -> None:
 
 @njit()
 def _backward_x_share(
-    t: Any, chunks: int, gy: Array, w: Array, b: Array, gx: Array, g: Conv, bands: int, pixels: int,
+    t: Any, shares: int, gy: Array, w: Array, b: Array, gx: Array, g: Conv, bands: int, pixels: int,
     channels_last: bool, work: Array,
 ) -> None:  # fmt: skip
     most, left = g.dh * (g.kh - 1) // g.sh, g.dw * (g.kw - 1) // g.sw
-    part = left + max(g.ow, (g.w - 1 + g.pw) // g.sw + 1)  # gy, with the columns beside it that count as zero
+    part = left + max(g.ow, (g.w - 1 + g.pw) // g.sw + 1)  # gy, with columns of zeros beside it
     m = g.o // g.c
     cells, ring, line = parts(work[t], (g.kh * g.kw + 1) * pixels * g.o, (most + 1) * part * g.o)
     ring[:] = 0
     starts, which = np.empty(g.kh * g.kw, np.intp), np.empty(g.kh * g.kw, np.intp)
     spread(w, b, cells, pixels, g)
-    for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
+    for task in range(t * g.n * bands // shares, (t + 1) * g.n * bands // shares):
         n, band, ready = task // bands, task % bands, 0
         for p in range(band * g.h // bands, (band + 1) * g.h // bands):
             u = (p + g.ph) // g.sh
@@ -133,7 +133,7 @@ def _backward_x_share(
 def _over_row(
     p: int, phase: int, v0: int, most: int, left: int, part: int, g: Conv, starts: Array, which: Array
 ) -> int:
-    """For row p of gx, where in the ring the line of gy under each kernel cell begins, from column v0 of the phase."""
+    """For row p of gx, find where in the ring the line of gy of each filter cell begins, at column v0 of the phase."""
     found = 0
     for a in range(g.kh):
         i = (p + g.ph - a * g.dh) // g.sh
@@ -148,15 +148,15 @@ def _over_row(
 
 @njit(parallel=True)
 def _backward_x(
-    chunks: int, gy: Array, w: Array, b: Array, gx: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
+    shares: int, gy: Array, w: Array, b: Array, gx: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
     work: Array,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, b, gx, g, bands, pixels, channels_last, work)
+    for t in prange(shares):
+        _backward_x_share(np.intp(t), shares, gy, w, b, gx, g, bands, pixels, channels_last, work)
 
 
 def backward_x(gy: Array, w: Array, gx: Array, g: Conv, channels_last: bool) -> None:
-    """Compute gx; both arrays are in the order of memory that `channels_last` says."""
+    """Compute gx; `channels_last` says the memory order of both arrays."""
     dtype, bands = gy.dtype, min(g.h, _bands(g))
     pixels = max(1, min(g.w, COVERED // g.o))
     most, left = g.dh * (g.kh - 1) // g.sh, g.dw * (g.kw - 1) // g.sw
@@ -168,7 +168,7 @@ def backward_x(gy: Array, w: Array, gx: Array, g: Conv, channels_last: bool) -> 
 
 @njit()
 def _backward_w_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
+    t: Any, shares: int, gy: Array, x: Array, sums: Array, g: Conv, bands: int, pixels: int, channels_last: bool,
     work: Array,
 ) -> None:  # fmt: skip
     # Adds up cells (KH*KW, pixels, O), of every `pixels`-th pixel; sums[t] is gw (O, KH*KW), then gb (O,)
@@ -180,7 +180,7 @@ def _backward_w_share(
     gw, gb = sums[t, : g.o * window], sums[t, g.o * window : g.o * window + g.o]
     gb[:] = 0
     starts, which = np.empty(window, np.intp), np.empty(window, np.intp)
-    for task in range(t * g.n * bands // chunks, (t + 1) * g.n * bands // chunks):
+    for task in range(t * g.n * bands // shares, (t + 1) * g.n * bands // shares):
         n, band, ready = task // bands, task % bands, 0
         for i in range(band * g.oh // bands, (band + 1) * g.oh // bands):
             ready = _take_rows(x, n, i, ready, part, g, channels_last, ring)
@@ -203,7 +203,7 @@ def _cells(
     cells: Array, ring: Array, starts: Array, which: Array, found: int, gy: Array, at: int, gb: Array, pixels: int,
     g: Conv,
 ) -> None:  # fmt: skip
-    """Add a line of gy, from `at` on, times the lines in the ring to the sums of their kernel cells, and to gb."""
+    """Multiply a line of gy, from `at` on, by the lines in the ring; add to the sums of the filter cells, and to gb."""
     covered = pixels * g.o
     whole = g.ow // pixels
     for f in range(found):
@@ -224,10 +224,10 @@ def _cells(
 
 @njit(parallel=True)
 def _backward_w(
-    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, bands: int, pixels: int, channels_last: bool, work: Array
+    shares: int, gy: Array, x: Array, sums: Array, g: Conv, bands: int, pixels: int, channels_last: bool, work: Array
 ) -> None:
-    for t in prange(chunks):
-        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, bands, pixels, channels_last, work)
+    for t in prange(shares):
+        _backward_w_share(np.intp(t), shares, gy, x, sums, g, bands, pixels, channels_last, work)
 
 
 def backward_w(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:

@@ -1,17 +1,17 @@
-"""Rows of pictures with the channels innermost, and sums of products along them: what depthwise convolution is made of.
+"""The inner loops of depthwise convolution: rows of images with the channels innermost, and products along them.
 
-One *line* is a row of a picture, (pixels, O), as NHWC memory has it. The inner loop runs along a line, over several
-pixels and all their channels, and adds up three kernel cells at once:
+One *line* is a row of an image, (pixels, O), as in NHWC memory. The inner loop runs along a line, over several pixels
+and all their channels, and adds up the products of three filter cells at once:
 
     y[e] += x[x0 + e]*w[w0 + e] + x[x1 + e]*w[w1 + e] + x[x2 + e]*w[w2 + e]
 
-with the O weights of a cell repeated for as many pixels as the loop covers (`spread`). (LLVM tests before such a loop
-whether its arrays overlap, and gives up beyond eight tests; three cells are what it takes.)
+where the O weights of a cell are repeated for all pixels that the loop covers (`spread`). (Before such a loop LLVM
+tests whether the arrays overlap, and it gives up beyond eight tests; so three cells are the most.)
 
-Lines of input are copied into a ring of as many rows as a window has (`take`), which stays in the first-level cache.
-The copy makes them all alike: zeros are on both sides, a channel is repeated M times, NCHW memory is transposed, and
-with a stride of SW, column q goes to part q % SW, so that the columns under a kernel cell, SW apart, lie next to each
-other:
+Input lines are copied into a ring with as many rows as a window (`take`), which stays in the first-level cache. The
+copy gives all lines the same form: there are zeros on both sides, a channel is repeated M times, NCHW memory is
+transposed, and with a stride of SW column q goes to part q % SW of the line. So the columns under a filter cell, which
+are SW apart, lie next to each other:
 
     SW = 2:   0 1 2 3 4 5 6   ->   0 2 4 6 | 1 3 5 .
 """
@@ -24,12 +24,12 @@ from ...arrays import Array, U
 from ...geometry import Conv
 from ...runtime import FAST, njit
 
-COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells then take 18 KB of a first-level cache
+COVERED = 512  # elements in one inner loop: the repeated weights of 3x3 cells then take 18 KB of the first-level cache
 
 
 @njit()
 def parts(work: Array, cells: int, ring: int) -> tuple[Array, Array, Array]:
-    """Room for repeated weights, for a ring, and for a line more; each begins at a cache line."""
+    """Scratch memory for the repeated weights, for a ring, and for one more line; each begins at a cache line."""
     unit = 64 // work.itemsize
     first = -(work.ctypes.data // work.itemsize) % unit
     second = first + (cells + unit - 1) // unit * unit
@@ -41,7 +41,7 @@ def parts(work: Array, cells: int, ring: int) -> tuple[Array, Array, Array]:
 def add3(
     y: Array, to: Any, x: Array, x0: Any, x1: Any, x2: Any, w: Array, w0: Any, w1: Any, w2: Any, count: int
 ) -> None:
-    """Three products added to y."""
+    """Add three products to y."""
     to, x0, x1, x2, w0, w1, w2 = U(to), U(x0), U(x1), U(x2), U(w0), U(w1), U(w2)
     for e in range(U(count)):
         y[to + e] += x[x0 + e] * w[w0 + e] + x[x1 + e] * w[w1 + e] + x[x2 + e] * w[w2 + e]
@@ -58,7 +58,7 @@ def _set3(
 
 @njit(fastmath=FAST)
 def add1(y: Array, to: Any, x: Array, x0: Any, w: Array, w0: Any, count: int) -> None:
-    """One product added to y."""
+    """Add one product to y."""
     to, x0, w0 = U(to), U(x0), U(w0)
     for e in range(U(count)):
         y[to + e] += x[x0 + e] * w[w0 + e]
@@ -69,7 +69,7 @@ def take(
     x: Array, n: int, p: int, shape: Any, m: int, channels_last: bool, ring: Array, base: int, left: int, step: int,
     part: int,
 ) -> None:  # fmt: skip
-    """Row p of picture n of x, of (C, H, W) = shape -> a line in the ring, (step parts, part pixels, C*M)."""
+    """Row p of image n of x, with shape = (C, H, W) -> a line in the ring, (step parts, part pixels, C*M)."""
     channels, height, width = shape
     if channels_last and m == 1 and step == 1:
         _copy(ring, base + left * channels, x, (n * height + p) * width * channels, width * channels)
@@ -97,7 +97,7 @@ def take(
 def put(
     line: Array, y: Array, n: int, p: int, shape: Any, m: int, channels_last: bool, q0: int, step: int, count: int
 ) -> None:
-    """Adjoint of `_take`: `count` pixels of a line -> columns q0, q0 + step, ... of row p of picture n of y."""
+    """Adjoint of `take`: `count` pixels of a line -> columns q0, q0 + step, ... of row p of image n of y."""
     channels, height, width = shape
     for k in range(count):
         q = q0 + k * step
@@ -134,10 +134,10 @@ def filter_line(
     y: Array, to: int, ring: Array, starts: Array, cells: Array, which: Array, found: int, pixels: int, width: int,
     g: Conv,
 ) -> None:  # fmt: skip
-    """A line of y, of `width` pixels: the bias, and for each of the `found` kernel cells, cell which[f] times the line
-    that begins at starts[f].
+    """Compute a line of y, of `width` pixels: the bias, plus for each of the `found` filter cells the weights of cell
+    which[f] times the line that begins at starts[f].
     """
-    block, size = min(g.o, COVERED), pixels * g.o  # of more channels than one loop covers, some, at all pixels
+    block, size = min(g.o, COVERED), pixels * g.o  # some of the channels, if one loop cannot cover them all
     for c in range(0, g.o, block):
         for j in range(0, width, pixels):
             e, bias = j * g.o + c, g.kh * g.kw * size + c

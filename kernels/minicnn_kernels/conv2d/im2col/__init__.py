@@ -1,14 +1,14 @@
-"""Convolution 2 of 8, im2col: every window is copied out as a column of a matrix, so that BLAS does the sums.
+"""Convolution 2 of 8, im2col: every window is copied into a column of a matrix, so that BLAS computes the sums.
 
-What 1, the definition, adds up in seven loops is one matrix product then (`columns.py` makes the columns):
+The seven loops of 1, the definition, become one matrix product (`columns.py` makes the columns):
 
     col   = im2col(x[n])                          K = C/G*KH*KW rows, OH*OW columns
     y[n]  = w col + b              (O, K) @ (K, OH*OW)
     gw    = sum_n gy[n] col^T      (O, OH*OW) @ (OH*OW, K)
     gx[n] = col2im(w^T gy[n])      (K, O) @ (O, OH*OW)
 
-With G groups each line holds per group, on its own channels. BLAS does the arithmetic; the price is the memory of col,
-KH*KW/(SH*SW) times the input's. Equations and legend: `conv2d/__init__.py`.
+With G groups each line holds for each group and its channels. BLAS does the arithmetic; the price is the memory of col,
+KH*KW/(SH*SW) times that of the input. Equations and legend: `conv2d/__init__.py`.
 
 K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document processing", 2006.
 """
@@ -32,7 +32,7 @@ from .columns import cells_python, col2im, im2col, length
 
 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Plain loops: copy the windows of one picture and group into col, then multiply row by column."""
+    """Plain loops: copy the windows of one image and group into col, then multiply row by column."""
     y = np.empty((g.n, g.o, g.oh * g.ow), x.dtype)
     og, k_all, windows = g.o // g.groups, range(length(g)), range(g.oh * g.ow)
     for n, group in np.ndindex(g.n, g.groups):
@@ -47,7 +47,7 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """All windows of all pictures at once, then one batched matrix product."""
+    """All windows of all images at once, then one batched matrix product."""
     wg = w.reshape(g.groups, g.o // g.groups, length(g))  # (O, C/G, KH, KW) -> (G, O/G, K)
     y = (wg @ im2col(x, g)).reshape(g.y_shape)  # (G, O/G, K) @ (N, G, K, OH*OW) -> (N, O, OH, OW)
     if b is not None:
@@ -56,7 +56,7 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Parallel over bands of output rows; gives y in the memory order of x."""
+    """Parallel over bands of output rows; y has the memory order of x."""
     x = dense(x)
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     with parallel(), single_blas():
@@ -68,7 +68,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """Plain loops: gw[o, k] = sum gy[o, window] col[k, window], and gcol = w^T gy goes back to where col came from."""
+    """Plain loops: gw[o, k] = sum gy[o, window] col[k, window]; gcol = w^T gy is added to the pixels of col."""
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, (g.o, length(g)), (g.o,)))
     w = None if w is None else w.reshape(g.o, length(g))  # (O, C/G, KH, KW) -> (O, K)
     up = gy.reshape(g.n, g.o, g.oh * g.ow)  # (N, O, OH, OW) -> (N, O, OH*OW)
@@ -88,7 +88,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """Two batched matrix products; the windows are copied again rather than kept since the forward pass."""
+    """Two batched matrix products; the windows are copied again instead of kept from the forward pass."""
     og, k = g.o // g.groups, length(g)
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
     gx = gw = None
@@ -101,8 +101,8 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """Bands as in forward. gx: parallel over images. gw: over rows, a partial sum per share, but over output channels
-    where rows are few.
+    """Bands as in forward. gx is parallel over images. gw is parallel over rows, with a partial sum per share; if there
+    are few rows, over output channels.
     """
     like = dense(gy if x is None else x)
     channels_last = is_channels_last(like)

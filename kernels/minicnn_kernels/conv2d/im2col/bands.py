@@ -1,16 +1,16 @@
 """Convolution as a matrix product, compiled: band by band. The mathematics is in `im2col/__init__.py`.
 
-The windows of a band, a few output rows, are copied, multiplied and forgotten while they are in the cache. Share t has
-a run of the N*OH output rows of the batch and walks through it band by band; in NHWC memory a band may reach over
+A band is a few output rows. Its windows are copied and multiplied while they are in the cache, and then overwritten.
+Share t has a run of the N*OH output rows of the batch and goes through it band by band; in NHWC memory a band may span
 several small images.
 
     NCHW memory:  y band (O/G, P) = w (O/G, K) @ col (K, P)       a band of y is a part of each of its rows
-    NHWC memory:  y band (P, O/G) = col (P, K) @ w^T (K, O/G)     K runs over kernel cells, then channels
+    NHWC memory:  y band (P, O/G) = col (P, K) @ w^T (K, O/G)     K runs over filter cells, then channels
 
-The products are written where they belong, onto the bias, which is put there first (`gemm.py`). BLAS vectorises along
-the last axis of the result: P in NCHW, which wins for the few channels of a first layer, O/G in NHWC.
+The bias is written to y first, and the products are added to it in place (`gemm.py`). BLAS vectorises along the last
+axis of the result. That is P in NCHW memory, which is faster for the few channels of a first layer, and O/G in NHWC.
 
-All functions are for use inside `with parallel(), single_blas():`.
+Call all functions inside `with parallel(), single_blas():`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _BAND = 1 << 19  # bytes of col in a band: half of a common second-level cache
 
 
 def _rows(g: Conv, itemsize: int, channels_last: bool) -> int:
-    """Output rows in a band."""
+    """The number of output rows in a band."""
     most = -(-g.n * g.oh // threads()) if channels_last else g.oh
     return max(1, min(most, _BAND // (length(g) * g.ow * itemsize)))
 
 
 @njit()
 def _end(row: int, stop: int, rows: int, g: Conv, channels_last: bool) -> int:
-    """The row after the band that begins at `row`: NCHW bands end with their picture."""
+    """The row after the band that begins at `row`; in NCHW memory a band ends with its image."""
     end = min(stop, row + rows)
     return end if channels_last else min(end, (row // g.oh + 1) * g.oh)
 
@@ -58,12 +58,12 @@ def _columns(x: Array, col: Array, group: int, row: int, end: int, g: Conv, chan
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, channels_last: bool, cols: Array
+    t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, channels_last: bool, cols: Array
 ) -> None:
-    # w (O, K); NHWC, where it is small: (G, K, O/G), which BLAS likes better
+    # w (O, K); in NHWC memory, if w is small: (G, K, O/G), with which BLAS is faster
     og, k, pixels, beta = g.o // g.groups, g.c // g.groups * g.kh * g.kw, g.oh * g.ow, int(b.size > 0)
     stored, col = og * k > SMALL_FACTOR, cols[t]
-    row, stop = t * g.n * g.oh // chunks, (t + 1) * g.n * g.oh // chunks
+    row, stop = t * g.n * g.oh // shares, (t + 1) * g.n * g.oh // shares
     while row < stop:
         end = _end(row, stop, rows, g, channels_last)
         n, size = row // g.oh, (end - row) * g.ow
@@ -84,14 +84,14 @@ def _forward_share(
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, channels_last: bool, cols: Array
+    shares: int, x: Array, w: Array, b: Array, y: Array, g: Conv, rows: int, channels_last: bool, cols: Array
 ) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, g, rows, channels_last, cols)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, w, b, y, g, rows, channels_last, cols)
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Conv) -> None:
-    """Compute y, which is in the memory order of x."""
+    """Compute y, which has the memory order of x."""
     channels_last, k, og = is_channels_last(x), length(g), g.o // g.groups
     rows = _rows(g, x.itemsize, channels_last)
     bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
@@ -106,18 +106,18 @@ def forward(x: Array, w: Array, b: Array | None, y: Array, g: Conv) -> None:
 
 @njit()
 def _backward_x_share(
-    t: Any, chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, channels_last: bool, cols: Array
+    t: Any, shares: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, channels_last: bool, cols: Array
 ) -> None:
-    # Whole pictures, since bands overlap in gx; it is cleared picture by picture, at the first band. w (O, K)
+    # A task is a whole image, since bands overlap in gx; gx is cleared at the first band of an image. w (O, K)
     og, cg, pixels = g.o // g.groups, g.c // g.groups, g.oh * g.ow
     k, col = cg * g.kh * g.kw, cols[t]
-    row, stop = t * g.n // chunks * g.oh, (t + 1) * g.n // chunks * g.oh
+    row, stop = t * g.n // shares * g.oh, (t + 1) * g.n // shares * g.oh
     while row < stop:
         end = _end(row, stop, rows, g, channels_last)
         n, size = row // g.oh, (end - row) * g.ow
         p0 = row * g.ow if channels_last else (row - n * g.oh) * g.ow
-        for picture in range((row + g.oh - 1) // g.oh, (end + g.oh - 1) // g.oh):
-            gx[picture] = 0
+        for image in range((row + g.oh - 1) // g.oh, (end + g.oh - 1) // g.oh):
+            gx[image] = 0
         for group in range(g.groups):
             o = group * og
             if channels_last:
@@ -134,14 +134,14 @@ def _backward_x_share(
 
 @njit(parallel=True)
 def _backward_x(
-    chunks: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, channels_last: bool, cols: Array
+    shares: int, gy: Array, w: Array, gx: Array, g: Conv, rows: int, channels_last: bool, cols: Array
 ) -> None:
-    for t in prange(chunks):
-        _backward_x_share(np.intp(t), chunks, gy, w, gx, g, rows, channels_last, cols)
+    for t in prange(shares):
+        _backward_x_share(np.intp(t), shares, gy, w, gx, g, rows, channels_last, cols)
 
 
 def backward_x(gy: Array, w: Array, gx: Array, g: Conv, channels_last: bool) -> None:
-    """Compute gx; both arrays are in the order of memory that `channels_last` says."""
+    """Compute gx; `channels_last` says the memory order of both arrays."""
     k, rows = length(g), _rows(g, gy.itemsize, channels_last)
     cols = workspace("conv2d col", k * rows * g.ow, gy.dtype)
     w = channels_inside(w, g) if channels_last else np.ascontiguousarray(w).reshape(-1)
@@ -150,16 +150,16 @@ def backward_x(gy: Array, w: Array, gx: Array, g: Conv, channels_last: bool) -> 
 
 @njit()
 def _backward_w_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, channels_last: bool, whole: bool,
+    t: Any, shares: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, channels_last: bool, whole: bool,
     cols: Array,
 ) -> None:  # fmt: skip
-    # sums[t]: gw (O, K), then gb (O,). Of this share's rows, all output channels; or, with `whole`, its output channels
-    # (of each group) of all rows, and then all shares write to parts of the same sums.
+    # sums[t]: gw (O, K), then gb (O,). A share adds up its rows for all output channels. With `whole` it adds up all
+    # rows for its output channels (of each group), and all shares write to different places of the same sums.
     og, k, pixels = g.o // g.groups, g.c // g.groups * g.kh * g.kw, g.oh * g.ow
-    row, stop, o0, o1 = t * g.n * g.oh // chunks, (t + 1) * g.n * g.oh // chunks, 0, og
+    row, stop, o0, o1 = t * g.n * g.oh // shares, (t + 1) * g.n * g.oh // shares, 0, og
     total = sums[0] if whole else sums[t]
     if whole:
-        row, stop, o0, o1 = 0, g.n * g.oh, t * og // chunks, (t + 1) * og // chunks
+        row, stop, o0, o1 = 0, g.n * g.oh, t * og // shares, (t + 1) * og // shares
     gw, gb, col = total[: g.o * k], total[g.o * k : g.o * k + g.o], cols[t]
     for o in range(0, g.o, og):
         gw[(o + o0) * k : (o + o1) * k] = 0
@@ -183,10 +183,10 @@ def _backward_w_share(
 
 @njit(parallel=True)
 def _backward_w(
-    chunks: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, channels_last: bool, whole: bool, cols: Array
+    shares: int, gy: Array, x: Array, sums: Array, g: Conv, rows: int, channels_last: bool, whole: bool, cols: Array
 ) -> None:
-    for t in prange(chunks):
-        _backward_w_share(np.intp(t), chunks, gy, x, sums, g, rows, channels_last, whole, cols)
+    for t in prange(shares):
+        _backward_w_share(np.intp(t), shares, gy, x, sums, g, rows, channels_last, whole, cols)
 
 
 def backward_w(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:

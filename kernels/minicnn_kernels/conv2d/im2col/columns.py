@@ -3,9 +3,9 @@
     im2col:  col[k, (i, j)] = x[c, i*SH - PH + a*DH, j*SW - PW + b*DW],   k = (c*KH + a)*KW + b     0 in the padding
     col2im:  x[c, p, q]     = sum of col[k, (i, j)] over all cells that im2col copies from (c, p, q)
 
-A column of `col` is one window laid flat: K = C/G*KH*KW values, OH*OW windows a picture. A pixel lies in up to KH*KW
-windows; im2col copies it that often, and so col2im, its adjoint (<im2col(x), v> = <x, col2im(v)>), adds that many
-values up.
+A column of `col` is one flattened window of K = C/G*KH*KW values; an image has OH*OW windows. A pixel lies in up to
+KH*KW windows, and im2col copies it to all of them. So col2im, the adjoint (<im2col(x), v> = <x, col2im(v)>), adds up
+as many values for each pixel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def length(g: Conv) -> int:
 
 
 def cells_python(group: int, g: Conv) -> Iterator[tuple[int, int, int, int, int]]:
-    """Every (k, window, c, p, q): row k of col, the column of that window, and the pixel there; padding is left out."""
+    """Every (k, window, c, p, q): row and column of col, and the pixel that belongs there; padding is left out."""
     for k in range(length(g)):
         c, a, b = k // (g.kh * g.kw), k // g.kw % g.kh, k % g.kw
         for window in range(g.oh * g.ow):
@@ -51,19 +51,19 @@ def col2im(col: Array, g: Conv) -> Array:
     cells = col.reshape(g.n, g.c, g.kh, g.kw, g.oh, g.ow)  # (N, G, K, OH*OW) -> (N, C, KH, KW, OH, OW)
     xp = np.zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), col.dtype)
     for a in range(g.kh):
-        for b in range(g.kw):  # within one kernel cell no two windows meet, so += adds each value once
+        for b in range(g.kw):  # for one filter cell no pixel is in two windows, so += adds each value once
             i, j = a * g.dh, b * g.dw
             xp[:, :, i : i + g.sh * (g.oh - 1) + 1 : g.sh, j : j + g.sw * (g.ow - 1) + 1 : g.sw] += cells[:, :, a, b]
     return xp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
 
 
-# Compiled, one group, the windows of a few output rows only, as a band that stays in the cache. NCHW memory, one
-# picture: col (K, P), made of runs along the rows of x. NHWC memory: col (P, K) with k = (a*KW + b)*C/G + c, made of
-# runs along the channels, or along whole kernel rows where their pixels are neighbours. P is the number of windows,
-# rows*OW.
+# Compiled, for one group and the windows of a band, a few output rows that stay in the cache. P = rows*OW is the number
+# of windows. In NCHW memory, for one image: col (K, P), made of runs along the rows of x. In NHWC memory: col (P, K)
+# with k = (a*KW + b)*C/G + c, made of runs along the channels, or along whole filter rows if their pixels are
+# neighbours.
 #
-# The runs are short, so they are walked by unsigned offsets (U) into flat memory; a slice per run would cost more than
-# the run.
+# The runs are short, so the loops use unsigned offsets (U) into flat memory; a slice for each run would take longer
+# than copying the run.
 
 
 @njit()
@@ -116,7 +116,7 @@ def col2im_nchw(col: Array, gx: Array, first: int, i0: int, i1: int, g: Conv) ->
 
 @njit()
 def _run(j: int, b: int, cells: int, g: Conv) -> tuple[int, int, int]:
-    """Of `cells` kernel columns from b on, at output column j: those in the picture, b0..b1, and the pixel of b0."""
+    """Which of `cells` filter columns from b on are in the image at output column j: b0..b1, and the pixel of b0."""
     q = j * g.sw - g.pw + b * g.dw
     b0 = min(cells, max(0, -q))
     return b0, max(b0, min(cells, g.w - q)), q + b0
@@ -126,10 +126,10 @@ def _run(j: int, b: int, cells: int, g: Conv) -> tuple[int, int, int]:
 def im2col_nhwc(x: Array, col: Array, first: int, r0: int, r1: int, g: Conv) -> None:
     """x (N, H, W, C), channels from `first` -> col (P, K).
 
-    Of the output rows r0..r1 of the batch: row i of picture n is n*OH + i.
+    For the output rows r0..r1 of the batch; row i of image n has the number n*OH + i.
     """
     cg, xs, cols = g.c // g.groups, x.reshape(-1), col.reshape(-1)
-    cells = g.kw if g.dw == 1 and g.groups == 1 else 1  # kernel columns that lie next to each other in x
+    cells = g.kw if g.dw == 1 and g.groups == 1 else 1  # filter columns whose pixels are neighbours in x
     width = U(cells * cg)
     for row in range(r0, r1):
         for a in range(g.kh):

@@ -1,30 +1,31 @@
 """Convolution 4 of 8, implicit: the product of im2col, but its large factor is never written (implicit GEMM).
 
-im2col copies every window of x, KH*KW/(SH*SW) times the memory of x, for the sake of BLAS, which does not pay for few
-channels. In channels-last memory the windows are there already, row by row: what row a of the kernel sees of window
-(i, j) is a run of KW*C numbers,
+im2col copies every window of x for BLAS, which takes KH*KW/(SH*SW) times the memory of x; for few channels that does
+not pay. In channels-last memory the windows are already there, row by row: row a of window (i, j) is a run of KW*C
+numbers,
 
     y[n, i, j, o] = b[o] + sum_a sum_{e < KW*C} xp[n, i*SH + a, j*SW*C + e] * w[a, e, o]
 
-xp being x with its padding, each row (q, c) flat, and w in the order (KH, KW*C, O). The windows of one row are the rows
-of a matrix in which each begins SW*C numbers after the one before, so that they overlap. BLAS has no name for such a
-matrix; `tile.py` has. It keeps 8 windows times two vectors of output channels in registers for the whole sum, and so
-writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum over pixels,
+where xp is x with its padding, each row (q, c) flat, and w has the order (KH, KW*C, O). The windows of one row are the
+rows of a matrix in which each row begins SW*C numbers after the one before, so that rows overlap. BLAS cannot describe
+such a matrix; `tile.py` can. It keeps 8 windows times two vectors of output channels in registers for the whole sum, so
+it writes y once and reads x from the first-level cache. The gradient of the weights is the same with the sum over
+pixels,
 
     gw[a, e, o] = sum_{n, i, j} xp[n, i*SH + a, j*SW*C + e] * gy[n, i, j, o]
 
-**gx with strides.** Input row p is seen through kernel row a by output row i = (p + PH - a)/SH, where that is whole: by
-the rows a = ra, ra + SH, ra + 2*SH, ... with ra = (p + PH) mod SH. So the pixels of x fall into SH*SW phases, and each
-is a convolution of gy with stride 1, with the part of the kernel that it sees, turned round:
+**gx with strides.** Output row i sees input row p through filter row a if i = (p + PH - a)/SH is a whole number: that
+is for the filter rows a = ra, ra + SH, ra + 2*SH, ... with ra = (p + PH) mod SH. So the pixels of x fall into SH*SW
+phases. gx of each phase is a convolution of gy with stride 1, with the filter rows and columns of this phase reversed:
 
     gx[p] = sum_{t < T} gy[m - T + 1 + t] * w[ra + SH*(T - 1 - t)]     p + PH = SH*m + ra,  T = ceil((KH - ra)/SH)
 
-and the same along the rows. `Pass` is such a convolution: whence its pixels come, and where they go.
+and the same along the rows. A `Pass` describes such a convolution: which pixels it reads, and where its results go.
 
-NCHW memory is brought into the other order as a whole, and back (`transpose.py`).
+Arrays in NCHW memory are converted to channels-last memory as a whole, and back (`transpose.py`).
 
-S. Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014, https://arxiv.org/abs/1410.0759, which forms
-the windows on the way into the fast memory of a GPU. Equations and legend: `conv2d/__init__.py`.
+S. Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014, https://arxiv.org/abs/1410.0759, where the
+windows are formed while they are copied to the fast memory of a GPU. Equations and legend: `conv2d/__init__.py`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from .bands import Pass, convolve, of_weights
 
 
 def supports(g: Conv) -> bool:
-    """One group, no dilation."""
+    """Whether there is one group and no dilation."""
     return (g.groups, g.dh, g.dw) == (1, 1, 1)
 
 
@@ -50,14 +51,14 @@ def _forward_pass(g: Conv) -> Pass:
 
 
 def _phase(size: int, k: int, s: int, padding: int, r: int) -> tuple[int, int, int, int]:
-    """Along one side, phase r: T, the padding above, the first pixel and their number."""
+    """Phase r along one side: T, the padding before, the first pixel, and the number of pixels."""
     m, t = -((r - padding) // s), max(0, -((r - k) // s))
     first = s * m + r - padding
     return t, t - 1 - m, first, max(0, -((first - size) // s))
 
 
 def _phases(w: Array, g: Conv) -> list[tuple[Array, Pass]]:
-    """The passes of gx, with the part of the kernel that each sees, (T, T', O, C)."""
+    """The passes of gx, each with its weights (T, T', O, C)."""
     found = []
     for ra, rb in np.ndindex(g.sh, g.sw):
         th, top, i0, rows = _phase(g.h, g.kh, g.sh, g.ph, ra)
@@ -78,7 +79,7 @@ def _order(w: Array) -> Array:
 
 
 def _placed(x: Array, p: Pass) -> Array:
-    """What the windows cover, zero outside the picture: (N, C, H, W) -> (N, HP, WP*C)."""
+    """The pixels under all windows, zero outside the image: (N, C, H, W) -> (N, HP, WP*C)."""
     hp, wp = (p.oh - 1) * p.sh + p.kh, (p.ow - 1) * p.sw + p.kw
     xp = np.zeros((p.n, max(0, hp), max(0, wp), p.c), x.dtype)
     inside = x.transpose(0, 2, 3, 1)[:, max(0, -p.top) : max(0, hp - p.top), max(0, -p.left) : max(0, wp - p.left)]
@@ -88,7 +89,7 @@ def _placed(x: Array, p: Pass) -> Array:
 
 
 def _results(y: Array, p: Pass) -> Array:
-    """The pixels of a picture (N, C, H, W) that a pass writes: (N, OH, OW, C), a view."""
+    """The pixels of an image (N, C, H, W) that a pass writes: (N, OH, OW, C), a view."""
     return y.transpose(0, 2, 3, 1)[:, p.i0 :: p.di, p.j0 :: p.dj][:, : p.oh, : p.ow]
 
 
@@ -102,14 +103,14 @@ def _convolve_python(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> 
 
 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Each window's runs, one for each row of the kernel."""
+    """For each window the products with its runs, one run for each row of the filter."""
     y = np.empty(g.y_shape, x.dtype)
     _convolve_python(x, _order(w), b, y, _forward_pass(g))
     return y
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx phase by phase, gw as the sum over all windows of their runs."""
+    """gx phase by phase; gw is a sum over the runs of all windows."""
     gx = gw = None
     if needs_grad[0] and w is not None:
         gx = np.zeros(g.x_shape, gy.dtype)
@@ -127,7 +128,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 
 def _windows(xp: Array, a: int, p: Pass) -> Array:
-    """The runs under kernel row a, as a view whose rows overlap: (N, OH, OW, KW*C)."""
+    """The runs under filter row a, as a view whose rows overlap: (N, OH, OW, KW*C)."""
     n, row, one = xp.strides
     strides = (n, row * p.sh, one * p.sw * p.c, one)
     return np.lib.stride_tricks.as_strided(xp[:, a:], (p.n, p.oh, p.ow, p.kw * p.c), strides)
@@ -141,14 +142,14 @@ def _convolve_numpy(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> N
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """A kernel row at a time: a view of overlapping runs times the weights of the row."""
+    """One filter row at a time: a view of overlapping runs times the weights of the row."""
     y = np.empty(g.y_shape, x.dtype)
     _convolve_numpy(x, _order(w), b, y, _forward_pass(g))
     return y
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx phase by phase; gw a kernel row at a time, runs transposed times gy."""
+    """gx phase by phase; gw one filter row at a time, the transposed runs times gy."""
     gx = gw = None
     if needs_grad[0] and w is not None:
         gx = np.empty(g.x_shape, gy.dtype)
@@ -167,14 +168,14 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 
 def _ordered(x: Array) -> Array:
-    """x in channels-last memory, which the kernels want."""
+    """x in channels-last memory, which the compiled loops need."""
     return x if is_channels_last(x) or x.shape[1] == 1 or not x.size else as_order(x, True)
 
 
 def _pass(
     x: Array, passes: list[tuple[Array, Pass]], b: Array | None, shape: tuple[int, ...], channels_last: bool
 ) -> Array:
-    """The results of passes over x, in the wanted order of memory."""
+    """The results of passes over x, in the requested order of memory."""
     y = empty(shape, x.dtype, True)
     x = _ordered(x)
     for w, p in passes:
@@ -183,14 +184,14 @@ def _pass(
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Parallel over bands of output rows; gives y in the memory order of x."""
+    """Parallel over bands of output rows; y has the memory order of x."""
     x = dense(x)
     with parallel():
         return _pass(x, [(_order(w), _forward_pass(g))], b, g.y_shape, is_channels_last(x))
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx phase by phase, as forward; gw and gb parallel over bands, a partial sum per share."""
+    """gx phase by phase, as forward; gw and gb are parallel over bands, with a partial sum per share."""
     gy = dense(gy)
     gx = gw = gb = None
     with parallel():

@@ -1,8 +1,8 @@
-"""Implicit GEMM, compiled: a pass over pictures in bands of output rows. The mathematics is in `implicit/__init__.py`.
+"""Implicit GEMM, compiled: a pass over images in bands of output rows. The mathematics is in `implicit/__init__.py`.
 
-A task is a band of output rows of one picture. The rows of x that they see are copied with their padding, which they
-need in any case; they stay in the second-level cache, and the few under one output row in the first. Output channels
-are taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors.
+A task is a band of output rows of one image. The rows of x that the band sees are copied, because they need padding in
+any case. They stay in the second-level cache, and the few rows under one output row in the first. Output channels are
+taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ...runtime import njit, prange, threads, workspace
 from .tile import HIGH, LOW, MIDDLE, VECTORS, tiles
 
 _BAND = 1 << 18  # bytes of x in a band
-_SOME = 1 << 14  # bytes of gy that are near
+_SOME = 1 << 14  # bytes of gy that stay in the first-level cache
 _BLOCK = VECTORS * LANES
 
 
 class Pass(NamedTuple):
-    """A convolution whose results may go to every DI-th row and DJ-th column of a picture."""
+    """A convolution whose results go to every DI-th row and DJ-th column of an image."""
 
     n: int
     c: int
@@ -34,11 +34,11 @@ class Pass(NamedTuple):
     kw: int
     sh: int
     sw: int
-    top: int  # rows of zeros above the picture; negative: so many are left out
+    top: int  # rows of zeros above the image; if negative, that many rows of the image are left out
     left: int
-    oh: int  # pixels of the result
+    oh: int  # height and width of the result
     ow: int
-    rows: int  # of the picture that they are part of
+    rows: int  # height and width of the image that the result is part of
     columns: int
     i0: int  # output row i goes to row i0 + i*di
     di: int
@@ -47,18 +47,18 @@ class Pass(NamedTuple):
 
 
 class BandSizes(NamedTuple):
-    """How a pass is cut."""
+    """The sizes of the blocks into which a pass is cut."""
 
     band: int  # output rows of a task
     some: int  # output rows at a time, for gw
-    wide: int  # output pixels of a row that are computed
-    line: int  # from row to row of x in a band
+    wide: int  # computed output pixels of a row: whole tiles
+    line: int  # the distance from row to row of x in a band
     outputs: int  # output channels, filled up to whole vectors
     high: int  # rows of a tile of gw
 
 
 def band_sizes(p: Pass, itemsize: int) -> BandSizes:
-    """How a pass is cut."""
+    """The sizes of the blocks into which a pass is cut."""
     wide, outputs = max(p.ow, LOW), filled_up(p.o, LANES)
     line = ((wide - 1) * p.sw + p.kw) * p.c
     band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads()))))
@@ -71,7 +71,7 @@ def band_sizes(p: Pass, itemsize: int) -> BandSizes:
 def _fill(
     x: Array, n: int, c: int, h: int, w: int, first: int, rows: int, left: int, columns: int, pitch: int, to: Array
 ) -> None:
-    # Rows `first`.. of picture n, each after `left` pixels of zeros: `columns` pixels in all, `pitch` numbers each.
+    # Rows `first`.. of image n, each after `left` pixels of zeros: `columns` pixels in total, `pitch` numbers each.
     q0, q1 = min(columns, max(0, left)), max(0, min(columns, left + w))
     for i in range(rows):
         r, line = first + i, i * columns * pitch
@@ -95,7 +95,7 @@ def _fill(
 
 @njit()
 def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass) -> None:
-    # One output row of channels o0.., (OW, width), to its places
+    # Copy one output row of channels o0.., (OW, width), to y
     for j in range(p.ow):
         to = U(((n * p.rows + p.i0 + i * p.di) * p.columns + p.j0 + j * p.dj) * p.o + o0)
         for o in range(U(min(width, p.o - o0))):
@@ -104,13 +104,13 @@ def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass) ->
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
+    t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
 ) -> None:
-    # w: for each block of output channels (KH*KW*C, width)
+    # w has (KH*KW*C, width) for each block of output channels
     band, row, run = xs[t], ys[t], p.kw * p.c
     bands = (p.oh + plan.band - 1) // plan.band
-    straight = p.o == plan.outputs and p.ow == plan.wide  # whole vectors: they go where they belong
-    for task in range(t * p.n * bands // chunks, (t + 1) * p.n * bands // chunks):
+    straight = p.o == plan.outputs and p.ow == plan.wide  # whole vectors: results are written to y directly
+    for task in range(t * p.n * bands // shares, (t + 1) * p.n * bands // shares):
         n, i0 = task // bands, task % bands * plan.band
         i1 = min(p.oh, i0 + plan.band)
         rows, columns = (i1 - i0 - 1) * p.sh + p.kh, plan.line // p.c
@@ -133,14 +133,14 @@ def _forward_share(
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
+    shares: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
 ) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, p, plan, xs, ys)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, w, b, y, p, plan, xs, ys)
 
 
 def _blocks(w: Array, outputs: int) -> Array:
-    """Weights (KH, KW, C, O) by blocks of output channels: (K, width) each, one after the other."""
+    """Weights (KH, KW, C, O) in blocks of output channels: (K, width) for each block, one after the other."""
     k, o = w.shape[0] * w.shape[1] * w.shape[2], w.shape[3]
     whole = np.zeros((k, outputs), w.dtype)
     whole[:, :o] = w.reshape(k, o)
@@ -148,7 +148,7 @@ def _blocks(w: Array, outputs: int) -> Array:
 
 
 def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
-    """The pass p of x, with weights (KH, KW, C, O), into y; both channels-last."""
+    """Compute pass p of x with weights (KH, KW, C, O) into y; x and y are channels last."""
     plan = band_sizes(p, x.itemsize)
     bias = np.zeros(plan.outputs, x.dtype)
     if b is not None:
@@ -164,7 +164,7 @@ def _band_size(p: Pass, plan: BandSizes) -> int:
 
 @njit()
 def _add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: int) -> None:
-    # The sum of `pixels` pixels, four at a time, onto `pitch` channels
+    # Add the sum of `pixels` pixels, four at a time, to `pitch` channels
     wide, first = U(pitch), U(start)
     for j in range(0, pixels // 4 * 4, 4):
         a = U(at + j * pitch)
@@ -178,7 +178,7 @@ def _add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: i
 
 @njit()
 def _weights_share(
-    t: Any, chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
+    t: Any, shares: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
 ) -> None:
     # sums[t]: for each block of output channels (KH, run, width), where `run` is KW*C filled up to tiles; then gb
     band, up, total, run = xs[t], us[t], sums[t], (p.kw * p.c + plan.high - 1) // plan.high * plan.high
@@ -186,13 +186,13 @@ def _weights_share(
     pitch, size = plan.outputs, p.kh * run * plan.outputs
     for e in range(U(size + plan.outputs)):
         total[e] = 0
-    for task in range(t * p.n * bands // chunks, (t + 1) * p.n * bands // chunks):
+    for task in range(t * p.n * bands // shares, (t + 1) * p.n * bands // shares):
         n, i0 = task // bands, task % bands * plan.band
         i1 = min(p.oh, i0 + plan.band)
         rows = (i1 - i0 - 1) * p.sh + p.kh
         _fill(x, n, p.c, p.h, p.w, i0 * p.sh - p.top, rows, p.left, plan.line // p.c, p.c, band)
         for e in range(U(rows * plan.line), U(rows * plan.line + plan.high)):
-            band[e] = 0  # the last tile reads beyond the last window
+            band[e] = 0  # the last tile also reads numbers beyond the last window
         for i in range(i0, i1, plan.some):
             some, at = min(plan.some, i1 - i), (n * p.oh + i) * p.ow * pitch if straight else 0
             source = gy if straight else up
@@ -213,14 +213,14 @@ def _weights_share(
 
 @njit(parallel=True)
 def _weights(
-    chunks: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
+    shares: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
 ) -> None:
-    for t in prange(chunks):
-        _weights_share(np.intp(t), chunks, gy, x, sums, p, plan, bias, xs, us)
+    for t in prange(shares):
+        _weights_share(np.intp(t), shares, gy, x, sums, p, plan, bias, xs, us)
 
 
 def of_weights(gy: Array, x: Array, p: Pass, bias: bool) -> tuple[Array, Array]:
-    """gw and, where it is wanted, gb of the convolution that p is; gy and x channels-last."""
+    """gw of the convolution p, and gb if `bias`; gy and x are channels last."""
     plan, dtype = band_sizes(p, x.itemsize), x.dtype
     run = filled_up(p.kw * p.c, plan.high)
     size = p.kh * run * plan.outputs

@@ -1,17 +1,18 @@
-"""A tile of a matrix product in registers: what BLAS does inside, for factors that overlap or lie apart.
+"""A tile of a matrix product in registers: the inner loop of a BLAS, but for matrices with overlapping rows or gaps.
 
     c[r, l] = s[r, l] + sum_{u, e} x[x0 + r*xr + u*xu + e*xe] * b[b0 + u*bu + e*be + l]        u < outer, e < inner
 
-so the sum runs over two indices, and all steps are free: rows of x may overlap, as the windows of a convolution do, and
-either factor may go through memory backwards or by columns. Only l, the *lanes* of a vector, lie side by side.
+The sum runs over two indices, and the steps are arbitrary: rows of x may overlap, as the windows of a convolution do,
+and each factor may go through memory backwards or by columns. Only the numbers along l, the *lanes* of a vector, must
+be neighbours.
 
-**Why it is fast.** A vector processor does a multiply-add for all lanes of a vector in one instruction, two of them per
-cycle, and needs their operands in registers. Here all sums of a tile, 8 or 12 rows of one or two vectors, stay in
-registers from the first to the last step. Each step loads one or two vectors of b and a number of x for each row, and
-does 8 to 24 multiply-adds: with 12 rows of two vectors 14 loads, where the processor could do 24 in that time. One core
-reaches 160 to 177 GFLOP/s with two vectors, 120 with one (OpenBLAS's large products: 140).
+**Why it is fast.** A vector processor does a multiply-add for all lanes of a vector in one instruction, and two such
+instructions per cycle, if the operands are in registers. Here all sums of a tile, 8 or 12 rows of one or two vectors,
+stay in registers from the first step to the last. Each step loads one or two vectors of b and one number of x for each
+row, and does 8 to 24 multiply-adds. With 12 rows of two vectors that is 14 loads; in the same time the processor could
+do 24 loads. One core reaches 160 to 177 GFLOP/s with two vectors, 120 with one (OpenBLAS's large products: 140).
 
-K. Goto, R. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, is about how it came to this.
+K. Goto, R. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, derives this design.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ...arrays import Array
 from ...llvm import LANES, WIDE, Code, Vectors, in_registers
 from ...runtime import njit
 
-VECTORS = 2 if WIDE else 1  # of a tile, at most
+VECTORS = 2 if WIDE else 1  # the most vectors in a row of a tile
 LOW, MIDDLE, HIGH = 8, 9, 12  # rows of a tile
 
 
@@ -32,7 +33,7 @@ def _tile(
     rows: int, vectors: int, x: Array, x0: int, xr: int, outer: int, xu: int, inner: int, xe: int,
     b: Array, b0: int, bu: int, be: int, s: Array, s0: int, sr: int, c: Array, c0: int, cr: int,
 ) -> None:  # fmt: skip
-    """The equation above, for a tile."""
+    """The equation above, for one tile."""
 
     def view(a: Array, at: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> Array:
         return np.lib.stride_tricks.as_strided(a[at:], shape, [k * a.itemsize for k in steps])
@@ -63,7 +64,7 @@ def tiles(
     rows: int, vectors: int, count: int, x: Array, x0: int, xr: int, outer: int, xu: int, inner: int, xe: int,
     b: Array, b0: int, bu: int, be: int, s: Array, s0: int, sr: int, c: Array, c0: int, cr: int,
 ) -> None:  # fmt: skip
-    """`count` rows, at least those of a tile; where tiles do not divide them, the last overlaps the one before."""
+    """Compute `count` rows, at least as many as a tile has; if needed, the last tile overlaps the one before."""
     for k in range(0, count, rows):
         r = min(k, count - rows)
         xk, sk, ck = x0 + r * xr, s0 + r * sr, c0 + r * cr
@@ -83,5 +84,5 @@ def tiles(
 
 
 def before_compiling() -> None:
-    """Put the instructions in the place of the definition; `runtime` calls this when Numba is there."""
+    """Replace the definition by the instructions; `runtime` calls this once Numba is imported."""
     globals()["_tile"] = in_registers(_tile, _write_tile, lambda size: LANES)

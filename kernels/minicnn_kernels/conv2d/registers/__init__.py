@@ -1,36 +1,37 @@
-"""Convolution 5 of 8, registers: no matrix but the definition again, a tile of outputs at a time kept in registers.
+"""Convolution 5 of 8, registers: the definition without a matrix, one tile of outputs at a time kept in registers.
 
-For few channels, where a matrix product would have too short sums, and few outputs to fill its vectors with: here the
-pixels fill them. Of the equations in `conv2d/__init__.py`, for stride 1, dilation 1, one group, and less padding than
-the kernel is large. The picture is laid out flat, with its padding and WP = W + 2*PW columns. Then every tap of the
-kernel is a *shift* of the whole picture by one number, and convolution is a sum of shifted vectors:
+For few channels. There the sums of a matrix product would be too short, and its few output channels would not fill the
+vectors; here the pixels fill them. It computes the equations of `conv2d/__init__.py` for stride 1, dilation 1, one
+group, and padding smaller than the filter. The image is laid out flat, with its padding and WP = W + 2*PW columns. Then
+every *tap* (cell) of the filter is a *shift* of the whole image, and convolution is a sum of shifted vectors:
 
     y[o, i*WP + j] = b[o] + sum_{c, a, b} w[o, c, a, b] x[c, (i*WP + j) + (a*WP + b)]      all e = i*WP + j at once
 
-with rows of any length as vectors of one long one. The last KW - 1 columns of each row of y would see pixels of two
-rows, and are left out. gx is the same sum over gy with the kernel turned round, w[o, c, KH-1-a, KW-1-b], channels and
-filters exchanged, and padding KH - 1 - PH, KW - 1 - PW. gw has a sum over e instead:
+where the rows of an image form one long vector. The last KW - 1 columns of each row of y would see pixels of two rows,
+and are left out. gx is the same sum over gy, with the filters turned by 180 degrees, w[o, c, KH-1-a, KW-1-b], input and
+output channels exchanged, and padding KH - 1 - PH, KW - 1 - PW. gw has a sum over e instead:
 
     gw[o, c, a, b] = sum_e gy[o, e] x[c, e + a*WP + b]                                   gy = 0 in the last columns
 
 **What a core can do** (the roofline). A processor with AVX-512 starts two multiply-adds of 16 numbers per cycle, but
-also only two loads, and one store; a load that is not aligned counts twice. One tap and one output at a time is 2
-loads, a store and 1 multiply-add: bound by memory, even by the nearest. So each x loaded has to serve several outputs,
-each weight several x, and no sum may leave its register before it is complete: a *tile* of results, 6 outputs times 4
-vectors of e, is summed over all channels and taps at once. A step is 4 loads of x (8 with the unaligned) and 6 of
-weights for 24 multiply-adds: 12 cycles of arithmetic and 7 of memory. gw keeps 4 outputs times 5 taps as sums in
-registers; a step is 4 loads of gy and 5 of x (14 with the unaligned) for 20 multiply-adds: 10 cycles and 7.
+also only two loads, and one store; a load that is not aligned counts twice. With one tap and one output at a time, a
+step is 2 loads, a store and 1 multiply-add: it is bound by memory, even if all data are in the first-level cache. So
+each loaded x must serve several outputs, each weight must serve several x, and a sum must stay in its register until it
+is complete. A *tile* of results, 6 outputs times 4 vectors of e, is summed over all channels and taps at once. A step
+is 4 loads of x (8 if unaligned loads count twice) and 6 of weights for 24 multiply-adds: 12 cycles of arithmetic and 7
+of memory. gw keeps 4 outputs times 5 taps as sums in registers; a step is 4 loads of gy and 5 of x (14 if unaligned
+loads count twice) for 20 multiply-adds: 10 cycles and 7.
 
-Small pictures are taken several at a time, S of them side by side for each pixel, (C, HP, WP, S): a shift by one pixel
-is then a shift by S, and rows are long enough for vectors. Best is as many as a vector has lanes: see `groups.py`.
+Small images are taken several at a time, S of them side by side at each pixel, (C, HP, WP, S). A shift by one pixel is
+then a shift by S, and rows are long enough for vectors. The best S is the number of lanes of a vector; see `groups.py`.
 
-In gw a NaN or Inf of x meets the zeros in the last columns of gy, at taps that do not see it. A gw that is not finite
-is therefore computed by im2col instead (`weights.checked`).
+In gw, a NaN or Inf of x is multiplied by the zeros in the last columns of gy, at taps that do not see it. So a gw that
+is not finite is computed again by im2col (`weights.checked`).
 
 J. Zhang, F. Franchetti and T. M. Low, "High performance zero-memory overhead direct convolutions", 2018,
 https://arxiv.org/abs/1809.10170. E. Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD
-architectures", 2018, https://arxiv.org/abs/1808.05567. Pixels as the lanes of vectors are our own variant of theirs,
-which have channels there.
+architectures", 2018, https://arxiv.org/abs/1808.05567. In these papers the lanes of a vector are channels; lanes that
+are pixels are our own variant.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ from .tile import BYTES
 
 
 def supports(g: Conv) -> bool:
-    """Stride and dilation 1, one group, and a window that always touches the picture."""
+    """Whether stride and dilation are 1, there is one group, and every window touches the image."""
     steps = (g.sh, g.sw, g.dh, g.dw, g.groups) == (1, 1, 1, 1, 1)
     return steps and g.ph < g.kh and g.pw < g.kw and g.oh > 0 and g.ow > 0
 
 
 def fills_tiles(g: Conv, gradient: str, channels_last: bool, itemsize: int) -> bool:
-    """Whether the forward pass, or gx, has tiles with next to nothing left out: those of pictures as lanes, or of rows
-    that fill most of the two vectors that a tile is wide.
+    """Whether the tiles of the forward pass, or of gx, are almost full: either with images as lanes, or with rows that
+    fill most of the two vectors of a tile.
     """
     g, lanes = _turned(g) if gradient else g, BYTES // itemsize
     if channels_last or g.ow < lanes:
@@ -76,7 +77,7 @@ def _turned(g: Conv) -> Conv:
 
 
 def _turn(w: Array) -> Array:
-    """The kernels of gx: (O, C, KH, KW) -> (C, O, KH, KW), each turned by 180 degrees."""
+    """The filters of gx: (O, C, KH, KW) -> (C, O, KH, KW), each turned by 180 degrees."""
     return w.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
 
 
@@ -84,12 +85,12 @@ def _turn(w: Array) -> Array:
 
 
 def _shift(g: Conv, a: int, b: int) -> int:
-    """How far apart e and the pixel under tap (a, b) are."""
+    """The distance from e to the pixel under tap (a, b)."""
     return a * (g.w + 2 * g.pw) + b
 
 
 def _length(g: Conv) -> int:
-    """From the first to the last e of a result."""
+    """The number of values from the first e of a result to the last."""
     return (g.oh - 1) * (g.w + 2 * g.pw) + g.ow
 
 
@@ -99,7 +100,7 @@ def _flat_planes(x: Array, g: Conv) -> Array:
 
 
 def _rows_of(y: Array, g: Conv) -> Array:
-    """(N, O, OH, OW) of flat rows (N, O, length): without the last columns."""
+    """(N, O, OH, OW) from flat rows (N, O, length), without the last columns of each row."""
     whole = np.zeros((*y.shape[:2], g.oh * (g.w + 2 * g.pw)), y.dtype)
     whole[..., : y.shape[2]] = y
     return whole.reshape(g.n, g.o, g.oh, g.w + 2 * g.pw)[..., : g.ow]  # (N, O, OH*WP) -> (N, O, OH, OW)
@@ -117,7 +118,7 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """A tap at a time: a slice of the flat picture times the weights of the tap."""
+    """One tap at a time: a slice of the flat image times the weights of the tap."""
     xp = _flat_planes(x, g)
     y = np.zeros((g.n, g.o, _length(g)), x.dtype)
     for a in range(g.kh):
@@ -128,7 +129,7 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx by the forward pass turned round; gw the sum over e of the rows of gy, without their last columns."""
+    """gx by the forward pass with turned filters; gw is the sum over e in the rows of gy, without the last columns."""
     gx = gw = None
     if needs_grad[0] and w is not None:
         gx = forward_python(gy, _turn(w), None, _turned(g))
@@ -144,7 +145,7 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx by the forward pass turned round; gw a tap at a time, gy with columns of zeros times a slice of x."""
+    """gx by the forward pass with turned filters; gw one tap at a time, gy with columns of zeros times a slice of x."""
     gx = gw = None
     if needs_grad[0] and w is not None:
         gx = forward_numpy(gy, _turn(w), None, _turned(g))
@@ -174,7 +175,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx by the forward pass turned round; gw and gb parallel over groups of pictures and blocks of outputs."""
+    """gx by the forward pass with turned filters; gw and gb parallel over groups of images and blocks of outputs."""
     gx = gw = gb = None
     if needs_grad[0] and w is not None:
         gx = forward_numba(gy, _turn(w), None, _turned(g))

@@ -1,4 +1,4 @@
-"""The work of each share: tiles over all rows of a group of images, for results and for the gradient of the weights."""
+"""The loops of one share: tiles over all rows of a group of images, for results and for the gradient of the weights."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .tile import BYTES, sums, tile
 
 @njit()
 def row(xs: Array, i: int, w: Array, b: Array, o0: int, acc: Array, p: GroupSizes) -> None:
-    """Row i of outputs o0, o0 + 1, ... of all pictures of the group, a run of OW*S numbers, into acc."""
+    """Compute row i of outputs o0, o0 + 1, ... of all images of the group, a run of OW*S numbers, into acc."""
     lanes = BYTES // xs.itemsize
     width = p.vectors * lanes
-    a0, a1 = max(0, p.ph - i), min(p.kh, p.ph + p.h - i)  # the others see padding only
+    a0, a1 = max(0, p.ph - i), min(p.kh, p.ph + p.h - i)  # the other rows of the filter see only padding
     for e in range(0, p.ow * p.s, width):
         j0, j1 = e // p.s, (e + width - 1) // p.s  # the first and last pixel of the tile
         b0, b1 = max(0, p.pw - j1), min(p.kw, p.pw + p.w - j0)
@@ -34,17 +34,17 @@ def row(xs: Array, i: int, w: Array, b: Array, o0: int, acc: Array, p: GroupSize
 
 
 @njit()
-def picture(xs: Array, at: int, w: Array, b: Array, o0: int, y: Array, to: int, p: GroupSizes) -> None:
-    """Outputs o0, o0 + 1, ... of all pixels of the group at xs[at], from y[to] on.
+def image(xs: Array, at: int, w: Array, b: Array, o0: int, y: Array, to: int, p: GroupSizes) -> None:
+    """Compute outputs o0, o0 + 1, ... at all pixels of the group at xs[at], and write them from y[to] on.
 
-    A tile is two vectors wide, of two rows if it has four; the last vector of a row, and the last two rows, begin
-    earlier where they would reach too far, and some results are computed twice.
+    A tile is two vectors wide, and two rows high if it has four vectors. Where the last vector of a row, or the last
+    two rows, would reach too far, they begin earlier, and some results are computed twice.
     """
     tall = p.vectors // 2
     second = min(p.wide, p.ow - p.wide)
     for k in range(0, p.oh, tall):
         i = min(k, p.oh - tall)
-        a0, a1 = max(0, p.ph + 1 - tall - i), min(p.kh, p.ph + p.h - i)  # the others see padding only
+        a0, a1 = max(0, p.ph + 1 - tall - i), min(p.kh, p.ph + p.h - i)  # the other rows of the filter see only padding
         for e in range(0, p.ow, 2 * p.wide):
             j = min(e, p.ow - p.wide - second)
             b0, b1 = max(0, p.pw + 1 - p.wide - second - j), min(p.kw, p.pw + p.w - j)
@@ -57,11 +57,11 @@ def picture(xs: Array, at: int, w: Array, b: Array, o0: int, y: Array, to: int, 
 
 @njit()
 def sums_of(xs: Array, up: Array, gw: Array, o0: int, p: GroupSizes) -> None:
-    """Add to gw the products of gy of outputs o0, o0 + 1, ... with all channels and taps of x."""
+    """Add to gw the products of gy, for outputs o0, o0 + 1, ..., with all channels and taps of x."""
     lanes, cells = BYTES // xs.itemsize, p.c * p.kh * p.kw
     run = -(-p.ow * p.s // lanes) * lanes
     rows, count = p.oh, run
-    if run > p.line:  # the zeros after a row do not fill its last vector: all rows as one
+    if run > p.line:  # the zeros after a row do not fill its last vector, so all rows are treated as one
         rows, count = 1, -(-p.oh * p.line // lanes) * lanes
     for i in range(0, rows, p.rows):
         for c in range(p.c):
@@ -79,34 +79,34 @@ def _clear(scratch: Array, size: int) -> None:
 
 
 @njit()
-def _tasks(t: Any, chunks: int, size: int, p: GroupSizes) -> tuple[int, int, int, int]:
-    """Of share t: the pictures that its groups begin and end with, its first task, and the one after its last.
+def _tasks(t: Any, shares: int, size: int, p: GroupSizes) -> tuple[int, int, int, int]:
+    """For share t: where the images of its groups begin and end, its first task, and the task after its last one.
 
     A task is a group and a block of `size` outputs.
     """
     blocks = -(-p.o // size)
     if p.wide == 1:
-        n0, n1 = t * p.n // chunks, (t + 1) * p.n // chunks
+        n0, n1 = t * p.n // shares, (t + 1) * p.n // shares
         return n0, n1, 0, -(-(n1 - n0) // p.s) * blocks
     tasks = -(-p.n // p.s) * blocks
-    return 0, p.n, t * tasks // chunks, (t + 1) * tasks // chunks
+    return 0, p.n, t * tasks // shares, (t + 1) * tasks // shares
 
 
 @njit()
 def _forward_share(
-    t: Any, chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: GroupSizes, q: GroupSizes
+    t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: GroupSizes, q: GroupSizes
 ) -> None:
     xs, acc, whole, filled = xs[t], ys[t], p, -1
     blocks, size, padded = -(-whole.o // whole.outputs), whole.o * whole.oh * whole.ow, p.ph + p.pw > 0
-    there = p.wide > 1 and not padded  # already: x is as the tiles need it
-    first, end, task0, task1 = _tasks(t, chunks, whole.outputs, whole)
+    there = p.wide > 1 and not padded  # x already has the layout that the tiles need
+    first, end, task0, task1 = _tasks(t, shares, whole.outputs, whole)
     for task in range(task0, task1):
         n0, o0 = first + task // blocks * whole.s, task % blocks * whole.outputs
         n1 = min(n0 + whole.s, end)
         p = whole if whole.wide != 1 or n1 - n0 == whole.s else q
         if n0 != filled and not there:
             if padded and (filled < 0 or p.s != whole.s):
-                _clear(xs, p.pictures)
+                _clear(xs, p.images)
             group(x, n0, n1, (p.c, p.h, p.w), 0, p.c, acc, xs, (p.ph * p.line + p.pw * p.tap, p.plane), p)
             filled = n0
         if p.wide == 0:
@@ -114,54 +114,54 @@ def _forward_share(
                 row(xs, i, w, b, o0, acc, p)
                 take(acc, n0, n1, o0, i, y, p)
         elif p.wide == 1:
-            picture(xs, 0, w, b, o0, acc, o0 * p.pitch, p)
+            image(xs, 0, w, b, o0, acc, o0 * p.pitch, p)
             if o0 + p.outputs >= p.o:
                 matrix(acc, 0, p.s, size, p.s, y, n0 * size, size)
         elif there:
-            picture(x, n0 * p.c * p.plane, w, b, o0, y, n0 * size + o0 * p.pitch, p)
+            image(x, n0 * p.c * p.plane, w, b, o0, y, n0 * size + o0 * p.pitch, p)
         else:
-            picture(xs, 0, w, b, o0, y, n0 * size + o0 * p.pitch, p)
+            image(xs, 0, w, b, o0, y, n0 * size + o0 * p.pitch, p)
 
 
 @njit(parallel=True)
 def _forward(
-    chunks: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: GroupSizes, q: GroupSizes
+    shares: int, x: Array, w: Array, b: Array, y: Array, xs: Array, ys: Array, p: GroupSizes, q: GroupSizes
 ) -> None:
-    for t in prange(chunks):
-        _forward_share(np.intp(t), chunks, x, w, b, y, xs, ys, p, q)
+    for t in prange(shares):
+        _forward_share(np.intp(t), shares, x, w, b, y, xs, ys, p, q)
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Conv) -> None:
-    """Compute y, which is in the memory order of x."""
+    """Compute y, which has the memory order of x."""
     p, q = group_sizes(g, threads(), is_channels_last(x), x.itemsize)
     weights, bias = _packed(w, p.outputs), np.zeros(filled_up(g.o, p.outputs), x.dtype)
     if b is not None:
         bias[: g.o] = b
     with parallel():
-        xs = workspace("registers x", max(p.pictures, q.pictures), x.dtype)
+        xs = workspace("registers x", max(p.images, q.images), x.dtype)
         ys = workspace("registers y", max(p.results, q.results), x.dtype)
         _forward(threads(), flat(x), weights, bias, flat(y), xs, ys, p, q)
 
 
 def _packed(w: Array, outputs: int) -> Array:
-    """The weights of each block of outputs by taps, those of one tap side by side: (O', C*KH*KW, outputs), flat."""
+    """The weights of each block of outputs, with those of one tap side by side: (O', C*KH*KW, outputs), flat."""
     o, taps = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
     whole = np.zeros((filled_up(o, outputs), taps), w.dtype)
     whole[:o] = w.reshape(o, taps)  # (O, C, KH, KW) -> (O, C*KH*KW)
     return whole.reshape(-1, outputs, taps).transpose(0, 2, 1).reshape(-1)
 
 
-# gw: the pictures as above, and gy with the lines of x. Every share has sums of its own.
+# gw: the images as above, and gy in rows as long as those of x. Every share has sums of its own.
 
 
 @njit(fastmath=FAST)
 def _sums_share(
-    t: Any, chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: GroupSizes, q: GroupSizes
+    t: Any, shares: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: GroupSizes, q: GroupSizes
 ) -> None:
     xs, up, gw, whole, filled = xs[t], ys[t], sums[t], p, -1
     blocks, cells = -(-whole.o // whole.summed), whole.c * whole.kh * whole.kw
     _clear(gw, blocks * whole.summed * cells + whole.o)
-    first, end, task0, task1 = _tasks(t, chunks, whole.summed, whole)
+    first, end, task0, task1 = _tasks(t, shares, whole.summed, whole)
     for task in range(task0, task1):
         n0, o0 = first + task // blocks * whole.s, task % blocks * whole.summed
         n1, o1 = min(n0 + whole.s, end), min(o0 + whole.summed, whole.o)
@@ -169,7 +169,7 @@ def _sums_share(
         stage = up[p.summed * p.gap :]
         if n0 != filled:
             if filled < 0 or p.s != whole.s:
-                _clear(xs, p.pictures)  # the padding, and the columns of gy that are none
+                _clear(xs, p.images)  # zeros for the padding of x and for the columns beside gy
                 _clear(up, p.summed * p.gap)
             group(x, n0, n1, (p.c, p.h, p.w), 0, p.c, stage, xs, (p.ph * p.line + p.pw * p.tap, p.plane), p)
             filled = n0
@@ -183,9 +183,9 @@ def _sums_share(
 
 
 @njit(parallel=True)
-def _sums(chunks: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: GroupSizes, q: GroupSizes) -> None:
-    for t in prange(chunks):
-        _sums_share(np.intp(t), chunks, gy, x, xs, ys, sums, p, q)
+def _sums(shares: int, gy: Array, x: Array, xs: Array, ys: Array, sums: Array, p: GroupSizes, q: GroupSizes) -> None:
+    for t in prange(shares):
+        _sums_share(np.intp(t), shares, gy, x, xs, ys, sums, p, q)
 
 
 def backward_w(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
@@ -194,9 +194,9 @@ def backward_w(gy: Array, x: Array, g: Conv) -> tuple[Array, Array]:
     (p, q), size = group_sizes(g, threads(), False, x.itemsize, True), g.o * g.c * g.kh * g.kw
     whole, stage = filled_up(g.o, p.summed) * g.c * g.kh * g.kw, max(g.h * g.w, g.oh * g.ow) * p.s
     with parallel():
-        xs = workspace("registers x", max(p.pictures, q.pictures), x.dtype)
+        xs = workspace("registers x", max(p.images, q.images), x.dtype)
         ys = workspace("registers gy", max(p.summed * p.gap, q.summed * q.gap) + stage, x.dtype)
         sums = workspace("registers gw", whole + g.o, x.dtype)
         _sums(threads(), flat(gy), flat(x), xs, ys, sums, p, q)
-        found = sums[:, : whole + g.o].sum(0)  # what lies behind may be from another geometry
+        found = sums[:, : whole + g.o].sum(0)  # numbers behind these may be left from another geometry
     return found[:size].reshape(g.w_shape), found[whole : whole + g.o].copy()

@@ -1,15 +1,15 @@
-"""Images of a group laid side by side, for loops over all of them at once, and results put back where they belong.
+"""The images of a group, copied side by side for loops over all of them at once, and results copied back to y.
 
-`at`, `to` and `into` are offsets into flat memory. How far apart things lie there, in a group of S pictures:
+`at`, `to` and `into` are offsets into flat memory. The distances in this memory, in a group of S images:
 
     x   |<------------- plane: a channel ------------->|        y   |<------- pitch: an output ------->|
         |<-- line: a row -->|                          |            |                                  |
         +-----+-----+- - - -+-----+-----+- - - -+- - - +            +-----+-----+- - - -+-----+- - - - +
         |pixel|pixel|       |pixel|     |       |      |            |pixel|pixel|       |pixel|        |
         +-----+-----+- - - -+-----+-----+- - - -+- - - +            +-----+-----+- - - -+-----+- - - - +
-        |<tap>|  of each picture one number, S of them               |<spot>|
+        |<tap>|  S numbers, one of each image                       |<spot>|
 
-In channels-last memory, with pictures as lanes, the channels of a pixel come before the next pixel: plane < tap.
+In channels-last memory, with images as lanes, all channels of a pixel come before the next pixel: plane < tap.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .groups import GroupSizes
 
 @njit()
 def lay(x: Array, n0: int, size: Any, c0: int, c1: int, stage: Array, to: Array, start: Any, p: GroupSizes) -> None:
-    """What `fill` does, for as many pictures as a vector has lanes and S = LANES: by transposing.
+    """As `fill`, but by transposing, for S = LANES images, as many as a vector has lanes.
 
-    A plane of all pictures, or all channels where they are last, is a matrix of S rows; transposed, it is a plane of
-    pixels of S numbers. Short rows that have padding between them go to `stage` first.
+    One channel of all images (in channels-last memory all channels) is a matrix of S rows; its transpose has S numbers
+    for each pixel. Short rows with padding between them are copied to `stage` first.
     """
     c, h, w = size
     run, step = w * c if p.channels_last else w, c * h * w
@@ -49,13 +49,13 @@ def lay(x: Array, n0: int, size: Any, c0: int, c1: int, stage: Array, to: Array,
 
 @njit()
 def fill(x: Array, n0: int, n1: int, size: Any, c0: int, c1: int, to: Array, start: Any, p: GroupSizes) -> None:
-    """Lay channels c0..c1-1 of pictures n0, n0 + 1, ... side by side; from picture n1 on, zeros.
+    """Copy channels c0..c1-1 of images n0, n0 + 1, ... side by side; from image n1 on, write zeros.
 
-    x has pictures of `size` (C, H, W), and `start` says where the first pixel goes and how far channels are apart.
+    x has images of `size` (C, H, W); `start` has the offset of the first pixel and the distance between channels.
     """
     c, h, w = size
     step, first, plane = U(c if p.channels_last else 1), start[0], start[1]
-    for row in range((c1 - c0) * h):  # in the order of memory, and each row of all pictures before the next
+    for row in range((c1 - c0) * h):  # in the order of memory: a row of all images, then the next row
         k, q = (row % (c1 - c0), row // (c1 - c0)) if p.channels_last else (row // h, row % h)
         for i in range(p.s):
             n = n0 + i
@@ -76,7 +76,7 @@ def fill(x: Array, n0: int, n1: int, size: Any, c0: int, c1: int, to: Array, sta
 def group(
     x: Array, n0: int, n1: int, size: Any, c0: int, c1: int, stage: Array, to: Array, start: Any, p: GroupSizes
 ) -> None:
-    """`lay` or `fill`, whichever the sizes are for."""
+    """Call `lay` or `fill`, as the sizes of the group need."""
     if p.wide == 1:
         lay(x, n0, size, c0, c1, stage, to, start, p)
     else:
@@ -85,7 +85,7 @@ def group(
 
 @njit()
 def take(acc: Array, n0: int, n1: int, o0: int, i: int, y: Array, p: GroupSizes) -> None:
-    """Copy row i of outputs o0, o0 + 1, ... of pictures n0, n0 + 1, ... n1 - 1 of the group to its places in y."""
+    """Copy row i of outputs o0, o0 + 1, ... of images n0, n0 + 1, ... n1 - 1 of the group to y."""
     for o in range(o0, min(o0 + p.outputs, p.o)):
         for k in range(min(p.s, n1 - n0)):
             at = U((o - o0) * p.pitch + k)

@@ -1,10 +1,10 @@
-"""The inner loops of `registers`: a tile of results that stays in registers while all taps are summed.
+"""The inner loops of `registers`: a tile of results stays in registers while all taps are summed.
 
     tile:   y[r, e] = b[r] + sum_{c, a, b} w[(c, a, b), r] x[c, e + a*line + b*s]     R outputs, V vectors of e
-    sums:   gw[r, b] += sum_e gy[r, e] x[e + b*s]                                     R outputs, T taps of a kernel row
+    sums:   gw[r, b] += sum_e gy[r, e] x[e + b*s]                                     R outputs, T taps of a filter row
 
-A vector has 64 bytes: 16 numbers of float32 or 8 of float64. Where the processor has shorter vectors LLVM takes
-several for one.
+A vector has 64 bytes: 16 numbers of float32 or 8 of float64. On a processor with shorter vectors LLVM uses several of
+them for one.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ...arrays import Array
 from ...llvm import Code, Vectors, in_registers
 from ...runtime import njit
 
-BYTES = 64  # of a vector
+BYTES = 64  # bytes of a vector
 
 
 def _tile(
     outputs: int, vectors: int, x: Array, at: int, steps: Any, w: Array, k: int, taps: Any, bias: Array, o: int,
     some: int, y: Array, to: int, pitch: int, apart: Any,
 ) -> None:  # fmt: skip
-    """See `tile`."""
+    """The definition of `tile`, in NumPy; the arguments are explained there."""
     (plane, line, s), (c, a0, a1, b0, b1, kh, kw), lanes = steps, taps, BYTES // x.itemsize
     for v in range(vectors):
         start, into = at + v // 2 * apart[0] + v % 2 * apart[1], to + v // 2 * apart[2] + v % 2 * apart[3]
@@ -40,7 +40,7 @@ def _sums(
     outputs: int, taps: int, x: Array, at: int, s: int, gy: Array, up: int, pitch: int, rows: int, line: int,
     count: int, gw: Array, k: int, ws: int,
 ) -> None:  # fmt: skip
-    """See `sums`."""
+    """The definition of `sums`, in NumPy; the arguments are explained there."""
     for r in range(outputs):
         for b in range(taps):
             for i in range(rows):
@@ -56,14 +56,15 @@ def tile(
     """Compute a tile of `outputs` times `vectors` vectors, and store `some` of the outputs.
 
     Args:
-        outputs, vectors: 8 and 2, 6 and 4 or 2, 4 and 4. The weights of all outputs are side by side, for each tap, in
-            w from k on.
-        x, at: flat pictures, and where the first vector begins under tap (0, 0) of channel 0.
-        steps: from channel to channel, row to row and tap to tap of x.
-        taps: channels, first and end of the kernel's rows, first and end of its columns, height and width of it.
-        bias, o: what the sums begin with, from o on.
-        y, to, pitch: where the first vector goes, and how far apart outputs are.
-        apart: how far vectors 2 and 1 are from vector 0 in x, then in y; vector 3 is as far as both together.
+        outputs, vectors: 8 and 2, 6 and 4 or 2, 4 and 4. In w, from k on, the weights of all outputs are side by side
+            for each tap.
+        x, at: flat images, and where the first vector begins under tap (0, 0) of channel 0.
+        steps: the distances in x from channel to channel, from row to row and from tap to tap.
+        taps: the channels, the first row of the filter and the end of its rows, its first column and the end of its
+            columns, its height and its width.
+        bias, o: the first values of the sums are bias[o], bias[o + 1], ...
+        y, to, pitch: where the first vector is written, and the distance between outputs.
+        apart: the distances of vectors 2 and 1 from vector 0 in x, then in y; that of vector 3 is the sum of both.
     """
     if outputs == 8:
         _tile(8, 2, x, at, steps, w, k, taps, bias, o, some, y, to, pitch, apart)
@@ -76,7 +77,7 @@ def tile(
 
 
 def vectors_of(outputs: int) -> int:
-    """How many vectors of each output a tile has, at most: as there are registers for, with those of x."""
+    """The most vectors of each output in a tile, so that they and the vectors of x fit the registers."""
     return 2 if outputs == 8 else 4
 
 
@@ -85,9 +86,9 @@ def sums(
     outputs: int, kw: int, x: Array, at: int, s: int, gy: Array, up: int, pitch: int, rows: int, line: int, count: int,
     gw: Array, k: int, ws: int,
 ) -> None:  # fmt: skip
-    """Add the sums of a kernel row of `kw` taps for `outputs` (4 or 3) outputs to gw[k + r*ws + b].
+    """Add the sums of a filter row of `kw` taps for `outputs` (4 or 3) outputs to gw[k + r*ws + b].
 
-    The sums are over `rows` rows, `line` apart, of `count` numbers, which is a multiple of a vector.
+    The sums run over `rows` rows, `line` apart, of `count` numbers each, which is a multiple of a vector.
     """
     b = 0
     while kw - b >= 5:
@@ -152,6 +153,6 @@ def _write_sums(
 
 
 def before_compiling() -> None:
-    """Put the instructions in the place of the definitions; `runtime` calls this when Numba is there."""
+    """Replace the definitions by the instructions; `runtime` calls this once Numba is imported."""
     for name, write in (("_tile", _write_tile), ("_sums", _write_sums)):
         globals()[name] = in_registers(globals()[name], write, lambda size: BYTES // size)

@@ -1,56 +1,57 @@
-"""Convolution 7 of 8, winograd: 3x3 kernels with 2.25 or 4 times fewer multiplications, for tiles that are transformed.
+"""Convolution 7 of 8, winograd: 3x3 filters with 2.25 or 4 times fewer multiplications, on transformed tiles.
 
-All algorithms before multiply as often as the definition does.
+The algorithms before this one do as many multiplications as the definition.
 
-**One dimension.** Two neighbouring outputs of a kernel of three, F(2, 3), take six multiplications by the definition,
+**One dimension.** By the definition, two neighbouring outputs of a filter of three, F(2, 3), take six multiplications,
 
     y0 = d0 g0 + d1 g1 + d2 g2
     y1 = d1 g0 + d2 g1 + d3 g2
 
-but only four this way, since the sums of g are formed once for all tiles of all pictures:
+but they take only four in the following form, since the sums of g are computed once for all tiles of all images:
 
     m0 = (d0 - d2) g0     m1 = (d1 + d2) (g0 + g1 + g2)/2     m2 = (d2 - d1) (g0 - g1 + g2)/2     m3 = (d1 - d3) g2
     y0 = m0 + m1 + m2
     y1 = m1 - m2 - m3
 
-Multiply it out to see it hold. As matrices: y = A^T [(G g) . (B^T d)], the dot multiplying number by number. Behind it
-is polynomial multiplication: the product of two polynomials is known by its values at as many points as it has
-coefficients, and a value of a product is one multiplication. F(2, 3) uses the points 0, 1, -1 and infinity; F(4, 3)
-uses 0, 3/4, -3/4, 3/2, -3/2 and infinity: four outputs for six multiplications instead of twelve.
+Multiply it out to check it. As matrices: y = A^T [(G g) . (B^T d)], where the dot multiplies element by element. The
+idea is polynomial multiplication: the product of two polynomials is determined by its values at as many points as it
+has coefficients, and each of these values takes one multiplication. F(2, 3) uses the points 0, 1, -1 and infinity;
+F(4, 3) uses 0, 3/4, -3/4, 3/2, -3/2 and infinity: four outputs for six multiplications instead of twelve.
 
 **Two dimensions.** The same along the columns and then along the rows, so every matrix appears on both sides. A tile of
 m x m outputs needs the (m + 2) x (m + 2) input pixels d under it; input tiles overlap by two, output tiles do not:
 
     y = A^T [ (G g G^T) . (B^T d B) ] A
 
-**Channels.** The inner product over the channels can be formed before A^T, which is linear. Then cell (i, k) of all
-transformed tiles is a matrix product of its own, with T tiles as rows:
+**Channels.** The sum over the channels can be formed before A^T is applied, since A^T is linear. Then cell (i, k) of
+all transformed tiles is a matrix product of its own, with T tiles as rows:
 
     V[i, k] (T, C)     cell (i, k) of B^T d B, every tile and input channel
     U[i, k] (C, O)     cell (i, k) of G g G^T, every pair of channels
     M[i, k] (T, O)   = V[i, k] U[i, k]          (m + 2)^2 such products, where BLAS works
     y                = A^T M A
 
-so m^2 outputs take (m + 2)^2 multiplications per pair of channels instead of 9 m^2: F(2x2, 3x3) 16 for 36, F(4x4, 3x3)
-36 for 144. What it costs is the transforms, and the tiles that reach over the right and bottom edge. `tile` chooses m.
+So m^2 outputs take (m + 2)^2 multiplications per pair of channels instead of 9 m^2: F(2x2, 3x3) takes 16 instead of 36,
+F(4x4, 3x3) 36 instead of 144. The price is the transforms, and the tiles that reach beyond the right and bottom edge.
+`tile` chooses m.
 
-**Gradients.** gx is itself a convolution with stride 1, of gy padded by 2 - P, with the weights turned by half a circle
-and their channels exchanged. gw is the transpose of the map from g to y, and the transpose of a product is the product
-of the transposes, backwards: A for A^T first, G^T for G last,
+**Gradients.** gx is itself a convolution with stride 1, of gy padded by 2 - P, with the weights turned by 180 degrees
+and input and output channels exchanged. gw is the transpose of the map from g to y. The transpose of a product is the
+product of the transposes in reverse order, first A (for A^T), last G^T (for G):
 
     gw = G^T [ sum over tiles of (B^T d B) . (A gy A^T) ] G
 
 in which the sum over tiles is again a matrix product for each cell: (C, T) @ (T, O).
 
-**Rounding.** Products of pixels that an output does not see cancel, but not their rounding: F(4x4, 3x3) rounds more
-than the definition does, and all outputs of a tile round like its largest pixel. Normally distributed numbers in
-float32, relative to the outputs' own size (root mean square):
+**Rounding.** Products of pixels that an output does not see cancel, but their rounding errors do not. So F(4x4, 3x3)
+has larger errors than the definition, and the errors of all outputs of a tile are relative to the largest pixel of the
+tile. For normally distributed numbers in float32, relative to the size of the outputs (root mean square), they are
 
     by the definition 3e-7       F(2x2, 3x3) 3e-7       F(4x4, 3x3) 9e-7
 
-With the points 2 and -2, of which most texts speak, it is twice as much. Tiles whose largest pixel is far larger than
-what some output sees, or close to overflow, or NaN or Inf, are computed by the definition: `weak_tiles.py` has the
-rule and what is promised.
+With the points 2 and -2, which most texts use, the error is twice as large. A tile is computed by the definition if its
+largest pixel is much larger than the pixels that one of its outputs sees, or is close to overflow, or is NaN or Inf:
+`weak_tiles.py` has the rule and the guaranteed bounds.
 
 S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
 networks", 2015. Equations and legend: `conv2d/__init__.py`.
@@ -116,18 +117,19 @@ MATRICES: dict[int, tuple[Array, Array, Array]] = {
 
 
 def supports(g: Conv) -> bool:
-    """3x3 kernels with stride and dilation 1, padded by 2 at most: with more, gx would need a negative padding."""
+    """3x3 filters, stride and dilation 1, padding of at most 2: with more, gx would need a negative padding."""
     return (g.kh, g.kw, g.sh, g.sw, g.dh, g.dw) == (3, 3, 1, 1, 1, 1) and g.ph <= 2 and g.pw <= 2
 
 
 def tile(g: Conv) -> int:
-    """m, the side of an output tile: of 2 and 4, the one with fewer products, (m + 2)^2 for each tile begun."""
+    """m, the side of an output tile: 2 or 4, whichever needs fewer products, (m + 2)^2 for each tile."""
     return min((4, 2), key=lambda m: -(-g.oh // m) * -(-g.ow // m) * (m + 2) ** 2)
 
 
 def multiplications(g: Conv, which: str = "forward") -> int:
-    """Real multiplications, but for those by the constants of the transforms, as in the paper: of "gx" with the tiles
-    of x, of "gw" with those of the forward pass.
+    """The number of real multiplications, without those by the constants of the transforms, as in the paper.
+
+    "gx" has the tiles of x, "gw" those of the forward pass.
     """
     g = transposed(g) if which == "gx" else g
     m = tile(g)
@@ -135,12 +137,12 @@ def multiplications(g: Conv, which: str = "forward") -> int:
 
 
 def transposed(g: Conv) -> Conv:
-    """The geometry of gx as a convolution of gy: channels exchanged, 2 - padding."""
+    """The geometry of gx as a convolution of gy: input and output channels exchanged, padding 2 - P."""
     return g._replace(c=g.o, h=g.oh, w=g.ow, o=g.c, oh=g.h, ow=g.w, ph=2 - g.ph, pw=2 - g.pw)
 
 
 def turned(w: Array, g: Conv) -> Array:
-    """The weights of gx as a convolution of gy: turned by half a circle, channels exchanged within their group."""
+    """The weights of gx as a convolution of gy: turned by 180 degrees, channels exchanged within their group."""
     wg = w.reshape(g.groups, g.o // g.groups, g.c // g.groups, 3, 3)[..., ::-1, ::-1]
     return wg.transpose(0, 2, 1, 3, 4).reshape(g.c, g.o // g.groups, 3, 3)  # (G, O/G, C/G, 3, 3) -> (C, O/G, 3, 3)
 
@@ -149,7 +151,7 @@ def turned(w: Array, g: Conv) -> Array:
 
 
 def _cut(x: Array, n: int, c: int, p: int, q: int, size: int) -> Array:
-    """size x size pixels from (p, q) in float64, zero outside the picture."""
+    """size x size pixels from (p, q) in float64, zero outside the image."""
     d = np.zeros((size, size))
     for a in range(size):
         for b in range(size):
@@ -237,8 +239,8 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 def _careful(
     forward: Callable[..., Array], x: Array, w: Array, b: Array | None, g: Conv, exact: Callable[[], Array]
 ) -> Array:
-    """What `forward` gives, and its weak tiles by the definition."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what comes of that is computed anew
+    """The result of `forward`, with its weak tiles computed by the definition."""
+    with np.errstate(over="ignore", invalid="ignore"):  # such results are computed again
         y, weights = forward(x, w, b, g), float(np.abs(w).max(initial=0))
     return repair(y, x, w, b, g, tile(g), peaks_numpy(x, g), weights, exact)
 
@@ -289,12 +291,12 @@ def _gradient_numpy(gy: Array, x: Array, g: Conv) -> Array:
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """Parallel over blocks of tiles or of output channels; gives y in the memory order of x."""
+    """Parallel over blocks of tiles or of output channels; y has the memory order of x."""
     return _compiled(x, w, b, g, False)
 
 
 def _compiled(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array:
-    """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of."""
+    """The convolution of geometry g; `turn`: it is gx of another convolution, and w has the weights of that one."""
     m = tile(g)
     y, suspicious, weights = convolve(x, w, b, g, m, turn)
     if not suspicious and calm(weights, g):
@@ -309,7 +311,7 @@ def _compiled(x: Array, w: Array, b: Array | None, g: Conv, turn: bool) -> Array
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """gx is a forward pass; gw and gb: `weight_gradient.py`."""
+    """gx is a forward pass; gw and gb are in `weight_gradient.py`."""
     like = dense(gy if x is None else x)
     gy = as_order(gy, is_channels_last(like))
     gx = gw = gb = None
@@ -331,6 +333,6 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
             gw = gradient_in_parts(gy, like, g, tile(g), peaks_numba(like, g), rough, exact)
         gw = checked(gw, exact)
     if needs_grad[2] and gb is None:
-        with np.errstate(all="ignore"):  # as the compiled sum
+        with np.errstate(all="ignore"):  # as in the compiled sum
             gb = sum_of_pixels(gy)
     return gx, gw, gb if needs_grad[2] else None

@@ -1,17 +1,17 @@
-"""Winograd's convolution, compiled: the forward pass, and gx, which is one. The mathematics is in `__init__.py`.
+"""Winograd's convolution, compiled: the forward pass, and gx, which is a forward pass. The maths is in `__init__.py`.
 
-Two ways through the same steps, for few channels and for many. What divides them is the size of the transformed
-weights, (m + 2)^2 * C * O numbers:
+The steps are the same for few channels and for many, but in another order. The size of the transformed weights,
+(m + 2)^2 * C * O numbers, makes the difference:
 
-**Few channels.** The weights are transformed once and are small enough to be read again for every block of tiles. A
+**Few channels.** The weights are transformed once, and are small enough to be read again for every block of tiles. A
 task is a block of tiles, from the pixels of x to those of y; everything in between stays in its core's cache.
 
-**Many channels.** Transformed weights of 512 x 512 channels are 38 MB, four times the weights themselves, and memory is
-slower than arithmetic: they had better never be written. First all tiles are transformed; then a task is a block of
-output channels, whose transformed weights, one row of frequencies at a time, stay in the cache.
+**Many channels.** The transformed weights of 512 x 512 channels are 38 MB, four times the weights themselves. Memory is
+slower than arithmetic, so they are never written as a whole. First all tiles are transformed; then a task is a block of
+output channels, whose transformed weights stay in the cache, one row of frequencies at a time.
 
-Either way every array is cut such that `np.dot` finds its operands contiguous. The products are small: OpenBLAS does up
-to a million multiplications without copying its operands first, 120 GFLOP/s a core against 80 with the copies.
+In both cases every array is cut so that the operands of `np.dot` are contiguous. The products are small: up to a
+million multiplications, which OpenBLAS does without copying its operands first, at 120 GFLOP/s a core instead of 80.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ from ...runtime import njit, parallel, prange, single_blas, threads, workspace
 from .transforms import input_strip, output_strip, place, weight
 from .watch import Watch, largest, look, noted, watch
 
-_FEW = 1 << 14  # C/G * O/G up to which there are few channels
+_FEW = 1 << 14  # up to this C/G * O/G a group has few channels
 _BLOCK = 1 << 20  # bytes of transformed tiles in a block: half of a common second-level cache
 _WIDTH = 64  # output channels at a time
-_SMALL = 1000000  # multiplications in a product
-_TILES = 256  # tiles at a time where there are many channels
-_REORDER = 16  # channels from which NCHW pictures are reordered as a whole
+_SMALL = 1000000  # the most multiplications in a product
+_TILES = 256  # tiles at a time if there are many channels
+_REORDER = 16  # from this many channels on, NCHW images are reordered as a whole
 _PART = 8  # input channels whose weights are transformed together
 
 
 class Blocking(NamedTuple):
-    """How the work of a geometry is cut."""
+    """How the work of a geometry is cut into blocks."""
 
     m: int  # the side of a tile of y
     channels_last: bool
-    turn: bool  # the weights are those of the convolution that this one is the gx of
+    turn: bool  # this is gx of another convolution, and the weights are those of that one
     block: int  # tiles at a time
     width: int  # output channels at a time
     strip_in: int  # tiles of x transformed together
-    strip_out: int  # tiles of y
+    strip_out: int  # tiles of y transformed together
 
 
 def strip(channels: int) -> int:
-    """Tiles side by side that are transformed together: about 128 numbers, so that a strip stays in the L1 cache."""
+    """How many neighbouring tiles are transformed together: about 128 numbers, so that a strip stays in the L1."""
     return max(1, 128 // channels)
 
 
 def equal_parts(size: int, most: int) -> int:
-    """The size of equal parts of at most `most`."""
+    """The size of the parts if `size` is cut into equal parts of at most `most`."""
     return -(-size // -(-size // most))
 
 
 def width_of(cg: int, og: int) -> int:
-    """Output channels at a time: of 256 input channels and more, what is made of their weights fits the L2 cache."""
+    """Output channels at a time: with 256 input channels or more, so many that their transformed weights fit the L2."""
     return equal_parts(og, _WIDTH if cg <= 256 else _WIDTH // 2)
 
 
 def few_channels(cg: int, og: int) -> bool:
-    """Whether a group goes the way of few channels."""
+    """Whether a group is computed as described for few channels."""
     return cg * og <= _FEW
 
 
@@ -78,7 +78,7 @@ def _columns(
     t: int, w: Array, g: Conv, plan: Blocking, group: int, o0: int, o1: int, c0: int, c1: int, scratch: Array,
     dst: Array, to: int, out: int, watch: Watch,
 ) -> None:  # fmt: skip
-    # The weights of channels o0..o1 and c0..c1 of a group, G applied to their columns: dst[to + (3*i + b)*out + (c, o)]
+    # Apply G to the columns of the weights of channels o0..o1 and c0..c1 of a group: dst[to + (3*i + b)*out + (c, o)]
     cg, og, wide, size = g.c // g.groups, g.o // g.groups, o1 - o0, (o1 - o0) * (c1 - c0)
     for o in range(o0, o1):
         for c in range(c0, c1):
@@ -95,12 +95,13 @@ def _columns(
 
 
 @njit()
-def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Blocking, rows: Array, watch: Watch) -> None:
-    # u: per group and block of `width` output channels (a*a, C/G, width). A task is a few input channels of a block.
+def _weights_share(t: Any, shares: int, w: Array, u: Array, g: Conv, plan: Blocking, rows: Array, watch: Watch) -> None:
+    # u has (a*a, C/G, width) for each group and block of `width` output channels. A task is a few input channels of a
+    # block.
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
     parts, blocks = (cg + _PART - 1) // _PART, (og + plan.width - 1) // plan.width
     tasks = g.groups * blocks * parts
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         group, o0, c0 = task // parts // blocks, task // parts % blocks * plan.width, task % parts * _PART
         o1, c1 = min(og, o0 + plan.width), min(cg, c0 + _PART)
         wide, size = o1 - o0, (o1 - o0) * (c1 - c0)
@@ -112,23 +113,23 @@ def _weights_share(t: Any, chunks: int, w: Array, u: Array, g: Conv, plan: Block
 
 
 @njit(parallel=True)
-def _weights(chunks: int, w: Array, u: Array, g: Conv, plan: Blocking, rows: Array, watch: Watch) -> None:
-    for t in prange(chunks):
-        _weights_share(np.intp(t), chunks, w, u, g, plan, rows, watch)
+def _weights(shares: int, w: Array, u: Array, g: Conv, plan: Blocking, rows: Array, watch: Watch) -> None:
+    for t in prange(shares):
+        _weights_share(np.intp(t), shares, w, u, g, plan, rows, watch)
 
 
 @njit()
 def _few_share(
-    t: Any, chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Blocking, vs: Array, ms: Array,
+    t: Any, shares: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Blocking, vs: Array, ms: Array,
     rows: Array, watch: Watch,
 ) -> None:  # fmt: skip
-    # A task is a block of tiles of one group: all its input channels, then `width` output channels at a time.
+    # A task is a block of tiles of one group: first all input channels, then `width` output channels at a time.
     cg, og, aa = g.c // g.groups, g.o // g.groups, (plan.m + 2) * (plan.m + 2)
     tiles = g.n * ((g.oh + plan.m - 1) // plan.m) * ((g.ow + plan.m - 1) // plan.m)
     blocks = (tiles + plan.block - 1) // plan.block
     tasks = g.groups * blocks
     v, products = vs[t], ms[t]
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         group, t0 = task // blocks, task % blocks * plan.block
         size = min(tiles, t0 + plan.block) - t0
         _tiles_in(t, x, v, g, plan, group, t0, t0, t0 + size, size, rows[t], watch)
@@ -149,7 +150,7 @@ def _tiles_in(
     t: int, x: Array, v: Array, g: Conv, plan: Blocking, group: int, t0: int, first: int, end: int, size: int,
     scratch: Array, watch: Watch
 ) -> None:  # fmt: skip
-    # Tiles first..end of a group to v (a*a, size, C/G), which begins with tile t0
+    # Transform tiles first..end of a group to v (a*a, size, C/G), which begins with tile t0
     cg, at, grid = g.c // g.groups, first, ((g.oh + plan.m - 1) // plan.m, (g.ow + plan.m - 1) // plan.m)
     while at < end:
         n, i, j, wide = place(at, end, grid, plan.strip_in)
@@ -167,7 +168,7 @@ def _tiles_out(
     products: Array, b: Array, y: Array, g: Conv, plan: Blocking, group: int, o0: int, few: int, t0: int, size: int,
     scratch: Array
 ) -> None:  # fmt: skip
-    # Tiles t0.. of y from products (a*a, size, few), output channels o0.. of a group
+    # Transform products (a*a, size, few) back to tiles t0.. of y, output channels o0.. of a group
     at, grid = t0, ((g.oh + plan.m - 1) // plan.m, (g.ow + plan.m - 1) // plan.m)
     while at < t0 + size:
         n, i, j, wide = place(at, t0 + size, grid, plan.strip_out)
@@ -181,11 +182,11 @@ def _tiles_out(
 
 @njit(parallel=True)
 def _few(
-    chunks: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Blocking, vs: Array, ms: Array, rows: Array,
+    shares: int, x: Array, u: Array, b: Array, y: Array, g: Conv, plan: Blocking, vs: Array, ms: Array, rows: Array,
     watch: Watch
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _few_share(np.intp(t), chunks, x, u, b, y, g, plan, vs, ms, rows, watch)
+    for t in prange(shares):
+        _few_share(np.intp(t), shares, x, u, b, y, g, plan, vs, ms, rows, watch)
 
 
 # ------------------------------------------------------------------------------------------------------ many channels
@@ -193,27 +194,27 @@ def _few(
 
 @njit()
 def _in_share(
-    t: Any, chunks: int, x: Array, v: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array, watch: Watch
+    t: Any, shares: int, x: Array, v: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array, watch: Watch
 ) -> None:
-    # v (G, a*a, size, C/G); a task is a tile
+    # v (G, a*a, size, C/G). A task is a tile.
     per = (plan.m + 2) * (plan.m + 2) * size * (g.c // g.groups)
-    first, end = t0 + t * size // chunks, t0 + (t + 1) * size // chunks
+    first, end = t0 + t * size // shares, t0 + (t + 1) * size // shares
     for group in range(g.groups):
         _tiles_in(t, x, v[group * per :], g, plan, group, t0, first, end, size, rows[t], watch)
 
 
 @njit(parallel=True)
 def transform(
-    chunks: int, x: Array, v: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array, watch: Watch
+    shares: int, x: Array, v: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array, watch: Watch
 ) -> None:
     """The transformed tiles t0 .. t0 + size of x: v (G, a*a, size, C/G)."""
-    for t in prange(chunks):
-        _in_share(np.intp(t), chunks, x, v, g, plan, t0, size, rows, watch)
+    for t in prange(shares):
+        _in_share(np.intp(t), shares, x, v, g, plan, t0, size, rows, watch)
 
 
 @njit()
 def _many_share(
-    t: Any, chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Blocking, t0: int, size: int, us: Array,
+    t: Any, shares: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Blocking, t0: int, size: int, us: Array,
     ms: Array, rows: Array, watch: Watch
 ) -> None:  # fmt: skip
     # A task is `width` output channels: weights -> half (a, 3, C/G, width) -> row (a, C/G, width), a times
@@ -221,7 +222,7 @@ def _many_share(
     blocks = (og + plan.width - 1) // plan.width
     tasks = g.groups * blocks
     products = ms[t]
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         group, o0 = task // blocks, task % blocks * plan.width
         few = min(og, o0 + plan.width) - o0
         count, start = cg * few, group * a * a * size
@@ -246,25 +247,25 @@ def _many_share(
 
 @njit(parallel=True)
 def _many(
-    chunks: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Blocking, t0: int, size: int, us: Array,
+    shares: int, v: Array, w: Array, b: Array, y: Array, g: Conv, plan: Blocking, t0: int, size: int, us: Array,
     ms: Array, rows: Array, watch: Watch,
 ) -> None:  # fmt: skip
-    for t in prange(chunks):
-        _many_share(np.intp(t), chunks, v, w, b, y, g, plan, t0, size, us, ms, rows, watch)
+    for t in prange(shares):
+        _many_share(np.intp(t), shares, v, w, b, y, g, plan, t0, size, us, ms, rows, watch)
 
 
 # ------------------------------------------------------------------------------------------------------------ drivers
 
 
 def worth_reordering(x: Array) -> bool:
-    """Whether x is brought into channels-last memory as a whole: faster than to gather its tiles from NCHW memory."""
+    """Whether to reorder all of x to channels-last memory first, if that is faster than to gather tiles from NCHW."""
     return not is_channels_last(x) and x.size > 0 and x.shape[1] >= _REORDER and x.shape[2] * x.shape[3] > 1
 
 
 def convolve(x: Array, w: Array, b: Array | None, g: Conv, m: int, turn: bool) -> tuple[Array, bool, float]:
-    """The convolution of geometry g; `turn`: with the weights of the convolution that it is the gx of.
+    """The convolution of geometry g; `turn`: it is gx of another convolution, and w has the weights of that one.
 
-    Also whether there are suspicious tiles, and the largest magnitude of the weights.
+    Also returns whether there are suspicious tiles, and the largest magnitude of the weights.
     """
     x = dense(x)
     if worth_reordering(x):

@@ -1,16 +1,16 @@
-"""Winograd's transforms, compiled: one-dimensional ones over long runs of memory, and tiles in and out.
+"""Winograd's transforms, compiled: one-dimensional transforms over long runs of memory, and tiles in and out.
 
-A one-dimensional transform takes a few numbers to a few numbers; here it does so for `count` of them side by side, as
-loops over flat memory by unsigned offsets (`im2col/columns.py` says why). A two-dimensional transform is the
-one-dimensional one down the columns, then along the rows. For both to be long loops, the pixels of a strip of tiles
-that lie side by side are kept sorted by their place in the tile,
+A one-dimensional transform makes a few numbers of a few numbers. Here it does so for `count` of them side by side, with
+loops over flat memory and unsigned offsets (`im2col/columns.py` says why). A two-dimensional transform is a
+one-dimensional one along the columns and then along the rows. To make both of them long loops, the pixels of a strip of
+neighbouring tiles are sorted by their place in the tile,
 
     scratch[a, r, j, c] = pixel in row a and column j*m + r of the strip, channel c
 
-so that what tile j has at a place is next to what tile j + 1 has there, for all places. The last two columns of an
-input tile are the first two of its neighbour: r = 0 and 1 of j + 1.
+so that for each place (a, r) the pixel of tile j is next to that of tile j + 1. The last two columns of an input tile
+are the first two of its neighbour: r = 0 and 1 of j + 1.
 
-Numbers are converted to the type of the arrays (`f(4)`): an int times a float32 would be a float64.
+Constants are converted to the type of the arrays (`f(4)`): an int times a float32 would be a float64.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _input_4(src: Array, at: int, step: int, wrap: int, dst: Array, to: int, out
 
 @njit()
 def _input(m: int, src: Array, at: int, step: int, wrap: int, dst: Array, to: int, out: int, count: int) -> None:
-    """B^T, m + 2 numbers to m + 2; numbers m and m + 1 begin at `wrap`."""
+    """B^T: m + 2 numbers to m + 2; numbers m and m + 1 begin at `wrap`."""
     if m == 4:
         _input_4(src, at, step, wrap, dst, to, out, count)
     else:
@@ -87,7 +87,7 @@ def _output_4(src: Array, at: int, step: int, dst: Array, to: int, out: int, cou
 
 @njit()
 def _output(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
-    """A^T, m + 2 numbers to m."""
+    """A^T: m + 2 numbers to m."""
     if m == 4:
         _output_4(src, at, step, dst, to, out, count)
     else:
@@ -125,7 +125,7 @@ def _upstream_4(src: Array, at: int, step: int, dst: Array, to: int, out: int, c
 
 @njit()
 def _upstream(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
-    """A, m numbers to m + 2."""
+    """A: m numbers to m + 2."""
     if m == 4:
         _upstream_4(src, at, step, dst, to, out, count)
     else:
@@ -134,7 +134,7 @@ def _upstream(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: 
 
 @njit(fastmath=FAST)
 def weight(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
-    """G, 3 numbers to m + 2."""
+    """G: 3 numbers to m + 2."""
     f = src.dtype.type
     s0, s1, s2 = U(at), U(at + step), U(at + 2 * step)
     d0, d1, d2, d3, d4, d5 = U(to), U(to + out), U(to + 2 * out), U(to + 3 * out), U(to + 4 * out), U(to + 5 * out)
@@ -161,7 +161,7 @@ def weight(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int
 
 @njit(fastmath=FAST)
 def weight_gradient(m: int, src: Array, at: int, step: int, dst: Array, to: int, out: int, count: int) -> None:
-    """G^T, m + 2 numbers to 3."""
+    """G^T: m + 2 numbers to 3."""
     f = src.dtype.type
     s0, s1, s2 = U(at), U(at + step), U(at + 2 * step)
     s3, s4, s5 = U(at + 3 * step), U(at + 4 * step), U(at + 5 * step)
@@ -187,18 +187,18 @@ def weight_gradient(m: int, src: Array, at: int, step: int, dst: Array, to: int,
 
 @njit()
 def _gather(
-    pictures: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
+    images: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
     rows: int, m: int, tiles: int, extra: int, scratch: Array,
 ) -> None:  # fmt: skip
-    """Rows p.. and columns q.. of picture n to scratch (rows, m, tiles + (extra > 0), count), zero outside.
+    """Copy rows p.. and columns q.. of image n to scratch (rows, m, tiles + (extra > 0), count), zero outside.
 
-    Channels first .. first + count of `size` = (C, H, W); tiles*m + extra columns.
+    Copies channels first .. first + count of an image of `size` = (C, H, W), and tiles*m + extra columns.
     """
     c_all, height, width = size
     columns, lane = tiles * m + extra, tiles + (1 if extra > 0 else 0)
     for a in range(rows):
         start = a * m * lane * count
-        k0, k1 = min(columns, max(0, -q)), min(columns, max(0, width - q))  # the columns inside the picture
+        k0, k1 = min(columns, max(0, -q)), min(columns, max(0, width - q))  # the columns inside the image
         if p + a < 0 or p + a >= height:
             k0 = k1 = columns
         for k in range(k0):
@@ -208,14 +208,14 @@ def _gather(
         if k0 == columns:
             continue
         for r in range(m):
-            j0, j1 = (k0 - r + m - 1) // m, (k1 - r + m - 1) // m  # the tiles of which column r is inside
+            j0, j1 = (k0 - r + m - 1) // m, (k1 - r + m - 1) // m  # the tiles whose column r is inside
             to = start + (r * lane + j0) * count
             if channels_last:
                 run = ((n * height + p + a) * width + q + j0 * m + r) * c_all + first
-                _copy(pictures, run, m * c_all, scratch, to, count, j1 - j0, count)
+                _copy(images, run, m * c_all, scratch, to, count, j1 - j0, count)
             else:
                 run = ((n * c_all + first) * height + p + a) * width + q + j0 * m + r
-                _transpose(pictures, run, m, height * width, scratch, to, count, 1, j1 - j0, count)
+                _transpose(images, run, m, height * width, scratch, to, count, 1, j1 - j0, count)
 
 
 @njit()
@@ -227,7 +227,7 @@ def _zero(dst: Array, to: int, count: int) -> None:
 
 @njit()
 def _copy(src: Array, at: int, step: int, dst: Array, to: int, out: int, runs: int, count: int) -> None:
-    """`runs` runs of `count` numbers each."""
+    """Copy `runs` runs of `count` numbers each."""
     for j in range(runs):
         s, d = U(at + j * step), U(to + j * out)
         for c in range(U(count)):
@@ -238,7 +238,7 @@ def _copy(src: Array, at: int, step: int, dst: Array, to: int, out: int, runs: i
 def _transpose(
     src: Array, at: int, i_step: int, c_step: int, dst: Array, to: int, i_out: int, c_out: int, runs: int, count: int
 ) -> None:
-    """dst[i*i_out + c*c_out] = src[i*i_step + c*c_step], pixels innermost: what is near in NCHW memory, while it is."""
+    """dst[i*i_out + c*c_out] = src[i*i_step + c*c_step]; the pixels are the inner loop, since they are near in NCHW."""
     step, out = U(i_step), U(i_out)
     for c in range(count):
         s, d = U(at + c * c_step), U(to + c * c_out)
@@ -248,7 +248,7 @@ def _transpose(
 
 @njit()
 def place(at: int, end: int, grid: tuple[int, int], most: int) -> tuple[int, int, int, int]:
-    """Picture, row and column of tile `at`, and how many tiles there are side by side: before `end`, at most `most`."""
+    """Image, row and column of tile `at`, and how many tiles follow side by side: before `end`, and at most `most`."""
     row, j = at // grid[1], at % grid[1]
     return row // grid[0], row % grid[0], j, min(min(most, end - at), grid[1] - j)
 
@@ -258,7 +258,7 @@ def input_strip(
     m: int, x: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
     tiles: int, v: Array, at: int, step: int, scratch: Array,
 ) -> None:  # fmt: skip
-    """B^T d B of `tiles` tiles side by side, the first at pixel (p, q): to v[at + e*step + (j*count + c)]."""
+    """B^T d B of `tiles` tiles side by side, the first at pixel (p, q), written to v[at + e*step + (j*count + c)]."""
     a, row = m + 2, m * (tiles + 1) * count
     half = scratch[a * row :]
     _gather(x, size, channels_last, n, first, count, p, q, a, m, tiles, 2, scratch)
@@ -273,7 +273,7 @@ def upstream_strip(
     m: int, gy: Array, size: tuple[int, int, int], channels_last: bool, n: int, first: int, count: int, p: int, q: int,
     tiles: int, v: Array, at: int, step: int, gb: Array, scratch: Array,
 ) -> None:  # fmt: skip
-    """A d A^T of tiles of gy, as `input_strip`; gb adds up the pixels."""
+    """A d A^T of tiles of gy, as in `input_strip`; adds the pixels to gb."""
     a, row = m + 2, m * tiles * count
     half = scratch[m * row :]
     _gather(gy, size, channels_last, n, first, count, p, q, m, m, tiles, 0, scratch)
@@ -291,7 +291,7 @@ def output_strip(
     m: int, v: Array, at: int, step: int, tiles: int, count: int, bias: Array, y: Array, size: tuple[int, int, int],
     channels_last: bool, n: int, first: int, p: int, q: int, scratch: Array,
 ) -> None:  # fmt: skip
-    """A^T v A + bias of `tiles` tiles to pixels (p, q).. of picture n, channels first .. first + count."""
+    """A^T v A + bias of `tiles` tiles, written to pixels (p, q).. of image n, channels first .. first + count."""
     a, row = m + 2, m * tiles * count
     done = scratch[a * row :]
     for i in range(a):

@@ -1,12 +1,13 @@
-"""Finding the tiles that Winograd's transforms would round too much, while they are transformed. `weak_tiles.py`
-says which these are and what becomes of them.
+"""How tiles that Winograd's transforms would round too much are found, while the tiles are transformed.
 
-Magnitudes are compared as integers: the bits of positive floating-point numbers are in the order of the numbers, Inf
-and NaN above them all, and a factor of 2^k between two numbers is a difference of k in the exponent. Largest values of
-integers are found in vectors, which those of floating-point numbers are not where there may be a NaN.
+`weak_tiles.py` says which tiles these are and how they are computed.
 
-The test of a strip of tiles is cheap, and may call a strip suspicious that is not: each window of 3x3 in a tile of 6x6
-has one of the four pixels in the middle, so that where these four are large, all windows are.
+Magnitudes are compared as integers: the bits of positive floating-point numbers, read as integers, have the order of
+the numbers, with Inf and NaN above all others, and a factor of 2^k between two numbers is a difference of k in the
+exponent. The loop for the largest of integers is vectorised; that for floating-point numbers, which may be NaN, is not.
+
+The test of a strip of tiles is cheap, and may call a good strip suspicious. Each 3x3 window in a tile of 6x6 contains
+one of the four pixels in the middle, so if these four are large, every window has a large pixel.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ from ...geometry import Conv
 from ...layout import dense, flat, is_channels_last
 from ...runtime import njit, parallel, prange, threads, workspace
 
-RANGE = 32.0  # how many times larger a tile may be than what one of its outputs sees
-SMALL, LARGE = 2.0**-80, 2.0**100  # tiles beyond are looked at again, with the weights' size
+RANGE = 32.0  # how many times larger the largest pixel of a tile may be than the largest that an output sees
+SMALL, LARGE = 2.0**-80, 2.0**100  # tiles outside this range are checked again, with the size of the weights
 
 
 class Watch(NamedTuple):
-    """What a kernel needs to look out for such tiles."""
+    """The arrays with which a kernel looks for such tiles."""
 
     bits: Array  # the scratch memory of each share, as integers
     limits: Array  # see `_limits`
-    seen: Array  # of each share: the largest magnitude of a suspicious strip, and that of the weights
+    seen: Array  # for each share: the largest magnitude of a suspicious strip, and that of the weights
 
 
 @functools.cache
 def _limits(dtype: Any) -> Array:
-    """As integers: all bits but the sign, a factor of RANGE, and the least and the largest pixel of a calm tile."""
+    """As integers: all bits but the sign, a factor of RANGE, and the smallest and largest pixel of a good tile."""
     kind, mantissa = (np.int32, 23) if dtype.itemsize == 4 else (np.int64, 52)
     bounds = np.array([SMALL, LARGE], dtype).view(kind)
     return np.array([np.iinfo(kind).max, int(np.log2(RANGE)) << mantissa, *bounds], kind)
 
 
 def watch(rows: Array) -> Watch:
-    """For kernels whose shares have the rows of `rows` as scratch memory; inside `parallel()`."""
+    """A `Watch` for a kernel whose shares use the rows of `rows` as scratch memory; call it inside `parallel()`."""
     limits = _limits(rows.dtype)
     seen = workspace("winograd seen", 2, limits.dtype)
     seen[:] = 0
@@ -70,8 +71,8 @@ def look(bits: Array, limits: Array, m: int, tiles: int, count: int, rows: int, 
     """Note in seen[0] if one of `tiles` tiles side by side, gathered to `bits` by `input_strip`, may be weak.
 
     Args:
-        rows: how many rows of y they make.
-        columns: the columns of y from the first tile on.
+        rows: how many rows of y the tiles give.
+        columns: the number of columns of y from the first tile on.
     """
     lane, every = tiles + 1, limits[0]
     most = bits.dtype.type(0)
@@ -95,10 +96,10 @@ def look(bits: Array, limits: Array, m: int, tiles: int, count: int, rows: int, 
 
 
 @njit()
-def _peaks_share(t: Any, chunks: int, x: Array, every: Any, peaks: Array, g: Conv, channels_last: bool) -> None:
-    # A task is a row of a picture
+def _peaks_share(t: Any, shares: int, x: Array, every: Any, peaks: Array, g: Conv, channels_last: bool) -> None:
+    # A task is a row of an image.
     cg = g.c // g.groups
-    for task in range(t * g.n * g.h // chunks, (t + 1) * g.n * g.h // chunks):
+    for task in range(t * g.n * g.h // shares, (t + 1) * g.n * g.h // shares):
         n, p = task // g.h, task % g.h
         for group in range(g.groups):
             to = U(((n * g.groups + group) * g.h + p) * g.w)
@@ -116,9 +117,9 @@ def _peaks_share(t: Any, chunks: int, x: Array, every: Any, peaks: Array, g: Con
 
 
 @njit(parallel=True)
-def _peaks(chunks: int, x: Array, every: Any, peaks: Array, g: Conv, channels_last: bool) -> None:
-    for t in prange(chunks):
-        _peaks_share(np.intp(t), chunks, x, every, peaks, g, channels_last)
+def _peaks(shares: int, x: Array, every: Any, peaks: Array, g: Conv, channels_last: bool) -> None:
+    for t in prange(shares):
+        _peaks_share(np.intp(t), shares, x, every, peaks, g, channels_last)
 
 
 def peaks_numba(x: Array, g: Conv) -> Array:

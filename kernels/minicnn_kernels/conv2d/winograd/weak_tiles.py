@@ -1,26 +1,29 @@
-"""What Winograd's convolution promises, and how it keeps to it: tiles that it would round too much are done anew.
+"""The error bounds of Winograd's convolution, and how they are kept: tiles with too much rounding are computed again.
 
 All outputs of a tile are sums of the same products, in which the pixels that an output does not see cancel. Their
-rounding does not: it is that of the largest pixel of the tile. One pixel of 1e6 among pixels of 1 would leave an error
-of 0.3 in outputs beside it that do not see it; Inf and NaN do not cancel at all, and beyond 1e36 products overflow.
+rounding errors do not cancel: they are relative to the largest pixel of the tile. One pixel of 1e6 among pixels of 1
+would leave an error of 0.3 in outputs beside it that do not see it. Inf and NaN do not cancel at all, and beyond 1e36
+products overflow.
 
 An output is *weak* if the largest pixel of its tile, over all channels of its group, is more than RANGE times the
-largest that it sees, or is so large or so small that products may leave the range of the type (Inf and NaN are). A tile
-with a weak output is computed by the definition. Weak outputs that see zeros alone do not count: they are the bias, and
-add nothing to gw. So, whatever is in the picture, an output without Inf or NaN in its window has neither, and
+largest pixel that the output sees, or if it is so large or so small that products may leave the range of the type (this
+includes Inf and NaN). A tile with a weak output is computed by the definition. Weak outputs that see only zeros do not
+count: they are the bias, and add nothing to gw. So for every image, an output without Inf or NaN in its window is
+finite, and
 
     |y - exact|  <= (10 + 4 RANGE) eps sum_{c, a, b} |w[o, c, a, b]| X[n, i, j]
     |gw - exact| <= (10 + 4 RANGE) eps sum_{n, i, j} G[n, i, j] X[n, i, j]
 
 where eps = 2^-24 in float32, X[n, i, j] is the largest magnitude that the output sees, and G[n, i, j] that of gy over
-the output channels; gx is the first line with gy for x. By the definition it would be |w| |x| for |w| X: a pixel of 1
-beside one of 30 in its window has the error of 30. 10 is what numbers of one size need (8.5 was measured, 3 on normally
-distributed ones, at most 1.5 by the definition), 4 RANGE what a pixel at the worst place of the tile adds that is just
-not RANGE times larger (20 was measured, with random weights in 18 channels). To this comes what rounding a long sum
-adds, as in any algorithm, and half a step between the smallest numbers of the type for each product.
+the output channels; for gx, the first line holds with gy in place of x. The definition would have |w| |x| in place of
+|w| X: here a pixel of 1 beside a pixel of 30 in its window has the error of the 30. The 10 is for numbers of similar
+size (8.5 was measured, 3 on normally distributed numbers, at most 1.5 by the definition). The 4 RANGE is for one pixel,
+at the worst place of the tile, that is not quite RANGE times larger (20 was measured, with random weights in 18
+channels). As in any algorithm, a long sum adds its own rounding, and each product may add half of the smallest number
+of the type.
 
-All pixels are looked at while their tile is transformed (`watch.py`), for a few per cent of the time. What is
-here runs only when that finds something.
+All pixels are checked while their tile is transformed (`watch.py`), which takes a few per cent of the time. The code
+here runs only if that check finds something.
 """
 
 from __future__ import annotations
@@ -34,12 +37,12 @@ from ...arrays import Array
 from ...geometry import Conv
 from .watch import RANGE
 
-MANY = 1 / 4  # the share of outputs from which all are computed by the definition
-_ROWS = 1 << 22  # numbers in the windows that are copied at a time
+MANY = 1 / 4  # if this fraction of the outputs is weak, all outputs are computed by the definition
+_ROWS = 1 << 22  # the most numbers in the windows that are copied at a time
 
 
 def calm(weights: float, g: Conv) -> bool:
-    """Whether with weights up to this magnitude no tile can be weak that `watch.look` takes for calm."""
+    """Whether, with weights up to this magnitude, every tile that `watch.look` does not note is really not weak."""
     return weights == 0 or (weights >= 2.0**-20 and weights * (g.c // g.groups) <= 2.0**15)
 
 
@@ -50,7 +53,7 @@ def peaks_numpy(x: Array, g: Conv) -> Array:
 
 
 def _over(cells: Array, size: int, step: int, count: tuple[int, int]) -> Array:
-    """The largest of size x size cells, `step` apart, `count` times down and right."""
+    """The largest of each block of size x size cells; `count` blocks down and right, `step` cells apart."""
     for axis, many in ((2, count[0]), (3, count[1])):
         parts = [slice(a, a + step * (many - 1) + 1, step) for a in range(size)]
         rows = [cells[:, :, part] if axis == 2 else cells[..., part] for part in parts]
@@ -61,11 +64,12 @@ def _over(cells: Array, size: int, step: int, count: tuple[int, int]) -> Array:
 
 
 def weak(peaks: Array, g: Conv, m: int, weights: float) -> tuple[Array, Array, Array]:
-    """(N, G, OH, OW): outputs in tiles to compute anew, weak ones that see zeros alone in others, and what each sees.
+    """Three arrays (N, G, OH, OW): whether the tile of an output must be computed again, whether the output is weak but
+    sees only zeros (in the other tiles), and the largest magnitude that it sees.
 
     Args:
         peaks: the largest magnitude of each pixel; NaN counts as Inf.
-        weights: the largest magnitude of the weights; 0 for no limits that depend on it.
+        weights: the largest magnitude of the weights; with 0, the limits that depend on it are not tested.
     """
     info = np.finfo(peaks.dtype)
     th, tw = -(-g.oh // m), -(-g.ow // m)
@@ -90,7 +94,7 @@ def weak(peaks: Array, g: Conv, m: int, weights: float) -> tuple[Array, Array, A
 
 
 def _windows(x: Array, at: tuple[Array, Array, Array], group: int, g: Conv) -> Array:
-    """(K, C/G*9): what outputs (n, i, j) see of the channels of a group, zero outside the picture."""
+    """(K, C/G*9): the pixels that outputs (n, i, j) see in the channels of a group, zero outside the image."""
     (n, i, j), cg = at, g.c // g.groups
     rows = np.zeros((len(n), cg, 3, 3), x.dtype)
     for a in range(3):
@@ -102,7 +106,7 @@ def _windows(x: Array, at: tuple[Array, Array, Array], group: int, g: Conv) -> A
 
 
 def _parts(places: Array, g: Conv) -> Any:
-    """For each group of (N, G, OH, OW), the places in it, as many at a time as there is room for."""
+    """The indices of the marked places (N, G, OH, OW), group by group, in parts that fit the memory limit `_ROWS`."""
     step = max(1, _ROWS // max(1, 9 * (g.c // g.groups)))
     for group in range(g.groups):
         n, i, j = np.nonzero(places[:, group])
@@ -121,12 +125,12 @@ def repair(
     weights: float,
     exact: Callable[[], Array],
 ) -> Array:
-    """y, with its weak tiles computed by the definition, in place, or the whole by `exact`."""
+    """y with its weak tiles computed by the definition, in place; if there are many, the result of `exact`."""
     anew, blank, _ = weak(peaks, g, m, weights)
     if not np.isfinite(weights) or np.count_nonzero(anew) > MANY * anew.size:
         return exact()
     og, bias = g.o // g.groups, np.zeros(g.o, y.dtype) if b is None else b
-    with np.errstate(all="ignore"):  # Inf * 0, of which compiled kernels say nothing either
+    with np.errstate(all="ignore"):  # Inf * 0; compiled kernels do not warn of it either
         for group, (n, i, j) in _parts(blank, g):
             y[n, group * og : (group + 1) * og, i, j] = bias[group * og : (group + 1) * og]
         for group, (n, i, j) in _parts(anew, g):
@@ -144,7 +148,7 @@ def gradient_in_parts(
     rough: Callable[[Array, Array], Array],
     exact: Callable[[], Array],
 ) -> Array:
-    """gw where x has weak tiles: of these by the definition, of the others by `rough(gy, x)`, Winograd's."""
+    """gw if x has weak tiles: their part by the definition, that of the other tiles by Winograd's `rough(gy, x)`."""
     apart, _, sees = weak(peaks, g, m, 0.0)
     if np.count_nonzero(apart) > MANY * apart.size:
         return exact()
@@ -158,5 +162,5 @@ def gradient_in_parts(
         keep = np.repeat(~apart & (sees > 0), og, 1)  # (N, G, OH, OW) -> (N, O, OH, OW)
         large = peaks > 2.0 ** (int(np.finfo(x.dtype).maxexp) - 13) / max(1, cg)
     gy = np.where(keep, gy, gy.dtype.type(0))
-    x = np.where(np.repeat(large | np.isnan(peaks), cg, 1), x.dtype.type(0), x)  # in tiles that are apart only
+    x = np.where(np.repeat(large | np.isnan(peaks), cg, 1), x.dtype.type(0), x)  # only in tiles treated apart
     return rough(gy, x) + gw.reshape(g.w_shape)

@@ -1,12 +1,12 @@
 """Winograd's gradient of the weights, compiled, and gb with it. The mathematics is in `__init__.py`.
 
-As forward (`forward.py`), it goes two ways.
+As in the forward pass (`forward.py`), there are two orders of the steps.
 
 **Few channels, or many tiles.** Tiles are taken in blocks that fit the caches of two cores: all shares transform them,
-then each share adds some of the (m + 2)^2 products onto its sums.
+then each share adds some of the (m + 2)^2 products to its sums.
 
-**Many channels, few tiles.** The sums are larger than the tiles and had better not be written. All tiles are
-transformed; then a task is a block of output channels, whose products become gw at once.
+**Many channels, few tiles.** The sums are larger than the tiles, so they are not written as a whole. First all tiles
+are transformed; then a task is a block of output channels, whose products are transformed to gw at once.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from .transforms import place, upstream_strip, weight_gradient
 from .watch import noted, watch
 
 _BLOCK = 3 << 20  # bytes of transformed tiles of x and gy in a block: they fit the second-level caches of two cores
-_FEW_TILES = 48  # up to which, with many channels, the sums are what is large
+_FEW_TILES = 48  # up to this many tiles, with many channels, the sums are larger than the tiles
 _PART = 8  # input channels whose gradients are transformed together
 
 
 @njit()
 def _upstream_share(
-    t: Any, chunks: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array
+    t: Any, shares: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array
 ) -> None:
-    # up (G, O/G blocks, a*a, size, width); gb[t] adds up gy. A task is a tile.
+    # up is (G, O/G blocks, a*a, size, width); gb[t] is the sum of gy. A task is a tile.
     og, aa, m = g.o // g.groups, (plan.m + 2) * (plan.m + 2), plan.m
     grid = (g.oh + m - 1) // m, (g.ow + m - 1) // m
-    end = t0 + (t + 1) * size // chunks
+    end = t0 + (t + 1) * size // shares
     blocks = (og + plan.width - 1) // plan.width
     for block in range(g.groups * blocks):
         group, o0 = block // blocks, block % blocks * plan.width
-        few, o, at = min(og, o0 + plan.width) - o0, group * og + o0, t0 + t * size // chunks
+        few, o, at = min(og, o0 + plan.width) - o0, group * og + o0, t0 + t * size // shares
         while at < end:
             n, i, j, wide = place(at, end, grid, plan.strip_out)
             to = o * aa * size + (at - t0) * few
@@ -52,10 +52,10 @@ def _upstream_share(
 
 @njit(parallel=True)
 def _upstream(
-    chunks: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array
+    shares: int, gy: Array, up: Array, gb: Array, g: Conv, plan: Blocking, t0: int, size: int, rows: Array
 ) -> None:
-    for t in prange(chunks):
-        _upstream_share(np.intp(t), chunks, gy, up, gb, g, plan, t0, size, rows)
+    for t in prange(shares):
+        _upstream_share(np.intp(t), shares, gy, up, gb, g, plan, t0, size, rows)
 
 
 @njit()
@@ -75,12 +75,12 @@ def _store(done: Array, gw: Array, g: Conv, group: int, o0: int, few: int, c0: i
 
 @njit()
 def _sum_share(
-    t: Any, chunks: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: int, add: bool, products: Array
+    t: Any, shares: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: int, add: bool, products: Array
 ) -> None:
-    # gu[e] (C/G, O/G) = or += v[e]^T up[e]; a task is an e of a group
+    # gu[e] (C/G, O/G) = or += v[e]^T up[e]. A task is one e of one group.
     count = cg * og
     tasks = gu.size // count
-    for e in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for e in range(t * tasks // shares, (t + 1) * tasks // shares):
         to = gu[e * count : (e + 1) * count]
         product = products[t, :count] if add else to
         np.dot(
@@ -94,18 +94,18 @@ def _sum_share(
 
 
 @njit(parallel=True)
-def _sum(chunks: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: int, add: bool, products: Array) -> None:
-    for t in prange(chunks):
-        _sum_share(np.intp(t), chunks, v, up, gu, cg, og, size, add, products)
+def _sum(shares: int, v: Array, up: Array, gu: Array, cg: int, og: int, size: int, add: bool, products: Array) -> None:
+    for t in prange(shares):
+        _sum_share(np.intp(t), shares, v, up, gu, cg, og, size, add, products)
 
 
 @njit()
-def _finish_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Array) -> None:
+def _finish_share(t: Any, shares: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Array) -> None:
     # gw = G^T gu G. A task is a few input channels of a group.
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
     parts = (cg + _PART - 1) // _PART
     tasks = g.groups * parts
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         group, c0 = task // parts, task % parts * _PART
         c1 = min(cg, c0 + _PART)
         size = (c1 - c0) * og
@@ -118,9 +118,9 @@ def _finish_share(t: Any, chunks: int, gu: Array, gw: Array, g: Conv, plan: Bloc
 
 
 @njit(parallel=True)
-def _finish(chunks: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Array) -> None:
-    for t in prange(chunks):
-        _finish_share(np.intp(t), chunks, gu, gw, g, plan, rows)
+def _finish(shares: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Array) -> None:
+    for t in prange(shares):
+        _finish_share(np.intp(t), shares, gu, gw, g, plan, rows)
 
 
 # ------------------------------------------------------------------------------------------------------ many channels
@@ -128,13 +128,13 @@ def _finish(chunks: int, gu: Array, gw: Array, g: Conv, plan: Blocking, rows: Ar
 
 @njit()
 def _many_share(
-    t: Any, chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Blocking, size: int, us: Array, rows: Array
+    t: Any, shares: int, v: Array, up: Array, gw: Array, g: Conv, plan: Blocking, size: int, us: Array, rows: Array
 ) -> None:
     # A task is `width` output channels: products -> row (a, C/G, width) -> half (a, 3, C/G, width), a times -> gw
     cg, og, a = g.c // g.groups, g.o // g.groups, plan.m + 2
     blocks = (og + plan.width - 1) // plan.width
     tasks = g.groups * blocks
-    for task in range(t * tasks // chunks, (t + 1) * tasks // chunks):
+    for task in range(t * tasks // shares, (t + 1) * tasks // shares):
         group, o0 = task // blocks, task % blocks * plan.width
         few = min(og, o0 + plan.width) - o0
         count = cg * few
@@ -159,17 +159,17 @@ def _many_share(
 
 @njit(parallel=True)
 def _many(
-    chunks: int, v: Array, up: Array, gw: Array, g: Conv, plan: Blocking, size: int, us: Array, rows: Array
+    shares: int, v: Array, up: Array, gw: Array, g: Conv, plan: Blocking, size: int, us: Array, rows: Array
 ) -> None:
-    for t in prange(chunks):
-        _many_share(np.intp(t), chunks, v, up, gw, g, plan, size, us, rows)
+    for t in prange(shares):
+        _many_share(np.intp(t), shares, v, up, gw, g, plan, size, us, rows)
 
 
 # ------------------------------------------------------------------------------------------------------------- driver
 
 
 def gradient(gy: Array, x: Array, g: Conv, m: int, careful: bool = True) -> tuple[Array, Array] | None:
-    """gw and gb, for gy in the memory order of x; None if there are suspicious tiles, and `careful`."""
+    """gw and gb, for gy in the memory order of x; with `careful`, None if there are suspicious tiles."""
     if worth_reordering(x):
         with parallel():
             gy, x = as_order(gy, True), as_order(x, True)
