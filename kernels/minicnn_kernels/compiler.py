@@ -9,11 +9,13 @@ once; the work is finished in the background, and the next call finds it done.
 **Kept.** `Kept` replaces Numba's cache: one file for each kernel and set of types, read and written by
 `machine_code.py`. Numba's has an index beside the code, which says which file is for which types; two processes that
 compile at once may each give the same file to different types, and neither the index nor the code is checked. Whatever
-happens to a file costs a compilation, and a line that says so; it is never an error.
+happens to a file costs a compilation, and a line that says so; it is never an error. Of several processes that lack the
+same code, one compiles it, while the others wait.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -161,6 +163,9 @@ def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return made
 
 
+_turns: list[contextlib.ExitStack] = []  # to compile, of the kernels that are asked for; a kernel may call others
+
+
 @functools.cache
 def _dispatcher() -> Any:
     """The class of compiled kernels."""
@@ -175,6 +180,15 @@ def _dispatcher() -> Any:
             except OSError:  # the sources are in no files of their own: in an archive, for instance
                 self.folder = None
             self._cache = _kept()(self.py_func, self.folder, self.targetoptions.get("parallel", False))
+
+        def compile(self, sig: Any) -> Any:
+            """Numba's, which asks the cache first; the turn that this may wait for lasts until the code is kept."""
+            with contextlib.ExitStack() as turn:
+                _turns.append(turn)
+                try:
+                    return CPUDispatcher.compile(self, sig)  # type: ignore[attr-defined]
+                finally:
+                    _turns.pop()
 
         def _compile_for_args(self, *args: Any, **options: Any) -> Any:
             """Numba's, which is called where there is no code for the types of these arguments in memory."""
@@ -220,6 +234,12 @@ def _kept() -> Any:
             if not self._enabled or self.folder is None:
                 return None
             file, key = self.place(self.folder, sig, context.codegen())
+            found = self._load(file, key, context)
+            if found is None and _turns[-1].enter_context(machine_code.turn(file)):
+                found = self._load(file, key, context)
+            return found
+
+        def _load(self, file: Path, key: bytes, context: Any) -> Any:
             try:
                 code = machine_code.read(file, key)
                 return None if code is None else CompileResult._rebuild(context, *pickle.loads(code))
