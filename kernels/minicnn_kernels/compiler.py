@@ -109,9 +109,10 @@ def _import_numba() -> Any:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # about 100 microseconds
     import numba
-    from numba.core import event
+    from numba.core import codegen, event
 
     _widen(numba.config)
+    _optimise_once(codegen.JITCodeLibrary)
 
     class Announce(event.Listener):
         def on_start(self, started: Any) -> None:
@@ -153,6 +154,30 @@ def _widen(config: Any) -> None:
             config.CPU_FEATURES = f"{features},-prefer-256-bit"
 
 
+def _optimise_once(library: Any) -> None:
+    """Have the code of a parallel kernel optimised once, where Numba does it three times.
+
+    Numba makes three libraries of it: the loop over the shares, a wrapper of that, and the function. Each takes in all
+    the code of the one before, with what it calls, and optimises and translates that again; only the last one is run.
+    Without that, compiling takes 30 % less time, and the machine code differs by 0.3 % of its size.
+    """
+    loop, wrapper = "__numba_parfor_gufunc", "<numba.np.ufunc.wrappers._GufuncWrapper"
+    optimise, finish = library._optimize_final_module, library._finalize_final_module
+
+    def optimise_the_last(self: Any) -> None:
+        if not (_turns and self.name.startswith((loop, wrapper))):
+            optimise(self)
+
+    def finish_what_is_called(self: Any) -> None:
+        if _turns and self.name.startswith(wrapper):  # nobody asks for its address
+            self._finalize_dynamic_globals()
+            self._finalized = True
+        else:
+            finish(self)
+
+    library._optimize_final_module, library._finalize_final_module = optimise_the_last, finish_what_is_called
+
+
 def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """`numba.njit(nogil=True, cache=True, **options)(function)`, with the cache and the compiling of this module."""
     if numba().config.DISABLE_JIT:
@@ -163,7 +188,7 @@ def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return made
 
 
-_turns: list[contextlib.ExitStack] = []  # to compile, of the kernels that are asked for; a kernel may call others
+_turns: list[contextlib.ExitStack] = []  # of the kernels that are being compiled or loaded: one, and those it calls
 
 
 @functools.cache

