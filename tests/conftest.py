@@ -1,4 +1,4 @@
-"""Rules for every test: no network, the same random numbers each time, and MNIST tests only if its files exist."""
+"""Rules for every test: no network, the same random numbers each time, MNIST tests only if its files exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -26,6 +27,38 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """The test's own random numbers, the same in every run and with any other tests."""
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+# ------------------------------------------------------------------------------------------------------------ workers
+
+MOST_WORKERS = 8  # each has its own interpreter, Numba and kernels in memory, and as many threads as there are cores
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto` in pyproject.toml: a worker for each core, and none for the tests of a few files, which run in here."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # as pytest-xdist does
+    if not any(Path(argument.partition("::")[0]).is_dir() for argument in config.args):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS) if cores > 1 else 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the environment of the workers, before they start.
+
+    Their kernels keep their threads, which are more than there are cores. While a thread has no core, the others must
+    not spin: those of a matrix product in NumPy took seven times as long.
+    """
+    if not config.getoption("numprocesses", None):
+        return
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and "PYTHONPYCACHEPREFIX" not in os.environ:
+        # As container images have it. Hundreds of processes would compile all sources anew: half of an import's time.
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
+        os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "bytecode")
 
 
 # ------------------------------------------------------------------------------------------------------------ network

@@ -9,11 +9,13 @@ Ctrl-C ends the waiting at once; the work is finished in the background, and the
 **Kept.** `Kept` replaces Numba's cache: one file for each kernel and set of types, read and written by
 `machine_code.py`. Numba's own cache has an index beside the code, which says which file is for which types. Two
 processes that compile at the same time may give one file to different types, and neither the index nor the code is
-checked. In minicnn a damaged or missing file costs a compilation and prints a line; it is never an error.
+checked. In minicnn a damaged or missing file costs a compilation and prints a line; it is never an error. If several
+processes lack the same code, one compiles it while the others wait.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -109,9 +111,10 @@ def _import_numba() -> Any:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # about 100 microseconds
     import numba
-    from numba.core import event
+    from numba.core import codegen, event
 
     _widen(numba.config)
+    _optimise_once(codegen.JITCodeLibrary)
 
     class Announce(event.Listener):
         def on_start(self, started: Any) -> None:
@@ -153,6 +156,30 @@ def _widen(config: Any) -> None:
             config.CPU_FEATURES = f"{features},-prefer-256-bit"
 
 
+def _optimise_once(library: Any) -> None:
+    """Have the code of a parallel kernel optimised once, where Numba does it three times.
+
+    Numba makes three libraries of it: the loop over the shares, a wrapper of that, and the function. Each takes in all
+    the code of the one before, with what it calls, and optimises and translates that again; only the last one is run.
+    Without that, compiling takes 30 % less time, and the machine code differs by 0.3 % of its size.
+    """
+    loop, wrapper = "__numba_parfor_gufunc", "<numba.np.ufunc.wrappers._GufuncWrapper"
+    optimise, finish = library._optimize_final_module, library._finalize_final_module
+
+    def optimise_the_last(self: Any) -> None:
+        if not (_turns and self.name.startswith((loop, wrapper))):
+            optimise(self)
+
+    def finish_what_is_called(self: Any) -> None:
+        if _turns and self.name.startswith(wrapper):  # nobody asks for its address
+            self._finalize_dynamic_globals()
+            self._finalized = True
+        else:
+            finish(self)
+
+    library._optimize_final_module, library._finalize_final_module = optimise_the_last, finish_what_is_called
+
+
 def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """`numba.njit(nogil=True, cache=True, **options)(function)`, with the cache and the compiling of this module."""
     if numba().config.DISABLE_JIT:
@@ -161,6 +188,9 @@ def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     made = _dispatcher()(py_func=function, locals={}, targetoptions=targetoptions)
     made.enable_caching()
     return made
+
+
+_turns: list[contextlib.ExitStack] = []  # of the kernels that are being compiled or loaded: one, and those it calls
 
 
 @functools.cache
@@ -177,6 +207,15 @@ def _dispatcher() -> Any:
             except OSError:  # the sources are not plain files: they are in an archive, for instance
                 self.folder = None
             self._cache = _kept()(self.py_func, self.folder, self.targetoptions.get("parallel", False))
+
+        def compile(self, sig: Any) -> Any:
+            """Numba's, which asks the cache first; the turn that this may wait for lasts until the code is kept."""
+            with contextlib.ExitStack() as turn:
+                _turns.append(turn)
+                try:
+                    return CPUDispatcher.compile(self, sig)  # type: ignore[attr-defined]
+                finally:
+                    _turns.pop()
 
         def _compile_for_args(self, *args: Any, **options: Any) -> Any:
             """Compile or load in a thread of its own; called when no code for these types is in memory."""
@@ -222,6 +261,12 @@ def _kept() -> Any:
             if not self._enabled or self.folder is None:
                 return None
             file, key = self.place(self.folder, sig, context.codegen())
+            found = self._load(file, key, context)
+            if found is None and _turns[-1].enter_context(machine_code.turn(file)):
+                found = self._load(file, key, context)
+            return found
+
+        def _load(self, file: Path, key: bytes, context: Any) -> Any:
             try:
                 code = machine_code.read(file, key)
                 return None if code is None else CompileResult._rebuild(context, *pickle.loads(code))

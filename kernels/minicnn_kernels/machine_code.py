@@ -15,6 +15,9 @@ depends on, the code. Code is used only if every byte is as it was written, beca
 damaged code. A file is written under a temporary name and then renamed, so that processes that compile the same kernel
 at the same time each leave a whole file. minicnn does not wait until the data is on the disk: a file that a power
 failure leaves half written is recognised like any other damage, and costs a compilation.
+
+**Which process compiles.** The first one that finds no code. It locks a file beside the code (`turn`); the others wait
+and then load the result. The operating system frees the lock when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import stat
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,9 +41,10 @@ HASH = 32  # bytes of a SHA-256
 LARGEST = 1 << 28  # bytes; the largest files have 200 KB
 DAY = 86_400  # seconds
 KEPT = 60 * DAY
+PATIENCE = 120  # seconds; no kernel takes longer to compile, but its process may have been stopped
 
 _OURS = re.compile(r"[0-9a-f]{16}")  # `NUMBA_CACHE_DIR` may also hold machine code of other programs
-_CODE = re.compile(r".*\.(nbi|nbc)(\.tmp\.[0-9a-f]+)?")  # machine code, a file being written, Numba's own index
+_CODE = re.compile(r".*\.(nbi|nbc)(\.tmp\.[0-9a-f]+|\.lock)?")  # machine code, files being written, Numba's own index
 
 
 class DamagedError(Exception):
@@ -210,6 +215,48 @@ def write(file: Path, key: bytes, code: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def turn(file: Path) -> Iterator[bool]:
+    """One process at a time inside, for each file of code; gives whether another one has been there meanwhile.
+
+    Nobody waits where there are no such locks, as on Windows or in a folder that cannot be written to, nor for longer
+    than `PATIENCE`: code that is compiled twice costs time and harms nothing.
+    """
+    lock, handle, waited = file.with_name(f"{file.name}.lock"), None, False
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        end = time.monotonic() + PATIENCE
+        while (handle := _locked(lock)) is None and time.monotonic() < end:
+            tell_once("compiling", "another process is compiling kernels for this machine; waiting for it")
+            waited = True
+            time.sleep(0.02)
+    try:
+        yield waited
+    finally:
+        if handle is not None:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+            os.close(handle)
+
+
+def _locked(lock: Path) -> int | None:
+    """Make a file, if need be, and lock it; None if another process has the lock."""
+    import fcntl  # not on Windows
+
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), os.stat(lock)):
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)  # its holder is at work, or has just removed the file: the next to come makes another
+    return None
 
 
 def refusal(folder: Path) -> str:

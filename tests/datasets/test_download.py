@@ -18,6 +18,15 @@ from minicnn.datasets.download import content_matches, fetch
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 PACKED = gzip.compress(CONTENT)
+BODIES = {
+    "raw": CONTENT,
+    "page": b"<!DOCTYPE html><html>Sign in to the hotel's network</html>",
+    "wrong": gzip.compress(CONTENT[:-1] + b"?"),
+    "more": gzip.compress(CONTENT + b"?"),
+    "bomb": gzip.compress(bytes(50 << 20), 1),
+    "empty": b"",
+    "damaged": PACKED[:1000] + b"????" + PACKED[1004:],
+}
 SHA256, SIZE = hashlib.sha256(CONTENT).hexdigest(), len(CONTENT)
 
 
@@ -29,16 +38,7 @@ class Mirrors(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         fault = self.path.split("/")[1]
         type(self).asked.append(fault)
-        body = {
-            "good": PACKED,
-            "raw": CONTENT,
-            "page": b"<!DOCTYPE html><html>Sign in to the hotel's network</html>",
-            "wrong": gzip.compress(CONTENT[:-1] + b"?"),
-            "more": gzip.compress(CONTENT + b"?"),
-            "bomb": gzip.compress(bytes(50 << 20)),
-            "empty": b"",
-            "damaged": PACKED[:1000] + b"????" + PACKED[1004:],
-        }.get(fault, PACKED)
+        body = BODIES.get(fault, PACKED)
         if fault == "missing":
             self.send_error(404)
         elif fault == "refused":

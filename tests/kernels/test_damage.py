@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -273,30 +275,94 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 LOOP = """
 import numpy as np, sys
-from minicnn_kernels import activations
-x = np.arange(-2.0, 3.0)
+from minicnn_kernels import activations, runtime
+from numba.core import event
+x, compiled = np.arange(-2.0, 3.0), event.RecordingListener()
+event.register("numba:compile", compiled)
 for dtype in sys.argv[1:]:
     got = activations.RELU(x.astype(dtype), backend="numba")
     assert got.tolist() == [0, 0, 0, 1, 2], got
+started = [entry.data["dispatcher"].py_func.__module__ for _, entry in compiled.buffer if entry.is_start]
+print(sum(name.startswith("minicnn_kernels.") for name in started))  # Numba compiles functions of its own as well
 """
 
 
 def test_processes_that_compile_at_once(tmp_path: Path) -> None:
-    """Each leaves whole files, and a later process finds all code, though they began with different types."""
+    """Each kernel is compiled by one of them, though they begin with different types, and found by the others."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     orders = [("float32", "float64"), ("float64", "float32"), ("float32",)]
-    at_once = [
-        subprocess.Popen([sys.executable, "-c", LOOP, *order], env=environment, stderr=subprocess.PIPE, text=True)
-        for order in orders
-    ]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment, "text": True}
+    at_once = [subprocess.Popen([sys.executable, "-c", LOOP, *order], **pipes) for order in orders]
+    compiled = 0
     for process in at_once:
-        _, told = process.communicate(timeout=300)
+        count, told = process.communicate(timeout=300)
         assert process.returncode == 0 and "warning" not in told, told
+        compiled += int(count)
     found = machine_code.look(tmp_path)
     assert found.files and not found.bad
-    assert not list(tmp_path.rglob("*.tmp.*"))
+    if importlib.util.find_spec("fcntl"):
+        assert compiled == found.files
+    assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".nbc"}
     again = subprocess.run([sys.executable, "-c", LOOP, *orders[0]], env=environment, capture_output=True, timeout=300)
-    assert again.returncode == 0 and again.stderr == b""
+    assert again.returncode == 0 and again.stderr == b"" and again.stdout == b"0\n"
+
+
+def test_turns_come_one_after_another(tmp_path: Path) -> None:
+    """Of many threads, each with the file open for itself as a process has; those that come second learn that they have waited."""
+    pytest.importorskip("fcntl")
+    inside, most, waited = 0, 0, []
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(5):
+            with machine_code.turn(tmp_path / "new" / "f.nbc") as had_to:
+                inside += 1
+                most = max(most, inside)
+                time.sleep(0.005)
+                waited.append(had_to)
+                inside -= 1
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert most == 1 and len(waited) == 20 and 0 < sum(waited) < 20
+    assert not list((tmp_path / "new").iterdir())
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from minicnn_kernels import machine_code
+with machine_code.turn(Path(sys.argv[1])):
+    print("inside", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_turn_of_a_killed_process_ends(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("fcntl")
+    file, _ = fill(folder)
+    file.unlink()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, file], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"inside\n"
+        killer = threading.Timer(0.3, holder.kill)
+        killer.start()
+        assert run(double, 2) == 0
+        assert holder.wait() and not killer.is_alive()
+    assert "another process is compiling kernels for this machine; waiting for it" in capfd.readouterr().err
+    assert run(double, 2) == 1 and len(list(folder.iterdir())) == 2
+
+
+def test_a_process_that_keeps_its_turn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been stopped: the others compile for themselves in the end."""
+    file, _ = fill(folder)
+    file.unlink()
+    monkeypatch.setattr(machine_code, "PATIENCE", 0.1)
+    with machine_code.turn(file):
+        assert run(double, 2) == 0
+        assert file.is_file()
 
 
 def test_threads_that_read_and_write_one_file(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 NUMBA_ROWS = [(table, row) for table in TABLES if table.op in SAMPLES for row in table.rows if row[1] == "numba"]
 
 
-def python(*args: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(*args: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a fresh process with warnings as errors; its exit status must be 0."""
     env = {**os.environ, **environment}
     done = subprocess.run(
@@ -148,21 +148,23 @@ check(1)
     python("-c", CHECK + code, OMP_NUM_THREADS="1")
 
 
-def test_without_compiling_for_a_debugger() -> None:
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def test_without_compiling_for_a_debugger(precision: str) -> None:
     """With NUMBA_DISABLE_JIT=1 every compiled kernel stays plain Python, with the results of the definition.
 
     Vectors may read numbers beyond the last pixel. No result uses them, but their products may overflow, and then NumPy
     warns. Here every byte of new memory is 0x7f, which makes numbers near the largest possible.
     """
-    arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba")
-    done = python(*arguments, "-W", "ignore::RuntimeWarning", NUMBA_DISABLE_JIT="1", MALLOC_PERTURB_="128")
-    assert f"{2 * len(NUMBA_ROWS)} passed" in done.stdout
+    arguments = ("-m", "pytest", "-n", "0", "-p", "no:cacheprovider", "test_tables.py")
+    chosen = ("-k", f"agrees and numba and {precision}", "-W", "ignore::RuntimeWarning")
+    done = python(*arguments, *chosen, NUMBA_DISABLE_JIT="1", MALLOC_PERTURB_="128")
+    assert f"{len(NUMBA_ROWS)} passed" in done.stdout
 
 
 def test_more_threads_than_work() -> None:
     """Seven shares, many of them empty; a workspace contains old values, for instance NaN."""
-    arguments = ("-m", "pytest", "-p", "no:cacheprovider", "test_tables.py", "-k", "agrees and numba and float32")
-    done = python(*arguments, NUMBA_NUM_THREADS="7", timeout=300)
+    arguments = ("-m", "pytest", "-n", "0", "-p", "no:cacheprovider", "test_tables.py")
+    done = python(*arguments, "-k", "agrees and numba and float32", NUMBA_NUM_THREADS="7", timeout=600)
     assert f"{len(NUMBA_ROWS)} passed" in done.stdout
 
 

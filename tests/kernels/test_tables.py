@@ -86,7 +86,9 @@ def test_every_algorithm_has_every_backend() -> None:
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
 def test_agrees_with_the_definition(table: Table, row: TableKey, dtype: Any) -> None:
-    for number in numbers(table, row):
+    able = numbers(table, row)
+    plain = row[1] == "python" and dtype == np.float32  # minutes of loops that differ from float64 only in rounding
+    for number in able if not plain else able[:: 1 + len(able) // 4]:
         with np.errstate(invalid="ignore"):  # Inf * 0 in a sample
             got = run(table.rows[row], arguments(table.op, number, dtype))
         where = f"{table.op} {row}, sample {number}"
@@ -140,7 +142,9 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
 def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> None:
-    """All arguments in a layout, including upstream gradients and class indices; then each argument alone."""
+    """All arguments in a layout, including upstream gradients and class indices; then each argument alone, in the first
+    samples, and one of them in each further sample.
+    """
     kernel = table.rows[row]
     able = numbers(table, row)
     for number in able if row[1] != "python" else able[:2]:
@@ -150,7 +154,7 @@ def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> Non
         with np.errstate(invalid="ignore"):
             expected = run(kernel, plain)
             assert_same(run(kernel, changed), expected, f"{table.op} {row}, sample {number}, all {layout}")
-            for i in range(len(args)):
+            for i in range(len(args)) if number in able[:4] else [number % len(args)]:
                 mixed = (*plain[:i], changed[i], *plain[i + 1 :])
                 assert_same(run(kernel, mixed), expected, f"{table.op} {row}, sample {number}, argument {i} {layout}")
 

@@ -371,6 +371,6 @@ def test_any_number_of_shares(chunks: int, monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_compiling_for_a_debugger() -> None:
     """With NUMBA_DISABLE_JIT=1 the loops and their call are plain Python."""
     names = "gradients_of_any_kind or types_that_are_mixed or what_changes"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", names]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__, "-k", names]
     done = subprocess.run(command, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

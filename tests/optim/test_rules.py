@@ -194,7 +194,7 @@ def rosenbrock(p: Any) -> Any:
     return 100 * (p[1] - p[0] ** 2) ** 2 + (1 - p[0]) ** 2
 
 
-@pytest.mark.parametrize("options", [{"line_search_fn": "strong_wolfe"}, {"lr": 2e-3, "max_iter": 4000}], ids=str)
+@pytest.mark.parametrize("options", [{"line_search_fn": "strong_wolfe"}, {"lr": 1e-2, "max_iter": 800}], ids=str)
 def test_lbfgs_finds_the_end_of_a_curved_valley(options: dict[str, Any]) -> None:
     p = nn.Parameter(np.array([-1.2, 1.0]))
     optimizer = optim.LBFGS([p], **options)
