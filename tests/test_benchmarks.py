@@ -49,6 +49,7 @@ def test_the_layers_of_the_command_are_in_the_nets(benchmark: Any) -> None:
         assert tuple(layer) in found, name
 
 
+@pytest.mark.slow
 def test_the_table_of_layers(tmp_path: Path) -> None:
     line = "--only lenet5 --orders nchw --passes forward gx --seconds 0.2 --algorithms im2col direct registers"
     done = subprocess.run(
@@ -69,6 +70,7 @@ def test_the_table_of_layers(tmp_path: Path) -> None:
     assert "geometric mean" in done.stdout and "all convolutions of a step, nchw: auto" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_choice_of_auto_is_timed_whatever_is_asked_for(tmp_path: Path) -> None:
     line = "--only lenet5 --orders nchw --passes forward --seconds 0.1 --algorithms im2col"
     done = subprocess.run(

@@ -123,7 +123,7 @@ assert memory.held() == memory._pool.used == 0 and not memory._pool.tickets
 
 def test_first_calls_that_are_interrupted(tmp_path: Path) -> None:
     """Interrupts while Numba is imported, and while machine code is compiled and loaded."""
-    first_calls(3, tmp_path)
+    first_calls(1, tmp_path)
 
 
 @pytest.mark.slow

@@ -148,7 +148,8 @@ check(1)
     python("-c", CHECK + code, OMP_NUM_THREADS="1")
 
 
-@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_without_compiling_for_a_debugger(precision: str) -> None:
     """With NUMBA_DISABLE_JIT=1 every compiled kernel stays plain Python, with the results of the definition.
 

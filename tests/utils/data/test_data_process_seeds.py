@@ -82,7 +82,7 @@ def numbers(epoch: list[Any]) -> list[Any]:
     return [number for batch in epoch for sample in batch for number in sample[1:]]
 
 
-@pytest.mark.parametrize("init", [None, seed_worker], ids=["none", "recipe"])
+@pytest.mark.parametrize("init", [None, pytest.param(seed_worker, marks=pytest.mark.slow)], ids=["none", "recipe"])
 def test_one_seed_gives_one_run_whatever_worker_is_free(init: Callable[[int], None] | None) -> None:
     options: dict[str, Any] = {"num_workers": 2, "worker_init_fn": init}
     first = epochs(Draws(), 3, persistent_workers=True, **options)
