@@ -12,7 +12,7 @@ def linear(x: Shape, w: Shape, b: Shape | None = None) -> None:
     if not x or x[-1] != w[1]:
         flat = " (flatten the image first: nn.Flatten())" if len(x) == 4 else ""
         raise ShapeError(
-            f"linear: weight {w} takes {w[1]} input features, but the last axis of the input {x} has {x[-1]}{flat}"
+            f"linear: weight {w} takes {w[1]} input features on the last axis, but the input has shape {x}{flat}"
         )
     bias("linear", b, w[0])
 
