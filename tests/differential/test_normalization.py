@@ -28,7 +28,7 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
         lambda nn: nn.InstanceNorm3d(2, momentum=None, track_running_stats=True),
         (2, 2, 2, 1, 3),
     ),
-    "instance norm of one picture": (lambda nn: nn.InstanceNorm2d(3, affine=True, track_running_stats=True), (3, 5, 2)),
+    "instance norm of one image": (lambda nn: nn.InstanceNorm2d(3, affine=True, track_running_stats=True), (3, 5, 2)),
     "group norm": (lambda nn: nn.GroupNorm(2, 6), (3, 6, 4, 2)),
     "group norm in one group": (lambda nn: nn.GroupNorm(1, 6, affine=False), (3, 6)),
     "layer norm": (lambda nn: nn.LayerNorm((4, 2)), (3, 6, 4, 2)),
@@ -39,7 +39,7 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "softmax without an axis": (lambda nn: nn.Softmax(), (2, 3, 4)),
     "log softmax": (lambda nn: nn.LogSoftmax(-1), (2, 3, 4)),
     "softmin": (lambda nn: nn.Softmin(0), (2, 3)),
-    "softmax of pictures": (lambda nn: nn.Softmax2d(), (2, 3, 4, 2)),
+    "softmax of images": (lambda nn: nn.Softmax2d(), (2, 3, 4, 2)),
 }
 
 

@@ -1,4 +1,4 @@
-"""Programs written for PyTorch, run in both libraries on the same weights and pictures; weights exchanged by file."""
+"""Programs written for PyTorch, run in both libraries on the same weights and images; weights exchanged by file."""
 
 from __future__ import annotations
 
