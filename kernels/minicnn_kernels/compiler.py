@@ -211,7 +211,7 @@ def _dispatcher() -> Any:
             with contextlib.ExitStack() as turn:
                 _turns.append(turn)
                 try:
-                    return CPUDispatcher.compile(self, sig)  # type: ignore[attr-defined]
+                    return CPUDispatcher.compile(self, sig)
                 finally:
                     _turns.pop()
 
