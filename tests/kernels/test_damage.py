@@ -308,7 +308,7 @@ def test_processes_that_compile_at_once(tmp_path: Path) -> None:
 
 
 def test_turns_come_one_after_another(tmp_path: Path) -> None:
-    """Threads that each open the file are as processes are; those that come second learn that they have waited."""
+    """Of several threads, each of which opens the file as a process does; the later ones learn that they waited."""
     pytest.importorskip("fcntl")
     inside, most, waited = 0, 0, []
 
