@@ -92,11 +92,13 @@ def to_read() -> list[list[Call]]:
 @pytest.mark.parametrize("which", [0, 1], ids=["forward", "backward"])
 def test_the_route_to_read(which: int, to_read: list[list[Call]]) -> None:
     calls, items = to_read[which], listed(which)
-    passed = list(dict.fromkeys(call.file.resolve() for call in calls))
-    assert passed == [path.resolve() for path, _ in items], "the files, in the order in which they are entered"
-    assert len(passed) <= 10
-    for path, name in items:
-        assert any(call.file.samefile(path) and call.name == name for call in calls), f"{name} of {path} did not run"
+    passed = {call.file.resolve() for call in calls}
+    assert passed == {path.resolve() for path, _ in items} and len(passed) <= 10
+    first = list(dict.fromkeys((call.file.resolve(), call.name) for call in calls))
+    missing = [name for path, name in items if (path.resolve(), name) not in first]
+    assert not missing, f"{missing} did not run"
+    places = [first.index((path.resolve(), name)) for path, name in items]
+    assert places == sorted(places), "the functions, in the order in which they are first called"
 
 
 # ------------------------------------------------------------------------------------------------ what runs by default
