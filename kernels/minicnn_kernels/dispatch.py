@@ -114,9 +114,8 @@ class Table:
             )
         if algorithm is not None and not self.supports(algorithm, args):
             able = ", ".join(name for name in self.algorithms if self.supports(name, args))
-            of = ", ".join(str(a) for a in args if isinstance(a, tuple))
-            limit = self._limit(algorithm)
-            raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}{limit}; algorithms that can: {able}")
+            of = ", ".join(str(a) for a in args if isinstance(a, tuple)) + self._limit(algorithm)
+            raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; algorithms that can: {able}")
         if not available(key[1]):
             raise NoKernelError(f"{self.op}: backend {key[1]!r} needs the package {key[1]} (pip install {key[1]})")
         return key
