@@ -50,13 +50,15 @@ def test_what_is_listed_is_there(title: str, place: str) -> None:
 
 def test_what_is_there_is_listed() -> None:
     functions = {name for name, value in vars(F).items() if inspect.isfunction(value) and not name.startswith("_")}
-    assert functions <= listed("`minicnn.nn.functional`")
+    missing = functions - listed("`minicnn.nn.functional`")
+    assert not missing, f"the table of minicnn.nn.functional in docs/pytorch.md lacks {sorted(missing)}"
     modules = {
         name
         for name, value in vars(minicnn.nn).items()
         if inspect.isclass(value) and issubclass(value, minicnn.nn.Module) and not name.startswith("_")
     }
-    assert modules <= listed("`minicnn.nn`")
+    missing = modules - listed("`minicnn.nn`")
+    assert not missing, f"the table of minicnn.nn in docs/pytorch.md lacks {sorted(missing)}"
 
 
 def test_the_substitution_is_the_one_that_is_tested() -> None:

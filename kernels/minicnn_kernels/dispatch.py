@@ -49,7 +49,7 @@ class Table:
         op: the name of the operation.
         rows: the functions; all take the same arguments. A backend may lack some of the algorithms.
         supports: for each algorithm that cannot do every call, a function of the arguments of a call: whether the
-            algorithm can do it.
+            algorithm can do it. The first line of its docstring, "Whether ...", says in errors what is possible.
         rules: for some backends, a function of the arguments of a call: which algorithm is the best for it. A backend
             without a rule takes its first algorithm that can do the call.
     """
@@ -73,12 +73,15 @@ class Table:
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
         if self._by_arguments:
+            # 1. The choice depends on the arguments, and the caller left it open: ask the rule, without `pick`.
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
                 backend = usual_backend()
                 rule = self.rules.get(backend)
                 if rule is not None:
                     return self.rows[rule(*args), backend](*args)
+            # 2. The choice depends on the arguments, and the caller chose something: `pick` looks at both.
             return self.rows[self.pick(backend, algorithm, args)](*args)
+        # 3. The choice depends only on what the caller chose: `pick` runs once for each choice, then it is cached.
         key = (_selection.get(), backend, algorithm)
         kernel = self._picked.get(key)
         if kernel is None:
@@ -88,6 +91,11 @@ class Table:
     def supports(self, algorithm: str, args: tuple[Any, ...]) -> bool:
         """Whether the algorithm can do the call; without arguments, whether it can do any."""
         return not args or algorithm not in self._supports or self._supports[algorithm](*args)
+
+    def _limit(self, algorithm: str) -> str:
+        """What the algorithm can do, for an error: the first line of the docstring of its function in `supports`."""
+        text = (self._supports[algorithm].__doc__ or "").partition("\n")[0]
+        return f". It can only if {text.removeprefix('Whether ').rstrip('.')}" if text.startswith("Whether ") else ""
 
     def pick(self, backend: str | None = None, algorithm: str | None = None, args: tuple[Any, ...] = ()) -> TableKey:
         """The (algorithm, backend) that a call with these keywords and arguments runs at this place.
@@ -106,7 +114,7 @@ class Table:
             )
         if algorithm is not None and not self.supports(algorithm, args):
             able = ", ".join(name for name in self.algorithms if self.supports(name, args))
-            of = ", ".join(str(a) for a in args if isinstance(a, tuple))
+            of = ", ".join(str(a) for a in args if isinstance(a, tuple)) + self._limit(algorithm)
             raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; algorithms that can: {able}")
         if not available(key[1]):
             raise NoKernelError(f"{self.op}: backend {key[1]!r} needs the package {key[1]} (pip install {key[1]})")
@@ -152,6 +160,21 @@ def fuses() -> bool:
     return _selection.get().fused and compiles()
 
 
+def _known_algorithms(wrong: str) -> str:
+    """For an error: the names that are close to a wrong one, then those of the operations that leave a choice."""
+    import difflib
+
+    close = difflib.get_close_matches(wrong, {name for table in TABLES for name in table.algorithms})
+    several = {t.op: t.algorithms for t in TABLES if len(t.algorithms) > 1 and not t.op.endswith(" backward")}
+    single = sorted({t.algorithms[0] for t in TABLES if len(t.algorithms) == 1})
+    return (
+        (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
+        + "; there are: "
+        + "".join(f"{op}: {', '.join(names)}; " for op, names in several.items())
+        + f"operations with a single algorithm: {', '.join(single)}; all operations: auto"
+    )
+
+
 @contextmanager
 def use(backend: str | None = None, algorithm: str | None = None, fused: bool | None = None) -> Iterator[None]:
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
@@ -170,9 +193,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
     """
     if backend not in (None, "auto", *BACKENDS):
         raise ValueError(f"use: no backend {backend!r}; there are: {', '.join(BACKENDS)}, auto")
-    known = sorted({name for table in TABLES for name in table.algorithms})
-    if algorithm not in (None, "auto", *known):
-        raise ValueError(f"use: no algorithm {algorithm!r}; there are: {', '.join(known)}, auto")
+    if algorithm not in (None, "auto") and not any(algorithm in table.algorithms for table in TABLES):
+        raise ValueError(f"use: no algorithm {algorithm!r}{_known_algorithms(str(algorithm))}")
     outer = _selection.get()
     names = backend or outer.backend, algorithm or outer.algorithm
     backend, algorithm = (None if name == "auto" else name for name in names)

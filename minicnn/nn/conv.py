@@ -24,6 +24,19 @@ Numbers = tuple[int, ...]
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
+def _ints(sizes: Numbers, op: str, name: str) -> Numbers:
+    """The sizes, one per axis, as ints; an error shows the single number that the user gave for all axes.
+
+    Raises:
+        KindError: a size is not an int.
+    """
+    try:
+        return tuple(whole(size, op, name) for size in sizes)
+    except KindError:
+        given = sizes[0] if all(size is sizes[0] for size in sizes) else sizes
+        raise KindError(f"{op}: {name} must be an int or a tuple of ints, got {shown(given)}") from None
+
+
 class _ConvNd(Module):
     """The common part of all convolution layers: parameters, their start values, attributes with PyTorch's names.
 
@@ -48,10 +61,10 @@ class _ConvNd(Module):
         name = type(self).__name__
         self.in_channels = whole(in_channels, name, "in_channels", 0)
         self.out_channels = whole(out_channels, name, "out_channels", 0)
-        self.kernel_size = tuple(wholes(kernel_size, name, "kernel_size"))
-        self.stride, self.dilation = tuple(wholes(stride, name, "stride")), tuple(wholes(dilation, name, "dilation"))
-        self.padding = padding if isinstance(padding, str) else tuple(wholes(padding, name, "padding"))
-        self.output_padding = tuple(wholes(output_padding, name, "output_padding"))
+        self.kernel_size = _ints(kernel_size, name, "kernel_size")
+        self.stride, self.dilation = _ints(stride, name, "stride"), _ints(dilation, name, "dilation")
+        self.padding = padding if isinstance(padding, str) else _ints(padding, name, "padding")
+        self.output_padding = _ints(output_padding, name, "output_padding")
         self.groups = whole(groups, name, "groups")
         self.transposed, self.padding_mode = transposed, padding_mode
         self._check()

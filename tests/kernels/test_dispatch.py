@@ -50,7 +50,12 @@ def test_what_is_not_there_is_an_error() -> None:
         use(backend="torch"),
     ):
         pass
-    with pytest.raises(ValueError, match="no algorithm 'dirct'"), use(algorithm="dirct"):
+    with pytest.raises(ValueError, match="no algorithm 'dirct'; did you mean 'direct'"), use(algorithm="dirct"):
+        pass
+    with (
+        pytest.raises(ValueError, match=r"'fast'; there are: conv2d: im2col, direct, .*; .*single .*: axis, .*auto"),
+        use(algorithm="fast"),
+    ):
         pass
 
 
@@ -118,6 +123,19 @@ def test_on_numba_the_rule_chooses_by_geometry() -> None:
     assert table.pick("numpy", args=WIDE) == ("im2col", "numpy")
 
 
+def test_the_example_of_the_rule() -> None:
+    """The first layer of the README, as the docstring of `rule` follows it."""
+    g = geometry.conv2d((64, 1, 32, 32), (6, 1, 5, 5))
+    chosen = [conv2d.rule(g, gradient, False, np.dtype(np.float32)) for gradient in ("", "gw", "gx")]
+    assert chosen == ["registers", "registers", "im2col"]
+
+
+def test_every_limit_says_what_it_needs() -> None:
+    """Errors show the first line of these docstrings."""
+    for name, able in conv2d.LIMITS.items():
+        assert (able.__doc__ or "").startswith("Whether "), name
+
+
 def test_registers_are_chosen_where_tiles_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registers, "threads", lambda: 2)  # each needs enough images for a vector
 
@@ -145,6 +163,8 @@ def test_an_algorithm_of_use_concerns_the_calls_it_can_do() -> None:
 
 def test_an_algorithm_given_as_a_keyword_is_binding() -> None:
     with pytest.raises(NoKernelError, match=r"conv2d: algorithm 'winograd' cannot do .*kh=5.*that can: .*im2col"):
+        conv2d.FORWARD(*LARGE, algorithm="winograd")
+    with pytest.raises(NoKernelError, match="It can only if the filters are 3x3, stride and dilation are 1, and"):
         conv2d.FORWARD(*LARGE, algorithm="winograd")
     with pytest.raises(NoKernelError, match="algorithm 'pointwise' cannot do"):
         minicnn.nn.functional.conv2d(minicnn.zeros(1, 2, 5, 5), minicnn.zeros(2, 2, 3, 3), algorithm="pointwise")

@@ -12,6 +12,7 @@ from minicnn_kernels import runtime
 from minicnn_kernels.conv2d.im2col import bands
 from minicnn_kernels.dispatch import TABLES, Table, TableKey
 from minicnn_kernels.layout import as_order, is_channels_last
+from minicnn_kernels.optimizers import Weights
 
 from .samples import SAMPLES, Arguments, arrays_in, every_array, run
 
@@ -29,6 +30,22 @@ def outputs(result: Any) -> list[Any]:
 
 def arguments(op: str, number: int, dtype: Any) -> Arguments:
     return SAMPLES[op][number](np.random.default_rng(number), dtype)
+
+
+def short(argument: Any) -> str:
+    """An argument as text, arrays as type and shape."""
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype}{list(argument.shape)}"
+    if isinstance(argument, Weights):
+        return f"Weights{short([argument.xs, *argument.buffers])}"
+    if type(argument) in (list, tuple):
+        return f"({', '.join(map(short, argument))})"
+    return repr(argument)
+
+
+def place(table: Table, row: TableKey, number: int, args: Arguments) -> str:
+    """The row, the sample and its arguments, for the text of a failure."""
+    return f"{table.op} {'/'.join(row)}, sample {number} {short(args)}"
 
 
 def numbers(table: Table, row: TableKey) -> list[int]:
@@ -90,8 +107,9 @@ def test_agrees_with_the_definition(table: Table, row: TableKey, dtype: Any) -> 
     plain = row[1] == "python" and dtype == np.float32  # minutes of loops that differ from float64 only in rounding
     for number in able if not plain else able[:: 1 + len(able) // 4]:
         with np.errstate(invalid="ignore"):  # Inf * 0 in a sample
-            got = run(table.rows[row], arguments(table.op, number, dtype))
-        where = f"{table.op} {row}, sample {number}"
+            args = arguments(table.op, number, dtype)
+            got = run(table.rows[row], args)
+        where = place(table, row, number, args)
         assert_same(got, definition(table, number, dtype), where, ROUGHER.get(row[0], 1))
 
 
@@ -101,8 +119,9 @@ def test_im2col_in_bands_of_one_row(table: Table, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(bands, "_BAND", 1)
     for number in range(len(SAMPLES[table.op])):
         for variant in (np.ascontiguousarray, channels_last):
-            got = table.rows["im2col", "numba"](*every_array(variant, arguments(table.op, number, np.float64)))
-            assert_same(got, definition(table, number, np.float64), f"{table.op}, sample {number}")
+            args = every_array(variant, arguments(table.op, number, np.float64))
+            where = place(table, ("im2col", "numba"), number, args)
+            assert_same(table.rows["im2col", "numba"](*args), definition(table, number, np.float64), where)
 
 
 # ------------------------------------------------------------------------------------------------- memory layout
@@ -153,10 +172,11 @@ def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> Non
         plain = every_array(lambda a: np.array(a, order="C"), changed)
         with np.errstate(invalid="ignore"):
             expected = run(kernel, plain)
-            assert_same(run(kernel, changed), expected, f"{table.op} {row}, sample {number}, all {layout}")
+            where = place(table, row, number, args)
+            assert_same(run(kernel, changed), expected, f"{where}, all {layout}")
             for i in range(len(args)) if number in able[:4] else [number % len(args)]:
                 mixed = (*plain[:i], changed[i], *plain[i + 1 :])
-                assert_same(run(kernel, mixed), expected, f"{table.op} {row}, sample {number}, argument {i} {layout}")
+                assert_same(run(kernel, mixed), expected, f"{where}, argument {i} {layout}")
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -165,20 +185,20 @@ def test_arguments_stay_and_results_are_their_own(table: Table, row: TableKey, d
     """No argument is written to; no result is a view of an argument or workspace, nor overwritten by the next call."""
     for number in numbers(table, row)[:4]:
         args = arguments(table.op, number, dtype)
-        before = every_array(np.copy, args)
+        before, where = every_array(np.copy, args), place(table, row, number, args)
         with np.errstate(invalid="ignore"):
             results = [a for a in outputs(run(table.rows[row], args)) if a is not None]
         for a, b in zip(arrays_in(args), arrays_in(before), strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=f"{table.op} {row}, sample {number}")
+            np.testing.assert_array_equal(a, b, err_msg=where)
         for result in results:
             assert result.flags.writeable
             held = arrays_in(args) + list(runtime._workspaces.values())
-            assert not any(np.shares_memory(result, a) for a in held), f"{table.op} {row}, sample {number}"
+            assert not any(np.shares_memory(result, a) for a in held), where
         kept = [result.copy() for result in results]
         with np.errstate(invalid="ignore"):
             run(table.rows[row], every_array(np.flip, args))  # other valid values
         for result, copy in zip(results, kept, strict=True):
-            np.testing.assert_array_equal(result, copy)
+            np.testing.assert_array_equal(result, copy, err_msg=where)
 
 
 KEEPS_ORDER = ["relu", "tanh", "sigmoid", "conv2d", "max_pool2d", "avg_pool2d", "batch_norm", "batch_norm evaluation"]
@@ -199,6 +219,6 @@ def test_channels_last_stays_channels_last(op: str) -> None:
                 continue
             n, c, h, w = result.shape
             if n and c > 1 and h * w > 1 and is_channels_last(args[0]):
-                assert is_channels_last(result), f"{op}, sample {number}"
+                assert is_channels_last(result), f"{op}, sample {number} {short(args)}"
                 seen += 1
     assert seen

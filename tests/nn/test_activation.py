@@ -39,7 +39,13 @@ REPRS: list[tuple[Callable[[], nn.Module], str]] = [
     (nn.GLU, "GLU(dim=-1)"),
     (nn.Tanhshrink, "Tanhshrink()"),
 ]
-MODULES = [nn.Sigmoid, nn.Tanh, nn.LogSigmoid, nn.Softsign, nn.Mish, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.SELU]
+FUNCTIONS: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {  # of layers whose arguments have defaults
+    nn.ReLU: F.relu, nn.ReLU6: F.relu6, nn.LeakyReLU: F.leaky_relu, nn.ELU: F.elu, nn.CELU: F.celu, nn.SELU: F.selu,
+    nn.GELU: F.gelu, nn.SiLU: F.silu, nn.Mish: F.mish, nn.Sigmoid: F.sigmoid, nn.LogSigmoid: F.logsigmoid,
+    nn.Hardsigmoid: F.hardsigmoid, nn.Hardswish: F.hardswish, nn.Tanh: F.tanh, nn.Hardtanh: F.hardtanh,
+    nn.Tanhshrink: F.tanhshrink, nn.Hardshrink: F.hardshrink, nn.Softshrink: F.softshrink, nn.Softplus: F.softplus,
+    nn.Softsign: F.softsign, nn.GLU: F.glu,
+}  # fmt: skip
 IN_PLACE: list[Callable[..., Tensor]] = [
     F.relu, F.relu6, F.elu, F.selu, F.celu, F.leaky_relu, F.silu, F.mish, F.hardswish, F.hardsigmoid, F.hardtanh,
     F.rrelu,
@@ -51,10 +57,19 @@ def test_reprs_are_pytorchs(build: Callable[[], nn.Module], text: str) -> None:
     assert repr(build()) == text
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", FUNCTIONS, ids=lambda module: module.__name__)
 def test_a_module_is_its_function(module: type[nn.Module]) -> None:
     x = Tensor(np.linspace(-4, 4, 12).reshape(3, 4))
-    np.testing.assert_array_equal(module()(x).numpy(), getattr(F, module.__name__.lower())(x).numpy())
+    np.testing.assert_array_equal(module()(x).numpy(), FUNCTIONS[module](x).numpy())
+
+
+@pytest.mark.parametrize("place", [minicnn.ops.activation, minicnn.nn.activation], ids=lambda place: place.__name__)
+def test_every_activation_can_be_imported(place: Any) -> None:
+    """Each function and layer of the two files is in the file's `__all__`, from which `functional` and `nn` take it."""
+    own = {name for name, value in vars(place).items() if getattr(value, "__module__", "") == place.__name__}
+    helpers = {"Activation", "InPlace", "PRelu", "RandomRelu", "Relu", "Sigmoid", "Tanh"} - set(place.__all__)
+    missing = {name for name in own if not name.startswith("_")} - helpers - set(place.__all__)
+    assert not missing, f"__all__ of {place.__name__} lacks {sorted(missing)}"
 
 
 def test_arguments_of_modules_reach_the_function() -> None:
@@ -217,6 +232,7 @@ def test_rrelu_draws_slopes_in_training() -> None:
         (lambda x: F.glu(x, 2), IndexError, "dim 2 is not an axis"),
         (lambda x: F.prelu(x, minicnn.ones(2)), ValueError, r"3 channel\(s\).*\(2,\)"),
         (lambda x: F.relu([1.0]), TypeError, "input must be a Tensor, got list"),
+        (lambda x: F.elu(x > 0), TypeError, r"elu: input must be .*, got bool; convert it with \.float\(\)$"),
     ],
 )
 def test_bad_arguments(call: Callable[[Tensor], Any], error: type[Exception], text: str) -> None:

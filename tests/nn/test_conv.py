@@ -104,6 +104,8 @@ def test_output_size_of_a_transposed_convolution() -> None:
 
 
 ERRORS: dict[str, Callable[[], Any]] = {
+    r"Conv2d: kernel_size must be an int or a tuple of ints, got 2.5 \(float\)": lambda: nn.Conv2d(3, 6, 2.5),  # type: ignore[arg-type]
+    r"Conv2d: stride must be .*, got \(2, 2.5\) \(tuple\)": lambda: nn.Conv2d(3, 6, 3, (2, 2.5)),  # type: ignore[arg-type]
     "groups must be a positive integer": lambda: nn.Conv2d(4, 4, 3, groups=0),
     "in_channels must be divisible by groups": lambda: nn.Conv2d(3, 4, 3, groups=2),
     "out_channels must be divisible by groups": lambda: nn.Conv2d(4, 3, 3, groups=2),

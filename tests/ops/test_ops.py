@@ -210,7 +210,7 @@ def test_every_row_of_every_kernel_table_is_reached(monkeypatch: pytest.MonkeyPa
                         run(op, sample, draw(op, sample))
     updates = {"sgd", "adam"}  # the kernels of optimisers are no operations; samples: `tests/kernels/samples`
     missing = {(table.op, *row) for table in TABLES if table.op not in updates for row in table.rows} - reached
-    assert not missing, f"no sample in tests/samples.py leads to {sorted(missing)}"
+    assert not missing, f"no sample in the folder tests/samples leads to {sorted(missing)}"
 
 
 def _note(reached: set[Any], row: Any, kernel: Any, *args: Any) -> Any:

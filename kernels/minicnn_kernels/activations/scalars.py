@@ -252,7 +252,7 @@ NAMES = (
 
 @njit(**EXACT)
 def value(op: int, x: float, a: float, b: float, c: float) -> float:
-    """The value of activation number `op` of NAMES."""
+    """The value of activation number `op` of NAMES; NaN for a number that has no branch here."""
     if op == LEAKY_RELU:
         return leaky_relu(x, a, b, c)
     if op == HARDTANH:
@@ -283,12 +283,14 @@ def value(op: int, x: float, a: float, b: float, c: float) -> float:
         return gelu_tanh(x, a, b, c)
     if op == SOFTSIGN:
         return softsign(x, a, b, c)
-    return tanhshrink(x, a, b, c)
+    if op == TANHSHRINK:
+        return tanhshrink(x, a, b, c)
+    return math.nan
 
 
 @njit(**EXACT)
 def gradient(op: int, g: float, x: float, a: float, b: float, c: float) -> float:
-    """The gradient through activation number `op` of NAMES."""
+    """The gradient through activation number `op` of NAMES; NaN for a number that has no branch here."""
     if op == LEAKY_RELU:
         return leaky_relu_gradient(g, x, a, b, c)
     if op == HARDTANH:
@@ -317,4 +319,6 @@ def gradient(op: int, g: float, x: float, a: float, b: float, c: float) -> float
         return gelu_tanh_gradient(g, x, a, b, c)
     if op == SOFTSIGN:
         return softsign_gradient(g, x, a, b, c)
-    return tanhshrink_gradient(g, x, a, b, c)
+    if op == TANHSHRINK:
+        return tanhshrink_gradient(g, x, a, b, c)
+    return math.nan

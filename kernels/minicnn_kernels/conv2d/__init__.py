@@ -39,6 +39,8 @@ algorithm is the fastest for which call.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,11 @@ def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
         gradient: "" for the forward pass, "gx" or "gw".
         channels_last: whether the images are in channels-last memory.
         dtype: the type of the images.
+
+    Example: the first layer of the README, `Conv2d(1, 6, 5)` on float32 images of 32x32. Its filters are not 1x1, so it
+    is not `pointwise`; it has one group, so it is not `depthwise`. In the forward pass, `_few_channels` is True: C = 1
+    and O = 6 are few, and a row of 28 outputs fills most of the 32 places of two AVX-512 vectors. The rule returns
+    `registers`, for gw too. gx, which this layer does not need, would be `im2col`: of one channel, it fills no tile.
     """
     if pointwise.supports(g):
         return "pointwise"
@@ -79,13 +86,10 @@ def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
     may_be_implicit = single and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16
     if _few_channels(g, gradient, channels_last, np.dtype(dtype).itemsize, may_be_implicit):
         return "registers"
-    least = 33 if gradient == "gw" else 17 if gradient == "gx" and g.c == g.o else 16
-    if single and winograd.supports(g) and min(g.c, g.o) >= least:
+    if single and winograd.supports(g) and min(g.c, g.o) >= _channels_for_winograd(g, gradient):
         return "winograd"
-    if may_be_implicit:
-        large = g.kh * g.kw > 9 or g.sh * g.sw > 1  # in NCHW memory, x has to be reordered first
-        if g.c >= 16 if gradient == "gx" else channels_last or large or gradient == "gw":
-            return "implicit"
+    if may_be_implicit and _implicit_is_fast(g, gradient, channels_last):
+        return "implicit"
     return "im2col"
 
 
@@ -100,6 +104,27 @@ def _few_channels(g: Conv, gradient: str, channels_last: bool, itemsize: int, ma
     return g.c < 16 and g.o <= 32 and not (channels_last and not gradient and may_be_implicit)
 
 
+def _channels_for_winograd(g: Conv, gradient: str) -> int:
+    """The number of input channels and of output channels from which `winograd` is the fastest."""
+    if gradient == "gw":
+        return 33  # with up to 32 channels, `implicit` is faster
+    if gradient == "gx" and g.c == g.o:
+        return 17  # from 16 to 16 channels, `implicit` is faster
+    return 16  # with fewer, the matrix products between the transforms are too small
+
+
+def _implicit_is_fast(g: Conv, gradient: str, channels_last: bool) -> bool:
+    """Whether `implicit` is faster than `im2col`, for a geometry and type of which it can be."""
+    if gradient == "gw":
+        return True  # im2col would write all windows, to read them only once
+    if gradient == "gx":
+        return g.c >= 16  # gx has C channels, and fewer do not fill the tiles
+    if channels_last:
+        return True  # the windows are in x already
+    # In NCHW memory, x has to be reordered first, which pays only for a large filter or a stride.
+    return g.kh * g.kw > 9 or g.sh * g.sw > 1
+
+
 def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:
     return rule(g, "", is_channels_last(x), x.dtype)
 
@@ -107,6 +132,18 @@ def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:
 def _backward_rule(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: tuple[bool, ...]) -> str:
     return rule(g, "gx" if needs_grad[0] else "gw", is_channels_last(gy if x is None else x), gy.dtype)
 
+
+def _of_call(able: Callable[[Conv], bool]) -> Callable[..., bool]:
+    """The same limit as a function of the arguments of a call, forward or backward: the geometry is the fourth."""
+
+    @functools.wraps(able)  # the docstring too, which errors show
+    def supports(*args: Any) -> bool:
+        return able(args[3])
+
+    return supports
+
+
+_SUPPORTS = {name: _of_call(able) for name, able in LIMITS.items()}
 
 FORWARD = Table(
     "conv2d",
@@ -136,7 +173,7 @@ FORWARD = Table(
         ("fft", "numpy"): fft.forward_numpy,
         ("fft", "numba"): fft.forward_numba,
     },
-    {name: lambda x, w, b, g, able=able: able(g) for name, able in LIMITS.items()},
+    _SUPPORTS,
     {"numba": _forward_rule},
 )
 BACKWARD = Table(
@@ -167,6 +204,6 @@ BACKWARD = Table(
         ("fft", "numpy"): fft.backward_numpy,
         ("fft", "numba"): fft.backward_numba,
     },
-    {name: lambda gy, x, w, g, needs_grad, able=able: able(g) for name, able in LIMITS.items()},
+    _SUPPORTS,
     {"numba": _backward_rule},
 )

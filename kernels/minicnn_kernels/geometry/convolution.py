@@ -74,7 +74,7 @@ def conv2d(
     if cg * groups != c:
         raise ShapeError(
             f"{op}: weight {w} expects {cg * groups} input channels ({cg} in each of {groups} groups), "
-            f"but the input {x} has {c}; make in_channels {c} or check the order of the axes {_axes(op)}"
+            f"but the input {x} has {c}; {_channels_remedy(op, x, cg * groups)}"
         )
     if o % groups:
         raise ShapeError(f"{op}: groups={groups} must divide the {o} output channels of weight {w}")
@@ -214,6 +214,18 @@ def _steps(op: str, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) 
 def _axes(op: str) -> str:
     """The names of the axes of images or of sequences, for an error."""
     return "(N, C, L)" if op.endswith("1d") else "(N, C, H, W)"
+
+
+def _channels_remedy(op: str, x: Shape, expected: int) -> str:
+    """What to do about an input x with a wrong number of channels, for an error."""
+    if x[-1] != expected:
+        return f"make in_channels {x[1]} or check the order of the axes {_axes(op)}"
+    found, remedy = ("(N, L, C)", "x.permute(0, 2, 1)") if len(x) == 3 else ("(N, H, W, C)", "x.permute(0, 3, 1, 2)")
+    single = "x.T" if len(x) == 3 else "x.permute(2, 0, 1)"
+    return (
+        f"its axes look like {found} and must be {_axes(op)}: use {remedy}, or {single} for an input without N; "
+        f"else make in_channels {x[1]}"
+    )
 
 
 def _sides_of(op: str, x: Shape, w: Shape, groups: int) -> tuple[Shape, Shape]:

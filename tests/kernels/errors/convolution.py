@@ -25,6 +25,15 @@ ERRORS: list[Error] = [
             "in_channels",
         ],
     ),
+    (
+        lambda: G.conv2d((2, 32, 32, 3), W),
+        ["the input (2, 32, 32, 3) has 32", "look like (N, H, W, C) and must be (N, C, H, W)", "x.permute(0, 3, 1, 2)"],
+    ),
+    (
+        lambda: G.conv2d((2, 9, 3), (4, 3, 3), op="conv1d"),
+        ["look like (N, L, C) and must be (N, C, L)", "x.permute(0, 2, 1)"],
+    ),
+    (lambda: G.conv2d((2, 4, 9, 9), W), ["make in_channels 4 or check the order of the axes (N, C, H, W)"]),
     (lambda: G.conv2d(X, W, (3,)), ["conv2d: bias must have shape (4,)", "(3,)"]),
     (lambda: G.conv2d((1, 3, 5, 2), W), ["conv2d: the window is larger than the input", "width 2"]),
     (lambda: G.conv2d(X, W, stride=0), ["conv2d: stride must be at least 1"]),

@@ -117,7 +117,10 @@ MATRICES: dict[int, tuple[Array, Array, Array]] = {
 
 
 def supports(g: Conv) -> bool:
-    """3x3 filters, stride and dilation 1, padding of at most 2: with more, gx would need a negative padding."""
+    """Whether the filters are 3x3, stride and dilation are 1, and the padding is at most 2.
+
+    With more padding, gx would need a negative one.
+    """
     return (g.kh, g.kw, g.sh, g.sw, g.dh, g.dw) == (3, 3, 1, 1, 1, 1) and g.ph <= 2 and g.pw <= 2
 
 
