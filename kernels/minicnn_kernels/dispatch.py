@@ -95,7 +95,7 @@ class Table:
     def _limit(self, algorithm: str) -> str:
         """What the algorithm can do, for an error: the first line of the docstring of its function in `supports`."""
         text = (self._supports[algorithm].__doc__ or "").partition("\n")[0]
-        return f". It can only if {text.removeprefix('Whether ').rstrip('.')}" if text.startswith("Whether ") else ""
+        return f". It works only if {text.removeprefix('Whether ').rstrip('.')}" if text.startswith("Whether ") else ""
 
     def pick(self, backend: str | None = None, algorithm: str | None = None, args: tuple[Any, ...] = ()) -> TableKey:
         """The (algorithm, backend) that a call with these keywords and arguments runs at this place.
@@ -168,8 +168,7 @@ def _known_algorithms(wrong: str) -> str:
     several = {t.op: t.algorithms for t in TABLES if len(t.algorithms) > 1 and not t.op.endswith(" backward")}
     single = sorted({t.algorithms[0] for t in TABLES if len(t.algorithms) == 1})
     return (
-        (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
-        + "; there are: "
+        (f"; did you mean {' or '.join(map(repr, close))}? There are: " if close else "; there are: ")
         + "".join(f"{op}: {', '.join(names)}; " for op, names in several.items())
         + f"operations with a single algorithm: {', '.join(single)}; all operations: auto"
     )
