@@ -129,7 +129,8 @@ def test_ctrl_c_saves_and_exits_130(tmp_path: Path, capsys: pytest.CaptureFixtur
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err and "Ctrl-C again quits at once" in err
-    assert re.search(r"minicnn: interrupted (in epoch \d+ after step \d+|after epoch \d+); the net .* is in run\n", err)
+    when = r"(in epoch \d+ after step \d+|after epoch \d+)"
+    assert re.search(rf"minicnn: interrupted {when}; the current net is saved in run\n", err)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["interrupted"] is True
     finished = 1 + out.count("Eval epoch")
