@@ -116,7 +116,8 @@ def conv_transpose2d(
     (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
     if w[0] != c:
         raise ShapeError(
-            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {w[0]} input channels, but the input {x} has {c}"
+            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {w[0]} input channels, but the input {x} has {c}; "
+            + _channels_remedy(op, x, w[0])
         )
     if c % groups:
         raise ShapeError(f"{op}: groups={groups} must divide the {c} input channels")

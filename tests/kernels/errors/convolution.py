@@ -53,7 +53,7 @@ ERRORS: list[Error] = [
     (lambda: G.same_padding((3, 3), 2, 1), ["conv2d: padding='same'", "stride 1", "got stride 2"]),
     (
         lambda: G.conv_transpose2d((1, 2, 5, 5), T),
-        ["conv_transpose2d: weight (3, 4, 3, 3)", "3 input", "has 2"],
+        ["conv_transpose2d: weight (3, 4, 3, 3)", "3 input", "has 2; make in_channels 2"],
     ),
     (lambda: G.conv_transpose2d(X, T, groups=2), ["conv_transpose2d: groups=2", "3 input channels"]),
     (lambda: G.conv_transpose2d(X, T, (3,)), ["conv_transpose2d: bias must have shape (4,)"]),
