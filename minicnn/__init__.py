@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cli import early_interrupt as _starting  # first: Ctrl-C during all the others
+from .cli import early_interrupt as _early_interrupt  # first: Ctrl-C during all the others
 
 # isort: split
 import math as _math

@@ -75,10 +75,10 @@ class Table:
         if self._by_arguments:
             # 1. The choice depends on the arguments, and the caller left it open: ask the rule, without `pick`.
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
-                backend = usual_backend()
-                rule = self.rules.get(backend)
+                usual = usual_backend()
+                rule = self.rules.get(usual)
                 if rule is not None:
-                    return self.rows[rule(*args), backend](*args)
+                    return self.rows[rule(*args), usual](*args)
             # 2. The choice depends on the arguments, and the caller chose something: `pick` looks at both.
             return self.rows[self.pick(backend, algorithm, args)](*args)
         # 3. The choice depends only on what the caller chose: `pick` runs once for each choice, then it is cached.
@@ -146,6 +146,9 @@ def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[A
             algorithm = table.rules[backend](*args)
         else:
             able = [name for name in table.algorithms if table.supports(name, args)]
+            if not able:
+                of = ", ".join(str(a) for a in args if isinstance(a, tuple))
+                raise NoKernelError(f"{table.op}: no algorithm can do {of}; there are: {', '.join(table.algorithms)}")
             algorithm = next((name for name in able if (name, backend) in table.rows), able[0])
     return algorithm, backend
 
@@ -183,13 +186,16 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
         algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It applies to the
             operations that have this algorithm.
         fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
-            one function, where kernels run compiled. None as above.
+            one function, where kernels run compiled; then the result between the two layers is not saved, and changing
+            it in place is no error in the backward pass. None as above.
 
     Raises:
         ValueError: no table has this backend or algorithm.
 
     A backward pass uses the choice that holds where `backward()` is called.
     """
+    if fused not in (None, True, False):
+        raise TypeError(f"use: fused must be True, False or None, got {fused!r}")
     if backend not in (None, "auto", *BACKENDS):
         raise ValueError(f"use: no backend {backend!r}; there are: {', '.join(BACKENDS)}, auto")
     if algorithm not in (None, "auto") and not any(algorithm in table.algorithms for table in TABLES):

@@ -167,7 +167,7 @@ def _backpropagate(
             node, gys = pending.next()
             if leaves.waiting:
                 leaves.pass_on(node.number)
-            ends = subgraph is not None and node not in subgraph.runs  # the walk ends at an input
+            ends = subgraph is not None and node not in subgraph.runs  # the pass ends at an input
             if subgraph is not None and not ends:
                 subgraph.keep(node, gys)  # PyTorch's order: before the hooks, where an input leads to another
             if node.hooks or node.retained:

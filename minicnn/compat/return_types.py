@@ -34,6 +34,7 @@ def _kind(name: str, fields: str) -> Any:
     space: dict[str, Any] = {
         "__slots__": (),
         "fields": names,
+        "_fields": names,  # what code asks of a named tuple
         "__module__": "minicnn.return_types",
         "__doc__": f"({', '.join(names)})",
     }

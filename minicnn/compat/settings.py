@@ -23,6 +23,8 @@ __all__ = [
 def get_num_threads() -> int:
     """How many threads a compiled kernel uses: the number given to `set_num_threads`; else the first one that is set of
     `NUMBA_NUM_THREADS`, `MKL_NUM_THREADS` and `OMP_NUM_THREADS`; else the number of cores of this process.
+
+    The last two variables count only up to the number of cores.
     """
     return runtime.threads()
 

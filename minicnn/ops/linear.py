@@ -11,6 +11,7 @@ from minicnn_kernels import matmul as kernels
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
+from .tensor import matmul as products
 from .tensor.arguments import no_tensor
 from .tensor.matmul import check, matmul
 from .tensor.operands import KERNEL_TYPES, floating
@@ -76,3 +77,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return Linear.apply(input, weight, bias)
     rows = reshape(input, (math.prod(input.shape[:-1]), input.shape[-1]))  # (..., in) -> (N, in)
     return reshape(Linear.apply(rows, weight, bias), (*input.shape[:-1], weight.shape[0]))
+
+
+def __getattr__(name: str) -> Any:
+    """The other products: pickles of earlier versions look for them here."""
+    if name.startswith("__") or not hasattr(products, name):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(products, name)

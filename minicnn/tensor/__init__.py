@@ -4,9 +4,8 @@
     copying.py      copying and pickling
     printing.py     the printed text
 
-The class, the graph of `minicnn.autograd` that its operations build, and the printed text, which is computed with
-tensors, are one concept in several files, and each file needs the others. Therefore some imports here are inside
-functions, and `autograd.engine` gets the class `Tensor` from this package.
+A tensor and the graph that its operations build (`minicnn.autograd`) are one concept, and each needs the other.
+Therefore this package gives the class `Tensor` to `autograd.engine`, which does not import it.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from ..compat.missing import Absent, absent, methods, unknown
 from ..device import CPU, META, Device, Meta, meta, resolve
 from ..dtypes import Size, get_default_dtype
 from . import copying
+from .printing import text
 
 
 class Tensor:
@@ -190,8 +191,6 @@ class Tensor:
         return int(self.item())
 
     def __repr__(self) -> str:
-        from .printing import text
-
         return text(self)
 
     def __format__(self, spec: str) -> str:

@@ -188,3 +188,19 @@ def test_the_rule_names_only_algorithms_that_can(channels_last: bool, gradient: 
         for dtype in (np.float32, np.float64):
             name = conv2d.rule(g, gradient, channels_last, np.dtype(dtype))
             assert conv2d.LIMITS.get(name, lambda g: True)(g), (name, g)
+
+
+def test_a_table_of_limits_without_rules() -> None:
+    """The backends that have a row count, and a call that no algorithm can do is an error that says so."""
+    table = dispatch.Table("limited", {("a", "numpy"): lambda x: 2 * x}, {"a": lambda x: x > 0})
+    try:
+        assert table(1) == 2 and table.pick(args=(1,)) == ("a", "numpy")
+        with pytest.raises(NoKernelError, match="limited: no algorithm can do"):
+            table(-1)
+    finally:
+        dispatch.TABLES.remove(table)
+
+
+def test_fused_is_a_bool() -> None:
+    with pytest.raises(TypeError, match="use: fused must be True, False or None, got 'no'"), use(fused="no"):  # type: ignore[arg-type]
+        pass

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 _ROOMS = {  # (earlier package, new package): files; old=new if the name of the file changed too
     ("minicnn.ops", "minicnn.ops.tensor"): """
@@ -30,9 +31,11 @@ _ROOMS = {  # (earlier package, new package): files; old=new if the name of the 
     ("minicnn", "minicnn.cli"): "starting=early_interrupt",
     ("minicnn.analysis", "minicnn.bench"): "compare timing doctor peer=pytorch",
     ("minicnn.nn", "minicnn.nn"): """
-        normalisation=normalization renormalisation=renormalization shuffle=pixel_shuffle
+        activated_pooling=fused normalisation=normalization renormalisation=renormalization shuffle=pixel_shuffle
     """,
     ("minicnn.nn.utils", "minicnn.nn.utils"): "reparametrisation=reparametrization",
+    ("minicnn.autograd", "minicnn.autograd"): "part=subgraph sharing=inplace walk=backpropagation",
+    ("minicnn.optim", "minicnn.optim"): "compiled=first_order elementwise=first_order together=first_order",
 }
 MOVED = {
     f"{old}.{name.partition('=')[0]}": f"{new}.{name.rpartition('=')[2]}"
@@ -41,18 +44,33 @@ MOVED = {
 }
 
 
+# Names that have left the module that the others stayed in, or have another name there.
+ELSEWHERE = {
+    **{
+        f"minicnn.ops.reduction.{name}": "minicnn.ops.tensor.variance"
+        for name in ("std", "std_mean", "var", "var_mean")
+    },
+    **{f"minicnn.ops.operands.{name}": "minicnn.ops.tensor.promotion" for name in ("promote_types", "result_type")},
+}
+RENAMED = {"minicnn.analysis.compare.Row": "Measurement"}
+
+
 class Moved(Loader):
-    """A loader that gives the module that has the new path."""
+    """A loader that gives a module whose names are those of the module with the new path."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The module itself."""
-        module = import_module(self.path)
-        self.own = module.__spec__
+        """A module that looks its names up where they are now."""
+        old, module = spec.name, ModuleType(spec.name, f"The earlier path of `{self.path}`.")
+
+        def __getattr__(name: str) -> Any:
+            place = import_module(ELSEWHERE.get(f"{old}.{name}", self.path))
+            return getattr(place, RENAMED.get(f"{old}.{name}", name))
+
+        module.__getattr__ = __getattr__  # type: ignore[method-assign]
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put back what the import system has overwritten; the module itself has run already."""
-        module.__spec__ = self.own
+        """Nothing to run: the names are those of a module that has run."""

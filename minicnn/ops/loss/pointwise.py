@@ -362,7 +362,7 @@ def gaussian_nll_loss(
         elif v.ndim != input.ndim or [b for a, b in zip(input.shape, v.shape, strict=True) if a != b] != [1]:
             raise ValueError(
                 f"gaussian_nll_loss: var has shape {tuple(v.shape)}; it must have the input's shape "
-                f"{tuple(input.shape)}, or lack its last axis, or have size 1 there"
+                f"{tuple(input.shape)}, or lack its last axis, or have size 1 in place of one axis"
             )
     with no_grad():
         lift = clamp(v, min=eps) - v

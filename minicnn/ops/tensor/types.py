@@ -1,4 +1,4 @@
-"""Conversion between types and devices, and PyTorch's rules for the type of a result."""
+"""Conversion between types and devices; the rules for the type of a result are in `promotion.py`."""
 
 from __future__ import annotations
 
