@@ -194,3 +194,17 @@ def test_hooks_at_registration() -> None:
         for handle in handles:
             handle.remove()
     assert (log, model.buffer.item(), type(model[0]).__name__) == (["weight"], 0, "Tanh")
+
+
+def test_a_named_result_keeps_its_names() -> None:
+    """Of a module with a hook on its gradients, whose result passes through a gate."""
+
+    class Largest(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.max(1)
+
+    module, seen = Largest(), []
+    module.register_full_backward_hook(lambda module, gx, gy: seen.append(gy[0].shape))
+    found = module(minicnn.randn(2, 3, requires_grad=True))
+    found.values.sum().backward()
+    assert found.indices.shape == (2,) and seen == [(2,)]
