@@ -252,8 +252,8 @@ def step_of_lbfgs(lib: Any, function: Any, params: Any, optimizer: Any) -> tuple
 def test_the_line_search_of_lbfgs(lr: float) -> None:
     """From many points on a hilly loss: every length that is tried is PyTorch's.
 
-    From one point in forty the search depends on the last digit of the loss: PyTorch itself calls the loss 14, 18, 20 or
-    22 times if the sine is changed by one unit in its last place, as another processor may do.
+    From one point in forty the search depends on the last digit of the loss: PyTorch itself calls the loss 14, 18, 20
+    or 22 times if the sine is changed by one unit in its last place, as another processor may do.
     """
     rounded = []
     for seed in range(40):
