@@ -157,11 +157,11 @@ def _widen(config: Any) -> None:
 
 
 def _optimise_once(library: Any) -> None:
-    """Have the code of a parallel kernel optimised once, where Numba does it three times.
+    """Make Numba optimise the code of a parallel kernel once instead of three times.
 
-    Numba makes three libraries of it: the loop over the shares, a wrapper of that, and the function. Each takes in all
-    the code of the one before, with what it calls, and optimises and translates that again; only the last one is run.
-    Without that, compiling takes 30 % less time, and the machine code differs by 0.3 % of its size.
+    Numba makes three libraries of a parallel kernel: the loop over the shares, a wrapper of the loop, and the function.
+    Each library contains the code of the one before, and Numba optimises and translates it again; only the last library
+    is run. With one optimisation, compiling takes 30 % less time, and the size of the machine code differs by 0.3 %.
 
     These are names inside Numba. A version that lacks one of them compiles as it always does.
     """
@@ -176,7 +176,7 @@ def _optimise_once(library: Any) -> None:
             optimise(self)
 
     def finish_what_is_called(self: Any) -> None:
-        if _turns and self.name.startswith(wrapper):  # nobody asks for its address
+        if _turns and self.name.startswith(wrapper):  # no code asks for its address
             self._finalize_dynamic_globals()
             self._finalized = True
         else:
@@ -214,7 +214,7 @@ def _dispatcher() -> Any:
             self._cache = _kept()(self.py_func, self.folder, self.targetoptions.get("parallel", False))
 
         def compile(self, sig: Any) -> Any:
-            """Numba's, which asks the cache first; the turn that this may wait for lasts until the code is kept."""
+            """Compile, or load from the cache; the lock on the file of code is held until the code is in it."""
             with contextlib.ExitStack() as turn:
                 _turns.append(turn)
                 try:

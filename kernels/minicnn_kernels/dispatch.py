@@ -186,8 +186,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
         algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It applies to the
             operations that have this algorithm.
         fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
-            one function, where kernels run compiled; then the result between the two layers is not saved, and changing
-            it in place is no error in the backward pass. None as above.
+            one function, where kernels run compiled. Such a pair saves less, so that changing its result in place is
+            no error in the backward pass, as it is for two layers. None as above.
 
     Raises:
         ValueError: no table has this backend or algorithm.

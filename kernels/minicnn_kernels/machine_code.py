@@ -219,10 +219,10 @@ def write(file: Path, key: bytes, code: bytes) -> None:
 
 @contextlib.contextmanager
 def turn(file: Path) -> Iterator[bool]:
-    """One process at a time inside, for each file of code; gives whether another one has been there meanwhile.
+    """Let one process at a time into the block, for each file of code; yields whether this process had to wait.
 
-    Nobody waits where there are no such locks, as on Windows or in a folder that cannot be written to, nor for longer
-    than `PATIENCE`: code that is compiled twice costs time and harms nothing.
+    No process waits on Windows, which lacks these locks, or if the folder cannot be written to; and none waits longer
+    than `PATIENCE`. Code that is compiled twice costs time and does no harm.
     """
     lock, handle, waited = file.with_name(f"{file.name}.lock"), None, False
     with contextlib.suppress(ImportError, OSError, ValueError):
@@ -242,7 +242,7 @@ def turn(file: Path) -> Iterator[bool]:
 
 
 def _locked(lock: Path) -> int | None:
-    """Make a file, if need be, and lock it; None if another process has the lock."""
+    """Lock a file, which is made if it is missing; return None if another process has the lock."""
     import fcntl  # not on Windows
 
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -255,7 +255,7 @@ def _locked(lock: Path) -> int | None:
     except BaseException:
         os.close(handle)
         raise
-    os.close(handle)  # its holder is at work, or has just removed the file: the next to come makes another
+    os.close(handle)  # another process holds the lock, or has just removed the file
     return None
 
 

@@ -271,6 +271,6 @@ def test_figures_that_cannot_be_written(run: Path, capsys: pytest.CaptureFixture
     message = refused(run, capsys, "plot", "curves", names="curves.png")
     assert ("leads out of the folder" in message) == (damage in ("a link out", "a link to a device"))
     assert outside.read_bytes() == b"precious"
-    if damage == "a link out":  # somebody who names the file means it
+    if damage == "a link out":  # the user who names the file wants it
         assert cli.main(["plot", "curves", str(run), "--out", str(file)]) == 0
         assert file.is_symlink() and outside.read_bytes().startswith(b"\x89PNG")

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, U
 from ..dispatch import Table
 from ..runtime import njit, prange
 from .addresses import are_apart, memory, part
@@ -119,14 +119,14 @@ def _stepped(x: Any, m: Any, v: Any, kind: Any, numbers: AdamNumbers) -> Any:
 
 @njit(error_model="numpy")
 def _plain(x: Array, g: Array, m: Array, v: Array, numbers: AdamNumbers) -> None:
-    for i in range(np.uintp(x.size)):
+    for i in range(U(x.size)):
         _means(x, g, m, v, i, numbers)
         x[i] = _stepped(x[i], m[i], v[i], x.dtype.type, numbers)
 
 
 @njit(error_model="numpy")
 def _amsgrad(x: Array, g: Array, m: Array, v: Array, w: Array, numbers: AdamNumbers) -> None:
-    for i in range(np.uintp(x.size)):
+    for i in range(U(x.size)):
         _means(x, g, m, v, i, numbers)
         w[i] = w[i] if w[i] >= v[i] or w[i] != w[i] else v[i]  # a NaN stays, as in np.maximum
         x[i] = _stepped(x[i], m[i], w[i], x.dtype.type, numbers)

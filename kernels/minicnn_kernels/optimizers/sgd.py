@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, U
 from ..dispatch import Table
 from ..runtime import njit, prange
 from .addresses import are_apart, memory, part
@@ -87,7 +87,7 @@ def sgd_numpy(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers)
 def _plain(x: Array, g: Array, numbers: SGDNumbers) -> None:
     kind, decay = x.dtype.type, numbers.weight_decay
     lr, sign, weight_decay = kind(numbers.lr), kind(numbers.sign), kind(decay)
-    for i in range(np.uintp(x.size)):
+    for i in range(U(x.size)):
         d = sign * g[i]
         d = d + weight_decay * x[i] if decay != 0 else d
         x[i] -= lr * d
@@ -98,7 +98,7 @@ def _momentum(x: Array, g: Array, b: Array, numbers: SGDNumbers) -> None:
     kind, decay, nesterov = x.dtype.type, numbers.weight_decay, numbers.nesterov
     lr, sign, weight_decay = kind(numbers.lr), kind(numbers.sign), kind(decay)
     momentum, gain = kind(numbers.momentum), kind(numbers.gain)
-    for i in range(np.uintp(x.size)):
+    for i in range(U(x.size)):
         d = sign * g[i]
         d = d + weight_decay * x[i] if decay != 0 else d
         mean = momentum * b[i] + gain * d
