@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .api import API
-from .array import ndarray
 from .memory import alloc_pinned_memory
+from .methods import ndarray
 from .traffic import DeviceSynchronized
 from .ufunc import get_special, get_ufunc
 

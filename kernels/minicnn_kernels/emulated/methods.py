@@ -1,4 +1,4 @@
-"""The operators and methods of `ndarray`, which call the functions that stand above it."""
+"""The operators and methods of `ndarray`: it is whole when this file was imported."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .indexing import check_written, getitem, setitem, take
 from .streams import catch_up
 from .traffic import wait
 from .ufunc import get_special, get_ufunc
+
+__all__ = ["ndarray"]
 
 BINARY = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",
