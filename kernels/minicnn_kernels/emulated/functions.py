@@ -131,6 +131,34 @@ def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None
     np.copyto(a, cast(np.asarray(source), a.dtype), where=True if where is None else host(where))
 
 
+def sort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:
+    """A sorted copy; equal elements keep their order."""
+    check_kind(kind)
+    return fresh(np.sort(raw(a), axis, kind="stable"))
+
+
+def argsort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:
+    """The indices that sort; those of equal elements keep their order."""
+    check_kind(kind)
+    return fresh(np.argsort(raw(a), axis, kind="stable"))
+
+
+def check_kind(kind: Any) -> None:
+    """Refuse other ways to sort, as CuPy does."""
+    if kind not in (None, "stable"):
+        raise ValueError("kind can only be None or 'stable'")
+
+
+def real(val: ndarray) -> ndarray:
+    """The real part; an array of real numbers itself."""
+    return val.real
+
+
+def imag(val: ndarray) -> ndarray:
+    """The imaginary part."""
+    return val.imag
+
+
 def shape(a: Any) -> tuple[int, ...]:
     """The shape of an array of either kind."""
     return a.shape if isinstance(a, ndarray) else np.shape(a)
@@ -157,7 +185,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
-        from_dlpack,
+        from_dlpack, sort, argsort, real, imag,
     )
 } | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
 
@@ -186,10 +214,18 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
     targets = _targets(API["function"][path], compute)
     name = path.rpartition(".")[2]
     keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
+    needs_array = API["function"][path][:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
     argument: Callable[[Any], Any] = _about_type if name in ABOUT_TYPES else host
 
     def call(*args: Any, **options: Any) -> Any:
         check_arguments("function", path, args, options)
+        if (
+            needs_array
+            and args
+            and type(args[0]) in (list, tuple)
+            and not any(type(x) is ndarray for x in _flat(args[0]))
+        ):
+            raise TypeError(f"cupy.{path}: a {type(args[0]).__name__} of numbers is no array on the GPU; use asarray")
         catch_up()
         if waits or (name == "where" and len(args) == 1):
             wait(f"cupy.{path}")

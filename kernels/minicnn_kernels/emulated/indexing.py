@@ -47,7 +47,7 @@ def plain(where: Any) -> tuple[tuple[Any, ...], bool]:
 
 def out_of_range(error: IndexError) -> Exception:
     """What to raise for an error of NumPy at an index that was computed."""
-    if "out of bounds" not in str(error):
+    if type(error) is not IndexError or "out of bounds" not in str(error):  # AxisError is one too
         return error
     return EmulationError(f"{error}: on a GPU it would silently wrap around")
 

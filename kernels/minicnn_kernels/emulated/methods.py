@@ -8,7 +8,7 @@ import numpy as np
 
 from .api import API, check_arguments
 from .array import host, ndarray, raw, result
-from .functions import array, get_function
+from .functions import argsort, array, check_kind, get_function
 from .indexing import check_written, getitem, setitem, take
 from .streams import catch_up
 from .traffic import wait
@@ -161,6 +161,12 @@ def _array_function(self: ndarray, function: Any, types: Any, args: Any, options
     return found(*args, **options)
 
 
+def _sort(self: ndarray, axis: int = -1, kind: Any = None) -> None:
+    """Sort in place; equal elements keep their order."""
+    check_kind(kind)
+    raw(self).sort(axis, kind="stable")
+
+
 def _reduce(self: ndarray) -> Any:
     return array, (self.get(order="A"),)
 
@@ -183,7 +189,8 @@ for _name, _value in {
 }.items():  # fmt: skip
     setattr(ndarray, f"__{_name}__", _value)
 for _name, _value in {
-    "take": take, "conj": _conj, "conjugate": _conj, "argmax": _extreme("argmax"), "argmin": _extreme("argmin"),
+    "take": take, "sort": _sort, "argsort": argsort, "conj": _conj, "conjugate": _conj, "argmax": _extreme("argmax"),
+    "argmin": _extreme("argmin"),
 }.items():  # fmt: skip
     setattr(ndarray, _name, _value)
 for _name in API["method"]:

@@ -16,7 +16,9 @@ from .streams import catch_up
 Types = tuple[np.dtype[Any], ...]
 
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 2}
-_COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+_COMPARISONS = {
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or"
+}  # fmt: skip
 _NUMBERS = (bool, int, float, complex)
 _SCATTERED = {  # the types of `ufunc.at`, by what CuPy's scatter kernels do
     "add": "iIlLqQefd", "sub": "iI", "max": "iIlLqQfd", "min": "iIlLqQfd", "and": "iIlLqQ", "or": "iIlLqQ",
