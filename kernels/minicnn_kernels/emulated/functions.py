@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .api import API, check_arguments, supported
-from .array import cast, fresh, host, ndarray, poisoned, raw, result, upload, view
+from .array import cast, fresh, host, ndarray, poisoned, quiet, raw, result, upload, view
 from .devices import here
 from .indexing import check_written, out_of_range, take
 from .streams import catch_up, get_current_stream
@@ -26,6 +26,9 @@ WAITING = {  # they look at values before they know what to do
     "histogram2d", "histogramdd", "nonzero", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
     "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
+
+
+CALLING_BACK = {"apply_along_axis", "apply_over_axes", "fromfunction", "piecewise"}  # a function of the caller
 
 
 def array(
@@ -149,6 +152,13 @@ def check_kind(kind: Any) -> None:
         raise ValueError("kind can only be None or 'stable'")
 
 
+def diagonal(a: ndarray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
+    """A view of the diagonal; NumPy's may not be written to."""
+    y = a._a.diagonal(offset, axis1, axis2)
+    y.flags.writeable = True
+    return view(y, a)
+
+
 def real(val: ndarray) -> ndarray:
     """The real part; an array of real numbers itself."""
     return val.real
@@ -185,7 +195,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
-        from_dlpack, sort, argsort, real, imag,
+        from_dlpack, sort, argsort, real, imag, diagonal,
     )
 } | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
 
@@ -214,6 +224,7 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
     targets = _targets(API["function"][path], compute)
     name = path.rpartition(".")[2]
     keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
+    run = _run if name in CALLING_BACK else quiet
     needs_array = API["function"][path][:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
     argument: Callable[[Any], Any] = _about_type if name in ABOUT_TYPES else host
 
@@ -243,11 +254,10 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
         if out is not None:
             check_written(raw(out))
             named["out"] = out._a
-        with np.errstate(all="ignore"):
-            try:
-                y = compute(*values, **named)
-            except IndexError as error:
-                raise out_of_range(error) from None
+        try:
+            y = run(compute, *values, **named)
+        except IndexError as error:
+            raise out_of_range(error) from None
         if out is not None:
             return out
         return fresh(np.asarray(y)) if numbers else result(y, _flat(args), keep)
@@ -255,6 +265,11 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
     call.__name__ = call.__qualname__ = name
     call.__module__ = "cupy"
     return call
+
+
+@np.errstate(all="ignore")
+def _run(function: Any, *args: Any, **options: Any) -> Any:
+    return function(*args, **options)
 
 
 def _flat(args: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .api import API, EmulationError, supported
-from .array import cast, fresh, host, ndarray, raw, result
+from .array import cast, fresh, host, ndarray, quiet, raw, result
 from .indexing import check_written, out_of_range, plain
 from .streams import catch_up
 
@@ -59,24 +59,34 @@ class ufunc:
         if len(args) != self.nin:
             args, out = self._split(args, out)
         catch_up()
-        key = tuple([_key(a) for a in args]) if dtype is None else (np.dtype(dtype),)
-        found = self._known.get(key)
+        values, key = [], []
+        for a in args:
+            if type(a) is ndarray:
+                a = host(a)
+                values.append(a)
+                key.append(a.dtype.num)
+            else:
+                values.append(a)
+                key.append(_kind(a))
+        known = tuple(key) if dtype is None else np.dtype(dtype)
+        found = self._known.get(known)
         if found is None:
-            found = self._known[key] = self.loop(args) if dtype is None else self._loop_of(supported(dtype))
-        values = [
-            (host(a) if a._a.dtype is k else host(a).astype(k, copy=False)) if type(a) is ndarray else k.type(a)
-            for a, k in zip(args, found[0], strict=True)
-        ]
-        with np.errstate(all="ignore"):
-            if out is not None:
-                return self._into(values, out, found, casting)
-            try:
-                y = self._compute(*values, order="C")
-            except np._core._exceptions._UFuncNoLoopError:  # type: ignore[attr-defined]
-                y = self._compute(*[v.astype(found[1][0]) for v in values], order="C")
-            if type(y) is tuple:
-                return tuple(fresh(np.asarray(p, k)) for p, k in zip(y, found[1], strict=True))
-            return fresh(np.asarray(y, found[1][0]))
+            found = self._known[known] = self.loop(args) if dtype is None else self._loop_of(supported(dtype))
+        for i, kind in enumerate(found[0]):
+            v = values[i]
+            if type(v) is not np.ndarray:
+                values[i] = kind.type(v)
+            elif v.dtype is not kind:
+                values[i] = v.astype(kind, copy=False)
+        if out is not None:
+            return self._into(values, out, found, casting)
+        try:
+            y = quiet(self._compute, *values, order="C")
+        except np._core._exceptions._UFuncNoLoopError:  # type: ignore[attr-defined]
+            y = quiet(self._compute, *[v.astype(found[1][0]) for v in values], order="C")
+        if self.nout > 1:
+            return tuple(fresh(np.asarray(part, kind)) for part, kind in zip(y, found[1], strict=True))
+        return fresh(np.asarray(y, found[1][0]))
 
     def _split(self, args: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
         """Inputs, and the outputs among the positional arguments."""
@@ -102,7 +112,7 @@ class ufunc:
             if o.shape != np.broadcast_shapes(o.shape, *map(np.shape, values)):
                 raise ValueError("Out shape is mismatched")
             check_written(raw(o))
-        y = self._compute(*values)
+        y = quiet(self._compute, *values)
         for o, part in zip(outs, y if type(y) is tuple else (y,), strict=True):
             np.copyto(o._a, cast(np.asarray(part), o.dtype))
         return outs if self.nout > 1 else outs[0]
@@ -149,7 +159,7 @@ class ufunc:
         index, arrays = plain(indices)
         if not arrays:
             part = raw(a)[index]
-            part[...] = self._compute(part, host(b))
+            part[...] = quiet(self._compute, part, host(b))
             return
         if a.dtype.char not in _SCATTERED[self._scatter]:
             raise TypeError(f"cupy.{self.__name__}.at does not support {a.dtype}")
@@ -195,11 +205,9 @@ def _parse(loop: str) -> tuple[Types, Types, bool]:
     return tuple(map(np.dtype, ins)), tuple(map(np.dtype, outs)), loop[0] == "!"
 
 
-def _key(a: Any) -> Any:
-    """What the types of a call depend on."""
+def _kind(a: Any) -> Any:
+    """What the types of a call depend on, of an operand that is no array."""
     kind = type(a)
-    if kind is ndarray or isinstance(a, np.generic):
-        return a.dtype.char
     return "large" if kind is int and a >= 1 << 63 else kind
 
 
