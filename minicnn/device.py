@@ -1,7 +1,8 @@
 """The devices of tensors, and arrays without memory for the device "meta".
 
-`device("cpu")` is the device that computes. On `device("meta")` a tensor has a shape and a dtype but no memory.
-Operations there run only their shape rules, so that a net of any size is built at once, and its shapes are known.
+`device("cpu")` computes with NumPy's arrays, `device("cuda")`, a GPU, with CuPy's. On `device("meta")` a tensor has a
+shape and a dtype but no memory. Operations there run only their shape rules, so that a net of any size is built at
+once, and its shapes are known.
 
     with minicnn.device("meta"):
         net = VGG19()                    # no weight is allocated
@@ -12,14 +13,17 @@ handles its shapes, dtypes and views; any operation that would compute with its 
 
 from __future__ import annotations
 
+import functools
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
+from minicnn_kernels import arrays
+from minicnn_kernels.arrays import GPU_TYPES, Array
 from minicnn_kernels.geometry import SizeError
 
-KINDS = ("cpu", "meta", "cuda")  # "cuda" can be named, as in PyTorch, but not computed on
+KINDS = ("cpu", "meta", "cuda")
 
 
 class Device:
@@ -75,13 +79,51 @@ _default: ContextVar[Device] = ContextVar("minicnn_default_device", default=CPU)
 def resolve(device: str | Device | None, op: str = "device") -> Device:
     """Return the device asked for, or the default for None, after checking that tensors can be on it.
 
+    A GPU gets its number: "cuda" is the current one.
+
     Raises:
-        RuntimeError: this version has no kernels for the device.
+        RuntimeError: there is no such GPU.
     """
-    found = _default.get() if device is None else device if isinstance(device, Device) else Device(device)
-    if found.type not in ("cpu", "meta"):
-        raise RuntimeError(f"{op}: {str(found)!r} is not available; this version of minicnn computes on 'cpu'")
-    return found
+    if device is None:
+        found = _default.get()
+    elif type(device) is int:  # as in PyTorch, the number of a GPU
+        found = Device("cuda", device)
+    else:
+        found = device if isinstance(device, Device) else Device(device)
+    return found if found.type != "cuda" else _gpu(found.index, op)
+
+
+def _gpu(index: int | None, op: str) -> Device:
+    """Return the device of a GPU's number, or of the current GPU, after checking that it exists."""
+    try:
+        module = arrays.gpu().cuda
+        count = module.runtime.getDeviceCount()
+    except RuntimeError as error:  # no CuPy, or CuPy without a driver
+        why = str(error)
+        raise RuntimeError(
+            f"{op}: 'cuda' is not available; compute on 'cpu', or ask minicnn.cuda.is_available() first. {why}"
+        ) from None
+    if index is None:
+        index = module.Device().id
+    if not 0 <= index < count:
+        raise RuntimeError(
+            f"{op}: CUDA error: invalid device ordinal: there is no 'cuda:{index}'; there are {count} GPUs"
+        )
+    return cuda(index)
+
+
+@functools.cache
+def cuda(index: int) -> Device:
+    """Return the one `Device` of a GPU's number."""
+    return Device("cuda", index)
+
+
+def of(array: Array) -> Device:
+    """Return the device of an array."""
+    kind = type(array)
+    if kind is Meta:
+        return META
+    return cuda(arrays.device_number(array)) if kind in GPU_TYPES else CPU
 
 
 def set_default_device(device: str | Device | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, contiguous, xp
 
 from .device import Meta, meta
 
@@ -51,21 +51,21 @@ def is_in(x: Array, form: MemoryFormat) -> bool:
 
 def tidy(x: Array) -> Array:
     """Return the array in the order of new memory: `channels_last` if it already is so, else contiguous."""
-    return x if x.flags.c_contiguous or is_in(x, channels_last) else np.ascontiguousarray(x)
+    return x if x.flags.c_contiguous or is_in(x, channels_last) else contiguous(x)
 
 
-def empty(shape: tuple[int, ...], dtype: Any, form: MemoryFormat) -> Array:
-    """Return uninitialised memory in the order `form`.
+def empty(shape: tuple[int, ...], dtype: Any, form: MemoryFormat, module: Any = np) -> Array:
+    """Return uninitialised memory in the order `form`, made by the module NumPy or CuPy.
 
     Raises:
         RuntimeError: `channels_last` is asked for a shape that is not (N, C, H, W).
     """
     if form is not channels_last:
-        return np.empty(shape, dtype)
+        return module.empty(shape, dtype)
     if len(shape) != 4:
         raise RuntimeError(f"channels_last: the order needs 4 axes (N, C, H, W), got the shape {tuple(shape)}")
     n, c, h, w = shape
-    return np.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+    return module.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
 
 
 def copy(x: Array, form: MemoryFormat = preserve_format) -> Array:
@@ -74,9 +74,19 @@ def copy(x: Array, form: MemoryFormat = preserve_format) -> Array:
         return x
     if form is preserve_format:
         return x.copy("K" if is_dense(x) else "C")
-    y = empty(x.shape, x.dtype, form)
+    y = empty(x.shape, x.dtype, form, xp(x))
     y[...] = x
     return y
+
+
+def axes_in_memory(x: Array) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes of a dense array as they lie in memory, the outermost first, and the order that undoes this.
+
+    `x.transpose(order)` is then contiguous. For an array that is not dense, the order changes nothing.
+    """
+    axes = range(x.ndim)
+    order = tuple(sorted(axes, key=lambda i: -x.strides[i])) if is_dense(x) else tuple(axes)
+    return order, tuple(sorted(axes, key=order.__getitem__))
 
 
 def packed(x: Array) -> tuple[Any, ...]:
@@ -89,8 +99,8 @@ def packed(x: Array) -> tuple[Any, ...]:
         return x.shape, x.dtype
     repeated = [bool(x.size) and n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True)]
     once = x[tuple([slice(0, 1) if r else slice(None) for r in repeated])]
-    order = sorted(range(x.ndim), key=lambda i: -once.strides[i]) if is_dense(once) else range(x.ndim)
-    return x.shape, np.ascontiguousarray(once.transpose(order)), tuple(order)
+    order, _ = axes_in_memory(once)
+    return x.shape, np.ascontiguousarray(once.transpose(order)), order
 
 
 def unpacked(shape: tuple[int, ...], content: Any, order: tuple[int, ...] = ()) -> Array:

@@ -1,13 +1,185 @@
-"""Arrays, and offsets into their memory."""
+"""NumPy's arrays on the CPU, CuPy's on a GPU, and the little in which they differ.
+
+Most code is the same for both: methods (`x.sum(0)`, `x.reshape(-1)`), operators, slices, and NumPy's functions of
+arrays, which hand CuPy's arrays on to CuPy (`np.where(x > 0, x, 0)`). A function that has no array among its arguments,
+or that promises a NumPy array, goes through this file:
+
+    xp(x).zeros(shape, x.dtype)     on the device of x; np.zeros would be on the CPU
+    as_array(x.sum())               an array of rank 0; np.asarray would take it to the CPU
+    contiguous(x)                   np.ascontiguousarray for both
+    host(x)                         the values as a NumPy array, for which a program waits
+
+`gpu()` is CuPy, or its emulation on the CPU (`emulated/`). It is imported when the first array goes to a GPU; before
+that, a program that computes on the CPU pays nothing for GPUs.
+"""
 
 from __future__ import annotations
 
+import importlib
+import os
+import warnings
+from abc import ABC
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # in annotations it stands for CuPy's arrays, too
 
 # Compiled loops walk flat memory by unsigned offsets. A signed index may be negative and then counts from the end, so
 # the loop has to test for that, and is not vectorised. An unsigned index needs no such test.
 U = np.uintp
+
+
+class AnyArray(ABC):  # noqa: B024
+    """For `isinstance(x, AnyArray)`: an array of NumPy or, once a GPU is in use, of CuPy."""
+
+
+AnyArray.register(np.ndarray)
+
+GPU_TYPES: set[type] = set()  # the class of CuPy's arrays, once a GPU is in use
+_gpu: Any = None
+
+_NO_CUPY = (
+    "a GPU needs CuPy: pip install 'minicnn[cuda13]' (or [cuda12]) for the version of the driver; "
+    "`minicnn doctor` shows what is missing, and minicnn.cuda.emulate() runs GPU programs on the CPU"
+)
+
+
+def gpu() -> Any:
+    """CuPy, or its emulation; imported at the first call.
+
+    Raises:
+        RuntimeError: CuPy is not installed, or cannot be imported.
+    """
+    if _gpu is None:
+        if os.environ.get("MINICNN_CUDA") == "emulated":
+            emulate()
+        else:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # two CuPys at once: `minicnn doctor` says so
+                    import cupy
+            except Exception as error:  # a broken installation fails in many ways
+                raise RuntimeError(f"{_NO_CUPY} ({type(error).__name__}: {error})") from error
+            _use(cupy)
+    return _gpu
+
+
+def emulate() -> None:
+    """Let the emulated CuPy stand for a GPU in this process.
+
+    Raises:
+        RuntimeError: the program already uses a GPU.
+    """
+    from .emulated import cupy
+
+    if _gpu is not None and _gpu is not cupy:
+        raise RuntimeError("emulate: this process already uses a GPU; call it before the first array goes there")
+    _use(cupy)
+
+
+def _use(module: Any) -> None:
+    global _gpu
+    GPU_TYPES.add(module.ndarray)
+    AnyArray.register(module.ndarray)
+    _gpu = module
+
+
+def on_gpu(x: Any) -> bool:
+    """Whether x is an array on a GPU."""
+    return type(x) in GPU_TYPES
+
+
+def is_array(x: Any) -> bool:
+    """Whether x is an array of NumPy or CuPy: `isinstance(x, AnyArray)`, but fast."""
+    return isinstance(x, np.ndarray) or type(x) in GPU_TYPES
+
+
+def xp(x: Any) -> Any:
+    """The module that x is an array of: NumPy or CuPy."""
+    return _gpu if type(x) in GPU_TYPES else np
+
+
+def as_array(x: Any) -> Any:
+    """An array as it is, a NumPy scalar or a number as an array of rank 0."""
+    return x if type(x) in GPU_TYPES else np.asarray(x)
+
+
+def host(x: Any) -> Array:
+    """The values as a NumPy array; from a GPU a copy, for which the program waits."""
+    return x.get() if type(x) in GPU_TYPES else np.asarray(x)
+
+
+def contiguous(x: Any, dtype: Any = None) -> Any:
+    """x itself if its memory is in C order and it has the type, else a copy."""
+    return xp(x).ascontiguousarray(x, dtype)
+
+
+def beside(values: Any, x: Any) -> Any:
+    """The values of a NumPy array on the device of x; the program does not wait for a copy to a GPU."""
+    return upload(values, device_number(x)) if type(x) in GPU_TYPES else values
+
+
+def writeable(x: Any) -> bool:
+    """Whether x may be written to: not if it is read-only, or if several elements share a place."""
+    if type(x) in GPU_TYPES:  # CuPy has no such flag
+        return 0 not in [stride for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
+    return bool(x.flags.writeable)
+
+
+def special(x: Any) -> Any:
+    """The module of special functions for x: SciPy's, or CuPy's of the same names."""
+    if type(x) not in GPU_TYPES:
+        from scipy import special as functions
+    elif is_emulated():
+        from .emulated import cupyx
+
+        functions = cupyx.scipy.special
+    else:
+        functions = importlib.import_module("cupyx.scipy.special")
+    return functions
+
+
+def share_memory(a: Any, b: Any) -> bool:
+    """Whether the memory of two arrays may overlap."""
+    return (type(a) in GPU_TYPES) == (type(b) in GPU_TYPES) and bool(np.may_share_memory(a, b))
+
+
+def address(x: Any) -> int:
+    """Where the first element is in memory."""
+    return int(x.data.ptr if type(x) in GPU_TYPES else x.__array_interface__["data"][0])
+
+
+# ------------------------------------------------------------------------------------------------------------ devices
+
+
+def is_emulated() -> bool:
+    """Whether the emulation stands for the GPU."""
+    return _gpu is not None and _gpu.__name__.startswith(__package__)
+
+
+def device_number(x: Any) -> int:
+    """The number of the GPU that holds x."""
+    return int(x.device.id)
+
+
+def on_device(number: int) -> AbstractContextManager[Any]:
+    """Make a GPU the current one, which computes and allocates."""
+    if gpu().cuda.Device().id == number:
+        return nullcontext()
+    context: AbstractContextManager[Any] = gpu().cuda.Device(number)
+    return context
+
+
+def on_device_of(x: Any) -> AbstractContextManager[Any]:
+    """Make the GPU that holds x the current one; nothing for a NumPy array."""
+    return on_device(device_number(x)) if type(x) in GPU_TYPES else nullcontext()
+
+
+def upload(x: Any, number: int) -> Any:
+    """A copy of x on a GPU; x itself if it is there. The program does not wait for the copy."""
+    if type(x) in GPU_TYPES and device_number(x) == number:
+        return x
+    with on_device(number):
+        return gpu().asarray(x)

@@ -6,23 +6,29 @@ A table is data: `Table("conv2d", {("im2col", "numpy"): im2col.forward_numpy, ..
 2. else `with use(backend=..., algorithm=...)` around it;
 3. else `auto`, the function below that states the rule.
 
+The arrays of a call say whether it runs on the CPU or on a GPU. On a GPU, `auto` takes the row "cuda"; where a table
+has none, the row "numpy", which runs on CuPy's arrays as it is. `use(backend="cupy")` names that.
+
 A row that does not exist raises `NoKernelError`, which lists the existing rows; no other row runs in its place.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from . import runtime
+from .arrays import GPU_TYPES
 
 TableKey = tuple[str, str]  # (algorithm, backend)
 
 BACKENDS = ("python", "numpy", "numba")
+ON_GPU = ("cuda", "cupy")  # "cupy" is the row "numpy" with the arrays of CuPy
 PREFERRED = ("numba", "numpy")  # what `auto` takes, the fastest first; "python" runs only on request
+_COLUMN = {"cuda": "cuda", "cupy": "numpy"}
 TABLES: list[Table] = []  # all tables, in the order of their definition; the tests run all their rows
 
 
@@ -72,6 +78,8 @@ class Table:
 
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
+        if GPU_TYPES and _has_gpu_array(args):
+            return self.rows[self._pick_on_gpu(backend, algorithm, args)](*args)
         if self._by_arguments:
             # 1. The choice depends on the arguments, and the caller left it open: ask the rule, without `pick`.
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
@@ -87,6 +95,35 @@ class Table:
         if kernel is None:
             kernel = self._picked[key] = self.rows[self.pick(backend, algorithm)]
         return kernel(*args)
+
+    def _selected_algorithm(self, algorithm: str | None, args: tuple[Any, ...]) -> str | None:
+        """The algorithm of the keyword, or else that of `use` if it applies to the call."""
+        if algorithm is None:
+            selected = _selection.get().algorithm
+            if selected in self.algorithms and self.supports(selected, args):
+                return selected
+        return algorithm
+
+    def _pick_on_gpu(self, backend: str | None, algorithm: str | None, args: tuple[Any, ...]) -> TableKey:
+        """The row for arrays on a GPU."""
+        backend = backend or _selection.get().backend
+        if backend in BACKENDS:
+            raise NoKernelError(
+                f"{self.op}: backend {backend!r} computes on the CPU, and the arrays are on a GPU; move them "
+                f"with .cpu(), or choose one of {', '.join(ON_GPU)}"
+            )
+        algorithm = self._selected_algorithm(algorithm, args)
+        for name in (backend,) if backend else ON_GPU:
+            rows = [a for a in self.algorithms if algorithm in (None, a) and (a, _COLUMN[name]) in self.rows]
+            able = [a for a in rows if self.supports(a, args)]
+            if able:
+                rule = self.rules.get(name)
+                return (rule(*args) if rule and algorithm is None else able[0]), _COLUMN[name]
+        there = ", ".join(f"{a}/{b}" for a, b in self.rows if b in _COLUMN.values())
+        raise NoKernelError(
+            f"{self.op}: on a GPU no kernel can do this call with algorithm {algorithm or 'auto'!r} and backend "
+            f"{backend or 'auto'!r}; there are: {there}"
+        )
 
     def supports(self, algorithm: str, args: tuple[Any, ...]) -> bool:
         """Whether the algorithm can do the call; without arguments, whether it can do any."""
@@ -104,8 +141,12 @@ class Table:
         "winograd" to a convolution of 5x5. An algorithm given as a keyword must run, and so must every chosen backend.
         """
         selected = _selection.get()
-        if algorithm is None and selected.algorithm in self.algorithms and self.supports(selected.algorithm, args):
-            algorithm = selected.algorithm
+        algorithm = self._selected_algorithm(algorithm, args)
+        if (backend or selected.backend) in ON_GPU:
+            raise NoKernelError(
+                f"{self.op}: backend {backend or selected.backend!r} computes on a GPU, and the arrays are on the CPU; "
+                f"move them with .to('cuda'), or choose one of {', '.join(BACKENDS)}"
+            )
         key = auto(self, backend or selected.backend, algorithm, args)
         if key not in self.rows:
             there = ", ".join(f"{a}/{b}" for a, b in self.rows)
@@ -119,6 +160,11 @@ class Table:
         if not available(key[1]):
             raise NoKernelError(f"{self.op}: backend {key[1]!r} needs the package {key[1]} (pip install {key[1]})")
         return key
+
+
+def _has_gpu_array(args: Iterable[Any]) -> bool:
+    """Whether one of the arguments, or of the arrays in a list of them, is on a GPU."""
+    return any(type(a) in GPU_TYPES or (type(a) is list and _has_gpu_array(a)) for a in args)
 
 
 def available(backend: str) -> bool:
@@ -182,7 +228,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
 
     Args:
-        backend: "python", "numpy" or "numba"; "auto" leaves the choice to `auto`, None to the block around this one.
+        backend: "python", "numpy" or "numba", or on a GPU "cuda" or "cupy"; "auto" leaves the choice to `auto`, None to
+            the block around this one.
         algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It applies to the
             operations that have this algorithm.
         fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
@@ -196,8 +243,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
     """
     if fused not in (None, True, False):
         raise TypeError(f"use: fused must be True, False or None, got {fused!r}")
-    if backend not in (None, "auto", *BACKENDS):
-        raise ValueError(f"use: no backend {backend!r}; there are: {', '.join(BACKENDS)}, auto")
+    if backend not in (None, "auto", *BACKENDS, *ON_GPU):
+        raise ValueError(f"use: no backend {backend!r}; there are: {', '.join((*BACKENDS, *ON_GPU))}, auto")
     if algorithm not in (None, "auto") and not any(algorithm in table.algorithms for table in TABLES):
         raise ValueError(f"use: no algorithm {algorithm!r}{_known_algorithms(str(algorithm))}")
     outer = _selection.get()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import memory, transpose
-from .arrays import Array
+from .arrays import Array, contiguous, on_gpu
 from .dispatch import compiles
 
 
@@ -23,7 +23,7 @@ def is_channels_last(x: Array) -> bool:
 
 def dense(x: Array) -> Array:
     """`x` itself where its memory is NCHW or channels last, else an NCHW copy."""
-    return x if x.flags.c_contiguous or is_channels_last(x) else np.asarray(x, order="C")
+    return x if x.flags.c_contiguous or is_channels_last(x) else contiguous(x)
 
 
 def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Array:
@@ -44,7 +44,7 @@ def as_order(x: Array, channels_last: bool) -> Array:
     """`x` in the given order of memory, copied only if it has another order."""
     if not channels_last and x.flags.c_contiguous:
         return x
-    if x.size >= transpose.LEAST and x.dtype.char in "fd" and compiles():
+    if x.size >= transpose.LEAST and not on_gpu(x) and x.dtype.char in "fd" and compiles():
         n, c, h, w = x.shape if x.ndim == 4 else (0, 0, 0, 0)
         if channels_last and x.flags.c_contiguous and c > 1 and h * w > 1:
             y = empty(x.shape, x.dtype, True)
@@ -55,13 +55,13 @@ def as_order(x: Array, channels_last: bool) -> Array:
             transpose.transpose(nhwc(x).reshape(n, h * w, c), y.reshape(n, c, h * w))
             return y
     if not channels_last:
-        return np.asarray(x, order="C")
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        return contiguous(x)
+    return contiguous(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def nhwc(x: Array) -> Array:
     """The C-contiguous (N, H, W, C) array of `x`; if `x` is channels last, without a copy."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    return contiguous(x.transpose(0, 2, 3, 1))
 
 
 def writable(x: Array) -> Array:

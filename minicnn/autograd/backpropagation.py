@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, on_device_of, writeable, xp
+
 from ..device import Meta, meta
-from . import anomaly, engine
+from ..device import of as device_of
+from . import anomaly, engine, gpu
 from .engine import Array, Node, like
 from .hooks import Leaves, call_hooks
 from .modes import no_grad, thread
@@ -47,12 +50,13 @@ def backward(
             leaf._grad = engine._tensor(gradient if owned else gradient.copy())
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
-            if not into.flags.writeable:
+            if not writeable(into):
                 raise RuntimeError(
                     f"backward: the gradient of a tensor of shape {leaf.shape} cannot be added to its .grad, "
                     "which is read-only; set .grad to None, or to a clone"
                 )
-            np.add(into, gradient, out=into, casting="same_kind")
+            with on_device_of(into):
+                np.add(into, gradient, out=into, casting="same_kind")
             leaf._grad._version[0] += 1
         if leaf._after_hooks:
             for hook in list(leaf._after_hooks.values()):
@@ -134,10 +138,17 @@ def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
                 f"backward: the result has shape {output.shape}; only a scalar has an implicit gradient of 1. "
                 "Reduce it with .sum() or .mean(), or pass a gradient of that shape"
             )
-        return output.array if type(output.array) is Meta else np.ones_like(output.array)
-    array = gradient.array if isinstance(gradient, engine._tensor) else np.asarray(gradient)
+        if type(output.array) is Meta:
+            return output.array
+        with on_device_of(output.array):
+            return np.ones_like(output.array)
+    array = gradient.array if isinstance(gradient, engine._tensor) else as_array(gradient)
     if array.shape != output.shape:
         raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
+    if type(array) is not type(output.array) and device_of(array) != output.device:
+        raise RuntimeError(
+            f"backward: the gradient is on {device_of(array)}, but the tensor is on {output.device}; move one of them"
+        )
     return array.astype(output.array.dtype, copy=False)
 
 
@@ -189,20 +200,31 @@ def _backpropagate(
         leaves.pass_on()
 
 
+def _gradients(node: Node, gys: Sequence[Array | None]) -> Any:
+    return node.function.backward(node, *gys) if node.gpu is None else gpu.backward(node, gys)
+
+
+def _zeros(gys: Sequence[Array | None], shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return the gradient of a result that nothing depends on, beside the gradients of the other results."""
+    other = next(gy for gy in gys if gy is not None)
+    with on_device_of(other):
+        return xp(other).zeros(shape, dtype)
+
+
 def _run_backward(node: Node, gys: list[Array | None], subgraph: Subgraph | None) -> Sequence[Array | None]:
     """Run a node's backward and check that each input that needs a gradient gets one of the right shape."""
     for index, gy in enumerate(gys):
         if type(gy) is Meta:
             return [None if edge is None else meta(*like(edge)) for edge in node.inputs]
         if gy is None and node.materialize:
-            gys[index] = np.zeros(*node.outputs[index])
+            gys[index] = _zeros(gys, *node.outputs[index])
     if subgraph is None:
-        found = node.function.backward(node, *gys)
+        found = _gradients(node, gys)
     else:
         needs = node.needs_input_grad
         node.needs_input_grad = subgraph.needs(node)
         try:
-            found = node.function.backward(node, *gys)
+            found = _gradients(node, gys)
         finally:
             node.needs_input_grad = needs
     found = found if isinstance(found, tuple) else (found,)

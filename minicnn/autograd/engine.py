@@ -20,11 +20,13 @@ import weakref
 from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
-from minicnn_kernels.arrays import Array
+from numpy import ndarray
+
+from minicnn_kernels.arrays import GPU_TYPES, Array
 from minicnn_kernels.geometry import SizeError
 
 from ..device import Meta, meta
-from . import anomaly
+from . import anomaly, gpu
 from .modes import thread
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Node:
     _saved: tuple[Array | None, ...] | None = ()
     _versions: Sequence[tuple[list[int], int] | None] = ()
     _constant: Set[int] = frozenset()  # ids of outputs without a gradient
+    gpu: int | None = None  # the number of the GPU that forward ran on
+    from_cpu: tuple[int, ...] = ()  # the arguments that forward got from the CPU, if it ran on a GPU
     tied: Set[int] = frozenset()  # outputs that a user's function made as views of its inputs
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
@@ -148,6 +152,8 @@ class Function:
     """
 
     view = False
+    any_device = False  # whether forward takes arrays of several devices
+    on_cpu = False  # whether CuPy cannot do it: arrays on a GPU are moved to the CPU, and the results back
     # What `ownership.py` may assume about the gradients that backward returns. If both are False, each gradient is a
     # new array, or gy, a saved array, or a view of one of these.
     backward_allocates = False  # each gradient is in newly allocated memory of its own
@@ -173,7 +179,7 @@ class Function:
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays, and record the call if a gradient will be wanted."""
         tensors: list[Tensor | None] = []  # plain loops: a small net spends much of its time here
-        arrays, needs, on_meta, record = [], [], False, thread.recording
+        arrays, needs, elsewhere, record = [], [], False, thread.recording
         for a in args:
             if isinstance(a, _tensor):
                 tensors.append(a)
@@ -183,17 +189,19 @@ class Function:
                 tensors.append(None)
                 needs.append(False)
             arrays.append(a)
-            if type(a) is Meta:
-                on_meta = True
+            kind = type(a)
+            if kind is not ndarray and (kind is Meta or kind in GPU_TYPES):
+                elsewhere = True
         node = Node(cls, tuple(needs))
         watched = thread.watching
         if watched:
             node.origin = anomaly.Origin.here()
+        on_meta = elsewhere and any(type(a) is Meta for a in arrays)
         if on_meta:
             result = _on_meta(cls, node, tensors, arrays, options)
         else:
             try:
-                result = cls.forward(node, *arrays, **options)
+                result = gpu.forward(node, *arrays, **options) if elsewhere else cls.forward(node, *arrays, **options)
             except MemoryError as error:
                 raise _out_of_memory(node, error) from None
         several = isinstance(result, tuple)

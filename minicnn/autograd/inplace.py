@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from minicnn_kernels.arrays import address, beside, share_memory, xp
+
 from .engine import Array, Function
 
 if TYPE_CHECKING:
@@ -33,15 +35,16 @@ class Overwritten(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Array, Array]:
         """Write gy into an array laid out like the memory of t, and read it with the layout of x."""
         size = 1 + max(at + sum((n - 1) * s for n, s in zip(*rest, strict=True)) for at, *rest in ctx.places)
-        memory = np.arange(size)
+        memory = np.arange(size)  # the layouts are compared on the CPU
         in_t, in_x = (
             np.lib.stride_tricks.as_strided(memory[at:], shape, [s * memory.itemsize for s in strides])
             for at, shape, strides in ctx.places
         )
-        gradient, written = np.zeros(size, gy.dtype), np.zeros(size, bool)
-        np.add.at(gradient, in_t, gy)
+        written = np.zeros(size, bool)
         written[in_x] = True
-        return np.where(written[in_t], 0, gy), gradient[in_x]
+        gradient = xp(gy).zeros(size, gy.dtype)
+        np.add.at(gradient, beside(in_t, gy), gy)
+        return np.where(beside(written[in_t], gy), 0, gy).astype(gy.dtype, copy=False), gradient[beside(in_x, gy)]
 
 
 class Spoiled(Function):
@@ -75,19 +78,19 @@ def _from_user(t: Tensor) -> bool:
 def _start(a: Array) -> int:
     """Return the lowest address that the array uses."""
     below = sum((n - 1) * s for n, s in zip(a.shape, a.strides, strict=True) if s < 0)
-    return int(a.__array_interface__["data"][0]) + below
+    return address(a) + below
 
 
 def _places(a: Array, first: int) -> Places:
     """Return where the elements of an array are, counted from the address `first`."""
-    at = (int(a.__array_interface__["data"][0]) - first) // a.itemsize
+    at = (address(a) - first) // a.itemsize
     return at, a.shape, tuple(s // a.itemsize for s in a.strides)
 
 
 def others(x: Tensor) -> list[Tensor]:
     """Return the other views of the same memory that may overlap with x."""
     tensors = [t for ref in x._views or () if (t := ref()) is not None and t is not x]
-    return [t for t in tensors if not x.is_meta and x.array.size and np.may_share_memory(t.array, x.array)]
+    return [t for t in tensors if not x.is_meta and x.array.size and share_memory(t.array, x.array)]
 
 
 def check_writable(x: Tensor, op: str) -> None:

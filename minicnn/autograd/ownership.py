@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import memory
+from minicnn_kernels.arrays import GPU_TYPES
 
 from ..device import Meta
+from ..memory_formats import is_dense
 from .engine import Array, Node
 
 Step = tuple[Node, Sequence[Array | None], Sequence[Array | None]]
@@ -81,16 +83,21 @@ def owned(gradient: Array, step: Step | None) -> bool:
     if node.function.backward_allocates or node.function.backward_is_users:
         return node.function.backward_allocates
     owner = _owner(gradient)  # images in channels_last order are a view of their memory
-    if not (owner.flags.owndata or isinstance(owner.base, memory.Owner)):
-        return False
-    if not gradient.flags.writeable or owner.size != gradient.size:
+    if type(gradient) in GPU_TYPES:
+        alone = is_dense(gradient)
+    else:
+        from_numpy_or_pool = owner.flags.owndata or isinstance(owner.base, memory.Owner)
+        alone = from_numpy_or_pool and gradient.flags.writeable and owner.size == gradient.size
+    if not alone:
         return False
     held = (*gxs, *gys, *(node._saved or ()), *vars(node).values())
-    return sum([_owner(a) is owner for a in held if isinstance(a, np.ndarray)]) == 1
+    return sum([_owner(a) is owner for a in held if isinstance(a, type(gradient))]) == 1
 
 
 def _owner(array: Array) -> Any:
-    """Return the array whose memory a view shows."""
+    """Return the owner of the memory that an array shows: an array, or on a GPU CuPy's object of the memory."""
+    if type(array) in GPU_TYPES:
+        return array.data.mem  # type: ignore[attr-defined]
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

@@ -1,8 +1,9 @@
 """Tensor: an array that remembers how it was computed.
 
-A tensor holds a NumPy array (`.array`), whether a gradient is wanted (`.requires_grad`), the gradient (`.grad`), and,
-if an operation computed it, the node in the graph where `backward()` starts (`.grad_fn`). The operations are in
-`minicnn.ops`, which also adds methods and operators to the class with `tensor_method`; this file does no arithmetic.
+A tensor holds an array of NumPy, or of CuPy on a GPU (`.array`), whether a gradient is wanted (`.requires_grad`), the
+gradient (`.grad`), and, if an operation computed it, the node in the graph where `backward()` starts (`.grad_fn`). The
+operations are in `minicnn.ops`, which also adds methods and operators to the class with `tensor_method`; this file does
+no arithmetic.
 
 Memory is shared as in NumPy and PyTorch: `t.data`, `t.detach()`, `t.numpy()` and views show the same numbers.
 Each write through a tensor (`t[...] = 0`, `t.data.fill_(0)`, `t.copy_(other)`) is counted, so that the backward pass
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import GPU_TYPES, Array, on_gpu
 
+from .. import device as devices
 from ..autograd import backpropagation, engine
 from ..autograd.hooks import RemovableHandle
 from ..compat.missing import Absent, absent, methods, unknown
-from ..device import CPU, META, Device, Meta, meta, resolve
+from ..device import CPU, Device, Meta, meta, resolve
 from ..dtypes import Size, get_default_dtype
 from . import copying
 from .printing import text
@@ -46,7 +48,7 @@ class Tensor:
     def __init__(
         self, array: Any = (), requires_grad: bool = False, *sizes: int, _version: list[int] | None = None
     ) -> None:
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) and type(array) not in GPU_TYPES:
             if type(requires_grad) is not bool:  # Tensor(2, 3)
                 array, requires_grad = Size((array, requires_grad, *sizes)), False
             array = _legacy(array)
@@ -65,7 +67,7 @@ class Tensor:
 
     @property
     def array(self) -> Array:
-        """The NumPy array itself, to be read; the tape does not notice if a program writes into it."""
+        """The array itself, of NumPy or CuPy, to be read; the tape does not notice if a program writes into it."""
         return self._array
 
     @property
@@ -75,7 +77,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor | Array) -> None:
-        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        array = value.array if isinstance(value, Tensor) else value if on_gpu(value) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
             raise TypeError(f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert with .to()")
         self._array = array
@@ -99,7 +101,7 @@ class Tensor:
     @property
     def device(self) -> Device:
         """The device of the memory."""
-        return META if type(self._array) is Meta else CPU
+        return CPU if type(self._array) is np.ndarray else devices.of(self._array)
 
     @property
     def is_meta(self) -> bool:
@@ -157,7 +159,7 @@ class Tensor:
             raise RuntimeError(
                 f"item: a tensor of shape {self.shape} has {self.numel()} elements, not one; use tolist()"
             )
-        return self._values("item").item()
+        return self._values("item").item()  # from a GPU, it waits
 
     def tolist(self) -> Any:
         """Return the elements as nested lists of Python numbers."""

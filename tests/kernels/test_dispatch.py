@@ -46,7 +46,7 @@ def test_what_is_not_there_is_an_error() -> None:
     ):
         conv2d.FORWARD.pick(backend="numpy", algorithm="fourier")
     with (
-        pytest.raises(ValueError, match="no backend 'torch'; there are: python, numpy, numba, auto"),
+        pytest.raises(ValueError, match="no backend 'torch'; there are: python, numpy, numba, cuda, cupy, auto"),
         use(backend="torch"),
     ):
         pass

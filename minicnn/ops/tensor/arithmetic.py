@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.arithmetic import ARITHMETIC
+from minicnn_kernels.arrays import as_array
 
 from ...autograd import ownership
 from ...tensor import Array, Tensor, tensor_method
@@ -34,8 +35,8 @@ def _shared_out(op: str, general: Any) -> Callable[..., Array]:
     def function(a: Any, b: Any, out: Array | None = None) -> Array:
         alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
         if alike and a.dtype in _FLOATS:
-            return np.asarray(ARITHMETIC(op, a, b, out))
-        return np.asarray(general(a, b, out=out))
+            return as_array(ARITHMETIC(op, a, b, out))
+        return as_array(general(a, b, out=out))
 
     return function
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import gpu, on_device, upload
 from minicnn_kernels.geometry import ShapeError, SizeError, fits, whole
 
 from ... import memory_formats
@@ -32,7 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 DTYPE = Any
-Make = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+# Makes an array of a shape and type, by the module for the device, NumPy or CuPy; NumPy's result goes to the GPU, too.
+Make = Callable[[Any, tuple[int, ...], np.dtype[Any]], Array]
 _SAFE = 32767
 
 # ----------------------------------------------------------------------------------------------------- how all are made
@@ -59,16 +61,20 @@ def new(
     requires_grad: bool = False,
     op: str = "tensor",
 ) -> Tensor:
-    """Make a tensor of `make(shape, dtype)`; on the meta device `make` is not called.
+    """Make a tensor of `make(module, shape, dtype)`; on the meta device `make` is not called.
 
     Raises:
         SizeError: the tensor does not fit into memory.
     """
     kind = get_default_dtype() if dtype is None else np.dtype(dtype)
-    if resolve(device).type == "meta":
+    place = resolve(device)
+    if place.type == "meta":
         return Tensor(meta(shape, kind), requires_grad)
     fits(op, shape, kind.itemsize, "tensor")
-    return Tensor(np.asarray(make(shape, kind)), requires_grad)
+    if place.index is None:
+        return Tensor(np.asarray(make(np, shape, kind)), requires_grad)
+    with on_device(place.index):
+        return Tensor(upload(make(gpu(), shape, kind), place.index), requires_grad)
 
 
 def factory(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,8 +112,8 @@ def _filled(name: str, make: Make, text: str) -> Callable[..., Tensor]:
     return factory(create)
 
 
-zeros = _filled("zeros", np.zeros, "A tensor of zeros.")
-ones = _filled("ones", np.ones, "A tensor of ones.")
+zeros = _filled("zeros", lambda xp, s, d: xp.zeros(s, d), "A tensor of zeros.")
+ones = _filled("ones", lambda xp, s, d: xp.ones(s, d), "A tensor of ones.")
 
 
 @factory
@@ -119,7 +125,7 @@ def empty(
     memory_format: MemoryFormat = memory_formats.contiguous_format,
 ) -> Tensor:
     """A tensor of arbitrary values: its memory is not initialised."""
-    make: Make = lambda s, d: memory_formats.empty(s, d, memory_format)  # noqa: E731
+    make: Make = lambda xp, s, d: memory_formats.empty(s, d, memory_format, xp)  # noqa: E731
     return new(sizes(size, "empty"), make, dtype, device, requires_grad, "empty")
 
 
@@ -144,16 +150,16 @@ def constant(op: str, value: Any) -> Make:
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         raise ShapeError(f"{op}: the value must be an integer of 64 bits, got {value}; pass a float instead")
 
-    def make(shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
+    def make(xp: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
         if -_SAFE <= value <= _SAFE and kind.kind != "u":  # in the range of every type
-            return np.full(shape, value, kind)
+            return xp.full(shape, value, kind)
         if kind.kind in "iu" and isinstance(value, int) and value >= 2**63:  # NumPy treats it as an unsigned number
             raise RuntimeError(f"{op}: {value} does not fit into {kind}; give a floating-point dtype")
         with np.errstate(all="ignore"):
             found = check_range(np.asarray([value]), kind).astype(kind)[0]
         if kind.kind == "f" and math.isinf(found) and not math.isinf(value):
             raise RuntimeError(f"{op}: {value} cannot be converted to type {kind} without overflow; give a wider dtype")
-        return np.full(shape, found, kind)
+        return xp.full(shape, found, kind)
 
     return make
 
@@ -174,7 +180,7 @@ def eye(
 ) -> Tensor:
     """The matrix (n, m) with ones on the diagonal and zeros elsewhere; m is n by default."""
     shape = sizes((n, n if m is None else m), "eye")
-    return new(shape, lambda s, d: np.eye(*s, dtype=d), dtype, device, requires_grad, "eye")
+    return new(shape, lambda xp, s, d: xp.eye(*s, dtype=d), dtype, device, requires_grad, "eye")
 
 
 # ------------------------------------------------------------------------------------------------------------ from data
@@ -195,7 +201,7 @@ def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad:
             return Tensor(meta(data.shape, dtype or data.dtype), requires_grad)
         data._values("tensor")
     array = to_array("tensor", data, None if dtype is None else np.dtype(dtype))
-    return new(array.shape, lambda s, d: np.array(array, d, order="C"), array.dtype, device, requires_grad)
+    return new(array.shape, lambda xp, s, d: np.array(array, d, order="C"), array.dtype, device, requires_grad)
 
 
 def from_numpy(ndarray: Array) -> Tensor:
@@ -247,7 +253,9 @@ def asarray(
         raise ValueError(f"asarray: {type(obj).__name__} as {array.dtype} needs a copy, which copy=False forbids")
     if same and not copy:
         _warn_read_only(array)
-    return new(array.shape, lambda s, d: array.copy() if copy and same else array, array.dtype, device, requires_grad)
+    return new(
+        array.shape, lambda xp, s, d: array.copy() if copy and same else array, array.dtype, device, requires_grad
+    )
 
 
 @factory
@@ -298,7 +306,7 @@ def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad:
             raise RuntimeError("arange: step must be nonzero")
     length = max(-(-(end - start) // step), 0) if isinstance(end, int) and exact else math.ceil((end - start) / step)
     wide: Any = np.int64 if exact else np.float64
-    make: Make = lambda s, d: (np.arange(*s, dtype=wide) * wide(step) + wide(start)).astype(d)  # noqa: E731
+    make: Make = lambda xp, s, d: (np.arange(*s, dtype=wide) * wide(step) + wide(start)).astype(d)  # noqa: E731
     return new((length,), make, kind, device, requires_grad, "arange")
 
 
@@ -322,7 +330,7 @@ def linspace(
     """`steps` equally spaced numbers from start to end, both included; an integer `dtype` cuts them to integers."""
     count = _steps("linspace", steps)
     low, high = _in_kind(_bounds("linspace", start, end), dtype)
-    return new((count,), lambda s, d: _line(low, high, count).astype(d), dtype, device, requires_grad, "linspace")
+    return new((count,), lambda xp, s, d: _line(low, high, count).astype(d), dtype, device, requires_grad, "linspace")
 
 
 @factory
@@ -339,7 +347,7 @@ def logspace(
     """base ** linspace(start, end, steps)."""
     count = _steps("logspace", steps)
     low, high = _in_kind(_bounds("logspace", start, end), dtype)
-    make: Make = lambda s, d: (base ** _line(low, high, count)).astype(d)  # noqa: E731
+    make: Make = lambda xp, s, d: (base ** _line(low, high, count)).astype(d)  # noqa: E731
     return new((count,), make, dtype, device, requires_grad, "logspace")
 
 
@@ -358,7 +366,7 @@ def _triangle_indices(name: str, find: Callable[..., tuple[Array, Array]]) -> Ca
         fits(name, shape, 1)
         far = max(-sum(shape), min(whole(offset, name, "offset"), sum(shape)))  # a larger one changes nothing
         array = np.stack(find(shape[0], far, shape[1]))
-        return new(array.shape, lambda s, d: array.astype(d), dtype, device)
+        return new(array.shape, lambda xp, s, d: array.astype(d), dtype, device)
 
     create.__name__, create.__doc__ = (
         name,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import as_array, is_array
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
@@ -83,13 +84,13 @@ class Elementwise(Function):
         """Convert the operands to `dtype` and run the row, into the memory of `out` if it is given."""
         values = [_in_type(operand, dtype) for operand in operands]
         with np.errstate(all="ignore"):  # as in PyTorch, 1/0 is Inf and log(-1) is NaN, without a warning
-            y = np.asarray(row.function(*values, **options) if out is None else row.function(*values, out=out))
+            y = as_array(row.function(*values, **options) if out is None else row.function(*values, out=out))
         if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":
             y = y.astype(dtype)
         ctx.name = row.title
         if True in ctx.needs_input_grad:
             ctx.row, ctx.options = row, options
-            ctx.operands = [(o.shape, o.dtype) if isinstance(o, np.ndarray) else None for o in operands]
+            ctx.operands = [(o.shape, o.dtype) if is_array(o) else None for o in operands]
             ctx.names = row.kept(ctx.needs_input_grad)
             have = dict(zip("abc", values, strict=False), y=y)
             ctx.save_for_backward(*[have[name] for name in ctx.names])
@@ -104,7 +105,7 @@ class Elementwise(Function):
             for i, needed in enumerate(ctx.needs_input_grad):
                 if needed:
                     shape, dtype = ctx.operands[i]
-                    gradient = np.asarray(ctx.row.gradients[i](*[have[name] for name in ctx.row.needs[i]]))
+                    gradient = as_array(ctx.row.gradients[i](*[have[name] for name in ctx.row.needs[i]]))
                     gradient = np.broadcast_to(gradient, gy.shape) if gradient.shape != gy.shape else gradient
                     found[i] = unbroadcast(gradient, shape).astype(dtype, copy=False)
         return tuple(found)
@@ -122,7 +123,7 @@ def saved(ctx: Any) -> dict[str, Any]:
 
 def _in_type(operand: Any, dtype: np.dtype[Any]) -> Any:
     """Convert the operand to the type of the operation; a Python number stays, so that NumPy uses the array's type."""
-    if isinstance(operand, np.ndarray):
+    if is_array(operand):
         return operand if operand.dtype is dtype else operand.astype(dtype, copy=False)
     if dtype.kind == "f" or dtype.kind == "b":
         return operand

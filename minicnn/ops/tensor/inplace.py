@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, share_memory, writeable
 from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
 
@@ -76,12 +77,12 @@ def takes_straight(x: Any, *others: Any) -> bool:
 
     False under `detect_anomaly`, which looks at the operands after the result.
     """
-    if not isinstance(x, Tensor) or x.is_meta or not x._array.flags.writeable or anomaly.enabled():
+    if not isinstance(x, Tensor) or x.is_meta or on_gpu(x._array) or not x._array.flags.writeable or anomaly.enabled():
         return False
     a = x._array
     if a.dtype not in (np.float32, np.float64) or not (a.flags.c_contiguous or is_channels_last(a)):
         return False
-    return all(o._array is a or not np.may_share_memory(o._array, a) for o in others)
+    return all(o._array is a or not share_memory(o._array, a) for o in others)
 
 
 def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -> Tensor:
@@ -113,12 +114,12 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
             f"{op}: the result is {result.dtype}, which cannot be cast to the tensor's {x.dtype}; convert the tensor"
         )
     if not x.is_meta:
-        if not x._array.flags.writeable:
+        if not writeable(x._array):
             raise RuntimeError(
                 f"{op}: the memory cannot be written: it is read-only, or several elements of an expanded tensor share "
                 "a place; change a clone()"
             )
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), on_device_of(x._array):
             x._array[...] = result.array
     x._version[0] += 1
     return x
@@ -205,7 +206,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Overwrite the elements with those of `src`, broadcast and converted to this tensor's type; recorded."""
     source = as_operand(src, "copy_") if isinstance(src, OPERANDS) else Tensor(src)
     if not isinstance(source, Tensor):
-        source = Tensor(np.asarray(source))
+        source = Tensor(as_array(source))
     if source.is_meta and not self.is_meta:
         raise NotImplementedError("copy_: a tensor on device 'meta' has no values to copy")
     if is_grad_enabled() and (self.requires_grad or source.requires_grad):

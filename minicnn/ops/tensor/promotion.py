@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import AnyArray, is_array
+
 from ...dtypes import get_default_dtype
 from ...tensor import Tensor
 
 NUMBERS = (bool, int, float)
-OPERANDS = (Tensor, *NUMBERS, np.generic, np.ndarray)
+OPERANDS = (Tensor, *NUMBERS, np.generic, np.ndarray, AnyArray)
 _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 _CATEGORY = {"b": 0, "i": 1, "u": 1, "f": 2}
 
@@ -21,7 +23,7 @@ def as_operand(value: Any, op: str) -> Any:
         return value.item()
     if isinstance(value, (Tensor, *NUMBERS)):
         return value
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return Tensor(value)
     raise TypeError(f"{op}: expected a tensor, an array or a number, got {type(value).__name__}")
 

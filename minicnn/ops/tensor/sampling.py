@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, beside, on_device_of
 from minicnn_kernels.geometry import fits, whole
 
 from ...autograd.modes import is_grad_enabled
@@ -21,7 +21,7 @@ from ...random import Generator, stream
 from ...tensor import Tensor, tensor_method
 from .arguments import check_tensor, ints
 from .creation import DTYPE, factory, new, sizes
-from .zeros_like import like
+from .zeros_like import like, zeros_like
 
 __all__ = [
     "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn",
@@ -95,7 +95,7 @@ def _sized(name: str, draw: Draw, text: str) -> Callable[..., Tensor]:
     ) -> Tensor:
         kind = get_default_dtype() if dtype is None else np.dtype(dtype)
         _floats(name, kind)
-        return new(sizes(size, name), lambda s, d: draw(_rng(generator), s, d), kind, device, requires_grad, name)
+        return new(sizes(size, name), lambda xp, s, d: draw(_rng(generator), s, d), kind, device, requires_grad, name)
 
     create.__name__, create.__doc__ = name, text
     return factory(create)
@@ -107,12 +107,12 @@ randn = _sized("randn", _normal, "Normally distributed random numbers of mean 0 
 
 def rand_like(input: Tensor, *, generator: Generator | None = None, **options: Any) -> Tensor:
     """Uniform random numbers from [0, 1) with the shape and type of another tensor."""
-    return factory(like)(input, lambda s, d: _uniform(_rng(generator), s, d), **options)
+    return factory(like)(input, lambda xp, s, d: _uniform(_rng(generator), s, d), **options)
 
 
 def randn_like(input: Tensor, *, generator: Generator | None = None, **options: Any) -> Tensor:
     """Normally distributed random numbers with the shape and type of another tensor."""
-    return factory(like)(input, lambda s, d: _normal(_rng(generator), s, d), **options)
+    return factory(like)(input, lambda xp, s, d: _normal(_rng(generator), s, d), **options)
 
 
 @factory
@@ -129,7 +129,9 @@ def randint(
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint: size must be a tuple of ints, got {type(size).__name__}")
     shape = sizes((size,), "randint")
-    return new(shape, lambda s, d: _whole(_rng(generator), s, d, low, high), dtype, device, requires_grad, "randint")
+    return new(
+        shape, lambda xp, s, d: _whole(_rng(generator), s, d, low, high), dtype, device, requires_grad, "randint"
+    )
 
 
 def _bound(bounds: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, int, Any]:
@@ -157,7 +159,7 @@ def randint_like(input: Tensor, *bounds: Any, generator: Generator | None = None
     """Integers from low (0 by default) to high - 1 with the shape and type of another tensor."""
     named: dict[str, Any] = {name: options.pop(name) for name in ("low", "high") if name in options}
     low, high = _low_high("randint_like", bounds, named)
-    return like(input, lambda s, d: _whole(_rng(generator), s, d, low, high), **options)
+    return like(input, lambda xp, s, d: _whole(_rng(generator), s, d, low, high), **options)
 
 
 @factory
@@ -171,7 +173,7 @@ def randperm(
 ) -> Tensor:
     """The integers 0 to n - 1 in random order."""
     shape = sizes((whole(n, "randperm", "n"),), "randperm")
-    make = lambda s, d: _rng(generator).permutation(s[0]).astype(d)  # noqa: E731
+    make = lambda xp, s, d: _rng(generator).permutation(s[0]).astype(d)  # noqa: E731
     return new(shape, make, dtype, device, requires_grad, "randperm")
 
 
@@ -192,7 +194,7 @@ def normal(
         raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
     if size is not None:
         shape = sizes((size,), "normal")
-        make = lambda s, d: _normal(_rng(generator), s, d, mean, std)  # noqa: E731
+        make = lambda xp, s, d: _normal(_rng(generator), s, d, mean, std)  # noqa: E731
         return new(shape, make, dtype, device, requires_grad, "normal")
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
@@ -200,7 +202,7 @@ def normal(
     _floats("normal", given[0].dtype)
     shape = geometry.broadcast("normal", *(tuple(x.shape) for x in given))
     arrays = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
-    return new(shape, lambda s, d: _normal(_rng(generator), s, d, *arrays), given[0].dtype, given[0].device)
+    return new(shape, lambda xp, s, d: _normal(_rng(generator), s, d, *arrays), given[0].dtype, given[0].device)
 
 
 # ----------------------------------------------------------------------------------------------------- of probabilities
@@ -220,10 +222,10 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability given by the element (or with probability `p`), else 0."""
     check_tensor("bernoulli", input=input)
     if p is not None:
-        return like(input, lambda s, d: np.zeros(s, d)).bernoulli_(p, generator=generator)
+        return like(input, lambda xp, s, d: xp.zeros(s, d)).bernoulli_(p, generator=generator)
     _floats("bernoulli", input.dtype)
     if input.is_meta:
-        return like(input, np.zeros)
+        return zeros_like(input)
     values = _probabilities("bernoulli", input)
     return Tensor(np.asarray(_rng(generator).random(values.shape) < values).astype(input.dtype))
 
@@ -245,7 +247,9 @@ def multinomial(
             f"multinomial: cannot draw {num_samples} samples of {count} {'' if replacement else 'without '}replacement"
         )
     if input.is_meta:
-        return new((*input.shape[:-1], num_samples), np.zeros, np.int64, input.device, op="multinomial")
+        return new(
+            (*input.shape[:-1], num_samples), lambda xp, s, d: xp.zeros(s, d), np.int64, input.device, op="multinomial"
+        )
     weights = input.array.astype(np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise RuntimeError("multinomial: the weights contain inf, nan or a negative number")
@@ -272,7 +276,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     check_tensor("poisson", input=input)
     _floats("poisson", input.dtype)
     if input.is_meta:
-        return like(input, np.zeros)
+        return zeros_like(input)
     if input.numel() and not input.array.min() >= 0:
         raise RuntimeError("poisson: invalid rate, expected rates to be non-negative")
     return Tensor(np.asarray(_rng(generator).poisson(input.array)).astype(input.dtype))
@@ -292,7 +296,8 @@ def _overwrite(x: Tensor, op: str, draw: Draw, generator: Generator | None) -> T
             f"{op}: a tensor that requires a gradient would be overwritten while recording; use no_grad() around it"
         )
     if not x.is_meta:
-        x._array[...] = draw(_rng(generator), x._array.shape, x._array.dtype)
+        with on_device_of(x._array):
+            x._array[...] = beside(draw(_rng(generator), x._array.shape, x._array.dtype), x._array)
     x._version[0] += 1
     return x
 

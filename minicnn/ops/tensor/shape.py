@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import share_memory
 from minicnn_kernels.geometry import ShapeError, SizeError
 
 from ... import memory_formats
@@ -84,7 +85,7 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
         RuntimeError: the order in memory does not allow a view (a permuted tensor, for example).
     """
     y: Tensor = View.apply(input, RESHAPE, _complete("view", input.array.shape, size))
-    if y.array.size and not (input.is_meta or np.may_share_memory(input.array, y.array)):
+    if y.array.size and not (input.is_meta or share_memory(input.array, y.array)):
         raise RuntimeError(
             f"view: shape {size} needs another order of memory than the strides {stride(input)} of the shape "
             f"{input.shape} give (one axis would span two that are not contiguous); use .reshape(...), which copies"

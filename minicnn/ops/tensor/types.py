@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import address, contiguous, host, on_gpu, upload
+
+from ... import memory_formats
 from ...autograd.engine import Function
-from ...device import Device, Meta, meta, resolve
+from ...device import CPU, Device, Meta, meta, resolve
+from ...device import of as device_of
 from ...tensor import Array, Tensor, tensor_method
 from . import promotion
 from .arguments import guarded
@@ -33,7 +37,7 @@ class Cast(Function):
         with np.errstate(all="ignore"):  # a number too large for the type becomes Inf
             if order in "KC":
                 return x.astype(dtype, order=order)  # type: ignore[call-overload]
-            return np.ascontiguousarray(np.moveaxis(x, 1, -1), dtype).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+            return contiguous(np.moveaxis(x, 1, -1), dtype).transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
@@ -44,6 +48,32 @@ class Cast(Function):
     def infer(x: Array, dtype: np.dtype[Any], order: str = "K") -> Meta:
         """Return the same shape in the new type."""
         return meta(x.shape, dtype)
+
+
+class ToDevice(Function):
+    """The same values in the memory of another device; the gradient is copied back."""
+
+    any_device = True
+    backward_allocates = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, device: Device, non_blocking: bool = False) -> Array:
+        """Copy."""
+        ctx.before = device_of(x)
+        return _moved(x, device, non_blocking)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
+        """Copy back."""
+        return _moved(gy, ctx.before, False), None, None
+
+
+def _moved(x: Array, device: Device, non_blocking: bool) -> Array:
+    """Return the values of x on a device, CPU or GPU, in x's order of memory."""
+    order, back = memory_formats.axes_in_memory(x)
+    lying = x.transpose(order)
+    there = upload(lying, device.index) if device.index is not None else host(lying)
+    return there.transpose(back)
 
 
 class ToMeta(Function):
@@ -113,6 +143,9 @@ def to(
         raise NotImplementedError(
             "to: a tensor on device 'meta' has no values to copy; use to_empty() or create it on 'cpu'"
         )
+    if where != x.device:
+        non_blocking = non_blocking or (bool(flags) and bool(flags[0]))
+        x, copy = ToDevice.apply(x, where, non_blocking), False
     order = _order(x, memory_format)
     if wanted == x.array.dtype and not copy and order == "K":
         return x
@@ -205,8 +238,8 @@ def can_cast(from_: Any, to: Any) -> bool:
 # --------------------------------------------------------------------------------------------------- where memory lies
 
 for _name, _value in {
-    "is_cpu": lambda self: not self.is_meta,
-    "is_cuda": lambda self: False,
+    "is_cpu": lambda self: self.device.type == "cpu",
+    "is_cuda": lambda self: on_gpu(self._array),
     "itemsize": lambda self: self.array.itemsize,
     "nbytes": lambda self: self.array.nbytes,
 }.items():
@@ -216,22 +249,28 @@ for _name, _value in {
 @tensor_method("data_ptr")
 def _data_ptr(self: Tensor) -> int:
     """Return the address of the first element; 0 on the meta device."""
-    return 0 if self.is_meta else self.array.ctypes.data
+    return 0 if self.is_meta else address(self._array)
 
 
 @tensor_method("get_device")
 def _get_device(self: Tensor) -> int:
-    """Return -1, PyTorch's answer for a tensor that is not on a GPU: minicnn runs on the CPU."""
-    return -1
+    """Return the number of the GPU that holds the tensor; -1 if none does, as in PyTorch."""
+    return -1 if self.device.index is None else self.device.index
 
 
-@tensor_method("cpu", "pin_memory", "share_memory_")
+@tensor_method("pin_memory", "share_memory_")
 def _here(self: Tensor, *_: Any, **__: Any) -> Tensor:
     """Return the tensor itself: its memory is already in this process, and minicnn has no other kind of memory."""
     return self
 
 
+@tensor_method("cpu")
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor in the memory of the CPU; itself if it is there."""
+    return to(self, CPU, memory_format=memory_format)
+
+
 @tensor_method("cuda")
 def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
-    """Raise an error: minicnn has no GPU backend."""
-    raise RuntimeError("cuda: there is no GPU; ask minicnn.cuda.is_available() first, and compute on 'cpu'")
+    """The tensor on a GPU, by default the current one; itself if it is there."""
+    return to(self, resolve("cuda" if device is None else device, "cuda"), non_blocking=non_blocking)

@@ -32,9 +32,9 @@ def like(
     x = input.array
     if type(x) is not Meta and not made.is_meta and x.ndim > 1:
         if memory_format is memory_formats.preserve_format and not x.flags.c_contiguous and memory_formats.is_dense(x):
-            y = np.empty_like(x, made.dtype)  # in the memory order of x
-            y[...] = made.array
-            made = Tensor(y)
+            order, back = memory_formats.axes_in_memory(x)
+            y = made.array.transpose(order).copy("C")  # in the memory order of x
+            made = Tensor(y.transpose(back))
         elif memory_format is memory_formats.channels_last:
             made = Tensor(memory_formats.copy(made.array, memory_format))
     return made.requires_grad_() if requires_grad else made
@@ -50,9 +50,11 @@ def _like(name: str, make: Make, text: str) -> Callable[..., Tensor]:
     return factory(create)
 
 
-zeros_like = _like("zeros_like", np.zeros, "Zeros with the shape and type of another tensor.")
-ones_like = _like("ones_like", np.ones, "Ones with the shape and type of another tensor.")
-empty_like = _like("empty_like", np.empty, "Arbitrary values with the shape and type of another tensor.")
+zeros_like = _like("zeros_like", lambda xp, s, d: xp.zeros(s, d), "Zeros with the shape and type of another tensor.")
+ones_like = _like("ones_like", lambda xp, s, d: xp.ones(s, d), "Ones with the shape and type of another tensor.")
+empty_like = _like(
+    "empty_like", lambda xp, s, d: xp.empty(s, d), "Arbitrary values with the shape and type of another tensor."
+)
 
 
 @factory
