@@ -28,6 +28,9 @@ WAITING = {  # they look at values before they know what to do
 }  # fmt: skip
 
 
+OF_THE_HOST = {  # arguments that CuPy reads on the host, where arrays of NumPy are right
+    "axes", "axis", "destination", "indices_or_sections", "newshape", "pad_width", "reps", "shape", "shift", "source",
+}  # fmt: skip
 CALLING_BACK = {"apply_along_axis", "apply_over_axes", "fromfunction", "piecewise"}  # a function of the caller
 
 
@@ -221,36 +224,33 @@ def get_function(path: str) -> Any:
 
 
 def _function(path: str, compute: Any) -> Callable[..., Any]:
-    targets = _targets(API["function"][path], compute)
-    name = path.rpartition(".")[2]
+    known, name = API["function"][path], path.rpartition(".")[2]
+    targets = _targets(known, compute)
+    needs_array = known[:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
     keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
     run = _run if name in CALLING_BACK else quiet
-    needs_array = API["function"][path][:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
-    argument: Callable[[Any], Any] = _about_type if name in ABOUT_TYPES else host
+    other = _about_type if name in ABOUT_TYPES else host
+    convert = {parameter: _as_it_is if parameter in OF_THE_HOST else other for parameter in known}
 
     def call(*args: Any, **options: Any) -> Any:
         check_arguments("function", path, args, options)
-        if (
-            needs_array
-            and args
-            and type(args[0]) in (list, tuple)
-            and not any(type(x) is ndarray for x in _flat(args[0]))
-        ):
+        flat = _flat(args)
+        if needs_array and args and type(args[0]) in (list, tuple) and not any(type(x) is ndarray for x in flat):
             raise TypeError(f"cupy.{path}: a {type(args[0]).__name__} of numbers is no array on the GPU; use asarray")
         catch_up()
-        if waits or (name == "where" and len(args) == 1):
+        if waits or (name == "where" and len(args) == 1) or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
             wait(f"cupy.{path}")
         values, named = [], {}
-        for target, arg in zip(targets[: len(args)], args, strict=False):
+        for parameter, target, arg in zip(known, targets, args, strict=False):
             if target is None:
-                values.append(argument(arg))
+                values.append(convert[parameter](arg))
             elif arg is not None:
-                named[target] = argument(arg)
-        values += map(argument, args[len(targets) :])
+                named[target] = convert[parameter](arg)
+        values += map(other, args[len(targets) :])
         out = options.pop("out", None)
         for option, arg in options.items():
             if not (option == "keepdims" and arg is None):
-                named[option] = argument(arg)
+                named[option] = convert.get(option, other)(arg)
         if out is not None:
             check_written(raw(out))
             named["out"] = out._a
@@ -260,11 +260,19 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
             raise out_of_range(error) from None
         if out is not None:
             return out
-        return fresh(np.asarray(y)) if numbers else result(y, _flat(args), keep)
+        return fresh(np.asarray(y)) if numbers else result(y, flat, keep)
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = "cupy"
     return call
+
+
+def _on_gpu(x: Any) -> bool:
+    return type(x) is ndarray
+
+
+def _as_it_is(x: Any) -> Any:
+    return x
 
 
 @np.errstate(all="ignore")

@@ -136,7 +136,7 @@ def check_written(a: Any) -> None:
     Raises:
         EmulationError: a stride is 0, as `broadcast_to` makes it.
     """
-    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+    if a.size and 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise EmulationError(f"writing to an array that was broadcast (shape {a.shape}, strides {a.strides})")
 
 

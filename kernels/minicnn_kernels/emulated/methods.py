@@ -34,6 +34,7 @@ COMPARISONS = {
 UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "positive"}
 NUMBERS = {int, float, bool, complex}
 REDUCTIONS = {"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
+LAYOUT = {"reshape", "swapaxes", "transpose"}  # whose arguments CuPy reads on the host
 WAITING = {"nonzero", "choose", "compress", "put"}
 
 
@@ -75,7 +76,7 @@ def _is_operand(x: Any) -> bool:
 
 
 def _method(name: str) -> Any:
-    waits, reduces = name in WAITING, name in REDUCTIONS
+    waits, reduces, layout = name in WAITING, name in REDUCTIONS, name in LAYOUT
     compute = getattr(np.ndarray, name)
 
     def call(self: ndarray, *args: Any, **options: Any) -> Any:
@@ -84,7 +85,7 @@ def _method(name: str) -> Any:
         if waits:
             wait(f"ndarray.{name}")
         out = options.pop("out", None)
-        values = [host(a) for a in args]
+        values = list(args if layout else map(host, args))
         named = {k: host(v) for k, v in options.items() if not (k == "keepdims" and v is None)}
         if out is not None:
             check_written(raw(out))

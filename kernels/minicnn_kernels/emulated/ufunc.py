@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,15 +43,12 @@ class ufunc:
 
     @functools.cached_property
     def _compute(self) -> Any:
-        if not self._special:
-            return getattr(np, self.__name__)
-        from scipy import special
-
-        if not hasattr(special, self.__name__):
-            raise NotImplementedError(
-                f"cupyx.scipy.special.{self.__name__} is not emulated: SciPy has none of that name"
-            )
-        return getattr(special, self.__name__)
+        """The function of NumPy or SciPy."""
+        space: Any = importlib.import_module("scipy.special") if self._special else np
+        found = getattr(space, self.__name__, None)
+        if found is None:
+            raise NotImplementedError(f"{self.__name__} is not emulated: {space.__name__} has none of that name")
+        return found if isinstance(found, np.ufunc) else lambda *args, order: found(*args)
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: Any = "same_kind", **more: Any) -> Any:
         """The results of the inputs, in new arrays or in `out`."""
@@ -112,7 +110,7 @@ class ufunc:
             if o.shape != np.broadcast_shapes(o.shape, *map(np.shape, values)):
                 raise ValueError("Out shape is mismatched")
             check_written(raw(o))
-        y = quiet(self._compute, *values)
+        y = quiet(self._compute, *values, order="C")
         for o, part in zip(outs, y if type(y) is tuple else (y,), strict=True):
             np.copyto(o._a, cast(np.asarray(part), o.dtype))
         return outs if self.nout > 1 else outs[0]
