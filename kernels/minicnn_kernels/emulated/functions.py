@@ -14,7 +14,7 @@ from .api import API, check_arguments, supported
 from .array import cast, fresh, host, ndarray, poisoned, quiet, raw, result, upload, view
 from .devices import here
 from .indexing import check_written, out_of_range, take
-from .streams import catch_up, get_current_stream
+from .streams import get_current_stream
 from .traffic import wait
 from .ufunc import get_ufunc
 
@@ -56,7 +56,6 @@ def array(
         missing = ndmin - made.ndim
         return view(made._a.reshape((1,) * missing + made.shape), made) if missing > 0 else made
     if isinstance(obj, (list, tuple)) and (parts := _arrays_of(obj)):
-        catch_up()
         return fresh(np.array(parts, None if dtype is None else supported(dtype), ndmin=ndmin))
     a = np.array(obj, dtype, copy=None, ndmin=ndmin)
     layout: Any = "F" if order in "Ff" or (order in "KkAa" and isinstance(obj, np.ndarray) and obj.flags.fnc) else "C"
@@ -128,7 +127,6 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: Any =
 
 def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None) -> None:
     """Copy values, where `where` says so."""
-    catch_up()
     source, a = host(src), raw(dst)
     kind = getattr(source, "dtype", None)
     if kind is not None and not np.can_cast(kind, a.dtype, casting):
@@ -160,6 +158,12 @@ def diagonal(a: ndarray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> nda
     y = a._a.diagonal(offset, axis1, axis2)
     y.flags.writeable = True
     return view(y, a)
+
+
+def broadcast_arrays(*args: ndarray) -> list[ndarray]:
+    """Views in which all arrays have the same shape."""
+    common = np.broadcast_shapes(*[x.shape for x in args])
+    return [x if x.shape == common else get_function("broadcast_to")(x, common) for x in args]
 
 
 def real(val: ndarray) -> ndarray:
@@ -198,7 +202,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
-        from_dlpack, sort, argsort, real, imag, diagonal,
+        from_dlpack, sort, argsort, real, imag, diagonal, broadcast_arrays,
     )
 } | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
 
@@ -237,7 +241,6 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
         flat = _flat(args)
         if needs_array and args and type(args[0]) in (list, tuple) and not any(type(x) is ndarray for x in flat):
             raise TypeError(f"cupy.{path}: a {type(args[0]).__name__} of numbers is no array on the GPU; use asarray")
-        catch_up()
         if waits or (name == "where" and len(args) == 1) or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
             wait(f"cupy.{path}")
         values, named = [], {}

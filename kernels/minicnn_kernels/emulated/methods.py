@@ -92,7 +92,7 @@ def _method(name: str) -> Any:
             named["out"] = out._a
         y = quiet(compute, self._a, *values, **named)
         if out is None:
-            out = fresh(np.asarray(y)) if reduces else result(y, (self,))
+            out = fresh(np.asarray(y, order="C")) if reduces else result(y, (self,))
         if self._memory.device_id != here.device and (type(out) is not ndarray or out._memory is not self._memory):
             check_device(self._memory.device_id)  # only a view may be made of an array of another one
         return out

@@ -12,7 +12,6 @@ import numpy as np
 from .api import API, EmulationError, supported
 from .array import cast, fresh, host, ndarray, quiet, raw, result
 from .indexing import check_written, out_of_range, plain
-from .streams import catch_up
 
 Types = tuple[np.dtype[Any], ...]
 
@@ -56,7 +55,6 @@ class ufunc:
             raise TypeError(f"Wrong arguments {more}")
         if len(args) != self.nin:
             args, out = self._split(args, out)
-        catch_up()
         values, key = [], []
         for a in args:
             if type(a) is ndarray:
@@ -180,7 +178,6 @@ class ufunc:
     def reduceat(self, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """Sums between indices; CuPy has no other."""
         self._only("reduceat", "add")
-        catch_up()
         if not isinstance(indices, ndarray):
             raise EmulationError("add.reduceat: indices from the CPU, which CuPy would copy; use asarray")
         return result(np.add.reduceat(host(array), host(indices), axis, dtype, host(out)))
