@@ -133,7 +133,7 @@ def nonzero(a: ndarray) -> tuple[ndarray, ...]:
     if not a.ndim:
         raise ValueError("Calling nonzero on 0d arrays is not allowed. Use cp.atleast_1d(scalar).nonzero() instead.")
     wait("nonzero")
-    where = fresh(np.argwhere(raw(a)))
+    where = fresh(np.array(np.argwhere(raw(a)), order="C"))
     return tuple(view(where._a[:, i], where) for i in range(a.ndim))
 
 
