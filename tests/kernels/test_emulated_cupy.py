@@ -236,6 +236,17 @@ def test_every_name_is_there_or_says_that_it_is_not() -> None:
     assert "asarray" not in missing and len(missing) < 60
 
 
+def test_lists_of_special_functions_name_what_cupy_has() -> None:
+    from minicnn_kernels.emulated import functions, methods
+
+    for names in (functions.KEEP_ORDER, functions.WAITING, functions.VIEWS, functions.IN_PLACE, functions.CALLING_BACK):
+        assert names <= set(API["function"])
+    for names in (methods.WAITING, methods.VIEWS, methods.REDUCTIONS, methods.LAYOUT):
+        assert names <= set(API["method"])
+    assert set(API["function"]) >= functions.ABOUT_TYPES | functions.NUMBERS_AS_ARRAYS
+    assert set(methods.BINARY.values()) | set(methods.UNARY.values()) <= set(API["ufunc"])
+
+
 def test_views_share_memory() -> None:
     x = there(HOST.copy())
     x[0].reshape(-1)[3] = 50.0
@@ -269,7 +280,7 @@ WAITS = [
     "x.get()", "x.sum().item()", "x.tolist()", "float(x[0, 0, 0])", "bool(x[0, 0, 0])", "repr(x)", "x[m]",
     "np.nonzero(x)", "np.unique(x)", "x.__setitem__(m, 0.0)", "cp.asarray(host, blocking=True)",
     "cp.cuda.Device().synchronize()", "cp.cuda.Stream().synchronize()", "cp.asnumpy(x)", "f'{x[0, 0, 0]:.2f}'",
-    "max(x[0, 0])", "np.where(x > 1)",
+    "max(x[0, 0])", "np.where(x > 1)", "i.choose(cp.ones((2, 2)))", "x.put(i, 1.0)", "np.bincount(i)",
 ]  # fmt: skip
 
 
