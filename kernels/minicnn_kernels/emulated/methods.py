@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from .api import API, check_arguments
-from .array import host, ndarray, raw, result
-from .functions import array, get_function
+from .array import fresh, host, ndarray, quiet, raw, result
+from .devices import check_device, here
+from .functions import argsort, array, check_kind, diagonal, get_function
 from .indexing import check_written, getitem, setitem, take
 from .streams import catch_up
 from .traffic import wait
@@ -31,6 +33,8 @@ COMPARISONS = {
 }
 UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "positive"}
 NUMBERS = {int, float, bool, complex}
+REDUCTIONS = {"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
+LAYOUT = {"reshape", "swapaxes", "transpose"}  # whose arguments CuPy reads on the host
 WAITING = {"nonzero", "choose", "compress", "put"}
 
 
@@ -72,7 +76,7 @@ def _is_operand(x: Any) -> bool:
 
 
 def _method(name: str) -> Any:
-    waits = name in WAITING
+    waits, reduces, layout = name in WAITING, name in REDUCTIONS, name in LAYOUT
     compute = getattr(np.ndarray, name)
 
     def call(self: ndarray, *args: Any, **options: Any) -> Any:
@@ -81,17 +85,16 @@ def _method(name: str) -> Any:
         if waits:
             wait(f"ndarray.{name}")
         out = options.pop("out", None)
-        values = [host(a) for a in args]
+        values = list(args if layout else map(host, args))
         named = {k: host(v) for k, v in options.items() if not (k == "keepdims" and v is None)}
         if out is not None:
             check_written(raw(out))
             named["out"] = out._a
-        with np.errstate(all="ignore"):
-            y = compute(self._a, *values, **named)
+        y = quiet(compute, self._a, *values, **named)
         if out is None:
-            out = result(y, (self,))
-        if type(out) is not ndarray or out._memory is not self._memory:
-            host(self)  # its device: only a view may be made of an array of another one
+            out = fresh(np.asarray(y, order="C")) if reduces else result(y, (self,))
+        if self._memory.device_id != here.device and (type(out) is not ndarray or out._memory is not self._memory):
+            check_device(self._memory.device_id)  # only a view may be made of an array of another one
         return out
 
     call.__name__ = name
@@ -154,11 +157,23 @@ def _array_function(self: ndarray, function: Any, types: Any, args: Any, options
     """NumPy's other functions of emulated arrays."""
     if any(not issubclass(t, (ndarray, np.ndarray)) for t in types):
         return NotImplemented
+    found = _of_numpy(function)
+    return NotImplemented if found is None else found(*args, **options)
+
+
+@functools.cache
+def _of_numpy(function: Any) -> Any:
+    """CuPy's function of the name and place of one of NumPy's, or None."""
     try:
-        found = get_function(".".join([*function.__module__.split(".")[1:], function.__name__]))
+        return get_function(".".join([*function.__module__.split(".")[1:], function.__name__]))
     except AttributeError:
-        return NotImplemented
-    return found(*args, **options)
+        return None
+
+
+def _sort(self: ndarray, axis: int = -1, kind: Any = None) -> None:
+    """Sort in place; equal elements keep their order."""
+    check_kind(kind)
+    raw(self).sort(axis, kind="stable")
 
 
 def _reduce(self: ndarray) -> Any:
@@ -183,7 +198,9 @@ for _name, _value in {
 }.items():  # fmt: skip
     setattr(ndarray, f"__{_name}__", _value)
 for _name, _value in {
-    "take": take, "conj": _conj, "conjugate": _conj, "argmax": _extreme("argmax"), "argmin": _extreme("argmin"),
+    "take": take, "sort": _sort, "diagonal": diagonal, "argsort": argsort, "conj": _conj, "conjugate": _conj,
+    "argmax": _extreme("argmax"),
+    "argmin": _extreme("argmin"),
 }.items():  # fmt: skip
     setattr(ndarray, _name, _value)
 for _name in API["method"]:
