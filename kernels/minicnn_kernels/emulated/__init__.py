@@ -1,1 +1,33 @@
-"""CuPy on NumPy memory."""
+"""CuPy on a machine without a GPU: its names on NumPy memory, so that every line for a GPU runs on the CPU too.
+
+    from minicnn_kernels.emulated import cupy
+
+    x = cupy.asarray(host)          # to the emulated GPU
+    y = (x * 2).sum(0)              # by CuPy's rules for types, orders and arguments
+    y.get()                         # and back: the program waits for the GPU
+
+It is slow, and strict where a mistake would be silent on a GPU, or would show only there:
+
+- `ndarray` is a type of its own, no subclass of NumPy's. The two do not mix: `np.asarray(x)`, `x + host` and
+  `y[...] = host` raise, as with CuPy.
+- There is only what CuPy has. Names, argument names and the types of ufuncs are those of `cupy_api.txt`, which is
+  written from an installed CuPy (`tests/cuda/write_cupy_api.py`). A function that gives an array gives one of rank 0
+  too, and in C order whatever the order of its operands, where CuPy does so.
+- What CuPy does silently and slowly is refused: an index from the CPU, which it would copy each time.
+- What has no defined result on a GPU raises `EmulationError`: an index out of range (CuPy wraps it), one place written
+  twice with different values, a float that does not fit an integer type.
+- New memory is full of NaN, or of a number that stands out, so that what is read before it is written shows.
+- There are two devices without access to each other's memory, so that an array of the wrong device raises.
+- A copy between CPU and GPU is done when its stream goes on or is waited for, and not before. Work of another stream
+  that did not wait sees NaN; a page-locked buffer that is written too early arrives wrong.
+- Copies and waits are counted (`traffic.py`), and a test can forbid waits.
+
+| file | what is in it |
+|---|---|
+| `cupy.py`, `cuda.py`, `cupyx.py` | the modules that stand for `cupy`, `cupy.cuda` and `cupyx` |
+| `api.py` | what CuPy has, and its arguments |
+| `array.py`, `indexing.py`, `methods.py` | `ndarray`: memory and conversions; x[...]; operators and methods |
+| `ufunc.py`, `functions.py` | elementwise functions; all others |
+| `devices.py`, `streams.py`, `memory.py` | devices; streams, events and their queues; memory and its pools |
+| `traffic.py` | counters |
+"""

@@ -1,0 +1,245 @@
+"""CuPy's functions that are not elementwise: arguments by CuPy's names, values by NumPy's function of that name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .api import API, check_arguments, supported
+from .array import cast, fresh, host, ndarray, poisoned, raw, result, upload, view
+from .devices import here
+from .indexing import check_written, out_of_range, take
+from .streams import catch_up, get_current_stream
+from .traffic import wait
+from .ufunc import get_ufunc
+
+KEEP_ORDER = {"zeros_like", "ones_like", "full_like", "copy"}  # order="K", all others give C order
+ABOUT_TYPES = {"result_type", "can_cast", "promote_types", "common_type", "min_scalar_type"}
+NUMBERS_AS_ARRAYS = {"count_nonzero", "array_equal", "array_equiv", "allclose"}  # NumPy gives Python's bool or int
+WAITING = {  # they look at values before they know what to do
+    "argwhere", "average", "bincount", "choose", "delete", "digitize", "extract", "flatnonzero", "histogram",
+    "histogram2d", "histogramdd", "nonzero", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
+    "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
+}  # fmt: skip
+
+
+def array(
+    obj: Any,
+    dtype: Any = None,
+    copy: Any = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    *,
+    blocking: bool = False,
+) -> ndarray:
+    """An array on the current device, from anything."""
+    if subok:
+        raise NotImplementedError("subok is not supported yet")
+    order = order or "K"
+    if isinstance(obj, ndarray):
+        if obj._memory.device_id == here.device:
+            made = obj.astype(obj.dtype if dtype is None else dtype, order, copy=copy)
+        else:
+            made = obj.copy(order).astype(obj.dtype if dtype is None else dtype, copy=False)
+        missing = ndmin - made.ndim
+        return view(made._a.reshape((1,) * missing + made.shape), made) if missing > 0 else made
+    if isinstance(obj, (list, tuple)) and (parts := _arrays_of(obj)):
+        catch_up()
+        return fresh(np.array(parts, None if dtype is None else supported(dtype), ndmin=ndmin))
+    a = np.array(obj, dtype, copy=None, ndmin=ndmin)
+    layout: Any = "F" if order in "Ff" or (order in "KkAa" and isinstance(obj, np.ndarray) and obj.flags.fnc) else "C"
+    made = ndarray(a.shape, supported(a.dtype), order=layout)
+    if not a.ndim:  # CuPy hands a number over with the call
+        made._a[...] = a
+        return made
+    stream = get_current_stream()
+    right = a.flags.f_contiguous if layout == "F" else a.flags.c_contiguous
+    upload(made._a, a if right else np.array(a, order=layout), stream.queue(here.device))
+    if blocking:
+        stream.synchronize()
+    return made
+
+
+def _arrays_of(parts: Any) -> Any:
+    """The NumPy arrays under a list of nothing but emulated arrays, or None."""
+    if isinstance(parts, ndarray):
+        return host(parts)
+    if not isinstance(parts, (list, tuple)) or not parts:
+        return None
+    found = [_arrays_of(part) for part in parts]
+    return None if any(f is None for f in found) else found
+
+
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False) -> ndarray:
+    """An array on the current device; one that is there already as it is."""
+    return array(a, dtype, False if copy is None else copy, order, blocking=blocking)
+
+
+def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
+    """The array itself if it is in C order, or a copy that is; of rank 1 at least."""
+    return _contiguous(a, dtype, "C")
+
+
+def asfortranarray(a: Any, dtype: Any = None) -> ndarray:
+    """The array itself if it is in Fortran's order, or a copy that is; of rank 1 at least."""
+    return _contiguous(a, dtype, "F")
+
+
+def _contiguous(a: Any, dtype: Any, order: Any) -> ndarray:
+    if not isinstance(a, ndarray):
+        raise TypeError(f"Argument 'a' has incorrect type (expected cupy.ndarray, got {type(a)})")
+    made = a.astype(a.dtype if dtype is None else dtype, order, copy=False)
+    return made if a.ndim else view(made._a.reshape(1), made)
+
+
+def asnumpy(a: Any, stream: Any = None, order: Any = "C", out: Any = None, *, blocking: bool = True) -> Any:
+    """The values as a NumPy array."""
+    if isinstance(a, ndarray):
+        return a.get(stream, order, out, blocking)
+    if isinstance(a, (list, tuple)) and any(isinstance(part, ndarray) for part in a):
+        return asarray(a).get(stream, order, out, blocking)
+    return np.asarray(a, order=order)
+
+
+def empty(shape: Any, dtype: Any = float, order: Any = "C") -> ndarray:
+    """New memory, full of NaN."""
+    return ndarray(shape, dtype, order=order)
+
+
+def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = None, shape: Any = None) -> ndarray:
+    """New memory in the layout of an array, full of NaN."""
+    if subok is not None:
+        raise TypeError("subok is not supported yet")
+    model = prototype._a if isinstance(prototype, ndarray) else prototype
+    return fresh(poisoned(np.empty_like(model, dtype, order, False, shape)))
+
+
+def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None) -> None:
+    """Copy values, where `where` says so."""
+    catch_up()
+    source, a = host(src), raw(dst)
+    kind = getattr(source, "dtype", None)
+    if kind is not None and not np.can_cast(kind, a.dtype, casting):
+        raise TypeError(f"Cannot cast {kind!r} to {a.dtype!r} in {casting} casting mode")
+    check_written(a)
+    np.copyto(a, cast(np.asarray(source), a.dtype), where=True if where is None else host(where))
+
+
+def shape(a: Any) -> tuple[int, ...]:
+    """The shape of an array of either kind."""
+    return a.shape if isinstance(a, ndarray) else np.shape(a)
+
+
+def size(a: Any, axis: int | None = None) -> int:
+    """The number of elements, along an axis or in all."""
+    return a.size if axis is None else a.shape[axis]
+
+
+def ndim(a: Any) -> int:
+    """The number of axes of an array of either kind."""
+    return a.ndim if isinstance(a, ndarray) else np.ndim(a)
+
+
+def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> ndarray:
+    """An emulated array as it is. Others' memory on a GPU is not there."""
+    if not isinstance(array, ndarray):
+        raise BufferError(f"from_dlpack: there is no GPU, so a {type(array).__name__} is not on it; use asarray")
+    return array
+
+
+_OWN: dict[str, Callable[..., Any]] = {
+    f.__name__: f
+    for f in (
+        array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
+        from_dlpack,
+    )
+} | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
+
+
+@functools.cache
+def get_function(path: str) -> Any:
+    """CuPy's function of that name, elementwise ones too.
+
+    Raises:
+        AttributeError: CuPy has none of that name.
+    """
+    if path in _OWN:
+        return _OWN[path]
+    if path in API["ufunc"]:
+        return get_ufunc(path)
+    if path not in API["function"]:
+        raise AttributeError(f"module 'cupy' has no attribute {path!r}")
+    try:
+        compute = operator.attrgetter(path)(np)
+    except AttributeError:
+        raise NotImplementedError(f"cupy.{path} is not emulated") from None
+    return _function(path, compute)
+
+
+def _function(path: str, compute: Any) -> Callable[..., Any]:
+    targets = _targets(API["function"][path], compute)
+    name = path.rpartition(".")[2]
+    keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
+    argument: Callable[[Any], Any] = _about_type if name in ABOUT_TYPES else host
+
+    def call(*args: Any, **options: Any) -> Any:
+        check_arguments("function", path, args, options)
+        catch_up()
+        if waits or (name == "where" and len(args) == 1):
+            wait(f"cupy.{path}")
+        values, named = [], {}
+        for target, arg in zip(targets[: len(args)], args, strict=False):
+            if target is None:
+                values.append(argument(arg))
+            elif arg is not None:
+                named[target] = argument(arg)
+        values += map(argument, args[len(targets) :])
+        out = options.pop("out", None)
+        for option, arg in options.items():
+            if not (option == "keepdims" and arg is None):
+                named[option] = argument(arg)
+        if out is not None:
+            check_written(raw(out))
+            named["out"] = out._a
+        with np.errstate(all="ignore"):
+            try:
+                y = compute(*values, **named)
+            except IndexError as error:
+                raise out_of_range(error) from None
+        if out is not None:
+            return out
+        return fresh(np.asarray(y)) if numbers else result(y, _flat(args), keep)
+
+    call.__name__ = call.__qualname__ = name
+    call.__module__ = "cupy"
+    return call
+
+
+def _flat(args: Any) -> list[Any]:
+    """The arguments, with those in lists."""
+    return [x for arg in args for x in (arg if type(arg) in (list, tuple) else (arg,))]
+
+
+def _about_type(x: Any) -> Any:
+    return x.dtype if isinstance(x, ndarray) else x
+
+
+def _targets(known: list[str], compute: Any) -> list[str | None]:
+    """For each of CuPy's positional arguments: None if NumPy has it at the same place, or NumPy's name for it."""
+    if not callable(compute) or any(name.startswith("*") for name in known):
+        return []
+    try:
+        theirs = list(inspect.signature(compute).parameters.values())
+    except ValueError:
+        return [None] * len(known)
+    places = [p.name for p in theirs if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names = {p.name for p in theirs}
+    return [
+        None if i < len(places) and (places[i] == name or name not in names) else name for i, name in enumerate(known)
+    ]

@@ -1,0 +1,191 @@
+"""The operators and methods of `ndarray`: it is whole when this file was imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .api import API, check_arguments
+from .array import host, ndarray, raw, result
+from .functions import array, get_function
+from .indexing import check_written, getitem, setitem, take
+from .streams import catch_up
+from .traffic import wait
+from .ufunc import get_special, get_ufunc
+
+__all__ = ["ndarray"]
+
+BINARY = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "lshift": "left_shift", "rshift": "right_shift", "divmod": "divmod",
+}  # fmt: skip
+COMPARISONS = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "positive"}
+NUMBERS = {int, float, bool, complex}
+WAITING = {"nonzero", "choose", "compress", "put"}
+
+
+def _binary(name: str, function: Any, places: str) -> None:
+    """x + y, y + x and x += y of an elementwise function."""
+
+    def forward(self: ndarray, other: Any) -> Any:
+        kind = type(other)
+        if kind is ndarray or kind in NUMBERS or isinstance(other, np.generic):
+            return function(self, other)
+        return NotImplemented if _gives_way(other) else getattr(np, function.__name__)(self, other)
+
+    def backward(self: ndarray, other: Any) -> Any:
+        return function(other, self) if _is_operand(other) else NotImplemented
+
+    def inplace(self: ndarray, other: Any) -> ndarray:
+        return function(self, other, self)
+
+    for prefix, method in (("", forward), ("r", backward), ("i", inplace)):
+        if prefix in places.split(","):
+            setattr(ndarray, f"__{prefix}{name}__", method)
+
+
+def _unary(function: Any) -> Any:
+    return lambda self: function(self)
+
+
+def _gives_way(other: Any) -> bool:
+    """Whether the other operand's method is to be called."""
+    missing = object()
+    ufuncs = getattr(other, "__array_ufunc__", missing)
+    if ufuncs is missing:
+        return bool(getattr(other, "__array_priority__", 0) > ndarray.__array_priority__)
+    return ufuncs is None
+
+
+def _is_operand(x: Any) -> bool:
+    return type(x) in NUMBERS or isinstance(x, (ndarray, np.generic, np.ndarray))
+
+
+def _method(name: str) -> Any:
+    waits = name in WAITING
+    compute = getattr(np.ndarray, name)
+
+    def call(self: ndarray, *args: Any, **options: Any) -> Any:
+        check_arguments("method", name, args, options)
+        catch_up()
+        if waits:
+            wait(f"ndarray.{name}")
+        out = options.pop("out", None)
+        values = [host(a) for a in args]
+        named = {k: host(v) for k, v in options.items() if not (k == "keepdims" and v is None)}
+        if out is not None:
+            check_written(raw(out))
+            named["out"] = out._a
+        with np.errstate(all="ignore"):
+            y = compute(self._a, *values, **named)
+        if out is None:
+            out = result(y, (self,))
+        if type(out) is not ndarray or out._memory is not self._memory:
+            host(self)  # its device: only a view may be made of an array of another one
+        return out
+
+    call.__name__ = name
+    return call
+
+
+def _extreme(name: str) -> Any:
+    """The index of the largest or smallest element, whose arguments have another order than NumPy's."""
+    compute = getattr(np, name)
+
+    def call(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        y = np.asarray(compute(raw(self), axis, keepdims=keepdims))
+        if out is not None:
+            raw(out)[...] = y
+            return out
+        return result(y if dtype is None else y.astype(dtype))
+
+    call.__name__ = name
+    return call
+
+
+def _iterate(self: Any) -> Any:
+    if not self.ndim:
+        raise TypeError("iteration over a 0-d array")
+    return (self[i] for i in range(len(self)))
+
+
+def _power(self: ndarray, other: Any) -> Any:
+    """x**y, with CuPy's short ways for some numbers."""
+    kind = self.dtype.kind
+    if type(other) in (int, float) and other == 2:
+        exact = kind in ("ifc" if type(other) is int else "fc")
+        return get_ufunc("square")(self, dtype=None if exact else np.result_type(self.dtype, other))
+    if type(other) is float and other in (0.5, -1.0):
+        short = get_ufunc("sqrt" if other == 0.5 else "reciprocal")
+        return short(self, dtype=None if kind in "fc" else np.result_type(self.dtype, other))
+    return _general_power(self, other)
+
+
+def _array_ufunc(self: ndarray, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """NumPy's and SciPy's elementwise functions of emulated arrays."""
+    name = function.__name__
+    if "out" in options:
+        if len(options["out"]) != 1:
+            raise ValueError("The 'out' parameter must have exactly one array value")
+        options["out"] = options["out"][0]
+    try:
+        found = get_function(name) if name in API["ufunc"] or name in API["function"] else get_special(name)
+        call = found if method == "__call__" else getattr(found, method)
+    except (AttributeError, KeyError):
+        return NotImplemented
+    if not all(_is_operand(x) for x in (*inputs, *([options["out"]] if "out" in options else []))):
+        return NotImplemented
+    if name in COMPARISONS.values():
+        inputs = tuple(x.item() if isinstance(x, np.ndarray) and not x.ndim else x for x in inputs)
+    return call(*inputs, **options)
+
+
+def _array_function(self: ndarray, function: Any, types: Any, args: Any, options: Any) -> Any:
+    """NumPy's other functions of emulated arrays."""
+    if any(not issubclass(t, (ndarray, np.ndarray)) for t in types):
+        return NotImplemented
+    try:
+        found = get_function(".".join([*function.__module__.split(".")[1:], function.__name__]))
+    except AttributeError:
+        return NotImplemented
+    return found(*args, **options)
+
+
+def _reduce(self: ndarray) -> Any:
+    return array, (self.get(order="A"),)
+
+
+def _conj(self: ndarray) -> ndarray:
+    return get_ufunc("conj")(self) if self.dtype.kind == "c" else self
+
+
+for _name, _function in BINARY.items():
+    _binary(_name, get_ufunc(_function), ",r" if _name == "divmod" else ",r,i")
+for _name, _function in COMPARISONS.items():
+    _binary(_name, get_ufunc(_function), "")
+_binary("matmul", get_function("matmul"), ",r")
+for _name, _function in UNARY.items():
+    setattr(ndarray, f"__{_name}__", _unary(get_ufunc(_function)))
+_general_power = ndarray.__pow__  # type: ignore[operator]
+for _name, _value in {
+    "pow": _power, "iter": _iterate, "getitem": getitem, "setitem": setitem, "reduce": _reduce,
+    "array_ufunc": _array_ufunc, "array_function": _array_function,
+}.items():  # fmt: skip
+    setattr(ndarray, f"__{_name}__", _value)
+for _name, _value in {
+    "take": take, "conj": _conj, "conjugate": _conj, "argmax": _extreme("argmax"), "argmin": _extreme("argmin"),
+}.items():  # fmt: skip
+    setattr(ndarray, _name, _value)
+for _name in API["method"]:
+    if _name not in vars(ndarray) and hasattr(np.ndarray, _name):
+        setattr(ndarray, _name, _method(_name))
