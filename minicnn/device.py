@@ -26,6 +26,18 @@ from minicnn_kernels.geometry import SizeError
 KINDS = ("cpu", "meta", "cuda")
 
 
+class OutOfMemoryError(SizeError):
+    """The memory of a GPU is full. In PyTorch, too, it is a RuntimeError; here it is also a MemoryError."""
+
+
+def out_of_memory(op: str, error: MemoryError) -> MemoryError:
+    """Return the error of an operation that got too little memory: neither NumPy's nor CuPy's own names it."""
+    if isinstance(error, SizeError):
+        return error
+    kind = OutOfMemoryError if type(error).__name__ == "OutOfMemoryError" else SizeError
+    return kind(f"{op}: {str(error) or 'not enough memory'}")
+
+
 class Device:
     """A place for tensors, with PyTorch's names: `device("cpu")`, `device("cuda", 0)`, or another `Device`.
 

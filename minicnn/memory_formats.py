@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels import arrays
 from minicnn_kernels.arrays import Array, contiguous, host, is_array, writeable, xp
 
 from .device import Meta, meta
@@ -87,6 +88,12 @@ def axes_in_memory(x: Array) -> tuple[tuple[int, ...], tuple[int, ...]]:
     axes = range(x.ndim)
     order = tuple(sorted(axes, key=lambda i: -x.strides[i])) if is_dense(x) else tuple(axes)
     return order, tuple(sorted(axes, key=order.__getitem__))
+
+
+def page_locked(x: Array) -> Array:
+    """Return a copy in page-locked memory, in x's order of elements."""
+    order, back = axes_in_memory(x)
+    return arrays.page_locked(x.transpose(order)).transpose(back)
 
 
 def packed(x: Array) -> tuple[Any, ...]:
