@@ -5,7 +5,9 @@ written with NumPy's arrays, and the library keeps these apart from a GPU, as Py
 CPU, and `x.numpy()` raises. So, while tests run on a GPU, a few functions do something else for a *test file*:
 
     Tensor(array), nn.Parameter(array), nn.Buffer(array), minicnn.from_numpy(array)     copy the array to the GPU
-    x.numpy(), x.array, np.asarray(x), np.abs(x)       copy the values to the CPU; writing into the copy raises
+    x + array, y.backward(array)                                                        copy it too
+    x.numpy(), x.array, np.asarray(x)        copy the values to the CPU; writing into the copy raises
+    minicnn.use(backend="numpy")             skips the test: it is about a backend of the CPU
 
 Who calls is seen from the file of the calling function (functions of NumPy in between do not count). For everything
 else, and so for the library itself, the functions are as they are: its own mistakes stay visible.
@@ -33,7 +35,7 @@ def use() -> None:
     import minicnn
     from minicnn import nn
     from minicnn.device import set_default_device
-    from minicnn_kernels import arrays
+    from minicnn_kernels import arrays, dispatch
 
     try:
         arrays.gpu().zeros(1)
@@ -46,7 +48,10 @@ def use() -> None:
     _patch(minicnn, "from_numpy", lambda original: lambda array: original(array).to("cuda"))
     _patch(tensor, "numpy", _downloads)
     _patch(tensor, "__array__", lambda original: lambda x, *args, **options: np.array(_host(x), *args, **options))
-    _patch(tensor, "__array_ufunc__", _computes_on_the_cpu)
+    _patch(tensor, "__array_ufunc__", _uploads_operands)
+    _patch(tensor, "backward", _uploads)
+    for module in (minicnn, dispatch):
+        _patch(module, "use", _skips)
     property_ = tensor.array
     tensor.array = property(_for_tests(property_.fget, lambda original: _host))  # type: ignore[arg-type, assignment]
 
@@ -84,14 +89,17 @@ def _host(x: Any) -> Any:
 
 
 def _uploads(original: Any) -> Any:
+    def method(self: Any, *args: Any, **options: Any) -> None:
+        given = [_there(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in args]
+        return original(self, *given, **options)
+
+    return method
+
+
+def _there(array: Any) -> Any:
     from minicnn import Tensor
 
-    def init(self: Any, data: Any = (), *args: Any, **options: Any) -> None:
-        if type(data) is np.ndarray or isinstance(data, np.generic):
-            data = Tensor(np.asarray(data)).to("cuda")._array
-        original(self, data, *args, **options)
-
-    return init
+    return Tensor(np.asarray(array)).to("cuda")._array
 
 
 def _downloads(original: Any) -> Any:
@@ -103,16 +111,25 @@ def _downloads(original: Any) -> Any:
     return numpy
 
 
-def _computes_on_the_cpu(original: Any) -> Any:
-    """Let `np.add(x, y)` and the like run on the CPU; operators such as `array + x` go to the tensor."""
-
-    def ufunc(self: Any, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        given = [Tensor(np.asarray(x)).to("cuda") if isinstance(x, np.ndarray) else x for x in inputs]
-        return original(self, function, method, *given, **options)
-
+def _uploads_operands(original: Any) -> Any:
     from minicnn import Tensor
 
+    def ufunc(self: Any, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        given = [Tensor(_there(x)) if isinstance(x, np.ndarray) else x for x in inputs]
+        return original(self, function, method, *given, **options)
+
     return ufunc
+
+
+def _skips(original: Any) -> Any:
+    from minicnn_kernels.dispatch import BACKENDS
+
+    def use(backend: Any = None, *args: Any, **options: Any) -> Any:
+        if backend in BACKENDS:
+            pytest.skip(f"on the CPU only: computes with the backend {backend!r}")
+        return original(backend, *args, **options)
+
+    return use
 
 
 @pytest.fixture(autouse=True)
