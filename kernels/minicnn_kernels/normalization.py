@@ -40,7 +40,7 @@ import numpy as np
 
 from .arrays import Array, as_array, on_gpu, xp
 from .batchnorm import Gradients, Vector
-from .batchnorm.definition import SMALL, in_type
+from .batchnorm.definition import SMALL, in_type, needed
 from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
 from .dispatch import Table
 from .layout import alike, dense, flat, is_channels_last
@@ -225,13 +225,7 @@ def backward_python(
             gx[place] = invstd * (u - first - v * second)
             gbeta[place[1]] += float(gy[place])
             ggamma[place[1]] += float(gy[place]) * v
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
-
-
-def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
-    """The gradients that `needs_grad` asks for, in the type of x; the others are None."""
-    gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
-    return tuple(a.astype(dtype, copy=False) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def backward_numpy(
@@ -250,7 +244,7 @@ def backward_numpy(
     gx = up - xhat * _spread(_sum(up * xhat, groups) / length, x)
     if centred:
         gx -= _spread(_sum(up, groups) / length, x)
-    return _wanted(needs_grad, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
+    return needed(needs_grad, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -317,7 +311,7 @@ def backward_numba(
                 _view(x, groups),
             )  # fmt: skip
     gbeta, ggamma = totals.sum(0).reshape(2, channels)
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------------------- tables

@@ -126,7 +126,7 @@ def training_backward_python(
         xhat = (float(x[place]) - float(mean[c])) * float(invstd[c])
         inner = float(gy[place]) - gbeta[c] / count - xhat * ggamma[c] / count
         gx[place] = (1.0 if gamma is None else float(gamma[c])) * float(invstd[c]) * inner
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
@@ -137,10 +137,10 @@ def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean:
     return g
 
 
-def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
+def needed(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
     """The gradients that `needs_grad` asks for, in the type of x; the others are None."""
     gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
-    return tuple(a.astype(dtype, copy=False) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
+    return tuple(a.astype(dtype, copy=False) if a is not None and wanted else None for a, wanted in gradients)  # type: ignore[return-value]
 
 
 def evaluation_backward_python(
@@ -156,7 +156,7 @@ def evaluation_backward_python(
         gbeta[c] += float(gy[place])
         ggamma[c] += float(gy[place]) * (float(x[place]) - float(mean[c])) * invstd[c]
         gx[place] = float(gy[place]) * (1.0 if gamma is None else float(gamma[c])) * invstd[c]
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def training_backward_numpy(
@@ -169,7 +169,7 @@ def training_backward_numpy(
     xhat = (x - _column(mean, x)) * _column(invstd, x)
     gbeta, ggamma = gy.sum(_other_axes(x), np.float64), (gy * xhat).sum(_other_axes(x), np.float64)
     gx = gy - _column(gbeta / count, x) - xhat * _column(ggamma / count, x)
-    return _wanted(needs_grad, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
 
 
 def _through_relu_numpy(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
@@ -188,6 +188,6 @@ def evaluation_backward_numpy(
     invstd = inverse_std(var, eps)
     gy = _through_relu_numpy(gy, x, gamma, beta, mean, invstd) if relu else gy
     ggamma = (gy * (x - _column(mean, x))).sum(_other_axes(x), np.float64) * invstd
-    return _wanted(
+    return needed(
         needs_grad, gy * _column(_scale(gamma, invstd), x), ggamma, gy.sum(_other_axes(x), np.float64), x.dtype
     )
