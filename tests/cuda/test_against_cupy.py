@@ -6,7 +6,9 @@ strides, flags, refusals, the choice of types. Skipped where CuPy is not install
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import inspect
 import itertools
 import warnings
 from pathlib import Path
@@ -99,6 +101,67 @@ def test_types_for_a_named_type_of_the_result(name: str) -> None:
         assert found == expected, (name, dtype)
 
 
+def kernels() -> dict[str, Any]:
+    """CuPy's reductions and the ufuncs that have no name, by their names in messages."""
+    kinds = ("_SimpleReductionKernel", "ufunc")
+    return {o.name: o for o in gc.get_objects() if type(o).__name__ in kinds}
+
+
+REDUCTIONS = [
+    "sum",
+    "prod",
+    "max",
+    "min",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "mean",
+    "count_nonzero",
+    "nansum",
+    "nanmax",
+]
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_types_of_reductions(name: str) -> None:
+    kernel = kernels()[f"cupy_{name}"]
+    for kind in "?bBhHiIqQefd":
+        op = kernel._ops.guess_routine(kernel.name, {}, [real(np.ones(2, kind))], None, kernel._ops)
+        expected = np.dtype(op.out_types[0])
+        if name == "mean" and kind in "?bBhHiIqQ":  # for these CuPy asks for another loop
+            expected = np.dtype("d")
+        assert getattr(np, name)(emulated.ones((2, 3), kind)).dtype == expected, kind
+        assert getattr(emulated, name)(emulated.ones((2, 3), kind), 0).dtype == expected, kind
+
+
+@pytest.mark.parametrize("name", ["sum", "prod"])
+def test_types_that_reductions_may_be_told(name: str) -> None:
+    kernel = kernels()[f"cupy_{name}_with_dtype"]
+    for kind, dtype in itertools.product(DTYPES, map(np.dtype, DTYPES)):
+        op = kernel._ops.guess_routine(kernel.name, {}, [real(np.ones(2, kind))], dtype, kernel._ops)
+        assert getattr(np, name)(emulated.ones(2, kind), dtype=dtype).dtype == np.dtype(op.out_types[0])
+
+
+@pytest.mark.parametrize(("name", "call"), [("cupy_where", "where"), ("cupy_clip", "clip")])
+def test_types_of_where_and_clip(name: str, call: str) -> None:
+    from cupy._core import _scalar
+
+    kernel, first = kernels()[name], np.ones(2, bool)
+    for kinds in itertools.product("?bBiqefd", repeat=2 if call == "where" else 1):
+        for number in (None, True, 3, 2.5, np.float32(2.5), np.float64(2.5), np.int32(3)):
+            hosts: list[Any] = [np.ones(2, k) for k in kinds]
+            hosts = [first, *hosts] if call == "where" else [hosts[0], number, number]
+            if number is None and call == "clip":
+                continue
+            if call == "where" and number is not None:
+                hosts[2] = number
+            given = [real(h) if isinstance(h, np.ndarray) else _scalar.CScalar(h) for h in hosts]
+            op = kernel._ops.guess_routine(kernel.name, {}, given, None, None)
+            found = getattr(np, call)(*[emulated.asarray(h) if isinstance(h, np.ndarray) else h for h in hosts])
+            assert found.dtype == np.dtype(op.out_types[0]), (kinds, number)
+
+
 VIEWS = [
     "x.reshape(6, 4)", "x.reshape(-1)", "x.transpose(2, 0, 1)", "x.T", "x[1]", "x[:, ::2]", "x[::-1]", "x[..., None]",
     "x[:, :, 1:3]", "x.swapaxes(0, 2)", "x.squeeze()", "x[:1].squeeze()", "x.ravel()", "x[0, 0, 0]", "x.view('i4')",
@@ -128,6 +191,39 @@ def test_views(expression: str) -> None:
     assert (r.flags.fnc, r.flags.forc) == (e.flags.fnc, e.flags.forc)
     if "stride_tricks" not in expression:  # which in CuPy does not say whose view it is
         assert (r.flags.owndata, r.base is None) == (e.flags.owndata, e.base is None)
+
+
+@pytest.mark.parametrize("name", ["Device", "Stream", "Event", "MemoryPool", "PinnedMemoryPool", "MemoryPointer"])
+def test_classes_of_cuda(name: str) -> None:
+    """They have only what CuPy's have, and the arguments of their methods have CuPy's names."""
+    ours, theirs = getattr(emulated.cuda, name), getattr(cupy.cuda, name)
+    for method in [m for m in dir(ours) if not m.startswith("_")]:
+        if (name, method) in {("Stream", "queue"), ("Event", "mark"), ("MemoryPointer", "bytes")}:
+            continue  # how the emulation works
+        assert hasattr(theirs, method) or method in ("is_non_blocking", "ptr", "device_id"), method
+        found = getattr(ours, method)
+        if callable(found) and not inspect.isclass(found):
+            names = [p for p in inspect.signature(found).parameters if p != "self"]
+            try:
+                expected = [p for p in inspect.signature(getattr(theirs, method)).parameters if p != "self"]
+            except ValueError:
+                continue  # Cython does not tell
+            assert names == expected, method
+
+
+def test_names_of_modules() -> None:
+    for ours, theirs in ((emulated, cupy), (emulated.cuda, cupy.cuda), (emulatedx, cupyx)):
+        for name in ours.__all__:
+            assert hasattr(theirs, name), name
+    for name in vars(emulated.cuda.runtime):
+        assert hasattr(cupy.cuda.runtime, name), name
+    for space in ("memory", "pinned_memory", "stream"):
+        for name in vars(getattr(emulated.cuda, space)):
+            assert hasattr(getattr(cupy.cuda, space), name), name
+    for name in emulated._CONSTANTS:
+        assert getattr(emulated, name) is getattr(cupy, name) or name == "nan", name
+    for name in vars(emulated.ndarray):
+        assert hasattr(cupy.ndarray, name) or (name[0] == "_" and name[1] != "_"), name
 
 
 REFUSED = [

@@ -330,7 +330,7 @@ def result(y: Any, arguments: Any = (), keep: bool = False) -> Any:
     """A result of NumPy as CuPy would give it: a view of an argument, or a new array, in C order unless `keep`."""
     if isinstance(y, np.ndarray):
         for x in arguments:
-            if type(x) is ndarray and _is_view(y, x._a):
+            if type(x) is ndarray and is_view(y, x._a):
                 if not y.flags.writeable:  # CuPy has no arrays that are read-only
                     y.flags.writeable = True
                 return view(y, x)
@@ -343,7 +343,7 @@ def result(y: Any, arguments: Any = (), keep: bool = False) -> Any:
     return [result(v, arguments, keep) for v in y] if isinstance(y, list) else y
 
 
-def _is_view(y: Any, a: Any) -> bool:
+def is_view(y: Any, a: Any) -> bool:
     """Whether y lies in the memory of a, or would if it had elements."""
     base = y.base
     if base is None:

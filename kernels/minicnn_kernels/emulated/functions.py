@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .api import API, check_arguments, supported
-from .array import cast, fresh, host, ndarray, poisoned, quiet, raw, result, upload, view
+from .array import cast, fresh, host, is_view, ndarray, poisoned, quiet, raw, result, upload, view
 from .devices import here
 from .indexing import check_written, out_of_range, take
 from .streams import get_current_stream
@@ -30,6 +30,10 @@ WAITING = {  # they look at values before they know what to do
 
 OF_THE_HOST = {  # arguments that CuPy reads on the host, where arrays of NumPy are right
     "axes", "axis", "destination", "indices_or_sections", "newshape", "pad_width", "reps", "shape", "shift", "source",
+}  # fmt: skip
+VIEWS = {  # of arrays on any device
+    "array_split", "broadcast_to", "dsplit", "expand_dims", "flip", "fliplr", "flipud", "hsplit", "moveaxis", "ravel",
+    "reshape", "rollaxis", "rot90", "split", "squeeze", "swapaxes", "transpose", "vsplit",
 }  # fmt: skip
 CALLING_BACK = {"apply_along_axis", "apply_over_axes", "fromfunction", "piecewise"}  # a function of the caller
 
@@ -233,7 +237,7 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
     needs_array = known[:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
     keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
     run = _run if name in CALLING_BACK else quiet
-    other = _about_type if name in ABOUT_TYPES else host
+    other = _about_type if name in ABOUT_TYPES else _anywhere if name in VIEWS else host
     convert = {parameter: _as_it_is if parameter in OF_THE_HOST else other for parameter in known}
 
     def call(*args: Any, **options: Any) -> Any:
@@ -263,11 +267,23 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
             raise out_of_range(error) from None
         if out is not None:
             return out
+        if (
+            type(y) is np.ndarray
+            and other is _anywhere
+            and not any(is_view(y, x._a) for x in flat if type(x) is ndarray)
+        ):
+            for x in flat:
+                host(x)  # a copy is work, which has to be on the current device
         return fresh(np.asarray(y)) if numbers else result(y, flat, keep)
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = "cupy"
     return call
+
+
+def _anywhere(x: Any) -> Any:
+    """The NumPy array of an emulated one on any device, of which a view may be made."""
+    return x._a if type(x) is ndarray else host(x)
 
 
 def _on_gpu(x: Any) -> bool:
