@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, share_memory
+from .arrays import Array, contiguous, share_memory
 from .conv2d.im2col.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
 from .dispatch import Table
 from .geometry import Conv
@@ -50,7 +50,7 @@ def unfold_numpy(x: Array, g: Conv) -> Array:
 
 def fold_numpy(x: Array, g: Conv) -> Array:
     """One cell (a, b) of the window at a time, for all windows at once."""
-    return col2im(x, g)
+    return contiguous(col2im(x, g))
 
 
 # Numba: a task is one channel of one image, that is KH*KW rows of its columns.

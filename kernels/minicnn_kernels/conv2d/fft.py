@@ -205,8 +205,15 @@ def _upstream(gy: Array, g: Conv, size: tuple[int, int]) -> Array:
     """u (N, FH, FW, O): gy where the windows begin."""
     u: Array = xp(gy).zeros((g.n, *size, g.o), gy.dtype)
     rows, columns = constant(_places, gy, g, size)
-    u[:, rows[:, None], columns] = gy.transpose(0, 2, 3, 1)  # (N, O, OH, OW) -> (N, OH, OW, O)
+    i = _seeing(g.oh, g.sh, g.ph, g.h, g.dh * (g.kh - 1))
+    j = _seeing(g.ow, g.sw, g.pw, g.w, g.dw * (g.kw - 1))
+    u[:, rows[i][:, None], columns[j]] = gy.transpose(0, 2, 3, 1)[:, i, j]  # (N, O, OH, OW) -> (N, OH, OW, O)
     return u
+
+
+def _seeing(count: int, step: int, padding: int, size: int, reach: int) -> slice:
+    """The windows that see a pixel; of those that lie in the padding, two may begin at one point of the circle."""
+    return slice(max(0, -((reach - padding) // step)), max(0, min(count, (size - 1 + padding) // step + 1)))
 
 
 def _strides(count: int, step: int, size: int, x: Array) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...arrays import Array, U, contiguous, xp
+from ...arrays import Array, U, xp
 from ...geometry import Conv
 from ...runtime import njit
 from ..direct import inside, pad
@@ -55,7 +55,7 @@ def col2im(col: Array, g: Conv) -> Array:
             i, j = a * g.dh, b * g.dw
             under = whole[:, :, i : i + g.sh * (g.oh - 1) + 1 : g.sh, j : j + g.sw * (g.ow - 1) + 1 : g.sw]
             under += cells[:, :, a, b]
-    return contiguous(whole[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w])
+    return whole[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
 
 
 # Compiled, for one group and the windows of a band, a few output rows that stay in the cache. P = rows*OW is the number
