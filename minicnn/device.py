@@ -125,6 +125,21 @@ def _gpu(index: int | None, op: str) -> Device:
     return cuda(index)
 
 
+def saved_on(name: str, remedy: str) -> Device:
+    """Return the device of a saved tensor.
+
+    Raises:
+        RuntimeError: it was on a GPU that does not exist here; `remedy` says what to do.
+    """
+    device = Device(name)
+    try:
+        return resolve(device, "deserialize")
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"Attempting to deserialize a tensor on device '{device}', which is not there; {remedy}. {error}"
+        ) from None
+
+
 @functools.cache
 def cuda(index: int) -> Device:
     """Return the one `Device` of a GPU's number."""

@@ -185,7 +185,7 @@ def _kept(number: int, make: Callable[..., Any], *args: Any) -> Any:
 def writeable(x: Any) -> bool:
     """Whether x may be written to: not if it is read-only, or if several elements share a place."""
     if type(x) in GPU_TYPES:  # CuPy has no such flag
-        return 0 not in [stride for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
+        return not x.size or 0 not in [stride for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
     return bool(x.flags.writeable)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import share_memory
+from minicnn_kernels.arrays import on_device_of, share_memory
 
 from ..compat.missing import answer as _answer
+from ..device import of as device_of
 from . import engine, inplace
 from .engine import Array
 from .modes import no_grad
@@ -215,6 +216,7 @@ class _Call(engine.Function):
     def forward(ctx: Any, *arrays: Any, call: _UserCall) -> Any:
         """Run the user's forward on the tensors."""
         ctx.name, ctx.user = call.function.__name__, call.function
+        ctx.devices = [device_of(a) for a in arrays]
         context = ctx.context = FunctionCtx(ctx.needs_input_grad)
         outputs = call.run(context)
         for tensor in context._dirty:
@@ -235,11 +237,11 @@ class _Call(engine.Function):
         return tuple([o.array for o in call.run(FunctionCtx((False,) * len(arrays)))])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(ctx: Any, *gys: Any) -> Any:
         """Run the user's backward on tensors, and convert its gradients to the types and shapes of the arguments."""
         tensor, context = engine._tensor, ctx.context
         outer, context._node = context._node, ctx
-        ups = iter([None if g is None else tensor(g) for g in gradients])
+        ups = iter([None if g is None else tensor(g) for g in gys])
         try:
             found = ctx.user.backward(context, *[next(ups) if is_tensor else None for is_tensor in ctx.are_tensors])
         finally:
@@ -251,12 +253,21 @@ class _Call(engine.Function):
         for g in found:
             if g is not None and not isinstance(g, tensor):
                 raise TypeError(f"{ctx.name}: backward must return tensors or None, got {type(g).__name__}")
-        return tuple(
-            [
-                None if g is None or edge is None else _fitted(g.array, *engine.like(edge))
-                for g, edge in zip(found[:wanted], ctx.inputs, strict=False)
-            ]
-        )
+        gradients = []
+        for i, (g, edge, device) in enumerate(zip(found, ctx.inputs, ctx.devices, strict=False)):
+            if g is None or edge is None:
+                gradients.append(None)
+                continue
+            if g.device != device:
+                if g.ndim:
+                    raise RuntimeError(
+                        f"{ctx.name}: backward returned an invalid gradient at index {i} - expected device {device} "
+                        f"but got {g.device}"
+                    )
+                g = g.to(device)  # as in PyTorch, a 0-d tensor counts as a number
+            with on_device_of(g.array):
+                gradients.append(_fitted(g.array, *engine.like(edge)))
+        return tuple(gradients)
 
 
 unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/tensor/operands.py replaces it

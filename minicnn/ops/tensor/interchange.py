@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, host, on_gpu
 
 from ...tensor import Tensor, tensor_method
 from .from_data import known
@@ -51,11 +51,19 @@ tensor_method("real")(property(lambda self: self))  # type: ignore[arg-type]  # 
 
 @tensor_method("numpy")
 def numpy(self: Tensor, *, force: bool = False) -> Array:
-    """Return the NumPy array, which shares the memory; `force` detaches the tensor first.
+    """Return the NumPy array, which shares the memory; `force` detaches the tensor, and copies it from a GPU, first.
 
     Raises:
+        TypeError: the tensor is on a GPU.
         RuntimeError: the tensor requires a gradient, which an array cannot carry.
     """
+    if on_gpu(self._array):
+        if force:
+            return host(self._array)
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+            "memory first."
+        )
     if self.requires_grad and not force:
         raise RuntimeError(
             "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
