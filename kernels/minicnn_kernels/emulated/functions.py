@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from . import own
 from .api import API, check_arguments, supported
 from .array import cast, fresh, host, is_view, ndarray, poisoned, quiet, raw, result, upload, view
 from .devices import here
-from .indexing import check_written, out_of_range, take
+from .indexing import check_written, out_of_range
 from .streams import get_current_stream
 from .traffic import wait
 from .ufunc import get_ufunc
 
-KEEP_ORDER = {"zeros_like", "ones_like", "full_like", "copy"}  # order="K", all others give C order
+KEEP_ORDER = {"copy", "full_like", "ones_like", "pad", "roll", "zeros_like"}  # order="K", all others give C order
 ABOUT_TYPES = {"result_type", "can_cast", "promote_types", "common_type", "min_scalar_type"}
 NUMBERS_AS_ARRAYS = {"count_nonzero", "array_equal", "array_equiv", "allclose"}  # NumPy gives Python's bool or int
 WAITING = {  # they look at values before they know what to do
     "argwhere", "average", "bincount", "choose", "delete", "digitize", "extract", "flatnonzero", "histogram",
-    "histogram2d", "histogramdd", "nonzero", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
+    "histogram2d", "histogramdd", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
     "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
 
@@ -139,45 +140,10 @@ def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None
     np.copyto(a, cast(np.asarray(source), a.dtype), where=True if where is None else host(where))
 
 
-def sort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:
-    """A sorted copy; equal elements keep their order."""
-    check_kind(kind)
-    return fresh(np.sort(raw(a), axis, kind="stable"))
-
-
-def argsort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:
-    """The indices that sort; those of equal elements keep their order."""
-    check_kind(kind)
-    return fresh(np.argsort(raw(a), axis, kind="stable"))
-
-
-def check_kind(kind: Any) -> None:
-    """Refuse other ways to sort, as CuPy does."""
-    if kind not in (None, "stable"):
-        raise ValueError("kind can only be None or 'stable'")
-
-
-def diagonal(a: ndarray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
-    """A view of the diagonal; NumPy's may not be written to."""
-    y = a._a.diagonal(offset, axis1, axis2)
-    y.flags.writeable = True
-    return view(y, a)
-
-
 def broadcast_arrays(*args: ndarray) -> list[ndarray]:
     """Views in which all arrays have the same shape."""
     common = np.broadcast_shapes(*[x.shape for x in args])
     return [x if x.shape == common else get_function("broadcast_to")(x, common) for x in args]
-
-
-def real(val: ndarray) -> ndarray:
-    """The real part; an array of real numbers itself."""
-    return val.real
-
-
-def imag(val: ndarray) -> ndarray:
-    """The imaginary part."""
-    return val.imag
 
 
 def shape(a: Any) -> tuple[int, ...]:
@@ -205,10 +171,11 @@ def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> ndarray:
 _OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
-        from_dlpack, sort, argsort, real, imag, diagonal, broadcast_arrays,
+        array, asarray, ascontiguousarray, asfortranarray, asnumpy, broadcast_arrays, copyto, empty, empty_like,
+        from_dlpack, ndim, shape, size, own.argmax, own.argmin, own.argpartition, own.argsort, own.clip, own.cumprod,
+        own.cumsum, own.diagonal, own.imag, own.nonzero, own.partition, own.real, own.sort, own.take,
     )
-} | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
+} | {"asanyarray": asarray}  # fmt: skip
 
 
 @functools.cache
@@ -245,7 +212,9 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
         flat = _flat(args)
         if needs_array and args and type(args[0]) in (list, tuple) and not any(type(x) is ndarray for x in flat):
             raise TypeError(f"cupy.{path}: a {type(args[0]).__name__} of numbers is no array on the GPU; use asarray")
-        if waits or (name == "where" and len(args) == 1) or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
+        if name == "where" and len(args) == 1:
+            return own.nonzero(args[0])
+        if waits or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
             wait(f"cupy.{path}")
         values, named = [], {}
         for parameter, target, arg in zip(known, targets, args, strict=False):

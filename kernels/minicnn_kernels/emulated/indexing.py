@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .api import EmulationError
-from .array import cast, fresh, host, ndarray, raw, result, view
+from .array import cast, fresh, host, ndarray, raw, view
 from .devices import check_device, here
 from .streams import get_current_stream
 from .traffic import wait
@@ -146,19 +146,3 @@ def check_written(a: Any) -> None:
                 "broadcast: on a GPU any of the values may stay; copy the array first"
             )
         extent += stride * (length - 1)
-
-
-def take(x: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> ndarray:
-    """Elements along an axis."""
-    if not isinstance(indices, (ndarray, int, np.integer)):
-        raise EmulationError("take: an index from the CPU; CuPy would copy it to the GPU at each use; use asarray")
-    try:
-        y = np.take(raw(x), host(indices), axis)
-    except IndexError as error:
-        raise out_of_range(error) from None
-    if out is not None:
-        if (out.dtype, out.shape) != (x.dtype, np.shape(y)):
-            raise TypeError("Output dtype or shape mismatch")
-        raw(out)[...] = y
-        return out
-    return result(np.asarray(y))

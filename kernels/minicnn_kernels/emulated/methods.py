@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from . import own
 from .api import API, check_arguments
 from .array import fresh, host, ndarray, quiet, raw, result
 from .devices import check_device, here
-from .functions import argsort, array, check_kind, diagonal, get_function
-from .indexing import check_written, getitem, setitem, take
+from .functions import array, get_function
+from .indexing import check_written, getitem, setitem
 from .streams import catch_up
 from .traffic import wait
 from .ufunc import get_special, get_ufunc
@@ -35,7 +36,7 @@ UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "posit
 NUMBERS = {int, float, bool, complex}
 REDUCTIONS = {"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
 LAYOUT = {"reshape", "swapaxes", "transpose"}  # whose arguments CuPy reads on the host
-WAITING = {"nonzero", "choose", "compress", "put"}
+WAITING = {"choose", "compress", "put"}
 
 
 def _binary(name: str, function: Any, places: str) -> None:
@@ -101,21 +102,6 @@ def _method(name: str) -> Any:
     return call
 
 
-def _extreme(name: str) -> Any:
-    """The index of the largest or smallest element, whose arguments have another order than NumPy's."""
-    compute = getattr(np, name)
-
-    def call(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        y = np.asarray(compute(raw(self), axis, keepdims=keepdims))
-        if out is not None:
-            raw(out)[...] = y
-            return out
-        return result(y if dtype is None else y.astype(dtype))
-
-    call.__name__ = name
-    return call
-
-
 def _iterate(self: Any) -> Any:
     if not self.ndim:
         raise TypeError("iteration over a 0-d array")
@@ -170,18 +156,20 @@ def _of_numpy(function: Any) -> Any:
         return None
 
 
-def _sort(self: ndarray, axis: int = -1, kind: Any = None) -> None:
-    """Sort in place; equal elements keep their order."""
-    check_kind(kind)
-    raw(self).sort(axis, kind="stable")
+def _argmax(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
+    return own.argmax(self, axis, dtype, out, keepdims)
+
+
+def _argmin(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
+    return own.argmin(self, axis, dtype, out, keepdims)
+
+
+def _clip(self: ndarray, min: Any = None, max: Any = None, out: Any = None) -> ndarray:
+    return own.clip(self, min, max, out)
 
 
 def _reduce(self: ndarray) -> Any:
     return array, (self.get(order="A"),)
-
-
-def _conj(self: ndarray) -> ndarray:
-    return get_ufunc("conj")(self) if self.dtype.kind == "c" else self
 
 
 for _name, _function in BINARY.items():
@@ -198,9 +186,10 @@ for _name, _value in {
 }.items():  # fmt: skip
     setattr(ndarray, f"__{_name}__", _value)
 for _name, _value in {
-    "take": take, "sort": _sort, "diagonal": diagonal, "argsort": argsort, "conj": _conj, "conjugate": _conj,
-    "argmax": _extreme("argmax"),
-    "argmin": _extreme("argmin"),
+    "argmax": _argmax, "argmin": _argmin, "argpartition": own.argpartition, "argsort": own.argsort, "clip": _clip,
+    "conj": own.conjugate, "conjugate": own.conjugate, "cumprod": own.cumprod, "cumsum": own.cumsum,
+    "diagonal": own.diagonal, "nonzero": own.nonzero, "partition": own.partition_in_place, "sort": own.sort_in_place,
+    "take": own.take,
 }.items():  # fmt: skip
     setattr(ndarray, _name, _value)
 for _name in API["method"]:

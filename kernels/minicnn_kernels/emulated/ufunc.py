@@ -26,6 +26,22 @@ _SCATTERED = {  # the types of `ufunc.at`, by what CuPy's scatter kernels do
 }  # fmt: skip
 
 
+def _floor_divide(a: Any, b: Any, order: str) -> Any:
+    return np.floor(np.divide(a, b, order="C")) if a.dtype.kind == "f" else np.floor_divide(a, b, order="C")
+
+
+def _remainder(a: Any, b: Any, order: str) -> Any:
+    return a - _floor_divide(a, b, order) * b if a.dtype.kind == "f" else np.remainder(a, b, order="C")
+
+
+_BY_DIVISION = {  # floats: CuPy divides, NumPy computes the exact remainder, another one for Inf and large quotients
+    "divmod": lambda a, b, order: (_floor_divide(a, b, order), _remainder(a, b, order)),
+    "floor_divide": _floor_divide,
+    "mod": _remainder,
+    "remainder": _remainder,
+}
+
+
 class ufunc:
     """An elementwise function of CuPy."""
 
@@ -47,6 +63,8 @@ class ufunc:
         found = getattr(space, self.__name__, None)
         if found is None:
             raise NotImplementedError(f"{self.__name__} is not emulated: {space.__name__} has none of that name")
+        if self.__name__ in _BY_DIVISION:
+            return _BY_DIVISION[self.__name__]
         return found if isinstance(found, np.ufunc) else lambda *args, order: found(*args)
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: Any = "same_kind", **more: Any) -> Any:
