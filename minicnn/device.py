@@ -112,6 +112,7 @@ def _gpu(index: int | None, op: str) -> Device:
         count = module.runtime.getDeviceCount()
     except RuntimeError as error:  # no CuPy, or CuPy without a driver
         why = str(error)
+        why += "" if "minicnn doctor" in why else "; `minicnn doctor` shows what is missing"
         raise RuntimeError(
             f"{op}: 'cuda' is not available; compute on 'cpu', or ask minicnn.cuda.is_available() first. {why}"
         ) from None

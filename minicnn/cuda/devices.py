@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from minicnn_kernels import arrays
 
 from ..compat.missing import answer as _answer
-from ..device import Device, resolve
+from ..device import resolve
 
 
 def is_available() -> bool:
@@ -178,6 +178,21 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
     """
     found = get_device_properties(number(device, "get_device_capability"))
     return found.major, found.minor
+
+
+def can_device_access_peer(device: Any, peer_device: Any) -> bool:
+    """Whether a GPU can read the memory of another one.
+
+    Raises:
+        RuntimeError: there is no such GPU.
+    """
+    pair = [number(one, "can_device_access_peer") for one in (device, peer_device)]
+    return bool(arrays.gpu().cuda.runtime.deviceCanAccessPeer(*pair))
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """False: minicnn has no bfloat16."""
+    return False
 
 
 _answer(globals())

@@ -1,9 +1,9 @@
 """How much memory of a GPU is in use.
 
 CuPy's pool takes memory from a GPU in blocks and keeps them for the next arrays. "Allocated" is what arrays use of it,
-"reserved" all that the pool has taken. It has no record of its peak. So the peak here is that of the reserved memory,
-which is at least the allocated one: after `empty_cache()` and `reset_peak_memory_stats()` the pool takes new blocks only
-when no free one fits.
+"reserved" all that the pool has taken. It has no record of its peak, so the peak here is that of the reserved memory,
+which is at least the allocated one. `reset_peak_memory_stats()` gives back what the pool keeps: after it, it takes only
+what the work needs.
 """
 
 from __future__ import annotations
