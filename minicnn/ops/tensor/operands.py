@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.sums import total
 
 from ...autograd import function
@@ -18,8 +19,8 @@ KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # the types that ha
 
 
 def backend_for(x: Array) -> dict[str, str]:
-    """Return the kernel choice for a type, as keyword arguments: NumPy's if the other backends have no kernel."""
-    return {} if x.dtype in KERNEL_TYPES else {"backend": "numpy"}
+    """Return the kernel choice for a type, as keyword arguments: NumPy's, or CuPy's, if the others have no kernel."""
+    return {} if x.dtype in KERNEL_TYPES else {"backend": "cupy" if on_gpu(x) else "numpy"}
 
 
 def promote(op: str, *operands: Any) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import address, contiguous, host, on_gpu, upload
+from minicnn_kernels.arrays import address, contiguous, host, on_device_of, on_gpu, upload
 
 from ... import memory_formats
 from ...autograd.engine import Function
@@ -72,6 +72,9 @@ def _moved(x: Array, device: Device, non_blocking: bool) -> Array:
     """Return the values of x on a device, CPU or GPU, in x's order of memory."""
     order, back = memory_formats.axes_in_memory(x)
     lying = x.transpose(order)
+    if on_gpu(x) and device.index is not None and x.ndim:  # CuPy copies only contiguous memory from GPU to GPU
+        with on_device_of(x):
+            lying = contiguous(lying)
     there = upload(lying, device.index) if device.index is not None else host(lying)
     return there.transpose(back)
 
