@@ -133,7 +133,9 @@ def special(x: Any) -> Any:
     if type(x) not in GPU_TYPES:
         from scipy import special as functions
     elif is_emulated():
-        functions = _gpu.special
+        from .emulated import cupyx
+
+        functions = cupyx.scipy.special
     else:
         functions = importlib.import_module("cupyx.scipy.special")
     return functions

@@ -31,7 +31,7 @@ def supported(dtype: Any) -> np.dtype[Any]:
         ValueError: it is none, as `object` or a text.
     """
     found = np.dtype(dtype)
-    if found.char not in DTYPES and found.names is None:
+    if (found.char not in DTYPES and found.names is None) or not found.isnative:
         raise ValueError(f"Unsupported dtype {found}")
     return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from .api import EmulationError, supported
 from .cuda import Device
 from .devices import check_device, here
 from .memory import Memory, MemoryPointer, is_pinned
-from .streams import Queue, Stream, catch_up, get_current_stream
+from .streams import Queue, Stream, busy, catch_up, get_current_stream
 from .traffic import traffic, wait
 
 
@@ -270,7 +272,8 @@ class ndarray:
 
 def raw(x: ndarray) -> Any:
     """The NumPy array of an emulated one, for work on the current device and stream."""
-    catch_up()
+    if busy:
+        catch_up()
     if x._memory.device_id != here.device:
         check_device(x._memory.device_id)
     return x._a
@@ -284,14 +287,28 @@ def host(x: Any) -> Any:
     """
     kind = type(x)
     if kind is ndarray:
-        if x._memory.device_id != here.device:
-            check_device(x._memory.device_id)
-        return x._a
+        return raw(x)
     if kind is list or kind is tuple:
         return kind(map(host, x))
     if isinstance(x, np.ndarray):
         raise TypeError(f"Unsupported type {kind}: a NumPy array of shape {x.shape} meets arrays on a GPU")
     return x
+
+
+class _Quiet(threading.local):
+    """A context of this thread in which NumPy does not warn of Inf and NaN; cheaper to enter than `np.errstate`."""
+
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
+        self.context.run(np.seterr, all="ignore")
+
+
+_quiet = _Quiet()
+
+
+def quiet(function: Any, *args: Any, **options: Any) -> Any:
+    """Call a function of NumPy that calls none of ours; a GPU does not warn of Inf and NaN."""
+    return _quiet.context.run(function, *args, **options)
 
 
 def fresh(a: Any) -> ndarray:
@@ -312,10 +329,11 @@ def view(a: Any, of: ndarray) -> ndarray:
 def result(y: Any, arguments: Any = (), keep: bool = False) -> Any:
     """A result of NumPy as CuPy would give it: a view of an argument, or a new array, in C order unless `keep`."""
     if isinstance(y, np.ndarray):
-        if y.base is not None or any(type(x) is ndarray and y is x._a for x in arguments):
-            for x in arguments:
-                if type(x) is ndarray and np.may_share_memory(y, x._a):
-                    return view(y, x)
+        for x in arguments:
+            if type(x) is ndarray and is_view(y, x._a):
+                if not y.flags.writeable:  # CuPy has no arrays that are read-only
+                    y.flags.writeable = True
+                return view(y, x)
         return fresh(y if keep or y.flags.c_contiguous else np.array(y, order="C"))
     if isinstance(y, np.generic):
         return fresh(np.asarray(y))
@@ -323,6 +341,14 @@ def result(y: Any, arguments: Any = (), keep: bool = False) -> Any:
         parts = [result(v, arguments, keep) for v in y]
         return type(y)(*parts) if hasattr(y, "_fields") else tuple(parts)
     return [result(v, arguments, keep) for v in y] if isinstance(y, list) else y
+
+
+def is_view(y: Any, a: Any) -> bool:
+    """Whether y lies in the memory of a, or would if it had elements."""
+    base = y.base
+    if base is None:
+        return y is a
+    return base is a or (base is a.base) or np.may_share_memory(y, a)
 
 
 def upload(a: Any, source: Any, queue: Queue) -> None:
@@ -357,5 +383,4 @@ def cast(a: Any, dtype: np.dtype[Any]) -> Any:
             raise EmulationError(
                 f"{a.dtype} from {low} to {high} as {dtype}: what does not fit is another integer on a GPU than here"
             )
-    with np.errstate(all="ignore"):
-        return a.astype(dtype, copy=False)
+    return quiet(a.astype, dtype, copy=False)

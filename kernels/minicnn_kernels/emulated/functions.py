@@ -10,22 +10,33 @@ from typing import Any
 
 import numpy as np
 
+from . import own
 from .api import API, check_arguments, supported
-from .array import cast, fresh, host, ndarray, poisoned, raw, result, upload, view
+from .array import cast, fresh, host, is_view, ndarray, poisoned, quiet, raw, result, upload, view
 from .devices import here
-from .indexing import check_written, out_of_range, take
-from .streams import catch_up, get_current_stream
+from .indexing import check_written, out_of_range
+from .streams import get_current_stream
 from .traffic import wait
 from .ufunc import get_ufunc
 
-KEEP_ORDER = {"zeros_like", "ones_like", "full_like", "copy"}  # order="K", all others give C order
+KEEP_ORDER = {"copy", "full_like", "ones_like", "pad", "roll", "zeros_like"}  # order="K", all others give C order
 ABOUT_TYPES = {"result_type", "can_cast", "promote_types", "common_type", "min_scalar_type"}
 NUMBERS_AS_ARRAYS = {"count_nonzero", "array_equal", "array_equiv", "allclose"}  # NumPy gives Python's bool or int
 WAITING = {  # they look at values before they know what to do
     "argwhere", "average", "bincount", "choose", "delete", "digitize", "extract", "flatnonzero", "histogram",
-    "histogram2d", "histogramdd", "nonzero", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
+    "histogram2d", "histogramdd", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
     "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
+
+
+OF_THE_HOST = {  # arguments that CuPy reads on the host, where arrays of NumPy are right
+    "axes", "axis", "destination", "indices_or_sections", "newshape", "pad_width", "reps", "shape", "shift", "source",
+}  # fmt: skip
+VIEWS = {  # of arrays on any device
+    "array_split", "broadcast_to", "dsplit", "expand_dims", "flip", "fliplr", "flipud", "hsplit", "moveaxis", "ravel",
+    "reshape", "rollaxis", "rot90", "split", "squeeze", "swapaxes", "transpose", "vsplit",
+}  # fmt: skip
+CALLING_BACK = {"apply_along_axis", "apply_over_axes", "fromfunction", "piecewise"}  # a function of the caller
 
 
 def array(
@@ -50,7 +61,6 @@ def array(
         missing = ndmin - made.ndim
         return view(made._a.reshape((1,) * missing + made.shape), made) if missing > 0 else made
     if isinstance(obj, (list, tuple)) and (parts := _arrays_of(obj)):
-        catch_up()
         return fresh(np.array(parts, None if dtype is None else supported(dtype), ndmin=ndmin))
     a = np.array(obj, dtype, copy=None, ndmin=ndmin)
     layout: Any = "F" if order in "Ff" or (order in "KkAa" and isinstance(obj, np.ndarray) and obj.flags.fnc) else "C"
@@ -122,13 +132,18 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: Any =
 
 def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None) -> None:
     """Copy values, where `where` says so."""
-    catch_up()
     source, a = host(src), raw(dst)
     kind = getattr(source, "dtype", None)
     if kind is not None and not np.can_cast(kind, a.dtype, casting):
         raise TypeError(f"Cannot cast {kind!r} to {a.dtype!r} in {casting} casting mode")
     check_written(a)
     np.copyto(a, cast(np.asarray(source), a.dtype), where=True if where is None else host(where))
+
+
+def broadcast_arrays(*args: ndarray) -> list[ndarray]:
+    """Views in which all arrays have the same shape."""
+    common = np.broadcast_shapes(*[x.shape for x in args])
+    return [x if x.shape == common else get_function("broadcast_to")(x, common) for x in args]
 
 
 def shape(a: Any) -> tuple[int, ...]:
@@ -156,10 +171,11 @@ def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> ndarray:
 _OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
-        from_dlpack,
+        array, asarray, ascontiguousarray, asfortranarray, asnumpy, broadcast_arrays, copyto, empty, empty_like,
+        from_dlpack, ndim, shape, size, own.argmax, own.argmin, own.argpartition, own.argsort, own.clip, own.cumprod,
+        own.cumsum, own.diagonal, own.imag, own.nonzero, own.partition, own.real, own.sort, own.take,
     )
-} | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
+} | {"asanyarray": asarray}  # fmt: skip
 
 
 @functools.cache
@@ -183,42 +199,73 @@ def get_function(path: str) -> Any:
 
 
 def _function(path: str, compute: Any) -> Callable[..., Any]:
-    targets = _targets(API["function"][path], compute)
-    name = path.rpartition(".")[2]
+    known, name = API["function"][path], path.rpartition(".")[2]
+    targets = _targets(known, compute)
+    needs_array = known[:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
     keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
-    argument: Callable[[Any], Any] = _about_type if name in ABOUT_TYPES else host
+    run = _run if name in CALLING_BACK else quiet
+    other = _about_type if name in ABOUT_TYPES else _anywhere if name in VIEWS else host
+    convert = {parameter: _as_it_is if parameter in OF_THE_HOST else other for parameter in known}
 
     def call(*args: Any, **options: Any) -> Any:
         check_arguments("function", path, args, options)
-        catch_up()
-        if waits or (name == "where" and len(args) == 1):
+        flat = _flat(args)
+        if needs_array and args and type(args[0]) in (list, tuple) and not any(type(x) is ndarray for x in flat):
+            raise TypeError(f"cupy.{path}: a {type(args[0]).__name__} of numbers is no array on the GPU; use asarray")
+        if name == "where" and len(args) == 1:
+            return own.nonzero(args[0])
+        if waits or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
             wait(f"cupy.{path}")
         values, named = [], {}
-        for target, arg in zip(targets[: len(args)], args, strict=False):
+        for parameter, target, arg in zip(known, targets, args, strict=False):
             if target is None:
-                values.append(argument(arg))
+                values.append(convert[parameter](arg))
             elif arg is not None:
-                named[target] = argument(arg)
-        values += map(argument, args[len(targets) :])
+                named[target] = convert[parameter](arg)
+        values += map(other, args[len(targets) :])
         out = options.pop("out", None)
         for option, arg in options.items():
             if not (option == "keepdims" and arg is None):
-                named[option] = argument(arg)
+                named[option] = convert.get(option, other)(arg)
         if out is not None:
             check_written(raw(out))
             named["out"] = out._a
-        with np.errstate(all="ignore"):
-            try:
-                y = compute(*values, **named)
-            except IndexError as error:
-                raise out_of_range(error) from None
+        try:
+            y = run(compute, *values, **named)
+        except IndexError as error:
+            raise out_of_range(error) from None
         if out is not None:
             return out
-        return fresh(np.asarray(y)) if numbers else result(y, _flat(args), keep)
+        if (
+            type(y) is np.ndarray
+            and other is _anywhere
+            and not any(is_view(y, x._a) for x in flat if type(x) is ndarray)
+        ):
+            for x in flat:
+                host(x)  # a copy is work, which has to be on the current device
+        return fresh(np.asarray(y)) if numbers else result(y, flat, keep)
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = "cupy"
     return call
+
+
+def _anywhere(x: Any) -> Any:
+    """The NumPy array of an emulated one on any device, of which a view may be made."""
+    return x._a if type(x) is ndarray else host(x)
+
+
+def _on_gpu(x: Any) -> bool:
+    return type(x) is ndarray
+
+
+def _as_it_is(x: Any) -> Any:
+    return x
+
+
+@np.errstate(all="ignore")
+def _run(function: Any, *args: Any, **options: Any) -> Any:
+    return function(*args, **options)
 
 
 def _flat(args: Any) -> list[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .api import EmulationError
-from .array import cast, fresh, host, ndarray, raw, result, view
+from .array import cast, fresh, host, ndarray, raw, view
 from .devices import check_device, here
-from .streams import catch_up, get_current_stream
+from .streams import get_current_stream
 from .traffic import wait
 
 
@@ -47,7 +47,7 @@ def plain(where: Any) -> tuple[tuple[Any, ...], bool]:
 
 def out_of_range(error: IndexError) -> Exception:
     """What to raise for an error of NumPy at an index that was computed."""
-    if "out of bounds" not in str(error):
+    if type(error) is not IndexError or "out of bounds" not in str(error):  # AxisError is one too
         return error
     return EmulationError(f"{error}: on a GPU it would silently wrap around")
 
@@ -131,27 +131,18 @@ def _check_once(a: Any, index: tuple[Any, ...], v: Any) -> None:
 
 
 def check_written(a: Any) -> None:
-    """Refuse to write to memory that stands for several elements.
+    """Refuse to write to memory in which several elements share a place, as `broadcast_to` and `as_strided` make it.
 
     Raises:
-        EmulationError: a stride is 0, as `broadcast_to` makes it.
+        EmulationError: on a GPU any of the values that are written there may stay.
     """
-    if 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
-        raise EmulationError(f"writing to an array that was broadcast (shape {a.shape}, strides {a.strides})")
-
-
-def take(x: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> ndarray:
-    """Elements along an axis."""
-    catch_up()
-    if not isinstance(indices, (ndarray, int, np.integer)):
-        raise EmulationError("take: an index from the CPU; CuPy would copy it to the GPU at each use; use asarray")
-    try:
-        y = np.take(raw(x), host(indices), axis)
-    except IndexError as error:
-        raise out_of_range(error) from None
-    if out is not None:
-        if (out.dtype, out.shape) != (x.dtype, np.shape(y)):
-            raise TypeError("Output dtype or shape mismatch")
-        raw(out)[...] = y
-        return out
-    return result(np.asarray(y))
+    if a.flags.c_contiguous:
+        return
+    extent = a.itemsize
+    for stride, length in sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n > 1):
+        if stride < extent:
+            raise EmulationError(
+                f"writing to memory in which elements share a place, shape {a.shape}, strides {a.strides}, as after a "
+                "broadcast: on a GPU any of the values may stay; copy the array first"
+            )
+        extent += stride * (length - 1)

@@ -25,13 +25,11 @@ class _Arena:
     def __init__(self) -> None:
         self.used = self.total = self.limit = 0
 
-    def take(self, size: int) -> None:
-        used = self.used + size
-        if used > self.total:
-            if used > (self.limit or TOTAL_MEMORY):
-                raise OutOfMemoryError(size, self.total, self.limit)
-            self.total = used
-        self.used = used
+    def grow(self, size: int) -> None:
+        """Let the pool take this much from the device."""
+        if self.used + size > (self.limit or TOTAL_MEMORY):
+            raise OutOfMemoryError(size, self.total, self.limit)
+        self.total = self.used + size
 
 
 arenas = [_Arena() for _ in range(DEVICES)]
@@ -40,18 +38,21 @@ arenas = [_Arena() for _ in range(DEVICES)]
 class Memory:
     """A block of a device's memory. Its bytes come back to the pool when no array uses them any more."""
 
-    __slots__ = ("device_id", "size", "taken")
+    __slots__ = ("arena", "device_id", "size", "taken")
 
     def __init__(self, size: int) -> None:
-        self.device_id = here.device
         self.size = size
+        self.device_id = device = here.device
+        self.arena = arena = arenas[device]
         self.taken = 0
-        taken = -(-size // UNIT) * UNIT
-        arenas[self.device_id].take(taken)
+        taken = (size + UNIT - 1) // UNIT * UNIT
+        if arena.used + taken > arena.total:
+            arena.grow(taken)
+        arena.used += taken
         self.taken = taken
 
     def __del__(self) -> None:
-        arenas[self.device_id].used -= self.taken
+        self.arena.used -= self.taken
 
 
 class MemoryPointer:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
+from . import own
 from .api import API, check_arguments
-from .array import host, ndarray, raw, result
+from .array import fresh, host, ndarray, quiet, raw, result
+from .devices import check_device, here
 from .functions import array, get_function
-from .indexing import check_written, getitem, setitem, take
+from .indexing import check_written, getitem, setitem
 from .streams import catch_up
 from .traffic import wait
 from .ufunc import get_special, get_ufunc
@@ -31,7 +34,9 @@ COMPARISONS = {
 }
 UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "positive"}
 NUMBERS = {int, float, bool, complex}
-WAITING = {"nonzero", "choose", "compress", "put"}
+REDUCTIONS = {"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
+LAYOUT = {"reshape", "swapaxes", "transpose"}  # whose arguments CuPy reads on the host
+WAITING = {"choose", "compress", "put"}
 
 
 def _binary(name: str, function: Any, places: str) -> None:
@@ -72,7 +77,7 @@ def _is_operand(x: Any) -> bool:
 
 
 def _method(name: str) -> Any:
-    waits = name in WAITING
+    waits, reduces, layout = name in WAITING, name in REDUCTIONS, name in LAYOUT
     compute = getattr(np.ndarray, name)
 
     def call(self: ndarray, *args: Any, **options: Any) -> Any:
@@ -81,33 +86,17 @@ def _method(name: str) -> Any:
         if waits:
             wait(f"ndarray.{name}")
         out = options.pop("out", None)
-        values = [host(a) for a in args]
+        values = list(args if layout else map(host, args))
         named = {k: host(v) for k, v in options.items() if not (k == "keepdims" and v is None)}
         if out is not None:
             check_written(raw(out))
             named["out"] = out._a
-        with np.errstate(all="ignore"):
-            y = compute(self._a, *values, **named)
+        y = quiet(compute, self._a, *values, **named)
         if out is None:
-            out = result(y, (self,))
-        if type(out) is not ndarray or out._memory is not self._memory:
-            host(self)  # its device: only a view may be made of an array of another one
+            out = fresh(np.asarray(y, order="C")) if reduces else result(y, (self,))
+        if self._memory.device_id != here.device and (type(out) is not ndarray or out._memory is not self._memory):
+            check_device(self._memory.device_id)  # only a view may be made of an array of another one
         return out
-
-    call.__name__ = name
-    return call
-
-
-def _extreme(name: str) -> Any:
-    """The index of the largest or smallest element, whose arguments have another order than NumPy's."""
-    compute = getattr(np, name)
-
-    def call(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        y = np.asarray(compute(raw(self), axis, keepdims=keepdims))
-        if out is not None:
-            raw(out)[...] = y
-            return out
-        return result(y if dtype is None else y.astype(dtype))
 
     call.__name__ = name
     return call
@@ -154,19 +143,33 @@ def _array_function(self: ndarray, function: Any, types: Any, args: Any, options
     """NumPy's other functions of emulated arrays."""
     if any(not issubclass(t, (ndarray, np.ndarray)) for t in types):
         return NotImplemented
+    found = _of_numpy(function)
+    return NotImplemented if found is None else found(*args, **options)
+
+
+@functools.cache
+def _of_numpy(function: Any) -> Any:
+    """CuPy's function of the name and place of one of NumPy's, or None."""
     try:
-        found = get_function(".".join([*function.__module__.split(".")[1:], function.__name__]))
+        return get_function(".".join([*function.__module__.split(".")[1:], function.__name__]))
     except AttributeError:
-        return NotImplemented
-    return found(*args, **options)
+        return None
+
+
+def _argmax(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
+    return own.argmax(self, axis, dtype, out, keepdims)
+
+
+def _argmin(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
+    return own.argmin(self, axis, dtype, out, keepdims)
+
+
+def _clip(self: ndarray, min: Any = None, max: Any = None, out: Any = None) -> ndarray:
+    return own.clip(self, min, max, out)
 
 
 def _reduce(self: ndarray) -> Any:
     return array, (self.get(order="A"),)
-
-
-def _conj(self: ndarray) -> ndarray:
-    return get_ufunc("conj")(self) if self.dtype.kind == "c" else self
 
 
 for _name, _function in BINARY.items():
@@ -183,7 +186,10 @@ for _name, _value in {
 }.items():  # fmt: skip
     setattr(ndarray, f"__{_name}__", _value)
 for _name, _value in {
-    "take": take, "conj": _conj, "conjugate": _conj, "argmax": _extreme("argmax"), "argmin": _extreme("argmin"),
+    "argmax": _argmax, "argmin": _argmin, "argpartition": own.argpartition, "argsort": own.argsort, "clip": _clip,
+    "conj": own.conjugate, "conjugate": own.conjugate, "cumprod": own.cumprod, "cumsum": own.cumsum,
+    "diagonal": own.diagonal, "nonzero": own.nonzero, "partition": own.partition_in_place, "sort": own.sort_in_place,
+    "take": own.take,
 }.items():  # fmt: skip
     setattr(ndarray, _name, _value)
 for _name in API["method"]:

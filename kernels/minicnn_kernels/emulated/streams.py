@@ -36,14 +36,14 @@ class Queue:
         with _lock:
             self.items.append(action)
             self.asked += 1
-            _busy.add(self)
+            busy.add(self)
 
     def run(self, until: int | None = None) -> None:
         """Do what is in the queue, up to an item's number, and first what it waits for."""
         with _lock:
             null = _null[self.device_id]
             if self is null:
-                for other in [q for q in _busy if q.blocking and q.device_id == self.device_id and q is not self]:
+                for other in [q for q in busy if q.blocking and q.device_id == self.device_id and q is not self]:
                     other._work_off(None)
             elif self.blocking:
                 null._work_off(None)
@@ -54,23 +54,23 @@ class Queue:
             self.done += 1
             self.items.popleft()()
         if not self.items:
-            _busy.discard(self)
+            busy.discard(self)
 
 
-_busy: set[Queue] = set()  # the queues in which something waits
+busy: set[Queue] = set()  # the queues in which something waits
 _null = [Queue(i, blocking=True) for i in range(DEVICES)]
 
 
 def catch_up() -> None:
     """Let the current stream do what is in its queue: called before each piece of work."""
-    if _busy:
+    if busy:
         get_current_stream().queue(here.device).run()
 
 
 def synchronize_device(device_id: int) -> None:
     """Do all that waits in the streams of a device."""
     with _lock:
-        for queue in [q for q in _busy if q.device_id == device_id]:
+        for queue in [q for q in busy if q.device_id == device_id]:
             queue.run()
 
 

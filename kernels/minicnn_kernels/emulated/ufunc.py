@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .api import API, EmulationError, supported
-from .array import cast, fresh, host, ndarray, raw, result
+from .array import cast, fresh, host, ndarray, quiet, raw, result
 from .indexing import check_written, out_of_range, plain
-from .streams import catch_up
 
 Types = tuple[np.dtype[Any], ...]
 
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 2}
-_COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+_COMPARISONS = {
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or"
+}  # fmt: skip
 _NUMBERS = (bool, int, float, complex)
 _SCATTERED = {  # the types of `ufunc.at`, by what CuPy's scatter kernels do
     "add": "iIlLqQefd", "sub": "iI", "max": "iIlLqQfd", "min": "iIlLqQfd", "and": "iIlLqQ", "or": "iIlLqQ",
     "xor": "iIlLqQ",
 }  # fmt: skip
+
+
+def _floor_divide(a: Any, b: Any, order: str) -> Any:
+    return np.floor(np.divide(a, b, order="C")) if a.dtype.kind == "f" else np.floor_divide(a, b, order="C")
+
+
+def _remainder(a: Any, b: Any, order: str) -> Any:
+    return a - _floor_divide(a, b, order) * b if a.dtype.kind == "f" else np.remainder(a, b, order="C")
+
+
+_BY_DIVISION = {  # floats: CuPy divides, NumPy computes the exact remainder, another one for Inf and large quotients
+    "divmod": lambda a, b, order: (_floor_divide(a, b, order), _remainder(a, b, order)),
+    "floor_divide": _floor_divide,
+    "mod": _remainder,
+    "remainder": _remainder,
+}
 
 
 class ufunc:
@@ -40,15 +58,14 @@ class ufunc:
 
     @functools.cached_property
     def _compute(self) -> Any:
-        if not self._special:
-            return getattr(np, self.__name__)
-        from scipy import special
-
-        if not hasattr(special, self.__name__):
-            raise NotImplementedError(
-                f"cupyx.scipy.special.{self.__name__} is not emulated: SciPy has none of that name"
-            )
-        return getattr(special, self.__name__)
+        """The function of NumPy or SciPy."""
+        space: Any = importlib.import_module("scipy.special") if self._special else np
+        found = getattr(space, self.__name__, None)
+        if found is None:
+            raise NotImplementedError(f"{self.__name__} is not emulated: {space.__name__} has none of that name")
+        if self.__name__ in _BY_DIVISION:
+            return _BY_DIVISION[self.__name__]
+        return found if isinstance(found, np.ufunc) else lambda *args, order: found(*args)
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: Any = "same_kind", **more: Any) -> Any:
         """The results of the inputs, in new arrays or in `out`."""
@@ -56,25 +73,34 @@ class ufunc:
             raise TypeError(f"Wrong arguments {more}")
         if len(args) != self.nin:
             args, out = self._split(args, out)
-        catch_up()
-        key = tuple([_key(a) for a in args]) if dtype is None else (np.dtype(dtype),)
-        found = self._known.get(key)
+        values, key = [], []
+        for a in args:
+            if type(a) is ndarray:
+                a = host(a)
+                values.append(a)
+                key.append(a.dtype.num)
+            else:
+                values.append(a)
+                key.append(_kind(a))
+        known = tuple(key) if dtype is None else np.dtype(dtype)
+        found = self._known.get(known)
         if found is None:
-            found = self._known[key] = self.loop(args) if dtype is None else self._loop_of(supported(dtype))
-        values = [
-            (host(a) if a._a.dtype is k else host(a).astype(k, copy=False)) if type(a) is ndarray else k.type(a)
-            for a, k in zip(args, found[0], strict=True)
-        ]
-        with np.errstate(all="ignore"):
-            if out is not None:
-                return self._into(values, out, found, casting)
-            try:
-                y = self._compute(*values, order="C")
-            except np._core._exceptions._UFuncNoLoopError:  # type: ignore[attr-defined]
-                y = self._compute(*[v.astype(found[1][0]) for v in values], order="C")
-            if type(y) is tuple:
-                return tuple(fresh(np.asarray(p, k)) for p, k in zip(y, found[1], strict=True))
-            return fresh(np.asarray(y, found[1][0]))
+            found = self._known[known] = self.loop(args) if dtype is None else self._loop_of(supported(dtype))
+        for i, kind in enumerate(found[0]):
+            v = values[i]
+            if type(v) is not np.ndarray:
+                values[i] = kind.type(v)
+            elif v.dtype is not kind:
+                values[i] = v.astype(kind, copy=False)
+        if out is not None:
+            return self._into(values, out, found, casting)
+        try:
+            y = quiet(self._compute, *values, order="C")
+        except np._core._exceptions._UFuncNoLoopError:  # type: ignore[attr-defined]
+            y = quiet(self._compute, *[v.astype(found[1][0]) for v in values], order="C")
+        if self.nout > 1:
+            return tuple(fresh(np.asarray(part, kind)) for part, kind in zip(y, found[1], strict=True))
+        return fresh(np.asarray(y, found[1][0]))
 
     def _split(self, args: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
         """Inputs, and the outputs among the positional arguments."""
@@ -100,7 +126,7 @@ class ufunc:
             if o.shape != np.broadcast_shapes(o.shape, *map(np.shape, values)):
                 raise ValueError("Out shape is mismatched")
             check_written(raw(o))
-        y = self._compute(*values)
+        y = quiet(self._compute, *values, order="C")
         for o, part in zip(outs, y if type(y) is tuple else (y,), strict=True):
             np.copyto(o._a, cast(np.asarray(part), o.dtype))
         return outs if self.nout > 1 else outs[0]
@@ -147,7 +173,7 @@ class ufunc:
         index, arrays = plain(indices)
         if not arrays:
             part = raw(a)[index]
-            part[...] = self._compute(part, host(b))
+            part[...] = quiet(self._compute, part, host(b))
             return
         if a.dtype.char not in _SCATTERED[self._scatter]:
             raise TypeError(f"cupy.{self.__name__}.at does not support {a.dtype}")
@@ -170,7 +196,6 @@ class ufunc:
     def reduceat(self, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """Sums between indices; CuPy has no other."""
         self._only("reduceat", "add")
-        catch_up()
         if not isinstance(indices, ndarray):
             raise EmulationError("add.reduceat: indices from the CPU, which CuPy would copy; use asarray")
         return result(np.add.reduceat(host(array), host(indices), axis, dtype, host(out)))
@@ -193,11 +218,9 @@ def _parse(loop: str) -> tuple[Types, Types, bool]:
     return tuple(map(np.dtype, ins)), tuple(map(np.dtype, outs)), loop[0] == "!"
 
 
-def _key(a: Any) -> Any:
-    """What the types of a call depend on."""
+def _kind(a: Any) -> Any:
+    """What the types of a call depend on, of an operand that is no array."""
     kind = type(a)
-    if kind is ndarray or isinstance(a, np.generic):
-        return a.dtype.char
     return "large" if kind is int and a >= 1 << 63 else kind
 
 
