@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, as_array
 from .dispatch import Table
 from .layout import empty, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
@@ -38,7 +38,7 @@ def arithmetic_python(op: str, a: Array, b: Array, out: Array | None = None) -> 
 
 def arithmetic_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     """NumPy's own add, subtract and multiply."""
-    return np.asarray(_UFUNCS[op](a, b, out=out))
+    return as_array(_UFUNCS[op](a, b, out=out))
 
 
 @njit()

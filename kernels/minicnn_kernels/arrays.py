@@ -15,11 +15,13 @@ that, a program that computes on the CPU pays nothing for GPUs.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import warnings
 from abc import ABC
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,6 +81,23 @@ def emulate() -> None:
     _use(cupy)
 
 
+@contextmanager
+def emulated() -> Iterator[Any]:
+    """The emulated CuPy stands for a GPU inside the block, and after it there is again what was there before.
+
+    For tests: arrays of the emulated GPU must not be used after the block.
+    """
+    global _gpu
+    before = _gpu
+    emulate()
+    try:
+        yield _gpu
+    finally:
+        if before is None:
+            GPU_TYPES.clear()
+            _gpu = None
+
+
 def _use(module: Any) -> None:
     global _gpu
     GPU_TYPES.add(module.ndarray)
@@ -119,6 +138,20 @@ def contiguous(x: Any, dtype: Any = None) -> Any:
 def beside(values: Any, x: Any) -> Any:
     """The values of a NumPy array on the device of x; the program does not wait for a copy to a GPU."""
     return upload(values, device_number(x)) if type(x) in GPU_TYPES else values
+
+
+def constant(make: Callable[..., Any], x: Any, *args: Any) -> Any:
+    """`make(*args)`, a NumPy array or a tuple of them, beside x. A GPU keeps it, so that it is uploaded only once.
+
+    The arguments must be hashable.
+    """
+    return _kept(device_number(x), make, *args) if type(x) in GPU_TYPES else make(*args)
+
+
+@functools.lru_cache(256)
+def _kept(number: int, make: Callable[..., Any], *args: Any) -> Any:
+    made = make(*args)
+    return tuple([upload(a, number) for a in made]) if isinstance(made, tuple) else upload(made, number)
 
 
 def writeable(x: Any) -> bool:

@@ -163,8 +163,12 @@ class Table:
 
 
 def _has_gpu_array(args: Iterable[Any]) -> bool:
-    """Whether one of the arguments, or of the arrays in a list of them, is on a GPU."""
-    return any(type(a) in GPU_TYPES or (type(a) is list and _has_gpu_array(a)) for a in args)
+    """Whether one of the arguments, of the arrays in a list of them, or of the parameters in `Weights` is on a GPU."""
+    for a in args:
+        kind = type(a)
+        if kind in GPU_TYPES or ((kind is list or hasattr(a, "xs")) and _has_gpu_array(getattr(a, "xs", a))):
+            return True
+    return False
 
 
 def available(backend: str) -> bool:

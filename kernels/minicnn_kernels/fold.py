@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, contiguous, share_memory
 from .conv2d.im2col.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
 from .dispatch import Table
 from .geometry import Conv
@@ -45,12 +45,12 @@ def fold_python(x: Array, g: Conv) -> Array:
 def unfold_numpy(x: Array, g: Conv) -> Array:
     """A view of all windows, copied."""
     y = im2col(x, g).reshape(g.col_shape)  # (N, 1, K, OH*OW) -> (N, K, OH*OW)
-    return y.copy() if np.may_share_memory(x, y) else y
+    return y.copy() if share_memory(x, y) else y
 
 
 def fold_numpy(x: Array, g: Conv) -> Array:
     """One cell (a, b) of the window at a time, for all windows at once."""
-    return np.ascontiguousarray(col2im(x, g))
+    return contiguous(col2im(x, g))
 
 
 # Numba: a task is one channel of one image, that is KH*KW rows of its columns.

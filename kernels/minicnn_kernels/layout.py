@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import memory, transpose
-from .arrays import Array, contiguous, on_gpu
+from .arrays import Array, contiguous, on_gpu, xp
 from .dispatch import compiles
 
 
@@ -34,12 +34,6 @@ def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Ar
     return memory.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
 
 
-def empty_like(x: Array) -> Array:
-    """An uninitialised array of the shape, type and order of memory of a dense `x`."""
-    channels_last = is_channels_last(x)
-    return empty(x.shape, x.dtype, channels_last) if channels_last or x.flags.c_contiguous else np.empty_like(x)
-
-
 def as_order(x: Array, channels_last: bool) -> Array:
     """`x` in the given order of memory, copied only if it has another order."""
     if not channels_last and x.flags.c_contiguous:
@@ -57,6 +51,14 @@ def as_order(x: Array, channels_last: bool) -> Array:
     if not channels_last:
         return contiguous(x)
     return contiguous(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def padded(x: Array, above: int, below: int, left: int, right: int) -> Array:
+    """Images (N, C, H, W) with rows and columns of zeros around them."""
+    n, c, h, w = x.shape
+    y: Array = xp(x).zeros((n, c, above + h + below, left + w + right), x.dtype)
+    y[:, :, above : above + h, left : left + w] = x
+    return y
 
 
 def nhwc(x: Array) -> Array:

@@ -38,9 +38,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, as_array, on_gpu, xp
 from .batchnorm import Gradients, Vector
-from .batchnorm.definition import SMALL, in_type
+from .batchnorm.definition import SMALL, in_type, needed
 from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
 from .dispatch import Table
 from .layout import alike, dense, flat, is_channels_last
@@ -75,15 +75,25 @@ def _groups_python(x: Array, groups: int) -> Iterator[tuple[int, int, list[tuple
 
 def _invstd(var: Any, eps: float) -> Array:
     with np.errstate(divide="ignore"):  # var = eps = 0: Inf, as 1/sqrt(0) is
-        return 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+        return 1 / np.sqrt(as_array(var).astype(np.float64, copy=False) + eps)
 
 
 def forward_numpy(
     x: Array, gamma: Vector, beta: Vector, groups: int, eps: float, centred: bool
 ) -> tuple[Array, Array, Array]:
     """Sums of channels (N, C), then of groups (N, G); x itself is not reshaped, so that it keeps its memory order."""
+    d, mean, var = _moments(x, groups, centred)
+    scale = _spread(_invstd(var, eps), x)
+    y = d * (scale if gamma is None else scale * _column(gamma, x))
+    if beta is not None:
+        y += _column(beta, x)
+    return y, mean.astype(x.dtype), in_type(x, var)
+
+
+def _moments(x: Array, groups: int, centred: bool) -> tuple[Array, Array, Array]:
+    """x - mean, and mean and var in float64."""
     length = max(1, x.size // max(1, x.shape[0] * groups))
-    d, mean = x, np.zeros((x.shape[0], groups))
+    d, mean = x, xp(x).zeros((x.shape[0], groups))
     with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
         if centred and x.size:
             first = x[:, :: x.shape[1] // groups].reshape(*mean.shape, -1)[
@@ -92,12 +102,7 @@ def forward_numpy(
             mean = first + _sum(x - _spread(first, x), groups) / length
             d = x - _spread(mean, x)
         var = _sum(np.multiply(d, d, dtype=np.float64), groups) / length - (_sum(d, groups) / length) ** 2 * centred
-    var = np.maximum(var, 0)
-    scale = _spread(_invstd(var, eps), x)
-    y = d * (scale if gamma is None else scale * _column(gamma, x))
-    if beta is not None:
-        y += _column(beta, x)
-    return y, mean.astype(x.dtype), in_type(x, var)
+    return d, mean, np.maximum(var, 0)
 
 
 def _sum(x: Array, groups: int) -> Array:
@@ -113,7 +118,7 @@ def _spread(v: Array, x: Array) -> Array:
 
 def _column(v: Array, x: Array) -> Array:
     """(C,) as (C, 1, ...) of x's type."""
-    return np.asarray(v, x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
+    return v.astype(x.dtype, copy=False).reshape(-1, *(1,) * (x.ndim - 2))
 
 
 # Numba: the loops of batch normalisation, run over one item of memory at a time. In NCHW memory an item is one group,
@@ -220,13 +225,7 @@ def backward_python(
             gx[place] = invstd * (u - first - v * second)
             gbeta[place[1]] += float(gy[place])
             ggamma[place[1]] += float(gy[place]) * v
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
-
-
-def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
-    """The gradients that `needs_grad` asks for, in the type of x; the others are None."""
-    gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
-    return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def backward_numpy(
@@ -234,8 +233,10 @@ def backward_numpy(
     needs_grad: Sequence[bool],
 ) -> Gradients:  # fmt: skip
     """Whole arrays."""
-    if x.itemsize < 8 and np.isinf(var).any():  # in float32 the variance of values of 1e20 overflows
-        _, mean, var = forward_numpy(x.astype(np.float64), None, None, groups, eps, centred)
+    # In float32 the variance of values of 1e20 overflows. On a GPU all are computed again: to look would be to wait.
+    if x.itemsize < 8 and (on_gpu(x) or np.isinf(var).any()):
+        exact, infinite = _moments(x, groups, centred), np.isinf(var)
+        mean, var = np.where(infinite, exact[1], mean), np.where(infinite, exact[2], var)
     length, axes = max(1, x.size // max(1, x.shape[0] * groups)), (0, *range(2, x.ndim))
     invstd = _spread(_invstd(var, eps), x)
     xhat = (x - _spread(mean, x)) * invstd
@@ -243,7 +244,7 @@ def backward_numpy(
     gx = up - xhat * _spread(_sum(up * xhat, groups) / length, x)
     if centred:
         gx -= _spread(_sum(up, groups) / length, x)
-    return _wanted(needs_grad, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
+    return needed(needs_grad, gx * invstd, (gy * xhat).sum(axes, np.float64), gy.sum(axes, np.float64), x.dtype)
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -310,7 +311,7 @@ def backward_numba(
                 _view(x, groups),
             )  # fmt: skip
     gbeta, ggamma = totals.sum(0).reshape(2, channels)
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 # ------------------------------------------------------------------------------------------------------------- tables

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, U
+from .arrays import Array, U, constant, contiguous, xp
 from .dispatch import Table
 from .layout import dense, empty, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
@@ -44,12 +44,24 @@ def resample_numpy(x: Array, axis: int, taps: Taps) -> Array:
     """One tap at a time: tap k of all outputs that have more than k taps."""
     x = np.moveaxis(x, axis, 0)  # (..., IN, ...) -> (IN, ...)
     counts = np.diff(taps.start)
-    y = np.zeros((taps.out, *x.shape[1:]), np.float64 if counts.max(initial=0) > MANY else x.dtype)
+    y = xp(x).zeros((taps.out, *x.shape[1:]), np.float64 if counts.max(initial=0) > MANY else x.dtype)
+    rows, column, weight = constant(_by_tap, x, taps, x.dtype)
+    end = 0
     for tap in range(counts.max(initial=0)):
-        rows = np.flatnonzero(counts > tap)
-        k = taps.start[rows] + tap
-        y[rows] += taps.weight[k].astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1)) * x[taps.column[k]]
-    return np.ascontiguousarray(np.moveaxis(y, 0, axis), x.dtype)
+        start, end = end, end + int(np.count_nonzero(counts > tap))
+        part = weight[start:end].reshape(-1, *(1,) * (x.ndim - 1)) * x[column[start:end]]
+        if end - start == taps.out:
+            y += part
+        else:
+            y[rows[start:end]] += part
+    return contiguous(np.moveaxis(y, 0, axis), x.dtype)
+
+
+def _by_tap(taps: Taps, dtype: Any) -> tuple[Array, Array, Array]:
+    """Output, input and weight of the first tap of all outputs, then of the second tap of those that have two ..."""
+    rows = np.repeat(np.arange(taps.out), np.diff(taps.start))
+    order = np.argsort(np.arange(rows.size) - taps.start[rows], kind="stable")  # by the number of the tap
+    return rows[order], taps.column[order], taps.weight[order].astype(dtype)
 
 
 # Numba: a task is one (a, o). If there are axes after the resampled one, whole runs of b are added; else it is one sum.

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from .activations.exponential import exp32
-from .arrays import Array
+from .arrays import Array, xp
 from .dispatch import Table
 from .layout import alike, dense, flat
 from .runtime import FAST, njit, parallel, prange, threads
@@ -90,7 +90,14 @@ def log_softmax_backward_python(gy: Array, y: Array, axis: int) -> Array:
 
 def _shifted(x: Array, axis: int) -> Array:
     with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
-        return np.subtract(x, x.max(axis, keepdims=True, initial=-np.inf), out=np.empty_like(x))
+        return np.subtract(x, largest(x, axis), out=np.empty_like(x))
+
+
+def largest(x: Array, axis: int) -> Array:
+    """The largest value along an axis, which is kept with size 1; -Inf if there is none."""
+    if x.size:
+        return x.max(axis, keepdims=True)
+    return xp(x).full((*x.shape[:axis], 1, *x.shape[axis:][1:]), -np.inf, x.dtype)
 
 
 def softmax_numpy(x: Array, axis: int) -> Array:

@@ -19,6 +19,9 @@ With label smoothing e the true class counts 1 - e, and e is divided equally amo
 If the largest logit m were not subtracted, e^x would overflow from x = 89 on in float32. With it, every exponent is at
 most 0 and s is at least 1. A row with a NaN or +Inf has a NaN as its loss; a logit of -Inf has probability 0.
 
+The classes of the rows that count must be in 0..K-1, which the caller checks. On a GPU the caller does not check it,
+since the program would have to wait for the answer: there, a row with another class has NaN as its loss and gradient.
+
 `forward(x, t, w, ignore, e)` gives (loss, p) and `backward(g, p, t, w, ignore, e)` gives gx; the arguments from w on
 are optional. The caller takes the mean or the sum over the rows.
 
@@ -33,9 +36,10 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, contiguous, on_gpu, xp
 from .dispatch import Table
 from .runtime import njit, parallel, prange, threads
+from .softmax import largest
 
 IGNORE = -100  # PyTorch's
 
@@ -69,20 +73,31 @@ def forward_numpy(
 ) -> tuple[Array, Array]:
     """All rows at once."""
     with np.errstate(invalid="ignore"):  # Inf - Inf: the NaN is the result
-        shifted = x - x.max(1, keepdims=True, initial=-np.inf)
+        shifted = x - largest(x, 1)
     p = np.exp(shifted)
     total = p.sum(1, keepdims=True)  # (N, 1)
     p /= total
     log = np.log(total)  # (N, 1)
-    kept = t != ignore
-    true = np.where(kept, t, 0)
+    kept, true, there = _true(t, ignore, x.shape[1])
     with np.errstate(invalid="ignore"):
-        loss = log[:, 0] - shifted[np.arange(x.shape[0]), true]
+        loss = log[:, 0] - shifted[xp(x).arange(x.shape[0]), true]
         loss = loss if w is None else loss * w[true]
         if e:
             spread = (log - shifted) if w is None else (log - shifted) * w
             loss = (1 - e) * loss + e / x.shape[1] * spread.sum(1)
+    if there is not None:
+        loss = np.where(there, loss, np.nan)
     return np.where(kept, loss, x.dtype.type(0)), p
+
+
+def _true(t: Array, ignore: int, classes: int) -> tuple[Array, Array, Array | None]:
+    """Which rows count, the true classes of these rows (0 for others), and on a GPU whether there are such classes."""
+    kept = t != ignore
+    true = np.where(kept, t, 0)
+    if not on_gpu(t):
+        return kept, true, None
+    there = (true >= 0) & (true < classes)
+    return kept, np.where(there, true, 0), there
 
 
 @njit(error_model="numpy")
@@ -149,16 +164,16 @@ def backward_python(
 
 def backward_numpy(g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0) -> Array:
     """All rows at once: gx = g (Q p - q)."""
-    kept = t != ignore
-    true = np.where(kept, t, 0)
-    w = np.ones(p.shape[1], p.dtype) if w is None else w
+    kept, true, there = _true(t, ignore, p.shape[1])
+    w = xp(p).ones(p.shape[1], p.dtype) if w is None else w
     share = w * (e / max(p.shape[1], 1))  # (K,)
     own = (1 - e) * w[true]  # (N,)
-    gx = np.asarray((own + share.sum())[:, None] * p - share, p.dtype, order="C")  # (N, 1) (N, K) - (K,) -> (N, K)
-    gx[np.arange(p.shape[0]), true] -= own
+    if there is not None:
+        own = np.where(there, own, np.nan)
+    gx = contiguous((own + share.sum())[:, None] * p - share, p.dtype)  # (N, 1) (N, K) - (K,) -> (N, K)
+    gx[xp(p).arange(p.shape[0]), true] -= own
     gx *= g[:, None]
-    gx[~kept] = 0
-    return gx
+    return np.where(kept[:, None], gx, p.dtype.type(0))
 
 
 @njit()

@@ -29,12 +29,21 @@ from .arrays import Array
 
 
 class Taps(NamedTuple):
-    """A matrix (OUT, IN) by rows: row o has `weight[k]` in column `column[k]` for k = start[o] .. start[o+1] - 1."""
+    """A matrix (OUT, IN) by rows: row o has `weight[k]` in column `column[k]` for k = start[o] .. start[o+1] - 1.
+
+    Two of them are equal if they are the same object, so that a `Taps` can be a key of what was made from it.
+    """
 
     size: int  # IN
     start: Array  # (OUT + 1,) int64
     column: Array  # (K,) int64
     weight: Array  # (K,) float64
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     @property
     def out(self) -> int:

@@ -15,6 +15,10 @@ along the innermost axis of the memory. So here
 - a number that is broadcast in memory (stride 0), as in the gradient of a mean, is multiplied by how often it occurs.
 
 float16 is added in float32 or float64. NumPy adds short sums, integers and float64.
+
+On a GPU, CuPy adds all long sums in float64: each of its threads adds term by term. An addition in float64 is slow on
+most GPUs, but reading the number from memory takes as long. `add_rows` adds in float64, too, in an order that differs
+from run to run; rounded to float32 the sums are then hardly ever different.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, on_gpu
 
 _LONG = 4096  # up to this many elements NumPy adds everything in one call
 _STEPS = 128  # this many terms may be added one by one
@@ -39,6 +43,8 @@ def total(a: Array, axes: tuple[int, ...]) -> Array:
         if kind == _HALF:
             return np.add.reduce(a, axes, np.float32, keepdims=True).astype(kind)
         return np.add.reduce(a, axes, kind, keepdims=True)
+    if on_gpu(a):
+        return a.sum(axes, np.float64, keepdims=True).astype(kind, copy=False)
     if kind != _HALF and a.flags.c_contiguous and axes == tuple(range(a.ndim - len(axes), a.ndim)):  # one run each
         return np.add.reduce(a, axes, keepdims=True)
     with np.errstate(all="ignore"):  # a sum beyond float32 is Inf
@@ -113,6 +119,8 @@ def add_rows(y: Array, rows: Array, values: Array) -> None:
 
 
 def _add_rows(y: Array, rows: Array, values: Array) -> None:
+    if on_gpu(y):
+        return _add_rows_on_gpu(y, rows, values)
     plain = y.dtype.kind != "f" or y.itemsize >= 8 or rows.size <= _STEPS
     if y.shape[1] == 1 and (plain or y.shape[0] <= 8 * rows.size):
         if plain:
@@ -129,6 +137,14 @@ def _add_rows(y: Array, rows: Array, values: Array) -> None:
         )  # the values of a row are neighbours
     else:
         y[rows[first]] = y[rows[first]] + np.add.reduceat(values[order], first, axis=0, dtype=np.float64)
+
+
+def _add_rows_on_gpu(y: Array, rows: Array, values: Array) -> None:
+    kind = np.dtype(np.float64 if y.dtype.kind == "f" else np.int64)
+    sums = y.astype(kind, copy=False)
+    np.add.at(sums, rows, values.astype(kind, copy=False))
+    if sums is not y:
+        y[...] = sums
 
 
 LONG_PRODUCT = 4096  # sums of products with up to this many terms go to BLAS directly
@@ -154,4 +170,4 @@ def matmul(a: Array, b: Array) -> Array:
             left = a[..., at:end].reshape(*a.shape[:-1], -1, _PIECE).swapaxes(-3, -2)  # (..., N, K) -> (..., K/P, N, P)
             right = b[..., at:end, :].reshape(*b.shape[:-2], -1, _PIECE, b.shape[-1])  # (..., K, M) -> (..., K/P, P, M)
             y += np.add.reduce(np.matmul(left, right), -3, np.float64)
-        return np.asarray(y.astype(a.dtype))
+        return y.astype(a.dtype)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, as_array, special
 
 
 class Formulas(NamedTuple):
@@ -42,9 +42,7 @@ def _mish_gradient(g: Array, x: Array) -> Any:
 
 def _normal(x: Array) -> Any:
     """P(X <= x) of the standard normal distribution."""
-    from scipy.special import ndtr
-
-    return ndtr(x)
+    return special(x).ndtr(x)
 
 
 def _gelu_gradient(g: Array, x: Array) -> Any:
@@ -100,10 +98,10 @@ TABLE = {
 def forward_numpy(op: str, x: Array, *parameters: float) -> Array:
     """Whole arrays."""
     with np.errstate(all="ignore"):
-        return np.asarray(TABLE[op].value(x, *parameters), x.dtype)
+        return as_array(TABLE[op].value(x, *parameters)).astype(x.dtype, copy=False)
 
 
 def backward_numpy(op: str, gy: Array, x: Array, *parameters: float) -> Array:
     """Whole arrays."""
     with np.errstate(all="ignore"):
-        return np.asarray(TABLE[op].gradient(gy, x, *parameters), x.dtype)
+        return as_array(TABLE[op].gradient(gy, x, *parameters)).astype(x.dtype, copy=False)

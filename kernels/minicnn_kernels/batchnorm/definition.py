@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, xp
 
 Vector = Array | None  # gamma or beta, (C,)
 Gradients = tuple[Array | None, Array | None, Array | None]
@@ -38,7 +38,7 @@ def in_type(x: Array, v: Array) -> Array:
 def inverse_std(var: Array, eps: float) -> Array:
     """1 / sqrt(var + eps) in float64."""
     with np.errstate(divide="ignore"):  # var = eps = 0: Inf, as 1/sqrt(0) is
-        return 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+        return 1 / np.sqrt(var.astype(np.float64, copy=False) + eps)
 
 
 def _channels_python(x: Array) -> list[list[float]]:
@@ -79,16 +79,16 @@ def training_numpy(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool
 
 def _first(x: Array) -> Array:
     """The first value of each channel, (C,); 0 in an empty batch."""
-    return x[0].reshape(x.shape[1], -1)[:, 0] if x.size else np.zeros(x.shape[1])  # (C, ...) -> (C, S) -> (C,)
+    return x[0].reshape(x.shape[1], -1)[:, 0] if x.size else xp(x).zeros(x.shape[1])  # (C, ...) -> (C, S) -> (C,)
 
 
 def _other_axes(x: Array) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
-def _column(v: Array | float, x: Array) -> Array:
+def _column(v: Array, x: Array) -> Array:
     """(C,) as (C, 1, ...) of x's type, which broadcasts along the channels of x."""
-    return np.asarray(v, x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
+    return v.astype(x.dtype, copy=False).reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def evaluation_numpy(
@@ -126,7 +126,7 @@ def training_backward_python(
         xhat = (float(x[place]) - float(mean[c])) * float(invstd[c])
         inner = float(gy[place]) - gbeta[c] / count - xhat * ggamma[c] / count
         gx[place] = (1.0 if gamma is None else float(gamma[c])) * float(invstd[c]) * inner
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
@@ -137,10 +137,10 @@ def _through_relu_python(gy: Array, x: Array, gamma: Vector, beta: Vector, mean:
     return g
 
 
-def _wanted(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
+def needed(needs_grad: Sequence[bool], gx: Array | None, ggamma: Array, gbeta: Array, dtype: Any) -> Gradients:
     """The gradients that `needs_grad` asks for, in the type of x; the others are None."""
     gradients = zip((gx, ggamma, gbeta), needs_grad, strict=True)
-    return tuple(np.asarray(a, dtype) if wanted else None for a, wanted in gradients)  # type: ignore[return-value]
+    return tuple(a.astype(dtype, copy=False) if a is not None and wanted else None for a, wanted in gradients)  # type: ignore[return-value]
 
 
 def evaluation_backward_python(
@@ -156,7 +156,7 @@ def evaluation_backward_python(
         gbeta[c] += float(gy[place])
         ggamma[c] += float(gy[place]) * (float(x[place]) - float(mean[c])) * invstd[c]
         gx[place] = float(gy[place]) * (1.0 if gamma is None else float(gamma[c])) * invstd[c]
-    return _wanted(needs_grad, gx, ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
 def training_backward_numpy(
@@ -169,12 +169,14 @@ def training_backward_numpy(
     xhat = (x - _column(mean, x)) * _column(invstd, x)
     gbeta, ggamma = gy.sum(_other_axes(x), np.float64), (gy * xhat).sum(_other_axes(x), np.float64)
     gx = gy - _column(gbeta / count, x) - xhat * _column(ggamma / count, x)
-    return _wanted(needs_grad, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
+    return needed(needs_grad, gx * _column(_scale(gamma, invstd), x), ggamma, gbeta, x.dtype)
 
 
 def _through_relu_numpy(gy: Array, x: Array, gamma: Vector, beta: Vector, mean: Array, invstd: Array) -> Array:
     """gy, but 0 where ReLU gave 0."""
-    y = (x - _column(mean, x)) * _column(_scale(gamma, invstd), x) + _column(0.0 if beta is None else beta, x)
+    y = (x - _column(mean, x)) * _column(_scale(gamma, invstd), x)
+    if beta is not None:
+        y += _column(beta, x)
     return np.where(y <= 0, gy.dtype.type(0), gy)
 
 
@@ -186,6 +188,6 @@ def evaluation_backward_numpy(
     invstd = inverse_std(var, eps)
     gy = _through_relu_numpy(gy, x, gamma, beta, mean, invstd) if relu else gy
     ggamma = (gy * (x - _column(mean, x))).sum(_other_axes(x), np.float64) * invstd
-    return _wanted(
+    return needed(
         needs_grad, gy * _column(_scale(gamma, invstd), x), ggamma, gy.sum(_other_axes(x), np.float64), x.dtype
     )

@@ -133,6 +133,14 @@ def _backward_rule(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     return rule(g, "gx" if needs_grad[0] else "gw", is_channels_last(gy if x is None else x), gy.dtype)
 
 
+def _rule_of_cupy(*args: Any) -> str:
+    """The numpy row with the fewest launches and the least memory: only where im2col would waste both, not im2col."""
+    g = args[3]
+    if pointwise.supports(g):
+        return "pointwise"
+    return "depthwise" if g.groups > 1 and depthwise.supports(g) else "im2col"
+
+
 def _of_call(able: Callable[[Conv], bool]) -> Callable[..., bool]:
     """The same limit as a function of the arguments of a call, forward or backward: the geometry is the fourth."""
 
@@ -174,7 +182,7 @@ FORWARD = Table(
         ("fft", "numba"): fft.forward_numba,
     },
     _SUPPORTS,
-    {"numba": _forward_rule},
+    {"numba": _forward_rule, "cupy": _rule_of_cupy},
 )
 BACKWARD = Table(
     "conv2d backward",
@@ -205,5 +213,5 @@ BACKWARD = Table(
         ("fft", "numba"): fft.backward_numba,
     },
     _SUPPORTS,
-    {"numba": _backward_rule},
+    {"numba": _backward_rule, "cupy": _rule_of_cupy},
 )

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, contiguous, xp
 from ..geometry import Conv
+from ..layout import padded
 from ..runtime import FAST, njit, parallel, prange, threads
 from .bias import sum_of_pixels
 
@@ -54,12 +55,12 @@ def _window(g: Conv, o: int, i: int, j: int) -> Iterator[tuple[int, int, int, in
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """One filter cell (a, b) at a time: a shifted, strided image times the weights of that cell, for all pixels."""
-    xp = pad(x, g)
-    y = np.zeros((g.n, g.groups, g.o // g.groups, g.oh * g.ow), x.dtype)
+    pixels = pad(x, g)
+    y = xp(x).zeros((g.n, g.groups, g.o // g.groups, g.oh * g.ow), x.dtype)
     w = w.reshape(g.groups, g.o // g.groups, g.c // g.groups, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
     for a in range(g.kh):
         for b_ in range(g.kw):
-            under = _under(xp, g, a, b_).reshape(g.n, g.groups, g.c // g.groups, g.oh * g.ow)  # (N, C, OH, OW)
+            under = _under(pixels, g, a, b_).reshape(g.n, g.groups, g.c // g.groups, g.oh * g.ow)  # (N, C, OH, OW)
             y += w[..., a, b_] @ under  # (G, O/G, C/G) @ (N, G, C/G, OH*OW)
     y = y.reshape(g.y_shape)  # (N, G, O/G, OH*OW) -> (N, O, OH, OW)
     if b is not None:
@@ -69,13 +70,13 @@ def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 def pad(x: Array, g: Conv) -> Array:
     """x with PH rows and PW columns of zeros on each side: (N, C, H + 2*PH, W + 2*PW)."""
-    return np.pad(x, ((0, 0), (0, 0), (g.ph, g.ph), (g.pw, g.pw))) if g.ph or g.pw else x
+    return padded(x, g.ph, g.ph, g.pw, g.pw) if g.ph or g.pw else x
 
 
-def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
+def _under(x: Array, g: Conv, a: int, b: int) -> Array:
     """The view (N, C, OH, OW) of the padded input that is under filter cell (a, b) as the window slides."""
     top, left = a * g.dh, b * g.dw
-    return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
+    return x[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
 @njit(fastmath=FAST)
@@ -153,21 +154,20 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     og, cg = g.o // g.groups, g.c // g.groups
     by_group = g.groups, og, cg, g.kh, g.kw
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
-    xp = pad(x, g) if x is not None and needs_grad[1] else None
+    pixels = pad(x, g) if x is not None and needs_grad[1] else None
     wg = w.reshape(by_group) if w is not None and needs_grad[0] else None  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
-    gxp = np.zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
-    gw = np.empty(by_group, gy.dtype)
+    whole = xp(gy).zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
+    gw = xp(gy).empty(by_group, gy.dtype)
     for a in range(g.kh):
         for b in range(g.kw):
-            if xp is not None:
-                under = _under(xp, g, a, b).reshape(g.n, g.groups, cg, g.oh * g.ow)
+            if pixels is not None:
+                under = _under(pixels, g, a, b).reshape(g.n, g.groups, cg, g.oh * g.ow)
                 gw[..., a, b] = np.einsum("ngop,ngcp->goc", up, under, optimize=True)
             if wg is not None:
                 back = wg[..., a, b].transpose(0, 2, 1) @ up  # (G, C/G, O/G) @ (N, G, O/G, OH*OW)
-                _under(gxp, g, a, b)[...] += back.reshape(g.n, g.c, g.oh, g.ow)
-    gx = gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
-    gradients = (gx, gw.reshape(g.w_shape), sum_of_pixels(gy))
-    return tuple(a if wanted else None for a, wanted in zip(gradients, needs_grad, strict=True))  # type: ignore[return-value]
+                _under(whole, g, a, b)[...] += back.reshape(g.n, g.c, g.oh, g.ow)
+    gx = contiguous(whole[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]) if needs_grad[0] else None
+    return gx, gw.reshape(g.w_shape) if needs_grad[1] else None, sum_of_pixels(gy) if needs_grad[2] else None
 
 
 @njit(fastmath=FAST)

@@ -49,7 +49,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, beside, constant, contiguous, on_gpu, xp
 from ..geometry import Conv
 from ..layout import empty, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
@@ -182,6 +182,9 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 def _transform(x: Array, size: tuple[int, int], workers: int) -> Array:
     """(N, H, W, C) -> (N, FH, FW/2+1, C), filled up with zeros at the end; rows first, while there are only H rows."""
+    if on_gpu(x):
+        of_gpu = xp(x).fft
+        return of_gpu.fft(of_gpu.rfft(x, size[1], 2), size[0], 1)
     from scipy.fft import fft, rfft
 
     return fft(rfft(x, size[1], axis=2, workers=workers), size[0], axis=1, overwrite_x=True, workers=workers)
@@ -189,6 +192,9 @@ def _transform(x: Array, size: tuple[int, int], workers: int) -> Array:
 
 def _back(x: Array, size: tuple[int, int], rows: Any, columns: Any, workers: int) -> Array:
     """(N, FH, FW/2+1, C) -> (N, rows, columns, C); x is overwritten."""
+    if on_gpu(x):
+        of_gpu = xp(x).fft
+        return of_gpu.irfft(of_gpu.ifft(x, None, 1)[:, rows], size[1], 2)[:, :, columns]
     from scipy.fft import ifft, irfft
 
     half = ifft(x, axis=1, overwrite_x=True, workers=workers)[:, rows]
@@ -197,16 +203,23 @@ def _back(x: Array, size: tuple[int, int], rows: Any, columns: Any, workers: int
 
 def _upstream(gy: Array, g: Conv, size: tuple[int, int]) -> Array:
     """u (N, FH, FW, O): gy where the windows begin."""
-    u = np.zeros((g.n, *size, g.o), gy.dtype)
-    rows, columns = _places(g, size)
-    u[:, rows[:, None], columns] = gy.transpose(0, 2, 3, 1)  # (N, O, OH, OW) -> (N, OH, OW, O)
+    u: Array = xp(gy).zeros((g.n, *size, g.o), gy.dtype)
+    rows, columns = constant(_places, gy, g, size)
+    i = _seeing(g.oh, g.sh, g.ph, g.h, g.dh * (g.kh - 1))
+    j = _seeing(g.ow, g.sw, g.pw, g.w, g.dw * (g.kw - 1))
+    u[:, rows[i][:, None], columns[j]] = gy.transpose(0, 2, 3, 1)[:, i, j]  # (N, O, OH, OW) -> (N, OH, OW, O)
     return u
 
 
-def _strides(count: int, step: int, size: int) -> Any:
-    """The points 0, step, 2*step ... of the circle; as a slice if they do not go round it."""
+def _seeing(count: int, step: int, padding: int, size: int, reach: int) -> slice:
+    """The windows that see a pixel; of those that lie in the padding, two may begin at one point of the circle."""
+    return slice(max(0, -((reach - padding) // step)), max(0, min(count, (size - 1 + padding) // step + 1)))
+
+
+def _strides(count: int, step: int, size: int, x: Array) -> Any:
+    """The points 0, step, 2*step ... of the circle, beside x; as a slice if they do not go round it."""
     end = step * (count - 1) + 1
-    return slice(0, end, step) if end <= size else np.arange(0, end, step) % size
+    return slice(0, end, step) if end <= size else beside(np.arange(0, end, step) % size, x)
 
 
 def _moved(ws: Array, g: Conv, size: tuple[int, int]) -> Array:
@@ -215,9 +228,13 @@ def _moved(ws: Array, g: Conv, size: tuple[int, int]) -> Array:
     A shift by -PH multiplies W[f] by exp(2 pi i f PH / FH).
     """
     for axis, padding in ((1, g.ph), (2, g.pw)):
-        turns = np.exp(2j * np.pi * np.arange(ws.shape[axis]) * padding / size[axis - 1]).astype(ws.dtype)
+        turns = constant(_turns, ws, ws.shape[axis], padding / size[axis - 1], ws.dtype)
         ws *= turns.reshape(-1, 1, 1) if axis == 1 else turns[:, None]
     return np.conj(ws, out=ws)
+
+
+def _turns(count: int, part: float, dtype: Any) -> Array:
+    return np.exp(2j * np.pi * np.arange(count) * part).astype(dtype)
 
 
 _BLOCK = 1 << 26  # bytes that the transforms of the weights, or of their gradient, may take
@@ -234,7 +251,7 @@ def _blocks(g: Conv, size: tuple[int, int], rows: int, columns: int, dtype: Any)
 def _kernels(w: Array, g: Conv, size: tuple[int, int], workers: int) -> Array:
     """The transforms (K, FH, FW/2+1, G*M) of weights (G, M, K, KH, KW)."""
     groups, m, k, kh, kw = w.shape
-    laid = np.zeros((k, g.dh * (kh - 1) + 1, g.dw * (kw - 1) + 1, groups, m), w.dtype)
+    laid = xp(w).zeros((k, g.dh * (kh - 1) + 1, g.dw * (kw - 1) + 1, groups, m), w.dtype)
     laid[:, :: g.dh, :: g.dw] = w.transpose(2, 3, 4, 0, 1)
     return _transform(laid.reshape(*laid.shape[:3], groups * m), size, workers)
 
@@ -248,7 +265,7 @@ def _product(a: Array, b: Array, groups: int, transposed: bool) -> Array:
     if transposed:
         left = left.transpose(0, 1, 3, 2)
     total = (left @ right).transpose(2, 0, 1, 3)  # (F, G, R, K) @ (F, G, K, M) = (F, G, R, M) -> (R, F, G, M)
-    return np.ascontiguousarray(total).reshape(total.shape[0], high, wide, columns)
+    return contiguous(total).reshape(total.shape[0], high, wide, columns)
 
 
 # Numba: the products; a share is some of the frequencies. SciPy's transforms have threads of their own.
@@ -310,7 +327,8 @@ def _forward(x: Array, w: Array, b: Array | None, g: Conv, workers: int, product
     for some in _blocks(g, size, cg, og, x.dtype):
         ws = _kernels(wg[:, some], g, size, workers)
         total = product(xs, _moved(ws, g, size), g.groups, False)
-        block = _back(total, size, _strides(g.oh, g.sh, size[0]), _strides(g.ow, g.sw, size[1]), workers)
+        rows, columns = _strides(g.oh, g.sh, size[0], x), _strides(g.ow, g.sw, size[1], x)
+        block = _back(total, size, rows, columns, workers)
         to[:, :, some] = block.reshape(g.n, g.oh, g.ow, g.groups, block.shape[3] // g.groups).transpose(0, 3, 4, 1, 2)
     if b is not None:
         y += b[:, None, None]
@@ -322,7 +340,7 @@ def _backward(
 ) -> Gradients:
     size, og, cg = _fast_circle(g), g.o // g.groups, g.c // g.groups
     us = _transform(_upstream(gy, g, size), size, workers) if needs_grad[0] or needs_grad[1] else np.empty(0)
-    gw = np.empty((g.groups, og, cg, g.kh, g.kw), gy.dtype)
+    gw = xp(gy).empty((g.groups, og, cg, g.kh, g.kw), gy.dtype)
     if needs_grad[0] and w is not None:
         to = gx.reshape(g.n, g.groups, cg, g.h, g.w)  # (N, C, H, W) -> (N, G, C/G, H, W), a view
         wt = w.reshape(g.groups, og, cg, g.kh, g.kw).transpose(0, 2, 1, 3, 4)  # -> (G, C/G, O/G, KH, KW)
@@ -344,21 +362,25 @@ def _backward(
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Fast transforms of the whole batch, and one batched matrix product over all frequencies."""
-    return _forward(x, w, b, g, 1, _product, empty(g.y_shape, x.dtype, is_channels_last(x)))
+    return _forward(x, w, b, g, 1, _product, _like(x, g.y_shape))
+
+
+def _like(x: Array, shape: tuple[int, ...]) -> Array:
+    """An uninitialised array beside x, on the CPU in its order of memory."""
+    y: Array = xp(x).empty(shape, x.dtype) if on_gpu(x) else empty(shape, x.dtype, is_channels_last(x))
+    return y
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Transforms on all threads; compiled products, parallel over frequencies. y has the memory order of x."""
-    return _forward(x, w, b, g, threads(), _product_compiled, empty(g.y_shape, x.dtype, is_channels_last(x)))
+    return _forward(x, w, b, g, threads(), _product_compiled, _like(x, g.y_shape))
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """Fast transforms of the whole batch; gy is transformed once for both gradients."""
-    gx = empty(g.x_shape, gy.dtype, is_channels_last(gy if x is None else x))
-    return _backward(gy, x, w, g, needs_grad, 1, _product, gx)
+    return _backward(gy, x, w, g, needs_grad, 1, _product, _like(gy if x is None else x, g.x_shape))
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """As forward. gx has the memory order of x, or of gy if x is None."""
-    gx = empty(g.x_shape, gy.dtype, is_channels_last(gy if x is None else x))
-    return _backward(gy, x, w, g, needs_grad, threads(), _product_compiled, gx)
+    return _backward(gy, x, w, g, needs_grad, threads(), _product_compiled, _like(gy if x is None else x, g.x_shape))

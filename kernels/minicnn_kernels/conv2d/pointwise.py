@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, xp
 from ..gemm import SMALL_FACTOR, Matrix, gemm
 from ..geometry import Conv
 from ..layout import as_order, dense, empty, flat, is_channels_last
@@ -218,7 +218,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     up = gy.reshape(g.n, g.o, g.oh * g.ow)  # (N, O, OH, OW) -> (N, O, P)
     gx = gw = None
     if needs_grad[0] and w is not None:
-        gx = np.zeros(g.x_shape, gy.dtype)
+        gx = xp(gy).zeros(g.x_shape, gy.dtype)
         gx[:, :, : g.oh * g.sh : g.sh, : g.ow * g.sw : g.sw] = (w[:, :, 0, 0].T @ up).reshape(g.n, g.c, g.oh, g.ow)
     if needs_grad[1] and x is not None:
         gw = total(up @ _taken(x, g).transpose(0, 2, 1), (0,)).reshape(g.w_shape)  # (N, O, P) @ (N, P, C) -> (O, C)

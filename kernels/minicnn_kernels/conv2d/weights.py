@@ -21,7 +21,7 @@ def checked(gw: Array, exact: Callable[[], Any]) -> Any:
     """gw, or the result of `exact` if gw is not finite.
 
     For algorithms that multiply an Inf or NaN by zeros, or by numbers that should cancel: there, sums that do not see
-    it become NaN as well.
+    it become NaN as well. On a GPU the program waits for the answer.
     """
     with np.errstate(all="ignore"):
         return gw if math.isfinite(np.add.reduce(gw, None)) else exact()

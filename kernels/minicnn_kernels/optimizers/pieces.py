@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import GPU_TYPES, Array
 
 BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary take 400 kB
 
@@ -25,7 +25,7 @@ def in_pieces(
 ) -> None:
     """Run `update(x, g, *buffers)` on one piece after the other of a parameter x, its gradient g and its buffers.
 
-    The pieces are 1-d; the update overwrites x and the buffers and leaves g as it is. It gets
+    The pieces are 1-d, on a GPU the whole arrays; the update overwrites x and the buffers and leaves g as it is. It gets
 
         g = sign * gradient + weight_decay * x,  x <- shrink * x
 
@@ -37,15 +37,21 @@ def in_pieces(
         weight_decay: the factor with which x is added to the gradient.
         shrink: 1 - lr * weight_decay, where the weight decay is decoupled from the gradient.
     """
+    def run(x: Array, g: Array, *buffers: Array) -> None:
+        g = -g if sign < 0 else g
+        if shrink != 1:
+            x *= shrink
+        if weight_decay:
+            g = g + weight_decay * x
+        update(x, g, *buffers)
+
+    if type(arrays[0]) in GPU_TYPES:  # no cache to stay in: the whole arrays are one piece
+        run(arrays[0], arrays[1].astype(arrays[0].dtype, copy=False), *arrays[2:])
+        return
     access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]
     types: Any = [arrays[0].dtype] * len(arrays)
     with np.nditer(
         arrays, ["buffered", "external_loop", "zerosize_ok"], access, types, casting="same_kind", buffersize=BLOCK
     ) as pieces:
-        for x, g, *buffers in pieces:
-            g = -g if sign < 0 else g
-            if shrink != 1:
-                x *= shrink
-            if weight_decay:
-                g = g + weight_decay * x
-            update(x, g, *buffers)
+        for piece in pieces:
+            run(*piece)

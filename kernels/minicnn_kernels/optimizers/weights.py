@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import GPU_TYPES, Array, writeable
 from ..layout import as_order
 from ..runtime import parallel, threads
 
@@ -26,7 +26,7 @@ LARGE = 1 << 15  # from this many elements on it pays to wake the threads, which
 
 _CHANNELS_LAST = 0, 2, 3, 1  # the axes of (N, C, H, W) as they lie in channels-last memory
 _first_byte: Any = ctypes.c_char.from_buffer  # the first byte of an array, which must be C-contiguous and writable
-_shape, _dtype, _writable = attrgetter("shape"), attrgetter("dtype"), attrgetter("flags.writeable")
+_shape, _dtype, _flag = attrgetter("shape"), attrgetter("dtype"), attrgetter("flags.writeable")
 
 
 class Weights:
@@ -49,13 +49,13 @@ class Weights:
     def holds(self, xs: list[Array], gradients: list[Array]) -> bool:
         """Whether these are the same arrays of the parameters as before, and the gradients have their shapes."""
         same = _same(xs, self.xs) and list(map(_shape, xs)) == self._shapes == list(map(_shape, gradients))
-        return same and all(map(_writable, xs))
+        return same and _writable(xs)
 
     def holds_buffers(self, buffers: list[list[Array]]) -> bool:
         """Whether these are the same buffers as before."""
         if len(buffers) != len(self.buffers) or not all(map(_same, buffers, self.buffers)):
             return False
-        return all(list(map(_shape, arrays)) == self._shapes and all(map(_writable, arrays)) for arrays in buffers)
+        return all(list(map(_shape, arrays)) == self._shapes and _writable(arrays) for arrays in buffers)
 
     def part(self, begin: int, end: int) -> Weights:
         """The parameters from `begin` to before `end`, and their buffers; the result is kept for later calls."""
@@ -191,6 +191,11 @@ class Addresses:
 def _same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
     """Whether two lists hold the same objects."""
     return len(found) == len(expected) and all(map(is_, found, expected))
+
+
+def _writable(arrays: list[Array]) -> bool:
+    """Whether all arrays may be written to; on a GPU they have no flag that says so."""
+    return all(map(writeable, arrays)) if GPU_TYPES else all(map(_flag, arrays))
 
 
 def _order(x: Array) -> tuple[int, ...] | None:

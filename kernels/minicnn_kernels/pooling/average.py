@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, U
+from ..arrays import Array, U, constant, xp
 from ..geometry import Pool
 from ..layout import dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
@@ -62,17 +62,18 @@ def forward_numpy(x: Array, g: Pool, divisor: int | None = None) -> Array:
         y = x.astype(kind)
         for axis, (first, end) in zip((2, 3), ends(g), strict=True):
             y = np.moveaxis(y, axis, 0)  # sums of the rows of each window, then of the columns of each sum
-            y = np.array([y[i:k].sum(0) for i, k in zip(first, end, strict=True)]).reshape(len(end), *y.shape[1:])
+            sums = [y[i:k].sum(0) for i, k in zip(first, end, strict=True)]
+            y = np.stack(sums) if sums else y[:0]
             y = np.moveaxis(y, 0, axis)
     else:
-        xp, y = pad(x, g), np.zeros(g.y_shape, kind)
+        pixels, y = pad(x, g), xp(x).zeros(g.y_shape, kind)
         for a in range(g.kh):
             for b in range(g.kw):
-                y += under(xp, g, a, b)
+                y += under(pixels, g, a, b)
     if kind is np.int64:
-        d = _divisors(g, divisor)
+        d = constant(_divisors, x, g, divisor)
         return (np.sign(y) * np.sign(d) * (np.abs(y) // np.abs(d))).astype(x.dtype)
-    return (y * _weights(g, divisor, np.float64)).astype(x.dtype)
+    return (y * constant(_weights, x, g, divisor, np.float64)).astype(x.dtype)
 
 
 # Numba: tasks as in `largest.py`, but each window is summed by itself, in float64, which large windows need.
@@ -166,19 +167,19 @@ def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
 
     If windows differ in size, one axis at a time.
     """
-    part = gy * _weights(g, divisor, np.float64)
+    part = gy * constant(_weights, gy, g, divisor, np.float64)
     if g.adaptive:
         for axis, (first, end), size in zip((2, 3), ends(g), (g.h, g.w), strict=True):
-            gx = np.zeros((size, *np.moveaxis(part, axis, 0).shape[1:]))
+            gx = xp(gy).zeros((size, *np.moveaxis(part, axis, 0).shape[1:]))
             for i, k, row in zip(first, end, np.moveaxis(part, axis, 0), strict=True):
                 gx[i:k] += row
             part = np.moveaxis(gx, 0, axis)
         return part.astype(gy.dtype)
-    gxp = pad(np.zeros(g.x_shape), g)
+    whole = pad(xp(gy).zeros(g.x_shape), g)
     for a in range(g.kh):
         for b in range(g.kw):
-            under(gxp, g, a, b)[...] += part
-    return gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w].astype(gy.dtype)
+            under(whole, g, a, b)[...] += part
+    return whole[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w].astype(gy.dtype)
 
 
 @njit()

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, U
+from ..arrays import Array, U, constant, xp
 from ..geometry import Pool
-from ..layout import dense, empty, flat, is_channels_last
+from ..layout import dense, empty, flat, is_channels_last, padded
 from ..runtime import njit, parallel, prange, threads
 from .tiles import largest_rows
 
@@ -61,20 +61,28 @@ def forward_python(x: Array, g: Pool) -> tuple[Array, Array]:
 
 def forward_numpy(x: Array, g: Pool) -> tuple[Array, Array]:
     """One window cell (a, b) at a time, for all windows."""
-    xp = pad(x, g)
+    numbered(g)
     least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    y, index = np.full(g.y_shape, least, x.dtype), _new_index(g, False)
-    index[...] = -1
-    rows, columns = ends(g)
+    y, index = xp(x).full(g.y_shape, least, x.dtype), xp(x).full(g.y_shape, -1, np.int32)
+    pixels = x.reshape(g.n, g.c, g.h * g.w) if g.adaptive else pad(x, g)  # (N, C, H, W) -> (N, C, H*W)
+    there, place = constant(_cells, x, g)
     for a in range(g.kh):
         for b in range(g.kw):
-            p, q = (rows[0] + a * g.dh)[:, None], columns[0] + b * g.dw  # (OH, 1), (OW,)
-            there = (p >= 0) & (p < rows[1][:, None]) & (q >= 0) & (q < columns[1])
-            value = x[:, :, np.minimum(p, g.h - 1), np.minimum(q, g.w - 1)] if g.adaptive else under(xp, g, a, b)
-            take = there & ((value > y) | (value != value) | (index < 0))
+            value = pixels[:, :, place[a, b]] if g.adaptive else under(pixels, g, a, b)
+            take = there[a, b] & ((value > y) | (value != value) | (index < 0))
             np.copyto(y, value, where=take)
-            np.copyto(index, (p * g.w + q).astype(np.int32), where=take)
+            np.copyto(index, place[a, b], where=take)
     return y, index
+
+
+def _cells(g: Pool) -> tuple[Array, Array]:
+    """For each cell of the windows, (KH, KW, OH, OW): whether it is in the image, and the number of its pixel."""
+    (top, below), (left, right) = ends(g)
+    p = top + np.arange(g.kh)[:, None] * g.dh  # (KH, OH)
+    q = left + np.arange(g.kw)[:, None] * g.dw  # (KW, OW)
+    rows, columns = (p >= 0) & (p < below), (q >= 0) & (q < right)
+    place = np.clip(p, 0, g.h - 1)[:, None, :, None] * g.w + np.clip(q, 0, g.w - 1)[:, None]
+    return rows[:, None, :, None] & columns[:, None], place.astype(np.int32)
 
 
 def ends(g: Pool) -> list[tuple[Array, Array]]:
@@ -97,13 +105,13 @@ def pad(x: Array, g: Pool) -> Array:
     """x with PH rows and PW columns of zeros on each side, and more at the end if the last window hangs over."""
     below = max(0, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1 - g.h - g.ph)
     right = max(0, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1 - g.w - g.pw)
-    return np.pad(x, ((0, 0), (0, 0), (g.ph, below), (g.pw, right)))
+    return padded(x, g.ph, below, g.pw, right)
 
 
-def under(xp: Array, g: Pool, a: int, b: int) -> Array:
+def under(x: Array, g: Pool, a: int, b: int) -> Array:
     """The view (N, C, OH, OW) of the padded input that is under window cell (a, b) as the window slides."""
     top, left = a * g.dh, b * g.dw
-    return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
+    return x[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
 # Numba: memory is planes of (H, W, Q) values: N*C planes with Q = 1 in NCHW memory, N planes with Q = C in

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, U
+from ..arrays import Array, U, xp
 from ..geometry import Pool
 from ..layout import alike, as_order, empty, flat, is_channels_last, writable
 from ..runtime import njit, parallel, prange, threads
@@ -45,21 +45,26 @@ def take_python(gy: Array, index: Array, g: Pool) -> Array:
 
 def _numbers(index: Array, g: Pool) -> Array:
     """The indices (N, C, OH, OW), counted through the pixels of the whole batch."""
-    plane = np.arange(g.n * g.c).reshape(g.n, g.c, 1, 1)  # (N*C,) -> (N, C, 1, 1)
+    plane = xp(index).arange(g.n * g.c).reshape(g.n, g.c, 1, 1)  # (N*C,) -> (N, C, 1, 1)
     return plane * (g.h * g.w) + index
 
 
 def add_numpy(gy: Array, index: Array, g: Pool) -> Array:
-    """A histogram of all places, weighted with the gradients."""
+    """All gradients at once, in float64: a GPU adds in any order, which then changes float32 hardly ever."""
+    gx = xp(gy).zeros(g.n * g.c * g.h * g.w)
     there = index >= 0
-    gx = np.bincount(_numbers(index, g)[there], gy[there], minlength=g.n * g.c * g.h * g.w)
+    values = np.where(there, gy, 0).astype(gx.dtype)
+    np.add.at(gx, np.where(there, _numbers(index, g), 0).reshape(-1), values.reshape(-1))
     return gx.reshape(g.x_shape).astype(gy.dtype)  # (N*C*H*W,) -> (N, C, H, W)
 
 
 def put_numpy(x: Array, index: Array, g: Pool) -> Array:
-    """One assignment; if two values have the same place, the last one remains."""
-    y = np.zeros(g.n * g.c * g.h * g.w, x.dtype)
-    y[_numbers(index, g).reshape(-1)] = x.reshape(-1)
+    """First the number of the last value that has each place, -1 if none has: a GPU writes in any order."""
+    if not x.size:
+        return xp(x).zeros(g.x_shape, x.dtype)
+    last = xp(x).full(g.n * g.c * g.h * g.w, -1)
+    np.maximum.at(last, _numbers(index, g).reshape(-1), xp(x).arange(x.size))
+    y = np.where(last < 0, x.dtype.type(0), x.reshape(-1)[last])
     return y.reshape(g.x_shape)  # (N*C*H*W,) -> (N, C, H, W)
 
 

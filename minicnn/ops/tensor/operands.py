@@ -19,7 +19,7 @@ KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # the types that ha
 
 
 def backend_for(x: Array) -> dict[str, str]:
-    """Return the kernel choice for a type, as keyword arguments: NumPy's, or CuPy's, if the others have no kernel."""
+    """Return the kernel choice for a type, as keyword arguments: the numpy row if the other backends have no kernel."""
     return {} if x.dtype in KERNEL_TYPES else {"backend": "cupy" if on_gpu(x) else "numpy"}
 
 

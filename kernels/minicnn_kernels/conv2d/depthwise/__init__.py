@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, contiguous, xp
 from ...geometry import Conv
 from ...layout import as_order, dense, empty, is_channels_last
 from ...runtime import parallel
@@ -50,19 +50,19 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """One filter cell (a, b) at a time, for all pixels: the shifted image times the channel's weight there."""
-    xp = np.repeat(pad(x, g), g.o // g.c, 1)  # (N, O, H + 2*PH, W + 2*PW)
-    y = np.zeros(g.y_shape, x.dtype)
+    pixels = np.repeat(pad(x, g), g.o // g.c, 1)  # (N, O, H + 2*PH, W + 2*PW)
+    y: Array = xp(x).zeros(g.y_shape, x.dtype)
     if b is not None:
         y += b[:, None, None]
     for a, b_ in np.ndindex(g.kh, g.kw):
-        y += w[:, 0, a, b_, None, None] * _under(xp, g, a, b_)
+        y += w[:, 0, a, b_, None, None] * _under(pixels, g, a, b_)
     return y
 
 
-def _under(xp: Array, g: Conv, a: int, b: int) -> Array:
+def _under(x: Array, g: Conv, a: int, b: int) -> Array:
     """The view (N, O, OH, OW) of the padded input under filter cell (a, b)."""
     top, left = a * g.dh, b * g.dw
-    return xp[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
+    return x[:, :, top : top + g.sh * (g.oh - 1) + 1 : g.sh, left : left + g.sw * (g.ow - 1) + 1 : g.sw]
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -101,15 +101,15 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     m = g.o // g.c
     gx = gw = None
     if needs_grad[0] and w is not None:
-        gxp = np.zeros((g.n, g.o, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
+        whole = xp(gy).zeros((g.n, g.o, g.h + 2 * g.ph, g.w + 2 * g.pw), gy.dtype)
         for a, b in np.ndindex(g.kh, g.kw):
-            _under(gxp, g, a, b)[...] += w[:, 0, a, b, None, None] * gy
-        gx = gxp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
+            _under(whole, g, a, b)[...] += w[:, 0, a, b, None, None] * gy
+        gx = whole[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
         gx = gx.reshape(g.n, g.c, m, g.h, g.w).sum(2)  # (N, O, H, W) -> (N, C, M, H, W) -> (N, C, H, W)
     if needs_grad[1] and x is not None:
-        xp, gw = np.repeat(pad(x, g), m, 1), np.empty(g.w_shape, gy.dtype)
+        pixels, gw = np.repeat(pad(x, g), m, 1), xp(gy).empty(g.w_shape, gy.dtype)
         for a, b in np.ndindex(g.kh, g.kw):
-            gw[:, 0, a, b] = sum_of_pixels(gy * _under(xp, g, a, b))
+            gw[:, 0, a, b] = sum_of_pixels(gy * _under(pixels, g, a, b))
     return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, xp
 from ...geometry import Conv
 from ...layout import as_order, dense, empty, is_channels_last
 from ...runtime import parallel, single_blas
@@ -47,12 +47,24 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """All windows of all images at once, then one batched matrix product."""
+    """All windows of many images at once, then one batched matrix product."""
     wg = w.reshape(g.groups, g.o // g.groups, length(g))  # (O, C/G, KH, KW) -> (G, O/G, K)
-    y = (wg @ im2col(x, g)).reshape(g.y_shape)  # (G, O/G, K) @ (N, G, K, OH*OW) -> (N, O, OH, OW)
+    y: Array = xp(x).empty((g.n, g.groups, g.o // g.groups, g.oh * g.ow), x.dtype)
+    for some, part in _parts(g, x.itemsize):
+        np.matmul(wg, im2col(x[some], part), out=y[some])  # (G, O/G, K) @ (N, G, K, OH*OW)
+    y = y.reshape(g.y_shape)  # (N, G, O/G, OH*OW) -> (N, O, OH, OW)
     if b is not None:
         y += b[:, None, None]
     return y
+
+
+MOST = 1 << 28  # bytes that the columns take at a time: all images together may have more than there is memory
+
+
+def _parts(g: Conv, itemsize: int) -> list[tuple[slice, Conv]]:
+    """Parts of the images whose columns take up to `MOST` bytes, each with its geometry."""
+    step = max(1, MOST // max(1, g.groups * length(g) * g.oh * g.ow * itemsize))
+    return [(slice(n, n + step), g._replace(n=min(step, g.n - n))) for n in range(0, max(1, g.n), step)]
 
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
@@ -89,14 +101,15 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
     """Two batched matrix products; the windows are copied again instead of kept from the forward pass."""
-    og, k = g.o // g.groups, length(g)
+    og, k, parts = g.o // g.groups, length(g), _parts(g, gy.itemsize)
     up = gy.reshape(g.n, g.groups, og, g.oh * g.ow)  # (N, O, OH, OW) -> (N, G, O/G, OH*OW)
     gx = gw = None
     if needs_grad[0] and w is not None:
         wt = w.reshape(g.groups, og, k).transpose(0, 2, 1)  # (O, C/G, KH, KW) -> (G, K, O/G)
-        gx = col2im(wt @ up, g)
+        gx = np.concatenate([col2im(wt @ up[some], part) for some, part in parts])
     if needs_grad[1] and x is not None:
-        gw = total(up @ im2col(x, g).transpose(0, 1, 3, 2), (0,)).reshape(g.w_shape)  # (G, O/G, K) -> (O, C/G, KH, KW)
+        sums = [total(up[some] @ im2col(x[some], part).transpose(0, 1, 3, 2), (0,)) for some, part in parts]
+        gw = total(np.concatenate(sums), (0,)).reshape(g.w_shape)  # (1, G, O/G, K) -> (O, C/G, KH, KW)
     return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 

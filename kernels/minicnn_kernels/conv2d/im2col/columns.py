@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...arrays import Array, U
+from ...arrays import Array, U, xp
 from ...geometry import Conv
 from ...runtime import njit
 from ..direct import inside, pad
@@ -38,10 +38,10 @@ def cells_python(group: int, g: Conv) -> Iterator[tuple[int, int, int, int, int]
 
 def im2col(x: Array, g: Conv) -> Array:
     """Every window of x as a column: (N, C, H, W) -> (N, G, C/G*KH*KW, OH*OW)."""
-    xp = pad(x, g)
-    n, c, h, w = xp.strides
-    windows = np.lib.stride_tricks.as_strided(  # a view; nothing is copied before the reshape
-        xp, (g.n, g.c, g.kh, g.kw, g.oh, g.ow), (n, c, h * g.dh, w * g.dw, h * g.sh, w * g.sw), writeable=False
+    pixels = pad(x, g)
+    n, c, h, w = pixels.strides
+    windows = xp(x).lib.stride_tricks.as_strided(  # a view; nothing is copied before the reshape
+        pixels, (g.n, g.c, g.kh, g.kw, g.oh, g.ow), (n, c, h * g.dh, w * g.dw, h * g.sh, w * g.sw)
     )
     return windows.reshape(g.n, g.groups, length(g), g.oh * g.ow)
 
@@ -49,12 +49,13 @@ def im2col(x: Array, g: Conv) -> Array:
 def col2im(col: Array, g: Conv) -> Array:
     """The adjoint of `im2col`: add every column back onto its window: (N, G, C/G*KH*KW, OH*OW) -> (N, C, H, W)."""
     cells = col.reshape(g.n, g.c, g.kh, g.kw, g.oh, g.ow)  # (N, G, K, OH*OW) -> (N, C, KH, KW, OH, OW)
-    xp = np.zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), col.dtype)
+    whole = xp(col).zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), col.dtype)
     for a in range(g.kh):
         for b in range(g.kw):  # for one filter cell no pixel is in two windows, so += adds each value once
             i, j = a * g.dh, b * g.dw
-            xp[:, :, i : i + g.sh * (g.oh - 1) + 1 : g.sh, j : j + g.sw * (g.ow - 1) + 1 : g.sw] += cells[:, :, a, b]
-    return xp[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
+            under = whole[:, :, i : i + g.sh * (g.oh - 1) + 1 : g.sh, j : j + g.sw * (g.ow - 1) + 1 : g.sw]
+            under += cells[:, :, a, b]
+    return whole[:, :, g.ph : g.ph + g.h, g.pw : g.pw + g.w]
 
 
 # Compiled, for one group and the windows of a band, a few output rows that stay in the cache. P = rows*OW is the number

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, contiguous, xp
 from ...geometry import Conv
 from ...layout import as_order, dense, empty, is_channels_last
 from ...runtime import parallel
@@ -81,11 +81,11 @@ def _order(w: Array) -> Array:
 def _placed(x: Array, p: Pass) -> Array:
     """The pixels under all windows, zero outside the image: (N, C, H, W) -> (N, HP, WP*C)."""
     hp, wp = (p.oh - 1) * p.sh + p.kh, (p.ow - 1) * p.sw + p.kw
-    xp = np.zeros((p.n, max(0, hp), max(0, wp), p.c), x.dtype)
+    pixels = xp(x).zeros((p.n, max(0, hp), max(0, wp), p.c), x.dtype)
     inside = x.transpose(0, 2, 3, 1)[:, max(0, -p.top) : max(0, hp - p.top), max(0, -p.left) : max(0, wp - p.left)]
     top, left = max(0, p.top), max(0, p.left)
-    xp[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
-    return xp.reshape(p.n, xp.shape[1], xp.shape[2] * p.c)
+    pixels[:, top : top + inside.shape[1], left : left + inside.shape[2]] = inside
+    return pixels.reshape(p.n, pixels.shape[1], pixels.shape[2] * p.c)
 
 
 def _results(y: Array, p: Pass) -> Array:
@@ -94,11 +94,11 @@ def _results(y: Array, p: Pass) -> Array:
 
 
 def _convolve_python(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
-    xp, kernel, run, results = _placed(x, p), w.reshape(p.kh, p.kw * p.c, p.o), p.kw * p.c, _results(y, p)
+    pixels, kernel, run, results = _placed(x, p), w.reshape(p.kh, p.kw * p.c, p.o), p.kw * p.c, _results(y, p)
     for n, i, j, o in np.ndindex(p.n, p.oh, p.ow, p.o):
         total = 0.0 if b is None else float(b[o])
         for a, e in np.ndindex(p.kh, run):
-            total += float(xp[n, i * p.sh + a, j * p.sw * p.c + e]) * float(kernel[a, e, o])
+            total += float(pixels[n, i * p.sh + a, j * p.sw * p.c + e]) * float(kernel[a, e, o])
         results[n, i, j, o] = total
 
 
@@ -117,33 +117,34 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
         for part, p in _phases(w, g):
             _convolve_python(gy, part, None, gx, p)
     if needs_grad[1] and x is not None:
-        p, xp = _forward_pass(g), _placed(x, _forward_pass(g))
+        p, pixels = _forward_pass(g), _placed(x, _forward_pass(g))
         sums = np.zeros((g.kh, g.kw * g.c, g.o))
         for a, e, o in np.ndindex(*sums.shape):
             for n, i, j in np.ndindex(g.n, g.oh, g.ow):
-                sums[a, e, o] += float(xp[n, i * p.sh + a, j * p.sw * p.c + e]) * float(gy[n, o, i, j])
+                sums[a, e, o] += float(pixels[n, i * p.sh + a, j * p.sw * p.c + e]) * float(gy[n, o, i, j])
         gw = sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1).astype(gy.dtype)
     gb = np.array([sum(map(float, gy[:, o].reshape(-1))) for o in range(g.o)], gy.dtype) if needs_grad[2] else None
     return gx, gw, gb
 
 
-def _windows(xp: Array, a: int, p: Pass) -> Array:
+def _windows(pixels: Array, a: int, p: Pass) -> Array:
     """The runs under filter row a, as a view whose rows overlap: (N, OH, OW, KW*C)."""
-    n, row, one = xp.strides
+    n, row, one = pixels.strides
     strides = (n, row * p.sh, one * p.sw * p.c, one)
-    return np.lib.stride_tricks.as_strided(xp[:, a:], (p.n, p.oh, p.ow, p.kw * p.c), strides)
+    view: Array = xp(pixels).lib.stride_tricks.as_strided(pixels[:, a:], (p.n, p.oh, p.ow, p.kw * p.c), strides)
+    return view
 
 
 def _convolve_numpy(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
-    xp, results = _placed(x, p), _results(y, p)
+    pixels, results = _placed(x, p), _results(y, p)
     results[...] = 0 if b is None else b
     for a in range(p.kh if p.kw else 0):
-        results += _windows(xp, a, p) @ w[a].reshape(p.kw * p.c, p.o)  # (N, OH, OW, KW*C) @ (KW*C, O)
+        results += _windows(pixels, a, p) @ w[a].reshape(p.kw * p.c, p.o)  # (N, OH, OW, KW*C) @ (KW*C, O)
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """One filter row at a time: a view of overlapping runs times the weights of the row."""
-    y = np.empty(g.y_shape, x.dtype)
+    y = xp(x).empty(g.y_shape, x.dtype)
     _convolve_numpy(x, _order(w), b, y, _forward_pass(g))
     return y
 
@@ -152,15 +153,15 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     """gx phase by phase; gw one filter row at a time, the transposed runs times gy."""
     gx = gw = None
     if needs_grad[0] and w is not None:
-        gx = np.empty(g.x_shape, gy.dtype)
+        gx = xp(gy).empty(g.x_shape, gy.dtype)
         for part, p in _phases(w, g):
             _convolve_numpy(gy, part, None, gx, p)
     if needs_grad[1] and x is not None:
-        p, xp, up = _forward_pass(g), _placed(x, _forward_pass(g)), gy.transpose(0, 2, 3, 1).reshape(-1, g.o)
-        sums = np.empty((g.kh, g.kw * g.c, g.o), gy.dtype)
+        p, pixels, up = _forward_pass(g), _placed(x, _forward_pass(g)), gy.transpose(0, 2, 3, 1).reshape(-1, g.o)
+        sums = xp(gy).empty((g.kh, g.kw * g.c, g.o), gy.dtype)
         for a in range(g.kh):
-            sums[a] = _windows(xp, a, p).reshape(-1, g.kw * g.c).T @ up
-        gw = np.ascontiguousarray(sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1))
+            sums[a] = _windows(pixels, a, p).reshape(-1, g.kw * g.c).T @ up
+        gw = contiguous(sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1))
     return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 

@@ -38,9 +38,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, contiguous, xp
 from ...geometry import Conv
-from ...layout import dense, empty, is_channels_last
+from ...layout import dense, empty, is_channels_last, padded
 from ...llvm import filled_up
 from ...runtime import threads
 from ...sums import total
@@ -101,31 +101,31 @@ def _flat_planes(x: Array, g: Conv) -> Array:
 
 def _rows_of(y: Array, g: Conv) -> Array:
     """(N, O, OH, OW) from flat rows (N, O, length), without the last columns of each row."""
-    whole = np.zeros((*y.shape[:2], g.oh * (g.w + 2 * g.pw)), y.dtype)
+    whole = xp(y).zeros((*y.shape[:2], g.oh * (g.w + 2 * g.pw)), y.dtype)
     whole[..., : y.shape[2]] = y
     return whole.reshape(g.n, g.o, g.oh, g.w + 2 * g.pw)[..., : g.ow]  # (N, O, OH*WP) -> (N, O, OH, OW)
 
 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """The sum over taps, one e after the other."""
-    xp = _flat_planes(x, g)
+    pixels = _flat_planes(x, g)
     y = np.zeros((g.n, g.o, _length(g)))
     for n, o, e in np.ndindex(*y.shape):
         y[n, o, e] = 0.0 if b is None else float(b[o])
         for c, a, k in np.ndindex(g.c, g.kh, g.kw):
-            y[n, o, e] += float(w[o, c, a, k]) * float(xp[n, c, e + _shift(g, a, k)])
+            y[n, o, e] += float(w[o, c, a, k]) * float(pixels[n, c, e + _shift(g, a, k)])
     return np.ascontiguousarray(_rows_of(y, g).astype(x.dtype))
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """One tap at a time: a slice of the flat image times the weights of the tap."""
-    xp = _flat_planes(x, g)
-    y = np.zeros((g.n, g.o, _length(g)), x.dtype)
+    pixels = _flat_planes(x, g)
+    y = xp(x).zeros((g.n, g.o, _length(g)), x.dtype)
     for a in range(g.kh):
         for k in range(g.kw):
-            y += w[:, :, a, k] @ xp[:, :, _shift(g, a, k) :][:, :, : _length(g)]  # (O, C) @ (N, C, length)
+            y += w[:, :, a, k] @ pixels[:, :, _shift(g, a, k) :][:, :, : _length(g)]  # (O, C) @ (N, C, length)
     y = _rows_of(y, g)
-    return np.ascontiguousarray(y if b is None else y + b[:, None, None])
+    return contiguous(y if b is None else y + b[:, None, None])
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
@@ -134,11 +134,11 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
     if needs_grad[0] and w is not None:
         gx = forward_python(gy, _turn(w), None, _turned(g))
     if needs_grad[1] and x is not None:
-        xp, sums = _flat_planes(x, g), np.zeros(g.w_shape)
+        pixels, sums = _flat_planes(x, g), np.zeros(g.w_shape)
         for o, c, a, k in np.ndindex(*sums.shape):
             for n, i, j in np.ndindex(g.n, g.oh, g.ow):
                 e = i * (g.w + 2 * g.pw) + j
-                sums[o, c, a, k] += float(gy[n, o, i, j]) * float(xp[n, c, e + _shift(g, a, k)])
+                sums[o, c, a, k] += float(gy[n, o, i, j]) * float(pixels[n, c, e + _shift(g, a, k)])
         gw = sums.astype(gy.dtype)
     gb = np.array([sum(map(float, gy[:, o].reshape(-1))) for o in range(g.o)], gy.dtype) if needs_grad[2] else None
     return gx, gw, gb
@@ -150,13 +150,12 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     if needs_grad[0] and w is not None:
         gx = forward_numpy(gy, _turn(w), None, _turned(g))
     if needs_grad[1] and x is not None:
-        xp = _flat_planes(x, g)
-        wide = np.pad(gy, ((0, 0), (0, 0), (0, 0), (0, g.w + 2 * g.pw - g.ow)))
+        pixels, wide = _flat_planes(x, g), padded(gy, 0, 0, 0, g.w + 2 * g.pw - g.ow)
         wide = wide.reshape(g.n, g.o, g.oh * (g.w + 2 * g.pw))[..., : _length(g)]  # (N, O, OH, WP) -> (N, O, OH*WP)
-        gw = np.empty(g.w_shape, gy.dtype)
+        gw = xp(gy).empty(g.w_shape, gy.dtype)
         for a in range(g.kh):
             for k in range(g.kw):
-                under = xp[:, :, _shift(g, a, k) :][:, :, : _length(g)]
+                under = pixels[:, :, _shift(g, a, k) :][:, :, : _length(g)]
                 gw[:, :, a, k] = total(wide @ under.transpose(0, 2, 1), (0,))[0]  # (N, O, length) @ (N, length, C)
         gw = checked(gw, lambda: im2col.backward_numpy(gy, x, None, g, (False, True, False))[1])
     return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None

@@ -51,7 +51,7 @@ tile. For normally distributed numbers in float32, relative to the size of the o
 
 With the points 2 and -2, which most texts use, the error is twice as large. A tile is computed by the definition if its
 largest pixel is much larger than the pixels that one of its outputs sees, or is close to overflow, or is NaN or Inf:
-`weak_tiles.py` has the rule and the guaranteed bounds.
+`weak_tiles.py` has the rule and the guaranteed bounds. On a GPU the program waits for the largest pixels.
 
 S. Winograd, "Arithmetic complexity of computations", 1980; A. Lavin, S. Gray, "Fast algorithms for convolutional neural
 networks", 2015. Equations and legend: `conv2d/__init__.py`.
@@ -61,12 +61,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, constant, contiguous, xp
 from ...geometry import Conv
-from ...layout import as_order, dense, is_channels_last
+from ...layout import as_order, dense, is_channels_last, padded
 from .. import direct, im2col
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad
@@ -217,13 +218,19 @@ def _gradient_python(gy: Array, x: Array, g: Conv) -> Array:
 # -------------------------------------------------------------------------------------------------------------- numpy
 
 
+def _matrices(m: int, dtype: Any) -> tuple[Array, ...]:
+    return tuple([a.astype(dtype) for a in MATRICES[m]])
+
+
 def _tiles(x: Array, top: int, left: int, m: int, size: int, grid: tuple[int, int]) -> Array:
     """All tiles of size x size, m apart, the first at pixel (-top, -left): (N, C, TH, TW, size, size)."""
     (th, tw), (h, w) = grid, x.shape[2:]
     down, right = (th - 1) * m + size - top - h, (tw - 1) * m + size - left - w
-    xp = np.pad(x, ((0, 0), (0, 0), (top, max(0, down)), (left, max(0, right))))
-    n, c, p, q = xp.strides
-    return np.lib.stride_tricks.as_strided(xp, (*x.shape[:2], th, tw, size, size), (n, c, p * m, q * m, p, q))
+    pixels = padded(x, top, max(0, down), left, max(0, right))
+    n, c, p, q = pixels.strides
+    shape, strides = (*x.shape[:2], th, tw, size, size), (n, c, p * m, q * m, p, q)
+    tiles: Array = xp(x).lib.stride_tricks.as_strided(pixels, shape, strides)
+    return tiles
 
 
 def _by_frequency(tiles: Array, matrix: Array, groups: int) -> Array:
@@ -244,13 +251,13 @@ def _careful(
 ) -> Array:
     """The result of `forward`, with its weak tiles computed by the definition."""
     with np.errstate(over="ignore", invalid="ignore"):  # such results are computed again
-        y, weights = forward(x, w, b, g), float(np.abs(w).max(initial=0))
+        y, weights = forward(x, w, b, g), float(np.abs(w).max()) if w.size else 0.0
     return repair(y, x, w, b, g, tile(g), peaks_numpy(x, g), weights, exact)
 
 
 def _forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     m = tile(g)
-    bt, gm, at = (a.astype(x.dtype) for a in MATRICES[m])
+    bt, gm, at = constant(_matrices, x, m, x.dtype)
     grid = th, tw = -(-g.oh // m), -(-g.ow // m)
     v = _by_frequency(_tiles(x, g.ph, g.pw, m, m + 2, grid), bt, g.groups)  # (G, a*a, T, C/G)
     u = (gm @ w @ gm.T).reshape(g.groups, g.o // g.groups, g.c // g.groups, (m + 2) ** 2)  # (O, C/G, a, a) ->
@@ -258,7 +265,7 @@ def _forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     products = products.reshape(g.groups, m + 2, m + 2, g.n, th, tw, g.o // g.groups)
     y = at @ products.transpose(3, 0, 6, 4, 5, 1, 2) @ at.T  # (N, G, O/G, TH, TW, m, m)
     y = y.transpose(0, 1, 2, 3, 5, 4, 6).reshape(g.n, g.o, th * m, tw * m)[:, :, : g.oh, : g.ow]
-    return np.ascontiguousarray(y) if b is None else y + b[:, None, None]
+    return contiguous(y) if b is None else y + b[:, None, None]
 
 
 def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
@@ -281,7 +288,7 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 def _gradient_numpy(gy: Array, x: Array, g: Conv) -> Array:
     m = tile(g)
-    bt, gm, at = (a.astype(gy.dtype) for a in MATRICES[m])
+    bt, gm, at = constant(_matrices, gy, m, gy.dtype)
     grid = -(-g.oh // m), -(-g.ow // m)
     v = _by_frequency(_tiles(x, g.ph, g.pw, m, m + 2, grid), bt, g.groups)
     up = _by_frequency(_tiles(gy, 0, 0, m, m, grid), at.T, g.groups)

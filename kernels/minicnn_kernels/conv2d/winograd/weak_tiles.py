@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, beside, host, xp
 from ...geometry import Conv
 from .watch import RANGE
 
@@ -49,7 +49,8 @@ def calm(weights: float, g: Conv) -> bool:
 def peaks_numpy(x: Array, g: Conv) -> Array:
     """(N, G, H, W): the largest magnitude of each pixel, over the channels of each group."""
     with np.errstate(invalid="ignore"):
-        return np.abs(x).reshape(g.n, g.groups, g.c // g.groups, g.h, g.w).max(2, initial=0)
+        sizes = np.abs(x).reshape(g.n, g.groups, g.c // g.groups, g.h, g.w)  # (N, C, H, W) -> (N, G, C/G, H, W)
+        return sizes.max(2) if x.size else sizes.sum(2)
 
 
 def _over(cells: Array, size: int, step: int, count: tuple[int, int]) -> Array:
@@ -96,12 +97,13 @@ def weak(peaks: Array, g: Conv, m: int, weights: float) -> tuple[Array, Array, A
 def _windows(x: Array, at: tuple[Array, Array, Array], group: int, g: Conv) -> Array:
     """(K, C/G*9): the pixels that outputs (n, i, j) see in the channels of a group, zero outside the image."""
     (n, i, j), cg = at, g.c // g.groups
-    rows = np.zeros((len(n), cg, 3, 3), x.dtype)
+    rows = xp(x).zeros((len(n), cg, 3, 3), x.dtype)
     for a in range(3):
         for b in range(3):
             p, q = i + (a - g.ph), j + (b - g.pw)
             inside = np.flatnonzero((p >= 0) & (p < g.h) & (q >= 0) & (q < g.w))
-            rows[inside, :, a, b] = x[n[inside], group * cg : (group + 1) * cg, p[inside], q[inside]]
+            there, n_, p, q = (beside(v, x) for v in (inside, n[inside], p[inside], q[inside]))
+            rows[there, :, a, b] = x[n_, group * cg : (group + 1) * cg, p, q]
     return rows.reshape(len(n), cg * 9)
 
 
@@ -126,16 +128,17 @@ def repair(
     exact: Callable[[], Array],
 ) -> Array:
     """y with its weak tiles computed by the definition, in place; if there are many, the result of `exact`."""
-    anew, blank, _ = weak(peaks, g, m, weights)
+    anew, blank, _ = weak(host(peaks), g, m, weights)
     if not np.isfinite(weights) or np.count_nonzero(anew) > MANY * anew.size:
         return exact()
-    og, bias = g.o // g.groups, np.zeros(g.o, y.dtype) if b is None else b
+    og, bias = g.o // g.groups, xp(y).zeros(g.o, y.dtype) if b is None else b
     with np.errstate(all="ignore"):  # Inf * 0; compiled kernels do not warn of it either
-        for group, (n, i, j) in _parts(blank, g):
+        for group, at in _parts(blank, g):
+            n, i, j = (beside(v, y) for v in at)
             y[n, group * og : (group + 1) * og, i, j] = bias[group * og : (group + 1) * og]
-        for group, (n, i, j) in _parts(anew, g):
-            o = slice(group * og, (group + 1) * og)
-            y[n, o, i, j] = _windows(x, (n, i, j), group, g) @ w[o].reshape(og, -1).T + bias[o]
+        for group, at in _parts(anew, g):
+            o, (n, i, j) = slice(group * og, (group + 1) * og), (beside(v, y) for v in at)
+            y[n, o, i, j] = _windows(x, at, group, g) @ w[o].reshape(og, -1).T + bias[o]
     return y
 
 
@@ -149,18 +152,19 @@ def gradient_in_parts(
     exact: Callable[[], Array],
 ) -> Array:
     """gw if x has weak tiles: their part by the definition, that of the other tiles by Winograd's `rough(gy, x)`."""
-    apart, _, sees = weak(peaks, g, m, 0.0)
+    apart, _, sees = weak(host(peaks), g, m, 0.0)
     if np.count_nonzero(apart) > MANY * apart.size:
         return exact()
     og, cg = g.o // g.groups, g.c // g.groups
-    finite = np.isfinite(gy).reshape(g.n, g.groups, og, g.oh, g.ow).all(2)
-    gw = np.zeros((g.groups, og, cg * 9), gy.dtype)
+    finite = host(np.isfinite(gy).reshape(g.n, g.groups, og, g.oh, g.ow).all(2))
+    gw = xp(gy).zeros((g.groups, og, cg * 9), gy.dtype)
     with np.errstate(all="ignore"):
-        for group, (n, i, j) in _parts(apart | (sees == 0) & ~finite, g):
+        for group, at in _parts(apart | (sees == 0) & ~finite, g):
+            n, i, j = (beside(v, gy) for v in at)
             up = gy[n, group * og : (group + 1) * og, i, j]
-            gw[group] += up.T @ _windows(x, (n, i, j), group, g)
+            gw[group] += up.T @ _windows(x, at, group, g)
         keep = np.repeat(~apart & (sees > 0), og, 1)  # (N, G, OH, OW) -> (N, O, OH, OW)
         large = peaks > 2.0 ** (int(np.finfo(x.dtype).maxexp) - 13) / max(1, cg)
-    gy = np.where(keep, gy, gy.dtype.type(0))
+    gy = np.where(beside(keep, gy), gy, gy.dtype.type(0))
     x = np.where(np.repeat(large | np.isnan(peaks), cg, 1), x.dtype.type(0), x)  # only in tiles treated apart
     return rough(gy, x) + gw.reshape(g.w_shape)
