@@ -1,7 +1,7 @@
 """Making new tensors: from data, filled with a value, or in a pattern. Random ones are made in `sampling`.
 
-All functions take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing) and `requires_grad`; also
-`pin_memory` and `layout`, which have no effect in minicnn.
+All functions take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing), `requires_grad` and
+`pin_memory` (page-locked memory of the CPU, if there is a GPU); also `layout`, which has no effect in minicnn.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.arrays import gpu, host, is_array, on_device, on_gpu, upload
-from minicnn_kernels.geometry import ShapeError, SizeError, fits, whole
+from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ... import memory_formats
-from ...device import META, Device, meta, resolve
+from ...device import META, Device, meta, out_of_memory, resolve
 from ...device import of as device_of
 from ...dtypes import get_default_dtype, set_default_dtype
 from ...memory_formats import MemoryFormat
@@ -79,16 +79,17 @@ def new(
 
 
 def factory(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function accept PyTorch's arguments without effect, and a size as keyword; refuse `out`."""
+    """Let a function accept `pin_memory`, `layout`, and a size as keyword; refuse `out`."""
     code = function.__code__
     sized = "size" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 1]
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
+        pin = False
         if options:
             if options.pop("out", None) is not None:
                 raise TypeError(f"{function.__name__}: out= is not supported; assign the result, or use out.copy_(...)")
-            options.pop("pin_memory", None)
+            pin = options.pop("pin_memory", False)
             if options.pop("layout", None) not in (None, memory_formats.strided):
                 raise TypeError(f"{function.__name__}: the only layout of a tensor is minicnn.strided")
             if sized and "size" in options and not function.__name__.endswith("full"):
@@ -96,9 +97,10 @@ def factory(function: Callable[..., Any]) -> Callable[..., Any]:
         elif not args and sized:
             raise TypeError(f"{function.__name__}() missing 1 required positional argument: 'size'")
         try:
-            return function(*args, **options)
+            found = function(*args, **options)
+            return found.detach().pin_memory().requires_grad_(found.requires_grad) if pin else found
         except MemoryError as error:
-            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
+            raise out_of_memory(function.__name__, error) from None
 
     return call
 

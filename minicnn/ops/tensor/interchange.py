@@ -53,22 +53,24 @@ tensor_method("real")(property(lambda self: self))  # type: ignore[arg-type]  # 
 
 @tensor_method("numpy")
 def numpy(self: Tensor, *, force: bool = False) -> Array:
-    """Return the NumPy array, which shares the memory; `force` detaches the tensor, and copies it to the CPU, first.
+    """Return the NumPy array, which shares the memory; `force` detaches the tensor, and copies it from a GPU, first.
 
     Raises:
-        RuntimeError: the tensor requires a gradient, which an array cannot carry.
         TypeError: the tensor is on a GPU.
+        RuntimeError: the tensor requires a gradient, which an array cannot carry.
     """
+    if on_gpu(self._array):
+        if force:
+            return host(self._array)
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+            "memory first."
+        )
     if self.requires_grad and not force:
         raise RuntimeError(
             "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
         )
-    if force or not on_gpu(self._array):
-        return host(self._values("numpy"))
-    raise TypeError(
-        f"numpy: can't convert {self.device} device type tensor to numpy; use tensor.cpu().numpy() to copy it to host "
-        "memory first"
-    )
+    return self._values("numpy")
 
 
 @tensor_method("to_numpy")

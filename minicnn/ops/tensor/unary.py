@@ -208,7 +208,7 @@ erfinv = unary(
 
 def _trigamma(a: Array) -> Array:
     """The derivative of digamma, below 1/2 by reflection: psi'(a) + psi'(1 - a) = (pi / sin(pi a))^2."""
-    upper = special(a).polygamma(1, np.where(a < 0.5, 1 - a, a))
+    upper = special(a).zeta(np.float64(2), np.where(a < 0.5, 1 - a, a))  # psi'(a) = sum_k 1/(a + k)^2
     return np.where(a < 0.5, (math.pi / np.sin(math.pi * a)) ** 2 - upper, upper)
 
 
