@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import activations
+from minicnn_kernels.arrays import beside
 from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
@@ -22,7 +23,7 @@ from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .tensor.arguments import check_tensor
 from .tensor.inplace import in_place, overwrite, takes_straight
-from .tensor.operands import floating
+from .tensor.operands import backend_for, floating
 from .tensor.promotion import number_type
 from .tensor.types import to
 
@@ -76,7 +77,7 @@ class Activation(Function):
         """Run the kernel and save x; NumPy computes the integers that some activations take."""
         ctx.name, ctx.op, ctx.parameters = op, op, parameters
         ctx.save_for_backward(x)
-        return activations.ACTIVATION(op, x, *parameters, backend=None if x.dtype.kind == "f" else "numpy")
+        return activations.ACTIVATION(op, x, *parameters, **({} if x.dtype.kind == "f" else backend_for(x)))
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
@@ -316,8 +317,8 @@ class RandomRelu(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:
         """Draw r and multiply."""
-        drawn = stream().uniform(lower, upper, x.shape)
-        slope = np.where(x > 0, 1, drawn).astype(x.dtype)
+        drawn = beside(np.asarray(stream().uniform(lower, upper, x.shape), x.dtype), x)
+        slope = np.where(x > 0, 1, drawn).astype(x.dtype, copy=False)
         ctx.save_for_backward(slope)
         return x * slope
 

@@ -27,7 +27,7 @@ It is slow, and strict where a mistake would be silent on a GPU, or would show o
 | `cupy.py`, `cuda.py`, `cupyx.py` | the modules that stand for `cupy`, `cupy.cuda` and `cupyx` |
 | `api.py` | what CuPy has, and its arguments |
 | `array.py`, `indexing.py`, `methods.py` | `ndarray`: memory and conversions; x[...]; operators and methods |
-| `ufunc.py`, `functions.py` | elementwise functions; all others |
+| `ufunc.py`, `functions.py`, `own.py` | elementwise functions; the others; those that CuPy does in its own way |
 | `devices.py`, `streams.py`, `memory.py` | devices; streams, events and their queues; memory and its pools |
 | `traffic.py` | counters |
 """
