@@ -187,6 +187,9 @@ def test_too_little_memory(gpus: Any) -> None:
             with pytest.raises(cuda.OutOfMemoryError, match="Out of memory allocating 8,192 bytes") as caught:
                 call()
             assert isinstance(caught.value, RuntimeError) and isinstance(caught.value, MemoryError)
+        y = x.expand(2, 256).t()  # its gradient is a sum of 4 x 512 bytes
+        with pytest.raises(cuda.OutOfMemoryError, match="the backward of"):
+            y.backward(minicnn.ones(1, 1, device="cuda").expand(256, 2))
     finally:
         pool.set_limit(0)
     assert cuda.OutOfMemoryError is minicnn.OutOfMemoryError

@@ -173,11 +173,15 @@ def constant(make: Callable[..., Any], x: Any, *args: Any) -> Any:
 
     The arguments must be hashable.
     """
-    return _kept(device_number(x), make, *args) if type(x) in GPU_TYPES else make(*args)
+    if type(x) not in GPU_TYPES:
+        return make(*args)
+    number = device_number(x)
+    return _kept(number, _gpu.cuda.get_current_stream(number).ptr, make, *args)
 
 
 @functools.lru_cache(256)
-def _kept(number: int, make: Callable[..., Any], *args: Any) -> Any:
+def _kept(number: int, stream: int, make: Callable[..., Any], *args: Any) -> Any:
+    """Each stream has its own: no other waits for the copy."""
     made = make(*args)
     return tuple([upload(a, number) for a in made]) if isinstance(made, tuple) else upload(made, number)
 

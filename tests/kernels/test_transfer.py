@@ -137,6 +137,21 @@ def test_the_values_of_another_gpu_are_read_in_its_stream(gpus: Any) -> None:
     assert side.done
 
 
+def test_a_constant_is_there_for_each_stream(gpus: Any) -> None:
+    def numbers(count: int) -> Any:
+        return np.arange(count)
+
+    x = gpus.zeros(3)
+    with gpus.cuda.Stream(non_blocking=True):
+        y = gpus.zeros(3)
+        first = arrays.constant(numbers, y, 3)
+        assert arrays.constant(numbers, y, 3) is first
+    with counting() as seen:
+        assert (arrays.constant(numbers, x, 3) + x).tolist() == [0, 1, 2]
+        assert arrays.constant(numbers, x, 3) is arrays.constant(numbers, x, 3) is not first
+    assert seen.to_device == 1 and arrays.constant(numbers, np.zeros(1), 2).tolist() == [0, 1]
+
+
 # ------------------------------------------------------------------------------------------------- buffers and copies
 
 
