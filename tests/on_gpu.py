@@ -104,7 +104,7 @@ def _there(array: Any) -> Any:
 
 def _downloads(original: Any) -> Any:
     def numpy(self: Any, *, force: bool = False) -> Any:
-        if (self.requires_grad and not force) or self.is_meta:
+        if self.requires_grad and not force or self.is_meta:
             return original(self, force=force)  # raises
         return _host(self)
 

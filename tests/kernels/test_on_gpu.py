@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from minicnn_kernels import arrays
-from minicnn_kernels.dispatch import TABLES
+from minicnn_kernels.dispatch import TABLES, Table
+from minicnn_kernels.layout import is_channels_last
 from minicnn_kernels.optimizers import Weights
 
 from .samples import SAMPLES, Arguments
-from .test_tables import arguments, assert_same, ids, numbers, outputs, place
+from .test_tables import LAYOUTS, arguments, assert_same, ids, numbers, outputs, place
 
 ROWS = [(table, row) for table in TABLES if table.op in SAMPLES for row in table.rows if row[1] == "numpy"]
 

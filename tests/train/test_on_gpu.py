@@ -13,20 +13,8 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.train import (
-    DivergedError,
-    Run,
-    accuracy,
-    build_dataset,
-    build_model,
-    confusion_matrix,
-    describe,
-    evaluate,
-    find_recipe,
-    load_weights,
-    predict,
-    save_weights,
-    softmax,
-    train,
+    DivergedError, Run, accuracy, build_dataset, build_model, confusion_matrix, describe, evaluate, find_recipe,
+    load_weights, predict, save_weights, softmax, train,
 )  # fmt: skip
 from minicnn.train.metrics import FETCH, Running, ranks
 from minicnn.utils.data import DataLoader, TensorDataset
