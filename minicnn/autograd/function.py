@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..device import of as device_of
 from . import engine, inplace
 from .engine import Array
 from .modes import no_grad
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 class FunctionCtx:
@@ -253,21 +256,29 @@ class _Call(engine.Function):
         for g in found:
             if g is not None and not isinstance(g, tensor):
                 raise TypeError(f"{ctx.name}: backward must return tensors or None, got {type(g).__name__}")
-        gradients = []
-        for i, (g, edge, device) in enumerate(zip(found, ctx.inputs, ctx.devices, strict=False)):
-            if g is None or edge is None:
-                gradients.append(None)
-                continue
-            if g.device != device:
-                if g.ndim:
-                    raise RuntimeError(
-                        f"{ctx.name}: backward returned an invalid gradient at index {i} - expected device {device} "
-                        f"but got {g.device}"
-                    )
-                g = g.to(device)  # as in PyTorch, a 0-d tensor counts as a number
-            with on_device_of(g.array):
-                gradients.append(_fitted(g.array, *engine.like(edge)))
-        return tuple(gradients)
+        return tuple(
+            [
+                None if g is None or edge is None else _fitted(_moved(ctx, i, g), *engine.like(edge))
+                for i, (g, edge) in enumerate(zip(found[:wanted], ctx.inputs, strict=False))
+            ]
+        )
+
+
+def _moved(ctx: Any, i: int, gradient: Tensor) -> Array:
+    """Return the gradient of argument i; as in PyTorch, one of rank 0 counts as a number and may be on any device.
+
+    Raises:
+        RuntimeError: the gradient is on another device than the argument.
+    """
+    device = ctx.devices[i]
+    if gradient.device != device:
+        if gradient.ndim:
+            raise RuntimeError(
+                f"{ctx.name}: backward returned an invalid gradient at index {i} - expected device {device} but got "
+                f"{gradient.device}"
+            )
+        gradient = gradient.to(device)
+    return gradient.array
 
 
 unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/tensor/operands.py replaces it
@@ -275,13 +286,14 @@ unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/te
 
 def _fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """Convert a gradient to the type of its argument, and sum over the axes where that was broadcast."""
-    if gradient.shape != shape:
-        try:
-            broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
-        except ValueError:  # reported by `backpropagation.py`
-            return gradient
-        gradient = unbroadcast(gradient, shape) if broadcast else gradient
-    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+    with on_device_of(gradient):
+        if gradient.shape != shape:
+            try:
+                broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
+            except ValueError:  # reported by `backpropagation.py`
+                return gradient
+            gradient = unbroadcast(gradient, shape) if broadcast else gradient
+        return gradient if gradient.dtype == dtype else gradient.astype(dtype)
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,6 +22,7 @@ from ..dtypes import float16
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .tensor.arguments import check_tensor
+from .tensor.elementwise import in_memory_order
 from .tensor.inplace import in_place, overwrite, takes_straight
 from .tensor.operands import backend_for, floating
 from .tensor.promotion import number_type
@@ -77,12 +78,17 @@ class Activation(Function):
         """Run the kernel and save x; NumPy computes the integers that some activations take."""
         ctx.name, ctx.op, ctx.parameters = op, op, parameters
         ctx.save_for_backward(x)
-        return activations.ACTIVATION(op, x, *parameters, **({} if x.dtype.kind == "f" else backend_for(x)))
+        choice = {} if x.dtype.kind == "f" else backend_for(x)
+        if ctx.gpu is not None:
+            return in_memory_order(lambda x: activations.ACTIVATION(op, x, *parameters, **choice), x)
+        return activations.ACTIVATION(op, x, *parameters, **choice)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
         """gy f'(x)."""
         (x,) = ctx.saved
+        if ctx.gpu is not None:
+            return in_memory_order(lambda g, x: activations.ACTIVATION_BACKWARD(ctx.op, g, x, *ctx.parameters), gy, x)
         return activations.ACTIVATION_BACKWARD(ctx.op, gy, x, *ctx.parameters)
 
 

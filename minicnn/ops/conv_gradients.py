@@ -30,13 +30,15 @@ def _y(x: Array, w: Array, g: geometry.Conv) -> Array:
 
 
 def _gx(w: Array, gy: Array, g: geometry.Conv) -> Array:
-    wanted = True, False, False
-    return kernels.BACKWARD(gy, None, w, g, wanted, **kernel_for(w))[0] if g.n * g.c else xp(w).zeros(g.x_shape, w.dtype)
+    if not g.n * g.c:
+        return xp(w).zeros(g.x_shape, w.dtype)
+    return kernels.BACKWARD(gy, None, w, g, (True, False, False), **kernel_for(w))[0]
 
 
 def _gw(x: Array, gy: Array, g: geometry.Conv) -> Array:
-    wanted = False, True, False
-    return kernels.BACKWARD(gy, x, None, g, wanted, **kernel_for(x))[1] if g.n * g.c else xp(x).zeros(g.w_shape, x.dtype)
+    if not g.n * g.c:
+        return xp(x).zeros(g.w_shape, x.dtype)
+    return kernels.BACKWARD(gy, x, None, g, (False, True, False), **kernel_for(x))[1]
 
 
 class _Gradient(Function):

@@ -137,7 +137,7 @@ def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: i
     floating("temperature_softmax", input=input)
     values = temperature.array if isinstance(temperature, Tensor) else np.asarray(temperature)
     if on_gpu(values) and not anomaly.enabled():  # without waiting for the values
-        temperature = where(temperature > 0, temperature, math.nan)
+        temperature = where(Tensor(values) > 0, temperature, math.nan)
     elif type(values) is not Meta and not np.all(host(values) > 0):
         raise ValueError(f"temperature_softmax: the temperature must be positive, got {temperature}")
     if not input.numel():

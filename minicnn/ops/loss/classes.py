@@ -126,7 +126,7 @@ def _per_class(
 
 
 def _weighed(target: Array, weight: Tensor | None, ignore: int) -> Array:
-    """Return the number of class indices (M,) on a GPU that are not ignored, or the sum of their weights, on the GPU."""
+    """Return how many class indices (M,) on a GPU are not ignored, or the sum of their weights, as an array there."""
     with on_device_of(target):
         kept = target != ignore
         if weight is None:

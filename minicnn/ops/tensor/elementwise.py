@@ -23,7 +23,6 @@ from minicnn_kernels.arrays import GPU_TYPES, as_array, is_array
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...dtypes import get_default_dtype
-from ...memory_formats import axes_in_memory
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .operands import unbroadcast
@@ -135,14 +134,14 @@ def in_memory_order(function: Callable[..., Any], *values: Any) -> Any:
     arrays = [v for v in values if type(v) in GPU_TYPES]
     shape = np.broadcast_shapes(*[a.shape for a in arrays])
     whole = [a for a in arrays if a.shape == shape]
-    if len(shape) < 2 or not whole or True in [a.flags.c_contiguous for a in whole]:
+    rank = len(shape)
+    if rank < 2 or not whole or True in [a.flags.c_contiguous for a in whole]:
         return function(*values)
-    order, back = axes_in_memory(whole[0])
+    order = sorted(range(rank), key=lambda axis: -abs(whole[0].strides[axis]))
     turned = [
-        v.reshape((1,) * (len(shape) - v.ndim) + v.shape).transpose(order) if type(v) in GPU_TYPES else v
-        for v in values
+        v.reshape((1,) * (rank - v.ndim) + v.shape).transpose(order) if type(v) in GPU_TYPES else v for v in values
     ]
-    return function(*turned).transpose(back)
+    return function(*turned).transpose([order.index(axis) for axis in range(rank)])
 
 
 def _in_type(operand: Any, dtype: np.dtype[Any]) -> Any:

@@ -14,6 +14,7 @@ from minicnn_kernels.sums import total
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, ints, numpy_names, spread
 from .gather import index_select
+from .indexing import Index
 from .linear_map import LinearMapRow, Map, View
 from .shape import reshape, transpose
 
@@ -99,11 +100,14 @@ def repeat_interleave(
         RuntimeError, ShapeError: a repeat is negative, or there are not as many repeats as elements.
     """
     if repeats is None:
-        return _places(input, input.numel(), output_size)
+        return _places(input, input.numel(), output_size).to(input.device)
     x, at = (
         (reshape(input, (input.numel(),)), 0) if dim is None else (input, axis("repeat_interleave", dim, input.ndim))
     )
-    return index_select(x, at, _places(repeats, x.shape[at] if x.ndim else 1, output_size))
+    places = _places(repeats, x.shape[at] if x.ndim else 1, output_size)
+    if x.is_cuda and x.ndim:  # without the check of `index_select`, which would wait
+        return Index.apply(x, places.to(x.device), where=(at,))
+    return index_select(x, at, places)
 
 
 def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:

@@ -17,7 +17,7 @@ KINDS = tuple(np.dtype(k) for k in ("f2", "f4", "f8", "u1", "i1", "i2", "i4", "i
 
 
 def to_array(op: str, data: Any, dtype: np.dtype[Any] | None = None) -> Array:
-    """Return the data as an array: that of a tensor, or NumPy's or CuPy's array itself if its type fits, else a new one.
+    """Return the data as an array: that of a tensor, or a given array itself if its type fits, else a new one.
 
     Python floats get the default type, ints int64; NumPy numbers and 0-d tensors keep their type. The widest type wins.
 

@@ -229,6 +229,9 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     """
     if not isinstance(value, (Tensor, bool, int, float, np.generic)) and not is_array(value):
         raise TypeError(f"index: cannot assign a {type(value).__name__} to a tensor; use minicnn.tensor(...)")
+    if isinstance(index, Tensor) and on_gpu(index.array) and _fills(x, index, value):
+        x.masked_fill_(index.reshape(*index.shape, *(1,) * (x.ndim - index.ndim)), value)
+        return
     parsed = Parsed(x.array.shape, index)
     value = value if isinstance(value, Tensor) else Tensor(number(value, x.dtype))
     if value.ndim and parsed.indices and value.dtype != x.dtype:
@@ -236,6 +239,12 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
             f"index: the tensor is {x.dtype} and the value {value.dtype}; convert it with .to({x.dtype})"
         )
     put_(x, parsed, value, False)
+
+
+def _fills(x: Tensor, mask: Tensor, value: Any) -> bool:
+    """Return whether x[mask] = value needs no list of the places: it would have to wait for their number."""
+    fits = mask.dtype.kind == "b" and mask.ndim and mask.shape == x.shape[: mask.ndim]
+    return bool(fits) and (isinstance(value, (bool, int, float)) or not value.ndim)
 
 
 def number(value: Any, kind: np.dtype[Any]) -> Array:

@@ -235,8 +235,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Overwrite all elements with one value, a number or a 0-d tensor, converted to this tensor's type."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_: the value must be a number or a 0-d tensor, got shape {value.shape}")
-    with np.errstate(all="ignore"):
-        one = value.to(self.device, self.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(self.dtype).item()
+    if isinstance(value, Tensor):
+        one: Any = value.to(self.device, self.dtype)
+    else:
+        with np.errstate(all="ignore"):
+            one = np.asarray(value).astype(self.dtype).item()
     return overwrite(self, "fill_", lambda x: run(_fill, x, one), one)
 
 

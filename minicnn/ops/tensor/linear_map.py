@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minicnn_kernels.arrays import Array, xp
 
 from ...autograd.engine import Function

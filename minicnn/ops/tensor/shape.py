@@ -361,7 +361,7 @@ def stride(input: Tensor, dim: int | None = None) -> Any:
 @tensor_method("storage_offset")
 def storage_offset(input: Tensor) -> int:
     """Return the number of elements between the start of its memory and the tensor's first element."""
-    root = input.array
+    root: Any = input.array
     while is_array(root.base):
         root = root.base
     return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize
