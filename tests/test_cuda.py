@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,10 +77,17 @@ def test_what_raises_without_a_gpu(no_gpu: None, call: str) -> None:
         minicnn.ones(1).cuda()
 
 
-def test_a_real_gpu_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "_gpu", object())
-    with pytest.raises(RuntimeError, match="already uses a GPU"):
-        cuda.emulate()
+@pytest.mark.parametrize("works", [True, False])
+def test_only_a_gpu_that_does_not_work_is_replaced(works: bool) -> None:
+    cupy = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: works), ndarray=type("ndarray", (), {}))
+    with arrays.emulated(), pytest.MonkeyPatch.context() as patch:  # after them all is as before the test
+        patch.setattr(arrays, "_gpu", cupy)
+        if works:
+            with pytest.raises(RuntimeError, match="already uses a GPU"):
+                cuda.emulate()
+        else:
+            cuda.emulate()
+            assert cuda.is_available() and minicnn.ones(2, device="cuda").is_cuda
 
 
 # -------------------------------------------------------------------------------------------------------------- devices

@@ -54,8 +54,10 @@ except RuntimeError as error:
     assert "'cuda' is not available" in str(error) and "minicnn doctor" in str(error), error
 else:
     sys.exit("a GPU was found")
+import importlib.metadata
 from minicnn.bench import doctor_gpu
-doctor_gpu.driver_version = lambda: None
+doctor_gpu.driver_version, every = lambda: None, importlib.metadata.distributions
+importlib.metadata.distributions = lambda: every(path=sys.argv[1:])  # not what is installed where the test runs
 from minicnn import cli
 sys.exit(cli.main(["doctor", "--quick", "--json"]))
 """
@@ -72,7 +74,9 @@ def test_states_of_cupy(state: str, tmp_path: Path) -> None:
     ours = [str(Path(one.__file__).parents[1]) for one in (minicnn, minicnn_kernels)]
     environment = {k: v for k, v in os.environ.items() if k != "MINICNN_CUDA"}
     environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *ours])
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     lines = [Line(**entry) for entry in json.loads(done.stdout)]
     text = "\n".join(f"{line.name} {line.found} {line.remedy}" for line in lines)
