@@ -102,7 +102,9 @@ def resolve(device: str | Device | None, op: str = "device") -> Device:
         found = Device("cuda", device)
     else:
         found = device if isinstance(device, Device) else Device(device)
-    return found if found.type != "cuda" else _gpu(found.index, op)
+    if found.type == "cuda":
+        return _gpu(found.index, op)
+    return found if found.index is None else Device(found.type)  # "cpu:0" is the CPU
 
 
 def _gpu(index: int | None, op: str) -> Device:

@@ -10,7 +10,6 @@ import pytest
 from programs import NETS, run, substituted
 
 import minicnn
-from minicnn_kernels import arrays
 
 PARAMETERS = {"alexnet_bn": 58_325_066, "inception": 510_104}
 
@@ -37,10 +36,9 @@ def test_nets_run_and_learn(name: str) -> None:
         assert b.ndim == 1 or (a - b).abs().max() > 0
 
 
-@pytest.mark.cpu_only("makes its tensors on both devices")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if "alexnet" in name else name
                                   for name in NETS])  # fmt: skip
-def test_nets_give_the_same_numbers_on_a_gpu(name: str) -> None:
+def test_nets_give_the_same_numbers_on_a_gpu(name: str, gpu: Any) -> None:
     minicnn.manual_seed(0)
     program = run(name)
     x = minicnn.randn(2, *program.INPUT).double()  # in float32, deep nets magnify the last bits
@@ -56,8 +54,7 @@ def test_nets_give_the_same_numbers_on_a_gpu(name: str) -> None:
 
     with minicnn.use(backend="numpy"):
         expected = results(here, "cpu")
-    with arrays.emulated():
-        found = results(there, "cuda")
+    found = results(there, "cuda")
     for a, b in zip(found, expected, strict=True):
         assert a.dtype == b.dtype and np.abs(a - b).max() <= 1e-9 * np.abs(b).max() + 1e-12
 

@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,7 @@ from minicnn.serialization import CheckpointError
 from minicnn_kernels import arrays
 
 CPU, CUDA, SECOND = minicnn.device("cpu"), minicnn.device("cuda:0"), minicnn.device("cuda:1")
-pytestmark = pytest.mark.cpu_only("makes its tensors on both devices")
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 HERE: dict[str, Callable[[], Tensor]] = {

@@ -13,22 +13,28 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.train import (
-    DivergedError, Run, accuracy, build_dataset, build_model, confusion_matrix, describe, evaluate, find_recipe,
-    load_weights, predict, save_weights, softmax, train,
+    DivergedError,
+    Run,
+    accuracy,
+    build_dataset,
+    build_model,
+    confusion_matrix,
+    describe,
+    evaluate,
+    find_recipe,
+    load_weights,
+    predict,
+    save_weights,
+    softmax,
+    train,
 )  # fmt: skip
 from minicnn.train.metrics import FETCH, Running, ranks
 from minicnn.utils.data import DataLoader, TensorDataset
 from minicnn_kernels import arrays
 from minicnn_kernels.emulated.traffic import counting, no_waits
 
-pytestmark = pytest.mark.cpu_only("makes its tensors on both devices")
+pytestmark = pytest.mark.usefixtures("gpu")
 loss_fn = nn.CrossEntropyLoss()
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
 
 
 def clouds(count: int = 37) -> TensorDataset:
@@ -100,7 +106,7 @@ def test_a_loss_that_is_nan_is_noticed_with_its_step() -> None:
     points, targets = clouds().tensors
     bad = [(points, targets)] * 3 + [(points * np.nan, targets)] + [(points, targets)] * 2
     model = net("cuda")
-    with pytest.raises(DivergedError, match="nan at epoch 1, step 4, with learning rate 0.1"):
+    with pytest.raises(DivergedError, match=r"nan at epoch 1, step 4, with learning rate 0\.1"):
         train(model, bad, bad, optim.SGD(model.parameters(), lr=0.1), loss_fn, 1)
     with pytest.raises(DivergedError, match="evaluate: the loss of batch 4 is nan"):
         evaluate(net("cuda"), bad, loss_fn)

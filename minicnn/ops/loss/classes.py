@@ -63,7 +63,7 @@ class NLL(Function):
         if wrong is not None:
             scale = np.where(wrong, np.nan, scale)
         scale = np.where(kept, scale, 0).astype(x.dtype, copy=False)
-        ctx.save_for_backward(true, scale)
+        ctx.save_for_backward(kept, true, scale)
         ctx.shape = x.shape
         with np.errstate(all="ignore"):
             losses = scale * x[xp(x).arange(t.size), true]
@@ -72,9 +72,10 @@ class NLL(Function):
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
         """Return -w g at the true class, 0 elsewhere."""
-        true, scale = ctx.saved
+        kept, true, scale = ctx.saved
         gx = xp(g).zeros(ctx.shape, g.dtype)
-        gx[xp(g).arange(true.size), true] = scale * g
+        with np.errstate(all="ignore"):
+            gx[xp(g).arange(true.size), true] = np.where(kept, scale * g, 0)
         return gx, None, None
 
     @staticmethod

@@ -105,17 +105,17 @@ class MultilabelMargin(Function):
         other[rows, np.where(given, t, k)] = False  # what is no class goes to column K
         over = np.maximum(1 - x[rows, t][:, :, None] + x[:, None, :], 0)  # (N, K, K)
         over *= given[:, :, None] & other[:, None, :k]
-        scale = xp(x).full(n, 1 / k, np.float64)
-        if wrong is not None:
-            scale = np.where(wrong.any(1), np.nan, scale)
-        ctx.save_for_backward(over, t, scale)
-        return (over.sum((1, 2)) * scale).astype(x.dtype)
+        bad = None if wrong is None else wrong.any(1)
+        ctx.save_for_backward(over, t, bad)
+        losses = over.sum((1, 2)) / k
+        return (losses if bad is None else np.where(bad, np.nan, losses)).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None]:
         """Give the two scores of each pair above the margin opposite gradients."""
-        over, true, scale = ctx.saved
-        pairs = (over > 0) * (g * scale)[:, None, None]  # (N, K, K)
+        over, true, bad = ctx.saved
+        g = g if bad is None else np.where(bad, np.nan, g)
+        pairs = (over > 0) * (g / over.shape[1])[:, None, None]  # (N, K, K)
         gx = pairs.sum(1)
         xp(g).add.at(gx, (xp(g).arange(true.shape[0])[:, None], true), -pairs.sum(2))
         return gx.astype(g.dtype, copy=False), None

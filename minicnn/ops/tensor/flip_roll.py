@@ -46,7 +46,7 @@ def _windows(x: Array, dim: int, size: int, step: int) -> Array:
     if not x.ndim:
         return x.reshape(1)[:size]
     shape, strides = list(x.shape), list(x.strides)
-    shape[dim], strides[dim] = (shape[dim] - size) // step + 1, strides[dim] * step
+    shape[dim], strides[dim] = (shape[dim] - size) // step + 1, strides[dim] * min(step, shape[dim])
     return xp(x).lib.stride_tricks.as_strided(x, (*shape, size), (*strides, x.strides[dim]))
 
 

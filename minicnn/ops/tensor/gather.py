@@ -200,7 +200,9 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
-    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; of several values for a place, the last.
+    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on.
+
+    Of several values for a place, the last one remains; on a GPU, any of them.
 
     Args:
         src: a tensor at least as large as the index, or a number (also as `value`).

@@ -222,6 +222,8 @@ def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value: overwrite the elements in place; recorded if a gradient is wanted.
 
+    If an index occurs twice, the last value remains; on a GPU, any of them.
+
     Raises:
         RuntimeError: x is a leaf that requires a gradient, while operations are recorded.
         ShapeError: the value does not broadcast to the elements at `index`.

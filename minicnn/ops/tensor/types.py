@@ -94,6 +94,8 @@ class PageLocked(Function):
 class ToMeta(Function):
     """The shape and the type, without the values."""
 
+    any_device = True
+
     @staticmethod
     def forward(ctx: Any, x: Array, dtype: np.dtype[Any]) -> Array:
         """Drop the values."""
