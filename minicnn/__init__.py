@@ -15,7 +15,7 @@ import numpy as _np
 
 from minicnn_kernels import NoKernelError, ShapeError, use
 
-from . import autograd, nn, ops, optim
+from . import autograd, cuda, nn, ops, optim
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -24,7 +24,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, cuda, fx, hub, jit, linalg, return_types, testing
+from .compat import amp, backends, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
@@ -33,7 +33,7 @@ from .compat.settings import *
 from .compat.settings import _assert
 from .compat.tensor_types import *
 from .device import Device as device
-from .device import get_default_device, set_default_device
+from .device import OutOfMemoryError, get_default_device, set_default_device
 from .dtypes import Size, finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8
 from .dtypes import bool_ as _bool
 from .memory_formats import MemoryFormat as memory_format

@@ -26,6 +26,18 @@ from minicnn_kernels.geometry import SizeError
 KINDS = ("cpu", "meta", "cuda")
 
 
+class OutOfMemoryError(SizeError):
+    """The memory of a GPU is full. In PyTorch, too, it is a RuntimeError; here it is also a MemoryError."""
+
+
+def out_of_memory(op: str, error: MemoryError) -> MemoryError:
+    """Return the error of an operation that got too little memory: neither NumPy's nor CuPy's own names it."""
+    if isinstance(error, SizeError):
+        return error
+    kind = OutOfMemoryError if type(error).__name__ == "OutOfMemoryError" else SizeError
+    return kind(f"{op}: {str(error) or 'not enough memory'}")
+
+
 class Device:
     """A place for tensors, with PyTorch's names: `device("cpu")`, `device("cuda", 0)`, or another `Device`.
 
@@ -90,7 +102,9 @@ def resolve(device: str | Device | None, op: str = "device") -> Device:
         found = Device("cuda", device)
     else:
         found = device if isinstance(device, Device) else Device(device)
-    return found if found.type != "cuda" else _gpu(found.index, op)
+    if found.type == "cuda":
+        return _gpu(found.index, op)
+    return found if found.index is None else Device(found.type)  # "cpu:0" is the CPU
 
 
 def _gpu(index: int | None, op: str) -> Device:
@@ -100,6 +114,7 @@ def _gpu(index: int | None, op: str) -> Device:
         count = module.runtime.getDeviceCount()
     except RuntimeError as error:  # no CuPy, or CuPy without a driver
         why = str(error)
+        why += "" if "minicnn doctor" in why else "; `minicnn doctor` shows what is missing"
         raise RuntimeError(
             f"{op}: 'cuda' is not available; compute on 'cpu', or ask minicnn.cuda.is_available() first. {why}"
         ) from None
@@ -110,6 +125,21 @@ def _gpu(index: int | None, op: str) -> Device:
             f"{op}: CUDA error: invalid device ordinal: there is no 'cuda:{index}'; there are {count} GPUs"
         )
     return cuda(index)
+
+
+def saved_on(name: str, remedy: str) -> Device:
+    """Return the device of a saved tensor.
+
+    Raises:
+        RuntimeError: it was on a GPU that does not exist here; `remedy` says what to do.
+    """
+    device = Device(name)
+    try:
+        return resolve(device, "deserialize")
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"Attempting to deserialize a tensor on device '{device}', which is not there; {remedy}. {error}"
+        ) from None
 
 
 @functools.cache

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array, contiguous, xp
+from minicnn_kernels import arrays
+from minicnn_kernels.arrays import Array, contiguous, host, is_array, writeable, xp
 
 from .device import Meta, meta
 
@@ -89,6 +90,12 @@ def axes_in_memory(x: Array) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return order, tuple(sorted(axes, key=order.__getitem__))
 
 
+def page_locked(x: Array) -> Array:
+    """Return a copy in page-locked memory, in x's order of elements."""
+    order, back = axes_in_memory(x)
+    return arrays.page_locked(x.transpose(order)).transpose(back)
+
+
 def packed(x: Array) -> tuple[Any, ...]:
     """Pack the array for `unpacked`: its own elements in their order, without the rest of the memory that it views.
 
@@ -100,15 +107,18 @@ def packed(x: Array) -> tuple[Any, ...]:
     repeated = [bool(x.size) and n > 1 and not s for n, s in zip(x.shape, x.strides, strict=True)]
     once = x[tuple([slice(0, 1) if r else slice(None) for r in repeated])]
     order, _ = axes_in_memory(once)
-    return x.shape, np.ascontiguousarray(once.transpose(order)), order
+    return x.shape, np.ascontiguousarray(host(once.transpose(order))), order
 
 
 def unpacked(shape: tuple[int, ...], content: Any, order: tuple[int, ...] = ()) -> Array:
-    """Return the array that `packed` was given; it is writeable unless several elements share one place in memory."""
-    if not isinstance(content, np.ndarray):
+    """Return the array that `packed` was given; it is writeable unless several elements share one place in memory.
+
+    The content may have been moved to a GPU since.
+    """
+    if not is_array(content):
         return meta(shape, content)
-    x = content if content.flags.writeable else content.copy()
-    x = x.transpose(np.argsort(order)) if order else x.reshape(())
+    x = content if writeable(content) else content.copy()
+    x = x.transpose([order.index(axis) for axis in range(x.ndim)]) if order else x.reshape(())
     return x if x.shape == shape else np.broadcast_to(x, shape)
 
 

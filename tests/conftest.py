@@ -29,6 +29,15 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
+@pytest.fixture
+def gpu() -> Iterator[Any]:
+    """CuPy, emulated: it stands for a GPU during the test, which moves its tensors there itself."""
+    from minicnn_kernels import arrays
+
+    with arrays.emulated() as cupy:
+        yield cupy
+
+
 # ------------------------------------------------------------------------------------------------------------ workers
 
 MOST_WORKERS = 8  # each has its own interpreter, Numba and kernels in memory, and as many threads as there are cores
@@ -45,12 +54,22 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return min(cores, MOST_WORKERS) if cores > 1 else 0
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--device cuda` runs the tests on a GPU: see `on_gpu.py`."""
+    parser.addoption("--device", choices=("cpu", "cuda"), default="cpu", help="where the tests compute")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the environment of the workers, before they start.
+    """Take the tests to a GPU if that is wanted. Set the environment of the workers, before they start.
 
     Their kernels keep their threads, which are more than there are cores. While a thread has no core, the others must
     not spin: those of a matrix product in NumPy took seven times as long.
     """
+    if config.getoption("device") == "cuda":
+        import on_gpu
+
+        on_gpu.use()
+        config.pluginmanager.register(on_gpu)
     if not config.getoption("numprocesses", None):
         return
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -26,7 +26,7 @@ FILES = {
 LAYERS = [
     ["minicnn_kernels"],
     ["minicnn.device", "minicnn.dtypes", "minicnn.memory_formats", "minicnn.random", "minicnn.version",
-     "minicnn.serialization.files", "minicnn.cli.early_interrupt",
+     "minicnn.cuda", "minicnn.serialization.files", "minicnn.cli.early_interrupt",
      "minicnn.compat.doors", "minicnn.compat.missing", "minicnn.compat.return_types"],
     ["minicnn.tensor", "minicnn.autograd"],
     ["minicnn.ops.tensor"],
@@ -48,6 +48,7 @@ DECLARED = {
     ("minicnn.ops", "minicnn.compat.ops.misc"),
     ("minicnn.analysis", "minicnn.bench"),
     # packages that show the modules of `compat` that bear their name
+    ("minicnn.cuda", "minicnn.compat.cuda.amp"),
     ("minicnn.nn", "minicnn.compat.nn.modules"),
     ("minicnn.utils", "minicnn.compat.utils.dlpack"),
     ("minicnn.utils", "minicnn.compat.utils.hooks"),

@@ -26,6 +26,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from . import transfer
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # in annotations it stands for CuPy's arrays, too
 
 # Compiled loops walk flat memory by unsigned offsets. A signed index may be negative and then counts from the end, so
@@ -76,7 +78,7 @@ def emulate() -> None:
     """
     from .emulated import cupy
 
-    if _gpu is not None and _gpu is not cupy:
+    if _gpu is not None and _gpu is not cupy and _gpu.cuda.is_available():  # not so with CuPy, but without a driver
         raise RuntimeError("emulate: this process already uses a GPU; call it before the first array goes there")
     _use(cupy)
 
@@ -85,24 +87,44 @@ def emulate() -> None:
 def emulated() -> Iterator[Any]:
     """The emulated CuPy stands for a GPU inside the block, and after it there is again what was there before.
 
-    For tests: arrays of the emulated GPU must not be used after the block.
+    For tests: arrays of another GPU must not be used in the block, and those of the emulated one not after it.
     """
-    global _gpu
+    from .emulated import cupy
+
     before = _gpu
-    emulate()
+    _use(cupy)
     try:
-        yield _gpu
+        yield cupy
     finally:
-        if before is None:
-            GPU_TYPES.clear()
-            _gpu = None
+        _use(before)
 
 
 def _use(module: Any) -> None:
     global _gpu
-    GPU_TYPES.add(module.ndarray)
-    AnyArray.register(module.ndarray)
+    GPU_TYPES.clear()
+    if module is not None:
+        GPU_TYPES.add(module.ndarray)
+        AnyArray.register(module.ndarray)
     _gpu = module
+
+
+class _Forked:
+    """Stands for CuPy in the child of a fork: CUDA works only in the process that started it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(
+            "a GPU cannot be used in a forked child of a process that has used one; start processes by 'spawn', as in "
+            "multiprocessing.get_context('spawn')"
+        )
+
+
+def _after_fork() -> None:
+    global _gpu
+    _gpu = None if _gpu is None else _Forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def on_gpu(x: Any) -> bool:
@@ -125,9 +147,16 @@ def as_array(x: Any) -> Any:
     return x if type(x) in GPU_TYPES else np.asarray(x)
 
 
-def host(x: Any) -> Array:
-    """The values as a NumPy array; from a GPU a copy, for which the program waits."""
-    return x.get() if type(x) in GPU_TYPES else np.asarray(x)
+def host(x: Any, non_blocking: bool = False) -> Array:
+    """The values as a NumPy array; from a GPU a copy, for which the program waits.
+
+    With `non_blocking`, the program must wait itself before it reads the values (`cuda.synchronize`).
+    """
+    if type(x) not in GPU_TYPES:
+        return np.asarray(x)
+    with on_device(device_number(x)):
+        found: Array = transfer.to_cpu(_gpu, x, non_blocking)
+    return found
 
 
 def contiguous(x: Any, dtype: Any = None) -> Any:
@@ -145,11 +174,15 @@ def constant(make: Callable[..., Any], x: Any, *args: Any) -> Any:
 
     The arguments must be hashable.
     """
-    return _kept(device_number(x), make, *args) if type(x) in GPU_TYPES else make(*args)
+    if type(x) not in GPU_TYPES:
+        return make(*args)
+    number = device_number(x)
+    return _kept(number, _gpu.cuda.get_current_stream(number).ptr, make, *args)
 
 
 @functools.lru_cache(256)
-def _kept(number: int, make: Callable[..., Any], *args: Any) -> Any:
+def _kept(number: int, stream: int, make: Callable[..., Any], *args: Any) -> Any:
+    """Each stream has its own: no other waits for the copy."""
     made = make(*args)
     return tuple([upload(a, number) for a in made]) if isinstance(made, tuple) else upload(made, number)
 
@@ -157,7 +190,7 @@ def _kept(number: int, make: Callable[..., Any], *args: Any) -> Any:
 def writeable(x: Any) -> bool:
     """Whether x may be written to: not if it is read-only, or if several elements share a place."""
     if type(x) in GPU_TYPES:  # CuPy has no such flag
-        return 0 not in [stride for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
+        return not x.size or 0 not in [stride for stride, size in zip(x.strides, x.shape, strict=True) if size > 1]
     return bool(x.flags.writeable)
 
 
@@ -187,6 +220,11 @@ def address(x: Any) -> int:
 # ------------------------------------------------------------------------------------------------------------ devices
 
 
+def in_use() -> bool:
+    """Whether this process has asked for a GPU, and found CuPy."""
+    return _gpu is not None
+
+
 def is_emulated() -> bool:
     """Whether the emulation stands for the GPU."""
     return _gpu is not None and _gpu.__name__.startswith(__package__)
@@ -210,9 +248,24 @@ def on_device_of(x: Any) -> AbstractContextManager[Any]:
     return on_device(device_number(x)) if type(x) in GPU_TYPES else nullcontext()
 
 
-def upload(x: Any, number: int) -> Any:
-    """A copy of x on a GPU; x itself if it is there. The program does not wait for the copy."""
-    if type(x) in GPU_TYPES and device_number(x) == number:
-        return x
-    with on_device(number):
-        return gpu().asarray(x)
+def upload(x: Any, number: int, non_blocking: bool = False) -> Any:
+    """A copy of x on a GPU; x itself if it is there. The program does not wait for the copy.
+
+    With `non_blocking`, the program must not change an x in page-locked memory before the copy is done.
+    """
+    if type(x) not in GPU_TYPES:
+        with on_device(number):
+            return transfer.to_gpu(_gpu, np.asarray(x), non_blocking)
+    return x if device_number(x) == number else transfer.to_other_gpu(_gpu, x, number)
+
+
+def is_page_locked(x: Any) -> bool:
+    """Whether x is a NumPy array in memory that a GPU can copy from and to by itself."""
+    return _gpu is not None and isinstance(x, np.ndarray) and transfer.is_locked(_gpu, x)
+
+
+def page_locked(x: Array) -> Array:
+    """A copy of a NumPy array in page-locked memory."""
+    copy: Array = transfer.empty_locked(gpu(), x.shape, x.dtype)
+    copy[...] = x
+    return copy

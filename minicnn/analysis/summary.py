@@ -91,7 +91,7 @@ def summary(
         model: the net.
         input_size: the shape of one input without the batch axis, (C, H, W), or a list of shapes for several inputs.
         batch_size: the size that the table prints for the batch axis; -1 for any.
-        device: "cpu" or "meta"; used only for a net without parameters, else it is the net's device.
+        device: "cpu", "cuda" or "meta"; used only for a net without parameters, else it is the net's device.
         dtypes: the types of the inputs, such as [minicnn.int64] for class indices, or one type for all; None for the
             type of the parameters. Integer inputs are zeros too: class 0.
         verbose: print the table.

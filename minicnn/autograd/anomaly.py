@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.arrays import host, is_array, on_device_of
+
 from .modes import thread
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -125,11 +127,13 @@ def check_backward(op: str, origin: Origin | None, gradients: Sequence[Any]) -> 
 
 def _not_finite(array: Any) -> str:
     """Describe the NaN and Inf of an array, as "3 NaN among 12 values, first at (0, 1)"; "" if there are none."""
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
+    if not is_array(array) or array.dtype.kind not in "fc":
         return ""
+    with on_device_of(array):
+        if np.isfinite(array).all():
+            return ""
+    array = host(array)
     finite = np.isfinite(array)
-    if finite.all():
-        return ""
     first = tuple(int(i) for i in np.argwhere(~finite)[0])
     nans = int(np.isnan(array).sum())
     infs = array.size - int(finite.sum()) - nans

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import as_array, on_device_of, writeable, xp
+from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, writeable, xp
 
 from ..device import Meta, meta
 from ..device import of as device_of
@@ -23,7 +23,7 @@ from . import anomaly, engine, gpu
 from .engine import Array, Node, like
 from .hooks import Leaves, call_hooks
 from .modes import no_grad, thread
-from .ownership import Pending, owned, total
+from .ownership import Pending, copied, owned, total
 from .subgraph import Subgraph
 
 if TYPE_CHECKING:
@@ -47,9 +47,14 @@ def backward(
 
     def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
         if leaf._grad is None:
-            leaf._grad = engine._tensor(gradient if owned else gradient.copy())
+            leaf._grad = engine._tensor(gradient if owned else copied(gradient))
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
+            if type(into) is not type(gradient) and device_of(into) != device_of(gradient):
+                raise RuntimeError(
+                    f"backward: the gradient of a tensor of shape {leaf.shape} is on {device_of(gradient)}, but its "
+                    f".grad is on {device_of(into)}; set .grad to None after moving the tensor"
+                )
             if not writeable(into):
                 raise RuntimeError(
                     f"backward: the gradient of a tensor of shape {leaf.shape} cannot be added to its .grad, "
@@ -111,10 +116,13 @@ def grad(
     _backpropagate(outputs, ups, bool(retain_graph), to_leaf, subgraph)
     found = [subgraph.found.get(t._edge) if t._edge else arrived.get(id(t)) for t in inputs]
     if materialize_grads:
-        found = [np.zeros_like(t.array) if g is None else g for g, t in zip(found, inputs, strict=True)]
+        for i, tensor in enumerate(inputs):
+            if found[i] is None:
+                with on_device_of(tensor.array):
+                    found[i] = np.zeros_like(tensor.array)
     if not allow_unused and any(gradient is None for gradient in found):
         raise RuntimeError("grad: no output depends on one of the inputs; pass allow_unused=True to get None for it")
-    return tuple(None if gradient is None else engine._tensor(gradient.copy()) for gradient in found)
+    return tuple(None if gradient is None else engine._tensor(copied(gradient)) for gradient in found)
 
 
 def _sequence(op: str, inputs: Any) -> list[Tensor]:
@@ -145,9 +153,10 @@ def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
     array = gradient.array if isinstance(gradient, engine._tensor) else as_array(gradient)
     if array.shape != output.shape:
         raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
-    if type(array) is not type(output.array) and device_of(array) != output.device:
+    if (type(array) is not type(output.array) or on_gpu(array)) and device_of(array) != output.device:
         raise RuntimeError(
-            f"backward: the gradient is on {device_of(array)}, but the tensor is on {output.device}; move one of them"
+            f"backward: the gradient is on {device_of(array)}, but the tensor is on {output.device}; move the gradient "
+            f"with .to('{output.device}')"
         )
     return array.astype(output.array.dtype, copy=False)
 

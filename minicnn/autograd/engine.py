@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 from numpy import ndarray
 
 from minicnn_kernels.arrays import GPU_TYPES, Array
-from minicnn_kernels.geometry import SizeError
 
-from ..device import Meta, meta
+from ..device import Meta, meta, out_of_memory
 from . import anomaly, gpu
 from .modes import thread
 
@@ -203,7 +202,7 @@ class Function:
             try:
                 result = gpu.forward(node, *arrays, **options) if elsewhere else cls.forward(node, *arrays, **options)
             except MemoryError as error:
-                raise _out_of_memory(node, error) from None
+                raise out_of_memory(node.name, error) from None
         several = isinstance(result, tuple)
         results = result if several else (result,)
         if watched and not on_meta:
@@ -217,11 +216,6 @@ class Function:
         if True in needs:
             _record(node, tensors, outputs)
         return outputs if several else outputs[0]
-
-
-def _out_of_memory(node: Node, error: MemoryError) -> MemoryError:
-    """Return the error for memory that the system refused, with the operation's name; PyTorch's is a RuntimeError."""
-    return error if isinstance(error, RuntimeError) else SizeError(f"{node.name}: {error or 'not enough memory'}")
 
 
 def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import share_memory
+from minicnn_kernels.arrays import on_device_of, share_memory
 
 from ..compat.missing import answer as _answer
+from ..device import of as device_of
 from . import engine, inplace
 from .engine import Array
 from .modes import no_grad
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 class FunctionCtx:
@@ -215,6 +219,7 @@ class _Call(engine.Function):
     def forward(ctx: Any, *arrays: Any, call: _UserCall) -> Any:
         """Run the user's forward on the tensors."""
         ctx.name, ctx.user = call.function.__name__, call.function
+        ctx.devices = [device_of(a) for a in arrays]
         context = ctx.context = FunctionCtx(ctx.needs_input_grad)
         outputs = call.run(context)
         for tensor in context._dirty:
@@ -235,11 +240,11 @@ class _Call(engine.Function):
         return tuple([o.array for o in call.run(FunctionCtx((False,) * len(arrays)))])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(ctx: Any, *gys: Any) -> Any:
         """Run the user's backward on tensors, and convert its gradients to the types and shapes of the arguments."""
         tensor, context = engine._tensor, ctx.context
         outer, context._node = context._node, ctx
-        ups = iter([None if g is None else tensor(g) for g in gradients])
+        ups = iter([None if g is None else tensor(g) for g in gys])
         try:
             found = ctx.user.backward(context, *[next(ups) if is_tensor else None for is_tensor in ctx.are_tensors])
         finally:
@@ -253,10 +258,27 @@ class _Call(engine.Function):
                 raise TypeError(f"{ctx.name}: backward must return tensors or None, got {type(g).__name__}")
         return tuple(
             [
-                None if g is None or edge is None else _fitted(g.array, *engine.like(edge))
-                for g, edge in zip(found[:wanted], ctx.inputs, strict=False)
+                None if g is None or edge is None else _fitted(_moved(ctx, i, g), *engine.like(edge))
+                for i, (g, edge) in enumerate(zip(found[:wanted], ctx.inputs, strict=False))
             ]
         )
+
+
+def _moved(ctx: Any, i: int, gradient: Tensor) -> Array:
+    """Return the gradient of argument i; as in PyTorch, one of rank 0 counts as a number and may be on any device.
+
+    Raises:
+        RuntimeError: the gradient is on another device than the argument.
+    """
+    device = ctx.devices[i]
+    if gradient.device != device:
+        if gradient.ndim:
+            raise RuntimeError(
+                f"{ctx.name}: backward returned an invalid gradient at index {i} - expected device {device} but got "
+                f"{gradient.device}"
+            )
+        gradient = gradient.to(device)
+    return gradient.array
 
 
 unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/tensor/operands.py replaces it
@@ -264,13 +286,14 @@ unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/te
 
 def _fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """Convert a gradient to the type of its argument, and sum over the axes where that was broadcast."""
-    if gradient.shape != shape:
-        try:
-            broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
-        except ValueError:  # reported by `backpropagation.py`
-            return gradient
-        gradient = unbroadcast(gradient, shape) if broadcast else gradient
-    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+    with on_device_of(gradient):
+        if gradient.shape != shape:
+            try:
+                broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
+            except ValueError:  # reported by `backpropagation.py`
+                return gradient
+            gradient = unbroadcast(gradient, shape) if broadcast else gradient
+        return gradient if gradient.dtype == dtype else gradient.astype(dtype)
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,8 @@ import numpy as np
 
 from minicnn_kernels.arrays import GPU_TYPES, Array, device_number, host, on_device, upload
 
+from ..device import out_of_memory
+
 if TYPE_CHECKING:
     from .engine import Node
 
@@ -27,35 +29,43 @@ def forward(node: Node, *args: Any, **options: Any) -> Any:
     function = node.function
     if function.any_device:
         return function.forward(node, *args, **options)
-    node.gpu = number = _number(node.name, args)
+    node.gpu = number = _number(node, args, options)
     node.from_cpu = tuple([i for i, a in enumerate(args) if isinstance(a, np.ndarray)])
     with on_device(number):
         if not function.on_cpu:
             if node.from_cpu:
                 args = tuple([upload(a, number) if isinstance(a, np.ndarray) else a for a in args])
-            return function.forward(node, *args, **options)
+            found = function.forward(node, *args, **options)
+            for a in found if isinstance(found, tuple) else (found,):
+                if type(a) not in GPU_TYPES:
+                    raise _left_the_gpu(node, "a result")
+            return found
         found = function.forward(node, *map(_down, args), **{name: _down(value) for name, value in options.items()})
         several = isinstance(found, tuple)
-        results = [upload(a, number) for a in (found if several else (found,))]
+        before = found if several else (found,)
+        results = tuple([upload(a, number) for a in before])
         if node._constant:
-            before = found if several else (found,)
             node._constant = {id(r) for r, b in zip(results, before, strict=True) if id(b) in node._constant}
-        return tuple(results) if several else results[0]
+        return results if several else results[0]
 
 
 def backward(node: Node, gys: Sequence[Array | None]) -> Sequence[Array | None]:
     """Run the backward of a node's function on the GPU that its forward ran on."""
-    assert node.gpu is not None
-    with on_device(node.gpu):
-        if node.function.on_cpu:
-            found = node.function.backward(node, *map(_down, gys))
-            found = found if isinstance(found, tuple) else (found,)
-            return tuple([a if a is None or i in node.from_cpu else upload(a, node.gpu) for i, a in enumerate(found)])
-        found = node.function.backward(node, *gys)
-        if node.from_cpu:
-            found = found if isinstance(found, tuple) else (found,)
-            found = tuple([host(a) if i in node.from_cpu and a is not None else a for i, a in enumerate(found)])
-        return found
+    number, from_cpu = node.gpu, node.from_cpu
+    assert number is not None
+    on_cpu = node.function.on_cpu
+    with on_device(number):
+        try:
+            found = node.function.backward(node, *(map(_down, gys) if on_cpu else gys))
+        except MemoryError as error:
+            raise out_of_memory(f"the backward of {node.name}", error) from None
+        found = found if isinstance(found, tuple) else (found,)
+        if on_cpu:
+            return tuple([a if a is None or i in from_cpu else upload(a, number) for i, a in enumerate(found)])
+        for a in found:
+            if a is not None and type(a) not in GPU_TYPES:
+                raise _left_the_gpu(node, "a gradient")
+        return tuple([host(a) if i in from_cpu and a is not None else a for i, a in enumerate(found)])
 
 
 def _down(value: Any) -> Any:
@@ -63,14 +73,28 @@ def _down(value: Any) -> Any:
     return value.get() if type(value) in GPU_TYPES else value
 
 
-def _number(op: str, args: Sequence[Any]) -> int:
+def _number(node: Node, args: Sequence[Any], options: dict[str, Any]) -> int:
     """Return the number of the one GPU of the arguments."""
-    numbers = [device_number(a) for a in args if type(a) in GPU_TYPES]
-    away = [f"a tensor of shape {a.shape} on cpu" for a in args if isinstance(a, np.ndarray) and a.ndim]
-    away += [f"one on cuda:{number}" for number in sorted(set(numbers)) if number != numbers[0]]
-    if away:
-        raise RuntimeError(
-            f"{op}: Expected all tensors to be on the same device, but found at least two devices: cuda:{numbers[0]}, "
-            f"and {', '.join(away)}; move them with .to('cuda:{numbers[0]}')"
-        )
-    return numbers[0]
+    number = next(device_number(a) for a in args if type(a) in GPU_TYPES)
+    for a in args:
+        if type(a) in GPU_TYPES:
+            place = f"cuda:{device_number(a)}"
+        elif isinstance(a, np.ndarray) and a.ndim:
+            place = "cpu"
+        else:
+            continue
+        if place != f"cuda:{number}":
+            row = next((o for o in (*args, *options.values()) if hasattr(o, "_fields") and hasattr(o, "name")), None)
+            raise RuntimeError(
+                f"{node.name if row is None else row.name}: Expected all tensors to be on the same device, but found "
+                f"at least two devices, cuda:{number} and {place}! The tensor of shape {a.shape} is on {place}; move "
+                f"it with .to('cuda:{number}')"
+            )
+    return number
+
+
+def _left_the_gpu(node: Node, what: str) -> RuntimeError:
+    return RuntimeError(
+        f"{node.name}: {what} of tensors on cuda:{node.gpu} came out on the CPU, which is a mistake in {node.name}; "
+        "as a remedy, move the tensors with .cpu() before"
+    )

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import beside, host, on_device_of
+
 from ..tensor import Array, Tensor
 from .backpropagation import grad
 from .modes import no_grad
@@ -112,23 +114,25 @@ class _Check:
     def analytical(self, i: int, upstream: list[Array]) -> Array:
         """Return J^T v for input i, from the backward pass."""
         x = self.inputs[i]
-        (found,) = grad(self.outputs, x, [Tensor(v) for v in upstream], retain_graph=True, allow_unused=True)
+        ups = [Tensor(v).to(y.device) for v, y in zip(upstream, self.outputs, strict=True)]
+        (found,) = grad(self.outputs, x, ups, retain_graph=True, allow_unused=True)
         if found is None:
             return np.zeros(x.shape)
         if found.dtype != x.dtype:
             raise GradcheckError(f"gradcheck: the gradient of input {i} is {found.dtype}, the input is {x.dtype}")
-        return found.array
+        return host(found.array)
 
     def numerical(self, i: int, direction: Array) -> list[Array]:
         """Return J d for input i by central differences, one array per output."""
         x, ends = self.inputs[i].array, []
         for sign in (1, -1):
             moved = [Tensor(a.array) if isinstance(a, Tensor) else a for a in self.inputs]
-            moved[i] = Tensor(x + sign * self.eps * direction)
+            with on_device_of(x):
+                moved[i] = Tensor(x + beside(sign * self.eps * direction, x))
             with no_grad():
                 outputs = self.func(*moved)
             outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-            ends.append([outputs[k].array for k in self.kept])
+            ends.append([host(outputs[k].array) for k in self.kept])
         return [(plus - minus) / (2 * self.eps) for plus, minus in zip(*ends, strict=True)]
 
     def random_upstream(self) -> list[Array]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..device import of as device_of
 from . import engine
 from .engine import Array, Node
-from .ownership import Pending, total
+from .ownership import Pending, copied, total
 from .subgraph import Subgraph, last_nodes
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Array)
                 raise RuntimeError(
                     f"backward: a hook turned a gradient of shape {gradient.shape} into one of {changed.shape}"
                 )
+            if changed.device != device_of(gradient):
+                raise RuntimeError(
+                    f"backward: a hook turned a gradient on {device_of(gradient)} into one on {changed.device}"
+                )
             gradient = changed.array
     return gradient
 
@@ -56,7 +61,7 @@ def call_hooks(node: Node, gys: list[Array | None]) -> None:
         if node.hooks and (hooks := node.hooks.get(index)):
             gys[index] = gy = _after(hooks, gy)
         if node.retained and (keeper := node.retained.get(index)) and (tensor := keeper()) is not None:
-            tensor.grad = engine._tensor(gy.copy() if tensor.grad is None else total(tensor.grad.array, gy))
+            tensor.grad = engine._tensor(copied(gy) if tensor.grad is None else total(tensor.grad.array, gy))
 
 
 class Leaves:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import memory
-from minicnn_kernels.arrays import GPU_TYPES
+from minicnn_kernels.arrays import GPU_TYPES, on_device_of
 
 from ..device import Meta
 from ..memory_formats import is_dense
@@ -31,7 +31,16 @@ add: Callable[..., Array] = np.add  # ops/tensor/arithmetic.py replaces it by a 
 
 def total(a: Array, b: Array, out: Array | None = None) -> Array:
     """Return the sum of two gradients of one tensor, in new memory or in `out`, which is one of them."""
+    if type(a) in GPU_TYPES:
+        with on_device_of(a):
+            return add(a, b, out=out)
     return a if type(a) is Meta else add(a, b, out=out)
+
+
+def copied(gradient: Array) -> Array:
+    """Return a copy on the device of the gradient."""
+    with on_device_of(gradient):
+        return gradient.copy()
 
 
 class Pending:

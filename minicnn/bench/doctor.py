@@ -1,4 +1,4 @@
-"""What minicnn runs on: processor, libraries, threads, caches, speed; with a verdict on each of them.
+"""What minicnn runs on: processor, libraries, threads, caches, GPUs, speed; with a verdict on each of them.
 
     minicnn doctor
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,23 +26,15 @@ from minicnn_kernels.dispatch import use
 from ..ops.conv import conv2d
 from ..ops.tensor.matmul import matmul
 from ..tensor import Array, Tensor
-
-OK, SLOW, WRONG = "ok", "slow", "wrong"
-
-
-class Line(NamedTuple):
-    """One line of the report: the name, what was found, the verdict, and the remedy."""
-
-    name: str
-    found: str
-    verdict: str = OK
-    remedy: str = ""
+from . import doctor_gpu
+from .verdicts import OK, SLOW, WRONG, Line
 
 
 def examine(measure: bool = True) -> list[Line]:
     """Examine everything; with `measure`, also compile or load a few kernels, check and time them (takes seconds)."""
     numba = runtime.have_numba()
     lines = [*_versions(), *_processor(), *_libraries(numba), *(_numba(measure) if numba else ()), *_data()]
+    lines += doctor_gpu.examine(measure)
     if measure:
         lines += [*_check(numba), *_speed()]
     return lines

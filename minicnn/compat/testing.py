@@ -26,7 +26,7 @@ def assert_close(
     check_stride: bool = False,
     msg: Any = None,
 ) -> None:
-    """Check |actual - expected| <= atol + rtol |expected|, elementwise; shapes and types must be the same too.
+    """Check |actual - expected| <= atol + rtol |expected|, elementwise; shapes, types and devices must be the same too.
 
     Sequences and dicts are compared entry by entry. By default the tolerances (rtol, atol) are PyTorch's: (1.3e-6,
     1e-5) for float32, (1e-7, 1e-7) for float64, exact for integers.
@@ -35,6 +35,7 @@ def assert_close(
         AssertionError: they differ; the message names the largest difference and its place.
     """
     options = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan, "check_dtype": check_dtype, "msg": msg}
+    options["check_device"] = check_device
     if isinstance(actual, dict) and isinstance(expected, dict):
         assert actual.keys() == expected.keys(), f"keys differ: {sorted(actual)} and {sorted(expected)}"
         for key in actual:
@@ -45,7 +46,9 @@ def assert_close(
         for a, b in zip(actual, expected, strict=True):
             assert_close(a, b, **options)
         return
-    a, b = (t.detach().numpy() if isinstance(t, Tensor) else np.asarray(t) for t in (actual, expected))
+    places = [t.device for t in (actual, expected) if isinstance(t, Tensor)]
+    assert not check_device or len({*places}) < 2, f"devices differ: {places[0]} and {places[-1]}"
+    a, b = (t.numpy(force=True) if isinstance(t, Tensor) else np.asarray(t) for t in (actual, expected))
     text = msg if isinstance(msg, str) else "tensors are not close"
     assert a.shape == b.shape, f"{text}: shapes {a.shape} and {b.shape}"
     assert not check_dtype or a.dtype == b.dtype, f"{text}: types {a.dtype} and {b.dtype}"

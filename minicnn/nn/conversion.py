@@ -30,8 +30,8 @@ class Conversion:
     def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
         """Replace every parameter, its gradient and every buffer by the result of `fn`.
 
-        The parameters stay the same objects, so that an optimiser can go on with them; only on another device they are
-        new objects, as in PyTorch.
+        As in PyTorch, parameters and gradients stay the same objects, so that an optimiser can go on with them; only
+        those that move from or to "meta" become new objects.
         """
         for module in self.children() if recurse else ():
             module._apply(fn)
@@ -40,11 +40,15 @@ class Conversion:
                 if parameter is None:
                     continue
                 changed, gradient = fn(parameter), parameter.grad
-                if changed.device == parameter.device or is_lazy(parameter):
+                same = is_lazy(parameter) or changed.is_meta == parameter.is_meta
+                if same:
                     parameter.data = changed
                 else:
                     self._parameters[name] = parameter = Parameter(changed, parameter.requires_grad)
-                parameter.grad = None if gradient is None else fn(gradient)
+                if gradient is not None and same:
+                    gradient.data = fn(gradient)
+                elif gradient is not None:
+                    parameter.grad = fn(gradient)
             for name, buffer in self._buffers.items():
                 if is_lazy(buffer):
                     buffer.data = fn(buffer)
@@ -53,7 +57,7 @@ class Conversion:
         return self
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """Convert or move all parameters and buffers, in place: `net.to(minicnn.float64)`, `net.to("meta")`.
+        """Convert or move all parameters and buffers, in place: `net.to(minicnn.float64)`, `net.to("cuda")`.
 
         Integer buffers keep their type. Signatures: `to(device=None, dtype=None, non_blocking=False)`,
         `to(dtype, non_blocking=False)`, `to(tensor, non_blocking=False)`, each with `memory_format`, which changes
@@ -78,8 +82,13 @@ class Conversion:
         return self._apply(convert)
 
     def to_empty(self: M, *, device: str | Device | None, recurse: bool = True) -> M:
-        """Move to a device without copying values, for example from "meta"; the values are arbitrary afterwards."""
-        return self._apply(lambda t: empty(tuple(t.shape), dtype=t.dtype, device=device), recurse)
+        """Move to a device without copying values, for example from "meta"; the values are arbitrary afterwards.
+
+        None stands for the device of each tensor.
+        """
+        return self._apply(
+            lambda t: empty(tuple(t.shape), dtype=t.dtype, device=t.device if device is None else device), recurse
+        )
 
     def type(self: M, dst_type: Any) -> M:
         """Convert all parameters and buffers, including those of integers, to `dst_type`."""
@@ -109,7 +118,7 @@ class Conversion:
         return self.to("cpu")
 
     def cuda(self: M, device: Any = None) -> M:
-        """Raise an error: this version computes on the CPU."""
+        """Move to a GPU, by default the current one."""
         return self.to("cuda" if device is None else device)
 
     def share_memory(self: M) -> M:

@@ -8,7 +8,8 @@ differ, or if the user wants to follow the computation:
 
 - on the backends "python" and "numpy", and inside `with minicnn.use(fused=False):`;
 - with hooks on one of them or on all modules, with a subclass, or with a replaced `forward`;
-- under `detect_anomaly`, which names the layers.
+- under `detect_anomaly`, which names the layers;
+- on a GPU.
 
 A fused pair saves fewer arrays. So changing the result in place, an error in the backward pass of separate modules, is
 allowed. `activated_max_pool2d` says where gradients of the second pair differ.
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.dispatch import fuses
 
 from ..ops import activation as functions
@@ -113,4 +115,12 @@ def _fused(modules: list[Any], i: int) -> Callable[[Any], Any] | None:
     fusion = FUSED.get((type(first), type(second)))
     if fusion is None or not (is_plain(first, _FORWARD[type(first)]) and is_plain(second, _FORWARD[type(second)])):
         return None
-    return partial(fusion.run, first, second) if fusion.fits(before, first, second) else None
+    return partial(_both, fusion.run, first, second) if fusion.fits(before, first, second) else None
+
+
+def _both(run: Callable[..., Tensor], first: Any, second: Any, input: Tensor) -> Tensor:
+    """Return `second(first(input))`: fused on the CPU, whose memory the fusion spares, one after the other on a GPU."""
+    if isinstance(input, Tensor) and on_gpu(input._array):
+        y: Tensor = second(first(input))
+        return y
+    return run(first, second, input)

@@ -231,8 +231,7 @@ class _Call:
 class _Gate(Function):
     """The identity on tensors; its backward passes the gradients to `gradients`, which may change them."""
 
-    view = True
-    backward_is_users = True
+    view = backward_is_users = any_device = True
 
     @staticmethod
     def forward(ctx: Any, *arrays: Array, gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]], zeros: bool) -> Any:

@@ -1,4 +1,4 @@
-"""PyTorch's wrappers for several devices; minicnn has one device."""
+"""PyTorch's wrappers for several devices; a net of minicnn computes on one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["DataParallel"]
 
 
 class DataParallel(Module):
-    """Runs `module` as it is: there is one device, and the kernels already use all its cores.
+    """Runs `module` as it is, on the device that it is on: on the CPU, the kernels already use all cores.
 
     Programs and state dicts made for several GPUs keep working: the names in the state dict begin with "module.".
     """

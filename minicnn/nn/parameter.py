@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
+from minicnn_kernels.arrays import on_gpu
 
 from ..compat.missing import answer as _answer
-from ..dtypes import get_default_dtype
 from ..ops.tensor import creation
 from ..tensor import Tensor
+from ..tensor.copying import copy_of
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
@@ -20,7 +20,7 @@ _NAMES = {"f8": "Double", "f4": "Float", "f2": "Half", "i8": "Long", "i4": "Int"
 def typename(value: Any) -> str:
     """Return the name of a value's type for error messages: "minicnn.FloatTensor", "numpy.ndarray", "int"."""
     if isinstance(value, Tensor) and value.dtype.str[1:] in _NAMES:
-        return f"minicnn.{_NAMES[value.dtype.str[1:]]}Tensor"
+        return f"minicnn.{'cuda.' if on_gpu(value._array) else ''}{_NAMES[value.dtype.str[1:]]}Tensor"
     kind = value if isinstance(value, type) else type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
@@ -30,7 +30,7 @@ def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
     if isinstance(data, Tensor):
         Tensor.__init__(tensor, data.array, _version=data._version)
     else:
-        Tensor.__init__(tensor, np.zeros(0, get_default_dtype()) if data is None else data)
+        Tensor.__init__(tensor, creation.empty(0).array if data is None else data)
     if requires_grad:
         tensor.requires_grad_()
 
@@ -51,7 +51,7 @@ class Parameter(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         if id(self) not in memo:
-            memo[id(self)] = type(self)(self._array.copy(order="K"), self.requires_grad)
+            memo[id(self)] = type(self)(copy_of(self._array), self.requires_grad)
         copied: Parameter = memo[id(self)]
         return copied
 

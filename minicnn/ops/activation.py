@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import activations
+from minicnn_kernels.arrays import beside
 from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu, check_prelu
 
@@ -21,8 +22,9 @@ from ..dtypes import float16
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .tensor.arguments import check_tensor
+from .tensor.elementwise import in_memory_order
 from .tensor.inplace import in_place, overwrite, takes_straight
-from .tensor.operands import floating
+from .tensor.operands import backend_for, floating
 from .tensor.promotion import number_type
 from .tensor.types import to
 
@@ -76,12 +78,17 @@ class Activation(Function):
         """Run the kernel and save x; NumPy computes the integers that some activations take."""
         ctx.name, ctx.op, ctx.parameters = op, op, parameters
         ctx.save_for_backward(x)
-        return activations.ACTIVATION(op, x, *parameters, backend=None if x.dtype.kind == "f" else "numpy")
+        choice = {} if x.dtype.kind == "f" else backend_for(x)
+        if ctx.gpu is not None:
+            return in_memory_order(lambda x: activations.ACTIVATION(op, x, *parameters, **choice), x)
+        return activations.ACTIVATION(op, x, *parameters, **choice)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
         """gy f'(x)."""
         (x,) = ctx.saved
+        if ctx.gpu is not None:
+            return in_memory_order(lambda g, x: activations.ACTIVATION_BACKWARD(ctx.op, g, x, *ctx.parameters), gy, x)
         return activations.ACTIVATION_BACKWARD(ctx.op, gy, x, *ctx.parameters)
 
 
@@ -316,8 +323,8 @@ class RandomRelu(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:
         """Draw r and multiply."""
-        drawn = stream().uniform(lower, upper, x.shape)
-        slope = np.where(x > 0, 1, drawn).astype(x.dtype)
+        drawn = beside(np.asarray(stream().uniform(lower, upper, x.shape), x.dtype), x)
+        slope = np.where(x > 0, 1, drawn).astype(x.dtype, copy=False)
         ctx.save_for_backward(slope)
         return x * slope
 

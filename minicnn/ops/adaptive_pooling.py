@@ -12,12 +12,15 @@ import numpy as np
 
 from minicnn_kernels import geometry
 from minicnn_kernels import pooling as kernels
+from minicnn_kernels.arrays import on_device_of, xp
 
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
 from .pooling import AvgPool, IntOrPair, MaxPool, Pooled, check, max_pool2d, with_indices
 from .tensor.creation import empty
+from .tensor.gather import Gather
+from .tensor.indexing import span
 from .tensor.operands import backend_for
 from .tensor.sampling import rand
 
@@ -134,7 +137,7 @@ def max_unpool2d(
 ) -> Tensor:
     """Put each value of (N, C, OH, OW), or (C, OH, OW), back to where `max_pool2d` took it from; 0 elsewhere.
 
-    If several values have the same index, the last one remains.
+    If several values have the same index, the last one remains; on a GPU, any of them.
 
     Args:
         input: the result of the pooling, or any tensor of its shape.
@@ -179,10 +182,10 @@ def _max_unpool(
     shape = input.shape
     g = geometry.max_unpool2d(shape, indices.shape, kernel_size, stride, padding, output_size, op, dims)
     if indices.array.size and not indices.is_meta:
-        wrong = indices.array[(indices.array < 0) | (indices.array >= g.h * g.w)]
-        if wrong.size:
+        low, high = span(indices.array)
+        if low < 0 or high >= g.h * g.w:
             raise RuntimeError(
-                f"{op}: found an invalid max index: {wrong[0]} in an output of {(g.h, g.w)[-dims:]}; "
+                f"{op}: found an invalid max index: {low if low < 0 else high} in an output of {(g.h, g.w)[-dims:]}; "
                 "pass the size before pooling as output_size"
             )
     found: Tensor = MaxUnpool.apply(input, indices, g, dims)
@@ -241,25 +244,26 @@ def fractional_max_pool2d(
     if samples.is_meta:
         places = empty(g.n, g.c, window[0] * window[1], dtype=np.int64, device=samples.device)
     else:
-        p = _random_rows(samples.array[..., 1], g.h, g.kh, g.oh)[..., None]  # (N, C, OH*KH, 1)
-        q = _random_rows(samples.array[..., 0], g.w, g.kw, g.ow)[..., None, :]  # (N, C, 1, OW*KW)
-        places = Tensor((p * g.w + q).reshape(g.n, g.c, -1))
+        with on_device_of(samples.array):
+            p = _random_rows(samples.array[..., 1], g.h, g.kh, g.oh)[..., None]  # (N, C, OH*KH, 1)
+            q = _random_rows(samples.array[..., 0], g.w, g.kw, g.ow)[..., None, :]  # (N, C, 1, OW*KW)
+            places = Tensor((p * g.w + q).reshape(g.n, g.c, -1))
     # The pixels of all windows are laid side by side; then plain pooling without overlaps can run.
-    under = input.reshape(g.n, g.c, g.h * g.w).gather(2, places).reshape(g.n, g.c, *window)
+    under = Gather.apply(input.reshape(g.n, g.c, g.h * g.w), places, 2).reshape(g.n, g.c, *window)
     y, index = max_pool2d(under, (g.kh, g.kw), return_indices=True)
     shape = (*input.shape[:-2], g.oh, g.ow)
     if not return_indices:
         return y.reshape(shape)
-    return y.reshape(shape), places.gather(2, index.reshape(g.n, g.c, g.oh * g.ow)).reshape(shape)
+    return y.reshape(shape), Gather.apply(places, index.reshape(g.n, g.c, g.oh * g.ow), 2).reshape(shape)
 
 
 def _random_rows(samples: Array, size: int, kernel: int, outputs: int) -> Array:
     """Return the rows of each window, one window after the other: (N, C) random numbers to (N, C, outputs * kernel)."""
     u = samples[..., None]  # (N, C, 1)
     alpha = samples.dtype.type((size - kernel) / max(outputs - 1, 1))
-    first = ((np.arange(outputs, dtype=u.dtype) + u) * alpha).astype(np.int64) - (u * alpha).astype(np.int64)
+    first = ((xp(u).arange(outputs, dtype=u.dtype) + u) * alpha).astype(np.int64) - (u * alpha).astype(np.int64)
     first[..., -1] = size - kernel
-    rows = first[..., None] + np.arange(kernel)  # (N, C, outputs, kernel)
+    rows = first[..., None] + xp(u).arange(kernel)  # (N, C, outputs, kernel)
     return rows.reshape(*samples.shape, outputs * kernel)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn_kernels import batchnorm as kernels
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import as_array, on_device_of
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -211,7 +212,9 @@ def evaluate(
 def move(running: Tensor | None, batch: Array, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place."""
     if running is not None:
-        running.detach().copy_((1 - momentum) * running.array + momentum * np.asarray(batch, running.dtype))
+        with on_device_of(running.array):
+            batch = as_array(batch).astype(running.dtype, copy=False)
+            running.detach().copy_((1 - momentum) * running.array + momentum * batch)
 
 
 def batch_renorm(

@@ -11,6 +11,7 @@ import numpy as np
 
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import on_gpu, xp
 from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
@@ -52,7 +53,7 @@ class Convolution(Function):
             (x.shape, w.shape, (g.o,)),
         )
         if not g.n * g.c:
-            y = np.zeros(g.y_shape, x.dtype) + (0 if b is None else b[:, None, None])
+            y = xp(x).zeros(g.y_shape, x.dtype) + (0 if b is None else b[:, None, None])
         else:
             y = kernels.FORWARD(*_taken(x, w, g, flipped), None if b is None else widened(b), g, **ctx.choice)
         return _shaped(y, shape, x.dtype)  # (N, O, OH, OW) -> (N, O, L), (O, OH, OW) ...
@@ -64,7 +65,8 @@ class Convolution(Function):
         up = widened(gy if gy.ndim == 4 else gy.reshape(g.y_shape))  # of any rank -> (N, O, OH, OW)
         found: tuple[Array | None, ...]
         if not g.n * g.c:
-            found = np.zeros(g.x_shape), np.zeros(g.w_shape), up.sum((0, 2, 3))
+            zeros = xp(up).zeros
+            found = zeros(g.x_shape), zeros(g.w_shape), up.sum((0, 2, 3))
         else:
             x, w = ctx.saved
             found = backward(up, *_taken(x, w, g, ctx.flipped), g, needs_grad, ctx.choice)
@@ -114,8 +116,8 @@ def widened(x: Array) -> Array:
 
 
 def kernel_for(x: Array) -> dict[str, str]:
-    """Return the kernel choice for a type, as keyword arguments: only NumPy has a kernel for integers."""
-    return {} if x.dtype.kind == "f" else {"backend": "numpy", "algorithm": "im2col"}
+    """Return the kernel choice for a type, as keyword arguments: only NumPy and CuPy have a kernel for integers."""
+    return {} if x.dtype.kind == "f" else {"backend": "cupy" if on_gpu(x) else "numpy", "algorithm": "im2col"}
 
 
 def check(op: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:

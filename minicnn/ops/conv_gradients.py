@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import xp
 from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
@@ -27,17 +26,19 @@ __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
 
 
 def _y(x: Array, w: Array, g: geometry.Conv) -> Array:
-    return kernels.FORWARD(x, w, None, g, **kernel_for(x)) if g.n * g.c else np.zeros(g.y_shape, x.dtype)
+    return kernels.FORWARD(x, w, None, g, **kernel_for(x)) if g.n * g.c else xp(x).zeros(g.y_shape, x.dtype)
 
 
 def _gx(w: Array, gy: Array, g: geometry.Conv) -> Array:
-    wanted = True, False, False
-    return kernels.BACKWARD(gy, None, w, g, wanted, **kernel_for(w))[0] if g.n * g.c else np.zeros(g.x_shape, w.dtype)
+    if not g.n * g.c:
+        return xp(w).zeros(g.x_shape, w.dtype)
+    return kernels.BACKWARD(gy, None, w, g, (True, False, False), **kernel_for(w))[0]
 
 
 def _gw(x: Array, gy: Array, g: geometry.Conv) -> Array:
-    wanted = False, True, False
-    return kernels.BACKWARD(gy, x, None, g, wanted, **kernel_for(x))[1] if g.n * g.c else np.zeros(g.w_shape, x.dtype)
+    if not g.n * g.c:
+        return xp(x).zeros(g.w_shape, x.dtype)
+    return kernels.BACKWARD(gy, x, None, g, (False, True, False), **kernel_for(x))[1]
 
 
 class _Gradient(Function):

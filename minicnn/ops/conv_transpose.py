@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import xp
 from minicnn_kernels.conv2d.bias import sum_of_pixels
 from minicnn_kernels.geometry import IntOrPair, Shape
 
@@ -41,7 +40,7 @@ class TransposedConvolution(Function):
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), kernel_for(x)
         if not g.n * g.c:
-            y = np.zeros(g.x_shape, x.dtype)
+            y = xp(x).zeros(g.x_shape, x.dtype)
         else:
             up, weight = widened(x.reshape(g.y_shape)), widened(w.reshape(g.w_shape))  # to 4-d
             y = kernels.BACKWARD(up, None, weight, g, (True, False, False), **ctx.choice)[0]
@@ -57,7 +56,7 @@ class TransposedConvolution(Function):
         gx = gw = None
         x_shape, w_shape = ctx.shapes
         if not g.n * g.c:
-            gx, gw = np.zeros(x_shape, gy.dtype), np.zeros(w_shape, gy.dtype)
+            gx, gw = xp(gy).zeros(x_shape, gy.dtype), xp(gy).zeros(w_shape, gy.dtype)
             return gx, gw, sum_of_pixels(down) if of_b else None, None, None
         if of_x:
             gx = kernels.FORWARD(down, widened(w.reshape(g.w_shape)), None, g, **ctx.choice)

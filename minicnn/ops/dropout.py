@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, beside
 from minicnn_kernels.geometry import real
 
 from ..autograd.engine import Function
 from ..random import stream
 from ..tensor import Array, Tensor
 from .tensor.arguments import check_tensor, no_tensor
+from .tensor.elementwise import in_memory_order
 from .tensor.inplace import overwrite
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -36,11 +38,11 @@ class Dropout(Function):
     def forward(ctx: Any, x: Array, *, p: float, axes: int, alpha: bool) -> Array:
         """Draw one mask value for each position along the first `axes` axes, and multiply by the mask."""
         shape = x.shape[:axes] + (1,) * (x.ndim - axes)
-        keep = np.asarray(stream().random(shape, dtype=np.float32) >= p)
+        keep = beside(np.asarray(stream().random(shape, dtype=np.float32) >= p), x)
         scale = 0.0 if p == 1 else 1 / math.sqrt((_LEAST**2 * p + 1) * (1 - p)) if alpha else 1 / (1 - p)
         mask = keep.astype(x.dtype) * x.dtype.type(scale)
         ctx.save_for_backward(mask)
-        y: Array = np.asarray(x * mask)
+        y: Array = as_array(x * mask if ctx.gpu is None else in_memory_order(np.multiply, x, mask))
         if alpha and p < 1:
             y += ((keep - (1 - p)) * (_LEAST * scale)).astype(x.dtype)
         return y
@@ -49,7 +51,7 @@ class Dropout(Function):
     def backward(ctx: Any, gy: Array) -> Array:
         """Multiply by the same mask."""
         (mask,) = ctx.saved
-        return np.asarray(gy * mask)
+        return as_array(gy * mask if ctx.gpu is None else in_memory_order(np.multiply, gy, mask))
 
 
 def _drop(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry, resample
+from minicnn_kernels.arrays import constant
 from minicnn_kernels.sparse_rows import Taps, padding
 
 from ..tensor import Array, Tensor
@@ -43,10 +44,14 @@ def _middle(gy: Array, shape: tuple[int, ...], sides: Sides, value: float) -> Ar
     return gx
 
 
+def _columns(taps: Taps) -> Array:
+    return taps.column
+
+
 def along(x: Array, axis: int, taps: Taps) -> Array:
     """Resample x along one axis with the kernel; other types than floats with NumPy, for taps of one pixel."""
     if x.dtype.kind != "f":
-        return x.take(taps.column, axis)
+        return x.take(constant(_columns, x, taps), axis)
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
     return resample.RESAMPLE(wide, axis, taps).astype(x.dtype, copy=False)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
 from minicnn_kernels import softmax as kernels
+from minicnn_kernels.arrays import beside, host, on_device_of, on_gpu
 
+from ..autograd import anomaly
 from ..autograd.engine import Function
 from ..device import Meta
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .tensor.arguments import axis, check_tensor, no_tensor, numpy_names
+from .tensor.clamp import where
 from .tensor.operands import floating
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "temperature_softmax"]
@@ -126,13 +130,15 @@ def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: i
         temperature: a positive number, or a tensor that broadcasts with the input, which may be learned.
 
     Raises:
-        ValueError: the temperature is not positive.
+        ValueError: the temperature is not positive; a tensor on a GPU gives NaN instead.
     """
     if isinstance(input, Tensor) and input.dtype == np.float16:
         return temperature_softmax(input.to(np.float32), temperature, dim).to(np.float16)
     floating("temperature_softmax", input=input)
     values = temperature.array if isinstance(temperature, Tensor) else np.asarray(temperature)
-    if type(values) is not Meta and not np.all(values > 0):
+    if on_gpu(values) and not anomaly.enabled():  # without waiting for the values
+        temperature = where(Tensor(values) > 0, temperature, math.nan)
+    elif type(values) is not Meta and not np.all(host(values) > 0):
         raise ValueError(f"temperature_softmax: the temperature must be positive, got {temperature}")
     if not input.numel():
         return tensor_softmax(input / temperature, dim)
@@ -168,13 +174,14 @@ def _gumbel(like: Tensor) -> Tensor:
     if like.is_meta:
         return like.detach()
     draw = stream().standard_exponential(like.shape)
-    return Tensor(-np.log(draw, out=draw).astype(like.dtype))
+    return Tensor(beside(np.asarray(-np.log(draw)).astype(like.dtype), like.array))
 
 
 def _one_hot(soft: Tensor, dim: int) -> Tensor:
     """Return 1 at the first largest value along `dim` and 0 elsewhere, as a constant."""
     if soft.is_meta or not soft.ndim:
         return soft.detach() * 0 + 1
-    hard = np.zeros_like(soft.array)
-    np.put_along_axis(hard, np.expand_dims(soft.array.argmax(dim), dim), 1, dim)
+    with on_device_of(soft.array):
+        hard = np.zeros_like(soft.array)
+        np.put_along_axis(hard, np.expand_dims(soft.array.argmax(dim), dim), 1, dim)
     return Tensor(hard)

@@ -33,6 +33,8 @@ class ASGD(FirstOrder):
         ValueError: lr or weight_decay is negative.
     """
 
+    counters = ("step", "eta", "mu")
+
     def __init__(
         self,
         params: Params,

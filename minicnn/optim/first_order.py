@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import GPU_TYPES, host, on_device_of, writeable, xp
 from minicnn_kernels.dispatch import Table
 from minicnn_kernels.optimizers.pieces import in_pieces
 from minicnn_kernels.optimizers.weights import Weights
@@ -81,7 +82,8 @@ class FirstOrder(Optimizer):
                 self._check(group, p)
                 state = self._state_of(group, p)
                 if not p.is_meta:
-                    self.update_one(group, state, p)
+                    with on_device_of(p._array):
+                        self.update_one(group, state, p)
                     p._version[0] += 1
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -108,15 +110,27 @@ class FirstOrder(Optimizer):
         name, g = type(self).__name__, p._grad._array
         if group.get("capturable"):
             raise AssertionError(
-                f"{name}: capturable=True is for CUDA graphs, and {p.device} has none; set it to False"
+                f"{name}: capturable=True is for CUDA graphs, which minicnn does not have; set it to False"
             )
         if g.shape != p._array.shape:
             raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
-        if not (p.is_meta or p._array.flags.writeable):
+        if GPU_TYPES:
+            self._check_device(p)
+        if not (p.is_meta or writeable(p._array)):
             raise ValueError(
                 f"{name}: a parameter of shape {p.shape} is read-only; replace its memory by a copy with "
                 "p.data = p.data.clone()"
             )
+
+    def _check_device(self, p: WithGradient) -> None:
+        kept = {name: value for name, value in self.state[p].items() if name not in self.counters}
+        for name, value in (("gradient", p._grad), *kept.items()):
+            if isinstance(value, Tensor) and value.device != p.device:
+                raise RuntimeError(
+                    f"{type(self).__name__}: Expected all tensors to be on the same device, but a parameter of shape "
+                    f"{p.shape} is on {p.device} and its {name} on {value.device}; move the net before you make the "
+                    "optimizer, or load the optimizer's own state_dict() into it after you have moved the net"
+                )
 
     def _state_of(self, group: Group, p: Tensor) -> State:
         """The state of a parameter; it is made before the first step."""
@@ -155,6 +169,11 @@ class KernelOptimizer(FirstOrder):
         if not params:
             self._weights.pop(id(group), None)
             return
+        places = dict.fromkeys([p.device for p in params]) if GPU_TYPES else {}
+        if len(places) > 1:  # a kernel runs on one device
+            for place in places:
+                self.update_many(group, [p for p in params if p.device == place])
+            return
         xs, gs = [p._array for p in params], [p._grad._array for p in params]
         weights = self._weights.get(id(group))
         if weights is None or not weights.holds(xs, gs) or group.get("capturable"):
@@ -177,8 +196,9 @@ class KernelOptimizer(FirstOrder):
             weights = self._weights[id(group)] = Weights(xs, *buffers)
         for p in params:
             p._version[0] += 1
-        for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
-            kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])
+        with on_device_of(xs[0]):
+            for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
+                kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])
 
 
 def _runs(steps: list[float]) -> Iterator[tuple[int, int]]:
@@ -213,7 +233,7 @@ def decay(group: Group) -> tuple[float, float]:
 
 def number(option: Any) -> Any:
     """The value of an option that is a number or a tensor of one element; then in its type, as PyTorch computes."""
-    return option.array.reshape(())[()] if isinstance(option, Tensor) else option
+    return host(option.array).reshape(())[()] if isinstance(option, Tensor) else option
 
 
 def scalar(value: float) -> Tensor:
@@ -229,5 +249,6 @@ def count_step(state: State) -> float:
 
 
 def filled(p: Tensor, value: float = 0) -> Tensor:
-    """A new buffer with the shape, type and memory order of the parameter."""
-    return Tensor(meta(p.shape, p.dtype) if p.is_meta else np.full_like(p.array, value))
+    """A new buffer with the shape, type, memory order and device of the parameter."""
+    with on_device_of(p.array):
+        return Tensor(meta(p.shape, p.dtype) if p.is_meta else xp(p.array).full_like(p.array, value))

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.arrays import host, on_device_of, xp
+
 from ..autograd import enable_grad
 from ..tensor import Array, Tensor
 from .first_order import number
@@ -28,7 +30,8 @@ class LBFGS(Optimizer):
 
     The length t is `lr`, in the very first iteration min(1, 1 / sum |g|) * lr; a line search with the strong Wolfe
     conditions starts from it. One `step` has up to `max_iter` iterations, which call the closure to compute loss
-    and gradients again. So L-BFGS needs a loss that is the same in every call, without random batches.
+    and gradients again. So L-BFGS needs a loss that is the same in every call, without random batches. Its numbers are
+    compared in Python, so on a GPU the program waits several times in each iteration.
 
     Args:
         params: tensors, in one group.
@@ -87,10 +90,11 @@ class LBFGS(Optimizer):
         ]  # the state of all parameters is kept with the first, since a state dict has states of parameters only
         state["func_evals"] = state.get("func_evals", 0) + 1
         state.setdefault("n_iter", 0)
-        g = self._gradient()
-        if not np.abs(g).max() <= group["tolerance_grad"]:
-            with np.errstate(all="ignore"):
-                self._iterate(closure, group, state, float(first), g)
+        with on_device_of(group["params"][0].array):
+            g = self._gradient()
+            if not _largest(g) <= group["tolerance_grad"]:
+                with np.errstate(all="ignore"):
+                    self._iterate(closure, group, state, float(first), g)
         return first
 
     def _iterate(self, closure: Callable[[], Any], group: dict[str, Any], state: Any, loss: float, g: Array) -> None:
@@ -102,8 +106,8 @@ class LBFGS(Optimizer):
             begin = state["n_iter"] == 1
             d = _first(state, g) if begin else _direction(state, g, group["history_size"])
             state.update(d=Tensor(d), prev_flat_grad=Tensor(g), prev_loss=loss)
-            t = state["t"] = float(min(1.0, 1.0 / np.abs(g).sum()) * lr if begin else lr)
-            slope = g @ d
+            t = state["t"] = float(min(1.0, 1.0 / _number(np.abs(g).sum())) * lr if begin else lr)
+            slope = _dot(g, d)
             if slope > -tiny:
                 break
             x, before, calls = self._parameters(), loss, 0
@@ -113,11 +117,11 @@ class LBFGS(Optimizer):
                 with enable_grad():
                     f = float(closure())
                 found = self._gradient()
-                return _Point(t, f, found, found @ d)
+                return _Point(t, f, found, _dot(found, d))
 
             if group["line_search_fn"]:
                 (t, loss, g, _), calls = _strong_wolfe(
-                    at, t, _Point(0, loss, g, slope), np.abs(d).max(), group["max_eval"] - evaluations
+                    at, t, _Point(0, loss, g, slope), _largest(d), group["max_eval"] - evaluations
                 )
                 state["t"] = t = float(t)
                 self._set(x + t * d)
@@ -129,8 +133,8 @@ class LBFGS(Optimizer):
             state["func_evals"] += calls
             if (
                 evaluations >= group["max_eval"]
-                or np.abs(g).max() <= group["tolerance_grad"]
-                or np.abs(t * d).max() <= tiny
+                or _largest(g) <= group["tolerance_grad"]
+                or _largest(t * d) <= tiny
                 or abs(loss - before) < tiny
             ):
                 break
@@ -139,7 +143,7 @@ class LBFGS(Optimizer):
         """All gradients in one vector; zeros for a parameter without one."""
         params = self.param_groups[0]["params"]
         return np.concatenate(
-            [np.zeros(p.numel(), p.dtype) if p.grad is None else p.grad.array.ravel() for p in params]
+            [xp(p.array).zeros(p.numel(), p.dtype) if p.grad is None else p.grad.array.ravel() for p in params]
         )
 
     def _parameters(self) -> Array:
@@ -149,7 +153,20 @@ class LBFGS(Optimizer):
         end = 0
         for p in self.param_groups[0]["params"]:
             begin, end = end, end + p.numel()
-            p.detach().copy_(x[begin:end].reshape(p.shape))  # (elements) -> shape
+            p.detach().copy_(Tensor(x[begin:end].reshape(p.shape)))  # (elements) -> shape
+
+
+def _number(x: Any) -> Any:
+    """A number that was computed from an array; from a GPU it is fetched, for which the program waits."""
+    return host(x)[()]
+
+
+def _dot(a: Array, b: Array) -> Any:
+    return _number(a @ b)
+
+
+def _largest(a: Array) -> Any:
+    return _number(np.abs(a).max())
 
 
 def _first(state: dict[str, Any], g: Array) -> Array:
@@ -162,7 +179,7 @@ def _direction(state: dict[str, Any], g: Array, history_size: int) -> Array:
     """Add the last changes to the history, and multiply -g by the approximation of the inverse Hessian."""
     y = g - state["prev_flat_grad"].array
     s = state["d"].array * float(state["t"])
-    ys = y @ s
+    ys = _dot(y, s)
     if ys > 1e-10:  # else the loss is not convex along s
         if len(state["old_dirs"]) == history_size:
             for name in ("old_dirs", "old_stps", "ro"):
@@ -170,16 +187,16 @@ def _direction(state: dict[str, Any], g: Array, history_size: int) -> Array:
         state["old_dirs"].append(Tensor(y))
         state["old_stps"].append(Tensor(s))
         state["ro"].append(float(1.0 / ys))
-        state["H_diag"] = float(ys / (y @ y))
+        state["H_diag"] = float(ys / _dot(y, y))
     pairs = [(y.array, s.array, float(r)) for y, s, r in
              zip(state["old_dirs"], state["old_stps"], state["ro"], strict=True)]  # fmt: skip
     q, weights = -g, []
     for y, s, r in reversed(pairs):
-        weights.append((s @ q) * r)
+        weights.append(_dot(s, q) * r)
         q = q - weights[-1] * y
     q = q * float(state["H_diag"])
     for y, s, r in pairs:
-        q = q + (weights.pop() - (y @ q) * r) * s
+        q = q + (weights.pop() - _dot(y, q) * r) * s
     return q
 
 

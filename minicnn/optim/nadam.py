@@ -36,6 +36,8 @@ class NAdam(FirstOrder):
         ValueError: an option is negative, or a beta is outside [0, 1).
     """
 
+    counters = ("step", "mu_product")
+
     def __init__(
         self,
         params: Params,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.hooks import RemovableHandle
+from ..device import CPU
 from ..tensor import Tensor
 
 __all__ = [
@@ -83,7 +84,8 @@ class Optimizer:
     """Holds parameters in groups, each a dict {"params": [...], "lr": ..., ...} that may be changed during training.
 
     A subclass gives `step`. It keeps its data about a parameter p in `self.state[p]`, a dict made at the first use.
-    Numbers, tensors and lists of them in this dict go into the state dict.
+    Numbers, tensors and lists of them in this dict go into the state dict. Tensors whose names are in `counters` stay
+    on the CPU, so that a step never waits for a GPU.
 
     Args:
         params: tensors, pairs (name, tensor) as from `named_parameters()`, or dicts with one of these under "params"
@@ -95,6 +97,7 @@ class Optimizer:
         TypeError: a parameter is not a tensor.
     """
 
+    counters: tuple[str, ...] = ("step",)
     _optimizer_step_pre_hooks: OrderedDict[int, Hook]
     _optimizer_step_post_hooks: OrderedDict[int, Hook]
     _optimizer_state_dict_pre_hooks: OrderedDict[int, Hook]
@@ -223,7 +226,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a `state_dict`, of this class or of PyTorch's optimiser of the same name.
 
-        Tensors, arrays and tensors of other libraries are copied, in the type of their parameter, except "step".
+        Tensors, arrays and tensors of other libraries are copied, in the type and to the device of their parameter;
+        "step" keeps its type, and `counters` stay on the CPU.
 
         Raises:
             ValueError: the number of groups, or of the parameters in a group, differs.
@@ -252,7 +256,7 @@ class Optimizer:
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             if key in params:
-                state[params[key][0]] = _converted(value, *params[key])
+                state[params[key][0]] = _converted(value, *params[key], self.counters)
             else:
                 state[key] = value
         self.__setstate__({"state": state, "param_groups": theirs})
@@ -295,15 +299,14 @@ def _registered(hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool) -> Rem
     return handle
 
 
-def _converted(value: Any, p: Tensor, single: bool, key: Hashable = None) -> Any:
+def _converted(value: Any, p: Tensor, single: bool, counters: tuple[str, ...], key: Hashable = None) -> Any:
     """A copy of a loaded state: tensors in the type of their parameter, the count of steps in its own type."""
     if isinstance(value, dict):
-        return {name: _converted(part, p, single, name) for name, part in value.items()}
+        return {name: _converted(part, p, single, counters, name) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_converted(part, p, single) for part in value)
+        return type(value)(_converted(part, p, single, counters) for part in value)
     if isinstance(value, np.generic) or not hasattr(value, "__array__"):
         return value
-    array = value.array if isinstance(value, Tensor) else np.asarray(value)
-    if key == "step":
-        return Tensor(array.astype(np.float32 if single else array.dtype))
-    return Tensor(array.astype(p.dtype if p.dtype.kind == "f" else array.dtype))
+    given = value.detach() if isinstance(value, Tensor) else Tensor(np.asarray(value))
+    kind = (np.float32 if single else given.dtype) if key == "step" else p.dtype if p.dtype.kind == "f" else given.dtype
+    return given.to(CPU if key in counters else p.device, kind, copy=True)

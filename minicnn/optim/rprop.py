@@ -68,7 +68,7 @@ class Rprop(FirstOrder):
 
         def update(x: Array, g: Array, before: Array, s: Array) -> None:
             agree = g * before
-            s *= np.select([agree > 0, agree < 0], [grow, shrink], 1)
+            s *= np.where(agree > 0, grow, np.where(agree < 0, shrink, 1))
             np.clip(s, smallest, largest, out=s)
             before[...] = np.where(agree < 0, 0, g)
             x -= s * np.where(np.isnan(before), 0, np.sign(before))

@@ -17,11 +17,12 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from ..compat.missing import answer as _answer
-from ..device import resolve
+from ..device import META, Device, resolve
+from ..tensor import Tensor
 from .files import write_atomically
 from .format import pack, read_arrays, read_header
 from .source import CheckpointError, opened
-from .tree import Decoder, Encoder
+from .tree import Decoder, Encoder, Where
 
 __all__ = ["CheckpointError", "load", "save"]
 
@@ -82,28 +83,29 @@ def load(
 
     Args:
         f: a path, or a file open for reading bytes.
-        map_location: "cpu", "meta" (shapes and dtypes; nothing else is read) or a device; None, and the functions and
-            dicts that PyTorch takes, mean "cpu".
+        map_location: the device of the tensors; None means the one that each was saved on, "meta" shapes and dtypes
+            (nothing else is read). Also, as in PyTorch, a dict from the names of devices to devices, such as {"cuda:1":
+            "cuda:0"}; or a function that gets each tensor on the CPU and the name of its device, and returns it where
+            it belongs, or None for the device of that name.
         pickle_module: must be None.
         weights_only, mmap: without effect; a safetensors file holds data only, and the tensors get their own memory.
         pickle_load_args: must be empty.
 
     Raises:
         OSError: the file cannot be read, or is a pipe or a device.
-        CheckpointError: the file is damaged, or has another format, such as the pickles of `torch.save`.
+        CheckpointError: the file is damaged, or has another format, such as the pickles of `torch.save`; or a tensor
+            was saved on a GPU that does not exist here, and `map_location` does not say where it should go.
     """
     _no_pickle("load", pickle_module or pickle_load_args or None)
-    if map_location is None or callable(map_location) or isinstance(map_location, Mapping):
-        map_location = "cpu"
-    device = resolve(map_location, "load")
+    where = _where(map_location)
     with opened(f) as source:
         header = read_header(source)
-        arrays = {} if device.type == "meta" else read_arrays(source, header)
+        arrays = {} if where("cpu") == META else read_arrays(source, header)
 
         def array(name: str) -> Any:
             return arrays[name] if name in arrays else read_arrays(source, header, [name])[name]
 
-        decoder = Decoder(array, header.entries, device)
+        decoder = Decoder(array, header.entries, where)
         try:
             if "tree" not in header.about:
                 return {key: decoder.placed(key) for key in header.entries}
@@ -115,6 +117,36 @@ def load(
                 f"{source.name}: the JSON of the object is malformed ({error!r}); restore the file from a copy, or "
                 "train again"
             ) from error
+
+
+def _where(map_location: Any) -> Where:
+    """The rule for the devices of tensors, from the argument of `load`."""
+    if map_location is None:
+        return _as_saved
+    if isinstance(map_location, Mapping):
+        return lambda saved: _as_saved(map_location.get(saved, saved))
+    if callable(map_location):
+        return lambda saved: lambda tensor: _by_function(map_location, tensor, saved)
+    device = resolve(map_location, "load")
+    return lambda saved: device
+
+
+def _as_saved(device: Any) -> Device:
+    """The device that a tensor was saved on, after checking that it is there."""
+    try:
+        return resolve(device, "load")
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"Attempting to deserialize object on device '{device}', which is not there. If you are running on a "
+            "CPU-only machine, please use minicnn.load with map_location=minicnn.device('cpu'); a dict, such as "
+            f"map_location={{'{device}': 'cuda:0'}}, names another GPU. {error}"
+        ) from None
+
+
+def _by_function(function: Any, tensor: Tensor, saved: str) -> Tensor:
+    """The tensor where the user's function puts it."""
+    moved = function(tensor, saved)
+    return tensor.to(_as_saved(saved)) if moved is None else moved.detach()
 
 
 def _write_all(f: Any, piece: Any) -> None:

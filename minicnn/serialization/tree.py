@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import address, on_gpu
+
 from ..device import Device, meta
 from ..dtypes import Size
 from ..nn import Parameter
@@ -26,6 +28,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "tuple": tuple, "size": Size, "set": set, "dict": dict, "ordered": OrderedDict, "float": float, "dtype": np.dtype,
     "device": Device, "counter": lambda pairs: Counter(dict(pairs)),
 }  # fmt: skip
+Where = Callable[[str], Device | Callable[[Tensor], Tensor]]
 
 
 class Encoder:
@@ -75,7 +78,7 @@ class Encoder:
     def _tensor(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
         if isinstance(value, Tensor) and value.is_meta:
             raise TypeError(f"save: {_where(path)} is a tensor on device 'meta' and has no values to save")
-        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        array = value.detach().cpu().array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.newbyteorder("=") not in NAMES:
             raise TypeError(f"save: {_where(path)} has type {array.dtype}; there are: {', '.join(map(str, NAMES))}")
         base = (".".join(path) or "tensor").encode(errors="replace").decode()  # half of a surrogate pair is no UTF-8
@@ -89,8 +92,10 @@ class Encoder:
             found["order"] = order
         if not isinstance(value, Tensor):
             return {**found, "numpy": "array" if isinstance(value, np.ndarray) else "number"}
+        if on_gpu(value._array):
+            found["device"] = str(value.device)
         if array.size:
-            memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+            memory = (address(value._array), array.shape, value._array.strides, array.dtype, found.get("device"))
             if (same := self.first.setdefault(memory, name)) != name:
                 found["same"] = same
         if isinstance(value, Parameter):
@@ -106,11 +111,12 @@ class Decoder:
     Args:
         arrays: gives an array by its name; for "meta" it is called for NumPy arrays only.
         entries: the shapes and types of the arrays.
-        device: the device of the tensors, cpu or meta.
+        where: takes the name of the device that a tensor was saved on, such as "cuda:0"; returns the device that it
+            goes to, or a function that moves it there.
     """
 
-    def __init__(self, arrays: Callable[[str], Array], entries: Mapping[str, Entry], device: Device) -> None:
-        self.arrays, self.entries, self.device = arrays, entries, device
+    def __init__(self, arrays: Callable[[str], Array], entries: Mapping[str, Entry], where: Where) -> None:
+        self.arrays, self.entries, self.where = arrays, entries, where
         self.tensors: dict[str, Tensor] = {}
 
     def decode(self, value: Any) -> Any:
@@ -137,18 +143,19 @@ class Decoder:
         if "numpy" in entry:
             array = _ordered(self.arrays(entry["tensor"]), order)
             return array if entry["numpy"] == "array" else array[()]
-        tensor = self.placed(entry.get("same", entry["tensor"]), order).detach()
+        tensor = self.placed(entry.get("same", entry["tensor"]), order, entry.get("device", "cpu")).detach()
         if "parameter" in entry:
             return Parameter(tensor, entry["parameter"])
         return tensor.requires_grad_() if entry.get("requires_grad") else tensor
 
-    def placed(self, name: str, order: Any = None) -> Tensor:
+    def placed(self, name: str, order: Any = None, saved_on: str = "cpu") -> Tensor:
         """The tensor with this name in the file; every call gives the same object."""
         if name not in self.tensors:
             entry = self.entries[name]
-            on_meta = self.device.type == "meta"
-            array = meta(entry.shape, entry.dtype) if on_meta else _ordered(self.arrays(name), order)
-            self.tensors[name] = Tensor(array)
+            device = self.where(saved_on)
+            on_meta = isinstance(device, Device) and device.type == "meta"
+            tensor = Tensor(meta(entry.shape, entry.dtype) if on_meta else _ordered(self.arrays(name), order))
+            self.tensors[name] = tensor.to(device) if isinstance(device, Device) else device(tensor)
         return self.tensors[name]
 
 

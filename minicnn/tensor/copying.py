@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, on_device_of, on_gpu, upload
 
 from .. import memory_formats
 from ..autograd import engine
+from ..device import saved_on
 
 if TYPE_CHECKING:
     from . import Tensor
@@ -26,15 +27,29 @@ def _made(kind: type[Tensor], array: Array, requires_grad: bool, version: list[i
     return tensor
 
 
-def leaf(kind: type[Tensor], packed: tuple[Any, ...], requires_grad: bool) -> Tensor:
-    """Return the leaf that a pickle contains."""
-    return _made(kind, memory_formats.unpacked(*packed), requires_grad)
+def leaf(kind: type[Tensor], packed: tuple[Any, ...], requires_grad: bool, device: str = "cpu") -> Tensor:
+    """Return the leaf that a pickle contains, on the device that it was on.
+
+    Raises:
+        RuntimeError: it was on a GPU, and there is none here.
+    """
+    shape, content, *order = packed
+    index = saved_on(device, "move tensors to the CPU before you pickle them, or use minicnn.save").index
+    if index is not None:
+        content = upload(content, index)
+    return _made(kind, memory_formats.unpacked(shape, content, *order), requires_grad)
 
 
 def pickled(tensor: Tensor) -> tuple[Any, ...]:
     """What a tensor is pickled as, for `__reduce_ex__`: `leaf` with its values, and its attributes."""
-    values = memory_formats.packed(tensor._array)
-    return leaf, (type(tensor), values, tensor._requires_grad), attributes(tensor)
+    found = type(tensor), memory_formats.packed(tensor._array), tensor._requires_grad
+    return leaf, (*found, str(tensor.device)) if on_gpu(tensor._array) else found, attributes(tensor)
+
+
+def copy_of(array: Array) -> Array:
+    """Return a copy of an array in its order of memory, on its device."""
+    with on_device_of(array):
+        return array.copy(order="K")
 
 
 def attributes(tensor: Tensor) -> dict[str, Any] | None:
@@ -57,8 +72,7 @@ def deep(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     """
     if tensor._edge:
         raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use detach() first")
-    array = tensor._array
-    copied = memo[id(tensor)] = _made(type(tensor), array.copy(order="K"), tensor._requires_grad)
+    copied = memo[id(tensor)] = _made(type(tensor), copy_of(tensor._array), tensor._requires_grad)
     copied._grad = copy.deepcopy(tensor._grad, memo)
     copied.__dict__.update(copy.deepcopy(attributes(tensor) or {}, memo))
     return copied

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, host, on_gpu
 
 from ..dtypes import get_default_dtype
 
@@ -150,7 +150,10 @@ def text(tensor: Tensor, name: str = "tensor") -> str:
     else:
         extra += [] if OPTIONS.edgeitems else [f"size={tuple(x.shape)}"]
         shorten = x.size > OPTIONS.threshold
+        x = host(x)
         body = _body(x, indent, shorten, _Format(_shown(x) if shorten else x))
+    if on_gpu(tensor._array):
+        extra = [f"device='{tensor.device}'", *extra]
     extra += [] if usual else [f"dtype=minicnn.{x.dtype}"]
     if tensor.grad_fn is not None:
         extra.append(f"grad_fn={tensor.grad_fn}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minicnn_kernels.arrays import GPU_TYPES, Array, on_gpu
+from minicnn_kernels.arrays import GPU_TYPES, Array, host, on_gpu
 
 from .. import device as devices
 from ..autograd import backpropagation, engine
@@ -378,8 +378,7 @@ def _to_array(data: Any) -> Array:
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
     if isinstance(data, Sequence) and any(isinstance(item, Tensor) for item in data):
-        data = [item.detach().numpy() if isinstance(item, Tensor) else item for item in data]
-        return np.asarray(data)
+        return np.asarray([host(item._array) if isinstance(item, Tensor) else item for item in data])
     try:
         array = np.asarray(data)
     except ValueError as error:

@@ -33,7 +33,7 @@ def save_weights(path: str | os.PathLike[str], model: Module, metadata: Mapping[
 
 def packed_weights(model: Module, metadata: Mapping[str, Any] | None = None) -> list[Any]:
     """The pieces of the file that `save_weights` writes."""
-    return pack({name: tensor.array for name, tensor in model.state_dict().items()}, metadata or {})
+    return pack({name: tensor.cpu().array for name, tensor in model.state_dict().items()}, metadata or {})
 
 
 def load_weights(path: str | os.PathLike[str], model: Module) -> dict[str, Any]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.arrays import host, on_device_of
+
 from ..autograd import no_grad
+from ..device import CPU
 from ..nn import Module
 from ..optim import Optimizer
 from ..serialization.files import remedy
 from ..tensor import Array, Tensor
-from .metrics import Running, confusion_matrix, ranks
+from .metrics import Running, confusion_matrix
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -73,6 +75,9 @@ def train(
 ) -> list[Epoch]:  # fmt: skip
     """Train the net, and print two lines per epoch: the results in training and on the test set.
 
+    A net on a GPU is trained there: each batch is moved to it, and no step waits for its results. They are fetched for
+    many steps together, so a loss that is NaN or infinite is noticed up to 50 steps late.
+
     Args:
         model: the net; it stays in training mode.
         train_loader, test_loader: give batches (images, targets).
@@ -100,19 +105,21 @@ def train(
         model.train()
         running, start = Running(), time.perf_counter()
         with progress_bar(train_loader, f"epoch {epoch}/{epochs}", progress) as bar:
-            for step, (images, targets) in enumerate(train_loader, 1):
+            for images, targets in beside_model(train_loader, model):
                 optimizer.zero_grad()
                 scores = model(images)
                 loss = loss_fn(scores, targets)
-                check_finite(loss, optimizer, epoch, step)
+                running.add(loss, scores, targets)
+                check_finite(running, optimizer, epoch)
                 loss.backward()
                 optimizer.step()
 
-                running.add(loss.item(), scores, targets)
-                first = first or running.loss
                 bar(len(targets))
                 if stop():
                     return history
+            running.settle()
+            check_finite(running, optimizer, epoch)
+        first = running.first if epoch == 1 else first
         seconds = time.perf_counter() - start
         check_not_empty(running.samples, "train_loader")
         say(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
@@ -199,22 +206,25 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
         DivergedError: the loss is NaN or infinite.
         ValueError: the loader is empty.
     """
-    running, in_top5, confusion = Running(), 0, np.zeros((0, 0), np.int64)
+    running, said, true, classes = Running(), [], [], 0
     with evaluating(model):
-        for step, (images, targets) in enumerate(loader, 1):
+        for images, targets in beside_model(loader, model):
             scores = model(images)
-            loss = loss_fn(scores, targets).item()
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"evaluate: the loss of batch {step} is {loss}. The weights have diverged, or the images hold "
-                    "NaN; train with a smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()"
-                )
-            running.add(loss, scores, targets)
-            in_top5 += int(np.count_nonzero(ranks(scores, targets) < 5))
-            batch = confusion_matrix(scores.array.argmax(1), targets, scores.shape[1])
-            confusion = batch if step == 1 else confusion + batch
+            running.add(loss_fn(scores, targets), scores, targets)
+            if running.diverged:
+                break
+            said.append(scores.argmax(1).array)
+            true.append(targets.array)
+            classes = scores.shape[1]
+        running.settle()
+    if running.diverged:
+        raise DivergedError(
+            "evaluate: the loss of batch {} is {}. The weights have diverged, or the images hold NaN; train with a "
+            "smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()".format(*running.diverged)
+        )
     check_not_empty(running.samples, "loader")
-    return Evaluation(running.loss, running.top1, in_top5 / running.samples, confusion)
+    confusion = confusion_matrix(_joined(said), _joined(true), classes)
+    return Evaluation(running.loss, running.top1, running.top5, confusion)
 
 
 def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
@@ -224,10 +234,24 @@ def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
         ValueError: the loader is empty.
     """
     with evaluating(model):
-        batches = [(model(images).array, targets.array) for images, targets in loader]
+        batches = [(model(images).array, targets.array) for images, targets in beside_model(loader, model)]
     check_not_empty(len(batches), "loader")
     scores, targets = zip(*batches, strict=True)
-    return np.concatenate(scores), np.concatenate(targets)
+    return _joined(scores), _joined(targets)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """The arrays of all batches one after the other, on the CPU."""
+    with on_device_of(parts[0]):
+        return host(np.concatenate(parts))
+
+
+def beside_model(loader: Iterable[Any], model: Module) -> Iterable[Any]:
+    """The batches of a loader, moved to the GPU if the net is on one; the program does not wait for the copies."""
+    device = next((parameter.device for parameter in model.parameters()), CPU)
+    if device.type != "cuda":
+        return loader
+    return (tuple(part.to(device, non_blocking=True) for part in batch) for batch in loader)
 
 
 @contextmanager
@@ -243,13 +267,11 @@ def evaluating(model: Module) -> Iterator[None]:
             module.training = mode
 
 
-def check_finite(loss: Tensor, optimizer: Optimizer, epoch: int, step: int) -> None:
-    """Raise a DivergedError if the loss is NaN or infinite, a ValueError if it is not one number."""
-    if loss.numel() != 1:
-        raise ValueError(f"train: the loss must be one number, got the shape {loss.shape}; average it over the batch")
-    if math.isfinite(loss.item()):
-        return
-    raise DivergedError(f"train: the loss is {loss.item()} at epoch {epoch}, step {step}, {advice(optimizer)}")
+def check_finite(running: Running, optimizer: Optimizer, epoch: int) -> None:
+    """Raise a DivergedError if the loss of a step was NaN or infinite."""
+    if running.diverged:
+        step, loss = running.diverged
+        raise DivergedError(f"train: the loss is {loss} at epoch {epoch}, step {step}, {advice(optimizer)}")
 
 
 def check_not_empty(samples: int, name: str) -> None:

@@ -25,7 +25,7 @@ class Recipe:
     """Everything needed to train a net on a dataset, except the seed and the backend.
 
     `model`, `dataset`, `optimizer`, `loss` and the transforms' names are keys of the tables below; `about` says where
-    the recipe comes from and what accuracy it reaches.
+    the recipe comes from and what accuracy it reaches. `device` is where the net is trained: "cpu", or a GPU, "cuda".
     """
 
     name: str
@@ -40,6 +40,7 @@ class Recipe:
     model_options: Mapping[str, Any] = field(default_factory=dict)
     transforms: tuple[Step, ...] = (("ToTensor", {}), ("Resize", {"size": [32, 32]}))
     augmentation: tuple[Step, ...] = ()  # further transforms, of the training images only
+    device: str = "cpu"
 
 
 RECIPES = (  # the first recipe for a model and a dataset is the default

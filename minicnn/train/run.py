@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import runtime
+from minicnn_kernels.arrays import gpu, is_emulated
 
 from ..datasets import DatasetError
 from ..device import Device
@@ -161,6 +162,8 @@ class Run:
     def model(self) -> tuple[Module, int, int]:
         """The trained net in evaluation mode, and the epoch, and the step of the next epoch, after which it was saved.
 
+        It is made on the default device, wherever it was trained.
+
         Raises:
             RunError: config.json describes a model that does not exist.
             CheckpointError: the weights are missing or damaged, or do not fit.
@@ -278,19 +281,21 @@ def describe(
             "epochs": recipe.epochs,
             "seed": seed,
             "backend": backend,
+            "device": recipe.device,
         },
-        "environment": environment(backend),
+        "environment": environment(backend, recipe.device),
         "epochs_finished": 0,
         "step": 0,
         "interrupted": False,
     }
 
 
-def environment(backend: str = "auto") -> dict[str, Any]:
-    """What the results depend on besides the settings: versions, processor, threads.
+def environment(backend: str = "auto", device: str = "cpu") -> dict[str, Any]:
+    """What the results depend on besides the settings: versions, processor, threads; on a GPU also CuPy.
 
     If all of this and the backend are the same, the same seed gives the same bits.
     """
+    on_gpu = {} if Device(device).type != "cuda" else {"cupy": gpu().__version__, "emulated": is_emulated()}
     compiled = backend in ("auto", "numba") and runtime.have_numba()
     return {
         "minicnn": _version("minicnn"),
@@ -301,6 +306,7 @@ def environment(backend: str = "auto") -> dict[str, Any]:
         "cpu": _processor(),
         "cores": os.cpu_count(),
         "threads": runtime.threads() if compiled else _blas_threads(),
+        **on_gpu,
     }
 
 

@@ -20,7 +20,7 @@ __all__ = ["checkpoint", "checkpoint_sequential"]
 class _Recomputed(engine.Function):
     """A call that keeps its inputs only; `backward` runs it again with recording, and goes through that graph."""
 
-    backward_is_users = True
+    backward_is_users = any_device = True
 
     @staticmethod
     def forward(ctx: Any, *arrays: Array, call: Callable[..., Any], generator_state: Any) -> Any:

@@ -10,7 +10,8 @@ _QUANTISED = "there is no quantisation; compute in minicnn.float32"
 _NUMBERED = "axes have numbers, not names"
 _FFT = "use numpy.fft on x.numpy(), without gradients"
 _INSIDE = "it belongs to PyTorch's internals, which minicnn does not have; leave it out"
-_GPU = "minicnn computes on minicnn.device('cpu'); minicnn.cuda.is_available() is False"
+_DEVICES = "the devices are minicnn.device('cpu') and minicnn.device('cuda'), which minicnn.cuda knows"
+_CUPY = "CuPy does the work of a GPU, and minicnn.cuda has the names that programs need; docs/gpu.md describes it"
 _DECOMPOSITION = "decompositions are left out; use numpy.linalg on x.numpy(), without gradients"
 _MEMORY = "a tensor's memory is its NumPy array, x.numpy(); numpy.lib.stride_tricks makes views of it"
 _MIXED = "there is no mixed precision: minicnn.autocast and minicnn.GradScaler are there and change nothing"
@@ -61,9 +62,11 @@ ROWS = [
     Gap("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
     Gap("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
     Gap("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),
-    Gap("* Tensor", "ipu xpu mtia is_ipu is_xpu is_mtia is_mps is_maia is_xla is_vulkan is_pinned record_stream cuda_",
-        _GPU),
-    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device", _GPU),
+    Gap("* Tensor", "ipu xpu mtia is_ipu is_xpu is_mtia is_mps is_maia is_xla is_vulkan cuda_", _DEVICES),
+    Gap("Tensor", "record_stream", "keep the tensor until the stream that uses it is done: "
+        "minicnn.cuda.current_stream().synchronize()"),
+    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device",
+        _DEVICES),
     Gap("Tensor minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
         "it is False"),
     Gap("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are ordinary tensors: it is False"),
@@ -225,8 +228,8 @@ ROWS = [
     Gap("minicnn", "torch_version", "use minicnn.__version__"),
     Gap("minicnn", "has_openmp compiled_with_cxx11_abi USE_* PRIVATE_OPS cpp", _INSIDE),
     Gap("minicnn", "sym_* Sym*", "shapes are plain ints here: use int and Python's operators"),
-    Gap("minicnn", "AcceleratorError OutOfMemoryError", "running out of memory raises Python's MemoryError"),
-    Gap("minicnn", "Stream Event StreamObjType DeviceObjType", _GPU),
+    Gap("minicnn", "AcceleratorError", "use RuntimeError, of which minicnn.OutOfMemoryError is a kind"),
+    Gap("minicnn", "Stream Event StreamObjType DeviceObjType", "use minicnn.cuda.Stream and minicnn.cuda.Event"),
     Gap("minicnn", "fork wait Future*", _PLAIN + "use Python's concurrent.futures"),
     Gap("minicnn", "*Type AVG SUM AliasDb Argument ArgumentSpec BenchmarkConfig BenchmarkExecutionStats Block "
         "CallStack Capsule Code CompilationUnit CompleteArgumentSpec ConcreteModuleTypeBuilder DeepCopyMemoTable "
@@ -256,23 +259,28 @@ ROWS = [
         "nothing; minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
     Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
-        "BoolTensor", "minicnn computes on the CPU; use minicnn.{name}"),
-    Gap("cuda", "get_rng_state get_rng_state_all", "minicnn computes on the CPU; use minicnn.get_rng_state"),
-    Gap("cuda", "set_rng_state set_rng_state_all", "minicnn computes on the CPU; use minicnn.set_rng_state"),
-    Gap("cuda", "seed seed_all random default_generators", "minicnn computes on the CPU; use minicnn.seed"),
-    Gap("cuda", "Event Stream ExternalStream StreamContext stream streams *_stream get_stream_from_external",
-        "minicnn computes on the CPU, and a function has finished its work when it returns; time with Python's "
-        "time.perf_counter"),
-    Gap("cuda", "max_memory_cached memory_cached memory_snapshot memory_stats* memory_summary memory_usage "
-        "device_memory_used host_memory_* reset_*memory_* *_per_process_memory_fraction memory mem_get_info "
-        "MemPool use_mem_pool caching_allocator_* CUDAPluggableAllocator change_current_allocator "
-        "get_allocator_backend ipc_collect", "there is no GPU memory; psutil shows the memory of the process, "
-        "and minicnn.free_memory gives back what minicnn keeps"),
-    Gap("cuda", "*Error AcceleratorError CUDAGraph CudaError DEVICE_REQUIREMENT Device GreenContext "
-        "PYTORCH_RELEASES_CODE_CC can_device_access_peer check_error classproperty clock_rate cudaStatus cudart "
-        "current_blas_handle current_solver_handle device device_of gds get_arch_list get_device_capability "
-        "get_device_properties get_gencode_flags get_sync_debug_mode set_sync_debug_mode graph graph_pool_handle "
-        "graphs green_contexts has_half has_magma init is_bf16_supported is_current_stream_capturing "
-        "is_tf32_supported jiterator list_gpu_processes make_graphed_callables nccl nvtx power_draw temperature "
-        "tunable utilization", _GPU),
+        "BoolTensor", "make a minicnn.{name} and move it with x.cuda(), or pass device='cuda' to minicnn.zeros"),
+    Gap("cuda", "default_generators", "one stream serves all devices: minicnn.default_generator"),
+    Gap("cuda", "StreamContext", "use minicnn.cuda.stream"),
+    Gap("cuda", "ExternalStream get_stream_from_external", "minicnn.cuda.Stream.of makes a stream from one of CuPy"),
+    Gap("cuda", "max_memory_cached memory_cached reset_max_memory_cached reset_max_memory_allocated", "use "
+        "minicnn.cuda.max_memory_reserved, minicnn.cuda.memory_reserved and minicnn.cuda.reset_peak_memory_stats"),
+    Gap("cuda", "memory_snapshot memory_stats* device_memory_used memory_usage host_memory_* "
+        "reset_accumulated_*memory_stats reset_peak_host_memory_stats", "CuPy's pool knows little about itself: "
+        "minicnn.cuda.memory_summary shows it, and minicnn.cuda.mem_get_info what is free"),
+    Gap("cuda", "*_per_process_memory_fraction MemPool use_mem_pool caching_allocator_* CUDAPluggableAllocator "
+        "change_current_allocator get_allocator_backend ipc_collect", "CuPy allocates: "
+        "cupy.get_default_memory_pool().set_limit(fraction=...) limits it, cupy.cuda.set_allocator replaces it"),
+    Gap("cuda", "*CudaError DeferredCudaCallError AcceleratorError", "use RuntimeError, of which "
+        "minicnn.cuda.OutOfMemoryError is a kind"),
+    Gap("cuda", "CUDAGraph graph graphs graph_pool_handle make_graphed_callables is_current_stream_capturing",
+        "there are no graphs; each call starts its own work"),
+    Gap("cuda", "utilization temperature power_draw clock_rate list_gpu_processes", "use the program nvidia-smi"),
+    Gap("cuda", "get_arch_list get_gencode_flags", "kernels are compiled for the GPU that runs them, "
+        "minicnn.cuda.get_device_capability"),
+    Gap("cuda", "is_tf32_supported", "products are in float32; CuPy's variable CUPY_TF32=1 allows TF32"),
+    Gap("cuda", "nccl", _ONE + "there is nothing to exchange between GPUs"),
+    Gap("cuda", "DEVICE_REQUIREMENT Device GreenContext PYTORCH_RELEASES_CODE_CC check_error classproperty cudaStatus "
+        "cudart current_blas_handle current_solver_handle gds get_sync_debug_mode set_sync_debug_mode green_contexts "
+        "has_half has_magma jiterator nvtx profiler sparse tunable", _CUPY),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import softmax_xent
+from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, xp
 from minicnn_kernels.geometry import losses as geometry
 from minicnn_kernels.geometry import whole
 
@@ -21,7 +22,7 @@ from ..tensor.operands import floating
 from ..tensor.reduction import sum
 from ..tensor.shape import permute, reshape
 from ..tensor.types import to
-from .one_hot import indices, span
+from .one_hot import checked, ends, indices, labels
 from .reduction import check
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -56,21 +57,25 @@ class NLL(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, ignore: int) -> Array:
         """Take the value of each row's true class."""
-        rows = np.flatnonzero(t != ignore)
-        true = t[rows]
-        scale = np.full(true.size, -1, x.dtype) if w is None else -w[true]
-        ctx.save_for_backward(rows, true, scale)
+        kept = t != ignore
+        true, wrong = checked(np.where(kept, t, 0), x.shape[1])
+        scale = xp(x).full(t.shape, -1, x.dtype) if w is None else -w[true]
+        if wrong is not None:
+            scale = np.where(wrong, np.nan, scale)
+        scale = np.where(kept, scale, 0).astype(x.dtype, copy=False)
+        ctx.save_for_backward(kept, true, scale)
         ctx.shape = x.shape
-        losses = np.zeros(t.shape, x.dtype)
-        losses[rows] = scale * x[rows, true]
-        return losses
+        with np.errstate(all="ignore"):
+            losses = scale * x[xp(x).arange(t.size), true]
+        return np.where(kept, losses, 0).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
         """Return -w g at the true class, 0 elsewhere."""
-        rows, true, scale = ctx.saved
-        gx = np.zeros(ctx.shape, g.dtype)
-        gx[rows, true] = scale * g[rows]
+        kept, true, scale = ctx.saved
+        gx = xp(g).zeros(ctx.shape, g.dtype)
+        with np.errstate(all="ignore"):
+            gx[xp(g).arange(true.size), true] = np.where(kept, scale * g, 0)
         return gx, None, None
 
     @staticmethod
@@ -96,9 +101,10 @@ def _per_class(
     if input.ndim == 1 and target.shape == (1,):
         input = reshape(input, 1, *input.shape)  # (K,) -> (1, K)
     ignore_index = whole(ignore_index, op, "ignore_index")
-    counted = _counted(target.array, ignore_index)
+    known = labels(target)
+    counted = None if known is None else _counted(known, ignore_index)
     of_weight = None if weight is None else weight.shape
-    geometry.cross_entropy(input.array.shape, target.array.shape, span(counted), of_weight, op)
+    geometry.cross_entropy(input.array.shape, target.array.shape, ends(counted), of_weight, op)
     axis = min(input.ndim - 1, 1)
     if input.ndim > 2:
         input = permute(input, 0, *range(2, input.ndim), 1)  # (N, K, d1, ...) -> (N, d1, ..., K)
@@ -111,15 +117,27 @@ def _per_class(
         return reshape(losses, target.shape)  # (M,) -> (N, d1, ...)
     if reduction == "sum":
         return sum(losses)
-    if weight is None or target.is_meta:
-        return _Mean.apply(losses, count=counted.size)
-    return _Mean.apply(losses, count=float(weight.array[counted].sum(dtype=np.float64)))
+    if target.is_meta:
+        return _Mean.apply(losses, count=0.0)
+    if on_gpu(target.array):
+        return _Mean.apply(losses, count=_weighed(flat.array, weight, ignore_index))
+    assert counted is not None
+    count = counted.size if weight is None else float(weight.array[counted].sum(dtype=np.float64))
+    return _Mean.apply(losses, count=count)
+
+
+def _weighed(target: Array, weight: Tensor | None, ignore: int) -> Array:
+    """Return how many class indices (M,) on a GPU are not ignored, or the sum of their weights, as an array there."""
+    with on_device_of(target):
+        kept = target != ignore
+        if weight is None:
+            return np.count_nonzero(kept)  # type: ignore[return-value]
+        true, _ = checked(np.where(kept, target, 0), weight.shape[0])
+        return np.where(kept, weight.array[true], 0).sum(dtype=np.float64)
 
 
 def _counted(target: Array, ignore: int) -> Array:
     """Return the class indices that are not ignored, in any shape."""
-    if type(target) is Meta:
-        return target
     out = target == ignore
     return target[~out] if out.any() else target
 
@@ -128,27 +146,28 @@ class _Mean(Function):
     """The sum of the losses / `count`."""
 
     @staticmethod
-    def forward(ctx: Any, losses: Array, *, count: float) -> Array:
-        """Divide; 0 / 0 gives NaN if no row counts."""
-        ctx.count, ctx.shape = losses.dtype.type(count), losses.shape
-        return np.asarray(_over(np.add.reduce(losses), ctx.count))
+    def forward(ctx: Any, losses: Array, *, count: Any) -> Array:
+        """Divide; 0 / 0 gives NaN if no row counts. On a GPU the count is an array there."""
+        kind, ctx.shape = losses.dtype, losses.shape
+        ctx.count = count.astype(kind) if on_gpu(count) else kind.type(count)
+        return as_array(_over(np.add.reduce(losses), ctx.count))
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> Array:
         """Give every row the same gradient."""
-        gx = np.empty(ctx.shape, g.dtype)
+        gx = xp(g).empty(ctx.shape, g.dtype)
         gx[...] = _over(g, ctx.count)
         return gx
 
     @staticmethod
-    def infer(losses: Array, *, count: float) -> Meta:
+    def infer(losses: Array, *, count: Any) -> Meta:
         """A scalar."""
         return meta((), losses.dtype)
 
 
 def _over(a: Any, count: Any) -> Any:
     """Return a / count, without a warning if count is 0."""
-    if count:
+    if on_gpu(count) or count:
         return a / count
     with np.errstate(invalid="ignore", divide="ignore"):
         return a / count
@@ -179,7 +198,7 @@ def cross_entropy(
 
     Raises:
         ShapeError: the shapes do not fit together.
-        IndexError: a target is not a class index.
+        IndexError: a target is not a class index. On a GPU the loss is NaN instead; `detect_anomaly` raises there too.
     """
     reduction = check("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, beside, xp
 from minicnn_kernels.geometry import losses as geometry
 
 from ...autograd.engine import Function
@@ -16,7 +17,7 @@ from ..tensor.arguments import check_tensor
 from ..tensor.operands import floating
 from ..tensor.reduction import sum
 from ..tensor.shape import reshape
-from .one_hot import indices, span
+from .one_hot import checked, ends, indices, labels
 from .reduction import check, reduced
 
 __all__ = ["multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"]
@@ -28,10 +29,13 @@ class MultiMargin(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, p: int, margin: float) -> Array:
         """Compute all rows at once."""
-        rows = np.arange(x.shape[0])
+        rows = xp(x).arange(x.shape[0])
+        t, wrong = checked(t, x.shape[1])
         over = np.maximum(margin - x[rows, t][:, None] + x, 0)  # (N, K)
         over[rows, t] = 0
-        scale = np.asarray((1 if w is None else w[t]) / x.dtype.type(x.shape[1]), x.dtype)  # () or (N,)
+        scale = as_array((1 if w is None else w[t]) / x.dtype.type(x.shape[1])).astype(x.dtype)  # () or (N,)
+        if wrong is not None:
+            scale = np.where(wrong, np.nan, beside(scale, x)).astype(x.dtype)
         ctx.save_for_backward(over, t, scale)
         ctx.p = p
         return scale * (over**p).sum(1)
@@ -40,8 +44,8 @@ class MultiMargin(Function):
     def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
         """Give each class above the margin a positive gradient, and the true class the negative sum of these."""
         over, t, scale = ctx.saved
-        gx = np.asarray((over > 0) if ctx.p == 1 else 2 * over, g.dtype) * (g * scale)[:, None]
-        gx[np.arange(t.size), t] = -gx.sum(1)
+        gx = ((over > 0) if ctx.p == 1 else 2 * over).astype(g.dtype) * (g * scale)[:, None]
+        gx[xp(g).arange(t.size), t] = -gx.sum(1)
         return gx, None, None
 
     @staticmethod
@@ -73,7 +77,7 @@ def multi_margin_loss(
 
     Raises:
         ShapeError: the shapes do not fit together.
-        IndexError: a target is not a class index.
+        IndexError: a target is not a class index; on a GPU as in `cross_entropy`.
     """
     op = "multi_margin_loss"
     reduction = check(op, reduction, size_average, reduce)
@@ -82,7 +86,7 @@ def multi_margin_loss(
     floating(op, input=input, weight=weight)
     target = indices(op, target)
     n, k = geometry.class_rows(op, input.shape, target.shape)
-    geometry.cross_entropy((n, k), (n,), span(target.array), None if weight is None else weight.shape, op)
+    geometry.cross_entropy((n, k), (n,), ends(labels(target)), None if weight is None else weight.shape, op)
     losses: Tensor = MultiMargin.apply(reshape(input, n, k), reshape(target, n), weight, p=p, margin=margin)
     return reduced(losses if target.ndim or reduction != "none" else reshape(losses, ()), reduction)
 
@@ -93,23 +97,27 @@ class MultilabelMargin(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array) -> Array:
         """Compute all rows at once, with arrays (N, true, other)."""
-        given = np.logical_and.accumulate(t >= 0, axis=1)  # (N, K)
-        true = np.where(given, t, 0)
-        rows = np.arange(x.shape[0])[:, None]
-        other = np.ones(x.shape, bool)
-        other[np.broadcast_to(rows, t.shape)[given], true[given]] = False
-        over = np.maximum(1 - x[rows, true][:, :, None] + x[:, None, :], 0)  # (N, K, K)
-        over *= given[:, :, None] & other[:, None, :]
-        ctx.save_for_backward(over, true)
-        return np.asarray(over.sum((1, 2)) / x.shape[1], x.dtype)
+        n, k = x.shape
+        given = (t >= 0).cumprod(1) > 0  # (N, K)
+        t, wrong = checked(np.where(given, t, 0), k)
+        rows = xp(x).arange(n)[:, None]
+        other = xp(x).ones((n, k + 1), bool)
+        other[rows, np.where(given, t, k)] = False  # what is no class goes to column K
+        over = np.maximum(1 - x[rows, t][:, :, None] + x[:, None, :], 0)  # (N, K, K)
+        over *= given[:, :, None] & other[:, None, :k]
+        bad = None if wrong is None else wrong.any(1)
+        ctx.save_for_backward(over, t, bad)
+        losses = over.sum((1, 2)) / k
+        return (losses if bad is None else np.where(bad, np.nan, losses)).astype(x.dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None]:
         """Give the two scores of each pair above the margin opposite gradients."""
-        over, true = ctx.saved
+        over, true, bad = ctx.saved
+        g = g if bad is None else np.where(bad, np.nan, g)
         pairs = (over > 0) * (g / over.shape[1])[:, None, None]  # (N, K, K)
         gx = pairs.sum(1)
-        np.subtract.at(gx, (np.arange(true.shape[0])[:, None], true), pairs.sum(2))
+        xp(g).add.at(gx, (xp(g).arange(true.shape[0])[:, None], true), -pairs.sum(2))
         return gx.astype(g.dtype, copy=False), None
 
     @staticmethod
@@ -135,16 +143,16 @@ def multilabel_margin_loss(
 
     Raises:
         ShapeError: the shapes do not fit together.
-        IndexError: a target is not a class index.
+        IndexError: a target is not a class index; on a GPU as in `cross_entropy`.
     """
     op = "multilabel_margin_loss"
     reduction = check(op, reduction, size_average, reduce)
     floating(op, input=input)
     target = indices(op, target)
     n, k = geometry.class_rows(op, input.shape, target.shape, many=True)
-    ends = span(target.array)
-    if ends is not None:
-        geometry.cross_entropy((n, k), (n,), (ends[0] if ends[0] < -1 else 0, ends[1]), None, op)  # -1 ends a list
+    found = ends(labels(target))
+    if found is not None:
+        geometry.cross_entropy((n, k), (n,), (found[0] if found[0] < -1 else 0, found[1]), None, op)  # -1 ends a list
     losses: Tensor = MultilabelMargin.apply(reshape(input, n, k), reshape(target, n, k))
     return reduced(losses if input.ndim > 1 or reduction != "none" else reshape(losses, ()), reduction)
 

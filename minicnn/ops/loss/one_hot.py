@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import contiguous, host, on_gpu, xp
 from minicnn_kernels.geometry import fits, whole
 
+from ...autograd import anomaly
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...dtypes import int64
 from ...tensor import Array, Tensor
 from ..tensor.arguments import no_tensor
+from ..tensor.indexing import span
 from ..tensor.types import to
 
 __all__ = ["one_hot"]
@@ -27,12 +30,31 @@ def indices(op: str, target: Any) -> Tensor:
     return target if target.dtype == int64 else to(target, int64)
 
 
-def span(indices: Array) -> tuple[int, int] | None:
-    """Return the smallest and the largest class index; None if there are none, or their values are not known."""
-    if type(indices) is Meta or not indices.size:
+def labels(target: Tensor) -> Array | None:
+    """Return the class indices of a loss for a check, or None where their values are not known.
+
+    Those on a GPU are not: the program would wait for them. Only under `detect_anomaly` they are checked, too. Instead,
+    `checked` makes the loss of a wrong one NaN.
+    """
+    if target.is_meta or (on_gpu(target.array) and not anomaly.enabled()):
         return None
-    flat = indices.reshape(-1)
-    return int(np.minimum.reduce(flat)), int(np.maximum.reduce(flat))
+    return host(target.array)
+
+
+def ends(indices: Array | None) -> tuple[int, int] | None:
+    """Return the smallest and the largest class index; None if there are none, or their values are not known."""
+    return None if indices is None or type(indices) is Meta or not indices.size else span(indices)
+
+
+def checked(t: Array, classes: int) -> tuple[Array, Array | None]:
+    """Return class indices, and where they are wrong; those on the CPU have been checked before, and none is wrong.
+
+    On a GPU a wrong one becomes 0: as an index it would read another row, or beyond the array.
+    """
+    if not on_gpu(t):
+        return t, None
+    wrong = (t < 0) | (t >= classes)
+    return np.where(wrong, 0, t), wrong
 
 
 class OneHot(Function):
@@ -41,7 +63,7 @@ class OneHot(Function):
     @staticmethod
     def forward(ctx: Any, t: Array, *, classes: int) -> Array:
         """Compare each index with all classes."""
-        return (t[..., None] == np.arange(classes)).astype(np.int64, order="C")
+        return contiguous(t[..., None] == xp(t).arange(classes), np.int64)
 
     @staticmethod
     def infer(t: Array, *, classes: int) -> Meta:
@@ -58,18 +80,18 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if not isinstance(tensor, Tensor) or tensor.dtype != np.int64:
         kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
         raise RuntimeError(f"one_hot: takes an int64 tensor of class indices, got {kind}; convert it with .long()")
-    ends, num_classes = span(tensor.array), whole(num_classes, "one_hot", "num_classes")
+    found, num_classes = ends(tensor.array), whole(num_classes, "one_hot", "num_classes")
     if num_classes == -1:
-        if ends is None:
+        if found is None:
             raise RuntimeError(
                 "one_hot: the number of classes cannot be found from a tensor that is empty or on device 'meta'; "
                 "pass num_classes"
             )
-        num_classes = ends[1] + 1
+        num_classes = found[1] + 1
     elif num_classes < 1:
         raise RuntimeError(f"one_hot: num_classes must be positive, got {num_classes}")
-    if ends is not None and (ends[0] < 0 or ends[1] >= num_classes):
-        wrong = ends[0] if ends[0] < 0 else ends[1]
+    if found is not None and (found[0] < 0 or found[1] >= num_classes):
+        wrong = found[0] if found[0] < 0 else found[1]
         raise RuntimeError(f"one_hot: class {wrong} is not in 0..{num_classes - 1}; give a larger num_classes")
     if not tensor.is_meta:
         fits("one_hot", (*tensor.shape, num_classes), 8)

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import ShapeError, geometry
+from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.geometry import shown
 
+from ...autograd import anomaly
 from ...autograd.modes import no_grad
 from ...tensor import Array, Tensor
 from ..tensor import creation
@@ -108,6 +110,11 @@ def _floats(op: str, **tensors: Any) -> None:
             raise no_tensor(op, name, tensor)
         if tensor.dtype.kind != "f":
             raise TypeError(f"{op}: {name} must be floating point, got {tensor.dtype}; convert it with .float()")
+
+
+def _seen(x: Tensor) -> bool:
+    """Return whether values may be checked. On a GPU the program would wait for them, except under `detect_anomaly`."""
+    return not x.is_meta and (not on_gpu(x.array) or anomaly.enabled())
 
 
 def _fitting(op: str, input: Tensor, target: Tensor, **weights: Tensor | None) -> None:
@@ -222,7 +229,7 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: the shapes differ.
-        RuntimeError: an input or target is outside [0, 1].
+        RuntimeError: an input or target is outside [0, 1]. On a GPU this is checked under `detect_anomaly` only.
     """
     op = "binary_cross_entropy"
     reduction = check(op, reduction, size_average, reduce)
@@ -231,7 +238,7 @@ def binary_cross_entropy(
     if input.dtype != target.dtype:
         raise TypeError(f"{op}: target is {target.dtype} but input is {input.dtype}; convert one with .to(...)")
     for name, tensor in (("input", input), ("target", target)):
-        if not tensor.is_meta and not ((tensor.array >= 0) & (tensor.array <= 1)).all():
+        if _seen(tensor) and not ((tensor >= 0) & (tensor <= 1)).all():
             raise RuntimeError(
                 f"{op}: all elements of {name} should be between 0 and 1; apply sigmoid to scores, or use "
                 "binary_cross_entropy_with_logits"
@@ -346,7 +353,7 @@ def gaussian_nll_loss(
         reduction: "mean", "sum" or "none".
 
     Raises:
-        ValueError: a variance is negative, or has another shape.
+        ValueError: a variance is negative (on a GPU it gives NaN), or has another shape.
     """
     check_tensor("gaussian_nll_loss", input=input, target=target)
     if not isinstance(var, (Tensor, int, float)):
@@ -354,7 +361,9 @@ def gaussian_nll_loss(
     reduction = check("gaussian_nll_loss", reduction)
     like = {"dtype": input.dtype, "device": input.device}
     v = var if isinstance(var, Tensor) else creation.full(input.shape, float(var), **like)
-    if not v.is_meta and (v.array < 0).any():
+    if on_gpu(v.array) and not _seen(v):
+        v = where(v < 0, math.nan, v)
+    elif _seen(v) and (v.array < 0).any():
         raise ValueError("gaussian_nll_loss: var has negative entries, but a variance cannot be negative")
     if v.shape != input.shape:
         if v.shape == input.shape[:-1]:

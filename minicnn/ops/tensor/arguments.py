@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from minicnn_kernels.geometry import SizeError, whole, wholes
+from minicnn_kernels.geometry import whole, wholes
 
+from ...device import out_of_memory
 from ...tensor import Tensor
 
 MOST = 2**62  # a larger int is checked more closely
@@ -128,7 +129,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **options)
         except MemoryError as error:
-            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
+            raise out_of_memory(function.__name__, error) from None
 
     return call
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.arithmetic import ARITHMETIC
-from minicnn_kernels.arrays import as_array
+from minicnn_kernels.arrays import as_array, is_array
 
 from ...autograd import ownership
 from ...tensor import Array, Tensor, tensor_method
@@ -173,7 +173,7 @@ def _truncated(a: Any, b: Any) -> Array:
 def _floored(a: Any, b: Any) -> Array:
     """floor(a / b) of floats, computed from the remainder, so that 1 // 0.1 is 9, as for the exact quotient."""
     quotient = np.floor_divide(a, b)
-    return np.where(b == 0, np.true_divide(a, b), quotient)
+    return np.where(np.equal(b, 0), np.true_divide(a, b), quotient)
 
 
 _true_div = row("div", np.true_divide, lambda gy, b: gy / b, lambda gy, a, b: -gy * ((a / b) / b), kind="float")
@@ -227,7 +227,7 @@ def _power(a: Any, b: Any) -> Array:
 
 def _power_base(gy: Array, a: Any, b: Any) -> Array:
     """d(a^b)/da = b a^(b-1), and 0 where b is 0, at a = 0 too."""
-    if not np.ndim(b) and not isinstance(b, np.ndarray):
+    if not is_array(b):
         return np.zeros_like(gy) if b == 0 else gy * (b * a ** (b - 1))
     return np.where(b == 0, 0, gy * (b * a ** (b - 1)))
 

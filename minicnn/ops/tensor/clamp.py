@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import as_array
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
-from .elementwise import binary, row, run
+from .elementwise import binary, in_memory_order, row, run
 from .operands import promote, unbroadcast
 from .promotion import result_type
 
@@ -38,7 +39,7 @@ def _fshare(wins: Callable[[Any, Any], Array]) -> tuple[Callable[..., Array], Ca
     """Return the gradients if NaN is never chosen: all of gy to a where a >= b or b is NaN, else to b."""
 
     def to_a(a: Any, b: Any) -> Array:
-        return np.asarray(wins(a, b) | (a == b) | np.isnan(b))
+        return as_array(wins(a, b) | (a == b) | np.isnan(b))
 
     return lambda gy, a, b: np.where(to_a(a, b), gy, 0), lambda gy, a, b: np.where(to_a(a, b), 0, gy)
 
@@ -101,7 +102,8 @@ class Where(Function):
         """Choose element by element."""
         ctx.shapes = np.shape(a), np.shape(b)
         ctx.save_for_backward(condition)
-        return np.where(condition, a, b).astype(dtype, copy=False)
+        y = np.where(condition, a, b) if ctx.gpu is None else in_memory_order(np.where, condition, a, b)
+        return y.astype(dtype, copy=False)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:

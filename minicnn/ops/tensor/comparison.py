@@ -70,7 +70,7 @@ not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 def equal(input: Tensor, other: Tensor) -> bool:
     """Return whether the two tensors have the same shape and the same elements; NaN equals nothing."""
     check_tensor("equal", input=input, other=other)
-    return input.shape == other.shape and bool(eq(input, other).array.all())
+    return input.shape == other.shape and bool(eq(input, other).all())
 
 
 def _near(a: Array, b: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
@@ -101,7 +101,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 @tensor_method("allclose")
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Return whether `isclose` is true for all elements."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 # ------------------------------------------------------------------------------------------------------- single values
@@ -111,7 +111,7 @@ isinf = unary("isinf", np.isinf, kind="bool", text="Whether a is Inf or -Inf.")
 isfinite = unary("isfinite", np.isfinite, kind="bool", text="Whether a is neither NaN nor infinite.")
 isposinf = unary("isposinf", lambda a: a == np.inf, kind="bool", text="Whether a is Inf.")
 isneginf = unary("isneginf", lambda a: a == -np.inf, kind="bool", text="Whether a is -Inf.")
-isreal = unary("isreal", lambda a: np.ones(np.shape(a), bool), kind="bool", text="True everywhere.")
+isreal = unary("isreal", lambda a: np.ones_like(a, bool), kind="bool", text="True everywhere.")
 signbit = unary(
     "signbit", lambda a: np.signbit(a) if a.dtype.kind == "f" else a < 0, kind="bool",
     text="Whether a is negative, -0.0 included.",
@@ -144,7 +144,7 @@ for _name, _function in (
 @tensor_method("__contains__")
 def _contains(self: Tensor, element: Any) -> bool:
     """`element in x`: return whether any element equals `element`."""
-    return bool((self == element).array.any()) if not self.is_meta else bool(self._values("in"))
+    return bool((self == element).any()) if not self.is_meta else bool(self._values("in"))
 
 
 @tensor_method("is_nonzero")

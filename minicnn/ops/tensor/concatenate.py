@@ -44,7 +44,7 @@ class Cat(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
         """Cut."""
-        return tuple(np.split(gy, np.cumsum(ctx.sizes)[:-1], ctx.dim))
+        return tuple(np.split(gy, [*itertools.accumulate(ctx.sizes)][:-1], ctx.dim))
 
     @staticmethod
     def infer(*xs: Meta, dim: int) -> Meta:
@@ -254,7 +254,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         raise ShapeError("tensor_split: a 0-d tensor has no axis to split along")
     length = input.shape[at]
     if isinstance(given, Tensor):
-        if given.dtype != np.int64 or given.ndim > 1 or given.is_meta:
+        if given.dtype != np.int64 or given.ndim > 1 or given.device.type != "cpu":
             raise RuntimeError(f"tensor_split: expected an int64 tensor of at most 1 axis on the CPU, got {given!r}")
         given = given.tolist()
     if isinstance(given, (tuple, list)):

@@ -1,7 +1,7 @@
 """Making new tensors: from data, filled with a value, or in a pattern. Random ones are made in `sampling`.
 
-All functions take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing) and `requires_grad`; also
-`pin_memory` and `layout`, which have no effect in minicnn.
+All functions take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing), `requires_grad` and
+`pin_memory` (page-locked memory of the CPU, if there is a GPU); also `layout`, which has no effect in minicnn.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import gpu, on_device, upload
-from minicnn_kernels.geometry import ShapeError, SizeError, fits, whole
+from minicnn_kernels.arrays import gpu, host, is_array, on_device, on_gpu, upload
+from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ... import memory_formats
-from ...device import Device, meta, resolve
+from ...device import META, Device, meta, out_of_memory, resolve
+from ...device import of as device_of
 from ...dtypes import get_default_dtype, set_default_dtype
 from ...memory_formats import MemoryFormat
 from ...tensor import Array, Tensor
 from .arguments import ints
-from .from_data import check_range, known, to_array
+from .from_data import check_range, from_protocol, known, to_array
 from .promotion import number_type
 
 __all__ = [
@@ -72,22 +73,23 @@ def new(
         return Tensor(meta(shape, kind), requires_grad)
     fits(op, shape, kind.itemsize, "tensor")
     if place.index is None:
-        return Tensor(np.asarray(make(np, shape, kind)), requires_grad)
+        return Tensor(host(make(np, shape, kind)), requires_grad)
     with on_device(place.index):
         return Tensor(upload(make(gpu(), shape, kind), place.index), requires_grad)
 
 
 def factory(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function accept PyTorch's arguments without effect, and a size as keyword; refuse `out`."""
+    """Let a function accept `pin_memory`, `layout`, and a size as keyword; refuse `out`."""
     code = function.__code__
     sized = "size" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 1]
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
+        pin = False
         if options:
             if options.pop("out", None) is not None:
                 raise TypeError(f"{function.__name__}: out= is not supported; assign the result, or use out.copy_(...)")
-            options.pop("pin_memory", None)
+            pin = options.pop("pin_memory", False)
             if options.pop("layout", None) not in (None, memory_formats.strided):
                 raise TypeError(f"{function.__name__}: the only layout of a tensor is minicnn.strided")
             if sized and "size" in options and not function.__name__.endswith("full"):
@@ -95,9 +97,10 @@ def factory(function: Callable[..., Any]) -> Callable[..., Any]:
         elif not args and sized:
             raise TypeError(f"{function.__name__}() missing 1 required positional argument: 'size'")
         try:
-            return function(*args, **options)
+            found = function(*args, **options)
+            return found.detach().pin_memory().requires_grad_(found.requires_grad) if pin else found
         except MemoryError as error:
-            raise error if isinstance(error, SizeError) else SizeError(f"{function.__name__}: {error}") from None
+            raise out_of_memory(function.__name__, error) from None
 
     return call
 
@@ -131,8 +134,8 @@ def empty(
 
 def scalar(op: str, value: Any) -> Any:
     """Return the fill value as a Python number."""
-    if isinstance(value, (Tensor, np.ndarray, np.generic)):
-        if isinstance(value, (Tensor, np.ndarray)) and value.ndim:
+    if isinstance(value, (Tensor, np.generic)) or is_array(value):
+        if value.ndim:
             raise TypeError(f"{op}: fill_value must be a number or 0-d, got shape {tuple(value.shape)}")
         return value.item()
     if not isinstance(value, (bool, int, float)):
@@ -201,7 +204,18 @@ def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad:
             return Tensor(meta(data.shape, dtype or data.dtype), requires_grad)
         data._values("tensor")
     array = to_array("tensor", data, None if dtype is None else np.dtype(dtype))
-    return new(array.shape, lambda xp, s, d: np.array(array, d, order="C"), array.dtype, device, requires_grad)
+
+    def copy(xp: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
+        if on_gpu(array) == (xp is not np):
+            return array.copy("C")
+        return array if on_gpu(array) else np.asarray(array, order="C")  # `new` copies it to the device
+
+    return new(array.shape, copy, array.dtype, _beside(array, device), requires_grad)
+
+
+def _beside(array: Array, device: Any) -> Any:
+    """Return the device that is asked for; without one, that of an array on a GPU."""
+    return device_of(array) if device is None and on_gpu(array) else device
 
 
 def from_numpy(ndarray: Array) -> Tensor:
@@ -217,7 +231,7 @@ def from_numpy(ndarray: Array) -> Tensor:
 
 
 def _warn_read_only(array: Array) -> None:
-    if not array.flags.writeable:
+    if not (on_gpu(array) or array.flags.writeable):
         warnings.warn(
             "the given NumPy array is not writable, so neither is the tensor on its memory, and writing into it "
             "raises; to write to the tensor, copy the array first",
@@ -233,7 +247,9 @@ def as_tensor(data: Any, dtype: DTYPE = None, device: Any = None) -> Tensor:
 def asarray(
     obj: Any, *, dtype: DTYPE = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return the data as a tensor, on the memory of a tensor, array or DLPack capsule if the type is the same.
+    """Return the data as a tensor, on the memory of a tensor or an array if its type and device are the wanted ones.
+
+    The array is NumPy's, CuPy's, or any other that has DLPack's protocol or `__cuda_array_interface__`.
 
     Args:
         copy: True always copies; False raises if a copy is needed.
@@ -244,11 +260,14 @@ def asarray(
             raise ValueError(f"asarray: a tensor of {obj.dtype} on {obj.device} needs a copy, which copy=False forbids")
         found = found.clone() if copy and found is obj else found
         return found.detach().requires_grad_() if requires_grad and not found.requires_grad else found
-    shared = isinstance(obj, np.ndarray)
+    shared = is_array(obj)
     if not shared and hasattr(obj, "__dlpack__"):
-        obj, shared = np.from_dlpack(obj), True
+        obj, shared = from_protocol(obj), True
+    elif not shared and hasattr(obj, "__cuda_array_interface__"):
+        obj, shared = gpu().asarray(obj), True
     array = to_array("asarray", obj, None if dtype is None else np.dtype(dtype))
-    same = shared and (array is obj or array.base is not None)
+    device = resolve(_beside(array, device))
+    same = shared and (array is obj or array.base is not None) and device in (device_of(array), META)
     if copy is False and not same:
         raise ValueError(f"asarray: {type(obj).__name__} as {array.dtype} needs a copy, which copy=False forbids")
     if same and not copy:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, on_gpu
+
 from ...autograd.engine import Function
 from ...compat import return_types
 from ...device import Meta, meta
@@ -22,9 +24,9 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
 def running(step: np.ufunc, a: Array, axis: int) -> Array:
     """y_0 = a_0, y_i = step(y_(i-1), a_i); floats are computed in float64, because rounding errors accumulate."""
     if a.dtype.kind != "f":
-        return np.asarray(step.accumulate(a, axis, a.dtype))
-    if a.size <= 256 * a.shape[axis]:
-        return np.asarray(step.accumulate(a, axis, np.float64).astype(a.dtype, copy=False))
+        return as_array(step.accumulate(a, axis, a.dtype))
+    if a.size <= 256 * a.shape[axis] or on_gpu(a):
+        return as_array(step.accumulate(a, axis, np.float64).astype(a.dtype, copy=False))
     y = np.empty_like(a)  # slice by slice: four times as fast as NumPy's accumulate, without a second array
     terms, sums = np.moveaxis(a, axis, 0), np.moveaxis(y, axis, 0)
     so_far = terms[0].astype(np.float64)
@@ -103,6 +105,12 @@ class Cumulative(Function):
         return meta(x.shape, dtype)
 
 
+class CumulativeOnCpu(Cumulative):
+    """`Cumulative` with a step that CuPy cannot accumulate."""
+
+    on_cpu = True
+
+
 def _axis(op: str, x: Tensor, dim: int) -> int:
     if not isinstance(x, Tensor) or isinstance(dim, (tuple, list)) or dim is None:
         raise TypeError(f"{op}: expected a tensor and one axis, an int, got {type(x).__name__} and {dim!r}")
@@ -113,7 +121,8 @@ def _run(op: str, x: Tensor, dim: int, dtype: Any) -> Tensor:
     axis, kind = _axis(op, x, dim), type_of(ROWS[op], x, dtype)
     if kind.kind == "b":
         raise NotImplementedError(f"{op}: not defined for bool; give dtype=minicnn.int64")
-    return Cumulative.apply(x, op, axis, kind)
+    function = CumulativeOnCpu if op == "logcumsumexp" else Cumulative
+    return function.apply(x, op, axis, kind)
 
 
 @tensor_method("cumsum")
@@ -141,6 +150,8 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 
 class RunningExtremum(Function):
     """(values, indices) of the largest (smallest) element so far: the later one of ties; after a NaN always NaN."""
+
+    on_cpu = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, op: str, axis: int) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ...tensor import Tensor, tensor_method
@@ -23,12 +23,12 @@ def _along(x: Array, offset: int, dim1: int, dim2: int) -> Array:
     x = x[..., max(-offset, 0) :, max(offset, 0) :]
     n = min(x.shape[-2:])
     strides = (*x.strides[:-2], x.strides[-2] + x.strides[-1])
-    return np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], n), strides, writeable=x.flags.writeable)
+    return xp(x).lib.stride_tricks.as_strided(x, (*x.shape[:-2], n), strides)
 
 
 def _embed(x: Array, shape: tuple[int, ...], *where: int) -> Array:
     """Return zeros of a shape, with x on the diagonal."""
-    y = np.zeros(shape, x.dtype)
+    y = xp(x).zeros(shape, x.dtype)
     _along(y, *where)[...] = x
     return y
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, as_array, host, xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
 from minicnn_kernels.sums import total
 
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, ints, numpy_names, spread
 from .gather import index_select
+from .indexing import Index
 from .linear_map import LinearMapRow, Map, View
 from .shape import reshape, transpose
 
@@ -31,9 +32,9 @@ def _sum_copies(gy: Array, shape: tuple[int, ...], repeats: tuple[int, ...]) -> 
 def _window_sum(gy: Array, shape: tuple[int, ...], dim: int, size: int, step: int) -> Array:
     """Give every element the sum of the gradients of all windows that it is in: the adjoint of windows."""
     if not shape:
-        return np.asarray(gy.sum())
+        return as_array(gy.sum())
     # the sum over many windows per element is computed in float64
-    gx = np.zeros(shape, np.result_type(gy, np.float64) if size > 64 * step else gy.dtype)
+    gx = xp(gy).zeros(shape, np.result_type(gy.dtype, np.float64) if size > 64 * step else gy.dtype)
     lines, windows = np.moveaxis(gx, dim, -1), np.moveaxis(gy, dim, -2)
     count = windows.shape[-2]
     for k in range(size):
@@ -44,13 +45,14 @@ def _window_sum(gy: Array, shape: tuple[int, ...], dim: int, size: int, step: in
 def _windows(x: Array, dim: int, size: int, step: int) -> Array:
     if not x.ndim:
         return x.reshape(1)[:size]
-    windows = np.lib.stride_tricks.sliding_window_view(x, size, dim, writeable=x.flags.writeable)
-    return windows[(slice(None),) * dim + (slice(None, None, step),)]
+    shape, strides = list(x.shape), list(x.strides)
+    shape[dim], strides[dim] = (shape[dim] - size) // step + 1, strides[dim] * min(step, shape[dim])
+    return xp(x).lib.stride_tricks.as_strided(x, (*shape, size), (*strides, x.strides[dim]))
 
 
 TILE = LinearMapRow(
     "Repeat",
-    lambda x, repeats: np.array(np.tile(x, repeats)),
+    lambda x, repeats: np.tile(x, repeats),
     _sum_copies,
     lambda shape, repeats: tuple(
         n * m for n, m in zip(repeats, (1,) * (len(repeats) - len(shape)) + shape, strict=True)
@@ -98,11 +100,14 @@ def repeat_interleave(
         RuntimeError, ShapeError: a repeat is negative, or there are not as many repeats as elements.
     """
     if repeats is None:
-        return _places(input, input.numel(), output_size)
+        return _places(input, input.numel(), output_size).to(input.device)
     x, at = (
         (reshape(input, (input.numel(),)), 0) if dim is None else (input, axis("repeat_interleave", dim, input.ndim))
     )
-    return index_select(x, at, _places(repeats, x.shape[at] if x.ndim else 1, output_size))
+    places = _places(repeats, x.shape[at] if x.ndim else 1, output_size)
+    if x.is_cuda and x.ndim:  # without the check of `index_select`, which would wait
+        return Index.apply(x, places.to(x.device), where=(at,))
+    return index_select(x, at, places)
 
 
 def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
@@ -123,6 +128,7 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
             f"repeat_interleave: {counts.size} repeats for {length} elements; give one number, or one for each"
         )
     fits("repeat_interleave", (sum(counts.reshape(-1).tolist()) * (length if counts.size == 1 else 1),), 8)
+    counts = host(counts)
     index = np.repeat(np.arange(length), counts.reshape(-1))
     if output_size is not None and whole(output_size, "repeat_interleave", "output_size") != index.size:
         raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.size}")

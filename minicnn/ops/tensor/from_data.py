@@ -7,16 +7,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, as_array, gpu, is_array, on_device_of
 
 from ...tensor import Tensor
 from .promotion import number_type, promote_types
 
+_DLPACK_CUDA = (2, 13)  # DLPack's numbers of memory on a GPU
 KINDS = tuple(np.dtype(k) for k in ("f2", "f4", "f8", "u1", "i1", "i2", "i4", "i8", "?"))
 
 
 def to_array(op: str, data: Any, dtype: np.dtype[Any] | None = None) -> Array:
-    """Return the data as an array: the array of a tensor or NumPy array itself if its type fits, else a new one.
+    """Return the data as an array: that of a tensor, or a given array itself if its type fits, else a new one.
 
     Python floats get the default type, ints int64; NumPy numbers and 0-d tensors keep their type. The widest type wins.
 
@@ -26,8 +27,8 @@ def to_array(op: str, data: Any, dtype: np.dtype[Any] | None = None) -> Array:
     """
     if isinstance(data, Tensor):
         array = data.array
-    elif isinstance(data, (np.ndarray, np.generic)):
-        array = known(op, np.asarray(data))
+    elif isinstance(data, np.generic) or is_array(data):
+        array = known(op, as_array(data))
     else:
         shape = _shape(op, data)
         leaves: list[Any] = []
@@ -48,6 +49,13 @@ def known(op: str, array: Array) -> Array:
             f"{', '.join(map(str, KINDS))}"
         )
     return array
+
+
+def from_protocol(obj: Any) -> Array:
+    """Return an array of NumPy, or CuPy for memory on a GPU, on the memory of an object with DLPack's protocol."""
+    on_a_gpu = hasattr(obj, "__dlpack_device__") and obj.__dlpack_device__()[0] in _DLPACK_CUDA
+    made: Array = gpu().from_dlpack(obj) if on_a_gpu else np.from_dlpack(obj)
+    return made
 
 
 def _sequence(data: Any) -> bool:
@@ -144,7 +152,7 @@ def check_range(values: Array, kind: np.dtype[Any]) -> Array:
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), on_device_of(array):
         return array.astype(dtype)
 
 

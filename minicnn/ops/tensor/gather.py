@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import as_array, beside, xp
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
@@ -15,7 +16,9 @@ from ...device import Meta, meta
 from ...memory_formats import tidy
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
-from .indexing import Index, check_bounds, index_put, number
+from .clamp import where
+from .elementwise import in_memory_order
+from .indexing import Index, check_bounds, index_put, number, span
 from .linear_map import with_unused
 from .operands import unbroadcast
 from .scatter_add import add_rows
@@ -32,7 +35,8 @@ __all__ = [
 
 def grid(index: Array, dim: int) -> tuple[Array, ...]:
     """Return NumPy's index of the elements (i_0, ..., index[i_0, ..., i_n] at `dim`, ..., i_n)."""
-    lines: Sequence[Array] = np.indices(index.shape, sparse=True)
+    arange = xp(index).arange
+    lines = [arange(n).reshape(-1, *(1,) * (index.ndim - i - 1)) for i, n in enumerate(index.shape)]
     return tuple(index if i == dim else line for i, line in enumerate(lines))
 
 
@@ -61,16 +65,20 @@ def check_index(op: str, x: Tensor, dim: int, index: Any, src: Tensor | None = N
                     + (f" apart from dimension {at}" if name == "input" else "")
                 )
     size = x.shape[at] if x.ndim else 1
-    if not index.is_meta and not 0 <= index.array.min() <= index.array.max() < size:
-        wrong = index.array.min() if index.array.min() < 0 else index.array.max()
-        raise RuntimeError(f"{op}: index {wrong} is out of bounds for dimension {at} with size {size}")
+    if not index.is_meta:
+        low, high = span(index.array)
+        if low < 0 or high >= size:
+            wrong = low if low < 0 else high
+            raise RuntimeError(f"{op}: index {wrong} is out of bounds for dimension {at} with size {size}")
     return at
 
 
 def accumulate(y: Array, index: Array, dim: int, values: Array) -> None:
     """y[..., index, ...] += values, elementwise; y contiguous."""
     if index.size:
-        places = np.ravel_multi_index(np.broadcast_arrays(*grid(index, dim)), y.shape)
+        places: Any = 0
+        for line, size in zip(grid(index, dim), y.shape, strict=True):
+            places = places * size + line
         add_rows(y.reshape(-1, 1), places.reshape(-1), values.reshape(-1, 1))
 
 
@@ -82,13 +90,13 @@ class Gather(Function):
         """Take the elements."""
         ctx.shape, ctx.dim = x.shape, dim
         ctx.save_for_backward(index)
-        return x[grid(index, dim)] if index.size else np.empty(index.shape, x.dtype)
+        return x[grid(index, dim)] if index.size else xp(x).empty(index.shape, x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
         """Add gy where the elements were taken from."""
         (index,) = ctx.saved
-        gx = np.zeros(ctx.shape, gy.dtype)
+        gx = xp(gy).zeros(ctx.shape, gy.dtype)
         accumulate(gx, index, ctx.dim, gy)
         return gx, None, None
 
@@ -103,7 +111,7 @@ def with_axis(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(t if t.ndim else reshape(t, (1,)) for t in tensors)
 
 
-def beside(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+def meta_like(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     """Return the index tensors, on the meta device if x is."""
     return tuple(Tensor(meta(o.shape, o.dtype)) if x.is_meta and not o.is_meta else o for o in others)
 
@@ -122,9 +130,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         raise NotImplementedError("gather: sparse_grad=True is not supported; gradients are dense")
     at = check_index("gather", input, dim, index)
     if index.ndim and input.ndim:
-        return Gather.apply(input, *beside(input, index), at)
+        return Gather.apply(input, *meta_like(input, index), at)
     x, i = with_axis(input, index)
-    return reshape(Gather.apply(x, *beside(x, i), at), tuple(index.shape))
+    return reshape(Gather.apply(x, *meta_like(x, i), at), tuple(index.shape))
 
 
 class Scatter(Function):
@@ -135,7 +143,7 @@ class Scatter(Function):
         """Copy x, then write; `reduce` "sum" adds."""
         ctx.shape, ctx.dim, ctx.sum = src.shape, dim, reduce == "sum"
         ctx.save_for_backward(index)
-        y = np.array(x, order="C")
+        y = x.copy("C")
         at = grid(index, dim)
         part = src[tuple(map(slice, index.shape))]
         if reduce == "sum":
@@ -158,9 +166,15 @@ class Scatter(Function):
                 gx = gy.copy()
                 gx[at] = 0
         if ctx.needs_input_grad[2]:
-            gsrc = np.zeros(ctx.shape, gy.dtype)
+            gsrc = xp(gy).zeros(ctx.shape, gy.dtype)
             gsrc[tuple(map(slice, index.shape))] = gy[at]
         return gx, None, gsrc, None, None
+
+
+class ScatterProduct(Scatter):
+    """`Scatter` that multiplies, for which CuPy has no function."""
+
+    on_cpu = True
 
 
 def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str | None) -> Tensor:
@@ -168,7 +182,7 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
     at = check_index(op, x, dim, index, src if isinstance(src, Tensor) else None)
     if not isinstance(src, Tensor):
         src = (
-            Tensor(np.broadcast_to(np.asarray(src).astype(x.dtype), index.shape))
+            expand(Tensor(beside(np.asarray(src).astype(x.dtype), x.array)), tuple(index.shape))
             if not x.is_meta
             else x.new_empty(index.shape)
         )
@@ -177,7 +191,8 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
     if not index.numel():
         return with_unused(x.clone(), src)
     one, i, s = with_axis(x, index, src)
-    return reshape(Scatter.apply(one, *beside(one, i, s), at, reduce), tuple(x.shape))
+    function = ScatterProduct if reduce == "prod" else Scatter
+    return reshape(function.apply(one, *meta_like(one, i, s), at, reduce), tuple(x.shape))
 
 
 @tensor_method("scatter")
@@ -185,7 +200,9 @@ def _scatter(op: str, x: Tensor, dim: int, index: Tensor, src: Any, reduce: str 
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
-    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on; of several values for a place, the last.
+    """A copy with y[index[i, j, k], j, k] = src[i, j, k] for dim 0, and so on.
+
+    Of several values for a place, the last one remains; on a GPU, any of them.
 
     Args:
         src: a tensor at least as large as the index, or a number (also as `value`).
@@ -223,7 +240,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at `index` (0-d or 1-d) along `dim`, in new memory."""
     at = axis("index_select", dim, input.ndim)
     check_slices("index_select", input, at, index)
-    (i,) = beside(input, with_axis(index)[0])
+    (i,) = meta_like(input, with_axis(index)[0])
     if not input.ndim:
         return reshape(Index.apply(reshape(input, (1,)), i, where=(0,)), ())
     return Index.apply(input, i, where=(at,))
@@ -241,9 +258,13 @@ def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:
         raise IndexError(f"{op}: index must have at most one axis, got shape {tuple(index.shape)}")
     if index.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{op}: index must be an int64 or int32 tensor, got {index.dtype}; convert it with .long()")
-    if not index.is_meta and index.numel() and index.array.min() < 0:
-        raise IndexError(f"{op}: index {index.array.min()} is out of range: negative indices are not allowed here")
-    check_bounds(op, tuple(x.shape) or (1,), (dim,), (index.array,))
+    if index.is_meta or not index.numel():
+        return
+    (low, high), size = span(index.array), (tuple(x.shape) or (1,))[dim]
+    if low < 0:
+        raise IndexError(f"{op}: index {low} is out of range: negative indices are not allowed here")
+    if high >= size:
+        raise IndexError(f"{op}: index {high} is out of bounds for dimension {dim} with size {size}")
 
 
 @tensor_method("take")
@@ -254,7 +275,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         raise RuntimeError(f"take: index must be an int64 tensor, got {index.dtype}; convert it with .long()")
     flat = reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
     check_bounds("take", tuple(flat.shape), (0,), (index.array,))
-    return Index.apply(flat, *beside(input, index), where=(0,))
+    return Index.apply(flat, *meta_like(input, index), where=(0,))
 
 
 @tensor_method("take_along_dim")
@@ -275,12 +296,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     )
     shapes = [(*common[:at], t.shape[at], *common[at + 1 :]) for t in (input, indices)]
-    index = (
-        Tensor(np.where(indices.array < 0, indices.array + input.shape[at], indices.array))
-        if not indices.is_meta
-        else indices
-    )
-    return gather(expand(input, shapes[0]), at, expand(index, shapes[1]))
+    if not indices.is_meta:
+        indices = where(indices < 0, indices + input.shape[at], indices)
+    return gather(expand(input, shapes[0]), at, expand(indices, shapes[1]))
 
 
 # ---------------------------------------------------------------------------------------------------------------- masks
@@ -294,14 +312,20 @@ class MaskedFill(Function):
         """Choose."""
         ctx.shape = x.shape
         ctx.save_for_backward(mask)
-        return tidy(np.where(mask, value.astype(x.dtype), x))
+        choose = np.where if ctx.gpu is None else partial(in_memory_order, np.where)
+        return tidy(choose(mask, value.astype(x.dtype), x))
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """Return gy where the mask is false as gx, and the sum of the rest as the gradient of the value."""
         (mask,) = ctx.saved
-        gx = unbroadcast(np.where(mask, 0, gy).astype(gy.dtype, copy=False), ctx.shape)
-        return gx, None, np.asarray(gy[np.broadcast_to(mask, gy.shape)].sum())
+        gx = gvalue = None
+        if ctx.needs_input_grad[0]:
+            gx = unbroadcast(np.where(mask, 0, gy).astype(gy.dtype, copy=False), ctx.shape)
+        if ctx.needs_input_grad[2]:
+            chosen = gy[np.broadcast_to(mask, gy.shape)] if ctx.gpu is None else np.where(mask, gy, 0)
+            gvalue = as_array(chosen.sum())
+        return gx, None, gvalue
 
     @staticmethod
     def infer(x: Meta, mask: Array, value: Array) -> Meta:
@@ -320,7 +344,7 @@ def _mask(op: str, x: Tensor, mask: Any) -> Tensor:
 @tensor_method("masked_fill")
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` (a number or a 0-d tensor) where the mask is true, else the tensor's elements; broadcast."""
-    mask = beside(input, _mask("masked_fill", input, mask))[0]
+    mask = meta_like(input, _mask("masked_fill", input, mask))[0]
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
             f"masked_fill: value must be a number or a 0-d tensor, got shape {tuple(value.shape)}; use where"

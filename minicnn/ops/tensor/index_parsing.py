@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import is_array, on_device_of, on_gpu
 from minicnn_kernels.geometry import whole
 
 from ...tensor import Tensor
@@ -58,7 +59,9 @@ class Parsed:
                     f"index: the shape of the mask {tuple(item.shape)} does not match the axes {tuple(expected)} of "
                     f"the tensor of shape {tuple(self.shape)}"
                 )
-            self._take([Tensor(places) for places in np.nonzero(item._values("index"))])
+            mask = item._values("index")
+            with on_device_of(mask):
+                self._take([Tensor(places) for places in mask.nonzero()])
         else:
             self.basic.append(slice(None))
             self._take([item])
@@ -97,7 +100,7 @@ def _items(index: Any) -> list[Any]:
         nested = (list, tuple, range, slice, type(...), type(None), Tensor, np.ndarray)
         index = (
             index
-            if isinstance(index, list) and len(index) < 32 and any(isinstance(i, nested) for i in index)
+            if isinstance(index, list) and len(index) < 32 and any(isinstance(i, nested) or on_gpu(i) for i in index)
             else [index]
         )
     return [_item(part) for part in index]
@@ -106,9 +109,11 @@ def _items(index: Any) -> list[Any]:
 def _item(part: Any) -> Any:
     if part is None or part is Ellipsis or isinstance(part, (slice, bool)) or type(part) is int:
         return part
-    if isinstance(part, (list, tuple, range, np.ndarray)):
-        array = part if isinstance(part, np.ndarray) else to_array("index", list(part))
-        part = Tensor(array.astype(np.int64) if not array.size and not isinstance(part, np.ndarray) else array)
+    if is_array(part):
+        part = Tensor(part)
+    elif isinstance(part, (list, tuple, range)):
+        array = to_array("index", list(part))
+        part = Tensor(array if array.size else array.astype(np.int64))
     if isinstance(part, Tensor):
         kind = part.dtype
         if kind not in (np.int64, np.int32, np.uint8, np.bool_):

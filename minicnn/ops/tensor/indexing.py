@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
+from minicnn_kernels.arrays import as_array, beside, host, is_array, on_device_of, on_gpu, writeable, xp
 from minicnn_kernels.geometry import ShapeError, whole
 
 from ...autograd.engine import Function
@@ -30,7 +31,7 @@ __all__ = ["index_put", "narrow", "narrow_copy", "select"]
 
 
 def _spread_out(gy: Array, shape: tuple[int, ...], at: Any) -> Array:
-    gx = np.zeros(shape, gy.dtype)
+    gx = xp(gy).zeros(shape, gy.dtype)
     gx[at] = gy
     return gx
 
@@ -62,6 +63,17 @@ def taken_shape(shape: tuple[int, ...], where: Sequence[int], indices: Sequence[
     return (*rest[:first], *common, *rest[first:])
 
 
+def span(indices: Array) -> tuple[int, int]:
+    """Return the smallest and the largest of some integers; from a GPU in one copy, for which the program waits."""
+    flat = indices.reshape(-1)
+    if on_gpu(flat):
+        with on_device_of(flat):
+            low, high = host(np.stack([flat.min(), flat.max()]))
+    else:
+        low, high = np.minimum.reduce(flat), np.maximum.reduce(flat)
+    return int(low), int(high)
+
+
 def check_bounds(op: str, shape: tuple[int, ...], where: Sequence[int], indices: Sequence[Array]) -> None:
     """Check that the indices lie within their axes; on the meta device their values are not known.
 
@@ -70,9 +82,11 @@ def check_bounds(op: str, shape: tuple[int, ...], where: Sequence[int], indices:
     """
     for place, index in zip(where, indices, strict=True):
         size = shape[place]
-        if type(index) is not Meta and index.size and not (-size <= index.min() and index.max() < size):
-            wrong = index.min() if index.min() < -size else index.max()
-            raise IndexError(f"{op}: index {wrong} is out of bounds for dimension {place} with size {size}")
+        if type(index) is not Meta and index.size:
+            low, high = span(index)
+            if low < -size or high >= size:
+                wrong = low if low < -size else high
+                raise IndexError(f"{op}: index {wrong} is out of bounds for dimension {place} with size {size}")
 
 
 class Index(Function):
@@ -83,12 +97,12 @@ class Index(Function):
         """Take them."""
         ctx.shape, ctx.where = x.shape, where
         ctx.save_for_backward(*indices)
-        return np.asarray(x[spots(where, indices, x.ndim)])
+        return as_array(x[spots(where, indices, x.ndim)])
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """Add gy where the elements were taken from; an element that was taken twice gets both."""
-        gx = np.zeros(ctx.shape, gy.dtype)
+        gx = xp(gy).zeros(ctx.shape, gy.dtype)
         add_at(gx, ctx.where, ctx.saved, gy)
         return gx, *[None] * len(ctx.saved)
 
@@ -99,12 +113,25 @@ class Index(Function):
 
 
 def _indices(x: Tensor, parsed: Parsed) -> list[Tensor]:
-    """Return the index tensors, checked, and on the meta device if x is."""
+    """Return the index tensors, checked, and on the device of x.
+
+    Raises:
+        IndexError: an index is out of bounds.
+        RuntimeError: x is on the CPU or the meta device and an index on a GPU, or they are on two GPUs.
+    """
+    for index in parsed.indices:
+        if on_gpu(index.array) and index.device != x.device:
+            raise RuntimeError(
+                "index: indices should be either on cpu or on the same device as the indexed tensor "
+                f"({x.device}), got one on {index.device}; move it with .to('{x.device}')"
+            )
     view = np.broadcast_to(np.empty((), np.bool_), parsed.shape)[parsed.view].shape
     arrays = [i.array for i in parsed.indices]
     taken_shape(view, parsed.where, arrays)
     check_bounds("index", view, parsed.where, arrays)
-    return [Tensor(meta(i.shape, i.dtype)) for i in parsed.indices] if x.is_meta else parsed.indices
+    if x.is_meta:
+        return [Tensor(meta(i.shape, i.dtype)) for i in parsed.indices]
+    return [Tensor(beside(i.array, x.array)) for i in parsed.indices] if x.is_cuda else parsed.indices
 
 
 @tensor_method("__getitem__")
@@ -143,7 +170,7 @@ class Put(Function):
             gx = gy
             if not ctx.add:
                 gx = gy.copy()
-                write(gx[ctx.view], ctx.where, indices, np.zeros((), gy.dtype), False)
+                write(gx[ctx.view], ctx.where, indices, xp(gy).zeros((), gy.dtype), False)
         if ctx.needs_input_grad[1]:
             part = gy[ctx.view]
             part = part[spots(ctx.where, indices, part.ndim)] if indices else part
@@ -175,6 +202,8 @@ def put(x: Tensor, parsed: Parsed, value: Tensor, add: bool, inplace: bool) -> T
             "shape of the elements to be overwritten"
         )
     value = value if shape == value.shape else value.reshape(shape)
+    if value.device != x.device and not value.is_meta and not (indices and shape):  # without indices it is a copy
+        value = value.to(x.device)
     if x.is_meta and not value.is_meta:
         value = Tensor(meta(value.shape, value.dtype))
     return Put.apply(
@@ -193,13 +222,18 @@ def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value: overwrite the elements in place; recorded if a gradient is wanted.
 
+    If an index occurs twice, the last value remains; on a GPU, any of them.
+
     Raises:
         RuntimeError: x is a leaf that requires a gradient, while operations are recorded.
         ShapeError: the value does not broadcast to the elements at `index`.
         TypeError: the value is neither a tensor nor a number (nor, beyond PyTorch, an array).
     """
-    if not isinstance(value, (Tensor, bool, int, float, np.ndarray, np.generic)):
+    if not isinstance(value, (Tensor, bool, int, float, np.generic)) and not is_array(value):
         raise TypeError(f"index: cannot assign a {type(value).__name__} to a tensor; use minicnn.tensor(...)")
+    if isinstance(index, Tensor) and on_gpu(index.array) and _fills(x, index, value):
+        x.masked_fill_(index.reshape(*index.shape, *(1,) * (x.ndim - index.ndim)), value)
+        return
     parsed = Parsed(x.array.shape, index)
     value = value if isinstance(value, Tensor) else Tensor(number(value, x.dtype))
     if value.ndim and parsed.indices and value.dtype != x.dtype:
@@ -207,6 +241,12 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
             f"index: the tensor is {x.dtype} and the value {value.dtype}; convert it with .to({x.dtype})"
         )
     put_(x, parsed, value, False)
+
+
+def _fills(x: Tensor, mask: Tensor, value: Any) -> bool:
+    """Return whether x[mask] = value needs no list of the places: it would have to wait for their number."""
+    fits = mask.dtype.kind == "b" and mask.ndim and mask.shape == x.shape[: mask.ndim]
+    return bool(fits) and (isinstance(value, (bool, int, float)) or not value.ndim)
 
 
 def number(value: Any, kind: np.dtype[Any]) -> Array:
@@ -219,7 +259,8 @@ def number(value: Any, kind: np.dtype[Any]) -> Array:
         raise RuntimeError(f"value {value} cannot be converted to type {kind} without overflow: tensors are real")
     if kind.kind in "iu" and isinstance(value, int) and not np.iinfo(kind).min <= value <= np.iinfo(kind).max:
         raise RuntimeError(f"value {value} cannot be converted to type {kind} without overflow")
-    return np.asarray(value).astype(kind)
+    with on_device_of(value):
+        return as_array(value).astype(kind)
 
 
 def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
@@ -227,7 +268,7 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
     recorded = is_grad_enabled() and (x.requires_grad or value.requires_grad)
     if recorded:
         check_writable(x, "index")
-    if not (x.is_meta or x.array.flags.writeable):
+    if not (x.is_meta or writeable(x.array)):
         raise RuntimeError(
             "index: the memory cannot be written: it is read-only, or several elements of an expanded tensor share a "
             "place; write into a clone()"

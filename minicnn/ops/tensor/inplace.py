@@ -27,7 +27,7 @@ from minicnn_kernels.layout import is_channels_last
 from ...autograd import anomaly
 from ...autograd.inplace import check_writable, replace
 from ...autograd.modes import is_grad_enabled
-from ...tensor import Tensor, tensor_method
+from ...tensor import Array, Tensor, tensor_method
 from . import arithmetic, clamp, comparison, cumulative, types, unary
 from .arguments import no_tensor
 from .elementwise import flat, row, run
@@ -114,6 +114,11 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
             f"{op}: the result is {result.dtype}, which cannot be cast to the tensor's {x.dtype}; convert the tensor"
         )
     if not x.is_meta:
+        if on_gpu(x._array) != on_gpu(result._array):
+            raise RuntimeError(
+                f"{op}: Expected all tensors to be on the same device, but the tensor is on {x.device} and the result "
+                f"on {result.device}; move one of them with .to(...)"
+            )
         if not writeable(x._array):
             raise RuntimeError(
                 f"{op}: the memory cannot be written: it is read-only, or several elements of an expanded tensor share "
@@ -172,7 +177,13 @@ _METHODS = {
 }
 
 
-_fill = row("fill", lambda a, b: np.full(np.shape(a), b), flat, lambda gy: gy)
+def _filled(a: Array, b: Any) -> Array:
+    y = np.empty_like(a)
+    y[...] = b
+    return y
+
+
+_fill = row("fill", _filled, flat, lambda gy: gy)
 
 
 def _truth_in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -224,8 +235,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Overwrite all elements with one value, a number or a 0-d tensor, converted to this tensor's type."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_: the value must be a number or a 0-d tensor, got shape {value.shape}")
-    with np.errstate(all="ignore"):
-        one = value.to(self.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(self.dtype).item()
+    if isinstance(value, Tensor):
+        one: Any = value.to(self.device, self.dtype)
+    else:
+        with np.errstate(all="ignore"):
+            one = np.asarray(value).astype(self.dtype).item()
     return overwrite(self, "fill_", lambda x: run(_fill, x, one), one)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, host, is_array, on_gpu
 
+from ...device import resolve
 from ...tensor import Tensor, tensor_method
-from .from_data import known
+from .from_data import from_protocol, known
+from .types import to
 
 __all__ = ["from_dlpack"]
 
@@ -28,7 +30,7 @@ _OPERATORS = {
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """Compute a NumPy function of tensors: operators are minicnn's; other results are tensors outside the graph."""
     if method == "__call__" and not options and ufunc in _OPERATORS and len(inputs) == 2:
-        a, b = (Tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in inputs)
+        a, b = (Tensor(x) if isinstance(x, np.generic) or is_array(x) else x for x in inputs)
         return _OPERATORS[ufunc](a, b)
     arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
     out = options.pop("out", None)
@@ -51,11 +53,19 @@ tensor_method("real")(property(lambda self: self))  # type: ignore[arg-type]  # 
 
 @tensor_method("numpy")
 def numpy(self: Tensor, *, force: bool = False) -> Array:
-    """Return the NumPy array, which shares the memory; `force` detaches the tensor first.
+    """Return the NumPy array, which shares the memory; `force` detaches the tensor, and copies it from a GPU, first.
 
     Raises:
+        TypeError: the tensor is on a GPU.
         RuntimeError: the tensor requires a gradient, which an array cannot carry.
     """
+    if on_gpu(self._array):
+        if force:
+            return host(self._array)
+        raise TypeError(
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+            "memory first."
+        )
     if self.requires_grad and not force:
         raise RuntimeError(
             "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
@@ -81,8 +91,22 @@ def _dlpack(self: Tensor, **options: Any) -> Any:
 
 @tensor_method("__dlpack_device__")
 def _dlpack_device(self: Tensor) -> tuple[int, int]:
-    """Return (1, 0), DLPack's numbers for the CPU."""
+    """Return (1, 0), DLPack's numbers for the CPU, or (2, the number of the GPU)."""
     return self._values("__dlpack_device__").__dlpack_device__()
+
+
+def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
+    """How Numba, PyTorch and others find the memory of a tensor on a GPU; a tensor on the CPU has no such attribute."""
+    if not on_gpu(self._array):
+        raise AttributeError(f"__cuda_array_interface__: the tensor is on {self.device}, not on a GPU")
+    if self.requires_grad:
+        raise RuntimeError(
+            "__cuda_array_interface__: the tensor requires a gradient, which an array cannot carry; use tensor.detach()"
+        )
+    return self._array.__cuda_array_interface__  # type: ignore[attr-defined]
+
+
+tensor_method("__cuda_array_interface__")(property(_cuda_array_interface))  # type: ignore[arg-type]
 
 
 class _Capsule:
@@ -107,13 +131,24 @@ class _Writable:
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """Make a tensor on the memory of another library's array, or of a DLPack capsule."""
-    if device is not None and str(device) != "cpu":
-        raise RuntimeError(f"from_dlpack: {str(device)!r} is not available; minicnn computes on 'cpu'")
-    bare = not hasattr(ext_tensor, "__dlpack__")
-    array = np.from_dlpack(_Capsule(ext_tensor) if bare else ext_tensor)
-    array = known("from_dlpack", np.asarray(_Writable(array)) if bare else array)
-    return Tensor(array.copy() if copy else array)
+    """Make a tensor on the memory of another library's array, on the CPU or a GPU, or of a DLPack capsule on the CPU.
+
+    Args:
+        ext_tensor: the array.
+        device: where the tensor is to be; None means where the array is.
+        copy: True always copies; False raises if a copy is needed.
+    """
+    if hasattr(ext_tensor, "__dlpack__"):
+        array = from_protocol(ext_tensor)
+    else:
+        array = np.asarray(_Writable(np.from_dlpack(_Capsule(ext_tensor))))
+    found = Tensor(known("from_dlpack", array))
+    where = found.device if device is None else resolve(device, "from_dlpack")
+    if copy is False and where != found.device:
+        raise ValueError(
+            f"from_dlpack: memory on {found.device} needs a copy to be on {where}, which copy=False forbids"
+        )
+    return to(found, where, copy=bool(copy))
 
 
 def to_dlpack(tensor: Tensor) -> Any:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, xp
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
@@ -76,7 +74,7 @@ class _Beside(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
         """Zeros."""
-        return gy, *[np.zeros(*like) for like in ctx.likes]
+        return gy, *[xp(gy).zeros(*like) for like in ctx.likes]
 
 
 def with_unused(y: Tensor, *others: Any) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 
 from minicnn_kernels import geometry, sums
 from minicnn_kernels import matmul as kernels
+from minicnn_kernels.arrays import as_array, contiguous, on_gpu
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
@@ -37,17 +38,17 @@ __all__ = [
 def _for_blas(x: Array) -> Array:
     """Return matrices that BLAS can read: one of the last two axes has no gaps. NumPy is slow for all others."""
     steps = x.strides[-2:]
-    return x if x.itemsize in steps and min(steps) > 0 else np.ascontiguousarray(x)
+    return x if x.itemsize in steps and min(steps) > 0 else contiguous(x)
 
 
 def product(a: Array, b: Array) -> Array:
     """a @ b of matrices or stacks of matrices; float16 is summed in float32."""
     if a.dtype == np.float16:
         return product(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
-    if a.dtype.kind == "f":
+    if a.dtype.kind == "f" and not on_gpu(a):
         multiply = sums.matmul if sums.long_product(a, b) else np.matmul
         return np.asarray(multiply(_for_blas(a), _for_blas(b)))
-    return np.asarray(np.matmul(a, b))
+    return as_array(np.matmul(a, b))
 
 
 class Matmul(Function):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, host, xp
 from minicnn_kernels.sums import total
 
 from ...autograd.engine import Function
@@ -20,6 +21,7 @@ from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .clamp import maximum, minimum
 from .reduction import INT64, Axes, axes_of, nonempty, reduce, reduced, row
+from .types import to
 
 __all__ = [
     "amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min", "mode", "nanmedian", "nanquantile",
@@ -89,7 +91,7 @@ class Pick(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
         """Return gy at the indices and zeros elsewhere."""
-        gx = np.zeros(ctx.shape or 1, gy.dtype)
+        gx = xp(gy).zeros(ctx.shape or 1, gy.dtype)
         np.put_along_axis(gx, ctx.kept, gy.reshape(ctx.kept.shape), ctx.axis)
         return gx.reshape(ctx.shape), None, None, None
 
@@ -100,13 +102,26 @@ class Pick(Function):
         return meta(shape, x.dtype), meta(shape, INT64)
 
 
-def _pick(result: Any, choose: Callable[[Array, int], Array], x: Tensor, dim: int, keepdim: bool) -> Any:
+class PickOnCpu(Pick):
+    """`Pick` by a `choose` that CuPy lacks."""
+
+    on_cpu = True
+
+
+def _pick(
+    result: Any,
+    choose: Callable[[Array, int], Array],
+    x: Tensor,
+    dim: int,
+    keepdim: bool,
+    function: type[Function] = Pick,
+) -> Any:
     op = result.__name__
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"{op}: dim must be one axis, an int, got {dim}; amax and amin take several")
     axes = axes_of(op, x, dim)
     nonempty(op, x, axes)
-    return result(*Pick.apply(x, choose, axes[0] if axes else 0, bool(keepdim)))
+    return result(*function.apply(x, choose, axes[0] if axes else 0, bool(keepdim)))
 
 
 def _argmax(a: Array, axis: int) -> Array:
@@ -120,7 +135,8 @@ def _argmin(a: Array, axis: int) -> Array:
 def _rank_nan(a: Array, axis: int) -> Array:
     """Return the index of the lower median, or of a NaN if there is one (NaN sorts last)."""
     order = a.argsort(axis, kind="stable")
-    middle = np.take(order, [(a.shape[axis] - 1) // 2], axis)
+    k = (a.shape[axis] - 1) // 2
+    middle = order[(slice(None),) * axis + (slice(k, k + 1),)]
     return np.where(np.isnan(a).any(axis, keepdims=True), np.isnan(a).argmax(axis, keepdims=True), middle)
 
 
@@ -182,8 +198,8 @@ def _index(function: Callable[..., Array]) -> Callable[..., Array]:
 
     def find(a: Array, axes: tuple[int, ...]) -> Array:
         if len(axes) == 1 and a.ndim > 1:
-            return np.asarray(function(a, axis=axes[0], keepdims=True))
-        return np.asarray(function(a)).reshape((1,) * a.ndim)
+            return as_array(function(a, axis=axes[0], keepdims=True))
+        return as_array(function(a)).reshape((1,) * a.ndim)
 
     return find
 
@@ -225,7 +241,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def _middle(choose: Callable[[Array, int], Array]) -> Callable[..., Array]:
     def find(a: Array, axes: tuple[int, ...]) -> Array:
         if not a.size:
-            return np.full((1,) * a.ndim, np.nan, a.dtype)
+            return xp(a).full((1,) * a.ndim, np.nan, a.dtype)
         flat = a.reshape(-1)  # (all axes)
         return flat[choose(flat, 0)].reshape((1,) * a.ndim)
 
@@ -257,7 +273,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 @numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent value along `dim` (of ties, the smallest), and an index of it: (values, indices)."""
-    return _pick(return_types.mode, _most_frequent, input, dim, keepdim)
+    return _pick(return_types.mode, _most_frequent, input, dim, keepdim, PickOnCpu)
 
 
 class Quantile(Function):
@@ -286,13 +302,13 @@ class Quantile(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """Divide gy between the two values of each quantile; the gradient of q is the slope between them."""
-        gx = np.zeros(ctx.shape, gy.dtype)
+        gx = xp(gy).zeros(ctx.shape, gy.dtype)
         for weight, index in zip(ctx.weights, ctx.indices, strict=True):
             for share, one in zip(gy * weight, index, strict=True):
-                part = np.zeros(ctx.shape, gy.dtype)
+                part = xp(gy).zeros(ctx.shape, gy.dtype)
                 np.put_along_axis(part, one, share, ctx.axis)
                 gx += part
-        gq = np.zeros(ctx.q, gy.dtype)
+        gq = xp(gy).zeros(ctx.q, gy.dtype)
         if ctx.slope is not None:
             gq = total(gy * ctx.slope, tuple(range(1, gy.ndim))).reshape(ctx.q)  # (Q, ..., 1, ...) -> (Q)
         return gx, gq, None, None, None
@@ -313,8 +329,11 @@ def _quantile(op: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interp
             f"{op}: interpolation must be linear, lower, higher, midpoint or nearest, got {interpolation!r}"
         )
     wanted = q if isinstance(q, Tensor) else Tensor(np.asarray(q, np.float64))
-    if not x.is_meta and not ((wanted.array >= 0) & (wanted.array <= 1)).all():
-        raise RuntimeError(f"{op}: q must be between 0 and 1, got {wanted.tolist()}")
+    if not x.is_meta:
+        values = host(wanted.array)
+        if not ((values >= 0) & (values <= 1)).all():
+            raise RuntimeError(f"{op}: q must be between 0 and 1, got {wanted.tolist()}")
+        wanted = wanted if isinstance(q, Tensor) else to(wanted, x.device)
     (axis,) = axes_of(op, x, dim) if dim is not None and x.ndim else (0,)
     if not x.numel():
         raise RuntimeError(f"{op}: a tensor of shape {x.shape} has no elements")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, on_gpu
 from minicnn_kernels.geometry import real
 from minicnn_kernels.sums import total
 
@@ -28,18 +29,20 @@ def _vector_norm(a: Array, axes: tuple[int, ...], p: float) -> Array:
     if p == 0:
         return total((a != 0).astype(size.dtype), axes)
     if math.isinf(p):
-        return size.max(axes, keepdims=True, initial=0) if p > 0 else size.min(axes, keepdims=True)
+        return size.max(axes, keepdims=True) if p > 0 else size.min(axes, keepdims=True)
     if p == 1:
         return total(size, axes)
+    if p == 2 and on_gpu(a):  # whether float32 could hold the squares is not known without waiting
+        return np.sqrt(np.add.reduce(np.multiply(size, size, dtype=np.float64), axes, keepdims=True))
     if p == 2:
         y = np.sqrt(total(size * size, axes))
         if y.itemsize >= 8 or not y.size:
-            return np.asarray(y)
+            return as_array(y)
         least, most = (y.item(), y.item()) if y.size == 1 else (y.min(), y.max())
         if least > 1e-15 and most < np.inf:
-            return np.asarray(y)
+            return as_array(y)
     wide = size.astype(np.float64)  # for powers that float32 may not hold
-    return np.asarray(total(wide**p, axes) ** (1 / p))
+    return as_array(total(wide**p, axes) ** (1 / p))
 
 
 def _vector_norm_gradient(gy: Array, a: Array, y: Array, axes: tuple[int, ...], p: float) -> Array:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array
 from minicnn_kernels.geometry import wholes
 from minicnn_kernels.sums import total
 
@@ -84,7 +85,7 @@ class Reduction(Function):
         within = FLOAT32 if dtype == HALF and row.kind not in ("bool", "index") else dtype
         a = x if x.dtype is within else x.astype(within, copy=False)
         with np.errstate(all="ignore"):
-            y = np.asarray(row.function(a, axes, **options))
+            y = as_array(row.function(a, axes, **options))
             if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):
                 y = y.astype(dtype)
         result = y if keepdim else y.reshape(reduced(x.shape, axes, False))
@@ -185,7 +186,7 @@ def count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
 def _product(a: Array, axes: tuple[int, ...]) -> Array:
     """Compute in float64 if there are many factors, because the rounding errors add up."""
     many = a.dtype.kind == "f" and count(a.shape, axes) > 64
-    return np.asarray(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
+    return as_array(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
 
 
 def _product_gradient(gy: Array, a: Array, axes: tuple[int, ...]) -> Array:
@@ -250,7 +251,9 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 def _logsumexp(a: Array, axes: tuple[int, ...]) -> Array:
     """Subtract the largest element first, so that no power overflows; an infinite one is not subtracted."""
-    largest = a.max(axes, keepdims=True, initial=-np.inf)
+    if 0 in a.shape:
+        return np.log(total(np.exp(a), axes))
+    largest = a.max(axes, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
     return largest + np.log(total(np.exp(a - largest), axes))
 
@@ -278,7 +281,7 @@ def _truth(function: Callable[..., Any]) -> Callable[..., Array]:
 
 
 _all, _any = row("all", _truth(np.all), kind="bool"), row("any", _truth(np.any), kind="bool")
-_count = row("count_nonzero", lambda a, axes: np.asarray(a != 0).sum(axes, keepdims=True, dtype=INT64), kind="index")
+_count = row("count_nonzero", lambda a, axes: as_array(a != 0).sum(axes, keepdims=True, dtype=INT64), kind="index")
 
 
 def _truth_value(row: Reducer, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:

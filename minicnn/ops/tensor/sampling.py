@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import Array, beside, on_device_of
+from minicnn_kernels.arrays import Array, beside, host, on_device_of
 from minicnn_kernels.geometry import fits, whole
 
 from ...autograd.modes import is_grad_enabled
@@ -189,8 +189,7 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:
     """Draw from N(mean, std^2): two numbers and a size, or tensors of means and deviations, broadcast."""
-    deviations = std.array if isinstance(std, Tensor) and not std.is_meta else std
-    if not isinstance(deviations, Tensor) and np.any(np.asarray(deviations) < 0):
+    if not (isinstance(std, Tensor) and std.is_meta) and np.any(_on_cpu(std) < 0):
         raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
     if size is not None:
         shape = sizes((size,), "normal")
@@ -201,15 +200,21 @@ def normal(
         raise TypeError("normal: two numbers need a size: normal(mean, std, (2, 3))")
     _floats("normal", given[0].dtype)
     shape = geometry.broadcast("normal", *(tuple(x.shape) for x in given))
-    arrays = [x.array if isinstance(x, Tensor) else x for x in (mean, std)]
-    return new(shape, lambda xp, s, d: _normal(_rng(generator), s, d, *arrays), given[0].dtype, given[0].device)
+    make = lambda xp, s, d: _normal(_rng(generator), s, d, _on_cpu(mean), _on_cpu(std))  # noqa: E731
+    return new(shape, make, given[0].dtype, given[0].device)
+
+
+def _on_cpu(value: Any) -> Array:
+    """Return a number or the values of a tensor as a NumPy array."""
+    return host(value.array) if isinstance(value, Tensor) else np.asarray(value)
 
 
 # ----------------------------------------------------------------------------------------------------- of probabilities
 
 
 def _probabilities(op: str, p: Tensor) -> Array:
-    values = p._values(op)
+    """Return the values on the CPU, where the numbers are drawn, after checking them."""
+    values = host(p._values(op))
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise RuntimeError(
             f"{op}: expected probabilities between 0 and 1, got values from {values.min()} to {values.max()}"
@@ -227,7 +232,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     if input.is_meta:
         return zeros_like(input)
     values = _probabilities("bernoulli", input)
-    return Tensor(np.asarray(_rng(generator).random(values.shape) < values).astype(input.dtype))
+    return _back(_rng(generator).random(values.shape) < values, input)
 
 
 @tensor_method("multinomial")
@@ -250,7 +255,7 @@ def multinomial(
         return new(
             (*input.shape[:-1], num_samples), lambda xp, s, d: xp.zeros(s, d), np.int64, input.device, op="multinomial"
         )
-    weights = input.array.astype(np.float64)
+    weights = host(input.array).astype(np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise RuntimeError("multinomial: the weights contain inf, nan or a negative number")
     total = weights.sum(-1, keepdims=True)
@@ -265,10 +270,10 @@ def multinomial(
         found = np.stack(
             [np.minimum(np.searchsorted(s, v, "right"), m) for s, v, m in zip(steps, u, last, strict=True)]
         )
-        return Tensor(found.reshape(*weights.shape[:-1], num_samples).astype(np.int64))
+        return _back(found.reshape(*weights.shape[:-1], num_samples), input, np.int64)
     with np.errstate(divide="ignore"):
         keys = rng.exponential(size=weights.shape) / weights
-    return Tensor(np.argsort(keys, -1, kind="stable")[..., :num_samples].astype(np.int64))
+    return _back(np.argsort(keys, -1, kind="stable")[..., :num_samples], input, np.int64)
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -277,9 +282,15 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     _floats("poisson", input.dtype)
     if input.is_meta:
         return zeros_like(input)
-    if input.numel() and not input.array.min() >= 0:
+    rates = host(input.array)
+    if rates.size and not rates.min() >= 0:
         raise RuntimeError("poisson: invalid rate, expected rates to be non-negative")
-    return Tensor(np.asarray(_rng(generator).poisson(input.array)).astype(input.dtype))
+    return _back(_rng(generator).poisson(rates), input)
+
+
+def _back(drawn: Any, input: Tensor, dtype: DTYPE = None) -> Tensor:
+    """Return the numbers as a tensor on the device, and by default in the type, of another one."""
+    return Tensor(beside(np.asarray(drawn).astype(input.dtype if dtype is None else dtype), input.array))
 
 
 # ------------------------------------------------------------------------------------------------------------- in place

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array
+from minicnn_kernels.arrays import Array, xp
 from minicnn_kernels.sums import add_rows
 
 
@@ -16,12 +17,12 @@ def add_at(y: Array, where: Sequence[int], indices: Sequence[Array], values: Arr
     first = where[0] if where[-1] - where[0] == len(where) - 1 else 0
     sizes = [y.shape[axis] for axis in where]
     rest = [axis for axis in range(y.ndim) if axis not in where]
-    rows = np.zeros(common, np.intp)
+    rows = xp(y).zeros(common, np.intp)
     for index, size in zip(indices, sizes, strict=True):
         rows = rows * size + np.where(index < 0, index + size, index)
     moved = np.moveaxis(values, range(first, first + len(common)), range(len(common)))  # (common, rest)
-    length = int(np.prod([y.shape[axis] for axis in rest], dtype=np.intp))
-    total = np.zeros((int(np.prod(sizes, dtype=np.intp)), length), y.dtype)
+    length = math.prod([y.shape[axis] for axis in rest])
+    total = xp(y).zeros((math.prod(sizes), length), y.dtype)
     add_rows(total, rows.reshape(-1), moved.reshape(rows.size, length))
     front = y.transpose(*where, *rest)
     front += total.reshape(front.shape)

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import on_device_of
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
 from ...device import meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
-from .gather import beside, check_index, check_slices, grid, scatter, scatter_add, with_axis
+from .gather import check_index, check_slices, grid, meta_like, scatter, scatter_add, with_axis
 from .indexing import index_put, number
 from .linear_map import with_unused
 from .shape import reshape
@@ -37,6 +38,8 @@ def _neutral(reduce: str, kind: np.dtype[Any]) -> Any:
 
 class ScatterReduce(Function):
     """y = the product or extremum of x and the elements of src for each place; saved for the backward pass."""
+
+    on_cpu = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, index: Array, src: Array, dim: int, reduce: str, start: Any) -> Array:
@@ -105,7 +108,7 @@ def scatter_reduce(
     neutral = _neutral(reduce, input.dtype)
     if reduce in _AT:
         x, i, s = with_axis(input, index, src)
-        i, s = beside(x, i, s) if x.is_meta else (i, s)
+        i, s = meta_like(x, i, s)
         return reshape(ScatterReduce.apply(x, i, s, at, reduce, None if include_self else neutral), tuple(input.shape))
     total = scatter_add(input if include_self else scatter(input, at, index, neutral), at, index, src)
     if reduce == "sum":
@@ -165,7 +168,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy where the slices at `index` along `dim` are filled with a number or a 0-d tensor."""
     if isinstance(index, Tensor) and not index.is_meta:  # a repeated index counts once, also in the gradient
-        index = Tensor(np.unique(index.array))
+        with on_device_of(index.array):
+            index = Tensor(np.unique(index.array))
     _, at = _slices("index_fill", input, dim, index)
     if isinstance(value, Tensor):
         if value.ndim:

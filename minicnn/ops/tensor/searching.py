@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array, beside, host, on_device_of, xp
 from minicnn_kernels.geometry import ShapeError, fits, real, whole
 
 from ...autograd.engine import Function
@@ -24,13 +25,20 @@ def _values(op: str, x: Any) -> Array:
     return x._values(op)
 
 
+def _back(found: Array, input: Tensor) -> Tensor:
+    """Return what was found on the CPU as a tensor on the device of the input."""
+    return Tensor(beside(found, input.array))
+
+
 @tensor_method("nonzero")
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements other than 0: (count, axes), or a tuple of one 1-d tensor for each axis."""
     x = _values("nonzero", input)
-    if as_tuple:
-        return tuple(map(Tensor, np.nonzero(x if x.ndim else x.reshape(1))))
-    return Tensor(np.argwhere(x) if x.ndim else np.zeros((int(x != 0), 0), np.int64))
+    with on_device_of(x):
+        places = (x if x.ndim else x.reshape(1)).nonzero()
+        if as_tuple:
+            return tuple(map(Tensor, places))
+        return Tensor(np.stack(places, 1) if x.ndim else xp(x).zeros((len(places[0]), 0), np.int64))
 
 
 @tensor_method("argwhere")
@@ -47,7 +55,7 @@ class SearchSorted(Function):
         """Search each row by bisection."""
         side: Literal["left", "right"] = "right" if right else "left"
         if rows.ndim == 1:
-            return np.asarray(np.searchsorted(rows, values, side), kind)
+            return as_array(np.searchsorted(rows, values, side)).astype(kind, copy=False)
         found = np.empty(values.shape, kind)
         for at in np.ndindex(*rows.shape[:-1]):
             found[at] = np.searchsorted(rows[at], values[at], side)
@@ -57,6 +65,12 @@ class SearchSorted(Function):
     def infer(rows: Meta, values: Meta, right: bool, kind: Any) -> Meta:
         """Return the shape of the values."""
         return meta(values.shape, kind)
+
+
+class SearchSortedRows(SearchSorted):
+    """`SearchSorted` in several rows, which CuPy cannot do at once."""
+
+    on_cpu = True
 
 
 @tensor_method("searchsorted")
@@ -98,7 +112,8 @@ def searchsorted(
             f"{tuple(values.shape)} in all axes but the last"
         )
     kind = np.dtype(np.int32 if out_int32 else np.int64)
-    return SearchSorted.apply(rows.detach(), values.detach(), right or side == "right", kind)
+    function = SearchSorted if rows.ndim == 1 else SearchSortedRows
+    return function.apply(rows.detach(), values.detach(), right or side == "right", kind)
 
 
 @tensor_method("bucketize")
@@ -117,24 +132,24 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     Raises:
         RuntimeError: a number is negative or fractional, or there is more than one axis.
     """
-    x, minlength = _values("bincount", input), whole(minlength, "bincount", "minlength")
+    x, minlength = host(_values("bincount", input)), whole(minlength, "bincount", "minlength")
     if x.dtype.kind not in "iu" or x.ndim != 1 or (x.size and x.min() < 0) or minlength < 0:
         raise RuntimeError(
             f"bincount: expected a 1-d tensor of non-negative integers and minlength >= 0, got {x.dtype} {x.shape}"
         )
     fits("bincount", (max(int(x.max()) + 1 if x.size else 0, minlength),), 8)
     if weights is None:
-        return Tensor(np.bincount(x, minlength=minlength))
+        return _back(np.bincount(x, minlength=minlength), input)
     if weights.shape != input.shape:
         raise ShapeError(f"bincount: weights {tuple(weights.shape)} and input {tuple(input.shape)} differ in shape")
     kind = np.float32 if weights.dtype == np.float32 else np.float64
-    return Tensor(np.bincount(x, weights.array, minlength).astype(kind))
+    return _back(np.bincount(x, host(weights.array), minlength).astype(kind), input)
 
 
 @tensor_method("histc")
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """Count the elements in each of `bins` equal intervals of [min, max], by default the range of the elements."""
-    x, bins = _values("histc", input), whole(bins, "histc", "bins")
+    x, bins = host(_values("histc", input)), whole(bins, "histc", "bins")
     fits("histc", (bins if bins > 0 else 0,), 8)
     if bins <= 0:
         raise RuntimeError(f"histc: bins must be positive, got {bins}")
@@ -149,7 +164,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError(f"histc: the range [{low}, {high}] must be finite, and max not below min")
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) / (high - low) * bins).astype(np.int64), bins - 1)
-    return Tensor(np.bincount(places, minlength=bins).astype(x.dtype))
+    return _back(np.bincount(places, minlength=bins).astype(x.dtype), input)
 
 
 # ----------------------------------------------------------------------------------------------------------------- sets
@@ -160,12 +175,15 @@ def _slices(x: Array, dim: int) -> Array:
     return np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)  # (n, product of the rest)
 
 
-def _results(values: Array, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
+def _results(
+    input: Tensor, values: Array, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool
+) -> Any:
     """Return those of the three results that are asked for."""
-    parts = [Tensor(np.ascontiguousarray(values))]
-    parts += [Tensor(inverse.astype(np.int64))] if return_inverse else []
-    parts += [Tensor(counts.astype(np.int64))] if return_counts else []
-    return tuple(parts) if len(parts) > 1 else parts[0]
+    parts = [np.ascontiguousarray(values)]
+    parts += [inverse.astype(np.int64)] if return_inverse else []
+    parts += [counts.astype(np.int64)] if return_counts else []
+    found = [_back(part, input) for part in parts]
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 @tensor_method("unique")
@@ -182,21 +200,21 @@ def unique(
     Returns:
         values, then, if asked for, `inverse` (the index of each element among the values) and the `counts`.
     """
-    x = _values("unique", input)
+    x = host(_values("unique", input))
     if dim is None:
         values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, equal_nan=False)
-        return _results(values, inverse.reshape(x.shape), counts, return_inverse, return_counts)
+        return _results(input, values, inverse.reshape(x.shape), counts, return_inverse, return_counts)
     at = axis("unique", dim, x.ndim)
     _refuse_empty("unique", x, at)
     if not x.shape[at]:
-        return _results(x, np.zeros(0), np.zeros(0), return_inverse, return_counts)
+        return _results(input, x, np.zeros(0), np.zeros(0), return_inverse, return_counts)
     rows = _slices(x, at)
     order = np.lexsort(rows.T[::-1])
     fresh = np.concatenate([[True], (rows[order][1:] != rows[order][:-1]).any(1)])
     inverse = np.empty(len(order), np.int64)
     inverse[order] = np.cumsum(fresh) - 1
     values = np.take(x, order[fresh], at)
-    return _results(values, inverse, np.bincount(inverse), return_inverse, return_counts)
+    return _results(input, values, inverse, np.bincount(inverse), return_inverse, return_counts)
 
 
 def _refuse_empty(op: str, x: Array, dim: int) -> None:
@@ -210,7 +228,7 @@ def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
     """The elements, or slices along `dim`, that differ from the one before; otherwise as `unique`."""
-    x = _values("unique_consecutive", input)
+    x = host(_values("unique_consecutive", input))
     flat, at = (x.reshape(-1), 0) if dim is None else (x, axis("unique_consecutive", dim, x.ndim))
     _refuse_empty("unique_consecutive", flat, at)
     rows = _slices(flat, at) if flat.shape[at] else np.zeros((0, 1), x.dtype)
@@ -218,7 +236,7 @@ def unique_consecutive(
     inverse = np.cumsum(fresh) - 1
     values = np.take(flat, np.flatnonzero(fresh), at)
     inverse = inverse.reshape(x.shape) if dim is None else inverse
-    return _results(values, inverse, np.bincount(inverse.reshape(-1)), return_inverse, return_counts)
+    return _results(input, values, inverse, np.bincount(inverse.reshape(-1)), return_inverse, return_counts)
 
 
 class IsIn(Function):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import share_memory
+from minicnn_kernels.arrays import address, is_array, share_memory
 from minicnn_kernels.geometry import ShapeError, SizeError
 
 from ... import memory_formats
@@ -31,7 +31,9 @@ __all__ = [
 
 RESHAPE = LinearMapRow("Reshape", lambda x, shape: x.reshape(shape), lambda gy, shape, _: gy.reshape(shape))
 PERMUTE = LinearMapRow(
-    "Permute", lambda x, order: x.transpose(order), lambda gy, _, order: gy.transpose(np.argsort(order))
+    "Permute",
+    lambda x, order: x.transpose(order),
+    lambda gy, _, order: gy.transpose([order.index(axis) for axis in range(gy.ndim)]),
 )
 EXPAND = LinearMapRow(
     "Expand",
@@ -359,7 +361,7 @@ def stride(input: Tensor, dim: int | None = None) -> Any:
 @tensor_method("storage_offset")
 def storage_offset(input: Tensor) -> int:
     """Return the number of elements between the start of its memory and the tensor's first element."""
-    root = input.array
-    while isinstance(root.base, np.ndarray):
+    root: Any = input.array
+    while is_array(root.base):
         root = root.base
-    return 0 if input.is_meta else (input.array.ctypes.data - root.ctypes.data) // input.array.itemsize
+    return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import contiguous, xp
 from minicnn_kernels.geometry import whole
 
 from ...autograd.engine import Function
@@ -35,7 +36,7 @@ class Ordered(Function):
         ctx.shape, ctx.dim = x.shape, dim
         indices = order(x, dim, descending)
         if part is not None:
-            indices = np.ascontiguousarray(indices[(slice(None),) * dim + (part,)])
+            indices = contiguous(indices[(slice(None),) * dim + (part,)])
         ctx.save_for_backward(indices)
         ctx.mark_non_differentiable(indices)
         return np.take_along_axis(x, indices, dim), indices
@@ -44,7 +45,7 @@ class Ordered(Function):
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:
         """Put gy back; no element occurs twice."""
         (indices,) = ctx.saved
-        gx = np.zeros(ctx.shape, gy.dtype)
+        gx = xp(gy).zeros(ctx.shape, gy.dtype)
         np.put_along_axis(gx, indices, gy, ctx.dim)
         return gx, None, None, None
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import address, contiguous, host, on_gpu, upload
+from minicnn_kernels.arrays import address, contiguous, host, is_page_locked, on_gpu, upload
 
 from ... import memory_formats
 from ...autograd.engine import Function
+from ...cuda.devices import is_available
 from ...device import CPU, Device, Meta, meta, resolve
 from ...device import of as device_of
 from ...tensor import Array, Tensor, tensor_method
@@ -71,13 +72,29 @@ class ToDevice(Function):
 def _moved(x: Array, device: Device, non_blocking: bool) -> Array:
     """Return the values of x on a device, CPU or GPU, in x's order of memory."""
     order, back = memory_formats.axes_in_memory(x)
-    lying = x.transpose(order)
-    there = upload(lying, device.index) if device.index is not None else host(lying)
-    return there.transpose(back)
+    lying = x if x.flags.c_contiguous else x.transpose(order)
+    there = host(lying, non_blocking) if device.index is None else upload(lying, device.index, non_blocking)
+    return there if lying is x else there.transpose(back)
+
+
+class PageLocked(Function):
+    """The same values in page-locked memory of the CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array) -> Array:
+        """Copy."""
+        return memory_formats.page_locked(x)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array]:
+        """Hand the gradient on."""
+        return (gy,)
 
 
 class ToMeta(Function):
     """The shape and the type, without the values."""
+
+    any_device = True
 
     @staticmethod
     def forward(ctx: Any, x: Array, dtype: np.dtype[Any]) -> Array:
@@ -122,7 +139,12 @@ def to(
 
     The forms are PyTorch's: `to(dtype)`, `to(device, dtype)`, `to(other)`, each followed by non_blocking and copy.
 
+    A copy to a GPU never makes the program wait, a copy from a GPU does.
+
     Args:
+        non_blocking: a copy from page-locked memory (`pin_memory`) is not staged: do not change that tensor before the
+            copy is done. A copy from a GPU goes to page-locked memory, and the program does not wait: call
+            `minicnn.cuda.synchronize()` before you read it.
         memory_format: `minicnn.channels_last` for 4-d tensors (N, C, H, W), with the channels of a pixel side by side
             in memory, or `minicnn.contiguous_format` for row-major memory.
     """
@@ -258,9 +280,31 @@ def _get_device(self: Tensor) -> int:
     return -1 if self.device.index is None else self.device.index
 
 
-@tensor_method("pin_memory", "share_memory_")
-def _here(self: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Return the tensor itself: its memory is already in this process, and minicnn has no other kind of memory."""
+@tensor_method("pin_memory")
+def _pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """Return a copy in page-locked memory, from which a GPU copies by itself; the tensor itself if it is there already.
+
+    Without a GPU there is no such memory, and the tensor itself is returned, where PyTorch raises.
+
+    Raises:
+        RuntimeError: the tensor is not on the CPU.
+    """
+    if self.device.type != "cpu":
+        raise RuntimeError(f"pin_memory: cannot pin a tensor on '{self.device}'; only tensors on 'cpu' can be pinned")
+    if is_page_locked(self._array) or not is_available():
+        return self
+    return PageLocked.apply(self)
+
+
+@tensor_method("is_pinned")
+def _is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Return whether the tensor is in page-locked memory."""
+    return is_page_locked(self._array)
+
+
+@tensor_method("share_memory_")
+def _share_memory(self: Tensor) -> Tensor:
+    """Return the tensor itself: worker processes get copies."""
     return self
 
 

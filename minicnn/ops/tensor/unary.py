@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import special
 from minicnn_kernels.geometry import whole
 
 from ...tensor import Array, Tensor, tensor_method
@@ -73,12 +74,10 @@ __all__ = [
 
 
 def _special(name: str) -> Callable[[Any], Array]:
-    """Return a function of scipy.special, which is imported at the first call."""
+    """Return a function of scipy.special, or of CuPy's module of that name; it is imported at the first call."""
 
     def function(a: Any) -> Array:
-        from scipy import special
-
-        return getattr(special, name)(a)
+        return getattr(special(a), name)(a)
 
     return function
 
@@ -209,9 +208,7 @@ erfinv = unary(
 
 def _trigamma(a: Array) -> Array:
     """The derivative of digamma, below 1/2 by reflection: psi'(a) + psi'(1 - a) = (pi / sin(pi a))^2."""
-    from scipy.special import polygamma
-
-    upper = polygamma(1, np.where(a < 0.5, 1 - a, a))
+    upper = special(a).zeta(np.float64(2), np.where(a < 0.5, 1 - a, a))  # psi'(a) = sum_k 1/(a + k)^2
     return np.where(a < 0.5, (math.pi / np.sin(math.pi * a)) ** 2 - upper, upper)
 
 

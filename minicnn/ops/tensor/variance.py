@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import as_array
+
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .reduction import Reducer, axes_of, count, mean, reduce, row
@@ -18,13 +20,13 @@ def _away(a: Array, axes: tuple[int, ...]) -> Array:
     """Return `a` minus its mean, in float64: float32 cannot hold the squares of 1e20 or 1e-25, and where the mean is
     large it has too few digits for the difference.
     """
-    return np.asarray(a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes)))
+    return as_array(a - np.true_divide(np.add.reduce(a, axes, np.float64, keepdims=True), count(a.shape, axes)))
 
 
 def _variance(a: Array, axes: tuple[int, ...], divisor: float) -> Array:
     """Use two passes: the mean, then the squared distances from it. One pass would lose digits by cancellation."""
     away = _away(a, axes)
-    return np.asarray(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
+    return as_array(np.add.reduce(np.multiply(away, away, out=away), axes, keepdims=True) / np.float64(divisor))
 
 
 def _variance_gradient(gy: Array, a: Array, axes: tuple[int, ...], divisor: float) -> Array:

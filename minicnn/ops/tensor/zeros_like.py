@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import is_array, on_device_of
+
 from ... import memory_formats
 from ...device import Meta
 from ...memory_formats import MemoryFormat
@@ -31,12 +33,17 @@ def like(
     made = new(tuple(input.shape), make, kind, input.device if device is None else device)
     x = input.array
     if type(x) is not Meta and not made.is_meta and x.ndim > 1:
-        if memory_format is memory_formats.preserve_format and not x.flags.c_contiguous and memory_formats.is_dense(x):
-            order, back = memory_formats.axes_in_memory(x)
-            y = made.array.transpose(order).copy("C")  # in the memory order of x
-            made = Tensor(y.transpose(back))
-        elif memory_format is memory_formats.channels_last:
-            made = Tensor(memory_formats.copy(made.array, memory_format))
+        with on_device_of(made.array):
+            if memory_format is memory_formats.channels_last:
+                made = Tensor(memory_formats.copy(made.array, memory_format))
+            elif (
+                memory_format is memory_formats.preserve_format
+                and not x.flags.c_contiguous
+                and memory_formats.is_dense(x)
+            ):
+                order, back = memory_formats.axes_in_memory(x)
+                y = made.array.transpose(order).copy("C")  # in the memory order of x
+                made = Tensor(y.transpose(back))
     return made.requires_grad_() if requires_grad else made
 
 
@@ -82,6 +89,6 @@ for _name, _function in (("zeros", zeros), ("ones", ones), ("empty", empty), ("f
 def _new(self: Tensor, *args: Any) -> Tensor:
     """Make a tensor of this tensor's type, from a size or from data."""
     given = args[0] if len(args) == 1 else None
-    if isinstance(given, (list, np.ndarray)) or (isinstance(given, tuple) and type(given) is tuple):
+    if isinstance(given, list) or is_array(given) or (isinstance(given, tuple) and type(given) is tuple):
         return self.new_tensor(given)
     return self.new_empty(*args) if args else self.new_empty(0)

@@ -40,7 +40,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, bool | int | float | complex):
         return Tensor(np.array(batch))
     if isinstance(first, Mapping):
-        return _like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
+        return like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
     if isinstance(first, Sequence):
         if len({len(sample) for sample in batch}) > 1:
             lengths = sorted({len(sample) for sample in batch})
@@ -55,7 +55,7 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, np.ndarray | np.generic) and data.dtype.kind in "biufc":
         return Tensor(np.asarray(data))
     if isinstance(data, Mapping):
-        return _like(data, {key: default_convert(value) for key, value in data.items()})
+        return like(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         return type(data)(*(default_convert(value) for value in data))
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
@@ -63,7 +63,7 @@ def default_convert(data: Any) -> Any:
     return data
 
 
-def _like(mapping: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+def like(mapping: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     """The items in a mapping of the same type; a plain dict if that type cannot be built from a dict."""
     try:
         return type(mapping)(items)  # type: ignore[call-arg]

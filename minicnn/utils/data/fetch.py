@@ -73,7 +73,7 @@ class InPlace:
 
     depth = 0  # the number of batches made ahead
 
-    def __init__(self, fetch: Fetcher) -> None:
+    def __init__(self, fetch: Callable[[Task], Any]) -> None:
         self._fetch = fetch
 
     def submit(self, task: Task) -> Task:
@@ -103,7 +103,7 @@ class _Job(NamedTuple):
 class Background:
     """One daemon thread that runs a fetcher. It ends at `close()`, or after a second without a task."""
 
-    def __init__(self, fetch: Fetcher, depth: int) -> None:
+    def __init__(self, fetch: Callable[[Task], Any], depth: int) -> None:
         self._fetch, self.depth = fetch, depth
         self._queue = _Queue(self._make)
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .fetch import Fetcher, Task
+from .pinning import pin_memory
 from .randomness import SampleKeys, index_key
 
 if TYPE_CHECKING:
@@ -65,11 +66,11 @@ class BatchIterator(Iterator[Any]):
 
     Its thread or processes end with the last batch, at Ctrl-C, at `close()`, or with the last reference to it. After an
     exception of the dataset it continues with the next batch, as PyTorch does. In a forked child process it continues
-    with new workers.
+    with new workers. Worker processes know nothing of GPUs: `pinned` batches are copied to page-locked memory here.
     """
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self._loader = loader
+    def __init__(self, loader: DataLoader[Any], pinned: bool = False) -> None:
+        self._loader, self._pinned = loader, pinned
         self._fetch = Fetcher(loader.dataset, loader.collate_fn, loader.batch_sampler is not None)
         self._source = loader._index_source
         self._position = loader._claim()
@@ -88,7 +89,7 @@ class BatchIterator(Iterator[Any]):
 
     def _start_workers(self) -> None:
         self._pid = os.getpid()
-        self._workers = self._loader._start_workers(self._fetch, self._seed)
+        self._workers = self._loader._start_workers(self._fetch, self._seed, self._pinned)
         keep = self._workers is self._loader._workers
         self._finalizer = weakref.finalize(self, _abandon, self._workers, self._pending, keep, self._pid)
 
@@ -128,7 +129,8 @@ class BatchIterator(Iterator[Any]):
         if isinstance(ticket, Exception):  # there are no tasks after it
             self.close()
             raise ticket
-        return self._workers.result(ticket, self._loader.timeout)
+        batch = self._workers.result(ticket, self._loader.timeout)
+        return pin_memory(batch) if self._pinned and self._loader.num_workers else batch
 
     def _top_up(self) -> None:
         """Keep one batch in progress for this call, and `depth` more for the time in which the consumer works."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from ... import cuda
 from ...random import Generator, default_generator
 from .collate import default_collate, default_convert
 from .dataset import Dataset
 from .fetch import Background, Fetcher, InPlace, Task
 from .iteration import BatchIterator, Position, epoch_tasks
+from .pinning import Pinned, pins
 from .randomness import derived_seed
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
@@ -58,7 +59,9 @@ class DataLoader(Generic[T_co]):
         batch_sampler: an iterable of lists of indices instead of `batch_size`, `shuffle`, `sampler`, `drop_last`.
         num_workers: the number of processes that make batches; 0: the caller makes them.
         collate_fn: list of samples -> batch; by default `default_collate` (`default_convert` for `batch_size=None`).
-        pin_memory: warns that it has no effect; arrays are in ordinary memory.
+        pin_memory: whether the tensors of a batch are in page-locked memory, so that `x.to("cuda", non_blocking=True)`
+            copies them while the program goes on. The thread that makes batches ahead also copies them there. Without a
+            GPU it warns, and changes nothing.
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a batch from worker processes before a RuntimeError; 0: for ever.
         worker_init_fn: called with the worker's id in each worker process.
@@ -67,7 +70,7 @@ class DataLoader(Generic[T_co]):
         prefetch_factor: batches made ahead, per worker; 0: none. The default is 2 with workers, and none without.
         persistent_workers: keep the processes from one epoch to the next (the dataset is not sent again).
         in_order: must be True.
-        pin_memory_device: has no effect, like `pin_memory`.
+        pin_memory_device: has no effect; page-locked memory is for all GPUs.
         seed: not in PyTorch: one seed for all epochs, instead of `generator`.
 
     Raises:
@@ -116,8 +119,6 @@ class DataLoader(Generic[T_co]):
             )
         if batch_sampler is None and batch_size is None and drop_last:
             raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
-        if pin_memory:
-            warnings.warn("DataLoader: pin_memory=True has no effect, batches are in ordinary memory", stacklevel=2)
 
         self.dataset, self.num_workers, self.timeout, self.drop_last = dataset, num_workers, timeout, drop_last
         self.worker_init_fn, self.persistent_workers, self.generator = worker_init_fn, persistent_workers, generator
@@ -150,7 +151,7 @@ class DataLoader(Generic[T_co]):
         return len(self._index_source)
 
     def __iter__(self) -> Iterator[T_co]:
-        return BatchIterator(self)
+        return BatchIterator(self, pins(self.pin_memory))
 
     @property
     def _index_source(self) -> Any:
@@ -217,10 +218,11 @@ class DataLoader(Generic[T_co]):
         tasks = epoch_tasks(indices, self.batch_sampler is not None, seed, epoch)
         return islice(tasks, position.step, None), derived_seed(seed, epoch)
 
-    def _start_workers(self, fetch: Fetcher, seed: int) -> Any:
+    def _start_workers(self, fetch: Fetcher, seed: int, pinned: bool) -> Any:
         """The object that makes the batches of an iteration (fetch.py)."""
         if self.num_workers == 0:
-            return Background(fetch, self.prefetch_factor) if self.prefetch_factor else InPlace(fetch)
+            make: Any = Pinned(fetch, cuda.current_device()) if pinned else fetch
+            return Background(make, self.prefetch_factor) if self.prefetch_factor else InPlace(make)
         if self._workers is not None and self._workers.usable:
             return self._workers
         from .workers import ProcessWorkers

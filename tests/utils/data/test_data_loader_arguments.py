@@ -56,8 +56,8 @@ def test_further_bad_uses() -> None:
         DataLoader(range(23), generator=np.random.default_rng(0))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="num_samples=0"):
         DataLoader([], shuffle=True)
-    with pytest.warns(UserWarning, match="pin_memory"):
-        DataLoader(range(23), pin_memory=True)
+    with pytest.warns(UserWarning, match="'pin_memory' argument is set as true but no accelerator is found"):
+        assert next(iter(DataLoader(range(23), 5, pin_memory=True))).tolist() == [0, 1, 2, 3, 4]  # type: ignore[attr-defined]
     loader = DataLoader(range(23), batch_sampler=BatchSampler(RandomSampler(range(23)), 4, False))
     with pytest.raises(ValueError, match="batch_size attribute should not be set"):
         loader.batch_size = 3

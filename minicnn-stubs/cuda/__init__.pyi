@@ -1,1 +1,0 @@
-from minicnn.compat.cuda import *
