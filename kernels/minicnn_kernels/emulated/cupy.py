@@ -46,6 +46,7 @@ class _Space:
         return get_function(f"{self._path}.{name}")
 
 
+fft = _Space("fft")
 linalg = _Space("linalg")
 lib = SimpleNamespace(stride_tricks=_Space("lib.stride_tricks"))
 

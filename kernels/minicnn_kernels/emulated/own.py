@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .api import EmulationError, supported
-from .array import cast, fresh, host, ndarray, quiet, raw, result, view
-from .indexing import check_written, out_of_range
+from .array import fresh, host, ndarray, raw, result, to_write, view
+from .indexing import out_of_range
 from .traffic import wait
+from .values import cast, quiet
 
 
 def take(a: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> ndarray:
@@ -27,8 +28,7 @@ def take(a: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> 
 
 def _into(out: ndarray, y: Any) -> ndarray:
     """Write a result to an array of the caller."""
-    check_written(raw(out))
-    out._a[...] = cast(y, out.dtype)
+    to_write(out)[...] = cast(y, out.dtype)
     return out
 
 
@@ -45,7 +45,7 @@ def sort_in_place(a: ndarray, axis: int = -1, kind: Any = None) -> None:
     """Sort along an axis; equal elements keep their order."""
     _check_kind(kind)
     _check_sorted(a)
-    raw(a).sort(axis, kind="stable")
+    to_write(a).sort(axis, kind="stable")
 
 
 def partition(a: ndarray, kth: Any, axis: int | None = -1) -> ndarray:
@@ -56,7 +56,7 @@ def partition(a: ndarray, kth: Any, axis: int | None = -1) -> ndarray:
 def partition_in_place(a: ndarray, kth: Any, axis: int = -1) -> None:
     """Put the k-th elements where sorting would put them."""
     _check_sorted(a)
-    raw(a).partition(kth, axis)
+    to_write(a).partition(kth, axis)
 
 
 def argsort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:

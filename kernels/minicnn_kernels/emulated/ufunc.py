@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from .api import API, EmulationError, supported
-from .array import cast, fresh, host, ndarray, quiet, raw, result
-from .indexing import check_written, out_of_range, plain
+from .array import fresh, host, ndarray, raw, result, to_write
+from .indexing import out_of_range, plain
+from .values import cast, quiet
 
 Types = tuple[np.dtype[Any], ...]
 
@@ -125,7 +126,7 @@ class ufunc:
                 raise TypeError(f"output operand requires a cast from {kind} to {o.dtype}, not allowed by {casting!r}")
             if o.shape != np.broadcast_shapes(o.shape, *map(np.shape, values)):
                 raise ValueError("Out shape is mismatched")
-            check_written(raw(o))
+            to_write(o)
         y = quiet(self._compute, *values, order="C")
         for o, part in zip(outs, y if type(y) is tuple else (y,), strict=True):
             np.copyto(o._a, cast(np.asarray(part), o.dtype))
@@ -172,14 +173,14 @@ class ufunc:
             raise EmulationError(f"{self.__name__}.at: values from the CPU, which CuPy would copy; use asarray")
         index, arrays = plain(indices)
         if not arrays:
-            part = raw(a)[index]
+            part = to_write(a)[index]
             part[...] = quiet(self._compute, part, host(b))
             return
         if a.dtype.char not in _SCATTERED[self._scatter]:
             raise TypeError(f"cupy.{self.__name__}.at does not support {a.dtype}")
         values = cast(host(b), a.dtype) if isinstance(b, ndarray) else np.asarray(b, a.dtype)
         try:
-            self._compute.at(raw(a), index, values)
+            self._compute.at(to_write(a), index, values)
         except IndexError as error:
             raise out_of_range(error) from None
 
