@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from . import memory, transpose
 from .arrays import Array, contiguous, on_gpu, xp
 from .dispatch import compiles

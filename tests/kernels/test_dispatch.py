@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn_kernels import NoKernelError, activations, conv2d, dispatch, geometry, use
+from minicnn.ops.tensor.operands import backend_for
+from minicnn_kernels import NoKernelError, activations, arrays, conv2d, dispatch, geometry, optimizers, use
 from minicnn_kernels.conv2d import registers
 
 
@@ -204,3 +206,107 @@ def test_a_table_of_limits_without_rules() -> None:
 def test_fused_is_a_bool() -> None:
     with pytest.raises(TypeError, match="use: fused must be True, False or None, got 'no'"), use(fused="no"):  # type: ignore[arg-type]
         pass
+
+
+# ------------------------------------------------------------------------------------------------------ on a GPU
+
+
+@pytest.fixture
+def x() -> Iterator[Any]:
+    """An array on an emulated GPU."""
+    with arrays.emulated() as cupy:
+        yield cupy.zeros(3)
+
+
+def on_both(rows: str, **options: Any) -> dispatch.Table:
+    """A table for the test, from "algorithm/backend" names; a row returns its key."""
+    keys = [tuple(row.split("/")) for row in rows.split()]
+    made = dispatch.Table("some", {key: lambda *args, key=key: key for key in keys}, **options)
+    dispatch.TABLES.remove(made)
+    return made
+
+
+def test_arrays_on_a_gpu_take_the_rows_for_it(x: Any) -> None:
+    table = on_both("a/numba a/numpy b/cuda b/numpy")
+    assert table(x) == table(1, x) == table([np.zeros(3), x]) == ("b", "cuda")
+    assert table(np.zeros(3)) == ("a", "numba")
+    assert table(x, backend="cupy") == ("a", "numpy")
+    assert table(x, algorithm="a") == ("a", "numpy")  # there is no a/cuda
+    assert table(x, backend="cupy", algorithm="b") == ("b", "numpy")
+    assert on_both("a/numba a/numpy")(x) == ("a", "numpy")
+
+
+def test_weights_are_on_a_gpu_if_their_arrays_are(x: Any) -> None:
+    table = on_both("a/numba a/numpy")
+    assert table(optimizers.Weights([x]), [], None) == ("a", "numpy")
+    assert table(optimizers.Weights([np.zeros(3), x]), [np.zeros(3)] * 2) == ("a", "numpy")
+    assert table(optimizers.Weights([np.zeros(3)]), []) == table(optimizers.Weights([]), []) == ("a", "numba")
+
+
+def test_use_on_a_gpu(x: Any) -> None:
+    rows = "direct/numba direct/numpy im2col/cuda im2col/numpy fft/numpy"
+    table = on_both(rows, supports={"fft": lambda x, *more: not more})
+    with use(backend="cupy"):
+        assert table(x) == ("direct", "numpy")
+        with use(algorithm="im2col"):
+            assert table(x) == ("im2col", "numpy")
+        with use(backend="cuda"):
+            assert table(x) == ("im2col", "cuda")
+        with use(algorithm="fft"):
+            assert (table(x), table(x, 1)) == (("fft", "numpy"), ("direct", "numpy"))  # it applies where it can
+    with use(algorithm="fft"):
+        assert (table(x), table(x, 1)) == (("fft", "numpy"), ("im2col", "cuda"))
+
+
+def test_a_backend_of_the_other_device_says_what_to_do(x: Any) -> None:
+    table = on_both("a/python a/numba a/numpy")
+    for backend in dispatch.BACKENDS:
+        with use(backend=backend), pytest.raises(NoKernelError, match=rf"some: backend '{backend}' .* \.cpu\(\), or"):
+            table(x)
+        with pytest.raises(NoKernelError, match="computes on the CPU"):
+            table(x, backend=backend)
+    for backend in dispatch.ON_GPU:
+        with use(backend=backend), pytest.raises(NoKernelError, match=rf"some: backend '{backend}' .* \.to\('cuda'\)"):
+            table(np.zeros(3))
+    with use(backend="cuda"), pytest.raises(NoKernelError, match=r"'auto' and backend 'cuda'; .*: a/numpy"):
+        table(x)
+    with pytest.raises(NoKernelError, match="algorithm 'b'"):
+        table(x, algorithm="b")
+
+
+def test_each_column_of_a_gpu_has_its_own_rule(x: Any) -> None:
+    rules = {"numba": lambda *_: "a", "cuda": lambda *_: "b", "cupy": lambda *_: "c"}
+    table = on_both("a/cuda a/numpy a/numba b/cuda b/numpy c/numpy", rules=rules)
+    assert (table(x), table(x, backend="cupy"), table(np.zeros(3))) == (("b", "cuda"), ("c", "numpy"), ("a", "numba"))
+    assert table(x, backend="cupy", algorithm="a") == ("a", "numpy")
+
+
+def test_convolutions_through_cupy(x: Any) -> None:
+    def chosen(x_: tuple[int, ...], w: tuple[int, ...], **options: int) -> str:
+        g = geometry.conv2d(x_, w, **options)
+        forward = conv2d.FORWARD._pick_on_gpu(None, None, (x, x, None, g))
+        assert forward == conv2d.BACKWARD._pick_on_gpu("cupy", None, (x, x, x, g, (True, True, True)))
+        assert forward[1] == "numpy"
+        return forward[0]
+
+    assert chosen((2, 3, 8, 8), (4, 3, 3, 3)) == chosen((2, 1, 8, 8), (4, 1, 5, 5)) == "im2col"
+    assert chosen((2, 3, 8, 8), (4, 3, 1, 1), stride=2) == "pointwise"
+    assert chosen((2, 3, 8, 8), (4, 3, 1, 1), padding=1) == "im2col"
+    assert chosen((2, 4, 8, 8), (8, 1, 3, 3), groups=4) == "depthwise"
+    assert chosen((2, 4, 8, 8), (8, 2, 3, 3), groups=2) == "im2col"
+
+
+def test_types_that_only_numpy_rows_take(x: Any) -> None:
+    assert backend_for(x) == backend_for(x.astype(np.float32)) == backend_for(np.zeros(3)) == {}
+    assert backend_for(x.astype(np.float16)) == backend_for(x.astype(np.int64)) == {"backend": "cupy"}
+    assert backend_for(np.zeros(3, np.int64)) == {"backend": "numpy"}
+
+
+def test_a_gpu_of_a_test_is_gone_after_it() -> None:
+    assert not arrays.GPU_TYPES
+    with arrays.emulated() as cupy:
+        assert arrays.on_gpu(cupy.zeros(3)) and arrays.gpu() is cupy
+        with arrays.emulated():
+            pass
+        assert arrays.on_gpu(cupy.zeros(3))
+    assert not arrays.GPU_TYPES and not arrays.is_emulated()

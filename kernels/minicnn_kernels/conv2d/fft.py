@@ -49,7 +49,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, beside, constant, contiguous, on_gpu, xp
+from ..arrays import Array, constant, contiguous, on_gpu, xp
 from ..geometry import Conv
 from ..layout import empty, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
@@ -219,7 +219,11 @@ def _seeing(count: int, step: int, padding: int, size: int, reach: int) -> slice
 def _strides(count: int, step: int, size: int, x: Array) -> Any:
     """The points 0, step, 2*step ... of the circle, beside x; as a slice if they do not go round it."""
     end = step * (count - 1) + 1
-    return slice(0, end, step) if end <= size else beside(np.arange(0, end, step) % size, x)
+    return slice(0, end, step) if end <= size else constant(_around, x, end, step, size)
+
+
+def _around(end: int, step: int, size: int) -> Array:
+    return np.arange(0, end, step) % size
 
 
 def _moved(ws: Array, g: Conv, size: tuple[int, int]) -> Array:

@@ -25,7 +25,8 @@ def in_pieces(
 ) -> None:
     """Run `update(x, g, *buffers)` on one piece after the other of a parameter x, its gradient g and its buffers.
 
-    The pieces are 1-d, on a GPU the whole arrays; the update overwrites x and the buffers and leaves g as it is. It gets
+    The pieces are 1-d; on a GPU the whole arrays are one piece. The update overwrites x and the buffers and leaves g as
+    it is. It gets
 
         g = sign * gradient + weight_decay * x,  x <- shrink * x
 
@@ -37,6 +38,7 @@ def in_pieces(
         weight_decay: the factor with which x is added to the gradient.
         shrink: 1 - lr * weight_decay, where the weight decay is decoupled from the gradient.
     """
+
     def run(x: Array, g: Array, *buffers: Array) -> None:
         g = -g if sign < 0 else g
         if shrink != 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, U, constant, xp
+from ..arrays import Array, U, constant, contiguous, xp
 from ..geometry import Pool
 from ..layout import dense, empty, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
@@ -174,7 +174,7 @@ def backward_numpy(gy: Array, g: Pool, divisor: int | None = None) -> Array:
             for i, k, row in zip(first, end, np.moveaxis(part, axis, 0), strict=True):
                 gx[i:k] += row
             part = np.moveaxis(gx, 0, axis)
-        return part.astype(gy.dtype)
+        return contiguous(part, gy.dtype)
     whole = pad(xp(gy).zeros(g.x_shape), g)
     for a in range(g.kh):
         for b in range(g.kw):

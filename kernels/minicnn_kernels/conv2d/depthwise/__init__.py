@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array, contiguous, xp
+from ...arrays import Array, xp
 from ...geometry import Conv
 from ...layout import as_order, dense, empty, is_channels_last
 from ...runtime import parallel

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from ...arrays import Array, U, xp
 from ...geometry import Conv
 from ...runtime import njit
