@@ -29,6 +29,15 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
+@pytest.fixture
+def gpu() -> Iterator[Any]:
+    """CuPy, emulated: it stands for a GPU during the test, which moves its tensors there itself."""
+    from minicnn_kernels import arrays
+
+    with arrays.emulated() as cupy:
+        yield cupy
+
+
 # ------------------------------------------------------------------------------------------------------------ workers
 
 MOST_WORKERS = 8  # each has its own interpreter, Numba and kernels in memory, and as many threads as there are cores

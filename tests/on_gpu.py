@@ -104,7 +104,7 @@ def _there(array: Any) -> Any:
 
 def _downloads(original: Any) -> Any:
     def numpy(self: Any, *, force: bool = False) -> Any:
-        if self.requires_grad and not force or self.is_meta:
+        if (self.requires_grad and not force) or self.is_meta:
             return original(self, force=force)  # raises
         return _host(self)
 
@@ -141,8 +141,10 @@ def _default_device() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that hold on the CPU only."""
+    """Skip the tests that hold on the CPU only, and those that go to a GPU themselves."""
     for item in items:
         marker = item.get_closest_marker("cpu_only")
         if marker:
             item.add_marker(pytest.mark.skip(reason=f"on the CPU only: {marker.args[0]}"))
+        elif "gpu" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason="moves its tensors to a GPU itself"))

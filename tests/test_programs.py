@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 import pytest
 from programs import NETS, run, substituted
@@ -31,6 +34,29 @@ def test_nets_run_and_learn(name: str) -> None:
     optimizer.step()
     for a, b in zip(before, model.parameters(), strict=True):  # but for biases before batch norm, whose gradient is 0
         assert b.ndim == 1 or (a - b).abs().max() > 0
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if "alexnet" in name else name
+                                  for name in NETS])  # fmt: skip
+def test_nets_give_the_same_numbers_on_a_gpu(name: str, gpu: Any) -> None:
+    minicnn.manual_seed(0)
+    program = run(name)
+    x = minicnn.randn(2, *program.INPUT).double()  # in float32, deep nets magnify the last bits
+    here, there = program.model.train().double(), copy.deepcopy(program.model)
+
+    def results(model: Any, device: str) -> list[Any]:
+        minicnn.manual_seed(1)  # for dropout
+        y = model.to(device)(x.to(device))
+        y.pow(2).mean().backward()
+        tensors = [y.detach(), *(p.grad for p in model.parameters()), *model.buffers()]
+        assert {t.device.type for t in tensors} == {device}
+        return [t.cpu().numpy() for t in tensors]
+
+    with minicnn.use(backend="numpy"):
+        expected = results(here, "cpu")
+    found = results(there, "cuda")
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype and np.abs(a - b).max() <= 1e-9 * np.abs(b).max() + 1e-12
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -52,6 +53,18 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = None) -> 
     parser.add_argument(
         "--backend", choices=BACKENDS, default=default, help=f"the backend that computes (default: {shown})"
     )
+
+
+def add_device(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the option --device; `default` says what is taken without it."""
+    text = f"cpu, or a GPU: cuda, cuda:1 (default: {default}); `minicnn doctor` shows whether there is one"
+    parser.add_argument("--device", type=_device, metavar="NAME", help=text)
+
+
+def _device(text: str) -> str:
+    if re.fullmatch(r"cpu|cuda(:\d+)?", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not cpu, cuda or a number of a GPU, such as cuda:1")
+    return text
 
 
 def positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:

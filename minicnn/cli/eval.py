@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Commands, add_backend, add_data, check_data, command
+from .arguments import Commands, add_backend, add_data, add_device, check_data, command
 from .console import DONE
 
 if TYPE_CHECKING:
@@ -19,14 +19,18 @@ def add_command(commands: Commands) -> None:
     one.add_argument("folder", metavar="RUN", help="the folder of a run")
     add_data(one)
     add_backend(one)
+    add_device(one, "cpu")
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Evaluate a trained net on its test set, as at the end of training."""
     from .. import train
+    from ..device import resolve
 
     run = train.Run.open(options.folder)
+    device = resolve(options.device or "cpu", "eval")
     model, epoch, step = run.model()
+    model.to(device)
     if step:
         print(f"minicnn: training was interrupted in epoch {epoch + 1} after step {step}", file=sys.stderr)
     loader = _test_loader(run, options)

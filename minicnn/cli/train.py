@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Commands, add_backend, add_data, command, positive, seed
+from .arguments import Commands, add_backend, add_data, add_device, command, positive, seed
 from .console import DONE, INTERRUPTED, one_line
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def add_command(commands: Commands) -> None:
         help="the seed of weights, order and augmentation (default: %(default)s)",
     )
     add_backend(one, "auto")
+    add_device(one, "the recipe's, cpu")
     one.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<model>-<dataset>-<time>)")
     one.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
     one.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -61,10 +62,12 @@ def train(options: argparse.Namespace) -> int:
     from .. import manual_seed, use
     from .. import train as training
     from ..autograd import detect_anomaly
+    from ..device import resolve
     from ..train.recipes import EVAL_BATCH
     from ..utils.data import DataLoader
 
     recipe = _recipe(options)
+    device = resolve(recipe.device, "train")
     root = None if options.data is None else str(Path(options.data).expanduser().resolve())
     source: dict[str, Any] = {"root": root, "download": options.download}
     steps = (*recipe.transforms, *recipe.augmentation)
@@ -72,7 +75,7 @@ def train(options: argparse.Namespace) -> int:
     test_set = training.build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
 
     manual_seed(options.seed)
-    model = training.build_model(recipe.model, recipe.model_options)
+    model = training.build_model(recipe.model, recipe.model_options).to(device)
     optimizer = training.build_optimizer(recipe.optimizer, model, recipe.optimizer_options)
     loss_fn = training.build_loss(recipe.loss)
     train_loader: DataLoader[Any] = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
@@ -135,7 +138,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     recipe = find_recipe(options.model, options.dataset, options.recipe)
     if options.lr is not None:
         recipe = replace(recipe, optimizer_options={**recipe.optimizer_options, "lr": options.lr})
-    changes = {"epochs": options.epochs, "batch_size": options.batch_size}
+    changes = {"epochs": options.epochs, "batch_size": options.batch_size, "device": options.device}
     return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 

@@ -95,7 +95,10 @@ class _NormBase(Affine):
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             count = self.num_batches_tracked
             if not count.is_meta:
-                count.fill_(count.item() + 1)
+                if count.is_cuda:
+                    count.add_(1)  # which does not wait for the GPU
+                else:
+                    count.fill_(count.item() + 1)
                 return 1 / count.item() if self.momentum is None else self.momentum
         return 0.0 if self.momentum is None else self.momentum
 

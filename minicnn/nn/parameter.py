@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minicnn_kernels.arrays import on_gpu
 
 from ..compat.missing import answer as _answer
-from ..dtypes import get_default_dtype
 from ..ops.tensor import creation
 from ..tensor import Tensor
 from ..tensor.copying import copy_of
@@ -33,7 +30,7 @@ def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
     if isinstance(data, Tensor):
         Tensor.__init__(tensor, data.array, _version=data._version)
     else:
-        Tensor.__init__(tensor, np.zeros(0, get_default_dtype()) if data is None else data)
+        Tensor.__init__(tensor, creation.empty(0).array if data is None else data)
     if requires_grad:
         tensor.requires_grad_()
 

@@ -84,8 +84,8 @@ class Optimizer:
     """Holds parameters in groups, each a dict {"params": [...], "lr": ..., ...} that may be changed during training.
 
     A subclass gives `step`. It keeps its data about a parameter p in `self.state[p]`, a dict made at the first use.
-    Numbers, tensors and lists of them in this dict go into the state dict. Tensors whose names are in `counters` stay on
-    the CPU, so that a step never waits for a GPU.
+    Numbers, tensors and lists of them in this dict go into the state dict. Tensors whose names are in `counters` stay
+    on the CPU, so that a step never waits for a GPU.
 
     Args:
         params: tensors, pairs (name, tensor) as from `named_parameters()`, or dicts with one of these under "params"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from minicnn_kernels.arrays import Array, on_device_of, on_gpu, upload
 
-from .. import device as devices
 from .. import memory_formats
 from ..autograd import engine
+from ..device import saved_on
 
 if TYPE_CHECKING:
     from . import Tensor
@@ -34,7 +34,7 @@ def leaf(kind: type[Tensor], packed: tuple[Any, ...], requires_grad: bool, devic
         RuntimeError: it was on a GPU, and there is none here.
     """
     shape, content, *order = packed
-    index = devices.saved_on(device, "move tensors to the CPU before you pickle them, or use minicnn.save").index
+    index = saved_on(device, "move tensors to the CPU before you pickle them, or use minicnn.save").index
     if index is not None:
         content = upload(content, index)
     return _made(kind, memory_formats.unpacked(shape, content, *order), requires_grad)

@@ -20,6 +20,7 @@ def _results(net: Any, x: np.ndarray[Any, Any], channels_last: bool) -> list[np.
     return [y.detach().numpy(), given.grad.numpy(), *(p.grad.numpy() for p in net.parameters())]  # type: ignore[union-attr]
 
 
+@pytest.mark.cpu_only("is about two layers that run as one, which they do on the CPU only")
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("window", [(2,), (3, 2), ((2, 3), 1)])
 @pytest.mark.parametrize("activation", [nn.ReLU, lambda: nn.ReLU(inplace=True), nn.Tanh, nn.Sigmoid])

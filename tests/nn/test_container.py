@@ -152,7 +152,8 @@ def test_parameter_dict_is_used_as_a_dict() -> None:
     assert held.pop("a").shape == (1,)
     assert [name for name, _ in held.named_parameters()] == ["z"]
     assert next(reversed(joined)) == "o"
-    assert repr(held) == "ParameterDict(  (z): Parameter containing: [minicnn.FloatTensor of size 2])"
+    shown = repr(held).replace("minicnn.cuda.", "minicnn.")
+    assert shown == "ParameterDict(  (z): Parameter containing: [minicnn.FloatTensor of size 2])"
     held |= joined
     assert dict(held.items()).keys() == {"z", "a", "m", "o"}
     held.clear()

@@ -217,7 +217,6 @@ ONES, CLASSES = minicnn.ones(3, 4), tensor([0, 1, 2])
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: F.cross_entropy(ONES, tensor([0, 1, 4])), IndexError, "target 4 is not a class: .* 0..3"),
         (lambda: F.cross_entropy(ONES, tensor([0, 1])), ValueError, r"as many class indices, \(3,\), got \(2,\)"),
         (lambda: F.cross_entropy(ONES, tensor([0.0, 1, 2])), TypeError, "integer class indices, got float32"),
         (lambda: F.cross_entropy(ONES, ONES.long()), TypeError, "probabilities and must be floating point, got int64"),
@@ -226,19 +225,14 @@ ONES, CLASSES = minicnn.ones(3, 4), tensor([0, 1, 2])
         (lambda: F.cross_entropy(ONES, ONES, ignore_index=1), RuntimeError, "ignore_index is for class indices"),
         (lambda: F.cross_entropy(ONES, CLASSES, label_smoothing=1.1), RuntimeError, "between 0 and 1, got 1.1"),
         (lambda: F.cross_entropy(ONES, CLASSES, reduction="avg"), ValueError, "avg is not a valid value for reduction"),
-        (lambda: F.nll_loss(ONES, tensor([0, 1, -1])), IndexError, "nll_loss: target -1"),
         (lambda: F.multi_margin_loss(ONES, CLASSES, p=3), ValueError, "p must be 1 or 2, got 3"),
         (lambda: nn.MultiMarginLoss(weight=ONES), ValueError, "must be one-dimensional"),
-        (lambda: F.multi_margin_loss(ONES, tensor([0, 1, 4])), IndexError, "target 4"),
-        (lambda: F.multilabel_margin_loss(ONES[:1], tensor([[0, -2, 1, 1]])), IndexError, "target -2"),
         (lambda: F.mse_loss(ONES.long(), ONES.long()), TypeError, "mse_loss: input must be floating point, got int64"),
         (lambda: F.mse_loss(ONES, ONES, weight=ONES[0]), ValueError, r"weight .*\(3, 4\)"),
         (lambda: F.mse_loss(ONES, [1.0]), TypeError, "must be Tensors, got Tensor and list"),
         (lambda: F.smooth_l1_loss(ONES, ONES, beta=-1), RuntimeError, "beta must not be negative, got -1"),
         (lambda: F.huber_loss(ONES, ONES, delta=0), RuntimeError, "delta must be positive, got 0"),
         (lambda: F.binary_cross_entropy(ONES, ONES[0]), ValueError, "must be the same as input size"),
-        (lambda: F.binary_cross_entropy(ONES * 2, ONES), RuntimeError, "elements of input should be between 0 and 1"),
-        (lambda: F.binary_cross_entropy(ONES, ONES * 2), RuntimeError, "elements of target should be between 0 and 1"),
         (lambda: F.binary_cross_entropy(ONES, ONES.double()), TypeError, "target is float64 but input is float32"),
         (lambda: F.binary_cross_entropy_with_logits(ONES, ONES.long()), TypeError, "target must be floating point"),
         (
@@ -246,7 +240,6 @@ ONES, CLASSES = minicnn.ones(3, 4), tensor([0, 1, 2])
             ValueError,
             r"pos_weight of shape \(4,\) would enlarge losses of shape \(3, 1\)",
         ),
-        (lambda: F.gaussian_nll_loss(ONES, ONES, -ONES), ValueError, "negative entries"),
         (lambda: F.gaussian_nll_loss(ONES, ONES, minicnn.ones(3, 2)), ValueError, r"var has shape \(3, 2\)"),
         (lambda: F.margin_ranking_loss(ONES, ONES, ONES[0]), RuntimeError, "same number of axes"),
         (lambda: F.cosine_embedding_loss(ONES, ONES, ONES), RuntimeError, r"\(N, D\) with a target \(N,\)"),
@@ -260,5 +253,23 @@ ONES, CLASSES = minicnn.ones(3, 4), tensor([0, 1, 2])
     ],
 )
 def test_bad_input(call: Callable[[], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        call()
+
+
+@pytest.mark.cpu_only("is about values that are checked on the CPU only: for a check on a GPU, the program would wait")
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: F.cross_entropy(ONES, tensor([0, 1, 4])), IndexError, "target 4 is not a class: .* 0..3"),
+        (lambda: F.nll_loss(ONES, tensor([0, 1, -1])), IndexError, "nll_loss: target -1"),
+        (lambda: F.multi_margin_loss(ONES, tensor([0, 1, 4])), IndexError, "target 4"),
+        (lambda: F.multilabel_margin_loss(ONES[:1], tensor([[0, -2, 1, 1]])), IndexError, "target -2"),
+        (lambda: F.binary_cross_entropy(ONES * 2, ONES), RuntimeError, "elements of input should be between 0 and 1"),
+        (lambda: F.binary_cross_entropy(ONES, ONES * 2), RuntimeError, "elements of target should be between 0 and 1"),
+        (lambda: F.gaussian_nll_loss(ONES, ONES, -ONES), ValueError, "negative entries"),
+    ],
+)
+def test_bad_values(call: Callable[[], Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call()

@@ -52,6 +52,7 @@ def fused(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return seen
 
 
+@pytest.mark.cpu_only("is about two layers that run as one, which they do on the CPU only")
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("inplace", [True, False])
 @pytest.mark.parametrize("cls", SHAPES)
@@ -78,6 +79,7 @@ def test_large_ones_have_the_same_bits() -> None:
         np.testing.assert_array_equal(F.batch_norm_relu(memory, None, None, training=True).numpy(), y.numpy())
 
 
+@pytest.mark.cpu_only("is about two layers that run as one, which they do on the CPU only")
 def test_separate_where_something_could_differ(fused: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     x = random(4, 3, 5, 2)
 
@@ -124,6 +126,7 @@ def test_a_hook_sees_what_batch_norm_gives(fused: list[bool]) -> None:
     assert (seen[0].detach().numpy() < 0).any() and (y.detach().numpy() >= 0).all()
 
 
+@pytest.mark.cpu_only("is about two layers that run as one, which they do on the CPU only")
 def test_in_a_row_of_many(fused: list[bool]) -> None:
     """Every pair is found, whatever stands around it, and no layer is skipped or run twice."""
     x = random(4, 3, 5, 2)
@@ -146,6 +149,7 @@ def test_on_meta_tensors_and_with_errors(fused: list[bool]) -> None:
         nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())(random(4, 3))
 
 
+@pytest.mark.cpu_only("is about two layers that run as one, which they do on the CPU only")
 def test_a_bias_that_changed_in_between_raises() -> None:
     norm = nn.BatchNorm2d(3)
     y = nn.Sequential(norm, nn.ReLU())(random(4, 3, 5, 2))

@@ -194,7 +194,7 @@ def test_max_pool_undone() -> None:
     assert unpool(y, index).tolist() == [[expected]]
     x = counted(1, 1, 4, 5) + 1
     y, index = pool(x)
-    with pytest.raises(RuntimeError, match=r"invalid max index: 16 in an output of \(4, 4\).*output_size"):
+    with pytest.raises(RuntimeError, match=r"invalid max index: 1\d in an output of \(4, 4\).*output_size"):
         unpool(y, index)
     expected = [[0, 0, 0, 0, 0], [0, 7, 0, 9, 0], [0, 0, 0, 0, 0], [0, 17, 0, 19, 0]]
     for size in (x.size(), [4, 5]):

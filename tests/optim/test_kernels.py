@@ -76,6 +76,7 @@ def readonly(a: Any) -> Any:
     return a
 
 
+@pytest.mark.cpu_only("has numbers in the other byte order, which a GPU does not have")
 def test_not_compiled_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half precision, gaps in memory, read-only arrays, and the backend numpy."""
     monkeypatch.setattr(sgd, "_serial", None)
@@ -116,6 +117,7 @@ def same_as_numpy(make: Callable[[], tuple[list[Any], list[Any]]], steps: int = 
         assert a.dtype == b.dtype and np.array_equal(a, b)
 
 
+@pytest.mark.cpu_only("has numbers in the other byte order, which a GPU does not have")
 def test_gradients_of_any_kind() -> None:
     def make() -> tuple[list[Any], list[Any]]:
         rng = np.random.default_rng(2)
@@ -257,6 +259,7 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
         assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True)), change
 
 
+@pytest.mark.cpu_only("is about read-only memory, which a GPU does not have")
 def test_errors_after_the_first_step() -> None:
     """Parameters that have become read-only, and gradients that do not fit."""
     p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
@@ -285,6 +288,7 @@ def test_errors_after_the_first_step() -> None:
     assert np.array_equal(p.detach().numpy(), before)
 
 
+@pytest.mark.cpu_only("is about read-only memory, which a GPU does not have")
 def test_a_read_only_parameter_stops_the_step_before_anything_changes() -> None:
     p, q = (nn.Parameter(np.ones(3)) for _ in range(2))
     optimizer = optim.Adam([p, q])
@@ -297,6 +301,7 @@ def test_a_read_only_parameter_stops_the_step_before_anything_changes() -> None:
     assert p.tolist() == before and optimizer.state[p]["step"].item() == count
 
 
+@pytest.mark.cpu_only("resizes a NumPy array")
 def test_an_array_that_was_resized() -> None:
     array = np.ones(4_000_000, np.float32)
     p = minicnn.Tensor(array).requires_grad_()

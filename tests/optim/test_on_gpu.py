@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ import pytest
 import minicnn
 from minicnn import Tensor, nn, optim
 from minicnn.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
-from minicnn_kernels import arrays
 from minicnn_kernels.emulated.traffic import counting, no_waits
 
 CPU, CUDA, SECOND = minicnn.device("cpu"), minicnn.device("cuda:0"), minicnn.device("cuda:1")
-pytestmark = pytest.mark.cpu_only("makes its tensors on both devices")
+pytestmark = pytest.mark.usefixtures("gpu")
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.1}),
@@ -36,12 +34,6 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("ASGD", {"t0": 2}),
 ]
 IDS = [f"{name}-{','.join(options)}" for name, options in CASES]
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
 
 
 def parameters(device: Any, dtype: Any = np.float32) -> list[Tensor]:
