@@ -49,7 +49,7 @@ def forward(node: Node, *args: Any, **options: Any) -> Any:
         return results if several else results[0]
 
 
-def backward(node: Node, gys: Sequence[Array | None]) -> Sequence[Array | None]:
+def backward(node: Node, *gys: Array | None) -> Sequence[Array | None]:
     """Run the backward of a node's function on the GPU that its forward ran on."""
     number, from_cpu = node.gpu, node.from_cpu
     assert number is not None
