@@ -20,6 +20,7 @@ import pytest
 from minicnn_kernels.emulated import cupy as emulated
 from minicnn_kernels.emulated import cupyx as emulatedx
 from minicnn_kernels.emulated.api import API
+from minicnn_kernels.emulated.functions import _OWN
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed: pip install cupy-cuda13x, no GPU needed")
 import cupyx.scipy.special  # noqa: E402
@@ -193,6 +194,17 @@ def test_views(expression: str) -> None:
         assert (r.flags.owndata, r.base is None) == (e.flags.owndata, e.base is None)
 
 
+def test_arguments_of_functions_written_by_hand() -> None:
+    for name, function in _OWN.items():
+        assert list(inspect.signature(function).parameters) == [
+            p.strip("*") for p in API["function"][name] if p != "*"
+        ], name
+    for name in API["method"]:
+        method = vars(emulated.ndarray).get(name)
+        if inspect.isfunction(method) and "args" not in inspect.signature(method).parameters:
+            assert list(inspect.signature(method).parameters)[1:] == API["method"][name], name
+
+
 @pytest.mark.parametrize("name", ["Device", "Stream", "Event", "MemoryPool", "PinnedMemoryPool", "MemoryPointer"])
 def test_classes_of_cuda(name: str) -> None:
     """They have only what CuPy's have, and the arguments of their methods have CuPy's names."""
@@ -223,7 +235,7 @@ def test_names_of_modules() -> None:
     for name in emulated._CONSTANTS:
         assert getattr(emulated, name) is getattr(cupy, name) or name == "nan", name
     for name in vars(emulated.ndarray):
-        assert hasattr(cupy.ndarray, name) or (name[0] == "_" and name[1] != "_"), name
+        assert hasattr(cupy.ndarray, name) or name[0] == "_" != name[1] or name == "__weakref__", name
 
 
 REFUSED = [

@@ -65,7 +65,8 @@ def ufunc_line(kind: str, name: str, value: Any) -> str:
 
 def lines() -> Iterator[str]:
     yield f"version {cupy.__version__}"
-    for space, prefix in ((cupy, ""), (cupy.linalg, "linalg."), (cupy.lib.stride_tricks, "lib.stride_tricks.")):
+    spaces = ((cupy, ""), (cupy.fft, "fft."), (cupy.linalg, "linalg."), (cupy.lib.stride_tricks, "lib.stride_tricks."))
+    for space, prefix in spaces:
         for name in sorted(dir(space)):
             value = getattr(space, name)
             if name.startswith("_") or inspect.isclass(value) or inspect.ismodule(value) or not callable(value):

@@ -11,6 +11,7 @@ import pytest
 
 from minicnn_kernels.emulated import cupy as cp
 from minicnn_kernels.emulated import cupyx
+from minicnn_kernels.emulated.api import EmulationError
 from minicnn_kernels.emulated.memory import PinnedMemoryPointer, is_pinned
 from minicnn_kernels.emulated.traffic import counting, no_waits
 
@@ -70,6 +71,69 @@ def test_ways_to_wait(how: str) -> None:
             pass
     assert (x + 0).tolist() == [1, 2]
     assert event.done and side.done
+
+
+WORK = [
+    "x.T.reshape(-1)", "x.T.ravel()", "np.reshape(x.T, 6)", "x[cp.asarray([0, 1])]", "x.T.copy()", "np.ravel(x.T)",
+    "x.astype(int)", "x.flatten()", "np.add.at(x, cp.asarray([0]), 0.0)", "x.sum(0)", "x * 1", "np.where(x > -1, x, 0)",
+    "x.take(1, 0)", "np.cumsum(x)", "x.clip(0, 9)", "cp.ascontiguousarray(x.T)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_all_work_comes_after_the_copies_of_its_stream(work: str) -> None:
+    host = cupyx.zeros_pinned((2, 3))
+    host[...] = np.arange(6).reshape(2, 3)
+    x = cp.asarray(host)
+    y = eval(work, {"x": x, "np": np, "cp": cp})
+    assert not np.isnan((x if y is None else y)._a).any()
+
+
+COMPUTED = [
+    "x + 1", "x.get()", "x.sum()", "x[cp.asarray([0])]", "x.__iadd__(1)", "x.fill(0)", "x.set(np.ones(3))", "x[1:] * 2",
+    "np.add(x, 0, out=x)", "np.exp(1.0, out=x)", "np.copyto(x, 1.0)", "x.__setitem__(0, 1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", COMPUTED)
+@pytest.mark.parametrize("way", ["from the null stream", "to the null stream", "between streams"])
+def test_a_computation_that_nobody_waited_for(expression: str, way: str) -> None:
+    """Planted: the other stream may compute later."""
+    null, one, two = cuda.Stream.null, cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)
+    first, second = {"f": (null, one), "t": (one, null), "b": (one, two)}[way[0]]
+    with first:
+        x = cp.ones(3) * 2
+        event = first.record()
+        later = x[:0] + 1
+    with second:
+        with pytest.raises(EmulationError, match="did not wait"):
+            eval(expression, {"x": x, "cp": cp, "np": np})
+        second.wait_event(event)
+        eval(expression, {"x": x, "cp": cp, "np": np})
+        with pytest.raises(EmulationError, match="did not wait"):
+            later + 1  # came after the event
+        first.synchronize()
+        later + 1
+
+
+def test_what_a_stream_waited_for_is_passed_on() -> None:
+    one, two, three = (cuda.Stream(non_blocking=True) for _ in range(3))
+    with one:
+        x = cp.ones(3)
+    two.wait_event(one.record())
+    three.wait_event(two.record())
+    with three:
+        x + 1
+        y = x * 2
+    cuda.Device().synchronize()
+    with cuda.Stream():
+        z = x + y
+    assert (z + cp.ones(3)).tolist() == [4, 4, 4]  # blocking streams take turns with the null stream
+    with one:
+        w = cp.zeros(3)
+    while not one.done:
+        pass
+    assert (w + z)[0].item() == 3
 
 
 def test_an_event_covers_what_was_before_it() -> None:
@@ -140,6 +204,7 @@ def test_copies_to_the_cpu() -> None:
 
 def test_set_and_get_name_their_stream() -> None:
     side, x = cuda.Stream(non_blocking=True), cp.zeros(2, np.float32)
+    side.wait_event(cuda.Stream.null.record())
     x.set(locked(1, 2), stream=side)
     assert x.tolist() == [0, 0] and x.get(stream=side).tolist() == [1, 2]
     for wrong, kind in (([1, 2], TypeError), (np.zeros(2), TypeError), (np.zeros(3, np.float32), ValueError)):

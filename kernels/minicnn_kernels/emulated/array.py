@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextvars
-import math
-import threading
 from typing import Any
 
 import numpy as np
 
-from .api import EmulationError, supported
+from . import clocks
+from .api import supported
+from .clocks import check_order, watched
 from .cuda import Device
 from .devices import check_device, here
 from .memory import Memory, MemoryPointer, is_pinned
-from .streams import Queue, Stream, busy, catch_up, get_current_stream
+from .streams import Queue, Stream, busy, catch_up, current_clock, get_current_stream
 from .traffic import traffic, wait
+from .values import cast, check_places, poisoned
 
 
 class Flags:
@@ -85,11 +85,15 @@ class ndarray:
             return np.ndarray(a.shape, a.dtype)
         traffic.to_host += 1
         queue = self._queue(stream)
+        if watched and self._memory.written is not None:
+            check_order(self._memory.written, queue.clock)
         if not blocking and out is not None and is_pinned(out):
             queue.add(lambda: np.copyto(out, a))
             return out
         wait("a copy to the CPU")
         queue.run()
+        if watched:
+            clocks.host.learn(queue.clock.seen())
         if out is None:
             return np.array(a, order=order)
         np.copyto(out, a)
@@ -101,7 +105,10 @@ class ndarray:
         a = self._a
         if not (a.flags.c_contiguous or a.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
-        upload(a, arr, self._queue(stream))
+        queue = self._queue(stream)
+        if watched and self._memory.written is not None:
+            check_order(self._memory.written, queue.clock)
+        upload(a, arr, queue)
 
     def _check_host(self, host: Any, what: str) -> None:
         if not isinstance(host, np.ndarray):
@@ -231,7 +238,7 @@ class ndarray:
         source = np.array(self._a, order=order)
         if not (source.flags.c_contiguous or source.flags.f_contiguous):
             raise NotImplementedError("CuPy cannot copy non-contiguous array between devices.")
-        made, a = fresh(poisoned(np.empty_like(source))), self._a
+        made, a = unwritten(np.empty_like(source)), self._a
         get_current_stream().queue(here.device).add(lambda: np.copyto(made._a, a))
         return made
 
@@ -254,7 +261,7 @@ class ndarray:
             number = np.asarray(value, self.dtype)
             if number.shape:
                 raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-        raw(self)[...] = number
+        to_write(self)[...] = number
 
     def __copy__(self) -> ndarray:
         return self.copy()
@@ -274,9 +281,28 @@ def raw(x: ndarray) -> Any:
     """The NumPy array of an emulated one, for work on the current device and stream."""
     if busy:
         catch_up()
-    if x._memory.device_id != here.device:
-        check_device(x._memory.device_id)
+    memory = x._memory
+    if memory.device_id != here.device:
+        check_device(memory.device_id)
+    if watched and memory.written is not None:
+        check_order(memory.written, current_clock())
     return x._a
+
+
+def anywhere(x: ndarray) -> Any:
+    """The NumPy array of an emulated one on any device, for a view of it."""
+    if busy:
+        catch_up()
+    return x._a
+
+
+def to_write(x: ndarray) -> Any:
+    """The NumPy array of an emulated one as by `raw`, for work that writes to it."""
+    a = raw(x)
+    check_places(a)
+    if watched:
+        x._memory.written = current_clock().compute()
+    return a
 
 
 def host(x: Any) -> Any:
@@ -295,26 +321,19 @@ def host(x: Any) -> Any:
     return x
 
 
-class _Quiet(threading.local):
-    """A context of this thread in which NumPy does not warn of Inf and NaN; cheaper to enter than `np.errstate`."""
-
-    def __init__(self) -> None:
-        self.context = contextvars.copy_context()
-        self.context.run(np.seterr, all="ignore")
-
-
-_quiet = _Quiet()
-
-
-def quiet(function: Any, *args: Any, **options: Any) -> Any:
-    """Call a function of NumPy that calls none of ours; a GPU does not warn of Inf and NaN."""
-    return _quiet.context.run(function, *args, **options)
-
-
 def fresh(a: Any) -> ndarray:
     """A new array of the current device, from a NumPy array that nobody else has."""
     x = object.__new__(ndarray)
     x._a, x._memory, x.base = a, Memory(a.nbytes), None
+    if watched:
+        x._memory.written = current_clock().compute()
+    return x
+
+
+def unwritten(a: Any) -> ndarray:
+    """New memory of the current device, which no work has written to yet."""
+    x = fresh(poisoned(a))
+    x._memory.written = None
     return x
 
 
@@ -357,30 +376,3 @@ def upload(a: Any, source: Any, queue: Queue) -> None:
     if not is_pinned(source):
         source = source.copy()
     queue.add(lambda: np.copyto(a, source))
-
-
-_POISON = {"f": math.nan, "c": math.nan, "b": True, "i": -127, "u": 129}
-
-
-def poisoned(a: Any) -> Any:
-    """New memory, with what stands out when it is read before it was written."""
-    if a.dtype.kind in _POISON:
-        a.fill(_POISON[a.dtype.kind])
-    return a
-
-
-def cast(a: Any, dtype: np.dtype[Any]) -> Any:
-    """Values as another type.
-
-    Raises:
-        EmulationError: a float that does not fit an integer type, of which a GPU makes another integer than a CPU.
-    """
-    if a.dtype == dtype:
-        return a
-    if dtype.kind in "iu" and a.dtype.kind == "f" and a.size:
-        low, high, limits = float(a.min()), float(a.max()), np.iinfo(dtype)
-        if not (low > limits.min - 1 and high < limits.max + 1):
-            raise EmulationError(
-                f"{a.dtype} from {low} to {high} as {dtype}: what does not fit is another integer on a GPU than here"
-            )
-    return quiet(a.astype, dtype, copy=False)

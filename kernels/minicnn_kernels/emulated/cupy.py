@@ -10,12 +10,21 @@ import numpy as np
 
 from . import cuda
 from .api import API, VERSION
+from .cuda import is_available
 from .functions import get_function
 from .memory import MemoryPool, PinnedMemoryPool
 from .methods import ndarray
 from .ufunc import ufunc
 
-__all__ = ["cuda", "get_array_module", "get_default_memory_pool", "get_default_pinned_memory_pool", "ndarray", "ufunc"]
+__all__ = [
+    "cuda",
+    "get_array_module",
+    "get_default_memory_pool",
+    "get_default_pinned_memory_pool",
+    "is_available",
+    "ndarray",
+    "ufunc",
+]
 
 __version__ = VERSION
 _CONSTANTS = {
@@ -37,6 +46,7 @@ class _Space:
         return get_function(f"{self._path}.{name}")
 
 
+fft = _Space("fft")
 linalg = _Space("linalg")
 lib = SimpleNamespace(stride_tricks=_Space("lib.stride_tricks"))
 

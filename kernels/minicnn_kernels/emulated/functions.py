@@ -10,24 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from . import own
 from .api import API, check_arguments, supported
-from .array import cast, fresh, host, is_view, ndarray, poisoned, quiet, raw, result, upload, view
+from .array import anywhere, fresh, host, is_view, ndarray, result, to_write, unwritten, upload, view
 from .devices import here
-from .indexing import check_written, out_of_range, take
+from .indexing import out_of_range
 from .streams import get_current_stream
 from .traffic import wait
 from .ufunc import get_ufunc
+from .values import cast, quiet
 
-KEEP_ORDER = {"zeros_like", "ones_like", "full_like", "copy"}  # order="K", all others give C order
+KEEP_ORDER = {"copy", "full_like", "ones_like", "pad", "roll", "zeros_like"}  # order="K", all others give C order
 ABOUT_TYPES = {"result_type", "can_cast", "promote_types", "common_type", "min_scalar_type"}
 NUMBERS_AS_ARRAYS = {"count_nonzero", "array_equal", "array_equiv", "allclose"}  # NumPy gives Python's bool or int
 WAITING = {  # they look at values before they know what to do
     "argwhere", "average", "bincount", "choose", "delete", "digitize", "extract", "flatnonzero", "histogram",
-    "histogram2d", "histogramdd", "nonzero", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
+    "histogram2d", "histogramdd", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
     "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
-
-
 OF_THE_HOST = {  # arguments that CuPy reads on the host, where arrays of NumPy are right
     "axes", "axis", "destination", "indices_or_sections", "newshape", "pad_width", "reps", "shape", "shift", "source",
 }  # fmt: skip
@@ -35,6 +35,7 @@ VIEWS = {  # of arrays on any device
     "array_split", "broadcast_to", "dsplit", "expand_dims", "flip", "fliplr", "flipud", "hsplit", "moveaxis", "ravel",
     "reshape", "rollaxis", "rot90", "split", "squeeze", "swapaxes", "transpose", "vsplit",
 }  # fmt: skip
+IN_PLACE = {"fill_diagonal", "place", "put", "put_along_axis", "putmask"}
 CALLING_BACK = {"apply_along_axis", "apply_over_axes", "fromfunction", "piecewise"}  # a function of the caller
 
 
@@ -126,58 +127,22 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: Any =
     if subok is not None:
         raise TypeError("subok is not supported yet")
     model = prototype._a if isinstance(prototype, ndarray) else prototype
-    return fresh(poisoned(np.empty_like(model, dtype, order, False, shape)))
+    return unwritten(np.empty_like(model, dtype, order, False, shape))
 
 
 def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None) -> None:
     """Copy values, where `where` says so."""
-    source, a = host(src), raw(dst)
+    source, a = host(src), to_write(dst)
     kind = getattr(source, "dtype", None)
     if kind is not None and not np.can_cast(kind, a.dtype, casting):
         raise TypeError(f"Cannot cast {kind!r} to {a.dtype!r} in {casting} casting mode")
-    check_written(a)
     np.copyto(a, cast(np.asarray(source), a.dtype), where=True if where is None else host(where))
-
-
-def sort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:
-    """A sorted copy; equal elements keep their order."""
-    check_kind(kind)
-    return fresh(np.sort(raw(a), axis, kind="stable"))
-
-
-def argsort(a: ndarray, axis: int | None = -1, kind: Any = None) -> ndarray:
-    """The indices that sort; those of equal elements keep their order."""
-    check_kind(kind)
-    return fresh(np.argsort(raw(a), axis, kind="stable"))
-
-
-def check_kind(kind: Any) -> None:
-    """Refuse other ways to sort, as CuPy does."""
-    if kind not in (None, "stable"):
-        raise ValueError("kind can only be None or 'stable'")
-
-
-def diagonal(a: ndarray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
-    """A view of the diagonal; NumPy's may not be written to."""
-    y = a._a.diagonal(offset, axis1, axis2)
-    y.flags.writeable = True
-    return view(y, a)
 
 
 def broadcast_arrays(*args: ndarray) -> list[ndarray]:
     """Views in which all arrays have the same shape."""
     common = np.broadcast_shapes(*[x.shape for x in args])
     return [x if x.shape == common else get_function("broadcast_to")(x, common) for x in args]
-
-
-def real(val: ndarray) -> ndarray:
-    """The real part; an array of real numbers itself."""
-    return val.real
-
-
-def imag(val: ndarray) -> ndarray:
-    """The imaginary part."""
-    return val.imag
 
 
 def shape(a: Any) -> tuple[int, ...]:
@@ -205,10 +170,11 @@ def from_dlpack(array: Any, *, device: Any = None, copy: Any = None) -> ndarray:
 _OWN: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
-        array, asarray, ascontiguousarray, asfortranarray, asnumpy, empty, empty_like, copyto, shape, size, ndim,
-        from_dlpack, sort, argsort, real, imag, diagonal, broadcast_arrays,
+        array, asarray, ascontiguousarray, asfortranarray, asnumpy, broadcast_arrays, copyto, empty, empty_like,
+        from_dlpack, ndim, shape, size, own.argmax, own.argmin, own.argpartition, own.argsort, own.clip, own.cumprod,
+        own.cumsum, own.diagonal, own.imag, own.nonzero, own.partition, own.real, own.sort, own.take,
     )
-} | {"asanyarray": asarray, "take": lambda a, indices, axis=None, out=None: take(a, indices, axis, out)}  # fmt: skip
+} | {"asanyarray": asarray}  # fmt: skip
 
 
 @functools.cache
@@ -236,8 +202,9 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
     targets = _targets(known, compute)
     needs_array = known[:1] in (["a"], ["x"], ["arr"], ["ary"], ["tup"], ["m"], ["filt"])
     keep, waits, numbers = name in KEEP_ORDER, name in WAITING, name in NUMBERS_AS_ARRAYS
+    in_place = name in IN_PLACE
     run = _run if name in CALLING_BACK else quiet
-    other = _about_type if name in ABOUT_TYPES else _anywhere if name in VIEWS else host
+    other = _about_type if name in ABOUT_TYPES else _for_a_view if name in VIEWS else host
     convert = {parameter: _as_it_is if parameter in OF_THE_HOST else other for parameter in known}
 
     def call(*args: Any, **options: Any) -> Any:
@@ -245,8 +212,12 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
         flat = _flat(args)
         if needs_array and args and type(args[0]) in (list, tuple) and not any(type(x) is ndarray for x in flat):
             raise TypeError(f"cupy.{path}: a {type(args[0]).__name__} of numbers is no array on the GPU; use asarray")
-        if waits or (name == "where" and len(args) == 1) or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
+        if name == "where" and len(args) == 1:
+            return own.nonzero(args[0])
+        if waits or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
             wait(f"cupy.{path}")
+        if in_place and flat and _on_gpu(flat[0]):
+            to_write(args[0])
         values, named = [], {}
         for parameter, target, arg in zip(known, targets, args, strict=False):
             if target is None:
@@ -259,8 +230,7 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
             if not (option == "keepdims" and arg is None):
                 named[option] = convert.get(option, other)(arg)
         if out is not None:
-            check_written(raw(out))
-            named["out"] = out._a
+            named["out"] = to_write(out)
         try:
             y = run(compute, *values, **named)
         except IndexError as error:
@@ -269,7 +239,7 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
             return out
         if (
             type(y) is np.ndarray
-            and other is _anywhere
+            and other is _for_a_view
             and not any(is_view(y, x._a) for x in flat if type(x) is ndarray)
         ):
             for x in flat:
@@ -281,9 +251,8 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
     return call
 
 
-def _anywhere(x: Any) -> Any:
-    """The NumPy array of an emulated one on any device, of which a view may be made."""
-    return x._a if type(x) is ndarray else host(x)
+def _for_a_view(x: Any) -> Any:
+    return anywhere(x) if type(x) is ndarray else host(x)
 
 
 def _on_gpu(x: Any) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .api import EmulationError
-from .array import cast, fresh, host, ndarray, raw, result, view
+from .array import fresh, host, ndarray, raw, to_write, view
 from .devices import check_device, here
 from .streams import get_current_stream
 from .traffic import wait
+from .values import cast
 
 
 def plain(where: Any) -> tuple[tuple[Any, ...], bool]:
@@ -76,18 +77,18 @@ def setitem(x: ndarray, where: Any, value: Any) -> None:
     index, arrays = plain(where)
     if arrays:
         return _scatter(x, index, value)
-    a = x._a[index]
-    check_written(a)
+    target = view(x._a[index], x)
     if type(value) is not ndarray:
-        return view(a, x).fill(value)
-    v = value._a
+        return target.fill(value)
+    a, v = target._a, value._a
     same = a.shape == v.shape and a.strides == v.strides and a.dtype == v.dtype and a.flags.c_contiguous
     if (
         same and value._memory.device_id != x._memory.device_id
     ):  # CuPy copies such memory as it is, from device to device
         check_device(x._memory.device_id)
         return get_current_stream().queue(here.device).add(lambda: np.copyto(a, v))
-    raw(x), raw(value)
+    raw(value)
+    to_write(target)
     if same and np.may_share_memory(a, v) and _address(a) != _address(v):
         raise EmulationError("source and target overlap: a GPU copies such memory in any order; copy the source first")
     while v.ndim > a.ndim and v.shape[0] == 1:
@@ -102,7 +103,7 @@ def _address(a: Any) -> int:
 
 def _scatter(x: ndarray, index: tuple[Any, ...], value: Any) -> None:
     """x[index] = value, where arrays are part of the index."""
-    a = raw(x)
+    a = to_write(x)
     if isinstance(value, ndarray):
         v = cast(host(value), a.dtype)
     elif isinstance(value, (np.ndarray, list, tuple)):
@@ -128,37 +129,3 @@ def _check_once(a: Any, index: tuple[Any, ...], v: Any) -> None:
         values = np.broadcast_to(v, places.shape).reshape(-1)[order]
         if ((values[1:] != values[:-1]) & same).any():
             raise EmulationError("an indexed assignment writes two values to one place: on a GPU either may stay")
-
-
-def check_written(a: Any) -> None:
-    """Refuse to write to memory in which several elements share a place, as `broadcast_to` and `as_strided` make it.
-
-    Raises:
-        EmulationError: on a GPU any of the values that are written there may stay.
-    """
-    if a.flags.c_contiguous:
-        return
-    extent = a.itemsize
-    for stride, length in sorted((abs(s), n) for s, n in zip(a.strides, a.shape, strict=True) if n > 1):
-        if stride < extent:
-            raise EmulationError(
-                f"writing to memory in which elements share a place, shape {a.shape}, strides {a.strides}, as after a "
-                "broadcast: on a GPU any of the values may stay; copy the array first"
-            )
-        extent += stride * (length - 1)
-
-
-def take(x: ndarray, indices: Any, axis: int | None = None, out: Any = None) -> ndarray:
-    """Elements along an axis."""
-    if not isinstance(indices, (ndarray, int, np.integer)):
-        raise EmulationError("take: an index from the CPU; CuPy would copy it to the GPU at each use; use asarray")
-    try:
-        y = np.take(raw(x), host(indices), axis)
-    except IndexError as error:
-        raise out_of_range(error) from None
-    if out is not None:
-        if (out.dtype, out.shape) != (x.dtype, np.shape(y)):
-            raise TypeError("Output dtype or shape mismatch")
-        raw(out)[...] = y
-        return out
-    return result(np.asarray(y))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .clocks import Written
 from .devices import DEVICES, TOTAL_MEMORY, here
 
 UNIT = 512  # CuPy's pools round sizes up to a multiple of it
@@ -38,10 +39,11 @@ arenas = [_Arena() for _ in range(DEVICES)]
 class Memory:
     """A block of a device's memory. Its bytes come back to the pool when no array uses them any more."""
 
-    __slots__ = ("arena", "device_id", "size", "taken")
+    __slots__ = ("arena", "device_id", "size", "taken", "written")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.written: Written | None = None
         self.device_id = device = here.device
         self.arena = arena = arenas[device]
         self.taken = 0

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from . import own
 from .api import API, check_arguments
-from .array import fresh, host, ndarray, quiet, raw, result
-from .devices import check_device, here
-from .functions import argsort, array, check_kind, diagonal, get_function
-from .indexing import check_written, getitem, setitem, take
-from .streams import catch_up
+from .array import anywhere, fresh, host, is_view, ndarray, raw, result, to_write
+from .functions import array, get_function
+from .indexing import getitem, setitem
 from .traffic import wait
 from .ufunc import get_special, get_ufunc
+from .values import quiet
 
 __all__ = ["ndarray"]
 
@@ -24,18 +24,15 @@ BINARY = {
     "lshift": "left_shift", "rshift": "right_shift", "divmod": "divmod",
 }  # fmt: skip
 COMPARISONS = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+COMPARED = set(COMPARISONS.values())
 UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "positive"}
 NUMBERS = {int, float, bool, complex}
 REDUCTIONS = {"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
+VIEWS = {"ravel", "reshape", "swapaxes", "transpose"}  # of arrays on any device
 LAYOUT = {"reshape", "swapaxes", "transpose"}  # whose arguments CuPy reads on the host
-WAITING = {"nonzero", "choose", "compress", "put"}
+WAITING = {"choose", "compress", "put"}
 
 
 def _binary(name: str, function: Any, places: str) -> None:
@@ -77,40 +74,26 @@ def _is_operand(x: Any) -> bool:
 
 def _method(name: str) -> Any:
     waits, reduces, layout = name in WAITING, name in REDUCTIONS, name in LAYOUT
+    start = to_write if name == "put" else anywhere if name in VIEWS else raw
     compute = getattr(np.ndarray, name)
 
     def call(self: ndarray, *args: Any, **options: Any) -> Any:
         check_arguments("method", name, args, options)
-        catch_up()
         if waits:
             wait(f"ndarray.{name}")
-        out = options.pop("out", None)
+        a, out = start(self), options.pop("out", None)
         values = list(args if layout else map(host, args))
         named = {k: host(v) for k, v in options.items() if not (k == "keepdims" and v is None)}
         if out is not None:
-            check_written(raw(out))
-            named["out"] = out._a
-        y = quiet(compute, self._a, *values, **named)
-        if out is None:
-            out = fresh(np.asarray(y, order="C")) if reduces else result(y, (self,))
-        if self._memory.device_id != here.device and (type(out) is not ndarray or out._memory is not self._memory):
-            check_device(self._memory.device_id)  # only a view may be made of an array of another one
-        return out
-
-    call.__name__ = name
-    return call
-
-
-def _extreme(name: str) -> Any:
-    """The index of the largest or smallest element, whose arguments have another order than NumPy's."""
-    compute = getattr(np, name)
-
-    def call(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        y = np.asarray(compute(raw(self), axis, keepdims=keepdims))
+            named["out"] = to_write(out)
+        y = quiet(compute, a, *values, **named)
         if out is not None:
-            raw(out)[...] = y
             return out
-        return result(y if dtype is None else y.astype(dtype))
+        if reduces:
+            return fresh(np.asarray(y, order="C"))
+        if start is anywhere and not is_view(y, a):
+            raw(self)  # a copy is work, which has to be on the current device
+        return result(y, (self,))
 
     call.__name__ = name
     return call
@@ -136,21 +119,32 @@ def _power(self: ndarray, other: Any) -> Any:
 
 def _array_ufunc(self: ndarray, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """NumPy's and SciPy's elementwise functions of emulated arrays."""
-    name = function.__name__
+    found = _elementwise(function)
+    if found is not None and method != "__call__":
+        found = getattr(found, method, None)
+    if found is None:
+        return NotImplemented
     if "out" in options:
         if len(options["out"]) != 1:
             raise ValueError("The 'out' parameter must have exactly one array value")
         options["out"] = options["out"][0]
-    try:
-        found = get_function(name) if name in API["ufunc"] or name in API["function"] else get_special(name)
-        call = found if method == "__call__" else getattr(found, method)
-    except (AttributeError, KeyError):
-        return NotImplemented
-    if not all(_is_operand(x) for x in (*inputs, *([options["out"]] if "out" in options else []))):
-        return NotImplemented
-    if name in COMPARISONS.values():
+        if not _is_operand(options["out"]):
+            return NotImplemented
+    for x in inputs:
+        if type(x) is not ndarray and not _is_operand(x):
+            return NotImplemented
+    if function.__name__ in COMPARED:
         inputs = tuple(x.item() if isinstance(x, np.ndarray) and not x.ndim else x for x in inputs)
-    return call(*inputs, **options)
+    return found(*inputs, **options)
+
+
+@functools.cache
+def _elementwise(function: Any) -> Any:
+    """CuPy's function of the name of one of NumPy's or SciPy's, or None."""
+    name = function.__name__
+    if name in API["ufunc"] or name in API["function"]:
+        return get_function(name)
+    return get_special(name) if name in API["special"] else None
 
 
 def _array_function(self: ndarray, function: Any, types: Any, args: Any, options: Any) -> Any:
@@ -170,18 +164,20 @@ def _of_numpy(function: Any) -> Any:
         return None
 
 
-def _sort(self: ndarray, axis: int = -1, kind: Any = None) -> None:
-    """Sort in place; equal elements keep their order."""
-    check_kind(kind)
-    raw(self).sort(axis, kind="stable")
+def _argmax(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
+    return own.argmax(self, axis, dtype, out, keepdims)
+
+
+def _argmin(self: ndarray, axis: Any = None, out: Any = None, dtype: Any = None, keepdims: bool = False) -> ndarray:
+    return own.argmin(self, axis, dtype, out, keepdims)
+
+
+def _clip(self: ndarray, min: Any = None, max: Any = None, out: Any = None) -> ndarray:
+    return own.clip(self, min, max, out)
 
 
 def _reduce(self: ndarray) -> Any:
     return array, (self.get(order="A"),)
-
-
-def _conj(self: ndarray) -> ndarray:
-    return get_ufunc("conj")(self) if self.dtype.kind == "c" else self
 
 
 for _name, _function in BINARY.items():
@@ -198,9 +194,10 @@ for _name, _value in {
 }.items():  # fmt: skip
     setattr(ndarray, f"__{_name}__", _value)
 for _name, _value in {
-    "take": take, "sort": _sort, "diagonal": diagonal, "argsort": argsort, "conj": _conj, "conjugate": _conj,
-    "argmax": _extreme("argmax"),
-    "argmin": _extreme("argmin"),
+    "argmax": _argmax, "argmin": _argmin, "argpartition": own.argpartition, "argsort": own.argsort, "clip": _clip,
+    "conj": own.conjugate, "conjugate": own.conjugate, "cumprod": own.cumprod, "cumsum": own.cumsum,
+    "diagonal": own.diagonal, "nonzero": own.nonzero, "partition": own.partition_in_place, "sort": own.sort_in_place,
+    "take": own.take,
 }.items():  # fmt: skip
     setattr(ndarray, _name, _value)
 for _name in API["method"]:

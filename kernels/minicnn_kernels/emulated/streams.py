@@ -11,23 +11,32 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from . import clocks
+from .clocks import Clock
 from .devices import DEVICES, CUDARuntimeError, here
 from .traffic import wait
 
 _lock = threading.RLock()  # queues may be worked off by several threads
 
 
+_turns = [Clock() for _ in range(DEVICES)]  # of the blocking streams of each device, which take turns
+_clocks: list[weakref.WeakSet[Clock]] = [weakref.WeakSet() for _ in range(DEVICES)]
+
+
 class Queue:
     """What a stream has still to do, in order."""
 
-    __slots__ = ("asked", "blocking", "device_id", "done", "items")
+    __slots__ = ("asked", "blocking", "clock", "device_id", "done", "items")
 
     def __init__(self, device_id: int, blocking: bool) -> None:
         self.device_id, self.blocking = device_id, blocking
+        self.clock = _turns[device_id] if blocking else Clock()
+        _clocks[device_id].add(self.clock)
         self.items: deque[Callable[[], Any]] = deque()
         self.asked = self.done = 0  # how many items it was given, and has done
 
@@ -67,11 +76,18 @@ def catch_up() -> None:
         get_current_stream().queue(here.device).run()
 
 
+def current_clock() -> Clock:
+    """That of the current stream."""
+    return get_current_stream().queue(here.device).clock
+
+
 def synchronize_device(device_id: int) -> None:
     """Do all that waits in the streams of a device."""
     with _lock:
         for queue in [q for q in busy if q.device_id == device_id]:
             queue.run()
+    for clock in _clocks[device_id]:
+        clocks.host.learn(clock.seen())
 
 
 class Stream:
@@ -86,6 +102,8 @@ class Stream:
         if ptds and not null:
             raise NotImplementedError("the per-thread default stream is not emulated; use a Stream()")
         self.is_non_blocking = non_blocking and not null
+        if self.is_non_blocking and not clocks.watched:
+            clocks.watched.append(True)
         self._queue: Queue | None = None
         if null:
             self.ptr, self.device_id = 0, -1
@@ -127,13 +145,16 @@ class Stream:
     def synchronize(self) -> None:
         """Wait until all its work is done."""
         wait("Stream.synchronize")
-        self.queue(here.device).run()
+        queue = self.queue(here.device)
+        queue.run()
+        clocks.host.learn(queue.clock.seen())
 
     @property
     def done(self) -> bool:
         """Whether all its work is done. A GPU works on meanwhile: each look finds one piece more done."""
         queue = self.queue(here.device)
         if not queue.items:
+            clocks.host.learn(queue.clock.seen())
             return True
         queue.run(queue.done + 1)
         return False
@@ -146,9 +167,12 @@ class Stream:
 
     def wait_event(self, event: Event) -> None:
         """Let all later work of this stream wait for an event."""
-        mark = event.mark
-        if mark is not None and mark.queue.done < mark.number:
-            self.queue(here.device).add(lambda: mark.queue.run(mark.number))
+        mark, queue = event.mark, self.queue(here.device)
+        if mark is None:
+            return
+        queue.clock.learn(mark.seen)
+        if mark.queue.done < mark.number:
+            queue.add(lambda: mark.queue.run(mark.number))
 
     def launch_host_func(self, callback: Callable[[Any], Any], arg: Any) -> None:
         """Call a function of the host when what was asked so far is done."""
@@ -191,10 +215,10 @@ def get_current_stream(device_id: int = -1) -> Stream:
 class _Mark:
     """A place in a queue, and when it was reached."""
 
-    __slots__ = ("number", "queue", "time")
+    __slots__ = ("number", "queue", "seen", "time")
 
     def __init__(self, queue: Queue) -> None:
-        self.queue = queue
+        self.queue, self.seen = queue, queue.clock.seen()
         self.time: float | None = None
         if queue.items:
             queue.add(self.reached)
@@ -224,6 +248,7 @@ class Event:
         """Whether it was reached. A GPU works on meanwhile: each look finds one piece more done."""
         mark = self.mark
         if mark is None or mark.queue.done >= mark.number:
+            clocks.host.learn({} if mark is None else mark.seen)
             return True
         mark.queue.run(mark.queue.done + 1)
         return False
@@ -233,6 +258,7 @@ class Event:
         wait("Event.synchronize")
         if self.mark is not None:
             self.mark.queue.run(self.mark.number)
+            clocks.host.learn(self.mark.seen)
 
 
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:

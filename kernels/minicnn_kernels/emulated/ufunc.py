@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from .api import API, EmulationError, supported
-from .array import cast, fresh, host, ndarray, quiet, raw, result
-from .indexing import check_written, out_of_range, plain
+from .array import fresh, host, ndarray, raw, result, to_write
+from .indexing import out_of_range, plain
+from .values import cast, quiet
 
 Types = tuple[np.dtype[Any], ...]
 
@@ -24,6 +25,22 @@ _SCATTERED = {  # the types of `ufunc.at`, by what CuPy's scatter kernels do
     "add": "iIlLqQefd", "sub": "iI", "max": "iIlLqQfd", "min": "iIlLqQfd", "and": "iIlLqQ", "or": "iIlLqQ",
     "xor": "iIlLqQ",
 }  # fmt: skip
+
+
+def _floor_divide(a: Any, b: Any, order: str) -> Any:
+    return np.floor(np.divide(a, b, order="C")) if a.dtype.kind == "f" else np.floor_divide(a, b, order="C")
+
+
+def _remainder(a: Any, b: Any, order: str) -> Any:
+    return a - _floor_divide(a, b, order) * b if a.dtype.kind == "f" else np.remainder(a, b, order="C")
+
+
+_BY_DIVISION = {  # floats: CuPy divides, NumPy computes the exact remainder, another one for Inf and large quotients
+    "divmod": lambda a, b, order: (_floor_divide(a, b, order), _remainder(a, b, order)),
+    "floor_divide": _floor_divide,
+    "mod": _remainder,
+    "remainder": _remainder,
+}
 
 
 class ufunc:
@@ -47,6 +64,8 @@ class ufunc:
         found = getattr(space, self.__name__, None)
         if found is None:
             raise NotImplementedError(f"{self.__name__} is not emulated: {space.__name__} has none of that name")
+        if self.__name__ in _BY_DIVISION:
+            return _BY_DIVISION[self.__name__]
         return found if isinstance(found, np.ufunc) else lambda *args, order: found(*args)
 
     def __call__(self, *args: Any, out: Any = None, dtype: Any = None, casting: Any = "same_kind", **more: Any) -> Any:
@@ -107,7 +126,7 @@ class ufunc:
                 raise TypeError(f"output operand requires a cast from {kind} to {o.dtype}, not allowed by {casting!r}")
             if o.shape != np.broadcast_shapes(o.shape, *map(np.shape, values)):
                 raise ValueError("Out shape is mismatched")
-            check_written(raw(o))
+            to_write(o)
         y = quiet(self._compute, *values, order="C")
         for o, part in zip(outs, y if type(y) is tuple else (y,), strict=True):
             np.copyto(o._a, cast(np.asarray(part), o.dtype))
@@ -154,14 +173,14 @@ class ufunc:
             raise EmulationError(f"{self.__name__}.at: values from the CPU, which CuPy would copy; use asarray")
         index, arrays = plain(indices)
         if not arrays:
-            part = raw(a)[index]
+            part = to_write(a)[index]
             part[...] = quiet(self._compute, part, host(b))
             return
         if a.dtype.char not in _SCATTERED[self._scatter]:
             raise TypeError(f"cupy.{self.__name__}.at does not support {a.dtype}")
         values = cast(host(b), a.dtype) if isinstance(b, ndarray) else np.asarray(b, a.dtype)
         try:
-            self._compute.at(raw(a), index, values)
+            self._compute.at(to_write(a), index, values)
         except IndexError as error:
             raise out_of_range(error) from None
 
