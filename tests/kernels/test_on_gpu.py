@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from minicnn_kernels import (
 )
 from minicnn_kernels.conv2d import im2col
 from minicnn_kernels.dispatch import TABLES, Table, TableKey
-from minicnn_kernels.emulated.array import fresh, raw
 from minicnn_kernels.emulated.traffic import counting, no_waits
 from minicnn_kernels.layout import flat
 from minicnn_kernels.optimizers import SGDNumbers, Weights
@@ -39,16 +37,9 @@ WAITING = [
 
 
 @pytest.fixture(autouse=True)
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A GPU, for one test."""
+def gpu() -> Iterator[Any]:
+    """An emulated GPU, for one test."""
     with arrays.emulated() as cupy:
-        if not hasattr(cupy, "fft"):
-
-            def transform(name: str) -> Callable[..., Any]:
-                return lambda a, n=None, axis=-1: fresh(getattr(np.fft, name)(raw(a), n, axis))
-
-            names = ("fft", "ifft", "rfft", "irfft")
-            monkeypatch.setattr(cupy, "fft", SimpleNamespace(**{n: transform(n) for n in names}), raising=False)
         yield cupy
 
 
