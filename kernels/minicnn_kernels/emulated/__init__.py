@@ -19,7 +19,8 @@ It is slow, and strict where a mistake would be silent on a GPU, or would show o
 - New memory is full of NaN, or of a number that stands out, so that what is read before it is written shows.
 - There are two devices without access to each other's memory, so that an array of the wrong device raises.
 - A copy between CPU and GPU is done when its stream goes on or is waited for, and not before. Work of another stream
-  that did not wait sees NaN; a page-locked buffer that is written too early arrives wrong.
+  that did not wait sees NaN; a page-locked buffer that is written too early arrives wrong. Work on what another stream
+  computed, without waiting for it, raises.
 - Copies and waits are counted (`traffic.py`), and a test can forbid waits.
 
 | file | what is in it |
@@ -27,7 +28,13 @@ It is slow, and strict where a mistake would be silent on a GPU, or would show o
 | `cupy.py`, `cuda.py`, `cupyx.py` | the modules that stand for `cupy`, `cupy.cuda` and `cupyx` |
 | `api.py` | what CuPy has, and its arguments |
 | `array.py`, `indexing.py`, `methods.py` | `ndarray`: memory and conversions; x[...]; operators and methods |
+| `values.py` | what is done to the NumPy arrays under them |
 | `ufunc.py`, `functions.py`, `own.py` | elementwise functions; the others; those that CuPy does in its own way |
-| `devices.py`, `streams.py`, `memory.py` | devices; streams, events and their queues; memory and its pools |
+| `devices.py`, `memory.py` | devices; memory and its pools |
+| `streams.py`, `clocks.py` | streams, events and their queues; which work comes before which |
 | `traffic.py` | counters |
+
+Not emulated: how CuPy's memory pool hands out again, at once, what was freed while a stream still used it; the order of
+axes in the results of `einsum` and of `fft` along an axis that is not the last; rounding. Kernels in CUDA are to run on
+`array.raw` and `array.to_write`, which check device and stream.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from . import devices
 from .devices import DEVICES, TOTAL_MEMORY, CUDARuntimeError, here, set_device
 from .memory import (
     MemoryPointer,
@@ -100,15 +99,11 @@ def _can_access_peer(device: int, peer: int) -> int:
     return 0
 
 
-def _get_device_count() -> int:
-    return devices.DEVICES
-
-
 runtime = SimpleNamespace(
     CUDARuntimeError=CUDARuntimeError,
     getDevice=get_device_id,
     setDevice=set_device,
-    getDeviceCount=_get_device_count,
+    getDeviceCount=lambda: DEVICES,
     getDeviceProperties=_properties,
     deviceCanAccessPeer=_can_access_peer,
     deviceSynchronize=lambda: Device().synchronize(),

@@ -28,8 +28,6 @@ WAITING = {  # they look at values before they know what to do
     "histogram2d", "histogramdd", "place", "put", "ravel_multi_index", "setdiff1d", "trim_zeros", "union1d",
     "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
 }  # fmt: skip
-
-
 OF_THE_HOST = {  # arguments that CuPy reads on the host, where arrays of NumPy are right
     "axes", "axis", "destination", "indices_or_sections", "newshape", "pad_width", "reps", "shape", "shift", "source",
 }  # fmt: skip
@@ -218,7 +216,7 @@ def _function(path: str, compute: Any) -> Callable[..., Any]:
             return own.nonzero(args[0])
         if waits or (name == "repeat" and len(flat) > 1 and _on_gpu(flat[1])):
             wait(f"cupy.{path}")
-        if in_place and _on_gpu(args[0]):
+        if in_place and flat and _on_gpu(flat[0]):
             to_write(args[0])
         values, named = [], {}
         for parameter, target, arg in zip(known, targets, args, strict=False):

@@ -24,13 +24,9 @@ BINARY = {
     "lshift": "left_shift", "rshift": "right_shift", "divmod": "divmod",
 }  # fmt: skip
 COMPARISONS = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+COMPARED = set(COMPARISONS.values())
 UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "pos": "positive"}
 NUMBERS = {int, float, bool, complex}
 REDUCTIONS = {"all", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
@@ -123,21 +119,32 @@ def _power(self: ndarray, other: Any) -> Any:
 
 def _array_ufunc(self: ndarray, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """NumPy's and SciPy's elementwise functions of emulated arrays."""
-    name = function.__name__
+    found = _elementwise(function)
+    if found is not None and method != "__call__":
+        found = getattr(found, method, None)
+    if found is None:
+        return NotImplemented
     if "out" in options:
         if len(options["out"]) != 1:
             raise ValueError("The 'out' parameter must have exactly one array value")
         options["out"] = options["out"][0]
-    try:
-        found = get_function(name) if name in API["ufunc"] or name in API["function"] else get_special(name)
-        call = found if method == "__call__" else getattr(found, method)
-    except (AttributeError, KeyError):
-        return NotImplemented
-    if not all(_is_operand(x) for x in (*inputs, *([options["out"]] if "out" in options else []))):
-        return NotImplemented
-    if name in COMPARISONS.values():
+        if not _is_operand(options["out"]):
+            return NotImplemented
+    for x in inputs:
+        if type(x) is not ndarray and not _is_operand(x):
+            return NotImplemented
+    if function.__name__ in COMPARED:
         inputs = tuple(x.item() if isinstance(x, np.ndarray) and not x.ndim else x for x in inputs)
-    return call(*inputs, **options)
+    return found(*inputs, **options)
+
+
+@functools.cache
+def _elementwise(function: Any) -> Any:
+    """CuPy's function of the name of one of NumPy's or SciPy's, or None."""
+    name = function.__name__
+    if name in API["ufunc"] or name in API["function"]:
+        return get_function(name)
+    return get_special(name) if name in API["special"] else None
 
 
 def _array_function(self: ndarray, function: Any, types: Any, args: Any, options: Any) -> Any:
