@@ -344,7 +344,7 @@ def test_the_chosen_row_is_what_runs(backend: str, monkeypatch: pytest.MonkeyPat
 
 def test_use_knows_its_names() -> None:
     with (
-        pytest.raises(ValueError, match="use: no backend 'fortran'; there are: python, numpy, numba, auto"),
+        pytest.raises(ValueError, match="use: no backend 'fortran'; there are: python, numpy, numba, cuda, cupy, auto"),
         use("fortran"),
     ):
         pass
