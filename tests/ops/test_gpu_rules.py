@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,11 @@ import minicnn
 import minicnn.nn.functional as F
 from minicnn import Tensor
 from minicnn.autograd import detect_anomaly, engine, grad
-from minicnn_kernels import arrays
 from minicnn_kernels.emulated.traffic import counting, no_waits
 
-pytestmark = pytest.mark.cpu_only("makes its tensors on both devices")
+pytestmark = pytest.mark.usefixtures("gpu")
 CPU, CUDA, OTHER = minicnn.device("cpu"), minicnn.device("cuda:0"), minicnn.device("cuda:1")
 SAME = "Expected all tensors to be on the same device"
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
 
 
 def there(*values: Any, **options: Any) -> Tensor:
