@@ -318,6 +318,14 @@ def test_the_same_seed_gives_the_same_numbers(draw: Callable[..., Tensor]) -> No
     equal(found[1], found[0].numpy())
 
 
+def test_joined_channels_last_images_stay_so() -> None:
+    x = minicnn.arange(48.0).reshape(1, 4, 3, 4).to(memory_format=minicnn.channels_last)
+    for dim in range(4):
+        y = minicnn.cat((x.cuda(), 2 * x.cuda()), dim)
+        assert y.is_contiguous(memory_format=minicnn.channels_last)
+        equal(y, minicnn.cat((x, 2 * x), dim).numpy())
+
+
 # ------------------------------------------------------------------------------------------------------ on the CPU
 
 
