@@ -78,7 +78,7 @@ def emulate() -> None:
     """
     from .emulated import cupy
 
-    if _gpu is not None and _gpu is not cupy:
+    if _gpu is not None and _gpu is not cupy and _gpu.cuda.is_available():  # not so with CuPy, but without a driver
         raise RuntimeError("emulate: this process already uses a GPU; call it before the first array goes there")
     _use(cupy)
 
@@ -87,23 +87,24 @@ def emulate() -> None:
 def emulated() -> Iterator[Any]:
     """The emulated CuPy stands for a GPU inside the block, and after it there is again what was there before.
 
-    For tests: arrays of the emulated GPU must not be used after the block.
+    For tests: arrays of another GPU must not be used in the block, and those of the emulated one not after it.
     """
-    global _gpu
+    from .emulated import cupy
+
     before = _gpu
-    emulate()
+    _use(cupy)
     try:
-        yield _gpu
+        yield cupy
     finally:
-        if before is None:
-            GPU_TYPES.clear()
-            _gpu = None
+        _use(before)
 
 
 def _use(module: Any) -> None:
     global _gpu
-    GPU_TYPES.add(module.ndarray)
-    AnyArray.register(module.ndarray)
+    GPU_TYPES.clear()
+    if module is not None:
+        GPU_TYPES.add(module.ndarray)
+        AnyArray.register(module.ndarray)
     _gpu = module
 
 
@@ -173,11 +174,15 @@ def constant(make: Callable[..., Any], x: Any, *args: Any) -> Any:
 
     The arguments must be hashable.
     """
-    return _kept(device_number(x), make, *args) if type(x) in GPU_TYPES else make(*args)
+    if type(x) not in GPU_TYPES:
+        return make(*args)
+    number = device_number(x)
+    return _kept(number, _gpu.cuda.get_current_stream(number).ptr, make, *args)
 
 
 @functools.lru_cache(256)
-def _kept(number: int, make: Callable[..., Any], *args: Any) -> Any:
+def _kept(number: int, stream: int, make: Callable[..., Any], *args: Any) -> Any:
+    """Each stream has its own: no other waits for the copy."""
     made = make(*args)
     return tuple([upload(a, number) for a in made]) if isinstance(made, tuple) else upload(made, number)
 

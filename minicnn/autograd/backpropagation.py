@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, writeable, xp
+from minicnn_kernels.arrays import GPU_TYPES, as_array, on_device_of, on_gpu, writeable, xp
 
 from ..device import Meta, meta
 from ..device import of as device_of
@@ -50,17 +50,20 @@ def backward(
             leaf._grad = engine._tensor(gradient if owned else copied(gradient))
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
-            if type(into) is not type(gradient) and device_of(into) != device_of(gradient):
+            there = type(into) in GPU_TYPES
+            if there != (type(gradient) in GPU_TYPES):
                 raise RuntimeError(
                     f"backward: the gradient of a tensor of shape {leaf.shape} is on {device_of(gradient)}, but its "
                     f".grad is on {device_of(into)}; set .grad to None after moving the tensor"
                 )
-            if not writeable(into):
+            if not (writeable(into) if there else into.flags.writeable):
                 raise RuntimeError(
                     f"backward: the gradient of a tensor of shape {leaf.shape} cannot be added to its .grad, "
                     "which is read-only; set .grad to None, or to a clone"
                 )
-            with on_device_of(into):
+            if there:
+                total(into, gradient, into)
+            else:
                 np.add(into, gradient, out=into, casting="same_kind")
             leaf._grad._version[0] += 1
         if leaf._after_hooks:
@@ -146,10 +149,10 @@ def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
                 f"backward: the result has shape {output.shape}; only a scalar has an implicit gradient of 1. "
                 "Reduce it with .sum() or .mean(), or pass a gradient of that shape"
             )
-        if type(output.array) is Meta:
-            return output.array
-        with on_device_of(output.array):
-            return np.ones_like(output.array)
+        if type(output.array) in GPU_TYPES:
+            with on_device_of(output.array):
+                return np.ones_like(output.array)
+        return output.array if type(output.array) is Meta else np.ones_like(output.array)
     array = gradient.array if isinstance(gradient, engine._tensor) else as_array(gradient)
     if array.shape != output.shape:
         raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
@@ -209,10 +212,6 @@ def _backpropagate(
         leaves.pass_on()
 
 
-def _gradients(node: Node, gys: Sequence[Array | None]) -> Any:
-    return node.function.backward(node, *gys) if node.gpu is None else gpu.backward(node, gys)
-
-
 def _zeros(gys: Sequence[Array | None], shape: tuple[int, ...], dtype: Any) -> Array:
     """Return the gradient of a result that nothing depends on, beside the gradients of the other results."""
     other = next(gy for gy in gys if gy is not None)
@@ -227,13 +226,14 @@ def _run_backward(node: Node, gys: list[Array | None], subgraph: Subgraph | None
             return [None if edge is None else meta(*like(edge)) for edge in node.inputs]
         if gy is None and node.materialize:
             gys[index] = _zeros(gys, *node.outputs[index])
+    run: Callable[..., Any] = node.function.backward if node.gpu is None else gpu.backward
     if subgraph is None:
-        found = _gradients(node, gys)
+        found = run(node, *gys)
     else:
         needs = node.needs_input_grad
         node.needs_input_grad = subgraph.needs(node)
         try:
-            found = _gradients(node, gys)
+            found = run(node, *gys)
         finally:
             node.needs_input_grad = needs
     found = found if isinstance(found, tuple) else (found,)

@@ -12,6 +12,8 @@ import numpy as np
 
 from minicnn_kernels.arrays import GPU_TYPES, Array, device_number, host, on_device, upload
 
+from ..device import out_of_memory
+
 if TYPE_CHECKING:
     from .engine import Node
 
@@ -47,13 +49,16 @@ def forward(node: Node, *args: Any, **options: Any) -> Any:
         return results if several else results[0]
 
 
-def backward(node: Node, gys: Sequence[Array | None]) -> Sequence[Array | None]:
+def backward(node: Node, *gys: Array | None) -> Sequence[Array | None]:
     """Run the backward of a node's function on the GPU that its forward ran on."""
     number, from_cpu = node.gpu, node.from_cpu
     assert number is not None
     on_cpu = node.function.on_cpu
     with on_device(number):
-        found = node.function.backward(node, *(map(_down, gys) if on_cpu else gys))
+        try:
+            found = node.function.backward(node, *(map(_down, gys) if on_cpu else gys))
+        except MemoryError as error:
+            raise out_of_memory(f"the backward of {node.name}", error) from None
         found = found if isinstance(found, tuple) else (found,)
         if on_cpu:
             return tuple([a if a is None or i in from_cpu else upload(a, number) for i, a in enumerate(found)])

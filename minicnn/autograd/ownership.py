@@ -39,8 +39,10 @@ def total(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def copied(gradient: Array) -> Array:
     """Return a copy on the device of the gradient."""
-    with on_device_of(gradient):
-        return gradient.copy()
+    if type(gradient) in GPU_TYPES:
+        with on_device_of(gradient):
+            return gradient.copy()
+    return gradient.copy()
 
 
 class Pending:

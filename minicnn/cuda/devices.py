@@ -67,6 +67,12 @@ def number(device: Any, function: str) -> int:
     return found.index
 
 
+def cupy_device(device: Any, function: str) -> Any:
+    """CuPy's object for a GPU that is given as in PyTorch; raises as `number` does."""
+    index = number(device, function)
+    return arrays.gpu().cuda.Device(index)
+
+
 # ---------------------------------------------------------------------------------------------------- the current one
 
 
@@ -86,7 +92,7 @@ def set_device(device: Any) -> None:
         RuntimeError: there is no such GPU.
     """
     if not _is_negative(device):
-        arrays.gpu().cuda.Device(number(device, "set_device")).use()
+        cupy_device(device, "set_device").use()
 
 
 class device:
@@ -124,7 +130,7 @@ def _is_negative(device: Any) -> bool:
 def synchronize(device: Any = None) -> None:
     """Wait until a GPU, by default the current one, has done all work of all streams; without a GPU, do nothing."""
     if is_available():
-        arrays.gpu().cuda.Device(number(device, "synchronize")).synchronize()
+        cupy_device(device, "synchronize").synchronize()
 
 
 # ---------------------------------------------------------------------------------------------------- what a GPU is
@@ -151,7 +157,8 @@ def get_device_properties(device: Any = None) -> DeviceProperties:
     Raises:
         RuntimeError: there is no such GPU.
     """
-    found = arrays.gpu().cuda.runtime.getDeviceProperties(number(device, "get_device_properties"))
+    index = number(device, "get_device_properties")
+    found = arrays.gpu().cuda.runtime.getDeviceProperties(index)
     name = found["name"]
     return DeviceProperties(
         name.decode() if isinstance(name, bytes) else str(name), found["major"], found["minor"],

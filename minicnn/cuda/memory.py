@@ -85,7 +85,7 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
     Raises:
         RuntimeError: there is no such GPU.
     """
-    free, total = arrays.gpu().cuda.Device(devices.number(device, "mem_get_info")).mem_info
+    free, total = devices.cupy_device(device, "mem_get_info").mem_info
     return int(free), int(total)
 
 

@@ -153,9 +153,12 @@ class Event:
                 raise ValueError(
                     "Event.elapsed_time: both events must be recorded, and made by Event(enable_timing=True)"
                 )
-            if not event.query():
-                raise RuntimeError("Event.elapsed_time: device not ready: call synchronize() of the later event first")
-        return float(arrays.gpu().cuda.get_elapsed_time(self._event, end_event._event))
+        try:
+            return float(arrays.gpu().cuda.get_elapsed_time(self._event, end_event._event))
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"Event.elapsed_time: call synchronize() of both events first, so that they have come ({error})"
+            ) from None
 
     def __repr__(self) -> str:
         return f"<minicnn.cuda.Event {'not recorded' if self._stream is None else f'on {self._stream.device}'}>"

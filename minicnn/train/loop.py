@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn_kernels.arrays import host
+from minicnn_kernels.arrays import host, on_device_of
 
 from ..autograd import no_grad
 from ..device import CPU
@@ -213,7 +213,7 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
             running.add(loss_fn(scores, targets), scores, targets)
             if running.diverged:
                 break
-            said.append(scores.array.argmax(1))
+            said.append(scores.argmax(1).array)
             true.append(targets.array)
             classes = scores.shape[1]
         running.settle()
@@ -223,7 +223,7 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
             "smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()".format(*running.diverged)
         )
     check_not_empty(running.samples, "loader")
-    confusion = confusion_matrix(np.concatenate(said), np.concatenate(true), classes)
+    confusion = confusion_matrix(_joined(said), _joined(true), classes)
     return Evaluation(running.loss, running.top1, running.top5, confusion)
 
 
@@ -237,7 +237,13 @@ def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
         batches = [(model(images).array, targets.array) for images, targets in beside_model(loader, model)]
     check_not_empty(len(batches), "loader")
     scores, targets = zip(*batches, strict=True)
-    return host(np.concatenate(scores)), host(np.concatenate(targets))
+    return _joined(scores), _joined(targets)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """The arrays of all batches one after the other, on the CPU."""
+    with on_device_of(parts[0]):
+        return host(np.concatenate(parts))
 
 
 def beside_model(loader: Iterable[Any], model: Module) -> Iterable[Any]:

@@ -131,7 +131,8 @@ class Running:
             return
         losses, places = zip(*self._waiting, strict=True)
         self._waiting = []
-        numbers, joined = host(np.stack(losses)).tolist(), host(np.concatenate(places))
+        with on_device_of(losses[0]):
+            numbers, joined = host(np.stack(losses)).tolist(), host(np.concatenate(places))
         for number, place in zip(numbers, np.split(joined, np.cumsum([len(p) for p in places])[:-1]), strict=True):
             if math.isfinite(number) and (place < 0).any():
                 raise ValueError(

@@ -35,7 +35,7 @@ def _shared_out(op: str, general: Any) -> Callable[..., Array]:
     def function(a: Any, b: Any, out: Array | None = None) -> Array:
         alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
         if alike and a.dtype in _FLOATS:
-            return as_array(ARITHMETIC(op, a, b, out))
+            return np.asarray(ARITHMETIC(op, a, b, out))
         return as_array(general(a, b, out=out))
 
     return function

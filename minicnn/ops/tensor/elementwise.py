@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import GPU_TYPES, as_array, is_array
+from minicnn_kernels.arrays import GPU_TYPES
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
@@ -84,16 +84,16 @@ class Elementwise(Function):
         """Convert the operands to `dtype` and run the row, into the memory of `out` if it is given."""
         values = [_in_type(operand, dtype) for operand in operands]
         with np.errstate(all="ignore"):  # as in PyTorch, 1/0 is Inf and log(-1) is NaN, without a warning
-            if ctx.gpu is not None:
-                y = in_memory_order(lambda *arrays: row.function(*arrays, **options), *values)
+            if ctx.gpu is None:
+                y = np.asarray(row.function(*values, **options) if out is None else row.function(*values, out=out))
             else:
-                y = as_array(row.function(*values, **options) if out is None else row.function(*values, out=out))
+                y = in_memory_order(row.function, *values, **options)
         if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":
             y = y.astype(dtype)
         ctx.name = row.title
         if True in ctx.needs_input_grad:
             ctx.row, ctx.options = row, options
-            ctx.operands = [(o.shape, o.dtype) if is_array(o) else None for o in operands]
+            ctx.operands = [(o.shape, o.dtype) if hasattr(o, "shape") else None for o in operands]
             ctx.names = row.kept(ctx.needs_input_grad)
             have = dict(zip("abc", values, strict=False), y=y)
             ctx.save_for_backward(*[have[name] for name in ctx.names])
@@ -108,8 +108,11 @@ class Elementwise(Function):
             for i, needed in enumerate(ctx.needs_input_grad):
                 if needed:
                     shape, dtype = ctx.operands[i]
-                    values, function = [have[name] for name in ctx.row.needs[i]], ctx.row.gradients[i]
-                    gradient = as_array(function(*values) if ctx.gpu is None else in_memory_order(function, *values))
+                    function, values = ctx.row.gradients[i], [have[name] for name in ctx.row.needs[i]]
+                    if ctx.gpu is None:
+                        gradient = np.asarray(function(*values))
+                    else:
+                        gradient = in_memory_order(function, *values)
                     gradient = np.broadcast_to(gradient, gy.shape) if gradient.shape != gy.shape else gradient
                     found[i] = unbroadcast(gradient, shape).astype(dtype, copy=False)
         return tuple(found)
@@ -125,8 +128,8 @@ def saved(ctx: Any) -> dict[str, Any]:
     return dict(zip(ctx.names, ctx.saved, strict=True)) if ctx.names else {}
 
 
-def in_memory_order(function: Callable[..., Any], *values: Any) -> Any:
-    """Return function(*values), which is elementwise, in the memory order of the arrays among the values.
+def in_memory_order(function: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    """Return function(*values, **options), which is elementwise, in the memory order of the arrays among the values.
 
     NumPy does so by itself. CuPy's results are in C order whatever the order of the operands; so the operands are given
     to it with their axes as they lie in memory, which is also the fastest way through it.
@@ -136,17 +139,17 @@ def in_memory_order(function: Callable[..., Any], *values: Any) -> Any:
     whole = [a for a in arrays if a.shape == shape]
     rank = len(shape)
     if rank < 2 or not whole or True in [a.flags.c_contiguous for a in whole]:
-        return function(*values)
+        return function(*values, **options)
     order = sorted(range(rank), key=lambda axis: -abs(whole[0].strides[axis]))
     turned = [
         v.reshape((1,) * (rank - v.ndim) + v.shape).transpose(order) if type(v) in GPU_TYPES else v for v in values
     ]
-    return function(*turned).transpose([order.index(axis) for axis in range(rank)])
+    return function(*turned, **options).transpose([order.index(axis) for axis in range(rank)])
 
 
 def _in_type(operand: Any, dtype: np.dtype[Any]) -> Any:
     """Convert the operand to the type of the operation; a Python number stays, so that NumPy uses the array's type."""
-    if is_array(operand):
+    if isinstance(operand, np.ndarray) or type(operand) in GPU_TYPES:
         return operand if operand.dtype is dtype else operand.astype(dtype, copy=False)
     if dtype.kind == "f" or dtype.kind == "b":
         return operand

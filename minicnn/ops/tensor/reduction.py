@@ -85,7 +85,8 @@ class Reduction(Function):
         within = FLOAT32 if dtype == HALF and row.kind not in ("bool", "index") else dtype
         a = x if x.dtype is within else x.astype(within, copy=False)
         with np.errstate(all="ignore"):
-            y = as_array(row.function(a, axes, **options))
+            y = row.function(a, axes, **options)
+            y = np.asarray(y) if ctx.gpu is None else y
             if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):
                 y = y.astype(dtype)
         result = y if keepdim else y.reshape(reduced(x.shape, axes, False))

@@ -72,9 +72,9 @@ class ToDevice(Function):
 def _moved(x: Array, device: Device, non_blocking: bool) -> Array:
     """Return the values of x on a device, CPU or GPU, in x's order of memory."""
     order, back = memory_formats.axes_in_memory(x)
-    lying = x.transpose(order)
+    lying = x if x.flags.c_contiguous else x.transpose(order)
     there = host(lying, non_blocking) if device.index is None else upload(lying, device.index, non_blocking)
-    return there.transpose(back)
+    return there if lying is x else there.transpose(back)
 
 
 class PageLocked(Function):
