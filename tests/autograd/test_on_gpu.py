@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,10 @@ import pytest
 import minicnn
 from minicnn import Tensor, autograd
 from minicnn.autograd import AnomalyError, GradcheckError, detect_anomaly, grad, gradcheck
-from minicnn_kernels import arrays
 from minicnn_kernels.emulated.traffic import no_waits
 
-pytestmark = pytest.mark.cpu_only("makes its tensors on both devices")
+pytestmark = pytest.mark.usefixtures("gpu")
 CUDA = minicnn.device("cuda:0")
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
 
 
 def there(*values: Any, **options: Any) -> Tensor:

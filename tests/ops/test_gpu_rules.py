@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,11 @@ import minicnn
 import minicnn.nn.functional as F
 from minicnn import Tensor
 from minicnn.autograd import detect_anomaly, engine, grad
-from minicnn_kernels import arrays
 from minicnn_kernels.emulated.traffic import counting, no_waits
 
-pytestmark = pytest.mark.cpu_only("makes its tensors on both devices")
+pytestmark = pytest.mark.usefixtures("gpu")
 CPU, CUDA, OTHER = minicnn.device("cpu"), minicnn.device("cuda:0"), minicnn.device("cuda:1")
 SAME = "Expected all tensors to be on the same device"
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
 
 
 def there(*values: Any, **options: Any) -> Tensor:
@@ -323,6 +316,14 @@ def test_the_same_seed_gives_the_same_numbers(draw: Callable[..., Tensor]) -> No
         found.append(draw(device, minicnn.Generator(device).manual_seed(7)))
     assert found[0].std().item() > 0 if found[0].is_floating_point() else True
     equal(found[1], found[0].numpy())
+
+
+def test_joined_channels_last_images_stay_so() -> None:
+    x = minicnn.arange(48.0).reshape(1, 4, 3, 4).to(memory_format=minicnn.channels_last)
+    for dim in range(4):
+        y = minicnn.cat((x.cuda(), 2 * x.cuda()), dim)
+        assert y.is_contiguous(memory_format=minicnn.channels_last)
+        equal(y, minicnn.cat((x, 2 * x), dim).numpy())
 
 
 # ------------------------------------------------------------------------------------------------------ on the CPU

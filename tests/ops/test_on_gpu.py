@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -19,13 +19,7 @@ from minicnn_kernels.layout import is_channels_last
 
 from .test_ops import close, draw
 
-pytestmark = pytest.mark.cpu_only("computes on both devices")
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    with arrays.emulated() as cupy:
-        yield cupy
+pytestmark = pytest.mark.usefixtures("gpu")
 
 
 # Operations that wait for the GPU: their result has as many elements as its values say, CuPy cannot do them, so that

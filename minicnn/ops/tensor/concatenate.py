@@ -13,7 +13,7 @@ from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...memory_formats import tidy
+from ...memory_formats import channels_last, is_in, tidy
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
@@ -39,6 +39,9 @@ class Cat(Function):
     def forward(ctx: Any, *xs: Array, dim: int) -> Array:
         """Concatenate."""
         ctx.dim, ctx.sizes = dim, [x.shape[dim] for x in xs]
+        if ctx.gpu is not None and False not in [is_in(x, channels_last) for x in xs]:  # CuPy gives C order
+            last = [x.transpose(0, 2, 3, 1) for x in xs]  # (N, C, H, W) -> (N, H, W, C)
+            return np.concatenate(last, (0, 3, 1, 2)[dim]).transpose(0, 3, 1, 2)
         return tidy(np.concatenate(xs, dim))
 
     @staticmethod
