@@ -72,6 +72,7 @@ def test_values_that_do_not_fit() -> None:
         minicnn.full((2,), 300, dtype=u1)
 
 
+@pytest.mark.cpu_only("NumPy's memory is that of the CPU")
 def test_copies_and_shared_memory() -> None:
     array = np.zeros(2, np.float32)
     for shared in (minicnn.from_numpy(array), minicnn.as_tensor(array), minicnn.asarray(array)):
@@ -146,6 +147,7 @@ FACTORIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.cpu_only("it is about a machine without a GPU")
 @pytest.mark.parametrize("make", FACTORIES)
 def test_factory_arguments(make: Any) -> None:
     x = make(dtype=f8, device="meta", requires_grad=True)
@@ -168,6 +170,7 @@ def test_the_default_device() -> None:
     assert huge.numel() == 10**12
 
 
+@pytest.mark.cpu_only("only memory of the CPU can be pinned")
 def test_out_and_layout() -> None:
     assert minicnn.zeros(1, pin_memory=True, layout=minicnn.strided).tolist() == [0]
     with pytest.raises(TypeError, match="out= is not supported"):

@@ -13,6 +13,7 @@ from minicnn.utils.dlpack import from_dlpack, to_dlpack
 import minicnn
 
 
+@pytest.mark.cpu_only("NumPy reads memory of the CPU only")
 def test_dlpack_shares_memory() -> None:
     x = minicnn.zeros(2, 3)
     array = np.from_dlpack(x)
@@ -26,6 +27,7 @@ def test_dlpack_shares_memory() -> None:
         to_dlpack(minicnn.ones(1, requires_grad=True))
 
 
+@pytest.mark.cpu_only("NumPy reads memory of the CPU only")
 def test_arrays_of_tensors() -> None:
     x = minicnn.arange(3.0)
     assert np.asarray(x) is x.numpy()
@@ -37,6 +39,7 @@ def test_arrays_of_tensors() -> None:
     assert np.shares_memory(w.numpy(force=True), w.array)
 
 
+@pytest.mark.cpu_only("NumPy reads memory of the CPU only")
 def test_numpys_functions() -> None:
     w = minicnn.ones(3, requires_grad=True)
     y = np.arange(3.0) * w - np.float32(1)
@@ -62,6 +65,7 @@ def test_copies() -> None:
     assert [x.item() for x in reversed(minicnn.arange(3))] == [2, 1, 0]
 
 
+@pytest.mark.cpu_only("NumPy reads memory of the CPU only")
 def test_what_numpy_computes_of_a_tensor_is_a_tensor() -> None:
     x = minicnn.tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])
     for found, expected in (
@@ -121,6 +125,7 @@ def _drawings(lib: Any) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.cpu_only("NumPy reads memory of the CPU only")
 def test_pyplot_draws_tensors_as_arrays() -> None:
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

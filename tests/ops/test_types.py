@@ -45,6 +45,7 @@ def test_promoted_operands_cast_their_gradient_back() -> None:
     assert number == 3
 
 
+@pytest.mark.cpu_only("an array of NumPy is on the CPU")
 def test_numpy_operands() -> None:
     x = minicnn.tensor([1.0, 2.0], requires_grad=True)
     for y in (np.ones(2) + x, x + np.ones(2)):
@@ -81,6 +82,7 @@ def test_integers_wrap_as_their_type_does() -> None:
     assert byte.add(byte, alpha=-2).tolist() == [212, 6]
 
 
+@pytest.mark.cpu_only("its tensors are on the CPU")
 def test_every_form_of_to() -> None:
     x = minicnn.tensor([1.5, 2.5])
     other = minicnn.tensor([1], dtype=minicnn.int32)

@@ -117,10 +117,10 @@ def _indices(x: Tensor, parsed: Parsed) -> list[Tensor]:
 
     Raises:
         IndexError: an index is out of bounds.
-        RuntimeError: x is on the CPU or the meta device and an index on a GPU, or they are on two GPUs.
+        RuntimeError: x is on the CPU and an index on a GPU, or they are on two GPUs.
     """
     for index in parsed.indices:
-        if on_gpu(index.array) and index.device != x.device:
+        if on_gpu(index.array) and index.device != x.device and not x.is_meta:
             raise RuntimeError(
                 "index: indices should be either on cpu or on the same device as the indexed tensor "
                 f"({x.device}), got one on {index.device}; move it with .to('{x.device}')"
