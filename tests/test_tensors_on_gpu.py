@@ -263,3 +263,15 @@ def test_files_of_others_load_to_a_gpu(tmp_path: Path) -> None:
     save_file({"w": np.arange(3, dtype=np.float32)}, tmp_path / "f.safetensors")
     assert load(tmp_path / "f.safetensors")["w"].device == CPU
     assert load(tmp_path / "f.safetensors", "cuda")["w"].device == CUDA
+
+
+def test_the_memory_of_a_gpu_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tensor that the machine could not hold may fit on its GPU."""
+    from minicnn_kernels.geometry import SizeError, sizes
+
+    monkeypatch.setattr(sizes, "memory", lambda: 1 << 20)
+    monkeypatch.setattr(sizes, "_FEW", 0)
+    assert minicnn.zeros(1 << 20, device="cuda").numel() == 1 << 20
+    monkeypatch.setattr(sizes, "gpu_memory", lambda: 0)
+    with pytest.raises(SizeError, match="takes 4,194,304 bytes, more than the 1,048,576"):
+        minicnn.zeros(1 << 20)

@@ -230,6 +230,11 @@ def is_emulated() -> bool:
     return _gpu is not None and _gpu.__name__.startswith(__package__)
 
 
+def gpu_memory() -> int:
+    """The bytes of the current GPU's memory; 0 if no GPU is in use."""
+    return int(_gpu.cuda.Device().mem_info[1]) if GPU_TYPES else 0
+
+
 def device_number(x: Any) -> int:
     """The number of the GPU that holds x."""
     return int(x.device.id)

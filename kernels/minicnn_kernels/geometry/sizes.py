@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..arrays import gpu_memory
+
 IntOrPair: TypeAlias = int | Sequence[int]
 Shape: TypeAlias = tuple[int, ...]
 
@@ -134,12 +136,12 @@ def fits(op: str, shape: Sequence[int], itemsize: int = 4, what: str = "result")
     """Check that an array fits into memory, before it is allocated and before any loop over its elements.
 
     Raises:
-        SizeError: the array has more bytes than the machine's memory.
+        SizeError: the array has more bytes than the memory of the machine and of its GPU, if a GPU is in use.
     """
     size = math.prod(shape) * itemsize
-    if size > _FEW and size > memory():
+    if size > _FEW and size > (limit := max(memory(), gpu_memory())):
         raise SizeError(
-            f"{op}: a {what} of shape {tuple(shape)} takes {size:,} bytes, more than the {memory():,} bytes of this "
+            f"{op}: a {what} of shape {tuple(shape)} takes {size:,} bytes, more than the {limit:,} bytes of this "
             "machine's memory; make it smaller"
         )
 
