@@ -38,7 +38,8 @@ def arithmetic_python(op: str, a: Array, b: Array, out: Array | None = None) -> 
 
 def arithmetic_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
     """NumPy's own add, subtract and multiply."""
-    return as_array(_UFUNCS[op](a, b, out=out))
+    y: Array = _UFUNCS[op](a, b, out=out)
+    return y if y.ndim else as_array(y)  # NumPy gives a scalar for arrays of rank 0
 
 
 @njit()

@@ -25,7 +25,7 @@ def dense(x: Array) -> Array:
 
 
 def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Array:
-    """An uninitialised array in the given order of memory; only (N, C, H, W) can be channels last."""
+    """An uninitialised array on the CPU in the given order of memory; only (N, C, H, W) can be channels last."""
     if not channels_last:
         return memory.empty(shape, dtype)
     n, c, h, w = shape
