@@ -1,6 +1,7 @@
 """Random numbers: one seeded stream for initialisation, shuffling and dropout, like PyTorch's default generator.
 
-The numbers are NumPy's (PCG64). So a seed gives other numbers than in PyTorch, but the same numbers in each run.
+The numbers are NumPy's (PCG64). So a seed gives other numbers than in PyTorch, but the same numbers in each run. Those
+for a GPU are of the same stream and copied there: a seed gives the same numbers on the CPU and on a GPU.
 """
 
 from __future__ import annotations

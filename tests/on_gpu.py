@@ -7,7 +7,8 @@ CPU, and `x.numpy()` raises. So, while tests run on a GPU, a few functions do so
     Tensor(array), nn.Parameter(array), nn.Buffer(array), minicnn.from_numpy(array)     copy the array to the GPU
     x + array, y.backward(array)                                                        copy it too
     x.numpy(), x.array, np.asarray(x)        copy the values to the CPU; writing into the copy raises
-    minicnn.use(backend="numpy")             skips the test: it is about a backend of the CPU
+    minicnn.use(backend="numpy")             computes with the numpy rows on the GPU
+    minicnn.use(backend="python" or "numba") skips the test: it is about the CPU
 
 Who calls is seen from the file of the calling function (functions of NumPy in between do not count). For everything
 else, and so for the library itself, the functions are as they are: its own mistakes stay visible.
@@ -51,7 +52,7 @@ def use() -> None:
     _patch(tensor, "__array_ufunc__", _uploads_operands)
     _patch(tensor, "backward", _uploads)
     for module in (minicnn, dispatch):
-        _patch(module, "use", _skips)
+        _patch(module, "use", _other_backends)
     property_ = tensor.array
     tensor.array = property(_for_tests(property_.fget, lambda original: _host))  # type: ignore[arg-type, assignment]
 
@@ -121,13 +122,11 @@ def _uploads_operands(original: Any) -> Any:
     return ufunc
 
 
-def _skips(original: Any) -> Any:
-    from minicnn_kernels.dispatch import BACKENDS
-
+def _other_backends(original: Any) -> Any:
     def use(backend: Any = None, *args: Any, **options: Any) -> Any:
-        if backend in BACKENDS:
-            pytest.skip(f"on the CPU only: computes with the backend {backend!r}")
-        return original(backend, *args, **options)
+        if backend in ("python", "numba"):
+            pytest.skip("on the CPU only: computes with the backend python or numba")
+        return original("cupy" if backend == "numpy" else backend, *args, **options)
 
     return use
 

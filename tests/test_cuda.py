@@ -182,6 +182,10 @@ def test_memory_in_use(gpus: Any) -> None:
     assert cuda.memory_reserved(1) == before[1] and cuda.max_memory_reserved(1) == before[1] + 2**20
     cuda.reset_peak_memory_stats(1)
     assert cuda.max_memory_reserved(1) == before[1]
+    with cuda.device(1):
+        minicnn.zeros(1024, device="cuda")
+        cuda.empty_cache()
+    assert cuda.max_memory_reserved(1) == before[1] + 4096, "though nobody asked before it was given back"
 
 
 def test_too_little_memory(gpus: Any) -> None:
@@ -298,7 +302,11 @@ def test_events(gpus: Any) -> None:
     untimed.record(side)
     with pytest.raises(ValueError, match="enable_timing=True"):
         start.elapsed_time(untimed)
+    before = end._event
+    end.record()
+    assert end._event is before
     with cuda.stream(cuda.Stream(1)):
-        end.record()  # an event may be used again, on another GPU
+        end.record()  # an event of CUDA belongs to a GPU
+    assert end._event is not before
     end.synchronize()
     assert "cuda:1" in repr(end) and "not recorded" in repr(cuda.Event()) and "cuda:0" in repr(side)

@@ -99,6 +99,30 @@ def test_data_and_grad_across_devices() -> None:
         x.sum().backward()
 
 
+def test_the_names_of_types() -> None:
+    x = minicnn.ones(2, device="cuda")
+    assert x.type() == "minicnn.cuda.FloatTensor" and x.cpu().type() == "minicnn.FloatTensor"
+    assert x.type("torch.DoubleTensor").device == CPU and x.type(minicnn.float64).device == CUDA
+    assert x.cpu().type("torch.cuda.LongTensor").device == CUDA
+    assert isinstance(x.cpu(), minicnn.FloatTensor) and not isinstance(x, minicnn.FloatTensor)
+    minicnn.set_default_tensor_type("torch.cuda.DoubleTensor")
+    try:
+        assert minicnn.zeros(1).device == CUDA and minicnn.zeros(1).dtype == minicnn.float64
+    finally:
+        minicnn.set_default_tensor_type("torch.FloatTensor")
+    assert minicnn.zeros(1).device == CPU and minicnn.zeros(1).dtype == minicnn.float32
+
+
+def test_comparing_tensors() -> None:
+    x = minicnn.ones(2, device="cuda")
+    minicnn.testing.assert_close(x, x.clone())
+    minicnn.testing.assert_close([x], [x.cpu()], check_device=False)
+    with pytest.raises(AssertionError, match="devices differ: cuda:0 and cpu"):
+        minicnn.testing.assert_close(x, x.cpu())
+    with pytest.raises(AssertionError):
+        minicnn.testing.assert_close(x, x * 2)
+
+
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("place", [CUDA, SECOND])
 def test_copies_stay_on_the_device(name: str, place: Any) -> None:

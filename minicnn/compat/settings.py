@@ -9,6 +9,7 @@ from typing import Any
 
 from minicnn_kernels import blas, memory, runtime
 
+from ..device import set_default_device
 from ..dtypes import float32, set_default_dtype
 from ..tensor import Tensor
 
@@ -104,13 +105,15 @@ def set_flush_denormal(mode: bool) -> bool:
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """The older form of `set_default_dtype`: "torch.DoubleTensor" and the like.
+    """The older form of `set_default_dtype` and `set_default_device`: "torch.DoubleTensor", "torch.cuda.FloatTensor".
 
     Raises:
         TypeError: a type that is not floating-point.
+        RuntimeError: there is no GPU.
     """
     kinds = {"FloatTensor": float32, "DoubleTensor": "float64", "HalfTensor": "float16"}
     name = str(t).rpartition(".")[2]
+    set_default_device("cuda" if ".cuda." in str(t) else "cpu")
     set_default_dtype(kinds.get(name, t))
 
 

@@ -22,8 +22,8 @@ class _Typed(type):
         return Tensor(*data).to(cls.dtype)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        """Whether `instance` is a tensor of this type."""
-        return isinstance(instance, Tensor) and instance.dtype == cls.dtype
+        """Whether `instance` is a tensor of this type, and not on a GPU."""
+        return isinstance(instance, Tensor) and instance.dtype == cls.dtype and not instance.is_cuda  # type: ignore[attr-defined]
 
 
 for _name, _dtype in NAMES.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.geometry import ShapeError
 
 from ..ops.batchnorm import batch_norm
@@ -94,12 +95,12 @@ class _NormBase(Affine):
         """Count a batch of training, and return its share in the running statistics."""
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             count = self.num_batches_tracked
-            if not count.is_meta:
-                if count.is_cuda:
-                    count.add_(1)  # which does not wait for the GPU
-                else:
-                    count.fill_(count.item() + 1)
-                return 1 / count.item() if self.momentum is None else self.momentum
+            if on_gpu(count._array):
+                count.add_(1)  # without waiting for the number
+            elif not count.is_meta:
+                count.fill_(count.item() + 1)
+            if self.momentum is None and not count.is_meta:
+                return float(1 / count.item())
         return 0.0 if self.momentum is None else self.momentum
 
     def extra_repr(self) -> str:

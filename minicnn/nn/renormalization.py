@@ -68,8 +68,10 @@ class _BatchRenorm(_NormBase):
 
     def limits(self) -> tuple[float, float]:
         """Return r_max and d_max for the next batch."""
+        if not callable(self.r_max) and not callable(self.d_max):
+            return self.r_max, self.d_max
         count = self.num_batches_tracked
-        batch = 0 if count is None or count.is_meta else int(count.item())
+        batch = 0 if count is None or count.is_meta else int(count.item())  # on a GPU, the program waits for it
         r_max, d_max = (limit(batch) if callable(limit) else limit for limit in (self.r_max, self.d_max))
         return r_max, d_max
 

@@ -7,6 +7,7 @@ import numpy as np
 from minicnn_kernels.geometry import ShapeError
 
 from ..ops import softmax as ops
+from ..ops.tensor.creation import tensor
 from ..tensor import Tensor
 from .module import Module
 from .parameter import Parameter
@@ -78,7 +79,7 @@ class TemperatureSoftmax(Module):
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"TemperatureSoftmax: the temperature must be positive, got {temperature}")
-        self.temperature = Parameter(np.asarray(temperature, np.float32)) if learnable else float(temperature)
+        self.temperature = Parameter(tensor(temperature, dtype=np.float32)) if learnable else float(temperature)
         self.learnable, self.dim = learnable, dim
 
     def forward(self, input: Tensor) -> Tensor:

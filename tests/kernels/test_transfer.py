@@ -104,8 +104,9 @@ def test_without_staging_the_program_must_wait(gpus: Any) -> None:
     assert arrays.host(late).tolist() == [9, 9, 9]
     ordinary = np.ones(3, np.float32)
     y = arrays.upload(ordinary, 0, non_blocking=True)
-    every_second = arrays.upload(locked(0, 1, 2, 3)[::2], 0, non_blocking=True)  # not in one piece: staged
-    ordinary[...] = 9
+    four = locked(0, 1, 2, 3)
+    every_second = arrays.upload(four[::2], 0, non_blocking=True)  # not in one piece: staged
+    ordinary[...] = four[...] = 9
     assert arrays.host(y).tolist() == [1, 1, 1] and arrays.host(every_second).tolist() == [0, 2]
 
 

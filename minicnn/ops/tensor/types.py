@@ -207,19 +207,24 @@ for _method, _dtype in (
 
 @tensor_method("type")
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """Return the name of the type, such as "minicnn.FloatTensor", or the tensor converted to a type of such a name."""
+    """Return the name of the type, such as "minicnn.FloatTensor" or, on a GPU, "minicnn.cuda.FloatTensor"; or the
+    tensor converted to a type of such a name, on the device that the name says.
+    """
     if dtype is None:
-        return "minicnn." + next(name for name, kind in NAMES.items() if kind == self.array.dtype)
-    if isinstance(dtype, str):
-        dtype = NAMES.get(dtype.rpartition(".")[2], dtype)
-    return to(self, dtype)
+        name = next(name for name, kind in NAMES.items() if kind == self.array.dtype)
+        return f"minicnn.{'cuda.' if on_gpu(self._array) else ''}{name}"
+    name = dtype.rpartition(".")[2] if isinstance(dtype, str) else ""
+    if name not in NAMES:
+        return to(self, dtype)
+    elsewhere = "cuda" if ".cuda." in dtype else CPU if on_gpu(self._array) else None
+    return to(self, elsewhere, NAMES[name], non_blocking=non_blocking)
 
 
 @tensor_method("type_as")
 @guarded
 def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """The tensor in the type of `other`."""
-    return to(self, other.dtype)
+    """The tensor in the type of `other`, and on its device."""
+    return to(self, other)
 
 
 @tensor_method("is_floating_point")
