@@ -23,7 +23,7 @@ class _Typed(type):
 
     def __instancecheck__(cls, instance: object) -> bool:
         """Whether `instance` is a tensor of this type, and not on a GPU."""
-        return isinstance(instance, Tensor) and instance.dtype == cls.dtype and not instance.is_cuda  # type: ignore[attr-defined]
+        return isinstance(instance, Tensor) and instance.dtype == cls.dtype and not instance.is_cuda
 
 
 for _name, _dtype in NAMES.items():

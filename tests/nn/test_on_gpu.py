@@ -304,6 +304,15 @@ def test_hooks() -> None:
     x = minicnn.ones(2, 2, 5, 5, device="cuda", requires_grad=True)
     net(x).sum().backward()
     assert seen == [CUDA] * 3 and x.grad.device == CUDA
+
+    class Adds(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return x + y.to(x.device)
+
+    adds, x, y = Adds(), x.detach().requires_grad_(), minicnn.ones(1, 2, 1, 1, requires_grad=True)
+    adds.register_full_backward_hook(lambda m, gx, gy: seen.extend(g.device for g in gx))
+    adds(x, y).sum().backward()
+    assert seen[3:] == [CUDA, CPU] and y.grad.tolist() == [[[[50]], [[50]]]]
     net[0].register_full_backward_hook(lambda m, gx, gy: (gx[0].cpu(),))
     with pytest.raises(RuntimeError, match="cpu"):
         net(x).sum().backward()
@@ -313,7 +322,8 @@ def test_checkpointing() -> None:
     def gradients(device: str) -> list[Tensor]:
         net = small().to(device)
         x = minicnn.randn(3, 2, 5, 5, generator=minicnn.Generator().manual_seed(1)).to(device).requires_grad_()
-        y = checkpoint(lambda a, scale: nn.Dropout(0.5)(net[:3](a)) * scale, x, minicnn.tensor(2.0))
+        scales = minicnn.tensor([2.0, 3.0, 1.0, 2.0]).view(4, 1, 1)  # stays on the CPU
+        y = checkpoint(lambda a, b: nn.Dropout(0.5)(net[:3](a)) * b.to(device), x, scales)
         minicnn.manual_seed(7)
         net[3:](y).pow(2).sum().backward()
         return [x.grad, net[0].weight.grad, net[4].weight.grad]

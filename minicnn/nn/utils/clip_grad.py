@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from minicnn_kernels.arrays import GPU_TYPES
+
 from ...autograd import no_grad
 from ...ops.tensor.concatenate import stack
 from ...ops.tensor.creation import tensor
@@ -44,9 +46,10 @@ def get_total_norm(
     found, norm_type = _listed(tensors), float(norm_type)
     if not found:
         return tensor(0.0)
-    norms = [vector_norm(t, norm_type) for t in found]  # a net may lie on several devices
-    total: Tensor = vector_norm(stack([n if n.device == norms[0].device else n.to(norms[0].device) for n in norms]),
-                                norm_type)  # fmt: skip
+    norms = [vector_norm(t, norm_type) for t in found]
+    if GPU_TYPES:  # a net may lie on several devices
+        norms = [norm.to(norms[0].device) for norm in norms]
+    total: Tensor = vector_norm(stack(norms), norm_type)
     if error_if_nonfinite and not total.is_meta and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -63,7 +66,7 @@ def clip_grads_with_norm_(
     """Multiply the gradients of `parameters` by min(1, max_norm / (total_norm + 1e-6))."""
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for gradient in _gradients(parameters):
-        gradient.mul_(factor if factor.device == gradient.device else factor.to(gradient.device))
+        gradient.mul_(factor.to(gradient.device) if GPU_TYPES else factor)
 
 
 @no_grad()
