@@ -13,6 +13,7 @@ import minicnn
 import minicnn.nn.functional as F
 from minicnn import Tensor
 from minicnn.autograd import detect_anomaly, engine, grad
+from minicnn.ops.drop_block import drop_block2d, stochastic_depth
 from minicnn_kernels.emulated.traffic import counting, no_waits
 
 pytestmark = pytest.mark.usefixtures("gpu")
@@ -316,6 +317,26 @@ def test_the_same_seed_gives_the_same_numbers(draw: Callable[..., Tensor]) -> No
         found.append(draw(device, minicnn.Generator(device).manual_seed(7)))
     assert found[0].std().item() > 0 if found[0].is_floating_point() else True
     equal(found[1], found[0].numpy())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: drop_block2d(x, 0.3, 3),
+        lambda x: stochastic_depth(x * 1, 0.5, "row") + F.dropout(x * 1, inplace=True),
+        lambda x: F.alpha_dropout(x, 0.3, training=True) + F.rrelu(x, training=True),
+        lambda x: F.gumbel_softmax(x.flatten(1), hard=True),
+        lambda x: F.conv2d(x.half(), minicnn.ones(2, 3, 3, 3, device="cuda").half()).float(),
+        lambda x: F.batch_norm(x.half(), None, None, training=True).float(),
+        lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear") * F.pad(x, (2, 3, 2, 3), mode="reflect").mean(),
+        lambda x: x // 2 + x % 3 + x.norm() + x.norm(3) + x.std() + F.normalize(x) + x.masked_fill(x > 0, 1.0),
+    ],
+)
+def test_steps_that_draw_numbers_or_round_do_not_wait(step: Callable[[Tensor], Tensor]) -> None:
+    x = minicnn.randn(2, 3, 5, 5, device="cuda").requires_grad_()
+    with no_waits():
+        step(x).sum().backward()
+    assert x.grad is not None and x.grad.isfinite().all()
 
 
 def test_joined_channels_last_images_stay_so() -> None:
