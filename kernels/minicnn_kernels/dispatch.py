@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from . import runtime
-from .arrays import GPU_TYPES
+from .arrays import GPU_TYPES, contiguous
 
 TableKey = tuple[str, str]  # (algorithm, backend)
 
@@ -79,7 +79,9 @@ class Table:
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
         if GPU_TYPES and _has_gpu_array(args):
-            return self.rows[self._pick_on_gpu(backend, algorithm, args)](*args)
+            key = self._pick_on_gpu(backend, algorithm, args)
+            result = self.rows[key](*args)
+            return result if key[1] != "numpy" else _in_memory_order(args, result)
         if self._by_arguments:
             # 1. The choice depends on the arguments, and the caller left it open: ask the rule, without `pick`.
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
@@ -169,6 +171,25 @@ def _has_gpu_array(args: Iterable[Any]) -> bool:
         if kind in GPU_TYPES or ((kind is list or hasattr(a, "xs")) and _has_gpu_array(getattr(a, "xs", a))):
             return True
     return False
+
+
+def _in_memory_order(args: tuple[Any, ...], result: Any) -> Any:
+    """The result of a row "numpy" on a GPU, its images in channels-last memory if the first image among `args` is.
+
+    NumPy's functions keep that order on the CPU, CuPy's give C order.
+    """
+    first = next((a for a in args if type(a) in GPU_TYPES and a.ndim == 4), None)
+    if first is None or first.flags.c_contiguous or not first.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return result
+    if type(result) is tuple:
+        return tuple([_channels_last(a, len(first)) for a in result])
+    return _channels_last(result, len(first))
+
+
+def _channels_last(a: Any, images: int) -> Any:
+    if type(a) in GPU_TYPES and a.ndim == 4 and len(a) == images and a.flags.c_contiguous:
+        return contiguous(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # (N, C, H, W), channels last
+    return a
 
 
 def available(backend: str) -> bool:

@@ -337,3 +337,31 @@ def test_data_parallel_and_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert net(minicnn.ones(1, 2, 5, 5, device="cuda")).device == CUDA
     minicnn.summary(net, (2, 5, 5), device="cuda")
     assert "Total params: 195" in capsys.readouterr().out
+
+
+KEEPS_CHANNELS_LAST: dict[str, Callable[[], nn.Module]] = {
+    "convolution": lambda: nn.Conv2d(8, 6, 3, padding=1),
+    "pointwise": lambda: nn.Conv2d(8, 6, 1),
+    "depthwise": lambda: nn.Conv2d(8, 8, 3, groups=8),
+    "transposed": lambda: nn.ConvTranspose2d(8, 6, 3),
+    "batch norm": lambda: nn.BatchNorm2d(8),
+    "group norm": lambda: nn.GroupNorm(2, 8),
+    "local response": lambda: nn.LocalResponseNorm(3),
+    "ReLU": nn.ReLU,
+    "PReLU": lambda: nn.PReLU(8),
+    "max pool": lambda: nn.MaxPool2d(2),
+    "average pool": lambda: nn.AvgPool2d(2),
+    "upsample": lambda: nn.Upsample(scale_factor=2),
+    "dropout": nn.Dropout2d,
+    "softmax": lambda: nn.Softmax(1),
+}
+
+
+@pytest.mark.parametrize("name", KEEPS_CHANNELS_LAST)
+def test_channels_last_stays_on_a_gpu(name: str) -> None:
+    layer = KEEPS_CHANNELS_LAST[name]().to("cuda")
+    x = minicnn.randn(3, 8, 6, 5, device="cuda").contiguous(memory_format=minicnn.channels_last).requires_grad_()
+    y = layer(x)
+    y.backward(minicnn.ones_like(y).contiguous(memory_format=minicnn.channels_last))
+    for a in (y, x.grad):
+        assert a is not None and a.is_contiguous(memory_format=minicnn.channels_last)
