@@ -148,8 +148,8 @@ class PinnedMemoryPointer(bytearray):
     def __int__(self) -> int:
         return self.ptr
 
-    def __del__(self) -> None:
-        _locked.pop(self.ptr, None)
+    def __del__(self, locked: dict[int, int] = _locked) -> None:  # at exit, the module's own name is gone
+        locked.pop(self.ptr, None)
 
 
 def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
