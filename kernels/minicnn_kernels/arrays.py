@@ -209,7 +209,12 @@ def special(x: Any) -> Any:
 
 def share_memory(a: Any, b: Any) -> bool:
     """Whether the memory of two arrays may overlap."""
-    return (type(a) in GPU_TYPES) == (type(b) in GPU_TYPES) and bool(np.may_share_memory(a, b))
+    if type(a) in GPU_TYPES or type(b) in GPU_TYPES:
+        if type(a) is not type(b) or device_number(a) != device_number(b):
+            return False
+        with on_device(device_number(a)):
+            return bool(np.may_share_memory(a, b))
+    return bool(np.may_share_memory(a, b))
 
 
 def address(x: Any) -> int:

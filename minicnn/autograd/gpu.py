@@ -37,8 +37,8 @@ def forward(node: Node, *args: Any, **options: Any) -> Any:
                 args = tuple([upload(a, number) if isinstance(a, np.ndarray) else a for a in args])
             found = function.forward(node, *args, **options)
             for a in found if isinstance(found, tuple) else (found,):
-                if type(a) not in GPU_TYPES:
-                    raise _left_the_gpu(node, "a result")
+                if type(a) not in GPU_TYPES or device_number(a) != number:
+                    raise _left_the_gpu(node, "a result", a)
             return found
         found = function.forward(node, *map(_down, args), **{name: _down(value) for name, value in options.items()})
         several = isinstance(found, tuple)
@@ -63,8 +63,8 @@ def backward(node: Node, *gys: Array | None) -> Sequence[Array | None]:
         if on_cpu:
             return tuple([a if a is None or i in from_cpu else upload(a, number) for i, a in enumerate(found)])
         for a in found:
-            if a is not None and type(a) not in GPU_TYPES:
-                raise _left_the_gpu(node, "a gradient")
+            if a is not None and (type(a) not in GPU_TYPES or device_number(a) != number):
+                raise _left_the_gpu(node, "a gradient", a)
         return tuple([host(a) if i in from_cpu and a is not None else a for i, a in enumerate(found)])
 
 
@@ -93,8 +93,9 @@ def _number(node: Node, args: Sequence[Any], options: dict[str, Any]) -> int:
     return number
 
 
-def _left_the_gpu(node: Node, what: str) -> RuntimeError:
+def _left_the_gpu(node: Node, what: str, a: Any) -> RuntimeError:
+    where = f"cuda:{device_number(a)}" if type(a) in GPU_TYPES else "the CPU"
     return RuntimeError(
-        f"{node.name}: {what} of tensors on cuda:{node.gpu} came out on the CPU, which is a mistake in {node.name}; "
+        f"{node.name}: {what} of tensors on cuda:{node.gpu} came out on {where}, which is a mistake in {node.name}; "
         "as a remedy, move the tensors with .cpu() before"
     )

@@ -162,8 +162,9 @@ def _normalise(
     y, mean, var = BatchNormTraining.apply(input, weight, bias, eps, relu=relu)
     count = input.numel() // input.shape[1] if input.shape[1] else 0
     if count and not input.is_meta:  # an empty batch has no statistics
-        move(running_mean, mean.array, momentum)
-        move(running_var, var.array * (count / max(count - 1, 1)), momentum)
+        with on_device_of(mean.array):
+            move(running_mean, mean.array, momentum)
+            move(running_var, var.array * (count / max(count - 1, 1)), momentum)
     return y
 
 
@@ -212,9 +213,8 @@ def evaluate(
 def move(running: Tensor | None, batch: Array, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place."""
     if running is not None:
-        with on_device_of(running.array):
-            batch = as_array(batch).astype(running.dtype, copy=False)
-            running.detach().copy_((1 - momentum) * running.array + momentum * batch)
+        batch = as_array(batch).astype(running.dtype, copy=False)
+        running.detach().copy_((1 - momentum) * running.array + momentum * batch)
 
 
 def batch_renorm(
@@ -271,6 +271,7 @@ def batch_renorm(
     column = (-1, *(1,) * (input.ndim - 2))  # (C,) -> (C, 1, ...)
     y = y * scale.reshape(column) + shift.reshape(column)
     if input.numel() and not input.is_meta:
-        move(running_mean, batch_mean.array, momentum)
-        move(running_std, batch_std.array, momentum)
+        with on_device_of(batch_mean.array):
+            move(running_mean, batch_mean.array, momentum)
+            move(running_std, batch_std.array, momentum)
     return y

@@ -10,6 +10,7 @@ import numpy as np
 
 from minicnn_kernels import geometry, local_response
 from minicnn_kernels import normalization as kernels
+from minicnn_kernels.arrays import on_device_of
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
@@ -134,8 +135,8 @@ def instance_norm(
     y, mean, var = GroupNorm.apply(input, weight, bias, shape=input.shape, groups=input.shape[1], eps=eps)
     if input.numel() and not input.is_meta:
         count = math.prod(input.shape[2:])
-        move(running_mean, mean.array.mean(0), momentum)
-        with np.errstate(over="ignore"):  # the variance of 1e20 is Inf in float32
+        with on_device_of(mean.array), np.errstate(over="ignore"):  # the variance of 1e20 is Inf in float32
+            move(running_mean, mean.array.mean(0), momentum)
             move(running_var, var.array.mean(0) * (count / (count - 1)), momentum)
     return y
 

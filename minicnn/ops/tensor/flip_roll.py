@@ -113,7 +113,7 @@ def repeat_interleave(
 def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
     """Return the indices that repeat `length` elements."""
     counts = (
-        repeats._values("repeat_interleave")
+        host(repeats._values("repeat_interleave"))
         if isinstance(repeats, Tensor)
         else np.asarray(ints("repeat_interleave", "repeats", (repeats,)), np.int64)
     )
@@ -128,7 +128,6 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
             f"repeat_interleave: {counts.size} repeats for {length} elements; give one number, or one for each"
         )
     fits("repeat_interleave", (sum(counts.reshape(-1).tolist()) * (length if counts.size == 1 else 1),), 8)
-    counts = host(counts)
     index = np.repeat(np.arange(length), counts.reshape(-1))
     if output_size is not None and whole(output_size, "repeat_interleave", "output_size") != index.size:
         raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.size}")

@@ -370,7 +370,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if source.dtype != input.dtype:
         raise RuntimeError(f"masked_scatter: source is {source.dtype} but the tensor is {input.dtype}; convert one")
     x, m = broadcast_tensors(input, mask)
-    count = int(m._values("masked_scatter").sum())
+    m._values("masked_scatter")  # raises on the meta device
+    count = int(m.sum())
     if count > source.numel():
         raise RuntimeError(f"masked_scatter: the mask has {count} true elements, the source only {source.numel()}")
     return index_put(x, (m,), reshape(source, (-1,))[:count])

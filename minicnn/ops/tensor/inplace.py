@@ -64,7 +64,8 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
         return _straight(x, function, recorded)
     if not recorded:
         return _write(x, op, function(x))
-    before = Tensor(x.array.copy(order="K"))
+    with on_device_of(x._array):
+        before = Tensor(x._array.copy(order="K"))
     before._requires_grad, before._edge = x.requires_grad, x._edge
     after = function(before)
     replace(_write(x, op, after), after)
@@ -82,7 +83,7 @@ def takes_straight(x: Any, *others: Any) -> bool:
     a = x._array
     if a.dtype not in (np.float32, np.float64) or not (a.flags.c_contiguous or is_channels_last(a)):
         return False
-    return all(o._array is a or not share_memory(o._array, a) for o in others)
+    return all(o._array is a or (type(o._array) is np.ndarray and not share_memory(o._array, a)) for o in others)
 
 
 def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -> Tensor:
