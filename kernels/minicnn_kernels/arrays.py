@@ -43,6 +43,7 @@ AnyArray.register(np.ndarray)
 
 GPU_TYPES: set[type] = set()  # the class of CuPy's arrays, once a GPU is in use
 _gpu: Any = None
+_HERE = nullcontext()  # for the CPU, and for the GPU that is the current one
 
 _NO_CUPY = (
     "a GPU needs CuPy: pip install 'minicnn[cuda13]' (or [cuda12]) for the version of the driver; "
@@ -248,14 +249,14 @@ def device_number(x: Any) -> int:
 def on_device(number: int) -> AbstractContextManager[Any]:
     """Make a GPU the current one, which computes and allocates."""
     if gpu().cuda.Device().id == number:
-        return nullcontext()
+        return _HERE
     context: AbstractContextManager[Any] = gpu().cuda.Device(number)
     return context
 
 
 def on_device_of(x: Any) -> AbstractContextManager[Any]:
     """Make the GPU that holds x the current one; nothing for a NumPy array."""
-    return on_device(device_number(x)) if type(x) in GPU_TYPES else nullcontext()
+    return on_device(device_number(x)) if type(x) in GPU_TYPES else _HERE
 
 
 def upload(x: Any, number: int, non_blocking: bool = False) -> Any:

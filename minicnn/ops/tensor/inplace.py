@@ -27,6 +27,7 @@ from minicnn_kernels.layout import is_channels_last
 from ...autograd import anomaly
 from ...autograd.inplace import check_writable, replace
 from ...autograd.modes import is_grad_enabled
+from ...device import Meta
 from ...tensor import Array, Tensor, tensor_method
 from . import arithmetic, clamp, comparison, cumulative, types, unary
 from .arguments import no_tensor
@@ -105,28 +106,34 @@ def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -
 
 def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
     """Write the result into the memory of x, after checking that it fits."""
-    if result.array.shape != x.array.shape:
+    a, b = x._array, result._array
+    if b.shape != a.shape:
         raise ShapeError(
             f"{op}: the memory of the tensor, of shape {x.shape}, cannot hold the result, of shape {result.shape}; "
             "use the function that is not in place"
         )
-    if not types.can_cast(result.array.dtype, x.array.dtype):
+    if not types.can_cast(b.dtype, a.dtype):
         raise RuntimeError(
             f"{op}: the result is {result.dtype}, which cannot be cast to the tensor's {x.dtype}; convert the tensor"
         )
-    if not x.is_meta:
-        if on_gpu(x._array) != on_gpu(result._array):
+    if type(a) is not Meta:
+        on_cpu = type(a) is np.ndarray and type(b) is np.ndarray
+        if not on_cpu and on_gpu(a) != on_gpu(b):
             raise RuntimeError(
                 f"{op}: Expected all tensors to be on the same device, but the tensor is on {x.device} and the result "
                 f"on {result.device}; move one of them with .to(...)"
             )
-        if not writeable(x._array):
+        if not (a.flags.writeable if on_cpu else writeable(a)):
             raise RuntimeError(
                 f"{op}: the memory cannot be written: it is read-only, or several elements of an expanded tensor share "
                 "a place; change a clone()"
             )
-        with np.errstate(all="ignore"), on_device_of(x._array):
-            x._array[...] = result.array
+        with np.errstate(all="ignore"):
+            if on_cpu:
+                a[...] = b
+            else:
+                with on_device_of(a):
+                    a[...] = b
     x._version[0] += 1
     return x
 
