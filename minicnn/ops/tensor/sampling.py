@@ -189,7 +189,7 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:
     """Draw from N(mean, std^2): two numbers and a size, or tensors of means and deviations, broadcast."""
-    if not (isinstance(std, Tensor) and std.is_meta) and np.any(_on_cpu(std) < 0):
+    if not (isinstance(std, Tensor) and std.is_meta) and np.any(np.less(_on_cpu(std), 0)):
         raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
     if size is not None:
         shape = sizes((size,), "normal")
@@ -204,9 +204,9 @@ def normal(
     return new(shape, make, given[0].dtype, given[0].device)
 
 
-def _on_cpu(value: Any) -> Array:
-    """Return a number or the values of a tensor as a NumPy array."""
-    return host(value.array) if isinstance(value, Tensor) else np.asarray(value)
+def _on_cpu(value: Any) -> Any:
+    """Return a number as it is, and the values of a tensor as a NumPy array."""
+    return host(value.array) if isinstance(value, Tensor) else value
 
 
 # ----------------------------------------------------------------------------------------------------- of probabilities
