@@ -309,7 +309,7 @@ def test_arrays_of_cupy(gpu: Any) -> None:
     minicnn.from_dlpack(array).fill_(1)
     minicnn.as_tensor(array).add_(1)
     assert array.get().tolist() == [2, 2, 2]
-    with pytest.raises(TypeError, match=r"an array of CuPy, on a GPU; use minicnn\.as_tensor"):
+    with pytest.raises(TypeError, match=r"an array of CuPy, on a GPU\); use minicnn\.as_tensor"):
         minicnn.from_numpy(array)
 
 

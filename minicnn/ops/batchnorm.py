@@ -186,7 +186,7 @@ def in_float32(function: Callable[..., Tensor], tensors: tuple[Tensor | None, ..
 
 
 def constant(op: str, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None) -> None:
-    """Check that both running statistics are given or none, on the input's device, and that they require no gradient."""
+    """Check that both running statistics are given or none, on the input's device, and without a gradient."""
     if (running_mean is None) != (running_var is None):
         raise ValueError(f"{op}: running_mean and running_var must either both be None or neither be None")
     if running_mean is not None and running_var is not None and running_mean.requires_grad | running_var.requires_grad:
