@@ -57,7 +57,7 @@ class Device:
             index = type.index if index is None else index
             type = type.type
         elif isinstance(type, int) and not isinstance(type, bool) and index is None:
-            type, index = "cuda", type
+            index, type = type, "cuda"
         kind, colon, number = str(type).partition(":")
         if kind not in KINDS:
             raise RuntimeError(f"device: {str(type)!r} is not known; there are: {', '.join(KINDS)}")
