@@ -39,26 +39,34 @@ def out_of_memory(op: str, error: MemoryError) -> MemoryError:
 
 
 class Device:
-    """A place for tensors, with PyTorch's names: `device("cpu")`, `device("cuda", 0)`, or another `Device`.
+    """A place for tensors: `device("cpu")`, `device("cuda:1")`, `device("cuda", 1)`, or another `Device`.
+
+    A number alone is that of a GPU, as in PyTorch: `device(0)` is `device("cuda:0")`.
 
     As a `with` block it is the default device of all tensors created inside.
 
     Raises:
-        RuntimeError: the kind of device is unknown.
+        RuntimeError: the kind of device is unknown, or the number is not one of a device.
     """
 
     type: str
     index: int | None
 
-    def __init__(self, name: str | Device = "cpu", index: int | None = None) -> None:
-        if isinstance(name, Device):
-            index = name.index if index is None else index
-            name = name.type
-        kind, _, number = str(name).partition(":")
+    def __init__(self, type: str | Device | int = "cpu", index: int | None = None) -> None:
+        if isinstance(type, Device):
+            index = type.index if index is None else index
+            type = type.type
+        elif isinstance(type, int) and not isinstance(type, bool) and index is None:
+            index, type = type, "cuda"
+        kind, colon, number = str(type).partition(":")
         if kind not in KINDS:
-            raise RuntimeError(f"device: {str(name)!r} is not known; there are: {', '.join(KINDS)}")
-        if number and not number.isdecimal():
-            raise RuntimeError(f"device: {str(name)!r} has no device number; write {kind}:0")
+            raise RuntimeError(f"device: {str(type)!r} is not known; there are: {', '.join(KINDS)}")
+        if colon and not (number.isascii() and number.isdecimal()):
+            raise RuntimeError(f"device: {str(type)!r} needs a number from 0 up after the colon, as in '{kind}:0'")
+        if number and index is not None:
+            raise RuntimeError(f"device: {str(type)!r} has a number already; leave out index={index}")
+        if index is not None and index < 0:
+            raise RuntimeError(f"device: index={index} must not be negative; the first device is '{kind}:0'")
         self.type = kind
         self.index = int(number) if number else index
         self._outer: list[Any] = []

@@ -127,3 +127,17 @@ def test_names_of_devices() -> None:
         minicnn.zeros(1, device="cuda")
     with pytest.raises(RuntimeError, match="'gpu' is not known; there are: cpu, meta, cuda"):
         minicnn.device("gpu")
+
+
+def test_numbers_of_devices() -> None:
+    assert minicnn.device(0) == minicnn.device("cuda:0") and minicnn.device(type="cuda", index=1).index == 1
+    assert minicnn.device("cuda", 1) == minicnn.device("cuda:1") and minicnn.device("cuda").index is None
+    for name, index, remedy in (
+        ("cuda:-1", None, "'cuda:-1' needs a number from 0 up after the colon, as in 'cuda:0'"),
+        ("cuda:", None, "'cuda:' needs a number from 0 up"),
+        ("cuda:1", 0, "'cuda:1' has a number already; leave out index=0"),
+        ("cuda", -1, "index=-1 must not be negative; the first device is 'cuda:0'"),
+        (-1, None, "index=-1 must not be negative"),
+    ):
+        with pytest.raises(RuntimeError, match=remedy):
+            minicnn.device(name, index)

@@ -72,7 +72,9 @@ def test_a_gpu_is_not_found_and_not_missed() -> None:
     minicnn.cuda.manual_seed_all(1)
     minicnn.cuda.synchronize()
     minicnn.cuda.empty_cache()
-    cudnn.benchmark = True
+    minicnn.cuda.ipc_collect()
+    cudnn.benchmark = minicnn.backends.cuda.matmul.allow_tf32 = True
+    assert not minicnn.backends.cuda.is_built()
     with pytest.raises(RuntimeError, match="'cuda' is not available; compute on 'cpu'"):
         minicnn.cuda.get_device_name(0)
     assert not minicnn.backends.mps.is_available()

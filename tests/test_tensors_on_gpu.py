@@ -275,3 +275,77 @@ def test_the_memory_of_a_gpu_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "gpu_memory", lambda: 0)
     with pytest.raises(SizeError, match="takes 4,194,304 bytes, more than the 1,048,576"):
         minicnn.zeros(1 << 20)
+
+
+# ------------------------------------------------------------------------------------------------- other entry points
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", [minicnn.nn.functional.batch_norm, minicnn.nn.functional.instance_norm])
+def test_statistics_on_another_device(norm: Any, training: bool) -> None:
+    mean, var = minicnn.zeros(3), minicnn.ones(3)
+    for x, m, v, places in (
+        (minicnn.rand(2, 3, 4, device=CUDA), mean, var, "cuda:0 and cpu"),
+        (minicnn.rand(2, 3, 4, device=CUDA), mean.to(SECOND), var.to(SECOND), "cuda:0 and cuda:1"),
+        (minicnn.rand(2, 3, 4), mean.to(CUDA), var.to(CUDA), "cuda:0 and cpu"),
+    ):
+        with pytest.raises(RuntimeError, match=f"norm: Expected all tensors to be on the same device.*{places}"):
+            norm(x, m, v, None, None, training)
+        assert m.tolist() == [0, 0, 0] and v.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("place", [CUDA, SECOND])
+def test_dlpack_of_a_tensor(place: minicnn.device) -> None:
+    x = minicnn.zeros(2, 3, device=place)
+    y = minicnn.from_dlpack(x)
+    y[0] = 7
+    assert y.device == place and x[0].tolist() == [7, 7, 7]
+    with pytest.raises(BufferError, match=r"requires a gradient.*tensor\.detach\(\)"):
+        minicnn.from_dlpack(x.requires_grad_())
+
+
+def test_arrays_of_cupy(gpu: Any) -> None:
+    array = gpu.zeros(3, dtype="float32")
+    minicnn.from_dlpack(array).fill_(1)
+    minicnn.as_tensor(array).add_(1)
+    assert array.get().tolist() == [2, 2, 2]
+    with pytest.raises(TypeError, match=r"an array of CuPy, on a GPU\); use minicnn\.as_tensor"):
+        minicnn.from_numpy(array)
+
+
+def test_the_interface_is_that_of_the_array(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = minicnn.rand(2, device=CUDA)
+    assert not hasattr(x, "__cuda_array_interface__") and not hasattr(x.cpu(), "__cuda_array_interface__")
+    there = property(lambda array: {"shape": array.shape})  # as CuPy's arrays have it, and emulated ones do not
+    monkeypatch.setattr(gpu.ndarray, "__cuda_array_interface__", there, raising=False)
+    assert x.__cuda_array_interface__ == {"shape": (2,)} and not hasattr(x.cpu(), "__cuda_array_interface__")
+
+
+@pytest.mark.parametrize("place", [CUDA, SECOND])
+def test_data_parallel_moves_its_arguments(place: minicnn.device) -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor, pair: tuple[Any, ...], *, extra: dict[str, Any]) -> Tensor:
+            assert isinstance(pair, tuple) and pair[1] == "as it is"
+            return self.layer(x) + pair[0] + extra["list"][0]
+
+    net, x, y = Sum(), minicnn.rand(4, 3), minicnn.rand(4, 2)
+    expected = nn.DataParallel(net)(x, (y, "as it is"), extra={"list": [y]})
+    found = nn.DataParallel(net.to(place))(x, (y, "as it is"), extra={"list": [y]})
+    assert expected.device == CPU and found.device == place
+    assert np.allclose(found.detach().cpu().numpy(), expected.detach().numpy(), atol=1e-6)
+
+
+def test_the_remedy_for_a_checkpoint_of_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "there.mcnn"
+    save(minicnn.ones(2, device=SECOND), file)
+    monkeypatch.setattr(arrays.gpu().cuda.runtime, "getDeviceCount", lambda: 1)
+    with pytest.raises(CheckpointError, match=r"map_location=\{'cuda:1': 'cuda:0'\} names another GPU"):
+        load(file)
+    monkeypatch.setattr(arrays.gpu().cuda.runtime, "getDeviceCount", lambda: 0)
+    with pytest.raises(CheckpointError, match=r"map_location=minicnn\.device\('cpu'\)") as caught:
+        load(file)
+    assert "{" not in str(caught.value)

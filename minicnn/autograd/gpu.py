@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def forward(node: Node, *args: Any, **options: Any) -> Any:
     function = node.function
     if function.any_device:
         return function.forward(node, *args, **options)
-    node.gpu = number = _number(node, args, options)
+    node.gpu = number = _number(lambda: _name(node, args, options), args)
     node.from_cpu = tuple([i for i, a in enumerate(args) if isinstance(a, np.ndarray)])
     with on_device(number):
         if not function.on_cpu:
@@ -73,8 +73,24 @@ def _down(value: Any) -> Any:
     return value.get() if type(value) in GPU_TYPES else value
 
 
-def _number(node: Node, args: Sequence[Any], options: dict[str, Any]) -> int:
-    """Return the number of the one GPU of the arguments."""
+def same_device(op: str, *args: Array | None) -> None:
+    """Check the devices of arrays of which some may be on a GPU.
+
+    Raises:
+        RuntimeError: they are on several devices.
+    """
+    if any(type(a) in GPU_TYPES for a in args):
+        _number(lambda: op, args)
+
+
+def _name(node: Node, args: Sequence[Any], options: dict[str, Any]) -> str:
+    """Return the name of an operation for errors: that of its row in a table of operations, or of its function."""
+    row = next((o for o in (*args, *options.values()) if hasattr(o, "_fields") and hasattr(o, "name")), None)
+    return node.name if row is None else str(row.name)
+
+
+def _number(name: Callable[[], str], args: Sequence[Any]) -> int:
+    """Return the number of the one GPU of the arguments; `name` is the operation's."""
     number = next(device_number(a) for a in args if type(a) in GPU_TYPES)
     for a in args:
         if type(a) in GPU_TYPES:
@@ -84,9 +100,8 @@ def _number(node: Node, args: Sequence[Any], options: dict[str, Any]) -> int:
         else:
             continue
         if place != f"cuda:{number}":
-            row = next((o for o in (*args, *options.values()) if hasattr(o, "_fields") and hasattr(o, "name")), None)
             raise RuntimeError(
-                f"{node.name if row is None else row.name}: Expected all tensors to be on the same device, but found "
+                f"{name()}: Expected all tensors to be on the same device, but found "
                 f"at least two devices, cuda:{number} and {place}! The tensor of shape {a.shape} is on {place}; move "
                 f"it with .to('cuda:{number}')"
             )

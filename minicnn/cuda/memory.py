@@ -68,6 +68,10 @@ def reset_peak_memory_stats(device: Any = None) -> None:
     _peaks.pop(number, None)
 
 
+def ipc_collect() -> None:
+    """Do nothing: processes do not share memory of a GPU here, so there is none to release."""
+
+
 def empty_cache() -> None:
     """Give the memory that CuPy's pools keep back to the current GPU, and page-locked memory to the system.
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compat.missing import answer as _answer
+from ..device import Device
+from ..tensor import Tensor
 from .module import Module
 
 __all__ = ["DataParallel"]
@@ -13,6 +15,8 @@ __all__ = ["DataParallel"]
 
 class DataParallel(Module):
     """Runs `module` as it is, on the device that it is on: on the CPU, the kernels already use all cores.
+
+    If the module is on a GPU, tensors among the arguments are moved there, as PyTorch does.
 
     Programs and state dicts made for several GPUs keep working: the names in the state dict begin with "module.".
     """
@@ -26,7 +30,22 @@ class DataParallel(Module):
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Return the result of the module."""
+        parameter = next(self.module.parameters(), None)
+        if parameter is not None and parameter.is_cuda:
+            inputs, kwargs = _to((inputs, kwargs), parameter.device)
         return self.module(*inputs, **kwargs)
+
+
+def _to(value: Any, device: Device) -> Any:
+    """The value with all tensors in it, also those in tuples, lists and dicts, on a device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _to(one, device) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        moved = [_to(one, device) for one in value]
+        return type(value)(*moved) if hasattr(value, "_fields") else type(value)(moved)
+    return value
 
 
 class DistributedDataParallel(Module):

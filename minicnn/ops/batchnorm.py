@@ -12,9 +12,10 @@ import numpy as np
 
 from minicnn_kernels import batchnorm as kernels
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import as_array, on_device_of
+from minicnn_kernels.arrays import GPU_TYPES, as_array, on_device_of
 
 from ..autograd.engine import Function
+from ..autograd.gpu import same_device
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .tensor.operands import floating
@@ -154,7 +155,7 @@ def _normalise(
     if input.ndim == 1 and not input.numel():
         return input.clone()  # as in PyTorch, which does not check the channels of an empty input
     geometry.batch_norm(input.shape, training, {k: None if v is None else v.shape for k, v in vectors.items()})
-    constant("batch_norm", running_mean, running_var)
+    constant("batch_norm", input, running_mean, running_var)
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"batch_norm: eps must be positive in training and not negative otherwise, got {eps}")
     if not training:
@@ -185,12 +186,14 @@ def in_float32(function: Callable[..., Tensor], tensors: tuple[Tensor | None, ..
     return y
 
 
-def constant(op: str, running_mean: Tensor | None, running_var: Tensor | None) -> None:
-    """Check that both running statistics are given or none, and that they require no gradient."""
+def constant(op: str, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None) -> None:
+    """Check that both running statistics are given or none, on the input's device, and without a gradient."""
     if (running_mean is None) != (running_var is None):
         raise ValueError(f"{op}: running_mean and running_var must either both be None or neither be None")
     if running_mean is not None and running_var is not None and running_mean.requires_grad | running_var.requires_grad:
         raise RuntimeError(f"{op}: running statistics have no gradient; call detach() or requires_grad_(False) on them")
+    if GPU_TYPES and running_mean is not None and running_var is not None:
+        same_device(op, input._array, running_mean._array, running_var._array)
 
 
 def evaluate(

@@ -129,7 +129,7 @@ def instance_norm(
         return in_float32(wide, (input, *vectors.values()), use_input_stats)
     floating("instance_norm", input=input, **vectors)
     geometry.instance_norm(input.shape, use_input_stats, _shapes(**vectors))
-    constant("instance_norm", running_mean, running_var)
+    constant("instance_norm", input, running_mean, running_var)
     if not use_input_stats:
         return evaluate("instance_norm", input, running_mean, running_var, weight, bias, eps)
     y, mean, var = GroupNorm.apply(input, weight, bias, shape=input.shape, groups=input.shape[1], eps=eps)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from ..compat.missing import answer as _answer
+from ..cuda.devices import is_available as _gpu_available
 from ..device import META, Device, resolve
 from ..tensor import Tensor
 from .files import write_atomically
@@ -136,10 +137,11 @@ def _as_saved(device: Any) -> Device:
     try:
         return resolve(device, "load")
     except RuntimeError as error:
+        elsewhere = f"; map_location={{'{device}': 'cuda:0'}} names another GPU" if _gpu_available() else ""
         raise CheckpointError(
             f"Attempting to deserialize object on device '{device}', which is not there. If you are running on a "
-            "CPU-only machine, please use minicnn.load with map_location=minicnn.device('cpu'); a dict, such as "
-            f"map_location={{'{device}': 'cuda:0'}}, names another GPU. {error}"
+            "CPU-only machine, please use minicnn.load with map_location=minicnn.device('cpu') to map your storages to "
+            f"the CPU{elsewhere}. {error}"
         ) from None
 
 

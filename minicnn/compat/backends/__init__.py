@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ..doors import door as _door
-from . import cudnn, mps
+from . import cuda, cudnn, mps
 
-__all__ = ["cudnn", "mps"]
+__all__ = ["cuda", "cudnn", "mps"]
 
 _door(globals())

@@ -254,9 +254,9 @@ ROWS = [
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),
-    Gap("backends", "cpu cuda cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
-        "quantized xeon xnnpack", "the switches here are minicnn.backends.cudnn and minicnn.backends.mps, and change "
-        "nothing; minicnn.use chooses the kernels"),
+    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
+        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn and mps, and change nothing; "
+        "minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
     Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
         "BoolTensor", "make a minicnn.{name} and move it with x.cuda(), or pass device='cuda' to minicnn.zeros"),
@@ -269,7 +269,7 @@ ROWS = [
         "reset_accumulated_*memory_stats reset_peak_host_memory_stats", "CuPy's pool knows little about itself: "
         "minicnn.cuda.memory_summary shows it, and minicnn.cuda.mem_get_info what is free"),
     Gap("cuda", "*_per_process_memory_fraction MemPool use_mem_pool caching_allocator_* CUDAPluggableAllocator "
-        "change_current_allocator get_allocator_backend ipc_collect", "CuPy allocates: "
+        "change_current_allocator get_allocator_backend", "CuPy allocates: "
         "cupy.get_default_memory_pool().set_limit(fraction=...) limits it, cupy.cuda.set_allocator replaces it"),
     Gap("cuda", "*CudaError DeferredCudaCallError AcceleratorError", "use RuntimeError, of which "
         "minicnn.cuda.OutOfMemoryError is a kind"),

@@ -225,7 +225,8 @@ def from_numpy(ndarray: Array) -> Tensor:
         TypeError: the argument is not an array, or its type is not one of a tensor.
     """
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"from_numpy: expected np.ndarray (got {type(ndarray).__name__}); use minicnn.tensor")
+        found = "an array of CuPy, on a GPU" if on_gpu(ndarray) else type(ndarray).__name__
+        raise TypeError(f"from_numpy: expected np.ndarray (got {found}); use minicnn.as_tensor or minicnn.tensor")
     _warn_read_only(ndarray)
     return Tensor(known("from_numpy", ndarray))
 

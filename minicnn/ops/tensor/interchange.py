@@ -82,11 +82,16 @@ def _to_numpy(self: Tensor) -> Array:
 @tensor_method("__dlpack__")
 def _dlpack(self: Tensor, **options: Any) -> Any:
     """Return a DLPack capsule of the memory."""
-    if self.requires_grad:
+    return _lent(self).__dlpack__(**options)
+
+
+def _lent(x: Tensor) -> Array:
+    """Return the array of a tensor that lends its memory by DLPack."""
+    if x.requires_grad:
         raise BufferError(
             "__dlpack__: the tensor requires a gradient, which a capsule cannot carry; use tensor.detach()"
         )
-    return self._values("__dlpack__").__dlpack__(**options)
+    return x._values("__dlpack__")
 
 
 @tensor_method("__dlpack_device__")
@@ -134,12 +139,12 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """Make a tensor on the memory of another library's array, on the CPU or a GPU, or of a DLPack capsule on the CPU.
 
     Args:
-        ext_tensor: the array.
+        ext_tensor: the array, or a tensor of minicnn.
         device: where the tensor is to be; None means where the array is.
         copy: True always copies; False raises if a copy is needed.
     """
     if hasattr(ext_tensor, "__dlpack__"):
-        array = from_protocol(ext_tensor)
+        array = from_protocol(_lent(ext_tensor) if isinstance(ext_tensor, Tensor) else ext_tensor)
     else:
         array = np.asarray(_Writable(np.from_dlpack(_Capsule(ext_tensor))))
     found = Tensor(known("from_dlpack", array))

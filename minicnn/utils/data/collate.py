@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import on_device_of
+
 from ...tensor import Tensor
 
 __all__ = ["default_collate", "default_convert"]
@@ -79,7 +81,8 @@ def _stack(arrays: list[Any]) -> Any:
                 f"default_collate: stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
                 f"{list(array.shape)} at entry {entry}; Resize, crop or pad them, or pass a collate_fn"
             )
-    return np.stack(arrays)  # N x (...) -> (N, ...)
+    with on_device_of(arrays[0]):
+        return np.stack(arrays)  # N x (...) -> (N, ...)
 
 
 def _unknown(name: str, found: Any) -> str:

@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from minicnn_kernels.arrays import Array, beside, on_device_of
+
 from ...random import Generator, default_generator
 from ...tensor import Tensor
 from .randomness import each_sample
@@ -113,7 +115,14 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         if any(tensor.requires_grad for tensor in self.tensors):
             return None  # raw arrays would lose the graph without an error
         index = _batch_index(indices, len(self))
-        return None if index is None else [Tensor(tensor.array[index]) for tensor in self.tensors]
+        return None if index is None else [Tensor(_rows(tensor.array, index)) for tensor in self.tensors]
+
+
+def _rows(array: Array, index: np.ndarray) -> Array:
+    """The rows of an array at an index from the CPU, on the array's device."""
+    with on_device_of(array):
+        rows: Array = array[beside(index, array)]
+    return rows
 
 
 class Subset(Dataset[T_co]):
