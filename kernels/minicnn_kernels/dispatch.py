@@ -79,9 +79,9 @@ class Table:
     def __call__(self, *args: Any, backend: str | None = None, algorithm: str | None = None) -> Any:
         """Run the chosen row on `args`."""
         if GPU_TYPES and _has_gpu_array(args):
-            key = self._pick_on_gpu(backend, algorithm, args)
-            result = self.rows[key](*args)
-            return result if key[1] != "numpy" else _in_memory_order(args, result)
+            on_gpu = self._pick_on_gpu(backend, algorithm, args)
+            result = self.rows[on_gpu](*args)
+            return result if on_gpu[1] != "numpy" else _in_memory_order(args, result)
         if self._by_arguments:
             # 1. The choice depends on the arguments, and the caller left it open: ask the rule, without `pick`.
             if backend is algorithm is None and _selection.get() is _ALL_OPEN:
