@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,10 @@ def _number(node: Node, args: Sequence[Any], options: dict[str, Any]) -> int:
             continue
         if place != f"cuda:{number}":
             row = next((o for o in (*args, *options.values()) if hasattr(o, "_fields") and hasattr(o, "name")), None)
+            word = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"  # where a word of MaskedFill starts: masked_fill
+            name = re.sub(word, "_", node.name).lower() if row is None else row.name
             raise RuntimeError(
-                f"{node.name if row is None else row.name}: Expected all tensors to be on the same device, but found "
+                f"{name}: Expected all tensors to be on the same device, but found "
                 f"at least two devices, cuda:{number} and {place}! The tensor of shape {a.shape} is on {place}; move "
                 f"it with .to('cuda:{number}')"
             )
