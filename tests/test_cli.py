@@ -270,7 +270,7 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--lr", "inf"], "inf is not above 0"),
         (["train", "--seed", "-1"], "-1 is below 0"),
         (["train", "--seed", str(2**64)], "does not fit in 64 bits"),
-        (["train", "--backend", "cuda"], "invalid choice: 'cuda'"),
+        (["train", "--backend", "torch"], "invalid choice: 'torch'"),
         (["train", "--epoch", "3"], "unrecognized arguments: --epoch"),
         (["eval"], "RUN"),
         (["summary"], "MODEL"),

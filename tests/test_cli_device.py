@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from minicnn import cli
-from minicnn_kernels import arrays
+from minicnn.cli import arguments
+from minicnn_kernels import arrays, dispatch
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,18 @@ def test_an_evaluation_elsewhere(runs: Path, capsys: pytest.CaptureFixture[str])
             assert cli.main(["eval", str(runs / run), "--device", device]) == 0
         said.append(capsys.readouterr().out)
     assert "top-1 accuracy" in said[0] and said[1] == said[2]
+
+
+def test_backends_of_a_gpu(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(arguments.BACKENDS) == {"auto", *dispatch.BACKENDS, *dispatch.ON_GPU}
+    with arrays.emulated():
+        assert cli.main(["eval", str(runs / "cuda"), "--device", "cuda", "--backend", "cupy"]) == 0
+        assert "top-1 accuracy" in capsys.readouterr().out
+        assert cli.main(["eval", str(runs / "cuda"), "--device", "cuda", "--backend", "numpy"]) == 1
+    assert "backend 'numpy' computes on the CPU, and the arrays are on a GPU" in capsys.readouterr().err
+    for backend in ("cuda", "cupy"):
+        assert cli.main(["train", "--backend", backend, "--quiet", "--out", str(tmp_path / backend)]) == 1
+        assert f"backend '{backend}' computes on a GPU, and the arrays are on the CPU" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["train", "eval"])

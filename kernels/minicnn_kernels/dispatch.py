@@ -110,9 +110,10 @@ class Table:
         """The row for arrays on a GPU."""
         backend = backend or _selection.get().backend
         if backend in BACKENDS:
+            names = " or ".join(repr(name) for name in self._on_gpu())
             raise NoKernelError(
                 f"{self.op}: backend {backend!r} computes on the CPU, and the arrays are on a GPU; move them "
-                f"with .cpu(), or choose one of {', '.join(ON_GPU)}"
+                f"with .cpu(), or choose the backend {names or 'auto'}"
             )
         algorithm = self._selected_algorithm(algorithm, args)
         for name in (backend,) if backend else ON_GPU:
@@ -121,11 +122,16 @@ class Table:
             if able:
                 rule = self.rules.get(name)
                 return (rule(*args) if rule and algorithm is None else able[0]), _COLUMN[name]
-        there = ", ".join(f"{a}/{b}" for a, b in self.rows if b in _COLUMN.values())
+        there = "; ".join(f"{name}: {', '.join(algorithms)}" for name, algorithms in self._on_gpu().items())
         raise NoKernelError(
             f"{self.op}: on a GPU no kernel can do this call with algorithm {algorithm or 'auto'!r} and backend "
-            f"{backend or 'auto'!r}; there are: {there}"
+            f"{backend or 'auto'!r}; there are the backends {there or 'of the CPU only'}"
         )
+
+    def _on_gpu(self) -> dict[str, list[str]]:
+        """The backends that can be asked for on a GPU, with their algorithms."""
+        found = {name: [a for a, b in self.rows if b == _COLUMN[name]] for name in ON_GPU}
+        return {name: algorithms for name, algorithms in found.items() if algorithms}
 
     def supports(self, algorithm: str, args: tuple[Any, ...]) -> bool:
         """Whether the algorithm can do the call; without arguments, whether it can do any."""
@@ -145,9 +151,10 @@ class Table:
         selected = _selection.get()
         algorithm = self._selected_algorithm(algorithm, args)
         if (backend or selected.backend) in ON_GPU:
+            there = ", ".join(name for name in BACKENDS if any(name == b for _, b in self.rows))
             raise NoKernelError(
                 f"{self.op}: backend {backend or selected.backend!r} computes on a GPU, and the arrays are on the CPU; "
-                f"move them with .to('cuda'), or choose one of {', '.join(BACKENDS)}"
+                f"move them with .to('cuda'), or choose one of {there}"
             )
         key = auto(self, backend or selected.backend, algorithm, args)
         if key not in self.rows:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,8 @@ def same_device(op: str, *args: Array | None) -> None:
 def _name(node: Node, args: Sequence[Any], options: dict[str, Any]) -> str:
     """Return the name of an operation for errors: that of its row in a table of operations, or of its function."""
     row = next((o for o in (*args, *options.values()) if hasattr(o, "_fields") and hasattr(o, "name")), None)
-    return node.name if row is None else str(row.name)
+    word = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"  # where a word of MaskedFill starts: masked_fill
+    return re.sub(word, "_", node.name).lower() if row is None else str(row.name)
 
 
 def _number(name: Callable[[], str], args: Sequence[Any]) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Commands = Any  # the result of `ArgumentParser.add_subparsers`
 
-BACKENDS = ("auto", "python", "numpy", "numba")
+BACKENDS = ("auto", "python", "numpy", "numba", "cuda", "cupy")
 
 
 class UsageError(ValueError):
@@ -50,9 +50,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_backend(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add the option --backend; without `default`, the default is the run's backend."""
     shown = default or "the run's"
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default=default, help=f"the backend that computes (default: {shown})"
-    )
+    text = f"the backend that computes; cuda and cupy compute on a GPU (default: {shown})"
+    parser.add_argument("--backend", choices=BACKENDS, default=default, help=text)
 
 
 def add_device(parser: argparse.ArgumentParser, default: str) -> None:

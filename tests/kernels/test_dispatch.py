@@ -261,15 +261,26 @@ def test_use_on_a_gpu(x: Any) -> None:
 def test_a_backend_of_the_other_device_says_what_to_do(x: Any) -> None:
     table = on_both("a/python a/numba a/numpy")
     for backend in dispatch.BACKENDS:
-        with use(backend=backend), pytest.raises(NoKernelError, match=rf"some: backend '{backend}' .* \.cpu\(\), or"):
+        remedy = r"move them with \.cpu\(\), or choose the backend 'cupy'$"
+        with use(backend=backend), pytest.raises(NoKernelError, match=rf"some: backend '{backend}' .*{remedy}"):
             table(x)
         with pytest.raises(NoKernelError, match="computes on the CPU"):
             table(x, backend=backend)
     for backend in dispatch.ON_GPU:
         with use(backend=backend), pytest.raises(NoKernelError, match=rf"some: backend '{backend}' .* \.to\('cuda'\)"):
             table(np.zeros(3))
-    with use(backend="cuda"), pytest.raises(NoKernelError, match=r"'auto' and backend 'cuda'; .*: a/numpy"):
+    with (
+        use(backend="cuda"),
+        pytest.raises(NoKernelError, match=r"'auto' and backend 'cuda'; .* the backends cupy: a$"),
+    ):
         table(x)
+    both = on_both("a/numba a/numpy b/cuda b/numpy")
+    with pytest.raises(NoKernelError, match=r"choose the backend 'cuda' or 'cupy'$"):
+        both(x, backend="numba")
+    with pytest.raises(NoKernelError, match=r"the backends cuda: b; cupy: a, b$"):
+        both(x, backend="cuda", algorithm="a")
+    with pytest.raises(NoKernelError, match=r"choose one of numpy, numba$"):
+        both(np.zeros(3), backend="cuda")
     with pytest.raises(NoKernelError, match="algorithm 'b'"):
         table(x, algorithm="b")
 

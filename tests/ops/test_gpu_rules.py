@@ -51,22 +51,26 @@ def test_a_0d_tensor_on_the_cpu_counts_as_a_number() -> None:
     ("op", "name"),
     [
         (lambda x, y: x + y, "add"),
-        (lambda x, y: y @ x, "Matmul"),
-        (lambda x, y: minicnn.cat((x, y)), "Cat"),
-        (lambda x, y: minicnn.where(x > 0, x, y), "Where"),
-        (lambda x, y: F.linear(x, y), "Linear"),
-        (lambda x, y: x.masked_fill(y > 0, 1.0), "MaskedFill"),
-        (lambda x, y: x.gather(0, y.long()), "Gather"),
-        (lambda x, y: F.cross_entropy(x, y[0].long()), "CrossEntropy"),
-        (lambda x, y: F.cross_entropy(x, x[0].long(), y[0]), "CrossEntropy"),
+        (lambda x, y: y @ x, "matmul"),
+        (lambda x, y: minicnn.cat((x, y)), "cat"),
+        (lambda x, y: minicnn.where(x > 0, x, y), "where"),
+        (lambda x, y: F.linear(x, y), "linear"),
+        (lambda x, y: x.masked_fill(y > 0, 1.0), "masked_fill"),
+        (lambda x, y: x.gather(0, y.long()), "gather"),
+        (lambda x, y: F.cross_entropy(x, y[0].long()), "cross_entropy"),
+        (lambda x, y: F.cross_entropy(x, x[0].long(), y[0]), "cross_entropy"),
         (lambda x, y: x.add_(y), "add"),
-        (lambda x, y: x.permute(1, 0).index_select(0, y[0].long()), "Index"),
+        (lambda x, y: F.conv2d(x[None, None], y[None, None]), "convolution"),
+        (lambda x, y: x.allclose(y), "isclose"),
+        (lambda x, y: x.equal(y), "equal"),
+        (lambda x, y: x.equal(y[:1]), "equal"),
+        (lambda x, y: x.permute(1, 0).index_select(0, y[0].long()), "index"),
     ],
 )
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
 def test_tensors_on_several_devices_raise(op: Callable[..., Any], name: str, device: str) -> None:
     x, y = minicnn.zeros(2, 2, device="cuda"), minicnn.zeros(2, 2, device=device)
-    with pytest.raises(RuntimeError, match=f"{name}: {SAME}, but found at least two devices, .*{device}"):
+    with pytest.raises(RuntimeError, match=f"^{name}: {SAME}, but found at least two devices, .*{device}"):
         op(x, y)
 
 

@@ -45,6 +45,19 @@ def ints(op: str, name: str, given: Sequence[Any]) -> tuple[int, ...]:
     return tuple(given)
 
 
+def number(op: str, name: str, value: Any) -> Any:
+    """Return a number; a tensor of rank 0 counts as one.
+
+    Raises:
+        TypeError: the tensor has axes.
+    """
+    if not isinstance(value, Tensor):
+        return value
+    if value.ndim:
+        raise TypeError(f"{op}: {name} must be a number, got a tensor of shape {tuple(value.shape)}; use .item()")
+    return value.item()
+
+
 def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let keywords have NumPy's names, as in PyTorch: `axis` for `dim`, `x` for `input` ..."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.arithmetic import ARITHMETIC
-from minicnn_kernels.arrays import as_array, is_array
+from minicnn_kernels.arrays import as_array, is_array, on_gpu
 
 from ...autograd import ownership
 from ...tensor import Array, Tensor, tensor_method
@@ -172,8 +172,27 @@ def _truncated(a: Any, b: Any) -> Array:
 
 def _floored(a: Any, b: Any) -> Array:
     """floor(a / b) of floats, computed from the remainder, so that 1 // 0.1 is 9, as for the exact quotient."""
-    quotient = np.floor_divide(a, b)
-    return np.where(np.equal(b, 0), np.true_divide(a, b), quotient)
+    if not (on_gpu(a) or on_gpu(b)):
+        quotient = np.floor_divide(a, b)
+        return np.where(np.equal(b, 0), np.true_divide(a, b), quotient)
+    rest, quotient = np.fmod(a, b), np.true_divide(a, b)  # CuPy's floor_divide is floor(a / b): 10, and Inf // 2 is Inf
+    exact = (a - rest) / b - _opposite(rest, b)  # a whole number, but for rounding
+    lower = np.floor(exact)
+    lower = np.where(exact == 0, np.copysign(exact, quotient), lower + (exact - lower > 0.5))
+    return np.where(np.equal(b, 0), quotient, lower)
+
+
+def _remainder(a: Any, b: Any) -> Array:
+    """The remainder of floats with the sign of b."""
+    if not (on_gpu(a) or on_gpu(b)):
+        return np.remainder(a, b)
+    rest = np.fmod(a, b)  # CuPy's remainder is a - b floor(a / b): NaN where b is Inf
+    return np.where(_opposite(rest, b), rest + b, np.copysign(rest, b))
+
+
+def _opposite(rest: Array, b: Any) -> Array:
+    """Where a remainder is not 0 and has not the sign of b."""
+    return (rest != 0) & ((rest < 0) != (b < 0))
 
 
 _true_div = row("div", np.true_divide, lambda gy, b: gy / b, lambda gy, a, b: -gy * ((a / b) / b), kind="float")
@@ -208,7 +227,7 @@ floor_divide = binary(
     text="The largest integer <= a / b; an integer divided by 0 raises.",
 )  # fmt: skip
 remainder = binary(
-    "remainder", _whole("remainder", np.remainder, np.remainder),
+    "remainder", _whole("remainder", _remainder, np.remainder),
     lambda gy: gy, lambda gy, a, b: -gy * _floored(a, b), refuse="b",
     text="a - b floor(a / b): the remainder with the sign of b, as Python's %; an integer divided by 0 raises.",
 )  # fmt: skip

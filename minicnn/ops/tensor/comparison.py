@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...tensor import Array, Tensor, tensor_method
-from .arguments import check_tensor
+from .arguments import check_tensor, number
 from .arithmetic import operator
 from .elementwise import binary, row, run, unary
 
@@ -68,8 +68,17 @@ not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 @tensor_method("equal")
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Return whether the two tensors have the same shape and the same elements; NaN equals nothing."""
+    """Return whether the two tensors have the same shape and the same elements; NaN equals nothing.
+
+    Raises:
+        RuntimeError: the tensors are on different devices.
+    """
     check_tensor("equal", input=input, other=other)
+    if input.device != other.device:
+        raise RuntimeError(
+            "equal: Expected all tensors to be on the same device, but found at least two devices, "
+            f"{input.device} and {other.device}! Move one with .to(...)"
+        )
     return input.shape == other.shape and bool(eq(input, other).all())
 
 
@@ -93,6 +102,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     check_tensor("isclose", input=input, other=other)
     if input.dtype != other.dtype:
         raise RuntimeError(f"isclose: the types {input.dtype} and {other.dtype} differ; convert one with .to(...)")
+    rtol, atol = number("isclose", "rtol", rtol), number("isclose", "atol", atol)
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose: the tolerances must not be negative, got rtol={rtol}, atol={atol}")
     return run(_isclose, input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)

@@ -98,6 +98,7 @@ def repeat_interleave(
 
     Raises:
         RuntimeError, ShapeError: a repeat is negative, or there are not as many repeats as elements.
+        IndexError: the elements of a tensor of rank 0 are repeated along an axis.
     """
     if repeats is None:
         return _places(input, input.numel(), output_size).to(input.device)
@@ -105,8 +106,12 @@ def repeat_interleave(
         (reshape(input, (input.numel(),)), 0) if dim is None else (input, axis("repeat_interleave", dim, input.ndim))
     )
     places = _places(repeats, x.shape[at] if x.ndim else 1, output_size)
-    if x.is_cuda and x.ndim:  # without the check of `index_select`, which would wait
-        return Index.apply(x, places.to(x.device), where=(at,))
+    if not x.ndim and places.numel() != 1:
+        raise IndexError(f"repeat_interleave: a tensor of rank 0 has no axis {dim} to repeat along; leave out dim")
+    if x.is_cuda:
+        places = places.to(x.device)
+        if x.ndim:  # without the check of `index_select`, which would wait
+            return Index.apply(x, places, where=(at,))
     return index_select(x, at, places)
 
 

@@ -19,7 +19,7 @@ from ...autograd.modes import is_grad_enabled
 from ...dtypes import get_default_dtype
 from ...random import Generator, stream
 from ...tensor import Tensor, tensor_method
-from .arguments import check_tensor, ints
+from .arguments import check_tensor, ints, number
 from .creation import DTYPE, factory, new, sizes
 from .zeros_like import like, zeros_like
 
@@ -193,6 +193,7 @@ def normal(
         raise RuntimeError(f"normal expects all elements of std >= 0.0, but found std {std}")
     if size is not None:
         shape = sizes((size,), "normal")
+        mean, std = number("normal", "mean", mean), number("normal", "std", std)
         make = lambda xp, s, d: _normal(_rng(generator), s, d, mean, std)  # noqa: E731
         return new(shape, make, dtype, device, requires_grad, "normal")
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
@@ -321,6 +322,7 @@ def uniform_(
     low = named.pop("from", from_)  # `from` cannot be a parameter's name in Python, but PyTorch has it
     if named:
         raise TypeError(f"uniform_: unexpected {', '.join(named)}; the arguments are from, to and generator")
+    low, to = number("uniform_", "from", low), number("uniform_", "to", to)
     _floats("uniform_", self.dtype)
     if low > to:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
@@ -330,6 +332,7 @@ def uniform_(
 @tensor_method("normal_")
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite the elements with normally distributed random numbers."""
+    mean, std = number("normal_", "mean", mean), number("normal_", "std", std)
     _floats("normal_", self.dtype)
     if std < 0:
         raise RuntimeError(f"normal_ expects std >= 0.0, but found std {std}")
@@ -360,7 +363,8 @@ def _continuous(
     """Make a method that overwrites the elements with numbers from a distribution with a few parameters."""
 
     def method(self: Tensor, *given: float, generator: Generator | None = None, **named: float) -> Tensor:
-        values = (*given, *named.values(), *defaults[len(given) + len(named) :])
+        values = tuple([number(name, f"parameter {i}", value) for i, value in enumerate((*given, *named.values()), 1)])
+        values += defaults[len(values) :]
         if len(values) < len(defaults) or not valid(*values):
             raise RuntimeError(f"{name}: the parameters {values} are out of range; {text}")
         if name != "geometric_":

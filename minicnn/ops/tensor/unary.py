@@ -16,6 +16,7 @@ from minicnn_kernels.arrays import special
 from minicnn_kernels.geometry import whole
 
 from ...tensor import Array, Tensor, tensor_method
+from .arguments import number
 from .elementwise import flat, row, run, unary
 
 __all__ = [
@@ -224,7 +225,7 @@ _logit = row(
     kind="float",
 )
 _logit_eps = row(
-    "logit", lambda a, eps: (lambda z: np.log(z / (1 - z)))(np.clip(a, eps, 1 - eps)),
+    "logit", lambda a, eps: (lambda z: np.log(z / (1 - z)))(np.minimum(np.maximum(a, eps), 1 - eps)),
     lambda gy, a, eps: np.where((a < eps) | (a > 1 - eps), 0, gy / (a * (1 - a))), kind="float",
 )  # fmt: skip
 
@@ -251,4 +252,5 @@ def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
     """Replace NaN, Inf and -Inf; None means 0, the largest and the smallest finite number."""
-    return run(_nan_to_num, input, nan=nan, posinf=posinf, neginf=neginf)
+    given = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    return run(_nan_to_num, input, **{name: number("nan_to_num", name, value) for name, value in given.items()})
