@@ -27,36 +27,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from nets import NETS, Net
+from nets import NETS
 from timing import libraries, machine
-from train_step import LR, MEMORY, MOMENTUM
+from train_step import MEMORY, step_of
 
 ROOT = Path(__file__).parents[1]
 CHECKS = ["--device", "cuda", "tests/ops", "tests/autograd", "tests/nn", "tests/optim"]
 WARM_UP = 3  # steps before a graph is captured: libraries choose algorithms and allocate
-
-
-def step_of(lib: Any, net: Net, memory: str | None) -> Callable[[], Any]:
-    """One training step of `net` on the GPU in `lib`, which is `minicnn` or `torch`; it returns the loss, there."""
-    lib.manual_seed(0)
-    model, loss_fn = net.build(lib.nn).to("cuda"), lib.nn.CrossEntropyLoss()
-    rng = np.random.default_rng(0)
-    x = lib.from_numpy(rng.standard_normal(net.batch, np.float32)).to("cuda")
-    target = lib.from_numpy(rng.integers(0, net.classes, net.batch[0])).to("cuda")
-    if memory:
-        model = model.to(memory_format=getattr(lib, memory))
-        x = x.contiguous(memory_format=getattr(lib, memory))
-    optimizer = lib.optim.SGD(model.parameters(), LR, momentum=MOMENTUM)
-
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), target)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
 
 
 def graphed(torch: Any, step: Callable[[], Any]) -> Callable[[], Any]:
@@ -152,13 +129,13 @@ def main() -> int:
     results["ms per step"] = {}
     for name in args.only:
         contenders = {
-            f"{library}{memory}": (lib, step_of(lib, NETS[name], value))
+            f"{library}{memory}": (lib, step_of(lib, NETS[name], value, "cuda"))
             for library, lib in libs.items()
             for memory, value in MEMORY.items()
         }
         if torch is not None:
             for memory, value in MEMORY.items():
-                contenders[f"torch graph{memory}"] = torch, graphed(torch, step_of(torch, NETS[name], value))
+                contenders[f"torch graph{memory}"] = torch, graphed(torch, step_of(torch, NETS[name], value, "cuda"))
         best = {contender: 1e3 * spent for contender, spent in measure(contenders, args.seconds).items()}
         ours = min(spent for contender, spent in best.items() if contender.startswith("minicnn"))
         line = f"{name:16}" + "".join(f"  {contender} {spent:.3f}" for contender, spent in sorted(best.items()))

@@ -28,24 +28,24 @@ LR, MOMENTUM = 0.001, 0.9
 MEMORY = {"": None, " channels-last": "channels_last"}
 
 
-def step_of(lib: Any, net: Net, memory: str | None) -> Callable[[], float]:
-    """One training step of `net` in `lib`, which is `minicnn` or `torch`; it returns the loss."""
+def step_of(lib: Any, net: Net, memory: str | None, device: str = "cpu") -> Callable[[], Any]:
+    """One training step of `net` in `lib`, which is `minicnn` or `torch`; it returns the loss, on the device."""
     lib.manual_seed(0)
-    model, loss_fn = net.build(lib.nn), lib.nn.CrossEntropyLoss()
+    model, loss_fn = net.build(lib.nn).to(device), lib.nn.CrossEntropyLoss()
     rng = np.random.default_rng(0)
-    x = lib.from_numpy(rng.standard_normal(net.batch, np.float32))
-    target = lib.from_numpy(rng.integers(0, net.classes, net.batch[0]))
+    x = lib.from_numpy(rng.standard_normal(net.batch, np.float32)).to(device)
+    target = lib.from_numpy(rng.integers(0, net.classes, net.batch[0])).to(device)
     if memory:
         model = model.to(memory_format=getattr(lib, memory))
         x = x.contiguous(memory_format=getattr(lib, memory))
     optimizer = lib.optim.SGD(model.parameters(), LR, momentum=MOMENTUM)
 
-    def step() -> float:
+    def step() -> Any:
         optimizer.zero_grad()
         loss = loss_fn(model(x), target)
         loss.backward()
         optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
     return step
 

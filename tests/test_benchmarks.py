@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -79,6 +80,15 @@ def test_the_choice_of_auto_is_timed_whatever_is_asked_for(tmp_path: Path) -> No
     assert "nan" not in done.stdout and "(registers " in done.stdout
     rows = [line for line in done.stdout.splitlines() if line.startswith("1x ")]
     assert len(rows) == 2 and not any(" 0%" in row for row in rows)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_on_the_emulated_one(tmp_path: Path) -> None:
+    line = "--emulated --only lenet5 --seconds 0.5"
+    subprocess.run([sys.executable, BENCHMARKS / "gpu.py", *line.split(), "--json", tmp_path / "gpu.json"], check=True)
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert set(found["ms per step"]["lenet5"]) == {"minicnn", "minicnn channels-last"}
+    assert found["gpu"] == "Emulated GPU" and found["ceilings"]["product TFLOP/s"] > 0
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20"])
