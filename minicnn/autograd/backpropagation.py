@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import GPU_TYPES, as_array, on_device_of, on_gpu, writeable, xp
+from minicnn_kernels.arrays import GPU_TYPES, as_array, on_device_of, writeable, xp
 
 from ..device import Meta, meta
 from ..device import of as device_of
@@ -156,7 +156,7 @@ def upstream(output: Tensor, gradient: Tensor | Array | None) -> Array:
     array = gradient.array if isinstance(gradient, engine._tensor) else as_array(gradient)
     if array.shape != output.shape:
         raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
-    if (type(array) is not type(output.array) or on_gpu(array)) and device_of(array) != output.device:
+    if (type(array) is not type(output.array) or type(array) in GPU_TYPES) and device_of(array) != output.device:
         raise RuntimeError(
             f"backward: the gradient is on {device_of(array)}, but the tensor is on {output.device}; move the gradient "
             f"with .to('{output.device}')"

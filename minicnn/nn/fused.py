@@ -115,10 +115,10 @@ def _fused(modules: list[Any], i: int) -> Callable[[Any], Any] | None:
     fusion = FUSED.get((type(first), type(second)))
     if fusion is None or not (is_plain(first, _FORWARD[type(first)]) and is_plain(second, _FORWARD[type(second)])):
         return None
-    return partial(_both, fusion.run, first, second) if fusion.fits(before, first, second) else None
+    return partial(_both, first, second, run=fusion.run) if fusion.fits(before, first, second) else None
 
 
-def _both(run: Callable[..., Tensor], first: Any, second: Any, input: Tensor) -> Tensor:
+def _both(first: Any, second: Any, input: Tensor, *, run: Callable[..., Tensor]) -> Tensor:
     """Return `second(first(input))`: fused on the CPU, whose memory the fusion spares, one after the other on a GPU."""
     if isinstance(input, Tensor) and on_gpu(input._array):
         y: Tensor = second(first(input))
