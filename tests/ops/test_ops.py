@@ -13,7 +13,7 @@ import minicnn
 from minicnn import Tensor
 from minicnn.autograd import grad, gradcheck
 from minicnn_kernels import BACKENDS as BACKEND_NAMES
-from minicnn_kernels import TABLES, runtime
+from minicnn_kernels import TABLES, arrays, runtime
 
 SAMPLES = [(name, i, OPS[name], sample) for name in OPS for i, sample in enumerate(OPS[name].samples)]
 CASES = [pytest.param(op, sample, id=f"{name}-{i}") for name, i, op, sample in SAMPLES]
@@ -140,13 +140,14 @@ def test_allocated_gradients_share_no_memory(op: Op, sample: Sample, kernel: tup
         if y.grad_fn is None or not y.grad_fn.function.backward_allocates:
             return
         node, up = y.grad_fn, np.asarray(np.random.default_rng(1).standard_normal(y.shape))
+        up = up if node.gpu is None else arrays.upload(up, node.gpu)
         ups = [up, *(None for _ in node.outputs[1:])]
         found = node.function.backward(node, *ups)
-        kept = [a for a in (up, *node.saved, *vars(node).values()) if isinstance(a, np.ndarray)]
+        kept = [a for a in (up, *node.saved, *vars(node).values()) if arrays.is_array(a)]
         kept += [*runtime._workspaces.values()]
         gradients = [a for a in (found if isinstance(found, tuple) else (found,)) if a is not None]
     for i, a in enumerate(gradients):
-        assert a.flags.writeable and not any(np.may_share_memory(a, b) for b in (*kept, *gradients[:i]))
+        assert arrays.writeable(a) and not any(arrays.share_memory(a, b) for b in (*kept, *gradients[:i]))
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -125,6 +125,7 @@ def test_meta() -> None:
         x.to("cpu")
 
 
+@pytest.mark.cpu_only("names the types of the CPU")
 def test_reports() -> None:
     x = minicnn.tensor([1], dtype=minicnn.uint8)
     assert (x.type(), x.element_size(), x.is_signed(), x.is_floating_point()) == ("minicnn.ByteTensor", 1, False, False)
