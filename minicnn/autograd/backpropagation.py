@@ -51,7 +51,7 @@ def backward(
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
             there = type(into) in GPU_TYPES
-            if there != (type(gradient) in GPU_TYPES):
+            if (there or type(gradient) in GPU_TYPES) and device_of(into) != device_of(gradient):
                 raise RuntimeError(
                     f"backward: the gradient of a tensor of shape {leaf.shape} is on {device_of(gradient)}, but its "
                     f".grad is on {device_of(into)}; set .grad to None after moving the tensor"

@@ -7,7 +7,6 @@ after the other; in a `KernelOptimizer` it calls one kernel of `minicnn_kernels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from itertools import groupby
 from typing import Any
 
@@ -28,7 +27,6 @@ State = dict[str, Any]
 Group = dict[str, Any]
 WithGradient = Any  # a parameter (a Tensor) whose gradient is not None
 
-_HERE = nullcontext()  # where no GPU is in use, a step takes no time to look for one
 _TEXT = {"lr": "Invalid learning rate: {}", "eps": "Invalid epsilon value: {}"}
 _NOT_NEGATIVE = (
     "lr", "eps", "weight_decay", "momentum", "alpha", "lr_decay", "initial_accumulator_value", "momentum_decay",
@@ -84,7 +82,7 @@ class FirstOrder(Optimizer):
                 self._check(group, p)
                 state = self._state_of(group, p)
                 if not p.is_meta:
-                    with on_device_of(p._array) if GPU_TYPES else _HERE:
+                    with on_device_of(p._array):
                         self.update_one(group, state, p)
                     p._version[0] += 1
 
@@ -198,7 +196,7 @@ class KernelOptimizer(FirstOrder):
             weights = self._weights[id(group)] = Weights(xs, *buffers)
         for p in params:
             p._version[0] += 1
-        with on_device_of(xs[0]) if GPU_TYPES else _HERE:
+        with on_device_of(xs[0]):
             for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
                 kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])
 

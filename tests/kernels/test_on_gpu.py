@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -29,18 +29,12 @@ from minicnn_kernels.optimizers.pieces import in_pieces
 from .samples import SAMPLES, Arguments
 from .test_tables import BY_OP, LAYOUTS, arguments, assert_same, ids, numbers, outputs, place
 
+pytestmark = pytest.mark.usefixtures("gpu")
 ROWS = [(table, row) for table in TABLES for row in table.rows if row[1] == "numpy"]
 # They look at the result, or at the largest pixels, and compute a part again by the definition if they must.
 WAITING = [
     ("conv2d", "winograd"), ("conv2d backward", "winograd"), ("conv2d backward", "registers"),
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def gpu() -> Iterator[Any]:
-    """An emulated GPU, for one test."""
-    with arrays.emulated() as cupy:
-        yield cupy
 
 
 # -------------------------------------------------------------------------------------------------- to the GPU and back

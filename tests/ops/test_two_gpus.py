@@ -55,6 +55,17 @@ def test_writing_in_place_on_a_gpu_that_is_not_the_current_one() -> None:
         minicnn.ones(4, 4, device=OTHER).t().view(16)
 
 
+@pytest.mark.parametrize(("before", "after"), [("cuda:0", "cuda:1"), ("cpu", "cuda:0"), ("cuda:1", "cpu")])
+def test_a_gradient_left_on_another_device(before: str, after: str) -> None:
+    x = minicnn.ones(2, device=before, requires_grad=True)
+    (x * 2).sum().backward()
+    kept = x.grad
+    x.data = x.data.to(after)
+    x._grad = kept
+    with pytest.raises(RuntimeError, match=r"its .grad is on .*; set .grad to None after moving the tensor"):
+        (x * 2).sum().backward()
+
+
 def test_a_function_of_tensors_on_two_gpus() -> None:
     class Add(autograd.Function):
         @staticmethod
