@@ -1,153 +1,128 @@
-"""minicnn on a GPU: first whether it is right, then how fast it is, compared with PyTorch in the same run.
+"""minicnn on a GPU: first whether it is right, then how fast it is, beside PyTorch in the same run. In ten minutes.
 
-    python benchmarks/gpu.py --checks --against torch --json gpu.json     on a machine with a GPU
-    python benchmarks/gpu.py --emulated --only lenet5 --seconds 1         that the script works, without one
+    python benchmarks/gpu.py --against torch --json gpu.json               on a machine with a GPU
+    python benchmarks/gpu.py --against torch --json gpu.json --from calls  go on, with what gpu.json has
+    python benchmarks/gpu.py --emulated                                    that the script works, without a GPU
 
-1. The GPU, the versions, and what `minicnn doctor` says.
-2. With `--checks`: the tests of the GPU, on it (`pytest --device cuda`). The timings run even if a test fails.
-3. What the GPU can do: bytes copied per second, and products of a float32 matrix product per second.
-4. Milliseconds per training step, as in `train_step.py`: forward, cross-entropy, backward and SGD with momentum, on a
-   batch that is on the GPU. PyTorch runs in four ways: as usual, in channels-last memory, and each of them also as a
-   CUDA graph, which launches all kernels of a step at once. PyTorch's convolutions may round to TF32 with `--tf32`; by
-   default they do not, as minicnn's. A step does not wait for the GPU; a turn of several steps does, at its end.
+It needs `pip install -e '.[cuda13,test]'` (or cuda12) and, for comparisons, `torch`. The stages, in order of worth:
 
-The last columns are PyTorch's best time over minicnn's: above 1, minicnn is faster. `--json` writes all numbers.
+    versions     the GPU, driver, CUDA, CuPy, minicnn, PyTorch; `minicnn doctor`
+    compile      every .cu file through NVRTC, several at once
+    rows         every row "cuda" of every table on the samples of the tests, against float64; memory is full of NaN and
+                 between guards; the same bits twice
+    tests        `pytest --device cuda` of operations, layers, optimisers and the tape
+    losses       LeNet-5 and a small residual net: the losses of some steps, against the CPU
+    ceilings     TB/s of a copy, TFLOP/s of a float32 product (and TF32), the time of a launch
+    calls        convolutions, batch norm, pooling, softmax, optimisers ...: ms, rate, share of the ceiling
+    steps        training steps of LeNet-5, ResNet-18, ResNet-50, VGG-16, beside PyTorch in six ways
+    sanitizers   memcheck and racecheck of NVIDIA's compute-sanitizer on small samples, if it is installed
+
+Each stage runs in a process of its own and has a time limit. What crashes, hangs or fails is told, and the rest runs.
+After `--minutes`, the last stages are cut short or skipped. The results of each case are kept as it ends: the numbers
+in the file of `--json`, and tables in a .md file beside it. `--from STAGE` keeps them, and runs what of STAGE and the
+stages after it has no result or an error; `--only` runs some stages anew.
+
+Ratios are PyTorch's time over minicnn's: above 1, minicnn is faster. The targets against PyTorch eager are 1.0 for
+batch norm, pooling, softmax and optimisers, and 0.5 for convolutions in float32. The exit status is 1 if a stage
+failed, and 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
-import subprocess
+import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from nets import NETS
-from timing import libraries, machine
-from train_step import MEMORY, step_of
+from gpu_stages import child, report
+from gpu_stages.control import Control, Options, Results, Stage
 
-ROOT = Path(__file__).parents[1]
-CHECKS = ["--device", "cuda", "tests/ops", "tests/autograd", "tests/nn", "tests/optim"]
-WARM_UP = 3  # steps before a graph is captured: libraries choose algorithms and allocate
-
-
-def graphed(torch: Any, step: Callable[[], Any]) -> Callable[[], Any]:
-    """PyTorch's step as a CUDA graph: its kernels are recorded once, and launched together at each call."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        loss = step()
-
-    def replay() -> Any:
-        graph.replay()
-        return loss
-
-    return replay
+STAGES = [
+    Stage("versions", "gpu_stages.versions", 60),
+    Stage("compile", "gpu_stages.compiling", 90),
+    Stage("rows", "gpu_stages.rows", 120, patience=45),
+    Stage("tests", "gpu_stages.suite", 150, least=30),
+    Stage("losses", "gpu_stages.losses", 60, patience=30),
+    Stage("ceilings", "gpu_stages.ceilings", 40, patience=30),
+    Stage("calls", "gpu_stages.calls", 150, least=20, patience=40),
+    Stage("steps", "gpu_stages.steps", 120, least=20, patience=60),
+    Stage("sanitizers", "gpu_stages.sanitizers", 120, least=30),
+]
+NAMES = [stage.name for stage in STAGES]
 
 
-def measure(contenders: dict[str, tuple[Any, Callable[[], Any]]], seconds: float) -> dict[str, float]:
-    """The best time of a step of each, in seconds: they take turns of some steps, each turn ends with one wait."""
-    best, steps = dict.fromkeys(contenders, math.inf), {}
-    for name, (lib, call) in contenders.items():
-        call()
-        lib.cuda.synchronize()
-        start = time.perf_counter()
-        call()
-        lib.cuda.synchronize()
-        steps[name] = max(1, min(200, int(seconds / 20 / (time.perf_counter() - start))))
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for name, (lib, call) in contenders.items():
-            start = time.perf_counter()
-            for _ in range(steps[name]):
-                call()
-            lib.cuda.synchronize()
-            best[name] = min(best[name], (time.perf_counter() - start) / steps[name])
-    return best
+def arguments() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", choices=["torch"], help="also time PyTorch and print ratios")
+    parser.add_argument("--emulated", action="store_true", help="small, on the emulation of a GPU, which is slow")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep all numbers in this file, tables in FILE.md")
+    parser.add_argument("--minutes", type=float, default=10, help="for the whole run (default: 10)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--from", dest="first", choices=NAMES, metavar="STAGE", help="go on with the results in FILE")
+    which.add_argument("--only", nargs="+", choices=NAMES, metavar="STAGE", help="run these stages anew")
+    parser.add_argument("--list", action="store_true", help="name the stages and their limits, and run none")
+    parser.add_argument("--child", help=argparse.SUPPRESS)  # a process of control.py
+    parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)  # the program that sanitizers.py watches
+    return parser
 
 
-def ceilings(lib: Any, small: bool) -> dict[str, float]:
-    """What the GPU can do, measured through a library: TB/s of a copy, TFLOP/s of a float32 matrix product."""
-    n = 256 if small else 8192
-    a = lib.ones(n, n, device="cuda")
-    b = lib.ones(64 * n * n if not small else n * n, device="cuda")
-    times = measure({"copy": (lib, lambda: b.clone()), "product": (lib, lambda: a @ a)}, 2)
-    return {
-        "copy TB/s": 2 * 4 * b.numel() / times["copy"] / 1e12,
-        "product TFLOP/s": 2 * n**3 / times["product"] / 1e12,
-    }
+def interrupt(number: int, frame: object) -> None:
+    """As Ctrl-C: an end from outside keeps the results, too."""
+    raise KeyboardInterrupt
 
 
-def check() -> dict[str, Any]:
-    """Run the tests on the GPU in a process of their own; the last line tells what passed."""
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-n", "8", *CHECKS]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = done.stdout.strip().splitlines()
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    print(*failed[:40], lines[-1] if lines else done.stderr[-500:], sep="\n", flush=True)
-    return {"tests": CHECKS, "ended": lines[-1:], "failed": failed, "seconds": time.perf_counter() - start}
+def run(args: argparse.Namespace) -> int:
+    """Run the stages that are asked for."""
+    if args.emulated:
+        os.environ["MINICNN_CUDA"] = "emulated"
+    head = {"date": time.strftime("%Y-%m-%d %H:%M"), "command": " ".join(sys.argv)}
+    if args.emulated:
+        head["emulated"] = "the times say nothing about a GPU"
+    results = Results(args.json, head)
+    if args.first or (args.only and args.json and args.json.exists()):
+        results.load()
+    stages = [stage for stage in STAGES if stage.name in (args.only or NAMES[NAMES.index(args.first or NAMES[0]) :])]
+    if args.emulated:  # which says nothing about times; the machine may be busy
+        stages = [stage._replace(seconds=5 * stage.seconds, patience=5 * stage.patience) for stage in stages]
+    options = Options(small=args.emulated, torch=args.against == "torch")
+    control = Control(results, options, 60 * args.minutes, resume=bool(args.first))
+    signal.signal(signal.SIGTERM, interrupt)
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        well = all([control.run(stages[:1], STAGES), _has_gpu(results) and control.run(stages[1:], STAGES)])
+    except KeyboardInterrupt:
+        print(report.summary(results.data), "interrupted; what was measured is kept", sep="\n", flush=True)
+        return 130
+    print(report.summary(results.data), flush=True)
+    if args.json:
+        print(f"{args.json} has the numbers, {args.json.with_suffix('.md')} the tables")
+    return 0 if well else 1
+
+
+def _has_gpu(results: Results) -> bool:
+    """False if the stage `versions` has found none: then no other stage can run."""
+    case = results.stages.get("versions", {}).get("cases", {}).get("gpu", {})
+    if "error" in case:
+        print(f"\nThe other stages need a GPU. {case['error']}", flush=True)
+    return "error" not in case
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", choices=["torch"], help="also time PyTorch and print ratios")
-    parser.add_argument("--checks", action="store_true", help="first run the tests of the GPU on it")
-    parser.add_argument("--emulated", action="store_true", help="on the emulation of a GPU, which is slow")
-    parser.add_argument("--only", nargs="+", choices=NETS, default=list(NETS), metavar="NET", help=", ".join(NETS))
-    parser.add_argument("--seconds", type=float, default=8, help="how long to measure each net (default: 8)")
-    parser.add_argument("--tf32", action="store_true", help="let PyTorch's convolutions and products round to TF32")
-    parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    args = parser.parse_args()
-    if args.emulated:
-        os.environ["MINICNN_CUDA"] = "emulated"
-    libs = libraries(args.against == "torch")
-    minicnn, torch = libs["minicnn"], libs.get("torch")
-    if not minicnn.cuda.is_available():
-        print("There is no GPU that minicnn can use; `minicnn doctor` says why. --emulated runs without one.")
-        return 1
-    results: dict[str, Any] = {"command": sys.argv, "machine": machine(libs), "gpu": minicnn.cuda.get_device_name()}
-    print(f"{time.strftime('%Y-%m-%d')}  {results['gpu']}\n{results['machine']}\n{' '.join(sys.argv)}", flush=True)
-    subprocess.run([sys.executable, "-m", "minicnn", "doctor"], check=False)
-    if args.checks:
-        results["checks"] = check()
-    results["ceilings"] = ceilings(torch or minicnn, args.emulated)
-    print(", ".join(f"{name} {value:.2f}" for name, value in results["ceilings"].items()), flush=True)
-    if torch is not None:
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = args.tf32
-    results["ms per step"] = {}
-    for name in args.only:
-        contenders = {
-            f"{library}{memory}": (lib, step_of(lib, NETS[name], value, "cuda"))
-            for library, lib in libs.items()
-            for memory, value in MEMORY.items()
-        }
-        if torch is not None:
-            for memory, value in MEMORY.items():
-                contenders[f"torch graph{memory}"] = torch, graphed(torch, step_of(torch, NETS[name], value, "cuda"))
-        best = {contender: 1e3 * spent for contender, spent in measure(contenders, args.seconds).items()}
-        ours = min(spent for contender, spent in best.items() if contender.startswith("minicnn"))
-        line = f"{name:16}" + "".join(f"  {contender} {spent:.3f}" for contender, spent in sorted(best.items()))
-        if torch is not None:
-            eager = min(spent for c, spent in best.items() if c.startswith("torch") and "graph" not in c)
-            graph = min(spent for c, spent in best.items() if c.startswith("torch graph"))
-            line += f"  speed {eager / ours:.2f}, against graphs {graph / ours:.2f}"
-        print(line, flush=True)
-        results["ms per step"][name] = best
-        if args.json:
-            args.json.write_text(json.dumps(results, indent=1))
-    return 0
+    args = arguments().parse_args()
+    if args.child:
+        return child.main(args.child)
+    if args.rows is not None:
+        from gpu_stages import sanitizers
+
+        return sanitizers.rows(args.rows)
+    if args.list:
+        for stage in STAGES:
+            print(f"{stage.name:12} at most {stage.seconds:.0f} s")
+        return 0
+    return run(args)
 
 
 if __name__ == "__main__":

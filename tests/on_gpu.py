@@ -8,6 +8,7 @@ CPU, and `x.numpy()` raises. So, while tests run on a GPU, a few functions do so
     x + array, y.backward(array)                                                        copy it too
     x.numpy(), x.array, np.asarray(x)        copy the values to the CPU; writing into the copy raises
     minicnn.use(backend="numpy")             computes with the numpy rows on the GPU
+    minicnn.use(backend="cuda-emulated")     computes with the cuda rows on the GPU
     minicnn.use(backend="python" or "numba") skips the test: it is about the CPU
 
 Who calls is seen from the file of the calling function (functions of NumPy in between do not count). For everything
@@ -19,8 +20,10 @@ A test that cannot be true on a GPU is marked `@pytest.mark.cpu_only("why")`, an
 from __future__ import annotations
 
 import functools
+import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +129,30 @@ def _other_backends(original: Any) -> Any:
     def use(backend: Any = None, *args: Any, **options: Any) -> Any:
         if backend in ("python", "numba"):
             pytest.skip("on the CPU only: computes with the backend python or numba")
-        return original("cupy" if backend == "numpy" else backend, *args, **options)
+        return original({"numpy": "cupy", "cuda-emulated": "cuda"}.get(backend, backend), *args, **options)
 
     return use
 
 
 @pytest.fixture(autouse=True)
-def _default_device() -> None:
-    """Before each test the GPU is the default device, whatever the test before it has set."""
+def _default_device() -> Iterator[None]:
+    """Before each test the GPU is the default device, whatever the test before it has set.
+
+    After it the GPU must still answer: errors of a kernel show when a program waits. If it does not, each further test
+    of the process would fail; a worker of pytest-xdist ends, so that this test is reported, and another takes over.
+    """
     from minicnn.device import set_default_device
+    from minicnn_kernels import arrays
 
     set_default_device("cuda")
+    yield
+    try:
+        arrays.gpu().cuda.Device().synchronize()
+    except Exception:
+        if "PYTEST_XDIST_WORKER" not in os.environ:
+            raise
+        traceback.print_exc(file=sys.__stderr__)
+        os._exit(70)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import minicnn
 import minicnn.nn.functional as F
 from minicnn.autograd.engine import Function
-from minicnn_kernels import arrays
+from minicnn_kernels import activations, arrays
+from minicnn_kernels.dispatch import TABLES
+from minicnn_kernels.emulated import build
+from minicnn_kernels.emulated.raw_module import EmulatedLaunchError
 from minicnn_kernels.emulated.traffic import DeviceSynchronized, no_waits
 
 ROOT = Path(__file__).parents[1]
@@ -142,3 +146,85 @@ def test_the_program_of_the_text_runs(names: dict[str, Any]) -> None:
     assert program
     exec(program[1], found := {})
     assert found["device"] == "cuda" and found["net"][3].weight.grad.is_cuda
+
+
+def test_the_tile_is_drawn_as_the_code_computes_it(tmp_path: Path) -> None:
+    """Each number is copied by one thread and computed by one, all threads have the same share."""
+    spec = importlib.util.spec_from_file_location("draw_tile", ROOT / "docs" / "draw_tile.py")
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    tile = script.tile()
+    for owners in (tile.copied_left, tile.copied_right, tile.computed):
+        shares = np.bincount(owners.ravel(), minlength=tile.threads)
+        assert len(shares) == tile.threads and (shares == owners.size // tile.threads).all()
+    assert f"{tile.threads} threads copy {tile.step} terms" in TEXT and "(images/tile.png)" in TEXT
+    script.draw(tile, tmp_path / "tile.png")
+    assert (tmp_path / "tile.png").stat().st_size > 50_000 and (ROOT / "docs" / "images" / "tile.png").is_file()
+
+
+def program(start: str, kind: str = "python") -> str:
+    """The program of the text that begins so."""
+    found = re.search(rf"```{kind}\n({re.escape(start)}.*?)```", TEXT, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_a_launch_is_stepped_through_as_the_text_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded launch is that of the file and the line where the debugger is told to stop."""
+    monkeypatch.chdir(tmp_path)
+    exec(program("from minicnn_kernels.emulated.raw_module import recorded"), {
+        "minicnn": minicnn, "conv": minicnn.nn.Conv2d(2, 3, 3), "x": minicnn.rand(1, 2, 5, 5),
+    })  # fmt: skip
+    place = re.search(r"--args (\S+) (\S+)\n\(gdb\) break (\S+):(\d+)\n", TEXT)
+    assert place and Path(place[2]).is_file()
+    assert f"{place[3]}\0".encode() in Path(place[1]).read_bytes()  # in its tables of lines
+    lines = (ROOT / "kernels" / "minicnn_kernels" / "conv2d" / place[3]).read_text(encoding="utf-8").splitlines()
+    assert lines[int(place[4]) - 1] == "  T sum = 0;" and int(place[4]) < lines.index("}", 17)  # in `forward`
+
+
+def test_a_kernel_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is right in all orders of threads, and without its barrier it is not, as the text says."""
+    monkeypatch.chdir(tmp_path)
+    kernel, script = program("__global__ void reverse", "cuda"), program("from pathlib import Path")
+    Path("reverse.cu").write_text(kernel, encoding="utf-8")
+    exec(script, {})
+    assert capsys.readouterr().out == "ascending True\ndescending True\nrandom True\n"
+    Path("reverse.cu").write_text(kernel.replace("__syncthreads();", ""), encoding="utf-8")
+    with pytest.raises(EmulatedLaunchError, match="data race"):
+        exec(script, {})
+    assert "False" in capsys.readouterr().out
+
+
+def test_without_a_compiler_the_rows_of_numpy_run(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And `backend="cupy"` asks for them where there is one."""
+    assert 'minicnn.use(backend="cupy")' in section("## A program for GPUs", "## A kernel in CUDA")
+    assert "Without g++" in section("## A program for GPUs", "## A kernel in CUDA")
+    x = (names["x"]._array,)
+    with minicnn.use(backend="cupy"):
+        assert activations.RELU._pick_on_gpu(None, None, x)[1] == "numpy"
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    build.compiler.cache_clear()
+    assert activations.RELU._pick_on_gpu(None, None, x)[1] == "numpy"
+    monkeypatch.undo()
+    build.compiler.cache_clear()
+
+
+def test_the_kernels_of_the_tile_in_the_order_of_the_text() -> None:
+    """First plain matrices, then windows: gemm.cu calls what the table says, and implicit.cu the same."""
+    tile = section("### From the readable kernel", "![A tile")
+    assert tile.index("gemm.cu") < tile.index("implicit.cu")
+    texts = [(ROOT / "kernels" / "minicnn_kernels" / file).read_text(encoding="utf-8") for file in (
+        "gemm.cu", "conv2d/implicit/implicit.cu",
+    )]  # fmt: skip
+    for name in re.findall(r"^\| `(\w+)`", tile, re.M):
+        assert all(name in text for text in texts), name
+    assert "WindowsAsLines" in tile and "WindowsAsLines" in texts[1]
+
+
+def test_how_often_a_kernel_is_written() -> None:
+    columns = {backend for table in TABLES for _, backend in table.rows}
+    number = ["three", "four", "five"][len(columns) - 3]
+    assert f"written {number} times" in (ROOT / "kernels" / "README.md").read_text(encoding="utf-8")

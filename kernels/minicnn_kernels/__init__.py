@@ -7,6 +7,7 @@ from . import (
     arithmetic,
     batchnorm,
     conv2d,
+    dropout,
     fold,
     local_response,
     matmul,
@@ -21,6 +22,7 @@ from .dispatch import BACKENDS, TABLES, NoKernelError, use
 from .geometry import ShapeError
 
 __all__ = [
-    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "fold",
-    "local_response", "matmul", "normalization", "optimizers", "pooling", "resample", "softmax", "softmax_xent", "use",
+    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "dropout",
+    "fold", "local_response", "matmul", "normalization", "optimizers", "pooling", "resample", "softmax", "softmax_xent",
+    "use",
 ]  # fmt: skip

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, as_array
+from .cuda import able, launch_each, scalar
 from .dispatch import Table
-from .layout import empty, flat, is_channels_last
+from .layout import empty, empty_as, flat, is_channels_last, packed
 from .runtime import njit, parallel, prange, threads
 
 _FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
@@ -87,11 +88,22 @@ def arithmetic_numba(op: str, a: Array, b: Array, out: Array | None = None) -> A
     return y
 
 
+def arithmetic_cuda(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
+    """A thread for each few values: `arithmetic.cu`; NumPy's function for other types, and an `out` of other order."""
+    first, second = packed(a, b)
+    if not able(a, b) or a.dtype != b.dtype or (out is not None and out.strides != first.strides):
+        return arithmetic_numpy(op, a, b, out)
+    y = empty_as(first) if out is None else out
+    launch_each("arithmetic.cu", f"{_UFUNCS[op].__name__}<{scalar(a)}>", a.size, first, second, y, a.size)
+    return y
+
+
 ARITHMETIC = Table(
     "arithmetic",
     {
         ("elementwise", "python"): arithmetic_python,
         ("elementwise", "numpy"): arithmetic_numpy,
         ("elementwise", "numba"): arithmetic_numba,
+        ("elementwise", "cuda"): arithmetic_cuda,
     },
 )

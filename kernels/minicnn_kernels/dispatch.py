@@ -7,7 +7,8 @@ A table is data: `Table("conv2d", {("im2col", "numpy"): im2col.forward_numpy, ..
 3. else `auto`, the function below that states the rule.
 
 The arrays of a call say whether it runs on the CPU or on a GPU. On a GPU, `auto` takes the row "cuda"; where a table
-has none, the row "numpy", which runs on CuPy's arrays as it is. `use(backend="cupy")` names that.
+has none, or none for the type of the arrays, the row "numpy", which runs on CuPy's arrays as it is.
+`use(backend="cupy")` names that. `use(backend="cuda-emulated")` runs the row "cuda" on the CPU (cuda.py).
 
 A row that does not exist raises `NoKernelError`, which lists the existing rows; no other row runs in its place.
 """
@@ -21,13 +22,14 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from . import runtime
-from .arrays import GPU_TYPES, contiguous
+from .arrays import GPU_TYPES, contiguous, is_emulated
 
 TableKey = tuple[str, str]  # (algorithm, backend)
 
 BACKENDS = ("python", "numpy", "numba")
 ON_GPU = ("cuda", "cupy")  # "cupy" is the row "numpy" with the arrays of CuPy
 PREFERRED = ("numba", "numpy")  # what `auto` takes, the fastest first; "python" runs only on request
+EMULATED = "cuda-emulated"  # the row "cuda" with NumPy's arrays
 _COLUMN = {"cuda": "cuda", "cupy": "numpy"}
 TABLES: list[Table] = []  # all tables, in the order of their definition; the tests run all their rows
 
@@ -55,7 +57,8 @@ class Table:
         op: the name of the operation.
         rows: the functions; all take the same arguments. A backend may lack some of the algorithms.
         supports: for each algorithm that cannot do every call, a function of the arguments of a call: whether the
-            algorithm can do it. The first line of its docstring, "Whether ...", says in errors what is possible.
+            algorithm can do it. The first line of its docstring, "Whether ...", says in errors what is possible. A key
+            (algorithm, backend) is for one row, None for no limit.
         rules: for some backends, a function of the arguments of a call: which algorithm is the best for it. A backend
             without a rule takes its first algorithm that can do the call.
     """
@@ -64,7 +67,7 @@ class Table:
         self,
         op: str,
         rows: Mapping[TableKey, Callable[..., Any]],
-        supports: Mapping[str, Callable[..., bool]] | None = None,
+        supports: Mapping[str | TableKey, Callable[..., bool] | None] | None = None,
         rules: Mapping[str, Callable[..., str]] | None = None,
     ) -> None:
         self.op = op
@@ -98,30 +101,34 @@ class Table:
             kernel = self._picked[key] = self.rows[self.pick(backend, algorithm)]
         return kernel(*args)
 
-    def _selected_algorithm(self, algorithm: str | None, args: tuple[Any, ...]) -> str | None:
+    def _selected_algorithm(
+        self, algorithm: str | None, args: tuple[Any, ...], backend: str | None = None
+    ) -> str | None:
         """The algorithm of the keyword, or else that of `use` if it applies to the call."""
         if algorithm is None:
             selected = _selection.get().algorithm
-            if selected in self.algorithms and self.supports(selected, args):
+            if selected in self.algorithms and self.supports(selected, args, backend):
                 return selected
         return algorithm
 
     def _pick_on_gpu(self, backend: str | None, algorithm: str | None, args: tuple[Any, ...]) -> TableKey:
         """The row for arrays on a GPU."""
         backend = backend or _selection.get().backend
-        if backend in BACKENDS:
+        if backend in (*BACKENDS, EMULATED):
             names = " or ".join(repr(name) for name in self._on_gpu())
             raise NoKernelError(
                 f"{self.op}: backend {backend!r} computes on the CPU, and the arrays are on a GPU; move them "
                 f"with .cpu(), or choose the backend {names or 'auto'}"
             )
-        algorithm = self._selected_algorithm(algorithm, args)
         for name in (backend,) if backend else ON_GPU:
-            rows = [a for a in self.algorithms if algorithm in (None, a) and (a, _COLUMN[name]) in self.rows]
-            able = [a for a in rows if self.supports(a, args)]
-            if able:
+            column = _COLUMN[name]
+            chosen = self._selected_algorithm(algorithm, args, column)
+            rows = [a for a in self.algorithms if chosen in (None, a) and (a, column) in self.rows]
+            able = [a for a in rows if self.supports(a, args, column)]
+            if able and (name != "cuda" or _has_kernels(args, asked=backend is not None)):
                 rule = self.rules.get(name)
-                return (rule(*args) if rule and algorithm is None else able[0]), _COLUMN[name]
+                return (rule(*args) if rule and chosen is None else able[0]), column
+        algorithm = self._selected_algorithm(algorithm, args)
         there = "; ".join(f"{name}: {', '.join(algorithms)}" for name, algorithms in self._on_gpu().items())
         raise NoKernelError(
             f"{self.op}: on a GPU no kernel can do this call with algorithm {algorithm or 'auto'!r} and backend "
@@ -133,9 +140,11 @@ class Table:
         found = {name: [a for a, b in self.rows if b == _COLUMN[name]] for name in ON_GPU}
         return {name: algorithms for name, algorithms in found.items() if algorithms}
 
-    def supports(self, algorithm: str, args: tuple[Any, ...]) -> bool:
-        """Whether the algorithm can do the call; without arguments, whether it can do any."""
-        return not args or algorithm not in self._supports or self._supports[algorithm](*args)
+    def supports(self, algorithm: str, args: tuple[Any, ...], backend: str | None = None) -> bool:
+        """Whether the algorithm, on a backend, can do the call; without arguments, whether it can do any."""
+        limits = self._supports
+        limit = limits[algorithm, backend] if backend and (algorithm, backend) in limits else limits.get(algorithm)
+        return not args or limit is None or limit(*args)
 
     def _limit(self, algorithm: str) -> str:
         """What the algorithm can do, for an error: the first line of the docstring of its function in `supports`."""
@@ -149,21 +158,21 @@ class Table:
         "winograd" to a convolution of 5x5. An algorithm given as a keyword must run, and so must every chosen backend.
         """
         selected = _selection.get()
-        algorithm = self._selected_algorithm(algorithm, args)
+        algorithm = self._selected_algorithm(algorithm, args, _column(backend or selected.backend))
         if (backend or selected.backend) in ON_GPU:
-            there = ", ".join(name for name in BACKENDS if any(name == b for _, b in self.rows))
+            there = ", ".join(name for name in (*BACKENDS, EMULATED) if any(_column(name) == b for _, b in self.rows))
             raise NoKernelError(
                 f"{self.op}: backend {backend or selected.backend!r} computes on a GPU, and the arrays are on the CPU; "
                 f"move them with .to('cuda'), or choose one of {there}"
             )
-        key = auto(self, backend or selected.backend, algorithm, args)
+        key = auto(self, _column(backend or selected.backend), algorithm, args)
         if key not in self.rows:
-            there = ", ".join(f"{a}/{b}" for a, b in self.rows)
+            there = ", ".join(f"{a}/{_on_cpu(b)}" for a, b in self.rows)
             raise NoKernelError(
-                f"{self.op}: no kernel for algorithm {key[0]!r} on backend {key[1]!r}; there are: {there}"
+                f"{self.op}: no kernel for algorithm {key[0]!r} on backend {_on_cpu(key[1])!r}; there are: {there}"
             )
-        if algorithm is not None and not self.supports(algorithm, args):
-            able = ", ".join(name for name in self.algorithms if self.supports(name, args))
+        if algorithm is not None and not self.supports(algorithm, args, key[1]):
+            able = ", ".join(name for name in self.algorithms if self.supports(name, args, key[1]))
             of = ", ".join(str(a) for a in args if isinstance(a, tuple)) + self._limit(algorithm)
             raise NoKernelError(f"{self.op}: algorithm {algorithm!r} cannot do {of}; algorithms that can: {able}")
         if not available(key[1]):
@@ -178,6 +187,42 @@ def _has_gpu_array(args: Iterable[Any]) -> bool:
         if kind in GPU_TYPES or ((kind is list or hasattr(a, "xs")) and _has_gpu_array(getattr(a, "xs", a))):
             return True
     return False
+
+
+def _has_kernels(args: Iterable[Any], asked: bool) -> bool:
+    """Whether kernels in CUDA can do a call on a GPU: its first array is of float32 or float64.
+
+    On an emulated GPU they also need g++: without it the rows "numpy" compute everything, unless "cuda" was asked for.
+
+    Raises:
+        RuntimeError: it was asked for, and there is no g++.
+    """
+    first = next((a for a in args if type(a) in GPU_TYPES), None)
+    if first is not None and first.dtype.char not in "fd":
+        return False
+    return not is_emulated() or _compiles_cuda(asked)
+
+
+def _compiles_cuda(asked: bool) -> bool:
+    from .emulated.build import NoCompilerError, compiler
+
+    try:
+        compiler()
+    except NoCompilerError:
+        if asked:
+            raise
+        return False
+    return True
+
+
+def _column(backend: str | None) -> str | None:
+    """The column of the tables for a backend on the CPU."""
+    return "cuda" if backend == EMULATED else backend
+
+
+def _on_cpu(column: str) -> str:
+    """The backend that runs a column of the tables on the CPU."""
+    return EMULATED if column == "cuda" else column
 
 
 def _in_memory_order(args: tuple[Any, ...], result: Any) -> Any:
@@ -223,7 +268,7 @@ def auto(table: Table, backend: str | None, algorithm: str | None, args: tuple[A
         if args and backend in table.rules:
             algorithm = table.rules[backend](*args)
         else:
-            able = [name for name in table.algorithms if table.supports(name, args)]
+            able = [name for name in table.algorithms if table.supports(name, args, backend)]
             if not able:
                 of = ", ".join(str(a) for a in args if isinstance(a, tuple))
                 raise NoKernelError(f"{table.op}: no algorithm can do {of}; there are: {', '.join(table.algorithms)}")
@@ -260,8 +305,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
 
     Args:
-        backend: "python", "numpy" or "numba", or on a GPU "cuda" or "cupy"; "auto" leaves the choice to `auto`, None to
-            the block around this one.
+        backend: "python", "numpy" or "numba", or on a GPU "cuda" or "cupy", or "cuda-emulated", which runs the kernels
+            of the GPU on the CPU; "auto" leaves the choice to `auto`, None to the block around this one.
         algorithm: the name of an algorithm, such as "direct" or "im2col"; "auto" or None as above. It applies to the
             operations that have this algorithm.
         fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
@@ -275,8 +320,8 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
     """
     if fused not in (None, True, False):
         raise TypeError(f"use: fused must be True, False or None, got {fused!r}")
-    if backend not in (None, "auto", *BACKENDS, *ON_GPU):
-        raise ValueError(f"use: no backend {backend!r}; there are: {', '.join((*BACKENDS, *ON_GPU))}, auto")
+    if backend not in (None, "auto", *BACKENDS, *ON_GPU, EMULATED):
+        raise ValueError(f"use: no backend {backend!r}; there are: {', '.join((*BACKENDS, *ON_GPU, EMULATED))}, auto")
     if algorithm not in (None, "auto") and not any(algorithm in table.algorithms for table in TABLES):
         raise ValueError(f"use: no algorithm {algorithm!r}{_known_algorithms(str(algorithm))}")
     outer = _selection.get()

@@ -18,9 +18,10 @@ import numpy as np
 
 from .arrays import Array, contiguous, share_memory
 from .conv2d.im2col.columns import cells_python, col2im, col2im_nchw, im2col, im2col_nchw
+from .cuda import able, launch, scalar, strides
 from .dispatch import Table
 from .geometry import Conv
-from .layout import writable
+from .layout import dense, empty_beside, writable
 from .runtime import njit, parallel, prange, threads
 
 
@@ -90,12 +91,34 @@ def fold_numba(x: Array, g: Conv) -> Array:
     return y
 
 
+_FILE = "conv2d/im2col/columns.cu"
+
+
+def unfold_cuda(x: Array, g: Conv) -> Array:
+    """A thread for each element of the columns: `columns.cu`."""
+    if not able(x):
+        return unfold_numpy(x, g)
+    x, y = dense(x), empty_beside(x, g.col_shape)
+    launch(_FILE, f"im2col<{scalar(x)}>", y.size, x, strides(x), y, g, False, 0, g.oh)
+    return y
+
+
+def fold_cuda(x: Array, g: Conv) -> Array:
+    """A thread for each pixel, which looks for the columns that have it."""
+    if not able(x):
+        return fold_numpy(x, g)
+    x, y = contiguous(x), empty_beside(x, g.x_shape)
+    launch(_FILE, f"col2im<{scalar(x)}>", y.size, x, y, strides(y), g, False, 0, g.oh, False)
+    return y
+
+
 UNFOLD = Table(
     "unfold",
     {
         ("columns", "python"): unfold_python,
         ("columns", "numpy"): unfold_numpy,
         ("columns", "numba"): unfold_numba,
+        ("columns", "cuda"): unfold_cuda,
     },
 )
 FOLD = Table(
@@ -104,5 +127,6 @@ FOLD = Table(
         ("columns", "python"): fold_python,
         ("columns", "numpy"): fold_numpy,
         ("columns", "numba"): fold_numba,
+        ("columns", "cuda"): fold_cuda,
     },
 )

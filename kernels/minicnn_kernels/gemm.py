@@ -8,6 +8,8 @@ image is multiplied without a copy, and sums over many products need no pass of 
 
 `gemm` takes each matrix as a `Matrix`: flat memory, and the place of the matrix in it. It calls BLAS as Numba's own
 `np.dot` does, on float32 and float64 arrays; with `NUMBA_DISABLE_JIT=1` it is NumPy.
+
+`gemm_cuda` is the product of the rows "cuda", a kernel of our own (`gemm.cu`). Its matrices are `Operand`s.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, contiguous
+from .cuda import Axis, Stack, Tiles, launch, launch_blocks, scalar
+from .layout import empty_beside
 from .runtime import njit
 
 
@@ -140,3 +144,86 @@ def before_compiling() -> None:
         return signature, generate
 
     globals()["_xxgemm"] = intrinsic(xxgemm)
+
+
+# ---------------------------------------------------------------------------------------------------------------- cuda
+
+
+class Operand(NamedTuple):
+    """A matrix in memory for `gemm_cuda`, or a stack of them."""
+
+    memory: Array
+    where: Stack
+
+    def turned(self) -> Operand:
+        """The transposed matrix."""
+        start, batch, rows, columns = self.where
+        return Operand(self.memory, Stack(start, batch, columns, rows))
+
+
+def axis(size: int, step: int) -> Axis:
+    """An axis of elements that are `step` apart."""
+    return Axis(max(1, size), 1, step, 0, 0)
+
+
+ONE = axis(1, 0)  # a stack of one matrix
+
+
+def operand(a: Array) -> Operand:
+    """A matrix (M, N), copied only if neither its rows nor its columns are contiguous."""
+    if not a.flags.c_contiguous:
+        if a.T.flags.c_contiguous:
+            return operand(a.T).turned()
+        a = contiguous(a)
+    return Operand(a, Stack(0, ONE, axis(a.shape[0], a.shape[1]), axis(a.shape[1], 1)))
+
+
+FILE = "gemm.cu"
+THREADS, COLUMNS, CHUNK = 256, 64, 128  # as in device/tile.cuh
+ENOUGH = 256  # blocks from which on every processor of a GPU has work: the largest have 132 to 148 processors
+LEAST = 256  # terms of a part: with fewer, a second launch costs more than it saves
+
+
+def tiled(rows: int, columns: int, terms: int, batches: int, size: int, cut: bool = True) -> tuple[int, Tiles, int]:
+    """How a product is cut: R of `device/tile.cuh`, the tiles, and the number of blocks.
+
+    The sum is cut into parts if there are few tiles, and `cut` allows it: the results must fill all `size` elements in
+    the memory of y.
+    """
+    high = 1 if rows <= 16 else 4
+    blocks = -(-rows // (16 * high)) * -(-columns // COLUMNS) * batches
+    length = terms
+    if cut and 0 < blocks < ENOUGH and terms >= 2 * LEAST:
+        length = -(-terms // min(-(-ENOUGH // blocks), terms // LEAST))
+        length = -(-length // CHUNK) * CHUNK
+    parts = max(1, -(-terms // max(1, length)))
+    return high, Tiles(rows, columns, terms, parts, length, size), blocks * parts
+
+
+def to_parts(y: Array, tiles: Tiles) -> Array:
+    """Where a kernel writes its results: y itself, or memory for one result for each part of the sum."""
+    return y if tiles.parts == 1 else empty_beside(y, (tiles.parts * tiles.size,))
+
+
+def add_parts(parts: Array, y: Array, count: int) -> None:
+    """y = the sum of as many arrays, which have the same order in memory."""
+    if parts is not y:
+        launch(FILE, f"add_parts<{scalar(y)}>", y.size, parts, y, y.size, count)
+
+
+def gemm_cuda(
+    sizes: tuple[int, int, int], a: Operand, b: Operand, y: Operand, bias: Array | None = None, *, batches: int = 1,
+    bias_of_rows: bool = True,
+) -> None:  # fmt: skip
+    """y (M, N) = a (M, K) b (K, N) + bias, for as many matrices as `batches` says; `sizes` is (M, N, K).
+
+    The bias has an element for each row of y, of all matrices, or else for each column.
+    """
+    m, n, k = sizes
+    if n < m and n <= 16:  # a low tile, of the transposed product
+        a, b, y, m, n, bias_of_rows = b.turned(), a.turned(), y.turned(), n, m, not bias_of_rows
+    high, tiles, blocks = tiled(m, n, k, batches, y.memory.size, m * n * batches == y.memory.size)
+    kernel, to = f"product<{scalar(y.memory)}, {high}>", to_parts(y.memory, tiles)
+    operands = (a.memory, a.where, b.memory, b.where, bias, bias_of_rows, to, y.where)
+    launch_blocks(FILE, kernel, (blocks,), (THREADS,), *operands, tiles)
+    add_parts(to, y.memory, tiles.parts)

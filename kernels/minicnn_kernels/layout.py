@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from . import memory, transpose
 from .arrays import Array, contiguous, on_gpu, xp
 from .dispatch import compiles
@@ -30,6 +32,33 @@ def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Ar
         return memory.empty(shape, dtype)
     n, c, h, w = shape
     return memory.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+
+
+def empty_beside(x: Array, shape: tuple[int, ...], channels_last: bool = False, dtype: Any = None) -> Array:
+    """An array for a kernel in CUDA: on the device of x, of its type or the given one, in the given order of memory.
+
+    It is not initialised on a GPU, and full of NaN on the CPU, as on an emulated GPU: what a kernel forgets shows.
+    """
+    dtype = x.dtype if dtype is None else dtype
+    if not on_gpu(x):
+        return _poisoned(empty(shape, dtype, channels_last))
+    if not channels_last:
+        return xp(x).empty(shape, dtype)
+    n, c, h, w = shape
+    return xp(x).empty((n, h, w, c), dtype).transpose(0, 3, 1, 2)
+
+
+def empty_as(x: Array) -> Array:
+    """As `empty_beside`, with the shape, type and order of x."""
+    y = np.empty_like(x)
+    return y if on_gpu(x) else _poisoned(y)
+
+
+def _poisoned(x: Array) -> Array:
+    from .emulated.values import poisoned
+
+    found: Array = poisoned(x)
+    return found
 
 
 def as_order(x: Array, channels_last: bool) -> Array:
@@ -87,3 +116,20 @@ def alike(*arrays: Array) -> tuple[Array, ...]:
     first = dense(arrays[0])
     channels_last = is_channels_last(first)
     return (first, *(as_order(x, channels_last) for x in arrays[1:]))
+
+
+def packed(first: Array, *others: Array) -> tuple[Array, ...]:
+    """Arrays of one shape, for a kernel in CUDA that goes along memory and does not ask for the axes.
+
+    The first stays as it is where it has no gaps, in any order of its axes; else it is copied in that order, as NumPy's
+    functions give their results. The others are then in the same order.
+    """
+    if not (first.flags.c_contiguous or first.flags.f_contiguous or is_channels_last(first)):
+        first = first.copy(order="K")
+    found = [first]
+    for x in others:
+        if x.strides != first.strides and not (x.flags.c_contiguous and first.flags.c_contiguous):
+            x, source = np.empty_like(first, x.dtype), x
+            x[...] = source
+        found.append(x)
+    return tuple(found)

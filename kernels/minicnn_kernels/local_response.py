@@ -22,9 +22,12 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array
+from .cuda import launch, scalar
 from .dispatch import Table
-from .layout import alike, dense, empty, flat, is_channels_last
+from .layout import alike, dense, empty, empty_beside, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
+
+_FILE = "local_response.cu"
 
 # ------------------------------------------------------------------------------------------------------------- python
 
@@ -216,12 +219,34 @@ def backward_numba(gy: Array, x: Array, d: Array, before: int, after: int, a: fl
     return gx
 
 
+# --------------------------------------------------------------------------------------------------------------- cuda
+
+
+def forward_cuda(x: Array, before: int, after: int, a: float, b: float, k: float) -> tuple[Array, Array]:
+    """A thread for each value: `local_response.cu`. y and d have the memory order of x."""
+    x = dense(x)
+    y, d = (empty_beside(x, x.shape, is_channels_last(x)) for _ in range(2))
+    numbers = before, after, float(a), float(b), float(k)
+    launch(_FILE, f"forward<{scalar(x)}>", x.size, x, y, d, x.size, *_view(x)[1:], *numbers)
+    return y, d
+
+
+def backward_cuda(gy: Array, x: Array, d: Array, before: int, after: int, a: float, b: float) -> Array:
+    """A thread for each value."""
+    x, gy, d = alike(x, gy, d)
+    gx = empty_beside(x, x.shape, is_channels_last(x))
+    args = x.size, *_view(x)[1:], before, after, float(a), float(b)
+    launch(_FILE, f"backward<{scalar(x)}>", x.size, gy, x, d, gx, *args)
+    return gx
+
+
 FORWARD = Table(
     "local_response_norm",
     {
         ("window", "python"): forward_python,
         ("window", "numpy"): forward_numpy,
         ("window", "numba"): forward_numba,
+        ("window", "cuda"): forward_cuda,
     },
 )
 BACKWARD = Table(
@@ -230,5 +255,6 @@ BACKWARD = Table(
         ("window", "python"): backward_python,
         ("window", "numpy"): backward_numpy,
         ("window", "numba"): backward_numba,
+        ("window", "cuda"): backward_cuda,
     },
 )

@@ -9,8 +9,10 @@
     gw = gy^T x        (O, N) @ (N, I)
     gb = sum_n gy[n]
 
-    matmul:  y = a b                (N, K) @ (K, M)
-    ga = gy b^T,  gb = a^T gy
+    matmul:  y = a b                (..., N, K) @ (..., K, M)
+    ga = gy b^T,  gb = a^T gy       summed over the axes in which a or b was broadcast
+
+The two matrices of `matmul` may be stacks of matrices, whose leading axes broadcast.
 
 `LINEAR(x, w, b)` and `LINEAR_BACKWARD(gy, x, w, needs_grad)`, `MATMUL(a, b)` and `MATMUL_BACKWARD(gy, a, b,
 needs_grad)`; `needs_grad` says which of (gx, gw, gb) or (ga, gb) to compute, the others are None.
@@ -18,16 +20,18 @@ needs_grad)`; `needs_grad` says which of (gx, gw, gb) or (ga, gb) to compute, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, as_array, contiguous, on_gpu
 from .dispatch import Table
-from .gemm import Matrix, gemm
-from .layout import empty
+from .gemm import Matrix, gemm, gemm_cuda, operand
+from .geometry import Shape
+from .layout import empty, empty_beside
 from .runtime import njit, parallel, prange, single_blas, threads, workspace
+from .stacks import stacks_cuda
 from .sums import LONG_PRODUCT, long_product, total
 from .sums import matmul as matmul_in_pieces
 
@@ -35,10 +39,13 @@ from .sums import matmul as matmul_in_pieces
 
 
 def matmul_python(a: Array, b: Array) -> Array:
-    """The definition: row by column."""
-    y = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    for i, j in np.ndindex(*y.shape):
-        y[i, j] = sum(float(a[i, k]) * float(b[k, j]) for k in range(a.shape[1]))
+    """The definition: row by column, for each pair of matrices."""
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))
+    y = np.empty((*lead, a.shape[-2], b.shape[-1]), a.dtype)
+    for *at, i, j in np.ndindex(*y.shape):
+        left, right = a[(*at,)], b[(*at,)]
+        y[(*at, i, j)] = sum(float(left[i, k]) * float(right[k, j]) for k in range(a.shape[-1]))
     return y
 
 
@@ -52,8 +59,16 @@ def linear_python(x: Array, w: Array, b: Array | None) -> Array:
 
 
 def matmul_numpy(a: Array, b: Array) -> Array:
-    """NumPy's BLAS."""
-    return matmul_in_pieces(a, b) if long_product(a, b) else a @ b
+    """NumPy's BLAS, for a stack matrix by matrix."""
+    if not on_gpu(a):
+        a, b = _for_blas(a), _for_blas(b)
+    return as_array(matmul_in_pieces(a, b) if long_product(a, b) else a @ b)
+
+
+def _for_blas(x: Array) -> Array:
+    """Matrices that BLAS can read: one of the last two axes has no gaps. NumPy is slow for all others."""
+    steps = x.strides[-2:]
+    return x if x.itemsize in steps and min(steps) > 0 else contiguous(x)
 
 
 def linear_numpy(x: Array, w: Array, b: Array | None) -> Array:
@@ -116,7 +131,9 @@ SMALL = 1 << 18  # multiplications up to which BLAS uses one thread; NumPy's own
 
 
 def matmul_numba(a: Array, b: Array) -> Array:
-    """Parallel over the rows of y, of y^T or of b, as the comment above says."""
+    """Parallel over the rows of y, of y^T or of b, as the comment above says; stacks as in NumPy."""
+    if not a.ndim == b.ndim == 2:
+        return matmul_numpy(a, b)
     (n, k), m = a.shape, b.shape[1]
     if long_product(a, b):
         return matmul_in_pieces(a, b)
@@ -187,6 +204,19 @@ def linear_numba(x: Array, w: Array, b: Array | None) -> Array:
     return y
 
 
+def matmul_cuda(a: Array, b: Array) -> Array:
+    """Tiles in shared memory: `gemm.cu`."""
+    return stacks_cuda(a, b, (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]))
+
+
+def linear_cuda(x: Array, w: Array, b: Array | None) -> Array:
+    """The same product; its tiles add the bias of the columns."""
+    y = empty_beside(x, (x.shape[0], w.shape[0]))
+    bias = None if b is None else contiguous(b)
+    gemm_cuda((*y.shape, x.shape[1]), operand(x), operand(w.T), operand(y), bias, bias_of_rows=False)
+    return y
+
+
 def _together(x: Array, w: Array, outputs: int) -> bool:
     """Whether all arrays of a layer stay in the cache, and there is something to multiply."""
     return min(x.size, w.size) > 0 and max(x.size, w.size, outputs) <= CACHED
@@ -195,11 +225,29 @@ def _together(x: Array, w: Array, outputs: int) -> bool:
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
-def matmul_backward_python(
-    gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]
-) -> tuple[Array | None, Array | None]:
-    """Two products by the definition."""
-    return matmul_python(gy, b.T) if needs_grad[0] else None, matmul_python(a.T, gy) if needs_grad[1] else None
+Pair = tuple[Array | None, Array | None]
+
+
+def _sum_to(y: Array, shape: Shape) -> Array:
+    """y summed over the leading axes that `shape` lacks or has with size 1."""
+    if y.shape == shape:
+        return y
+    more = y.ndim - len(shape)
+    axes = tuple(i for i in range(y.ndim - 2) if i < more or (shape[i - more] == 1 and y.shape[i] != 1))
+    return total(y, axes).reshape(shape)
+
+
+def _both(product: Callable[[Array, Array], Array], gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]) -> Pair:
+    """Both gradients by one kind of product."""
+    ga = _sum_to(product(gy, b.swapaxes(-1, -2)), a.shape) if needs_grad[0] else None
+    return ga, _sum_to(product(a.swapaxes(-1, -2), gy), b.shape) if needs_grad[1] else None
+
+
+def matmul_backward_python(gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]) -> Pair:
+    """Two products by the definition, in float64 until they are summed."""
+    wide = [x.astype(np.float64) for x in (gy, a, b)]
+    gradients = _both(matmul_python, wide[0], wide[1], wide[2], needs_grad)
+    return tuple(None if x is None else x.astype(gy.dtype) for x in gradients)  # type: ignore[return-value]
 
 
 def linear_backward_python(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
@@ -214,11 +262,9 @@ def linear_backward_python(gy: Array, x: Array, w: Array, needs_grad: Sequence[b
     return tuple(a.astype(gy.dtype) if wanted else None for a, wanted in zip((gx, gw, gb), needs_grad, strict=True))
 
 
-def matmul_backward_numpy(
-    gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]
-) -> tuple[Array | None, Array | None]:
+def matmul_backward_numpy(gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]) -> Pair:
     """NumPy's BLAS."""
-    return matmul_numpy(gy, b.T) if needs_grad[0] else None, matmul_numpy(a.T, gy) if needs_grad[1] else None
+    return _both(matmul_numpy, gy, a, b, needs_grad)
 
 
 def linear_backward_numpy(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
@@ -227,11 +273,9 @@ def linear_backward_numpy(gy: Array, x: Array, w: Array, needs_grad: Sequence[bo
     return gx, matmul_numpy(gy.T, x) if needs_grad[1] else None, total(gy, (0,))[0] if needs_grad[2] else None
 
 
-def matmul_backward_numba(
-    gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]
-) -> tuple[Array | None, Array | None]:
+def matmul_backward_numba(gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]) -> Pair:
     """Products as in forward."""
-    return matmul_numba(gy, b.T) if needs_grad[0] else None, matmul_numba(a.T, gy) if needs_grad[1] else None
+    return _both(matmul_numba, gy, a, b, needs_grad)
 
 
 # If all arrays of a layer fit the cache, one loop computes all gradients. Shares are rows of gx and of gw.
@@ -287,9 +331,26 @@ def linear_backward_numba(gy: Array, x: Array, w: Array, needs_grad: Sequence[bo
     return gx, matmul_numba(gy.T, x) if needs_grad[1] else None, total(gy, (0,))[0] if needs_grad[2] else None
 
 
+def matmul_backward_cuda(gy: Array, a: Array, b: Array, needs_grad: Sequence[bool]) -> Pair:
+    """Products as in forward; the sum over the axes that were broadcast is part of the sum in a product."""
+    ga = stacks_cuda(gy, b.swapaxes(-1, -2), a.shape) if needs_grad[0] else None
+    return ga, stacks_cuda(a.swapaxes(-1, -2), gy, b.shape) if needs_grad[1] else None
+
+
+def linear_backward_cuda(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) -> tuple[Array | None, ...]:
+    """Products as in forward; the sum over the batch for gw is cut into parts if it is long."""
+    gx = matmul_cuda(gy, w) if needs_grad[0] else None
+    return gx, matmul_cuda(gy.T, x) if needs_grad[1] else None, total(gy, (0,))[0] if needs_grad[2] else None
+
+
 LINEAR = Table(
     "linear",
-    {("blas", "python"): linear_python, ("blas", "numpy"): linear_numpy, ("blas", "numba"): linear_numba},
+    {
+        ("blas", "python"): linear_python,
+        ("blas", "numpy"): linear_numpy,
+        ("blas", "numba"): linear_numba,
+        ("blas", "cuda"): linear_cuda,
+    },
 )
 LINEAR_BACKWARD = Table(
     "linear backward",
@@ -297,11 +358,17 @@ LINEAR_BACKWARD = Table(
         ("blas", "python"): linear_backward_python,
         ("blas", "numpy"): linear_backward_numpy,
         ("blas", "numba"): linear_backward_numba,
+        ("blas", "cuda"): linear_backward_cuda,
     },
 )
 MATMUL = Table(
     "matmul",
-    {("blas", "python"): matmul_python, ("blas", "numpy"): matmul_numpy, ("blas", "numba"): matmul_numba},
+    {
+        ("blas", "python"): matmul_python,
+        ("blas", "numpy"): matmul_numpy,
+        ("blas", "numba"): matmul_numba,
+        ("blas", "cuda"): matmul_cuda,
+    },
 )
 MATMUL_BACKWARD = Table(
     "matmul backward",
@@ -309,5 +376,6 @@ MATMUL_BACKWARD = Table(
         ("blas", "python"): matmul_backward_python,
         ("blas", "numpy"): matmul_backward_numpy,
         ("blas", "numba"): matmul_backward_numba,
+        ("blas", "cuda"): matmul_backward_cuda,
     },
 )

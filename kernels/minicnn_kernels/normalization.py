@@ -38,13 +38,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import Array, as_array, on_gpu, xp
+from .arrays import Array, as_array, contiguous, on_gpu, xp
 from .batchnorm import Gradients, Vector
+from .batchnorm.channels import channel_sums, channels_of, vector_gradients, vectors
 from .batchnorm.definition import SMALL, in_type, needed
 from .channel_loops import backward_sums_share, backward_x_share, scale_share, sums_share
+from .cuda import BLOCK, FULL, SHORT, launch, launch_blocks, scalar
 from .dispatch import Table
-from .layout import alike, dense, flat, is_channels_last
+from .geometry import Groups
+from .layout import alike, dense, empty_as, empty_beside, flat, is_channels_last
 from .runtime import njit, parallel, prange, threads
+
+_FILE = "normalization.cu"
+Args = tuple[Any, ...]
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -206,6 +212,40 @@ def _vector(v: Vector, default: float, x: Array) -> Array:
     return np.full(x.shape[1], default, x.dtype) if v is None else np.ascontiguousarray(v, x.dtype)
 
 
+def forward_cuda(
+    x: Array, gamma: Vector, beta: Vector, groups: int, eps: float, centred: bool
+) -> tuple[Array, Array, Array]:
+    """A block for each group, or for several, or several for one; y has the memory order of x: `normalization.cu`."""
+    x = dense(x)
+    y, (mean, var) = empty_beside(x, x.shape, is_channels_last(x)), xp(x).zeros((2, x.shape[0], groups), x.dtype)
+    v, args = _groups(x, groups), (*vectors(x, gamma, beta), float(eps), centred, y, mean, var)
+    _each_group("forward", (x,), v, (centred,), args)
+    return y, mean, var
+
+
+def _groups(x: Array, groups: int) -> Groups:
+    n, c, size = x.shape[0], x.shape[1], math.prod(x.shape[2:])
+    if is_channels_last(x):
+        return Groups(n, size, groups, c // groups, max(1, min(groups, 32 * groups // c)), groups, c, 1)
+    per = c // groups * size
+    return Groups(1, 1, n * groups, per, max(1, BLOCK // max(1, per)), groups, c, size)
+
+
+def _each_group(kernel: str, given: tuple[Array, ...], v: Groups, parts_args: Args, args: Args) -> None:
+    """Run a kernel for all groups; for few long ones, as in `cuda.cut`, its halves: what each part has and the rest."""
+    x, kind = given[0], scalar(given[0])
+    if not x.size:
+        return
+    blocks = v.items * -(-v.across // v.many)
+    parts = min(FULL // (BLOCK * blocks), v.rows * v.per // (SHORT * (BLOCK // v.many)))
+    if parts <= 1:
+        launch_blocks(_FILE, f"{kernel}<{kind}>", (blocks,), (BLOCK,), *given, *args, v)
+        return
+    partial = empty_beside(x, (v.items * v.across, parts, 2), dtype=np.float64)
+    launch_blocks(_FILE, f"{kernel}_parts<{kind}>", (blocks, parts), (BLOCK,), *given, *parts_args, partial, v)
+    launch_blocks(_FILE, f"{kernel}_rest<{kind}>", (blocks, parts), (BLOCK,), *given, partial, *args, v)
+
+
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
@@ -314,6 +354,26 @@ def backward_numba(
     return needed(needs_grad, gx, ggamma, gbeta, x.dtype)
 
 
+def backward_cuda(
+    gy: Array, x: Array, gamma: Vector, mean: Array, var: Array, groups: int, eps: float, centred: bool,
+    needs_grad: Sequence[bool],
+) -> Gradients:  # fmt: skip
+    """gx as in the forward pass; ggamma and gbeta by the kernels of batch normalisation."""
+    x, gy = alike(x, gy)
+    v, c, kind = _groups(x, groups), channels_of(x), scalar(x)
+    mean, var, gx = contiguous(mean, x.dtype), contiguous(var, x.dtype), None
+    invstd, ggamma, gbeta = empty_as(var), None, None
+    launch(_FILE, f"inverse_std<{kind}>", 32 * var.size if x.size else 0, x, var, float(eps), centred, invstd, v)
+    if needs_grad[0]:
+        gx = empty_beside(x, x.shape, is_channels_last(x))
+        vectors_given = *vectors(x, gamma), mean, invstd
+        _each_group("gradient", (gy, x), v, vectors_given, (*vectors_given, centred, gx))
+    if needs_grad[1] or needs_grad[2]:
+        args = gy, x, mean, invstd, groups, c.rows // max(1, x.shape[0])
+        ggamma, gbeta = vector_gradients(x, *channel_sums(_FILE, f"gradient_sums<{kind}>", x, c, *args), c)[:2]
+    return gx, ggamma if needs_grad[1] else None, gbeta if needs_grad[2] else None
+
+
 # ------------------------------------------------------------------------------------------------------------- tables
 
 FORWARD = Table(
@@ -322,6 +382,7 @@ FORWARD = Table(
         ("two-pass", "python"): forward_python,
         ("two-pass", "numpy"): forward_numpy,
         ("two-pass", "numba"): forward_numba,
+        ("two-pass", "cuda"): forward_cuda,
     },
 )
 BACKWARD = Table(
@@ -330,5 +391,6 @@ BACKWARD = Table(
         ("two-pass", "python"): backward_python,
         ("two-pass", "numpy"): backward_numpy,
         ("two-pass", "numba"): backward_numba,
+        ("two-pass", "cuda"): backward_cuda,
     },
 )

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, U, constant, contiguous, xp
+from .cuda import able, launch, scalar
 from .dispatch import Table
-from .layout import dense, empty, flat, is_channels_last
+from .layout import dense, empty, empty_beside, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
 from .sparse_rows import Taps
 
@@ -116,13 +117,36 @@ def resample_numba(x: Array, axis: int, taps: Taps) -> Array:
     channels_last = is_channels_last(x)
     shape = (*x.shape[:axis], taps.out, *x.shape[axis + 1 :])
     y = empty(shape, x.dtype, channels_last) if channels_last else np.empty(shape, x.dtype)
-    order = (0, 2, 3, 1) if channels_last else tuple(range(x.ndim))  # of the axes in memory
     if y.size:
-        inner = math.prod(x.shape[i] for i in order[order.index(axis) + 1 :])
+        inner = _inner(x, axis, channels_last)
         rows = taps.start, taps.column, taps.weight.astype(x.dtype)
         with parallel():
             _resample(threads(), flat(x), *rows, flat(y), taps.size, inner)
     return y
+
+
+def _inner(x: Array, axis: int, channels_last: bool) -> int:
+    """How many elements of memory an element of the axis has: the product of the axes behind it in memory."""
+    order = (0, 2, 3, 1) if channels_last else tuple(range(x.ndim))
+    return math.prod(x.shape[i] for i in order[order.index(axis) + 1 :])
+
+
+def resample_cuda(x: Array, axis: int, taps: Taps) -> Array:
+    """A thread for each output: `resample.cu`; y in the memory order of x."""
+    if not able(x):
+        return resample_numpy(x, axis, taps)
+    x, axis = dense(x), axis % x.ndim
+    channels_last = is_channels_last(x)
+    y = empty_beside(x, (*x.shape[:axis], taps.out, *x.shape[axis + 1 :]), channels_last)
+    start, column, weight = constant(_by_output, x, taps, x.dtype)
+    sizes = y.size, taps.size, taps.out, _inner(x, axis, channels_last)
+    launch("resample.cu", f"resample<{scalar(x)}>", y.size, x, start, column, weight, y, *sizes)
+    return y
+
+
+def _by_output(taps: Taps, dtype: Any) -> tuple[Array, Array, Array]:
+    """Start, input and weight of the taps as a kernel reads them."""
+    return taps.start.astype(np.int64), taps.column.astype(np.int64), taps.weight.astype(dtype)
 
 
 RESAMPLE = Table(
@@ -131,5 +155,6 @@ RESAMPLE = Table(
         ("taps", "python"): resample_python,
         ("taps", "numpy"): resample_numpy,
         ("taps", "numba"): resample_numba,
+        ("taps", "cuda"): resample_cuda,
     },
 )

@@ -26,8 +26,9 @@ import numpy as np
 
 from .activations.exponential import exp32
 from .arrays import Array, xp
+from .cuda import BLOCK, cut, launch, launch_blocks, scalar
 from .dispatch import Table
-from .layout import alike, dense, flat
+from .layout import alike, dense, empty_beside, flat, is_channels_last
 from .runtime import FAST, njit, parallel, prange, threads
 
 # ------------------------------------------------------------------------------------------------------------- python
@@ -287,6 +288,75 @@ def log_softmax_backward_numba(gy: Array, y: Array, axis: int) -> Array:
     return _backward_numba(True, gy, y, axis)
 
 
+# --------------------------------------------------------------------------------------------------------------- cuda
+
+_FILE = "softmax.cu"
+
+
+def _launch(kernel: str, axis: int, given: tuple[Array, ...], result: Array, *, logarithm: bool) -> None:
+    """A warp for each fibre that is a run of memory, else a thread; for few long fibres, blocks: `cut` says when."""
+    if not result.size:
+        return
+    outer, count, inner = _fibres(result, axis)
+    shared = cut(outer, count, inner)
+    if shared is None:
+        lanes = 32 if inner == 1 else 1
+        args = *given, result, outer * inner, count, inner, np.int32(lanes), logarithm
+        launch(_FILE, f"{kernel}<{scalar(result)}>", outer * inner * lanes, *args)
+        return
+
+    width, *grid = shared
+    sizes = count, inner, np.int32(width)
+
+    def run(stage: str, arrays: tuple[Array, ...], *more: bool) -> None:
+        launch_blocks(_FILE, f"{kernel}_{stage}<{scalar(result)}>", grid, (BLOCK,), *arrays, *sizes, *more)
+
+    if shared.parts == 1:
+        run("together", (*given, result), logarithm)
+    elif kernel == "forward":
+        partial = empty_beside(result, (outer * inner, shared.parts, 2), dtype=np.float64)
+        run("parts", (*given, partial))
+        run("rest", (*given, partial, result), logarithm)
+    else:
+        partial = empty_beside(result, (outer * inner, shared.parts), dtype=np.float64)
+        run("parts", (*given, partial), logarithm)
+        run("rest", (*given, partial, result), logarithm)
+
+
+def _forward_cuda(logarithm: bool, x: Array, axis: int) -> Array:
+    x = dense(x)
+    y = empty_beside(x, x.shape, is_channels_last(x))
+    _launch("forward", axis, (x,), y, logarithm=logarithm)
+    return y
+
+
+def softmax_cuda(x: Array, axis: int) -> Array:
+    """`softmax.cu`."""
+    return _forward_cuda(False, x, axis)
+
+
+def log_softmax_cuda(x: Array, axis: int) -> Array:
+    """As softmax."""
+    return _forward_cuda(True, x, axis)
+
+
+def _backward_cuda(logarithm: bool, gy: Array, y: Array, axis: int) -> Array:
+    y, gy = alike(y, gy)
+    gx = empty_beside(y, y.shape, is_channels_last(y))
+    _launch("backward", axis, (gy, y), gx, logarithm=logarithm)
+    return gx
+
+
+def softmax_backward_cuda(gy: Array, y: Array, axis: int) -> Array:
+    """`softmax.cu`."""
+    return _backward_cuda(False, gy, y, axis)
+
+
+def log_softmax_backward_cuda(gy: Array, y: Array, axis: int) -> Array:
+    """As softmax."""
+    return _backward_cuda(True, gy, y, axis)
+
+
 # ------------------------------------------------------------------------------------------------------------- tables
 
 
@@ -296,6 +366,7 @@ SOFTMAX = Table(
         ("axis", "python"): softmax_python,
         ("axis", "numpy"): softmax_numpy,
         ("axis", "numba"): softmax_numba,
+        ("axis", "cuda"): softmax_cuda,
     },
 )
 SOFTMAX_BACKWARD = Table(
@@ -304,6 +375,7 @@ SOFTMAX_BACKWARD = Table(
         ("axis", "python"): softmax_backward_python,
         ("axis", "numpy"): softmax_backward_numpy,
         ("axis", "numba"): softmax_backward_numba,
+        ("axis", "cuda"): softmax_backward_cuda,
     },
 )
 LOG_SOFTMAX = Table(
@@ -312,6 +384,7 @@ LOG_SOFTMAX = Table(
         ("axis", "python"): log_softmax_python,
         ("axis", "numpy"): log_softmax_numpy,
         ("axis", "numba"): log_softmax_numba,
+        ("axis", "cuda"): log_softmax_cuda,
     },
 )
 LOG_SOFTMAX_BACKWARD = Table(
@@ -320,5 +393,6 @@ LOG_SOFTMAX_BACKWARD = Table(
         ("axis", "python"): log_softmax_backward_python,
         ("axis", "numpy"): log_softmax_backward_numpy,
         ("axis", "numba"): log_softmax_backward_numba,
+        ("axis", "cuda"): log_softmax_backward_cuda,
     },
 )

@@ -37,11 +37,14 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, contiguous, on_gpu, xp
+from .cuda import BLOCK, FULL, SHORT, cut, launch, launch_blocks, scalar
 from .dispatch import Table
+from .layout import empty_beside
 from .runtime import njit, parallel, prange, threads
 from .softmax import largest
 
 IGNORE = -100  # PyTorch's
+_FILE = "softmax_xent.cu"
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -147,6 +150,28 @@ def forward_numba(
     return loss, p
 
 
+def forward_cuda(
+    x: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0
+) -> tuple[Array, Array]:
+    """A warp for each row, or blocks for a few long ones: `softmax_xent.cu`.
+
+    A class out of range has NaN, as on a GPU in NumPy.
+    """
+    x, (rows, classes) = contiguous(x), x.shape
+    loss, p = empty_beside(x, (rows,)), empty_beside(x, x.shape)
+    given = x, contiguous(t, np.int64), None if w is None else contiguous(w, x.dtype)
+    last, kind, shared = (classes, int(ignore), float(e)), scalar(x), cut(rows, classes, 1)
+    if shared is None:
+        launch(_FILE, f"forward<{kind}>", 32 * rows, *given, loss, p, rows, *last)
+    elif shared.parts == 1:
+        launch_blocks(_FILE, f"forward_together<{kind}>", shared[1:], (BLOCK,), *given, loss, p, *last)
+    else:
+        partial = empty_beside(x, (rows, shared.parts, 4), dtype=np.float64)
+        launch_blocks(_FILE, f"forward_parts<{kind}>", shared[1:], (BLOCK,), *given, partial, classes, float(e))
+        launch_blocks(_FILE, f"forward_rest<{kind}>", shared[1:], (BLOCK,), *given, partial, loss, p, *last)
+    return loss, p
+
+
 # ----------------------------------------------------------------------------------------------------------- backward
 
 
@@ -209,12 +234,31 @@ def backward_numba(g: Array, p: Array, t: Array, w: Array | None = None, ignore:
     return gx
 
 
+def backward_cuda(g: Array, p: Array, t: Array, w: Array | None = None, ignore: int = IGNORE, e: float = 0.0) -> Array:
+    """A warp for each row, or blocks for a few long ones: `softmax_xent.cu`."""
+    p, (rows, classes) = contiguous(p), p.shape
+    gx = empty_beside(p, p.shape)
+    given = contiguous(g, p.dtype), p, contiguous(t, np.int64), None if w is None else contiguous(w, p.dtype)
+    last, kind, shared = (classes, int(ignore), float(e)), scalar(p), cut(rows, classes, 1)
+    if shared is None:
+        launch(_FILE, f"backward<{kind}>", 32 * rows, *given, gx, rows, *last)
+        return gx
+    sums, parts = None, 0
+    if w is not None and e:
+        parts = min(FULL // BLOCK, -(-classes // (SHORT * BLOCK)))
+        sums = empty_beside(p, (parts,), dtype=np.float64)
+        launch_blocks(_FILE, f"sums_of_weights<{kind}>", (1, parts), (BLOCK,), given[3], sums, classes)
+    launch_blocks(_FILE, f"backward_together<{kind}>", shared[1:], (BLOCK,), *given, sums, parts, gx, *last)
+    return gx
+
+
 SOFTMAX_XENT = Table(
     "softmax_xent",
     {
         ("rows", "python"): forward_python,
         ("rows", "numpy"): forward_numpy,
         ("rows", "numba"): forward_numba,
+        ("rows", "cuda"): forward_cuda,
     },
 )
 SOFTMAX_XENT_BACKWARD = Table(
@@ -223,5 +267,6 @@ SOFTMAX_XENT_BACKWARD = Table(
         ("rows", "python"): backward_python,
         ("rows", "numpy"): backward_numpy,
         ("rows", "numba"): backward_numba,
+        ("rows", "cuda"): backward_cuda,
     },
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minicnn_kernels.geometry import counted
+
 from ..compat.missing import answer as _answer
 from . import backpropagation, engine, function
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
@@ -53,7 +55,10 @@ def backward(
     roots = list(tensors) if isinstance(tensors, Sequence) else [tensors]
     given = list(grad_tensors) if isinstance(grad_tensors, Sequence) else [grad_tensors] * len(roots)
     if len(given) != len(roots):
-        raise RuntimeError(f"backward: {len(roots)} tensors and {len(given)} gradients; pass one gradient per tensor")
+        raise RuntimeError(
+            f"backward: {counted(len(roots), 'tensor')} and {counted(len(given), 'gradient')}; pass one gradient per "
+            "tensor"
+        )
     ups = [backpropagation.upstream(root, gradient) for root, gradient in zip(roots, given, strict=True)]
     backpropagation.backward(roots, ups, bool(retain_graph), inputs)
 

@@ -25,13 +25,14 @@ from numpy import ndarray
 from minicnn_kernels.arrays import GPU_TYPES, Array
 
 from ..device import Meta, meta, out_of_memory
-from . import anomaly, gpu
+from . import anomaly, gpu, observe
 from .modes import thread
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
+observers = observe.observers
 _tensor: Any = None  # the class Tensor: tensor.py, which imports this file, sets it
 
 
@@ -215,6 +216,8 @@ class Function:
             outputs = tuple([_tensor(array) for array in results]) if several else (_tensor(result),)
         if True in needs:
             _record(node, tensors, outputs)
+        if observers:
+            observe.operation(cls, node.name, args, options, outputs)
         return outputs if several else outputs[0]
 
 

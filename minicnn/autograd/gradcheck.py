@@ -228,5 +228,5 @@ class _Check:
             f"gradcheck: the gradient of {of} with respect to input {i} is wrong at cell {where}: numerical "
             f"{numerical:.9g}, "
             f"analytical {analytical:.9g}, difference {abs(numerical - analytical):.3g} "
-            f"(allowed: {self.atol:g} + {self.rtol:g} * |numerical|)"
+            f"(allowed: {self.atol:g} + {self.rtol:g} * |numerical|); minicnn.explain.diagnose names common mistakes"
         )

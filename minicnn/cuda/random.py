@@ -1,7 +1,8 @@
 """Random numbers on a GPU: they are those of the CPU.
 
-NumPy draws all random numbers on the CPU, from the one stream of `minicnn.manual_seed`, and they are copied to the GPU.
-So a seed gives the same numbers on both. PyTorch has a stream for each device; the functions for a GPU here act on the
+NumPy draws them on the CPU, from the one stream of `minicnn.manual_seed`, and they are copied to the GPU. Dropout draws
+only a key there, and computes the rest where its input is, the same on both (`minicnn_kernels.philox`). So a seed gives
+the same numbers on the CPU and on a GPU. PyTorch has a stream for each device; the functions for a GPU here act on the
 common stream, whatever the device, and only if there is a GPU: without one they do nothing, as in PyTorch.
 """
 

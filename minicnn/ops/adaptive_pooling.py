@@ -137,7 +137,7 @@ def max_unpool2d(
 ) -> Tensor:
     """Put each value of (N, C, OH, OW), or (C, OH, OW), back to where `max_pool2d` took it from; 0 elsewhere.
 
-    If several values have the same index, the last one remains; on a GPU, any of them.
+    If several values have the same index, the last one remains.
 
     Args:
         input: the result of the pooling, or any tensor of its shape.

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import as_array, beside
+from minicnn_kernels.dropout import DROPOUT
 from minicnn_kernels.geometry import real
 
 from ..autograd.engine import Function
 from ..random import stream
 from ..tensor import Array, Tensor
 from .tensor.arguments import check_tensor, no_tensor
-from .tensor.elementwise import in_memory_order
 from .tensor.inplace import overwrite
+from .tensor.operands import backend_for
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
@@ -28,36 +28,35 @@ _LEAST = 1.7580993408473766  # scale * alpha of selu: minus its limit at -Inf
 
 
 class Dropout(Function):
-    """y = x * mask, where the mask is 0 with probability p, else 1/(1 - p).
+    """y = x/(1 - p) with probability 1 - p, else 0; nothing is saved, since backward draws the same numbers again.
 
     With `alpha`, a dropped value becomes the smallest value of selu instead of 0, and y = a (...) + b keeps mean and
     variance.
     """
 
+    backward_allocates = True
+
     @staticmethod
     def forward(ctx: Any, x: Array, *, p: float, axes: int, alpha: bool) -> Array:
-        """Draw one mask value for each position along the first `axes` axes, and multiply by the mask."""
-        shape = x.shape[:axes] + (1,) * (x.ndim - axes)
-        keep = beside(np.asarray(stream().random(shape, dtype=np.float32) >= p), x)
+        """Draw a key and run the kernel; elements at the same position along the first `axes` axes share a decision."""
+        key = int(stream().integers(2**64, dtype=np.uint64))
         scale = 0.0 if p == 1 else 1 / math.sqrt((_LEAST**2 * p + 1) * (1 - p)) if alpha else 1 / (1 - p)
-        mask = keep.astype(x.dtype) * x.dtype.type(scale)
-        ctx.save_for_backward(mask)
-        y: Array = as_array(x * mask if ctx.gpu is None else in_memory_order(np.multiply, x, mask))
-        if alpha and p < 1:
-            y += ((keep - (1 - p)) * (_LEAST * scale)).astype(x.dtype)
+        shift, low = (_LEAST * scale * p, -_LEAST * scale * (1 - p)) if alpha and p < 1 else (-0.0, -0.0)
+        ctx.drawn = axes, key, p, scale
+        y: Array = DROPOUT(x, *ctx.drawn, shift, low, **backend_for(x))
         return y
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> Array:
-        """Multiply by the same mask."""
-        (mask,) = ctx.saved
-        return as_array(gy * mask if ctx.gpu is None else in_memory_order(np.multiply, gy, mask))
+        """The same with gy: each gradient is scaled, or dropped, as its element was."""
+        gx: Array = DROPOUT(gy, *ctx.drawn, -0.0, -0.0, **backend_for(gy))
+        return gx
 
 
 def _drop(
     op: str, input: Tensor, p: float, training: bool, inplace: bool, axes: int | None = None, alpha: bool = False
 ) -> Tensor:
-    """Check the arguments and run; all elements with the same position along the first `axes` axes share a mask value.
+    """Check the arguments and run; elements with the same position along the first `axes` axes share a decision.
 
     Raises:
         ValueError: p is outside [0, 1].

@@ -7,13 +7,14 @@ from typing import Any
 
 from minicnn_kernels import geometry
 from minicnn_kernels import matmul as kernels
+from minicnn_kernels.sums import total
 
 from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .tensor import matmul as products
 from .tensor.arguments import no_tensor
-from .tensor.matmul import check, matmul
+from .tensor.matmul import check, product
 from .tensor.operands import KERNEL_TYPES, floating
 from .tensor.shape import reshape, unsqueeze
 
@@ -27,15 +28,25 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Array, w: Array, b: Array | None) -> Array:
-        """Run the chosen kernel."""
+        """Run the chosen kernel; small types have none: a product of matrices, rounded, and then the bias."""
         ctx.save_for_backward(x, w)
-        return kernels.LINEAR(x, w, b)
+        if x.dtype in KERNEL_TYPES:
+            return kernels.LINEAR(x, w, b)
+        y = product(x, w.swapaxes(0, 1))
+        return y if b is None else y + b
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """gx = gy w, gw = gy^T x, gb = sum of gy over the rows."""
         x, w = ctx.saved
-        return kernels.LINEAR_BACKWARD(gy, x, w, ctx.needs_input_grad)
+        if x.dtype in KERNEL_TYPES:
+            return kernels.LINEAR_BACKWARD(gy, x, w, ctx.needs_input_grad)
+        of_x, of_w, of_b = ctx.needs_input_grad
+        return (
+            product(gy, w) if of_x else None,
+            product(gy.swapaxes(0, 1), x) if of_w else None,
+            total(gy, (0,)) if of_b else None,
+        )
 
     @staticmethod
     def infer(x: Meta, w: Meta, b: Meta | None) -> Meta:
@@ -57,13 +68,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises:
         ShapeError: the last axis of the input is not in_features.
     """
-    if (
-        isinstance(input, Tensor) and input.dtype not in KERNEL_TYPES and input.dtype.kind != "b"
-    ):  # small types have no kernel
+    if isinstance(input, Tensor) and input.dtype not in KERNEL_TYPES and input.dtype.kind != "b":
         check("linear", input, weight, *(() if bias is None else (bias,)))
-        y = matmul(input, weight.T)
-        return y if bias is None else y + bias
-    floating("linear", input=input, weight=weight, bias=bias)
+    else:
+        floating("linear", input=input, weight=weight, bias=bias)
     if weight is None:
         raise no_tensor("linear", "weight", weight)
     if weight.ndim == 1:  # one output

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from minicnn_kernels import activations, conv2d, geometry, matmul, pooling
 from minicnn_kernels.conv2d.im2col import columns
 from minicnn_kernels.dispatch import Table, TableKey
+from minicnn_kernels.dropout import DROPOUT
 from minicnn_kernels.layout import as_order
 
 seeds = st.integers(0, 2**32 - 1)
@@ -244,3 +245,12 @@ def test_backward_of_activations_is_linear_in_the_upstream_gradient(row: TableKe
         u, v = rng.standard_normal((2, 3, 4, 5))
         y = rng.uniform(-1, 1, u.shape)
         assert_adjoint(table.rows[row](u, y), v, u, table.rows[row](v, y))
+
+
+@pytest.mark.parametrize("row", DROPOUT.rows, ids="/".join)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_dropout_is_its_own_adjoint(row: TableKey, channels_last: bool, rng: np.random.Generator) -> None:
+    for axes in range(5):
+        u, v = (as_order(a, channels_last) for a in rng.standard_normal((2, 3, 4, 5, 4)))
+        numbers = axes, int(rng.integers(2**63)), 0.4, 1.7, -0.0, -0.0
+        assert_adjoint(DROPOUT.rows[row](u, *numbers), v, u, DROPOUT.rows[row](v, *numbers))

@@ -47,11 +47,11 @@ def test_random_numbers_are_the_same_in_every_run(rng: np.random.Generator) -> N
 def test_mnist_tests_are_skipped_only_where_mnist_is_missing(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (conftest,) = (plugin for plugin in request.config.pluginmanager.get_plugins() if hasattr(plugin, "_mnist_missing"))
+    (conftest,) = (plugin for plugin in request.config.pluginmanager.get_plugins() if hasattr(plugin, "_missing"))
     monkeypatch.delenv("MINICNN_DATA", raising=False)
-    assert "set MINICNN_DATA" in conftest._mnist_missing()
+    assert "set MINICNN_DATA" in conftest._missing("MNIST")
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path))
-    assert "train-images" in conftest._mnist_missing() or "t10k-images" in conftest._mnist_missing()
+    assert "train-images" in conftest._missing("MNIST") or "t10k-images" in conftest._missing("MNIST")
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / f"{name}-ubyte").write_bytes(b"damaged")
-    assert conftest._mnist_missing() is None  # the files exist but are damaged: the tests must run and fail
+    assert conftest._missing("MNIST") is None  # the files exist but are damaged: the tests must run and fail

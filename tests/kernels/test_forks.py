@@ -125,3 +125,40 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 """
     python("-c", CHECK + code)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_runs_the_emulated_gpu() -> None:
+    """A launch of many blocks uses OpenMP's threads, which a fork does not have."""
+    code = """
+import os
+import signal
+import numpy as np
+from minicnn_kernels.emulated.build import NoCompilerError
+from minicnn_kernels.emulated.raw_module import RawModule
+
+def check(seed):
+    x = np.arange(1 << 17, dtype=np.float32) + seed
+    module = RawModule(code="__global__ void twice(float* x) { x[blockIdx.x * blockDim.x + threadIdx.x] *= 2; }",
+                       name_expressions=("twice",))
+    module.get_function("twice")((x.size // 256,), (256,), (x,))
+    np.testing.assert_array_equal(x, 2 * (np.arange(1 << 17, dtype=np.float32) + seed))
+
+try:
+    check(0)
+except NoCompilerError:
+    raise SystemExit
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    try:
+        check(1)
+    except BaseException as error:
+        print(repr(error), flush=True)
+        os._exit(3)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0, f"the child ended with status {status}"
+check(2)
+"""
+    python("-c", code, OMP_NUM_THREADS="2")

@@ -139,7 +139,7 @@ x = np.arange(-2.0, 3.0, dtype=np.float32)
 interrupts, got = 0, None
 while got is None:
     try:
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.01, 1) * 1.5**interrupts)
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.01, 0.3) * 1.5**interrupts)
         got = activations.RELU(x, backend="numba").tolist()
     except KeyboardInterrupt:
         interrupts += 1

@@ -344,7 +344,7 @@ def test_the_chosen_row_is_what_runs(backend: str, monkeypatch: pytest.MonkeyPat
 
 def test_use_knows_its_names() -> None:
     with (
-        pytest.raises(ValueError, match="use: no backend 'fortran'; there are: python, numpy, numba, cuda, cupy, auto"),
+        pytest.raises(ValueError, match=r"use: no backend 'fortran'; there are: python, .*, cuda-emulated, auto"),
         use("fortran"),
     ):
         pass
@@ -358,7 +358,7 @@ def test_use_knows_its_names() -> None:
 def test_a_missing_row_raises_and_names_those_there_are() -> None:
     g = geometry.conv2d((1, 1, 3, 3), (1, 1, 3, 3))
     args = np.ones(g.x_shape), np.ones(g.w_shape), None, g
-    there = "im2col/python, im2col/numpy, im2col/numba, direct/python"
+    there = "im2col/python, im2col/numpy, im2col/numba, im2col/cuda-emulated, direct/python"
     with pytest.raises(
         NoKernelError, match=f"conv2d: no kernel for algorithm 'guess' on backend 'numpy'; there are: {there}"
     ):

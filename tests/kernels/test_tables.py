@@ -51,7 +51,7 @@ def place(table: Table, row: TableKey, number: int, args: Arguments) -> str:
 def numbers(table: Table, row: TableKey) -> list[int]:
     """The indices of the samples that a row can do."""
     every = range(len(SAMPLES[table.op]))
-    able = [n for n in every if table.supports(row[0], arguments(table.op, n, np.float64))]
+    able = [n for n in every if table.supports(row[0], arguments(table.op, n, np.float64), row[1])]
     assert len(able) >= 3, f"{table.op} {row}: too few samples for it"
     return able
 
@@ -97,7 +97,8 @@ def test_the_samples_are_of_tables_that_exist() -> None:
 def test_every_algorithm_has_every_backend() -> None:
     for table in TABLES:
         for algorithm in table.algorithms:
-            assert {backend for a, backend in table.rows if a == algorithm} == {"python", "numpy", "numba"}, table.op
+            there = {backend for a, backend in table.rows if a == algorithm}
+            assert there - {"cuda"} == {"python", "numpy", "numba"}, table.op
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)

@@ -9,8 +9,10 @@ import pytest
 
 import minicnn
 import minicnn.nn.functional as F
-from minicnn import Tensor, nn
+from minicnn import Tensor, nn, ops
+from minicnn.autograd import gradcheck
 
+pytestmark = pytest.mark.filterwarnings("ignore:dropout3d. a 4-d input")
 LAYERS = [nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout]
 
 
@@ -102,3 +104,109 @@ def test_a_seed_repeats_the_mask() -> None:
     first = F.dropout(minicnn.ones(100)).tolist()
     minicnn.manual_seed(0)
     assert F.dropout(minicnn.ones(100)).tolist() == first
+
+
+# ------------------------------------------------------------------------------------------- the mask is drawn twice
+
+FUNCTIONS: dict[str, Any] = {
+    "dropout": lambda x: F.dropout(x, 0.4),
+    "dropout2d": lambda x: F.dropout2d(x, 0.4),
+    "dropout3d": lambda x: F.dropout3d(x, 0.4),
+    "alpha_dropout": lambda x: F.alpha_dropout(x, 0.4, training=True),
+    "feature_alpha_dropout": lambda x: F.feature_alpha_dropout(x, 0.4, training=True),
+    "stochastic_depth by row": lambda x: ops.stochastic_depth(x, 0.4, "row"),
+    "stochastic_depth by batch": lambda x: ops.stochastic_depth(x, 0.4, "batch"),
+}
+ORDERS: dict[str, Any] = {
+    "C": lambda x: x,
+    "channels last": lambda x: x.to(memory_format=minicnn.channels_last),
+    "permuted": lambda x: x.permute(3, 1, 0, 2).contiguous().permute(2, 1, 3, 0),
+    "every second": lambda x: x.repeat_interleave(2, 3)[..., ::2],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("shape", [(4, 6, 4, 4), (4, 5, 3, 5)])
+def test_one_seed_drops_the_same_everywhere(name: str, shape: tuple[int, ...], gpu: Any) -> None:
+    """In every order of memory, on every row, on the CPU and on a GPU, forward and backward."""
+    ups = minicnn.randn(*shape)
+
+    def run(device: str, turn: Any, turn_up: Any, backend: str | None) -> tuple[Any, Any]:
+        minicnn.manual_seed(5)
+        x = turn(minicnn.ones(*shape)).to(device).detach().requires_grad_()
+        with minicnn.use(backend=backend):
+            y = FUNCTIONS[name](x)
+            y.backward(turn_up(ups).to(device))
+        return y.detach().cpu().numpy(), x.grad.cpu().numpy()
+
+    first, gradient = run("cpu", ORDERS["C"], ORDERS["C"], "python")
+    slopes = gradient / ups.numpy()
+    scale = slopes.max()
+    assert np.allclose(slopes[slopes != 0], scale) and len(np.unique(first)) in (1, 2)
+    if not name.endswith("batch"):
+        assert ((slopes != 0) == (first == first.max())).all() and (slopes == 0).any() and (slopes != 0).any()
+    places = [("cpu", "numpy"), ("cpu", "numba"), ("cpu", "cuda-emulated"), ("cuda", "cupy"), ("cuda", "cuda")]
+    for device, backend in places:
+        for order in ORDERS:
+            found = run(device, ORDERS[order], ORDERS["C" if order == "channels last" else order], backend)
+            np.testing.assert_allclose(found[0], first, rtol=1e-6, err_msg=f"{device} {backend} {order}")
+            np.testing.assert_allclose(found[1], gradient, rtol=1e-6, err_msg=f"{device} {backend} {order}")
+    ups = minicnn.full((1, 1, 1, 1), 3.0).expand(shape)  # an upstream gradient without strides
+    expanded = run("cpu", lambda x: x[:1].expand(shape), ORDERS["C"], None)
+    np.testing.assert_allclose(expanded[1], slopes * 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("order", ["C", "channels last"])
+def test_gradients_of_a_seed(name: str, order: str) -> None:
+    x = ORDERS[order](minicnn.randn(3, 4, 2, 3, dtype=minicnn.float64)).requires_grad_()
+
+    def function(x: Tensor) -> Tensor:
+        minicnn.manual_seed(8)
+        return FUNCTIONS[name](x)
+
+    assert gradcheck(function, (x,), eps=1e-5, atol=1e-8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nothing_is_saved(name: str) -> None:
+    """No array stays on the tape, and channels-last memory stays so."""
+    x = minicnn.randn(3, 4, 2, 3).to(memory_format=minicnn.channels_last).requires_grad_()
+    y = FUNCTIONS[name](x)
+    node = y.grad_fn
+    assert not node._saved and not any(isinstance(value, np.ndarray) for value in vars(node).values())
+    assert y.is_contiguous(memory_format=minicnn.channels_last) and not y.is_contiguous()
+    y.backward(minicnn.ones_like(y))
+    assert x.grad.is_contiguous(memory_format=minicnn.channels_last)
+
+
+def test_each_call_draws_one_key_of_the_stream() -> None:
+    """Two calls drop different elements; a state of the stream brings a mask back; no number more is drawn for more."""
+    state = minicnn.get_rng_state()
+    first, second = F.dropout(minicnn.ones(200)), F.dropout(minicnn.ones(200))
+    after = minicnn.rand(3).tolist()
+    assert not first.equal(second)
+    minicnn.set_rng_state(state)
+    assert F.dropout(minicnn.ones(100)).equal(first[:100]) and F.dropout2d(minicnn.ones(9, 9, 2, 2)).numel() == 324
+    assert minicnn.rand(3).tolist() == after
+
+
+def test_halves_drop_as_floats_do() -> None:
+    x = minicnn.randn(4, 30)
+    minicnn.manual_seed(3)
+    expected = F.dropout(x, 0.3)
+    for backend in (None, "python", "numpy", "cuda-emulated"):
+        minicnn.manual_seed(3)
+        with minicnn.use(backend=backend):
+            found = F.dropout(x.half().requires_grad_(), 0.3)
+        assert found.dtype == minicnn.float16
+        np.testing.assert_array_equal(found.detach().numpy() == 0, expected.numpy() == 0)
+        np.testing.assert_allclose(found.detach().numpy(), expected.numpy(), rtol=2e-3)
+
+
+def test_zeros_keep_their_signs() -> None:
+    """Only products: -0.0 stays, kept or dropped, and so do the signs of a gradient of zeros."""
+    x = Tensor(np.full(50, -0.0), requires_grad=True)
+    y = F.dropout(x, 0.5)
+    y.backward(Tensor(np.full(50, -0.0)))
+    assert np.signbit(y.detach().numpy()).all() and np.signbit(x.grad.numpy()).all()

@@ -122,7 +122,7 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["numpy", "numba", "cuda-emulated"])
 @pytest.mark.parametrize("scale", [1e10, 1e18, 1e20, 1e25])
 @pytest.mark.parametrize("name", NORMS)
 def test_normalisations_at_any_scale(name: str, scale: float, backend: str) -> None:

@@ -11,6 +11,8 @@ import minicnn
 from minicnn import Tensor, no_grad
 from minicnn.autograd import grad
 from minicnn.ops.tensor import inplace
+from minicnn_kernels.arrays import address
+from minicnn_kernels.layout import is_channels_last
 
 
 def leaf(*shape: int) -> Tensor:
@@ -246,12 +248,12 @@ def test_the_end_of_a_residual_block(memory: Any, other_memory: Any) -> None:
     def end(inplace: bool) -> list[Any]:
         x, other = large(0, memory).requires_grad_(), large(1, other_memory).requires_grad_()
         out, identity = x * 2, other * 3
-        address = out.array.__array_interface__["data"]
+        address = out.data_ptr()
         if inplace:
             out += identity
             out -= other
             out = minicnn.relu_(out)
-            assert out.array.__array_interface__["data"] == address
+            assert out.data_ptr() == address
             assert type(out.grad_fn).__name__ and out.grad_fn.name == "Relu"
         else:
             out = (out + identity - other).relu()
@@ -262,14 +264,29 @@ def test_the_end_of_a_residual_block(memory: Any, other_memory: Any) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.cpu_only("on a GPU it saves a copy of its result")
-def test_relu_in_place_notices_a_later_change() -> None:
-    y = large(0).requires_grad_() * 1
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("memory", ORDERS)
+def test_relu_in_place_notices_a_later_change(device: str, memory: Any) -> None:
+    y = large(0, memory).to(device).requires_grad_() * 1
     z = y.relu_()
     assert z is y
     y.mul_(2)
     with pytest.raises(RuntimeError, match="Relu saved was changed in place"):
         y.sum().backward()
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("memory", ORDERS)
+def test_sums_and_relu_write_into_their_memory(device: str, memory: Any) -> None:
+    x, other = large(0, memory).to(device), large(1, memory).to(device)
+    expected = ((x + other - other * 2).relu() + 1).cpu()
+    place = address(x._array)
+    for change in (lambda: x.add_(other), lambda: x.sub_(other * 2), x.relu_, lambda: x.add_(minicnn.ones_like(x))):
+        assert change() is x and address(x._array) == place
+    np.testing.assert_allclose(x.cpu().numpy(), expected.numpy(), 1e-6, 1e-6)
+    assert is_channels_last(x._array) == (memory is minicnn.channels_last)
 
 
 def test_what_was_saved_of_the_old_values_raises_however_it_is_overwritten() -> None:

@@ -53,13 +53,17 @@ def run(name: str, options: dict[str, Any], dtype: Any, backend: str, last: bool
     return [*(p.detach().numpy() for p in params), *states]
 
 
+@pytest.mark.parametrize("backend", ["numba", "cuda-emulated"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
-def test_the_same_bits(name: str, options: dict[str, Any], dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_bits(
+    name: str, options: dict[str, Any], dtype: type, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bits of a real GPU are others: there a product and a sum are one operation, which is rounded once."""
     expected = run(name, options, dtype, "numpy")
     monkeypatch.setattr(Weights, "update_each", None)  # the numpy row
     for last in (False, True):
-        found = run(name, options, dtype, "numba", last)
+        found = run(name, options, dtype, backend, last)
         assert len(found) == len(expected)
         for a, b in zip(found, expected, strict=True):
             assert a.dtype == b.dtype and np.array_equal(a, b)
@@ -100,7 +104,7 @@ def test_not_compiled_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> Non
 def same_as_numpy(make: Callable[[], tuple[list[Any], list[Any]]], steps: int = 3) -> None:
     """Compiled steps with parameters and gradients (arrays) as `make` gives them have the numbers of NumPy's pieces."""
     found = []
-    for backend in ("numba", "numpy"):
+    for backend in ("numba", "cuda-emulated", "numpy"):
         arrays, grads = make()
         made = {id(a): nn.Parameter(a) for a in arrays}
         params = [made[id(a)] for a in arrays]  # the same array twice is the same parameter twice
@@ -113,8 +117,8 @@ def same_as_numpy(make: Callable[[], tuple[list[Any], list[Any]]], steps: int = 
             with minicnn.use(backend=backend):
                 optimizer.step()
         found.append([*arrays, *grads, *(optimizer.state[p]["momentum_buffer"].numpy() for p in params)])
-    for a, b in zip(*found, strict=True):
-        assert a.dtype == b.dtype and np.array_equal(a, b)
+    for *several, b in zip(*found, strict=True):
+        assert all(a.dtype == b.dtype and np.array_equal(a, b) for a in several)
 
 
 @pytest.mark.cpu_only("has numbers in the other byte order, which a GPU does not have")
@@ -241,7 +245,7 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
         (rate, 1), (other, 2), (turned, 2), (more, 2),
     ]:  # fmt: skip
         found = []
-        for backend in ("numpy", "numba"):
+        for backend in ("numpy", "numba", "cuda-emulated"):
             made.clear()
             params = [nn.Parameter(np.arange(6.0).reshape(2, 3)), nn.Parameter(np.arange(5.0))]
             for p in params:
@@ -256,7 +260,7 @@ def test_what_changes_between_steps(name: str, monkeypatch: pytest.MonkeyPatch) 
             states = [v.numpy() for p in params for v in optimizer.state[p].values()]
             found.append([*(p.detach().numpy() for p in params), *states])
         assert len(made) == count, change
-        assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True)), change
+        assert all(np.array_equal(a, b) and np.array_equal(a, c) for a, b, c in zip(*found, strict=True)), change
 
 
 @pytest.mark.cpu_only("is about read-only memory, which a GPU does not have")
@@ -319,7 +323,7 @@ def test_an_array_that_was_resized() -> None:
 def test_a_gradient_in_memory_of_parameters_that_overlap() -> None:
     """They are changed one by one, in their order: the gradient of c is a after its step."""
     found = []
-    for backend in ("numpy", "numba"):
+    for backend in ("numpy", "numba", "cuda-emulated"):
         memory = np.ones(12, np.float32)
         a, b = (minicnn.Tensor(part).requires_grad_() for part in (memory[:8], memory[4:]))
         c = minicnn.zeros(8).requires_grad_()
@@ -329,7 +333,7 @@ def test_a_gradient_in_memory_of_parameters_that_overlap() -> None:
         with minicnn.use(backend=backend):
             optimizer.step()
         found.append([a.tolist(), b.tolist(), c.tolist()])
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_weights_go_with_their_groups_and_gradients() -> None:

@@ -22,15 +22,15 @@
     softsign                         x/(1 + |x|)
     tanhshrink                       x - tanh(x)
 
-An activation has one entry in `scalars.py`, which is the definition and also what Numba compiles, and one in
-`whole.py`, the NumPy line. relu, tanh and sigmoid, whose gradients need only y, are in `relu_tanh_sigmoid.py`; prelu,
-whose slopes are learned, is in `prelu.py`.
+An activation has one entry in `scalars.py`, which is the definition, and also what Numba compiles and what is
+translated to C++ for a GPU (`translation.py`); and one in `whole.py`, the NumPy line. relu, tanh and sigmoid, whose
+gradients need only y, are in `relu_tanh_sigmoid.py`; prelu, whose slopes are learned, is in `prelu.py`.
 """
 
 from __future__ import annotations
 
 from ..dispatch import Table
-from .loops import backward_numba, backward_python, forward_numba, forward_python
+from .loops import backward_cuda, backward_numba, backward_python, forward_cuda, forward_numba, forward_python
 from .prelu import PRELU, PRELU_BACKWARD
 from .relu_tanh_sigmoid import RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, TANH, TANH_BACKWARD
 from .scalars import NAMES
@@ -47,6 +47,7 @@ ACTIVATION = Table(
         ("elementwise", "python"): forward_python,
         ("elementwise", "numpy"): forward_numpy,
         ("elementwise", "numba"): forward_numba,
+        ("elementwise", "cuda"): forward_cuda,
     },
 )
 ACTIVATION_BACKWARD = Table(
@@ -55,5 +56,6 @@ ACTIVATION_BACKWARD = Table(
         ("elementwise", "python"): backward_python,
         ("elementwise", "numpy"): backward_numpy,
         ("elementwise", "numba"): backward_numba,
+        ("elementwise", "cuda"): backward_cuda,
     },
 )

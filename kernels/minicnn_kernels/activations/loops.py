@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..layout import alike, dense, empty, flat, is_channels_last
+from ..cuda import launch_each, scalar
+from ..layout import alike, dense, empty, empty_as, flat, is_channels_last, packed
 from ..runtime import njit, parallel, prange, threads
 from . import exponential
 from .scalars import EXACT, HARDSIGMOID, HARDSWISH, HARDTANH, LEAKY_RELU, NAMES, PLAIN, gradient, value
 
+_FILE = "activations/loops.cu"
 _FEW = 1 << 12  # for an array of fewer values, waking threads costs more than it saves
 NUMBER = {name: number for number, name in enumerate(NAMES)}
 
@@ -92,6 +94,14 @@ def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *arg
         driver(threads(), *args)
 
 
+def forward_cuda(op: str, x: Array, *parameters: float) -> Array:
+    """A thread for each few values: `loops.cu`."""
+    (x,) = packed(x)
+    y = empty_as(x)
+    launch_each(_FILE, f"forward<{scalar(x)}>", x.size, np.int32(NUMBER[op]), x, y, x.size, *_padded(parameters, x))
+    return y
+
+
 @njit(**EXACT)
 def _backward_share(t: Any, shares: int, op: int, gy: Array, x: Array, gx: Array, a: float, b: float, c: float) -> None:
     i0, i1 = t * x.size // shares, (t + 1) * x.size // shares
@@ -128,4 +138,13 @@ def backward_numba(op: str, gy: Array, x: Array, *parameters: float) -> Array:
         share, driver = exponential.backward_share, exponential.backward
         padded = tuple(map(np.float32, padded))
     _run(x, share, driver, number, flat(gy), flat(x), flat(gx), *padded)
+    return gx
+
+
+def backward_cuda(op: str, gy: Array, x: Array, *parameters: float) -> Array:
+    """A thread for each few values: `loops.cu`."""
+    x, gy = packed(x, gy)
+    gx = empty_as(x)
+    padded = _padded(parameters, x)
+    launch_each(_FILE, f"backward<{scalar(x)}>", x.size, np.int32(NUMBER[op]), gy, x, gx, x.size, *padded)
     return gx

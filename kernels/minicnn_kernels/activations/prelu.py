@@ -19,14 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, contiguous
+from ..cuda import launch, launch_each, scalar
 from ..dispatch import Table
-from ..layout import alike, dense, flat, is_channels_last
+from ..layout import alike, dense, empty_beside, flat, is_channels_last
 from ..runtime import njit, parallel, prange, threads, workspace
 from ..sums import total
 
 NeedsGrad = tuple[bool, bool]
 Gradients = tuple[Array | None, Array | None]
+_FILE = "activations/prelu.cu"
+_MOST_THREADS = 1 << 18  # about as many as a large GPU runs at once; of a fixed number, so that a sum has the same bits
 
 
 def forward_python(x: Array, w: Array) -> Array:
@@ -74,6 +77,15 @@ def forward_numba(x: Array, w: Array) -> Array:
     y = np.empty_like(x)
     with parallel():
         _forward(threads(), _run_length(x, w), flat(x), np.ascontiguousarray(w), flat(y))
+    return y
+
+
+def forward_cuda(x: Array, w: Array) -> Array:
+    """A thread for each few values: `prelu.cu`."""
+    x = dense(x)
+    y = empty_beside(x, x.shape, is_channels_last(x))
+    sizes = x.size, _run_length(x, w), w.size
+    launch_each(_FILE, f"forward<{scalar(x)}>", x.size, x, contiguous(w, x.dtype), y, *sizes)
     return y
 
 
@@ -130,12 +142,31 @@ def backward_numba(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Grad
     return gx if needs_grad[0] else None, gw if needs_grad[1] else None
 
 
+def backward_cuda(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
+    """A warp or a thread for each part of a channel, then a warp for each channel: `prelu.cu`."""
+    x, gy = alike(x, gy)
+    channels, kind = max(w.size, 1), scalar(x)
+    run = x.size if channels == 1 else _run_length(x, w)
+    lanes, values = 32 if run > 1 else 1, x.size // channels
+    length = max(32 * lanes, -(-x.size * lanes // _MOST_THREADS))  # of a part
+    parts = -(-values // length)
+    gx = empty_beside(x, x.shape, is_channels_last(x)) if needs_grad[0] else None
+    sums = empty_beside(x, (channels, parts), dtype=np.float64) if needs_grad[1] else None
+    gw = empty_beside(x, w.shape) if needs_grad[1] else None
+    sizes = run, channels, values, length, parts, np.int32(lanes)
+    launch(_FILE, f"backward<{kind}>", channels * parts * lanes, gy, x, contiguous(w, x.dtype), gx, sums, *sizes)
+    if needs_grad[1]:
+        launch(_FILE, f"add_parts<{kind}>", 32 * w.size, sums, gw, w.size, parts)
+    return gx, gw
+
+
 PRELU = Table(
     "prelu",
     {
         ("elementwise", "python"): forward_python,
         ("elementwise", "numpy"): forward_numpy,
         ("elementwise", "numba"): forward_numba,
+        ("elementwise", "cuda"): forward_cuda,
     },
 )
 PRELU_BACKWARD = Table(
@@ -144,5 +175,6 @@ PRELU_BACKWARD = Table(
         ("elementwise", "python"): backward_python,
         ("elementwise", "numpy"): backward_numpy,
         ("elementwise", "numba"): backward_numba,
+        ("elementwise", "cuda"): backward_cuda,
     },
 )

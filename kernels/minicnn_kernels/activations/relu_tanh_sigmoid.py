@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..cuda import launch_each, scalar
 from ..dispatch import Table
-from ..layout import alike, dense, empty, flat, is_channels_last
+from ..layout import alike, dense, empty, empty_as, flat, is_channels_last, packed
 from ..runtime import njit, parallel, prange, threads
 from .exponential import EXACT32, ONE, exp32, tanh32
 
@@ -77,6 +78,7 @@ def sigmoid_numpy(x: Array) -> Array:
 # Numba: the arrays are 1-d, in the order of memory; a share is a run of elements. One driver does all activations,
 # since Numba's parallel compiler takes a second for each driver; `op` says which loop runs.
 
+_FILE = "activations/relu_tanh_sigmoid.cu"
 _FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
 _RELU, _TANH, _SIGMOID, _TANH32, _SIGMOID32, _RELU_INTO = range(6)
 
@@ -136,6 +138,28 @@ def tanh_numba(x: Array) -> Array:
 def sigmoid_numba(x: Array) -> Array:
     """As relu; in float32 with the e^x of `exponential.py`."""
     return _forward_numba(_SIGMOID32 if x.dtype == np.float32 else _SIGMOID, x)
+
+
+def _forward_cuda(op: str, x: Array, out: Array | None = None) -> Array:
+    (x,) = packed(x)
+    y = empty_as(x) if out is None else out
+    launch_each(_FILE, f"{op}_forward<{scalar(x)}>", x.size, x, y, x.size)
+    return y
+
+
+def relu_cuda(x: Array, out: Array | None = None) -> Array:
+    """A thread for each few values: `relu_tanh_sigmoid.cu`; `out` as in the numba row."""
+    return _forward_cuda("relu", x, out)
+
+
+def tanh_cuda(x: Array) -> Array:
+    """As relu."""
+    return _forward_cuda("tanh", x)
+
+
+def sigmoid_cuda(x: Array) -> Array:
+    """As relu."""
+    return _forward_cuda("sigmoid", x)
 
 
 # ----------------------------------------------------------------------------------------------------------- backward
@@ -218,6 +242,28 @@ def sigmoid_backward_numba(gy: Array, y: Array) -> Array:
     return _backward_numba(_SIGMOID, gy, y)
 
 
+def _backward_cuda(op: str, gy: Array, y: Array) -> Array:
+    y, gy = packed(y, gy)
+    gx = empty_as(y)
+    launch_each(_FILE, f"{op}_backward<{scalar(y)}>", y.size, gy, y, gx, y.size)
+    return gx
+
+
+def relu_backward_cuda(gy: Array, y: Array) -> Array:
+    """A thread for each few values: `relu_tanh_sigmoid.cu`."""
+    return _backward_cuda("relu", gy, y)
+
+
+def tanh_backward_cuda(gy: Array, y: Array) -> Array:
+    """As relu."""
+    return _backward_cuda("tanh", gy, y)
+
+
+def sigmoid_backward_cuda(gy: Array, y: Array) -> Array:
+    """As relu."""
+    return _backward_cuda("sigmoid", gy, y)
+
+
 # ------------------------------------------------------------------------------------------------------------- tables
 
 
@@ -227,6 +273,7 @@ RELU = Table(
         ("elementwise", "python"): relu_python,
         ("elementwise", "numpy"): relu_numpy,
         ("elementwise", "numba"): relu_numba,
+        ("elementwise", "cuda"): relu_cuda,
     },
 )
 RELU_BACKWARD = Table(
@@ -235,6 +282,7 @@ RELU_BACKWARD = Table(
         ("elementwise", "python"): relu_backward_python,
         ("elementwise", "numpy"): relu_backward_numpy,
         ("elementwise", "numba"): relu_backward_numba,
+        ("elementwise", "cuda"): relu_backward_cuda,
     },
 )
 TANH = Table(
@@ -243,6 +291,7 @@ TANH = Table(
         ("elementwise", "python"): tanh_python,
         ("elementwise", "numpy"): tanh_numpy,
         ("elementwise", "numba"): tanh_numba,
+        ("elementwise", "cuda"): tanh_cuda,
     },
 )
 TANH_BACKWARD = Table(
@@ -251,6 +300,7 @@ TANH_BACKWARD = Table(
         ("elementwise", "python"): tanh_backward_python,
         ("elementwise", "numpy"): tanh_backward_numpy,
         ("elementwise", "numba"): tanh_backward_numba,
+        ("elementwise", "cuda"): tanh_backward_cuda,
     },
 )
 SIGMOID = Table(
@@ -259,6 +309,7 @@ SIGMOID = Table(
         ("elementwise", "python"): sigmoid_python,
         ("elementwise", "numpy"): sigmoid_numpy,
         ("elementwise", "numba"): sigmoid_numba,
+        ("elementwise", "cuda"): sigmoid_cuda,
     },
 )
 SIGMOID_BACKWARD = Table(
@@ -267,5 +318,6 @@ SIGMOID_BACKWARD = Table(
         ("elementwise", "python"): sigmoid_backward_python,
         ("elementwise", "numpy"): sigmoid_backward_numpy,
         ("elementwise", "numba"): sigmoid_backward_numba,
+        ("elementwise", "cuda"): sigmoid_backward_cuda,
     },
 )

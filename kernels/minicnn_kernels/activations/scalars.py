@@ -4,7 +4,9 @@
     gradient(g, x, a, b, c)     g dy/dx
 
 a, b, c are the activation's parameters (the table in `activations/__init__.py`); unused ones are 0. In plain Python the
-functions are the definition; Numba compiles the same functions, in float64, into the loops of `loops.py`.
+functions are the definition; Numba compiles the same functions, in float64, into the loops of `loops.py`; for a GPU
+they are translated to C++ (`translation.py`), for float too. So no intermediate result may overflow in float32 if the
+result does not.
 
 At a kink the gradient is PyTorch's. It is a *choice* between g and 0, not a product with 0, so that an infinite g gives
 no NaN. No exponent is ever positive, so nothing overflows: where x < 0, 1/(1 + e^-x) is written as e^x/(1 + e^x).
@@ -184,7 +186,7 @@ def mish_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
     s = (e if x < 0 else 1.0) / (1.0 + e)
     p = max(x, 0.0) + math.log1p(e)
     q = math.exp(-2.0 * p)
-    return g * (math.tanh(p) + x * s * 4.0 * q / ((1.0 + q) * (1.0 + q))) if x == x else x
+    return g * (math.tanh(p) + x * s * (4.0 * q / ((1.0 + q) * (1.0 + q)))) if x == x else x
 
 
 @scalar
@@ -209,7 +211,8 @@ def gelu_tanh(x: float, a: float, b: float, c: float) -> float:
 def gelu_tanh_gradient(g: float, x: float, a: float, b: float, c: float) -> float:
     """g/2 (1 + t + x (1 - t^2) u'), t = tanh(u(x))."""
     t = math.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))
-    slope = 0.7978845608028654 * (1.0 + 0.134145 * x * x)
+    v = min(abs(x), 20.0)  # from 20 on, 1 - t^2 is 0, and the square of a large x would be Inf
+    slope = 0.7978845608028654 * (1.0 + 0.134145 * v * v)
     return g * 0.5 * (1.0 + t + x * (1.0 - t * t) * slope)
 
 

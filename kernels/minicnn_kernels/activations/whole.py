@@ -70,7 +70,7 @@ TABLE = {
         lambda x, a, b: np.minimum(np.maximum(x, a), b), lambda g, x, a, b: np.where((x <= a) | (x >= b), 0, g)
     ),
     "hardswish": Formulas(
-        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x: x * (np.clip(x + 3, 0, 6) / 6),
         lambda g, x: np.where(x <= -3, 0, np.where(x >= 3, g, g * (x / 3 + 0.5))),
     ),
     "hardsigmoid": Formulas(lambda x: np.clip(x + 3, 0, 6) / 6, lambda g, x: np.where((x > -3) & (x < 3), g / 6, 0)),

@@ -26,9 +26,9 @@ With `relu`, the result is max(y, 0), and the backward functions replace gy by 0
 again from x, which they read in any case. So ReLU costs no pass over memory, and nothing has to be kept for it.
 
 The variance takes two passes over x: the formula E[x^2] - E[x]^2, in one pass, loses all digits if the mean is large.
-(`rows.py` explains how Numba does it in one pass nevertheless.) The mean is x0[c] + sum (x - x0[c]) / M, where x0 is
-the first value of the channel, so that a constant channel gives exactly beta. Sums are float64. An empty batch has mean
-0, variance 0 and zero gradients.
+(`rows.py` and `channels.cu` explain how Numba and a GPU do it in one pass nevertheless.) The mean is
+x0[c] + sum (x - x0[c]) / M, where x0 is the first value of the channel, so that a constant channel gives exactly beta.
+Sums are float64. An empty batch has mean 0, variance 0 and zero gradients.
 
 S. Ioffe and C. Szegedy, "Batch normalization", 2015, https://arxiv.org/abs/1502.03167.
 """
@@ -38,6 +38,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dispatch import Table
+from .channels import evaluation_backward_cuda, evaluation_cuda, training_backward_cuda, training_cuda
 from .compiled import evaluation_backward_numba, evaluation_numba, training_backward_numba, training_numba
 from .definition import (
     Gradients,
@@ -57,19 +58,28 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _table(op: str, algorithm: str, python: Any, numpy: Any, numba: Any) -> Table:
-    return Table(op, {(algorithm, "python"): python, (algorithm, "numpy"): numpy, (algorithm, "numba"): numba})
+def _table(op: str, algorithm: str, *rows: Any) -> Table:
+    backends = ("python", "numpy", "numba", "cuda")
+    return Table(op, {(algorithm, backend): row for backend, row in zip(backends, rows, strict=True)})
 
 
-TRAINING = _table("batch_norm", "two-pass", training_python, training_numpy, training_numba)
+TRAINING = _table("batch_norm", "two-pass", training_python, training_numpy, training_numba, training_cuda)
 TRAINING_BACKWARD = _table(
-    "batch_norm backward", "two-pass", training_backward_python, training_backward_numpy, training_backward_numba
+    "batch_norm backward",
+    "two-pass",
+    training_backward_python,
+    training_backward_numpy,
+    training_backward_numba,
+    training_backward_cuda,
 )
-EVALUATION = _table("batch_norm evaluation", "given", evaluation_python, evaluation_numpy, evaluation_numba)
+EVALUATION = _table(
+    "batch_norm evaluation", "given", evaluation_python, evaluation_numpy, evaluation_numba, evaluation_cuda
+)
 EVALUATION_BACKWARD = _table(
     "batch_norm evaluation backward",
     "given",
     evaluation_backward_python,
     evaluation_backward_numpy,
     evaluation_backward_numba,
+    evaluation_backward_cuda,
 )

@@ -1,4 +1,4 @@
-"""Batch normalisation 1 of 3, the definition: the formulas of `batchnorm/__init__.py` in plain Python and in NumPy."""
+"""Batch normalisation 1 of 4, the definition: the formulas of `batchnorm/__init__.py` in plain Python and in NumPy."""
 
 from __future__ import annotations
 

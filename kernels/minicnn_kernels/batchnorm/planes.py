@@ -1,4 +1,4 @@
-"""Batch normalisation 3 of 3, planes: as 2, but a thread has whole channels and does not wait for the sums of others.
+"""Batch normalisation 3 of 4, planes: as 2, but a thread has whole channels and does not wait for the sums of others.
 
 For NCHW memory, where the H*W values of a channel of an image lie in one run. A share is some whole channels. It goes
 over a few channels for the statistics and then once more to normalise them, while they are still in the cache. The
@@ -16,7 +16,18 @@ from ..arrays import Array
 from ..runtime import FAST, njit, prange
 from .rows import EXACT, View, finish, merge
 
+_FEW = 256  # values of a channel whose mean is the first shift
 _FAST: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy"}
+
+
+@njit(**_FAST)
+def _mean_of_few(x: Array) -> Any:
+    # the first shift, from values at the beginning of a run
+    values = x[: min(x.size, _FEW)]
+    first, total = np.float64(x[0]), 0.0
+    for i in range(values.size):
+        total += values[i] - first
+    return first + total / values.size
 
 
 @njit(**_FAST)
@@ -58,7 +69,7 @@ def training_share(
         many = min(step, end - c0)
         average, m2, first, second = work[0, :many], work[1, :many], work[2, :many], work[3, :many]
         for c in range(many):
-            average[c], m2[c] = x[(c0 + c) * size], 0
+            average[c], m2[c] = _mean_of_few(x[(c0 + c) * size : (c0 + c + 1) * size]), 0
         for n0 in range(0, rows, images):
             n1 = min(n0 + images, rows)
             for c in range(many):

@@ -1,4 +1,4 @@
-"""Batch normalisation 2 of 3, rows: compiled, with the variance in one pass over memory, where 1 takes two passes.
+"""Batch normalisation 2 of 4, rows: compiled, with the variance in one pass over memory, where 1 takes two passes.
 
 For channels-last memory and for x (N, C): each row of memory has all channels. A channel is not one run of memory here,
 so a share is some rows. First all shares compute their statistics, these are merged, and then all shares normalise. The
@@ -13,8 +13,8 @@ merged in float64 (Chan):
     mean'  = mean + (mean_b - mean) n_b/(n + n_b)      M2'  = M2 + M2_b + (mean_b - mean)^2 n n_b/(n + n_b)
 
 The rounding error of the subtraction in M2_b is small beside the last term, so this is as exact as two passes, even if
-the mean is much larger than the standard deviation. The first shift is a value of the channel, so a constant channel
-has variance 0.
+the mean is much larger than the standard deviation. The first shift is the mean of a few values of the channel, where
+one that is far from all others does little harm; where all are equal it is exact, and the variance is 0.
 
 A row of few channels is too short for a vectorised loop. So several rows are taken together as a *wide* row of about
 256 values, with the coefficients repeated. ReLU is `low if v <= low else v` with low = 0. With low = NaN the comparison
@@ -38,6 +38,7 @@ View = tuple[int, int, int]  # dense memory as (rows, C, S)
 
 WIDTH = 256  # values in a wide row, about
 _ROWS = 64  # wide rows in a block
+_FEW = 16  # rows whose mean is the first shift
 
 # --------------------------------------------------------------------------------------------------------- statistics
 
@@ -63,9 +64,10 @@ def moments_share(t: Any, shares: int, x: Array, width: int, work: Array, view: 
     begin, end = t * rows // shares * channels, (t + 1) * rows // shares * channels
     mean, m2 = work[t, :channels], work[t, channels : 2 * channels]
     shift, first, second = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
-    for c in range(channels):
-        m2[c] = 0
-        mean[c] = x[end - channels + c] if end > begin else 0
+    mean[:], m2[:] = 0, 0
+    for row in range(min(_FEW, (end - begin) // max(1, channels))):
+        for c in range(channels):
+            mean[c] += (x[end - (row + 1) * channels + c] - mean[c]) / (row + 1)
     count = 0
     while end > begin:
         start = max(begin, end - width * _ROWS)

@@ -141,6 +141,21 @@ def _rule_of_cupy(*args: Any) -> str:
     return "depthwise" if g.groups > 1 and depthwise.supports(g) else "im2col"
 
 
+def _rule_of_cuda(*args: Any) -> str:
+    """The algorithm of a GPU kernel, forward or backward; not yet measured on a GPU.
+
+    - `pointwise` where it can: x is the matrix already, so there is nothing to find out about windows.
+    - `depthwise` where it can: without a sum over channels, a tile of a product would be almost empty.
+    - else `implicit`: it reads x once for 64 output channels, and its tiles do not depend on the order of memory.
+
+    `im2col` writes and reads KH*KW copies of x, for the same products. `direct` reads memory for every product.
+    """
+    g = args[3]
+    if pointwise.supports(g):
+        return "pointwise"
+    return "depthwise" if g.groups > 1 and depthwise.supports(g) else "implicit"
+
+
 def _of_call(able: Callable[[Conv], bool]) -> Callable[..., bool]:
     """The same limit as a function of the arguments of a call, forward or backward: the geometry is the fourth."""
 
@@ -151,7 +166,8 @@ def _of_call(able: Callable[[Conv], bool]) -> Callable[..., bool]:
     return supports
 
 
-_SUPPORTS = {name: _of_call(able) for name, able in LIMITS.items()}
+_SUPPORTS: dict[Any, Any] = {name: _of_call(able) for name, able in LIMITS.items()}
+_SUPPORTS["implicit", "cuda"] = None  # it can do all geometries
 
 FORWARD = Table(
     "conv2d",
@@ -159,30 +175,35 @@ FORWARD = Table(
         ("im2col", "python"): im2col.forward_python,
         ("im2col", "numpy"): im2col.forward_numpy,
         ("im2col", "numba"): im2col.forward_numba,
+        ("im2col", "cuda"): im2col.forward_cuda,
         ("direct", "python"): direct.forward_python,
         ("direct", "numpy"): direct.forward_numpy,
         ("direct", "numba"): direct.forward_numba,
+        ("direct", "cuda"): direct.forward_cuda,
         ("winograd", "python"): winograd.forward_python,
         ("winograd", "numpy"): winograd.forward_numpy,
         ("winograd", "numba"): winograd.forward_numba,
         ("pointwise", "python"): pointwise.forward_python,
         ("pointwise", "numpy"): pointwise.forward_numpy,
         ("pointwise", "numba"): pointwise.forward_numba,
+        ("pointwise", "cuda"): pointwise.forward_cuda,
         ("depthwise", "python"): depthwise.forward_python,
         ("depthwise", "numpy"): depthwise.forward_numpy,
         ("depthwise", "numba"): depthwise.forward_numba,
+        ("depthwise", "cuda"): depthwise.forward_cuda,
         ("registers", "python"): registers.forward_python,
         ("registers", "numpy"): registers.forward_numpy,
         ("registers", "numba"): registers.forward_numba,
         ("implicit", "python"): implicit.forward_python,
         ("implicit", "numpy"): implicit.forward_numpy,
         ("implicit", "numba"): implicit.forward_numba,
+        ("implicit", "cuda"): implicit.forward_cuda,
         ("fft", "python"): fft.forward_python,
         ("fft", "numpy"): fft.forward_numpy,
         ("fft", "numba"): fft.forward_numba,
     },
     _SUPPORTS,
-    {"numba": _forward_rule, "cupy": _rule_of_cupy},
+    {"numba": _forward_rule, "cuda": _rule_of_cuda, "cupy": _rule_of_cupy},
 )
 BACKWARD = Table(
     "conv2d backward",
@@ -190,28 +211,33 @@ BACKWARD = Table(
         ("im2col", "python"): im2col.backward_python,
         ("im2col", "numpy"): im2col.backward_numpy,
         ("im2col", "numba"): im2col.backward_numba,
+        ("im2col", "cuda"): im2col.backward_cuda,
         ("direct", "python"): direct.backward_python,
         ("direct", "numpy"): direct.backward_numpy,
         ("direct", "numba"): direct.backward_numba,
+        ("direct", "cuda"): direct.backward_cuda,
         ("winograd", "python"): winograd.backward_python,
         ("winograd", "numpy"): winograd.backward_numpy,
         ("winograd", "numba"): winograd.backward_numba,
         ("pointwise", "python"): pointwise.backward_python,
         ("pointwise", "numpy"): pointwise.backward_numpy,
         ("pointwise", "numba"): pointwise.backward_numba,
+        ("pointwise", "cuda"): pointwise.backward_cuda,
         ("depthwise", "python"): depthwise.backward_python,
         ("depthwise", "numpy"): depthwise.backward_numpy,
         ("depthwise", "numba"): depthwise.backward_numba,
+        ("depthwise", "cuda"): depthwise.backward_cuda,
         ("registers", "python"): registers.backward_python,
         ("registers", "numpy"): registers.backward_numpy,
         ("registers", "numba"): registers.backward_numba,
         ("implicit", "python"): implicit.backward_python,
         ("implicit", "numpy"): implicit.backward_numpy,
         ("implicit", "numba"): implicit.backward_numba,
+        ("implicit", "cuda"): implicit.backward_cuda,
         ("fft", "python"): fft.backward_python,
         ("fft", "numpy"): fft.backward_numpy,
         ("fft", "numba"): fft.backward_numba,
     },
     _SUPPORTS,
-    {"numba": _backward_rule, "cupy": _rule_of_cupy},
+    {"numba": _backward_rule, "cuda": _rule_of_cuda, "cupy": _rule_of_cupy},
 )

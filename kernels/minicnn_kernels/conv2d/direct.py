@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, contiguous, xp
+from ..cuda import launch, scalar, strides
 from ..geometry import Conv
-from ..layout import padded
+from ..layout import dense, empty_beside, is_channels_last, padded
 from ..runtime import FAST, njit, parallel, prange, threads
 from .bias import sum_of_pixels
 
+_FILE = "conv2d/direct.cu"
 NeedsGrad = tuple[bool, bool, bool]
 Gradients = tuple[Array | None, Array | None, Array | None]
 
@@ -126,6 +128,15 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     bias = np.zeros(g.o, x.dtype) if b is None else np.ascontiguousarray(b)
     with parallel():
         _forward(threads(), np.ascontiguousarray(x), np.ascontiguousarray(w), bias, y, g)
+    return y
+
+
+def forward_cuda(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """The definition, a thread for each output: `direct.cu`."""
+    x = dense(x)
+    y = empty_beside(x, g.y_shape, is_channels_last(x))
+    bias = None if b is None else contiguous(b)
+    launch(_FILE, f"forward<{scalar(x)}>", y.size, x, strides(x), contiguous(w), bias, y, strides(y), g)
     return y
 
 
@@ -241,4 +252,17 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
         if needs_grad[1] and x is not None:
             gw = np.empty(g.w_shape, gy.dtype)
             _backward_w(threads(), gy, np.ascontiguousarray(x), gw, g)
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
+
+
+def backward_cuda(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """gx: a thread for each of its pixels; gw: a warp for each weight; `direct.cu`."""
+    gy, gx, gw = dense(gy), None, None
+    kind = scalar(gy)
+    if needs_grad[0] and w is not None:
+        gx = empty_beside(gy, g.x_shape, is_channels_last(gy if x is None else dense(x)))
+        launch(_FILE, f"backward_x<{kind}>", gx.size, gy, strides(gy), contiguous(w), gx, strides(gx), g)
+    if needs_grad[1] and x is not None:
+        x, gw = dense(x), empty_beside(gy, g.w_shape)
+        launch(_FILE, f"backward_w<{kind}>", 32 * gw.size, gy, strides(gy), x, strides(x), gw, g)
     return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None

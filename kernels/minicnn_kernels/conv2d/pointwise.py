@@ -24,14 +24,15 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, xp
-from ..gemm import SMALL_FACTOR, Matrix, gemm
+from ..arrays import Array, contiguous, xp
+from ..gemm import SMALL_FACTOR, Matrix, gemm, gemm_cuda
 from ..geometry import Conv
-from ..layout import as_order, dense, empty, flat, is_channels_last
+from ..layout import as_order, dense, empty, empty_beside, flat, is_channels_last
 from ..runtime import njit, parallel, prange, single_blas, threads, workspace
 from ..sums import total
 from .bias import add_bias, fill_bias, sum_of_pixels
 from .direct import Gradients, NeedsGrad
+from .operands import of_images, of_strided_images, of_weights
 from .weights import add_up
 
 
@@ -188,6 +189,15 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     return y
 
 
+def forward_cuda(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """One product for all images: the pixels are the columns of both matrices, whatever their order in memory."""
+    x = dense(x)
+    y, bias = empty_beside(x, g.y_shape, is_channels_last(x)), None if b is None else contiguous(b)
+    sizes = g.o, g.n * g.oh * g.ow, g.c
+    gemm_cuda(sizes, of_weights(contiguous(w), g), of_strided_images(x, g), of_images(y), bias)
+    return y
+
+
 def _in_channels_last(x: Array, g: Conv) -> bool:
     """Whether memory is (N, H, W, C); images of one pixel count too."""
     return is_channels_last(x) or g.h == g.w == 1
@@ -317,3 +327,18 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
             )  # fmt: skip
             gw, gb = add_up(sums, g, g.c)
     return gx, gw, gb if needs_grad[2] else None
+
+
+def backward_cuda(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """Two products; with a stride, that of gx goes to some of its pixels, after all have been set to 0."""
+    gy, x, gx, gw, pixels = dense(gy), None if x is None else dense(x), None, None, g.n * g.oh * g.ow
+    if needs_grad[0] and w is not None:
+        gx = empty_beside(gy, g.x_shape, is_channels_last(gy if x is None else x))
+        if (g.oh, g.ow) != (g.h, g.w):
+            gx[...] = 0
+        turned = of_weights(contiguous(w), g).turned()
+        gemm_cuda((g.c, pixels, g.o), turned, of_images(gy), of_strided_images(gx, g))
+    if needs_grad[1] and x is not None:
+        gw = empty_beside(gy, g.w_shape)
+        gemm_cuda((g.o, g.c, pixels), of_images(gy), of_strided_images(x, g).turned(), of_weights(gw, g))
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None

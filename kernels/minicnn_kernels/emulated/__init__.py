@@ -33,8 +33,10 @@ It is slow, and strict where a mistake would be silent on a GPU, or would show o
 | `devices.py`, `memory.py` | devices; memory and its pools |
 | `streams.py`, `clocks.py` | streams, events and their queues; which work comes before which |
 | `traffic.py` | counters |
+| `raw_module.py`, `guards.py` | kernels in CUDA C++ on the CPU; their arguments, between guards |
+| `build.py`, `source.py`, `cpp/` | their compilation by g++; threads, barriers and all else that C++ has not |
 
 Not emulated: how CuPy's memory pool hands out again, at once, what was freed while a stream still used it; the order of
-axes in the results of `einsum` and of `fft` along an axis that is not the last; rounding. Kernels in CUDA are to run on
+axes in the results of `einsum` and of `fft` along an axis that is not the last; rounding. Kernels in CUDA run on
 `array.raw` and `array.to_write`, which check device and stream.
 """

@@ -14,9 +14,12 @@ from .cuda import is_available
 from .functions import get_function
 from .memory import MemoryPool, PinnedMemoryPool
 from .methods import ndarray
+from .raw_module import RawKernel, RawModule
 from .ufunc import ufunc
 
 __all__ = [
+    "RawKernel",
+    "RawModule",
     "cuda",
     "get_array_module",
     "get_default_memory_pool",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from .convolution import Conv, conv2d, conv_transpose2d, fold, same_padding, unfold
 from .losses import cross_entropy
-from .normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
+from .normalization import Channels, Groups, batch_norm, group_norm, instance_norm, layer_norm, local_response_norm
 from .padding import pad
 from .products import linear, matmul
 from .sizes import (
@@ -29,6 +29,7 @@ from .sizes import (
     ShapeError,
     SizeError,
     broadcast,
+    counted,
     fits,
     listed,
     output_size,
@@ -41,7 +42,9 @@ from .sizes import (
 from .windows import Pool, adaptive_pool2d, fractional_pool2d, max_unpool2d, pool2d
 
 __all__ = [
+    "Channels",
     "Conv",
+    "Groups",
     "IntOrPair",
     "KindError",
     "Pool",
@@ -53,6 +56,7 @@ __all__ = [
     "broadcast",
     "conv2d",
     "conv_transpose2d",
+    "counted",
     "cross_entropy",
     "fits",
     "fold",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .sizes import IntOrPair, KindError, Shape, ShapeError, bias, fits, output_size, pair, whole
+from .sizes import IntOrPair, KindError, Shape, ShapeError, bias, counted, fits, output_size, pair, whole
 
 
 class Conv(NamedTuple):
@@ -73,11 +73,12 @@ def conv2d(
     (n, c, h, width), (o, cg, kh, kw) = _sides_of(op, x, w, groups)
     if cg * groups != c:
         raise ShapeError(
-            f"{op}: weight {w} expects {cg * groups} input channels ({cg} in each of {groups} groups), "
-            f"but the input {x} has {c}; {_channels_remedy(op, x, cg * groups)}"
+            f"{op}: weight {w} expects {counted(cg * groups, 'input channel')}"
+            + (f" ({cg} in each of {groups} groups)" if groups > 1 else "")
+            + f", but the input {x} has {c}; {_channels_remedy(op, x, cg * groups)}"
         )
     if o % groups:
-        raise ShapeError(f"{op}: groups={groups} must divide the {o} output channels of weight {w}")
+        raise ShapeError(f"{op}: groups={groups} must divide the {counted(o, 'output channel')} of weight {w}")
     if fit not in ("floor", "strict"):
         raise ValueError(f"{op}: fit must be 'floor' or 'strict', got {fit!r}")
     bias(op, b, o)
@@ -116,11 +117,11 @@ def conv_transpose2d(
     (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
     if w[0] != c:
         raise ShapeError(
-            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {w[0]} input channels, but the input {x} has {c}; "
-            + _channels_remedy(op, x, w[0])
+            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {counted(w[0], 'input channel')}, but the input "
+            f"{x} has {c}; " + _channels_remedy(op, x, w[0])
         )
     if c % groups:
-        raise ShapeError(f"{op}: groups={groups} must divide the {c} input channels")
+        raise ShapeError(f"{op}: groups={groups} must divide the {counted(c, 'input channel')}")
     bias(op, b, og * groups)
     (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
     eh, ew = _sides(output_padding, op, "output_padding", 0)

@@ -4,10 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from .sizes import Shape, ShapeError, whole
+from .sizes import Shape, ShapeError, counted, whole
 
 Vectors = Mapping[str, Shape | None]
+
+
+class Channels(NamedTuple):
+    """Memory of (N, C, ...) as (rows, C, S): S = H*W in NCHW memory, 1 if the channels of a pixel lie together.
+
+    A kernel that has channels side by side cuts them into `tiles`.
+    """
+
+    rows: int
+    channels: int
+    size: int
+    tiles: int
+
+
+class Groups(NamedTuple):
+    """Memory of (N, C, ...) whose channels form `groups` in each image, as (items, rows, across, per).
+
+    A row has `per` values of each of `across` groups. Of them, `size` side by side have one channel. A block of a
+    kernel has `many` groups side by side.
+    """
+
+    items: int
+    rows: int
+    across: int
+    per: int
+    many: int
+    groups: int
+    channels: int
+    size: int
 
 
 def batch_norm(x: Shape, training: bool, vectors: Vectors) -> None:
@@ -32,7 +62,7 @@ def _channels(op: str, x: Shape, vectors: Vectors) -> None:
         if shape is not None and shape != (x[1],):
             raise ShapeError(
                 f"{op}: {name} should contain {x[1]} elements not {math.prod(shape)}: it has shape {shape}, and the "
-                f"input {x} has {x[1]} channels"
+                f"input {x} has {counted(x[1], 'channel')}"
             )
 
 

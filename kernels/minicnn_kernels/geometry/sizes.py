@@ -41,6 +41,11 @@ def shown(value: Any) -> str:
     return f"{text if len(text) < 80 else text[:76].rstrip() + ' ...'} ({type(value).__name__})"
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things as text: "1 channel", "3 channels", "2 classes"."""
+    return f"{number} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")
+
+
 def whole(value: Any, op: str, name: str, least: int | None = None) -> int:
     """The int of an integer of Python's or NumPy's, or of an integer array or tensor with one element.
 

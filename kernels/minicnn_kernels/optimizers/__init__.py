@@ -8,7 +8,8 @@
     numbers      `SGDNumbers` or `AdamNumbers`: the hyperparameters, in the form in which the update uses them
 
 A call changes all tensors of a group at once, so that a row can be one launch of compiled code. `sgd.py` and `adam.py`
-have the equations and the rows. `weights.py` and `addresses.py` let the compiled rows go over many tensors in one call.
+have the equations and the rows. `weights.py` lets the compiled rows go over many tensors in one call, on the CPU by
+`addresses.py`, on a GPU by `tables.py`; `places.py` says which tensors.
 `pieces.py` has the loop of the NumPy rows over an array; the optimisers without a kernel use it too.
 """
 

@@ -166,11 +166,17 @@ def adam_numba(weights: Weights, gradients: Sequence[Array], numbers: AdamNumber
     weights.update_all(_serial, _threaded, _update_numpy, gradients, numbers)
 
 
+def adam_cuda(weights: Weights, gradients: Sequence[Array], numbers: AdamNumbers) -> None:
+    """All tensors in one launch: `adam.cu`."""
+    weights.update_in_one_launch("optimizers/adam.cu", "adam", 3, _update_numpy, gradients, numbers)
+
+
 ADAM = Table(
     "adam",
     {
         ("elementwise", "python"): adam_python,
         ("elementwise", "numpy"): adam_numpy,
         ("elementwise", "numba"): adam_numba,
+        ("elementwise", "cuda"): adam_cuda,
     },
 )

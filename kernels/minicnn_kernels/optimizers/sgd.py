@@ -139,11 +139,17 @@ def sgd_numba(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers)
     weights.update_all(_serial, _threaded, _update_numpy, gradients, numbers)
 
 
+def sgd_cuda(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers) -> None:
+    """All tensors in one launch: `sgd.cu`."""
+    weights.update_in_one_launch("optimizers/sgd.cu", "sgd", 1, _update_numpy, gradients, numbers)
+
+
 SGD = Table(
     "sgd",
     {
         ("elementwise", "python"): sgd_python,
         ("elementwise", "numpy"): sgd_numpy,
         ("elementwise", "numba"): sgd_numba,
+        ("elementwise", "cuda"): sgd_cuda,
     },
 )

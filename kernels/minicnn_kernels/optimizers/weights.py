@@ -5,14 +5,14 @@ tensor, Python takes several times as long as the arithmetic. So a compiled upda
 of all tensors. The addresses are looked up once and kept in `Addresses`, as long as the arrays are the same; only those
 of the gradients are looked up in each step.
 
-Some tensors cannot be part of this call: tensors of a type other than float32 or float64, tensors with gaps in memory,
-and tensors that overlap others, for which the order of the updates matters. They are updated one by one, in NumPy.
+Some tensors cannot be part of this call (`places.py`). They are updated one by one, in NumPy. On a GPU the one call is
+a launch, and the addresses are in `Tables`.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import attrgetter, is_
 from typing import Any
 
@@ -21,6 +21,8 @@ import numpy as np
 from ..arrays import GPU_TYPES, Array, writeable
 from ..layout import as_order
 from ..runtime import parallel, threads
+from .places import in_order, order, spans, together, touches
+from .tables import Tables
 
 LARGE = 1 << 15  # from this many elements on it pays to wake the threads, which takes about 5 microseconds
 
@@ -44,6 +46,7 @@ class Weights:
         self.xs, self.buffers = list(xs), [list(arrays) for arrays in buffers]
         self._shapes = [x.shape for x in xs]
         self._addresses: Addresses | None = None
+        self._tables: Tables | None = None
         self._parts: dict[tuple[int, int], Weights] = {}
 
     def holds(self, xs: list[Array], gradients: list[Array]) -> bool:
@@ -112,10 +115,31 @@ class Weights:
                         done = serial(at.like, at.table, at.spans, addresses, numbers)
                     else:
                         done = threaded(threads(), at.like, at.table, at.spans, addresses, numbers)
-        if at.rest or not done:
+        self._update_rest(at.rest if done else range(len(self.xs)), update_one, gradients, numbers)
+
+    def update_in_one_launch(
+        self,
+        file: str,
+        kernel: str,
+        kinds: int,
+        update_one: Callable[..., None],
+        gradients: Sequence[Array],
+        numbers: Any,
+    ) -> None:
+        """Update all possible tensors in one launch of a kernel (`Tables.launch`), then the others one by one."""
+        at = self._tables
+        if at is None:
+            at = self._tables = Tables(self.xs, self.buffers)
+        done = not at.plain or at.launch(file, kernel, kinds, gradients, numbers)
+        self._update_rest(at.rest if done else range(len(self.xs)), update_one, gradients, numbers)
+
+    def _update_rest(
+        self, rest: Collection[int], update_one: Callable[..., None], gradients: Sequence[Array], numbers: Any
+    ) -> None:
+        if rest:
             with np.errstate(all="ignore"):
                 for i, arrays in enumerate(self.with_gradients(gradients)):
-                    if not done or i in at.rest:
+                    if i in rest:
                         update_one(arrays, numbers)
 
 
@@ -131,24 +155,18 @@ class Addresses:
 
     def __init__(self, xs: list[Array], buffers: list[list[Array]]) -> None:
         written = list(zip(xs, *buffers, strict=True))
-        types = [x.dtype for x in xs if x.dtype in (np.float32, np.float64)]
-        shared = _overlapping(written) if types else range(len(xs))
-        self.plain = [
-            i for i, x in enumerate(xs) if i not in shared and all(_lies_like(a, x, types[0]) for a in written[i])
-        ]
+        self.plain = together(xs, buffers)
         self.rest = {*range(len(xs))}.difference(self.plain)
         if self.plain:
-            self.orders = [_order(xs[i]) for i in self.plain]
+            self.orders = [order(xs[i]) for i in self.plain]
             self.transposes = any(self.orders)
-            self.dtypes = [types[0]] * len(self.plain)
-            self.like: Array = np.empty(0, types[0])
+            self.like: Array = np.empty(0, xs[self.plain[0]].dtype)
+            self.dtypes = [self.like.dtype] * len(self.plain)
             sizes = np.array([xs[i].size for i in self.plain], np.int64)
             self.total = int(sizes.sum())
             places = np.array([[a.ctypes.data for a in written[i]] for i in self.plain], np.int64)
             self.table = np.vstack([sizes, np.cumsum(sizes) - sizes, places.T])
-            spans = sorted(_span(a) for arrays in written for a in arrays if a.size)
-            self.spans = np.array(spans, np.int64).T.copy()
-            self.spans[1] = np.maximum.accumulate(self.spans[1])  # arrays of the rest may overlap
+            self.spans = spans([a for arrays in written for a in arrays])
 
     def gradients(self, gs: Sequence[Array]) -> tuple[list[Array], Array] | None:
         """The gradients of the plain tensors in the memory order of their parameters, and their addresses.
@@ -157,12 +175,12 @@ class Addresses:
         or one that would be copied, overlaps a written array, so that it might change before it is used.
         """
         if self.rest:
-            if any(self._touches(gs[i]) for i in self.rest):
+            if any(touches(self.spans, gs[i]) for i in self.rest):
                 return None
             gs = [gs[i] for i in self.plain]
         lines = list(gs)
         if self.transposes:
-            lines = [g if order is None else g.transpose(order) for g, order in zip(gs, self.orders, strict=True)]
+            lines = [in_order(g, axes) for g, axes in zip(gs, self.orders, strict=True)]
         if list(map(_dtype, gs)) == self.dtypes:
             try:
                 addresses = [
@@ -171,21 +189,16 @@ class Addresses:
                 return lines, np.array(addresses, np.int64)
             except TypeError:  # not contiguous, or read-only
                 pass
-        for i, (g, order) in enumerate(zip(gs, self.orders, strict=True)):
+        for i, (g, axes) in enumerate(zip(gs, self.orders, strict=True)):
             if g.dtype == self.like.dtype and lines[i].flags.c_contiguous:
                 continue
-            if self._touches(g):
+            if touches(self.spans, g):
                 return None
             g = g.astype(self.like.dtype, casting="same_kind", copy=False)
-            if order in (None, _CHANNELS_LAST):
-                g = as_order(g, order == _CHANNELS_LAST)
-            lines[i] = np.ascontiguousarray(g if order is None else g.transpose(order))
+            if axes in (None, _CHANNELS_LAST):
+                g = as_order(g, axes == _CHANNELS_LAST)
+            lines[i] = np.ascontiguousarray(in_order(g, axes))
         return lines, np.array([line.ctypes.data for line in lines], np.int64)
-
-    def _touches(self, g: Array) -> bool:
-        """Whether a gradient overlaps an array that a step writes; `are_apart` checks the same in compiled code."""
-        begin, end = _span(g)
-        return bool((self.spans[1, self.spans[0] < end] > begin).any())
 
 
 def _same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
@@ -196,34 +209,3 @@ def _same(found: Sequence[Any], expected: Sequence[Any]) -> bool:
 def _writable(arrays: list[Array]) -> bool:
     """Whether all arrays may be written to; on a GPU they have no flag that says so."""
     return all(map(writeable, arrays)) if GPU_TYPES else all(map(_flag, arrays))
-
-
-def _order(x: Array) -> tuple[int, ...] | None:
-    """The order of the axes of a dense array in memory; None for C order."""
-    return None if x.flags.c_contiguous else tuple(sorted(range(x.ndim), key=lambda axis: -x.strides[axis]))
-
-
-def _lies_like(a: Array, x: Array, dtype: Any) -> bool:
-    """Whether a compiled loop can run over both arrays in the same order, and write to `a`."""
-    order = _order(x)
-    same = a.size and a.dtype == dtype and a.shape == x.shape
-    return bool(same and a.transpose(order or range(a.ndim)).flags.carray)  # contiguous, aligned and writable
-
-
-def _span(a: Array) -> tuple[int, int]:
-    """The addresses at which the memory of an array begins and ends."""
-    steps = [(size - 1) * stride for size, stride in zip(a.shape, a.strides, strict=True)]
-    start = a.ctypes.data
-    return start + sum(s for s in steps if s < 0), start + sum(s for s in steps if s > 0) + a.itemsize
-
-
-def _overlapping(written: list[tuple[Array, ...]]) -> set[int]:
-    """The indices of the parameters with an array that overlaps another array."""
-    found: set[int] = set()
-    reach, last = 0, -1  # the largest end address so far, and the index of its parameter
-    for begin, end, i in sorted((*_span(a), i) for i, arrays in enumerate(written) for a in arrays if a.size):
-        if begin < reach:
-            found |= {i, last}
-        if end > reach:
-            reach, last = end, i
-    return found

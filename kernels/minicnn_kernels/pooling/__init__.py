@@ -45,6 +45,7 @@ MAX_POOL = Table(
         ("windows", "python"): largest.forward_python,
         ("windows", "numpy"): largest.forward_numpy,
         ("windows", "numba"): largest.forward_numba,
+        ("windows", "cuda"): largest.forward_cuda,
     },
 )
 MAX_POOL_BACKWARD = Table(
@@ -53,6 +54,7 @@ MAX_POOL_BACKWARD = Table(
         ("windows", "python"): places.add_python,
         ("windows", "numpy"): places.add_numpy,
         ("windows", "numba"): places.add_numba,
+        ("windows", "cuda"): places.add_cuda,
     },
 )
 AVG_POOL = Table(
@@ -61,6 +63,7 @@ AVG_POOL = Table(
         ("windows", "python"): average.forward_python,
         ("windows", "numpy"): average.forward_numpy,
         ("windows", "numba"): average.forward_numba,
+        ("windows", "cuda"): average.forward_cuda,
     },
 )
 AVG_POOL_BACKWARD = Table(
@@ -69,6 +72,7 @@ AVG_POOL_BACKWARD = Table(
         ("windows", "python"): average.backward_python,
         ("windows", "numpy"): average.backward_numpy,
         ("windows", "numba"): average.backward_numba,
+        ("windows", "cuda"): average.backward_cuda,
     },
 )
 MAX_UNPOOL = Table(
@@ -77,6 +81,7 @@ MAX_UNPOOL = Table(
         ("places", "python"): places.put_python,
         ("places", "numpy"): places.put_numpy,
         ("places", "numba"): places.put_numba,
+        ("places", "cuda"): places.put_cuda,
     },
 )
 MAX_UNPOOL_BACKWARD = Table(
@@ -85,5 +90,6 @@ MAX_UNPOOL_BACKWARD = Table(
         ("places", "python"): places.take_python,
         ("places", "numpy"): places.take_numpy,
         ("places", "numba"): places.take_numba,
+        ("places", "cuda"): places.take_cuda,
     },
 )

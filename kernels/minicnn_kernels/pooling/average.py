@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, U, constant, contiguous, xp
+from ..cuda import BLOCK, able, launch, launch_blocks, scalar, strides
 from ..geometry import Pool
-from ..layout import dense, empty, flat, is_channels_last
+from ..layout import dense, empty, empty_beside, flat, is_channels_last
 from ..runtime import FAST, njit, parallel, prange, threads, workspace
-from .largest import are_tiles, ends, pad, span, under, window
+from .largest import are_tiles, ends, helpers, pad, span, under, window
+
+_FILE = "pooling/average.cu"
 
 # --------------------------------------------------------------------------------------------------------- forward
 
@@ -150,6 +153,23 @@ def _in_a_row(g: Pool) -> Pool:
     return g._replace(h=1, w=g.h * g.w, kh=1, kw=g.h * g.w)
 
 
+def forward_cuda(x: Array, g: Pool, divisor: int | None = None) -> Array:
+    """A thread for each window, or several if it is large: `average.cu`. y has the memory order of x."""
+    if not able(x):  # integers
+        return forward_numpy(x, g, divisor)
+    x = dense(x)
+    channels_last = is_channels_last(x)
+    y = empty_beside(x, g.y_shape, channels_last)
+    args = x, strides(x), y, channels_last, divisor or 0, g
+    together = helpers(g, channels_last)
+    if together is None:
+        launch(_FILE, f"forward<{scalar(x)}>", y.size, *args)
+    else:
+        width, blocks = together
+        launch_blocks(_FILE, f"forward_together<{scalar(x)}>", (blocks,), (BLOCK,), *args, width)
+    return y
+
+
 # -------------------------------------------------------------------------------------------------------- backward
 
 
@@ -235,4 +255,15 @@ def backward_numba(gy: Array, g: Pool, divisor: int | None = None) -> Array:
     gx = empty(g.x_shape, gy.dtype, channels_last)
     with parallel():
         _backward(threads(), flat(gy), flat(gx), _weights(g, divisor, gy.dtype), _in_a_row(g), channels_last)
+    return gx
+
+
+def backward_cuda(gy: Array, g: Pool, divisor: int | None = None) -> Array:
+    """A thread for each pixel: `average.cu`. gx has the memory order of gy."""
+    if not able(gy):
+        return backward_numpy(gy, g, divisor)
+    gy = dense(gy)
+    channels_last = is_channels_last(gy)
+    gx = empty_beside(gy, g.x_shape, channels_last)
+    launch(_FILE, f"backward<{scalar(gy)}>", gx.size, gy, strides(gy), gx, channels_last, divisor or 0, g)
     return gx

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, U, constant, xp
+from ..cuda import BLOCK, SHORT, able, launch, launch_blocks, scalar, strides
 from ..geometry import Pool
-from ..layout import dense, empty, flat, is_channels_last, padded
+from ..layout import dense, empty, empty_beside, flat, is_channels_last, padded
 from ..runtime import njit, parallel, prange, threads
 from .tiles import largest_rows
 
+FILE = "pooling/largest.cu"
 MOST = 2**31 - 1  # the most pixels that an int32 can number
 
 
@@ -251,3 +253,34 @@ def forward_numba(x: Array, g: Pool) -> tuple[Array, Array]:
     with parallel():
         _forward(threads(), flat(x), flat(y), flat(index), g, channels_last)
     return y, index
+
+
+def forward_cuda(x: Array, g: Pool) -> tuple[Array, Array]:
+    """A thread for each window, or several if it is large: `largest.cu`. y and index have the memory order of x."""
+    if not able(x):  # integers
+        return forward_numpy(x, g)
+    numbered(g)
+    x = dense(x)
+    channels_last = is_channels_last(x)
+    y, index = (empty_beside(x, g.y_shape, channels_last, dtype) for dtype in (x.dtype, np.int32))
+    args, together = (x, strides(x), y, index, channels_last, g), helpers(g, channels_last)
+    if together is None:
+        launch(FILE, f"forward<{scalar(x)}>", y.size, *args)
+    else:
+        width, blocks = together
+        launch_blocks(FILE, f"forward_together<{scalar(x)}>", (blocks,), (BLOCK,), *args, width)
+    return y, index
+
+
+def helpers(g: Pool, channels_last: bool) -> tuple[int, int] | None:
+    """How many threads are side by side in memory, for one window or for channels of one pixel; and how many blocks.
+
+    None for windows of few pixels, which a thread each looks at.
+    """
+    if g.kh * g.kw <= SHORT:
+        return None
+    if channels_last:
+        tiles = max(1, -(-g.c // 64))
+        return max(1, -(-g.c // tiles)), g.n * g.oh * g.ow * tiles
+    width = 32 if g.kh * g.kw <= SHORT * BLOCK else BLOCK
+    return width, -(-g.n * g.c * g.oh * g.ow * width // BLOCK)

@@ -6,16 +6,21 @@ Three kernels that differ in one line: the backward pass of max pooling *adds* g
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, U, xp
+from ..cuda import able, launch, scalar, strides
 from ..geometry import Pool
-from ..layout import alike, as_order, empty, flat, is_channels_last, writable
+from ..layout import alike, as_order, dense, empty, empty_beside, flat, is_channels_last, writable
 from ..runtime import njit, parallel, prange, threads
+from .largest import FILE as LARGEST
 from .largest import are_tiles, numbered
 from .tiles import LEAST, spread_rows
+
+_FILE = "pooling/places.cu"
 
 
 def add_python(gy: Array, index: Array, g: Pool) -> Array:
@@ -145,4 +150,41 @@ def take_numba(gy: Array, index: Array, g: Pool) -> Array:
     gx = empty(g.y_shape, gy.dtype, channels_last)
     with parallel():
         _all(threads(), _TAKE, flat(gx), flat(index), flat(writable(as_order(gy, channels_last))), g, channels_last)
+    return gx
+
+
+def add_cuda(gy: Array, index: Array, g: Pool) -> Array:
+    """A thread for each pixel, which looks for itself in the indices: `largest.cu`; in the memory order of index."""
+    if not able(gy):  # integers
+        return add_numpy(gy, index, g)
+    numbered(g)
+    index, gy = alike(index.astype(np.int32, copy=False), gy)
+    channels_last = is_channels_last(index)
+    gx = empty_beside(gy, g.x_shape, channels_last)
+    launch(LARGEST, f"backward<{scalar(gy)}>", gx.size, gy, index, strides(gy), gx, channels_last, g)
+    return gx
+
+
+def put_cuda(x: Array, index: Array, g: Pool) -> Array:
+    """First the number of the last value at each place, then the value: `places.cu`. y has the memory order of x."""
+    if not able(x):
+        return put_numpy(x, index, g)
+    numbered(g)
+    x, index = alike(x, index.astype(np.int32, copy=False))
+    channels_last = is_channels_last(x)
+    y, last = empty_beside(x, g.x_shape, channels_last), xp(x).full(math.prod(g.x_shape), -1, np.int32)
+    launch(_FILE, "mark<int>", index.size, index, last, channels_last, g)
+    launch(_FILE, f"put<{scalar(x)}>", y.size, x, strides(x), last, y, channels_last, g)
+    return y
+
+
+def take_cuda(gy: Array, index: Array, g: Pool) -> Array:
+    """A thread for each value: `places.cu`. gx has the memory order of index."""
+    if not able(gy):
+        return take_numpy(gy, index, g)
+    numbered(g)
+    index = dense(index.astype(np.int32, copy=False))
+    channels_last = is_channels_last(index)
+    gx = empty_beside(gy, g.y_shape, channels_last)
+    launch(_FILE, f"take<{scalar(gy)}>", gx.size, as_order(gy, channels_last), index, gx, channels_last, g)
     return gx

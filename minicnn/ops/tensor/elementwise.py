@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import GPU_TYPES
+from minicnn_kernels.arrays import GPU_TYPES, as_array
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
@@ -84,8 +84,10 @@ class Elementwise(Function):
         """Convert the operands to `dtype` and run the row, into the memory of `out` if it is given."""
         values = [_in_type(operand, dtype) for operand in operands]
         with np.errstate(all="ignore"):  # as in PyTorch, 1/0 is Inf and log(-1) is NaN, without a warning
-            if ctx.gpu is None:
-                y = np.asarray(row.function(*values, **options) if out is None else row.function(*values, out=out))
+            if out is not None:
+                y = as_array(row.function(*values, out=out))
+            elif ctx.gpu is None:
+                y = np.asarray(row.function(*values, **options))
             else:
                 y = in_memory_order(row.function, *values, **options)
         if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":

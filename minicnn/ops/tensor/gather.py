@@ -23,7 +23,7 @@ from .linear_map import with_unused
 from .operands import unbroadcast
 from .scatter_add import add_rows
 from .shape import broadcast_tensors, expand, reshape
-from .types import to
+from .types import ToMeta, to
 
 __all__ = [
     "gather", "index_select", "masked_fill", "masked_scatter", "masked_select", "put", "scatter", "scatter_add",
@@ -113,7 +113,7 @@ def with_axis(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 def meta_like(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     """Return the index tensors, on the meta device if x is."""
-    return tuple(Tensor(meta(o.shape, o.dtype)) if x.is_meta and not o.is_meta else o for o in others)
+    return tuple(ToMeta.apply(o, o.dtype) if x.is_meta and not o.is_meta else o for o in others)
 
 
 @tensor_method("gather")

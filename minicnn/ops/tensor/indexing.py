@@ -16,6 +16,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.arrays import as_array, beside, host, is_array, on_device_of, on_gpu, writeable, xp
 from minicnn_kernels.geometry import ShapeError, whole
 
+from ...autograd import observe
 from ...autograd.engine import Function
 from ...autograd.inplace import check_writable, replace
 from ...autograd.modes import is_grad_enabled
@@ -26,6 +27,7 @@ from .index_parsing import Parsed
 from .linear_map import LinearMapRow, View
 from .operands import unbroadcast
 from .scatter_add import add_at
+from .types import ToMeta
 
 __all__ = ["index_put", "narrow", "narrow_copy", "select"]
 
@@ -130,7 +132,7 @@ def _indices(x: Tensor, parsed: Parsed) -> list[Tensor]:
     taken_shape(view, parsed.where, arrays)
     check_bounds("index", view, parsed.where, arrays)
     if x.is_meta:
-        return [Tensor(meta(i.shape, i.dtype)) for i in parsed.indices]
+        return [i if i.is_meta else ToMeta.apply(i, i.dtype) for i in parsed.indices]
     return [Tensor(beside(i.array, x.array)) for i in parsed.indices] if x.is_cuda else parsed.indices
 
 
@@ -277,6 +279,8 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
     before._edge, before._requires_grad = x._edge, x.requires_grad
     x._version[0] += 1
     result = put(before, parsed, value, add, inplace=True)
+    if observe.observers:
+        observe.written(x, result)
     if recorded:
         replace(x, result)
 

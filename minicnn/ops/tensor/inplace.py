@@ -24,7 +24,7 @@ from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, share_memory,
 from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
 
-from ...autograd import anomaly
+from ...autograd import anomaly, observe
 from ...autograd.inplace import check_writable, replace
 from ...autograd.modes import is_grad_enabled
 from ...device import Meta
@@ -79,12 +79,12 @@ def takes_straight(x: Any, *others: Any) -> bool:
 
     False under `detect_anomaly`, which looks at the operands after the result.
     """
-    if not isinstance(x, Tensor) or x.is_meta or on_gpu(x._array) or not x._array.flags.writeable or anomaly.enabled():
+    if not isinstance(x, Tensor) or x.is_meta or not writeable(x._array) or anomaly.enabled():
         return False
     a = x._array
     if a.dtype not in (np.float32, np.float64) or not (a.flags.c_contiguous or is_channels_last(a)):
         return False
-    return all(o._array is a or (type(o._array) is np.ndarray and not share_memory(o._array, a)) for o in others)
+    return all(o._array is a or (type(o._array) is type(a) and not share_memory(o._array, a)) for o in others)
 
 
 def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -> Tensor:
@@ -93,6 +93,8 @@ def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -
     before._requires_grad, before._edge = x._requires_grad, x._edge
     after = function(before)
     x._version[0] += 1
+    if observe.observers:
+        observe.written(x, after)
     if recorded:
         node = after.grad_fn
         if node is not None and node._saved:
@@ -135,6 +137,8 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
                 with on_device_of(a):
                     a[...] = b
     x._version[0] += 1
+    if observe.observers:
+        observe.written(x, result)
     return x
 
 

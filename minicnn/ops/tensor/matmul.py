@@ -1,7 +1,7 @@
 """Matrix products: `@` and its named special cases. The fully connected layer is in `ops/linear.py`.
 
-All products end in one function, `Matmul`. It gives two matrices to the kernel, and a stack of matrices to BLAS, one
-by one. NumPy multiplies integers.
+All products end in one function, `Matmul`, which gives matrices and stacks of matrices to the kernel. NumPy multiplies
+integers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels import geometry, sums
+from minicnn_kernels import geometry
 from minicnn_kernels import matmul as kernels
-from minicnn_kernels.arrays import as_array, contiguous, on_gpu
+from minicnn_kernels.arrays import as_array, on_gpu
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
@@ -35,19 +35,12 @@ __all__ = [
 # ---------------------------------------------------------------------------------------------------------------- a @ b
 
 
-def _for_blas(x: Array) -> Array:
-    """Return matrices that BLAS can read: one of the last two axes has no gaps. NumPy is slow for all others."""
-    steps = x.strides[-2:]
-    return x if x.itemsize in steps and min(steps) > 0 else contiguous(x)
-
-
 def product(a: Array, b: Array) -> Array:
     """a @ b of matrices or stacks of matrices; float16 is summed in float32."""
     if a.dtype == np.float16:
         return product(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
     if a.dtype.kind == "f" and not on_gpu(a):
-        multiply = sums.matmul if sums.long_product(a, b) else np.matmul
-        return np.asarray(multiply(_for_blas(a), _for_blas(b)))
+        return kernels.matmul_numpy(a, b)
     return as_array(np.matmul(a, b))
 
 
@@ -56,16 +49,16 @@ class Matmul(Function):
 
     @staticmethod
     def forward(ctx: Any, a: Array, b: Array) -> Array:
-        """Run the kernel for two matrices, BLAS for stacks of matrices."""
+        """Run the kernel; integers and float16 have none."""
         ctx.save_for_backward(a, b)
-        return kernels.MATMUL(a, b) if a.ndim == b.ndim == 2 and a.dtype in KERNEL_TYPES else product(a, b)
+        return kernels.MATMUL(a, b) if a.dtype in KERNEL_TYPES else product(a, b)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """ga = gy b^T, gb = a^T gy."""
         a, b = ctx.saved
         needs_grad = ctx.needs_input_grad
-        if a.ndim == b.ndim == 2 and a.dtype in KERNEL_TYPES:
+        if a.dtype in KERNEL_TYPES:
             return kernels.MATMUL_BACKWARD(gy, a, b, needs_grad)
         ga = unbroadcast(product(gy, b.swapaxes(-1, -2)), a.shape) if needs_grad[0] else None
         gb = unbroadcast(product(a.swapaxes(-1, -2), gy), b.shape) if needs_grad[1] else None

@@ -20,7 +20,7 @@ ERRORS: list[Error] = [
     (
         lambda: G.conv2d((1, 6, 5, 5), (4, 2, 3, 3), groups=2),
         [
-            "conv2d: weight (4, 2, 3, 3) expects 4 input channels (2 in each of 2 groups)",
+            "conv2d: weight (4, 2, 3, 3) expects 4 input channels (2 in each of 2 groups), but the input",
             "(1, 6, 5, 5) has 6",
             "in_channels",
         ],
@@ -32,6 +32,11 @@ ERRORS: list[Error] = [
     (
         lambda: G.conv2d((2, 9, 3), (4, 3, 3), op="conv1d"),
         ["look like (N, L, C) and must be (N, C, L)", "x.permute(0, 2, 1)"],
+    ),
+    (lambda: G.conv2d(X, (4, 1, 3, 3)), ["weight (4, 1, 3, 3) expects 1 input channel, but the input (1, 3,", "has 3"]),
+    (
+        lambda: G.conv_transpose2d(X, (1, 4, 3, 3)),
+        ["of axes (C, O/groups, ...), expects 1 input channel, but the input"],
     ),
     (lambda: G.conv2d((2, 4, 9, 9), W), ["make in_channels 4 or check the order of the axes (N, C, H, W)"]),
     (lambda: G.conv2d(X, W, (3,)), ["conv2d: bias must have shape (4,)", "(3,)"]),

@@ -8,7 +8,7 @@ import numpy as np
 
 from .foundation import EDGES, POINTS, Arguments, Sample, Shape, normal, shapes
 
-KINKS = [-3.0, 3.0, 6.0, -1.0, 1.0, 0.5, -0.5, 20.0, -20.0, 30.0, -30.0, 1e30, -1e30, -np.inf]
+KINKS = [-3.0, 3.0, 6.0, -1.0, 1.0, 0.5, -0.5, 20.0, -20.0, 30.0, -30.0, 1e30, -1e30, 3e38, -3e38, -np.inf]
 PARAMETERS: dict[str, list[tuple[float, ...]]] = {
     "leaky_relu": [(0.01,), (-0.5,)],
     "hardtanh": [(-1.0, 1.0), (0.0, 6.0)],
@@ -31,10 +31,12 @@ ROWS = [(op, parameters) for op, several in PARAMETERS.items() for parameters in
 
 
 def activation(op: str, parameters: tuple[float, ...], shape: Shape | None, backward: bool = False) -> Sample:
-    """Normally distributed values of a shape; for None, the points where the functions have kinks or limits."""
+    """Normally distributed values of a shape; for None, the points where the functions have kinks or limits, of which
+    the largest are so large that they only say what is finite.
+    """
 
     def make(rng: np.random.Generator, dtype: Any) -> Arguments:
-        x = np.array([*EDGES, *KINKS], dtype) if shape is None else normal(rng, dtype, shape) * np.dtype(dtype).type(4)
+        x = np.array([*EDGES, *KINKS], dtype) if shape is None else np.asarray(4 * normal(rng, dtype, shape), dtype)
         return (op, *((normal(rng, dtype, x.shape),) if backward else ()), x, *parameters)
 
     return make
@@ -50,7 +52,7 @@ def prelu(shape: Shape, slopes: int, needs_grad: tuple[bool, bool] | None = None
 
 PRELUS: list[tuple[Shape, int]] = [
     ((2, 3, 4, 5), 3), ((2, 3, 4, 5), 1), ((4, 3), 3), ((7,), 1), ((), 1), ((0, 3, 2), 3), ((2, 3, 0), 3),
-    ((1, 1, 5, 2), 1), ((3, 17, 2, 3), 17),
+    ((1, 1, 5, 2), 1), ((3, 17, 2, 3), 17), ((2, 3, 30, 31), 3), ((70, 5), 5), ((1500,), 1),
 ]  # fmt: skip
 
 
@@ -78,11 +80,11 @@ XENTS = [
 
 SAMPLES: dict[str, list[Sample]] = {
     "activation": [
-        *(activation(*row, None) for row in ROWS),
+        *(activation(*row, shape) for row in ROWS for shape in (None, (60,))),
         *(activation(op, parameters, shape) for shape in POINTS for op, parameters in (ROWS[0], ROWS[-1], ROWS[7])),
     ],
     "activation backward": [
-        *(activation(*row, None, backward=True) for row in ROWS),
+        *(activation(*row, shape, backward=True) for row in ROWS for shape in (None, (60,))),
         *(
             activation(op, parameters, shape, True)
             for shape in POINTS

@@ -131,6 +131,8 @@ POOLS: dict[str, geometry.Pool] = {
     "over the padding": geometry.pool2d((1, 2, 6, 6), (4, 3), 3, (2, 1), ceil_mode=True),
     "padding not counted": geometry.pool2d((1, 2, 6, 5), (4, 3), 3, (2, 1), ceil_mode=True, count_include_pad=False),
     "whole image": geometry.pool2d((3, 4, 5, 3), (5, 3)),
+    "whole image, many channels": geometry.pool2d((2, 67, 7, 6), (7, 6)),
+    "large windows": geometry.pool2d((1, 3, 12, 11), (7, 6), 3, (3, 2), ceil_mode=True, count_include_pad=False),
     "1x1": geometry.pool2d((1, 3, 2, 2), 1),
     "batch 0": geometry.pool2d((0, 2, 4, 4), 2),
 }
@@ -241,8 +243,22 @@ LINEARS = [
     (4, 270, 250),
     (3, 12500, 7),
 ]  # N, I, O
+STACKS: list[tuple[Shape, Shape]] = [  # shapes of a and b
+    ((2, 3, 4), (2, 4, 5)),
+    ((3, 2, 17, 20), (3, 2, 20, 66)),
+    ((2, 1, 3, 4), (5, 4, 2)),
+    ((3, 4), (2, 4, 3)),
+    ((1, 3, 4), (2, 3, 4, 5)),
+    ((2, 1, 3, 1, 2, 3), (1, 2, 1, 2, 3, 2)),
+    ((1, 2, 1, 2, 1, 2, 3), (2, 2, 2, 2, 2, 3, 2)),
+    ((2, 3, 700), (2, 700, 4)),
+    ((3, 4), (150, 4, 5)),
+    ((0, 2, 3), (0, 3, 1)),
+    ((0, 2, 3), (3, 1)),
+    ((2, 2, 0), (2, 0, 3)),
+]
 IMAGES: list[Shape] = [(3, 2, 4, 5), (1, 3, 2, 2), (4, 17, 3, 3), (2, 3, 1, 1)]
-LARGER: list[Shape] = [(3, 5, 37, 33), (5, 1, 65, 64), (2, 300, 6, 7)]  # on all threads, with blocks that are not full
+LARGER: list[Shape] = [(3, 5, 37, 33), (5, 1, 65, 64), (2, 301, 6, 7)]  # on all threads, with blocks that are not full
 
 
 def points(*more: Sample) -> list[Sample]:
@@ -281,7 +297,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "avg_pool2d": [
         *(lambda rng, dtype, g=g: (normal(rng, dtype, g.x_shape), g, None) for g in POOLS.values()),
         *(lambda rng, dtype, g=g: (normal(rng, dtype, g.x_shape), g, 3) for g in POOLS.values()),
-        lambda rng, dtype: (np.full((1, 2, 90, 90), 0.1, dtype), geometry.pool2d((1, 2, 90, 90), 90), None),
+        lambda rng, dtype: (np.full((1, 2, 90, 95), 0.1, dtype), geometry.pool2d((1, 2, 90, 95), (90, 95)), None),
     ],
     "avg_pool2d backward": [
         *(lambda rng, dtype, g=g: (normal(rng, dtype, g.y_shape), g, None) for g in POOLS.values()),
@@ -301,7 +317,7 @@ SAMPLES: dict[str, list[Sample]] = {
             for needs_grad in (ALL, *NEEDS[:2])
         )
     ],
-    "matmul": [shapes((n, i), (i, o)) for n, i, o in LINEARS],
+    "matmul": [*(shapes((n, i), (i, o)) for n, i, o in LINEARS), *(shapes(a, b) for a, b in STACKS)],
     "matmul backward": [
         *(
             lambda rng, dtype, n=n, i=i, o=o, needs_grad=needs_grad: (
@@ -310,7 +326,15 @@ SAMPLES: dict[str, list[Sample]] = {
             )
             for n, i, o in LINEARS
             for needs_grad in ((True, True), (True, False), (False, True))
-        )
+        ),
+        *(
+            lambda rng, dtype, a=a, b=b, needs_grad=needs_grad: (
+                *shapes((*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1]), a, b)(rng, dtype),
+                needs_grad,
+            )
+            for a, b in STACKS
+            for needs_grad in ((True, True), (True, False), (False, True))
+        ),
     ],
     "softmax_xent": [softmax(4, 5), softmax(1, 1), softmax(0, 3), softmax(7, 2, 1e4), softmax(3, 40, 50)],
     "softmax_xent backward": [softmax_backward(n, k) for n, k in ((4, 5), (1, 1), (0, 3), (9, 2))],

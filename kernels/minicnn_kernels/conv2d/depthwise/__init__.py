@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arrays import Array, xp
+from ...arrays import Array, contiguous, xp
+from ...cuda import launch, launch_blocks, scalar, strides
+from ...gemm import add_parts
 from ...geometry import Conv
-from ...layout import as_order, dense, empty, is_channels_last
+from ...layout import as_order, dense, empty, empty_beside, is_channels_last
 from ...runtime import parallel
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad, pad
@@ -71,6 +73,20 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     with parallel():
         bands.forward(x, w, b, y, g)
+    return y
+
+
+_FILE = "conv2d/depthwise/depthwise.cu"
+_STRIP = 4  # as in the file
+
+
+def forward_cuda(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """A thread for four outputs, one below the other: `depthwise.cu`."""
+    x, bias = dense(x), None if b is None else contiguous(b)
+    inside = is_channels_last(x)
+    y = empty_beside(x, g.y_shape, inside)
+    args = x, strides(x), contiguous(w), bias, y, strides(y), g, inside
+    launch(_FILE, f"forward<{scalar(x)}>", g.n * g.o * -(-g.oh // _STRIP) * g.ow, *args)
     return y
 
 
@@ -128,3 +144,33 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
         if needs_grad[1] and x is not None:
             gw, gb = bands.backward_w(gy, like, g)
     return gx, gw, gb if needs_grad[2] else None
+
+
+def shares(pixels: int, blocks: int, lanes: int) -> tuple[int, int]:
+    """How many of the pixels of a channel a block adds up, and how many blocks they need; `blocks` have all channels.
+
+    A thread, of which `lanes` have a channel, has 32 to 256 pixels: the more channels there are, the more.
+    """
+    length = lanes * min(max(-(-pixels * blocks // (256 * lanes)), 32), 256)
+    return length, max(1, -(-pixels // length))
+
+
+def backward_cuda(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """gx: a thread for each of its pixels. gw: a block for a channel, or for 32 in channels-last memory."""
+    gy, x, gx, gw, kind = dense(gy), None if x is None else dense(x), None, None, scalar(gy)
+    if needs_grad[0] and w is not None:
+        gx = empty_beside(gy, g.x_shape, is_channels_last(gy if x is None else x))
+        inside = is_channels_last(gx)
+        launch(
+            _FILE, f"backward_x<{kind}>", gx.size, gy, strides(gy), contiguous(w), gx, strides(gx), g, inside
+        )  # fmt: skip
+    if needs_grad[1] and x is not None:
+        gw = empty_beside(gy, g.w_shape)
+        wide = 32 if is_channels_last(gy) else 1  # channels of a block, whose 256 threads divide the pixels
+        blocks, lanes, pixels = -(-g.o // wide), 256 // wide, g.n * g.oh * g.ow
+        length, count = shares(pixels, blocks, lanes)
+        parts = gw if count == 1 else empty_beside(gy, (count * gw.size,))
+        args = gy, strides(gy), x, strides(x), parts, g, wide, length
+        launch_blocks(_FILE, f"backward_w<{kind}>", (blocks * count,), (256,), *args)
+        add_parts(parts, gw, count)
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None

@@ -7,26 +7,33 @@ The seven loops of 1, the definition, become one matrix product (`columns.py` ma
     gw    = sum_n gy[n] col^T      (O, OH*OW) @ (OH*OW, K)
     gx[n] = col2im(w^T gy[n])      (K, O) @ (O, OH*OW)
 
-With G groups each line holds for each group and its channels. BLAS does the arithmetic; the price is the memory of col,
-KH*KW/(SH*SW) times that of the input. Equations and legend: `conv2d/__init__.py`.
+With G groups each line holds for each group and its channels. BLAS does the arithmetic (on a GPU, `gemm.cu`); the price
+is the memory of col, KH*KW/(SH*SW) times that of the input. Equations and legend: `conv2d/__init__.py`.
 
 K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document processing", 2006.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from ...arrays import Array, xp
+from ...arrays import Array, contiguous, xp
+from ...cuda import launch, scalar, strides
+from ...gemm import Operand, add_parts, gemm_cuda
 from ...geometry import Conv
-from ...layout import as_order, dense, empty, is_channels_last
+from ...layout import as_order, dense, empty, empty_beside, is_channels_last
 from ...runtime import parallel, single_blas
 from ...sums import total
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad
 from ..direct import multiplications as multiplications  # the products are those of the definition
+from ..operands import of_columns, of_images, of_weights
 from . import bands
 from .columns import cells_python, col2im, im2col, length
+
+_FILE = "conv2d/im2col/columns.cu"
 
 # ------------------------------------------------------------------------------------------------------------ forward
 
@@ -73,6 +80,38 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     with parallel(), single_blas():
         bands.forward(x, w, b, y, g)
+    return y
+
+
+# On a GPU, a band is some images, or some rows of one image if already its columns would take more than `MOST` bytes.
+
+
+def _bands(g: Conv, itemsize: int) -> Iterator[tuple[slice, Conv, int, int]]:
+    """The images of each band, their geometry, the first output row and the number of rows."""
+    line = max(1, g.groups * length(g) * g.ow * itemsize)
+    rows = min(g.oh, max(1, MOST // line))
+    step = max(1, MOST // (line * g.oh))
+    for n in range(0, g.n, step):
+        for i in range(0, g.oh, rows):
+            yield slice(n, n + step), g._replace(n=min(step, g.n - n)), i, min(rows, g.oh - i)
+
+
+def _columns(x: Array, g: Conv, inside: bool, first: int, rows: int) -> Operand:
+    """The windows of some output rows, copied."""
+    col = empty_beside(x, (g.n * g.groups * length(g) * rows * g.ow,))
+    launch(_FILE, f"im2col<{scalar(x)}>", col.size, x, strides(x), col, g, inside, first, rows)
+    return of_columns(col, g, rows * g.ow, inside)
+
+
+def forward_cuda(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Bands one after the other: copy the windows (`columns.cu`), then multiply (`gemm.cu`); y in the order of x."""
+    x, bias = dense(x), None if b is None else contiguous(b)
+    inside = is_channels_last(x)
+    y, weights = empty_beside(x, g.y_shape, inside), of_weights(contiguous(w), g, inside)
+    for some, part, first, rows in _bands(g, x.itemsize):
+        sizes = g.o // g.groups, part.n * rows * g.ow, length(g)
+        col, to = _columns(x[some], part, inside, first, rows), of_images(y[some], g.groups, rows=rows, first=first)
+        gemm_cuda(sizes, weights, col, to, bias, batches=g.groups)
     return y
 
 
@@ -130,3 +169,26 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
         if needs_grad[1] and x is not None:
             gw, gb = bands.backward_w(gy, like, g)
     return gx, gw, gb if needs_grad[2] else None
+
+
+def backward_cuda(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """Bands as in forward. Those of gx add to it one after the other; those of gw are added up at the end."""
+    gy, x, gx, gw, og = dense(gy), None if x is None else dense(x), None, None, g.o // g.groups
+    inside, all_bands = is_channels_last(gy if x is None else x), list(_bands(g, gy.itemsize))
+    if needs_grad[0] and w is not None:
+        gx, turned = empty_beside(gy, g.x_shape, inside), of_weights(contiguous(w), g, inside).turned()
+        for some, part, first, rows in all_bands:
+            up, to = of_images(gy[some], g.groups, rows=rows, first=first), gx[some]
+            col = empty_beside(gy, (part.n * g.groups * length(g) * rows * g.ow,))
+            columns = of_columns(col, part, rows * g.ow, inside)
+            gemm_cuda((length(g), part.n * rows * g.ow, og), turned, up, columns, batches=g.groups)
+            args = col, to, strides(to), part, inside, first, rows, first > 0
+            launch(_FILE, f"col2im<{scalar(gy)}>", to.size, *args)
+    if needs_grad[1] and x is not None:
+        gw, sums = empty_beside(gy, g.w_shape), empty_beside(gy, (len(all_bands), *g.w_shape))
+        for number, (some, part, first, rows) in enumerate(all_bands):
+            up, part_sum = of_images(gy[some], g.groups, rows=rows, first=first), of_weights(sums[number], g, inside)
+            columns = _columns(x[some], part, inside, first, rows).turned()
+            gemm_cuda((og, length(g), part.n * rows * g.ow), up, columns, part_sum, batches=g.groups)
+        add_parts(sums, gw, len(all_bands))
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None

@@ -30,11 +30,15 @@ windows are formed while they are copied to the fast memory of a GPU. Equations 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...arrays import Array, contiguous, xp
+from ...cuda import launch_blocks, scalar, strides
+from ...gemm import THREADS, add_parts, tiled, to_parts
 from ...geometry import Conv
-from ...layout import as_order, dense, empty, is_channels_last
+from ...layout import as_order, dense, empty, empty_beside, is_channels_last
 from ...runtime import parallel
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad
@@ -42,7 +46,7 @@ from .bands import Pass, convolve, of_weights
 
 
 def supports(g: Conv) -> bool:
-    """Whether there is one group and no dilation."""
+    """Whether there is one group and no dilation, or the backend is cuda."""
     return (g.groups, g.dh, g.dw) == (1, 1, 1)
 
 
@@ -203,3 +207,43 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
         elif needs_grad[2]:
             gb = sum_of_pixels(gy)
     return gx, gw, gb if needs_grad[2] else None
+
+
+# --------------------------------------------------------------------------------------------------------------- cuda
+
+_FILE = "conv2d/implicit/implicit.cu"
+
+
+def forward_cuda(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
+    """Tiles in shared memory, to which the windows are read directly from x: `implicit.cu`."""
+    x, w, bias, og = dense(x), dense(w), None if b is None else contiguous(b), g.o // g.groups
+    y = empty_beside(x, g.y_shape, is_channels_last(x))
+    high, tiles, blocks = tiled(og, g.n * g.oh * g.ow, g.c // g.groups * g.kh * g.kw, g.groups, y.size)
+    to = to_parts(y, tiles)
+    args = x, strides(x), w, strides(w), bias, to, strides(y), g, tiles
+    launch_blocks(_FILE, f"forward<{scalar(x)}, {high}>", (blocks,), (THREADS,), *args)
+    add_parts(to, y, tiles.parts)
+    return y
+
+
+def backward_cuda(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
+    """The same tiles: windows of gy for gx, phase by phase; windows of x for gw, with a sum in parts."""
+    gy, x, gx, gw = dense(gy), None if x is None else dense(x), None, None
+    og, cg = g.o // g.groups, g.c // g.groups
+    if needs_grad[0] and w is not None:
+        w, gx = dense(w), empty_beside(gy, g.x_shape, is_channels_last(gy if x is None else x))
+        pixels = g.n * -(-g.h // g.sh) * -(-g.w // g.sw)  # of the largest phase
+        cells = -(-g.kh // (g.sh // math.gcd(g.sh, g.dh))) * -(-g.kw // (g.sw // math.gcd(g.sw, g.dw)))
+        high, tiles, blocks = tiled(cg, pixels, og * cells, g.groups * min(g.sh, g.h) * min(g.sw, g.w), gx.size)
+        to = to_parts(gx, tiles)
+        args = gy, strides(gy), w, strides(w), to, strides(gx), g, tiles
+        launch_blocks(_FILE, f"backward_x<{scalar(gy)}, {high}>", (blocks,), (THREADS,), *args)
+        add_parts(to, gx, tiles.parts)
+    if needs_grad[1] and x is not None:
+        gw = empty_beside(gy, g.w_shape)
+        high, tiles, blocks = tiled(og, cg * g.kh * g.kw, g.n * g.oh * g.ow, g.groups, gw.size)
+        to = to_parts(gw, tiles)
+        args = gy, strides(gy), x, strides(x), to, strides(gw), g, tiles
+        launch_blocks(_FILE, f"backward_w<{scalar(gy)}, {high}>", (blocks,), (THREADS,), *args)
+        add_parts(to, gw, tiles.parts)
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
