@@ -1,0 +1,239 @@
+"""`diagnose`: what is wrong with a backward pass. Mistakes are made on purpose, until one gives the same gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minicnn_kernels.arrays import Array
+from minicnn_kernels.geometry import shown
+
+from ..nn import functional as F
+from ..tensor import Tensor
+from .mistakes import MISTAKES, Arrays, Call, common
+
+NAMES = ("x", "w", "b")  # of the inputs that have gradients, in the order of the function's arguments
+_SEED = 20_777_216  # of upstream gradients; if x came from the same seed, gy = x would hide mistakes
+_CLOSE = 1e-6  # of the largest number: gradients are the same; float64 leaves room for other orders of sums
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known about a gradient.
+
+    Attributes:
+        input: "x", "w" or "b".
+        error: the largest difference from the right gradient, relative to its largest number.
+        where: the place of that difference.
+        got, right: the numbers there.
+        mistakes: (name, remedy) of the mistakes that give exactly this gradient, the likeliest first; empty if the
+            gradient is right, or if none does.
+    """
+
+    input: str
+    error: float
+    where: tuple[int, ...]
+    got: float
+    right: float
+    mistakes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gradient is right."""
+        return self.error <= _CLOSE
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"g{self.input}: right"
+        text = f"g{self.input}{list(self.where)} is {self.got:.6g} and must be {self.right:.6g}"
+        if not self.mistakes:
+            return f"{text}; no known mistake gives this gradient"
+        name, remedy = self.mistakes[0]
+        text += f": {name}. Remedy: {remedy}."
+        if len(self.mistakes) > 1:
+            text += f" (The same numbers would come from: {'; '.join(name for name, _ in self.mistakes[1:])}.)"
+        return text
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found. Printed, it is a line for each gradient.
+
+    Attributes:
+        op: the operation that the function is compared with.
+        forward: what is wrong with the result, or None.
+        findings: one for each gradient; empty if the result is wrong.
+    """
+
+    op: str
+    forward: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the result and all gradients are right."""
+        return self.forward is None and all(finding.ok for finding in self.findings)
+
+    def __str__(self) -> str:
+        lines = [f"forward: {self.forward}"] if self.forward else [str(finding) for finding in self.findings]
+        return "\n".join([self.op, *[f"  {line}" for line in lines]])
+
+    __repr__ = __str__
+
+
+def diagnose(
+    func: Callable[..., Tensor], inputs: Tensor | Sequence[Tensor], like: str | None = None, *, grad: Any = None,
+    **options: Any,
+) -> Diagnosis:  # fmt: skip
+    """Compare a function of your own with the library's, forward and backward, and name the mistake in its gradients.
+
+        class MyRelu(minicnn.autograd.Function): ...
+
+        print(diagnose(MyRelu.apply, minicnn.randn(4, 5)))
+        # relu
+        #   gx[0, 2] is 0 and must be -0.31: the mask is that of gy ... Remedy: take gy where x > 0.
+
+        diagnose(lambda x, w, b: my_conv(x, w, b, stride=2), (x, w, b), "conv2d", stride=2)
+
+    Everything is done in float64, with a random upstream gradient: one of ones would hide mistakes.
+
+    Args:
+        func: takes the inputs and returns a tensor, whose `backward` is checked.
+        inputs: x; or x, w and b, as the operation has them. Take small ones, with no size twice: two axes of equal size
+            can be swapped without an error.
+        like: the operation: conv2d, linear, relu, tanh, sigmoid, max_pool2d, avg_pool2d, batch_norm (in training),
+            softmax (over axis 1) or cross_entropy. None: the one that gives the same result, with these options.
+        grad: the upstream gradient; None for a random one.
+        options: of the operation, by name: stride, padding, kernel_size, target ...
+
+    Raises:
+        ValueError: the operation is not known, or none gives the result of `func`.
+        TypeError: an input is not a tensor.
+    """
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for tensor in given:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"diagnose: the inputs must be tensors, got {shown(tensor)}")
+    if like is not None and like not in MISTAKES:
+        raise ValueError(f"diagnose: like must be one of {', '.join(MISTAKES)}, got {like!r}")
+    leaves = [_leaf(tensor) for tensor in given]
+    y = func(*leaves)
+    op = like or _op_of(y, leaves, options)
+    own = [_leaf(tensor) for tensor in given]
+    expected = _run(op, own, options)
+    forward = _difference(y.detach().numpy(), expected.detach().numpy())
+    if forward is not None:
+        return Diagnosis(op, forward, ())
+    rng = np.random.default_rng(_SEED)
+    gy = rng.standard_normal(tuple(y.shape)) if grad is None else np.asarray(grad, np.float64)
+    y.backward(y.new_tensor(gy))
+    got = {name: None if leaf.grad is None else leaf.grad.numpy() for name, leaf in zip(NAMES, leaves, strict=False)}
+    return Diagnosis(op, None, compare(op, [leaf.detach() for leaf in own], gy, got, **options))
+
+
+def compare(
+    op: str, inputs: Sequence[Tensor], gy: Array, got: dict[str, Array | None], **options: Any
+) -> tuple[Finding, ...]:  # fmt: skip
+    """`diagnose` of gradients that are there as arrays, by the names x, w and b; None counts as zero."""
+    right = _gradients(op, inputs, gy, options)
+    ones = _gradients(op, inputs, np.ones_like(gy), options)
+    arrays = {name: tensor.numpy() for name, tensor in zip(NAMES, inputs, strict=False)}
+    plain = {name: value.numpy() if isinstance(value, Tensor) else value for name, value in options.items()}
+    call = Call(arrays, plain, _run(op, inputs, options).numpy(), gy, right)
+    return tuple(_finding(call, op, name, got.get(name), ones) for name in right)
+
+
+def _finding(call: Call, op: str, name: str, got: Array | None, ones: Arrays) -> Finding:
+    right = call.right[name]
+    found = np.zeros_like(right) if got is None else np.asarray(got, np.float64)
+    if found.shape != right.shape:
+        text = f"its shape is {found.shape}, that of {name} is {right.shape}"
+        return Finding(name, np.inf, (), np.nan, np.nan, ((text, "a gradient has the shape of its input"),))
+    error, where = _largest(found, right)
+    at = (float(found[where]) + 0.0, float(right[where]) + 0.0) if found.size else (0.0, 0.0)  # + 0.0: no -0
+    if error <= _CLOSE:
+        return Finding(name, error, where, *at)
+    named: list[tuple[str, str]] = []
+    with np.errstate(all="ignore"):
+        for mistake in MISTAKES[op].get(name, []):
+            gradient = mistake.gradient(call)
+            if gradient is not None and _same(found, gradient, right):
+                named.append((mistake.name, mistake.remedy))
+        for text, remedy, gradient in common(call, name, ones):
+            if _same(found, gradient, right):
+                named.append((text, remedy))
+    return Finding(name, error, where, *at, tuple(named))
+
+
+def _same(found: Array, gradient: Array, right: Array) -> bool:
+    """Whether a mistake gives what was found. One that gives the right gradient here explains nothing."""
+    return gradient.shape == found.shape and _largest(found, gradient)[0] <= _CLOSE < _largest(right, gradient)[0]
+
+
+def _largest(a: Array, b: Array) -> tuple[float, tuple[int, ...]]:
+    """The largest difference, relative to the largest number of b (or of a, if b is all zero), and its place."""
+    if not a.size:
+        return 0.0, ()
+    difference = np.abs(a - b)
+    difference = np.where(np.isnan(difference), np.where(np.isnan(a) & np.isnan(b), 0, np.inf), difference)
+    where = tuple(int(k) for k in np.unravel_index(int(difference.argmax()), a.shape))
+    scale = _size(b) or _size(a) or 1.0
+    return float(difference[where]) / scale, where
+
+
+def _size(a: Array) -> float:
+    return float(np.abs(a[np.isfinite(a)]).max(initial=0))
+
+
+def _difference(y: Array, expected: Array) -> str | None:
+    """What is wrong with a result."""
+    if y.shape != expected.shape:
+        return f"the result has the shape {y.shape} and must have {expected.shape}"
+    error, where = _largest(y, expected)
+    if error <= _CLOSE:
+        return None
+    return f"y{list(where)} is {y[where]:.6g} and must be {expected[where]:.6g}; mend the forward pass first"
+
+
+# ----------------------------------------------------------------------------------------------------- the library's op
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    """A copy in float64 that gets a gradient."""
+    return tensor.detach().double().clone().requires_grad_()
+
+
+def _run(op: str, inputs: Sequence[Tensor], options: dict[str, Any]) -> Tensor:
+    """The operation of the library."""
+    if op == "batch_norm":
+        vectors = [*inputs[1:], None, None]
+        return F.batch_norm(inputs[0], None, None, vectors[0], vectors[1], training=True, **options)
+    if op == "softmax":
+        return F.softmax(inputs[0], 1)
+    found: Tensor = getattr(F, op)(*inputs, **options)
+    return found
+
+
+def _gradients(op: str, inputs: Sequence[Tensor], gy: Array, options: dict[str, Any]) -> Arrays:
+    leaves = [_leaf(tensor) for tensor in inputs]
+    y = _run(op, leaves, options)
+    y.backward(y.new_tensor(gy))
+    return {name: leaf.grad.numpy() for name, leaf in zip(NAMES, leaves, strict=False) if leaf.grad is not None}
+
+
+def _op_of(y: Tensor, leaves: list[Tensor], options: dict[str, Any]) -> str:
+    """The operation that gives the same result."""
+    for op in MISTAKES:
+        try:
+            expected = _run(op, [leaf.detach() for leaf in leaves], options)
+        except (TypeError, ValueError, RuntimeError):  # it does not take these inputs
+            continue
+        if _difference(y.detach().numpy(), expected.numpy()) is None:
+            return op
+    raise ValueError(
+        f"diagnose: none of {', '.join(MISTAKES)} gives this result with the options {options or 'that were given'}; "
+        "say which one it should be, as like='conv2d', with its options"
+    )

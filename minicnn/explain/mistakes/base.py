@@ -1,0 +1,77 @@
+"""A call of an operation, a mistake, and the mistakes that can be made in every backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn_kernels.arrays import Array
+
+OVER_BATCH = "add (+=) over all samples of the batch"
+Arrays = dict[str, Array]
+
+
+class Call(NamedTuple):
+    """A call of an operation, and the right gradients.
+
+    Attributes:
+        inputs: by name: x, w, b ...
+        options: stride, padding ...
+        y: the result.
+        gy: the upstream gradient.
+        right: the gradients, by the names of the inputs.
+    """
+
+    inputs: Arrays
+    options: dict[str, Any]
+    y: Array
+    gy: Array
+    right: Arrays
+
+
+class Mistake(NamedTuple):
+    """A mistake, in words, and the gradient that it gives; None where it cannot be made."""
+
+    name: str
+    remedy: str
+    gradient: Callable[[Call], Array | None]
+
+
+def common(call: Call, name: str, ones: Arrays) -> Iterator[tuple[str, str, Array]]:
+    """(name, remedy, gradient) of mistakes that can be made in every backward pass.
+
+    Args:
+        call: the call.
+        name: of the input.
+        ones: the right gradients for an upstream gradient of ones.
+    """
+    right = call.right[name]
+    yield "the gradient is zero", "check that it is computed and returned", np.zeros_like(right)
+    yield "the sign is wrong", "change the sign", -right
+    yield "the upstream gradient is left out", "multiply by gy (the chain rule)", ones[name]
+    yield "the upstream gradient comes in twice", "multiply by gy once", right * _mean_of(call.gy, right)
+    for other, gradient in call.right.items():
+        if other != name and gradient.shape == right.shape:
+            yield f"this is the gradient of {other}", "return the gradients in the order of the inputs", gradient
+    batch = call.gy.shape[0] if call.gy.ndim else 1
+    pixels = call.gy.size // max(1, batch)
+    counts = {
+        batch: "the batch size", pixels: "the number of outputs of a sample", call.gy.size: "the number of outputs",
+    }  # fmt: skip
+    for count, what in ({2: "a factor that is not there"} | counts).items():
+        if count > 1:
+            yield f"it is {count} times too large, {what}: a mean is missing", f"divide by {count}", right * count
+            yield f"it is {count} times too small, {what}: a mean too many", f"do not divide by {count}", right / count
+    if right.ndim >= 2:
+        for first, second in ((-1, -2), (0, 1)):
+            swapped = right.swapaxes(first, second)
+            if swapped.shape == right.shape:
+                axes = "last" if first == -1 else "first"
+                yield f"its {axes} two axes are swapped", "check the order of the indices", swapped
+        yield "it is flipped along its last two axes", "do not turn it by 180 degrees", np.flip(right, (-1, -2))
+
+
+def _mean_of(gy: Array, right: Array) -> Any:
+    return gy if gy.shape == right.shape else np.nan

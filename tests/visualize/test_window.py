@@ -1,0 +1,82 @@
+"""The pictures of a convolution at one place: what is marked is what meets, the numbers are those of the trace."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+import minicnn
+from minicnn.explain import EXAMPLES, CellError, ConvTrace, conv_trace, conv_transpose_trace
+from minicnn.visualize import sliding, window
+
+
+def example() -> ConvTrace:
+    found = EXAMPLES["stride"]
+    x, w = (minicnn.tensor(rows).float().reshape(1, 1, len(rows), -1) for rows in (found.x, found.w))
+    return conv_trace(x, w, stride=found.stride, padding=found.padding, grad=np.arange(1, 10).reshape(1, 1, 3, 3))
+
+
+def panel(axes: Any) -> tuple[str, Any, set[tuple[int, int]]]:
+    """The title, the numbers, and the places (row, column) that are framed."""
+    frames = [p for p in axes.patches if isinstance(p, Rectangle)]
+    marks = {(round(p.get_y() + 0.5), round(p.get_x() + 0.5)) for p in frames}
+    return axes.get_title(loc="left") or axes.get_title(), np.asarray(axes.images[0].get_array()), marks
+
+
+def test_an_output() -> None:
+    trace = example()
+    figure = window(trace, cell=(0, 0, 0, 1))
+    (x, w, y) = [panel(axes) for axes in figure.axes]
+    assert (x[0], w[0], y[0]) == ("x[0, 0]", "w[0, 0]", "y[0, 0]")
+    np.testing.assert_array_equal(x[1], trace.x[0, 0])
+    np.testing.assert_array_equal(y[1], trace.y[0, 0])
+    assert x[2] == {(i, j) for i in (0, 1) for j in (1, 2, 3)} and len(w[2]) == 9 and y[2] == {(0, 1)}
+    assert figure.get_suptitle() == "y[0, 0, 0, 1]: sum 17; the kernel computed 17"
+    assert [text.get_text() for text in figure.axes[2].texts] == ["6", "17", "3", "8", "17", "13", "6", "4", "4"]
+
+
+def test_gradients() -> None:
+    gy, w, gx = [panel(axes) for axes in window(example(), grad_cell=(0, 0, 1, 1)).axes]
+    assert (gy[0], gx[0]) == ("gy[0, 0]", "gx[0, 0]") and gx[2] == {(1, 1)}
+    assert gy[2] == {(0, 0), (0, 1), (1, 0), (1, 1)} and w[2] == {(0, 0), (0, 2), (2, 0), (2, 2)}
+    gy, x, gw = [panel(axes) for axes in window(example(), weight_cell=(0, 0, 0, 0)).axes]
+    assert len(gy[2]) == 9 and x[2] == {(1, 1), (1, 3), (3, 1), (3, 3)} and gw[0] == "gw[0, 0]"
+
+
+def test_several_channels_and_large_images(tmp_path: Path) -> None:
+    trace = conv_trace(minicnn.randn(1, 5, 20, 30), minicnn.randn(2, 5, 3, 3))
+    figure = window(trace, cell=(0, 1, 4, 5), out=tmp_path / "window.svg")
+    assert len(figure.axes) == 3 + 3 + 1 and not figure.axes[0].texts and figure.axes[3].texts
+    assert (tmp_path / "window.svg").stat().st_size > 10_000
+    window(conv_transpose_trace(minicnn.randn(1, 2, 3, 3), minicnn.randn(2, 1, 3, 3), stride=2), cell=(0, 0, 2, 2))
+
+
+def test_a_sliding_window(tmp_path: Path) -> None:
+    sliding(example(), tmp_path / "sliding.gif", seconds=0.2)
+    with Image.open(tmp_path / "sliding.gif") as found:
+        assert found.n_frames == 9 and found.info["duration"] == 200  # type: ignore[attr-defined]
+        frames = [np.asarray((found.seek(k), found.convert("RGB"))[1]) for k in range(9)]  # type: ignore[func-returns-value]
+    assert all((a != b).any() for a, b in pairwise(frames))
+    last = frames[-1].reshape(-1, 3).astype(int)
+    assert (last.max(1) - last.min(1) > 60).any(), "colours are lost"
+
+
+def test_errors(tmp_path: Path) -> None:
+    trace = example()
+    with pytest.raises(ValueError, match="one of cell, grad_cell and weight_cell, got 0 of them"):
+        window(trace)
+    with pytest.raises(CellError, match="no cell"):
+        window(trace, cell=(0, 0, 3, 0))
+    with pytest.raises(ValueError, match=r"must end in \.gif"):
+        sliding(trace, tmp_path / "a.png")
+    with pytest.raises(ValueError, match="no window that slides"):
+        sliding(conv_transpose_trace(minicnn.ones(1, 1, 2, 2), minicnn.ones(1, 1, 2, 2)), tmp_path / "a.gif")
+    with pytest.raises(ValueError, match="900 steps is too long"):
+        sliding(conv_trace(minicnn.ones(1, 1, 30, 30), minicnn.ones(1, 1, 1, 1)), tmp_path / "a.gif")
+    assert not list(tmp_path.iterdir())
