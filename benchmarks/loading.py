@@ -1,10 +1,14 @@
 """Seconds to load all data of an epoch, without training, for random images of the sizes of MNIST and CIFAR-10.
 
     python benchmarks/loading.py [--epochs 5] [--workers 2] [--against torch]
+    python benchmarks/loading.py --share [--steps 40]
 
 "images" is an image dataset of minicnn with minicnn's transforms, which run on a whole batch. "samples" has the same
 transforms, but sample by sample, because they include a function of the user's. "tensors" is a TensorDataset. The best
 epoch counts.
+
+--share trains ResNet-20 on such images and measures how long the loop waits for each batch, as a share of the
+whole step: in seconds, and in seconds of the processor, which other programs on the machine hardly change.
 """
 
 from __future__ import annotations
@@ -56,12 +60,43 @@ def best(loader: Iterable[Any], epochs: int) -> float:
     return min(seconds)
 
 
+def share(steps: int) -> None:
+    """Print the share of a training step of ResNet-20 that is spent on waiting for the batch."""
+    from minicnn import nn, optim
+
+    model, loss_fn = minicnn.models.resnet20(), nn.CrossEntropyLoss()
+    optimizer = optim.SGD(model.parameters(), 0.01, momentum=0.9)
+    clocks = (time.perf_counter, time.process_time)
+    for name, more in (("in place", {}), ("a thread", {"prefetch_factor": 2})):
+        batches = iter(DataLoader(images(CIFAR["shape"], CIFAR["chain"]), CIFAR["batch"], shuffle=True, seed=0, **more))
+        waits, rests = np.zeros((steps + 3, 2)), np.zeros((steps + 3, 2))
+        for step in range(steps + 3):  # the first three warm up
+            start = np.array([clock() for clock in clocks])
+            x, y = next(batches)
+            middle = np.array([clock() for clock in clocks])
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+            waits[step], rests[step] = middle - start, np.array([clock() for clock in clocks]) - middle
+        (wait, busy), (rest, work) = waits[3:].sum(0), rests[3:].sum(0)
+        print(
+            f"ResNet-20, batches made {name:9} wait {1e3 * wait / steps:6.2f} ms of {1e3 * (wait + rest) / steps:7.1f} "
+            f"ms a step, {wait / (wait + rest):.2%}; of the processor's time {busy / (busy + work):.2%}",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--against", choices=["torch"])
+    parser.add_argument("--share", action="store_true", help="how long ResNet-20 waits for its batches")
+    parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
+    if options.share:
+        share(options.steps)
+        return
     print(f"{'seconds per epoch':24}{'in place':>10}{'a thread':>10}{f'{options.workers} workers':>12}{'PyTorch':>10}")
     for name, case in (("MNIST", MNIST), ("CIFAR-10", CIFAR)):
         shape, batch, chain = case["shape"], case["batch"], case["chain"]

@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 from nets import NETS
 from train_step import MEMORY, step_of
@@ -26,6 +28,10 @@ STEPS, MOST = 3, 1.2
 
 def peak() -> float:
     """The largest resident set of this process so far, in MB."""
+    status = Path("/proc/self/status")  # of Linux, where ru_maxrss may be that of the process that started this one
+    found = re.search(r"VmHWM: +(\d+) kB", status.read_text()) if status.exists() else None
+    if found:
+        return int(found[1]) / 2**10
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB; on macOS bytes
     return size / 2**20 if sys.platform == "darwin" else size / 2**10
 

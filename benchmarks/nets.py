@@ -88,6 +88,42 @@ def resnet18(nn: Any) -> Any:
     )  # fmt: skip
 
 
+def small_resnet(nn: Any) -> Any:
+    """Two stages of one basic block each, for small images."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+        *_stages(nn, 8, [(8, 1, 1), (16, 1, 2)]),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
+
+
+def _bottleneck(nn: Any, channels: int, width: int, stride: int) -> Any:
+    """1x1, 3x3 and 1x1 convolutions, the last with four times as many channels; the 3x3 has the stride."""
+    out = 4 * width
+    body = nn.Sequential(
+        nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+        nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+        nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out),
+    )  # fmt: skip
+    shortcut = nn.Identity()
+    if stride > 1 or channels != out:
+        shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+    return _residual(nn, body, shortcut)
+
+
+def resnet50(nn: Any) -> Any:
+    """ResNet-50 for ImageNet (He et al. 2015), with the stride in the 3x3 convolutions, as in torchvision."""
+    layers, channels = [], 64
+    for width, blocks, stride in [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)]:
+        for i in range(blocks):
+            layers.append(_bottleneck(nn, channels, width, stride if i == 0 else 1))
+            channels = 4 * width
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000),
+    )  # fmt: skip
+
+
 def _vgg(nn: Any, plan: list[int | str], norm: bool) -> list[Any]:
     layers: list[Any] = []
     channels = 3
@@ -151,4 +187,11 @@ NETS = {
     "resnet18": Net(resnet18, (8, 3, 224, 224), 1000),
     "alexnet": Net(alexnet, (16, 3, 224, 224), 1000),
     "vgg16": Net(vgg16, (2, 3, 224, 224), 1000),
+}
+# With batches that fill a GPU.
+ON_GPU = {
+    "lenet5": NETS["lenet5"],
+    "resnet18": Net(resnet18, (64, 3, 224, 224), 1000),
+    "resnet50": Net(resnet50, (64, 3, 224, 224), 1000),
+    "vgg16": Net(vgg16, (32, 3, 224, 224), 1000),
 }

@@ -1,7 +1,8 @@
 """Random numbers: one seeded stream for initialisation, shuffling and dropout, like PyTorch's default generator.
 
 The numbers are NumPy's (PCG64). So a seed gives other numbers than in PyTorch, but the same numbers in each run. Those
-for a GPU are of the same stream and copied there: a seed gives the same numbers on the CPU and on a GPU.
+for a GPU are of the same stream and copied there: a seed gives the same numbers on the CPU and on a GPU. Dropout draws
+one number from the stream, the key of a sequence that its kernel computes (Philox, `minicnn_kernels.philox`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules for every test: no network, the same random numbers each time, MNIST tests only if its files exist."""
+"""Rules for every test: no network, the same random numbers each time, and skipping what this machine cannot run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,24 @@ def gpu() -> Iterator[Any]:
 
     with arrays.emulated() as cupy:
         yield cupy
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import a file of `benchmarks` by its name."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    return import_module
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[Any]:
+    """Skip a test that runs kernels in CUDA on the CPU where they cannot be: no g++, or not Linux on x86-64."""
+    from minicnn_kernels.emulated.build import NoCompilerError
+
+    try:
+        return (yield)
+    except NoCompilerError as error:
+        pytest.skip(str(error))
 
 
 # ------------------------------------------------------------------------------------------------------------ workers
@@ -123,29 +142,30 @@ def _loopback_only() -> Iterator[None]:
         yield
 
 
-# -------------------------------------------------------------------------------------------------------------- MNIST
+# ----------------------------------------------------------------------------------------------------- MNIST, CIFAR-10
 
 
-def _mnist_missing() -> str | None:
-    """Why tests that need MNIST cannot run; None if they can. Damaged files are for the tests to complain about."""
+def _missing(name: str) -> str | None:
+    """Why tests that need a dataset cannot run; None if they can. Damaged files are for the tests to complain about."""
     root = os.environ.get("MINICNN_DATA")
     if not root:
-        return "needs MNIST: set MINICNN_DATA to the folder with its four files"
-    from minicnn.datasets import MNIST, DatasetError
+        return f"needs {name}: set MINICNN_DATA to the folder with its files"
+    from minicnn import datasets
 
     try:
         for train in (False, True):
-            MNIST(root, train=train)
-    except DatasetError as error:
+            getattr(datasets, name)(root, train=train)
+    except datasets.DatasetError as error:
         if "not found" in str(error):
-            return f"needs MNIST: {error}"
+            return f"needs {name}: {error}"
     return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `mnist` if its files are missing."""
-    marked = [item for item in items if item.get_closest_marker("mnist")]
-    reason = _mnist_missing() if marked else None
-    if reason:
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason=reason))
+    """Skip the tests marked `mnist` or `cifar` if the files are missing."""
+    for marker, name in (("mnist", "MNIST"), ("cifar", "CIFAR10")):
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        reason = _missing(name) if marked else None
+        if reason:
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,6 @@ import pytest
 import minicnn
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import a benchmark by its name."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return import_module
 
 
 def test_layers_are_those_of_the_nets(benchmark: Any) -> None:
@@ -84,11 +76,37 @@ def test_the_choice_of_auto_is_timed_whatever_is_asked_for(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_the_benchmark_of_a_gpu_on_the_emulated_one(tmp_path: Path) -> None:
-    line = "--emulated --only lenet5 --seconds 0.5"
-    subprocess.run([sys.executable, BENCHMARKS / "gpu.py", *line.split(), "--json", tmp_path / "gpu.json"], check=True)
-    found = json.loads((tmp_path / "gpu.json").read_text())
-    assert set(found["ms per step"]["lenet5"]) == {"minicnn", "minicnn channels-last"}
-    assert found["gpu"] == "Emulated GPU" and found["ceilings"]["product TFLOP/s"] > 0
+    """All stages, small. The last one is run anew at the end, with the results of the others kept."""
+    from minicnn_kernels.emulated.build import compiler
+
+    compiler()  # or the test is skipped
+    command = [sys.executable, BENCHMARKS / "gpu.py", "--emulated", "--minutes", "30", "--json", tmp_path / "gpu.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "gpu.json").read_text())["stages"]
+    assert {name: stage["status"] for name, stage in found.items()} == dict.fromkeys(found, "done")
+    assert [*found] == ["versions", "compile", "rows", "tests", "losses", "ceilings", "calls", "steps", "sanitizers"]
+    assert found["versions"]["cases"]["gpu"]["name"] == "Emulated GPU"
+    assert found["rows"]["cases"]["softmax axis"]["calls"] == 4
+    assert found["tests"]["cases"]["pytest --device cuda"]["counts"]["PASSED"] > 5
+    assert found["ceilings"]["cases"]["float32 product TFLOP/s"]["value"] > 0
+    assert set(found["calls"]["cases"]["conv 3x3"]["gw"]["ms"]) == {"minicnn", "minicnn cupy", "minicnn channels-last"}
+    assert set(found["steps"]["cases"]["lenet5"]["ms"]) == {"minicnn", "minicnn channels-last"}
+    again = subprocess.run([*command, "--only", "ceilings"], capture_output=True, text=True, check=True)
+    kept = json.loads((tmp_path / "gpu.json").read_text())["stages"]
+    assert kept["steps"] == found["steps"] and kept["ceilings"] != found["ceilings"], again.stdout
+    page = (tmp_path / "gpu.md").read_text()
+    assert all(f"## {name}" in page for name in found) and "| softmax axis | 4 |" in page
+
+
+def test_the_nets_of_the_gpu(benchmark: Any) -> None:
+    """ResNet-50 as in its paper: 25.6 million weights, 53 convolutions."""
+    nets = benchmark("nets")
+    with minicnn.device("meta"):
+        net = nets.ON_GPU["resnet50"].build(minicnn.nn)
+    assert sum(p.numel() for p in net.parameters()) == 25_557_032
+    assert sum(isinstance(m, minicnn.nn.Conv2d) for m in net.modules()) == 53
+    assert all(one.batch[1:] == nets.NETS[name].batch[1:] for name, one in nets.ON_GPU.items() if name in nets.NETS)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20"])

@@ -45,7 +45,7 @@ def test_an_evaluation_elsewhere(runs: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_backends_of_a_gpu(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(arguments.BACKENDS) == {"auto", *dispatch.BACKENDS, *dispatch.ON_GPU}
+    assert set(arguments.BACKENDS) == {"auto", *dispatch.BACKENDS, *dispatch.ON_GPU, dispatch.EMULATED}
     with arrays.emulated():
         assert cli.main(["eval", str(runs / "cuda"), "--device", "cuda", "--backend", "cupy"]) == 0
         assert "top-1 accuracy" in capsys.readouterr().out

@@ -36,7 +36,7 @@ LAYERS = [
         "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
         "minicnn.serialization",
     ],
-    ["minicnn.analysis", "minicnn.train"],
+    ["minicnn.analysis", "minicnn.explain", "minicnn.train"],
     ["minicnn.visualize"],
     ["minicnn.bench"],
     ["minicnn.compat"],  # PyTorch's paths to all of that; only `minicnn` itself imports it

@@ -54,7 +54,8 @@ def test_nets_give_the_same_numbers_on_a_gpu(name: str, gpu: Any) -> None:
 
     with minicnn.use(backend="numpy"):
         expected = results(here, "cpu")
-    found = results(there, "cuda")
+    with minicnn.use(backend="cupy" if "alexnet" in name else "auto"):  # kernels in CUDA would take minutes
+        found = results(there, "cuda")
     for a, b in zip(found, expected, strict=True):
         assert a.dtype == b.dtype and np.abs(a - b).max() <= 1e-9 * np.abs(b).max() + 1e-12
 

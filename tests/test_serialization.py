@@ -281,7 +281,7 @@ def test_an_object_in_itself() -> None:
 
 
 def test_pickles_are_refused(tmp_path: Path) -> None:
-    """The message says how to convert them; no code of the file runs."""
+    """The message says what to do; no code of the file runs. Files of torch.save: test_pth.py."""
     path = tmp_path / "model.pth"
     ran = tmp_path / "ran"
 
@@ -291,17 +291,17 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         path.write_bytes(pickle.dumps(Attack(), protocol))
-        with pytest.raises(CheckpointError, match=r"model\.pth: a pickle(.|\n)*torch\.load(.|\n)*save_file"):
+        with pytest.raises(CheckpointError, match=r"model\.pth: a pickle, but none that torch\.save wrote.*minicnn"):
             load(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(Attack()))
-    with pytest.raises(CheckpointError, match="a pickle"):
+    with pytest.raises(CheckpointError, match=r"it contains (posix|nt)\.mkdir, which is code"):
         load(path, weights_only=False)
     assert not ran.exists()
     for options in ({"pickle_module": pickle}, {"encoding": "latin1"}):
-        with pytest.raises(TypeError, match="never pickles"):
+        with pytest.raises(TypeError, match="nothing is pickled"):
             load(path, **options)
-    with pytest.raises(TypeError, match="never pickles"):
+    with pytest.raises(TypeError, match="nothing is pickled"):
         save(1, path, pickle)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Commands = Any  # the result of `ArgumentParser.add_subparsers`
 
-BACKENDS = ("auto", "python", "numpy", "numba", "cuda", "cupy")
+BACKENDS = ("auto", "python", "numpy", "numba", "cuda", "cupy", "cuda-emulated")
 
 
 class UsageError(ValueError):
@@ -52,6 +52,11 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = None) -> 
     shown = default or "the run's"
     text = f"the backend that computes; cuda and cupy compute on a GPU (default: {shown})"
     parser.add_argument("--backend", choices=BACKENDS, default=default, help=text)
+
+
+def add_output(parser: argparse.ArgumentParser, text: str, metavar: str = "FILE") -> None:
+    """Add the option for what a command writes: -o, --out or --output."""
+    parser.add_argument("-o", "--out", "--output", dest="output", metavar=metavar, help=text)
 
 
 def add_device(parser: argparse.ArgumentParser, default: str) -> None:

@@ -18,6 +18,7 @@ _OPTIONS = [
     (r"Pass the folder that holds them as root or in", "Pass the folder that holds them as --data DIR or in"),
     (r"with download=True they are fetched into it", "with {download} they are fetched into it"),
     (r"use download=True|\(for MNIST: download=True\)", "use {download}"),
+    (r"minicnn\.models\.list_models\(\) lists", "`minicnn models` lists"),
     (r"minicnn\.datasets\.Digits needs", "--dataset digits needs"),
     (r"^compare_algorithms: 'same'", "bench conv: 'same'"),
     (r"^compare_algorithms: memory_format must be.*", "bench conv: leave --channels-last out"),
@@ -47,8 +48,8 @@ def _reset(stream: TextIO, errors: str) -> None:
         stream.reconfigure(errors=errors)
 
 
-def finish() -> bool:
-    """Flush stdout while an error can still be reported; False if it failed."""
+def finish(said: bool = False) -> bool:
+    """Flush stdout while an error can still be reported; False if it failed. `said`: that has been reported."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -56,7 +57,8 @@ def finish() -> bool:
         drop_output()
     except OSError as error:
         drop_output()
-        say(f"minicnn: error: the output cannot be written ({error.strerror})")
+        if not said:
+            say(f"minicnn: error: the output cannot be written ({error.strerror})")
     else:
         return True
     return False
@@ -88,7 +90,8 @@ def one_line(error: BaseException, options: Any = None) -> str:
     Arguments of the library in the message are replaced by options of the command.
     """
     text = " ".join(_plainly(error).split()) or "no message"
-    download = "--download" if hasattr(options, "download") else "`minicnn train --dataset mnist --download`"
+    name = found[0].lower() if (found := re.match("CIFAR100?", text)) else "mnist"
+    download = "--download" if hasattr(options, "download") else f"`minicnn train --dataset {name} --download`"
     for pattern, words in _OPTIONS:
         text = re.sub(pattern, words.replace("{download}", download), text)
     if isinstance(error, OSError | ValueError | RuntimeError | NotImplementedError | MemoryError):

@@ -1,44 +1,134 @@
-"""`minicnn plot`: a figure of a run."""
+"""`minicnn plot`: a figure of a run, of a net, or of many nets."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
-from .arguments import Commands, UsageError, add_backend, add_data, check_data, command, natural
+from .arguments import (
+    Commands,
+    UsageError,
+    add_backend,
+    add_data,
+    add_output,
+    check_data,
+    command,
+    natural,
+    positive,
+    shape,
+)
 from .console import DONE
 
-PLOTS = ("curves", "confusion", "errors", "filters", "overview")
+PLOTS = ("curves", "confusion", "errors", "filters", "overview")  # of a run
+NETS = ("net", "costs", "field")  # of a model, by its name
+CHARTS = ("accuracy", "ilsvrc")  # of published results
+OPTIONS = {  # which figures an option is for
+    "image": ("overview",), "data": PLOTS, "backend": PLOTS, "input": NETS, "depth": ("net", "costs"), "part": ("net",),
+    "names": ("net",), "layer": ("field",), "empirical": ("field",), "against": ("accuracy",),
+    "measured": ("accuracy",),
+}  # fmt: skip
 
 
 def add_command(commands: Commands) -> None:
     """Define the command."""
     one = command(commands, "plot", plot)
-    one.add_argument("figure", choices=PLOTS, metavar="FIGURE", help=", ".join(PLOTS))
-    one.add_argument("folder", metavar="RUN", help="the folder of a run")
-    one.add_argument("--out", metavar="FILE", help="a .png, .svg or .pdf (default: FIGURE.png in the run folder)")
     one.add_argument(
-        "--image",
-        type=natural,
-        default=0,
-        metavar="I",
-        help="overview: the number of the test image (default: %(default)s)",
+        "figure", choices=(*PLOTS, *NETS, *CHARTS), metavar="FIGURE",
+        help=f"of a run: {', '.join(PLOTS)}; of a model: net (its block diagram), costs (of each layer), field (what a "
+        "unit sees); of many: accuracy (against costs), ilsvrc (errors by year)",
+    )  # fmt: skip
+    one.add_argument(
+        "of",
+        nargs="*",
+        metavar="RUN|MODEL",
+        help="the folder of a run, or the name of a model (of several, for accuracy)",
+    )
+    add_output(one, "a .png, .svg or .pdf (default: FIGURE.png in the run folder, or MODEL-FIGURE.png here)")
+    one.add_argument("--image", type=natural, metavar="I", help="overview: the number of the test image (default: 0)")
+    one.add_argument(
+        "--input", type=shape, metavar="C,H,W", help="models: the shape of an image (default: as published)"
+    )
+    one.add_argument(
+        "--depth", type=positive(int), metavar="N",
+        help="net, costs: modules this deep are one box or bar; 1 shows a ResNet as its stages (default: every layer)",
+    )  # fmt: skip
+    one.add_argument("--part", metavar="NAME", help="net: a module of the net, such as layer2.0 (default: all of it)")
+    one.add_argument("--names", action="store_true", default=None, help="net: write the names of the modules")
+    one.add_argument("--layer", metavar="NAME", help="field: the layer of the unit (default: the last one with a map)")
+    one.add_argument(
+        "--empirical", action="store_true", default=None, help="field: from gradients of the net with random weights"
+    )
+    one.add_argument("--against", choices=("macs", "params"), help="accuracy: the axis (default: macs)")
+    one.add_argument(
+        "--measured", action="append", type=_measured, metavar="MODEL=PERCENT", help="accuracy: your own results"
     )
     add_data(one)
     add_backend(one)
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw a figure of a run."""
-    from .. import train
-    from ..visualize import draw
-
-    run = train.Run.open(options.folder)
-    check_data(run, options)
+    """Draw a figure of a run, of a net, or of many nets."""
+    for name, figures in OPTIONS.items():
+        if getattr(options, name) is not None and options.figure not in figures:
+            raise UsageError(f"--{name} is for {', '.join(figures)}; it has no meaning for {options.figure}")
+    if options.figure not in CHARTS and len(options.of) != 1:
+        what = "the folder of a run" if options.figure in PLOTS else "the name of a model"
+        raise UsageError(f"plot {options.figure} needs {what}, one; got {len(options.of)}; see minicnn plot --help")
     try:
-        (file,) = draw(
-            run, [options.figure], out=options.out, data=options.data, backend=options.backend, image=options.image
-        )
+        file = _run(options) if options.figure in PLOTS else _drawn(options)
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(file)
     return DONE
+
+
+def _run(options: argparse.Namespace) -> Path:
+    """A figure of a run."""
+    from .. import train
+    from ..visualize import draw
+
+    run = train.Run.open(options.of[0])
+    check_data(run, options)
+    (file,) = draw(
+        run, [options.figure], out=options.output, data=options.data, backend=options.backend, image=options.image or 0
+    )
+    return file
+
+
+def _drawn(options: argparse.Namespace) -> Path:
+    """A figure of models."""
+    from .. import visualize
+
+    figure, of = options.figure, options.of
+    out = Path(options.output or f"{'-'.join([*(name.lower() for name in of[:1]), figure])}.png")
+    given: dict[str, Any] = {"out": out}
+    for option, argument in (("input", "input_size"), ("depth", "depth"), ("part", "part"), ("names", "names"),
+                             ("layer", "layer"), ("empirical", "empirical"), ("against", "against")):  # fmt: skip
+        if getattr(options, option) is not None:
+            given[argument] = getattr(options, option)
+    if figure == "net":
+        visualize.diagram(of[0], **given)
+    elif figure == "costs":
+        visualize.costs(of[0], **given)
+    elif figure == "field":
+        visualize.field(of[0], **given)
+    elif figure == "accuracy":
+        visualize.accuracy(models=of or None, measured=dict(options.measured or []), **given)
+    elif of:
+        raise UsageError(f"plot ilsvrc shows the entries of the challenge; leave {of[0]!r} out")
+    else:
+        visualize.ilsvrc(**given)
+    return out
+
+
+def _measured(text: str) -> tuple[str, float]:
+    """A result such as "resnet20=81.2"."""
+    name, _, percent = text.partition("=")
+    try:
+        value = float(percent)
+    except ValueError:
+        value = -1.0
+    if not name or not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a model and its accuracy in percent, such as resnet20=81.2")
+    return name, value

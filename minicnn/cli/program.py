@@ -8,11 +8,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from . import bench, console, doctor, eval, plot, summary, train
+from . import bench, console, doctor, eval, explain, models, plot, summary, train
 from .arguments import Parser, UsageError
 from .console import FAILED, INTERRUPTED, USAGE, one_line, say
 
-COMMANDS = (train, eval, summary, plot, bench, doctor)
+COMMANDS = (train, eval, models, summary, explain, plot, bench, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     with console.any_console():
-        code, options = FAILED, None
+        code, options, said = FAILED, None, False
         try:
             options = _parser().parse_args(arguments)
             options.command_line = shlex.join(["minicnn", *arguments])
@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 traceback.print_exc()
             say(f"minicnn: error: {one_line(error, options)}")
             code = USAGE if isinstance(error, _usage_errors()) else FAILED
-        return code if console.finish() else code or FAILED
+            said = isinstance(error, OSError) and error.filename is None  # a file has a name, the output has none
+        return code if console.finish(said) else code or FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Commands, add_backend, add_data, add_device, command, positive, seed
+from .arguments import Commands, add_backend, add_data, add_device, add_output, command, positive, seed
 from .console import DONE, INTERRUPTED, one_line
 
 if TYPE_CHECKING:
+    from ..nn import Module
     from ..train import Epoch, Recipe, Run
 
 
@@ -27,7 +28,7 @@ def add_command(commands: Commands) -> None:
         metavar="MODEL",
         help="the net; upper and lower case do not matter (default: %(default)s)",
     )
-    one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default) or mnist")
+    one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default), mnist, cifar10, cifar100")
     add_data(one)
     one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
     one.add_argument(
@@ -47,7 +48,7 @@ def add_command(commands: Commands) -> None:
     )
     add_backend(one, "auto")
     add_device(one, "the recipe's, cpu")
-    one.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<model>-<dataset>-<time>)")
+    add_output(one, "the run folder (default: runs/<model>-<dataset>-<time>)", "DIR")
     one.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
     one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.add_argument(
@@ -63,32 +64,35 @@ def train(options: argparse.Namespace) -> int:
     from .. import train as training
     from ..autograd import detect_anomaly
     from ..device import resolve
-    from ..train.recipes import EVAL_BATCH
     from ..utils.data import DataLoader
 
     recipe = _recipe(options)
     device = resolve(recipe.device, "train")
     root = None if options.data is None else str(Path(options.data).expanduser().resolve())
     source: dict[str, Any] = {"root": root, "download": options.download}
-    steps = (*recipe.transforms, *recipe.augmentation)
-    train_set = training.build_dataset(recipe.dataset, train=True, steps=steps, **source)
+    train_set = training.build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
     test_set = training.build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
 
     manual_seed(options.seed)
     model = training.build_model(recipe.model, recipe.model_options).to(device)
-    optimizer = training.build_optimizer(recipe.optimizer, model, recipe.optimizer_options)
-    loss_fn = training.build_loss(recipe.loss)
-    train_loader: DataLoader[Any] = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
-    test_loader: DataLoader[Any] = DataLoader(test_set, batch_size=EVAL_BATCH)
+    optimizer = training.build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)
+    loss_fn = training.build_loss(recipe.loss, recipe.loss_options)
+    ahead = 2  # batches that a thread makes, so that the net does not wait for them
+    train_loader: DataLoader[Any] = DataLoader(train_set, recipe.batch_size, shuffle=True, prefetch_factor=ahead)
+    test_loader: DataLoader[Any] = DataLoader(test_set, recipe.eval_batch_size, prefetch_factor=ahead)
+    length = (recipe.epochs, len(train_loader), recipe.schedule_every)
+    scheduler = training.build_schedule(recipe.schedule, recipe.schedule_options, optimizer, *length)
 
     circumstances = {"seed": options.seed, "backend": options.backend, "root": root, "command": options.command_line}
     config = training.describe(recipe, model, train_set, test_set, **circumstances)
-    run = training.Run.create(options.out, config, overwrite=options.overwrite)
+    run = training.Run.create(options.output, config, overwrite=options.overwrite)
     print(
         f"{recipe.model} ({config['model']['parameters']:,} parameters) on {recipe.dataset}: "
         f"{len(train_set):,} images to train, {len(test_set):,} to test; recipe {recipe.name!r}, seed {options.seed}",
         flush=True,
     )
+    for note in recipe.notes:
+        print(f"Note: {note}", flush=True)
     anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()
     quietly = np.errstate(over="ignore", invalid="ignore")  # the loop reports a NaN or infinite loss in one line
     with training.telling(run.saved):
@@ -97,6 +101,7 @@ def train(options: argparse.Namespace) -> int:
                 history = training.train(
                     model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,
                     progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
+                    scheduler=scheduler, schedule_every=recipe.schedule_every,
                 )  # fmt: skip
             except Exception as error:  # the folder keeps the epochs before it, and its message
                 with suppress(OSError):
@@ -110,16 +115,17 @@ def train(options: argparse.Namespace) -> int:
                 return INTERRUPTED
         if stop():
             raise KeyboardInterrupt
-        return _finish(run, history, root)
+        return _finish(run, model, history, root)
 
 
-def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
+def _finish(run: Run, model: Module, history: list[Epoch], data: str | None) -> int:
     """Draw the figures of a trained and saved net, and say where everything is."""
     from ..train import RunError
     from ..visualize import draw
+    from ..visualize.net import has_overview
 
     try:
-        draw(run, data=data)
+        files = draw(run, data=data)
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -127,7 +133,9 @@ def _finish(run: Run, history: list[Epoch], data: str | None) -> int:
             f"{run.saved()}, but its figures could not be drawn: {one_line(error)}; fix this, and draw them with "
             f"`minicnn plot curves {shlex.quote(str(run.folder))}`"
         ) from error
-    _report(run, history)
+    _report(run, history, [file.name for file in files])
+    folder = shlex.quote(str(run.folder))
+    print(f"Look at it: minicnn eval {folder}" + (f"; minicnn plot overview {folder}" if has_overview(model) else ""))
     return DONE
 
 
@@ -142,14 +150,12 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _report(run: Run, history: list[Epoch]) -> None:
+def _report(run: Run, history: list[Epoch], figures: list[str]) -> None:
     """Print how good the net is, where the run is, and what is in it."""
     last, best = history[-1], max(history, key=lambda row: row.test_top1)
-    folder = shlex.quote(str(run.folder))
     print(f"Test accuracy {last.test_top1:.2%} after epoch {last.epoch}; best {best.test_top1:.2%}, epoch {best.epoch}")
     print(f"Run folder {run.folder}")
     print("  config.json        all settings, the seed, versions: enough to repeat the run")
     print("  metrics.csv        loss, accuracy and speed of each epoch")
     print(f"  model.safetensors  the {run.config['model']['parameters']:,} parameters after the last epoch")
-    print("  curves.png, confusion.png, errors.png, filters.png")
-    print(f"Look at it: minicnn eval {folder}; minicnn plot overview {folder}")
+    print(f"  {', '.join(figures)}")

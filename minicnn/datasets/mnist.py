@@ -12,7 +12,7 @@ import numpy as np
 from ..tensor import Tensor
 from .download import content_matches, fetch
 from .idx import read_idx
-from .vision import ArrayDataset, DatasetError
+from .vision import ArrayDataset, DatasetError, data_folder
 
 __all__ = ["MNIST"]
 
@@ -78,13 +78,7 @@ class MNIST(ArrayDataset):
         target_transform: Callable[[Any], Any] | None = None,
         download: bool = False,
     ) -> None:
-        named = root if root is not None else os.environ.get("MINICNN_DATA")
-        if not named:
-            raise DatasetError(
-                f"{type(self).__name__}: no folder given. Pass root=..., or set the environment variable MINICNN_DATA "
-                "to the folder that holds the IDX files; with download=True they are fetched into it. "
-                "minicnn.datasets.Digits needs no files at all"
-            )
+        named = data_folder(type(self).__name__, root, "the IDX files")
         super().__init__(named, transform=transform, target_transform=target_transform)
         self.train = train
         self.classes = [f"{digit} - {name}" for digit, name in enumerate(_NAMES)]

@@ -20,6 +20,22 @@ class DatasetError(RuntimeError):
     """A dataset's files are missing, damaged, or not what their names say. The message names file and remedy."""
 
 
+def data_folder(dataset: str, root: str | os.PathLike[str] | None, files: str) -> str | os.PathLike[str]:
+    """The folder of a dataset's files: `root`, or the one that the environment variable MINICNN_DATA names.
+
+    Raises:
+        DatasetError: none is given; `files` says what the folder should hold.
+    """
+    named = root if root is not None else os.environ.get("MINICNN_DATA")
+    if not named:
+        raise DatasetError(
+            f"{dataset}: no folder given. Pass root=..., or set the environment variable MINICNN_DATA to the folder "
+            f"that holds {files}; with download=True they are fetched into it. minicnn.datasets.Digits needs no files "
+            "at all"
+        )
+    return named
+
+
 class VisionDataset(Dataset[Any]):
     """A dataset of (image, target) pairs.
 
@@ -82,7 +98,7 @@ class VisionDataset(Dataset[Any]):
 
 
 class ArrayDataset(VisionDataset):
-    """An image dataset that fits into memory: `data` (N, H, W) or (N, H, W, 3) uint8, `targets` (N,) int64.
+    """An image dataset that fits into memory: `data` (N, H, W) or (N, H, W, 3) uint8, `targets` (N,) int64 or a list.
 
     A sample is `(PIL image, int)` before the transforms. If every transform is batchable, whole batches are
     made at once, straight from `data`.
@@ -105,7 +121,7 @@ class ArrayDataset(VisionDataset):
         from PIL import Image
 
         image = Image.fromarray(_array(self.data)[index])  # mode "L", or "RGB" with a third dimension
-        return self.apply_transforms(image, int(_array(self.targets)[index]))
+        return self.apply_transforms(image, int(_chosen(self.targets, index)))
 
     def fetch_batch(self, indices: Sequence[int]) -> list[Tensor] | None:
         """`[images (N, C, H, W), targets (N,)]` at once; None unless the transform is batchable."""
@@ -114,7 +130,7 @@ class ArrayDataset(VisionDataset):
         index = as_index(indices)
         if index is None:
             return None
-        targets = _array(self.targets)[index]
+        targets = _chosen(self.targets, index)
         images = self.transform.batch(_array(self.data)[index])  # type: ignore[union-attr]
         if not isinstance(images, Tensor):
             return None  # not tensors yet: the way sample by sample raises the error that says what to do
@@ -130,3 +146,10 @@ class ArrayDataset(VisionDataset):
 def _array(values: Any) -> np.ndarray:
     """The raw array of `data` or `targets`, which a user may have replaced by a Tensor or an array."""
     return values.array if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _chosen(targets: Any, index: Any) -> Any:
+    """The targets at an index; a long list is not made an array for every batch."""
+    if isinstance(targets, list) and isinstance(index, np.ndarray):
+        return np.array([targets[i] for i in index.tolist()])
+    return targets[index] if isinstance(targets, list) else _array(targets)[index]

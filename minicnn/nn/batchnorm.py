@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
 from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.geometry import ShapeError
 
@@ -65,7 +67,7 @@ class _NormBase(Affine):
         self._register((num_features,), affine, bias, device, dtype)
         mean = creation.zeros(num_features, dtype=dtype, device=device) if track_running_stats else None
         var = creation.ones(num_features, dtype=dtype, device=device) if track_running_stats else None
-        count = creation.tensor(0, device=device) if track_running_stats else None
+        count = creation.zeros((), dtype=np.int64, device=device) if track_running_stats else None
         self.register_buffer("running_mean", mean)
         self.register_buffer(self._spread, var)
         self.register_buffer("num_batches_tracked", count)
@@ -75,7 +77,9 @@ class _NormBase(Affine):
         """Reset the running statistics: mean 0, variance 1, count of batches 0."""
         if self.track_running_stats:
             for name, value in (("running_mean", 0), (self._spread, 1), ("num_batches_tracked", 0)):
-                getattr(self, name).fill_(value)
+                buffer = getattr(self, name)
+                if not buffer.is_meta:  # a meta tensor has no values, and nets are built there to be counted fast
+                    buffer.fill_(value)
 
     def reset_parameters(self) -> None:
         """Set the weight to 1 and the bias to 0, and reset the running statistics."""

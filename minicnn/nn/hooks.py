@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd import anomaly, is_grad_enabled
+from ..autograd import anomaly, is_grad_enabled, observe
 from ..autograd.engine import Function
 from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import thread
@@ -24,6 +24,7 @@ KINDS = (
     "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
     "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
 )  # fmt: skip
+observers = observe.observers
 _REGISTRATIONS = ("buffer", "module", "parameter")
 # The hooks of all modules:
 EVERYWHERE: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in KINDS + _REGISTRATIONS}
@@ -66,9 +67,9 @@ class Hooks:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` with the hooks around it."""
-        if thread.watching:
+        if thread.watching or observers:
             with anomaly.layer(self):
-                return self._call_impl(*args, **kwargs)
+                return observe.call(self, self._call_impl, args, kwargs)
         return self._call_impl(*args, **kwargs)
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
@@ -159,9 +160,9 @@ _CALLED = ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward
 
 
 def is_plain(module: Any, forward: Callable[..., Any]) -> bool:
-    """Return whether calling the module only calls `forward`: it has no hooks, and `forward` is not replaced."""
+    """Return whether calling the module only calls `forward`: nothing watches, and `forward` is not replaced."""
     own = module.__dict__
-    if "forward" in own or type(module).forward is not forward or thread.watching:
+    if "forward" in own or type(module).forward is not forward or thread.watching or observers:
         return False
     return not any(own[kind] or EVERYWHERE[kind] for kind in _CALLED)
 

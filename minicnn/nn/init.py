@@ -133,17 +133,20 @@ def _truncated(
     """
     mass = (math.erf((b - mean) / std / math.sqrt(2)) - math.erf((a - mean) / std / math.sqrt(2))) / 2
     peak = (max(a, min(mean, b)) - mean) / std
-    found = np.empty(math.prod(shape))
-    open_places = np.arange(found.size)
-    while open_places.size:
+
+    def draw(size: int) -> tuple[Array, Array]:
         if mass > 0.3:
-            drawn = stream.standard_normal(open_places.size) * std + mean
-            accepted = (a <= drawn) & (drawn <= b)
-        else:
-            drawn = stream.uniform(a, b, open_places.size)
-            relative = np.exp((peak**2 - ((drawn - mean) / std) ** 2) / 2)
-            accepted = stream.random(open_places.size) < relative
-        found[open_places[accepted]] = drawn[accepted]
+            drawn = stream.standard_normal(size) * std + mean
+            return drawn, (a <= drawn) & (drawn <= b)
+        drawn = stream.uniform(a, b, size)
+        relative = np.exp((peak**2 - ((drawn - mean) / std) ** 2) / 2)
+        return drawn, stream.random(size) < relative
+
+    found, accepted = draw(math.prod(shape))
+    open_places = np.flatnonzero(~accepted)
+    while open_places.size:
+        drawn, accepted = draw(open_places.size)
+        found[open_places] = drawn
         open_places = open_places[~accepted]
     return found.reshape(shape)  # (numel,) -> shape
 

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from minicnn_kernels.geometry import shown
+
 from ..tensor import Tensor
 from .conversion import Conversion
 from .hooks import KINDS, Hooks, registered
@@ -326,3 +328,22 @@ def _attribute(module: Module, name: str, kind: type, what: str) -> Any:
     if not isinstance(found, kind):
         raise AttributeError(f"`{name}` is not {what}")
     return found
+
+
+def check_module(op: str, model: Any) -> None:
+    """Check that what a function was given as a net is one; `op` is the function.
+
+    Raises:
+        TypeError: it is something else; the message says what to give.
+    """
+    if isinstance(model, Module):
+        return
+    remedy = "give a net, such as minicnn.models.LeNet5()"
+    if isinstance(model, type) and issubclass(model, Module):
+        remedy = f"{model.__name__} is a class: give {model.__name__}(...)"
+    elif isinstance(model, str):
+        remedy = f"give a net; minicnn.models.get_model({model!r}) builds one from its name"
+    elif callable(model):
+        name = getattr(model, "__name__", "it")
+        remedy = f"a function has no layers: give {name}(...) if {name} builds a net, or a net that calls it"
+    raise TypeError(f"{op}: the net must be a Module, got {shown(model)}; {remedy}")

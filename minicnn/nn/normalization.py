@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn_kernels.geometry import listed, whole
+from minicnn_kernels.geometry import counted, listed, whole
 
 from ..ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from ..ops.tensor.arguments import ints
@@ -57,7 +57,7 @@ class _InstanceNorm(_NormBase):
         self._check_input_dim(input)
         axis = input.ndim - self._axes[0]  # 1, or 0 without a batch axis
         if input.shape[axis] != self.num_features:
-            found = f"{input.shape[axis]} channels at dim={axis} of input {tuple(input.shape)}"
+            found = f"{counted(input.shape[axis], 'channel')} at dim={axis} of input {tuple(input.shape)}"
             if self.affine:
                 raise ValueError(
                     f"{type(self).__name__}: expected input's size at dim={axis} to match num_features "

@@ -138,6 +138,23 @@ class State:
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
         return keys
 
+    def _misfits(self, state_dict: Mapping[str, Any]) -> tuple[_IncompatibleKeys, list[str]]:
+        """What `load_state_dict` would complain about: keys on one side only, and other errors.
+
+        The module stays as it is: the tensors are assigned, which copies nothing, and then those that were there again.
+        """
+        whole: Any = self
+        keys, errors = _IncompatibleKeys([], []), list[str]()
+        metadata = {name: dict(about) for name, about in (getattr(state_dict, "_metadata", None) or {}).items()}
+        kept = [(own, dict(own)) for module in whole.modules() for own in (module._parameters, module._buffers)]
+        try:
+            self._load(OrderedDict(state_dict), "", metadata, True, keys, errors)
+        finally:
+            for own, before in kept:
+                own.clear()
+                own.update(before)
+        return keys, errors
+
     def _load(
         self, state: Any, prefix: str, metadata: Any, assign: bool, keys: _IncompatibleKeys, errors: list[str]
     ) -> None:

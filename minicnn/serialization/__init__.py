@@ -7,6 +7,14 @@ The tensors of the saved object become the tensors of the file, named by their p
 becomes an ordinary safetensors file with its own names, which `safetensors.torch.load_file` reads for PyTorch. The rest
 of an object (dicts, lists, numbers, text) is JSON in the file's metadata. Files of other programs load as dicts of
 tensors.
+
+Files of `torch.save` load too, if they hold such data and no code, as with PyTorch's `weights_only=True`; but not
+tensors of kinds that minicnn lacks: sparse, quantised, nested and complex ones, and those of float8.
+
+    format.py     safetensors files                      tree.py      objects as JSON
+    pth.py        the files of torch.save                pickled.py   the pickles in them, of which nothing runs
+    storages.py   the numbers in them                    foreign.py   names other files by their beginning
+    source.py     where the bytes come from              files.py     files that are replaced in one step
 """
 
 from __future__ import annotations
@@ -77,7 +85,12 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args: Any,
 ) -> Any:
-    """Read a file that `save` wrote, or any safetensors file as a dict of tensors.
+    """Read a file that `save` wrote, any safetensors file as a dict of tensors, or a file of PyTorch's `torch.save`.
+
+    Nothing in a file is run. Of the files of `torch.save`, in both formats, those are read that hold tensors,
+    parameters, numbers, text, bytes, and lists, tuples, dicts and sets of them, such as state dicts; any other content
+    is refused. Their tensors are views of the storages in the file, as in PyTorch; one whose numbers are repeated, as
+    by `expand`, cannot be changed in place.
 
     bfloat16, which NumPy does not have, becomes float32 with the same values, with a warning. Loading needs hardly more
     memory than the tensors themselves.
@@ -89,17 +102,21 @@ def load(
             "cuda:0"}; or a function that gets each tensor on the CPU and the name of its device, and returns it where
             it belongs, or None for the device of that name.
         pickle_module: must be None.
-        weights_only, mmap: without effect; a safetensors file holds data only, and the tensors get their own memory.
+        weights_only, mmap: without effect; only data are read, and the tensors get their own memory.
         pickle_load_args: must be empty.
 
     Raises:
         OSError: the file cannot be read, or is a pipe or a device.
-        CheckpointError: the file is damaged, or has another format, such as the pickles of `torch.save`; or a tensor
-            was saved on a GPU that does not exist here, and `map_location` does not say where it should go.
+        CheckpointError: the file is damaged, has another format, or holds code, such as a whole module; or a tensor was
+            saved on a GPU that does not exist here, and `map_location` does not say where it should go.
     """
+    from . import pth
+
     _no_pickle("load", pickle_module or pickle_load_args or None)
     where = _where(map_location)
     with opened(f) as source:
+        if pth.begins(source):
+            return pth.read(source, where)
         header = read_header(source)
         arrays = {} if where("cpu") == META else read_arrays(source, header)
 
@@ -163,7 +180,7 @@ def _write_all(f: Any, piece: Any) -> None:
 
 def _no_pickle(op: str, given: Any) -> None:
     if given is not None:
-        raise TypeError(f"{op}: files are safetensors, never pickles; leave out pickle_module and its options")
+        raise TypeError(f"{op}: nothing is pickled or unpickled here; leave out pickle_module and its options")
 
 
 _answer(globals())

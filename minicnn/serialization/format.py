@@ -33,7 +33,8 @@ _RANK = {
     name: n for n, name in enumerate(_WIDEST_FIRST)
 }  # the order of other writers: it aligns every array to the width of its type
 _KEY = "minicnn"  # the key of our metadata in the file's metadata
-_MOST_AXES = 32 if int(np.__version__.split(".")[0]) < 2 else 64
+MOST_AXES = 32 if int(np.__version__.split(".")[0]) < 2 else 64
+WIDE = "bfloat16 tensors become float32, with the same values"
 _LENGTH = 8  # bytes of the header's length
 _LONGEST = 100_000_000  # bytes of a header, the limit of other readers of the format
 _AGAIN = f"it is damaged: {AGAIN}"
@@ -153,7 +154,7 @@ def read_arrays(source: Source, header: Header, names: Iterable[str] | None = No
             flat = np.empty(math.prod(entry.shape), kind.newbyteorder("<"))
             source.fill(flat, header.body + entry.start)
             flat = flat.astype(kind, copy=False)
-            array = (_widened(flat) if entry.kind == "BF16" else flat).reshape(entry.shape)  # (elements) -> shape
+            array = (widened(flat) if entry.kind == "BF16" else flat).reshape(entry.shape)  # (elements) -> shape
         except (ValueError, MemoryError) as error:
             raise CheckpointError(
                 f"{source.name}: {name!r} of shape {list(entry.shape)} and type {entry.kind} does not fit in memory "
@@ -165,7 +166,7 @@ def read_arrays(source: Source, header: Header, names: Iterable[str] | None = No
             f"{source.name}: the arrays are not those that were saved (their SHA-256 differs); {_AGAIN}"
         )
     if wide:
-        warnings.warn(f"{source.name}: bfloat16 tensors become float32, with the same values", stacklevel=3)
+        warnings.warn(f"{source.name}: {WIDE}", stacklevel=3)
     return arrays
 
 
@@ -178,8 +179,8 @@ def _entry(name: str, entry: Any) -> Entry:
     bits = _BITS.get(kind) or _FOREIGN.get(kind) if isinstance(kind, str) else None
     if bits is None:
         raise ValueError(f"{name!r} has the unknown type {kind!r}")
-    if isinstance(shape, list) and len(shape) > _MOST_AXES:
-        raise ValueError(f"{name!r} has {len(shape)} axes, and NumPy's arrays have at most {_MOST_AXES}")
+    if isinstance(shape, list) and len(shape) > MOST_AXES:
+        raise ValueError(f"{name!r} has {len(shape)} axes, and NumPy's arrays have at most {MOST_AXES}")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in [*shape, start, stop]):
         raise ValueError(f"the shape or the place of {name!r} is not made of whole numbers >= 0")
     if math.prod(shape) * bits != 8 * (stop - start):
@@ -197,7 +198,7 @@ def _covered(entries: Mapping[str, Entry]) -> int:
     return end
 
 
-def _widened(upper: Array) -> Array:
+def widened(upper: Array) -> Array:
     """The float32 numbers, given bfloat16, which has their upper 16 bits."""
     return (upper.astype(np.uint32) << 16).view(np.float32)
 

@@ -61,7 +61,10 @@ class Encoder:
             remedy = "save vars() of it instead"
         else:
             remedy = "save its content as tensors, numbers, strings, lists and dicts"
-        raise TypeError(f"save: {_where(path)} is of type {kind.__name__}, which is code and not data; {remedy}")
+        raise TypeError(
+            f"save: {_where(path)} is of type {kind.__name__}, and only tensors, numbers, text and "
+            f"containers of them are saved; {remedy}"
+        )
 
     def _container(self, value: Any, name: str, path: tuple[str, ...]) -> Any:
         if id(value) in self.around:
@@ -152,11 +155,19 @@ class Decoder:
         """The tensor with this name in the file; every call gives the same object."""
         if name not in self.tensors:
             entry = self.entries[name]
-            device = self.where(saved_on)
-            on_meta = isinstance(device, Device) and device.type == "meta"
-            tensor = Tensor(meta(entry.shape, entry.dtype) if on_meta else _ordered(self.arrays(name), order))
-            self.tensors[name] = tensor.to(device) if isinstance(device, Device) else device(tensor)
+            array = lambda: _ordered(self.arrays(name), order)  # noqa: E731
+            self.tensors[name] = placed(self.where, saved_on, entry.shape, entry.dtype, array)
         return self.tensors[name]
+
+
+def placed(
+    where: Where, saved_on: str, shape: tuple[int, ...], dtype: np.dtype[Any], array: Callable[[], Array]
+) -> Tensor:
+    """A tensor on the device where it belongs; its array is asked for unless that is "meta"."""
+    device = where(saved_on)
+    on_meta = isinstance(device, Device) and device.type == "meta"
+    tensor = Tensor(meta(shape, dtype) if on_meta else array())
+    return tensor.to(device) if isinstance(device, Device) else device(tensor)
 
 
 def _order(array: Array) -> list[int] | None:

@@ -2,8 +2,10 @@
 
 Files:
     loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    recipes.py     settings for nets and datasets      run.py        the run folder
-    checkpoint.py  weights on disk                     config.py     its config.json, checked
+    settings.py    what a recipe says, and the         run.py        the run folder
+                   objects with the names in it        config.py     its config.json, checked
+    recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
+    fitting.py     one for any net and dataset         description.py   what config.json says
     interrupt.py   Ctrl-C without losing the net
 """
 
@@ -11,11 +13,13 @@ from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from .checkpoint import CheckpointError, load_weights, save_weights
+from .description import describe
 from .interrupt import Interrupt, telling
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
-from .recipes import (
-    RECIPES,
+from .recipes import RECIPES, find_recipe
+from .run import Run, RunError
+from .settings import (
     Recipe,
     SettingError,
     UnknownNameError,
@@ -23,15 +27,14 @@ from .recipes import (
     build_loss,
     build_model,
     build_optimizer,
-    find_recipe,
+    build_schedule,
 )
-from .run import Run, RunError, describe
 
 __all__ = [
     "RECIPES", "CheckpointError", "DivergedError", "Epoch", "Evaluation", "Interrupt", "Recipe", "Run", "RunError",
     "SaveError", "SettingError", "UnknownNameError", "accuracy", "build_dataset", "build_loss", "build_model",
-    "build_optimizer", "confusion_matrix", "describe", "evaluate", "find_recipe", "load_weights", "per_class_accuracy",
-    "predict", "save_weights", "softmax", "telling", "train",
+    "build_optimizer", "build_schedule", "confusion_matrix", "describe", "evaluate", "find_recipe", "load_weights",
+    "per_class_accuracy", "predict", "save_weights", "softmax", "telling", "train",
 ]  # fmt: skip
 
 _answer(globals())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minicnn_kernels.dispatch import BACKENDS, ON_GPU
+from minicnn_kernels.dispatch import BACKENDS, EMULATED, ON_GPU
 
 from ..serialization.files import read_text
 
@@ -33,7 +33,7 @@ def _steps(value: Any) -> bool:
 
 _TEXT = (lambda value: isinstance(value, str), "text")
 _OPTIONS = (lambda value: isinstance(value, dict), "an object of options")
-_BACKENDS = ("auto", *BACKENDS, *ON_GPU)
+_BACKENDS = ("auto", *BACKENDS, *ON_GPU, EMULATED)
 # The entries needed later, for each part of the config: a check, and what the value should be.
 _PARTS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "model": {"name": _TEXT, "options": _OPTIONS},
@@ -52,6 +52,7 @@ _PARTS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
 _OPTIONAL = {
     ("training", "eval_batch_size"): (_whole(1), "a whole number above 0"),
     ("training", "device"): _TEXT,
+    ("training", "loss_options"): _OPTIONS,
 }
 
 

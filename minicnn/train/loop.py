@@ -14,6 +14,7 @@ from minicnn_kernels.arrays import host, on_device_of
 
 from ..autograd import no_grad
 from ..device import CPU
+from ..models.inception_parts import auxiliary_loss
 from ..nn import Module
 from ..optim import Optimizer
 from ..serialization.files import remedy
@@ -71,7 +72,7 @@ def never() -> bool:
 def train(
     model: Module, train_loader: Iterable[Any], test_loader: Iterable[Any], optimizer: Optimizer, loss_fn: Loss,
     epochs: int, *, progress: bool = True, stop: Callable[[], bool] = never,
-    save: Callable[[list[Epoch]], None] | None = None,
+    save: Callable[[list[Epoch]], None] | None = None, scheduler: Any = None, schedule_every: str = "epoch",
 ) -> list[Epoch]:  # fmt: skip
     """Train the net, and print two lines per epoch: the results in training and on the test set.
 
@@ -79,16 +80,19 @@ def train(
     many steps together, so a loss that is NaN or infinite is noticed up to 50 steps late.
 
     Args:
-        model: the net; it stays in training mode.
+        model: the net; it stays in training mode. If it gives a tuple in training, such as GoogLeNet, the first entry
+            are the scores, and the others those of auxiliary heads, whose losses count with the factor 0.3.
         train_loader, test_loader: give batches (images, targets).
         optimizer: updates the net's parameters.
         loss_fn: (scores, targets) -> the batch's mean loss, a scalar.
         epochs: how often to go through the training set.
-        progress: show a bar with images per second on stderr, if that is a terminal.
+        progress: show a bar with images per second on stderr, or, if that is no terminal, a line every 30 s.
         stop: called after each step and each epoch; when it returns True, training ends. An epoch that is cut short is
             not evaluated and not in the result.
         save: called after each epoch with all epochs so far. If it raises an OSError, as on a full disk, training
             prints a line to stderr and goes on.
+        scheduler: changes the learning rate: its `step()` is called after each epoch, or after each step of the
+            optimiser if `schedule_every` is "step".
 
     Returns:
         The finished epochs.
@@ -107,12 +111,13 @@ def train(
         with progress_bar(train_loader, f"epoch {epoch}/{epochs}", progress) as bar:
             for images, targets in beside_model(train_loader, model):
                 optimizer.zero_grad()
-                scores = model(images)
-                loss = loss_fn(scores, targets)
+                scores, loss = scores_and_loss(model(images), targets, loss_fn)
                 running.add(loss, scores, targets)
                 check_finite(running, optimizer, epoch)
                 loss.backward()
                 optimizer.step()
+                if scheduler is not None and schedule_every == "step":
+                    scheduler.step()
 
                 bar(len(targets))
                 if stop():
@@ -123,6 +128,8 @@ def train(
         seconds = time.perf_counter() - start
         check_not_empty(running.samples, "train_loader")
         say(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
+        if scheduler is not None and schedule_every == "epoch":
+            scheduler.step()
         test = evaluate(model, test_loader, loss_fn)
         say(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}")
 
@@ -141,6 +148,12 @@ def train(
     if diverged:
         raise DivergedError(f"train: {diverged}, {advice(optimizer)}")
     return history
+
+
+def scores_and_loss(output: Any, targets: Tensor, loss_fn: Loss) -> tuple[Tensor, Tensor]:
+    """The scores in a net's output, and its loss with those of its auxiliary heads."""
+    scores: Tensor = output if isinstance(output, Tensor) else output[0]
+    return scores, auxiliary_loss(output, targets, loss_fn=loss_fn)
 
 
 def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str:
@@ -282,12 +295,34 @@ def check_not_empty(samples: int, name: str) -> None:
 
 @contextmanager
 def progress_bar(loader: Any, label: str, wanted: bool) -> Iterator[Callable[[int], Any]]:
-    """Yields a function that takes the number of images done, and moves a bar on stderr if that is a terminal."""
-    if not (wanted and sys.stderr.isatty()):
-        yield lambda images: None
-        return
-    from tqdm import tqdm
-
+    """Yields a function that takes the number of images done: a bar on a terminal, else some lines."""
     total = len(loader.dataset) if hasattr(loader, "dataset") else None
-    with tqdm(total=total, desc=label, unit=" images", leave=False, dynamic_ncols=True, file=sys.stderr) as bar:
-        yield bar.update
+    if not wanted:
+        yield lambda images: None
+    elif not sys.stderr.isatty():
+        yield _Lines(label, total).add
+    else:
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc=label, unit=" images", leave=False, dynamic_ncols=True, file=sys.stderr) as bar:
+            yield bar.update
+
+
+class _Lines:
+    """Progress for a file or a pipe: a line on stderr every 30 s, and so none where an epoch is short."""
+
+    every: float = 30.0
+
+    def __init__(self, label: str, total: int | None) -> None:
+        self.label, self.of = label, "" if total is None else f" of {total:,}"
+        self.images, self.start = 0, time.perf_counter()
+        self.next = self.start + self.every
+
+    def add(self, images: int) -> None:
+        """Count images that are done."""
+        self.images += images
+        now = time.perf_counter()
+        if now >= self.next:
+            self.next = now + self.every
+            speed = self.images / (now - self.start)
+            say(f"{self.label}: {self.images:,}{self.of} images, {speed:,.0f} images/s", err=True)

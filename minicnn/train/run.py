@@ -16,29 +16,23 @@ import io
 import json
 import math
 import os
-import platform
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from minicnn_kernels import runtime
-from minicnn_kernels.arrays import gpu, is_emulated
 
 from ..datasets import DatasetError
 from ..device import Device
 from ..nn import Module
 from ..serialization.files import read_text, write_together
 from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
-from .config import AGAIN, FORMAT, RunError, read_config, reason, shortened
+from .config import AGAIN, RunError, read_config, reason, shortened
 from .loop import Epoch
-from .recipes import EVAL_BATCH, Recipe, build_dataset, build_loss, build_model
+from .settings import EVAL_BATCH, build_dataset, build_loss, build_model
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
 
@@ -188,7 +182,8 @@ class Run:
         Raises:
             RunError: config.json describes a loss that does not exist.
         """
-        loss: Module = self._build("loss", lambda: build_loss(self.config["training"]["loss"]))
+        training = self.config["training"]
+        loss: Module = self._build("loss", lambda: build_loss(training["loss"], training.get("loss_options")))
         return loss
 
     def test_set(self, root: str | None = None) -> Any:
@@ -241,75 +236,6 @@ class Run:
         write_together({self.folder / name: pieces for name, pieces in files.items()}, within=self.folder)
 
 
-def describe(
-    recipe: Recipe,
-    model: Module,
-    train_set: Any,
-    test_set: Any,
-    *,
-    seed: int,
-    backend: str,
-    root: str | None,
-    command: str,
-) -> dict[str, Any]:
-    """The config of a run: everything needed to repeat it."""
-    return {
-        "format": FORMAT,
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": command,
-        "model": {
-            "name": recipe.model,
-            "options": dict(recipe.model_options),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        },
-        "dataset": {
-            "name": recipe.dataset,
-            "root": root,
-            "train": len(train_set),
-            "test": len(test_set),
-            "classes": list(test_set.classes),
-            "transforms": [[name, dict(arguments)] for name, arguments in recipe.transforms],
-            "augmentation": [[name, dict(arguments)] for name, arguments in recipe.augmentation],
-        },
-        "training": {
-            "recipe": recipe.name,
-            "loss": recipe.loss,
-            "optimizer": recipe.optimizer,
-            **recipe.optimizer_options,
-            "batch_size": recipe.batch_size,
-            "eval_batch_size": EVAL_BATCH,
-            "epochs": recipe.epochs,
-            "seed": seed,
-            "backend": backend,
-            "device": recipe.device,
-        },
-        "environment": environment(backend, recipe.device),
-        "epochs_finished": 0,
-        "step": 0,
-        "interrupted": False,
-    }
-
-
-def environment(backend: str = "auto", device: str = "cpu") -> dict[str, Any]:
-    """What the results depend on besides the settings: versions, processor, threads; on a GPU also CuPy.
-
-    If all of this and the backend are the same, the same seed gives the same bits.
-    """
-    on_gpu = {} if Device(device).type != "cuda" else {"cupy": gpu().__version__, "emulated": is_emulated()}
-    compiled = backend in ("auto", "numba") and runtime.have_numba()
-    return {
-        "minicnn": _version("minicnn"),
-        "numpy": np.__version__,
-        "numba": _version("numba"),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _processor(),
-        "cores": os.cpu_count(),
-        "threads": runtime.threads() if compiled else _blas_threads(),
-        **on_gpu,
-    }
-
-
 def _text(config: Mapping[str, Any]) -> bytes:
     return (json.dumps(config, indent=2) + "\n").encode()
 
@@ -335,28 +261,6 @@ def _said(error: Exception) -> str:
     """The message of an error; with its type, unless it is a ValueError or RuntimeError with a text."""
     text = str(error).rstrip(".")
     return text if isinstance(error, (ValueError, RuntimeError)) and text else f"{type(error).__name__}: {text}"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    """The name of the processor."""
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _blas_threads() -> int:
-    from threadpoolctl import threadpool_info
-
-    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
 
 
 def _new_folder(stem: str) -> Path:

@@ -1,9 +1,9 @@
 """Transforms of images, under torchvision's names: of PIL images and of Tensors (..., C, H, W), singly or in batches.
 
     base.py        Transform, Compose, Lambda, and the kinds of images
-    convert.py     ToTensor, PILToTensor, ConvertImageDtype, Normalize
+    convert.py     ToTensor, PILToTensor, ConvertImageDtype, Grayscale, Normalize
     resize.py      Resize, InterpolationMode
-    geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip
+    geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
 """
@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from .base import Compose, Lambda, Transform
-from .convert import ConvertImageDtype, Normalize, PILToTensor, ToTensor
-from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip
+from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToTensor
+from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .resize import InterpolationMode, Resize
 
 __all__ = [
     "CenterCrop",
     "Compose",
     "ConvertImageDtype",
+    "Grayscale",
     "InterpolationMode",
     "Lambda",
     "Normalize",
@@ -27,6 +28,7 @@ __all__ = [
     "Pad",
     "RandomCrop",
     "RandomHorizontalFlip",
+    "RandomVerticalFlip",
     "Resize",
     "ToTensor",
     "Transform",

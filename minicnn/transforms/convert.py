@@ -14,7 +14,7 @@ from ..ops.tensor.from_data import KINDS, known
 from ..tensor import Tensor
 from .base import Transform, is_pil, kind_error, pixels
 
-__all__ = ["ConvertImageDtype", "Normalize", "PILToTensor", "ToTensor"]
+__all__ = ["ConvertImageDtype", "Grayscale", "Normalize", "PILToTensor", "ToTensor"]
 
 
 def _chw(name: str, image: Any) -> np.ndarray:
@@ -154,6 +154,61 @@ class ConvertImageDtype(Transform):
 
     def __repr__(self) -> str:
         return f"ConvertImageDtype(dtype={self.dtype})"
+
+
+class Grayscale(Transform):
+    """Make colours grey: 0.299 R + 0.587 G + 0.114 B, the luma of ITU-R BT.601.
+
+    PIL images and batches of their pixels are computed as Pillow does, in whole numbers: (19595 R + 38470 G + 7471 B +
+    2^15) / 2^16, rounded down. Tensors (..., 3, H, W) are computed with the factors 0.2989, 0.587 and 0.114, as in
+    torchvision, and cut to whole numbers if they hold those. Images that are grey already keep their values.
+
+    Args:
+        num_output_channels: 1, or 3 equal channels.
+
+    Raises:
+        ValueError: another number of output channels.
+        TypeError: an image with other than 1 or 3 channels.
+    """
+
+    def __init__(self, num_output_channels: int = 1) -> None:
+        if num_output_channels not in (1, 3):
+            raise ValueError(f"Grayscale: num_output_channels should be either 1 or 3, got {num_output_channels!r}")
+        self.num_output_channels = num_output_channels
+
+    def __call__(self, image: Any) -> Any:
+        """A PIL image or a Tensor (..., C, H, W)."""
+        if isinstance(image, Tensor):
+            return self.batch(image)
+        if not is_pil(image):
+            raise kind_error("Grayscale", image)
+        grey = image.convert("L")
+        return grey if self.num_output_channels == 1 else grey.convert("RGB")
+
+    def batch(self, images: Any) -> Any:
+        """A Tensor (..., C, H, W) or images (N, H, W[, C])."""
+        array, tensor = pixels("Grayscale", images), isinstance(images, Tensor)
+        axis = -3 if tensor else 3
+        channels = 1 if array.ndim == 3 and not tensor else array.shape[axis] if array.ndim > 2 else 0
+        if channels not in (1, 3):
+            raise kind_error("Grayscale", images, "images of 1 or 3 channels")
+        if tensor:
+            grey = array if channels == 1 else _luma(array)
+            return Tensor(np.repeat(grey, self.num_output_channels, axis=-3))
+        if channels == 3:
+            red, green, blue = (array[..., i].astype(np.uint32) for i in range(3))
+            array = ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)
+        grey = array.reshape(array.shape[:3])  # (N, H, W, 1) -> (N, H, W)
+        return grey if self.num_output_channels == 1 else np.repeat(grey[..., None], 3, axis=3)
+
+    def __repr__(self) -> str:
+        return f"Grayscale(num_output_channels={self.num_output_channels})"
+
+
+def _luma(array: np.ndarray) -> np.ndarray:
+    """(..., 3, H, W) -> (..., 1, H, W)."""
+    red, green, blue = (array[..., i : i + 1, :, :] for i in range(3))
+    return (0.2989 * red + 0.587 * green + 0.114 * blue).astype(array.dtype)
 
 
 class Normalize(Transform):

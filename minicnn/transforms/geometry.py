@@ -24,7 +24,7 @@ from .base import (
     whole_numbers,
 )
 
-__all__ = ["CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip"]
+__all__ = ["CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip", "RandomVerticalFlip"]
 
 _PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 
@@ -253,26 +253,35 @@ def _window(
 class RandomHorizontalFlip(Transform):
     """Mirror an image, left to right, with probability `p`."""
 
+    _name, _pil = "RandomHorizontalFlip", 0  # PIL's FLIP_LEFT_RIGHT
+    _mirror = slice(None), slice(None, None, -1)  # of the rows and of the columns
+
     def __init__(self, p: float = 0.5) -> None:
-        self.p = probability("RandomHorizontalFlip", p)
+        self.p = probability(self._name, p)
 
     def __call__(self, image: AnyImage) -> AnyImage:
         """A PIL image or a Tensor (..., C, H, W), mirrored as a whole or left as it is."""
-        _sample("RandomHorizontalFlip", image)
+        _sample(self._name, image)
         if sample_generator().random() >= self.p:
             return image
         if is_pil(image):
-            return image.transpose(0)  # PIL's FLIP_LEFT_RIGHT
-        return _like(image, np.array(pixels("RandomHorizontalFlip", image)[..., ::-1], order="C"))
+            return image.transpose(self._pil)
+        return _like(image, np.array(pixels(self._name, image)[_spatial(image, *self._mirror)], order="C"))
 
     def batch(self, images: Any) -> Any:
         """A Tensor (N, C, H, W) or images (N, H, W[, C]); mirrored or not, each image by itself."""
-        array = pixels("RandomHorizontalFlip", images)
+        array = pixels(self._name, images)
         chosen = [generator.random() < self.p for generator in sample_generators(len(array))]
         out = array.copy()
-        mirror = _spatial(images, slice(None), slice(None, None, -1))
-        out[chosen] = array[mirror][chosen]
+        out[chosen] = array[_spatial(images, *self._mirror)][chosen]
         return _like(images, out)
 
     def __repr__(self) -> str:
-        return f"RandomHorizontalFlip(p={self.p})"
+        return f"{self._name}(p={self.p})"
+
+
+class RandomVerticalFlip(RandomHorizontalFlip):
+    """Turn an image upside down, as in a mirror, with probability `p`."""
+
+    _name, _pil = "RandomVerticalFlip", 1  # PIL's FLIP_TOP_BOTTOM
+    _mirror = slice(None, None, -1), slice(None)

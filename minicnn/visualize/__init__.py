@@ -1,20 +1,33 @@
 """Figures for papers, READMEs and lessons. Each function returns a Matplotlib Figure, and writes it to `out` if given.
 
 Files:
-    training.py    curves, confusion, errors       net.py    filters, overview
-    style.py       the style of them all               run.py    the figures of a run folder
-    comparison.py  the speed of algorithms
+    training.py    curves, confusion, errors           net.py       filters, overview
+    diagram.py     the block diagram of a net          costs.py     what each layer costs
+    boxes.py       what such a diagram shows           accuracy.py  charts of published and own results
+    layers.py      where its boxes and edges are       field.py     what a unit sees
+    comparison.py  the speed of algorithms             run.py       the figures of a run folder
+    window.py      a convolution, cell by cell         attribution.py  which pixels speak for a class
+    style.py       the style of them all
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from .accuracy import ILSVRC, IMAGENET, accuracy, ilsvrc
+from .attribution import attribution
 from .comparison import algorithms
+from .costs import costs
+from .diagram import diagram
+from .field import field
 from .net import filters, overview
 from .run import draw
 from .style import check_format
 from .training import confusion, curves, errors
+from .window import sliding, window
 
-__all__ = ["algorithms", "check_format", "confusion", "curves", "draw", "errors", "filters", "overview"]
+__all__ = [
+    "ILSVRC", "IMAGENET", "accuracy", "algorithms", "attribution", "check_format", "confusion", "costs", "curves",
+    "diagram", "draw", "errors", "field", "filters", "ilsvrc", "overview", "sliding", "window",
+]  # fmt: skip
 
 _answer(globals())

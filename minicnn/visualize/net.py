@@ -125,6 +125,14 @@ def overview(
     return figure
 
 
+def has_overview(model: Module) -> bool:
+    """Whether the net has two convolutions and a pooling between them, as `overview` needs it."""
+    kinds = [module for module in model.modules() if isinstance(module, (Conv2d, MaxPool2d, AvgPool2d))]
+    first = next((i for i, module in enumerate(kinds) if isinstance(module, Conv2d)), len(kinds))
+    pool = next((i for i in range(first, len(kinds)) if not isinstance(kinds[i], Conv2d)), len(kinds))
+    return pool == first + 1 and any(isinstance(module, Conv2d) for module in kinds[pool:])
+
+
 def _trace(model: Module, x: Array) -> tuple[list[_Stage], Array]:
     """The outputs of the layers that give maps, in order, and the scores (classes,), for one image."""
     stages: list[_Stage] = []

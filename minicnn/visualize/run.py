@@ -27,7 +27,7 @@ FIGURES = (*OF_EVERY_RUN, "overview")
 
 def draw(
     run: Run,
-    figures: Sequence[str] = OF_EVERY_RUN,
+    figures: Sequence[str] | None = None,
     *,
     out: str | Path | None = None,
     data: str | None = None,
@@ -44,7 +44,7 @@ def draw(
 
     Args:
         run: the run.
-        figures: their names.
+        figures: their names; by default all but the overview, and without the filters if the net has no convolution.
         out: the file of a single figure, instead of FIGURE.png in the run folder.
         data: the folder of the dataset's files, if they have been moved.
         backend: the backend that computes, instead of the run's.
@@ -55,15 +55,17 @@ def draw(
         RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other; or a figure
             cannot be written: without `out`, links in the run folder to files outside it are refused.
     """
-    for name in figures:
+    for name in figures or ():
         if name not in FIGURES:
             raise ValueError(f"draw: there is no figure {name!r}; there are: {', '.join(FIGURES)}")
-    if out is not None and len(figures) != 1:
-        raise ValueError(f"draw: out names one file, but {len(figures)} figures are to be drawn")
+    if out is not None and (figures is None or len(figures) != 1):
+        raise ValueError(f"draw: out names one file, but {len(figures or OF_EVERY_RUN)} figures are to be drawn")
+    answers = _Answers(run, data, backend, image)
+    if figures is None:
+        figures = [name for name in OF_EVERY_RUN if name != "filters" or _first_convolution(answers.model) is not None]
     files = [Path(out) if out is not None else run.folder / f"{name}.png" for name in figures]
     for file in files:
         check_format(file)
-    answers = _Answers(run, data, backend, image)
     for name, file in zip(figures, files, strict=True):
         figure = getattr(answers, name)()
         try:
@@ -116,8 +118,11 @@ class _Answers:
         return curves(history)
 
     def filters(self) -> Figure:
+        first = _first_convolution(self.model)
+        if first is None:
+            raise ValueError(f"filters: {self.run.config['model']['name']} has no convolution")
         with self.run.explaining():
-            return filters(_first_convolution(self.model))
+            return filters(first.weight)
 
     def overview(self) -> Figure:
         model, samples = self.model, self.loader.dataset
@@ -137,12 +142,8 @@ class _Answers:
     def errors(self) -> Figure:
         scores, targets = self.scores_and_targets()
         with self.run.explaining():
-            images = np.concatenate([batch.array for batch, _ in self.loader])  # (N, C, H, W)
-            return errors(images, targets, scores.argmax(axis=1), softmax(scores), classes=self.names)
+            return errors(self.loader.dataset.data, targets, scores.argmax(axis=1), softmax(scores), classes=self.names)
 
 
-def _first_convolution(model: Module) -> Any:
-    for module in model.modules():
-        if isinstance(module, Conv2d):
-            return module.weight
-    raise ValueError(f"filters: {type(model).__name__} has no convolution")
+def _first_convolution(model: Module) -> Conv2d | None:
+    return next((module for module in model.modules() if isinstance(module, Conv2d)), None)

@@ -127,6 +127,14 @@ def heading(figure: Figure, text: str) -> None:
     figure.suptitle(text, x=0.02, ha="left", fontsize=12, fontweight="bold")
 
 
+def percentages(axes: Any) -> None:
+    """Let a vertical axis of percentages end at 0 and 100; what is drawn there stays whole."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 100))
+    for mark in (*axes.lines, *axes.collections):
+        mark.set_clip_on(False)
+
+
 def bare(axes: Any, *, frame: bool = False) -> None:
     """Remove the ticks of an axes and its frame; with `frame`, a thin one stays, so that a white image has an edge."""
     axes.set_xticks([])

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .style import BLUE, GREY, INK, ORANGE, SEQUENTIAL, bare, drawing, heading, percent, show
+from .style import BLUE, GREY, INK, ORANGE, SEQUENTIAL, bare, drawing, heading, percent, percentages, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Out = str | os.PathLike[str] | None
+COUNTS, EDGES = 25, 40  # classes up to which a confusion matrix has counts, and edges between its cells
 
 
 def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
@@ -44,11 +45,15 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
         _draw_curves(accuracy, epochs, train, test)
         accuracy.set_title("Top-1 accuracy (%)")
         _mark_best(accuracy, best.epoch, 100 * best.test_top1, f"best {percent(best.test_top1)}, epoch {best.epoch}")
+        percentages(accuracy)
     return figure
 
 
 def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out = None) -> Figure:
     """The confusion matrix: the numbers are counts, the shade is their share of the true class, that is of the row.
+
+    With more than 25 classes the counts are left out. With more than 40 the cells have no edges, and every class
+    has its name at the left, in small type, and every fifth at the bottom.
 
     Args:
         matrix: counts [true, predicted], as `minicnn.train.confusion_matrix` gives them.
@@ -67,18 +72,23 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
     totals = counts.sum(axis=1, keepdims=True)  # (classes, 1)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     right, total = int(np.trace(counts)), int(counts.sum())
-    side = max(4.2, 0.52 * len(names) + 1.6)
+    many = len(names) > EDGES
+    side = max(4.2, 0.52 * len(names) + 1.6) if not many else min(0.13 * len(names) + 2.5, 40)
     with drawing(side + 1, side, out) as figure:
         axes = figure.subplots()
         image = axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1)
-        _write_counts(axes, counts, shares)
-        rotated = max(map(len, names)) > 3
-        axes.set_xticks(range(len(names)), names, rotation=45 if rotated else 0, ha="right" if rotated else "center")
-        axes.set_yticks(range(len(names)), names)
-        edges = np.arange(len(names) + 1) - 0.5
-        axes.set_xticks(edges, minor=True)
-        axes.set_yticks(edges, minor=True)
-        axes.grid(which="minor", color="white", linewidth=1.5)
+        if len(names) <= COUNTS:
+            _write_counts(axes, counts, shares)
+        rotated, beside = max(map(len, names)) > 3, 5 if many else 1
+        shown: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if rotated else {}
+        small: dict[str, Any] = {"fontsize": 7} if many else {}
+        axes.set_xticks(range(0, len(names), beside), names[::beside], **shown)
+        axes.set_yticks(range(len(names)), names, **small)
+        if not many:
+            edges = np.arange(len(names) + 1) - 0.5
+            axes.set_xticks(edges, minor=True)
+            axes.set_yticks(edges, minor=True)
+            axes.grid(which="minor", color="white", linewidth=1.5)
         axes.tick_params(which="both", length=0)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")

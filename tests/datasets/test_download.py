@@ -15,6 +15,7 @@ import pytest
 
 from minicnn.datasets import DatasetError, download
 from minicnn.datasets.download import content_matches, fetch
+from minicnn.serialization import download as web
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 PACKED = gzip.compress(CONTENT)
@@ -94,7 +95,7 @@ def test_a_mirror_that_falls_silent_is_given_up(server: str, tmp_path: Path, mon
     transfer = download._transfer
 
     def impatient(url: str, *rest: Any) -> None:
-        monkeypatch.setattr(download, "_SILENCE", 0.3 if "silent" in url else 30.0)
+        monkeypatch.setattr(web, "SILENCE", 0.3 if "silent" in url else 30.0)
         transfer(url, *rest)
 
     monkeypatch.setattr(download, "_transfer", impatient)
@@ -135,8 +136,8 @@ def test_an_interrupted_transfer_leaves_nothing(
     (tmp_path / "file").write_bytes(b"as it was")
     unpack = download._content
 
-    def interrupted(chunks: object, size: int) -> Iterator[bytes]:
-        for position, piece in enumerate(unpack(chunks, size)):  # type: ignore[arg-type]
+    def interrupted(chunks: object, size: int, packed: bool) -> Iterator[bytes]:
+        for position, piece in enumerate(unpack(chunks, size, packed)):  # type: ignore[arg-type]
             if position == 2:
                 assert any(path.suffix == ".part" for path in tmp_path.iterdir())
                 raise error
@@ -220,3 +221,14 @@ def test_content_matches(tmp_path: Path) -> None:
         path.write_bytes(bad)
         assert not content_matches(path, SHA256, SIZE)
     assert not content_matches(tmp_path / "nowhere", SHA256, SIZE)
+
+
+def test_a_packed_file_is_checked_and_kept_as_it_is(server: str, tmp_path: Path) -> None:
+    target = tmp_path / "file.tar.gz"
+    sha256 = hashlib.sha256(PACKED).hexdigest()
+    with pytest.raises(DatasetError, match="cut off"):  # the hash and size of its content are not meant
+        fetch([f"{server}/raw/file"], target, sha256, len(CONTENT) + 1, packed=True)
+    fetch([f"{server}/raw/file", f"{server}/good/file"], target, sha256, len(PACKED), packed=True)
+    assert target.read_bytes() == PACKED
+    assert content_matches(target, sha256, len(PACKED), packed=True)
+    assert not content_matches(target, sha256, len(PACKED)) and content_matches(target, SHA256, SIZE)

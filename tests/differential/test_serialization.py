@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,96 @@ def test_pytorchs_here(tmp_path: Path) -> None:
     np.testing.assert_allclose(*outputs(theirs, ours), 1e-5, 1e-6)
 
 
-def test_pickles_of_pytorch_and_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines in the error's text do what they promise."""
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_files_of_torch_save(tmp_path: Path, zipped: bool) -> None:
+    """In both formats, from a path and from a file in memory."""
     theirs, ours = net(torch.nn), net(nn)
-    for zipped in (True, False):
-        torch.save(theirs.state_dict(), "model.pth", _use_new_zipfile_serialization=zipped)
-        with pytest.raises(CheckpointError) as caught:
-            load("model.pth")
-    exec("\n".join(line.strip() for line in str(caught.value).splitlines()[1:]))
-    ours.load_state_dict(load("model.safetensors"))
+    torch.save(theirs.state_dict(), tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
+    for file in (tmp_path / "model.pth", io.BytesIO((tmp_path / "model.pth").read_bytes())):
+        state = load(file)
+        assert list(state) == list(theirs.state_dict()) and state._metadata == theirs.state_dict()._metadata
+        state["4.weight"][0] = 7
+        assert state["5.weight"][0].tolist() == [7] * 4  # tied as in the file
+    ours.load_state_dict(load(tmp_path / "model.pth"))
     np.testing.assert_allclose(*outputs(theirs, ours), 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_checkpoints_of_pytorch(tmp_path: Path, zipped: bool, protocol: int) -> None:
+    """A net and its optimiser; every type and layout of tensors."""
+    theirs = net(torch.nn)
+    optimizer = torch.optim.Adam(theirs.parameters(), amsgrad=True)
+    theirs(torch.randn(2, 1, 3, 3)).sum().backward()
+    optimizer.step()
+    kinds = [torch.float64, torch.float16, torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool]
+    x = torch.randn(4, 3, 5, 6)
+    last = x.contiguous(memory_format=torch.channels_last)
+    long = torch.tensor([1, 2**63 + 1], dtype=torch.uint64)
+    saved = {
+        "net": theirs.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3, "best": 0.5, "names": ("a", "b"),
+        "kinds": [(10 * x).to(kind) for kind in kinds] + [long],
+        "views": [last, x.permute(3, 0, 2, 1), x[1:, ::2, 3], x[..., 0], x[0, 0, 0, 0]],
+        "grid": {torch.Size([1]): [None, {True: {1.5}}]}, "parameter": torch.nn.Parameter(torch.ones(2)),
+    }  # fmt: skip
+    path = tmp_path / "f"
+    torch.save(saved, path, _use_new_zipfile_serialization=zipped, pickle_protocol=protocol)
+    same(load(path), saved)
+
+
+def same(ours: Any, theirs: Any) -> None:
+    """Equal objects, tensor by tensor, with their strides."""
+    if isinstance(theirs, torch.Tensor):
+        assert np.array_equal(ours.detach().numpy(), theirs.detach().numpy())
+        assert ours.detach().numpy().dtype == theirs.detach().numpy().dtype
+        assert ours.stride() == theirs.stride() and ours.requires_grad == theirs.requires_grad
+        assert isinstance(ours, nn.Parameter) == isinstance(theirs, torch.nn.Parameter)
+    elif isinstance(theirs, dict):
+        assert type(ours) is type(theirs) and list(ours) == list(theirs)
+        for key in theirs:
+            same(ours[key], theirs[key])
+    elif isinstance(theirs, (list, tuple)):
+        assert type(ours) is type(theirs) and len(ours) == len(theirs)
+        for a, b in zip(ours, theirs, strict=True):
+            same(a, b)
+    else:
+        assert type(ours) is type(theirs) and ours == theirs
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_plain_data_that_pytorch_reads(tmp_path: Path, zipped: bool) -> None:
+    """As `torch.load(weights_only=True)` gives them."""
+    tensors = [torch.arange(3.0).expand(4, 3), torch.arange(5.0).unfold(0, 3, 1), torch.nn.Buffer(torch.ones(2))]
+    attributes = torch.arange(2)
+    attributes.colour = "red"
+    plain = {"a": b"\0\xff", "b": bytearray(b"\0\xff"), "c": 1 - 2j, b"key": 3j, "none": bytearray()}
+    path = tmp_path / "f"
+    torch.save([plain, *tensors, attributes], path, _use_new_zipfile_serialization=zipped)
+    theirs = torch.load(path, weights_only=True)
+    same(load(path), theirs)
+    torch.save(torch.empty(2, 3, device="meta", dtype=torch.int8), path, _use_new_zipfile_serialization=zipped)
+    found = load(path, map_location="cpu")
+    assert found.is_meta and found.shape == (2, 3) and found.dtype == minicnn.int8
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_pytorch_refuses_is_refused(tmp_path: Path) -> None:
+    """A whole module; and what PyTorch reads and minicnn lacks."""
+    for value, message in (
+        (net(torch.nn), r"contains torch\.nn\.modules\.container\.Sequential.*torch\.save\(model\.state_dict\(\)"),
+        (torch.ones(2, dtype=torch.complex64), r"ComplexFloatStorage, a type of complex .* torch\.view_as_real\(x\)"),
+        (torch.ones(2).to_sparse(), r"a sparse tensor .* x\.to_dense\(\)"),
+        (torch.eye(2).to_sparse_csr(), r"a sparse tensor .* x\.to_dense\(\)"),
+        (torch.ones(3).to(torch.float8_e5m2), r"torch\.float8_e5m2, a type of floating-point .* x\.float\(\)"),
+        (torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), r"a quantised tensor .* x\.dequantize\(\)"),
+        (torch.nested.nested_tensor([torch.ones(2)]), r"a nested tensor .* list\(x\.unbind\(\)\)"),
+        ({"type": torch.bfloat16}, r"torch\.bfloat16, a type of floating-point numbers that minicnn lacks"),
+        (torch.strided, "the layout of a tensor"),
+    ):
+        for zipped in (True, False):
+            torch.save(value, tmp_path / "f", _use_new_zipfile_serialization=zipped)
+            with pytest.raises(CheckpointError, match=message):
+                load(tmp_path / "f")
 
 
 def test_bfloat16(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import minicnn
 from minicnn import nn, optim
 from minicnn.tensor import Tensor
-from minicnn.train import DivergedError, Epoch, evaluate, predict, train
+from minicnn.train import DivergedError, Epoch, evaluate, loop, predict, train
 from minicnn.utils.data import DataLoader, TensorDataset
 
 loss_fn = nn.CrossEntropyLoss()
@@ -68,6 +69,20 @@ def test_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert ("images/s" in err) == progress
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, progress: bool
+) -> None:
+    monkeypatch.setattr(loop._Lines, "every", 0.0)
+    run(2, progress=progress)
+    lines = capsys.readouterr().err.splitlines()
+    if progress:
+        assert all(re.fullmatch(r"epoch [12]/2: \d+ of 37 images, [\d,]+ images/s", line) for line in lines)
+        assert "epoch 2/2: 37 of 37 images" in lines[-1] and len(lines) > 4
+    else:
+        assert lines == []
 
 
 def test_same_seed_same_bits() -> None:

@@ -15,7 +15,7 @@ from minicnn.train import (
     find_recipe,
     train,
 )
-from minicnn.train.recipes import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
+from minicnn.train.settings import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
 from minicnn.utils.data import DataLoader
 
 
@@ -35,12 +35,17 @@ def test_the_default_recipe() -> None:
     assert (recipe.model, recipe.dataset, recipe.name) == ("LeNet5", "digits", "digits")
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize(
+    "recipe",
+    [one for one in RECIPES if one.model != "resnet1202"],
+    ids=lambda one: f"{one.name} {one.model} {one.dataset}",
+)
 def test_every_recipe_can_be_built(recipe: object) -> None:
     assert recipe.model in MODELS and recipe.dataset in DATASETS and recipe.optimizer in OPTIMIZERS  # type: ignore[attr-defined]
     assert {name for name, _ in (*recipe.transforms, *recipe.augmentation)} <= set(TRANSFORMS)  # type: ignore[attr-defined]
-    model = build_model(recipe.model, recipe.model_options)  # type: ignore[attr-defined]
-    optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options)  # type: ignore[attr-defined]
+    with minicnn.device("meta"):
+        model = build_model(recipe.model, recipe.model_options)  # type: ignore[attr-defined]
+    optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)  # type: ignore[attr-defined]
     assert isinstance(optimizer, optim.Optimizer)
     assert optimizer.param_groups[0]["lr"] == recipe.optimizer_options["lr"]  # type: ignore[attr-defined]
 
@@ -48,7 +53,10 @@ def test_every_recipe_can_be_built(recipe: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("lenet6",), "unknown model 'lenet6'; there are: .*LeNet5.*Did you mean 'LeNet5'"),
+        (
+            ("lenet6",),
+            r"unknown model 'lenet6'; minicnn\.models\.list_models\(\) lists.*Did you mean 'LeNet5'",
+        ),
         (("LeNet5", "imagenet"), "unknown dataset 'imagenet'; there are: digits, mnist"),
         (("LeNet5", None, "curse"), "unknown recipe 'curse'; there are: digits, course.*'course'"),
         (("LeNet5", "digits", "course"), "no recipe 'course' for LeNet5 on digits; .*'course' for LeNet5 on mnist"),

@@ -13,6 +13,7 @@ from minicnn.transforms import (
     CenterCrop,
     Compose,
     ConvertImageDtype,
+    Grayscale,
     Lambda,
     Normalize,
     Pad,
@@ -318,3 +319,33 @@ def test_a_probability_is_any_number() -> None:
     for wrong in (True, "0.5", None, 2, float("nan"), minicnn.tensor([0.5, 0.5])):
         with pytest.raises(ValueError, match="RandomHorizontalFlip: p should be a probability"):
             RandomHorizontalFlip(wrong)
+
+
+# ------------------------------------------------------------------------------------------------------------ Grayscale
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grayscale_is_pillows_for_images_and_batches(channels: int) -> None:
+    grey, images = Grayscale(channels), noise(5, 60, 70, 3)
+    expected = np.stack([np.asarray(grey(Image.fromarray(image))) for image in images])
+    assert expected.shape == ((5, 60, 70) if channels == 1 else (5, 60, 70, 3))
+    np.testing.assert_array_equal(
+        expected.reshape(5, 60, 70, -1)[..., 0], np.stack([Image.fromarray(i).convert("L") for i in images])
+    )
+    np.testing.assert_array_equal(grey.batch(images), expected)
+    np.testing.assert_array_equal(grey.batch(images[..., 0]).reshape(5, 60, 70, -1)[..., -1], images[..., 0])
+    x = Tensor(images.transpose(0, 3, 1, 2).astype(np.float32))  # (N, H, W, C) -> (N, C, H, W)
+    y = grey(x).array
+    assert y.shape == (5, channels, 60, 70) and np.abs(y[:, 0] - expected.reshape(5, 60, 70, -1)[..., 0]).max() < 1
+    np.testing.assert_array_equal(grey(Tensor(y[:, :1])).array, y)
+
+
+def test_grayscale_refuses() -> None:
+    with pytest.raises(ValueError, match="num_output_channels should be either 1 or 3, got 2"):
+        Grayscale(2)
+    for wrong in (noise(4, 4), "image", None):
+        with pytest.raises(TypeError, match="Grayscale takes"):
+            Grayscale()(wrong)
+    for wrong in (Tensor(noise(2, 4, 4)), Tensor(noise(4, 4))):
+        with pytest.raises(TypeError, match=r"Grayscale takes images of 1 or 3 channels, got a?.*Tensor"):
+            Grayscale()(wrong)

@@ -8,7 +8,15 @@ from PIL import Image
 
 from minicnn.random import default_generator
 from minicnn.tensor import Tensor
-from minicnn.transforms import CenterCrop, Pad, PILToTensor, RandomCrop, RandomHorizontalFlip, Transform
+from minicnn.transforms import (
+    CenterCrop,
+    Pad,
+    PILToTensor,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomVerticalFlip,
+    Transform,
+)
 from minicnn.utils.data import each_sample
 from minicnn.utils.data.randomness import SampleKeys, keyed_samples
 
@@ -157,6 +165,11 @@ def test_random_flip_mirrors_with_its_probability() -> None:
     x = np.moveaxis(noise(6, 9, 3), 2, 0)
     np.testing.assert_array_equal(on_all_kinds(RandomHorizontalFlip(1)), x[:, :, ::-1])
     np.testing.assert_array_equal(on_all_kinds(RandomHorizontalFlip(0)), x)
+    np.testing.assert_array_equal(on_all_kinds(RandomVerticalFlip(1)), x[:, ::-1])
+    np.testing.assert_array_equal(on_all_kinds(RandomVerticalFlip(0)), x)
+    assert repr(RandomVerticalFlip()) == "RandomVerticalFlip(p=0.5)"
+    with pytest.raises(ValueError, match="RandomVerticalFlip: p should be a probability"):
+        RandomVerticalFlip(2)
     default_generator.manual_seed(0)
     flip, y = RandomHorizontalFlip(0.3), Tensor(np.arange(2).reshape(1, 1, 2))
     assert abs(sum(int(flip(y).array[0, 0, 0]) for _ in range(4000)) / 4000 - 0.3) < 0.03  # the deviation is 0.007
@@ -166,7 +179,9 @@ def test_random_flip_mirrors_with_its_probability() -> None:
 
 
 @pytest.mark.parametrize("kind", ["images", "colour images", "tensors"])
-@pytest.mark.parametrize("transform", [RandomCrop(5, padding=2), RandomHorizontalFlip(), RandomCrop((6, 9))], ids=repr)
+@pytest.mark.parametrize(
+    "transform", [RandomCrop(5, padding=2), RandomHorizontalFlip(), RandomVerticalFlip(), RandomCrop((6, 9))], ids=repr
+)
 def test_a_random_batch_equals_its_samples(transform: Transform, kind: str) -> None:
     keys = SampleKeys(1, 2, range(40))
     images = noise(40, 6, 9, 3) if kind == "colour images" else noise(40, 6, 9)

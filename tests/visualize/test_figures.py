@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ DRAW: dict[str, Callable[..., Any]] = {
     "filters": lambda **out: visualize.filters(net().features[0].weight, **out),
     "overview": lambda **out: visualize.overview(net(), np.eye(32, dtype=np.float32)[None], **out),
     "algorithms": lambda **out: visualize.algorithms(comparison(), **out),
+    "diagram": lambda **out: visualize.diagram("lenet5", names=True, **out),
+    "costs": lambda **out: visualize.costs("lenet5", **out),
+    "accuracy": lambda **out: visualize.accuracy(measured={"resnet18": 69.0}, models=visualize.IMAGENET, **out),
+    "accuracy against parameters": lambda **out: visualize.accuracy("params", **out),
+    "ilsvrc": lambda **out: visualize.ilsvrc(**out),
+    "field": lambda **out: visualize.field("lenet5", empirical=True, **out),
     "algorithms of one pass": lambda **out: visualize.algorithms(comparison(("forward",)), **out),
 }  # fmt: skip
 
@@ -295,3 +302,47 @@ def test_algorithms_shows_what_was_measured_and_what_auto_takes() -> None:
     assert "fft, numba" not in texts(figure)
     with pytest.raises(ValueError, match="nothing in this comparison was measured"):
         visualize.algorithms(comparison()._replace(rows=[]))
+
+
+def test_confusion_of_many_classes_is_of_a_size_to_look_at() -> None:
+    counts = np.diag(range(1, 101)) + 1
+    figure = visualize.confusion(counts, [f"class {i}" for i in range(100)])
+    figure.canvas.draw()
+    width, height = figure.get_size_inches()
+    assert width < 20 and height < 20
+    names = texts(figure)
+    assert "class 99" in names and "class 41" in names  # every class has its name at the left
+    assert not {"101", "2"} & set(names)  # and no counts
+    few = visualize.confusion(counts[:30, :30], [f"c{i}" for i in range(30)])
+    assert not {"31", "2"} & set(texts(few)) and "c29" in texts(few)
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_errors_show_colours(classes: int, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    targets, scores = np.arange(30) % classes, rng.random((30, classes))
+    figure = visualize.errors(images, targets, (targets + 1) % classes, scores, 5)
+    drawn = drawn_images(figure)
+    assert len(drawn) == 5 and all(any(np.array_equal(one, image) for image in images) for one in drawn)
+
+
+def test_a_run_of_a_net_without_convolutions_has_no_filters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from minicnn.visualize import run as run_file
+
+    plain, drawn = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), []
+    for name in ("curves", "confusion", "errors"):
+        monkeypatch.setattr(run_file._Answers, name, lambda self, name=name: drawn.append(name))
+    monkeypatch.setattr(run_file._Answers, "model", plain)
+    monkeypatch.setattr(run_file, "write", lambda *rest, **options: None)
+    run: Any = type("Run", (), {"folder": tmp_path, "config": {"training": {"backend": "auto"}}})()
+    run.explaining = lambda: nullcontext()
+    assert [file.name for file in run_file.draw(run)] == ["curves.png", "confusion.png", "errors.png"]
+    assert drawn == ["curves", "confusion", "errors"]
+
+
+def test_which_nets_have_an_overview() -> None:
+    from minicnn.visualize.net import has_overview
+
+    assert has_overview(net())
+    convolutions = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.MaxPool2d(2))
+    assert not has_overview(convolutions) and not has_overview(nn.Linear(2, 2))

@@ -89,7 +89,7 @@ class Imports:
         if module is None or getattr(module.__spec__, "_initializing", False):
             return None
         package = public_path(package)
-        remedy = why(package, last, vars(module))
+        remedy = why(package, last, dir(module))  # with the names of a lazy package
         if _is_import_from():
             raise ImportError(f"cannot import name {last!r} from {package!r}: {remedy}", name=package)
         raise ModuleNotFoundError(f"No module named {public_path(name)!r}: {remedy}", name=name)

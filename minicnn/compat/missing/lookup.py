@@ -99,6 +99,7 @@ def _elsewhere(where: str, name: str) -> str | None:
             continue
         module = sys.modules.get(place) or (None if sys.is_finalizing() else import_module(place))
         value = vars(module).get(name) if module is not None else None
-        if str(getattr(value, "__module__", "")).startswith("minicnn"):
+        lazy = value is None and name in getattr(module, "__all__", ())
+        if lazy or str(getattr(value, "__module__", "")).startswith("minicnn"):
             return f"{place}.{name}"
     return None

@@ -249,8 +249,8 @@ ROWS = [
         "Transformer Node Proxy replace_pattern has_side_effect map_arg subgraph_rewriter passes experimental node",
         _PLAIN + "there is no tracing; module.named_modules() and hooks look into it"),
     Gap("hub", "help list set_dir DEFAULT_CACHE_DIR ENV_* *Error MAP_LOCATION MODULE_HUBCONF READ_DATA_CHUNK Request "
-        "VAR_DEPENDENCY urlopen", "nothing is downloaded; the message of minicnn.hub.load tells how to "
-        "convert weights"),
+        "VAR_DEPENDENCY urlopen", "repositories are not fetched and run; minicnn.hub.load_state_dict_from_url reads "
+        "weights, minicnn.models has nets"),
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),

@@ -17,12 +17,12 @@ _FUNCTION = (
     "Pillow's methods change images too"
 )
 _NET = (
-    "minicnn does not have this net; there are: {there}. Build it from the layers of minicnn.nn: if its "
-    "submodules have torchvision's names, torchvision's weights fit"
+    "minicnn does not have this net; minicnn.models.list_models() lists those there are. Build it from the layers of "
+    "minicnn.nn: if its submodules have torchvision's names, minicnn.models.load_weights loads torchvision's files"
 )
 _WEIGHTS = (
-    "weights are not downloaded: they are pickles. Leave weights= out, or convert the file once where PyTorch is:"
-    " the message of minicnn.hub.load says how"
+    "minicnn does not have this net, and lists no weights for it; minicnn.models.load_weights(model, url) fetches and "
+    "loads the weights of any net that fits"
 )
 _TASK = "minicnn classifies images; there are no nets for detection, segmentation or video"
 _BOXES = (
@@ -35,7 +35,7 @@ _VIDEO = "minicnn does not read or write video; take its frames as images"
 _DRAW = "draw with Pillow's ImageDraw or Matplotlib on x.permute(1, 2, 0).numpy()"
 
 ROWS = [
-    Gap("datasets", "CIFAR10 CIFAR100 FashionMNIST KMNIST EMNIST QMNIST SVHN STL10 USPS SEMEION Omniglot Caltech101 "
+    Gap("datasets", "FashionMNIST KMNIST EMNIST QMNIST SVHN STL10 USPS SEMEION Omniglot Caltech101 "
         "Caltech256 CelebA Cityscapes CLEVRClassification CocoCaptions CocoDetection DTD CREStereo CarlaStereo "
         "ETH3DStereo FallingThingsStereo InStereo2k Kitti2012Stereo Kitti2015Stereo Middlebury2014Stereo "
         "SceneFlowStereo SintelStereo Country211 EuroSAT FER2013 FGVCAircraft Flickr8k Flickr30k Flowers102 "
@@ -48,37 +48,31 @@ ROWS = [
     Gap("datasets", "FakeData", "use minicnn.utils.data.TensorDataset of minicnn.rand and minicnn.randint"),
     Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the dataset gives "
         "them"),
-    Gap("datasets", "folder mnist_ cifar utils video_utils samplers", _FILES),
+    Gap("datasets", "folder mnist_ utils video_utils samplers", _FILES),
     Gap("transforms", "AugMix AutoAugment AutoAugmentPolicy ColorJitter ElasticTransform FiveCrop GaussianBlur "
-        "Grayscale LinearTransformation RandAugment RandomAdjustSharpness RandomAffine RandomApply "
+        "LinearTransformation RandAugment RandomAdjustSharpness RandomAffine RandomApply "
         "RandomAutocontrast RandomChoice RandomEqualize RandomErasing RandomGrayscale RandomInvert RandomOrder "
-        "RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize RandomVerticalFlip "
+        "RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize "
         "TenCrop ToPILImage TrivialAugmentWide autoaugment transforms", _STEP),
     Gap("transforms", "functional functional_tensor functional_pil", _FUNCTION),
     Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
         "minicnn.transforms: {there}. They take PIL images and tensors, and no boxes or masks"),
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
         "(C, H, W)"),
-    Gap("models", "detection segmentation video optical_flow quantization feature_extraction FasterRCNN MaskRCNN "
-        "RetinaNet", _TASK),
-    Gap("models", "*_Weights WeightsEnum Weights get_weight get_model_weights", _WEIGHTS),
-    Gap("models", "get_model get_model_builder list_models register_model", "call the net's class itself; there are: "
-        "{there}"),
-    Gap("models", "alexnet AlexNet convnext ConvNeXt convnext_tiny convnext_small convnext_base convnext_large "
-        "densenet DenseNet densenet121 densenet161 densenet169 densenet201 efficientnet EfficientNet "
-        "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 "
-        "efficientnet_b6 efficientnet_b7 efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l googlenet GoogLeNet "
-        "GoogLeNetOutputs inception inception_v3 Inception3 InceptionOutputs maxvit MaxVit maxvit_t mnasnet "
-        "MNASNet mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 mobilenet mobilenetv2 mobilenetv3 MobileNetV2 "
-        "MobileNetV3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small regnet RegNet regnet_x_400mf "
-        "regnet_x_800mf regnet_x_1_6gf regnet_x_3_2gf regnet_x_8gf regnet_x_16gf regnet_x_32gf regnet_y_400mf "
-        "regnet_y_800mf regnet_y_1_6gf regnet_y_3_2gf regnet_y_8gf regnet_y_16gf regnet_y_32gf regnet_y_128gf "
-        "resnet ResNet resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d "
-        "resnext101_64x4d wide_resnet50_2 wide_resnet101_2 shufflenetv2 ShuffleNetV2 shufflenet_v2_x0_5 "
-        "shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0 squeezenet SqueezeNet squeezenet1_0 "
-        "squeezenet1_1 swin_transformer SwinTransformer swin_t swin_s swin_b swin_v2_t swin_v2_s swin_v2_b vgg VGG "
-        "vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vision_transformer VisionTransformer vit_b_16 "
-        "vit_b_32 vit_l_16 vit_l_32 vit_h_14", _NET),
+    Gap("models", "detection segmentation video optical_flow quantization FasterRCNN MaskRCNN RetinaNet", _TASK),
+    Gap("models", "feature_extraction", "minicnn does not have it; get the output of a layer inside a net by a hook, "
+        "minicnn.nn.Module.register_forward_hook, or build a minicnn.nn.Sequential of the first of the net's "
+        "children(), minicnn.nn.Module.children"),
+    Gap("models", "ConvNeXt_*_Weights MaxVit_T_Weights RegNet_*_Weights Swin_*_Weights ViT_*_Weights", _WEIGHTS),
+    Gap("models", "Weights", "the weights of a net are a member of an enumeration, minicnn.models.WeightsEnum, and "
+        "its value is a minicnn.models.published.File"),
+    Gap("models", "convnext ConvNeXt convnext_tiny convnext_small convnext_base convnext_large "
+        "maxvit MaxVit maxvit_t regnet RegNet regnet_x_400mf regnet_x_800mf "
+        "regnet_x_1_6gf regnet_x_3_2gf regnet_x_8gf regnet_x_16gf regnet_x_32gf regnet_y_400mf regnet_y_800mf "
+        "regnet_y_1_6gf regnet_y_3_2gf regnet_y_8gf regnet_y_16gf regnet_y_32gf regnet_y_128gf swin_transformer "
+        "SwinTransformer swin_t swin_s swin_b swin_v2_t swin_v2_s swin_v2_b vision_transformer VisionTransformer "
+        "vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14", _NET),
+    Gap("models", "mobilenet", "take the nets from minicnn.models itself; each version has a file of its own there"),
     # torchvision.ops has the name of minicnn's tensor operations
     Gap("ops", "nms batched_nms masks_to_boxes box_area box_convert box_iou clip_boxes_to_image complete_box_iou* "
         "distance_box_iou* generalized_box_iou* remove_small_boxes roi_align RoIAlign roi_pool RoIPool "

@@ -1,0 +1,196 @@
+"""ResNet-20 on CIFAR-10 with the short recipe, in minicnn and in PyTorch: the accuracy of every epoch, and a figure.
+
+    MINICNN_DATA=/path/to/data python benchmarks/cifar.py minicnn torch [--epochs 10] [--seed 0] [--name cifar]
+
+Both start with the same weights, and get the same batches, with the same crops and flips, from minicnn's loader. They
+have the same recipe, with their own optimiser and schedule. The results are written to benchmarks/results after each
+epoch; a contender that is not named keeps its earlier results, so that the two can be trained at different times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from timing import libraries, machine
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def loaders(recipe: Any, seed: int, images: int | None = None) -> tuple[Any, Any]:
+    """The batches of the recipe, the same for the same seed; `images` limits the training images to the first ones."""
+    from minicnn.train import build_dataset
+    from minicnn.utils.data import DataLoader, Subset
+
+    train_set = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms)
+    test_set = build_dataset(recipe.dataset, train=False, steps=recipe.transforms)
+    chosen = train_set if images is None else Subset(train_set, range(images))
+    return (
+        DataLoader(chosen, recipe.batch_size, shuffle=True, seed=seed),
+        DataLoader(test_set, recipe.eval_batch_size),
+    )
+
+
+def start(recipe: Any, seed: int) -> Any:
+    """minicnn's net with the weights that belong to the seed."""
+    import minicnn
+    from minicnn.train import build_model
+
+    minicnn.manual_seed(seed)
+    return build_model(recipe.model, recipe.model_options)
+
+
+def train_minicnn(recipe: Any, seed: int, save: Any) -> None:
+    """Train in minicnn."""
+    from minicnn.train import build_loss, build_optimizer, build_schedule, train
+
+    model, (batches, test) = start(recipe, seed), loaders(recipe, seed)
+    optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)
+    schedule = build_schedule(recipe.schedule, recipe.schedule_options, optimizer, recipe.epochs, len(batches))
+    train(
+        model, batches, test, optimizer, build_loss(recipe.loss), recipe.epochs, scheduler=schedule,
+        schedule_every="step", save=lambda history: save([epoch._asdict() for epoch in history]),
+    )  # fmt: skip
+
+
+def torch_resnet(torch: Any, blocks: int = 3) -> Any:
+    """The CIFAR ResNet of 6 * blocks + 2 layers in PyTorch, with shortcuts padded with zeros."""
+    nn = torch.nn
+
+    class Block(nn.Module):  # type: ignore[misc]
+        def __init__(self, channels: int, out: int, stride: int) -> None:
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
+            self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
+            self.stride, self.more = stride, out - channels
+
+        def forward(self, x: Any) -> Any:
+            y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+            shortcut = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more))
+            return torch.relu(y + shortcut)
+
+    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    channels = 16
+    for out in (16, 32, 64):
+        for i in range(blocks):
+            layers.append(Block(channels, out, 2 if i == 0 and out > 16 else 1))
+            channels = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def train_torch(torch: Any, recipe: Any, seed: int, save: Any) -> None:
+    """Train in PyTorch, from minicnn's weights, on minicnn's batches."""
+    ours, (batches, test) = start(recipe, seed), loaders(recipe, seed)
+    model = torch_resnet(torch)
+    arrays = [torch.from_numpy(value.numpy().copy()) for value in ours.state_dict().values()]
+    model.load_state_dict(dict(zip(model.state_dict(), arrays, strict=True)))
+    options = dict(recipe.optimizer_options)
+    groups = [
+        {"params": [one for one in model.parameters() if one.ndim > 1]},
+        {"params": [one for one in model.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.SGD(groups, **options)
+    steps = recipe.epochs * len(batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, options["lr"], total_steps=steps, **recipe.schedule_options
+    )
+    loss_fn, history = torch.nn.CrossEntropyLoss(), []
+    for epoch in range(1, recipe.epochs + 1):
+        model.train()
+        begin, loss_sum, right, count = time.perf_counter(), 0.0, 0, 0
+        for images, targets in batches:
+            x, y = torch.from_numpy(images.array), torch.from_numpy(targets.array)
+            optimizer.zero_grad()
+            scores = model(x)
+            loss = loss_fn(scores, y)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            loss_sum, right, count = (
+                loss_sum + loss.item() * len(y),
+                right + int((scores.argmax(1) == y).sum()),
+                count + len(y),
+            )
+        seconds = time.perf_counter() - begin
+        test_loss, test_top1 = torch_evaluate(torch, model, test, loss_fn)
+        row = {"epoch": epoch, "train_loss": loss_sum / count, "train_top1": right / count, "test_loss": test_loss,
+               "test_top1": test_top1, "seconds": seconds, "images_per_second": count / seconds}  # fmt: skip
+        history.append(row)
+        print(f"torch epoch {epoch}: loss {row['train_loss']:.4f}, test accuracy {test_top1:.2%}", flush=True)
+        save(history)
+
+
+def torch_evaluate(torch: Any, model: Any, test: Any, loss_fn: Any) -> tuple[float, float]:
+    """The mean loss and the accuracy on the test set."""
+    model.eval()
+    loss_sum, right, count = 0.0, 0, 0
+    with torch.no_grad():
+        for images, targets in test:
+            x, y = torch.from_numpy(images.array), torch.from_numpy(targets.array)
+            scores = model(x)
+            loss_sum, right, count = (
+                loss_sum + loss_fn(scores, y).item() * len(y),
+                right + int((scores.argmax(1) == y).sum()),
+                count + len(y),
+            )
+    return loss_sum / count, right / count
+
+
+def draw(results: dict[str, Any], file: Path) -> None:
+    """The accuracy on the test set and the training loss of each epoch, one curve for each contender."""
+    from minicnn.visualize.style import BLUE, ORANGE, drawing
+
+    colors, names = {"minicnn": BLUE, "torch": ORANGE}, {"minicnn": "minicnn", "torch": "PyTorch"}
+    with drawing(9, 3.8, file) as figure:
+        accuracy, loss = figure.subplots(1, 2)
+        for contender, history in results["epochs"].items():
+            x = [row["epoch"] for row in history]
+            label = f"{names[contender]}, {100 * history[-1]['test_top1']:.2f} %"
+            accuracy.plot(x, [100 * row["test_top1"] for row in history], color=colors[contender], label=label)
+            loss.plot(x, [row["train_loss"] for row in history], color=colors[contender], label=names[contender])
+        for axes, title in ((accuracy, "Test accuracy (%)"), (loss, "Training loss")):
+            axes.set_title(title)
+            axes.set_xlabel("epoch")
+            axes.grid(axis="y")
+            axes.legend(frameon=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("contenders", nargs="*", choices=["minicnn", "torch"], default=["minicnn"])
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's ten")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--name", default="cifar", help="of the results (default: cifar)")
+    args = parser.parse_args()
+    found = libraries("torch" in args.contenders)
+    from dataclasses import replace
+
+    from minicnn.train import find_recipe
+
+    recipe = find_recipe("resnet20", "cifar10", "resnet-cifar-short")
+    recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
+    file = RESULTS / f"{args.name}.json"
+    results = json.loads(file.read_text()) if file.exists() else {"epochs": {}, "machine": {}}
+    for contender in args.contenders:
+
+        def save(history: list[Any], contender: str = contender) -> None:
+            results["recipe"] = {"name": recipe.name, "epochs": recipe.epochs, "seed": args.seed}
+            results["machine"][contender] = f"{machine(found)}, {date.today().isoformat()}"
+            results["epochs"][contender] = history
+            file.write_text(json.dumps(results, indent=1) + "\n")
+
+        if contender == "minicnn":
+            train_minicnn(recipe, args.seed, save)
+        else:
+            train_torch(found["torch"], recipe, args.seed, save)
+    draw(results, file.with_suffix(".png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Files from the web: fetched into a folder, completely or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from .files import Draft
+from .source import CheckpointError
+
+SILENCE = 30.0  # seconds without a byte after which a server is given up
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # another server would not help
+HASH = re.compile(r"-([a-f0-9]*)\.")  # the first digits of a file's SHA-256, in its name: resnet18-f37072fd.pth
+_PYTORCH = "download.pytorch.org"  # whose names have them
+_CHUNK = 1 << 16
+
+
+class WrongBytes(Exception):
+    """The server answered, but not with the file."""
+
+
+def weights_folder() -> Path:
+    """Where weights are kept: `$MINICNN_HOME/weights`, by default `~/.cache/minicnn/weights`."""
+    home = os.environ.get("MINICNN_HOME")
+    return (Path(home) if home else Path.home() / ".cache" / "minicnn").expanduser() / "weights"
+
+
+def pytorch_folder() -> Path:
+    """The folder of PyTorch's downloads, `$TORCH_HOME/hub`, by default `~/.cache/torch/hub`."""
+    home = os.environ.get("TORCH_HOME")
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else (Path(cache) if cache else Path.home() / ".cache") / "torch").expanduser() / "hub"
+
+
+def is_url(path: object) -> bool:
+    """Whether this is an address of the web, and not a path."""
+    return isinstance(path, str) and path.lower().startswith(("http://", "https://"))
+
+
+def fetched(url: str, progress: bool = True) -> Path:
+    """The file behind a URL, from the folder of weights, or from that of PyTorch, or else downloaded.
+
+    In the folder of weights, files from PyTorch's server have their own names, and others, whose names need not differ,
+    are in a folder named after the URL. A file from PyTorch's server has digits of its SHA-256 in its name, which the
+    content must have.
+
+    Raises:
+        CheckpointError: it could not be downloaded; the message says why, and where to put the file by hand.
+        OSError: the folder cannot be written.
+    """
+    parts = urlsplit(url)
+    name = unquote(parts.path.rpartition("/")[2])
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise CheckpointError(f"{url}: its path names no file")
+    if parts.hostname == _PYTORCH:
+        target, known = weights_folder() / name, pytorch_folder() / "checkpoints" / name
+        if not target.is_file() and known.is_file():
+            return known
+        found = HASH.search(name)
+        prefix = found[1] if found else ""
+    else:
+        target, prefix = weights_folder() / hashlib.sha256(url.encode()).hexdigest()[:8] / name, ""
+    if not target.is_file():
+        download(url, target, prefix, progress)
+    return target
+
+
+def download(url: str, target: Path, sha256: str = "", progress: bool = True) -> None:
+    """Write the file behind a URL to `target`, in one step when it is complete.
+
+    Args:
+        url: its address, http or https.
+        target: its path; folders are made.
+        sha256: the first digits of its SHA-256.
+        progress: show a bar, if the output is a terminal.
+
+    Raises:
+        CheckpointError, OSError: as `fetched`.
+    """
+    from http.client import HTTPException  # with much of the standard library, which `import minicnn` does without
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Draft(target) as draft:
+        try:
+            _transfer(url, draft.file, target.name, sha256, progress)
+            draft.write([])
+        except (WrongBytes, HTTPException, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in DISK:
+                raise
+            raise CheckpointError(
+                f"{target.name} could not be downloaded from {url} ({error or type(error).__name__}). Fetch it with "
+                f"another program and put it at {target}, or pass the path of the file instead of the URL"
+            ) from error
+        draft.publish()
+        draft.sync()
+
+
+@contextmanager
+def response(url: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
+    """The length that a server announces for the file behind a URL, or None; and the file's pieces.
+
+    Raises:
+        WrongBytes: while the pieces are read: it is a web page, such as the login of a network.
+        OSError, HTTPException, ValueError: there is no such server or file, or it fell silent.
+    """
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    def pieces() -> Iterator[bytes]:
+        piece = answer.read(_CHUNK)
+        if piece.lstrip()[:1] == b"<":
+            raise WrongBytes("a web page instead of the file")
+        while piece:
+            yield piece
+            piece = answer.read(_CHUNK)
+
+    try:
+        opened = urlopen(Request(url, headers={"User-Agent": "minicnn"}), timeout=SILENCE)
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise
+    with opened as answer:
+        announced = answer.headers.get("Content-Length", "")
+        yield int(announced) if announced.isdecimal() else None, pieces()
+
+
+def _transfer(url: str, file: IO[bytes], name: str, sha256: str, progress: bool) -> None:
+    """Write the content behind a URL into `file`, or raise."""
+    from tqdm import tqdm
+
+    digest, total = hashlib.sha256(), 0
+    with (
+        response(url) as (length, pieces),
+        tqdm(total=length, desc=name, unit="B", unit_scale=True, disable=None if progress else True) as bar,
+    ):  # disable=None: only on a terminal
+        for piece in pieces:
+            digest.update(piece)
+            file.write(piece)
+            total += len(piece)
+            bar.update(len(piece))
+    if not total or (length is not None and total != length):
+        raise WrongBytes(f"cut off after {total} of {length} bytes" if length else "an empty file")
+    if not digest.hexdigest().startswith(sha256):
+        raise WrongBytes(f"wrong content: its SHA-256 is {digest.hexdigest()}, and should begin with {sha256}")
