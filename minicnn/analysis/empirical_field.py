@@ -16,7 +16,7 @@ from ..autograd import enable_grad, grad
 from ..nn import Module
 from ..nn.module import check_module
 from ..ops.tensor.creation import tensor
-from ..tensor import Array, Tensor
+from ..tensor import Array, Tensor, array_of
 from .arguments import cell_of, check_layer, shapes
 from .explanation import explained
 from .graph import Shape
@@ -88,7 +88,7 @@ def empirical_receptive_field(
         raise ValueError(f"{op}: the net is on the device meta and has no numbers; build it on the CPU or a GPU")
     rng = np.random.default_rng(0)
     given = rng.standard_normal((count, *size)) if images is None else images
-    given = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    given = array_of(given)
     if given.shape[1:] != size or not len(given):
         shape = ", ".join(map(str, size))
         raise ValueError(f"{op}: images must be (N, C, H, W) = (N, {shape}), with N from 1, got {given.shape}")
@@ -108,7 +108,7 @@ def empirical_receptive_field(
     up = tensor(rng.standard_normal(tuple(y.shape)).astype(kind), device=place)
     (gx,) = grad((y * up).sum(), x)
     assert gx is not None
-    weights = np.abs(gx.cpu().numpy().astype(np.float64)).mean((0, 1))
+    weights = np.abs(array_of(gx).astype(np.float64)).mean((0, 1))
     return _measured(weights)
 
 

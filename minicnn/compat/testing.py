@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from .doors import door as _door
 
 _TOLERANCES = {np.dtype(np.float16): (1e-3, 1e-5), np.dtype(np.float32): (1.3e-6, 1e-5)}  # rtol, atol
@@ -48,7 +48,7 @@ def assert_close(
         return
     places = [t.device for t in (actual, expected) if isinstance(t, Tensor)]
     assert not check_device or len({*places}) < 2, f"devices differ: {places[0]} and {places[-1]}"
-    a, b = (t.numpy(force=True) if isinstance(t, Tensor) else np.asarray(t) for t in (actual, expected))
+    a, b = (array_of(t) for t in (actual, expected))
     text = msg if isinstance(msg, str) else "tensors are not close"
     assert a.shape == b.shape, f"{text}: shapes {a.shape} and {b.shape}"
     assert not check_dtype or a.dtype == b.dtype, f"{text}: types {a.dtype} and {b.dtype}"

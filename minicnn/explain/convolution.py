@@ -22,7 +22,7 @@ from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import IntOrPair, ShapeError
 
 from ..nn import functional as F
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from .sums import Sum, factor
 from .windows import Windows, window_map
 
@@ -168,13 +168,13 @@ def trained(
     """
     leaves = [None if t is None else t.detach().clone().requires_grad_() for t in (x, w, b)]
     y = run(*leaves)
-    gy = y.detach().new_ones(y.shape) if grad is None else y.new_tensor(np.asarray(grad))
+    gy = y.detach().new_ones(y.shape) if grad is None else y.new_tensor(array_of(grad))
     if gy.shape != y.shape:
         raise ShapeError(f"explain: grad must have the shape of the output, {tuple(y.shape)}, got {tuple(gy.shape)}")
     y.backward(gy)
-    arrays = [None if t is None else t.detach().numpy() for t in leaves]
-    grads = [None if t is None else t.grad.numpy() for t in leaves[:2]]
-    return (*arrays, y.detach().numpy(), gy.numpy(), *grads)
+    arrays: list[Any] = [None if t is None else array_of(t) for t in leaves]
+    grads: list[Any] = [None if t is None else array_of(t.grad) for t in leaves[:2]]
+    return (*arrays, array_of(y), array_of(gy), *grads)
 
 
 class CellError(ShapeError, IndexError):

@@ -17,7 +17,7 @@ import numpy as np
 from minicnn_kernels.arrays import Array
 
 from ..nn import functional as F
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from .convolution import at, trained
 from .sums import Factor, Sum, factor
 
@@ -60,7 +60,7 @@ class LinearTrace:
 def linear_trace(x: Tensor, w: Tensor, b: Tensor | None = None, *, grad: Any = None) -> LinearTrace:
     """Run `nn.functional.linear` of x (..., K) and its backward pass; all axes before the last count as one, N."""
     x = x.reshape(-1, x.shape[-1])
-    grad = None if grad is None else np.asarray(grad).reshape(-1, w.shape[0])
+    grad = None if grad is None else array_of(grad).reshape(-1, w.shape[0])
     return LinearTrace(*trained(F.linear, x, w, b, grad))
 
 
@@ -161,7 +161,7 @@ def batch_norm_trace(
         found = wide.mean(axes), wide.var(axes)
     else:
         assert mean is not None and var is not None
-        found = mean.detach().numpy(), var.detach().numpy()
+        found = array_of(mean), array_of(var)
     ones, zeros = np.ones(channels, images.dtype), np.zeros(channels, images.dtype)
     return BatchNormTrace(
         images, ones if w is None else w, zeros if b is None else b, y, gy, gx, gw, *found, training, eps

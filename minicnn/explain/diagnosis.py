@@ -12,7 +12,7 @@ from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import shown
 
 from ..nn import functional as F
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from .mistakes import MISTAKES, Arrays, Call, common
 
 NAMES = ("x", "w", "b")  # of the inputs that have gradients, in the order of the function's arguments
@@ -124,13 +124,13 @@ def diagnose(
     op = like or _op_of(y, leaves, options)
     own = [_leaf(tensor) for tensor in given]
     expected = _run(op, own, options)
-    forward = _difference(y.detach().numpy(), expected.detach().numpy())
+    forward = _difference(array_of(y), array_of(expected))
     if forward is not None:
         return Diagnosis(op, forward, ())
     rng = np.random.default_rng(_SEED)
-    gy = rng.standard_normal(tuple(y.shape)) if grad is None else np.asarray(grad, np.float64)
+    gy = rng.standard_normal(tuple(y.shape)) if grad is None else array_of(grad).astype(np.float64)
     y.backward(y.new_tensor(gy))
-    got = {name: None if leaf.grad is None else leaf.grad.numpy() for name, leaf in zip(NAMES, leaves, strict=False)}
+    got = {name: None if leaf.grad is None else array_of(leaf.grad) for name, leaf in zip(NAMES, leaves, strict=False)}
     return Diagnosis(op, None, compare(op, [leaf.detach() for leaf in own], gy, got, **options))
 
 
@@ -140,15 +140,15 @@ def compare(
     """`diagnose` of gradients that are there as arrays, by the names x, w and b; None counts as zero."""
     right = _gradients(op, inputs, gy, options)
     ones = _gradients(op, inputs, np.ones_like(gy), options)
-    arrays = {name: tensor.numpy() for name, tensor in zip(NAMES, inputs, strict=False)}
-    plain = {name: value.numpy() if isinstance(value, Tensor) else value for name, value in options.items()}
-    call = Call(arrays, plain, _run(op, inputs, options).numpy(), gy, right)
+    arrays = {name: array_of(tensor) for name, tensor in zip(NAMES, inputs, strict=False)}
+    plain = {name: array_of(value) if isinstance(value, Tensor) else value for name, value in options.items()}
+    call = Call(arrays, plain, array_of(_run(op, inputs, options)), gy, right)
     return tuple(_finding(call, op, name, got.get(name), ones) for name in right)
 
 
 def _finding(call: Call, op: str, name: str, got: Array | None, ones: Arrays) -> Finding:
     right = call.right[name]
-    found = np.zeros_like(right) if got is None else np.asarray(got, np.float64)
+    found = np.zeros_like(right) if got is None else array_of(got).astype(np.float64)
     if found.shape != right.shape:
         text = f"its shape is {found.shape}, that of {name} is {right.shape}"
         return Finding(name, np.inf, (), np.nan, np.nan, ((text, "a gradient has the shape of its input"),))
@@ -221,7 +221,7 @@ def _gradients(op: str, inputs: Sequence[Tensor], gy: Array, options: dict[str, 
     leaves = [_leaf(tensor) for tensor in inputs]
     y = _run(op, leaves, options)
     y.backward(y.new_tensor(gy))
-    return {name: leaf.grad.numpy() for name, leaf in zip(NAMES, leaves, strict=False) if leaf.grad is not None}
+    return {name: array_of(leaf.grad) for name, leaf in zip(NAMES, leaves, strict=False) if leaf.grad is not None}
 
 
 def _op_of(y: Tensor, leaves: list[Tensor], options: dict[str, Any]) -> str:
@@ -231,7 +231,7 @@ def _op_of(y: Tensor, leaves: list[Tensor], options: dict[str, Any]) -> str:
             expected = _run(op, [leaf.detach() for leaf in leaves], options)
         except (TypeError, ValueError, RuntimeError):  # it does not take these inputs
             continue
-        if _difference(y.detach().numpy(), expected.numpy()) is None:
+        if _difference(array_of(y), array_of(expected)) is None:
             return op
     raise ValueError(
         f"diagnose: none of {', '.join(MISTAKES)} gives this result with the options {options or 'that were given'}; "

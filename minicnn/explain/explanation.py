@@ -14,7 +14,7 @@ from minicnn_kernels.geometry import ShapeError, shown
 from .. import nn
 from ..nn import functional as F
 from ..nn.module import Module
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from . import sections
 from .convolution import CellError, conv_trace, conv_transpose_trace
 from .dense import batch_norm_trace, linear_trace
@@ -79,7 +79,7 @@ def explain(
     title = repr(layer) if isinstance(layer, Module) else getattr(layer, "__name__", shown(layer))
     kind, given = _kind(layer, x, args, options)
     wide, index = _batch(x, kind.axes)
-    trace = kind.trace(wide, given, None if grad is None else index.array(np.asarray(grad)))
+    trace = kind.trace(wide, given, None if grad is None else index.array(array_of(grad)))
     if cell is None and grad_cell is None and weight_cell is None:
         cell = (0,) * x.ndim
     found = []

@@ -18,7 +18,7 @@ import numpy as np
 from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import Pool
 
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from .convolution import at, trained
 from .sums import Factor, Sum, constant, factor, number
 from .windows import window_map
@@ -96,8 +96,8 @@ def pool_trace(run: Callable[[Tensor], Tensor], x: Tensor, g: Pool, taken: Tenso
     counts = None
     if taken is None:  # of an image of ones, a window gives (pixels inside) / count
         inside = (rows >= 0).sum(1)[:, None] * (columns >= 0).sum(1)
-        counts = inside / run(x.new_ones((1, 1, g.h, g.w))).numpy()[0, 0]
-    return PoolTrace(images, y, gy, gx, rows, columns, counts, None if taken is None else taken.numpy())
+        counts = inside / array_of(run(x.new_ones((1, 1, g.h, g.w))))[0, 0]
+    return PoolTrace(images, y, gy, gx, rows, columns, counts, None if taken is None else array_of(taken))
 
 
 def adaptive_map(size: int, windows: int) -> Array:

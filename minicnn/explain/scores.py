@@ -15,7 +15,7 @@ from minicnn_kernels.geometry import ShapeError, shown
 from ..autograd import no_grad
 from ..nn import Module
 from ..nn.module import check_module
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 
 Target = int | Sequence[int] | Tensor | None  # a class, one for each input, or the class that the net predicts
 
@@ -52,8 +52,8 @@ def classes(op: str, y: Any, target: Any, count: int) -> Array:
         what = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
         raise ShapeError(f"{op}: the output of the net must be (N, K), scores of K classes, got {what}")
     if target is None:
-        return np.asarray(y.detach().argmax(1).cpu().numpy())
-    found = np.asarray(target.detach().cpu().numpy() if isinstance(target, Tensor) else target)
+        return array_of(y.argmax(1))
+    found = array_of(target)
     if found.dtype.kind not in "iu":
         raise TypeError(f"{op}: target must be a class or one for each input, got {shown(target)}")
     if found.size not in (1, count) or found.ndim > 1:

@@ -3,6 +3,7 @@
     tensor.py       the class: its values, its place in the graph, conversions to other types
     copying.py      copying and pickling
     printing.py     the printed text
+    arrays.py       the numbers alone, wherever they are
 
 A tensor and the graph that its operations build (`minicnn.autograd`) are one concept, and each needs the other.
 Therefore this package gives the class `Tensor` to `autograd.engine`, which does not import it.
@@ -10,6 +11,7 @@ Therefore this package gives the class `Tensor` to `autograd.engine`, which does
 
 from __future__ import annotations
 
+from .arrays import array_of
 from .tensor import Array, Tensor, tensor_method
 
-__all__ = ["Array", "Tensor", "tensor_method"]
+__all__ = ["Array", "Tensor", "array_of", "tensor_method"]

@@ -12,7 +12,7 @@ from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import ShapeError
 
 from ..nn import functional as F
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from .style import SEQUENTIAL, bare, drawing, show
 from .window import SIGNED
 
@@ -70,7 +70,7 @@ def attribution(
 
 def _image(x: Tensor) -> Array:
     """One image for `style.show`: (H, W), or RGB in 0..1."""
-    values = x.detach().cpu().numpy().astype(float)
+    values = array_of(x).astype(float)
     low, high = float(values.min()), float(values.max())
     values = (values - low) / (high - low or 1.0)
     return values[0] if len(values) == 1 else np.moveaxis(values, 0, 2)
@@ -81,7 +81,7 @@ def _sized(maps: Tensor, size: tuple[int, ...]) -> Array:
     maps = maps.detach().cpu().float()
     if tuple(maps.shape[2:]) != size:
         maps = F.interpolate(maps, size, mode="bilinear", align_corners=False)
-    return np.asarray(maps[0].numpy())
+    return array_of(maps[0])
 
 
 def _map(axes: Any, values: Array) -> None:

@@ -15,7 +15,7 @@ from ..device import Device
 from ..models import get_model
 from ..models.registry import MODELS
 from ..nn import Module
-from ..tensor import Array, Tensor
+from ..tensor import Array, array_of
 from .style import BLUE, GREY, INK, ORANGE, bare, drawing, heading, show, size_of
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _growing(layers: list[LayerField], cell: tuple[int, int]) -> list[tuple[Laye
 def _picture(image: Any, size: tuple[int, int, int]) -> Array:
     """An image to draw on, (H, W) or (H, W, 3)."""
     if image is not None:
-        given = np.asarray(image.array if isinstance(image, Tensor) else image)
+        given = array_of(image)
         given = given.transpose(1, 2, 0) if given.ndim == 3 else given  # (C, H, W) -> (H, W, C)
         given = given[..., 0] if given.ndim == 3 and given.shape[2] == 1 else given
         if given.shape[:2] != size[1:] or (given.ndim == 3 and given.shape[2] != 3):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..nn import AvgPool2d, Conv2d, MaxPool2d, Module
-from ..tensor import Array, Tensor
+from ..tensor import Array, Tensor, array_of
 from ..train.metrics import softmax
 from .style import BLUE, GREY, INK, MINUS, PALE, bare, drawing, heading, percent, show, size_of
 
@@ -35,7 +35,7 @@ def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
     Raises:
         ValueError: `weight` is not that of a 2-d convolution, or `reduce` is unknown.
     """
-    w = np.asarray(weight.array if isinstance(weight, Tensor) else weight)
+    w = array_of(weight)
     if w.ndim != 4 or not w.size:
         raise ValueError(f"filters: expected a weight (filters, channels, height, width), got shape {w.shape}")
     if reduce not in ("mean", "none"):
@@ -101,7 +101,7 @@ def overview(
     Raises:
         ValueError: the net is built differently, or `image` is not one image.
     """
-    x = np.asarray(image.array if isinstance(image, Tensor) else image)
+    x = array_of(image)
     x = x[0] if x.ndim == 4 and len(x) == 1 else x
     if x.ndim != 3:
         raise ValueError(f"overview: expected one image (C, H, W), got shape {x.shape}")
@@ -117,7 +117,7 @@ def overview(
     pool = next(i for i in pools if i > first)
     # A feature map is shown after its activation: this is the input of the next layer.
     maps, pooled, deep = stages[pool - 1].maps, stages[pool].maps, stages[_last_same_size(stages, second)].maps
-    kernels = stages[first].module.weight.array.mean(axis=1)  # (O, C, KH, KW) -> (O, KH, KW)
+    kernels = stages[first].module.weight.numpy(force=True).mean(axis=1)  # (O, C, KH, KW) -> (O, KH, KW)
     with drawing(8, 3, out, layout=None) as figure:
         probabilities = softmax(scores[None])[0]  # (classes,) as one row and back
         names = [str(i) for i in range(len(probabilities))] if classes is None else [str(name) for name in classes]
@@ -139,14 +139,15 @@ def _trace(model: Module, x: Array) -> tuple[list[_Stage], Array]:
 
     def note(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
-            stages.append(_Stage(module, output.array[0].copy()))
+            stages.append(_Stage(module, array_of(output[0]).copy()))
 
     handles = [module.register_forward_hook(note) for module in model.modules() if not list(module.children())]
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
+    place = next((p.device for p in model.parameters()), "cpu")
     try:
         with no_grad():
-            scores = model(Tensor(x[None])).array  # (C, H, W) -> (1, C, H, W)
+            scores = array_of(model(Tensor(x[None]).to(place)))  # (C, H, W) -> (1, C, H, W)
     finally:
         for handle in handles:
             handle.remove()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..tensor import Array, Tensor
+from ..tensor import Array, array_of
 from .style import BLUE, GREY, INK, ORANGE, SEQUENTIAL, bare, drawing, heading, percent, percentages, show
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
     Raises:
         ValueError: `matrix` is not a square matrix of counts, or the number of names is different.
     """
-    counts = np.asarray(matrix)
+    counts = array_of(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size or (counts < 0).any():
         raise ValueError(f"confusion: expected a square matrix of counts, got shape {counts.shape}")
     names = [str(i) for i in range(len(counts))] if classes is None else list(classes)
@@ -120,7 +120,7 @@ def errors(
     Raises:
         ValueError: the arrays have different lengths, or n is below 1.
     """
-    pixels, true, said, sure = (np.asarray(_raw(a)) for a in (images, targets, predictions, probabilities))
+    pixels, true, said, sure = (array_of(a) for a in (images, targets, predictions, probabilities))
     if n < 1 or not len(pixels) == len(true) == len(said) == len(sure):
         lengths = ", ".join(str(len(a)) for a in (pixels, true, said, sure))
         raise ValueError(f"errors: expected n >= 1 and arrays of one length, got n={n} and lengths {lengths}")
@@ -167,10 +167,6 @@ def _errors_title(wrong: int, shown: int, total: int) -> str:
 def _short(loss: float) -> str:
     """Three decimals; three digits for the large losses of a training that diverged."""
     return f"{loss:.3f}" if abs(loss) < 1e6 else f"{loss:.3g}"
-
-
-def _raw(values: Any) -> Any:
-    return values.array if isinstance(values, Tensor) else values
 
 
 def _to_drawable(image: Array) -> Array:
