@@ -35,6 +35,9 @@ def test_sizes_rows_and_all_layers(capsys: pytest.CaptureFixture[str]) -> None:
     assert "divided by 4" in said(capsys, "average", "--w", "2x2")
     assert "of its own" in said(capsys, "linear", "--x", "4", "--filters", "3", "--cell", "2")
     assert "of all 25 values" in said(capsys, "batch-norm")
+    text = said(capsys, "adaptive", "--x", "4x5", "--w", "2x3", "--cell", "0,1")  # columns 1 to 3, rows 0 and 1
+    assert "divided by 6" in text
+    assert "largest value" in said(capsys, "adaptive-max", "--w", "1x1")
     assert said(capsys, "conv", "--seed", "1") != said(capsys, "conv", "--seed", "2")
 
 
@@ -43,7 +46,10 @@ def test_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         out = tmp_path / name
         assert said(capsys, "conv", "--example", "stride", "-o", str(out)).strip() == str(out)
         assert out.read_bytes().startswith(begin)
-    said(capsys, "transposed", "--grad-cell", "1,1", "-o", str(tmp_path / "b.svg"))
+    said(capsys, "transposed", "--cell", "1,1", "--grad-cell", "1,1", "-o", str(tmp_path / "b.svg"))
+    for layer in ("max", "average", "adaptive", "adaptive-max", "linear", "batch-norm"):
+        said(capsys, layer, "-o", str(tmp_path / f"{layer}.png"))
+    said(capsys, "adaptive-max", "-o", str(tmp_path / "c.gif"))
 
 
 @pytest.mark.parametrize(
@@ -58,8 +64,11 @@ def test_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["average", "--dilation", "2"], "an average pooling has no dilation"),
         (["max", "--example", "cross"], "--example cross is a convolution"),
         (["max", "--w", "[[1]]"], "is the size of its window"),
-        (["max", "-o", "a.png"], "only convolutions are drawn"),
-        (["conv", "--cell", "0,0", "--grad-cell", "0,0", "-o", "a.png"], "a picture shows one of"),
+        (["linear", "--x", "3", "-o", "a.gif"], "takes the trace of a convolution or a pooling, got LinearTrace"),
+        (["transposed", "-o", "a.gif"], "a transposed one has no window that slides over x"),
+        (["conv", "-o", "a.xyz"], "its name must end in one of"),
+        (["adaptive", "--w", "[[1]]"], "is the size of its output"),
+        (["adaptive", "--stride", "2"], "an adaptive pooling has no stride"),
         (["relu"], "invalid choice"),
         (["conv", "--x", "2000x2000"], "a million numbers"),
     ],

@@ -12,10 +12,12 @@ from .arguments import Commands, UsageError, add_output, command, natural, posit
 from .console import DONE
 
 if TYPE_CHECKING:
+    from ..explain import Explanation
     from ..nn import Module
     from ..tensor import Tensor
 
-LAYERS = ("conv", "transposed", "max", "average", "linear", "batch-norm")
+LAYERS = ("conv", "transposed", "max", "average", "adaptive-max", "adaptive", "linear", "batch-norm")
+ADAPTIVE = {"adaptive": "AdaptiveAvgPool2d", "adaptive-max": "AdaptiveMaxPool2d"}
 EXAMPLES = ("cross", "stride")  # of `minicnn.explain.EXAMPLES`, which is imported when it is needed
 
 
@@ -29,7 +31,10 @@ def add_command(commands: Commands) -> None:
         "[[1,2],[3,4]] (default: 5x5)",
     )  # fmt: skip
     one.add_argument(
-        "--w", type=_numbers, metavar="SIZE|ROWS", help="the filter or window, in the same way (default: 3x3)"
+        "--w",
+        type=_numbers,
+        metavar="SIZE|ROWS",
+        help="the filter or window, in the same way; of adaptive poolings, the size of the output (default: 3x3)",
     )
     one.add_argument("--example", choices=EXAMPLES, help="x, w, stride and padding of an example that courses work out")
     one.add_argument("--filters", type=positive(int), metavar="N", default=1, help="output channels (default: 1)")
@@ -41,8 +46,8 @@ def add_command(commands: Commands) -> None:
     one.add_argument("--weight-cell", type=_cell, metavar="O,C,A,B", help="explain the gradient of this weight")
     one.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random numbers (default: 0)")
     add_output(
-        one, "write it to a file: as text; as a page, if its name ends in .html; for a convolution also as a picture, "
-        ".png or .svg, or .gif, where the window slides",
+        one, "write it to a file: as text; as a page, if its name ends in .html; as a picture, .png or .svg; or, for a "
+        "convolution or a pooling, as a .gif, where the window slides",
     )  # fmt: skip
 
 
@@ -91,30 +96,22 @@ def explain(options: argparse.Namespace) -> int:
     elif suffix in ("", ".txt", ".md"):
         Path(options.output).write_text(f"{found}\n", encoding="utf-8")
     else:
-        _draw(layer, x, cells, options.output)
+        _draw(found, options.output)
     print(options.output)
     return DONE
 
 
-def _draw(layer: Module, x: Tensor, cells: dict[str, Any], out: str) -> None:
-    """The picture of a convolution at one place, or its animation."""
-    from .. import nn, visualize
-    from ..explain import conv_trace, conv_transpose_trace
+def _draw(found: Explanation, out: str) -> None:
+    """The picture of the numbers that are explained, or the animation of the window."""
+    from .. import visualize
 
-    if isinstance(layer, nn.Conv2d):
-        trace = conv_trace(x, layer.weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
-    elif isinstance(layer, nn.ConvTranspose2d):
-        padding = layer._reversed_padding_repeated_twice[::-2]
-        trace = conv_transpose_trace(x, layer.weight, None, layer.stride, padding, 0, layer.groups, layer.dilation)
-    else:
-        raise UsageError(f"--output {out}: only convolutions are drawn; give a name that ends in .txt or .html")
-    if Path(out).suffix.lower() == ".gif":
-        visualize.sliding(trace, out)
-        return
-    given = {name: cell for name, cell in cells.items() if cell is not None} or {"cell": (0, 0, 0, 0)}
-    if len(given) > 1:
-        raise UsageError(f"--output {out}: a picture shows one of --cell, --grad-cell and --weight-cell")
-    visualize.window(trace, **given, out=out)
+    try:
+        if Path(out).suffix.lower() == ".gif":
+            visualize.sliding(found.trace, out)
+        else:
+            visualize.window(found, out=out)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--output {out}: {error}") from error
 
 
 def _placed(place: tuple[int, ...] | None, rank: int) -> tuple[int, ...] | None:
@@ -143,9 +140,14 @@ def _layer(options: argparse.Namespace) -> tuple[Module, Tensor]:
     if kind == "linear":
         return nn.Linear(x.shape[1], options.filters), x
     w = (3, 3) if options.w is None else options.w
-    if kind in ("max", "average"):
+    if kind in ("max", "average", *ADAPTIVE):
         if not isinstance(w, tuple) or len(w) != 2:
-            raise UsageError(f"--w of a {kind} pooling is the size of its window, such as 2x2")
+            what = "output" if kind in ADAPTIVE else "window"
+            raise UsageError(f"--w of a {kind} pooling is the size of its {what}, such as 2x2")
+        if kind in ADAPTIVE:
+            for name in steps:
+                raise UsageError(f"an adaptive pooling has no {name}; it follows from the size of its output, --w")
+            return getattr(nn, ADAPTIVE[kind])(w), x
         return (nn.MaxPool2d(w, **steps) if kind == "max" else nn.AvgPool2d(w, **_without(steps, "dilation"))), x
     channels, given = x.shape[1], not isinstance(w, tuple)
     inner, outer = (channels // groups, options.filters) if kind == "conv" else (channels, options.filters // groups)

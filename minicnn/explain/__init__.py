@@ -17,17 +17,20 @@ from .attribution import (
     smooth_grad,
 )
 from .convolution import CellError, ConvTrace, conv_trace, conv_transpose_trace
+from .dense import BatchNormTrace, LinearTrace
 from .diagnosis import Diagnosis, Finding, compare, diagnose
 from .document import Explanation
 from .dreams import deep_dream, maximize_activation
 from .examples import EXAMPLES, Example
 from .explanation import explain
 from .occlusion import occlusion
+from .pooling import PoolTrace
 from .sums import Factor, Sum
 from .windows import Windows, window_map
 
 __all__ = [
-    "EXAMPLES", "CellError", "ConvTrace", "Diagnosis", "Example", "Explanation", "Factor", "Finding", "Sum", "Windows",
+    "EXAMPLES", "BatchNormTrace", "CellError", "ConvTrace", "Diagnosis", "Example", "Explanation", "Factor", "Finding",
+    "LinearTrace", "PoolTrace", "Sum", "Windows",
     "compare", "conv_trace", "conv_transpose_trace", "deconvolution", "deep_dream", "diagnose", "explain",
     "feature_maps", "grad_cam", "guided_backprop", "guided_grad_cam", "input_x_gradient", "integrated_gradients",
     "maximize_activation", "occlusion", "saliency", "smooth_grad", "window_map",

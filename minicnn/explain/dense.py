@@ -95,6 +95,12 @@ class BatchNormTrace:
         """(C,), 1/sqrt(var + eps)."""
         return 1 / np.sqrt(self.var + self.eps)
 
+    @property
+    def xhat(self) -> Array:
+        """(x - mean)/sqrt(var + eps), of x's shape, in float64."""
+        wide = (slice(None), *[None] * (self.x.ndim - 2))  # (C,) -> (C, 1, 1)
+        return (self.x.astype(np.float64) - self.mean[wide]) * self.invstd[wide]
+
     def normalized(self, c: int) -> Array:
         """Xhat of a channel, without the axis of channels."""
         return (self.x[:, c].astype(np.float64) - self.mean[c]) * self.invstd[c]
@@ -114,8 +120,9 @@ class BatchNormTrace:
         others = [a.ravel() for a in np.indices((self.x.shape[0], *self.x.shape[2:]))]
         place = (others[0], np.full_like(others[0], c), *others[1:])
         right = Factor("xhat", np.stack(place, -1), self.normalized(c).ravel())
-        value = np.nan if self.ggamma is None else self.ggamma[c]
-        return Sum("ggamma", (c,), factor("gy", self.gy, place), right, value)
+        if self.ggamma is None:
+            raise TypeError("explain: this batch normalisation has no gamma (affine=False), so it has no weight_cell")
+        return Sum("ggamma", (c,), factor("gy", self.gy, place), right, self.ggamma[c])
 
     def input_gradient(self, *cell: int) -> Sum:
         """gx[n, c, ...] = gamma/sqrt(var + eps) (gy - mean(gy) - xhat mean(gy xhat)): three terms, or one."""

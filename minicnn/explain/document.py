@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from minicnn_kernels.arrays import Array
 
@@ -62,10 +62,12 @@ class Explanation:
     Attributes:
         title: the layer.
         sections: a section for each cell that was asked for.
+        trace: of the layer: all arrays of the forward and backward pass, with axes of batches of images.
     """
 
     title: str
     sections: list[Section]
+    trace: Any = field(repr=False)
 
     @property
     def sums(self) -> list[Sum]:

@@ -92,7 +92,7 @@ def explain(
         if section is None:
             raise TypeError(f"explain: {title} has no weights, so it has no weight_cell")
         found.append(section(trace, to(tuple(place) if isinstance(place, Sequence) else (place,))))
-    return Explanation(title, found)
+    return Explanation(title, found, trace)
 
 
 # --------------------------------------------------------------------------------------------------------------- axes

@@ -1,5 +1,5 @@
-"""A convolution at one place, as tables of numbers in colour: a window and its output, a pixel and all outputs that use
-it, a weight and all pixels under it; and the window that slides over the image, as an animation.
+"""A layer at one place, as tables of numbers in colour: a window and its output, a pixel and all outputs that use it, a
+weight and all pixels under it; and the window that slides over the image, as an animation.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array
 
-from ..explain import ConvTrace, Sum
+from ..explain import BatchNormTrace, ConvTrace, Explanation, Factor, LinearTrace, PoolTrace, Sum
 from ..serialization.files import write_atomically
 from .style import INK, PALE, STYLE, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Trace = ConvTrace | PoolTrace | LinearTrace | BatchNormTrace
 Out = str | os.PathLike[str] | None
 Cell = Sequence[int]
+Places = list[tuple[int, int]]
 
 SIGNED = "RdBu_r"  # red above 0, blue below, white at 0
 NUMBERS = 14  # a table of more rows or columns shows its colours only
@@ -30,67 +32,102 @@ CHANNELS = 3  # as many channels, or filters, are drawn
 
 
 def window(
-    trace: ConvTrace, *, cell: Cell | None = None, grad_cell: Cell | None = None, weight_cell: Cell | None = None,
-    out: Out = None,
+    what: Trace | Explanation, *, cell: Cell | None = None, grad_cell: Cell | None = None,
+    weight_cell: Cell | None = None, out: Out = None,
 ) -> Figure:  # fmt: skip
-    """Draw where one number of a convolution comes from: all factors are marked in the arrays that they are in.
+    """Draw where a number of a layer comes from: all factors are framed, in the arrays that they are in.
+
+        window(explain(nn.MaxPool2d(2), x, cell=(0, 0, 1, 1)))
+        window(conv_trace(x, w, stride=2), grad_cell=(0, 0, 1, 1))
 
     Args:
-        trace: of `minicnn.explain.conv_trace` or `conv_transpose_trace`.
+        what: of `minicnn.explain.explain`: each of its sums is a row; or a trace, with one place in it:
         cell: an output (n, o, i, j); or
         grad_cell: the gradient of an input (n, c, p, q); or
         weight_cell: the gradient of a weight (o, c, a, b).
         out: a file.
 
     Raises:
-        ValueError: not exactly one place is given.
+        ValueError: a trace with not exactly one place, or an explanation with one.
         CellError: there is no such place.
     """
-    given = [
-        (of, place)
-        for of, place in (
-            (trace.output, cell), (trace.input_gradient, grad_cell), (trace.weight_gradient, weight_cell),
-        )
-        if place is not None
-    ]  # fmt: skip
-    if len(given) != 1:
-        raise ValueError(f"window: give one of cell, grad_cell and weight_cell, got {len(given)} of them")
-    of, place = given[0]
-    found = of(*place)
-    panels = [*_factors(trace, found), _result(trace, found)]
-    with drawing(3.1 * len(panels), 3.6, out) as figure:
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            table(axes, *panel)
-        figure.suptitle(f"{found.name}: {found.result()}", x=0.02, ha="left", fontsize=11)
+    places = {"output": cell, "input_gradient": grad_cell, "weight_gradient": weight_cell}
+    given = {name: place for name, place in places.items() if place is not None}
+    if isinstance(what, Explanation):
+        if given:
+            raise ValueError("window: an explanation has its places; give cell, grad_cell and weight_cell to explain()")
+        trace, sums = what.trace, what.sums
+    else:
+        if len(given) != 1:
+            raise ValueError(f"window: give one of cell, grad_cell and weight_cell, got {len(given)} of them")
+        ((name, place),) = given.items()
+        trace, sums = what, [getattr(what, name)(*place)]
+    rows = [_panels(trace, found) for found in sums]
+    with drawing(3.1 * max(map(len, rows)), 3.6 * len(rows), out) as figure:
+        parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0] if len(rows) > 1 else [figure]
+        for part, found, panels in zip(parts, sums, rows, strict=True):
+            for axes, panel in zip(part.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+                table(axes, panel.name, panel.values, panel.marks)
+                _frame(axes, panel.around)
+            part.suptitle(_heading(found), x=0.02, ha="left", fontsize=11)
     return figure
 
 
 class Panel(NamedTuple):
-    """A plane of an array: its name, its numbers, and the places in it that are marked."""
+    """A plane of an array: its name, its numbers, the places in it that are marked, and those of the whole window."""
 
     name: str
     values: Array
-    marks: list[tuple[int, int]]
+    marks: Places
+    around: Places = []  # noqa: RUF012, it is not changed
 
 
-def _factors(trace: ConvTrace, found: Sum) -> list[Panel]:
-    """A panel for each plane of each factor, up to `CHANNELS` of them, with the places that are used."""
-    panels = []
-    arrays = {"x": trace.x, "w": trace.w, "gy": trace.gy}
-    for factor in (found.left, found.right):
-        cells = factor.cells[factor.inside]
-        planes = sorted({(int(a), int(b)) for a, b in cells[:, :2]})
-        for a, b in planes[:CHANNELS]:
-            used = [(int(p), int(q)) for m, k, p, q in cells if (m, k) == (a, b)]
-            panels.append(Panel(f"{factor.name}[{a}, {b}]", arrays[factor.name][a, b], used))
-    return panels
+def _panels(trace: Trace, found: Sum) -> list[Panel]:
+    """What meets in a sum, plane by plane, and the plane of its result."""
+    panels = [panel for factor in (found.left, found.right) for panel in _factor(trace, factor)]
+    if isinstance(trace, BatchNormTrace) and found.of == "gx":  # mean and variance carry every value of the channel
+        panels = [panel for name in ("gy", "xhat") for panel in _planes(name, getattr(trace, name), [found.place])]
+    if isinstance(trace, PoolTrace) and found.of == "y":
+        n, c, i, j = found.place
+        rows, columns = ([int(k) for k in line if k >= 0] for line in (trace.rows[i], trace.columns[j]))
+        panels = [Panel(f"x[{n}, {c}]", trace.x[n, c], panels[0].marks, [(p, q) for p in rows for q in columns])]
+    return [*panels, *_planes(found.of, getattr(trace, found.of), [found.place])]
 
 
-def _result(trace: ConvTrace, found: Sum) -> Panel:
-    """The plane of the array that the number is in, and its place there."""
-    a, b, i, j = found.place
-    array: Array = {"y": trace.y, "gx": trace.gx, "gw": trace.gw}[found.of]
-    return Panel(f"{found.of}[{a}, {b}]", array[a, b], [(i, j)])
+def _factor(trace: Trace, factor: Factor) -> list[Panel]:
+    """The planes that a factor of the terms is in; none for constants, such as 1/9."""
+    cells = [tuple(map(int, cell)) for cell in factor.cells[factor.inside]]
+    return _planes(factor.name, getattr(trace, factor.name), cells) if factor.cells.shape[1] else []
+
+
+def _planes(name: str, array: Array, cells: list[tuple[int, ...]]) -> list[Panel]:
+    """A panel for each plane, the last two axes, with a cell; up to `CHANNELS` of them."""
+    if array.ndim == 1:
+        return [Panel(name, array[None], [(0, cell[0]) for cell in cells])]
+    planes = sorted({cell[:-2] for cell in cells})
+    return [
+        Panel(
+            f"{name}{list(plane) or ''}", array[plane],
+            [(cell[-2], cell[-1]) for cell in cells if cell[:-2] == plane],
+        )
+        for plane in planes[:CHANNELS]
+    ]  # fmt: skip
+
+
+def _heading(found: Sum) -> str:
+    """The name and the sum; a single factor of all terms, such as 1/9, is named."""
+    names = {factor.name for factor in (found.left, found.right) if not factor.cells.shape[1]} - {"1"}
+    return f"{found.name}: {found.result()}" + "".join(f"; factor {name}" for name in sorted(names) if "/" in name)
+
+
+def _frame(axes: Any, places: Places) -> None:
+    """A thin frame round each cell of a window."""
+    from matplotlib.patches import Rectangle
+
+    for i, j in sorted(set(places)):
+        axes.add_patch(
+            Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.5, linestyle="--", zorder=3)
+        )
 
 
 def table(axes: Any, title: str, values: Array, marks: Iterable[tuple[int, int]], shown: Array | None = None) -> None:
@@ -116,7 +153,7 @@ def table(axes: Any, title: str, values: Array, marks: Iterable[tuple[int, int]]
     for spine in axes.spines.values():
         spine.set(visible=True, color=PALE)
     for i, j in sorted(set(marks)):
-        axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=2.5))
+        axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=2.5, zorder=4))
     axes.set_title(title, fontsize=11)
 
 
@@ -124,17 +161,20 @@ def _text(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1000 else f"{value:.2g}"
 
 
-def sliding(trace: ConvTrace, out: str | os.PathLike[str], *, n: int = 0, o: int = 0, seconds: float = 0.6) -> None:
+def sliding(
+    trace: ConvTrace | PoolTrace, out: str | os.PathLike[str], *, n: int = 0, o: int = 0, seconds: float = 0.6
+) -> None:
     """Write an animation: the window slides over an image, and the output is filled in.
 
     Args:
-        trace: of `minicnn.explain.conv_trace`, not transposed.
+        trace: of `minicnn.explain.conv_trace`, not transposed; or of a pooling: `explain(nn.MaxPool2d(2), x).trace`.
         out: a file that ends in .gif.
         n, o: the image and the output channel. Of several input channels, the first is drawn.
         seconds: of a step.
 
     Raises:
         ValueError: `out` is no .gif, the trace is of a transposed convolution, or there are more than 400 outputs.
+        TypeError: it is of a layer without windows.
         CellError: there is no such image or channel.
     """
     from matplotlib import rc_context
@@ -143,7 +183,9 @@ def sliding(trace: ConvTrace, out: str | os.PathLike[str], *, n: int = 0, o: int
 
     if Path(out).suffix.lower() != ".gif":
         raise ValueError(f"sliding: the animation is a GIF; {os.fspath(out)!r} must end in .gif")
-    if trace.transposed:
+    if not isinstance(trace, (ConvTrace, PoolTrace)):
+        raise TypeError(f"sliding: takes the trace of a convolution or a pooling, got {type(trace).__name__}")
+    if isinstance(trace, ConvTrace) and trace.transposed:
         raise ValueError("sliding: takes the trace of a convolution; a transposed one has no window that slides over x")
     height, width = trace.y.shape[2:]
     if height * width > 400:
@@ -151,16 +193,22 @@ def sliding(trace: ConvTrace, out: str | os.PathLike[str], *, n: int = 0, o: int
     frames = []
     for i, j in np.ndindex(height, width):
         found = trace.output(n, o, i, j)
-        shown = np.arange(height * width).reshape(height, width) <= i * width + j
+        panels = _panels(trace, found)
+        if isinstance(trace, ConvTrace):
+            first = found.left.cells[0, 1]  # also where the whole window is padding
+            marks = [panel.marks for panel in panels if panel.name == f"x[{n}, {first}]"]
+            panels = [
+                Panel(f"x[{n}, {first}]", trace.x[n, first], *(marks or [[]])),
+                Panel(f"w[{o}, 0]", trace.w[o, 0], []),
+                panels[-1],
+            ]
+        done = np.arange(height * width).reshape(height, width) <= i * width + j
         with rc_context(STYLE):  # type: ignore[arg-type]
-            figure = Figure(figsize=(9, 3.6), dpi=80, layout="constrained")
-            first, second, third = figure.subplots(1, 3)
-            cells = found.left.cells[found.left.inside]
-            marks = [(int(p), int(q)) for m, c, p, q in cells if c == cells[0, 1]] if len(cells) else []
-            table(first, f"x[{n}, {found.left.cells[0, 1]}]", trace.x[n, found.left.cells[0, 1]], marks)
-            table(second, f"w[{o}, 0]", trace.w[o, 0], [])
-            table(third, f"y[{n}, {o}]", trace.y[n, o], [(i, j)], shown)
-            figure.suptitle(f"{found.name}: {found.result()}", x=0.02, ha="left", fontsize=11)
+            figure = Figure(figsize=(3 * len(panels), 3.6), dpi=80, layout="constrained")
+            for axes, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+                table(axes, panel.name, panel.values, panel.marks, done if panel is panels[-1] else None)
+                _frame(axes, panel.around)
+            figure.suptitle(_heading(found), x=0.02, ha="left", fontsize=11)
             content = io.BytesIO()
             figure.savefig(content, format="png")
         frames.append(Image.open(content).convert("RGB"))

@@ -12,7 +12,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 import minicnn
-from minicnn.explain import EXAMPLES, CellError, ConvTrace, conv_trace, conv_transpose_trace
+from minicnn import nn
+from minicnn.explain import EXAMPLES, CellError, ConvTrace, conv_trace, conv_transpose_trace, explain
 from minicnn.visualize import sliding, window
 
 
@@ -55,6 +56,53 @@ def test_several_channels_and_large_images(tmp_path: Path) -> None:
     assert len(figure.axes) == 3 + 3 + 1 and not figure.axes[0].texts and figure.axes[3].texts
     assert (tmp_path / "window.svg").stat().st_size > 10_000
     window(conv_transpose_trace(minicnn.randn(1, 2, 3, 3), minicnn.randn(2, 1, 3, 3), stride=2), cell=(0, 0, 2, 2))
+
+
+def test_poolings_show_the_window_and_what_is_taken() -> None:
+    x = minicnn.arange(1, 31).reshape(1, 1, 5, 6).float()
+    image, y = [panel(axes) for axes in window(explain(nn.MaxPool2d(2), x, cell=(0, 0, 1, 2))).axes]
+    assert image[0] == "x[0, 0]" and image[2] == {(2, 4), (2, 5), (3, 4), (3, 5)} and y[2] == {(1, 2)}
+    axes = window(explain(nn.MaxPool2d(2), x, cell=(0, 0, 1, 2))).axes[0]
+    assert [(p.get_y(), p.get_x()) for p in axes.patches if p.get_linewidth() > 2] == [(2.5, 4.5)]  # 24 is the largest
+    figure = window(explain(nn.AvgPool2d(2, padding=1), x, cell=(0, 0, 0, 1)))
+    image, y = [panel(axes) for axes in figure.axes]
+    assert image[2] == {(0, 1), (0, 2)} and figure.get_suptitle().endswith("computed 1.25; factor 1/4")
+    gy, gx = [panel(axes) for axes in window(explain(nn.AvgPool2d(3, 1), x, grad_cell=(0, 0, 1, 1))).axes]
+    assert gy[0] == "gy[0, 0]" and gy[2] == {(0, 0), (0, 1), (1, 0), (1, 1)} and gx[2] == {(1, 1)}
+    image, _ = [panel(axes) for axes in window(explain(nn.AdaptiveMaxPool2d((2, 4)), x, cell=(0, 0, 1, 1))).axes]
+    assert image[2] == {(p, q) for p in (2, 3, 4) for q in (1, 2)}
+
+
+def test_other_layers() -> None:
+    minicnn.manual_seed(0)
+    layer, x = nn.Linear(4, 3), minicnn.randn(2, 4)
+    figure = window(explain(layer, x, cell=(1, 2), weight_cell=(2, 0)))
+    left, w, y, gy, right, gw = [panel(axes) for axes in figure.axes]
+    assert [found[0] for found in (left, w, y, gy, right, gw)] == ["x", "w", "y", "gy", "x", "gw"]
+    assert left[2] == {(1, k) for k in range(4)} and w[2] == {(2, k) for k in range(4)} and y[2] == {(1, 2)}
+    assert gy[2] == {(0, 2), (1, 2)} and right[2] == {(0, 0), (1, 0)} and gw[2] == {(2, 0)}
+    norm, images = nn.BatchNorm2d(2), minicnn.randn(3, 2, 4, 5)
+    gamma, xhat, y = [panel(axes) for axes in window(explain(norm, images, cell=(1, 1, 2, 3))).axes]
+    assert (gamma[0], gamma[2]) == ("gamma", {(0, 1)}) and xhat[0] == "xhat[1, 1]" and y[2] == {(2, 3)}
+    np.testing.assert_allclose(xhat[1], y[1], atol=1e-5)
+    gy, xhat, gx = [panel(axes) for axes in window(explain(norm, images, grad_cell=(1, 1, 2, 3))).axes]
+    assert (gy[0], xhat[0], gx[0]) == ("gy[1, 1]", "xhat[1, 1]", "gx[1, 1]")
+    first = [panel(axes) for axes in window(explain(norm, images, weight_cell=(1,))).axes]
+    assert [found[0] for found in first] == [*[f"gy[{n}, 1]" for n in range(3)], *[f"xhat[{n}, 1]" for n in range(3)],
+                                             "ggamma"]  # fmt: skip
+    signal = window(explain(nn.Conv1d(1, 1, 3), minicnn.randn(1, 1, 6), cell=(0, 0, 1)))
+    assert panel(signal.axes[0])[2] == {(0, 1), (0, 2), (0, 3)}
+
+
+def test_a_pooling_slides(tmp_path: Path) -> None:
+    x = minicnn.arange(1, 17).reshape(1, 1, 4, 4).float()
+    sliding(explain(nn.MaxPool2d(2), x).trace, tmp_path / "pool.gif")
+    with Image.open(tmp_path / "pool.gif") as found:
+        assert found.n_frames == 4  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="got LinearTrace"):
+        sliding(explain(nn.Linear(3, 2), minicnn.ones(1, 3)).trace, tmp_path / "a.gif")
+    with pytest.raises(ValueError, match="an explanation has its places"):
+        window(explain(nn.MaxPool2d(2), x), cell=(0, 0, 0, 0))
 
 
 def test_a_sliding_window(tmp_path: Path) -> None:
