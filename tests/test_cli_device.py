@@ -15,12 +15,12 @@ from minicnn_kernels import arrays, dispatch
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of an epoch on the CPU, and one on the second GPU."""
+    """A run of an epoch on the CPU, and one on the second GPU; each with a backend that the other device has not."""
     folder = tmp_path_factory.mktemp("runs")
     train = ["train", "--epochs", "1", "--quiet", "--batch-size", "200", "--out"]
-    assert cli.main([*train, str(folder / "cpu")]) == 0
+    assert cli.main([*train, str(folder / "cpu"), "--backend", "numba"]) == 0
     with arrays.emulated():
-        assert cli.main([*train, str(folder / "cuda"), "--device", "cuda:1"]) == 0
+        assert cli.main([*train, str(folder / "cuda"), "--device", "cuda:1", "--backend", "cupy"]) == 0
     return folder
 
 

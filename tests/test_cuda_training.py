@@ -47,6 +47,7 @@ def losses(make: Any, optimizer: Any, device: str, steps: int, **choice: Any) ->
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "optimizer", "expected"),
     [

@@ -24,7 +24,7 @@ def add_command(commands: Commands) -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Evaluate a trained net on its test set, as at the end of training."""
-    from .. import train
+    from .. import train, use
     from ..device import resolve
 
     run = train.Run.open(options.folder)
@@ -34,7 +34,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if step:
         print(f"minicnn: training was interrupted in epoch {epoch + 1} after step {step}", file=sys.stderr)
     loader = _test_loader(run, options)
-    with _backend(run, options.backend), run.explaining():
+    with use(backend=options.backend or run.backend(device)), run.explaining():
         found = train.evaluate(model, loader, run.loss())
     print(f"Eval epoch {epoch + bool(step)}: top-1 accuracy: {found.top1:.2%}")
     print(f"loss: {found.loss:.4f} ; top-5 accuracy: {found.top5:.2%}")
@@ -55,10 +55,3 @@ def _test_loader(run: Run, options: argparse.Namespace) -> Any:
 
     check_data(run, options)
     return DataLoader(run.test_set(options.data), batch_size=run.eval_batch)
-
-
-def _backend(run: Run, chosen: str | None) -> Any:
-    """The chosen backend, or the one that the run was trained with."""
-    from .. import use
-
-    return use(backend=chosen or run.config["training"]["backend"])

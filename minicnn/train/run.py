@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.dispatch import ON_GPU
+
 from ..datasets import DatasetError
 from ..device import Device
 from ..nn import Module
@@ -205,6 +207,12 @@ class Run:
     def eval_batch(self) -> int:
         """The batch size of evaluation in the training."""
         return int(self.config["training"].get("eval_batch_size", EVAL_BATCH))
+
+    def backend(self, device: str | Device = "cpu") -> str:
+        """The backend that the run was trained with; "auto" on a device for which that one has no kernels."""
+        name = str(self.config["training"]["backend"])
+        on_gpu = str(device).partition(":")[0] == "cuda"
+        return name if (name in ON_GPU) == on_gpu else "auto"
 
     @contextmanager
     def explaining(self) -> Iterator[None]:

@@ -81,7 +81,7 @@ class _Answers:
 
     def __init__(self, run: Run, data: str | None, backend: str | None, image: int) -> None:
         self.run, self.data, self.image = run, data, image
-        self.backend = backend or run.config["training"]["backend"]
+        self.backend = backend or run.backend()
         self._model: Module | None = None
         self._loader: DataLoader[Any] | None = None
         self._found: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None = None

@@ -115,7 +115,7 @@ def test_gradients_near_the_largest_float(shape: tuple[int, int], op: str, rng: 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("e", [0.0, 0.1])
-@pytest.mark.parametrize(("rows", "classes"), [(3, 2000), (3, PARTS)])
+@pytest.mark.parametrize(("rows", "classes"), [(3, 2000), pytest.param(3, PARTS, marks=pytest.mark.slow)])
 def test_cross_entropy(
     rows: int, classes: int, e: float, weighted: bool, dtype: Any, rng: np.random.Generator
 ) -> None:  # fmt: skip
@@ -160,7 +160,9 @@ ALL = (True, True, True)
 
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "two groups")) for name in GROUPS]
+)
 def test_group_norm(name: str, channels_last: bool, centred: bool, rng: np.random.Generator) -> None:
     shape, groups, *parts = GROUPS[name]
     launched: list[Any] = []

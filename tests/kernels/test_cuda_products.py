@@ -51,6 +51,7 @@ def test_the_same_bits_in_every_order(m: int, k: int, n: int, rng: np.random.Gen
     assert len(found) == 1
 
 
+@pytest.mark.slow
 def test_long_sums_of_equal_terms() -> None:
     """Terms that are added one by one would give an error of 1e-3, since each is rounded the same way."""
     for m, n in ((2, 3), (130, 130)):
@@ -170,6 +171,7 @@ def test_sums_in_parts_are_tested() -> None:
     assert gemm.tiled(h.o, h.c * 6, h.n * h.oh * h.ow, 1, h.o * h.c * 6)[1].parts > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 3000, 20_000])
 def test_im2col_in_bands(most: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """One output row at a time, a few of them, or a few images."""

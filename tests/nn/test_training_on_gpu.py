@@ -82,10 +82,13 @@ OPTIMIZERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize(("make", "size"), [(lenet, 32), (resnet, 12)])
-def test_training_gives_the_losses_of_the_cpu_and_never_waits(make: Any, size: int, name: str) -> None:
+@pytest.mark.parametrize(("make", "size", "backend"), [(lenet, 32, "cupy"), (resnet, 12, None)])
+def test_training_gives_the_losses_of_the_cpu_and_never_waits(
+    make: Any, size: int, backend: str | None, name: str
+) -> None:
     expected = losses(make, OPTIMIZERS[name], "cpu", make is resnet, size)
-    found = losses(make, OPTIMIZERS[name], "cuda", make is resnet, size)
+    with minicnn.use(backend=backend):
+        found = losses(make, OPTIMIZERS[name], "cuda", make is resnet, size)
     assert np.abs(np.array(found) - expected).max() < 1e-5
     assert found[-1] != found[0]
 
