@@ -4,10 +4,8 @@ it, a weight and all pixels under it; and the window that slides over the image,
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,8 +13,8 @@ import numpy as np
 from minicnn_kernels.arrays import Array
 
 from ..explain import ConvTrace, Sum
-from ..serialization.files import write_atomically
-from .style import INK, PALE, STYLE, drawing
+from .animation import animate, check_gif
+from .style import INK, PALE, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,36 +135,28 @@ def sliding(trace: ConvTrace, out: str | os.PathLike[str], *, n: int = 0, o: int
         ValueError: `out` is no .gif, the trace is of a transposed convolution, or there are more than 400 outputs.
         CellError: there is no such image or channel.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    if Path(out).suffix.lower() != ".gif":
-        raise ValueError(f"sliding: the animation is a GIF; {os.fspath(out)!r} must end in .gif")
+    check_gif("sliding", out)
     if trace.transposed:
         raise ValueError("sliding: takes the trace of a convolution; a transposed one has no window that slides over x")
     height, width = trace.y.shape[2:]
     if height * width > 400:
         raise ValueError(f"sliding: an animation of {height * width} steps is too long; give a smaller image")
-    frames = []
-    for i, j in np.ndindex(height, width):
-        found = trace.output(n, o, i, j)
-        shown = np.arange(height * width).reshape(height, width) <= i * width + j
-        with rc_context(STYLE):  # type: ignore[arg-type]
-            figure = Figure(figsize=(9, 3.6), dpi=80, layout="constrained")
-            first, second, third = figure.subplots(1, 3)
-            cells = found.left.cells[found.left.inside]
-            marks = [(int(p), int(q)) for m, c, p, q in cells if c == cells[0, 1]] if len(cells) else []
-            table(first, f"x[{n}, {found.left.cells[0, 1]}]", trace.x[n, found.left.cells[0, 1]], marks)
-            table(second, f"w[{o}, 0]", trace.w[o, 0], [])
-            table(third, f"y[{n}, {o}]", trace.y[n, o], [(i, j)], shown)
-            figure.suptitle(f"{found.name}: {found.result()}", x=0.02, ha="left", fontsize=11)
-            content = io.BytesIO()
-            figure.savefig(content, format="png")
-        frames.append(Image.open(content).convert("RGB"))
-    palette = frames[-1].quantize(128)  # the last one has all numbers
-    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    content = io.BytesIO()
-    times = [round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)]
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
-    write_atomically(out, content.getbuffer())
+    animate((_position(trace, n, o, i, j) for i, j in np.ndindex(height, width)), out, seconds)
+
+
+def _position(trace: ConvTrace, n: int, o: int, i: int, j: int) -> Figure:
+    """One picture of the animation: the window of an output, and the outputs up to it."""
+    from matplotlib.figure import Figure
+
+    height, width = trace.y.shape[2:]
+    found = trace.output(n, o, i, j)
+    shown = np.arange(height * width).reshape(height, width) <= i * width + j
+    figure = Figure(figsize=(9, 3.6), dpi=80, layout="constrained")
+    first, second, third = figure.subplots(1, 3)
+    cells = found.left.cells[found.left.inside]
+    marks = [(int(p), int(q)) for m, c, p, q in cells if c == cells[0, 1]] if len(cells) else []
+    table(first, f"x[{n}, {found.left.cells[0, 1]}]", trace.x[n, found.left.cells[0, 1]], marks)
+    table(second, f"w[{o}, 0]", trace.w[o, 0], [])
+    table(third, f"y[{n}, {o}]", trace.y[n, o], [(i, j)], shown)
+    figure.suptitle(f"{found.name}: {found.result()}", x=0.02, ha="left", fontsize=11)
+    return figure
