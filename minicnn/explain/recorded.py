@@ -55,8 +55,8 @@ def recorded(
             the stream of random numbers.
         model: gives the names of the parameters, and of the modules. For a tensor, the module of an operation is told
             from the parameters before and after it (`frames.py`).
-        names: more names, such as `{"d": d}` or `locals()`: of leaves, and of results that are variables. What is no
-            tensor is passed over.
+        names: more names, such as `{"d": d}` or `locals()`: of leaves, and of results that are variables. The first
+            name of a tensor counts; what is no tensor is passed over.
         gradients: follow a backward pass.
         grad: the gradient that it starts from, of the shape of the loss; 1 for a scalar.
         op: the name of the function in messages.
@@ -76,7 +76,7 @@ def recorded(
     if not isinstance(loss, Tensor):
         if not callable(loss):
             raise TypeError(f"{op}: the loss must be a tensor, or a function that computes one, got {shown(loss)}")
-        given = {**_variables(loss), **given}
+        given |= {name: t for name, t in _variables(loss).items() if name not in given}
         forward, loss = _run(op, loss, model)
     _check(op, loss, gradients, grad)
     walk = _Walk(loss, _parameter_names(model) if forward is None else forward.parameters, given, forward)

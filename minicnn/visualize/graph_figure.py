@@ -39,8 +39,11 @@ class Picture:
                 "model=), or take the text, str(...)"
             )
         self.drawn = drawn
-        last = look._replace(step=None)  # at the end, each box has its longest text
-        self.sizes = [_size(lines(box, last)) for box in drawn.boxes]
+        last = look._replace(step=None)
+        labels: dict[Box, list[float]] = {box: [] for box in drawn.boxes}
+        for link in drawn.links:
+            labels[link.target].append(BESIDE + _width(edge_label(link, last), LABEL) + 0.05)
+        self.sizes = [_size(box, look, labels[box]) for box in drawn.boxes]
         number = {box: i for i, box in enumerate(drawn.boxes)}
         links = [Link(number[link.source], number[link.target], id(link.value)) for link in drawn.links]
         self.titles: dict[Hashable, float] = {
@@ -104,7 +107,7 @@ class Picture:
             now = look.step is not None and any(c.step == look.step for c in link.contributions)
             vertices, codes = curve([(x + self.shift[0], y + self.shift[1]) for x, y in path])
             if now:  # the gradient goes against the data
-                vertices, codes = vertices[::-1], [codes[0], *codes[:0:-1]]
+                vertices, codes = backwards(vertices, codes)
             axes.add_patch(
                 FancyArrowPatch(
                     path=Path(vertices, codes), arrowstyle="-|>,head_width=0.25", mutation_scale=7, shrinkA=0,
@@ -152,10 +155,21 @@ class Picture:
             top += _height(one)
 
 
-def _size(text: list[Line]) -> Point:
-    """The width and height of a box in inches."""
-    width = max(_width(one.text, SIZES[one.role], one.role == "title") for one in text)
-    return max(width + 2 * PADDING, 0.6), sum(_height(one) for one in text) + 2 * PADDING
+def backwards(vertices: list[Point], codes: list[int]) -> tuple[list[Point], list[int]]:
+    """The same path of Matplotlib from its end to its start: lines and curves in the opposite order."""
+    return vertices[::-1], [codes[0], *codes[:0:-1]]
+
+
+def _size(box: Box, look: Look, labels: list[float]) -> Point:
+    """The width and height of a box in inches, for its words at any moment.
+
+    The labels of edges that arrive side by side have room above it.
+    """
+    moments = {None, *(c.step for value in box.values for c in value.contributions[:8])}
+    texts = [lines(box, look._replace(step=step)) for step in moments]
+    width = max(_width(one.text, SIZES[one.role], one.role == "title") for text in texts for one in text)
+    above = len(labels) * max(labels) if len(labels) > 1 else 0.0
+    return max(width + 2 * PADDING, above, 0.6), max(sum(map(_height, text)) for text in texts) + 2 * PADDING
 
 
 def _height(line: Line) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..explain.collapsed import Box, Drawn, Link
 from ..explain.sums import columns
 from ..explain.tape import Leaf, Tape, Value
-from .graph_words import Look, gradient_of, ranges, reached, saved, term, value_of
+from .graph_words import Look, gradient_of, parameters_gradient, ranges, reached, saved, term, value_of
 from .style import size_of
 
 WIDE = 118  # characters of a line of prose
@@ -27,7 +27,7 @@ def table(tape: Tape, drawn: Drawn, look: Look) -> str:
         entering[link.target].append(link)
     rows = [row for box in order for row in _rows(box, entering[box], look)]
     if rows:
-        out += ["", *_columns(_header(look), rows)]
+        out += ["", *_columns(*_used(_header(look), rows))]
     boxes = [box for box in drawn.boxes if box.leaves and not box.operations]
     if leaves := [_leaf_row(box.leaves[0], look) for box in boxes if look.step is None or reached(box, look.step)]:
         head = ["leaf", "kind", "shape", *["value"] * look.values, *["gradient", "from step"] * look.gradients]
@@ -50,6 +50,12 @@ def _leaf_count(tape: Tape) -> str:
 def _header(look: Look) -> list[str]:
     head = ["step", "operation", "in", *["saved"] * look.values, "result", *["value"] * look.values]
     return [*head, "gradient", "sends to"] if look.gradients else head
+
+
+def _used(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table without the columns in which nothing stands."""
+    used = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    return [head[i] for i in used], [[row[i] for i in used] for row in rows]
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -93,9 +99,9 @@ def _sends(box: Box, entering: list[Link], look: Look) -> list[str]:
             text = f"+ {term(c)}" if place else text
             text += _sum_after(link.value, place)
         texts.append(f"{_place(link)}: {text}" if text else _place(link))
-    inside = [leaf for leaf in box.leaves if leaf.kind == "parameter" and leaf.value.until(look.step)[0]]
-    if inside and box.kind == "module":
-        texts.append(f"{len(inside)} parameter{'s' if len(inside) > 1 else ''} inside")
+    if box.kind == "module" and (inside := parameters_gradient(box, look)):
+        count = sum(leaf.kind == "parameter" for leaf in box.leaves)
+        texts.append(f"{count} parameter{'s' if count > 1 else ''} inside: {inside}")
     return texts
 
 

@@ -40,8 +40,8 @@ def lines(box: Box, look: Look) -> list[Line]:
             found.append(Line(text, "value"))
         if look.gradients and (text := _gradient_line(box, value, look)):
             found.append(Line(f"{i}: {text}" if several else text, "gradient"))
-    if box.kind == "module" and look.gradients and (text := _parameters_gradient(box, look)):
-        found.append(Line(text, "gradient"))
+    if box.kind == "module" and look.gradients and (text := parameters_gradient(box, look)):
+        found.append(Line(f"gradient of its parameters: {text}", "gradient"))
     if box.error and reached(box, look.step):
         found.append(Line("the backward pass failed here", "error"))
     return found
@@ -51,18 +51,19 @@ def _notes(box: Box, look: Look) -> Iterable[str]:
     if box.operations and look.gradients:
         yield steps_of(box)
     if box.kind == "module":
-        yield f"{len(box.operations)} operations" if len(box.operations) > 1 else "1 operation"
+        if len(box.operations) > 1:
+            yield f"{len(box.operations)} operations"
         count = sum(leaf.value.numbers.size for leaf in box.leaves if leaf.kind == "parameter" and leaf.value.numbers)
         if count:
             yield f"{count:,} parameters"
     if len(box.values) == 1 and box.values[0].shape:
-        yield size_of(box.values[0].shape)
-    if box.leaves and box.leaves[0].kind == "constant" and box.kind == "constant":
+        yield size_of(box.values[0].shape) if len(box.values[0].shape) > 1 else f"shape {box.values[0].shape[0]}"
+    if box.kind == "constant":
         yield "no gradient"
 
 
 def saved(box: Box, short: bool = False) -> str:
-    """The arrays that an operation keeps for its backward pass: "b = -3, a = 2", or their shapes.
+    """The arrays that an operation keeps for its backward pass: "2, -3", or their shapes; arguments, then results.
 
     With `short`, "" if one of them has more than two values.
     """
@@ -71,8 +72,8 @@ def saved(box: Box, short: bool = False) -> str:
     arrays = box.operations[0].saved
     if short and any(numbers.size > 2 for _, numbers in arrays):
         return ""
-    texts = [numbers.text() if numbers.size <= 2 else size_of(numbers.shape) for _, numbers in arrays]
-    return ", ".join(f"{name} = {text}" if name else text for (name, _), text in zip(arrays, texts, strict=True))
+    in_order = sorted(arrays, key=lambda pair: pair[0])  # rows of operations call them a, b and y
+    return ", ".join(n.text() if n.size <= 2 else size_of(n.shape) for _, n in in_order)
 
 
 def steps_of(box: Box) -> str:
@@ -94,15 +95,15 @@ def value_of(value: Value, several: bool = False, kind: str = "operation") -> st
 
 
 def gradient_of(value: Value, step: int | None = None) -> str:
-    """The gradient of a tensor after a step: "3 + 4 = 7" if several arrived; "" if none did."""
+    """The gradient of a tensor after a step: "3 + ..." if more are to come, at the end "3 + 4 = 7"; "" for none."""
     found, total = value.until(step)
     if not found:
         return ""
     texts = [term(c) for c in found]
     waits = len(value.contributions) - len(found)
     if waits:
-        so_far = " + ".join(texts) if len(texts) < 4 else f"{len(texts)} gradients"
-        return f"{so_far}, {waits} more to come"
+        every = len(value.contributions)
+        return f"{len(found)} of {every} arrived" if every > 4 else f"{' + '.join(texts)} + ..."
     sum_ = "" if total is None else total.text()
     if value.hooked and total is not None and not _same(found, total):
         return f"{' + '.join(texts)}, after a hook {sum_}"
@@ -137,15 +138,15 @@ def _gradient_line(box: Box, value: Value, look: Look) -> str:
     return f"gradient {text}" if text else ""
 
 
-def _parameters_gradient(box: Box, look: Look) -> str:
+def parameters_gradient(box: Box, look: Look) -> str:
     """The norm of the gradients of all parameters inside a module."""
     inside = [leaf.value for leaf in box.leaves if leaf.kind == "parameter"]
     found = [total for value in inside if (total := value.until(look.step)[1]) is not None]
     if not found:
         return ""
     if any(total.wrong for total in found):
-        return "gradient of its parameters: NaN or Inf"
-    return f"gradient of its parameters: norm {sqrt(sum(total.norm**2 for total in found)):.3g}"
+        return "NaN or Inf"
+    return f"norm {sqrt(sum(total.norm**2 for total in found)):.3g}"
 
 
 def arrived(link: Link, step: int | None) -> list[Contribution]:
@@ -188,9 +189,3 @@ def ranges(steps: Sequence[int]) -> str:
     starts = [steps[0], *(b for a, b in pairwise(steps) if b != a + 1)] if steps else []
     ends = [*(a for a, b in pairwise(steps) if b != a + 1), steps[-1]] if steps else []
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
-
-
-__all__ = [
-    "Line", "Look", "arrived", "caption", "edge_label", "gradient_of", "lines", "ranges", "reached",
-    "saved", "steps_of", "term", "value_of",
-]  # fmt: skip
