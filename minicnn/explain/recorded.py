@@ -52,7 +52,7 @@ def recorded(
     Args:
         loss: a tensor; or a function of no arguments that computes it. The function is called once. Its variables give
             their names to leaves. If `model` is given, it is left as it was, with the statistics of its batch norms and
-            the stream of random numbers.
+            the stream of random numbers; but lazy layers get their parameters, as in any first run.
         model: gives the names of the parameters, and of the modules. For a tensor, the module of an operation is told
             from the parameters before and after it (`frames.py`).
         names: more names, such as `{"d": d}` or `locals()`: of leaves, and of results that are variables. The first
@@ -98,7 +98,7 @@ def _variables(function: Any) -> dict[str, Tensor]:
     """The tensors among the variables that a function takes from outside."""
     try:
         found = inspect.getclosurevars(function)
-    except TypeError:  # no function of Python
+    except (TypeError, ValueError):  # no function of Python, or a variable that has no value yet
         return {}
     return {n: v for n, v in {**found.globals, **found.nonlocals}.items() if isinstance(v, Tensor)}
 
@@ -139,6 +139,7 @@ def _run(op: str, function: Callable[[], Any], model: Module | None) -> tuple[_F
             left_as_it_was.enter_context(fork_rng())
         with forward:
             loss = function()
+    forward.parameters |= _parameter_names(model)  # a lazy layer has its parameters only now
     if not isinstance(loss, Tensor):
         raise TypeError(f"{op}: the function must return a tensor, got {shown(loss)}")
     return forward, loss

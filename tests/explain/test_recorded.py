@@ -332,6 +332,13 @@ def test_modules_without_a_model() -> None:
     assert frames(tape)[0] == "Sequential.0" and named(tape, "Sequential.0.weight").gradient is not None
 
 
+def test_lazy_layers() -> None:
+    net, x = nn.Sequential(nn.LazyConv2d(2, (3, 1)), nn.LazyBatchNorm2d()), minicnn.randn(2, 3, 5, 4)
+    tape = recorded(lambda: net(x).sum(), net)
+    assert {leaf.name for leaf in tape.leaves} >= {"0.weight", "0.bias", "1.weight", "1.bias"}
+    assert named(tape, "0.weight").shape == (2, 3, 3, 1)
+
+
 def test_constants() -> None:
     w, x = leaf(1.0, 2.0), minicnn.tensor([3.0, 4.0])
 

@@ -179,6 +179,16 @@ def test_the_table_after_a_step_and_of_modules() -> None:
     assert "0 (5-7): + [[2 2]] = [[3 3]]" in text and "1 parameter inside: norm 9.49" in text
 
 
+def test_the_table_counts_the_terms_of_a_sum() -> None:
+    a = leaf(2.0)
+    text = str(graph(lambda: a * 3 + a * 5 + a))
+    assert [line.split("a: ")[1] for line in text.splitlines() if "a: " in line] == [
+        "1 (1 of 3)",
+        "+ 5 (2 of 3)",
+        "+ 3 = 9",
+    ]
+
+
 def test_the_table_says_what_is_wrong() -> None:
     x = leaf(4.0, 0.0)
     text = str(graph((x.sqrt() * 0).sum()))
@@ -347,10 +357,10 @@ def test_the_figure_shows_all_words() -> None:
 
 
 def test_a_path_backwards() -> None:
-    vertices, codes = curve([(0, 0), (0, 1), (2, 3), (2, 3), (1, 4), (1, 6)])
+    vertices, codes = curve([(0, 0), (0, 1), (2, 3), (2, 3)])
     there, back = Path(vertices, codes), Path(*backwards(vertices, codes))
     points = [path.to_polygons(closed_only=False)[0] for path in (there, back)]
-    assert len(codes) == len(set(vertices)) and Path.CURVE4 in codes and Path.LINETO in codes
+    assert codes == [Path.MOVETO, Path.LINETO, *[Path.CURVE4] * 3]
     np.testing.assert_allclose(points[0], points[1][::-1], atol=1e-6)
 
 

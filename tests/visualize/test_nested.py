@@ -96,6 +96,8 @@ def test_any_graph(seed: int) -> None:
 
 def test_boxes_in_the_first_and_the_last_rank() -> None:
     sizes = [(1.0, 1.0)] * 5
-    found = layered(sizes, [Link(0, 1), Link(1, 2), Link(3, 4)], first=[3], last=[4])
-    rows = [round(y, 6) for _, y in found.centres]
-    assert rows[3] == rows[0] and rows[4] == rows[2]
+    links = [Link(1, 2), Link(2, 3), Link(0, 3), Link(1, 4)]
+    free, kept = layered(sizes, links), layered(sizes, links, first=[0], last=[4])
+    rows = [[round(y, 6) for _, y in found.centres] for found in (free, kept)]
+    assert rows[0][0] == rows[0][2] == rows[0][4], "just above its target, just below its source"
+    assert rows[1][0] == rows[1][1] and rows[1][4] == rows[1][3]
