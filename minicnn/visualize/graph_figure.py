@@ -10,7 +10,7 @@ from ..explain.collapsed import Box, Drawn
 from ..explain.tape import Frame
 from .diagram import curve
 from .graph_markup import fill_and_edge
-from .graph_words import Line, Look, arrived, edge_label, lines, reached
+from .graph_words import Line, Look, arrived, edge_label, lines, reached, wrong
 from .layers import Gaps, Link, Point
 from .nested import Nested, nested
 from .style import BLUE, GREY, INK, ORANGE, PALE, drawing
@@ -132,7 +132,7 @@ class Picture:
         now = look.step is not None and look.step in box.steps
         if waits:
             fill, edge = "#FFFFFF", PALE
-        if now or (box.error and not waits):
+        if now or ((box.error or wrong(box)) and not waits):
             edge = ORANGE
         rounding = 0.05 if box.operations else min(height / 2, 0.14)
         style = f"round,pad=0,rounding_size={rounding}"
@@ -140,7 +140,15 @@ class Picture:
         line = "--" if box.kind in ("constant", "buffer") else "-"
         axes.add_patch(
             FancyBboxPatch(
-                corner, width, height, boxstyle=style, fc=fill, ec=edge, lw=2.2 if now else 1.0, ls=line, zorder=3.5
+                corner,
+                width,
+                height,
+                boxstyle=style,
+                fc=fill,
+                ec=edge,
+                lw=2.2 if edge == ORANGE else 1.0,
+                ls=line,
+                zorder=3.5,
             )
         )
         text = lines(box, look)

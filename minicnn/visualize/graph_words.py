@@ -169,6 +169,11 @@ def reached(box: Box, step: int | None) -> bool:
     return any(step is None or c.step <= step for value in box.values for c in value.contributions)
 
 
+def wrong(box: Box) -> bool:
+    """Whether a gradient of a tensor that leaves the box is NaN or infinite."""
+    return any(value.gradient is not None and bool(value.gradient.wrong) for value in box.values)
+
+
 def caption(boxes: Sequence[Box], step: int, last: int) -> str:
     """What happens in a step of the backward pass, in words."""
     if step == 0:

@@ -356,6 +356,15 @@ def test_the_figure_shows_all_words() -> None:
         assert {edge_label(link, found.look) for link in found.drawn.links} - {""} <= set(texts)
 
 
+def test_what_is_wrong_has_a_frame_in_orange() -> None:
+    x = leaf(0.0)
+    figure = graph(lambda: (x * 1).sqrt() * minicnn.zeros(())).figure()
+    frames = [p for p in figure.axes[0].patches if type(p).__name__ == "FancyBboxPatch"]
+    titles = [box.title for box in graph(lambda: (x * 1).sqrt() * minicnn.zeros(())).drawn.boxes]
+    wrong = [title for title, p in zip(titles, frames, strict=True) if p.get_linewidth() > 2]
+    assert titles == ["x", "constant", "Mul", "Sqrt", "Mul", "result"] and wrong == ["x", "Mul"]
+
+
 def test_a_path_backwards() -> None:
     vertices, codes = curve([(0, 0), (0, 1), (2, 3), (2, 3)])
     there, back = Path(vertices, codes), Path(*backwards(vertices, codes))
