@@ -272,9 +272,13 @@ class Tape:
 
     @property
     def findings(self) -> list[str]:
-        """What is wrong with the gradients: where NaN or Inf begin, where a gradient is 0 or nearly, what failed."""
+        """What is wrong with the gradients: where NaN or Inf begin, where it is 0, nearly 0 or missing, what failed."""
         found = [finding for operation in self.steps if (finding := _finding(operation))]
         found += _vanishing(self.steps)
+        silent = [_named(operation) for operation in self.operations if operation.step is None]
+        if self.backward and self.error is None and silent:
+            more = f" and {len(silent) - 5} more" if len(silent) > 5 else ""
+            found.append(f"No gradient arrives at {', '.join(silent[:5])}{more}: what uses the result returned none.")
         if self.error is not None and not any(o.error for o in self.operations):
             found.append(f"The backward pass failed: {self.error}")
         return found
@@ -312,4 +316,8 @@ def _vanishing(steps: Sequence[Operation]) -> Iterator[str]:
 
 
 def _where(operation: Operation) -> str:
-    return f"Step {operation.step}, {operation.name}" + (f" in {operation.within}" if operation.within else "")
+    return f"Step {operation.step}, {_named(operation)}"
+
+
+def _named(operation: Operation) -> str:
+    return operation.name + (f" in {operation.within}" if operation.within else "")

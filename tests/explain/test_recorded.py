@@ -288,6 +288,26 @@ def test_where_a_gradient_vanishes() -> None:
     assert finding == "Step 4, Mul: the gradient vanishes. Its norm is 2.7e-08 here, and 1.0e+00 at step 1."
 
 
+class Second(Function):
+    """x + y, whose backward returns a gradient for y alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        return x + y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Any) -> Any:
+        return None, gy
+
+
+def test_where_no_gradient_arrives() -> None:
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    tape = recorded(lambda: Second.apply(a * 2, b * 3).sum())
+    assert [operation.step for operation in tape.operations] == [None, 3, 2, 1]
+    assert gradient(tape, "a") is None and gradient(tape, "b").tolist() == [3, 3]
+    assert tape.findings == ["No gradient arrives at Mul: what uses the result returned none."]
+
+
 def test_a_graph_that_was_freed() -> None:
     a = leaf(2.0, 3.0)
     loss = (a * a).sum()
