@@ -2,7 +2,7 @@
 
 The forward pass is followed by an observer if the function that computes the loss is given: then the value of every
 tensor, the calls of modules and the constants are known. Of a loss that is there already, the tape knows the
-operations, the leaves, and the arrays that operations saved.
+operations, the leaves, and the arrays that operations saved; `recovered.py` makes the most of it.
 
 The backward pass is the engine's own, `autograd.grad`, followed by another observer. So the order, the sums and the
 effects of hooks are those of `backward()`, by construction.
@@ -29,6 +29,7 @@ from ..nn.module import check_module
 from ..random import fork_rng
 from ..tensor import Tensor
 from .frames import enclose
+from .recovered import recover
 from .tape import Contribution, Frame, Input, Leaf, Numbers, Operation, Tape, Value
 
 
@@ -225,6 +226,10 @@ class _Walk:
             operation.step = i + 1  # the largest number first, as in the engine
         result = self.value(loss._edge or loss)
         result.numbers = result.numbers or Numbers.of(loss._array)
+        if forward is None:
+            known = [(self.leaves[id(t)].value, t) for t in self.tensors]
+            known += [(self.value(edge), t) for edge, (_, t) in self.named.items() if edge[0] in self.nodes]
+            recover(self.nodes, {value for value, t in known if t._version[0]})
         self.tape = Tape(list(self.nodes.values()), list(self.leaves.values()), result)
 
     def operation(self, node: Node) -> Operation:

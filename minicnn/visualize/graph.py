@@ -64,7 +64,8 @@ def graph(
 
     Args:
         loss: a tensor; a function that computes it and is called once; or a `Tape` of `explain.recorded`. The tape does
-            not keep the results of operations: with a function, all values are shown, and the modules exactly.
+            not keep the results of operations: with a function, all values are shown, and the modules exactly; with a
+            tensor, as far as what was saved tells them.
         model: gives the names of parameters and modules; with a function, it is left as it was.
         depth: calls of modules this deep inside others are one box: 0 is the whole net, 1 its parts. None: all
             operations, with the modules as frames.
