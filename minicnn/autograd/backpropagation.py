@@ -19,8 +19,8 @@ from minicnn_kernels.arrays import GPU_TYPES, as_array, on_device_of, writeable,
 
 from ..device import Meta, meta
 from ..device import of as device_of
-from . import anomaly, engine, gpu
-from .engine import Array, Node, like
+from . import anomaly, engine, gpu, observe
+from .engine import Array, Node, like, observers
 from .hooks import Leaves, call_hooks
 from .modes import no_grad, thread
 from .ownership import Pending, copied, owned, total
@@ -198,7 +198,11 @@ def _backpropagate(
             if subgraph is not None and ends:
                 subgraph.keep(node, gys)
                 continue
+            if observers:
+                observe.arrived(node, gys)
             gxs = _run_backward(node, gys, subgraph)
+            if observers:
+                observe.returned(node, gxs)
             step = node, gys, gxs
             for edge, gx in zip(node.inputs, gxs, strict=True):
                 if edge is None or gx is None or (subgraph is not None and not subgraph.leads_to(edge)):

@@ -1,7 +1,7 @@
 """Following a run: an observer is told of every operation and of every module that begins or ends, in its own thread.
 
-`minicnn.analysis` records the data flow of a net that way. Without an observer, an operation only asks whether a
-dictionary is empty.
+It is told of every step of a backward pass, too. `minicnn.analysis` records the data flow of a net that way, and
+`minicnn.explain` the gradients on it. Without an observer, an operation only asks whether a dictionary is empty.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ class Observer:
     def fail(self, module: Any, error: BaseException) -> None:
         """An exception leaves the module."""
 
+    def arrived(self, node: Any, gradients: Sequence[Any]) -> None:
+        """In a backward pass a node is the next to run: the gradients of its results, complete, after their hooks."""
+
+    def returned(self, node: Any, gradients: Sequence[Any]) -> None:
+        """The backward of the node has returned the gradients of its inputs, which have not yet been added anywhere."""
+
     def __enter__(self) -> Any:
         number = threading.get_ident()
         self._outer = observers.get(number)
@@ -57,6 +63,18 @@ def written(x: Any, result: Any) -> None:
     """Tell the observer of this thread, if there is one, of a write in place."""
     if (observer := observers.get(threading.get_ident())) is not None:
         observer.written(x, result)
+
+
+def arrived(node: Any, gradients: Sequence[Any]) -> None:
+    """Tell the observer of this thread, if there is one, of a node whose backward runs next."""
+    if (observer := observers.get(threading.get_ident())) is not None:
+        observer.arrived(node, gradients)
+
+
+def returned(node: Any, gradients: Sequence[Any]) -> None:
+    """Tell the observer of this thread, if there is one, of the gradients that a node has computed."""
+    if (observer := observers.get(threading.get_ident())) is not None:
+        observer.returned(node, gradients)
 
 
 def call(module: Any, run: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:

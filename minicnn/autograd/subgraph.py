@@ -28,7 +28,7 @@ class Subgraph:
         self.found: dict[tuple[Node, int], Array | None] = {} if run else dict.fromkeys(edges)
         self.runs: set[Node] = set(nodes) if run else set()
         least = 0 if leaves else min(node.number for node in nodes)  # nodes recorded earlier lead to no input
-        reached = _reached([t._edge[0] for t in roots if t._edge], least)
+        reached = reachable([t._edge[0] for t in roots if t._edge], least)
         for node in sorted(reached, key=lambda node: node.number):
             for edge in node.inputs:
                 if (edge[0] in self.runs or edge[0] in nodes) if type(edge) is tuple else id(edge) in leaves:
@@ -54,14 +54,14 @@ class Subgraph:
 def last_nodes(nodes: Iterable[Node], subgraph: Subgraph | None) -> dict[int, int]:
     """Return, by id of each leaf, the number of the node that adds to its gradient last, seen from these nodes."""
     numbers: dict[int, int] = {}
-    for node in _reached(nodes, 0, None if subgraph is None else subgraph.receives):
+    for node in reachable(nodes, 0, None if subgraph is None else subgraph.receives):
         for edge in node.inputs:
             if edge is not None and type(edge) is not tuple:
                 numbers[id(edge)] = min(node.number, numbers.get(id(edge), node.number))
     return numbers
 
 
-def _reached(nodes: Iterable[Node], least: int, among: Container[Node] | None = None) -> set[Node]:
+def reachable(nodes: Iterable[Node], least: int, among: Container[Node] | None = None) -> set[Node]:
     """Return the nodes that gradients from `nodes` pass through, down to the number `least`."""
     reached: set[Node] = set()
     waiting = list(nodes)

@@ -2,7 +2,8 @@
 
 `explain(layer, x, cell=...)` tells where a number comes from. `conv_trace` and its like give the numbers and places as
 arrays. `diagnose` names the mistake in a backward pass. `saliency`, `grad_cam`, `occlusion` and others say which pixels
-speak for a class. Nothing is drawn here; that is for `minicnn.visualize`.
+speak for a class. `recorded` returns what the tape holds of a loss, and the gradients that flow back along it. Nothing
+is drawn here; that is for `minicnn.visualize`.
 """
 
 from .attribution import (
@@ -25,13 +26,15 @@ from .examples import EXAMPLES, Example
 from .explanation import explain
 from .occlusion import occlusion
 from .pooling import PoolTrace
+from .recorded import recorded
 from .sums import Factor, Sum
+from .tape import Numbers, Tape
 from .windows import Windows, window_map
 
 __all__ = [
-    "EXAMPLES", "BatchNormTrace", "CellError", "ConvTrace", "Diagnosis", "Example", "Explanation", "Factor", "Finding",
-    "LinearTrace", "PoolTrace", "Sum", "Windows",
-    "compare", "conv_trace", "conv_transpose_trace", "deconvolution", "deep_dream", "diagnose", "explain",
-    "feature_maps", "grad_cam", "guided_backprop", "guided_grad_cam", "input_x_gradient", "integrated_gradients",
-    "maximize_activation", "occlusion", "saliency", "smooth_grad", "window_map",
+    "EXAMPLES", "BatchNormTrace", "CellError", "ConvTrace", "Diagnosis", "Example", "Explanation", "Factor",
+    "Finding", "LinearTrace", "Numbers", "PoolTrace", "Sum", "Tape", "Windows", "compare", "conv_trace",
+    "conv_transpose_trace", "deconvolution", "deep_dream", "diagnose", "explain", "feature_maps", "grad_cam",
+    "guided_backprop", "guided_grad_cam", "input_x_gradient", "integrated_gradients", "maximize_activation",
+    "occlusion", "recorded", "saliency", "smooth_grad", "window_map",
 ]  # fmt: skip

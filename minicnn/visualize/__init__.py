@@ -7,6 +7,7 @@ Files:
     layers.py      where its boxes and edges are       field.py     what a unit sees
     comparison.py  the speed of algorithms             run.py       the figures of a run folder
     window.py      a convolution, cell by cell         attribution.py  which pixels speak for a class
+    graph.py       the tape of a loss            animation.py   figures one after the other
     style.py       the style of them all
 """
 
@@ -19,6 +20,7 @@ from .comparison import algorithms
 from .costs import costs
 from .diagram import diagram
 from .field import field
+from .graph import TapeGraph, graph
 from .net import filters, overview
 from .run import draw
 from .style import check_format
@@ -26,8 +28,8 @@ from .training import confusion, curves, errors
 from .window import sliding, window
 
 __all__ = [
-    "ILSVRC", "IMAGENET", "accuracy", "algorithms", "attribution", "check_format", "confusion", "costs", "curves",
-    "diagram", "draw", "errors", "field", "filters", "ilsvrc", "overview", "sliding", "window",
+    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "algorithms", "attribution", "check_format", "confusion", "costs",
+    "curves", "diagram", "draw", "errors", "field", "filters", "graph", "ilsvrc", "overview", "sliding", "window",
 ]  # fmt: skip
 
 _answer(globals())

@@ -58,17 +58,23 @@ SWEEPS = 24
 
 
 def layered(
-    sizes: Sequence[Point], links: Sequence[Link], gaps: Gaps | None = None, wide: Collection[int] = ()
+    sizes: Sequence[Point],
+    links: Sequence[Link],
+    gaps: Gaps | None = None,
+    wide: Collection[int] = (),
+    first: Collection[int] = (),
+    last: Collection[int] = (),
 ) -> Layout:
     """Lay out boxes of the given (width, height); links go from lower to higher numbers.
 
-    Links arrive at the middle of a box; at those in `wide`, side by side along the box.
+    Links arrive at the middle of a box; at those in `wide`, side by side along the box. Boxes in `first`, which no link
+    may enter, stand in the first rank, and those in `last`, which no link may leave, in the last one.
     """
     gaps = gaps or Gaps()
     for link in links:
         if not 0 <= link.source < link.target < len(sizes):
             raise ValueError(f"layered: {link} must go from a lower to a higher number of {len(sizes)} boxes")
-    net = _Ranked(len(sizes), links)
+    net = _Ranked(len(sizes), links, first, last)
     rows = _ordered(net)
     x = _placed(net, rows, [w for w, _ in sizes], gaps)
     tops, heights = _rank_tops(net, rows, sizes, gaps)
@@ -101,7 +107,9 @@ def layered(
 class _Ranked:
     """Items (boxes first, then the invisible ones) with ranks, and segments between neighbouring ranks."""
 
-    def __init__(self, count: int, links: Sequence[Link]) -> None:
+    def __init__(
+        self, count: int, links: Sequence[Link], first: Collection[int] = (), last: Collection[int] = ()
+    ) -> None:
         self.count = count
         self.rank = [0] * count
         for link in sorted(links, key=lambda one: one.target):  # sources have lower numbers, so theirs are final
@@ -109,8 +117,10 @@ class _Ranked:
         targets = {link.target for link in links}
         for i in range(count - 1, -1, -1):  # what has no source is just above its first target
             below = [self.rank[link.target] for link in links if link.source == i]
-            if i not in targets and below:
+            if i not in targets and i not in first and below:
                 self.rank[i] = min(below) - 1
+        for i in last:
+            self.rank[i] = max(self.rank)
         trunks: dict[tuple[int, Hashable], list[int]] = {}
         self.ways: list[list[int]] = []
         self.segments: set[tuple[int, int]] = set()

@@ -4,10 +4,8 @@ weight and all pixels under it; and the window that slides over the image, as an
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,8 +13,8 @@ import numpy as np
 from minicnn_kernels.arrays import Array
 
 from ..explain import BatchNormTrace, ConvTrace, Explanation, Factor, LinearTrace, PoolTrace, Sum
-from ..serialization.files import write_atomically
-from .style import INK, PALE, STYLE, drawing
+from .animation import animate, check_gif
+from .style import INK, PALE, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,12 +175,7 @@ def sliding(
         TypeError: it is of a layer without windows.
         CellError: there is no such image or channel.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    if Path(out).suffix.lower() != ".gif":
-        raise ValueError(f"sliding: the animation is a GIF; {os.fspath(out)!r} must end in .gif")
+    check_gif("sliding", out)
     if not isinstance(trace, (ConvTrace, PoolTrace)):
         raise TypeError(f"sliding: takes the trace of a convolution or a pooling, got {type(trace).__name__}")
     if isinstance(trace, ConvTrace) and trace.transposed:
@@ -190,31 +183,25 @@ def sliding(
     height, width = trace.y.shape[2:]
     if height * width > 400:
         raise ValueError(f"sliding: an animation of {height * width} steps is too long; give a smaller image")
-    frames = []
-    for i, j in np.ndindex(height, width):
-        found = trace.output(n, o, i, j)
-        panels = _panels(trace, found)
-        if isinstance(trace, ConvTrace):
-            first = found.left.cells[0, 1]  # also where the whole window is padding
-            marks = [panel.marks for panel in panels if panel.name == f"x[{n}, {first}]"]
-            panels = [
-                Panel(f"x[{n}, {first}]", trace.x[n, first], *(marks or [[]])),
-                Panel(f"w[{o}, 0]", trace.w[o, 0], []),
-                panels[-1],
-            ]
-        done = np.arange(height * width).reshape(height, width) <= i * width + j
-        with rc_context(STYLE):  # type: ignore[arg-type]
-            figure = Figure(figsize=(3 * len(panels), 3.6), dpi=80, layout="constrained")
-            for axes, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
-                table(axes, panel.name, panel.values, panel.marks, done if panel is panels[-1] else None)
-                _frame(axes, panel.around)
-            figure.suptitle(_heading(found), x=0.02, ha="left", fontsize=11)
-            content = io.BytesIO()
-            figure.savefig(content, format="png")
-        frames.append(Image.open(content).convert("RGB"))
-    palette = frames[-1].quantize(128)  # the last one has all numbers
-    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    content = io.BytesIO()
-    times = [round(1000 * seconds)] * (len(frames) - 1) + [round(3000 * seconds)]
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
-    write_atomically(out, content.getbuffer())
+    animate((_position(trace, n, o, i, j) for i, j in np.ndindex(height, width)), out, seconds)
+
+
+def _position(trace: ConvTrace | PoolTrace, n: int, o: int, i: int, j: int) -> Figure:
+    """One picture of the animation: the window of an output, and the outputs up to it."""
+    from matplotlib.figure import Figure
+
+    found = trace.output(n, o, i, j)
+    panels = _panels(trace, found)
+    if isinstance(trace, ConvTrace):
+        first = found.left.cells[0, 1]  # also where the whole window is padding
+        marks = [panel.marks for panel in panels if panel.name == f"x[{n}, {first}]"]
+        image = Panel(f"x[{n}, {first}]", trace.x[n, first], *(marks or [[]]))
+        panels = [image, Panel(f"w[{o}, 0]", trace.w[o, 0], []), panels[-1]]
+    height, width = trace.y.shape[2:]
+    done = np.arange(height * width).reshape(height, width) <= i * width + j
+    figure = Figure(figsize=(3 * len(panels), 3.6), dpi=80, layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        table(axes, panel.name, panel.values, panel.marks, done if panel is panels[-1] else None)
+        _frame(axes, panel.around)
+    figure.suptitle(_heading(found), x=0.02, ha="left", fontsize=11)
+    return figure
