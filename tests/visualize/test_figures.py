@@ -334,8 +334,7 @@ def test_a_run_of_a_net_without_convolutions_has_no_filters(monkeypatch: pytest.
         monkeypatch.setattr(run_file._Answers, name, lambda self, name=name: drawn.append(name))
     monkeypatch.setattr(run_file._Answers, "model", plain)
     monkeypatch.setattr(run_file, "write", lambda *rest, **options: None)
-    run: Any = type("Run", (), {"folder": tmp_path, "config": {"training": {"backend": "auto"}}})()
-    run.explaining = lambda: nullcontext()
+    run: Any = type("Run", (), {"folder": tmp_path, "explaining": nullcontext, "backend": lambda self: "auto"})()
     assert [file.name for file in run_file.draw(run)] == ["curves.png", "confusion.png", "errors.png"]
     assert drawn == ["curves", "confusion", "errors"]
 
