@@ -22,12 +22,12 @@ from .field import field
 from .net import filters, overview
 from .run import draw
 from .style import check_format
-from .training import confusion, curves, errors
+from .training import confusion, curves, errors, losses
 from .window import sliding, window
 
 __all__ = [
     "ILSVRC", "IMAGENET", "accuracy", "algorithms", "attribution", "check_format", "confusion", "costs", "curves",
-    "diagram", "draw", "errors", "field", "filters", "ilsvrc", "overview", "sliding", "window",
+    "diagram", "draw", "errors", "field", "filters", "ilsvrc", "losses", "overview", "sliding", "window",
 ]  # fmt: skip
 
 _answer(globals())
