@@ -179,6 +179,8 @@ def test_what_is_measured_agrees_with_the_analysis() -> None:
         seen.add(found.verdict)
     assert seen == {"equivariant", "invariant", "neither"}
     assert not layers.shifted(nn.ZeroPad2d((0, 0, 0, 0))).moved
+    with pytest.raises(ValueError, match="what must be one of fixed_size, global_context, got 'size'"):
+        layers.needs(("convolution",), "size")
     with pytest.raises(ValueError, match="there is no layer 'attention'; there are convolution, "):
         layers.parametric(("attention",))
 

@@ -62,6 +62,8 @@ ANSWERS = {
 }
 CHOICES = {
     "parametric-slide-1": {"convolution", "batch normalisation", "fully connected layer"},
+    "layer-needs-slide-1": {"fully connected layer"},
+    "layer-needs-slide-2": {"fully connected layer"},
     "equivariance-slide-1": {"neither: the output changes in another way"},
     "equivariance-slide-2": {"equivariant: the output shifts with the image"},
     "equivariance-slide-3": {"invariant: the output stays the same"},

@@ -97,7 +97,7 @@ def test_kernels() -> None:
     response = respond(image @ [0.299, 0.587, 0.114], edge())
     np.testing.assert_allclose(shown(panels[3]), response)
     low, high = panels[3].images[0].get_clim()
-    assert low == -high < 0
+    assert low == -high < 0 and high == pytest.approx(np.percentile(np.abs(response), 99.5))
     np.testing.assert_allclose(shown(panels[4]), np.clip(respond(image, gaussian(1.0)), 0, 1))
     assert len(visualize.kernels(image[..., 0]).axes) >= 22
     for arguments, message in (((image, {}), "there are no kernels"), ((image[..., :2],), "the image must be")):

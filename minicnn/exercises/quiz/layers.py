@@ -1,7 +1,7 @@
-"""What kinds of layers are: whether they have parameters, and what they do to an image that is shifted.
+"""What kinds of layers are: whether they have parameters, what they need and see, and what they do to a shifted image.
 
-The first is counted, the second is measured: the layer runs on an image of random numbers, and on the same image a few
-pixels further right and down.
+Parameters are counted. What a layer needs and sees comes from `minicnn.analysis.properties`. What it does to a shift is
+measured: the layer runs on an image of random numbers, and on the same image a few pixels further right and down.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from minicnn_kernels.dispatch import use
 
 from ... import nn
+from ...analysis.properties import properties
 from ...autograd.modes import no_grad
 from ...ops.tensor.creation import tensor
 from ...random import fork_rng, manual_seed
@@ -159,6 +160,39 @@ def equivariance(name: str) -> Question:
     )  # fmt: skip
 
 
+_ASKED = {
+    "fixed_size": "work for one size of the input image only, because the number of their weights depends on it",
+    "global_context": "give outputs each of which depends on the whole image",
+}
+
+
+def needs(names: tuple[str, ...], what: str = "fixed_size") -> Question:
+    """Which of these layers need a fixed size of the input, or see all of it?
+
+    Args:
+        names: keys of `LAYERS`.
+        what: "fixed_size" or "global_context", as in `minicnn.analysis.Properties`.
+    """
+    if what not in _ASKED:
+        raise ValueError(f"needs: what must be one of {', '.join(_ASKED)}, got {what!r}")
+    size = (CHANNELS, SIDE, SIDE)
+    found = [getattr(properties(layer, size), what) for layer in _made(names)]
+    reason = {
+        "fixed_size": ("it uses the same weights at every place, or has none, so that any size will do",
+                       "it has a weight for each value of the input"),
+        "global_context": ("an output depends on a window, or on one place",
+                           "each output depends on all values of the input"),
+    }[what]  # fmt: skip
+    steps = tuple(f"{name}: {'yes' if yes else 'no'}, {reason[yes]}" for name, yes in zip(names, found, strict=True))
+    mistakes = tuple(Mistake(i, f"{name}: {reason[0]}") for i, name in enumerate(names) if not found[i])
+    return Question(
+        text=f"Which of these layers {_ASKED[what]}? (For an input of {SIDE} x {SIDE} x {CHANNELS}; several may be "
+        "right, or none.)",
+        kind="choice", answer=frozenset(i for i, yes in enumerate(found) if yes), options=names, several=True,
+        steps=steps, mistakes=mistakes,
+    )  # fmt: skip
+
+
 def _small(difference: float) -> str:
     return "0" if difference == 0 else f"{difference:.2g}"
 
@@ -171,8 +205,14 @@ def _draw_parametric(random: Random) -> dict[str, Any]:
     return {"names": tuple(random.sample(list(LAYERS), random.choice((5, 6, 7))))}
 
 
+def _draw_needs(random: Random) -> dict[str, Any]:
+    return {**_draw_parametric(random), "what": random.choice(list(_ASKED))}
+
+
 TEMPLATES = (
     Template("parametric", "which layers have parameters", parametric, _draw_parametric, [{"names": _SLIDE}]),
+    Template("layer-needs", "which layers need one input size, or see all of the image", needs, _draw_needs,
+             [{"names": ("fully connected layer", "convolution", "max pooling"), "what": what} for what in _ASKED]),
     Template("equivariance", "what a layer does to a shifted image", equivariance,
              lambda random: {"name": random.choice(list(LAYERS))},
              [{"name": name} for name in ("fully connected layer", "convolution", "global average pooling")]),
