@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from . import answers
 from .answers import NO_FIT, AnswerError, Shape
 
+LONGEST = 500  # characters of an answer
 Answer = float | Shape | frozenset[int] | str | None
 
 
@@ -96,6 +97,8 @@ class Question:
             answer = self._typed(answer)
         if not answer.strip():
             return Verdict(False, "no answer", understood=False)
+        if len(answer) > LONGEST:
+            return Verdict(False, f"this is too long; answer in up to {LONGEST} characters", understood=False)
         try:
             return {"number": self._number, "shape": self._shape, "choice": self._choice, "text": self._text}[
                 self.kind

@@ -89,13 +89,14 @@ def _why_not(label: str, n: int, k: int, s: int, p: int) -> str:
 
 
 def _draw_output_size(random: Random) -> dict[str, Any]:
-    kernel, stride, padding = random.choice((1, 2, 3, 3, 5, 5, 7, 11)), random.randint(1, 4), random.randint(0, 3)
+    kernel, stride = random.choice((2, 3, 3, 5, 5, 7, 11)), random.randint(1, 4)
+    padding = random.randint(0, max(kernel // 2, 1))
     fits = random.random() < 0.75
     sizes = [n for n in range(max(kernel + stride, 6), 64) if fits == (strict(n, kernel, stride, padding) is not None)]
     sizes = sizes or list(range(kernel + stride, 64))  # with stride 1 everything fits
     height = random.choice(sizes)
     width = random.choice(sizes) if random.random() < 0.35 else height
-    return {"size": (height, width), "kernel": kernel, "stride": stride, "padding": min(padding, max(kernel // 2, 1))}
+    return {"size": (height, width), "kernel": kernel, "stride": stride, "padding": padding}
 
 
 # ---------------------------------------------------------------------------------------- which padding
