@@ -269,6 +269,19 @@ def test_programs_run_before_and_after() -> None:
             call()
 
 
+def test_a_missing_argument_can_be_written_in_several_ways() -> None:
+    one = bugs.missing_argument(4, 16, 5)
+    for typed in ("padding=2", "padding = 2", "padding=(2, 2)", "padding='same'", 'padding="same"', "2"):
+        assert one.check(typed).right, typed
+    assert "it gives: a tensor of shape (1, 4, 20, 20)" in one.check("padding=4").text
+    assert one.check("stride=1") == (False, "Not right.", True)
+    wide = bugs.missing_argument(4, 16, 3, dilation=2)
+    assert wide.answer == "padding=2" and "shape (1, 4, 14, 14)" in wide.check("padding=1").text
+    assert any("2*(3 - 1) + 1 = 5" in step for step in wide.steps)
+    with pytest.raises(ValueError, match="kernel must be odd"):
+        bugs.missing_argument(kernel=2)
+
+
 def test_a_program_has_exactly_one_remedy() -> None:
     change = bugs.Change("2", "1", "2")
     program = bugs.Program("result = 1", "2", lambda r: r == 2, str, (change, change), {})

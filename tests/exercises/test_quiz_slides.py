@@ -59,6 +59,7 @@ ANSWERS = {
     "inception-shape-slide-2": (480, 28, 28),
     "inception-operations-slide-1": 854_196_224,
     "inception-operations-slide-2": 271_351_808,
+    "bug-argument-slide-1": "padding=1",
 }
 CHOICES = {
     "parametric-slide-1": {"convolution", "batch normalisation", "fully connected layer"},

@@ -231,6 +231,37 @@ result = conv(x)  # x and result: (1, {channels}, H, W), with H = W = {size}
     return find(program, order)
 
 
+def missing_argument(channels: int = 512, size: int = 14, kernel: int = 3, dilation: int = 1) -> Question:
+    """The argument that is missing, to be written: all ways to write it are run, and the usual wrong ones, too."""
+    if kernel % 2 == 0 or kernel < 3:
+        raise ValueError(f"missing_argument: kernel must be odd and at least 3, got {kernel}")
+    half = dilation * (kernel - 1) // 2
+    spread = f", dilation={dilation}" if dilation > 1 else ""
+    code = f"conv = nn.Conv2d({channels}, {channels}, {kernel}{spread})\nresult = conv(x)"
+    wanted = (1, channels, size, size)
+    program = Program(code, f"a tensor of shape {wanted}", _has(*wanted), _shape, (), {"x": _image(channels, size)})
+    values = (half, f"({half}, {half})", '"same"', kernel // 2, 2 * half, kernel - 1, kernel, 1, 0, '"valid"')
+    written = dict.fromkeys(f"padding={value}" for value in values)
+    end = f"{kernel}{spread})"
+    outcomes = {text: _outcome(program, code.replace(end, f"{end[:-1]}, {text})")) for text in written}
+    right = tuple(text for text, (fits, _) in outcomes.items() if fits)
+    dilated = f"pixels that the kernel spans with its dilation: {dilation}*({kernel} - 1) + 1 = {2 * half + 1}"
+    steps = (
+        f"run as it stands: {_outcome(program, code)[1]}",
+        *((dilated,) if dilation > 1 else ()),
+        f"padding on each side: ({2 * half + 1} - 1) / 2 = {half}",
+        f"run with {right[0]}: {outcomes[right[0]][1]}",
+    )
+    mistakes = tuple(
+        Mistake(text, f"with {text} it gives: {seen}") for text, (fits, seen) in outcomes.items() if not fits
+    )
+    return Question(
+        text=f"This program should give a tensor of the shape of x, {wanted}. Which argument of nn.Conv2d is missing? "
+        "Write it as name=value.",
+        kind="text", answer=right[0], accepted=(*right, str(half)), steps=steps, mistakes=mistakes, block=code,
+    )  # fmt: skip
+
+
 def accuracy(samples: int = 10, classes: int = 5, nets: int = 3, order: int = 0, seed: int = 0) -> Question:
     """The best net is chosen by the smallest accuracy."""
     if classes == samples or samples < 6 or not 2 <= nets < samples // 2:
@@ -313,6 +344,9 @@ TEMPLATES = (
     Template("bug-residual", "a residual block that does not run", residual, _draw_same, [{}]),
     Template("bug-comparison", "a convolution that loses the border", comparison,
              lambda random: {**_draw_same(random), "kernel": random.choice((3, 5, 7))}, [{}]),
+    Template("bug-argument", "an argument that is missing", missing_argument,
+             lambda random: {"channels": random.choice((4, 8, 16)), "size": random.choice((14, 16, 28)),
+                             "kernel": random.choice((3, 5, 7)), "dilation": random.choice((1, 1, 2, 3))}, [{}]),
     Template("bug-accuracy", "the wrong net is chosen", accuracy,
              lambda random: {"samples": random.choice((10, 16, 20)), "classes": random.choice((3, 5, 8)),
                              "nets": random.choice((3, 4)), "order": random.randrange(1000),
