@@ -44,7 +44,7 @@ def activation_functions(
     found = [activation_curve(one, low, high) for one in functions]
     columns = min(COLUMNS, len(found))
     rows = -(-len(found) // columns)
-    with drawing(2.6 * columns, 2.7 * rows + 0.4, out) as figure:
+    with drawing(max(2.6 * columns, 3.6), 2.7 * rows + (0.4 if columns > 2 else 0.9), out) as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
         for axes, curve in zip(grid, found, strict=False):
             for a, b in curve.spans():
@@ -63,7 +63,7 @@ def activation_functions(
             axes.text(0, 1.03, about, transform=axes.transAxes, fontsize=8.5, color=INK, va="bottom")
         for axes in grid[len(found) :]:
             axes.set_visible(False)
-        _legend(figure)
+        _legend(figure, 3 if columns > 2 else 1)
     return figure
 
 
@@ -73,7 +73,7 @@ def _signed(value: float) -> str:
     return text.replace("-", "") if float(text) == 0 else text.replace("-", MINUS)
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure, columns: int) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -82,4 +82,4 @@ def _legend(figure: Figure) -> None:
         Line2D([], [], color=ORANGE, linestyle=(0, (4, 2)), label="slope f\N{PRIME}(x)"),
         Patch(color=PALE, label="saturated: slope below 5 % of its largest"),
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles=marks, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)

@@ -42,17 +42,15 @@ def local_connectivity(found: Connections, *, out: Out = None) -> Figure:
         )
     count = found.w.size
     shades = _colors(count)
-    cell = min(0.36, 10 / columns, 7 / rows)
-    written = columns <= NUMBERS
-    filters = found.w.reshape(-1, *found.w.shape[2:])  # (O*C/G, KH, KW)
-    width, height = columns * cell + 0.9, max(rows * cell, 1.6) + 1.5
-    with drawing(width + 2.4, height, out) as figure:
-        left, right = figure.subplots(1, 2, width_ratios=[1.9, width])
-        order = np.arange(count).reshape(filters.shape)
-        stack = np.concatenate([np.pad(one, ((0, 1), (0, 0)), constant_values=-1) for one in order])[:-1]
-        _cells(left, stack, shades, found.w.ravel(), written=count <= NUMBERS)
+    planes = _planes(np.arange(count).reshape(found.w.shape))
+    cell, large = min(0.36, 10 / columns, 7 / rows), min(0.45, 4 / max(planes.shape))
+    width, height = columns * cell + 0.9, max(rows * cell, planes.shape[0] * large, 1.6) + 1.5
+    beside = max(planes.shape[1] * large, 1.0)
+    with drawing(width + beside + 0.5, height, out) as figure:
+        left, right = figure.subplots(1, 2, width_ratios=[beside, width])
+        _cells(left, planes, shades, found.w.ravel(), written=large > 0.3)
         left.set_title("weights", fontsize=11, loc="center")
-        _cells(right, found.weight, shades, found.w.ravel(), written=written)
+        _cells(right, found.weight, shades, found.w.ravel(), written=columns <= NUMBERS)
         right.set_xlabel(f"pixels of the image, {size_of(found.image)} = {columns}", fontsize=10)
         right.set_ylabel(f"outputs, {size_of(found.output)} = {rows}", fontsize=10)
         share = found.connected / found.matrix.size
@@ -61,6 +59,13 @@ def local_connectivity(found: Connections, *, out: Out = None) -> Figure:
             fontsize=11,
         )
     return figure
+
+
+def _planes(numbers: Any) -> Any:
+    """The planes of (O, C, KH, KW) in one table, a row a filter, with an empty line of -1 between them."""
+    o, c, kh, kw = numbers.shape
+    apart = np.pad(numbers, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=-1)
+    return apart.transpose(0, 2, 1, 3).reshape(o * (kh + 1), c * (kw + 1))[:-1, :-1]  # (O, KH + 1, C, KW + 1)
 
 
 def _colors(count: int) -> list[Any]:
@@ -142,7 +147,8 @@ def _windows(axes: Any, one: Any) -> None:
         inside = 0 <= p < one.size
         color = ORANGE if p in one.unused else "white" if inside else PALE
         axes.add_patch(Rectangle((p, 0), 1, 0.9, facecolor=color, edgecolor=GREY, linewidth=0.8))
-        text, ink = (str(p), "white" if p in one.unused else INK) if inside else ("0", GREY)
+        text = str(p) if inside else "0"
+        ink = "white" if p in one.unused else INK if inside else GREY
         axes.text(p + 0.5, 0.47, text, ha="center", va="center", fontsize=9, color=ink)
     for i, start in enumerate(one.starts):
         top = 1.15 + 0.75 * i

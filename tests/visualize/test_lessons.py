@@ -116,7 +116,11 @@ def test_local_connectivity() -> None:
     assert right.get_title(loc="left") == "9 different weights in 81 connections (36% of 225)"
     many = connections(np.random.default_rng(0).normal(size=(2, 2, 3, 3)), (2, 6, 6))
     (left, right) = visualize.local_connectivity(many).axes
-    assert not numbers(right) and shown(left).shape == (15, 3)  # 4 planes, and lines between them
+    planes = shown(left)
+    assert not numbers(right) and planes.shape == (7, 7)  # 2 x 2 planes, and lines between them
+    np.testing.assert_array_equal(planes[4:, 4:], np.arange(27, 36).reshape(3, 3))
+    np.testing.assert_array_equal(planes[:3, 4:], np.arange(9, 18).reshape(3, 3))
+    assert np.isnan(planes[3]).all() and np.isnan(planes[:, 3]).all()
     with pytest.raises(ValueError, match="a matrix of 576 x 676 is too large"):
         visualize.local_connectivity(connections(np.zeros((1, 1, 3, 3)), (1, 26, 26)))
 
@@ -134,6 +138,9 @@ def test_strides() -> None:
         assert orange == list(fitting(7, 3, stride).unused)
     (axes,) = visualize.strides(4, 3, (1,), 1).axes
     assert numbers(axes)[:6] == ["0", "0", "1", "2", "3", "0"]  # padding, pixels, padding
+    (axes,) = visualize.strides(4, 3, (2,), 1).axes
+    (last,) = [text for text in axes.texts if text.get_position()[0] == 4.5]
+    assert last.get_text() == "0" and last.get_color() == "white"  # padding that is in no window
     with pytest.raises(ValueError, match="give at least one stride"):
         visualize.strides(steps=())
     with pytest.raises(ShapeError, match="larger than the input"):
