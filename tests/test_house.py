@@ -38,6 +38,7 @@ LAYERS = [
     ],
     ["minicnn.analysis", "minicnn.explain", "minicnn.train"],
     ["minicnn.visualize"],
+    ["minicnn.exercises"],
     ["minicnn.bench"],
     ["minicnn.compat"],  # PyTorch's paths to all of that; only `minicnn` itself imports it
     ["minicnn.cli", "minicnn", "minicnn.__main__"],

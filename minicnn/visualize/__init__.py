@@ -7,7 +7,9 @@ Files:
     layers.py      where its boxes and edges are       field.py     what a unit sees
     comparison.py  the speed of algorithms             run.py       the figures of a run folder
     window.py      a convolution, cell by cell         attribution.py  which pixels speak for a class
-    graph.py       the tape of a loss            animation.py   figures one after the other
+    graph.py       the tape of a loss                  animation.py figures one after the other
+    activations.py activation functions                images.py    numbers, augmentations, kernels
+    connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     style.py       the style of them all
 """
 
@@ -15,21 +17,26 @@ from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from .accuracy import ILSVRC, IMAGENET, accuracy, ilsvrc
+from .activations import activation_functions
 from .attribution import attribution
 from .comparison import algorithms
+from .connectivity import local_connectivity, shrinking, strides
 from .costs import costs
 from .diagram import diagram
 from .field import field
 from .graph import TapeGraph, graph
+from .images import augmentations, kernels, number_grid
 from .net import filters, overview
 from .run import draw
 from .style import check_format
-from .training import confusion, curves, errors
+from .training import confusion, curves, errors, losses
 from .window import sliding, window
 
 __all__ = [
-    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "algorithms", "attribution", "check_format", "confusion", "costs",
-    "curves", "diagram", "draw", "errors", "field", "filters", "graph", "ilsvrc", "overview", "sliding", "window",
+    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "algorithms", "attribution",
+    "augmentations", "check_format", "confusion", "costs", "curves", "diagram", "draw", "errors", "field",
+    "filters", "graph", "ilsvrc", "kernels", "local_connectivity", "losses", "number_grid", "overview", "shrinking",
+    "sliding", "strides", "window",
 ]  # fmt: skip
 
 _answer(globals())

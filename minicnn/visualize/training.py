@@ -49,6 +49,27 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
     return figure
 
 
+def losses(training: Sequence[float], validation: Sequence[float], *, out: Out = None) -> Figure:
+    """The losses of training and validation per epoch, and nothing else: for questions about them.
+
+    Args:
+        training, validation: a value for each epoch, from epoch 1.
+        out: a file to write the figure to.
+
+    Raises:
+        ValueError: there are no epochs, or not equally many.
+    """
+    if not len(training) or len(training) != len(validation):
+        raise ValueError(f"losses: needs equally many epochs of both, got {len(training)} and {len(validation)}")
+    with drawing(6, 3.6, out) as figure:
+        axes = figure.subplots()
+        epochs, names = list(range(1, len(training) + 1)), ("training", "validation")
+        _draw_curves(axes, epochs, list(training), list(validation), room=0.3, names=names)
+        axes.set_title("Loss")
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    return figure
+
+
 def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out = None) -> Figure:
     """The confusion matrix: the numbers are counts, the shade is their share of the true class, that is of the row.
 
@@ -176,7 +197,10 @@ def _to_drawable(image: Array) -> Array:
     return image
 
 
-def _draw_curves(axes: Any, epochs: Sequence[int], train: Sequence[float], test: Sequence[float]) -> None:
+def _draw_curves(
+    axes: Any, epochs: Sequence[int], train: Sequence[float], test: Sequence[float], room: float = 0.14,
+    names: tuple[str, str] = ("train", "test"),
+) -> None:  # fmt: skip
     """Draw both curves, with their names at their ends and whole epochs on the axis."""
     from matplotlib.ticker import MaxNLocator
 
@@ -186,11 +210,11 @@ def _draw_curves(axes: Any, epochs: Sequence[int], train: Sequence[float], test:
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     span = max(epochs[-1] - epochs[0], 1)
-    axes.set_xlim(epochs[0] - 0.03 * span, epochs[-1] + 0.14 * span)  # room for the names on the right
+    axes.set_xlim(epochs[0] - 0.03 * span, epochs[-1] + room * span)  # room for the names on the right
     ticks = MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1).tick_values(epochs[0], epochs[-1])
     axes.set_xticks([int(tick) for tick in ticks if epochs[0] <= tick <= epochs[-1]])
     axes.set_xlabel("epoch")
-    _name_ends(axes, epochs[-1], [("train", train[-1], ORANGE), ("test", test[-1], BLUE)])
+    _name_ends(axes, epochs[-1], [(names[0], train[-1], ORANGE), (names[1], test[-1], BLUE)])
 
 
 def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:

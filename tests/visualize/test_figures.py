@@ -150,6 +150,15 @@ def test_curves_show_the_numbers() -> None:
     assert {"best 75.00 %, epoch 3", "train", "test", "Loss", "Top-1 accuracy (%)", "epoch"} <= set(texts(figure))
 
 
+def test_losses_show_the_numbers() -> None:
+    (axes,) = visualize.losses([2, 1], [2, 1.5]).axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[2, 1], [2, 1.5]]
+    assert {"training", "validation", "epoch"} <= set(texts(axes.figure))
+    for wrong in (([], []), ([1], [1, 2])):
+        with pytest.raises(ValueError, match="losses: needs equally many epochs of both"):
+            visualize.losses(*wrong)
+
+
 def test_confusion_shows_counts_and_row_shares() -> None:
     matrix = confusion_matrix(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 2, 2]), 4)
     figure = visualize.confusion(matrix, ["ant", "bee", "cat", "dog"])

@@ -1,0 +1,1 @@
+"""Exercises with answers that the library computes."""
