@@ -53,6 +53,7 @@ def test_what_was_written_to_is_no_operand(after: str) -> None:
     assert found[1:] == [None, 8], "neither 23, nor 52"
 
 
+@pytest.mark.cpu_only("writes into the array of a tensor")
 def test_a_write_behind_the_back_of_the_tape_is_noticed_at_the_loss() -> None:
     a, b = leaf(2.0), leaf(3.0)
     loss = (a + b) - b
