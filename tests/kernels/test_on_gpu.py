@@ -122,9 +122,11 @@ def test_as_on_the_cpu(table: Table, row: TableKey, dtype: Any) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("table", "row"), ROWS, **ids)
 def test_layout_does_not_matter(table: Table, row: TableKey, layout: str) -> None:
-    """All arguments in a layout; in the first samples, each argument alone, too."""
+    """All arguments in a layout; in the first samples, each argument alone, too. Of the emulated kernels, every fourth
+    sample: test_tables.py has them in all layouts.
+    """
     kernel, able = table.rows[row], numbers(table, row)
-    for number in able:
+    for number in able[:: 4 if row[1] == "cuda" else 1]:
         args = arguments(table.op, number, np.float64)
         are_weights = isinstance(args[0], Weights)
         changed = every(lambda a: LAYOUTS[layout](np.asarray(a)), args)
