@@ -17,7 +17,7 @@ from .attribution import (
     smooth_grad,
 )
 from .convolution import CellError, ConvTrace, conv_trace, conv_transpose_trace
-from .diagnosis import Diagnosis, Finding, compare, diagnose
+from .diagnosis import Diagnosis, Finding, compare, compare_results, diagnose
 from .document import Explanation
 from .dreams import deep_dream, maximize_activation
 from .examples import EXAMPLES, Example
@@ -28,7 +28,7 @@ from .windows import Windows, window_map
 
 __all__ = [
     "EXAMPLES", "CellError", "ConvTrace", "Diagnosis", "Example", "Explanation", "Factor", "Finding", "Sum", "Windows",
-    "compare", "conv_trace", "conv_transpose_trace", "deconvolution", "deep_dream", "diagnose", "explain",
-    "feature_maps", "grad_cam", "guided_backprop", "guided_grad_cam", "input_x_gradient", "integrated_gradients",
-    "maximize_activation", "occlusion", "saliency", "smooth_grad", "window_map",
+    "compare", "compare_results", "conv_trace", "conv_transpose_trace", "deconvolution", "deep_dream", "diagnose",
+    "explain", "feature_maps", "grad_cam", "guided_backprop", "guided_grad_cam", "input_x_gradient",
+    "integrated_gradients", "maximize_activation", "occlusion", "saliency", "smooth_grad", "window_map",
 ]  # fmt: skip
