@@ -37,8 +37,8 @@ LAYERS = [
         "minicnn.serialization",
     ],
     ["minicnn.analysis", "minicnn.explain", "minicnn.train"],
-    ["minicnn.exercises"],
     ["minicnn.visualize"],
+    ["minicnn.exercises"],
     ["minicnn.bench"],
     ["minicnn.compat"],  # PyTorch's paths to all of that; only `minicnn` itself imports it
     ["minicnn.cli", "minicnn", "minicnn.__main__"],

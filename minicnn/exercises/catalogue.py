@@ -18,7 +18,8 @@ def find(name: str) -> Exercise:
         ValueError: there is none; the message has similar names.
     """
     if name not in EXERCISES:
-        near = difflib.get_close_matches(name, EXERCISES, 3, 0.5)
+        near = [one for one in EXERCISES if name in one][:4] if len(name) > 2 else []
+        near = near or difflib.get_close_matches(name, EXERCISES, 3, 0.5)
         hint = f"; similar ones are {', '.join(near)}" if near else ""
         raise ValueError(f"there is no exercise {name!r}{hint}; `minicnn exercise list` shows all {len(EXERCISES)}")
     return EXERCISES[name]

@@ -119,7 +119,7 @@ def grade(exercise: Exercise, outcomes: Sequence[Outcome], path: Path | None = N
     for case, outcome, right in zip(cases, outcomes, rights, strict=False):
         results.append(Result(case, outcome, right, _wrongness(case, outcome, right, exercise)))
     unwritten = bool(results) and results[0].outcome.unwritten
-    problem = f"{exercise.entry} is not written yet" if unwritten else ""
+    problem = results[0].outcome.problem if unwritten else ""
     return Report(exercise, cases, results, problem, path, _known(exercise, results))
 
 

@@ -202,23 +202,24 @@ class Report:
         if unknown and not result.outcome.problem:
             yield f"No usual mistake gives these numbers of {' and '.join(unknown)}. Follow the case above on paper."
 
-    def _next(self) -> Iterator[str]:
+    def _next(self) -> Iterator[Block | _Plain]:
         """What to do now."""
-        name = self.exercise.name
+        name, commands = self.exercise.name, []
         if self.ok:
-            following = after(name)
-            done = f"The library's own solution: minicnn exercise solution {name}."
-            yield done + (f" Next exercise: minicnn exercise new {following.name}." if following else "")
-            return
-        if not self.problem:
-            hint = self.exercise.hints[
-                min(self.passed * len(self.exercise.hints) // len(self.cases), len(self.exercise.hints) - 1)
-            ]
-            yield f"Hint: {hint}"
-            if self.shown is not None:
-                at = next(i for i, one in enumerate(self.results) if one is self.shown) + 1
-                yield f"The arguments of this case in Python: minicnn.exercises.case({name!r}, {at})."
-        yield "Mend it and check again" + (f": minicnn exercise check {self.path}" if self.path is not None else ".")
+            commands = [("The library's own solution:", f"minicnn exercise solution {name}")]
+            if (following := after(name)) is not None:
+                commands.append(("Next exercise:", f"minicnn exercise new {following.name}"))
+        elif self.shown is not None and not self.problem:
+            hints = self.exercise.hints
+            if not self.mistakes:
+                yield f"Hint: {hints[min(self.passed * len(hints) // len(self.cases), len(hints) - 1)]}"
+            at = next(i for i, one in enumerate(self.results) if one is self.shown) + 1
+            commands = [("The arguments of this case:", f'minicnn.exercises.case("{name}", {at})')]
+        if not self.ok and self.path is not None:
+            commands.append(("Mend it, and check it again:", f"minicnn exercise check {self.path}"))
+        width = max((len(text) for text, _ in commands), default=0)
+        if commands:
+            yield _Plain("\n".join(f"{text.ljust(width)}  {line}" for text, line in commands))
 
 
 class _Plain(NamedTuple):

@@ -128,7 +128,7 @@ def cases(op: str) -> list[Case]:
             {"stride": (2, 1), "padding": (1, 2)}, {"dilation": (2, 1), "padding": 1}, {"groups": 2, "padding": (1, 0)},
             {"stride": (1, 2), "padding": (0, 1)}, {}, {"dilation": (1, 2), "stride": 2, "padding": (2, 1)},
         ]  # fmt: skip
-        return [conv((2, 4, 7, 8), (4, 4 // one.get("groups", 1), 3, 3), **one) for one in steps]
+        return [conv((1, 4, 6, 7), (4, 4 // one.get("groups", 1), 3, 3), **one) for one in steps]
     if op == "conv_transpose2d":
         return [
             conv((2, 3, 4, 5), (3, 3, 3, 3), True, stride=2, padding=(1, 0)),

@@ -24,7 +24,7 @@ def _sizes() -> list[Case]:
         ("padding that keeps the size", 32, 5, 1, 2, 1), ("stride and padding", 224, 7, 2, 3, 1),
         ("dilation 2", 9, 3, 1, 0, 2), ("all of them", 20, 3, 2, 1, 3),
         ("the window is as large as the input", 5, 5, 2, 0, 1),
-        ("the window does not fit", 2, 5, 2, 1, 1), ("a window of 1", 6, 1, 4, 0, 1),
+        ("the window does not fit", 2, 7, 2, 1, 1), ("a window of 1", 6, 1, 4, 0, 1),
     ]  # fmt: skip
     names = ("size", "kernel", "stride", "padding", "dilation")
     return [Case(title, dict(zip(names, numbers, strict=True))) for title, *numbers in rows]
@@ -33,7 +33,8 @@ def _sizes() -> list[Case]:
 def _size(
     change: Callable[[int, int, int, int, int], float],
 ) -> Callable[[int, int, int, int, int], int]:
-    return lambda n, k, s, p, d: int(change(n, k, s, p, d))
+    """A wrong size, which is not negative."""
+    return lambda n, k, s, p, d: max(0, int(change(n, k, s, p, d)))
 
 
 _FITS = "windows begin at 0, stride, 2*stride ...: floor((size + 2*padding - dilation*(kernel - 1) - 1) / stride) + 1"
@@ -54,7 +55,7 @@ _SIZE_WRONG = [
     Wrong("it is rounded to the nearest number", "round down (//)",
           _size(lambda n, k, s, p, d: round((n + 2 * p - d * (k - 1) - 1) / s) + 1)),
     Wrong("the result is negative where no window fits", "return 0 there: max(0, ...)",
-          _size(lambda n, k, s, p, d: (n + 2 * p - d * (k - 1) - 1) // s + 1)),
+          lambda n, k, s, p, d: (n + 2 * p - d * (k - 1) - 1) // s + 1),
     Wrong("the stride is left out", _FITS, _size(lambda n, k, s, p, d: n + 2 * p - d * (k - 1))),
 ]  # fmt: skip
 
@@ -120,17 +121,20 @@ def _scales() -> list[Case]:
 
 
 class Cubic:
-    """f(x) = sum of a x^3 + b x: its central difference is 3 a x^2 + b + a eps^2, which no other formula gives."""
+    """f(x) = sum of a x^3 + (sum of b x)^2: each derivative depends on all numbers, and on eps.
+
+    The central difference is 3 a x^2 + a eps^2 + 2 b sum(b x), which no other formula gives.
+    """
 
     def __init__(self, a: Array, b: Array) -> None:
         self.a, self.b = a, b
 
     def __call__(self, x: Array) -> float:
         """The value at x."""
-        return float((self.a * x**3 + self.b * x).sum())
+        return float((self.a * x**3).sum() + (self.b * x).sum() ** 2)
 
     def __repr__(self) -> str:
-        return f"lambda x: (a * x**3 + b * x).sum() with a = {self.a.tolist()}, b = {self.b.tolist()}"
+        return f"lambda x: (a * x**3).sum() + (b * x).sum()**2, with a = {self.a.tolist()}, b = {self.b.tolist()}"
 
 
 def _functions() -> list[Case]:
@@ -179,6 +183,7 @@ _GRADIENT_WRONG = [
     Wrong("it is the forward difference: (f(x + eps) - f(x)) / eps", _CENTRAL, _difference((1, 0), 1)),
     Wrong("it is the backward difference: (f(x) - f(x - eps)) / eps", _CENTRAL, _difference((0, -1), 1)),
     Wrong("it is divided by eps, not by 2*eps", _CENTRAL, _difference((1, -1), 1)),
+    Wrong("one end is f(x) itself, but it is divided by 2*eps", _CENTRAL, _difference((1, 0), 2)),
     Wrong("the step is eps/2 on each side", _CENTRAL, _difference((0.5, -0.5), 1)),
     Wrong("the sign is wrong", _CENTRAL, _difference((-1, 1), 2)),
     Wrong("the numbers before stay moved", "put x[i] back before the next place, or move a copy", _not_restored),

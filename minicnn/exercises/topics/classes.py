@@ -12,8 +12,7 @@ from ..candidates import gradients, results
 from ..exercise import Case, Exercise
 from ..solutions.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from ..solutions.softmax import softmax_backward, softmax_forward
-from .convolution import in_float32
-from .numbers import reals, wholes
+from .numbers import in_float32, reals, wholes
 
 _LARGE = np.array([[1000.0, 1001.0, 998.0], [-1000.0, -999.0, 0.0]])
 

@@ -13,8 +13,7 @@ from ..candidates import results
 from ..exercise import Candidate, Case, Exercise, Wrong
 from ..solutions.columns import col2im, im2col
 from ..solutions.products import conv2d_product, conv2d_product_backward
-from .convolution import in_float32
-from .numbers import reals, wholes
+from .numbers import in_float32, reals, wholes
 
 # title, x, kernel, stride, padding, dilation
 _ROWS: list[tuple[str, tuple[int, ...], tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]] = [

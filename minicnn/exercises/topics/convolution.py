@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minicnn_kernels import geometry
 
 from ..candidates import gradients, results
 from ..exercise import Case, Exercise
 from ..solutions.depthwise import depthwise_conv2d
 from ..solutions.direct import conv2d_backward, conv2d_forward, conv2d_groups, conv_transpose2d
-from .numbers import reals, wholes
+from .numbers import in_float32, reals, wholes
 
 # title, x, w, stride, padding, dilation
 _ROWS: list[tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, int], tuple[int, int], tuple[int, int]]] = [
@@ -43,13 +41,6 @@ def _cases(backward: bool) -> list[Case]:
             Case(title, {**first, "x": make(3 * number + 1, *x), "w": make(3 * number + 2, *w), **last, **steps})
         )
     return [*found, in_float32(found[2])]
-
-
-def in_float32(case: Case) -> Case:
-    """The case with numbers of 32 bits, as nets have them."""
-    args = {k: v.astype(np.float32) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v
-            for k, v in case.args.items()}  # fmt: skip
-    return Case(f"{case.title}, in float32", args)
 
 
 def _in_groups(depthwise: bool) -> list[Case]:

@@ -9,8 +9,7 @@ import numpy as np
 from ..candidates import both, gradients, results
 from ..exercise import Arguments, Case, Exercise
 from ..solutions.dense import dropout, linear_backward, relu_backward
-from .convolution import in_float32
-from .numbers import reals, wholes
+from .numbers import in_float32, reals, wholes
 
 
 def _linear() -> list[Case]:
@@ -46,7 +45,7 @@ def _dropout() -> list[Case]:
         u = np.round(np.random.default_rng(number).random(shape), 2)
         if "zeros" in title:
             x[:, ::2] = 0
-            u[0, 0], u[1, 2] = 0.9, 0.95  # kept, and 0
+            u[0, 0], u[1, 2], u[2, 1] = 0.9, 0.95, 0.9  # kept; the first two are 0
         if number == 1:
             u[0, 0] = p  # is kept
         found.append(Case(title, {"x": x, "gy": gy, "u": u, "p": p, "training": True}))

@@ -9,8 +9,7 @@ import numpy as np
 from ..candidates import gradients, results
 from ..exercise import Case, Exercise
 from ..solutions.normalization import batch_norm_backward, batch_norm_forward
-from .convolution import in_float32
-from .numbers import reals, wholes
+from .numbers import in_float32, reals, wholes
 
 _SHAPES = [
     ("one channel", (1, 1, 2, 2)), ("two channels", (1, 2, 1, 3)), ("a batch of two", (2, 1, 1, 3)),

@@ -6,6 +6,8 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array
 
+from ..exercise import Case
+
 
 def wholes(seed: int, *shape: int) -> Array:
     """Whole numbers from -5 to 5 without 0, as float64."""
@@ -17,3 +19,12 @@ def wholes(seed: int, *shape: int) -> Array:
 def reals(seed: int, *shape: int) -> Array:
     """Normally distributed numbers."""
     return np.asarray(np.random.default_rng(seed).standard_normal(shape))
+
+
+def in_float32(case: Case) -> Case:
+    """The case with other numbers, of 32 bits as nets have them: those of each row are moved by one place."""
+    args = {
+        name: np.roll(value, 1, -1).astype(np.float32) if getattr(value, "dtype", None) == np.float64 else value
+        for name, value in case.args.items()
+    }
+    return Case(f"{case.title}, in float32", args)

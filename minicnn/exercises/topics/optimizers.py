@@ -7,8 +7,7 @@ import numpy as np
 from ..candidates import results
 from ..exercise import Case, Exercise
 from ..solutions.optimizers import adam_step, sgd_step
-from .convolution import in_float32
-from .numbers import wholes
+from .numbers import in_float32, wholes
 
 
 def _sgd() -> list[Case]:

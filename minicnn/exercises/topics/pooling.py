@@ -12,8 +12,7 @@ from ..candidates import gradients, results
 from ..exercise import Case, Exercise
 from ..solutions.average import avg_pool2d_backward, avg_pool2d_forward
 from ..solutions.largest import max_pool2d_backward, max_pool2d_forward
-from .convolution import in_float32
-from .numbers import reals, wholes
+from .numbers import in_float32, reals, wholes
 
 # title, x, kernel, stride, padding
 _ROWS: list[tuple[str, tuple[int, ...], tuple[int, int], tuple[int, int], tuple[int, int]]] = [

@@ -80,6 +80,12 @@ def swapped(pair: tuple[int, int]) -> tuple[int, int]:
     return pair[1], pair[0]
 
 
+def _last_filter(w: Array, groups: int) -> Array:
+    """Only the last filter of each group; the others are 0."""
+    each = len(w) // groups
+    return np.where((np.arange(len(w)) % each == each - 1)[:, None, None, None], w, 0.0)
+
+
 def _square(w: Array, steps: Steps) -> bool:
     return w.shape[0] == w.shape[1] and steps.groups == 1
 
@@ -88,6 +94,9 @@ _ADD = "add (+=) every window's part to the image: a pixel lies in several windo
 CONV_X = [
     Mistake("windows that overlap are overwritten, not added: the last one stays", _ADD,
             _conv_x(lambda c, s: spread(c, c.inputs["w"], s, how="last"))),
+    Mistake("filters and windows are overwritten, not added: the last one stays", "add (+=) over all output channels, "
+            "and over all windows that have the pixel",
+            _conv_x(lambda c, s: spread(c, _last_filter(c.inputs["w"], s.groups), s, how="last"))),
     Mistake("windows that overlap are overwritten, not added: the first one stays", _ADD,
             _conv_x(lambda c, s: spread(c, c.inputs["w"], s, how="first"))),
     Mistake("the filter is flipped", "put w as it is onto the windows; only where the gradient is written as a "

@@ -31,17 +31,17 @@ def _mistakes(
     return [
         *first,
         Mistake("the scale is missing", scale, change(lambda a, m, p: a * m)),
-        Mistake("it is divided by p, not by 1 - p", scale, change(lambda a, m, p: a * m / p if p else a * np.nan)),
+        Mistake("it is divided by p, not by 1 - p", scale, change(lambda a, m, p: a * m / np.float64(p))),
         Mistake("it is multiplied by 1 - p, not divided", scale, change(lambda a, m, p: a * m * (1 - p))),
         Mistake("it is multiplied by p", scale, change(lambda a, m, p: a * m * p)),
         Mistake("the mask is inverted: what should be kept is dropped", "p is the probability to drop: keep where "
                 "u >= p", change(lambda a, m, p: a * (1 - m) / (1 - p))),
         Mistake("the mask is inverted and the scale is that for p", "p is the probability to drop: keep where u >= p",
-                change(lambda a, m, p: a * (1 - m) / p if p else a * np.nan)),
+                change(lambda a, m, p: a * (1 - m) / np.float64(p))),
         Mistake("nothing is dropped", "multiply by the mask", change(lambda a, m, p: a / (1 - p))),
         Mistake("nothing happens in training", "multiply by the mask and divide by 1 - p", change(lambda a, m, p: a)),
         Mistake("it is divided by the share that was kept here", "divide by 1 - p, which is known before",
-                change(lambda a, m, p: a * m / m.mean() if m.any() else a * np.nan)),
+                change(lambda a, m, p: a * m / m.mean())),
         Mistake("values are dropped in evaluation", "in evaluation the result is x itself",
                 change(lambda a, m, p: a * m / (1 - p), training=False)),
         Mistake("in evaluation it is scaled by 1 - p", "inverted dropout scales in training; evaluation leaves x as it "

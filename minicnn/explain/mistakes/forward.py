@@ -78,13 +78,13 @@ def _conv(change: Callable[[Call, Steps], Array | None]) -> Callable[[Call], Arr
     return lambda call: change(call, steps_of(call))
 
 
-def _only(part: tuple[slice, ...]) -> Callable[[Call], Array | None]:
+def _only(part: tuple[slice, ...], bias: float = 1.0) -> Callable[[Call], Array | None]:
     """Only some of the products of each output: those that are left if a sum is overwritten."""
 
     def result(call: Call) -> Array | None:
         w = np.zeros_like(call.inputs["w"])
         w[(slice(None), *part)] = call.inputs["w"][(slice(None), *part)]
-        return convolved(call, steps_of(call), w=w)
+        return convolved(call, steps_of(call), w=w, bias=bias)
 
     return result
 
@@ -126,6 +126,8 @@ CONV_Y = [
             _conv(lambda c, s: convolved(c, s._replace(dilation=swapped(s.dilation))))),
     Mistake("the sum over the channels is overwritten: only the last channel counts", _SUM, _only((_LAST,))),
     Mistake("the sum over the window is overwritten: only the last product counts", _SUM, _only((_LAST, _LAST, _LAST))),
+    Mistake("the sum is overwritten: only the last product is left, without the bias", _SUM,
+            _only((_LAST, _LAST, _LAST), 0.0)),
     Mistake("only the first channel counts", "add over all channels c", _only((slice(0, 1),))),
     Mistake("the bias is added for each channel", "add b[o] once", _conv(
         lambda c, s: convolved(c, s, bias=float(c.inputs["w"].shape[1])))),
