@@ -50,7 +50,7 @@ def call_function(answer: Any, args: Arguments) -> Any:
     return answer(*args.values())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # so that it can be the key of a cache
 class Exercise:
     """A programming exercise.
 

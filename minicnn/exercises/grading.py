@@ -7,6 +7,7 @@ the numbers that the answer gave, and is not excluded by a case that the answer 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from minicnn_kernels.arrays import Array
 from . import sandbox
 from .attempt import Outcome, Unusable, attempt, check_signature
 from .catalogue import EXERCISES, find
-from .exercise import Case, Exercise
+from .exercise import Candidate, Case, Exercise
 from .report import Known, Report, Result, Wrongness
 
 _TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # of the largest number
@@ -115,12 +116,25 @@ def answered(path: Path) -> list[str]:
 def grade(exercise: Exercise, outcomes: Sequence[Outcome], path: Path | None = None) -> Report:
     """Compare outcomes with the solution. Cases that were not tried, since the program ended, are left out."""
     cases, results = exercise.cases(), []
-    rights = [exercise.right(case.args) for case in cases]
+    rights = _rights(exercise)
     for case, outcome, right in zip(cases, outcomes, rights, strict=False):
         results.append(Result(case, outcome, right, _wrongness(case, outcome, right, exercise)))
     unwritten = bool(results) and results[0].outcome.unwritten
     problem = results[0].outcome.problem if unwritten else ""
     return Report(exercise, cases, results, problem, path, _known(exercise, results))
+
+
+@functools.cache
+def _rights(exercise: Exercise) -> list[dict[str, Array]]:
+    """What is right in each case."""
+    return [exercise.right(case.args) for case in exercise.cases()]
+
+
+@functools.cache
+def _mistakes(exercise: Exercise) -> list[dict[str, list[Candidate]]]:
+    """What all mistakes give in each case."""
+    cases = zip(exercise.cases(), _rights(exercise), strict=True)
+    return [exercise.mistakes(case.args, right) for case, right in cases]
 
 
 def _wrongness(case: Case, outcome: Outcome, right: dict[str, Array], exercise: Exercise) -> dict[str, Wrongness]:
@@ -173,12 +187,11 @@ def _known(exercise: Exercise, results: Sequence[Result]) -> dict[str, list[Know
     failed = {name: [r for r in results if name in r.wrong] for name in exercise.outputs}
     if not any(failed.values()):
         return {}
-    all_candidates = [exercise.mistakes(result.case.args, result.right) for result in results]
     found: dict[str, list[Known]] = {}
     for name, wrong in failed.items():
         counts: dict[tuple[str, str], int] = {}
         excluded: set[tuple[str, str]] = set()
-        for result, candidates in zip(results, all_candidates, strict=True):
+        for result, candidates in zip(results, _mistakes(exercise), strict=False):
             if result.outcome.outputs is None:
                 continue
             got = result.outcome.outputs[exercise.outputs.index(name)].astype(np.float64)

@@ -117,7 +117,7 @@ def test_a_case_in_python() -> None:
     assert gx.shape == args["x"].shape and gw.shape == args["w"].shape and gb.shape == (3,)
     args["x"][:] = 0
     assert case("conv2d_backward", 3)["x"].any()  # a copy
-    with pytest.raises(ValueError, match="has the cases 1 to 13, and no case 14"):
-        case("conv2d_backward", 14)
+    with pytest.raises(ValueError, match="has the cases 1 to 16, and no case 17"):
+        case("conv2d_backward", 17)
     with pytest.raises(ValueError, match="there is no exercise 'conv2d_bakward'; similar ones are conv2d_backward"):
         case("conv2d_bakward", 1)
