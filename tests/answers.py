@@ -1,4 +1,4 @@
-"""Answers to the exercises as students write them: right ones, in NumPy, and edits that make them wrong."""
+"""Right answers to the exercises, as students write them in NumPy; `wrong_answers.py` has edits that make them wrong."""
 
 from __future__ import annotations
 
@@ -123,6 +123,20 @@ def conv_transpose2d(x, w, b, stride, padding, output_padding):
     OH, OW = full.shape[2] - 2 * PH, full.shape[3] - 2 * PW
     y = full[:, :, PH:PH + OH, PW:PW + OW]
     return y + b[:, None, None]
+""",
+    "conv_transpose2d_backward": """
+def conv_transpose2d_backward(gy, x, w, stride, padding):
+    N, C, H, W = x.shape
+    _, O, KH, KW = w.shape
+    (SH, SW), (PH, PW) = stride, padding
+    wide = np.pad(gy, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    gx, gw = np.zeros_like(x), np.zeros_like(w)
+    for n, i, j in np.ndindex(N, H, W):
+        window = wide[n, :, i * SH:i * SH + KH, j * SW:j * SW + KW]
+        gx[n, :, i, j] = (w * window).sum((1, 2, 3))
+        gw += x[n, :, i, j][:, None, None, None] * window
+    gb = gy.sum((0, 2, 3))
+    return gx, gw, gb
 """,
     "im2col": """
 def im2col(x, kernel, stride, padding, dilation):
@@ -344,122 +358,6 @@ class Value:
             value.pull()
 """,
 }  # fmt: skip
-Edit = tuple[str, str, str, str]  # exercise, what is replaced, by what, and words of the mistake
-WRONG: list[Edit] = [
-    ("output_size", "left // stride + 1", "left // stride", r"\+ 1 is missing"),
-    ("output_size", "2 * padding", "padding", "the padding counts once"),
-    ("output_size", "left // stride + 1", "-(-left // stride) + 1", "it is rounded up"),
-    ("output_size", "dilation * (kernel - 1) + 1", "kernel", "the dilation is left out"),
-    ("output_size", "    if left < 0:\n        return 0\n", "", "negative where no window fits"),
-    ("receptive_field", "(k - 1) * d * jump", "(k - 1) * d", "the strides of the layers before are left out"),
-    ("receptive_field", "(k - 1) * d * jump", "k * d * jump", "adds K, not K - 1"),
-    ("receptive_field", "field, jump = 1, 1", "field, jump = 0, 1", "the field begins at 0"),
-    ("receptive_field", "        jump = jump * s\n", "",
-     "the strides of the layers before are left out|only the stride"),
-    ("initial_scale", "2 / fan_in", "2 / fan_out", "fan_out is taken instead of fan_in"),
-    ("initial_scale", "variance ** 0.5", "variance", "the root is missing"),
-    ("initial_scale", "std * 3 ** 0.5 if", "std if", r"lacks sqrt\(3\)"),
-    ("initial_scale", "        cells *= size\n", "        pass\n", "the size of the filter is missing"),
-    ("numerical_gradient", "x[place] = old - eps", "x[place] = old", "one end is f"),
-    ("numerical_gradient", "(2 * eps)", "eps", "divided by eps, not by 2"),
-    ("numerical_gradient", "        x[place] = old\n", "", "the numbers before stay moved"),
-    ("conv2d_forward", "w[o, c, a, k] * wide", "w[o, c, KH - 1 - a, KW - 1 - k] * wide", "the filter is flipped"),
-    ("conv2d_forward", "y[n, o, i, j] = b[o]", "y[n, o, i, j] = 0", "the bias is left out"),
-    ("conv2d_forward", "y[n, o, i, j] += w", "y[n, o, i, j] = w", "only the last product"),
-    ("conv2d_forward", "i * SH + a * DH, j * SW + k * DW", "i + a * DH, j + k * DW", "the stride is only in the size"),
-    ("conv2d_forward", "i * SH + a * DH, j * SW + k * DW", "i * SH + a, j * SW + k",
-     "the dilation is only in the size"),
-    ("conv2d_forward", "(SH, SW), (PH, PW), (DH, DW)", "(SW, SH), (PH, PW), (DH, DW)", "stride are swapped"),
-    ("conv2d_forward", "(SH, SW), (PH, PW), (DH, DW)", "(SH, SW), (PW, PH), (DH, DW)", "padding are swapped"),
-    ("conv2d_forward", "(PH, PW), (DH, DW) = stride, padding, dilation",
-     "(PH, PW), (DH, DW) = stride, (0, 0), dilation", "the padding is left out"),
-    ("conv2d_forward", "for c in range(C):", "for c in range(1):", "only the first channel"),
-    ("conv2d_backward", "gwide[n][place] += gy[n, o, i, j] * w[o]", "gwide[n][place] = gy[n, o, i, j] * w[o]",
-     "filters and windows are overwritten, not added"),
-    ("conv2d_backward", "gy[n, o, i, j] * w[o]", "gy[n, o, i, j] * w[o, :, ::-1, ::-1]", "the filter is flipped"),
-    ("conv2d_backward", "gwide[:, :, PH:PH + H, PW:PW + W]", "gwide[:, :, :H, :W]", "cut off at the end instead"),
-    ("conv2d_backward", "return gx, gw, gb", "return gx, gw / len(x), gb", "times too small, the batch size"),
-    ("conv2d_backward", "gb[o] += gy[n, o, i, j]", "gb[o] += gy[n, o, i, j] / gy[:, 0].size", "the mean is taken"),
-    ("conv2d_backward", "gw[o] += gy[n, o, i, j] * wide[n][place]", "gw[o] += wide[n][place]",
-     "the upstream gradient is left out"),
-    ("conv2d_groups", "first = group * CG", "first = 0", "the groups are left out"),
-    ("conv2d_groups", "o // (O // groups)", "o % groups", "dealt out in turn"),
-    ("depthwise_conv2d", "o // (O // C)", "o % C", "dealt out in turn"),
-    ("depthwise_conv2d", "+ b[o]", "", "the bias is left out"),
-    ("conv_transpose2d", "+= part", "= part", "the last one stays"),
-    ("conv_transpose2d", "x[n, :, i, j], w)", "x[n, :, i, j], w[..., ::-1, ::-1])", "the filter is flipped"),
-    ("conv_transpose2d", "full[:, :, PH:PH + OH, PW:PW + OW]", "full[:, :, :OH, :OW]", "cut off at the end"),
-    ("im2col", "(c * KH + a) * KW + b", "(a * KW + b) * C + c", r"in the order \(a, b, c\)"),
-    ("im2col", "i * OW + j", "j * OH + i", "down the columns"),
-    ("im2col", "return col", "return col.transpose(0, 2, 1)", "each window is a row"),
-    ("im2col", "i * SH - PH + a * DH, j * SW - PW + b * DW", "i - PH + a * DH, j - PW + b * DW", "No usual|stride"),
-    ("col2im", "x[n, c, p, q] += col", "x[n, c, p, q] = col", "overwritten, not added: the last one stays"),
-    ("col2im", "(c * KH + a) * KW + b", "(c * KW + b) * KH + a", r"\(c, b, a\)"),
-    ("conv2d_product", "    y = y + b[:, None]\n", "", "the bias is left out"),
-    ("conv2d_product", "w.reshape(O, -1)", "w.reshape(O, -1, order='F')", "flattened in another order"),
-    ("conv2d_product_backward", "gw += up", "gw = up", "only the last sample counts"),
-    ("max_pool2d_forward", "best = -np.inf", "best = 0", "begins at 0"),
-    ("max_pool2d_forward", "max(best, x[n, c, p, q])", "max(best, abs(x[n, c, p, q]))", "largest size"),
-    ("max_pool2d_backward", "> best", ">= best", "the last gets the gradient"),
-    ("max_pool2d_backward", "+= gy", "= gy", "overwritten, not added"),
-    ("max_pool2d_backward", "+= gy[n, c, i, j]", "+= gy[n, c, i, j] * best", "multiplied by the value"),
-    ("avg_pool2d_forward", " / (KH * KW)", "", "not divided"),
-    ("avg_pool2d_forward", "(KH * KW)", "KH", "by KH only"),
-    ("avg_pool2d_backward", " / (KH * KW)", "", "the division by the size of the window is missing"),
-    ("avg_pool2d_backward", "+= part", "= part", "overwritten, not added"),
-    ("linear_backward", "gy.sum(0)", "gy.mean(0)", "the mean is taken"),
-    ("linear_backward", "gx = gy @ w", "gx = gy @ (w.T if w.shape[0] == w.shape[1] else w)",
-     "the weight is transposed"),
-    ("linear_backward", "gx, gw, gb", "gx, -gw, gb", "the sign is wrong"),
-    ("relu_backward", "x > 0", "gy > 0", "the mask is that of gy"),
-    ("relu_backward", "x > 0", "x >= 0", "at x = 0 it is gy"),
-    ("relu_backward", " * (x > 0)", " * np.ones_like(x)", "there is no mask"),
-    ("dropout", "y = x * mask / (1 - p)", "y = x * mask", "the scale is missing"),
-    ("dropout", "y = x * mask / (1 - p)", "y = x * mask / p", "divided by p, not by 1 - p"),
-    ("dropout", "u >= p", "u < p", "the mask is inverted"),
-    ("dropout", "gy * mask", "gy * (y != 0)", "the mask is that of y"),
-    ("softmax_forward", "x - x.max(1, keepdims=True)", "x", "it overflows"),
-    ("softmax_forward", "e.sum(1, keepdims=True)", "e.sum()", "over the whole array"),
-    ("softmax_backward", "y * (gy - (gy * y).sum(1, keepdims=True))", "gy * y * (1 - y)", "diagonal of the Jacobian"),
-    ("softmax_backward", "- (gy * y).sum(1, keepdims=True)", "", "the sum over the row is missing"),
-    ("cross_entropy_forward", ".mean()", ".sum()", "the sum over the batch is taken"),
-    ("cross_entropy_forward", " + m[:, 0]", "", "the largest value is not added back"),
-    ("cross_entropy_forward", "log_sum - true", "true - log_sum", "the sign is wrong"),
-    ("cross_entropy_forward", "np.log(np.exp(x - m)", "np.log2(np.exp(x - m)", "No usual|base 2"),
-    ("cross_entropy_forward", "(log_sum - true).mean()", "-np.log(np.exp(true - log_sum)).mean()", "has become 0"),
-    ("cross_entropy_backward", " / len(x)", "", "the mean over the batch is missing"),
-    ("cross_entropy_backward", "    p[np.arange(len(x)), target] -= 1\n", "", "one-hot target is not subtracted"),
-    ("cross_entropy_backward", "gy * p", "p", "the upstream gradient is left out"),
-    ("batch_norm_forward", "x.var((0, 2, 3))", "x.var((0, 2, 3), ddof=1)", "divided by M - 1"),
-    ("batch_norm_forward", "np.sqrt(column(var) + eps)", "(np.sqrt(column(var)) + eps)", "outside of the root"),
-    ("batch_norm_forward", "momentum * var * M / (M - 1)", "momentum * var", "divided by M, not by M - 1"),
-    ("batch_norm_forward", "(1 - momentum) * running_mean + momentum * mean",
-     "momentum * running_mean + (1 - momentum) * mean", "the momentum is at the wrong place"),
-    ("batch_norm_forward", "    if training:", "    if True:", "batch are taken in evaluation"),
-    ("batch_norm_backward", "gy - mean(gy) - ", "gy - ", r"the term with mean\(gy\) is missing"),
-    ("batch_norm_backward", " - xhat * mean(gy * xhat)", "", "the term with xhat is missing"),
-    ("batch_norm_backward", "(gy * xhat).sum(axes)", "(gy * x).sum(axes)", "x is taken instead of xhat"),
-    ("batch_norm_backward", "gamma[:, None, None] / std", "1 / std", "gamma is missing"),
-    ("sgd_step", "x - lr * step", "x + lr * step", "up the slope"),
-    ("sgd_step", "v = momentum * v + d", "v = momentum * v + (1 - momentum) * d", "damped"),
-    ("sgd_step", "v = momentum * v + d", "v = momentum * v + lr * d",
-     "the learning rate (is in the velocity|comes in)"),
-    ("sgd_step", "x - lr * step, v", "(1 - lr * weight_decay) * x - lr * step, v", "No usual|weight decay"),
-    ("sgd_step", "d + momentum * v if nesterov else v", "v", "Nesterov's momentum is left out"),
-    ("sgd_step", "g + weight_decay * x", "g", "the weight decay is left out"),
-    ("adam_step", "mhat = m / (1 - beta1 ** t)\n    vhat = v / (1 - beta2 ** t)", "mhat, vhat = m, v",
-     "the bias correction is missing"),
-    ("adam_step", "g ** 2", "g", "the square is missing"),
-    ("adam_step", "np.sqrt(vhat) + eps", "np.sqrt(vhat + eps)", "eps is inside the root"),
-    ("adam_step", "return x, m, v", "return x, v, m", "in the wrong order"),
-    ("adam_step", "return x, m, v", "return x, mhat, vhat", "the corrected mean is kept"),
-    ("adam_step", "beta1 * m + (1 - beta1) * g", "(1 - beta1) * m + beta1 * g", "beta1 is at the wrong place"),
-    ("tape", "self.grad += out.grad * other.data", "self.grad = out.grad * other.data", "No usual"),
-    ("tape", "self.grad += out.grad * other.data\n            other.grad += out.grad * self.data",
-     "self.grad += out.grad * self.data\n            other.grad += out.grad * other.data", "the factors are exchanged"),
-    ("tape", " * (self.data > 0)", "", "ReLU lets everything back"),
-    ("tape", "        self.grad = 1.0\n", "", "no gradient to begin with"),
-]  # fmt: skip
 
 
 def made(name: str, text: str) -> Any:

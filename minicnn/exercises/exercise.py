@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,5 +121,5 @@ class Exercise:
 
 
 def copied(args: Arguments) -> Arguments:
-    """The arguments with copies of their arrays."""
-    return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in args.items()}
+    """The arguments with copies of what can be changed: arrays and lists."""
+    return {k: copy.deepcopy(v) if isinstance(v, np.ndarray | list) else v for k, v in args.items()}

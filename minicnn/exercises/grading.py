@@ -158,8 +158,8 @@ def _wrongness(case: Case, outcome: Outcome, right: dict[str, Array], exercise: 
             text = f"{name} has NaN: 0/0, Inf - Inf or Inf/Inf"
         elif np.isinf(got).any() and not np.isinf(expected).any():
             text = f"{name} has Inf: a division by 0, or a number that is too large"
-        elif error < 1e-5:
-            text = f"{name} has only {_digits(error)} right digits: is there an array of float32, or an approximation?"
+        elif error < 1e-5 and np.array_equal(got, got.astype(np.float32)):
+            text = f"{name} has only {_digits(error)} right digits: an array of float32 is in it"
         elif got.dtype.kind != "f" and np.array_equal(got, np.trunc(expected)):
             text = f"{name} has whole numbers only, of the type {got.dtype}: np.zeros(shape) makes it float64"
         found[name] = Wrongness(text, where)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from answers import RIGHT, WRONG, made
+from answers import RIGHT, made
+from wrong_answers import WRONG
 
 from minicnn.exercises import EXERCISES, case, check, find, solution, stub
 from minicnn.exercises.sources import place, where

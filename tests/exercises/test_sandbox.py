@@ -40,7 +40,7 @@ def relu(body: str) -> Any:
         ("return gy * (x > 0) + np.inf", "gx has Inf"),
         ("gy *= x > 0; return gy.copy()", r"it has changed its argument gy; work on a copy: gy = gy.copy\(\)"),
         ("x -= 1; return gy * (x > -1)", "it has changed its argument x"),
-        ("return (gy * (x > 0) * 1.0000003).astype(np.float32)", "only 6 right digits: is there an array of float32"),
+        ("return (gy * (x > 0) * 1.0000003).astype(np.float32)", "only 6 right digits: an array of float32 is in it"),
         ("raise NotImplementedError('write it')", "it is not written yet: write it"),
         ("raise SystemExit(0)", "it ends the program"),
         ("exit(1)", "it ends the program"),
@@ -68,6 +68,19 @@ def test_output_and_warnings_of_an_answer_are_kept_back(capfd: pytest.CaptureFix
     assert not report.ok and len(str(report)) < 6000
     out, err = capfd.readouterr()
     assert not out and not err
+
+
+def test_a_list_that_is_changed() -> None:
+    def receptive_field(layers: Any) -> Any:
+        field, jump = 1, 1
+        while layers:
+            k, s, d = layers.pop(0)
+            field, jump = field + (k - 1) * d * jump, jump * s
+        return field, jump
+
+    report = check(receptive_field)
+    assert not report.ok and "it has changed its argument layers" in str(report)
+    assert "layers = [(3, 1, 1)]" in str(report)
 
 
 def test_a_right_answer_that_gives_back_memory_of_its_arguments() -> None:

@@ -106,3 +106,30 @@ def conv_transpose2d(x: Array, w: Array, b: Array, stride: Pair, padding: Pair, 
     y = backward_python(x, None, w, g, (True, False, False))[0]
     assert y is not None
     return y + b[:, None, None]
+
+
+def conv_transpose2d_backward(
+    gy: Array, x: Array, w: Array, stride: Pair, padding: Pair
+) -> tuple[Array, Array | None, Array]:  # fmt: skip
+    """The gradients of a transposed convolution: its gx is a plain convolution of gy.
+
+    The forward pass adds x[n, c, i, j] * w[c, o, a, k] to y[n, o, p, q], with p = i*SH - PH + a and q = j*SW - PW + k,
+    if (p, q) is in y. So each of these products gives a part to two gradients:
+
+        gx[n, c, i, j]   gets  gy[n, o, p, q] * w[c, o, a, k]
+        gw[c, o, a, k]   gets  gy[n, o, p, q] * x[n, c, i, j]
+        gb[o]            is the sum of gy[n, o, p, q] over n, p and q
+
+    Args:
+        gy: upstream gradient, (N, O, OH, OW).
+        x: the maps of the forward pass, (N, C, H, W).
+        w: filters, (C, O, KH, KW): the input channel first.
+        stride: (SH, SW), between neighbouring windows of y.
+        padding: (PH, PW), rows and columns that were cut off from y on each side.
+
+    Returns:
+        gx (N, C, H, W), gw (C, O, KH, KW), gb (O,).
+    """
+    g = geometry.conv2d(gy.shape, w.shape, None, stride, padding)  # from y to x
+    gw = backward_python(x, gy, None, g, (False, True, False))[1]
+    return forward_python(gy, w, None, g), gw, gy.sum((0, 2, 3))

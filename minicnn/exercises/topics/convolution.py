@@ -9,7 +9,13 @@ from minicnn_kernels import geometry
 from ..candidates import gradients, results
 from ..exercise import Case, Exercise
 from ..solutions.depthwise import depthwise_conv2d
-from ..solutions.direct import conv2d_backward, conv2d_forward, conv2d_groups, conv_transpose2d
+from ..solutions.direct import (
+    conv2d_backward,
+    conv2d_forward,
+    conv2d_groups,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+)
 from .numbers import in_float32, reals, wholes
 
 # title, x, w, stride, padding, dilation
@@ -73,7 +79,7 @@ def _in_groups(depthwise: bool) -> list[Case]:
     return found
 
 
-def _transposed() -> list[Case]:
+def _transposed(backward: bool) -> list[Case]:
     # title, x, w, stride, padding, output_padding
     rows = [
         ("one number puts down one filter", (1, 1, 1, 1), (1, 1, 2, 2), (1, 1), (0, 0), (0, 0)),
@@ -85,14 +91,21 @@ def _transposed() -> list[Case]:
         ("padding (1, 0)", (1, 1, 2, 3), (1, 1, 3, 2), (2, 1), (1, 0), (0, 0)),
         ("one more row", (1, 1, 2, 2), (1, 1, 2, 2), (2, 2), (0, 0), (1, 0)),
         ("a batch of two images", (2, 1, 1, 2), (1, 1, 2, 2), (1, 1), (0, 0), (0, 0)),
+        ("as many images as channels", (2, 2, 1, 1), (2, 2, 2, 2), (1, 1), (0, 0), (0, 0)),
         ("all at once", (2, 3, 4, 5), (3, 4, 3, 2), (2, 3), (1, 1), (1, 2)),
     ]
     found = []
     for number, (title, x, w, stride, padding, more) in enumerate(rows):
         make: Any = reals if title == "all at once" else wholes
-        arrays = {"x": make(3 * number, *x), "w": make(3 * number + 1, *w), "b": make(3 * number + 2, w[1])}
-        found.append(Case(title, {**arrays, "stride": stride, "padding": padding, "output_padding": more}))
-    return found
+        arrays = {"x": make(3 * number, *x), "w": make(3 * number + 1, *w)}
+        steps = {"stride": stride, "padding": padding}
+        if not backward:
+            b = make(3 * number + 2, w[1])
+            found.append(Case(title, {**arrays, "b": b, **steps, "output_padding": more}))
+        elif title != "one more row":
+            g = geometry.conv_transpose2d(x, w, None, stride, padding)  # its x is the result
+            found.append(Case(title, {"gy": make(3 * number + 2, *g.x_shape), **arrays, **steps}))
+    return [*found, in_float32(found[3])]
 
 
 EXERCISES = [
@@ -135,7 +148,7 @@ EXERCISES = [
         results("conv2d", lambda args: {"groups": args["x"].shape[1]}),
     ),
     Exercise(
-        "conv_transpose2d", "convolution", 3, conv_transpose2d, ("y",), _transposed,
+        "conv_transpose2d", "convolution", 3, conv_transpose2d, ("y",), lambda: _transposed(False),
         (
             "Make `full` with np.zeros: (H - 1)*SH + KH rows and (W - 1)*SW + KW columns are where windows reach. Loop "
             "over n, c, i, j of x and o, a, k of w.",
@@ -144,5 +157,17 @@ EXERCISES = [
             "below full, so make full EH rows and EW columns larger. Add the bias at the end.",
         ),
         results("conv_transpose2d"),
+    ),
+    Exercise(
+        "conv_transpose2d_backward", "convolution", 3, conv_transpose2d_backward, ("gx", "gw", "gb"),
+        lambda: _transposed(True),
+        (
+            "Take the loops of the forward pass over n, c, i, j and o, a, k. Instead of adding to y[n, o, p, q], read "
+            "gy[n, o, p, q] there, if it is inside.",
+            "Add (+=) gy[n, o, p, q] * w[c, o, a, k] to gx[n, c, i, j], and gy[n, o, p, q] * x[n, c, i, j] to "
+            "gw[c, o, a, k].",
+            "gb = gy.sum((0, 2, 3)): the bias was added once to each output.",
+        ),
+        gradients("conv_transpose2d", {"gx": "x", "gw": "w", "gb": "b"}),
     ),
 ]  # fmt: skip

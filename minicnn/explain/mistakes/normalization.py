@@ -120,6 +120,8 @@ RUNNING_MEAN = [
 RUNNING_VAR = [
     Mistake("the variance is divided by M, not by M - 1", "the running variance takes the estimate with 1/(M - 1)",
             _train(lambda n: n.moved(n.old_var, n.var))),
+    Mistake("the factor M/(M - 1) comes in twice", "it is in the estimate once: x.var() lacks it, x.var(ddof=1) has it",
+            _train(lambda n: n.moved(n.old_var, _unbiased(n) * n.m / max(1, n.m - 1)))),
     *_running(lambda n: n.old_var, _unbiased),
     Mistake("it gets the standard deviation", "the running variance follows the variance of the batch",
             _train(lambda n: n.moved(n.old_var, np.sqrt(_unbiased(n))))),
