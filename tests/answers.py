@@ -1,4 +1,4 @@
-"""Right answers to the exercises, as students write them in NumPy; `wrong_answers.py` has edits that make them wrong."""
+"""Right answers to the exercises, as students write them; `wrong_answers.py` has edits that make them wrong."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ Files:
 
 from __future__ import annotations
 
+from ..compat.missing import answer as _answer
 from . import sources as _sources
 from .catalogue import EXERCISES, find
 from .exercise import Arguments, Case, Exercise, copied
@@ -48,3 +49,6 @@ def stub(name: str) -> str:
 def solution(name: str) -> str:
     """The solution as a program, cut out of the library."""
     return _sources.solution(find(name))
+
+
+_answer(globals())

@@ -13,7 +13,7 @@ from minicnn_kernels.geometry import shown
 
 from ..nn import functional as F
 from ..tensor import Tensor
-from .mistakes import MISTAKES, RESULTS, Arrays, Call, common, common_results
+from .mistakes import MISTAKES, RESULTS, Arrays, Call, another_mask, common, common_results
 
 NAMES = ("x", "w", "b")  # of the inputs that have gradients, in the order of the function's arguments
 _SEED = 20_777_216  # of upstream gradients; if x came from the same seed, gy = x would hide mistakes
@@ -226,6 +226,8 @@ def _finding(call: Call, op: str, name: str, got: Array | None, ones: Arrays) ->
         for text, remedy, gradient in common(call, name, ones):
             if _same(found, gradient, right):
                 named.append((text, remedy))
+    if op == "dropout" and not named and (other := another_mask(call, found)) is not None:
+        named.append(other)
     return Finding(name, error, where, *at, tuple(named))
 
 

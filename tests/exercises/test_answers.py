@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from answers import RIGHT, made
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wrong_answers import WRONG
 
 from minicnn.exercises import EXERCISES, case, check, find, solution, stub
@@ -79,6 +81,45 @@ def test_a_mistake_that_a_right_case_excludes_is_not_named() -> None:
     report = check(sometimes, "relu_backward")
     known = report.mistakes["gx"][0]
     assert (known.explained, known.failed) == (4, 5) and "so it is in 4 of the 5 cases" in " ".join(str(report).split())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_answers_and_solutions_agree_for_any_geometry(data: Any) -> None:
+    """Right answers, which know nothing of the kernels, give what the solutions give."""
+
+    def number(low: int, high: int) -> int:
+        return int(data.draw(st.integers(low, high)))
+
+    def pair(low: int, high: int) -> tuple[int, int]:
+        return number(low, high), number(low, high)
+
+    rng = np.random.default_rng(number(0, 99))
+    kernel, stride, dilation = pair(1, 3), pair(1, 3), pair(1, 2)
+    padding = number(0, kernel[0] // 2), number(0, kernel[1] // 2)
+    n, c, o = number(1, 2), number(1, 3), number(1, 3)
+    size = tuple(d * (k - 1) + 1 + number(0, 4) for k, d in zip(kernel, dilation, strict=True))
+    x, w, b = rng.standard_normal((n, c, *size)), rng.standard_normal((o, c, *kernel)), rng.standard_normal(o)
+
+    def same(name: str, *args: Any) -> Any:
+        found, right = made(name, RIGHT[name])(*args), EXERCISES[name].solution(*args)
+        for mine, its in zip(found if isinstance(found, tuple) else [found],
+                             right if isinstance(right, tuple) else [right], strict=True):  # fmt: skip
+            np.testing.assert_allclose(mine, its, rtol=1e-10, atol=1e-12)
+        return right
+
+    y = same("conv2d_forward", x, w, b, stride, padding, dilation)
+    gy = rng.standard_normal(y.shape)
+    gx, gw, gb = same("conv2d_backward", gy, x, w, stride, padding, dilation)
+    np.testing.assert_allclose((gy * y).sum(), (gx * x).sum() + (gb * b).sum(), rtol=1e-9)  # y is linear in x and b
+    np.testing.assert_allclose((gy * y).sum(), (gw * w).sum() + (gb * b).sum(), rtol=1e-9)
+    col = same("im2col", x, kernel, stride, padding, dilation)
+    same("col2im", rng.standard_normal(col.shape), size, kernel, stride, padding, dilation)
+    np.testing.assert_allclose(same("conv2d_product", col, w, b, y.shape[2:]), y, rtol=1e-10, atol=1e-12)
+    for kind in ("max", "avg"):
+        y = same(f"{kind}_pool2d_forward", x, kernel, stride, padding)
+        gy = rng.standard_normal(y.shape)
+        same(f"{kind}_pool2d_backward", gy, x if kind == "max" else size, kernel, stride, padding)
 
 
 def test_cases_are_many_and_different() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minicnn
-from minicnn.explain import compare_results, diagnose
+from minicnn.explain import compare, compare_results, diagnose
 from minicnn.explain.diagnosis import same_numbers
 from minicnn.explain.mistakes import RESULTS, Call
 from minicnn.nn import functional as F
@@ -233,3 +233,15 @@ def test_diagnose_names_mistakes_in_results() -> None:
     found = diagnose(lambda x: x * keep, x, "dropout", mask=mask, p=0.5)
     assert "the scale is missing" in str(found)
     assert diagnose(lambda x: x * keep / 0.5, x, "dropout", mask=mask, p=0.5).ok
+
+
+def test_a_mask_that_is_drawn_again() -> None:
+    rng = np.random.default_rng(0)
+    x, first, second = minicnn.tensor(rng.standard_normal((5, 6))), rng.random((5, 6)) < 0.5, rng.random((5, 6)) < 0.5
+    gy = rng.standard_normal((5, 6))
+    (found,) = compare("dropout", [x], gy, {"x": gy * second / 0.7}, mask=first, p=0.3)
+    assert found.mistakes[0][0] == "another mask is drawn for the backward pass"
+    for wrong in (gy * second, gy * second / 0.6, gy * rng.standard_normal((5, 6)), gy / 0.7):  # others than that
+        (found,) = compare("dropout", [x], gy, {"x": wrong}, mask=first, p=0.3)
+        assert not found.ok and not any("another mask" in name for name, _ in found.mistakes)
+    assert compare("dropout", [x], gy, {"x": gy * first / 0.7}, mask=first, p=0.3)[0].ok

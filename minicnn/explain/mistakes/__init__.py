@@ -10,7 +10,7 @@ from __future__ import annotations
 from .base import Arrays, Call, Mistake, common, common_results
 from .convolution import CONV_B, CONV_W, CONV_X
 from .dense import LINEAR, NORM_B, NORM_W, NORM_X
-from .dropout import DROPOUT_X, DROPOUT_Y
+from .dropout import DROPOUT_X, DROPOUT_Y, another_mask
 from .elementwise import CROSS_ENTROPY, CROSS_ENTROPY_Y, RELU, SIGMOID, SOFTMAX, SOFTMAX_Y, TANH
 from .forward import CONV_Y, FOLD_Y, UNFOLD_Y
 from .initial import SCALE
@@ -19,7 +19,7 @@ from .optimizers import ADAM_M, ADAM_V, ADAM_X, SGD_V, SGD_X
 from .pooling import AVG_POOL, AVG_POOL_Y, MAX_POOL, MAX_POOL_Y
 from .transposed import TRANSPOSED, TRANSPOSED_Y
 
-__all__ = ["MISTAKES", "RESULTS", "Arrays", "Call", "Mistake", "common", "common_results"]
+__all__ = ["MISTAKES", "RESULTS", "Arrays", "Call", "Mistake", "another_mask", "common", "common_results"]
 
 MISTAKES: dict[str, dict[str, list[Mistake]]] = {
     "conv2d": {"x": CONV_X, "w": CONV_W, "b": CONV_B},

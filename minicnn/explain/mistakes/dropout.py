@@ -59,3 +59,15 @@ DROPOUT_X = _mistakes(
         Mistake("it is y, not the gradient", "multiply gy, not x, by the mask", lambda c: c.y),
     ),
 )  # fmt: skip
+
+
+def another_mask(call: Call, found: Array) -> tuple[str, str] | None:
+    """(name, remedy), if a gradient is that of another mask: each number is 0 or gy / (1 - p), at the wrong places."""
+    kept = call.gy / (1 - call.options["p"])
+    plausible = np.isclose(found, kept, rtol=1e-6, atol=0) | (found == 0)
+    if not call.options.get("training", True) or not plausible.all() or not found.any() or (found != 0).all():
+        return None
+    return (
+        "another mask is drawn for the backward pass",
+        "keep the mask of the forward pass, or the seed that it was drawn with",
+    )  # fmt: skip
