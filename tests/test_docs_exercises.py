@@ -27,6 +27,15 @@ def test_the_dialogue_is_what_is_printed(
     assert check(space["conv2d_backward"]).ok  # type: ignore[arg-type]
 
 
+def test_the_exercise_of_a_teacher() -> None:
+    code = re.search(r"```python\n(import numpy as np\nfrom minicnn.exercises import Case.*?)```", PAGE, re.DOTALL)
+    assert code
+    space: dict[str, object] = {}
+    exec(code[1], space)
+    report = check(lambda gy, x: gy * (x > 0), space["leaky"])  # type: ignore[arg-type]
+    assert not report.ok and "it is the gradient of ReLU" in str(report)
+
+
 def test_the_table_lists_all() -> None:
     rows = re.findall(r"^\| (\w+) \| `(\w+)` \| (\*+) \| (.*) \|$", PAGE, re.MULTILINE)
     assert [name for _, name, _, _ in rows] == list(EXERCISES)

@@ -19,11 +19,13 @@ from __future__ import annotations
 from ..compat.missing import answer as _answer
 from . import sources as _sources
 from .catalogue import EXERCISES, find
-from .exercise import Arguments, Case, Exercise, copied
+from .exercise import Arguments, Case, Exercise, Wrong, copied
 from .grading import check, check_file
 from .report import Report
 
-__all__ = ["EXERCISES", "Case", "Exercise", "Report", "case", "check", "check_file", "find", "solution", "stub"]
+__all__ = [
+    "EXERCISES", "Case", "Exercise", "Report", "Wrong", "case", "check", "check_file", "find", "solution", "stub",
+]  # fmt: skip
 
 
 def case(name: str, number: int) -> Arguments:

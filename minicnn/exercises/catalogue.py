@@ -27,6 +27,6 @@ def find(name: str) -> Exercise:
 
 def after(name: str) -> Exercise | None:
     """The exercise that comes after this one; None after the last."""
-    names = list(EXERCISES)
-    at = names.index(name) + 1
-    return EXERCISES[names[at]] if at < len(names) else None
+    names = [*EXERCISES, None]
+    following = names[names.index(name) + 1] if name in EXERCISES else None
+    return EXERCISES[following] if following is not None else None

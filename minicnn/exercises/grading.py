@@ -27,7 +27,7 @@ _TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # of the largest number
 _SAME = 1e-6  # of the largest number: a mistake gives what was found
 
 
-def check(answer: Callable[..., Any] | type | str | Path, exercise: str | None = None) -> Report:
+def check(answer: Callable[..., Any] | type | str | Path, exercise: str | Exercise | None = None) -> Report:
     """Grade an answer to an exercise, and say what is wrong with it.
 
         from minicnn.exercises import check
@@ -41,28 +41,36 @@ def check(answer: Callable[..., Any] | type | str | Path, exercise: str | None =
 
     Args:
         answer: the function or class; or the path of a file that defines it.
-        exercise: the name of the exercise; None for the one with the name of the function or of the file.
+        exercise: the name of the exercise, or one of your own; None for the one with the name of the function or of
+            the file.
 
     Raises:
         ValueError: there is no such exercise, or a file has no answer, or several (use `check_file`).
+        TypeError: a file is to be graded by an exercise of your own: import its function, and pass that.
     """
     if isinstance(answer, str | Path):
+        if isinstance(exercise, Exercise):
+            raise TypeError(f"check: {answer} is a file; import its function, and pass that with your own exercise")
         reports = check_file(answer, [exercise] if exercise else None)
         if len(reports) != 1:
             names = ", ".join(report.exercise.name for report in reports)
             raise ValueError(f"check: {answer} has answers to {names}; say which one as check(file, name)")
         return reports[0]
-    name = exercise or next((n for n, one in EXERCISES.items() if one.entry == getattr(answer, "__name__", "")), None)
-    if name is None:
+    one = find(exercise) if isinstance(exercise, str) else exercise or _of_entry(getattr(answer, "__name__", ""))
+    if one is None:
         known = getattr(answer, "__name__", repr(answer))
         raise ValueError(f"check: there is no exercise with the name of {known}; say which one as check(answer, name)")
-    one = find(name)
     try:
         check_signature(answer, one)
     except Unusable as error:
         return Report(one, one.cases(), [], str(error), None)
     cases = one.cases()
     return grade(one, [attempt(one, answer, case) for case in cases])
+
+
+def _of_entry(name: str) -> Exercise | None:
+    """The exercise whose function or class has this name."""
+    return next((one for one in EXERCISES.values() if one.entry == name), None)
 
 
 def check_file(path: str | Path, names: Sequence[str] | None = None, seconds: float = sandbox.SECONDS) -> list[Report]:

@@ -16,7 +16,7 @@ from minicnn_kernels.arrays import Array
 from ..explain.document import Block, Grid, Row, html_of, text_of
 from ..explain.sums import number
 from .attempt import Outcome
-from .catalogue import after
+from .catalogue import EXERCISES, after
 from .exercise import Case, Exercise
 
 _MOST = 150  # numbers of an array that is shown whole
@@ -110,6 +110,10 @@ class Report:
         failed = [result for result in self.results if not result.ok]
         return min(failed, key=lambda result: result.size, default=None)
 
+    def _number(self, result: Result) -> int:
+        """The number of a case, counted from 1."""
+        return next(i for i, one in enumerate(self.results, 1) if one is result)
+
     def __str__(self) -> str:
         lines: list[str] = []
         for block in self._blocks():
@@ -136,8 +140,9 @@ class Report:
         shared = sorted({output for result in self.results for output in result.outcome.shared})
         if self.ok:
             if shared:
+                verb = "shares" if len(shared) == 1 else "share"
                 yield (
-                    f"Note: {' and '.join(shared)} shares memory with an argument: who changes one later changes the "
+                    f"Note: {' and '.join(shared)} {verb} memory with an argument: who changes one later changes the "
                     "other. Return a copy."
                 )
         elif (result := self.shown) is not None:
@@ -162,8 +167,7 @@ class Report:
 
     def _case(self, result: Result) -> Iterator[Block | _Plain]:
         """A case completely: arguments, what is right, and what the answer gave."""
-        at = next(i for i, one in enumerate(self.results) if one is result) + 1
-        yield f"Case {at}, the smallest that fails: {result.case.title}"
+        yield f"Case {self._number(result)}, the smallest that fails: {result.case.title}"
         plain = [(k, v) for k, v in result.case.args.items() if not isinstance(v, np.ndarray)]
         for name, value in result.case.args.items():
             if isinstance(value, np.ndarray):
@@ -190,11 +194,11 @@ class Report:
         for name, known in self.mistakes.items():
             first = known[0]
             others = "; or ".join(one.name for one in known[1:3])
-            several = "this is so" if first.failed == 1 else f"so it is in all {first.failed} cases where it is wrong"
+            cases = f"all {first.failed} cases" if first.failed > 1 else "the one case"
+            several = f"so it is in {cases} where it is wrong"
             if first.explained < first.failed:
-                several = (
-                    f"so it is in {first.explained} of the {first.failed} cases where it is wrong: there may be more"
-                )
+                several = f"so it is in {first.explained} of the {first.failed} cases where it is wrong"
+                several += ": there may be more"
             yield f"What is wrong with {name}: {first.name} ({several}). Remedy: {first.remedy}."
             if others:
                 yield f"The same numbers would come from this: {others}."
@@ -204,17 +208,17 @@ class Report:
 
     def _next(self) -> Iterator[Block | _Plain]:
         """What to do now."""
-        name, commands = self.exercise.name, []
-        if self.ok:
+        name, commands, hints = self.exercise.name, [], self.exercise.hints
+        if not self.ok and self.shown is not None and not self.problem and not self.mistakes and hints:
+            yield f"Hint: {hints[min(self.passed * len(hints) // len(self.cases), len(hints) - 1)]}"
+        listed = EXERCISES.get(name) is self.exercise  # else it is a teacher's own
+        if listed and self.ok:
             commands = [("The library's own solution:", f"minicnn exercise solution {name}")]
             if (following := after(name)) is not None:
                 commands.append(("Next exercise:", f"minicnn exercise new {following.name}"))
-        elif self.shown is not None and not self.problem:
-            hints = self.exercise.hints
-            if not self.mistakes:
-                yield f"Hint: {hints[min(self.passed * len(hints) // len(self.cases), len(hints) - 1)]}"
-            at = next(i for i, one in enumerate(self.results) if one is self.shown) + 1
-            commands = [("The arguments of this case:", f'minicnn.exercises.case("{name}", {at})')]
+        elif listed and self.shown is not None and not self.problem:
+            case = f'minicnn.exercises.case("{name}", {self._number(self.shown)})'
+            commands = [("The arguments of this case:", case)]
         if not self.ok and self.path is not None:
             commands.append(("Mend it, and check it again:", f"minicnn exercise check {self.path}"))
         width = max((len(text) for text, _ in commands), default=0)
@@ -229,11 +233,12 @@ class _Plain(NamedTuple):
 
 
 def _off(got: Array, expected: Array) -> Array:
-    """Where numbers differ so much that it shows."""
+    """Where numbers differ so much that it shows; or at all, if none does."""
     with np.errstate(all="ignore"):
-        scale = max(1e-300, float(np.abs(expected[np.isfinite(expected)]).max(initial=0)))
-        found: Array = ~(np.abs(got - expected) <= 1e-9 * scale)
-        return found & ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
+        scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0))
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        found: Array = ~(same | (np.abs(got - expected) <= 1e-6 * scale))
+    return found if found.any() else ~same
 
 
 def shown(name: str, array: Array, marked: Array | None = None) -> Iterator[Row | _Plain]:

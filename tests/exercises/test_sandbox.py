@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn.exercises import EXERCISES, check, check_file
+from minicnn.exercises import EXERCISES, Case, Exercise, Wrong, check, check_file
 from minicnn.exercises.attempt import Unusable, answer_of, load
 from minicnn.exercises.grading import answered
 
@@ -88,7 +88,7 @@ def test_a_right_answer_that_gives_back_memory_of_its_arguments() -> None:
         return (x * (u >= p) / (1 - p), gy * (u >= p) / (1 - p)) if training else (x, gy)
 
     report = check(dropout)
-    assert report.ok and "Note: gx and y shares memory with an argument" in str(report)
+    assert report.ok and "Note: gx and y share memory with an argument" in str(report)
 
 
 def test_several_outputs() -> None:
@@ -127,6 +127,38 @@ def test_whole_numbers_are_too_few() -> None:
         return np.trunc(find("avg_pool2d_forward").solution(x, kernel, stride, padding)).astype(int)
 
     assert "np.zeros(shape) makes it float64" in " ".join(str(check(avg_pool2d_forward)).split())
+
+
+def test_only_what_differs_is_marked() -> None:
+    def softmax_forward(x: Any) -> Any:
+        y = np.exp(x - x.max(1, keepdims=True))
+        y /= y.sum(1, keepdims=True)
+        y[0, 0] *= 2 if x.dtype == np.float32 else 1
+        return y
+
+    text = str(check(softmax_forward))
+    assert "Case 6, the smallest that fails" in text and "so it is" not in text
+    marked = re.findall(r"\[\d[\d.e-]*\]", text)
+    assert len(marked) == 2, text  # the number, and what it must be; not the rounding errors of the others
+
+
+def test_an_exercise_of_your_own() -> None:
+    def leaky_relu_backward(gy: Any, x: Any) -> Any:
+        """The gradient of leaky ReLU: gy where x is positive, and gy/10 elsewhere."""
+        return gy * np.where(x > 0, 1, 0.1)
+
+    cases = [Case("one number", {"gy": np.array([2.0]), "x": np.array([-1.0])})]
+    cases += [Case("three", {"gy": np.array([1.0, -2, 3]), "x": np.array([-1.0, 2, 0])})]
+    wrong = [Wrong("it is ReLU", "gy/10 where x is not positive", lambda gy, x: gy * (x > 0))]
+    exercise = Exercise(
+        "leaky", "mine", 1, leaky_relu_backward, ("gx",), lambda: cases, ["np.where(condition, a, b)"], wrong=wrong
+    )
+    right = check(lambda gy, x: np.where(x > 0, gy, gy / 10), exercise)
+    assert right.ok and "minicnn exercise" not in str(right) and exercise.title == "The gradient of leaky ReLU"
+    assert "What is wrong with gx: it is ReLU" in str(check(lambda gy, x: gy * (x > 0), exercise))
+    assert "Hint: np.where(condition, a, b)" in str(check(lambda gy, x: gy, exercise))
+    with pytest.raises(TypeError, match=r"a.py is a file; import its function"):
+        check("a.py", exercise)
 
 
 # ---------------------------------------------------------------------------------------------- in a process of its own
