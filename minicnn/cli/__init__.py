@@ -1,4 +1,4 @@
-"""The command line: a file for each command, train, eval, models, summary, explain and others; `program.py` runs one.
+"""The command line: a file for each command: train, eval, summary, explain, exercise and others; `program.py` runs one.
 
 Heavy packages are imported inside the functions of the commands. This file and `early_interrupt.py` import almost
 nothing, since `import minicnn` begins with them.

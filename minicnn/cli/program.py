@@ -8,11 +8,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from . import bench, console, doctor, eval, explain, models, plot, quiz, summary, train
+from . import bench, console, doctor, eval, exercise, explain, models, plot, summary, train
 from .arguments import Parser, UsageError
 from .console import FAILED, INTERRUPTED, USAGE, one_line, say
 
-COMMANDS = (train, eval, models, summary, explain, plot, quiz, bench, doctor)
+COMMANDS = (train, eval, models, summary, explain, exercise, plot, bench, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

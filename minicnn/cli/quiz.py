@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 FORMATS = {"": "text", ".txt": "text", ".md": "markdown", ".html": "html", ".htm": "html"}
 
 
-def add_command(commands: Commands) -> None:
-    """Define `exercise` and the command below it."""
-    about = "Exercises with answers that the library computes."
-    one = commands.add_parser("exercise", help=about, description=about, allow_abbrev=False)
-    add_quiz(one.add_subparsers(title="exercises", metavar="EXERCISE", required=True))
-
-
 def add_quiz(commands: Commands) -> None:
     """Define the command `quiz` below `exercise`."""
     one = command(commands, "quiz", quiz)

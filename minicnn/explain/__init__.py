@@ -22,7 +22,7 @@ from .attribution import (
 from .connections import Connections, connections
 from .convolution import CellError, ConvTrace, conv_trace, conv_transpose_trace
 from .dense import BatchNormTrace, LinearTrace
-from .diagnosis import Diagnosis, Finding, compare, diagnose
+from .diagnosis import Diagnosis, Finding, compare, compare_results, diagnose
 from .document import Explanation
 from .dreams import deep_dream, maximize_activation
 from .examples import EXAMPLES, Example
@@ -40,9 +40,9 @@ from .windows import Windows, window_map
 __all__ = [
     "EXAMPLES", "ActivationCurve", "BatchNormTrace", "CellError", "Connections", "ConvTrace", "Diagnosis",
     "Example", "Explanation", "Factor", "Finding", "Fit", "LinearTrace", "Numbers", "PoolTrace", "Sum", "Tape",
-    "Windows", "activation_curve", "compare", "connections", "conv_trace", "conv_transpose_trace", "deconvolution",
-    "deep_dream", "diagnose", "explain", "feature_maps", "fitting", "grad_cam", "guided_backprop",
-    "guided_grad_cam", "input_x_gradient", "integrated_gradients", "known_kernels", "maximize_activation",
-    "occlusion", "recorded", "respond", "saliency", "sample_image", "shrinkage", "smooth_grad", "versions",
-    "window_map",
+    "Windows", "activation_curve", "compare", "compare_results", "connections", "conv_trace",
+    "conv_transpose_trace", "deconvolution", "deep_dream", "diagnose", "explain", "feature_maps", "fitting",
+    "grad_cam", "guided_backprop", "guided_grad_cam", "input_x_gradient", "integrated_gradients", "known_kernels",
+    "maximize_activation", "occlusion", "recorded", "respond", "saliency", "sample_image", "shrinkage",
+    "smooth_grad", "versions", "window_map",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
-"""`diagnose`: what is wrong with a backward pass. Mistakes are made on purpose, until one gives the same gradient."""
+"""`diagnose`: what is wrong with a layer. Mistakes are made on purpose, until one gives the same numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from minicnn_kernels.geometry import shown
 
 from ..nn import functional as F
 from ..tensor import Tensor, array_of
-from .mistakes import MISTAKES, Arrays, Call, common
+from .mistakes import MISTAKES, RESULTS, Arrays, Call, another_mask, common, common_results
 
 NAMES = ("x", "w", "b")  # of the inputs that have gradients, in the order of the function's arguments
 _SEED = 20_777_216  # of upstream gradients; if x came from the same seed, gy = x would hide mistakes
@@ -22,15 +22,16 @@ _CLOSE = 1e-6  # of the largest number: gradients are the same; float64 leaves r
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known about a gradient.
+    """What is known about a gradient, or about a result.
 
     Attributes:
-        input: "x", "w" or "b".
+        input: "x", "w" or "b", whose gradient it is; or the name of a result, "y" or another.
         error: the largest difference from the right gradient, relative to its largest number.
         where: the place of that difference.
         got, right: the numbers there.
-        mistakes: (name, remedy) of the mistakes that give exactly this gradient, the likeliest first; empty if the
-            gradient is right, or if none does.
+        mistakes: (name, remedy) of the mistakes that give exactly these numbers, the likeliest first; empty if all is
+            right, or if none does.
+        is_gradient: whether it is a gradient, not a result.
     """
 
     input: str
@@ -39,18 +40,25 @@ class Finding:
     got: float
     right: float
     mistakes: tuple[tuple[str, str], ...] = ()
+    is_gradient: bool = True
+
+    @property
+    def name(self) -> str:
+        """ "gx" for the gradient of x; "y" for a result."""
+        return f"g{self.input}" if self.is_gradient else self.input
 
     @property
     def ok(self) -> bool:
-        """Whether the gradient is right."""
+        """Whether it is right."""
         return self.error <= _CLOSE
 
     def __str__(self) -> str:
         if self.ok:
-            return f"g{self.input}: right"
-        text = f"g{self.input}{list(self.where)} is {self.got:.6g} and must be {self.right:.6g}"
+            return f"{self.name}: right"
+        place = list(self.where) if self.where else ""
+        text = f"{self.name}{place} is {self.got:.6g} and must be {self.right:.6g}"
         if not self.mistakes:
-            return f"{text}; no known mistake gives this gradient"
+            return f"{text}; no known mistake gives {'this gradient' if self.is_gradient else 'this result'}"
         name, remedy = self.mistakes[0]
         text += f": {name}. Remedy: {remedy}."
         if len(self.mistakes) > 1:
@@ -88,7 +96,7 @@ def diagnose(
     func: Callable[..., Tensor], inputs: Tensor | Sequence[Tensor], like: str | None = None, *, grad: Any = None,
     **options: Any,
 ) -> Diagnosis:  # fmt: skip
-    """Compare a function of your own with the library's, forward and backward, and name the mistake in its gradients.
+    """Compare a function of your own with the library's, forward and backward, and name the mistake.
 
         class MyRelu(minicnn.autograd.Function): ...
 
@@ -105,7 +113,8 @@ def diagnose(
         inputs: x; or x, w and b, as the operation has them. Take small ones, with no size twice: two axes of equal size
             can be swapped without an error.
         like: the operation: conv2d, linear, relu, tanh, sigmoid, max_pool2d, avg_pool2d, batch_norm (in training),
-            softmax (over axis 1) or cross_entropy. None: the one that gives the same result, with these options.
+            softmax (over axis 1), cross_entropy, conv_transpose2d, or dropout with the options mask (what is kept) and
+            p. None: the one that gives the same result, with these options.
         grad: the upstream gradient; None for a random one.
         options: of the operation, by name: stride, padding, kernel_size, target ...
 
@@ -124,14 +133,18 @@ def diagnose(
     op = like or _op_of(y, leaves, options)
     own = [_leaf(tensor) for tensor in given]
     expected = _run(op, own, options)
-    forward = _difference(array_of(y), array_of(expected))
-    if forward is not None:
-        return Diagnosis(op, forward, ())
+    got, right = array_of(y), array_of(expected)
+    if _difference(got, right):
+        arrays = {name: array_of(leaf) for name, leaf in zip(NAMES, own, strict=False)}
+        (finding,) = compare_results(op, arrays, {"y": right}, {"y": got}, **options)
+        return Diagnosis(op, f"{finding}; mend the forward pass first", ())
     rng = np.random.default_rng(_SEED)
     gy = rng.standard_normal(tuple(y.shape)) if grad is None else array_of(grad).astype(np.float64)
     y.backward(y.new_tensor(gy))
-    got = {name: None if leaf.grad is None else array_of(leaf.grad) for name, leaf in zip(NAMES, leaves, strict=False)}
-    return Diagnosis(op, None, compare(op, [leaf.detach() for leaf in own], gy, got, **options))
+    grads = {
+        name: None if leaf.grad is None else array_of(leaf.grad) for name, leaf in zip(NAMES, leaves, strict=False)
+    }
+    return Diagnosis(op, None, compare(op, [leaf.detach() for leaf in own], gy, grads, **options))
 
 
 def compare(
@@ -144,6 +157,56 @@ def compare(
     plain = {name: array_of(value) if isinstance(value, Tensor) else value for name, value in options.items()}
     call = Call(arrays, plain, array_of(_run(op, inputs, options)), gy, right)
     return tuple(_finding(call, op, name, got.get(name), ones) for name in right)
+
+
+def compare_results(op: str, inputs: Arrays, right: Arrays, got: Arrays, **options: Any) -> tuple[Finding, ...]:
+    """Name the mistakes in results, all of them arrays by their names.
+
+        compare_results("conv2d", {"x": x, "w": w}, {"y": y}, {"y": mine}, stride=2)
+
+    Args:
+        op: the operation: one of those of `diagnose`, or unfold (im2col), fold (col2im), sgd, adam, initial_scale.
+        inputs: x, w, b; for an optimiser x, g and its buffers, before the step.
+        right: the right results: y; for batch_norm also running_mean and running_var; for an optimiser x and its
+            buffers after the step.
+        got: the results that are compared with them.
+        options: of the operation, by name.
+    """
+    plain = {name: array_of(value) if isinstance(value, Tensor) else value for name, value in options.items()}
+    call = Call(inputs, plain, right.get("y", np.zeros(())), np.zeros(()), right)
+    found = []
+    for name, expected in right.items():
+        own = array_of(got[name]).astype(np.float64)
+        if own.shape == expected.shape:
+            error, where = _largest(own, expected)
+            values = (float(own[where]) + 0.0, float(expected[where]) + 0.0) if own.size else (0.0, 0.0)
+        else:
+            error, where, values = np.inf, (), (np.nan, np.nan)
+        named = () if error <= _CLOSE else tuple(named_results(call, op, name, own))
+        if own.shape != expected.shape:
+            text = f"the result has the shape {own.shape} and must have {expected.shape}"
+            named = (*named, (text, "check the size of the result")) if named else ((text, "check its size"),)
+        found.append(Finding(name, error, where, *values, named, False))
+    return tuple(found)
+
+
+def named_results(call: Call, op: str, name: str, got: Array) -> Iterator[tuple[str, str]]:
+    """(name, remedy) of the mistakes that give this result."""
+    with np.errstate(all="ignore"):
+        for mistake in RESULTS.get(op, {}).get(name, []):
+            result = mistake.gradient(call)
+            if result is not None and same_numbers(got, result, call.right[name]):
+                yield mistake.name, mistake.remedy
+        for text, remedy, result in common_results(call, name):
+            if same_numbers(got, result, call.right[name]):
+                yield text, remedy
+
+
+def same_numbers(found: Array, wrong: Array, right: Array) -> bool:
+    """Whether a mistake gives what was found, and that is not right."""
+    if found.shape != wrong.shape or _largest(found, wrong)[0] > _CLOSE:
+        return False
+    return wrong.shape != right.shape or _largest(right, wrong)[0] > _CLOSE
 
 
 def _finding(call: Call, op: str, name: str, got: Array | None, ones: Arrays) -> Finding:
@@ -165,20 +228,23 @@ def _finding(call: Call, op: str, name: str, got: Array | None, ones: Arrays) ->
         for text, remedy, gradient in common(call, name, ones):
             if _same(found, gradient, right):
                 named.append((text, remedy))
+    if op == "dropout" and not named and (other := another_mask(call, found)) is not None:
+        named.append(other)
     return Finding(name, error, where, *at, tuple(named))
 
 
 def _same(found: Array, gradient: Array, right: Array) -> bool:
     """Whether a mistake gives what was found. One that gives the right gradient here explains nothing."""
-    return gradient.shape == found.shape and _largest(found, gradient)[0] <= _CLOSE < _largest(right, gradient)[0]
+    return gradient.shape == right.shape and same_numbers(found, gradient, right)
 
 
 def _largest(a: Array, b: Array) -> tuple[float, tuple[int, ...]]:
     """The largest difference, relative to the largest number of b (or of a, if b is all zero), and its place."""
     if not a.size:
         return 0.0, ()
-    difference = np.abs(a - b)
-    difference = np.where(np.isnan(difference), np.where(np.isnan(a) & np.isnan(b), 0, np.inf), difference)
+    with np.errstate(invalid="ignore"):  # Inf - Inf
+        difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    difference = np.where(np.isnan(difference), np.inf, difference)
     where = tuple(int(k) for k in np.unravel_index(int(difference.argmax()), a.shape))
     scale = _size(b) or _size(a) or 1.0
     return float(difference[where]) / scale, where
@@ -188,14 +254,9 @@ def _size(a: Array) -> float:
     return float(np.abs(a[np.isfinite(a)]).max(initial=0))
 
 
-def _difference(y: Array, expected: Array) -> str | None:
-    """What is wrong with a result."""
-    if y.shape != expected.shape:
-        return f"the result has the shape {y.shape} and must have {expected.shape}"
-    error, where = _largest(y, expected)
-    if error <= _CLOSE:
-        return None
-    return f"y{list(where)} is {y[where]:.6g} and must be {expected[where]:.6g}; mend the forward pass first"
+def _difference(y: Array, expected: Array) -> bool:
+    """Whether a result is wrong."""
+    return y.shape != expected.shape or _largest(y, expected)[0] > _CLOSE
 
 
 # ----------------------------------------------------------------------------------------------------- the library's op
@@ -213,6 +274,9 @@ def _run(op: str, inputs: Sequence[Tensor], options: dict[str, Any]) -> Tensor:
         return F.batch_norm(inputs[0], None, None, vectors[0], vectors[1], training=True, **options)
     if op == "softmax":
         return F.softmax(inputs[0], 1)
+    if op == "dropout":
+        mask = inputs[0].new_tensor(array_of(options["mask"]).astype(float))
+        return inputs[0] * (mask / (1 - options["p"])) if options.get("training", True) else inputs[0].clone()
     found: Tensor = getattr(F, op)(*inputs, **options)
     return found
 
@@ -229,9 +293,9 @@ def _op_of(y: Tensor, leaves: list[Tensor], options: dict[str, Any]) -> str:
     for op in MISTAKES:
         try:
             expected = _run(op, [leaf.detach() for leaf in leaves], options)
-        except (TypeError, ValueError, RuntimeError):  # it does not take these inputs
+        except (TypeError, ValueError, RuntimeError, KeyError):  # it does not take these inputs
             continue
-        if _difference(array_of(y), array_of(expected)) is None:
+        if not _difference(array_of(y), array_of(expected)):
             return op
     raise ValueError(
         f"diagnose: none of {', '.join(MISTAKES)} gives this result with the options {options or 'that were given'}; "

@@ -79,7 +79,7 @@ class Explanation:
         for section in self.sections:
             lines += ["", section.sum.name, "-" * len(section.sum.name)]
             for block in section.blocks:
-                lines += ["", *_text(block)]
+                lines += ["", *text_of(block)]
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -88,12 +88,12 @@ class Explanation:
         parts = [f"<h3>{html.escape(self.title)}</h3>"]
         for section in self.sections:
             parts.append(f"<h4>{html.escape(section.sum.name)}</h4>")
-            parts += [_html(block) for block in section.blocks]
+            parts += [html_of(block) for block in section.blocks]
         return f'<div style="font-family: sans-serif">{"".join(parts)}</div>'
 
 
-def _text(block: Block) -> Iterator[str]:
-    """The lines of a block."""
+def text_of(block: Block) -> Iterator[str]:
+    """The lines of a block, as text."""
     if isinstance(block, Sum):
         yield from (f"    {line}" for line in block.lines())
     elif isinstance(block, str):
@@ -131,7 +131,8 @@ _TABLE = "border-collapse: collapse; display: inline-table; vertical-align: midd
 _CELL = "border: 1px solid #ccc; padding: 2px 6px; text-align: right"
 
 
-def _html(block: Block) -> str:
+def html_of(block: Block) -> str:
+    """A block as HTML."""
     if isinstance(block, Sum):
         return f"<pre>{html.escape(chr(10).join(block.lines()))}</pre>"
     if isinstance(block, str):

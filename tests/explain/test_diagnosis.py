@@ -42,6 +42,23 @@ def cases(op: str) -> list[tuple[Inputs, dict[str, Any]]]:
             ([normal(rng, *x), normal(rng, w[0], w[1] // one.get("groups", 1), *w[2:]), normal(rng, w[0])], one)
             for x, w, one in calls
         ]
+    if op == "conv_transpose2d":
+        transposed: list[dict[str, Any]] = [
+            {"stride": 2}, {"stride": (2, 1), "padding": (1, 0)}, {"padding": (1, 2), "output_padding": 0},
+            {"groups": 2, "stride": 2, "output_padding": (1, 0)}, {"stride": (1, 2), "padding": (0, 1)}, {},
+        ]  # fmt: skip
+        return [
+            ([normal(rng, 3, 4, 5, 6), normal(rng, 4, 2, 3, 3), normal(rng, 2 * one.get("groups", 1))], one)
+            for one in transposed
+        ] + [([normal(rng, 4, 4, 2, 2), normal(rng, 4, 4, 3, 3), normal(rng, 4)], {})]
+    if op == "dropout":
+        mask = rng.random((4, 5)) < 0.6
+        x = rng.standard_normal((4, 5))
+        x[mask.nonzero()[0][:2], mask.nonzero()[1][:2]] = 0
+        return [
+            ([minicnn.tensor(x)], {"mask": mask, "p": 0.4}),
+            ([minicnn.tensor(x)], {"mask": mask, "p": 0.4, "training": False}),
+        ]
     if op == "linear":
         return [
             ([normal(rng, n, k), normal(rng, o, k), normal(rng, o)], {})

@@ -14,14 +14,14 @@ Arrays = dict[str, Array]
 
 
 class Call(NamedTuple):
-    """A call of an operation, and the right gradients.
+    """A call of an operation, and what is right.
 
     Attributes:
         inputs: by name: x, w, b ...
         options: stride, padding ...
         y: the result.
         gy: the upstream gradient.
-        right: the gradients, by the names of the inputs.
+        right: the gradients, by the names of the inputs; or, where results are checked, these by their names.
     """
 
     inputs: Arrays
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A mistake, in words, and the gradient that it gives; None where it cannot be made."""
+    """A mistake, in words, and the gradient (or the result) that it gives; None where it cannot be made."""
 
     name: str
     remedy: str
@@ -70,6 +70,26 @@ def common(call: Call, name: str, ones: Arrays) -> Iterator[tuple[str, str, Arra
             if swapped.shape == right.shape:
                 axes = "last" if first == -1 else "first"
                 yield f"its {axes} two axes are swapped", "check the order of the indices", swapped
+        yield "it is flipped along its last two axes", "do not turn it by 180 degrees", np.flip(right, (-1, -2))
+
+
+def common_results(call: Call, name: str) -> Iterator[tuple[str, str, Array]]:
+    """(name, remedy, result) of mistakes that can be made in every result."""
+    right = call.right[name]
+    yield "it is zero everywhere", "check that it is computed and returned", np.zeros_like(right)
+    yield "the sign is wrong", "change the sign", -right
+    yield "it is twice as large", "check what is added twice", right * 2
+    yield "it is half as large", "check what is left out", right / 2
+    for other, result in call.right.items():
+        if other != name and result.shape == right.shape:
+            yield f"this is {other}", "return the results in the order of the docstring", result
+    for given, array in call.inputs.items():
+        if array.shape == right.shape:
+            yield f"this is {given} as it was given", "compute the result and return that", array
+    if right.ndim >= 2:
+        for first, second in ((-1, -2), (0, 1)):
+            axes = "last" if first == -1 else "first"
+            yield f"its {axes} two axes are swapped", "check the order of the indices", right.swapaxes(first, second)
         yield "it is flipped along its last two axes", "do not turn it by 180 degrees", np.flip(right, (-1, -2))
 
 

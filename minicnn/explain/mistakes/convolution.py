@@ -22,7 +22,8 @@ class Steps(NamedTuple):
     groups: int
 
 
-def _steps(call: Call) -> Steps:
+def steps_of(call: Call) -> Steps:
+    """The steps of a call, with the usual defaults."""
     options = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | call.options
     stride, padding, dilation = (
         geometry.pair(options[name], "conv2d", name, 0) for name in ("stride", "padding", "dilation")
@@ -30,7 +31,7 @@ def _steps(call: Call) -> Steps:
     return Steps(stride, padding, dilation, options["groups"])
 
 
-def _spread(call: Call, w: Array, steps: Steps, crop: tuple[int, int] | None = None, how: str = "add") -> Array | None:
+def spread(call: Call, w: Array, steps: Steps, crop: tuple[int, int] | None = None, how: str = "add") -> Array | None:
     """The gradient gx by col2im: each window's part is added to the padded image, which is then cropped."""
     n, c, height, width = call.inputs["x"].shape
     (sh, sw), (ph, pw), (dh, dw), groups = steps
@@ -51,7 +52,7 @@ def _spread(call: Call, w: Array, steps: Steps, crop: tuple[int, int] | None = N
     return found if found.shape == call.inputs["x"].shape else None
 
 
-def _gathered(call: Call, x: Array, steps: Steps, samples: slice = slice(None)) -> Array | None:
+def gathered(call: Call, x: Array, steps: Steps, samples: slice = slice(None)) -> Array | None:
     """The gradient gw of a convolution: gy of each window, times the window."""
     w = call.inputs["w"]
     (sh, sw), (ph, pw), (dh, dw), groups = steps
@@ -71,11 +72,18 @@ def _gathered(call: Call, x: Array, steps: Steps, samples: slice = slice(None)) 
 
 
 def _conv_x(change: Callable[[Call, Steps], Array | None]) -> Callable[[Call], Array | None]:
-    return lambda call: change(call, _steps(call))
+    return lambda call: change(call, steps_of(call))
 
 
-def _swapped(pair: tuple[int, int]) -> tuple[int, int]:
+def swapped(pair: tuple[int, int]) -> tuple[int, int]:
+    """(horizontal, vertical)."""
     return pair[1], pair[0]
+
+
+def _last_filter(w: Array, groups: int) -> Array:
+    """Only the last filter of each group; the others are 0."""
+    each = len(w) // groups
+    return np.where((np.arange(len(w)) % each == each - 1)[:, None, None, None], w, 0.0)
 
 
 def _square(w: Array, steps: Steps) -> bool:
@@ -85,47 +93,50 @@ def _square(w: Array, steps: Steps) -> bool:
 _ADD = "add (+=) every window's part to the image: a pixel lies in several windows"
 CONV_X = [
     Mistake("windows that overlap are overwritten, not added: the last one stays", _ADD,
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s, how="last"))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s, how="last"))),
+    Mistake("filters and windows are overwritten, not added: the last one stays", "add (+=) over all output channels, "
+            "and over all windows that have the pixel",
+            _conv_x(lambda c, s: spread(c, _last_filter(c.inputs["w"], s.groups), s, how="last"))),
     Mistake("windows that overlap are overwritten, not added: the first one stays", _ADD,
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s, how="first"))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s, how="first"))),
     Mistake("the filter is flipped", "put w as it is onto the windows; only where the gradient is written as a "
             "convolution of gy is it turned by 180 degrees",
-            _conv_x(lambda c, s: _spread(c, np.flip(c.inputs["w"], (2, 3)), s))),
+            _conv_x(lambda c, s: spread(c, np.flip(c.inputs["w"], (2, 3)), s))),
     Mistake("the padding is cut off at the end instead of on both sides", "return the part [PH:PH+H, PW:PW+W] of the "
-            "padded gradient", _conv_x(lambda c, s: _spread(c, c.inputs["w"], s, crop=(0, 0)))),
+            "padded gradient", _conv_x(lambda c, s: spread(c, c.inputs["w"], s, crop=(0, 0)))),
     Mistake("the padding is cut off at the beginning only", "return the part [PH:PH+H, PW:PW+W] of the padded gradient",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s, crop=(2 * s.padding[0], 2 * s.padding[1])))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s, crop=(2 * s.padding[0], 2 * s.padding[1])))),
     Mistake("vertical and horizontal padding are swapped", "rows go with PH, columns with PW",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s, crop=_swapped(s.padding)))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s, crop=swapped(s.padding)))),
     Mistake("the stride is left out", "window (i, j) begins at row i*SH and column j*SW",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s._replace(stride=(1, 1))))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s._replace(stride=(1, 1))))),
     Mistake("vertical and horizontal stride are swapped", "rows go with SH, columns with SW",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s._replace(stride=_swapped(s.stride))))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s._replace(stride=swapped(s.stride))))),
     Mistake("the dilation is left out", "cell (a, b) lies a*DH rows and b*DW columns into the window",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s._replace(dilation=(1, 1))))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s._replace(dilation=(1, 1))))),
     Mistake("vertical and horizontal dilation are swapped", "rows go with DH, columns with DW",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"], s._replace(dilation=_swapped(s.dilation))))),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"], s._replace(dilation=swapped(s.dilation))))),
     Mistake("the weight is transposed: output and input channels are swapped", "sum over o of gy[n, o] * w[o, c]",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"].swapaxes(0, 1), s) if _square(c.inputs["w"], s) else None)),
+            _conv_x(lambda c, s: spread(c, c.inputs["w"].swapaxes(0, 1), s) if _square(c.inputs["w"], s) else None)),
     Mistake("rows and columns of the filter are swapped", "a counts rows, b columns",
-            _conv_x(lambda c, s: _spread(c, c.inputs["w"].swapaxes(2, 3), s)
+            _conv_x(lambda c, s: spread(c, c.inputs["w"].swapaxes(2, 3), s)
                     if c.inputs["w"].shape[2] == c.inputs["w"].shape[3] else None)),
 ]  # fmt: skip
 CONV_W = [
     Mistake("only the last sample counts", OVER_BATCH,
-            _conv_x(lambda c, s: _gathered(c, c.inputs["x"], s, slice(-1, None)))),
+            _conv_x(lambda c, s: gathered(c, c.inputs["x"], s, slice(-1, None)))),
     Mistake("only the first sample counts", OVER_BATCH,
-            _conv_x(lambda c, s: _gathered(c, c.inputs["x"], s, slice(0, 1)))),
+            _conv_x(lambda c, s: gathered(c, c.inputs["x"], s, slice(0, 1)))),
     Mistake("the padding is lost: windows are taken from x without its border", "pad x as in the forward pass",
-            _conv_x(lambda c, s: _gathered(c, _shifted(c.inputs["x"], s), s))),
+            _conv_x(lambda c, s: gathered(c, _shifted(c.inputs["x"], s), s))),
     Mistake("the stride is left out", "window (i, j) begins at row i*SH and column j*SW",
-            _conv_x(lambda c, s: _gathered(c, c.inputs["x"], s._replace(stride=(1, 1))))),
+            _conv_x(lambda c, s: gathered(c, c.inputs["x"], s._replace(stride=(1, 1))))),
     Mistake("vertical and horizontal stride are swapped", "rows go with SH, columns with SW",
-            _conv_x(lambda c, s: _gathered(c, c.inputs["x"], s._replace(stride=_swapped(s.stride))))),
+            _conv_x(lambda c, s: gathered(c, c.inputs["x"], s._replace(stride=swapped(s.stride))))),
     Mistake("the dilation is left out", "cell (a, b) lies a*DH rows and b*DW columns into the window",
-            _conv_x(lambda c, s: _gathered(c, c.inputs["x"], s._replace(dilation=(1, 1))))),
+            _conv_x(lambda c, s: gathered(c, c.inputs["x"], s._replace(dilation=(1, 1))))),
     Mistake("vertical and horizontal dilation are swapped", "rows go with DH, columns with DW",
-            _conv_x(lambda c, s: _gathered(c, c.inputs["x"], s._replace(dilation=_swapped(s.dilation))))),
+            _conv_x(lambda c, s: gathered(c, c.inputs["x"], s._replace(dilation=swapped(s.dilation))))),
 ]  # fmt: skip
 
 

@@ -1,8 +1,9 @@
-"""Mistakes in the gradients of activations, softmax and cross-entropy."""
+"""Mistakes in the gradients of activations, softmax and cross-entropy, and in the results of the last two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -67,4 +68,71 @@ CROSS_ENTROPY = [
             lambda c: c.gy * (c.inputs["x"] - _onehot(c)) / len(c.inputs["x"])),
     Mistake("softmax is taken over the batch, not over the classes", "softmax over axis 1",
             lambda c: c.gy * (_softmax(c.inputs["x"].T).T - _onehot(c)) / len(c.inputs["x"])),
+]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- results
+
+
+def _plain(x: Array) -> Array:
+    """Softmax without the largest value subtracted: it overflows."""
+    e = np.exp(x)
+    return np.asarray(e / e.sum(1, keepdims=True))
+
+
+def _shifted(x: Array) -> Array:
+    return np.asarray(np.exp(x - x.max(1, keepdims=True)))
+
+
+_STABLE = "subtract the largest value of the row first: e^(x - max) is at most 1"
+SOFTMAX_Y = [
+    Mistake("it overflows: the largest value is not subtracted", _STABLE, lambda c: _plain(c.inputs["x"])),
+    Mistake("the sum is over the batch, not over the classes", "softmax over axis 1: each row adds up to 1",
+            lambda c: _softmax(c.inputs["x"].T).T),
+    Mistake("the sum is over the whole array", "softmax over axis 1: each row adds up to 1",
+            lambda c: _shifted(c.inputs["x"]) / _shifted(c.inputs["x"]).sum()),
+    Mistake("the division by the sum is missing", "divide by the sum of the row", lambda c: _shifted(c.inputs["x"])),
+    Mistake("the largest value is subtracted in the numerator only", _STABLE,
+            lambda c: _shifted(c.inputs["x"]) / np.exp(c.inputs["x"]).sum(1, keepdims=True)),
+    Mistake("e^ is missing", "softmax divides e^x by the sum of e^x",
+            lambda c: c.inputs["x"] / c.inputs["x"].sum(1, keepdims=True)),
+    Mistake("it is the logarithm of softmax", "return the probabilities themselves",
+            lambda c: np.log(_softmax(c.inputs["x"]))),
+]  # fmt: skip
+
+
+def _true(p: Array, call: Call) -> Array:
+    return np.asarray(p[np.arange(len(p)), call.options["target"]])
+
+
+def _loss(change: Callable[[Array, Call], Any]) -> Callable[[Call], Array | None]:
+    return lambda call: np.asarray(change(call.inputs["x"], call))
+
+
+_NLL = "loss = mean over n of log(sum of e^(x - max)) - (x[t] - max)"
+CROSS_ENTROPY_Y = [
+    Mistake("the logarithm is taken of a probability that has become 0", f"{_NLL}: no logarithm of e^",
+            _loss(lambda x, c: -np.log(_true(_softmax(x), c)).mean())),
+    Mistake("the sum over the batch is taken, not the mean", _NLL,
+            _loss(lambda x, c: -np.log(_true(_softmax(x), c)).sum())),
+    Mistake("it overflows: the largest value is not subtracted", _STABLE,
+            _loss(lambda x, c: -np.log(_true(_plain(x), c)).mean())),
+    Mistake("the sign is wrong", "the loss is minus the logarithm",
+            _loss(lambda x, c: np.log(_true(_softmax(x), c)).mean())),
+    Mistake("the mean is over all classes, too", "divide by N, not by N K",
+            _loss(lambda x, c: -np.log(_true(_softmax(x), c)).sum() / x.size)),
+    Mistake("the logarithm is missing", _NLL, _loss(lambda x, c: -_true(_softmax(x), c).mean())),
+    Mistake("it is 1 minus the probability", _NLL, _loss(lambda x, c: (1 - _true(_softmax(x), c)).mean())),
+    Mistake("softmax is taken over the batch, not over the classes", "softmax over axis 1",
+            _loss(lambda x, c: -np.log(_true(_softmax(x.T).T, c)).mean())),
+    Mistake("the logarithm has the base 2", "take the natural logarithm",
+            _loss(lambda x, c: -np.log2(_true(_softmax(x), c)).mean())),
+    Mistake("the logarithm has the base 10", "take the natural logarithm",
+            _loss(lambda x, c: -np.log10(_true(_softmax(x), c)).mean())),
+    Mistake("the largest value is not added back: log(sum of e^(x - max)) - x[t]", _NLL,
+            _loss(lambda x, c: (np.log(_shifted(x).sum(1)) - _true(x, c)).mean())),
+    Mistake("the logits are taken for probabilities: softmax is missing", _NLL,
+            _loss(lambda x, c: -np.log(_true(x, c)).mean())),
+    Mistake("the log-probabilities of all classes are added", "take that of the true class only",
+            _loss(lambda x, c: -np.log(_softmax(x)).sum(1).mean())),
 ]  # fmt: skip
