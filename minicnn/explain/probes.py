@@ -164,9 +164,21 @@ def _fit(
 
 
 def _default_layers(op: str, model: Module, data: Data) -> dict[str, Module]:
-    """The last layer before each layer with weights; if a run on shapes alone cannot tell, all layers."""
     with batches(op, model, data, labels=True) as stream:
-        size = tuple(next(stream).x.shape[1:])
+        return stages(op, model, tuple(next(stream).x.shape[1:]), MOST_LAYERS)
+
+
+def stages(op: str, model: Module, size: tuple[int, ...], most: int) -> dict[str, Module]:
+    """The last layer before each layer with weights, by name: after activation and pooling, and the net's last one.
+
+    A residual block counts as one layer with weights. If a run on shapes alone cannot tell, these are all layers.
+
+    Args:
+        op: the function in messages.
+        model: the net.
+        size: of an image, (C, H, W).
+        most: of more layers, as many are chosen evenly, the first and the last included.
+    """
     graph = trace(model, size, op=op)
     if graph.error is not None:
         found = list(leaves(model))
@@ -181,8 +193,8 @@ def _default_layers(op: str, model: Module, data: Data) -> dict[str, Module]:
             if groups and names.count(call.name) == 1 and not isinstance(call.module, _PASSING):
                 groups[-1].append(call.name)
         found = [group[-1] for group in groups if group]
-    if len(found) > MOST_LAYERS:
-        found = [found[i] for i in np.linspace(0, len(found) - 1, MOST_LAYERS).round().astype(int)]
+    if len(found) > most:
+        found = [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
     modules = dict(model.named_modules())
     return {name: modules[name] for name in found}
 
