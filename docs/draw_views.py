@@ -17,10 +17,10 @@ from minicnn.train import Run
 from minicnn.visualize import draw
 
 PICTURES = Path(__file__).parent / "images" / "views"
-WIDTH, COLOURS = 1000, 128  # of a picture: these files are small
+WIDTHS, COLOURS, BYTES = (1000, 860, 740, 640), 256, 150_000  # of a picture; the widest one that is small enough
 VIEWS = {
     "lenet5": ("patches", "maps", "changed", "excited", "embedding", "tiles", "neighbours", "probes", "activations"),
-    "resnet20": ("patches", "maps", "excited", "embedding", "neighbours", "probes", "dropped", "flow"),
+    "resnet20": ("patches", "maps", "changed", "excited", "embedding", "neighbours", "probes", "dropped", "flow"),
 }
 
 
@@ -35,11 +35,20 @@ def pictures(folder: str, names: list[str]) -> None:
         draw(run, [name], out=out)
         with Image.open(out) as drawn:
             image = drawn.convert("RGB")
-            image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
+        out.write_bytes(small(image))
+        print(f"{out.name}: {out.stat().st_size // 1000} kB", flush=True)
+
+
+def small(image: Image.Image) -> bytes:
+    """A picture as a small file."""
+    for width in WIDTHS:
+        smaller = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
         content = io.BytesIO()
-        image.quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
-        out.write_bytes(content.getvalue())
-        print(f"{out.name}: {len(content.getvalue()) // 1000} kB", flush=True)
+        few = smaller.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
+        few.save(content, "PNG", optimize=True)
+        if content.tell() < BYTES:
+            break
+    return content.getvalue()
 
 
 if __name__ == "__main__":

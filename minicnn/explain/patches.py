@@ -45,8 +45,8 @@ class TopPatches:
         indices: (k,), the places of the images in the dataset, or among the images that a loader gave.
         labels: (k,), their classes; None if the dataset has none.
         boxes: what the output sees of each image: its receptive field, cut at the border.
-        images: (k, C, H, W).
-        reconstructions: (k, C, H, W), by the deconvnet; 0 outside of the boxes. None if they were not wanted.
+        images: (k, C, H, W), on the CPU.
+        reconstructions: (k, C, H, W) there, by the deconvnet; 0 outside of the boxes. None if they were not wanted.
     """
 
     layer: str

@@ -163,9 +163,9 @@ def test_cells_of_each_image_and_the_strongest() -> None:
     model, x = brightness(), planted(PLACES)
     found = top_patches(model, x, "1", 0, k=5)
     assert found.reconstructions is not None
-    again = deconvnet(model, found.images, "1", 0, found.cells)
+    again = deconvnet(model, found.images, "1", 0, found.cells).cpu()
     assert minicnn.equal(found.reconstructions, again)
-    assert minicnn.equal(again, deconvnet(model, found.images, "1", 0))
+    assert minicnn.equal(again, deconvnet(model, found.images, "1", 0).cpu())
     np.testing.assert_array_equal(found.reconstructed[0].numpy(), np.full((1, 3, 2), 18.0))
 
 
