@@ -117,3 +117,14 @@ def test_errors(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "perplexity must be above 0 and below the number of points, 1" in fails(
         capsys, 2, "embedding", run, "--count", "1"
     )
+
+
+def test_a_net_that_does_not_fit_its_images(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path(shutil.copytree(runs / "LeNet5", tmp_path / "run"))
+    config = (run / "config.json").read_text(encoding="utf-8")
+    assert "32" in config
+    run.joinpath("config.json").write_text(config.replace("32,", "20,").replace("32\n", "20\n"), encoding="utf-8")
+    for figure in ("maps", "flow", "probes", "saliency"):
+        assert "do not fit, or the weights are wrong" in fails(
+            capsys, 1, figure, str(run), "-o", str(tmp_path / "a.png")
+        )

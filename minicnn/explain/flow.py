@@ -23,6 +23,7 @@ from ..models.inception_parts import auxiliary_loss
 from ..nn import Hardsigmoid, Hardtanh, Module, Sigmoid, Softsign, Tanh
 from ..nn import functional as F
 from ..nn.module import check_module
+from ..ops.tensor.creation import tensor
 from ..random import fork_rng
 from ..tensor import Tensor
 from .samples import Data, batches, leaves, named, numbers
@@ -80,27 +81,30 @@ class LayerFlow(NamedTuple):
 
 
 def gradient_flow(
-    model: Module, x: Tensor, y: Tensor | None = None, loss: Callable[..., Tensor] | None = None, *,
+    model: Module, x: Data, y: Tensor | None = None, loss: Callable[..., Tensor] | None = None, *,
     layers: Sequence[Module | str] | None = None, training: bool = False,
 ) -> list[LayerFlow]:  # fmt: skip
     """Measure the gradients of one step of training at each layer.
 
     Args:
         model: the net.
-        x: a batch of inputs, (N, ...).
+        x: a batch of inputs, (N, ...), or such a batch and its classes as a pair; or a Dataset or a DataLoader, whose
+            first batch is taken.
         y: the classes (N,), or what else the loss compares with.
         loss: a function of (scores, y), or of the scores alone if y is None; None: cross entropy.
         layers: the layers or their names; None: all that have no layers of their own.
         training: run as in training, with the statistics of the batch and with dropout; they are then as before.
 
     Returns:
-        A row for each layer that the loss depends on, in the order in which they are called.
+        A row for each layer that the loss depends on, in the order in which they are called. Of a layer that is called
+        several times, the gradient of the last output counts, and that of the weights is of all calls together.
 
     Raises:
-        ValueError: there is no such layer, there is neither y nor loss, or the loss is no single number.
+        ValueError: there is no such layer, there are no images, neither y nor loss, or the loss is no single number.
     """
     op = "gradient_flow"
     check_module(op, model)
+    x, y = _one_batch(op, x, y)
     if y is None and loss is None:
         raise ValueError(f"{op}: give the classes y, or a loss of the scores alone: loss=")
     if not len(x):
@@ -142,6 +146,18 @@ def gradient_flow(
                 Magnitude.of(_together(own[name])) if own[name] else None,
             )  # fmt: skip
     return list(rows.values())
+
+
+def _one_batch(op: str, x: Data, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The images and the classes of a step."""
+    if isinstance(x, Tensor):
+        return x, y
+    if isinstance(x, (tuple, list)) and len(x) == 2 and all(isinstance(part, Tensor) for part in x):
+        return x[0], x[1] if y is None else y
+    with batches(op, None, x) as stream:
+        first = next(stream)
+    known = None if first.classes is None else tensor(first.classes)
+    return first.x, known if y is None else y
 
 
 def _loss(op: str, output: Any, y: Tensor | None, loss: Any) -> Tensor:

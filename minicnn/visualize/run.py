@@ -160,10 +160,13 @@ class _Answers:
     def view(self, name: str, **chosen: Any) -> Figure:
         model, dataset, names = self.model, self.loader.dataset, self.names
         try:
-            return view(name, Looking(self.run, model, dataset, names, **chosen), self.backend)
-        except (ValueError, TypeError):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # from bad weights
+                return view(name, Looking(self.run, model, dataset, names, **chosen), self.backend)
+        except Exception as error:
             with self.run.explaining():
                 predict(model, [next(iter(self.loader))])  # a net that does not fit its images says so
+                if not isinstance(error, ValueError):
+                    raise
             raise
 
 

@@ -85,6 +85,17 @@ def test_frozen_unused_and_named_layers_and_the_state() -> None:
     assert [row.kind for row in residual] == ["Sequential", "Linear"] and residual[0].weight is not None
 
 
+def test_batches_of_other_kinds() -> None:
+    model, x, y = net(), minicnn.randn(6, 2, 4, 5), minicnn.tensor([0, 1, 2, 3, 0, 1])
+    whole = gradient_flow(model, x, y)
+    assert gradient_flow(model, (x, y)) == gradient_flow(model, TensorDataset(x, y)) == whole
+    first = gradient_flow(model, DataLoader(TensorDataset(x, y), batch_size=4))
+    assert first == gradient_flow(model, x[:4], y[:4]) != whole
+    assert gradient_flow(model, (x, y), minicnn.zeros(6).long()) == gradient_flow(model, x, minicnn.zeros(6).long())
+    with pytest.raises(ValueError, match="there are no images"):
+        gradient_flow(model, TensorDataset(x[:0], y[:0]))
+
+
 def test_a_loss_that_is_nan_is_reported() -> None:
     model, x = net(), minicnn.randn(2, 2, 4, 5)
     x[0, 0, 0, 0] = float("nan")
