@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,3 +130,30 @@ def test_a_net_that_does_not_fit_its_images(runs: Path, tmp_path: Path, capsys: 
         assert "do not fit, or the weights are wrong" in fails(
             capsys, 1, figure, str(run), "-o", str(tmp_path / "a.png")
         )
+
+
+def test_what_the_pictures_are_drawn_from(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The untrained net of the run's seed; an image is no neighbour of itself; probes are tested on other images."""
+    views = sys.modules["minicnn.visualize.views"]
+    seen: dict[str, Any] = {}
+
+    def watch(place: Any, name: str) -> None:
+        real = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *a, **k: (seen.update({name: (a, k)}), real(*a, **k))[1])
+
+    for place, name in ((views, "neighbours"), (views.units, "changed"), (views.explain, "linear_probes")):
+        watch(place, name)
+    for figure in ("changed", "neighbours", "probes"):
+        options = [] if figure == "changed" else ["--count", "60"]
+        assert cli.main(["plot", figure, str(runs / "LeNet5"), "-o", str(tmp_path / "a.png"), *options]) == 0
+    run = Run.open(runs / "LeNet5")
+    minicnn.manual_seed(run.config["training"]["seed"])
+    untrained = build_model("LeNet5", run.config["model"]["options"])
+    (before, after), _ = seen["changed"]
+    assert minicnn.equal(before, untrained.features[0].weight)
+    assert minicnn.equal(after, run.model()[0].features[0].weight)
+    found = seen["neighbours"][0][2]
+    assert found.indices.shape == (6, 8) and not (found.indices == np.arange(6)[:, None]).any()
+    (_, (fitted, _), _), options = seen["linear_probes"]
+    assert len(fitted) == 40 and len(options["test"][0]) == 20
+    assert not any(minicnn.equal(fitted[0], held) for held in options["test"][0])
