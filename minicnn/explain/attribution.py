@@ -23,6 +23,7 @@ https://arxiv.org/abs/1610.02391.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,8 @@ __all__ = [
     "deconvolution", "feature_maps", "grad_cam", "guided_backprop", "guided_grad_cam", "input_x_gradient",
     "integrated_gradients", "saliency", "smooth_grad",
 ]  # fmt: skip
+
+MOST = 12  # names of layers in a message
 
 # ------------------------------------------------------------------------------------------------------------ gradients
 
@@ -131,7 +134,7 @@ def smooth_grad(
 # ------------------------------------------------------------------------------------------------ ReLUs of another kind
 
 
-class _Deconvolution(Relu):
+class Deconvolution(Relu):
     """A ReLU whose backward pass is a ReLU of gy: the deconvnet."""
 
     @classmethod
@@ -144,13 +147,13 @@ class _Guided(Relu):
 
     @classmethod
     def backward(cls, ctx: Any, gy: Array) -> Array:
-        return super().backward(ctx, _Deconvolution.backward(ctx, gy))
+        return super().backward(ctx, Deconvolution.backward(ctx, gy))
 
 
 def deconvolution(model: Module, x: Tensor, target: Target = None) -> Tensor:
     """The gradient of a class, where a ReLU passes what is positive, whatever its input was; see `saliency`."""
     with evaluating("deconvolution", model):
-        return _gradient("deconvolution", model, x, target, _Deconvolution)
+        return _gradient("deconvolution", model, x, target, Deconvolution)
 
 
 def guided_backprop(model: Module, x: Tensor, target: Target = None) -> Tensor:
@@ -159,7 +162,7 @@ def guided_backprop(model: Module, x: Tensor, target: Target = None) -> Tensor:
         return _gradient("guided_backprop", model, x, target, _Guided)
 
 
-def _replace_relus(y: Tensor, kind: type[Relu]) -> int:
+def replace_relus(y: Tensor, kind: type[Relu]) -> int:
     """Give the ReLUs of a recorded graph another backward pass; return how many there are."""
     found, seen, todo = 0, set(), [y.grad_fn]
     while todo:
@@ -287,16 +290,17 @@ def layer_of(op: str, model: Module, layer: Any) -> Module:
         return layer
     if isinstance(layer, str) and layer in modules:
         return modules[layer]
-    raise ValueError(
-        f"{op}: the net has no layer {shown(layer)}; there are: {', '.join(name for name in modules if name)}"
-    )
+    names = [name for name in modules if name]
+    near = difflib.get_close_matches(str(layer), names, n=3)
+    known = f"similar names are {', '.join(near)}" if near else f"there are: {', '.join(names[:MOST])}"
+    raise ValueError(f"{op}: the net has no layer {shown(layer)}; {known}" + " ..." * (not near and len(names) > MOST))
 
 
 def _gradient(op: str, model: Module, x: Tensor, target: Any, relus: type[Relu] | None = None) -> Tensor:
     """dS/dx."""
     leaf = x.detach().clone().requires_grad_()
     total = score(op, model, leaf, target)
-    if relus is not None and not _replace_relus(total, relus):
+    if relus is not None and not replace_relus(total, relus):
         raise ValueError(f"{op}: the net has no ReLU, so this is the gradient itself; take saliency(absolute=False)")
     (found,) = grad(total, leaf, allow_unused=True)
     return leaf.new_zeros(leaf.shape) if found is None else found

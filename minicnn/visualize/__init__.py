@@ -7,6 +7,9 @@ Files:
     layers.py      where its boxes and edges are       field.py     what a unit sees
     comparison.py  the speed of algorithms             run.py       the figures of a run folder
     window.py      a convolution, cell by cell         attribution.py  which pixels speak for a class
+    units.py       patches, maps, filters              embedding.py    images as points, neighbours
+    signals.py     probes, blocks, gradients,          views.py        the views of a run
+                   activations                         mosaic.py       many small images as one
     graph.py       the tape of a loss                  animation.py figures one after the other
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
@@ -23,20 +26,24 @@ from .comparison import algorithms
 from .connectivity import local_connectivity, shrinking, strides
 from .costs import costs
 from .diagram import diagram
+from .embedding import embedding, neighbours, tiles
 from .field import field
 from .graph import TapeGraph, graph
 from .images import augmentations, kernels, number_grid
 from .net import filters, overview
 from .run import draw
+from .signals import activations, dropped, flow, probes
 from .style import check_format
 from .training import confusion, curves, errors, losses
+from .units import changed, excited, maps, patches
 from .window import sliding, window
 
 __all__ = [
-    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "algorithms", "attribution",
-    "augmentations", "check_format", "confusion", "costs", "curves", "diagram", "draw", "errors", "field",
-    "filters", "graph", "ilsvrc", "kernels", "local_connectivity", "losses", "number_grid", "overview", "shrinking",
-    "sliding", "strides", "window",
+    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
+    "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
+    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "graph", "ilsvrc", "kernels",
+    "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
+    "shrinking", "sliding", "strides", "tiles", "window",
 ]  # fmt: skip
 
 _answer(globals())

@@ -6,24 +6,21 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import ShapeError
 
 from ..nn import functional as F
 from ..tensor import Tensor, array_of
+from .mosaic import Scale, limit_of, picture
 from .style import SEQUENTIAL, bare, drawing, show
 from .window import SIGNED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHARE = 99.5  # percent of the numbers of a map that have a colour of their own; the largest share one
-
 
 def attribution(
-    x: Tensor, found: Mapping[str, Tensor], *, labels: Sequence[str] | None = None,
+    x: Tensor, found: Mapping[str, Tensor], *, labels: Sequence[str] | None = None, scale: Scale | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Figure:  # fmt: skip
     """Draw images, one in each row, and beside them what was found about them, one map in each column.
@@ -36,6 +33,7 @@ def attribution(
         x: images (N, 1, H, W) or (N, 3, H, W), of any numbers: the least is drawn black, the largest white.
         found: maps (N, C, h, w) of these images by their titles: {"saliency": saliency(model, x), ...}.
         labels: a text for each image, such as its class.
+        scale: (mean, std) that the images were normalised with, to undo it.
         out: a file.
 
     Raises:
@@ -58,7 +56,8 @@ def attribution(
     with drawing(1.6 * columns, 1.6 * len(x) + 0.4, out) as figure:
         grid = figure.subplots(len(x), columns, squeeze=False)
         for row, axes in enumerate(grid):
-            show(axes[0], _image(x[row]))
+            image = picture(x[row], scale)
+            show(axes[0], image if x.shape[1] == 3 else image[..., 0])
             if labels is not None:
                 axes[0].set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=10)
             for place, maps in zip(axes[1:], found.values(), strict=True):
@@ -66,14 +65,6 @@ def attribution(
         for axes, title in zip(grid[0], ["image", *found], strict=True):
             axes.set_title(title.replace("_", "\n"), fontsize=10, loc="center")
     return figure
-
-
-def _image(x: Tensor) -> Array:
-    """One image for `style.show`: (H, W), or RGB in 0..1."""
-    values = array_of(x).astype(float)
-    low, high = float(values.min()), float(values.max())
-    values = (values - low) / (high - low or 1.0)
-    return values[0] if len(values) == 1 else np.moveaxis(values, 0, 2)
 
 
 def _sized(maps: Tensor, size: tuple[int, ...]) -> Array:
@@ -88,14 +79,8 @@ def _map(axes: Any, values: Array) -> None:
     bare(axes, frame=True)
     if (values < 0).any():
         drawn = values.sum(0)
-        limit = _limit(np.abs(drawn))
+        limit = limit_of(drawn)
         axes.imshow(drawn, cmap=SIGNED, vmin=-limit, vmax=limit)
     else:
         drawn = values.max(0)
-        axes.imshow(drawn, cmap=SEQUENTIAL, vmin=0, vmax=_limit(drawn))
-
-
-def _limit(values: Array) -> float:
-    """What has the darkest colour."""
-    finite = values[np.isfinite(values)]
-    return (float(np.percentile(finite, SHARE)) or float(finite.max())) if finite.size and finite.max() else 1.0
+        axes.imshow(drawn, cmap=SEQUENTIAL, vmin=0, vmax=limit_of(drawn))

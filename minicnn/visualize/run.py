@@ -17,6 +17,7 @@ from ..utils.data import DataLoader
 from .net import filters, overview
 from .style import check_format, write
 from .training import confusion, curves, errors
+from .views import VIEWS, Looking, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +33,10 @@ def draw(
     out: str | Path | None = None,
     data: str | None = None,
     backend: str | None = None,
-    image: int = 0,
+    image: int | None = None,
+    layer: str | None = None,
+    channel: int | None = None,
+    count: int | None = None,
 ) -> list[Path]:
     """Draw figures of a run into its folder, and return their files.
 
@@ -42,32 +46,41 @@ def draw(
     filters     the filters of its first convolution
     overview    one test image on its way through the net
 
+    and views of the net (`VIEWS`), such as patches, maps, embedding, neighbours, probes, dropped, flow, activations,
+    attribution, and each attribution by its name in `minicnn.explain`.
+
     Args:
         run: the run.
-        figures: their names; by default all but the overview, and without the filters if the net has no convolution.
+        figures: their names; by default the first four, and without the filters if the net has no convolution.
         out: the file of a single figure, instead of FIGURE.png in the run folder.
         data: the folder of the dataset's files, if they have been moved.
         backend: the backend that computes, instead of the run's.
-        image: the number of the test image that `overview` shows.
+        image: the number of the test image that `overview` and some views show; by default the first or the first ones.
+        layer, channel: what some views look at; by default a choice of theirs.
+        count: how many test images a view uses.
 
     Raises:
-        ValueError: an unknown figure or file format, or an `image` that is not in the test set.
+        ValueError: an unknown figure or file format, an `image` that is not in the test set, a layer or channel that is
+            not in the net, or a figure that this net cannot have.
         RunError, CheckpointError: the folder's files are missing, damaged, or do not fit each other; or a figure
             cannot be written: without `out`, links in the run folder to files outside it are refused.
     """
     for name in figures or ():
-        if name not in FIGURES:
-            raise ValueError(f"draw: there is no figure {name!r}; there are: {', '.join(FIGURES)}")
+        if name not in FIGURES and name not in VIEWS:
+            raise ValueError(f"draw: there is no figure {name!r}; there are: {', '.join((*FIGURES, *VIEWS))}")
     if out is not None and (figures is None or len(figures) != 1):
         raise ValueError(f"draw: out names one file, but {len(figures or OF_EVERY_RUN)} figures are to be drawn")
-    answers = _Answers(run, data, backend, image)
+    answers = _Answers(run, data, backend, image or 0)
     if figures is None:
         figures = [name for name in OF_EVERY_RUN if name != "filters" or _first_convolution(answers.model) is not None]
     files = [Path(out) if out is not None else run.folder / f"{name}.png" for name in figures]
     for file in files:
         check_format(file)
     for name, file in zip(figures, files, strict=True):
-        figure = getattr(answers, name)()
+        if name in VIEWS:
+            figure = answers.view(name, layer=layer, channel=channel, image=image, count=count)
+        else:
+            figure = getattr(answers, name)()
         try:
             with run.explaining():  # Matplotlib computes the figure only now
                 write(figure, file, within=run.folder if out is None else None)
@@ -143,6 +156,18 @@ class _Answers:
         scores, targets = self.scores_and_targets()
         with self.run.explaining():
             return errors(self.loader.dataset.data, targets, scores.argmax(axis=1), softmax(scores), classes=self.names)
+
+    def view(self, name: str, **chosen: Any) -> Figure:
+        model, dataset, names = self.model, self.loader.dataset, self.names
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # from bad weights
+                return view(name, Looking(self.run, model, dataset, names, **chosen), self.backend)
+        except Exception as error:
+            with self.run.explaining():
+                predict(model, [next(iter(self.loader))])  # a net that does not fit its images says so
+                if not isinstance(error, ValueError):
+                    raise
+            raise
 
 
 def _first_convolution(model: Module) -> Conv2d | None:

@@ -92,3 +92,22 @@ def test_occlusion(window: Any, stride: Any, baseline: float, pair: Any) -> None
     same(
         explain.occlusion(our_net, x, TARGET, window=window, stride=stride, baseline=baseline), found, 1e-6
     )  # weights in float32
+
+
+@pytest.mark.parametrize(("layer", "cell"), [("4", (1, 2)), ("3", (0, 3)), ("7", None)])
+def test_deconvnet_of_one_unit(layer: str, cell: Any, pair: Any) -> None:
+    """Captum starts with 1 at the unit, a deconvnet with the output: theirs times it, where the output is positive."""
+    our_net, their_net, x, their_x = pair
+    y = their_net[: int(layer) + 1](their_x)
+    compared = 0
+    for channel in range(y.shape[1]):
+        selector = channel if cell is None else (channel, *cell)
+        values = y[:, channel] if cell is None else y[:, channel, cell[0], cell[1]]
+        if not (positive := (values > 0).numpy()).any():
+            continue
+        method = attr.NeuronDeconvolution(their_net, their_net[int(layer)])
+        theirs = method.attribute(their_x.detach().requires_grad_(), neuron_selector=selector)
+        found = explain.deconvnet(our_net, x, layer, channel, cell)
+        same(found[minicnn.tensor(positive)], (theirs * values.reshape(-1, 1, 1, 1))[positive])
+        compared += 1
+    assert compared > 2
