@@ -22,6 +22,10 @@ from minicnn.cli import program
         ["accuracy", "resnet18", "vgg16", "--against", "params"],
         ["accuracy", "--measured", "resnet20=81.2", "--measured", "plain20=80"],
         ["ilsvrc"],
+        ["activation-functions"],
+        ["kernels"],
+        ["strides"],
+        ["shrinking"],
     ],
     ids=" ".join,
 )
@@ -74,6 +78,10 @@ def test_without_out_the_file_is_named_after_the_model(
         (["accuracy", "--measured", "resnet20"], "'resnet20' is not a model and its accuracy"),
         (["accuracy", "--measured", "resnet20=120"], "such as resnet20=81.2"),
         (["ilsvrc", "resnet18"], "leave 'resnet18' out"),
+        (
+            ["activation-functions", "relu"],
+            "the functions of the library; leave 'relu' out",
+        ),
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

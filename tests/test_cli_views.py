@@ -26,6 +26,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = Run.open(shutil.copytree(folder / "LeNet5", folder / name))
         minicnn.manual_seed(0)
         run.config["model"] = {"name": name, "options": {"num_classes": 10, **options}, "parameters": 1}
+        run.config["dataset"]["augmentation"] = [["RandomCrop", {"size": 32, "padding": 6}]] if name != "MLP" else []
         run.save(build_model(name, run.config["model"]["options"]), run.history())
     return folder
 
@@ -79,6 +80,19 @@ def test_options_change_what_is_seen(runs: Path, tmp_path: Path, monkeypatch: py
         assert out.stat().st_size > 1000
 
 
+def test_images_before_and_after_their_transforms(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views, seen = sys.modules["minicnn.visualize.views"], []
+    for name in ("augmentations", "number_grid"):
+        real = getattr(views, name)
+        monkeypatch.setattr(views, name, lambda *a, real=real: (seen.append(a), real(*a))[1])
+    for figure in ("augmentations", "numbers"):
+        assert cli.main(["plot", figure, str(runs / "resnet20"), "--image", "5", "-o", str(tmp_path / "a.png")]) == 0
+    ((image,), transform), (same,) = seen
+    assert np.array_equal(image, same) and image.size == (8, 8)  # of the digits, before they are resized to 32 x 32
+    steps = [type(step).__name__ for step in transform.transforms]
+    assert steps == ["ToTensor", "Resize", "RandomCrop"] and transform(image).shape == (1, 32, 32)
+
+
 def test_a_net_without_convolutions(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(runs / "MLP")
     for figure in ("patches", "excited", "changed"):
@@ -101,6 +115,9 @@ def test_errors(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "occlusion: image 360 does not exist; the test set has the images 0 to 359" in fails(
         capsys, 2, "occlusion", run, "--image", "360"
     )
+    without = fails(capsys, 2, "augmentations", str(runs / "MLP"))
+    assert "augmentations: MLP was trained without augmentation" in without
+    assert "numbers: image 400 does not exist" in fails(capsys, 2, "numbers", run, "--image", "400")
     assert "the net has no ReLU" in fails(capsys, 2, "guided_backprop", run)
     assert "--channel is for patches, excited; it has no meaning for maps" in fails(
         capsys, 2, "maps", run, "--channel", "1"

@@ -29,10 +29,14 @@ VIEWS = {  # of the net of a run, and their options
     "saliency": ("image", "count"), "input_x_gradient": ("image", "count"), "integrated_gradients": ("image", "count"),
     "smooth_grad": ("image", "count"), "deconvolution": ("image", "count"), "guided_backprop": ("image", "count"),
     "grad_cam": ("layer", "image", "count"), "guided_grad_cam": ("layer", "image", "count"),
-    "occlusion": ("image", "count"),
+    "occlusion": ("image", "count"), "augmentations": ("image", "count"), "numbers": ("image",),
 }  # fmt: skip
 NETS = ("net", "costs", "field")  # of a model, by its name
-CHARTS = ("accuracy", "ilsvrc")  # of published results
+LESSONS = {  # of nothing: the same for everybody
+    "ilsvrc": "the entries of the challenge", "activation_functions": "the functions of the library",
+    "kernels": "kernels made by hand", "strides": "windows that fit", "shrinking": "maps without padding",
+}  # fmt: skip
+CHARTS = ("accuracy", *LESSONS)  # accuracy: of published results
 OPTIONS = {  # which figures an option is for
     "image": ("overview",), "data": PLOTS, "backend": PLOTS, "input": NETS, "depth": ("net", "costs"), "part": ("net",),
     "names": ("net",), "layer": ("field",), "empirical": ("field",), "against": ("accuracy",),
@@ -47,7 +51,9 @@ def add_command(commands: Commands) -> None:
     one.add_argument(
         "figure", type=_figure, choices=(*PLOTS, *VIEWS, *NETS, *CHARTS), metavar="FIGURE",
         help=f"of a run: {', '.join(PLOTS)}; views: {', '.join(VIEWS)}; of a model: net (its block diagram), "
-        "costs (of each layer), field (what a unit sees); of many: accuracy (against costs), ilsvrc (errors by year)",
+        "costs (of each layer), field (what a unit sees); of many: accuracy (against costs), ilsvrc (errors by year); "
+        "for lessons: activation-functions, kernels (made by hand), strides (windows that fit), shrinking (maps "
+        "without padding)",
     )  # fmt: skip
     one.add_argument(
         "of",
@@ -152,9 +158,9 @@ def _drawn(options: argparse.Namespace) -> Path:
     elif figure == "accuracy":
         visualize.accuracy(models=of or None, measured=dict(options.measured or []), **given)
     elif of:
-        raise UsageError(f"plot ilsvrc shows the entries of the challenge; leave {of[0]!r} out")
+        raise UsageError(f"plot {figure} shows {LESSONS[figure]}; leave {of[0]!r} out")
     else:
-        visualize.ilsvrc(**given)
+        getattr(visualize, figure)(**given)
     return out
 
 

@@ -151,6 +151,15 @@ def build_loss(name: str, options: Mapping[str, Any] | None = None) -> Module:
     return loss
 
 
+def build_transform(steps: Iterable[Step]) -> transforms.Compose:
+    """The transforms `steps`, one after the other.
+
+    Raises:
+        UnknownNameError: no such transform.
+    """
+    return transforms.Compose([TRANSFORMS[find("transform", step, TRANSFORMS)](**given) for step, given in steps])
+
+
 def build_dataset(
     name: str, *, train: bool, steps: Iterable[Step], root: str | None = None, download: bool = False
 ) -> Any:
@@ -162,8 +171,7 @@ def build_dataset(
         DatasetError: missing or damaged files.
     """
     name = find("dataset", name, DATASETS)
-    chain = [TRANSFORMS[find("transform", step, TRANSFORMS)](**arguments) for step, arguments in steps]
-    transform = transforms.Compose(chain)
+    transform = build_transform(steps)
     if DATASETS[name] is Digits:
         if root is not None or download:
             raise SettingError(

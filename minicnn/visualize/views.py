@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,11 +17,12 @@ from ..nn import Conv2d, Module
 from ..ops.tensor.concatenate import cat
 from ..random import fork_rng, manual_seed
 from ..tensor import Tensor
-from ..train import Run, build_model
+from ..train import Run, build_model, build_transform
 from ..utils.data import DataLoader, Subset
 from . import signals, units
 from .attribution import attribution
 from .embedding import embedding, neighbours, tiles
+from .images import augmentations, number_grid
 from .mosaic import Scale
 
 if TYPE_CHECKING:
@@ -71,16 +73,28 @@ class Looking:
         return (steps[-1]["mean"], steps[-1]["std"]) if steps else None
 
     @property
-    def data(self) -> tuple[Tensor, Tensor]:
-        """The first images of the test set, and their classes; or the one image that was named."""
+    def places(self) -> range:
+        """The numbers of the first images of the test set; or of the one image that was named."""
         size = len(self.dataset)
         if self.image is not None:
             if not 0 <= self.image < size:
                 raise ValueError(
                     f"{self.figure}: image {self.image} does not exist; the test set has the images 0 to {size - 1}"
                 )
-            return self.part(range(self.image, self.image + 1))
-        return self.part(range(min(size, self.count or VIEWS[self.figure].images)))
+            return range(self.image, self.image + 1)
+        return range(min(size, self.count or VIEWS[self.figure].images))
+
+    @property
+    def data(self) -> tuple[Tensor, Tensor]:
+        """These images, and their classes."""
+        return self.part(self.places)
+
+    @property
+    def pictures(self) -> list[Any]:
+        """The same images as their files have them, before any transform."""
+        untouched = copy.copy(self.dataset)
+        untouched.transform = None
+        return [untouched[place][0] for place in self.places]
 
     def part(self, places: range) -> tuple[Tensor, Tensor]:
         """Some images of the test set."""
@@ -279,7 +293,25 @@ def _map(at: Looking, name: str, x: Tensor, y: Tensor) -> Tensor:
         return function(at.model, x, y).cpu()
 
 
+def _augmentations(at: Looking) -> Figure:
+    """Images, and what the random transforms of the training make of them."""
+    described = at.run.config["dataset"]
+    steps, fixed = described.get("augmentation") or [], described["transforms"]
+    if not steps:
+        raise ValueError(f"augmentations: {at.name} was trained without augmentation, so there is nothing to draw")
+    chain = [*steps, *fixed] if described.get("augment_first") else [*fixed, *steps]
+    transform = build_transform([step for step in chain if step[0] != "Normalize"])  # its colours are no colours
+    return augmentations(at.pictures, transform)
+
+
+def _numbers(at: Looking) -> Figure:
+    """An image and its numbers."""
+    return number_grid(at.pictures[0])
+
+
 VIEWS: dict[str, View] = {
+    "augmentations": View(_augmentations, ("image", "count"), 4),
+    "numbers": View(_numbers, ("image",), 1),
     "patches": View(_patches, ("layer", "channel", "count"), 2000),
     "excited": View(_excited, ("layer", "channel")),
     "maps": View(_maps, ("layer", "image")),
