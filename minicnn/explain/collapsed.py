@@ -6,7 +6,7 @@ the call or after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Box:
     """One box.
 
     Attributes:
-        kind: "operation", "module", "parameter", "input", "buffer", "constant", or "result" for the end.
+        kind: "operation", "module", a kind of `Leaf`, or "result" for the end.
         title: what it is: the operation, the module, or the name of a leaf, which is short inside its own module.
         frames: the calls of modules around it.
         operations: the operation, or those of the module.
@@ -109,11 +109,11 @@ def _leaves(tape: Tape, home: dict[Operation, Box], constants: bool) -> dict[Lea
                 users[one.value.maker].append(home[operation])
     found: dict[Leaf, Box] = {}
     for leaf, boxes in users.items():
-        of_module = leaf.kind in ("parameter", "buffer") or (bool(leaf.source) and not leaf.name)
+        of_module = leaf.kind in ("parameter", "frozen", "buffer") or (bool(leaf.source) and not leaf.name)
         if of_module and boxes and boxes[0].kind == "module" and all(box is boxes[0] for box in boxes):
             boxes[0].leaves.append(leaf)
             found[leaf] = boxes[0]
-        elif constants or leaf.kind not in ("constant", "buffer"):
+        elif constants or leaf.kind in ("parameter", "input"):
             frames = _common([box.frames for box in boxes]) if of_module and boxes else ()
             outer = frames[-1].name + "." if frames else ""
             title = leaf.name.removeprefix(outer) or leaf.source or leaf.kind
@@ -134,7 +134,12 @@ def _links(tape: Tape, home: dict[Operation, Box], of_leaf: dict[Leaf, Box], end
         for one in operation.inputs:
             if (source := _box_of(one.value, home, of_leaf)) is not None and source is not home[operation]:
                 used[source, home[operation], one.value] = None
-    links = [Link(s, t, value, _sent(value, t.operations)) for s, t, value in used]
+    sent: dict[tuple[Box, Value], list[Contribution]] = {}
+    for value in tape.values:
+        for c in value.contributions:
+            if c.by is not None:
+                sent.setdefault((home[c.by], value), []).append(c)
+    links = [Link(s, t, value, sent.get((t, value), [])) for s, t, value in used]
     source = _box_of(tape.result, home, of_leaf)
     assert source is not None  # a result is no constant
     return [*links, Link(source, end, tape.result, [c for c in tape.result.contributions if c.by is None])]
@@ -142,9 +147,3 @@ def _links(tape: Tape, home: dict[Operation, Box], of_leaf: dict[Leaf, Box], end
 
 def _box_of(value: Value, home: dict[Operation, Box], of_leaf: dict[Leaf, Box]) -> Box | None:
     return of_leaf.get(value.maker) if isinstance(value.maker, Leaf) else home[value.maker]
-
-
-def _sent(value: Value, operations: Iterable[Operation]) -> list[Contribution]:
-    """The gradients of a tensor that some operations computed."""
-    by = {id(operation) for operation in operations}
-    return [c for c in value.contributions if id(c.by) in by]

@@ -21,6 +21,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import IntOrPair, ShapeError
 
+from ..autograd import enable_grad
 from ..nn import functional as F
 from ..tensor import Tensor, array_of
 from .sums import Sum, factor
@@ -166,8 +167,9 @@ def trained(
     Raises:
         ShapeError: the upstream gradient has not the shape of the result.
     """
-    leaves = [None if t is None else t.detach().clone().requires_grad_() for t in (x, w, b)]
-    y = run(*leaves)
+    with enable_grad():
+        leaves = [None if t is None else t.detach().clone().requires_grad_() for t in (x, w, b)]
+        y = run(*leaves)
     gy = y.detach().new_ones(y.shape) if grad is None else y.new_tensor(array_of(grad))
     if gy.shape != y.shape:
         raise ShapeError(f"explain: grad must have the shape of the output, {tuple(y.shape)}, got {tuple(gy.shape)}")

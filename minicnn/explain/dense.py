@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels.arrays import Array
+from minicnn_kernels.geometry import ShapeError
 
 from ..nn import functional as F
 from ..tensor import Tensor, array_of
@@ -59,6 +60,9 @@ class LinearTrace:
 
 def linear_trace(x: Tensor, w: Tensor, b: Tensor | None = None, *, grad: Any = None) -> LinearTrace:
     """Run `nn.functional.linear` of x (..., K) and its backward pass; all axes before the last count as one, N."""
+    shape = (*x.shape[:-1], w.shape[0])
+    if grad is not None and array_of(grad).shape != shape:
+        raise ShapeError(f"explain: grad must have the shape of the output, {shape}, got {array_of(grad).shape}")
     x = x.reshape(-1, x.shape[-1])
     grad = None if grad is None else array_of(grad).reshape(-1, w.shape[0])
     return LinearTrace(*trained(F.linear, x, w, b, grad))
@@ -114,9 +118,9 @@ class BatchNormTrace:
         right = Factor("xhat", np.array([place]), np.array([xhat]))
         return Sum("y", place, left, right, self.y[place], float(self.beta[c]), f"beta[{c}]")
 
-    def weight_gradient(self, c: int) -> Sum:
+    def weight_gradient(self, *cell: int) -> Sum:
         """The sum that is ggamma[c]."""
-        (c,) = at("ggamma", self.gamma, (c,))
+        (c,) = at("ggamma", self.gamma, cell)
         others = [a.ravel() for a in np.indices((self.x.shape[0], *self.x.shape[2:]))]
         place = (others[0], np.full_like(others[0], c), *others[1:])
         right = Factor("xhat", np.stack(place, -1), self.normalized(c).ravel())

@@ -26,6 +26,7 @@ from ..autograd.observe import Observer
 from ..autograd.subgraph import reachable
 from ..nn import Module
 from ..nn.module import check_module
+from ..nn.parameter import Parameter
 from ..random import fork_rng
 from ..tensor import Tensor
 from .frames import enclose
@@ -74,19 +75,22 @@ def recorded(
         check_module(op, model)
     given = {} if names is None else _tensors(op, names)
     forward: _Forward | None = None
-    if not isinstance(loss, Tensor):
-        if not callable(loss):
-            raise TypeError(f"{op}: the loss must be a tensor, or a function that computes one, got {shown(loss)}")
-        given |= {name: t for name, t in _variables(loss).items() if name not in given}
-        forward, loss = _run(op, loss, model)
-    _check(op, loss, gradients, grad)
-    walk = _Walk(loss, _parameter_names(model) if forward is None else forward.parameters, given, forward)
-    tape = walk.tape
-    if forward is None and model is not None:
-        enclose(tape.operations, model)
-    if gradients:
-        _follow(loss, grad, walk)
-    return tape
+    with ExitStack() as left_as_it_was:  # only in the end: the backward pass needs what a run has written
+        if not isinstance(loss, Tensor):
+            if not callable(loss):
+                raise TypeError(f"{op}: the loss must be a tensor, or a function that computes one, got {shown(loss)}")
+            given |= {name: t for name, t in _variables(loss).items() if name not in given}
+            if model is not None:
+                left_as_it_was.enter_context(values_as_they_were(model))
+                left_as_it_was.enter_context(fork_rng())
+            forward, loss = _run(op, loss, model)
+        _check(op, loss, gradients, grad)
+        walk = _Walk(loss, _parameter_names(model) if forward is None else forward.parameters, given, forward)
+        if forward is None and model is not None:
+            enclose(walk.tape.operations, model)
+        if gradients:
+            _follow(loss, grad, walk)
+    return walk.tape
 
 
 def _tensors(op: str, names: Any) -> dict[str, Tensor]:
@@ -134,12 +138,8 @@ def _parameter_names(model: Module | None, prefix: str = "") -> dict[int, str]:
 def _run(op: str, function: Callable[[], Any], model: Module | None) -> tuple[_Forward, Tensor]:
     """Call the function, and follow what it does."""
     forward = _Forward(model)
-    with ExitStack() as left_as_it_was:
-        if model is not None:
-            left_as_it_was.enter_context(values_as_they_were(model))
-            left_as_it_was.enter_context(fork_rng())
-        with forward:
-            loss = function()
+    with forward:
+        loss = function()
     forward.parameters |= _parameter_names(model)  # a lazy layer has its parameters only now
     if not isinstance(loss, Tensor):
         raise TypeError(f"{op}: the function must return a tensor, got {shown(loss)}")
@@ -273,7 +273,9 @@ class _Walk:
     def constant(self, tensor: Tensor, numbers: Numbers | None) -> Value:
         """A tensor that gets no gradient."""
         if id(tensor) not in self.leaves:
-            leaf = self.leaf(tensor, "buffer" if id(tensor) in self.parameters else "constant", numbers)
+            of_net = "frozen" if isinstance(tensor, Parameter) else "buffer"
+            kind = of_net if id(tensor) in self.parameters else "constant"
+            leaf = self.leaf(tensor, kind, numbers)
             leaf.source = "" if self.forward is None else self.forward.sources.get(id(tensor), "")
         return self.leaves[id(tensor)].value
 
@@ -294,15 +296,14 @@ def _follow(loss: Tensor, grad: Tensor | None, walk: _Walk) -> None:
     for operation in tape.operations:
         operation.step = None
     watched = _Backward(walk)
-    leaves = [t for t in walk.tensors if t.requires_grad]
-    with _undisturbed(walk.nodes), watched:
+    with _undisturbed(walk), watched:
         try:
-            totals = gradients_of([loss], leaves, [grad], retain_graph=True, allow_unused=True)
+            totals = gradients_of([loss], walk.tensors, [grad], retain_graph=True, allow_unused=True)
         except Exception as error:  # it belongs to the user's graph, and the tape says so
             tape.error, totals = error, ()
             if watched.running is not None:
                 watched.running.error = str(error)
-    for tensor, total in zip(leaves, totals, strict=False):
+    for tensor, total in zip(walk.tensors, totals, strict=False):
         walk.value(tensor).gradient = None if total is None else Numbers.of(total._array)
     tape.backward = True
     if watched.inner:
@@ -318,12 +319,20 @@ class _Backward(Observer):
     def __init__(self, walk: _Walk) -> None:
         self.walk, self.step, self.inner = walk, 0, False
         self.running: Operation | None = None
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # of leaves of a backward pass inside of this one
+        self.grads: dict[int, tuple[Tensor, Tensor | None, Any]] = {}  # of leaves of a backward pass inside of this one
+        self.modules: set[int] = set()  # that have run in it
+        self.left_as_it_was = ExitStack()
+
+    def enter(self, module: Module, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """A checkpoint runs a module again, which may write its statistics: these are put back in the end."""
+        if id(module) not in self.modules:
+            self.modules |= {id(one) for one in module.modules()}
+            self.left_as_it_was.enter_context(values_as_they_were(module))
 
     def arrived(self, node: Node, gradients: Sequence[Any]) -> None:
         """A step begins."""
         operation = self.walk.nodes.get(node)
-        if operation is None:
+        if operation is None or self.running is not None:  # a step of a pass inside of this one, also on this tape
             self.keep_grads(node)
             return
         self.step += 1
@@ -334,7 +343,7 @@ class _Backward(Observer):
     def returned(self, node: Node, gradients: Sequence[Any]) -> None:
         """A step ends: its gradients go to the inputs. They are noted now, since sums may be written into them."""
         operation = self.walk.nodes.get(node)
-        if operation is None:
+        if operation is None or operation is not self.running:
             return
         self.running = None
         for edge, argument, gradient in zip(node.inputs, range(len(gradients)), gradients, strict=True):
@@ -343,27 +352,33 @@ class _Backward(Observer):
                 self.walk.value(edge).contributions.append(found)
 
     def keep_grads(self, node: Node) -> None:
-        """A checkpoint would add to the `.grad` of the leaves inside it: these are put back in the end."""
+        """A checkpoint would add to the `.grad` of the leaves inside it, and tell hooks: put back in the end."""
         self.inner = True
         for edge in node.inputs:
             if isinstance(edge, Tensor) and id(edge) not in self.grads:
-                self.grads[id(edge)] = edge, edge._grad
-                edge._grad = None
+                self.grads[id(edge)] = edge, edge._grad, edge._after_hooks
+                edge._grad = edge._after_hooks = None
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
-        for tensor, gradient in self.grads.values():
-            tensor._grad = gradient
+        for tensor, gradient, hooks in self.grads.values():
+            tensor._grad, tensor._after_hooks = gradient, hooks
+        self.left_as_it_was.close()
 
 
 @contextmanager
-def _undisturbed(nodes: Mapping[Node, Operation]) -> Iterator[None]:
-    """Let no result retain its gradient in a backward pass."""
-    retained = {node: node.retained for node in nodes if node.retained}
+def _undisturbed(walk: _Walk) -> Iterator[None]:
+    """Let no result retain its gradient in a backward pass, and leaves have theirs that were frozen after the run."""
+    retained = {node: node.retained for node in walk.nodes if node.retained}
+    frozen = [tensor for tensor in walk.tensors if not tensor._requires_grad]
     for node in retained:
         node.retained = None
+    for tensor in frozen:
+        tensor._requires_grad = True
     try:
         yield
     finally:
         for node, keepers in retained.items():
             node.retained = keepers
+        for tensor in frozen:
+            tensor._requires_grad = False

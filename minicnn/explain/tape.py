@@ -26,6 +26,7 @@ from .sums import number
 
 Shape = tuple[int, ...]
 KEPT = 64  # an array of more elements is kept as its mean, its norm and so on
+PART = 1 << 16  # elements
 SMALL = 1e-6
 
 
@@ -57,13 +58,8 @@ class Numbers(NamedTuple):
         values = host(array) if hasattr(array, "dtype") else np.asarray(array)
         if values.dtype.kind not in "fiub":
             return None
-        wide = values.astype(np.float64)
-        with np.errstate(all="ignore"):
-            mean, std = (float(wide.mean()), float(wide.std())) if wide.size else (math.nan, math.nan)
-            norm = float(np.sqrt(np.square(wide).sum()))
         kept = values.copy() if values.size <= KEPT else None
-        nans, infs = int(np.isnan(wide).sum()), int(np.isinf(wide).sum())
-        return Numbers(values.shape, values.dtype, kept, mean, std, norm, nans, infs, int((wide == 0).sum()))
+        return Numbers(values.shape, values.dtype, kept, *_statistics(values.ravel("K")))
 
     @property
     def size(self) -> int:
@@ -93,6 +89,25 @@ class Numbers(NamedTuple):
     def brief(self) -> str:
         """Up to 2 values as they are; of more values what is wrong with them, or the norm."""
         return self.text(2).partition(", mean")[0]
+
+
+def _statistics(values: Array) -> tuple[float, float, float, int, int, int]:
+    """Mean, deviation, norm, NaNs, infinities, zeros; in parts that stay in the cache, as nets have large arrays."""
+    total = squares = spread = 0.0
+    nans = infs = zeros = 0
+    parts = [values[i : i + PART] for i in range(0, values.size, PART)]
+    with np.errstate(all="ignore"):
+        for part in parts:
+            wide = part.astype(np.float64)
+            total, square = total + float(wide.sum()), float(wide @ wide)
+            squares, zeros = squares + square, zeros + wide.size - int(np.count_nonzero(wide))
+            if not math.isfinite(square):
+                nans, infs = nans + int(np.isnan(wide).sum()), infs + int(np.isinf(wide).sum())
+        mean = total / values.size if parts else math.nan
+        for part in parts:
+            wide = part.astype(np.float64) - mean
+            spread += float(wide @ wide)
+    return mean, math.sqrt(spread / values.size) if parts else math.nan, math.sqrt(squares), nans, infs, zeros
 
 
 def _nested(value: Any) -> str:
@@ -180,8 +195,8 @@ class Leaf:
     """A tensor that no recorded operation made.
 
     Attributes:
-        kind: "parameter" of the net, "input": another tensor that gets a gradient, "buffer" of the net, or "constant":
-            another tensor that gets none.
+        kind: "parameter" of the net, "input": another tensor that gets a gradient, "frozen": a parameter of the net
+            that gets none, "buffer" of the net, or "constant": another tensor that gets none.
         name: the dotted name of a parameter or buffer, the name of a variable, or "".
         value: the tensor.
         source: of a constant, the operation that made it without recording; else "".
@@ -273,7 +288,11 @@ class Tape:
     @property
     def findings(self) -> list[str]:
         """What is wrong with the gradients: where NaN or Inf begin, where it is 0, nearly 0 or missing, what failed."""
-        found = [finding for operation in self.steps if (finding := _finding(operation))]
+        sent: dict[int, list[tuple[Value, Contribution]]] = {}
+        for value in self.values:
+            for c in value.contributions:
+                sent.setdefault(id(c.by), []).append((value, c))
+        found = [finding for o in self.steps if (finding := _finding(o, sent.get(id(o), [])))]
         found += _vanishing(self.steps)
         silent = [_named(operation) for operation in self.operations if operation.step is None]
         if self.backward and self.error is None and silent:
@@ -284,13 +303,14 @@ class Tape:
         return found
 
 
-def _finding(operation: Operation) -> str:
+def _finding(operation: Operation, contributions: Sequence[tuple[Value, Contribution]]) -> str:
     """What is wrong with the gradients that an operation sends, if it is not wrong with those that it received."""
     where = _where(operation)
     if operation.error:
         return f"{where}: the backward pass ended here. {operation.error}"
     came = [value.gradient for value in operation.outputs if value.gradient is not None]
-    sent = [(value, c.gradient) for value, c in operation.sent if c.gradient is not None]
+    in_order = sorted(contributions, key=lambda pair: pair[1].argument)
+    sent = [(value, c.gradient) for value, c in in_order if c.gradient is not None]
     if not any(g.wrong for g in came):
         for value, gradient in sent:
             if gradient.wrong:

@@ -29,6 +29,8 @@ def animate(figures: Iterable[Figure], out: str | os.PathLike[str], seconds: flo
         out: the file; its folder is made.
         seconds: that a figure is shown; the last one, three times as long.
     """
+    if not 0 < seconds <= 200:
+        raise ValueError(f"{os.fspath(out)!r}: seconds must be positive and at most 200, got {seconds}")
     from matplotlib import rc_context
     from PIL import Image
 

@@ -137,7 +137,7 @@ class Picture:
         rounding = 0.05 if box.operations else min(height / 2, 0.14)
         style = f"round,pad=0,rounding_size={rounding}"
         corner = x - width / 2, y - height / 2
-        line = "--" if box.kind in ("constant", "buffer") else "-"
+        line = "--" if box.kind in ("constant", "buffer", "frozen") else "-"
         axes.add_patch(
             FancyBboxPatch(
                 corner,

@@ -14,8 +14,8 @@ from .graph_words import Look, arrived, edge_label, lines, reached
 from .style import GREY, ORANGE, TIMES
 
 GROUPS = {
-    "operation": "norm", "module": "block", "parameter": "linear", "input": "conv", "buffer": "shape",
-    "constant": "shape", "result": "join",
+    "operation": "norm", "module": "block", "parameter": "linear", "input": "conv", "frozen": "shape",
+    "buffer": "shape", "constant": "shape", "result": "join",
 }  # fmt: skip
 
 

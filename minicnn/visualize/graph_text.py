@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from ..explain.collapsed import Box, Drawn, Link
@@ -42,9 +43,9 @@ def table(tape: Tape, drawn: Drawn, look: Look) -> str:
 
 def _leaf_count(tape: Tape) -> str:
     kinds = [leaf.kind for leaf in tape.leaves]
-    words = {"parameter": "parameters", "input": "inputs", "buffer": "buffers", "constant": "constants"}
-    found = [(kinds.count(kind), kind, many) for kind, many in words.items() if kind in kinds]
-    return ", ".join(f"{n} {kind if n == 1 else many}" for n, kind, many in found) or "nothing"
+    words = {"parameter": "parameter", "input": "input", "frozen": "frozen parameter", "buffer": "buffer"}
+    found = [(kinds.count(kind), word) for kind, word in (words | {"constant": "constant"}).items() if kind in kinds]
+    return ", ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in found) or "nothing"
 
 
 def _header(look: Look) -> list[str]:
@@ -93,7 +94,7 @@ def _sends(box: Box, entering: list[Link], look: Look) -> list[str]:
     found = [(c, link) for c, link in found if look.step is None or c.step <= look.step]
     texts = []
     for c, link in sorted(found, key=lambda pair: (pair[0].step, pair[0].argument)):
-        place = link.value.contributions.index(c)
+        place = bisect_left(link.value.contributions, c[::2], key=lambda one: one[::2])  # step and argument
         text = "" if c.gradient is None else c.gradient.brief()
         if len(link.value.contributions) > 1:
             text = f"+ {term(c)}" if place else text

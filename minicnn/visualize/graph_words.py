@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import sqrt
+from math import prod, sqrt
 from typing import NamedTuple
+
+import numpy as np
 
 from ..explain.collapsed import Box, Link
 from ..explain.tape import Contribution, Numbers, Value
@@ -53,13 +55,14 @@ def _notes(box: Box, look: Look) -> Iterable[str]:
     if box.kind == "module":
         if len(box.operations) > 1:
             yield f"{len(box.operations)} operations"
-        count = sum(leaf.value.numbers.size for leaf in box.leaves if leaf.kind == "parameter" and leaf.value.numbers)
+        parameters = [leaf for leaf in box.leaves if leaf.kind in ("parameter", "frozen")]
+        count = sum(prod(leaf.value.shape) for leaf in parameters)
         if count:
             yield f"{count:,} parameters"
     if len(box.values) == 1 and box.values[0].shape:
         yield size_of(box.values[0].shape) if len(box.values[0].shape) > 1 else f"shape {box.values[0].shape[0]}"
-    if box.kind == "constant":
-        yield "no gradient"
+    if box.kind in ("constant", "frozen"):
+        yield "no gradient" if box.kind == "constant" else "frozen"
 
 
 def saved(box: Box, short: bool = False) -> str:
@@ -106,7 +109,8 @@ def gradient_of(value: Value, step: int | None = None) -> str:
         return f"{len(found)} of {every} arrived" if every > 4 else f"{' + '.join(texts)} + ..."
     sum_ = "" if total is None else total.text()
     if value.hooked and total is not None and not _same(found, total):
-        return f"{' + '.join(texts)}, after a hook {sum_}"
+        came = f"sum of {len(found)}" if len(found) > 4 else " + ".join(texts)
+        return f"{came}, after a hook {sum_}"
     if len(found) == 1:
         return sum_ or "of this shape"
     if len(found) > 4 or not all(c.gradient is not None and c.gradient.size <= 2 for c in found):
@@ -123,11 +127,14 @@ def term(c: Contribution) -> str:
 
 
 def _same(found: Sequence[Contribution], total: Numbers) -> bool:
-    """Whether one contribution is the total."""
-    gradient = found[0].gradient
-    if len(found) != 1 or gradient is None:
+    """Whether the total is the sum of the contributions; False if that is not known."""
+    gradients = [c.gradient for c in found if c.gradient is not None]
+    if len(found) == 1 and gradients and gradients[0].values is None:
+        return gradients[0][3:] == total[3:]
+    arrays = [gradient.values for gradient in gradients if gradient.values is not None]
+    if total.values is None or len(arrays) != len(found):
         return False
-    return gradient.norm == total.norm and gradient.mean == total.mean
+    return np.allclose(sum(arrays), total.values, equal_nan=True)
 
 
 def _gradient_line(box: Box, value: Value, look: Look) -> str:

@@ -47,6 +47,7 @@ def window(
 
     Raises:
         ValueError: a trace with not exactly one place, or an explanation with one.
+        TypeError: `what` is neither, or a pooling's with a `weight_cell`.
         CellError: there is no such place.
     """
     places = {"output": cell, "input_gradient": grad_cell, "weight_gradient": weight_cell}
@@ -56,8 +57,12 @@ def window(
             raise ValueError("window: an explanation has its places; give cell, grad_cell and weight_cell to explain()")
         trace, sums = what.trace, what.sums
     else:
+        if not isinstance(what, Trace):
+            raise TypeError(f"window: takes a trace or an explanation of minicnn.explain, got {type(what).__name__}")
         if len(given) != 1:
             raise ValueError(f"window: give one of cell, grad_cell and weight_cell, got {len(given)} of them")
+        if isinstance(what, PoolTrace) and weight_cell is not None:
+            raise TypeError("window: a pooling has no weights, so it has no weight_cell")
         ((name, place),) = given.items()
         trace, sums = what, [getattr(what, name)(*place)]
     rows = [_panels(trace, found) for found in sums]

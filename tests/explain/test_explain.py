@@ -252,3 +252,20 @@ def test_traces_are_their_own() -> None:
     trace = conv_trace(x, conv.weight, conv.bias)
     assert isinstance(trace, ConvTrace) and not np.shares_memory(trace.w, conv.weight.detach().numpy())
     assert not np.shares_memory(trace.x, x.numpy()) and conv.weight.grad is None
+
+
+def test_explanations_inside_no_grad() -> None:
+    with minicnn.no_grad():
+        found = explain(nn.Linear(2, 1, bias=False), minicnn.ones(1, 2), weight_cell=(0, 1))
+    assert found.sums[0].total == 1 and found.sums[0].value == 1
+
+
+def test_a_weight_of_a_batch_norm_has_one_index() -> None:
+    with pytest.raises(IndexError, match=r"no cell \(1, 1\) in ggamma"):
+        explain(nn.BatchNorm2d(3), minicnn.randn(2, 3, 2, 2), weight_cell=(1, 1))
+
+
+@pytest.mark.parametrize("shape", [(8, 2), (2, 2), (2, 4, 3)])
+def test_the_upstream_gradient_of_a_linear_layer_has_the_shape_of_its_output(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"the shape of the output, \(2, 4, 2\), got"):
+        explain(nn.Linear(3, 2), minicnn.randn(2, 4, 3), grad_cell=(0, 0, 0), grad=minicnn.randn(*shape))

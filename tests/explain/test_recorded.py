@@ -14,7 +14,6 @@ from minicnn.autograd import Function
 from minicnn.explain import Numbers, recorded
 from minicnn.explain.tape import Operation
 from minicnn.nn import functional as F
-from minicnn.utils.checkpoint import checkpoint
 
 
 def names(operations: list[Operation]) -> list[str]:
@@ -220,45 +219,6 @@ def test_a_users_function() -> None:
     np.testing.assert_array_equal(gradient(tape, "x"), [2, 2])
 
 
-# -------------------------------------------------------------------------------------------- nothing is left behind
-
-
-def test_nothing_is_left_behind() -> None:
-    a, b = leaf(2.0, 1.0), leaf(3.0, 4.0)
-    d = a * b
-    d.retain_grad()
-    before = a.grad = minicnn.tensor([1.0, 1.0])
-    after: list[minicnn.Tensor] = []
-    a.register_post_accumulate_grad_hook(after.append)
-    loss = (d * d).sum()
-    for _ in range(2):
-        tape = recorded(loss, names={"d": d})
-        assert a.grad is before and before.tolist() == [1, 1] and b.grad is None and d.grad is None and not after
-        assert gradient(tape, "d") is not None
-    loss.backward()
-    assert d.grad is not None and d.grad.tolist() == [12, 8]
-    assert a.grad.tolist() == [37, 33] and b.grad is not None and b.grad.tolist() == [24, 8] and after == [a]
-
-
-def test_the_net_is_left_as_it_was() -> None:
-    net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 1))
-    x = minicnn.randn(4, 3)
-    minicnn.manual_seed(5)
-    expected = minicnn.rand(3).tolist()
-    minicnn.manual_seed(5)
-    recorded(lambda: net(x).sum(), net)
-    assert minicnn.rand(3).tolist() == expected
-    assert net[0].running_mean.tolist() == [0, 0, 0] and int(net[0].num_batches_tracked) == 0 and net.training
-
-
-def test_checkpoints_add_to_no_gradient() -> None:
-    net, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), minicnn.randn(2, 3, requires_grad=True)
-    kept = net[0].weight.grad = minicnn.ones(4, 3)
-    tape = recorded(lambda: checkpoint(net, x).sum(), net)
-    assert net[0].weight.grad is kept and (kept.array == 1).all() and net[2].weight.grad is None and x.grad is None
-    assert gradient(tape, "x") is not None and "checkpoint" in tape.notes[0]
-
-
 # --------------------------------------------------------------------------------------------------- what goes wrong
 
 
@@ -382,6 +342,18 @@ def test_without_gradients_no_scalar_is_needed() -> None:
 def test_numbers(values: Any, text: str, brief: str) -> None:
     found = Numbers.of(np.asarray(values))
     assert found is not None and (found.text(), found.brief()) == (text, brief)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_numbers_of_a_large_array(dtype: str) -> None:
+    """Several parts, the last one shorter, and an order of axes that is not C's."""
+    array = (np.random.default_rng(0).normal(5, 3, (3, 7, 100, 200)).round(1)).astype(dtype).transpose(0, 3, 1, 2)
+    found, wide = Numbers.of(array), array.astype(np.float64)
+    assert found is not None and (found.nans, found.infs, found.zeros) == (0, 0, int((wide == 0).sum()))
+    np.testing.assert_allclose(found[3:6], [wide.mean(), wide.std(), np.linalg.norm(wide.ravel())], rtol=1e-12)
+    if dtype != "int64":
+        array[2, 199, 6, 99], array[0, 0, 0, :2] = np.nan, np.inf
+        assert Numbers.of(array).wrong == "1 NaN and 2 Inf of 420000"  # type: ignore[union-attr]
 
 
 def test_numbers_are_copies_of_small_arrays() -> None:

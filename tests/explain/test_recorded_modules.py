@@ -90,6 +90,15 @@ def test_constants() -> None:
     np.testing.assert_array_equal(gradient(tape, "w"), [-3.5, -2.5])
 
 
+def test_frozen_parameters() -> None:
+    net, x = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval(), minicnn.randn(4, 3, requires_grad=True)
+    net.requires_grad_(False)
+    tape = recorded(lambda: net(x).sum(), net)
+    kinds = {one.name: one.kind for one in tape.leaves}
+    assert kinds["x"] == "input" and kinds["0.weight"] == kinds["0.bias"] == kinds["1.weight"] == "frozen"
+    assert named(tape, "0.weight").gradient is None and named(tape, "x").gradient is not None
+
+
 def test_meta_tensors() -> None:
     with minicnn.device("meta"):
         net = nn.Sequential(nn.Conv2d(1, 2, (3, 1)), nn.ReLU())

@@ -53,6 +53,36 @@ def test_the_words_of_larger_tensors_and_hooks() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("hook", "texts"),
+    [(lambda g: None, ["3 + 2 = 5", "7"]), (lambda g: -g, ["3 + 2, after a hook -5", "7, after a hook -7"])],
+)
+def test_only_a_hook_that_changes_a_gradient_is_shown(hook: Any, texts: list[str]) -> None:
+    twice, once = leaf(1.0), leaf(1.0)
+    for x in (twice, once):
+        x.register_hook(hook)
+    found = graph(twice * 2 + twice * 3 + once * 7, names={"twice": twice, "once": once})
+    assert [words(found.drawn, name) for name in ("twice", "once")] == [["1", f"gradient {text}"] for text in texts]
+
+
+def test_a_hook_that_keeps_the_norm() -> None:
+    x = leaf(1.0, 2.0)
+    x.register_hook(lambda g: -g)
+    found = graph((x * minicnn.tensor([1.0, -1.0])).sum(), names={"x": x})
+    assert words(found.drawn, "x")[-1] == "gradient [1 -1], after a hook [-1 1]"
+
+
+def test_frozen_parameters() -> None:
+    net, x = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)), minicnn.ones(4, 3, requires_grad=True)
+    net[0].requires_grad_(False)
+    found = graph(lambda: net(x).sum(), net)
+    assert str(found).startswith("3 operations from 2 parameters, 1 input, 2 frozen parameters to")
+    assert "frozen" in words(found.drawn, "weight")[0] and ":::frozen" in found.mermaid() and found.svg()
+    assert "frozen" not in [box.kind for box in graph(lambda: net(x).sum(), net, constants=False).drawn.boxes]
+    whole = graph(lambda: net(x).sum(), net, depth=1)
+    assert "8 parameters" in words(whole.drawn, "0: Linear")[0]
+
+
 def test_several_results_are_numbered() -> None:
     p = leaf(1.0, 2.0)
 

@@ -128,3 +128,23 @@ def test_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="900 steps is too long"):
         sliding(conv_trace(minicnn.ones(1, 1, 30, 30), minicnn.ones(1, 1, 1, 1)), tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("what", "places", "message"),
+    [
+        (explain(nn.MaxPool2d(2), minicnn.ones(1, 1, 2, 2)).trace, {"weight_cell": (0, 0)}, "a pooling has no weights"),
+        (minicnn.ones(2), {}, "takes a trace or an explanation of minicnn.explain, got Tensor"),
+        (minicnn.ones(2), {"cell": (0,)}, "takes a trace or an explanation of minicnn.explain, got Tensor"),
+    ],
+)
+def test_windows_of_other_things(what: Any, places: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        window(what, **places)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, float("nan"), 1000.0])
+def test_times_that_an_animation_cannot_have(seconds: float, tmp_path: Path) -> None:
+    trace = explain(nn.MaxPool2d(2), minicnn.ones(1, 1, 2, 2)).trace
+    with pytest.raises(ValueError, match="seconds must be positive"):
+        sliding(trace, tmp_path / "a.gif", seconds=seconds)
