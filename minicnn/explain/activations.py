@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array
 
+from ..autograd.modes import enable_grad
 from ..nn import functional as F
 from ..ops.tensor.creation import tensor
 from ..tensor import Tensor
@@ -68,8 +69,10 @@ def activation_curve(
     of = getattr(F, name, None) if isinstance(function, str) else function
     if not callable(of):
         raise ValueError(f"activation_curve: minicnn.nn.functional has no function {name!r}")
-    if not low < high or points < 2:
-        raise ValueError(f"activation_curve: needs low < high and 2 points or more, got {low}, {high} and {points}")
+    if not -np.inf < low < high < np.inf or points < 2:
+        raise ValueError(
+            f"activation_curve: needs finite low < high and 2 points or more, got {low}, {high} and {points}"
+        )
     x = np.linspace(low, high, points)
     y, slope = _run(name, of, x)
     normal = np.linspace(-8, 8, 4001)
@@ -81,9 +84,11 @@ def activation_curve(
 
 def _run(name: str, function: Callable[[Tensor], Tensor], x: Array) -> tuple[Array, Array]:
     at = tensor(x, requires_grad=True)
-    y = function(at)
+    with enable_grad():
+        y = function(at)
+        total = y.sum()
     if tuple(y.shape) != x.shape:
         raise ValueError(f"activation_curve: {name} must be elementwise; it made shape {tuple(y.shape)} of {x.shape}")
-    y.sum().backward()
+    total.backward()
     assert at.grad is not None
     return np.asarray(y.detach().numpy()), np.asarray(at.grad.numpy())

@@ -76,9 +76,11 @@ def number_grid(image: Any, *, out: Out = None) -> Figure:
 
 
 def _number(value: Any) -> str:
-    return (
-        str(int(value)) if float(value).is_integer() and abs(value) < 1000 else f"{float(value):.2f}".replace("0.", ".")
-    )
+    """3 -> "3", 0.25 -> ".25", 10.25 -> "10.25"."""
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    text = f"{float(value):.2f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def _range(images: list[Array]) -> tuple[float, float]:
@@ -182,7 +184,7 @@ def kernels(image: Any = None, known: Mapping[str, Array] | None = None, *, out:
             below.set_visible(True)
             _kernel(above, name, np.asarray(kernel))
             total = float(np.asarray(kernel).sum())
-            if abs(total) < 1e-6 * float(np.abs(kernel).sum()):
+            if abs(total) <= 1e-6 * float(np.abs(kernel).sum()):
                 found = respond(grey, kernel)
                 limit = float(np.percentile(np.abs(found), 99.5)) or 1.0
                 bare(below, frame=True)

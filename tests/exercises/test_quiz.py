@@ -12,7 +12,7 @@ import minicnn
 from minicnn import nn
 from minicnn.analysis import properties, receptive_field
 from minicnn.exercises import quiz
-from minicnn.exercises.quiz import bugs, costs, curves, fields, inception, layers, metrics, nets, sizes
+from minicnn.exercises.quiz import bugs, catalog, costs, curves, fields, inception, layers, metrics, nets, sizes
 from minicnn.exercises.quiz.question import Question
 
 FEW = {"bug-inception": 6, "bug-residual": 4, "bug-comparison": 4, "inception-operations": 8, "inception-shape": 8}
@@ -196,6 +196,25 @@ def test_metrics_are_a_count_by_hand() -> None:
         assert metrics.top_k(**given).answer == pytest.approx(100 - share if given["error"] else share)
 
 
+def test_words_of_questions() -> None:
+    """What is one and what is several, and sentences that begin with a capital."""
+    steps = sizes.output_size_of((41, 41), 3, 3).steps[1], sizes.output_size_of((7, 7), 3, 3).steps[1]
+    assert "2 rows or columns of 41" in steps[0] and "1 row or column of 7" in steps[1]
+    assert "one output: 1*1*1 = 1 MAC" in costs.macs(costs.Case("conv", (1, 8, 8), 4, 1)).steps
+    for one in (fields.decision("alphago"), fields.net_field("alphago", "features.2")):
+        assert one.text.startswith("The policy net of AlphaGo ")
+    wide = next(one for one in map(fields.net_field, ["alphago"] * 20, fields._chain("alphago")) if one.answer >= 19)
+    assert "a value in the middle can depend on all of it; near the edge, part of the field is padding" in wide.note
+
+
+def test_layers_are_asked_about_where_they_have_one_answer() -> None:
+    """Dropout and batch normalisation do something else in training; a flattened image shifts, in its own order."""
+    template = quiz.TEMPLATES["equivariance"]
+    assert "flatten" not in {template.draw(Random(seed))["name"] for seed in range(300)}
+    assert "in evaluation mode" in layers.equivariance("dropout").text
+    assert "In evaluation mode" in layers.needs(("batch normalisation",), "global_context").text
+
+
 # ------------------------------------------------------------------------------------------------- curves and programs
 
 
@@ -218,6 +237,18 @@ def test_curves_look_like_what_they_are_called(seed: int, epochs: int) -> None:
     assert t[-1] < 0.2 * chance and v.min() > 0.95 * chance
     t, v = map(np.array, found["a good fit"])
     assert t[-1] < 0.2 * chance and 0 < v[-1] - t[-1] < 0.1 * chance and v[-1] < v.min() + 0.05 * chance
+
+
+def test_one_epoch_is_the_best() -> None:
+    for seed in range(2000):
+        v = quiz.generate("curve-epoch", seed).curves.validation
+        assert v.count(min(v)) == 1, seed
+
+
+def test_causes_that_look_alike_are_not_asked_for_together() -> None:
+    """A learning rate that is too high, or lowered too early, lets losses level off high as well."""
+    learning = {*curves.PHENOMENA[curves.TOO_HIGH].causes, *curves.PHENOMENA[curves.TOO_LOW].causes}
+    assert not any(learning & set(curves.causes("underfitting", seed=seed).options) for seed in range(50))
 
 
 def test_the_chart_has_the_numbers() -> None:
@@ -313,6 +344,13 @@ def test_choices_of_questions() -> None:
     slides = quiz.questions(from_slides=True)
     assert len(slides) == sum(len(one.slides) for one in quiz.TEMPLATES.values()) and len(slides) > 50
     assert quiz.questions("sizes", 2, from_slides=True) == slides[:2]
+
+
+def test_more_questions_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search ends when nothing new is found, and not only after a number of turns."""
+    made, generate = [], catalog.generate
+    monkeypatch.setattr(catalog, "generate", lambda name, seed: made.append(name) or generate(name, seed))
+    assert len(quiz.questions("decision-layer", 5000)) == len(fields.CHAINS) and len(made) < 200
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from minicnn.exercises.quiz import question
 from minicnn.exercises.quiz.answers import AnswerError, letters, numbers, same_shape, shape
 from minicnn.exercises.quiz.question import Mistake, Question, count, size_text, usual_mistakes
+from minicnn.exercises.quiz.sizes import exact_padding
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DENSE = question("parameters-slide-4")  # 200,960 parameters
@@ -21,6 +22,7 @@ FITS = question("output-size-slide-1")
     "typed",
     ["200960", "200,960", "200 960", "200\N{NO-BREAK SPACE}960", "200'960", "200.960", "200_960", " 200960 ", "200960.",
      "200960 parameters", "200,960 params", "= 200960", "201k", "201K", "200.96k", "0.201M", "0.201 million",
+     "2.0096e5", "2.01E5", "2.01*10^5", "2.01 x 10**5", "785*256 = 200960", "256*785 params",
      "784*256 + 256", "256 * (784 + 1)", "785 x 256", f"785 {TIMES} 256", "785·256", "200960.0", "about 201k"],
 )  # fmt: skip
 def test_ways_to_write_a_number(typed: str) -> None:
@@ -30,7 +32,7 @@ def test_ways_to_write_a_number(typed: str) -> None:
 @pytest.mark.parametrize(
     "typed",
     ["200961", "2009600", "200.96", "200k", "202k", "20,096", "-200960", "0", "200960.6", "784*256", "201M", "20 k",
-     "200,960,000"],
+     "2.01e4", "200,960,000"],
 )  # fmt: skip
 def test_other_numbers(typed: str) -> None:
     verdict = DENSE.check(typed)
@@ -46,9 +48,13 @@ def test_ways_to_write_bytes(typed: str) -> None:
 
 
 def test_percentages() -> None:
-    for typed in ("20", "20%", "20 %", "20 percent", "0.2", "1/5*100", "20,0"):
+    for typed in ("20", "20%", "20 %", "20 percent", "0.2", ".2", "1/5", "1/5*100", "20,0"):
         assert TOP1.check(typed).right, typed
-    assert "not the accuracy" in TOP1.check("80 %").text
+    for typed in ("80 %", "4/5"):
+        assert "not the accuracy" in TOP1.check(typed).text, typed
+    assert not TOP1.check("0.2 %").right
+    half = Question("?", "number", 12.5, ("100/8 = 12.5 %",), unit="%")  # the exact number rounds up
+    assert half.check("13").right and half.check("0.125").right and not half.check("12").right
     third = Question("?", "number", 100 / 3, ("100/3 = 33.33 %",), unit="%")
     for typed in ("33.3", "33.33", "33,3 %", "33", "0.333"):
         assert third.check(typed).right, typed
@@ -115,11 +121,47 @@ def test_other_shapes() -> None:
     "typed",
     ["does not fit", "doesn't fit", "It does not fit.", "no fit", "DOES NOT FIT", "none",
      "doesn\N{RIGHT SINGLE QUOTATION MARK}t fit",
-     "impossible", "never fits", "cannot fit"],
+     "impossible", "never fits", "cannot fit", "does not fit!", "It won't fit", "not possible", "there is none"],
 )  # fmt: skip
 def test_does_not_fit(typed: str) -> None:
     assert NO_FIT.check(typed).right, typed
     assert FITS.check(typed) == (False, "Not right: it does fit.", True)
+
+
+def test_none_is_zero_where_a_number_is_asked_for() -> None:
+    pool = question("parameters-slide-6")
+    for typed in ("0", "none", "None.", "no", "zero", "no parameters"):
+        assert pool.check(typed).right, typed
+        assert not DENSE.check(typed).right and "fit" not in DENSE.check(typed).text, typed
+    assert not pool.check("does not fit").understood
+    zero = exact_padding(11, 5, 2)
+    assert zero.answer == 0 and zero.check("no padding").right and zero.check("0").right
+    assert zero.check("does not fit").text == "Not right: it does fit."
+    assert question("exact-padding-slide-1").check("no padding fits").right
+
+
+def test_ways_to_write_a_window_a_padding_and_comparisons() -> None:
+    field, padding = question("receptive-field-slide-1"), question("padding-slide-2")
+    for typed in ("7", "7x7", f"7 {TIMES} 7", "7 by 7", "7x7 pixels", "7 px"):
+        assert field.check(typed).right, typed
+    for typed in ("7x5", "9x9", "49", "5x5"):
+        assert not field.check(typed).right, typed
+    assert "a layer adds K - 1" in field.check("9x9").text
+    for typed in ("2", "P = 2", "padding=2", "padding 2", "2 pixels", "2 px"):
+        assert padding.check(typed).right, typed
+    assert not padding.check("P = 4").right
+    pool = question("flops-slide-4")
+    assert pool.check("588 comparisons").right and pool.check("588 compares").right
+    assert question("macs-slide-2").check("200704 ops").text == "the answer is in MACs, not in FLOPs"
+    assert BYTES.check("26*26*256*4 bytes").right and BYTES.check("26*26 KiB").right
+
+
+def test_a_depth_of_one_may_be_left_out() -> None:
+    scores = question("net-shape-slide-5")  # of AlphaGo: a course writes 19 x 19
+    for typed in ("19x19", "19x19x1", "(1, 19, 19)", "19 by 19"):
+        assert scores.check(typed).right, typed
+    assert not scores.check("19x19x19").right and not scores.check("19").right
+    assert not any("depth is missing" in mistake.reason for mistake in scores.mistakes)
 
 
 def test_choices() -> None:
@@ -128,7 +170,8 @@ def test_choices() -> None:
         assert letters(typed, options, False) == {1}, typed
     for typed in ("b d", "b,d", "bd", "b and d", "b; d", "d) dropout, twice, b) max pooling", "max + dropout"):
         assert letters(typed, options, True) == {1, 3}, typed
-    assert letters("none", options, True) == frozenset()
+    assert letters("none", options, True) == frozenset() and letters("all", options, True) == {0, 1, 2, 3}
+    assert letters("batch normalization", ("batch normalisation", "ReLU"), False) == {0}
     for typed, several, message in (
         ("pooling", True, "names several of the options"),
         ("e", True, "is none of the options; give letters from a to d"),
@@ -145,13 +188,17 @@ def test_choices() -> None:
         one.check("ab").text == "Not right: it learns nothing; not among them: max pooling; missing: average pooling."
     )
     assert one.check(frozenset()).text == "Not right: missing: ReLU, average pooling."
+    verdict = question("parametric-slide-1").check("convolution, fully connected layer")  # a reason for what is missing
+    assert verdict.text == (
+        "Not right: batch normalisation learns a scale and a shift for each channel; missing: batch normalisation."
+    )
 
 
 def test_texts() -> None:
     one = Question(
         "?", "text", "padding=2", ("5 - 1 = 4",), (Mistake("padding=1", "that keeps 3x3"),), accepted=("padding=2", "2")
     )
-    for typed in ("padding=2", "padding = 2", "`padding=2`", "Padding=2;", "2"):
+    for typed in ("padding=2", "padding = 2", "`padding=2`", "Padding=2;", "padding: 2", "padding 2", "2"):
         assert one.check(typed).right, typed
     assert one.check("padding = 1").text == "Not right: that keeps 3x3." and one.check("x").text == "Not right."
     assert one.solution == "padding=2"

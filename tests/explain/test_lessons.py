@@ -59,11 +59,14 @@ def test_activation_curves_of_own_functions() -> None:
     assert curve.name == "cube" and curve.zero_centred
     np.testing.assert_allclose(curve.slope, 3 * curve.x**2, atol=1e-12)
     assert activation_curve(nn.Tanh()).name == "Tanh"
+    with minicnn.no_grad():
+        np.testing.assert_allclose(activation_curve("relu").slope[[0, -1]], [0, 1])
     straight = activation_curve(lambda x: x * 2)
     assert not straight.saturated.any() and straight.spans() == []
     for arguments, message in (
         (("no_such",), "minicnn.nn.functional has no function 'no_such'"),
-        (("relu", 1, 1), "needs low < high and 2 points or more"),
+        (("relu", 1, 1), "needs finite low < high and 2 points or more"),
+        (("relu", -float("inf"), 1), "needs finite low < high"),
         ((lambda x: x.sum(),), "must be elementwise"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -47,6 +47,8 @@ def test_the_memory_of_vgg16() -> None:
     """The slides say 24M values and 93 or 96 MB; their own lines, with the input, add up to 15.2M, 61 MB."""
     values = 3 * 224 * 224 + sum(row[1] for row in VGG16)
     assert (values, 4 * values) == (15_237_608, 60_950_432)
+    rectified = sum(row[1] for row in VGG16[:-1] if row[2])  # as many again, if the outputs of ReLU are stored as well
+    assert values + rectified == 28_793_320
     early, late = sum(row[1] for row in VGG16[:2]), sum(row[2] for row in VGG16[-3:])
     assert (round(early / values, 3), round(late / 138_344_128, 3)) == (0.421, 0.894)
 

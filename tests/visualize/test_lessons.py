@@ -55,6 +55,8 @@ def test_number_grid() -> None:
         assert numbers(axes) == [str(n) for n in plane.ravel()] and axes.images[0].get_clim() == (0, 255)
     figure = visualize.number_grid(np.array([[0.25, 1.0]]))
     assert numbers(figure.axes[1]) == [".25", "1"] and figure.axes[1].images[0].get_clim() == (0, 1)
+    figure = visualize.number_grid(np.array([[10.25, 100.04, -0.5, 20.5, 1000.0, -10.06, 0.999]]))
+    assert numbers(figure.axes[1]) == ["10.25", "100.04", "-.50", "20.50", "1000", "-10.06", "1.00"]
     figure = visualize.number_grid(Digits()[0][0])  # a PIL image or a tensor, as the dataset has it
     assert len(numbers(figure.axes[1])) == 64
     with pytest.raises(ShapeError, match="40 x 40 pixels cannot be shown as numbers"):
@@ -99,6 +101,8 @@ def test_kernels() -> None:
     low, high = panels[3].images[0].get_clim()
     assert low == -high < 0 and high == pytest.approx(np.percentile(np.abs(response), 99.5))
     np.testing.assert_allclose(shown(panels[4]), np.clip(respond(image, gaussian(1.0)), 0, 1))
+    empty = [axes for axes in visualize.kernels(image, {"nothing": np.zeros((3, 3))}).axes if axes.get_visible()]
+    np.testing.assert_array_equal(shown(empty[-1]), np.zeros((20, 30)))
     assert len(visualize.kernels(image[..., 0]).axes) >= 22
     for arguments, message in (((image, {}), "there are no kernels"), ((image[..., :2],), "the image must be")):
         with pytest.raises(ValueError, match=message):

@@ -1,6 +1,6 @@
 """What a person types as an answer, in any of the usual ways of writing it, as numbers.
 
-    760    200,960    200 960    201k    3.3 MFLOPs    676 KiB    784*256 + 256    20 %       numbers
+    760    200,960    200 960    201k    2.01e5    3.3 MFLOPs    676 KiB    784*256 + 256    20 %    P = 2     numbers
     32x32x10    32 × 32 × 10    (10, 32, 32)    10@32x32                                      shapes
 
 A number means all values that round to it: 201k is anything from 200,500 to 201,499. Some texts can be read in two
@@ -18,14 +18,15 @@ from typing import NamedTuple
 
 NO_FIT = "does not fit"
 _NO_FIT = re.compile(
-    r"(it )?(does not|doesn.?t|do not|don.?t|cannot|can.?t|no|not|never) ?(fits?|padding)?|none|impossible|-"
+    r"((it|they|there) )?(does not|doesn.?t|do not|don.?t|cannot|can.?t|will not|won.?t|no|not|never|none|no padding) "
+    r"?(fits?|padding)?( exactly)?|(there is )?none|(it is )?(impossible|not possible)|no solution|-"
 )
 
 WORDS = {  # a unit -> how it is written
     "parameters": ("parameters", "parameter", "params", "param"),
     "MACs": ("macs", "mac", "multiply-accumulates", "multiply-adds", "multiplications"),
+    "FLOPs": ("flops", "flop", "operations", "ops", "comparisons", "comparison", "compares"),
     "multiplications": ("multiplications", "multiplication", "macs", "mac", "ops", "operations"),
-    "FLOPs": ("flops", "flop", "operations", "ops"),
     "B": ("b", "byte", "bytes", "octets"),
     "bits": ("bit", "bits"),
     "values": ("values", "value", "numbers", "floats"),
@@ -41,14 +42,15 @@ _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30}  # many people write KB for 1,024
 
 
 class Reading(NamedTuple):
-    """A number that a text can mean: any value less than `margin` away from `value`."""
+    """A number that a text can mean: any value that rounds to `value`: margin is half of its last digit."""
 
     value: float
     margin: float
 
     def means(self, number: float) -> bool:
         """Whether a number is one of them."""
-        return abs(self.value - number) <= max(1e-9 * abs(number), 0) or abs(self.value - number) < self.margin
+        exact = abs(self.value - number) <= 1e-9 * abs(number)
+        return exact or self.value - self.margin <= number < self.value + self.margin
 
 
 class AnswerError(ValueError):
@@ -64,12 +66,18 @@ def plain(text: str) -> str:
     for odd, usual in (("\N{MINUS SIGN}", "-"), ("\N{MULTIPLICATION SIGN}", "x"), ("\N{MIDDLE DOT}", "*"),
                        ("\N{RIGHT SINGLE QUOTATION MARK}", "'"), ("\N{ALMOST EQUAL TO}", "~")):  # fmt: skip
         text = text.replace(odd, usual)
-    return " ".join(text.split()).strip().rstrip(".").casefold()
+    return " ".join(text.split()).strip().rstrip(".!").casefold()
 
 
 def is_no_fit(text: str) -> bool:
     """Whether the text says that something does not fit, or that there is none."""
     return _NO_FIT.fullmatch(plain(text)) is not None
+
+
+def is_zero(text: str, unit: str) -> bool:
+    """Whether the text says in words that a number is 0: "none", "no parameters" or, of a padding, "no padding"."""
+    found, words = plain(text), WORDS.get(unit, ("padding",))
+    return found in ("zero", "nil", *(f"no {word}" for word in words)) or (unit != "" and found in ("none", "no"))
 
 
 def numbers(text: str, unit: str = "") -> list[Reading]:
@@ -78,20 +86,32 @@ def numbers(text: str, unit: str = "") -> list[Reading]:
     Raises:
         AnswerError: it is no number, or its unit is another one.
     """
-    found = plain(text).lstrip("=~ ").removeprefix("about ")
-    for word in WORDS.get(unit, ()):
+    found = plain(text).rpartition("=")[2].lstrip("~ ").removeprefix("about ")  # "P = 2", "785*256 = 200960"
+    for word in WORDS.get(unit, ("padding",)):
         found = found.removeprefix(f"{word} ")  # "epoch 7"
-    if (value := _calculated(found)) is not None:
-        return [Reading(value, 0)]
-    match = re.fullmatch(r"([-+]?\d[\d.,' _]*?)\s*([a-z%][a-z% -]*)?", found)
-    if match is None:
-        raise AnswerError(f"{text.strip()!r} is no number; write one such as {_example(unit)}")
-    digits, tail = match[1], (match[2] or "").strip()
-    scales = _scales(tail, unit, text)
-    readings = [Reading(v * scale, half * scale) for v, half in _decimals(digits, text) for scale in scales]
-    if unit == "%" and not tail:
+    square = re.fullmatch(r"(\d+) ?(?:x|by) ?\1( pixels| px)?", found)
+    if unit == "pixels" and square:  # 7x7: a window is a square
+        found = square[1]
+    readings = _readings(found, unit, text)
+    if unit == "%" and "%" not in found and "per" not in found:
         readings += [Reading(100 * r.value, min(100 * r.margin, 0.5)) for r in readings if 0 < r.value <= 1]
     return readings
+
+
+def _readings(found: str, unit: str, text: str) -> list[Reading]:
+    """What a number or a calculation can mean, both with a unit or without."""
+    calculation = re.fullmatch(r"(.*[\d)]) ?([a-z%][a-z% -]*)?", found)
+    if calculation is not None and (value := _calculated(calculation[1])) is not None:
+        return [Reading(value * scale, 0) for scale in _scales(calculation[2] or "", unit, text)]
+    match = re.fullmatch(
+        r"([-+]?\d[\d.,' _]*?)\s*(?:(?:e|[x*] ?10 ?(?:\^|\*\*)) ?\+?(-?\d{1,2}))?\s*([a-z%][a-z% -]*)?",
+        re.sub(r"^([-+]?)\.(?=\d)", r"\g<1>0.", found),
+    )
+    if match is None:
+        raise AnswerError(f"{text.strip()!r} is no number; write one such as {_example(unit)}")
+    digits, power, tail = match[1], 10.0 ** int(match[2] or 0), (match[3] or "").strip()
+    scales = [scale * power for scale in _scales(tail, unit, text)]
+    return [Reading(v * scale, half * scale) for v, half in _decimals(digits, text) for scale in scales]
 
 
 def _example(unit: str) -> str:
@@ -101,6 +121,8 @@ def _example(unit: str) -> str:
 def _scales(tail: str, unit: str, text: str) -> list[int]:
     """The factors that the letters after the digits can mean."""
     letters = tail.replace(" ", "")
+    if not unit and letters in WORDS["pixels"]:  # of a padding
+        return [1]
     for scale, factor in _SCALES.items():
         if letters == scale:
             return [factor]
@@ -169,7 +191,7 @@ def shape(text: str) -> Shape:
     Raises:
         AnswerError: it is no shape.
     """
-    found = re.sub(r"^[a-z. ]*[(\[{]+|[)\]}]+$", "", plain(text)).strip()
+    found = re.sub(r"^[a-z. ]*[(\[{]+|[)\]}]+$", "", plain(text)).replace(" by ", " x ").strip()
     parts = [part for part in re.split(r"\s*[x*,;@]\s*|\s+", found) if part]
     if not parts or not all(part.isdecimal() for part in parts):
         raise AnswerError(f"{text.strip()!r} is no shape; write height x width x depth, such as 32x32x10")
@@ -179,12 +201,12 @@ def shape(text: str) -> Shape:
 def same_shape(given: Shape, wanted: Shape) -> bool:
     """Whether a shape that was typed is (C, H, W), (H, W) or (F,), written channels first or last.
 
-    A batch axis of 1 in front is left out, and one number is a square.
+    A batch axis of 1 in front is left out, a depth of 1 may be, and one number is a square.
     """
     if len(wanted) == 3:
         if len(given) == 4 and given[0] == 1:
             given = given[1:]
-        return given in (wanted, (*wanted[1:], wanted[0]))
+        return given in (wanted, (*wanted[1:], wanted[0])) or (wanted[0] == 1 and given == wanted[1:])
     if len(wanted) == 2:
         return given == wanted or (len(given) == 1 and given * 2 == wanted)
     return given == wanted or tuple(n for n in given if n != 1) == tuple(n for n in wanted if n != 1) != ()
@@ -196,11 +218,13 @@ def letters(text: str, options: tuple[str, ...], several: bool) -> frozenset[int
     Raises:
         AnswerError: something in it is no option, or it names several where one is asked for.
     """
-    found = plain(text)
+    found = plain(text).replace("ization", "isation")
     names = [plain(option) for option in options]
     last = chr(ord("a") + len(options) - 1)
     if several and found in ("none", "none of them", "nothing", "-"):
         return frozenset()
+    if several and found in ("all", "all of them"):
+        return frozenset(range(len(options)))
     labelled = re.findall(rf"(?:^|[,;] ?)\(?([a-{last}])\) ?(?=\w)", found)  # "b) convolution, d) ReLU"
     if labelled and re.match(rf"\(?[a-{last}]\) ?\w", found) and (several or len(labelled) == 1):
         return frozenset(ord(letter) - ord("a") for letter in labelled)

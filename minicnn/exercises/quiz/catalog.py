@@ -100,15 +100,16 @@ def questions(
         return [one for name in names for one in slides(name)][:number]
     random, found, known = Random(f"questions:{seed}"), list[Question](), set[tuple[str, str]]()
     count = 10 if number is None else number
-    for _ in range(20 + 2 * count):  # turns; each has every template once, in another order
+    idle = 0
+    while len(found) < count and idle < 20:  # turns; each has every template once, in another order
         random.shuffle(names)
+        idle += 1
         for name in names:
             one = generate(name, random.randrange(SEEDS))
             if len(found) < count and (one.text, one.block) not in known:
                 known.add((one.text, one.block))
                 found.append(one)
-        if len(found) >= count:
-            break
+                idle = 0
     return found
 
 

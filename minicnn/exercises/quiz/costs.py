@@ -138,7 +138,7 @@ def macs(case: Case) -> Question:
         steps = [*_flat(case), f"each of the outputs multiplies all inputs: {case.outputs}*{n} = {answer}"]
     else:
         _, oh, ow = found.output
-        steps = [*_places(case, found), f"one output: {case.inputs()} = {n} MACs",
+        steps = [*_places(case, found), f"one output: {case.inputs()} = {some(n, 'MAC')}",
                  f"all outputs: {oh}*{ow}*{case.outputs}*{n} = {answer}"]  # fmt: skip
     wrong: list[tuple[Any, str]] = [
         (found.flops, "these are FLOPs; a multiply-accumulate is 2 of them, and biases are not multiplied"),
@@ -172,7 +172,7 @@ def flops(case: Case) -> Question:
     else:
         size = f"{case.outputs}" if case.kind == "dense" else "*".join(map(str, (*found.output[1:], case.outputs)))
         steps = [] if case.kind == "dense" else _places(case, found)
-        steps += [*_flat(case), f"one output: {n} MACs of 2 FLOPs and a bias: 2*{n} + 1 = {2 * n + 1}"]
+        steps += [*_flat(case), f"one output: {some(n, 'MAC')} of 2 FLOPs and a bias: 2*{n} + 1 = {2 * n + 1}"]
         if values > 1:
             steps.append(f"all outputs: {size}*{2 * n + 1} = {answer}")
         wrong = [

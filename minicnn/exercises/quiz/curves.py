@@ -45,7 +45,7 @@ PHENOMENA = {
         ("a net with too few parameters", "too much weight decay or dropout", "input without the needed information"),
         ("a larger net", "less weight decay or dropout", "better input, such as images of higher resolution"),
         ("more dropout", "a smaller net", "stopping earlier"),
-        ("overfitting", TOO_HIGH),
+        ("overfitting",),  # a learning rate that is too high, or lowered too early, can look alike
     ),
     TOO_HIGH: Phenomenon(
         "the losses jump up and down and do not settle",
@@ -67,7 +67,7 @@ PHENOMENA = {
         ("validation images that are not normalised as the training images are", "labels in another order",
          "a validation set from another source"),
         ("the same preparation for both sets", "a look at images and labels of both sets",
-         "a validation set drawn from the training set"),
+         "a validation set split off from the training data"),
         ("more epochs", "a larger net", "a learning rate that is ten times larger"),
         ("underfitting", TOO_LOW),
     ),
@@ -94,10 +94,11 @@ def curves(phenomenon: str, epochs: int = 14, classes: int = 10, seed: int = 0) 
         raise ValueError(f"curves: at least 8 epochs and 2 classes are needed, got {epochs} and {classes}")
     random, chance = Random(f"{phenomenon}:{seed}"), math.log(classes)
     training, validation = _MADE[phenomenon](random, epochs, chance)
-    return Curves(
-        tuple(round(max(v + random.gauss(0, 0.004 * chance), 0.005), 3) for v in training),
-        tuple(round(max(v + random.gauss(0, 0.006 * chance), 0.005), 3) for v in validation),
-    )
+    t = [round(max(v + random.gauss(0, 0.004 * chance), 0.005), 3) for v in training]
+    v = [round(max(v + random.gauss(0, 0.006 * chance), 0.005), 3) for v in validation]
+    if v.count(min(v)) > 1:  # so that one epoch is the best
+        v[v.index(min(v))] = round(min(v) - 0.001, 3)
+    return Curves(tuple(t), tuple(v))
 
 
 Pair = tuple[list[float], list[float]]

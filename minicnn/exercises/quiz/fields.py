@@ -13,7 +13,7 @@ from ...models.lookup import get_model
 from ...models.registry import MODELS
 from .nets import TITLES, Place, places
 from .question import Mistake, Question, usual_mistakes
-from .template import Template
+from .template import Template, sentence
 
 SOURCE = "A. Araujo et al., Computing receptive fields, 2019, https://distill.pub/2019/computing-receptive-fields"
 RULE = "kernel K with dilation D adds (K - 1)*D*step pixels, where step is the product of the strides before it"
@@ -118,10 +118,15 @@ def net_field(model: str, layer: str) -> Question:
     steps = _steps([(place.words().split(",")[0], window) for place, window in used])
     lines = [place.words() for place, _ in used]
     pixels = MODELS[model].input_size[1]
-    more = f"The image has {pixels} pixels across: such a value depends on all of it." if answer >= pixels else ""
+    more = (
+        f"The image has {pixels} pixels across: a value in the middle can depend on all of it; near the edge, part of "
+        "the field is padding."
+        if answer >= pixels
+        else ""
+    )
     return Question(
-        text=f"{TITLES.get(model, model)} begins with these layers, for images of {pixels}x{pixels}. How many pixels "
-        "across is the receptive field of a value after the last of them?",
+        text=f"{sentence(TITLES.get(model, model))} begins with these layers, for images of {pixels}x{pixels}. How "
+        "many pixels across is the receptive field of a value after the last of them?",
         kind="number", answer=answer, unit="pixels", steps=tuple(steps),
         mistakes=usual_mistakes(answer, _wrong([window for _, window in used])), block="\n".join(lines), note=more,
         sources=(SOURCE,),
@@ -151,8 +156,8 @@ def decision(model: str) -> Question:
         for name, option in zip(names, options, strict=True)
     )[: min(answer) + 1]
     return Question(
-        text=f"{TITLES.get(model, model)} gets images of {pixels}x{pixels}. Which is its first layer whose values can "
-        "depend on the whole image (the decision layer)?",
+        text=f"{sentence(TITLES.get(model, model))} gets images of {pixels}x{pixels}. Which is its first layer whose "
+        "values can depend on the whole image (the decision layer)?",
         kind="choice", answer=answer, options=options, steps=steps, mistakes=tuple(mistakes), sources=(SOURCE,),
     )  # fmt: skip
 

@@ -155,7 +155,7 @@ def equivariance(name: str) -> Question:
                     Mistake(2, "the same is computed at each place"))  # fmt: skip
     return Question(
         text="An image is shifted by a few pixels (a multiple of the stride; nothing leaves the image). What does "
-        f"this layer do: {name}?",
+        f"this layer do, in evaluation mode: {name}?",
         kind="choice", answer=answer, options=options, steps=steps, mistakes=mistakes,
     )  # fmt: skip
 
@@ -186,8 +186,8 @@ def needs(names: tuple[str, ...], what: str = "fixed_size") -> Question:
     steps = tuple(f"{name}: {'yes' if yes else 'no'}, {reason[yes]}" for name, yes in zip(names, found, strict=True))
     mistakes = tuple(Mistake(i, f"{name}: {reason[0]}") for i, name in enumerate(names) if not found[i])
     return Question(
-        text=f"Which of these layers {_ASKED[what]}? (For an input of {SIDE} x {SIDE} x {CHANNELS}; several may be "
-        "right, or none.)",
+        text=f"Which of these layers {_ASKED[what]}? (In evaluation mode, for an input of {SIDE} x {SIDE} x "
+        f"{CHANNELS}; several may be right, or none.)",
         kind="choice", answer=frozenset(i for i, yes in enumerate(found) if yes), options=names, several=True,
         steps=steps, mistakes=mistakes,
     )  # fmt: skip
@@ -214,6 +214,6 @@ TEMPLATES = (
     Template("layer-needs", "which layers need one input size, or see all of the image", needs, _draw_needs,
              [{"names": ("fully connected layer", "convolution", "max pooling"), "what": what} for what in _ASKED]),
     Template("equivariance", "what a layer does to a shifted image", equivariance,
-             lambda random: {"name": random.choice(list(LAYERS))},
+             lambda random: {"name": random.choice([name for name in LAYERS if name != "flatten"])},  # in its own order
              [{"name": name} for name in ("fully connected layer", "convolution", "global average pooling")]),
 )  # fmt: skip

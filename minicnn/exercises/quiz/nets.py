@@ -216,8 +216,8 @@ def net_values(model: str) -> Question:
         wrong.append((24_000_000, "a course prints 24 million, but its own lines add up to 15.2 million"))
         note += " A course prints 24 million values, 96 MB, as their sum; its own lines add up to 15.2 million."
     return Question(
-        text=f"These are the shapes of the outputs of {_title(model)}, for one image. How many values are that, with "
-        "the input?",
+        text=f"These are the shapes of the outputs of {_title(model)}, for one image. How many values are these "
+        "together, with the input?",
         kind="number", answer=answer, unit="values", steps=tuple(steps), mistakes=usual_mistakes(answer, wrong),
         block="\n".join(rows), note=note, sources=_sources(model),
     )  # fmt: skip

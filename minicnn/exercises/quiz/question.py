@@ -121,8 +121,12 @@ class Question:
         return _letter(int(answer)) if self.kind == "choice" else repr(answer)
 
     def _number(self, typed: str) -> Verdict:
-        if answers.is_no_fit(typed):
+        if self.answer == 0 and answers.is_zero(typed, self.unit):
+            return Verdict(True, "Right.")
+        if answers.is_no_fit(typed) and not self.unit:
             return self._fits()
+        if answers.is_zero(typed, self.unit):
+            typed = "0"
         readings = answers.numbers(typed, self.unit)
         meant = [r for r in readings if isinstance(self.answer, (int, float)) and r.means(self.answer)]
         if meant:
@@ -155,7 +159,7 @@ class Question:
             return Verdict(True, "Right.")
         if not self.several:
             return self._wrong([m for m in self.mistakes if m.answer in given])
-        parts = [m.reason for m in self.mistakes if m.answer in given - self.answer]
+        parts = [m.reason for m in self.mistakes if m.answer in given ^ self.answer]
         extra = [self.options[n] for n in sorted(given - self.answer)]
         missing = [self.options[n] for n in sorted(self.answer - given)]
         parts += [f"not among them: {', '.join(extra)}"] if extra else []
@@ -187,8 +191,8 @@ def _letter(number: int) -> str:
 
 
 def _bare(text: str) -> str:
-    """A text without spaces, quotes and capitals."""
-    return "".join(c for c in answers.plain(str(text)) if c not in " '\"`_;")
+    """A text without spaces, quotes, capitals and the sign between a name and its value."""
+    return "".join(c for c in answers.plain(str(text)).translate({91: "(", 93: ")"}) if c not in " '\"`_;=:")
 
 
 def count(number: float) -> str:
@@ -209,6 +213,9 @@ def usual_mistakes(answer: Answer, pairs: Iterable[tuple[Any, str]]) -> tuple[Mi
     found: dict[Any, str] = {}
     for wrong, reason in pairs:
         sizes = wrong if isinstance(wrong, tuple) else (wrong,)
-        if wrong != answer and not any(isinstance(n, (int, float)) and n < 0 for n in sizes):
+        same = wrong == answer or (
+            isinstance(wrong, tuple) and isinstance(answer, tuple) and answers.same_shape(wrong, answer)
+        )
+        if not same and not any(isinstance(n, (int, float)) and n < 0 for n in sizes):
             found.setdefault(wrong, reason)
     return tuple(Mistake(wrong, reason) for wrong, reason in found.items())

@@ -85,7 +85,8 @@ def _why_not(label: str, n: int, k: int, s: int, p: int) -> str:
     if room < 0:
         return f"{label}: the window of {k} is larger than the padded image of {n} + 2*{p} = {n + 2 * p}"
     lost = room % s
-    return f"{label}: not whole: {some(lost, 'row or column')} of {n + 2 * p} would be in no window"
+    rows = "1 row or column" if lost == 1 else f"{lost} rows or columns"
+    return f"{label}: not whole: {rows} of {n + 2 * p} would be in no window"
 
 
 def _draw_output_size(random: Random) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def exact_padding(size: int, kernel: int, stride: int) -> Question:
     steps = [f"P = {p}: {side(size, kernel, stride, p)}" for p in range(kernel if answer is None else answer + 1)]
     if answer is None:
         steps.append(
-            "no calculation gives a whole number: P adds 2*P, and no such step reaches a multiple of the stride"
+            f"none of these is whole: with no such P is {size} + 2*P - {kernel} a multiple of the stride {stride}"
         )
     wrong: list[tuple[Any, str]] = [
         (kernel // 2, f"this padding leaves a remainder: {_rounded_tail(size, kernel, stride)}")

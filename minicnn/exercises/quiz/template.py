@@ -34,6 +34,11 @@ def some(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
+def sentence(text: str) -> str:
+    """The text with a capital at its begin: "the net" -> "The net"."""
+    return text[:1].upper() + text[1:]
+
+
 def padded(padding: int) -> str:
     """ "no padding", "padding 2"."""
     return f"padding {padding}" if padding else "no padding"
