@@ -46,6 +46,8 @@ def backward(
         subgraph = Subgraph(roots, inputs, run=True)
 
     def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
+        if not leaf._requires_grad:  # it has been frozen since the forward pass
+            return
         if leaf._grad is None:
             leaf._grad = engine._tensor(gradient if owned else copied(gradient))
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array

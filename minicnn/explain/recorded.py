@@ -304,7 +304,8 @@ def _follow(loss: Tensor, grad: Tensor | None, walk: _Walk) -> None:
             if watched.running is not None:
                 watched.running.error = str(error)
     for tensor, total in zip(walk.tensors, totals, strict=False):
-        walk.value(tensor).gradient = None if total is None else Numbers.of(total._array)
+        if total is not None and tensor._requires_grad:  # not one that was frozen after the run
+            walk.value(tensor).gradient = Numbers.of(total._array)
     tape.backward = True
     if watched.inner:
         tape.notes.append(
@@ -368,7 +369,7 @@ class _Backward(Observer):
 
 @contextmanager
 def _undisturbed(walk: _Walk) -> Iterator[None]:
-    """Let no result retain its gradient in a backward pass, and leaves have theirs that were frozen after the run."""
+    """Let no result retain its gradient in a backward pass; leaves that were frozen after the run disturb none."""
     retained = {node: node.retained for node in walk.nodes if node.retained}
     frozen = [tensor for tensor in walk.tensors if not tensor._requires_grad]
     for node in retained:

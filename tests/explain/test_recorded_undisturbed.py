@@ -98,6 +98,10 @@ def test_parameters_that_are_frozen_after_the_run() -> None:
     net = nn.Linear(2, 1)
     loss = net(minicnn.tensor([[3.0, 4.0]])).sum()
     net.requires_grad_(False)
+    net.bias.requires_grad_(True)
     tape = recorded(loss, net)
-    assert tape.error is None and gradient(tape, "weight").tolist() == [[3, 4]]
+    assert tape.error is None and gradient(tape, "bias") == 1
+    assert next(leaf for leaf in tape.leaves if leaf.name == "weight").value.gradient is None
     assert not net.weight.requires_grad and net.weight.grad is None
+    loss.backward()
+    assert net.weight.grad is None and net.bias.grad.tolist() == [1]
