@@ -43,7 +43,7 @@ def test_sizes_rows_and_all_layers(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name, begin in (("a.html", b"<div"), ("a.txt", b"Conv2d"), ("a.png", b"\x89PNG"), ("a.gif", b"GIF8")):
-        out = tmp_path / name
+        out = tmp_path / "new" / name
         assert said(capsys, "conv", "--example", "stride", "-o", str(out)).strip() == str(out)
         assert out.read_bytes().startswith(begin)
     said(capsys, "transposed", "--cell", "1,1", "--grad-cell", "1,1", "-o", str(tmp_path / "b.svg"))
@@ -67,6 +67,7 @@ def test_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["linear", "--x", "3", "-o", "a.gif"], "takes the trace of a convolution or a pooling, got LinearTrace"),
         (["transposed", "-o", "a.gif"], "a transposed one has no window that slides over x"),
         (["conv", "-o", "a.xyz"], "its name must end in one of"),
+        (["max", "--weight-cell", "0,0"], "--weight-cell: explain: MaxPool2d"),
         (["adaptive", "--w", "[[1]]"], "is the size of its output"),
         (["adaptive", "--stride", "2"], "an adaptive pooling has no stride"),
         (["relu"], "invalid choice"),

@@ -86,10 +86,14 @@ def explain(options: argparse.Namespace) -> int:
         "cell": _placed(options.cell, x.ndim), "grad_cell": _placed(options.grad_cell, x.ndim),
         "weight_cell": _placed(options.weight_cell, 2 if flat else 1 if options.layer == "batch-norm" else 4),
     }  # fmt: skip
-    found = explained(layer, x, **cells)
+    try:
+        found = explained(layer, x, **cells)
+    except TypeError as error:  # a pooling has no weights
+        raise UsageError(f"--weight-cell: {error}") from error
     if options.output is None:
         print(found)
         return DONE
+    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     suffix = Path(options.output).suffix.lower()
     if suffix in (".html", ".htm"):
         Path(options.output).write_text(found._repr_html_(), encoding="utf-8")
