@@ -39,7 +39,7 @@ WRONG: list[Edit] = [
      "filters and windows are overwritten, not added"),
     ("conv2d_backward", "gy[n, o, i, j] * w[o]", "gy[n, o, i, j] * w[o, :, ::-1, ::-1]", "the filter is flipped"),
     ("conv2d_backward", "gwide[:, :, PH:PH + H, PW:PW + W]", "gwide[:, :, :H, :W]", "cut off at the end instead"),
-    ("conv2d_backward", "return gx, gw, gb", "return gx, gw / len(x), gb", "times too small, the batch size"),
+    ("conv2d_backward", "return gx, gw, gb", "return gx, gw / len(x), gb", "too small by the batch size"),
     ("conv2d_backward", "gb[o] += gy[n, o, i, j]", "gb[o] += gy[n, o, i, j] / gy[:, 0].size", "the mean is taken"),
     ("conv2d_backward", "gw[o] += gy[n, o, i, j] * wide[n][place]", "gw[o] += wide[n][place]",
      "the upstream gradient is left out"),

@@ -112,7 +112,8 @@ def attempt(exercise: Exercise, answer: Any, case: Case) -> Outcome:
     except KeyboardInterrupt:
         raise
     except NotImplementedError as error:
-        return Outcome(None, f"it is not written yet: {error}", "", kept.getvalue(), (), True)
+        why = f": {error}" if str(error) else ""
+        return Outcome(None, f"it is not written yet{why}", "", kept.getvalue(), (), True)
     except BaseException as error:
         return Outcome(None, _text(error), _line(error, _file_of(answer)), kept.getvalue())
     changed = [name for name, value in case.args.items() if not _equal(value, args[name])]
@@ -255,6 +256,11 @@ def check_signature(answer: Any, exercise: Exercise) -> None:
     try:
         signature.bind(*exercise.parameters)
     except TypeError:
-        own = ", ".join(signature.parameters)
+        plain = [p.replace(default=p.empty, annotation=p.empty) for p in signature.parameters.values()]
+        own = str(inspect.Signature(plain))  # shows a * before names that cannot be given by position
         wanted = ", ".join(exercise.parameters)
-        raise Unusable(f"{exercise.entry} takes ({own}), and must take ({wanted})") from None
+        raise Unusable(f"{exercise.entry} takes {own}, and must take ({wanted})") from None
+    first = list(signature.parameters)[: len(exercise.parameters)]
+    if first != exercise.parameters and sorted(first) == sorted(exercise.parameters):
+        own, wanted = ", ".join(first), ", ".join(exercise.parameters)
+        raise Unusable(f"{exercise.entry} takes ({own}), and must take ({wanted}), in this order")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -95,8 +96,11 @@ def both(*many: Candidates) -> Candidates:
 
 
 def _named(found: tuple[str, str, Array], names: Mapping[str, str]) -> tuple[str, str, Array]:
-    """A mistake "this is the gradient of w" with the exercise's name, ggamma."""
+    """A mistake "this is the gradient of w" with the exercise's name, ggamma; and without a number of one case."""
     text, remedy, result = found
+    if counted := re.fullmatch(r"it is \d+ times too (large|small), (the .*): (.*)", text):
+        too, what, why = counted.groups()
+        return f"it is too {too} by {what}: {why}", re.sub(r"\d+", what, remedy), result
     for name, one in names.items():
         if text == f"this is the gradient of {one}":
             return f"this is {name}", remedy, result

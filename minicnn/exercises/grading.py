@@ -1,7 +1,8 @@
 """`check`: an answer is tried on all cases of an exercise, compared with the solution, and its mistakes are named.
 
 The cases go from easy to hard. All of them are tried; a mistake is named if it gives, in the cases that fail, exactly
-the numbers that the answer gave, and is not excluded by a case that the answer gets right.
+the numbers that the answer gave, and is not excluded by a case that the answer gets right. Where it gives other wrong
+numbers, the answer may have two mistakes, or the same numbers came by chance: it is named if it explains twice as many.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,19 +104,31 @@ def check_file(path: str | Path, names: Sequence[str] | None = None, seconds: fl
 
 def answered(path: Path) -> list[str]:
     """The exercises that a file answers: those whose function it defines, or the one of its own name."""
-    text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        body = ast.parse(text).body
-        defined = {
-            node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
-        }
-        defined |= {
-            t.id for node in body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
-        }
+        body = ast.parse(path.read_bytes()).body
+        ways = [set(_defined(body)), set(_defined(body, imports=True))]  # an import may also be a mere helper
     except (SyntaxError, ValueError):
-        defined = set(re.findall(r"^(?:def|class)\s+(\w+)", text, re.MULTILINE))
-    found = [name for name, one in EXERCISES.items() if one.entry in defined]
-    return found or [name for name in EXERCISES if name == path.stem]
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        ways = [set(re.findall(r"^(?:def|class)\s+(\w+)", text, re.MULTILINE))]
+    own = [name for name in EXERCISES if name == path.stem]
+    found = ([name for name, one in EXERCISES.items() if one.entry in defined] for defined in ways)
+    return next(filter(None, [next(found), own, *found]), [])
+
+
+def _defined(body: Sequence[ast.stmt], imports: bool = False) -> Iterator[str]:
+    """The names that statements define by def, class or =, or also import; those inside of if, try and with as well."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom):
+            if imports:
+                yield from (alias.asname or alias.name for alias in node.names)
+        else:
+            for part in ("body", "orelse", "finalbody"):
+                yield from _defined(getattr(node, part, []), imports)
 
 
 # -------------------------------------------------------------------------------------------------------------- grading
@@ -197,7 +210,8 @@ def _known(exercise: Exercise, results: Sequence[Result]) -> dict[str, list[Know
         return {}
     found: dict[str, list[Known]] = {}
     for name, wrong in failed.items():
-        counts: dict[tuple[str, str], int] = {}
+        counts: dict[tuple[str, str], int] = {}  # cases that a mistake explains
+        against: dict[tuple[str, str], int] = {}  # cases where it would give other wrong numbers
         excluded: set[tuple[str, str]] = set()
         for result, candidates in zip(results, _mistakes(exercise), strict=False):
             if result.outcome.outputs is None:
@@ -213,8 +227,10 @@ def _known(exercise: Exercise, results: Sequence[Result]) -> dict[str, list[Know
                     counts[key] = counts.get(key, 0) + 1
                 elif name not in result.wrong:
                     excluded.add(key)
+                else:
+                    against[key] = against.get(key, 0) + 1
         order = {key: place for place, key in enumerate(counts)}
-        left = [key for key in counts if key not in excluded]
+        left = [key for key in counts if key not in excluded and counts[key] >= 2 * against.get(key, 0)]
         left.sort(key=lambda key: (-counts[key], order[key]))
         if left:
             most = counts[left[0]]

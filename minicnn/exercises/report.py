@@ -202,7 +202,11 @@ class Report:
             yield f"What is wrong with {name}: {first.name} ({several}). Remedy: {first.remedy}."
             if others:
                 yield f"The same numbers would come from this: {others}."
-        unknown = [name for name in result.wrong if name not in self.mistakes]
+        unknown = [  # and nothing else is said about them
+            name
+            for name, wrong in result.wrong.items()
+            if name not in self.mistakes and wrong.text == f"{name} is wrong"
+        ]
         if unknown and not result.outcome.problem:
             yield f"No usual mistake gives these numbers of {' and '.join(unknown)}. Follow the case above on paper."
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,15 +38,17 @@ def run(path: Path, name: str, seconds: float = SECONDS) -> tuple[list[Outcome],
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
-            cwd=path.absolute().parent,
+            cwd=path.absolute().parent, start_new_session=True,
         )  # fmt: skip
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):  # if not even the child's own limit works
                 process.wait(_START + seconds * 100)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            if hasattr(os, "killpg"):  # also the processes that the answer has started
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()  # nothing if it has ended
+            process.wait()
         text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
         return _collected(list(_records(records)), _ended(text, process.returncode, path, seconds))
 
@@ -82,6 +85,8 @@ def _ended(trace: str, code: int, path: Path, seconds: float) -> Outcome:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             number = int(frames[0][1])
             line = f"line {number}: {lines[number - 1].strip()}" if number <= len(lines) else f"line {number}"
-        return Outcome(None, f"it did not end within {seconds:g} s: a loop that never stops", line)
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return Outcome(None, f"the program ended ({how}): os._exit, or no memory left")
+        return Outcome(None, f"it did not end within {seconds:g} s: a loop that never stops, or a very slow one", line)
+    if code >= 0:
+        return Outcome(None, f"the program ended (exit code {code}): os._exit, or no memory left")
+    why = {signal.SIGINT: "KeyboardInterrupt", getattr(signal, "SIGKILL", 9): "it was killed; no memory left?"}
+    return Outcome(None, f"the program ended (signal {-code}): {why.get(-code, 'it crashed')}")

@@ -55,6 +55,8 @@ class Finding:
     def __str__(self) -> str:
         if self.ok:
             return f"{self.name}: right"
+        if self.mistakes and np.isnan(self.got) and np.isnan(self.right):  # no place: the shape is wrong
+            return f"{self.name}: {self.mistakes[0][0]}. Remedy: {self.mistakes[0][1]}."
         place = list(self.where) if self.where else ""
         text = f"{self.name}{place} is {self.got:.6g} and must be {self.right:.6g}"
         if not self.mistakes:
@@ -122,7 +124,7 @@ def diagnose(
         ValueError: the operation is not known, or none gives the result of `func`.
         TypeError: an input is not a tensor.
     """
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given: list[Any] = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     for tensor in given:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"diagnose: the inputs must be tensors, got {shown(tensor)}")
@@ -137,7 +139,7 @@ def diagnose(
     if _difference(got, right):
         arrays = {name: array_of(leaf) for name, leaf in zip(NAMES, own, strict=False)}
         (finding,) = compare_results(op, arrays, {"y": right}, {"y": got}, **options)
-        return Diagnosis(op, f"{finding}; mend the forward pass first", ())
+        return Diagnosis(op, f"{str(finding).removesuffix('.')}; mend the forward pass first", ())
     rng = np.random.default_rng(_SEED)
     gy = rng.standard_normal(tuple(y.shape)) if grad is None else array_of(grad).astype(np.float64)
     y.backward(y.new_tensor(gy))

@@ -163,3 +163,49 @@ def test_a_case_in_python() -> None:
         case("conv2d_backward", 17)
     with pytest.raises(ValueError, match="there is no exercise 'conv2d_bakward'; similar ones are conv2d_backward"):
         case("conv2d_bakward", 1)
+
+
+# Wrong answers whose numbers are by chance those of another mistake, in some of the cases; and that other mistake.
+BY_CHANCE = [
+    ("conv2d_forward", lambda answer, *args: answer(*args)[:, :, :-1, :-1], "padding"),
+    ("conv2d_forward", lambda answer, x, w, b, *steps: answer(x, w, -b, *steps), "overwritten"),
+    ("conv2d_forward", lambda answer, *args: answer(*args).transpose(0, 2, 3, 1), "swapped"),
+    ("conv2d_backward", lambda answer, gy, x, w, *steps: (
+        answer(gy, x, w, *steps)[0] / len(w), *answer(gy, x, w, *steps)[1:]), "batch size"),
+    ("relu_backward", lambda answer, gy, x: np.abs(answer(gy, x)), "sign"),
+    ("softmax_backward", lambda answer, gy, y: y * (gy - (gy * y).sum(0)), "diagonal"),
+    ("im2col", lambda answer, *args: answer(*args)[:, ::-1], "flipped"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "words"), BY_CHANCE)
+def test_what_fits_a_few_cases_by_chance_is_not_named(name: str, change: Any, words: str) -> None:
+    answer = made(name, RIGHT[name])
+    report = check(lambda *args: change(answer, *args), name)
+    assert not report.ok
+    assert not any(words in known.name for some in report.mistakes.values() for known in some), report
+
+
+def test_a_factor_that_is_another_in_each_case_has_one_name() -> None:
+    answer = made("linear_backward", RIGHT["linear_backward"])
+
+    def mean(gy: Any, x: Any, w: Any) -> Any:
+        gx, gw, gb = answer(gy, x, w)
+        return gx, gw / len(x), gb
+
+    (known,) = check(mean, "linear_backward").mistakes["gw"][:1]
+    assert (known.name, known.explained) == ("it is too small by the batch size: a mean too many", known.failed)
+    assert known.remedy == "do not divide by the batch size"
+
+    def twice(gy: Any, x: Any, w: Any) -> Any:
+        gx, gw, gb = answer(gy, x, w)
+        return 2 * gx, gw, gb
+
+    (known,) = check(twice, "linear_backward").mistakes["gx"][:1]
+    assert known.explained == known.failed and "a factor that is not there" in known.name
+
+
+def test_a_wrong_shape_or_type_is_not_called_unknown() -> None:
+    answer = made("conv2d_forward", RIGHT["conv2d_forward"])
+    for change in (np.float32, lambda y: y[..., None]):
+        assert "No usual mistake" not in str(check(lambda *args, f=change: f(answer(*args)), "conv2d_forward"))

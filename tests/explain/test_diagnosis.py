@@ -253,3 +253,14 @@ def test_what_is_not_a_backward_mistake() -> None:
         diagnose(F.relu, x, "gelu")
     with pytest.raises(TypeError, match="the inputs must be tensors, got 3"):
         diagnose(F.relu, [3])  # type: ignore[list-item]
+
+
+def test_a_result_of_another_shape_is_told_by_its_shape() -> None:
+    text = str(diagnose(lambda x: x.relu()[:2], minicnn.randn(3, 4), "relu"))
+    assert "nan" not in text and ".;" not in text
+    assert "y: the result has the shape (2, 4) and must have (3, 4)" in text
+
+
+def test_an_array_is_no_tensor() -> None:
+    with pytest.raises(TypeError, match="must be tensors, got array"):
+        diagnose(F.relu, np.ones(3), "relu")  # type: ignore[arg-type]

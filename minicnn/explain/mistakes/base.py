@@ -57,10 +57,10 @@ def common(call: Call, name: str, ones: Arrays) -> Iterator[tuple[str, str, Arra
             yield f"this is the gradient of {other}", "return the gradients in the order of the inputs", gradient
     batch = call.gy.shape[0] if call.gy.ndim else 1
     pixels = call.gy.size // max(1, batch)
-    counts = {
-        batch: "the batch size", pixels: "the number of outputs of a sample", call.gy.size: "the number of outputs",
-    }  # fmt: skip
-    for count, what in ({2: "a factor that is not there"} | counts).items():
+    for count, what in (
+        (batch, "the batch size"), (pixels, "the number of outputs of a sample"),
+        (call.gy.size, "the number of outputs"), (2, "a factor that is not there"),
+    ):  # fmt: skip
         if count > 1:
             yield f"it is {count} times too large, {what}: a mean is missing", f"divide by {count}", right * count
             yield f"it is {count} times too small, {what}: a mean too many", f"do not divide by {count}", right / count

@@ -56,7 +56,9 @@ SCALE = [
     Mistake("the root is missing: this is the variance", "the standard deviation is the root of the variance",
             _of(lambda f: f.width**2 * f.variance(f.into, f.out))),
     Mistake("the root is missing: this is the variance without the factor 3", "the bound is sqrt(3) std",
-            _of(lambda f: f.variance(f.into, f.out) if f.uniform else None)),
+            _of(lambda f: f.variance(f.into, f.out))),
+    Mistake("the root is missing: the variance is taken for the standard deviation", "std is the root of the variance",
+            _of(lambda f: f.width * f.variance(f.into, f.out))),
     Mistake("the bound lacks sqrt(3): this is the standard deviation", "U(-a, a) has the variance a^2/3, so the bound "
             "is sqrt(3) std", _of(lambda f: math.sqrt(f.variance(f.into, f.out)) if f.uniform else None)),
     Mistake("it is the bound of the uniform distribution", "the normal one takes std itself",
