@@ -133,9 +133,8 @@ def test_errors(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
         capsys, 2, "changed", run, "--layer", "x"
     )
     assert "--count: 0 is not above 0" in fails(capsys, 2, "probes", run, "--count", "0")
-    assert "perplexity must be above 0 and below the number of points, 1" in fails(
-        capsys, 2, "embedding", run, "--count", "1"
-    )
+    assert "tsne: one image has no neighbours" in fails(capsys, 2, "embedding", run, "--count", "1")
+    assert "nearest: the dataset has no other image" in fails(capsys, 2, "neighbours", run, "--count", "1")
 
 
 def test_a_net_that_does_not_fit_its_images(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

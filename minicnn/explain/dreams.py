@@ -16,7 +16,7 @@ from typing import Any
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import ShapeError, shown
 
-from ..autograd import grad
+from ..autograd import enable_grad, grad
 from ..nn import Module
 from ..nn import functional as F
 from ..ops.tensor.sampling import randn
@@ -42,14 +42,17 @@ def maximize_activation(
         rate: how far the first step goes, in the mean absolute value of a pixel; the last one goes almost nowhere.
         decay: keeps pixels small.
         smooth: blur the gradient over 3 x 3 pixels, so that the image does not fall apart into single pixels.
+            Each step still goes uphill, but slowly where a unit likes the finest patterns.
 
     Returns:
-        The best image on the way, (1, C, H, W), around 0. If the net takes normalised images, undo that to look at it.
+        The best image on the way, (1, C, H, W), around 0, on the device of the net and of its type. If the net takes
+        normalised images, undo that to look at it.
 
     Raises:
         ValueError: there is no such layer or channel, or the layer is not called.
     """
     steps = geometry.whole(steps, "maximize_activation", "steps", 1)
+    channel = geometry.whole(channel, "maximize_activation", "channel")
 
     def goal(maps: Tensor, x: Tensor) -> Tensor:
         if maps.ndim not in (2, 4):
@@ -60,6 +63,8 @@ def maximize_activation(
         return maps[:, channel].mean() - (x * x).mean() * (decay / 2)
 
     x = randn(1, *input_size) * 0.1
+    first = next((p for p in model.parameters() if p.dtype.kind == "f"), x)
+    x = x.to(first.device, first.dtype)
     with evaluating("maximize_activation", model):
         best, most = x, -math.inf
         for step in range(steps + 1):
@@ -135,14 +140,25 @@ def _step(
     leaf = x.detach().clone().requires_grad_()
     handle = layer_of(op, model, layer).register_forward_hook(keep)
     try:
-        model(leaf)
+        with enable_grad():
+            model(leaf)
     finally:
         handle.remove()
     if not kept or not isinstance(kept[-1], Tensor):
         raise ValueError(f"{op}: the net does not call the layer {shown(layer)}, or it gives no tensor")
-    height = goal(kept[-1], leaf)
+    with enable_grad():
+        height = goal(kept[-1], leaf)
     (found,) = grad(height, leaf)
     assert found is not None
     if smooth:
-        found = F.avg_pool2d(found, 3, 1, 1, count_include_pad=False)
+        found = _blurred(found)
     return (x + found * (rate / (float(found.abs().mean()) + 1e-12))).detach(), height.item()
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """The weighted mean over 3 x 3 pixels, with the weights 1 2 1 along each side; outside of the image is 0.
+
+    That is a mean over 2 x 2 pixels and its transpose, A^T A x, so x and the result never point in opposite directions:
+    <x, A^T A x> = |A x|^2. A plain mean over 3 x 3 turns stripes of one pixel around.
+    """
+    return F.avg_pool2d(F.avg_pool2d(x, 2, 1, 1), 2, 1)

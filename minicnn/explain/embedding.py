@@ -132,6 +132,8 @@ def tsne(
         ValueError: there are not more points than the perplexity, or features are not finite, or all points are equal.
     """
     x = _points("tsne", features)
+    if len(x) < 2:
+        raise ValueError("tsne: one image has no neighbours; give at least two images")
     dimensions = whole(dimensions, "tsne", "dimensions", 1)
     if dimensions > 3:
         raise ValueError(f"tsne: dimensions must be 1, 2 or 3, got {dimensions}")
@@ -200,6 +202,8 @@ def nearest(
     if itself is not None and ((itself < 0) | (itself >= len(known.features))).any():
         raise ValueError(f"{op}: exclude has places outside of the dataset, which has {len(known.features)} images")
     count = min(k, len(known.features) - (itself is not None))
+    if not count:
+        raise ValueError(f"{op}: the dataset has no other image; give at least two images")
     parts = np.array_split(known.features, math.ceil(len(known.features) / ROWS))
     away = np.concatenate([_distances(asked, part, metric) for part in parts], 1)  # (M, N)
     order = np.argsort(away, 1, kind="stable")  # NaN last

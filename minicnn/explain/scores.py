@@ -12,7 +12,7 @@ from minicnn_kernels import use
 from minicnn_kernels.arrays import Array
 from minicnn_kernels.geometry import ShapeError, shown
 
-from ..autograd import no_grad
+from ..autograd import enable_grad, no_grad
 from ..nn import Module
 from ..nn.module import check_module
 from ..tensor import Tensor, array_of
@@ -36,8 +36,9 @@ def evaluating(op: str, model: Module) -> Iterator[None]:
 
 def score(op: str, model: Module, x: Tensor, target: Any) -> Tensor:
     """The sum over the batch of the scores of the classes: the gradient of each input is that of its own score."""
-    y = model(x)
-    return chosen(op, y, classes(op, y, target, len(x))).sum()
+    with enable_grad():  # also inside no_grad, since the gradient is what is asked for
+        y = model(x)
+        return chosen(op, y, classes(op, y, target, len(x))).sum()
 
 
 def targets(op: str, model: Module, x: Tensor, target: Any) -> Array:

@@ -141,24 +141,15 @@ def _patches(at: Looking) -> Figure:
 def _excited(at: Looking) -> Figure:
     chosen = at.channels if isinstance(at.channels, list) else [at.channels]
     size = tuple(at.part(range(1))[0].shape[1:])
-    images = [_exciting(at, c, size, smooth=True) for c in chosen]
-    for i, c in enumerate(chosen):
-        if _activation(at, images[i], c) <= 0:  # the unit looks for what smooth images do not have
-            rough = _exciting(at, c, size, smooth=False)
-            images[i] = rough if _activation(at, rough, c) > _activation(at, images[i], c) else images[i]
+    images = [_exciting(at, c, size) for c in chosen]
     title = f"{at.name}, {at.place}: images that were made to excite a channel"
     return units.excited(cat(images).cpu(), [f"channel {c}" for c in chosen], title=title)
 
 
-def _exciting(at: Looking, channel: int, size: tuple[int, ...], smooth: bool) -> Tensor:
+def _exciting(at: Looking, channel: int, size: tuple[int, ...]) -> Tensor:
     with fork_rng():
         manual_seed(0)
-        return explain.maximize_activation(at.model, at.place, channel, size, smooth=smooth)
-
-
-def _activation(at: Looking, x: Tensor, channel: int) -> float:
-    (y,) = explain.feature_maps(at.model, x, [at.place]).values()
-    return float(y[:, channel].mean())
+        return explain.maximize_activation(at.model, at.place, channel, size)
 
 
 def _maps(at: Looking) -> Figure:

@@ -195,3 +195,13 @@ def test_errors() -> None:
     for function in ALL:
         with pytest.raises(TypeError, match=function.__name__):
             function(lambda x: x, x, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("compute", [saliency, guided_backprop, grad_cam, integrated_gradients])
+def test_inside_no_grad(compute: Any) -> None:
+    minicnn.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    x = minicnn.randn(2, 1, 6, 6)
+    want = compute(model, x, 1)
+    with minicnn.no_grad():
+        assert minicnn.equal(compute(model, x, 1), want)

@@ -8,6 +8,7 @@ import pytest
 import minicnn
 from minicnn import nn
 from minicnn.explain import deep_dream, feature_maps, maximize_activation
+from minicnn.explain.dreams import _blurred
 from minicnn_kernels.geometry import ShapeError
 
 
@@ -69,3 +70,32 @@ def test_errors() -> None:
         deep_dream(model, x[0], "0")
     with pytest.raises(ValueError, match="steps"):
         maximize_activation(model, "4", 0, (2, 12, 12), steps=0)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)], ids=["rows", "columns", "chess"])
+def test_units_that_like_fine_patterns_are_excited(axes: tuple[int, ...]) -> None:
+    """Stripes of one pixel: a plain mean of 3 x 3 pixels of this gradient would point downhill."""
+    at = np.indices((12, 12))
+    liked = (-1.0) ** sum(at[axis] for axis in axes)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(144, 1, bias=False))
+    model[1].weight.data.copy_(minicnn.tensor(liked.astype(np.float32).reshape(1, -1)))
+    found = maximize_activation(model, "1", 0, (1, 12, 12))
+    assert float(model(found)) > 100  # the first image is noise of 0.1, with about 1.2
+
+
+def test_a_blurred_step_never_goes_downhill() -> None:
+    for size in ((1, 1), (1, 4), (6, 5)):
+        unit = minicnn.eye(size[0] * size[1]).reshape(-1, 1, *size)
+        blur = _blurred(unit).reshape(len(unit), -1).numpy().astype(float)
+        assert np.allclose(blur, blur.T) and np.linalg.eigvalsh(blur).min() > 0
+    assert np.allclose(_blurred(minicnn.ones(1, 1, 5, 5))[..., 1:-1, 1:-1].numpy(), 1)
+
+
+def test_the_image_has_the_type_of_the_net_and_no_grad_does_not_matter() -> None:
+    model = net().double()
+    with minicnn.no_grad():
+        found = maximize_activation(model, "4", 1, (2, 8, 8), steps=2)
+        assert deep_dream(model, found, "4", steps=1, octaves=1).dtype == minicnn.float64
+    assert found.dtype == minicnn.float64
+    with pytest.raises(TypeError, match="channel"):
+        maximize_activation(model, "4", 1.5, (2, 8, 8))  # type: ignore[arg-type]

@@ -150,3 +150,7 @@ def test_errors() -> None:
         embedding(model, x[:0], "0")
     with pytest.raises(TypeError, match="embedding"):
         embedding(3, x)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="tsne: one image has no neighbours"):
+        tsne(x[:1], perplexity=1)
+    with pytest.raises(ValueError, match="nearest: the dataset has no other image"):
+        nearest(model, x[:1], x[:1], exclude=0)

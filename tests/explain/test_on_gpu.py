@@ -89,3 +89,14 @@ def test_figures() -> None:
     visualize.filters(model.features[0].weight)
     for image in twice((1, 32, 32)):
         visualize.overview(model, image)
+
+
+def test_an_image_is_made_where_the_net_is() -> None:
+    minicnn.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    minicnn.manual_seed(1)
+    on_cpu = explain.maximize_activation(model, "1", 2, (3, 8, 8), steps=5)
+    minicnn.manual_seed(1)
+    on_gpu = explain.maximize_activation(model.to("cuda"), "1", 2, (3, 8, 8), steps=5)
+    assert on_gpu.device.type == "cuda"
+    np.testing.assert_allclose(on_gpu.cpu().numpy(), on_cpu.numpy(), rtol=1e-4, atol=1e-5)
