@@ -85,7 +85,7 @@ def test_images_before_and_after_their_transforms(runs: Path, tmp_path: Path, mo
     for name in ("augmentations", "number_grid"):
         real = getattr(views, name)
         monkeypatch.setattr(views, name, lambda *a, real=real: (seen.append(a), real(*a))[1])
-    for figure in ("augmentations", "numbers"):
+    for figure in ("augmentations", "number_grid"):
         assert cli.main(["plot", figure, str(runs / "resnet20"), "--image", "5", "-o", str(tmp_path / "a.png")]) == 0
     ((image,), transform), (same,) = seen
     assert np.array_equal(image, same) and image.size == (8, 8)  # of the digits, before they are resized to 32 x 32
@@ -117,7 +117,7 @@ def test_errors(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     without = fails(capsys, 2, "augmentations", str(runs / "MLP"))
     assert "augmentations: MLP was trained without augmentation" in without
-    assert "numbers: image 400 does not exist" in fails(capsys, 2, "numbers", run, "--image", "400")
+    assert "number_grid: image 400 does not exist" in fails(capsys, 2, "number-grid", run, "--image", "400")
     assert "the net has no ReLU" in fails(capsys, 2, "guided_backprop", run)
     assert "--channel is for patches, excited; it has no meaning for maps" in fails(
         capsys, 2, "maps", run, "--channel", "1"

@@ -29,7 +29,7 @@ VIEWS = {  # of the net of a run, and their options
     "saliency": ("image", "count"), "input_x_gradient": ("image", "count"), "integrated_gradients": ("image", "count"),
     "smooth_grad": ("image", "count"), "deconvolution": ("image", "count"), "guided_backprop": ("image", "count"),
     "grad_cam": ("layer", "image", "count"), "guided_grad_cam": ("layer", "image", "count"),
-    "occlusion": ("image", "count"), "augmentations": ("image", "count"), "numbers": ("image",),
+    "occlusion": ("image", "count"), "augmentations": ("image", "count"), "number_grid": ("image",),
 }  # fmt: skip
 NETS = ("net", "costs", "field")  # of a model, by its name
 LESSONS = {  # of nothing: the same for everybody

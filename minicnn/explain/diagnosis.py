@@ -55,8 +55,9 @@ class Finding:
     def __str__(self) -> str:
         if self.ok:
             return f"{self.name}: right"
-        if self.mistakes and np.isnan(self.got) and np.isnan(self.right):  # no place: the shape is wrong
-            return f"{self.name}: {self.mistakes[0][0]}. Remedy: {self.mistakes[0][1]}."
+        if self.mistakes and np.isnan(self.got) and np.isnan(self.right):  # no place: the shape, the last one, is wrong
+            (name, remedy), *others = self.mistakes
+            return f"{self.name}: {name}. Remedy: {remedy}." + (f" ({others[-1][0]})" if others else "")
         place = list(self.where) if self.where else ""
         text = f"{self.name}{place} is {self.got:.6g} and must be {self.right:.6g}"
         if not self.mistakes:

@@ -295,14 +295,14 @@ def _augmentations(at: Looking) -> Figure:
     return augmentations(at.pictures, transform)
 
 
-def _numbers(at: Looking) -> Figure:
+def _number_grid(at: Looking) -> Figure:
     """An image and its numbers."""
     return number_grid(at.pictures[0])
 
 
 VIEWS: dict[str, View] = {
     "augmentations": View(_augmentations, ("image", "count"), 4),
-    "numbers": View(_numbers, ("image",), 1),
+    "number_grid": View(_number_grid, ("image",), 1),
     "patches": View(_patches, ("layer", "channel", "count"), 2000),
     "excited": View(_excited, ("layer", "channel")),
     "maps": View(_maps, ("layer", "image")),

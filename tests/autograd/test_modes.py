@@ -139,3 +139,11 @@ for _ in range(3000):
 assert caught == 3000
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_leaf_that_is_frozen_after_the_forward_pass_gets_no_gradient() -> None:
+    w, x = minicnn.tensor([2.0], requires_grad=True), minicnn.tensor([3.0], requires_grad=True)
+    loss = (w * x).sum()
+    w.requires_grad_(False)
+    loss.backward()
+    assert w.grad is None and x.grad is not None and x.grad.tolist() == [2]

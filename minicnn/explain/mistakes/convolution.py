@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,6 +80,24 @@ def swapped(pair: tuple[int, int]) -> tuple[int, int]:
     return pair[1], pair[0]
 
 
+def one_for_both(result: Callable[[Call, Steps], Array | None]) -> list[Mistake]:
+    """The number of one axis, such as stride[0], is used for both; `result` computes with other steps."""
+
+    def changed(name: str, axis: int) -> Callable[[Call], Array | None]:
+        def gradient(call: Call) -> Array | None:
+            steps = steps_of(call)
+            given: dict[str, Any] = {name: (getattr(steps, name)[axis],) * 2}
+            return result(call, steps._replace(**given))
+
+        return gradient
+
+    return [
+        Mistake(f"the {which} {name} is used for both axes", f"{name} is a pair: the first is for rows, the second for "
+                "columns", changed(name, axis))
+        for name in ("stride", "padding", "dilation") for axis, which in enumerate(("vertical", "horizontal"))
+    ]  # fmt: skip
+
+
 def _last_filter(w: Array, groups: int) -> Array:
     """Only the last filter of each group; the others are 0."""
     each = len(w) // groups
@@ -121,6 +139,7 @@ CONV_X = [
     Mistake("rows and columns of the filter are swapped", "a counts rows, b columns",
             _conv_x(lambda c, s: spread(c, c.inputs["w"].swapaxes(2, 3), s)
                     if c.inputs["w"].shape[2] == c.inputs["w"].shape[3] else None)),
+    *one_for_both(lambda c, s: spread(c, c.inputs["w"], s)),
 ]  # fmt: skip
 CONV_W = [
     Mistake("only the last sample counts", OVER_BATCH,
@@ -137,7 +156,13 @@ CONV_W = [
             _conv_x(lambda c, s: gathered(c, c.inputs["x"], s._replace(dilation=(1, 1))))),
     Mistake("vertical and horizontal dilation are swapped", "rows go with DH, columns with DW",
             _conv_x(lambda c, s: gathered(c, c.inputs["x"], s._replace(dilation=swapped(s.dilation))))),
+    *one_for_both(lambda c, s: gathered(c, _beyond(c.inputs["x"]), s)),
 ]  # fmt: skip
+
+
+def _beyond(x: Array) -> Array:
+    """x with zeros after its end, twice as large: a loop that checks its indices reads nothing there."""
+    return np.pad(x, ((0, 0), (0, 0), (0, 2 * x.shape[2]), (0, 2 * x.shape[3])))
 
 
 def _shifted(x: Array, steps: Steps) -> Array:

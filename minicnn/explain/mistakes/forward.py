@@ -11,7 +11,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.arrays import Array
 
 from .base import Call, Mistake
-from .convolution import Steps, steps_of, swapped
+from .convolution import Steps, one_for_both, steps_of, swapped
 
 Pad = tuple[tuple[int, int], tuple[int, int]]  # rows above and below, columns left and right
 
@@ -147,6 +147,7 @@ CONV_Y = [
     Mistake("output and input channels of the filter are swapped", "w[o, c]: output channel first",
             _conv(lambda c, s: convolved(c, s, w=c.inputs["w"].swapaxes(0, 1))
                   if c.inputs["w"].shape[0] == c.inputs["w"].shape[1] and s.groups == 1 else None)),
+    *one_for_both(convolved),
 ]  # fmt: skip
 
 
