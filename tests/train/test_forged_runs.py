@@ -151,7 +151,7 @@ FORGED: dict[str, list[Any]] = {
         [TO_TENSOR, ["Resize", {"size": "x"}]], [TO_TENSOR, ["Resize", {"a": 1}]],
     ],
     "training.loss": [None, 3, [], "", "Linear", "system", "MSELoss"],
-    "training.backend": [None, 3, [], {}, "cuda", "turbo"],
+    "training.backend": [None, 3, [], {}, "turbo"],
     "training.eval_batch_size": [None, 0, -5, 2.5, "x", [], True, 2**70],
     "training.epochs": [None, "x", 0, 2.5],
     "training.seed": [-1],
