@@ -5,8 +5,7 @@ gaussian   exp(-(a^2 + b^2) / (2 s^2)), divided by its sum: blurs, and keeps the
 sharpen    the image and its difference from the neighbours: 5 in the middle, -1 around
 laplacian  the sum of both second derivatives: 0 on any slope
 corner     + + in one diagonal, - - in the other: the mixed second derivative
-gabor      a wave under a Gaussian: an edge or stripe of one direction and width,
-as cells of the visual cortex see it
+gabor      a wave under a Gaussian: an edge or stripe of one direction and width, as cells of the visual cortex see it
 """
 
 from __future__ import annotations

@@ -25,9 +25,8 @@ def activation_functions(
     """Draw functions (blue) and their slopes (orange, dashed), computed by the operations and the tape.
 
     Where the slope is below 5 % of its largest value, the background is grey: there the gradient almost vanishes. Under
-    each title: the least and the largest value on the range,
-    and the mean output for standard normal inputs. If this mean
-    is 0, the function is zero-centred.
+    each title: the least and the largest value on the range, and the mean output for standard normal inputs. If this
+    mean is 0, the function is zero-centred.
 
     Args:
         functions: names of `minicnn.nn.functional`, or functions of a tensor.

@@ -144,9 +144,8 @@ def _first(dataset: Any, images: int) -> list[Any]:
 def kernels(image: Any = None, known: Mapping[str, Array] | None = None, *, out: Out = None) -> Figure:
     """Draw kernels, and below each one its response to an image.
 
-    Of a kernel whose sum is 0, the response to the brightness is drawn: red above 0, blue below,
-    white at 0. Others give an
-    image again, and each colour is filtered by itself.
+    Of a kernel whose sum is 0, the response to the brightness is drawn: red above 0, blue below, white at 0. Others
+    give an image again, and each colour is filtered by itself.
 
     Args:
         image: (H, W), or (H, W, 3) in 0..1; None for a photograph that comes with scikit-learn.
