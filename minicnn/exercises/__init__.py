@@ -13,12 +13,13 @@ Files:
     grading.py     check               candidates.py  mistakes of `explain`        solutions/  what is right
     attempt.py     one call            sandbox.py, child.py  a file in a process   report.py   what is shown
     sources.py     stubs and solutions
-    quiz/          questions for paper and pencil
+    quiz/          questions for paper and pencil            lesson.py      what notebooks of a course need
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from . import lesson
 from . import sources as _sources
 from .catalogue import EXERCISES, find
 from .exercise import Arguments, Case, Exercise, Wrong, copied
@@ -26,7 +27,8 @@ from .grading import check, check_file
 from .report import Report
 
 __all__ = [
-    "EXERCISES", "Case", "Exercise", "Report", "Wrong", "case", "check", "check_file", "find", "solution", "stub",
+    "EXERCISES", "Case", "Exercise", "Report", "Wrong", "case", "check", "check_file", "find", "lesson", "solution",
+    "stub",
 ]  # fmt: skip
 
 

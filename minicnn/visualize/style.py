@@ -5,6 +5,7 @@ Figures are made with `matplotlib.figure.Figure`, never with pyplot: no global s
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -76,8 +77,23 @@ def drawing(width: float, height: float, out: str | os.PathLike[str] | None = No
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
         figure = Figure(figsize=(width, height), dpi=100, **{"layout": "constrained", **options})
         yield figure
+    show_in_notebooks(figure)
     if out is not None:
         write(figure, out)
+
+
+def show_in_notebooks(figure: Figure) -> None:
+    """Let a notebook show the figure as a picture, without pyplot, which would show every figure of a cell."""
+    figure._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
+
+
+def _png(figure: Figure) -> bytes:
+    import matplotlib
+
+    content = io.BytesIO()
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
+        figure.savefig(content, format="png", dpi=figure.dpi)
+    return content.getvalue()
 
 
 def write(figure: Figure, out: str | os.PathLike[str], *, within: Path | None = None) -> None:
