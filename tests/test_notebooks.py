@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from minicnn.exercises.quiz import TOPICS
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 NAMES = [source.stem for source in SOURCES]
+REPOSITORY = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    "(https://colab.research.google.com/github/minicnn/minicnn/blob/main/notebooks/{}.ipynb)"
+    f"(https://colab.research.google.com/github/{REPOSITORY.removeprefix('https://github.com/')}/blob/main/notebooks/"
+    "{}.ipynb)"
 )
 SET_UP = "# On Colab, this installs minicnn, with the NumPy that is there. Elsewhere it does nothing."
 
@@ -81,7 +84,7 @@ def test_it_is_made_as_the_course_promises(name: str) -> None:
     assert first.startswith(f"# {name[:2]} ") and BADGE.format(name) in first
     assert "**After this notebook you can**" in first and "**It builds on**" in first
     set_up = cells(FOLDER / "02_convolution_arithmetic.py")[1]
-    assert set_up[1].startswith(SET_UP) and found[1] == set_up
+    assert set_up[1].startswith(SET_UP) and f"git+{REPOSITORY}" in set_up[1] and found[1] == set_up
     words = "\n".join(text for kind, text in found if kind == "markdown")
     for number, (kind, text) in enumerate(found[:-1]):
         if kind == "markdown" and "**Predict.**" in text:
