@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,17 +29,11 @@ PLACES = [
     "minicnn.nn.utils.fusion",
     "minicnn.nn.grad",
     "minicnn.nn.parallel",
-    "minicnn.nn.parameter",
-    "minicnn.utils.hooks",
-    "minicnn.nn.modules.module",
-    "minicnn.nn.modules.lazy",
-    "minicnn.nn.modules.utils",
     "minicnn.ops",
     "minicnn.autograd",
     "minicnn.autograd.function",
     "minicnn.autograd.gradcheck",
     "minicnn.optim",
-    "minicnn.optim.optimizer",
     "minicnn.optim.lr_scheduler",
     "minicnn.optim.swa_utils",
     "minicnn.utils.data",
@@ -71,6 +66,12 @@ PLACES = [
     "minicnn.jit.annotations",
     "minicnn.return_types",
     "minicnn",
+    "minicnn.nn.parameter",
+    "minicnn.utils.hooks",
+    "minicnn.nn.modules.module",
+    "minicnn.nn.modules.lazy",
+    "minicnn.nn.modules.utils",
+    "minicnn.optim.optimizer",
     "minicnn_kernels",
     "minicnn_kernels.geometry",
     "minicnn_kernels.conv2d",
@@ -93,15 +94,13 @@ PLACES = [
 ]
 
 
-COLLECTIONS = {  # their names are written in many files
-    "minicnn",
-    "minicnn.nn",
-    "minicnn.nn.functional",
-    "minicnn.nn.modules.lazy",
-    "minicnn.nn.modules.module",
-    "minicnn.nn.modules.utils",
-    "minicnn.nn.parameter",
-    "minicnn.optim.optimizer",
+COLLECTIONS = {"minicnn", "minicnn.nn", "minicnn.nn.functional"}  # their names are written in many files
+PARTLY = {  # modules of PyTorch's paths that show more than programs import from there
+    "minicnn.nn.parameter": "is_lazy|UninitializedTensorMixin",
+    "minicnn.nn.modules.module": "register_module_\\w+|typename",
+    "minicnn.nn.modules.lazy": "LazyModuleMixin",
+    "minicnn.nn.modules.utils": "consume_prefix_in_state_dict_if_present",
+    "minicnn.optim.optimizer": "register_optimizer_\\w+|required",
 }
 Definitions = dict[str, list[tuple[str, Path, int]]]
 
@@ -188,13 +187,14 @@ def _belongs(module: ModuleType, place: str, value: Any, name: str, definitions:
     """Whether a module offers a name: its `__all__` lists it, or it is written there, or the module collects names."""
     if hasattr(module, "__all__"):
         return True
+    if place in PARTLY:
+        return bool(re.fullmatch(PARTLY[place], name))
     where = getattr(value, "__module__", None)
     if any(written_in == module.__name__ for written_in, _, _ in definitions.get(name, [])):
         return True
     if place in COLLECTIONS:
         ours = isinstance(where, str) and (where.split(".")[0] in PACKAGES or where == "numpy")
-        called = inspect.isclass(value) or inspect.isroutine(value)
-        return called and ours if place.count(".") > 1 else ours or name in definitions
+        return ours or name in definitions
     return callable(value) and f"{where}.".startswith(f"{module.__name__}.")
 
 
