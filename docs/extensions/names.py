@@ -176,19 +176,19 @@ def _defined(node: ast.stmt) -> list[str]:
     return []
 
 
-def _listed(module: ModuleType) -> list[str]:
+def _listed(module: ModuleType, place: str) -> list[str]:
     names = getattr(module, "__all__", None)
-    if names is not None:
+    if names is not None and place not in PARTLY:
         return list(names)
     return [name for name in vars(module) if not name.startswith("_") and name != "annotations"]
 
 
 def _belongs(module: ModuleType, place: str, value: Any, name: str, definitions: Definitions) -> bool:
     """Whether a module offers a name: its `__all__` lists it, or it is written there, or the module collects names."""
-    if hasattr(module, "__all__"):
-        return True
     if place in PARTLY:
         return bool(re.fullmatch(PARTLY[place], name))
+    if hasattr(module, "__all__"):
+        return True
     where = getattr(value, "__module__", None)
     if any(written_in == module.__name__ for written_in, _, _ in definitions.get(name, [])):
         return True
@@ -205,7 +205,7 @@ def public() -> list[Name]:
     found: list[Name] = []
     for place in PLACES:
         module = importlib.import_module(place)
-        for name in _listed(module):
+        for name in _listed(module, place):
             value = getattr(module, name)
             if inspect.ismodule(value) or not _belongs(module, place, value, name, definitions):
                 continue

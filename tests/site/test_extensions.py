@@ -13,6 +13,7 @@ NOT_LISTED = {  # names that files show and that no program needs; a class that 
     "minicnn.utils.data.dataset.as_index",
     "minicnn.utils.data.dataset.current_method",
     "minicnn.nn.parallel.DistributedDataParallel",
+    "minicnn.nn.modules.module.Function",
 }
 
 
