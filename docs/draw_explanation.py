@@ -1,4 +1,4 @@
-"""Draw the pictures of explanation/house.md, tape.md and batch_norm.md: python docs/draw_explanation.py [NAME ...]
+"""Draw the pictures of the other pages in explanation: python docs/draw_explanation.py [NAME ...]
 
 With the name `costs` it measures the tables of explanation/convolution/index.md.
 
@@ -8,19 +8,19 @@ from the tape and from the kernels.
 
 from __future__ import annotations
 
-import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from draw_kernels import GREY, INK, MINT, ORANGE, PALE, PEACH, PICTURES, SKY, SUN, Sheet, number
+from sheet import MINT, PEACH, PICTURES, SKY, SUN, Sheet, number, save
 
 import minicnn
 from minicnn.bench.compare import compare_algorithms
 from minicnn.visualize import graph
-from minicnn.visualize.style import BLUE, drawing
+from minicnn.visualize.style import BLUE, GREY, INK, ORANGE, PALE
 from minicnn_kernels import batchnorm
 
 # From the top down: the packages of a layer, and what the layer knows.
@@ -58,19 +58,55 @@ def layers(figure: Any) -> None:
     sheet.words(26.9, y + 0.35, "package minicnn_kernels", fontsize=8, color=GREY)
 
 
-# The values of one channel with mean 2 and variance 3.5, an upstream gradient, and an eps with which sqrt(var + eps) is 2.
+LANES = ("nn", "ops", "tensor", "autograd", "geometry", "dispatch", "conv2d")
+
+
+def stops() -> list[list[tuple[str, str]]]:
+    """The forward and the backward list of the README: the lane of each stop, and the function."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = text.split("## The route of one convolution\n")[1]
+    lists: list[list[tuple[str, str]]] = []
+    for place, path, name in re.findall(r"^(\d+)\. \[[^]]*\]\(([^)]*)\): .*?`([\w.]+)`", section, re.M):
+        if place == "1":
+            lists.append([])
+        lists[-1].append((next(lane for lane in LANES if lane in path.split("/") or f"{lane}.py" in path), name))
+    return lists
+
+
+def route(figure: Any) -> None:
+    """route.md: through which layers the twenty stops lead."""
+    for axes, passed, title, colour in zip(
+        figure.subplots(2, 1), stops(), ("Forward: conv(x)", "Backward: y.backward(gy)"), (BLUE, ORANGE), strict=True
+    ):
+        levels = [LANES.index(lane) for lane, _ in passed]
+        for level, lane in enumerate(LANES):
+            axes.axhspan(level - 0.5, level + 0.5, color=PEACH if level > 3 else SKY, alpha=0.5 if level % 2 else 0.25)
+            axes.text(-0.55, level, lane, va="center", ha="right")
+        axes.plot(range(len(levels)), levels, "-o", color=colour, ms=7)
+        below = False
+        for place, (level, (_, name)) in enumerate(zip(levels, passed, strict=True)):
+            below = place > 0 and levels[place - 1] == level and not below  # neighbours in turns
+            style = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.6}
+            at = place + 0.07, level + (0.3 if below else -0.27)
+            axes.text(*at, f"{place + 1} {name}", fontsize=8, va="center", zorder=5, bbox=style)
+        axes.set(xlim=(-0.5, len(levels) + 0.6), ylim=(len(LANES) - 0.4, -0.7))
+        axes.axis("off")
+        axes.set_title(title)
+
+
+# The values of one channel with mean 2 and variance 3.5, an upstream gradient, and eps: sqrt(var + eps) is 2.
 VALUES, UPSTREAM, EPS = (0.0, 2.0, 5.0, 1.0), (1.0, -1.0, 2.0, 0.0), 0.5
 
 
 def channel(values: Any, upstream: Any) -> dict[str, Any]:
     """Forward and backward of one channel by the kernel, and the three terms of gx."""
     x, gy = (np.array(v, np.float64).reshape(-1, 1) for v in (values, upstream))
-    y, mean, var, invstd = batchnorm.TRAINING(x, None, None, EPS, backend="python")
+    _, mean, _, invstd = batchnorm.TRAINING(x, None, None, EPS, backend="python")
     gx, ggamma, gbeta = batchnorm.TRAINING_BACKWARD(
         gy, x, None, None, mean, invstd, (True, True, True), backend="python"
     )
     terms = gy, np.full_like(x, -gbeta[0] / len(x)), -(x - mean) * invstd * ggamma[0] / len(x)
-    return {"x": x[:, 0], "y": y[:, 0], "gx": gx[:, 0], "invstd": invstd[0], "terms": [(t * invstd)[:, 0] for t in terms]}
+    return {"gx": gx[:, 0], "terms": [(t * invstd)[:, 0] for t in terms]}
 
 
 def batch_norm(figure: Any) -> None:
@@ -112,7 +148,7 @@ def tape(out: Path) -> None:
     graph(lambda: (a * b + c) * a, out=out)
 
 
-# --------------------------------------------------------------------------------------- the tables of convolution/index.md
+# -------------------------------------------------------------------------------- the tables of convolution/index.md
 
 PAGE = Path(__file__).parent / "explanation" / "convolution" / "index.md"
 BEGIN, END = "<!-- begin: written by draw_explanation.py costs -->", "<!-- end -->"
@@ -172,30 +208,24 @@ def write_costs() -> None:
 
 DRAWINGS: dict[str, tuple[Callable[[Any], None], float, float] | Callable[[Path], None]] = {
     "layers": (layers, 10.5, 5.7),
+    "route": (route, 11, 6.2),
     "batch_norm": (batch_norm, 10.5, 4.1),
     "tape": tape,
 }
 
 
 def draw(name: str, folder: Path = PICTURES) -> Path:
-    """One picture, in few colours, so that the file is small."""
+    """One picture."""
     from PIL import Image
 
     drawn, out = DRAWINGS[name], folder / f"{name}.png"
-    folder.mkdir(parents=True, exist_ok=True)
     if isinstance(drawn, tuple):
-        function, wide, high = drawn
-        content = io.BytesIO()
-        with drawing(wide, high) as figure:
-            function(figure)
-            figure.savefig(content, format="png", dpi=120)
-        picture = Image.open(content).convert("RGB")
-    else:
-        drawn(out)
-        with Image.open(out) as opened:
-            picture = opened.convert("RGB")
-        picture = picture.resize((picture.width * 3 // 5, picture.height * 3 // 5), Image.Resampling.LANCZOS)
-    picture.quantize(128).save(out, optimize=True)
+        return save(*drawn, out)
+    drawn(out)
+    with Image.open(out) as opened:
+        picture = opened.convert("RGB")
+    small = picture.resize((picture.width * 3 // 5, picture.height * 3 // 5), Image.Resampling.LANCZOS)
+    small.quantize(128).save(out, optimize=True)
     return out
 
 

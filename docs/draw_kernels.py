@@ -5,83 +5,22 @@ All numbers come from the kernels. The pages have one example, `X` and `W`, so t
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sheet import DOT, LILAC, MINT, PEACH, PICTURES, SKY, STAR, SUN, Sheet, T, inside, number, save
 
-from minicnn.visualize.style import BLUE, GREY, INK, MINUS, ORANGE, PALE, TIMES, drawing
+from minicnn.visualize.style import BLUE, GREY, INK, ORANGE, PALE, TIMES
 from minicnn_kernels import conv2d, geometry
 from minicnn_kernels.conv2d import depthwise, direct, fft, implicit, registers, winograd
 from minicnn_kernels.conv2d.im2col import columns
 
-PICTURES = Path(__file__).parent / "images" / "kernels"
-SKY, PEACH, SUN, MINT, LILAC = "#CCE3F0", "#F7D5BE", "#FBE9B0", "#CBEADD", "#E6D5E8"
-DOT, STAR, T = "\N{MIDDLE DOT}", "\N{STAR OPERATOR}", "\N{MODIFIER LETTER CAPITAL T}"
-
 X = np.array([[1.0, 2, 0, 1], [0, 1, 3, 1], [2, 1, 0, 0], [1, 0, 1, 2]]).reshape(1, 1, 4, 4)
 W = np.array([[1.0, 0, -1], [2, 1, 0], [0, 1, -1]]).reshape(1, 1, 3, 3)
 GY = np.array([[1.0, 2], [0, -1]]).reshape(1, 1, 2, 2)
-
-
-def number(value: Any) -> str:
-    """As short as it can be, with a true minus sign."""
-    if np.iscomplexobj(value):
-        real, imaginary = number(value.real), number(abs(value.imag))
-        sign = "+" if value.imag > 0 else MINUS
-        return real if not value.imag else f"{real}{sign}{imaginary if imaginary != '1' else ''}i"
-    return f"{value + 0.0:g}".replace("-", MINUS)
-
-
-class Sheet:
-    """A figure in the units of its cells, y down."""
-
-    def __init__(self, axes: Any, width: float, height: float) -> None:
-        self.axes = axes
-        axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
-        axes.axis("off")
-
-    def cells(
-        self, x: float, y: float, values: Any, fill: Any = None, size: float = 1.0, write: bool = True, **style: Any
-    ) -> None:
-        """A matrix; `fill` is a colour, or a function of (row, column) that gives one or None."""
-        from matplotlib.patches import Rectangle
-
-        for (i, j), value in np.ndenumerate(values):
-            colour = (fill(i, j) if callable(fill) else fill) or "white"
-            place = x + j * size, y + i * size
-            self.axes.add_patch(Rectangle(place, size, size, fc=colour, ec=GREY, lw=0.7))
-            if write:
-                words = value if isinstance(value, str) else number(value)
-                self.words(place[0] + size / 2, place[1] + size / 2, words, **{"fontsize": 9, **style})
-
-    def frame(self, x: float, y: float, width: float, height: float, colour: str = ORANGE, **style: Any) -> None:
-        """A rectangle without a filling."""
-        from matplotlib.patches import Rectangle
-
-        given = {"fill": False, "ec": colour, "lw": 2.2, "zorder": 3, **style}
-        self.axes.add_patch(Rectangle((x, y), width, height, **given))
-
-    def words(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Words around a place."""
-        self.axes.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 10, **style})
-
-    def title(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Words from a place on to the right."""
-        self.words(x, y, text, **{"ha": "left", **style})
-
-    def arrow(self, x0: float, y0: float, x1: float, y1: float, colour: str = GREY, **style: Any) -> None:
-        """An arrow from one place to another."""
-        given = {"arrowstyle": "-|>", "color": colour, "lw": 1.4, "shrinkA": 0, "shrinkB": 0, **style}
-        self.axes.annotate("", (x1, y1), (x0, y0), arrowprops=given)
-
-
-def inside(rows: tuple[int, int], columns: tuple[int, int], colour: str, other: Any = None) -> Callable[..., Any]:
-    """A filling: one colour in a block of cells, given by its first rows and columns and those after its end."""
-    return lambda i, j: colour if rows[0] <= i < rows[1] and columns[0] <= j < columns[1] else other
 
 
 def example() -> Any:
@@ -129,9 +68,8 @@ def gradients(figure: Any) -> None:
         0.3, [(up, padding), (turned[0, 0], MINT), (gx[0, 0], inside((1, 2), (2, 3), MINT))],
         ["gy, padded (6x6)", "w, turned (3x3)", "gx (4x4)"], 6,
     )  # fmt: skip
-    lines = ["Each coloured result is the sum of the products", "of a coloured window and the coloured filter."]
-    sheet.title(17.3, 11.6, lines[0], color=GREY)
-    sheet.title(17.3, 12.5, lines[1], color=GREY)
+    words = "Each coloured result is the sum of the\nproducts of a coloured window and filter."
+    sheet.title(17.3, 12, words, color=GREY, linespacing=1.4)
 
 
 def definition(figure: Any) -> None:
@@ -315,15 +253,16 @@ def winograd_tile(figure: Any) -> None:
     sheet.arrow(19.4, top + 5, 23, top + 5)
     sheet.words(12.9, top + 5, f"cell by cell\n{TIMES}", fontsize=9)
     sheet.words(21.2, top + 4.2, "sums and\ndifferences", fontsize=8, color=GREY)
-    sheet.title(0.3, 13.1, "Only the 16 orange cells are products of a pixel with a weight; by the definition there are "
+    sheet.title(0.3, 13.1, "Only the 16 orange cells are products of pixels with weights; by the definition there are "
                 f"{4 * 9}.", fontsize=9)  # fmt: skip
     # tiles of F(4x4, 3x3) over an image of 10 x 10
     left, cell = 27.0, 0.5
     sheet.title(left - 0.4, 0.9, "input tiles overlap by 2:")
-    blank = np.full((10, 10), "", object)
-    sheet.cells(left, 1.6, blank, None, cell, False)
+    sheet.cells(left, 1.6, np.full((10, 10), "", object), None, cell, False)
     for i, j, colour in ((0, 0, BLUE), (0, 1, ORANGE), (1, 0, GREY), (1, 1, INK)):
-        sheet.frame(left + 4 * j * cell + 0.06, 1.6 + 4 * i * cell + 0.06, 6 * cell - 0.12, 6 * cell - 0.12, colour, lw=1.8)
+        sheet.frame(
+            left + 4 * j * cell + 0.06, 1.6 + 4 * i * cell + 0.06, 6 * cell - 0.12, 6 * cell - 0.12, colour, lw=1.8
+        )
     sheet.title(left - 0.4, 7.5, "output tiles do not:")
     sheet.cells(left + 0.5, 8.2, np.full((8, 8), "", object), None, cell, False)
     for i, j, colour in ((0, 0, BLUE), (0, 1, ORANGE), (1, 0, GREY), (1, 1, INK)):
@@ -332,7 +271,7 @@ def winograd_tile(figure: Any) -> None:
 
 
 def fft_circle(figure: Any) -> None:
-    """fft.md: the circle, and how the cost grows with the filter."""
+    """fft.md: the circle, and the cost for larger filters."""
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     g = geometry.conv2d((1, 1, 6, 6), (1, 1, 3, 3), padding=1)
     points = fft.circle(g)[0]
@@ -411,7 +350,9 @@ def depthwise_connections(figure: Any) -> None:
         x0, cg, og = 0.8 + 6.6 * number_, c // groups, o // groups
         seen = np.full((o, c), "", object)
         sheet.cells(x0, 2.0, seen, lambda i, j, cg=cg, og=og: BLUE if i // og == j // cg else None, 0.6, False)
-        name = "one group: dense" if groups == 1 else f"{groups} groups" + (": depthwise" if depthwise.supports(g) else "")
+        name = (
+            "one group: dense" if groups == 1 else f"{groups} groups" + (": depthwise" if depthwise.supports(g) else "")
+        )
         sheet.words(x0 + 2.4, 1.4, name, fontweight="bold", fontsize=10)
         sheet.words(x0 + 2.4, 8.2, f"{np.prod(g.w_shape):,} weights", fontsize=9)
         sheet.words(x0 + 2.4, 8.9, f"{direct.multiplications(g):,} products", fontsize=9)
@@ -450,17 +391,8 @@ DRAWINGS: dict[str, tuple[Callable[[Any], None], float, float]] = {
 
 
 def draw(name: str, folder: Path = PICTURES) -> Path:
-    """One picture, in few colours, so that the file is small."""
-    from PIL import Image
-
-    function, wide, high = DRAWINGS[name]
-    content = io.BytesIO()
-    with drawing(wide, high) as figure:
-        function(figure)
-        figure.savefig(content, format="png", dpi=120)
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.open(content).convert("RGB").quantize(128).save(folder / f"{name}.png", optimize=True)
-    return folder / f"{name}.png"
+    """One picture."""
+    return save(*DRAWINGS[name], folder / f"{name}.png")
 
 
 if __name__ == "__main__":
