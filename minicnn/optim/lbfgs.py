@@ -54,8 +54,8 @@ class LBFGS(Optimizer):
     ...     loss.backward()
     ...     return loss
     >>> first_loss = optimizer.step(closure)
-    >>> first_loss.item(), x.data
-    (32.0, tensor([1., 1.]))
+    >>> first_loss.item(), [round(value, 3) for value in x.tolist()]
+    (32.0, [1.0, 1.0])
     """
 
     def __init__(
