@@ -47,6 +47,13 @@ class Device:
 
     Raises:
         RuntimeError: the kind of device is unknown, or the number is not one of a device.
+
+    >>> minicnn.device("cuda", 1), minicnn.device("cpu").type
+    (device(type='cuda', index=1), 'cpu')
+    >>> with minicnn.device("meta"):
+    ...     net = minicnn.models.vgg16()  # 138 million weights without memory
+    >>> net.classifier[0].weight.shape, net.classifier[0].weight.device
+    (minicnn.Size([4096, 25088]), device(type='meta'))
     """
 
     type: str
@@ -165,12 +172,22 @@ def of(array: Array) -> Device:
 
 
 def set_default_device(device: str | Device | None) -> None:
-    """Set the device of all tensors created from now on without a `device` argument."""
+    """Set the device of all tensors created from now on without a `device` argument.
+
+    >>> minicnn.set_default_device("meta")
+    >>> minicnn.zeros(2).device
+    device(type='meta')
+    >>> minicnn.set_default_device("cpu")
+    """
     _default.set(CPU if device is None else resolve(device, "set_default_device"))
 
 
 def get_default_device() -> Device:
-    """Return the device of tensors created without a `device` argument."""
+    """Return the device of tensors created without a `device` argument.
+
+    >>> minicnn.get_default_device()
+    device(type='cpu')
+    """
     return _default.get()
 
 

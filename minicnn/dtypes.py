@@ -18,19 +18,33 @@ _default = [float32]
 
 
 def get_default_dtype() -> np.dtype[Any]:
-    """Return the type of new floating-point tensors that are created without a `dtype` argument."""
+    """Return the type of new floating-point tensors that are created without a `dtype` argument.
+
+    >>> minicnn.get_default_dtype()
+    dtype('float32')
+    """
     return _default[0]
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make the floating-point type `dtype` the type of new tensors that are created without a `dtype` argument."""
+    """Make the floating-point type `dtype` the type of new tensors that are created without a `dtype` argument.
+
+    >>> minicnn.set_default_dtype(minicnn.float64)
+    >>> minicnn.tensor([1.]).dtype
+    dtype('float64')
+    >>> minicnn.set_default_dtype(minicnn.float32)
+    """
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"set_default_dtype: only floating-point types are supported, got {np.dtype(dtype)}")
     _default[0] = np.dtype(dtype)
 
 
 class finfo:
-    """The limits of a floating-point type, as Python numbers: eps, max, min, tiny, resolution, bits."""
+    """The limits of a floating-point type, as Python numbers: eps, max, min, tiny, resolution, bits.
+
+    >>> minicnn.finfo(minicnn.float32).eps
+    1.1920928955078125e-07
+    """
 
     def __init__(self, type: Any = None) -> None:
         self.dtype = get_default_dtype() if type is None else np.dtype(type)
@@ -47,7 +61,11 @@ class finfo:
 
 
 class iinfo:
-    """The limits of an integer type, as Python numbers: min, max, bits."""
+    """The limits of an integer type, as Python numbers: min, max, bits.
+
+    >>> minicnn.iinfo(minicnn.uint8).max
+    255
+    """
 
     def __init__(self, type: Any) -> None:
         self.dtype = np.dtype(type)
@@ -61,7 +79,12 @@ class iinfo:
 
 
 class Size(tuple[int, ...]):
-    """A shape: a tuple of ints that prints as PyTorch's `Size` and knows its number of elements."""
+    """A shape: a tuple of ints that prints as PyTorch's `Size` and knows its number of elements.
+
+    >>> shape = minicnn.zeros(8, 3, 32, 32).shape
+    >>> shape, shape.numel(), shape[1:]
+    (minicnn.Size([8, 3, 32, 32]), 24576, minicnn.Size([3, 32, 32]))
+    """
 
     __slots__ = ()
 

@@ -23,6 +23,10 @@ class Generator:
     """A stream of random numbers with the interface of `torch.Generator`; `numpy` is the NumPy generator behind it.
 
     A new generator has PyTorch's default seed 67280421310721, so that an unseeded program also repeats its numbers.
+
+    >>> a, b = minicnn.Generator().manual_seed(7), minicnn.Generator().manual_seed(7)
+    >>> minicnn.equal(minicnn.rand(3, generator=a), minicnn.rand(3, generator=b))
+    True
     """
 
     DEFAULT_SEED = 67280421310721
@@ -154,12 +158,24 @@ def stream() -> np.random.Generator:
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the stream of all random functions that are given no generator of their own."""
+    """Seed the stream of all random functions that are given no generator of their own.
+
+    >>> _ = minicnn.manual_seed(0)
+    >>> first = minicnn.rand(3)
+    >>> _ = minicnn.manual_seed(0)
+    >>> minicnn.equal(minicnn.rand(3), first)
+    True
+    """
     return default_generator.manual_seed(seed)
 
 
 def initial_seed() -> int:
-    """Return the seed that the stream was started with."""
+    """Return the seed that the stream was started with.
+
+    >>> _ = minicnn.manual_seed(7)
+    >>> minicnn.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
@@ -169,7 +185,14 @@ def seed() -> int:
 
 
 def get_rng_state() -> dict[str, Any]:
-    """Return the position in the stream, as data that can be written as JSON; PyTorch returns a tensor of bytes."""
+    """Return the position in the stream, as data that can be written as JSON; PyTorch returns a tensor of bytes.
+
+    >>> state = minicnn.get_rng_state()
+    >>> first = minicnn.rand(3)
+    >>> minicnn.set_rng_state(state)
+    >>> minicnn.equal(minicnn.rand(3), first)
+    True
+    """
     return default_generator.get_state()
 
 
@@ -180,7 +203,13 @@ def set_rng_state(new_state: dict[str, Any]) -> None:
 
 @contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
-    """A `with` block that does not move the stream: after the block it continues as if nothing had been drawn."""
+    """A `with` block that does not move the stream: after the block it continues as if nothing had been drawn.
+
+    >>> with minicnn.random.fork_rng():
+    ...     first = minicnn.rand(3)
+    >>> minicnn.equal(minicnn.rand(3), first)
+    True
+    """
     state = get_rng_state()
     try:
         yield

@@ -74,6 +74,11 @@ def empirical_receptive_field(
         ValueError: there is no such cell, the input is not (C, H, W), or there are no images.
         AttributeError: there is no such layer; the message names similar ones.
         ShapeError: the net does not take these images; the message names the layer.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1))
+    >>> found = minicnn.analysis.empirical_receptive_field(net, (1, 9, 9))
+    >>> found.weights.shape, found.box
+    ((9, 9), Box(top=2, left=2, bottom=6, right=6))
     """
     op = "empirical_receptive_field"
     check_module(op, model)

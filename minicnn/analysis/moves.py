@@ -13,9 +13,11 @@ import numpy as np
 from ..ops.fold import FOLD, UNFOLD
 from ..ops.pad import CONSTANT, RESAMPLE
 from ..ops.tensor.diagonal import DIAGONAL, TRIL, TRIU
+from ..ops.tensor.expand import EXPAND
 from ..ops.tensor.flip_roll import FLIP, ROLL, TILE, WINDOWS
 from ..ops.tensor.indexing import SLICE
-from ..ops.tensor.shape import CLONE, EXPAND, PERMUTE, RESHAPE
+from ..ops.tensor.shape import PERMUTE, RESHAPE
+from ..ops.tensor.strides import CLONE
 from .fields import MOST, Ints, Shape, Side
 from .graph import Operation
 from .unions import EMPTY, written

@@ -25,9 +25,10 @@ from ..ops.tensor.clamp import Where
 from ..ops.tensor.concatenate import Cat, Split, Unbind
 from ..ops.tensor.cumulative import Cumulative, CumulativeOnCpu, RunningExtremum
 from ..ops.tensor.elementwise import Elementwise
-from ..ops.tensor.gather import Gather, MaskedFill
+from ..ops.tensor.gather import Gather
 from ..ops.tensor.indexing import Index, Put
 from ..ops.tensor.linear_map import Map, View
+from ..ops.tensor.masks import MaskedFill
 from ..ops.tensor.matmul import Matmul
 from ..ops.tensor.max_min import Pick, PickOnCpu
 from ..ops.tensor.reduction import Reduction

@@ -57,6 +57,12 @@ def properties(layer: Module, input_size: Shape | None = None) -> Properties:
         TypeError: the layer is no Module.
         ValueError: input_size is not the shape of one input.
         ShapeError: the layer does not take this input, or returns nothing that depends on it.
+
+    >>> found = minicnn.analysis.properties(nn.Conv2d(3, 8, 3, padding=1))
+    >>> found.parametric, found.shift, found.fixed_size, found.global_context
+    (True, 'equivariant', False, False)
+    >>> minicnn.analysis.properties(nn.Linear(12, 2)).shift
+    'neither'
     """
     check_module("properties", layer)
     size = _usual(layer) if input_size is None else _one(input_size)
@@ -98,7 +104,14 @@ def _sees_all(side: Side, pixels: int) -> bool:
 
 
 def property_table(layers: Iterable[Module]) -> str:
-    """Return the properties of layers as a table, a row a layer."""
+    """Return the properties of layers as a table, a row a layer.
+
+    >>> print(minicnn.analysis.property_table([nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(12, 2)]))
+    layer   parametric  shift        fixed input size  global context
+    Conv2d  yes         equivariant  no                no
+    ReLU    no          equivariant  no                no
+    Linear  yes         neither      yes               yes
+    """
     head = ("layer", "parametric", "shift", "fixed input size", "global context")
     rows: list[tuple[str, ...]] = [head]
     for layer in layers:

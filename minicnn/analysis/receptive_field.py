@@ -186,6 +186,13 @@ def receptive_field(
         TypeError: model is no Module, or its forward takes another number of inputs.
         ValueError: input_size is not a shape, or that of the input is not one of an image or signal.
         ShapeError: the net does not take this input; the message names the layer.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3))
+    >>> found = minicnn.analysis.receptive_field(net, (3, 32, 32))
+    >>> found.size, found.stride, found.offset
+    ((10.0, 10.0), (2.0, 2.0), (4.5, 4.5))
+    >>> [(layer.name, layer.field.size[0]) for layer in found.layers]
+    [('0', 3.0), ('1', 5.0), ('2', 6.0), ('3', 10.0)]
     """
     check_module("receptive_field", model)
     sizes = shapes("receptive_field", input_size)

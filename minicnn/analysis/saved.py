@@ -20,9 +20,10 @@ from ..ops.pooling import MaxPool
 from ..ops.softmax import LogSoftmax, Softmax
 from ..ops.tensor.clamp import Where
 from ..ops.tensor.elementwise import Elementwise
-from ..ops.tensor.gather import Gather, MaskedFill
+from ..ops.tensor.gather import Gather
 from ..ops.tensor.indexing import Index, Put
 from ..ops.tensor.linear_map import View
+from ..ops.tensor.masks import MaskedFill
 from ..ops.tensor.matmul import Matmul
 from ..ops.tensor.max_min import Pick
 from ..ops.tensor.reduction import Reduction

@@ -24,13 +24,13 @@ from ..ops.tensor.concatenate import Cat
 from ..ops.tensor.cumulative import Cumulative, CumulativeOnCpu, RunningExtremum
 from ..ops.tensor.diagonal import DIAGONAL, TRIL, TRIU
 from ..ops.tensor.elementwise import Elementwise
+from ..ops.tensor.expand import EXPAND
 from ..ops.tensor.gather import Gather
 from ..ops.tensor.indexing import Index, Put
 from ..ops.tensor.linear_map import Map, View
 from ..ops.tensor.matmul import Matmul
 from ..ops.tensor.max_min import Pick, PickOnCpu
 from ..ops.tensor.reduction import Reduction
-from ..ops.tensor.shape import EXPAND
 from ..ops.tensor.sorting import Ordered
 from ..ops.tensor.types import Cast
 from .fields import Side

@@ -215,6 +215,13 @@ def summary(
         ShapeError: the net does not take this input. The table up to there is printed before, and is the attribute
             `summary` of the error; the message names the layer, its input, what it needs and the remedy. Other errors
             of the net are raised as they are, with this attribute too.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
+    >>> found = minicnn.summary(net, (3, 32, 32), verbose=0)
+    >>> [(layer.name, layer.output, layer.parameters, layer.macs) for layer in found.layers if layer.parameters]
+    [('', (10,), 16298, 133280), ('0', (8, 14, 14), 608, 117600), ('3', (10,), 15690, 15680)]
+    >>> found.layers[1].arithmetic, found.total_params
+    ('(32 + 2*0 - 5) // 2 + 1 = 14', 16298)
     """
     if depth is not None:
         depth = _number("depth", depth, "0 or more, or None for all", lambda n: n >= 0)

@@ -65,6 +65,10 @@ def trace(
         ValueError: input_size is not a shape, or the number of types is not that of the inputs.
         TypeError: model is no Module, its forward takes another number of inputs, or dtypes are not types.
         RuntimeError: there is no such kind of device.
+
+    >>> graph = minicnn.analysis.trace(nn.Sequential(nn.Conv2d(1, 6, 5), nn.Tanh()), (1, 32, 32))
+    >>> [(operation.name, operation.outputs[0].shape) for operation in graph.operations]
+    [('conv2d', (2, 6, 28, 28)), ('tanh', (2, 6, 28, 28))]
     """
     check_module(op, model)
     sizes = shapes(op, input_size)

@@ -71,6 +71,10 @@ class CIFAR10(ArrayDataset):
 
     Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009,
     https://www.cs.toronto.edu/~kriz/cifar.html.
+
+    >>> train = minicnn.datasets.CIFAR10("data", download=True)  # doctest: +SKIP
+    >>> len(train), train.data.shape, train.classes[:3]  # doctest: +SKIP
+    (50000, (50000, 32, 32, 3), ['airplane', 'automobile', 'bird'])
     """
 
     mirrors: ClassVar[Sequence[str]] = (

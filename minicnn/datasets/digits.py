@@ -48,6 +48,11 @@ class Digits(ArrayDataset):
     (N,), `classes` the names of the ten classes.
 
     Source: E. Alpaydin, C. Kaynak, "Optical recognition of handwritten digits", UCI machine learning repository, 1998.
+
+    >>> train = minicnn.datasets.Digits()
+    >>> image, label = train[0]
+    >>> len(train), image.size, label, train.data.shape
+    (1437, (8, 8), 1, minicnn.Size([1437, 8, 8]))
     """
 
     def __init__(

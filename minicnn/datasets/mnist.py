@@ -49,6 +49,10 @@ class MNIST(ArrayDataset):
 
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
     Proceedings of the IEEE 1998.
+
+    >>> train = minicnn.datasets.MNIST("data", download=True)  # doctest: +SKIP
+    >>> len(train), train.data.shape  # doctest: +SKIP
+    (60000, minicnn.Size([60000, 28, 28]))
     """
 
     mirrors: ClassVar[Sequence[str]] = (

@@ -64,6 +64,11 @@ def activation_curve(
 
     Raises:
         ValueError: there is no such function, the range is empty, or the function is not elementwise.
+
+    >>> from minicnn.explain import activation_curve
+    >>> curve = activation_curve("relu", low=-1, high=1, points=3)
+    >>> curve.x, curve.y, curve.slope
+    (array([-1.,  0.,  1.]), array([0., 0., 1.]), array([0., 0., 1.]))
     """
     name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
     of = getattr(F, name, None) if isinstance(function, str) else function

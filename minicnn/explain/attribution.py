@@ -67,6 +67,13 @@ def saliency(model: Module, x: Tensor, target: Target = None, *, absolute: bool 
     Raises:
         ShapeError: the output is not (N, K).
         ValueError, TypeError: there is no such class, or not one for each input.
+
+    >>> from minicnn.explain import saliency
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    >>> _ = net[1].weight.data.copy_(minicnn.tensor([[1., -2., 0., 0.], [0., 0., 0., 3.]]))
+    >>> saliency(net, minicnn.ones(1, 1, 2, 2), target=0)
+    tensor([[[[1., 2.],
+              [0., 0.]]]])
     """
     with evaluating("saliency", model):
         found = _gradient("saliency", model, x, target)
@@ -74,7 +81,14 @@ def saliency(model: Module, x: Tensor, target: Target = None, *, absolute: bool 
 
 
 def input_x_gradient(model: Module, x: Tensor, target: Target = None) -> Tensor:
-    """x dS/dx: of a linear net, what each number adds to the score. Arguments and errors: `saliency`."""
+    """x dS/dx: of a linear net, what each number adds to the score. Arguments and errors: `saliency`.
+
+    >>> from minicnn.explain import input_x_gradient
+    >>> net = nn.Linear(2, 1, bias=False)
+    >>> _ = net.weight.data.copy_(minicnn.tensor([[3., -1.]]))
+    >>> input_x_gradient(net, minicnn.tensor([[2., 5.]]))  # their sum is the score, 1
+    tensor([[ 6., -5.]])
+    """
     with evaluating("input_x_gradient", model):
         return x.detach() * _gradient("input_x_gradient", model, x, target)
 
@@ -94,6 +108,13 @@ def integrated_gradients(
         steps: gradients in the sum.
 
     Other arguments, and errors: `saliency`.
+
+    >>> from minicnn.explain import integrated_gradients
+    >>> net = nn.Sequential(nn.Linear(2, 1, bias=False), nn.ReLU())
+    >>> _ = net[0].weight.data.copy_(minicnn.tensor([[3., -1.]]))
+    >>> found = integrated_gradients(net, minicnn.tensor([[2., 5.]]))
+    >>> [round(value, 4) for value in found[0].tolist()]  # their sum is the score, 1
+    [6.0, -5.0]
     """
     steps = geometry.whole(steps, "integrated_gradients", "steps", 1)
     at, weights = np.polynomial.legendre.leggauss(steps)
@@ -118,6 +139,10 @@ def smooth_grad(
         stdev: of the noise; None: 0.15 of the range of the numbers of x, as in the paper.
 
     Other arguments, and errors: `saliency`.
+
+    >>> from minicnn.explain import smooth_grad
+    >>> smooth_grad(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), minicnn.ones(1, 1, 2, 2), samples=3).shape
+    minicnn.Size([1, 1, 2, 2])
     """
     samples = geometry.whole(samples, "smooth_grad", "samples", 1)
     x = x.detach()
@@ -151,13 +176,23 @@ class _Guided(Relu):
 
 
 def deconvolution(model: Module, x: Tensor, target: Target = None) -> Tensor:
-    """The gradient of a class, where a ReLU passes what is positive, whatever its input was; see `saliency`."""
+    """The gradient of a class, where a ReLU passes what is positive, whatever its input was; see `saliency`.
+
+    >>> from minicnn.explain import deconvolution
+    >>> deconvolution(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), minicnn.ones(1, 3)).shape
+    minicnn.Size([1, 3])
+    """
     with evaluating("deconvolution", model):
         return _gradient("deconvolution", model, x, target, Deconvolution)
 
 
 def guided_backprop(model: Module, x: Tensor, target: Target = None) -> Tensor:
-    """The gradient of a class, where a ReLU passes what is positive, where its input was positive; see `saliency`."""
+    """The gradient of a class, where a ReLU passes what is positive, where its input was positive; see `saliency`.
+
+    >>> from minicnn.explain import guided_backprop
+    >>> guided_backprop(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), minicnn.ones(1, 3)).shape
+    minicnn.Size([1, 3])
+    """
     with evaluating("guided_backprop", model):
         return _gradient("guided_backprop", model, x, target, _Guided)
 
@@ -198,6 +233,11 @@ def grad_cam(
         ValueError: there is no such layer, or it is not called.
 
     Other arguments, and errors: `saliency`.
+
+    >>> from minicnn.explain import grad_cam
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
+    >>> grad_cam(net, minicnn.rand(2, 3, 8, 8)).shape
+    minicnn.Size([2, 1, 6, 6])
     """
     with evaluating("grad_cam", model):
         return _cam("grad_cam", model, x, target, layer, relu)
@@ -206,7 +246,13 @@ def grad_cam(
 def guided_grad_cam(
     model: Module, x: Tensor, target: Target = None, layer: Module | str | None = None
 ) -> Tensor:  # fmt: skip
-    """`guided_backprop` times `grad_cam`, which is brought to the size of x by repeating pixels."""
+    """`guided_backprop` times `grad_cam`, which is brought to the size of x by repeating pixels.
+
+    >>> from minicnn.explain import guided_grad_cam
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
+    >>> guided_grad_cam(net, minicnn.rand(2, 3, 8, 8)).shape
+    minicnn.Size([2, 3, 8, 8])
+    """
     op = "guided_grad_cam"
     with evaluating(op, model):
         where = F.interpolate(_cam(op, model, x, target, layer, relu=True), x.shape[2:])
@@ -229,6 +275,11 @@ def feature_maps(model: Module, x: Tensor, layers: Sequence[Module | str] | None
 
     Raises:
         ValueError: there is no such layer.
+
+    >>> from minicnn.explain import feature_maps
+    >>> net = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.MaxPool2d(2))
+    >>> {name: tuple(maps.shape) for name, maps in feature_maps(net, minicnn.zeros(1, 1, 32, 32)).items()}
+    {'0': (1, 6, 28, 28), '1': (1, 6, 28, 28), '2': (1, 6, 14, 14)}
     """
     check_module("feature_maps", model)
     names = {id(module): name for name, module in model.named_modules()}

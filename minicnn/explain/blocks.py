@@ -96,7 +96,12 @@ class Dropped:
 
 
 def path_lengths(blocks: int) -> list[int]:
-    """C(r, l) for l = 0 ... r: how many of the 2^r paths through r residual blocks go through l of them."""
+    """C(r, l) for l = 0 ... r: how many of the 2^r paths through r residual blocks go through l of them.
+
+    >>> from minicnn.explain import path_lengths
+    >>> path_lengths(3)
+    [1, 3, 3, 1]
+    """
     blocks = whole(blocks, "path_lengths", "blocks", 0)
     return [math.comb(blocks, length) for length in range(blocks + 1)]
 
@@ -114,6 +119,11 @@ def residual_blocks(model: Module, input_size: Sequence[int]) -> list[ResidualBl
 
     Raises:
         ValueError, ShapeError: the net does not take such images.
+
+    >>> from minicnn.explain import residual_blocks
+    >>> blocks = residual_blocks(minicnn.models.resnet18(), (3, 32, 32))
+    >>> len(blocks), blocks[2].name, blocks[2].branch, blocks[2].same_shape
+    (8, 'layer2.0', 'layer2.0.bn2', False)
     """
     check_module("residual_blocks", model)
     graph = trace(model, tuple(input_size), op="residual_blocks")
@@ -222,6 +232,12 @@ def drop_blocks(
         ValueError: there are no residual blocks, no such module, no images, or not as many blocks as are to be dropped.
         TypeError: images have no classes.
         ShapeError: the output is not (N, K), or a module without a shortcut changes the shape.
+
+    >>> from minicnn.explain import drop_blocks
+    >>> data = minicnn.rand(8, 3, 32, 32), minicnn.zeros(8, dtype=minicnn.int64)
+    >>> found = drop_blocks(minicnn.models.resnet20(), data)
+    >>> found.images, len(found.blocks)
+    (8, 9)
     """
     op = "drop_blocks"
     check_module(op, model)

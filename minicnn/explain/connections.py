@@ -63,6 +63,12 @@ def connections(
     Raises:
         ShapeError: the shapes do not fit together.
         ValueError: the matrix would have more than 4 million entries.
+
+    >>> from minicnn.explain import connections
+    >>> connections(minicnn.tensor([[[[1., 2.]]]]), (1, 1, 4)).matrix
+    array([[1., 2., 0., 0.],
+           [0., 1., 2., 0.],
+           [0., 0., 1., 2.]], dtype=float32)
     """
     weights = np.asarray(host(w.detach().array) if isinstance(w, Tensor) else w)
     g = geometry.conv2d((1, *size), weights.shape, None, stride, padding, dilation, groups)

@@ -96,6 +96,14 @@ def conv_trace(
 
     Raises:
         ShapeError: the shapes do not fit together.
+
+    >>> from minicnn.explain import conv_trace
+    >>> x, w = minicnn.arange(9.0).reshape(1, 1, 3, 3), minicnn.tensor([[[[1., 0.], [0., -1.]]]])
+    >>> trace = conv_trace(x, w)
+    >>> trace.y[0, 0].tolist(), trace.gx[0, 0].tolist()
+    ([[-4.0, -4.0], [-4.0, -4.0]], [[1.0, 1.0, 0.0], [1.0, 0.0, -1.0], [0.0, -1.0, -1.0]])
+    >>> print(trace.output(0, 0, 1, 0).products)
+    [ 3.  0.  0. -7.]
     """
     before, after = _ends(w.shape[2:], padding, stride, dilation)
     sides = [n for pair in zip(reversed(before), reversed(after), strict=True) for n in pair]
@@ -122,7 +130,12 @@ def conv_transpose_trace(
     x: Tensor, w: Tensor, b: Tensor | None = None, stride: IntOrPair = 1, padding: IntOrPair = 0,
     output_padding: IntOrPair = 0, groups: int = 1, dilation: IntOrPair = 1, *, grad: Any = None,
 ) -> ConvTrace:  # fmt: skip
-    """`conv_trace` of `conv_transpose2d`, with its arguments."""
+    """`conv_trace` of `conv_transpose2d`, with its arguments.
+
+    >>> from minicnn.explain import conv_transpose_trace
+    >>> conv_transpose_trace(minicnn.ones(1, 1, 2, 2), minicnn.ones(1, 1, 2, 2)).y[0, 0].tolist()
+    [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
+    """
 
     def run(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         return F.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation)

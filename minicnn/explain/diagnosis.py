@@ -124,6 +124,19 @@ def diagnose(
     Raises:
         ValueError: the operation is not known, or none gives the result of `func`.
         TypeError: an input is not a tensor.
+
+    >>> from minicnn.explain import diagnose
+    >>> class MyRelu(minicnn.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x.clamp(min=0)
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, gy):
+    ...         return gy  # forgets the mask
+    >>> found = diagnose(MyRelu.apply, minicnn.tensor([[1., -2.], [-3., 4.], [5., -6.]]), "relu")
+    >>> found.ok, found.findings[0].mistakes[0]
+    (False, ('there is no mask', 'take gy where x > 0, else 0'))
     """
     given: list[Any] = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     for tensor in given:
@@ -174,6 +187,12 @@ def compare_results(op: str, inputs: Arrays, right: Arrays, got: Arrays, **optio
             buffers after the step.
         got: the results that are compared with them.
         options: of the operation, by name.
+
+    >>> from minicnn.explain import compare_results
+    >>> x = np.array([[1.0, -2.0, 3.0]])
+    >>> found = compare_results("relu", {"x": x}, {"y": np.maximum(x, 0)}, {"y": np.abs(x)})
+    >>> found[0].where, found[0].got, found[0].right
+    ((0, 1), 2.0, 0.0)
     """
     plain = {name: array_of(value) if isinstance(value, Tensor) else value for name, value in options.items()}
     call = Call(inputs, plain, right.get("y", np.zeros(())), np.zeros(()), right)

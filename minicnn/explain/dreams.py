@@ -50,6 +50,10 @@ def maximize_activation(
 
     Raises:
         ValueError: there is no such layer or channel, or the layer is not called.
+
+    >>> from minicnn.explain import maximize_activation
+    >>> maximize_activation(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), "0", 2, (3, 8, 8), steps=2).shape
+    minicnn.Size([1, 3, 8, 8])
     """
     steps = geometry.whole(steps, "maximize_activation", "steps", 1)
     channel = geometry.whole(channel, "maximize_activation", "channel")
@@ -99,6 +103,11 @@ def deep_dream(
     Raises:
         ValueError: there is no such layer, or it is not called; octaves or scale are out of range.
         ShapeError: x is not (N, C, H, W).
+
+    >>> from minicnn.explain import deep_dream
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    >>> deep_dream(net, minicnn.rand(1, 3, 16, 16), "1", steps=1, octaves=2).shape
+    minicnn.Size([1, 3, 16, 16])
     """
     steps, octaves = (geometry.whole(n, "deep_dream", name, 1) for n, name in ((steps, "steps"), (octaves, "octaves")))
     if not (math.isfinite(scale) and scale > 1):

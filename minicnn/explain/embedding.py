@@ -70,6 +70,12 @@ def embedding(
 
     Raises:
         ValueError: there is no such layer, it is not called, or there are no images.
+
+    >>> from minicnn.explain import embedding
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> found = embedding(net, minicnn.rand(8, 1, 2, 2))
+    >>> found.features.shape, found.layer
+    ((8, 3), 'input of 3')
     """
     layers, name, inputs = _source("embedding", model, dataset, layer)
     features, labels = [], []
@@ -130,6 +136,10 @@ def tsne(
 
     Raises:
         ValueError: there are not more points than the perplexity, or features are not finite, or all points are equal.
+
+    >>> from minicnn.explain import tsne
+    >>> tsne(minicnn.rand(12, 4), perplexity=3.0).shape
+    (12, 2)
     """
     x = _points("tsne", features)
     if len(x) < 2:
@@ -182,6 +192,11 @@ def nearest(
     Raises:
         ValueError: the metric is unknown, there is no such layer, there are no images, or features are of other sizes.
         TypeError: exclude is not a place for each image.
+
+    >>> from minicnn.explain import nearest
+    >>> images = minicnn.tensor([[[[0., 1.]]], [[[1., 0.]]], [[[1., 0.2]]]])
+    >>> nearest(None, images, minicnn.tensor([[[[2., 0.]]]]), k=2).indices
+    array([[1, 2]])
     """
     op = "nearest"
     k = whole(k, op, "k", 1)

@@ -73,6 +73,26 @@ def explain(
         TypeError: the layer cannot be explained this way.
         CellError: there is no such cell; it is an IndexError.
         ShapeError: the layer does not take the input, or `grad` has another shape than the output.
+
+    >>> from minicnn.explain import explain
+    >>> conv, x = nn.Conv2d(1, 1, 2, bias=False), minicnn.tensor([[[[1., 2., 3.], [4., 5., 6.]]]])
+    >>> _ = conv.weight.data.fill_(1)
+    >>> print(explain(conv, x, cell=(0, 0, 0, 1)))
+    Conv2d(1, 1, kernel_size=(2, 2), stride=(1, 1), bias=False)
+    <BLANKLINE>
+    y[0, 0, 0, 1]
+    -------------
+    <BLANKLINE>
+    The window has the rows 0, 1 and the columns 1, 2 of x.
+    <BLANKLINE>
+        x[0, 0]       w[0, 0]       products, sum 16
+         2  3     ×    1  1     =    2  3
+         5  6          1  1          5  6
+    <BLANKLINE>
+    Total: sum 16; the kernel computed 16.
+    <BLANKLINE>
+    im2col: the 4 pixels of the window are column 1 of the matrix col, in the order (c, a, b), and the
+    weights are row 0 of w as a matrix. Row times column is the same sum: [1 1 1 1] · [2 3 5 6] = 16.
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"explain: x must be a tensor, got {shown(x)}")

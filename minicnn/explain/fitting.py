@@ -43,6 +43,11 @@ def fitting(size: int, kernel: int, stride: int = 1, padding: int = 0) -> Fit:
 
     Raises:
         ShapeError: a number is out of range, or the window is larger than the padded image.
+
+    >>> from minicnn.explain import fitting
+    >>> fit = fitting(7, kernel=3, stride=3)
+    >>> fit.exact, fit.fits, fit.starts, fit.unused
+    (2.333333333333333, False, (0, 3), (6,))
     """
     least = {"size": 1, "kernel": 1, "stride": 1, "padding": 0}
     for (name, low), value in zip(least.items(), (size, kernel, stride, padding), strict=True):
@@ -62,6 +67,10 @@ def shrinkage(size: int, kernel: int, layers: int, padding: int = 0, stride: int
         size: of the image.
         kernel, padding, stride: of each layer.
         layers: how many.
+
+    >>> from minicnn.explain import shrinkage
+    >>> shrinkage(32, kernel=5, layers=4)
+    [32, 28, 24, 20, 16]
     """
     whole(layers, "shrinkage", "layers", 0)
     sides = [size]

@@ -101,6 +101,12 @@ def gradient_flow(
 
     Raises:
         ValueError: there is no such layer, there are no images, neither y nor loss, or the loss is no single number.
+
+    >>> from minicnn.explain import gradient_flow
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> rows = gradient_flow(net, minicnn.rand(8, 4), minicnn.zeros(8, dtype=minicnn.int64))
+    >>> [(row.layer, row.kind, row.weight is not None) for row in rows]
+    [('0', 'Linear', True), ('1', 'ReLU', False), ('2', 'Linear', True)]
     """
     op = "gradient_flow"
     check_module(op, model)
@@ -242,6 +248,11 @@ def activation_statistics(
 
     Raises:
         ValueError: there is no such layer, a named one is not called, or there are no images.
+
+    >>> from minicnn.explain import activation_statistics
+    >>> (row,) = activation_statistics(nn.Sequential(nn.ReLU()), minicnn.tensor([[-1., 2.], [-3., 0.]]))
+    >>> row.mean, row.zeros, row.dead
+    (0.5, 0.75, 0.5)
     """
     op = "activation_statistics"
     bins = whole(bins, op, "bins", 1)

@@ -83,7 +83,12 @@ CORNER = np.array([[1.0, 0, -1], [0, 0, 0], [-1, 0, 1]])
 
 
 def known_kernels() -> dict[str, Array]:
-    """The kernels of this file, by their names."""
+    """The kernels of this file, by their names.
+
+    >>> from minicnn.explain import known_kernels
+    >>> list(known_kernels())[:3]
+    ['vertical edges', 'horizontal edges', 'Laplacian']
+    """
     return {
         "vertical edges": edge(),
         "horizontal edges": edge("horizontal"),
@@ -107,6 +112,10 @@ def respond(image: Array, kernel: Array) -> Array:
 
     Raises:
         ShapeError: image or kernel have another shape.
+
+    >>> from minicnn.explain import respond
+    >>> respond(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([[-1.0, 0.0, 1.0]]))
+    array([[0., 1., 1., 0.]])
     """
     image, kernel = np.asarray(image, np.float64), np.asarray(kernel, np.float64)
     if image.ndim not in (2, 3) or not image.size:
@@ -128,6 +137,10 @@ def sample_image(name: str = "china", height: int = 128) -> Array:
     Args:
         name: "china" or "flower".
         height: in pixels; the width is in proportion.
+
+    >>> from minicnn.explain import sample_image
+    >>> sample_image("flower", height=64).shape
+    (64, 96, 3)
     """
     from sklearn.datasets import load_sample_image
 

@@ -43,6 +43,13 @@ def occlusion(
         ShapeError: x is not (N, C, H, W), or the window is larger than the image.
 
     Other arguments, and errors: `attribution.saliency`.
+
+    >>> from minicnn.explain import occlusion
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 1, bias=False))
+    >>> _ = net[1].weight.data.copy_(minicnn.tensor([[1., 2., 3., 4.]]))
+    >>> occlusion(net, minicnn.ones(1, 1, 2, 2), window=1)
+    tensor([[[[1., 2.],
+              [3., 4.]]]])
     """
     x = x.detach()
     if x.ndim != 4:

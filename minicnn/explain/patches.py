@@ -118,6 +118,12 @@ def top_patches(
     Raises:
         ValueError: there is no such layer or channel, the layer is not called, or there are no images.
         ShapeError: the images are not (N, C, H, W), or the output of the layer is of another shape.
+
+    >>> from minicnn.explain import top_patches
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    >>> found = top_patches(net, minicnn.rand(20, 1, 8, 8), "1", channel=2, k=3)
+    >>> found.values.shape, found.boxes[0].height, found.reconstructions.shape
+    ((3,), 3, minicnn.Size([3, 1, 8, 8]))
     """
     op = "top_patches"
     k = whole(k, op, "k", 1)
@@ -222,6 +228,11 @@ def deconvnet(
     Raises:
         ValueError: there is no such layer, channel or cell, the layer is not called, or a cell has no channel.
         ShapeError: the output of the layer is of another shape.
+
+    >>> from minicnn.explain import deconvnet
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    >>> deconvnet(net, minicnn.rand(2, 3, 8, 8), "1", channel=0).shape
+    minicnn.Size([2, 3, 8, 8])
     """
     op = "deconvnet"
     layers = named(op, model, [layer])

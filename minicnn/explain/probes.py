@@ -81,6 +81,12 @@ def linear_probes(
         ValueError: there is no such layer, it is not called, there are too few images or classes, or outputs are not
             finite.
         TypeError: images have no classes.
+
+    >>> from minicnn.explain import linear_probes
+    >>> data = minicnn.datasets.Digits(train=False, transform=minicnn.transforms.ToTensor())
+    >>> rows = linear_probes(nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.ReLU()), data, ["1"])
+    >>> [(row.layer, row.features) for row in rows]
+    [('input', 64), ('1', 3)]
     """
     op = "linear_probes"
     check_module(op, model)

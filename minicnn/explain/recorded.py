@@ -70,6 +70,15 @@ def recorded(
     Raises:
         TypeError: `loss` is neither a tensor nor a function that returns one, or an argument has the wrong type.
         RuntimeError: the loss does not require a gradient; or it is no scalar, and there is no `grad`.
+
+    >>> from minicnn.explain import recorded
+    >>> w, x = minicnn.tensor(3., requires_grad=True), minicnn.tensor(2.)
+    >>> tape = recorded((w * x - 1) ** 2)
+    >>> for operation in tape.operations:
+    ...     print(operation.name, "gets the gradient", operation.outputs[0].gradient.values)
+    Mul gets the gradient 10.0
+    Sub gets the gradient 10.0
+    Pow gets the gradient 1.0
     """
     if model is not None:
         check_module(op, model)

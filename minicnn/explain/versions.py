@@ -30,6 +30,12 @@ def versions(image: Any, transform: Callable[[Any], Any], n: int = 7, *, seed: i
 
     Raises:
         TypeError: the transform returns no image.
+
+    >>> from minicnn.explain import versions
+    >>> image = minicnn.tensor([[[0., 1., 2.]]])
+    >>> found = versions(image, minicnn.transforms.RandomHorizontalFlip(p=1.0), n=2)
+    >>> len(found), found[0]
+    (2, array([[2., 1., 0.]], dtype=float32))
     """
     whole(n, "versions", "n", 1)
     with fork_rng():

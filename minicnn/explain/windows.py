@@ -20,7 +20,14 @@ Place = tuple[Array, ...]
 
 
 def window_map(windows: int, cells: int, stride: int, padding: int, dilation: int, size: int) -> Array:
-    """map[i, a] = i*stride - padding + a*dilation, or -1 if that is outside of 0 .. size - 1."""
+    """map[i, a] = i*stride - padding + a*dilation, or -1 if that is outside of 0 .. size - 1.
+
+    >>> from minicnn.explain import window_map
+    >>> window_map(windows=3, cells=3, stride=1, padding=1, dilation=1, size=3)
+    array([[-1,  0,  1],
+           [ 0,  1,  2],
+           [ 1,  2, -1]])
+    """
     at = np.arange(windows)[:, None] * stride - padding + np.arange(cells) * dilation
     return np.where((at >= 0) & (at < size), at, -1)
 

@@ -31,6 +31,13 @@ class Adadelta(FirstOrder):
 
     Raises:
         ValueError: an option is negative, or rho is above 1.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.Adadelta([x], lr=1.0)
+    >>> (x**2).sum().backward()
+    >>> optimizer.step()
+    >>> x.data
+    tensor([0.9968])
     """
 
     def __init__(

@@ -30,6 +30,14 @@ class Adagrad(FirstOrder):
 
     Raises:
         ValueError: an option is negative.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.Adagrad([x], lr=0.1)
+    >>> for step in range(3):  # steps of 0.1, 0.1 / sqrt(2), 0.1 / sqrt(3)
+    ...     x.grad = minicnn.ones(1)
+    ...     optimizer.step()
+    >>> x.data
+    tensor([0.7716])
     """
 
     def __init__(

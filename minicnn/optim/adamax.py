@@ -31,6 +31,13 @@ class Adamax(FirstOrder):
 
     Raises:
         ValueError: lr, eps or weight_decay is negative, or a beta is outside [0, 1).
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0, 100.0]))
+    >>> optimizer = minicnn.optim.Adamax([x], lr=0.1)
+    >>> (x**2).sum().backward()
+    >>> optimizer.step()
+    >>> x.data
+    tensor([ 0.9000, 99.9000])
     """
 
     def __init__(

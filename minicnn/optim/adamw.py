@@ -18,6 +18,13 @@ class AdamW(Adam):
 
     Args:
         params, lr, betas, eps, weight_decay, amsgrad, maximize, foreach, capturable, differentiable, fused: as in Adam.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.AdamW([x], lr=0.1, weight_decay=0.5)
+    >>> x.grad = minicnn.zeros(1)
+    >>> optimizer.step()
+    >>> x.data
+    tensor([0.9500])
     """
 
     def __init__(

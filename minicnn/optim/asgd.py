@@ -31,6 +31,13 @@ class ASGD(FirstOrder):
 
     Raises:
         ValueError: lr or weight_decay is negative.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.ASGD([x], lr=0.1)
+    >>> (x**2).sum().backward()
+    >>> optimizer.step()
+    >>> x.data
+    tensor([0.8000])
     """
 
     counters = ("step", "eta", "mu")

@@ -45,6 +45,17 @@ class LBFGS(Optimizer):
 
     Raises:
         ValueError: lr is negative, or there are several groups.
+
+    >>> x = nn.Parameter(minicnn.tensor([5.0, -3.0]))
+    >>> optimizer = minicnn.optim.LBFGS([x], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = ((x - 1) ** 2).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> first_loss = optimizer.step(closure)
+    >>> first_loss.item(), [round(value, 3) for value in x.tolist()]
+    (32.0, [1.0, 1.0])
     """
 
     def __init__(

@@ -34,6 +34,13 @@ class NAdam(FirstOrder):
 
     Raises:
         ValueError: an option is negative, or a beta is outside [0, 1).
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.NAdam([x], lr=0.1)
+    >>> (x**2).sum().backward()
+    >>> optimizer.step()
+    >>> x.data
+    tensor([0.8944])
     """
 
     counters = ("step", "mu_product")

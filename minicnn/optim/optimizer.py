@@ -38,12 +38,24 @@ _HOOKS = tuple(
 
 
 def register_optimizer_step_pre_hook(hook: Hook) -> RemovableHandle:
-    """Call `hook(optimizer, args, kwargs)` before the step of every optimiser; see `register_step_pre_hook`."""
+    """Call `hook(optimizer, args, kwargs)` before the step of every optimiser; see `register_step_pre_hook`.
+
+    >>> handle = minicnn.optim.optimizer.register_optimizer_step_pre_hook(lambda optimizer, *_: print("step"))
+    >>> minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))]).step()
+    step
+    >>> handle.remove()
+    """
     return RemovableHandle(_before_every_step, hook)
 
 
 def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
-    """Call `hook(optimizer, args, kwargs)` after the step of every optimiser."""
+    """Call `hook(optimizer, args, kwargs)` after the step of every optimiser.
+
+    >>> handle = minicnn.optim.optimizer.register_optimizer_step_post_hook(lambda optimizer, *_: print("done"))
+    >>> minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))]).step()
+    done
+    >>> handle.remove()
+    """
     return RemovableHandle(_after_every_step, hook)
 
 
@@ -95,6 +107,11 @@ class Optimizer:
     Raises:
         ValueError: there are no parameters; one is in two groups, or was computed; or only some parameters have names.
         TypeError: a parameter is not a tensor.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Linear(10, 10))
+    >>> groups = [{"params": net[0].parameters(), "lr": 0.001}, {"params": net[1].parameters()}]
+    >>> [group["lr"] for group in minicnn.optim.SGD(groups, lr=0.1).param_groups]
+    [0.001, 0.1]
     """
 
     counters: tuple[str, ...] = ("step",)

@@ -38,6 +38,13 @@ class RAdam(FirstOrder):
 
     Raises:
         ValueError: an option is negative, or a beta is outside [0, 1).
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.RAdam([x], lr=0.1)
+    >>> (x**2).sum().backward()  # the gradient is 2: in the first steps there is no division
+    >>> optimizer.step()
+    >>> x.data
+    tensor([0.8000])
     """
 
     def __init__(

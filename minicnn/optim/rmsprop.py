@@ -36,6 +36,13 @@ class RMSprop(FirstOrder):
 
     Raises:
         ValueError: an option is negative.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.RMSprop([x], lr=0.1, alpha=0.75)
+    >>> x.grad = minicnn.tensor([8.0])
+    >>> optimizer.step()  # v = 0.25 * 64, so the step is 0.1 * 8 / 4
+    >>> x.data
+    tensor([0.8000])
     """
 
     def __init__(

@@ -35,6 +35,15 @@ class Rprop(FirstOrder):
 
     Raises:
         ValueError: lr is negative, or 0 < eta_minus < 1 < eta_plus does not hold.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0, 100.0]))
+    >>> optimizer = minicnn.optim.Rprop([x], lr=0.1)
+    >>> for step in range(2):  # steps of 0.1 and 0.12, whatever the size of the gradient
+    ...     optimizer.zero_grad()
+    ...     (x**2).sum().backward()
+    ...     optimizer.step()
+    >>> x.data
+    tensor([ 0.7800, 99.7800])
     """
 
     def __init__(

@@ -30,6 +30,17 @@ class SGD(KernelOptimizer):
 
     Raises:
         ValueError: lr, momentum or weight_decay is negative; or nesterov without momentum or with dampening.
+
+    >>> x = nn.Parameter(minicnn.tensor([1.0]))
+    >>> optimizer = minicnn.optim.SGD([x], lr=0.1, momentum=0.9)
+    >>> for step in range(3):
+    ...     optimizer.zero_grad()
+    ...     (x**2).sum().backward()  # the gradient is 2 x
+    ...     optimizer.step()
+    ...     print(round(x.item(), 4))
+    0.8
+    0.46
+    0.062
     """
 
     def __init__(

@@ -43,6 +43,10 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
     Raises:
         ValueError: a decay outside [0, 1].
+
+    >>> average = minicnn.optim.swa_utils.get_ema_avg_fn(decay=0.9)
+    >>> average(minicnn.tensor([10.]), minicnn.tensor([20.]), 5)
+    tensor([11.])
     """
     _check_decay(decay)
 
@@ -58,6 +62,11 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 
     Raises:
         ValueError: a decay outside [0, 1].
+
+    >>> averages = [minicnn.tensor([10.])]
+    >>> minicnn.optim.swa_utils.get_ema_multi_avg_fn(0.9)(averages, [minicnn.tensor([20.])], 5)
+    >>> averages
+    [tensor([11.])]
     """
     _check_decay(decay)
 
@@ -73,7 +82,11 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 
 
 def get_swa_avg_fn() -> Average:
-    """The mean of one tensor: (average, current, n) -> average + (current - average) / (n + 1)."""
+    """The mean of one tensor: (average, current, n) -> average + (current - average) / (n + 1).
+
+    >>> minicnn.optim.swa_utils.get_swa_avg_fn()(minicnn.tensor([10.]), minicnn.tensor([20.]), 4)
+    tensor([12.])
+    """
 
     @no_grad()
     def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
@@ -83,7 +96,13 @@ def get_swa_avg_fn() -> Average:
 
 
 def get_swa_multi_avg_fn() -> Averages:
-    """The mean of lists of tensors, in place: average <- average + (current - average) / (n + 1)."""
+    """The mean of lists of tensors, in place: average <- average + (current - average) / (n + 1).
+
+    >>> averages = [minicnn.tensor([10.])]
+    >>> minicnn.optim.swa_utils.get_swa_multi_avg_fn()(averages, [minicnn.tensor([20.])], 4)
+    >>> averages
+    [tensor([12.])]
+    """
 
     @no_grad()
     def swa_update(averaged_param_list: Sequence[Tensor], current_param_list: Sequence[Tensor], n: Any) -> None:
@@ -108,6 +127,14 @@ class AveragedModel(Module):
         avg_fn: averages one tensor, (average, current, n) -> new average; such as `get_ema_avg_fn` returns.
         multi_avg_fn: does the same for lists of tensors of one type, in place. Without either: the mean.
         use_buffers: average the buffers too; otherwise the latest buffers are copied.
+
+    >>> net = nn.Linear(1, 1, bias=False)
+    >>> average = minicnn.optim.swa_utils.AveragedModel(net)
+    >>> for weight in (1., 2., 6.):
+    ...     _ = net.weight.data.fill_(weight)
+    ...     average.update_parameters(net)
+    >>> average.module.weight.item()
+    3.0
     """
 
     n_averaged: Tensor
@@ -168,6 +195,11 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
         loader: gives inputs, or tuples or lists that begin with an input.
         model: the net; it runs in training mode once per batch, then gets its mode back.
         device: the device that inputs are moved to.
+
+    >>> net = nn.BatchNorm1d(1)
+    >>> minicnn.optim.swa_utils.update_bn([minicnn.tensor([[1.], [3.]]), minicnn.tensor([[5.], [7.]])], net)
+    >>> net.running_mean
+    tensor([4.])
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
@@ -194,6 +226,16 @@ class SWALR(Schedule):
         anneal_epochs: the number of steps; 0: at once.
         anneal_strategy: "cos" or "linear".
         last_epoch: the last epoch done; -1 at the start.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=0.1)
+    >>> scheduler = minicnn.optim.swa_utils.SWALR(optimizer, swa_lr=0.02, anneal_epochs=2, anneal_strategy="linear")
+    >>> for epoch in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     print(round(scheduler.get_last_lr()[0], 4))
+    0.06
+    0.02
+    0.02
     """
 
     def __init__(

@@ -60,6 +60,12 @@ def save(
             where.
         ValueError: lists are nested more than about a thousand deep, or numbers and text have more than 100 MB.
         OSError: the file cannot be written; an earlier file stays.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     minicnn.save(nn.Linear(2, 1).state_dict(), folder + "/net.pth")
+    ...     print(list(minicnn.load(folder + "/net.pth")))
+    ['weight', 'bias']
     """
     _no_pickle("save", pickle_module)
     encoder = Encoder()

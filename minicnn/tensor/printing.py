@@ -58,6 +58,11 @@ def set_printoptions(
         linewidth: characters in a line (80).
         profile: "default", "short" or "full" sets all of the above.
         sci_mode: whether numbers are printed as 2.0000e+00; None decides by their range.
+
+    >>> minicnn.set_printoptions(precision=2)
+    >>> minicnn.tensor([3.14159])
+    tensor([3.14])
+    >>> minicnn.set_printoptions(profile="default")
     """
     if profile is not None:
         if profile not in _PROFILES:
@@ -68,13 +73,23 @@ def set_printoptions(
 
 
 def get_printoptions() -> dict[str, Any]:
-    """Return the settings by name."""
+    """Return the settings by name.
+
+    >>> minicnn.get_printoptions()["precision"]
+    4
+    """
     return dict(vars(OPTIONS))
 
 
 @contextmanager
 def printoptions(**options: Any) -> Iterator[None]:
-    """Use `set_printoptions` for the length of a `with` block."""
+    """Use `set_printoptions` for the length of a `with` block.
+
+    >>> from minicnn.tensor.printing import printoptions
+    >>> with printoptions(precision=1):
+    ...     print(minicnn.tensor([3.14159]))
+    tensor([3.1])
+    """
     before = get_printoptions()
     set_printoptions(**options)
     try:

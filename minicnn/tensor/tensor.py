@@ -13,20 +13,21 @@ notices if an array that it needs has changed. Writing into `t.array` or `t.nump
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import GPU_TYPES, Array, host, on_gpu
+from minicnn_kernels.arrays import GPU_TYPES, Array, on_gpu
 
 from .. import device as devices
 from ..autograd import backpropagation, engine
 from ..autograd.hooks import RemovableHandle
 from ..compat.missing import Absent, absent, methods, unknown
-from ..device import CPU, Device, Meta, meta, resolve
-from ..dtypes import Size, get_default_dtype
+from ..device import CPU, Device, Meta
+from ..dtypes import Size
 from . import copying
+from .old_constructor import old_constructor
 from .printing import text
 
 
@@ -37,6 +38,12 @@ class Tensor:
         array: a NumPy array or a tensor (shared), nested lists of numbers (copied as float32), or sizes as in PyTorch's
             old constructor: `Tensor(2, 3)` is uninitialised.
         requires_grad: whether `backward()` adds the gradient to `.grad`; only for floating-point tensors.
+
+    >>> x = minicnn.Tensor(np.array([[1., 2.]]))
+    >>> x.shape, x.dtype
+    (minicnn.Size([1, 2]), dtype('float64'))
+    >>> minicnn.Tensor([1, 2])
+    tensor([1., 2.])
     """
 
     __slots__ = (
@@ -51,7 +58,7 @@ class Tensor:
         if not isinstance(array, np.ndarray) and type(array) not in GPU_TYPES:
             if type(requires_grad) is not bool:  # Tensor(2, 3)
                 array, requires_grad = Size((array, requires_grad, *sizes)), False
-            array = _legacy(array)
+            array = old_constructor(array)
         self._array: Array = array
         self._version = [0] if _version is None else _version  # one counter for all tensors that share memory
         self._edge: tuple[engine.Node, int] | None = None
@@ -124,7 +131,11 @@ class Tensor:
         return self._edge[0] if self._edge else None
 
     def size(self, dim: int | None = None) -> Any:
-        """Return the shape, or the size of the axis `dim`."""
+        """Return the shape, or the size of the axis `dim`.
+
+        >>> minicnn.zeros(8, 3, 32, 32).size(1)
+        3
+        """
         return self.shape if dim is None else self.shape[dim]
 
     def dim(self) -> int:
@@ -154,7 +165,11 @@ class Tensor:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> Any:
-        """Return the only element as a Python number."""
+        """Return the only element as a Python number.
+
+        >>> minicnn.tensor([[7]]).item()
+        7
+        """
         if self._array.size != 1:
             raise RuntimeError(
                 f"item: a tensor of shape {self.shape} has {self.numel()} elements, not one; use tolist()"
@@ -242,7 +257,12 @@ class Tensor:
         return self
 
     def detach(self) -> Tensor:
-        """Return a tensor on the same memory, detached from the graph."""
+        """Return a tensor on the same memory, detached from the graph.
+
+        >>> y = minicnn.ones(2, requires_grad=True) * 2
+        >>> y.detach().requires_grad
+        False
+        """
         return Tensor(self._array, _version=self._version)
 
     def backward(
@@ -259,6 +279,11 @@ class Tensor:
             retain_graph: keep the saved arrays of the graph, so that `backward` can run again.
             create_graph: not supported.
             inputs: add gradients to these tensors only, which may be computed ones; None means all leaves.
+
+        >>> x = minicnn.tensor([1., 2., 3.], requires_grad=True)
+        >>> (x**2).sum().backward()
+        >>> x.grad  # 2 x
+        tensor([2., 4., 6.])
         """
         if create_graph:
             raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
@@ -269,6 +294,13 @@ class Tensor:
         """Store the gradient of this computed tensor in `.grad` too, as for a leaf, after its hooks have changed it.
 
         After an in-place operation it is the gradient of the new values.
+
+        >>> x = minicnn.tensor([3.], requires_grad=True)
+        >>> y = x * 2
+        >>> y.retain_grad()
+        >>> (y**2).backward()
+        >>> y.grad, x.grad
+        (tensor([12.]), tensor([24.]))
         """
         if not self.requires_grad:
             raise RuntimeError("retain_grad: the tensor does not require a gradient")
@@ -278,7 +310,14 @@ class Tensor:
             node.retained = {**(node.retained or {}), index: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-        """Call `hook(gradient)` when this tensor's gradient is complete; a tensor that it returns replaces it."""
+        """Call `hook(gradient)` when this tensor's gradient is complete; a tensor that it returns replaces it.
+
+        >>> x = minicnn.tensor([1., 2.], requires_grad=True)
+        >>> handle = x.register_hook(lambda gradient: gradient * 10)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([10., 10.])
+        """
         if not self.requires_grad:
             raise RuntimeError("register_hook: the tensor does not require a gradient")
         if self._edge:
@@ -357,38 +396,3 @@ def tensor_method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
         return function
 
     return enter
-
-
-def _legacy(data: Any) -> Array:
-    """Return the array of PyTorch's old constructor: `Tensor(3)` and `Tensor(size)` give uninitialised memory.
-
-    The elements have the default type, also if the numbers in the lists are integers.
-    """
-    if isinstance(data, (int, Size)):
-        shape, dtype = (data,) if isinstance(data, int) else tuple(data), get_default_dtype()
-        return meta(shape, dtype) if resolve(None).type == "meta" else np.empty(shape, dtype)
-    array = _to_array(data)
-    return array.astype(get_default_dtype()) if isinstance(data, (list, tuple)) else array
-
-
-def _to_array(data: Any) -> Array:
-    """Return numbers and nested sequences as an array; Python floats become float32."""
-    if isinstance(data, Tensor):
-        return data.array
-    if isinstance(data, (np.ndarray, np.generic)):
-        return np.asarray(data)
-    if isinstance(data, Sequence) and any(isinstance(item, Tensor) for item in data):
-        return np.asarray([host(item._array) if isinstance(item, Tensor) else item for item in data])
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        _reject(data, str(error))
-    if array.dtype.kind not in "fiub":
-        _reject(data, f"elements of type {array.dtype}")
-    return array.astype(np.float32) if array.dtype == np.float64 else array
-
-
-def _reject(data: Any, why: str) -> NoReturn:
-    raise TypeError(
-        f"tensor: cannot make a tensor of {type(data).__name__} ({why}); pass numbers, nested lists, or an array"
-    )

@@ -27,6 +27,13 @@ def save_weights(path: str | os.PathLike[str], model: Module, metadata: Mapping[
 
     Raises:
         OSError: the file cannot be written; an earlier file stays.
+
+    >>> import tempfile
+    >>> net = nn.Linear(2, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     minicnn.train.save_weights(folder + "/net.safetensors", net, {"epoch": "3"})
+    ...     print(minicnn.train.load_weights(folder + "/net.safetensors", nn.Linear(2, 1))["epoch"])
+    3
     """
     write_atomically(path, *packed_weights(model, metadata))
 

@@ -102,6 +102,16 @@ def train(
             times the loss of the first step (or more than 10, if that was below 1). The test set plays no part in this.
         SaveError: the last call of `save` failed.
         ValueError: a loader is empty.
+
+    >>> data = minicnn.utils.data.TensorDataset(minicnn.tensor([[-1.], [1.]]), minicnn.tensor([0, 1]))
+    >>> loader, net = minicnn.utils.data.DataLoader(data, batch_size=2), nn.Linear(1, 2)
+    >>> _ = net.weight.data.zero_(), net.bias.data.zero_()  # so that both classes get 0.5, and the loss is log 2
+    >>> optimizer = minicnn.optim.SGD(net.parameters(), lr=1.0)
+    >>> epochs = minicnn.train.train(net, loader, loader, optimizer, nn.CrossEntropyLoss(), 2, progress=False)
+    Train epoch 1: loss: 0.6931 ; top-1 accuracy: 50.00%
+    Eval epoch 1: top-1 accuracy: 100.00%
+    Train epoch 2: loss: 0.3133 ; top-1 accuracy: 100.00%
+    Eval epoch 2: top-1 accuracy: 100.00%
     """
     history: list[Epoch] = []
     first, failed, diverged = 0.0, "", ""
@@ -218,6 +228,13 @@ def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
     Raises:
         DivergedError: the loss is NaN or infinite.
         ValueError: the loader is empty.
+
+    >>> net = nn.Linear(1, 2)
+    >>> _ = net.load_state_dict({"weight": minicnn.tensor([[-1.], [1.]]), "bias": minicnn.zeros(2)})
+    >>> batches = [(minicnn.tensor([[-1.], [1.], [2.]]), minicnn.tensor([0, 1, 0]))]
+    >>> found = minicnn.train.evaluate(net, batches, nn.CrossEntropyLoss())
+    >>> round(found.top1, 4), found.confusion.tolist()
+    (0.6667, [[1, 1], [0, 1]])
     """
     running, said, true, classes = Running(), [], [], 0
     with evaluating(model):
@@ -245,6 +262,10 @@ def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
 
     Raises:
         ValueError: the loader is empty.
+
+    >>> scores, targets = minicnn.train.predict(nn.Linear(1, 2), [(minicnn.zeros(3, 1), minicnn.tensor([0, 1, 0]))])
+    >>> scores.shape, targets.tolist()
+    ((3, 2), [0, 1, 0])
     """
     with evaluating(model):
         batches = [(model(images).array, targets.array) for images, targets in beside_model(loader, model)]

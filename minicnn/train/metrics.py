@@ -23,6 +23,10 @@ def ranks(scores: Tensor | Array, targets: Tensor | Array) -> Array:
 
     Raises:
         ValueError: the shapes do not fit, a target is not a class, or scores are NaN, which have no order.
+
+    >>> from minicnn.train.metrics import ranks
+    >>> ranks(minicnn.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), minicnn.tensor([1, 2]))
+    array([0, 2])
     """
     x, targets = _checked(_raw(scores), _raw(targets))
     with on_device_of(x):
@@ -42,6 +46,10 @@ def accuracy(scores: Tensor | Array, targets: Tensor | Array, topk: tuple[int, .
 
     Raises:
         ValueError: there are no samples, or a k is outside 1..classes; or an error of `ranks`.
+
+    >>> scores = minicnn.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]])
+    >>> minicnn.train.accuracy(scores, minicnn.tensor([1, 1]), topk=(1, 2))
+    [0.5, 1.0]
     """
     place = ranks(_on_cpu(scores), _on_cpu(targets))
     classes = np.shape(_raw(scores))[1]
@@ -60,6 +68,10 @@ def confusion_matrix(predictions: Tensor | Array, targets: Tensor | Array, num_c
 
     Raises:
         ValueError: the lengths differ, or a class is outside 0..num_classes - 1.
+
+    >>> minicnn.train.confusion_matrix(minicnn.tensor([0, 1, 1]), minicnn.tensor([0, 0, 1]), 2)
+    array([[1, 1],
+           [0, 1]])
     """
     said, true = _on_cpu(predictions), _on_cpu(targets)
     if said.shape != true.shape or said.ndim != 1:
@@ -74,13 +86,21 @@ def confusion_matrix(predictions: Tensor | Array, targets: Tensor | Array, num_c
 
 
 def per_class_accuracy(matrix: Array) -> Array:
-    """The share of each class that is predicted correctly (its recall), (classes,); NaN for a class without samples."""
+    """The share of each class that is predicted correctly (its recall), (classes,); NaN for a class without samples.
+
+    >>> minicnn.train.per_class_accuracy(np.array([[1, 1], [0, 1]]))
+    array([0.5, 1. ])
+    """
     totals = matrix.sum(axis=1)  # (classes,)
     return np.divide(np.diag(matrix), totals, out=np.full(len(matrix), np.nan), where=totals > 0)
 
 
 def softmax(scores: Tensor | Array) -> Array:
-    """p[n, k] = exp(x[n, k]) / sum_j exp(x[n, j]), where the row's maximum is subtracted first to avoid overflow."""
+    """p[n, k] = exp(x[n, k]) / sum_j exp(x[n, j]), where the row's maximum is subtracted first to avoid overflow.
+
+    >>> minicnn.train.softmax(np.array([[1000.0, 1000.0]]))
+    array([[0.5, 0.5]])
+    """
     x = _on_cpu(scores).astype(np.float64)
     powers = np.exp(x - x.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -89,6 +89,10 @@ def find_recipe(model: str = "LeNet5", dataset: str | None = None, name: str | N
     Raises:
         UnknownNameError: a model, dataset or recipe does not exist, or they do not fit; the message lists all recipes.
         SettingError: the model cannot be trained on this dataset.
+
+    >>> recipe = minicnn.train.find_recipe("lenet5", "digits")
+    >>> recipe.model, recipe.dataset, recipe.optimizer, recipe.epochs
+    ('LeNet5', 'digits', 'SGD', 30)
     """
     model = find("model", model, MODELS)
     if dataset is not None or name is None:

@@ -135,6 +135,26 @@ def build_model(name: str, options: Mapping[str, Any] | None = None) -> Module:
     Raises:
         UnknownNameError: no such model.
         ValueError, TypeError: options that the model does not take.
+
+    >>> minicnn.train.build_model("lenet5", {"activation": "relu"})
+    LeNet5(
+      (features): Sequential(
+        (0): Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1))
+        (1): ReLU()
+        (2): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+        (3): Conv2d(6, 16, kernel_size=(5, 5), stride=(1, 1))
+        (4): ReLU()
+        (5): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+      )
+      (classifier): Sequential(
+        (0): Flatten(start_dim=1, end_dim=-1)
+        (1): Linear(in_features=400, out_features=120, bias=True)
+        (2): ReLU()
+        (3): Linear(in_features=120, out_features=84, bias=True)
+        (4): ReLU()
+        (5): Linear(in_features=84, out_features=10, bias=True)
+      )
+    )
     """
     model: Module = models.get_model_builder(MODELS[find("model", name, MODELS)])(**(options or {}))
     return model
@@ -146,6 +166,9 @@ def build_loss(name: str, options: Mapping[str, Any] | None = None) -> Module:
     Raises:
         UnknownNameError: no such loss.
         ValueError, TypeError: options that the loss does not take.
+
+    >>> minicnn.train.build_loss("CrossEntropyLoss", {"label_smoothing": 0.1})
+    CrossEntropyLoss()
     """
     loss: Module = LOSSES[find("loss", name, LOSSES)](**(options or {}))
     return loss
@@ -156,6 +179,12 @@ def build_transform(steps: Iterable[Step]) -> transforms.Compose:
 
     Raises:
         UnknownNameError: no such transform.
+
+    >>> minicnn.train.build_transform([("ToTensor", {}), ("Resize", {"size": 32})])
+    Compose(
+        ToTensor()
+        Resize(size=32, interpolation=bilinear, max_size=None, antialias=True)
+    )
     """
     return transforms.Compose([TRANSFORMS[find("transform", step, TRANSFORMS)](**given) for step, given in steps])
 
@@ -169,6 +198,9 @@ def build_dataset(
         UnknownNameError: no such dataset or transform.
         SettingError: a folder or a download for the bundled digits, which need none.
         DatasetError: missing or damaged files.
+
+    >>> len(minicnn.train.build_dataset("digits", train=False, steps=[("ToTensor", {})]))
+    360
     """
     name = find("dataset", name, DATASETS)
     transform = build_transform(steps)
@@ -195,6 +227,11 @@ def build_optimizer(name: str, model: Module, options: Mapping[str, Any], decay:
         UnknownNameError: no such optimiser.
         SettingError: `decay` is neither "all" nor "weights".
         ValueError: an option is out of range.
+
+    >>> options = {"lr": 0.1, "weight_decay": 0.01}
+    >>> optimizer = minicnn.train.build_optimizer("SGD", nn.Linear(2, 3), options, decay="weights")
+    >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
+    [(1, 0.01), (1, 0.0)]
     """
     make = OPTIMIZERS[find("optimizer", name, OPTIMIZERS)]
     if decay not in DECAYS:
@@ -229,6 +266,11 @@ def build_schedule(
         UnknownNameError: no such schedule.
         SettingError: a time is not a share, or `every` is unknown.
         ValueError, TypeError: options that the schedule does not take.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=0.1)
+    >>> schedule = minicnn.train.build_schedule("StepLR", {"step_size": 0.5}, optimizer, epochs=10, steps_per_epoch=100)
+    >>> schedule.step_size
+    500
     """
     if name is None:
         return None

@@ -54,6 +54,10 @@ class Compose(Transform):
     """Transforms, or any callables, one after the other.
 
     It is batchable if each of them is.
+
+    >>> steps = minicnn.transforms.Compose([minicnn.transforms.ToTensor(), minicnn.transforms.Normalize([0.5], [0.5])])
+    >>> steps(np.array([[0, 255]], np.uint8))
+    tensor([[[-1.,  1.]]])
     """
 
     def __init__(self, transforms: Iterable[Callable[[Any], Any]]) -> None:
@@ -87,7 +91,11 @@ class Compose(Transform):
 
 
 class Lambda(Transform):
-    """A function as a transform. (Worker processes need one that pickle can send: a module-level function.)"""
+    """A function as a transform. (Worker processes need one that pickle can send: a module-level function.)
+
+    >>> minicnn.transforms.Lambda(lambda x: 1 - x)(minicnn.tensor([0., 0.25]))
+    tensor([1.0000, 0.7500])
+    """
 
     def __init__(self, lambd: Callable[[Any], Any]) -> None:
         if not callable(lambd):

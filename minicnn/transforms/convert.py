@@ -72,6 +72,12 @@ class ToTensor(Transform):
     Raises:
         TypeError: anything else, such as a Tensor.
         ValueError: an array that does not have 2 or 3 dimensions.
+
+    >>> image = np.zeros((32, 24, 3), np.uint8)
+    >>> image[0, 0] = 255, 51, 0
+    >>> x = minicnn.transforms.ToTensor()(image)
+    >>> x.shape, x[:, 0, 0]
+    (minicnn.Size([3, 32, 24]), tensor([1.0000, 0.2000, 0.0000]))
     """
 
     def __call__(self, image: Any) -> Tensor:
@@ -87,6 +93,11 @@ class PILToTensor(Transform):
     """PIL image -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled.
 
     Mode "I;16" becomes int32, as by `ToTensor`.
+
+    >>> image, label = minicnn.datasets.Digits()[0]
+    >>> x = minicnn.transforms.PILToTensor()(image)
+    >>> x.shape, x.dtype
+    (minicnn.Size([1, 8, 8]), dtype('uint8'))
     """
 
     def __call__(self, image: Any) -> Tensor:
@@ -112,6 +123,9 @@ class ConvertImageDtype(Transform):
 
     Raises:
         RuntimeError: float32 to int32 or int64, or float64 to int64: the product could not hold the largest values.
+
+    >>> minicnn.transforms.ConvertImageDtype(minicnn.uint8)(minicnn.tensor([[[0., 0.5, 1.]]]))
+    tensor([[[  0, 127, 255]]], dtype=minicnn.uint8)
     """
 
     def __init__(self, dtype: Any) -> None:
@@ -169,6 +183,9 @@ class Grayscale(Transform):
     Raises:
         ValueError: another number of output channels.
         TypeError: an image with other than 1 or 3 channels.
+
+    >>> minicnn.transforms.Grayscale()(minicnn.ones(3, 32, 32)).shape
+    minicnn.Size([1, 32, 32])
     """
 
     def __init__(self, num_output_channels: int = 1) -> None:
@@ -221,6 +238,9 @@ class Normalize(Transform):
     Raises:
         ValueError: a standard deviation of zero, or a number of values that is neither 1 nor C.
         TypeError: not a Tensor of a floating type; `ToTensor` comes first.
+
+    >>> minicnn.transforms.Normalize([0.5], [0.25])(minicnn.tensor([[[0., 0.5, 1.]]]))
+    tensor([[[-2.,  0.,  2.]]])
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:

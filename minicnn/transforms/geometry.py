@@ -66,6 +66,11 @@ class Pad(Transform):
 
     Raises:
         ValueError, TypeError: another mode or padding, or a fill that does not fit the image.
+
+    >>> minicnn.transforms.Pad(1)(minicnn.ones(1, 1, 2))
+    tensor([[[0., 0., 0., 0.],
+             [0., 1., 1., 0.],
+             [0., 0., 0., 0.]]])
     """
 
     def __init__(
@@ -139,7 +144,12 @@ class Pad(Transform):
 
 
 class CenterCrop(Transform):
-    """The window of `size` (h, w), or size x size, in the middle; a smaller image is first padded with zeros."""
+    """The window of `size` (h, w), or size x size, in the middle; a smaller image is first padded with zeros.
+
+    >>> minicnn.transforms.CenterCrop(2)(minicnn.arange(16).reshape(1, 4, 4))
+    tensor([[[ 5,  6],
+             [ 9, 10]]])
+    """
 
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = edge_size("CenterCrop", size)
@@ -174,6 +184,9 @@ class RandomCrop(Transform):
 
     Raises:
         ValueError: the window is larger than the (padded) image.
+
+    >>> minicnn.transforms.RandomCrop(32, padding=4)(minicnn.zeros(3, 32, 32)).shape
+    minicnn.Size([3, 32, 32])
     """
 
     def __init__(
@@ -251,7 +264,11 @@ def _window(
 
 
 class RandomHorizontalFlip(Transform):
-    """Mirror an image, left to right, with probability `p`."""
+    """Mirror an image, left to right, with probability `p`.
+
+    >>> minicnn.transforms.RandomHorizontalFlip(p=1.0)(minicnn.tensor([[[1, 2, 3]]]))
+    tensor([[[3, 2, 1]]])
+    """
 
     _name, _pil = "RandomHorizontalFlip", 0  # PIL's FLIP_LEFT_RIGHT
     _mirror = slice(None), slice(None, None, -1)  # of the rows and of the columns
@@ -281,7 +298,12 @@ class RandomHorizontalFlip(Transform):
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
-    """Turn an image upside down, as in a mirror, with probability `p`."""
+    """Turn an image upside down, as in a mirror, with probability `p`.
+
+    >>> minicnn.transforms.RandomVerticalFlip(p=1.0)(minicnn.tensor([[[1], [2]]]))
+    tensor([[[2],
+             [1]]])
+    """
 
     _name, _pil = "RandomVerticalFlip", 1  # PIL's FLIP_TOP_BOTTOM
     _mirror = slice(None, None, -1), slice(None)

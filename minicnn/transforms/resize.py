@@ -20,7 +20,11 @@ __all__ = ["InterpolationMode", "Resize", "interpolation_matrix"]
 
 
 class InterpolationMode(Enum):
-    """The interpolations. Tensors take the first four; box, hamming and lanczos exist only for PIL images."""
+    """The interpolations. Tensors take the first four; box, hamming and lanczos exist only for PIL images.
+
+    >>> minicnn.transforms.Resize(4, minicnn.transforms.InterpolationMode.NEAREST)
+    Resize(size=4, interpolation=nearest, max_size=None, antialias=True)
+    """
 
     NEAREST = "nearest"
     NEAREST_EXACT = "nearest-exact"
@@ -72,6 +76,13 @@ def interpolation_matrix(size_in: int, size_out: int, mode: InterpolationMode, a
     cubic has a = -1/2 with antialiasing and a = -3/4 without, as in PyTorch and Pillow.
 
     Source: R. Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981.
+
+    >>> from minicnn.transforms import resize
+    >>> resize.interpolation_matrix(2, 4, resize.InterpolationMode.BILINEAR, False)
+    array([[1.  , 0.  ],
+           [0.75, 0.25],
+           [0.25, 0.75],
+           [0.  , 1.  ]])
     """
     radius = 1.0 if mode is InterpolationMode.BILINEAR else 2.0
     scale = size_in / size_out
@@ -126,6 +137,11 @@ class Resize(Transform):
 
     Raises:
         ValueError: an impossible size, or an interpolation that tensors do not have.
+
+    >>> minicnn.transforms.Resize(32)(minicnn.zeros(3, 28, 28)).shape
+    minicnn.Size([3, 32, 32])
+    >>> minicnn.transforms.Resize(256)(minicnn.zeros(3, 512, 768)).shape
+    minicnn.Size([3, 256, 384])
     """
 
     def __init__(

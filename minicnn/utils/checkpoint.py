@@ -78,6 +78,12 @@ def checkpoint(
         preserve_rng_state: draw the same random numbers again, for dropout.
         context_fn: not supported.
         determinism_check, debug, early_stop: without effect: checks of PyTorch's.
+
+    >>> from minicnn.utils.checkpoint import checkpoint
+    >>> x = minicnn.tensor([1., 2.], requires_grad=True)
+    >>> checkpoint(lambda x: (x**2).sum(), x).backward()
+    >>> x.grad
+    tensor([2., 4.])
     """
     if context_fn is not None:
         raise NotImplementedError("checkpoint: context_fn is not supported; enter the contexts inside the function")
@@ -109,7 +115,13 @@ def checkpoint_sequential(
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
 ) -> Any:
-    """Run functions one after another, in `segments` segments; all but the last one are checkpointed."""
+    """Run functions one after another, in `segments` segments; all but the last one are checkpointed.
+
+    >>> from minicnn.utils.checkpoint import checkpoint_sequential
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> checkpoint_sequential(net, 2, minicnn.zeros(4, 2)).shape
+    minicnn.Size([4, 1])
+    """
     steps = list(functions.children()) if isinstance(functions, Sequential) else list(functions)
     length = len(steps) // segments
 

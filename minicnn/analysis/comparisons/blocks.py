@@ -25,6 +25,15 @@ def compare(title: str, size: Sequence[int], nets: Mapping[str, Callable[[], Mod
         size: the shape of one image, (C, H, W).
         nets: name -> function that makes the layer or net, such as {"conv": lambda: nn.Conv2d(1, 256, 3)}. It is called
             on the meta device: nothing is allocated or computed.
+
+    >>> print(minicnn.analysis.comparisons.compare("Filters", (3, 32, 32), {"3x3": lambda: nn.Conv2d(3, 8, 3)}))
+    Filters
+    --------------------------------------------------------
+         parameters     MACs    FLOPs   output  output bytes
+    --------------------------------------------------------
+    3x3         224  194,400  396,000  8x30x30        28,800
+    --------------------------------------------------------
+    For one image; 1 MAC is 2 FLOPs, adding a bias 1 per output, a comparison of max pooling 1.
     """
     rows = []
     for name, make in nets.items():
@@ -51,6 +60,16 @@ def stacked(
 
     K. Simonyan, A. Zisserman, "Very deep convolutional networks for large-scale image recognition", 2014,
     https://arxiv.org/abs/1409.1556, section 2.3.
+
+    >>> print(minicnn.analysis.comparisons.stacked(channels=64))
+    3 x 3x3 against 1 x 7x7
+    -----------------------------------------------------------------------------
+             receptive field  nonlinearities  weights  weights / C^2         MACs
+    -----------------------------------------------------------------------------
+    3 x 3x3                7               3  110,592             27  346,816,512
+    1 x 7x7                7               1  200,704             49  629,407,744
+    -----------------------------------------------------------------------------
+    C = 64 channels, 56x56 pixels, no biases: 55% of the weights.
     """
     _check("stacked", layers=layers, kernel=kernel, channels=channels, size=size)
     if kernel % 2 == 0:
@@ -102,6 +121,16 @@ def separable(
 
     A. G. Howard et al., "MobileNets", 2017, https://arxiv.org/abs/1704.04861; F. Chollet, "Xception", 2016,
     https://arxiv.org/abs/1610.02357.
+
+    >>> print(minicnn.analysis.comparisons.separable(64))
+    Convolution 3x3 of 64 channels to 64, full and separable
+    ------------------------------------------------------
+               parameters       MACs       FLOPs    output
+    ------------------------------------------------------
+    full           36,864  7,225,344  14,450,688  64x14x14
+    separable       4,672    915,712   1,831,424  64x14x14
+    ------------------------------------------------------
+    The full convolution has 7.89 times the parameters and 7.89 times the MACs.
     """
     out = out_channels or in_channels
     _check("separable", in_channels=in_channels, out_channels=out, kernel=kernel, size=size)

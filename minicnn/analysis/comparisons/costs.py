@@ -58,7 +58,13 @@ def layer_costs(net: Module, size: Iterable[int]) -> dict[str, Cost]:
 
 
 def cost(net: Module, size: Iterable[int]) -> Cost:
-    """The cost of a net, or of a part of one, for one image (C, H, W)."""
+    """The cost of a net, or of a part of one, for one image (C, H, W).
+
+    >>> from minicnn.analysis.comparisons.costs import cost
+    >>> found = cost(nn.Conv2d(3, 6, 5), (3, 32, 32))
+    >>> found.parameters, found.macs, found.output
+    (456, 352800, (6, 28, 28))
+    """
     layers = list(layer_costs(net, size).values())
     return Cost(
         parameters=sum(layer.parameters for layer in layers),

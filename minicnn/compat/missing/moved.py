@@ -50,6 +50,19 @@ ELSEWHERE = {
         f"minicnn.ops.reduction.{name}": "minicnn.ops.tensor.variance"
         for name in ("std", "std_mean", "var", "var_mean")
     },
+    **{
+        f"minicnn.ops.{old}.{name}": f"minicnn.ops.tensor.{new}"
+        for old, new, names in (
+            ("shape", "expand", "broadcast_shapes broadcast_tensors broadcast_to expand expand_as"),
+            ("shape", "strides", "clone contiguous is_contiguous storage_offset stride"),
+            ("joining", "grids", "cartesian_prod combinations meshgrid"),
+            ("extrema", "quantile", "nanquantile quantile"),
+            ("creation", "ranges", "arange linspace logspace tril_indices triu_indices"),
+            ("gathering", "masks", "masked_fill masked_scatter masked_select"),
+            ("sampling", "inplace_sampling", "bernoulli_ normal_ random_ uniform_"),
+        )
+        for name in names.split()
+    },
     **{f"minicnn.ops.operands.{name}": "minicnn.ops.tensor.promotion" for name in ("promote_types", "result_type")},
 }
 RENAMED = {"minicnn.analysis.compare.Row": "Measurement"}

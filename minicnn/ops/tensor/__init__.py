@@ -4,15 +4,17 @@
 |---|---|
 | one value in, one value out | `unary` |
 | two and three operands | `arithmetic` `clamp` (also maximum, minimum, where) `comparison` |
-| many values to one | `reduction` `variance` `max_min` `norm` |
+| many values to one | `reduction` `variance` `max_min` `quantile` `norm` |
 | along an axis | `cumulative` `sorting` |
 | products | `matmul` `einsum` |
-| shape | `shape` `concatenate` `flip_roll` `diagonal` |
-| selecting elements | `indexing` `gather` `scatter_reduce` `searching` |
-| new tensors | `creation` `from_data` `zeros_like` `sampling` |
+| shape | `shape` `expand` `concatenate` `grids` `flip_roll` `diagonal` |
+| selecting elements | `indexing` `gather` `masks` `scatter_reduce` `searching` |
+| new tensors | `creation` `from_data` `zeros_like` `ranges` `sampling` |
 | types, other libraries | `types` `interchange` |
-| in place | `inplace` `inplace_shape` |
+| memory | `strides` |
+| in place | `inplace` `inplace_shape` `inplace_sampling` |
 | mechanisms: each operation is a row of a table | `elementwise` `reduction` `linear_map` |
 | mechanisms: checks of operands and arguments | `operands` `arguments` `index_parsing` |
+| the examples of elementwise functions | `examples` |
 | mechanisms: an adjoint that several files need | `scatter_add` |
 """

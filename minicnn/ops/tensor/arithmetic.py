@@ -66,7 +66,11 @@ def _scale(op: str, alpha: Any, *operands: Any) -> Any:
 
 @tensor_method("add")
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """a + alpha b."""
+    """a + alpha b.
+
+    >>> minicnn.tensor([1, 2]) + 10, minicnn.add(minicnn.tensor([1, 2]), 3, alpha=10)
+    (tensor([11, 12]), tensor([31, 32]))
+    """
     if alpha == 1:
         return run(_add, input, other)
     return run(_add_scaled, input, other, _scale("add", alpha, input, other))
@@ -74,7 +78,11 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 @tensor_method("sub", "subtract")
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """a - alpha b."""
+    """a - alpha b.
+
+    >>> minicnn.tensor([5, 6]) - minicnn.tensor([1, 2])
+    tensor([4, 4])
+    """
     for operand in (input, other):  # one bool is enough for an error: it would be converted silently
         if isinstance(operand, bool) or (isinstance(operand, Tensor) and operand.array.dtype.kind == "b"):
             raise RuntimeError(
@@ -87,13 +95,21 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 @tensor_method("rsub")
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """b - alpha a."""
+    """b - alpha a.
+
+    >>> minicnn.rsub(minicnn.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
     return sub(other, input, alpha=alpha)
 
 
 @tensor_method("mul", "multiply")
 def mul(input: Any, other: Any) -> Tensor:
-    """a b."""
+    """a b.
+
+    >>> minicnn.tensor([1., 2.]) * minicnn.tensor([3., 4.])
+    tensor([3., 8.])
+    """
     return run(_mul, input, other)
 
 
@@ -114,13 +130,21 @@ _addcdiv = row(
 
 @tensor_method("addcmul")
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """a + value b c."""
+    """a + value b c.
+
+    >>> minicnn.addcmul(minicnn.ones(2), minicnn.tensor([1., 2.]), minicnn.tensor([3., 4.]), value=10)
+    tensor([31., 81.])
+    """
     return run(_addcmul, input, tensor1, tensor2, value=_scale("addcmul", value, input, tensor1, tensor2))
 
 
 @tensor_method("addcdiv")
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """a + value b / c."""
+    """a + value b / c.
+
+    >>> minicnn.addcdiv(minicnn.ones(2), minicnn.ones(2), minicnn.tensor([1., 2.]), value=-0.1)
+    tensor([0.9000, 0.9500])
+    """
     _addcdiv_kinds(input, tensor1, tensor2)
     return run(_addcdiv, input, tensor1, tensor2, value=value)
 
@@ -138,6 +162,9 @@ def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
 
     Raises:
         RuntimeError: the operands have different types.
+
+    >>> minicnn.lerp(minicnn.tensor([0., 10.]), minicnn.tensor([10., 20.]), 0.25)
+    tensor([ 2.5000, 12.5000])
     """
     check_tensor("lerp", input=input)
     kinds = {str(o.dtype) for o in (input, end, weight) if isinstance(o, Tensor)}
@@ -206,6 +233,11 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
     Raises:
         RuntimeError: the rounding mode is unknown, or a rounded division divides an integer by 0.
+
+    >>> minicnn.tensor([7, -7]) / 2
+    tensor([ 3.5000, -3.5000])
+    >>> minicnn.div(minicnn.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
     """
     if rounding_mode is None:
         return run(_true_div, input, other)
@@ -216,7 +248,11 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 @tensor_method("true_divide")
 def true_divide(input: Any, other: Any) -> Tensor:
-    """a / b."""
+    """a / b.
+
+    >>> minicnn.true_divide(minicnn.tensor([1, 2]), 2)
+    tensor([0.5000, 1.0000])
+    """
     return run(_true_div, input, other)
 
 
@@ -265,6 +301,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
     Raises:
         RuntimeError: integers are raised to a negative power.
+
+    >>> minicnn.tensor([1, 2, 3]) ** 2
+    tensor([1, 4, 9])
     """
     if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and input.array.dtype.kind in "iub":
         raise RuntimeError(f"pow: the power {exponent} of integers is not an integer; convert them with .float()")
@@ -273,7 +312,11 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
 @tensor_method("float_power")
 def float_power(input: Any, exponent: Any) -> Tensor:
-    """a ** b in float64."""
+    """a ** b in float64.
+
+    >>> minicnn.float_power(minicnn.tensor([2, 3]), -1)
+    tensor([0.5000, 0.3333], dtype=minicnn.float64)
+    """
     return run(_pow, *(o.to(np.float64) if isinstance(o, Tensor) else float(o) for o in (input, exponent)))
 
 
@@ -318,6 +361,9 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
     Raises:
         RuntimeError: the operands have different types.
+
+    >>> minicnn.heaviside(minicnn.tensor([-1., 0., 2.]), minicnn.tensor([0.5]))
+    tensor([0.0000, 0.5000, 1.0000])
     """
     check_tensor("heaviside", input=input, values=values)
     if input.array.dtype != values.array.dtype:

@@ -71,6 +71,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
     Raises:
         RuntimeError: both bounds are None.
+
+    >>> minicnn.clamp(minicnn.tensor([-1., 0.5, 7.]), 0, 6)
+    tensor([0.0000, 0.5000, 6.0000])
     """
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
@@ -81,13 +84,21 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 @tensor_method("clamp_min")
 def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """max(a, min)."""
+    """max(a, min).
+
+    >>> minicnn.clamp_min(minicnn.tensor([-1., 2.]), 0)
+    tensor([0., 2.])
+    """
     return run(_clamp_min, input, min)
 
 
 @tensor_method("clamp_max")
 def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """min(a, max)."""
+    """min(a, max).
+
+    >>> minicnn.clamp_max(minicnn.tensor([1., 7.]), 6)
+    tensor([1., 6.])
+    """
     return run(_clamp_max, input, max)
 
 
@@ -129,6 +140,12 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
     Raises:
         RuntimeError: the condition is not bool (uint8 is accepted).
+
+    >>> x = minicnn.tensor([-1., 2., -3.])
+    >>> minicnn.where(x > 0, x, 0.)
+    tensor([0., 2., 0.])
+    >>> minicnn.where(x > 0)
+    (tensor([1]),)
     """
     if not isinstance(condition, Tensor):
         raise TypeError(f"where: the condition must be a tensor, got {type(condition).__name__}")

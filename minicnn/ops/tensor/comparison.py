@@ -72,6 +72,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
     Raises:
         RuntimeError: the tensors are on different devices.
+
+    >>> minicnn.equal(minicnn.tensor([1, 2]), minicnn.tensor([1, 2]))
+    True
     """
     check_tensor("equal", input=input, other=other)
     if input.device != other.device:
@@ -98,6 +101,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 
     Raises:
         RuntimeError: the operands have different types, or a tolerance is negative.
+
+    >>> minicnn.isclose(minicnn.tensor([1., 1.]), minicnn.tensor([1.000001, 1.1]))
+    tensor([ True, False])
     """
     check_tensor("isclose", input=input, other=other)
     if input.dtype != other.dtype:
@@ -110,7 +116,11 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 
 @tensor_method("allclose")
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Return whether `isclose` is true for all elements."""
+    """Return whether `isclose` is true for all elements.
+
+    >>> minicnn.allclose(minicnn.tensor([1.]), minicnn.tensor([1.000001]))
+    True
+    """
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
@@ -159,11 +169,19 @@ def _contains(self: Tensor, element: Any) -> bool:
 
 @tensor_method("is_nonzero")
 def is_nonzero(input: Tensor) -> bool:
-    """Return whether the only element is not 0."""
+    """Return whether the only element is not 0.
+
+    >>> minicnn.is_nonzero(minicnn.tensor([0.5]))
+    True
+    """
     return bool(input)
 
 
 @tensor_method("is_same_size")
 def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """Return whether the shapes are equal."""
+    """Return whether the shapes are equal.
+
+    >>> minicnn.is_same_size(minicnn.zeros(2, 3), minicnn.zeros(3, 2))
+    False
+    """
     return input.shape == other.shape

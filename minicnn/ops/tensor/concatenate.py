@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,16 +16,16 @@ from ...memory_formats import channels_last, is_in, tidy
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
-from .linear_map import View, with_unused
+from .linear_map import with_unused
 from .operands import promote
 from .promotion import result_type
-from .shape import RESHAPE, atleast_1d, atleast_2d, atleast_3d, broadcast_tensors, reshape, unsqueeze
+from .shape import atleast_1d, atleast_2d, atleast_3d, reshape, unsqueeze
 from .types import to
 
 __all__ = [
-    "block_diag", "cartesian_prod", "cat", "chunk", "column_stack", "combinations", "concat", "concatenate", "dsplit",
-    "dstack", "hsplit", "hstack", "meshgrid", "row_stack", "split", "split_with_sizes", "stack", "tensor_split",
-    "unbind", "unsafe_chunk", "unsafe_split", "vsplit", "vstack",
+    "block_diag", "cat", "chunk", "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack",
+    "row_stack", "split", "split_with_sizes", "stack", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split",
+    "vsplit", "vstack",
 ]  # fmt: skip
 
 # -------------------------------------------------------------------------------------------------------------- joining
@@ -57,7 +56,7 @@ class Cat(Function):
         return meta(tuple(shape), xs[0].dtype)
 
 
-def _sequence(op: str, tensors: Any) -> tuple[Tensor, ...]:
+def sequence(op: str, tensors: Any) -> tuple[Tensor, ...]:
     """Return the operands of a join, a sequence of at least one tensor, converted to one type."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
         raise TypeError(f"{op}: expected a tuple or list of tensors, got {type(tensors).__name__}; write {op}((a, b))")
@@ -73,8 +72,15 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
     Raises:
         ShapeError: the shapes differ in an axis other than `dim`. A tensor of shape (0,) always fits, as in PyTorch.
+
+    >>> a, b = minicnn.tensor([[1, 2]]), minicnn.tensor([[3, 4]])
+    >>> minicnn.cat([a, b]), minicnn.cat([a, b], 1)
+    (tensor([[1, 2],
+            [3, 4]]), tensor([[1, 2, 3, 4]]))
+    >>> minicnn.cat([minicnn.zeros(8, 64, 7, 7), minicnn.zeros(8, 32, 7, 7)], 1).shape
+    minicnn.Size([8, 96, 7, 7])
     """
-    given = _sequence("cat", tensors)
+    given = sequence("cat", tensors)
     for i, x in enumerate(given):
         if not x.ndim:
             raise ShapeError(f"cat: tensor {i} is 0-d and has no axis to join along; use stack")
@@ -99,8 +105,12 @@ concat = concatenate = cat
 
 @numpy_names
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join the tensors along a new axis."""
-    given = _sequence("stack", tensors)
+    """Join the tensors along a new axis.
+
+    >>> minicnn.stack([minicnn.zeros(3, 32, 32), minicnn.ones(3, 32, 32)]).shape
+    minicnn.Size([2, 3, 32, 32])
+    """
+    given = sequence("stack", tensors)
     for x in given:
         if x.shape != given[0].shape:
             raise ShapeError(f"stack: the shapes must be equal, got {tuple(given[0].shape)} and {tuple(x.shape)}")
@@ -109,31 +119,54 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Join the tensors side by side: along the second axis, or along the first if they are 1-d."""
-    given = atleast_1d(_sequence("hstack", tensors))
+    """Join the tensors side by side: along the second axis, or along the first if they are 1-d.
+
+    >>> minicnn.hstack([minicnn.zeros(2, 3), minicnn.zeros(2, 1)]).shape
+    minicnn.Size([2, 4])
+    """
+    given = atleast_1d(sequence("hstack", tensors))
     return cat(given, 0 if given[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Join the tensors one below the other: along the first axis; 1-d tensors are rows."""
-    return cat(atleast_2d(_sequence("vstack", tensors)), 0)
+    """Join the tensors one below the other: along the first axis; 1-d tensors are rows.
+
+    >>> minicnn.vstack([minicnn.tensor([1, 2]), minicnn.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    return cat(atleast_2d(sequence("vstack", tensors)), 0)
 
 
 row_stack = vstack
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Join the tensors along the third axis."""
-    return cat(atleast_3d(_sequence("dstack", tensors)), 2)
+    """Join the tensors along the third axis.
+
+    >>> minicnn.dstack([minicnn.zeros(2, 3), minicnn.zeros(2, 3)]).shape
+    minicnn.Size([2, 3, 2])
+    """
+    return cat(atleast_3d(sequence("dstack", tensors)), 2)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Join the tensors side by side; 1-d tensors are columns."""
-    return hstack([x if x.ndim > 1 else reshape(x, (x.numel(), 1)) for x in _sequence("column_stack", tensors)])
+    """Join the tensors side by side; 1-d tensors are columns.
+
+    >>> minicnn.column_stack([minicnn.tensor([1, 2]), minicnn.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    return hstack([x if x.ndim > 1 else reshape(x, (x.numel(), 1)) for x in sequence("column_stack", tensors)])
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
-    """Make a matrix with the given matrices along its diagonal and zeros elsewhere."""
+    """Make a matrix with the given matrices along its diagonal and zeros elsewhere.
+
+    >>> minicnn.block_diag(minicnn.tensor([[1, 2]]), minicnn.tensor([[3]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
     from .creation import zeros
 
     check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
@@ -198,7 +231,13 @@ def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor,
 
 @numpy_names
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Split along `dim` into views of one size (the last may be smaller) or of a list of sizes."""
+    """Split along `dim` into views of one size (the last may be smaller) or of a list of sizes.
+
+    >>> minicnn.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    >>> minicnn.split(minicnn.arange(5), [1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     at = axis("split", dim, tensor.ndim)
     if not tensor.ndim:
         raise ShapeError("split: a 0-d tensor has no axis to split along")
@@ -223,7 +262,11 @@ def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
 @tensor_method("split_with_sizes")
 @numpy_names
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Split along `dim` into views of the given sizes."""
+    """Split along `dim` into views of the given sizes.
+
+    >>> minicnn.split_with_sizes(minicnn.arange(5), [1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     sizes = ints("split_with_sizes", "split_sizes", (split_sizes,))
     return _pieces("split", input, sizes, axis("split", dim, input.ndim))
 
@@ -231,7 +274,11 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 @tensor_method("chunk", "unsafe_chunk")
 @numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """Split along `dim` into at most `chunks` views of one size; the last may be smaller."""
+    """Split along `dim` into at most `chunks` views of one size; the last may be smaller.
+
+    >>> minicnn.arange(5).chunk(2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     chunks = whole(chunks, "chunk", "chunks")
     if chunks < 1:
         raise RuntimeError(f"chunk: expected at least one chunk, got chunks={chunks}")
@@ -251,7 +298,11 @@ unsafe_chunk = chunk
 @tensor_method("tensor_split")
 @numpy_names
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Split along `dim` into views: `sections` of nearly one size (the first ones larger by 1), or cut at `indices`."""
+    """Split along `dim` into views: `sections` of nearly one size (the first ones larger by 1), or cut at `indices`.
+
+    >>> minicnn.tensor_split(minicnn.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     at, given = axis("tensor_split", dim, input.ndim), indices_or_sections
     if not input.ndim:
         raise ShapeError("tensor_split: a 0-d tensor has no axis to split along")
@@ -286,7 +337,11 @@ def _directed(op: str, dim: int, least: int) -> Any:
         return tensor_split(input, given, at)
 
     cut.__name__ = op
-    cut.__doc__ = f"Split along dimension {dim} into views: sections of equal size, or cut at indices."
+    cut.__doc__ = f"""Split along dimension {dim} into views: sections of equal size, or cut at indices.
+
+>>> [part.shape[{dim}] for part in minicnn.{op}(minicnn.zeros(6, 6, 6), 3)]
+[2, 2, 2]
+"""
     return cut
 
 
@@ -296,7 +351,11 @@ hsplit, vsplit, dsplit = _directed("hsplit", 1, 1), _directed("vsplit", 0, 2), _
 @tensor_method("unbind")
 @numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """Return the slices along `dim`, without that axis, as views."""
+    """Return the slices along `dim`, without that axis, as views.
+
+    >>> minicnn.tensor([[1, 2], [3, 4]]).unbind()
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     if not input.ndim:
         raise IndexError("unbind: a 0-d tensor has no axis to unbind")
     at = axis("unbind", dim, input.ndim)
@@ -308,52 +367,3 @@ def _iterate(self: Tensor) -> Any:
     if not self.ndim:
         raise TypeError("iteration over a 0-d tensor")
     return iter(unbind(self))
-
-
-# ---------------------------------------------------------------------------------------------------------------- grids
-
-
-def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """The coordinates of a grid: y_k[i_0, ..., i_n] = x_k[i_k]. `indexing="xy"` exchanges the first two axes.
-
-    Raises:
-        ShapeError: a tensor has more than one axis, or another type than the first.
-    """
-    given = _sequence("meshgrid", tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors)
-    if indexing not in (None, "ij", "xy"):
-        raise RuntimeError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
-    for x in given:
-        if x.ndim > 1 or x.dtype != given[0].dtype:
-            raise ShapeError(f"meshgrid: expected 0-d or 1-d tensors of one type, got {tuple(x.shape)} of {x.dtype}")
-    lines = list(atleast_1d(given))
-    swapped = indexing == "xy" and len(lines) > 1
-    if swapped:
-        lines[:2] = lines[1::-1]
-    shaped = [
-        View.apply(x, RESHAPE, (1,) * i + tuple(x.shape) + (1,) * (len(lines) - 1 - i)) for i, x in enumerate(lines)
-    ]
-    grids = list(broadcast_tensors(*shaped))
-    if swapped:
-        grids[:2] = grids[1::-1]
-    return tuple(grids)
-
-
-def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """Return all combinations of one element from each 1-d tensor: (n_0 n_1 ..., number of tensors)."""
-    given = _sequence("cartesian_prod", tensors)
-    if any(x.ndim != 1 for x in given):
-        raise ShapeError(f"cartesian_prod: expected 1-d tensors, got shapes {[tuple(x.shape) for x in given]}")
-    return given[0] if len(given) == 1 else stack([reshape(grid, (grid.numel(),)) for grid in meshgrid(*given)], 1)
-
-
-def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """Return all combinations of `r` elements of a 1-d tensor, in order: (count, r)."""
-    r = whole(r, "combinations", "r")
-    if input.ndim != 1 or r < 0:
-        raise ShapeError(f"combinations: expected a 1-d tensor and r >= 0, got shape {tuple(input.shape)} and r={r}")
-    n = input.shape[0]
-    count = math.comb(n + r - 1 if n else 0, r) if with_replacement else 0 if r > n else math.comb(n, r)
-    fits("combinations", (count + 1, r), 64)
-    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = list(choose(range(input.shape[0]), r)) if r else []
-    return input[np.array(rows, np.int64).reshape(len(rows), r)] if r else input[:0]

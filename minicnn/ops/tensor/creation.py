@@ -1,4 +1,4 @@
-"""Making new tensors: from data, filled with a value, or in a pattern. Random ones are made in `sampling`.
+"""Making new tensors: from data, or filled with a value. Those in `ranges` and `sampling` are made the same way.
 
 All functions take PyTorch's factory arguments: `dtype`, `device` ("meta" allocates nothing), `requires_grad` and
 `pin_memory` (page-locked memory of the CPU, if there is a GPU); also `layout`, which has no effect in minicnn.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from minicnn_kernels.arrays import gpu, host, is_array, on_device, on_gpu, upload
-from minicnn_kernels.geometry import ShapeError, fits, whole
+from minicnn_kernels.geometry import ShapeError, fits
 
 from ... import memory_formats
 from ...device import META, Device, meta, out_of_memory, resolve
@@ -28,9 +28,8 @@ from .from_data import check_range, from_protocol, known, to_array
 from .promotion import number_type
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "eye", "from_numpy", "full",
-    "get_default_dtype", "linspace", "logspace", "ones", "scalar_tensor", "set_default_dtype",
-    "tensor", "tril_indices", "triu_indices", "zeros",
+    "as_tensor", "asarray", "empty", "eye", "from_numpy", "full", "get_default_dtype", "ones", "scalar_tensor",
+    "set_default_dtype", "tensor", "zeros",
 ]  # fmt: skip
 
 DTYPE = Any
@@ -115,8 +114,19 @@ def _filled(name: str, make: Make, text: str) -> Callable[..., Tensor]:
     return factory(create)
 
 
-zeros = _filled("zeros", lambda xp, s, d: xp.zeros(s, d), "A tensor of zeros.")
-ones = _filled("ones", lambda xp, s, d: xp.ones(s, d), "A tensor of ones.")
+_ZEROS = """A tensor of zeros.
+
+>>> minicnn.zeros(2, 3)
+tensor([[0., 0., 0.],
+        [0., 0., 0.]])
+"""
+_ONES = """A tensor of ones.
+
+>>> minicnn.ones(2, dtype=minicnn.int64)
+tensor([1, 1])
+"""
+zeros = _filled("zeros", lambda xp, s, d: xp.zeros(s, d), _ZEROS)
+ones = _filled("ones", lambda xp, s, d: xp.ones(s, d), _ONES)
 
 
 @factory
@@ -127,7 +137,11 @@ def empty(
     requires_grad: bool = False,
     memory_format: MemoryFormat = memory_formats.contiguous_format,
 ) -> Tensor:
-    """A tensor of arbitrary values: its memory is not initialised."""
+    """A tensor of arbitrary values: its memory is not initialised.
+
+    >>> minicnn.empty(2, 3).shape
+    minicnn.Size([2, 3])
+    """
     make: Make = lambda xp, s, d: memory_formats.empty(s, d, memory_format, xp)  # noqa: E731
     return new(sizes(size, "empty"), make, dtype, device, requires_grad, "empty")
 
@@ -169,7 +183,12 @@ def constant(op: str, value: Any) -> Make:
 
 @factory
 def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with one value; without `dtype`, it has the type of the value."""
+    """A tensor filled with one value; without `dtype`, it has the type of the value.
+
+    >>> minicnn.full((2, 3), 7)
+    tensor([[7, 7, 7],
+            [7, 7, 7]])
+    """
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: size must be a tuple of ints, got {type(size).__name__}")
     value = scalar("full", fill_value)
@@ -181,7 +200,12 @@ def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None,
 def eye(
     n: int, m: int | None = None, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """The matrix (n, m) with ones on the diagonal and zeros elsewhere; m is n by default."""
+    """The matrix (n, m) with ones on the diagonal and zeros elsewhere; m is n by default.
+
+    >>> minicnn.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     shape = sizes((n, n if m is None else m), "eye")
     return new(shape, lambda xp, s, d: xp.eye(*s, dtype=d), dtype, device, requires_grad, "eye")
 
@@ -194,6 +218,14 @@ def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad:
     """Make a tensor with a copy of `data`: numbers, nested lists, an array or a tensor.
 
     Python floats become the default type (float32) and ints int64; arrays keep their type, unless `dtype` is given.
+
+    >>> minicnn.tensor([[1, 2, 3], [4, 5, 6]])
+    tensor([[1, 2, 3],
+            [4, 5, 6]])
+    >>> minicnn.tensor([1, 2]).dtype, minicnn.tensor([1., 2.]).dtype
+    (dtype('int64'), dtype('float32'))
+    >>> minicnn.tensor([1., 2.], requires_grad=True)
+    tensor([1., 2.], requires_grad=True)
     """
     if isinstance(data, Tensor):
         warnings.warn(
@@ -223,6 +255,12 @@ def from_numpy(ndarray: Array) -> Tensor:
 
     Raises:
         TypeError: the argument is not an array, or its type is not one of a tensor.
+
+    >>> array = np.zeros(3)
+    >>> x = minicnn.from_numpy(array)
+    >>> array[0] = 1
+    >>> x
+    tensor([1., 0., 0.], dtype=minicnn.float64)
     """
     if not isinstance(ndarray, np.ndarray):
         found = "an array of CuPy, on a GPU" if on_gpu(ndarray) else type(ndarray).__name__
@@ -241,7 +279,12 @@ def _warn_read_only(array: Array) -> None:
 
 
 def as_tensor(data: Any, dtype: DTYPE = None, device: Any = None) -> Tensor:
-    """Return the data as a tensor, without a copy if it has the wanted type and device already."""
+    """Return the data as a tensor, without a copy if it has the wanted type and device already.
+
+    >>> x = minicnn.zeros(3)
+    >>> minicnn.as_tensor(x) is x, minicnn.as_tensor([1, 2])
+    (True, tensor([1, 2]))
+    """
     return asarray(data, dtype=dtype, device=device)
 
 
@@ -254,6 +297,9 @@ def asarray(
 
     Args:
         copy: True always copies; False raises if a copy is needed.
+
+    >>> minicnn.asarray(np.array([1., 2.]), dtype=minicnn.float32)
+    tensor([1., 2.])
     """
     if isinstance(obj, Tensor):
         found = obj.to(dtype=dtype, device=obj.device if device is None else device)
@@ -280,120 +326,9 @@ def asarray(
 
 @factory
 def scalar_tensor(s: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Make a 0-d tensor of one number, with the default type if no `dtype` is given."""
-    return new((), constant("scalar_tensor", scalar("scalar_tensor", s)), dtype, device, requires_grad)
+    """Make a 0-d tensor of one number, with the default type if no `dtype` is given.
 
-
-# ------------------------------------------------------------------------------------------------------------- patterns
-
-
-def _bounds(op: str, *values: Any) -> list[Any]:
-    """Return the bounds of a range as Python numbers."""
-    return [scalar(op, value) for value in values]
-
-
-@factory
-def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
-    """start, start + step, ... up to but without end: `arange(end)`, `arange(start, end)`, `arange(start, end, step)`.
-
-    If all bounds are ints the type is int64; with a float among them it is the default type.
-
-    Raises:
-        RuntimeError: step is 0, or has the wrong sign.
+    >>> minicnn.scalar_tensor(3)
+    tensor(3.)
     """
-    names = ["end"] if len(bounds) + len(named) == 1 else ["start", "end", "step"]
-    given = dict(zip(names, bounds, strict=False)) | named
-    unknown = set(given) - {"start", "end", "step"}
-    if unknown or "end" not in given or len(bounds) > 3:
-        raise TypeError(f"arange: expected end, or start, end and step, got {(*bounds, *named)}")
-    start, end, step = _bounds("arange", given.get("start", 0), given["end"], given.get("step", 1))
-    for name, value in (("start", start), ("end", end), ("step", step)):
-        if isinstance(value, int):
-            whole(int(value), "arange", name)
-    if step == 0 or step != step:
-        raise RuntimeError(f"arange: step must be nonzero, got {step}")
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
-    if (end - start) * step < 0:
-        raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
-    exact = all(isinstance(n, int) for n in (start, end, step))
-    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if exact else get_default_dtype()
-    if kind.kind == "b":
-        raise NotImplementedError("arange: not defined for bool; use arange(n).bool()")
-    if kind.kind in "iu":
-        start, end, step, exact = int(start), int(end), int(step), True
-        if step == 0:
-            raise RuntimeError("arange: step must be nonzero")
-    length = max(-(-(end - start) // step), 0) if isinstance(end, int) and exact else math.ceil((end - start) / step)
-    wide: Any = np.int64 if exact else np.float64
-    make: Make = lambda xp, s, d: (np.arange(*s, dtype=wide) * wide(step) + wide(start)).astype(d)  # noqa: E731
-    return new((length,), make, kind, device, requires_grad, "arange")
-
-
-def _line(start: float, end: float, steps: int) -> Array:
-    """Return `steps` numbers from start to end; the second half is computed from the end, so that end is exact."""
-    i, step = np.arange(steps, dtype=np.float64), (end - start) / max(steps - 1, 1)
-    return np.where((i < steps // 2) | (steps == 1), start + step * i, end - step * (steps - 1 - i))
-
-
-def _steps(op: str, steps: Any) -> int:
-    steps = whole(steps, op, "steps")
-    if steps < 0:
-        raise RuntimeError(f"{op}: number of steps must be non-negative, got {steps}")
-    return steps
-
-
-@factory
-def linspace(
-    start: Any, end: Any, steps: int, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """`steps` equally spaced numbers from start to end, both included; an integer `dtype` cuts them to integers."""
-    count = _steps("linspace", steps)
-    low, high = _in_kind(_bounds("linspace", start, end), dtype)
-    return new((count,), lambda xp, s, d: _line(low, high, count).astype(d), dtype, device, requires_grad, "linspace")
-
-
-@factory
-def logspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    base: float = 10.0,
-    *,
-    dtype: DTYPE = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """base ** linspace(start, end, steps)."""
-    count = _steps("logspace", steps)
-    low, high = _in_kind(_bounds("logspace", start, end), dtype)
-    make: Make = lambda xp, s, d: (base ** _line(low, high, count)).astype(d)  # noqa: E731
-    return new((count,), make, dtype, device, requires_grad, "logspace")
-
-
-def _in_kind(bounds: Sequence[Any], dtype: DTYPE) -> Sequence[Any]:
-    """Return the bounds of a line, cut to integers if `dtype` is an integer type."""
-    if dtype is None or np.dtype(dtype).kind == "f":
-        return bounds
-    return int(bounds[0]), int(bounds[1])
-
-
-def _triangle_indices(name: str, find: Callable[..., tuple[Array, Array]]) -> Callable[..., Tensor]:
-    """Make `tril_indices` or `triu_indices`."""
-
-    def create(row: int, col: int, offset: int = 0, *, dtype: DTYPE = np.int64, device: Any = None) -> Tensor:
-        shape = sizes((row, col), name)
-        fits(name, shape, 1)
-        far = max(-sum(shape), min(whole(offset, name, "offset"), sum(shape)))  # a larger one changes nothing
-        array = np.stack(find(shape[0], far, shape[1]))
-        return new(array.shape, lambda xp, s, d: array.astype(d), dtype, device)
-
-    create.__name__, create.__doc__ = (
-        name,
-        f"The rows and columns of the triangle of a matrix that {name[:4]} keeps: (2, count).",
-    )
-    return factory(create)
-
-
-tril_indices = _triangle_indices("tril_indices", np.tril_indices)
-triu_indices = _triangle_indices("triu_indices", np.triu_indices)
+    return new((), constant("scalar_tensor", scalar("scalar_tensor", s)), dtype, device, requires_grad)

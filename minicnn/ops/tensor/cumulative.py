@@ -128,21 +128,33 @@ def _run(op: str, x: Tensor, dim: int, dtype: Any) -> Tensor:
 @tensor_method("cumsum")
 @numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """y_i = a_0 + ... + a_i along `dim`; the result of integers and bools is int64."""
+    """y_i = a_0 + ... + a_i along `dim`; the result of integers and bools is int64.
+
+    >>> minicnn.tensor([1, 2, 3]).cumsum(0)
+    tensor([1, 3, 6])
+    """
     return _run("cumsum", input, dim, dtype)
 
 
 @tensor_method("cumprod")
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """y_i = a_0 * ... * a_i along `dim`; the result of integers and bools is int64."""
+    """y_i = a_0 * ... * a_i along `dim`; the result of integers and bools is int64.
+
+    >>> minicnn.tensor([1, 2, 3]).cumprod(0)
+    tensor([1, 2, 6])
+    """
     return _run("cumprod", input, dim, dtype)
 
 
 @tensor_method("logcumsumexp")
 @numpy_names
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """y_i = log(e^a_0 + ... + e^a_i) along `dim`, without overflow."""
+    """y_i = log(e^a_0 + ... + e^a_i) along `dim`, without overflow.
+
+    >>> minicnn.logcumsumexp(minicnn.tensor([0., 0., 0.]), 0)
+    tensor([0.0000, 0.6931, 1.0986])
+    """
     if input.dtype.kind != "f":
         raise NotImplementedError(f"logcumsumexp: not defined for {input.dtype} tensors; convert them with .float()")
     return _run("logcumsumexp", input, dim, None)
@@ -189,12 +201,20 @@ def _extremum(result: Callable[..., Any], op: str, x: Tensor, dim: int) -> Any:
 @tensor_method("cummax")
 @numpy_names
 def cummax(input: Tensor, dim: int) -> Any:
-    """The largest element so far along `dim`, a named tuple (values, indices); the last of ties gets the gradient."""
+    """The largest element so far along `dim`, a named tuple (values, indices); the last of ties gets the gradient.
+
+    >>> minicnn.tensor([1, 3, 2]).cummax(0).values
+    tensor([1, 3, 3])
+    """
     return _extremum(return_types.cummax, "cummax", input, dim)
 
 
 @tensor_method("cummin")
 @numpy_names
 def cummin(input: Tensor, dim: int) -> Any:
-    """The smallest element so far along `dim`; otherwise as `cummax`."""
+    """The smallest element so far along `dim`; otherwise as `cummax`.
+
+    >>> minicnn.tensor([3, 1, 2]).cummin(0).indices
+    tensor([0, 1, 1])
+    """
     return _extremum(return_types.cummin, "cummin", input, dim)

@@ -60,7 +60,11 @@ def _offset(op: str, offset: Any, shape: tuple[int, ...]) -> int:
 
 @tensor_method("diagonal")
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The elements [..., i, i + offset] of two axes, as a new last axis; a view."""
+    """The elements [..., i, i + offset] of two axes, as a new last axis; a view.
+
+    >>> minicnn.tensor([[1, 2], [3, 4]]).diagonal()
+    tensor([1, 4])
+    """
     pair = axes("diagonal", (dim1, dim2), input.ndim)
     if input.ndim < 2:
         raise IndexError(f"diagonal: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
@@ -68,13 +72,21 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """`diagonal` copied to new memory."""
+    """`diagonal` copied to new memory.
+
+    >>> minicnn.diagonal_copy(minicnn.tensor([[1, 2], [3, 4]]), 1)
+    tensor([2])
+    """
     return diagonal(input, offset, dim1, dim2).clone()
 
 
 @tensor_method("diag_embed")
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Matrices in the axes dim1 and dim2 of the result: the last axis on their diagonal, and zeros elsewhere."""
+    """Matrices in the axes dim1 and dim2 of the result: the last axis on their diagonal, and zeros elsewhere.
+
+    >>> minicnn.diag_embed(minicnn.zeros(8, 3)).shape
+    minicnn.Size([8, 3, 3])
+    """
     pair = axes("diag_embed", (dim1, dim2), input.ndim + 1)
     if not input.ndim:
         raise IndexError("diag_embed: expected a tensor of at least 1 axis, got a 0-d one")
@@ -86,7 +98,12 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 @tensor_method("diag")
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """A matrix with a 1-d tensor on its diagonal, or the diagonal of a matrix, in new memory."""
+    """A matrix with a 1-d tensor on its diagonal, or the diagonal of a matrix, in new memory.
+
+    >>> minicnn.diag(minicnn.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
@@ -96,13 +113,22 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 @tensor_method("diagflat")
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """A matrix with all elements of the tensor on its diagonal."""
+    """A matrix with all elements of the tensor on its diagonal.
+
+    >>> minicnn.diagflat(minicnn.tensor([[1], [2]]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(input.reshape(math.prod(input.shape)), offset)
 
 
 @tensor_method("trace")
 def trace(input: Tensor) -> Tensor:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    >>> minicnn.trace(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
     if input.ndim != 2:
         raise ShapeError(f"trace: expected a matrix, got shape {tuple(input.shape)}")
     return diagonal(input).sum()
@@ -116,11 +142,21 @@ def _triangle(op: str, rule: LinearMapRow, input: Any, diagonal: int) -> Tensor:
 
 @tensor_method("tril")
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements of matrices on and below a diagonal, with 0 above it."""
+    """The elements of matrices on and below a diagonal, with 0 above it.
+
+    >>> minicnn.tril(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 0],
+            [3, 4]])
+    """
     return _triangle("tril", TRIL, input, diagonal)
 
 
 @tensor_method("triu")
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The elements of matrices on and above a diagonal, with 0 below it."""
+    """The elements of matrices on and above a diagonal, with 0 below it.
+
+    >>> minicnn.triu(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 2],
+            [0, 4]])
+    """
     return _triangle("triu", TRIU, input, diagonal)

@@ -19,9 +19,10 @@ from minicnn_kernels.geometry import ShapeError, whole
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, check_tensor, ints, numpy_names
 from .diagonal import diagonal
+from .expand import expand
 from .matmul import check, matmul
 from .operands import promote
-from .shape import expand, movedim, permute, reshape
+from .shape import movedim, permute, reshape
 
 __all__ = ["cross", "einsum", "kron", "tensordot"]
 
@@ -71,6 +72,10 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
     Raises:
         RuntimeError, ShapeError: the equation does not fit the operands, or a letter stands for two sizes other than 1.
+
+    >>> a = minicnn.tensor([[1., 2.], [3., 4.]])
+    >>> minicnn.einsum("ij,j->i", a, minicnn.ones(2)), minicnn.einsum("ii", a)
+    (tensor([3., 7.]), tensor(5.))
     """
     if isinstance(equation, Tensor):
         inputs, output, given = _sublists((equation, *operands))
@@ -165,7 +170,11 @@ def _pair(x: Tensor, a: Labels, y: Tensor, b: Labels, later: set[Any]) -> tuple[
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Sum over pairs of axes: the last `dims` axes of a with the first of b, or dims = (axes of a, axes of b)."""
+    """Sum over pairs of axes: the last `dims` axes of a with the first of b, or dims = (axes of a, axes of b).
+
+    >>> minicnn.tensordot(minicnn.zeros(8, 3, 5, 5), minicnn.zeros(3, 5, 5, 16), 3).shape
+    minicnn.Size([8, 16])
+    """
     check("tensordot", a, b)
     given = dims.tolist() if isinstance(dims, Tensor) else dims
     if not isinstance(given, (tuple, list)):
@@ -196,7 +205,12 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 @tensor_method("kron")
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: each element of the first tensor times the whole second tensor, with sizes n_k m_k."""
+    """The Kronecker product: each element of the first tensor times the whole second tensor, with sizes n_k m_k.
+
+    >>> minicnn.kron(minicnn.eye(2), minicnn.tensor([[1., 2.]]))
+    tensor([[1., 2., 0., 0.],
+            [0., 0., 1., 2.]])
+    """
     check_tensor("kron", input=input, other=other)
     rank = max(input.ndim, other.ndim)
     a, b = ((1,) * (rank - x.ndim) + tuple(x.shape) for x in (input, other))
@@ -208,7 +222,11 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 @tensor_method("cross")
 @numpy_names
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """The cross product along an axis of size 3: `dim`, or the first such axis."""
+    """The cross product along an axis of size 3: `dim`, or the first such axis.
+
+    >>> minicnn.cross(minicnn.tensor([1., 0., 0.]), minicnn.tensor([0., 1., 0.]))
+    tensor([0., 0., 1.])
+    """
     check_tensor("cross", input=input, other=other)
     if input.ndim != other.ndim:
         raise ShapeError(

@@ -25,6 +25,7 @@ from ...device import Meta, meta
 from ...dtypes import get_default_dtype
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
+from .examples import shown
 from .operands import unbroadcast
 from .promotion import as_operand, number_type, result_type
 
@@ -235,5 +236,5 @@ def binary(
 
 def _entered(operation: Callable[..., Tensor], name: str, text: str, methods: tuple[str, ...]) -> Any:
     operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = text
+    operation.__doc__ = text + shown(name)
     return tensor_method(name, *methods)(operation)

@@ -70,7 +70,12 @@ WINDOWS = LinearMapRow("Unfold", _windows, _window_sum)
 @tensor_method("repeat")
 @spread("repeats", empty=True)
 def repeat(input: Tensor, repeats: tuple[int, ...]) -> Tensor:
-    """Repeat the whole tensor along each axis, `x.repeat(2, 1, 3)`; numbers beyond the axes add new axes in front."""
+    """Repeat the whole tensor along each axis, `x.repeat(2, 1, 3)`; numbers beyond the axes add new axes in front.
+
+    >>> minicnn.tensor([[1, 2]]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     if len(repeats) < input.ndim or min(repeats, default=0) < 0:
         raise ShapeError(
             f"repeat: expected a number of repeats, 0 or more, for each of {input.ndim} axes, got {repeats}"
@@ -83,7 +88,11 @@ def repeat(input: Tensor, repeats: tuple[int, ...]) -> Tensor:
 @tensor_method("tile")
 @spread("dims", empty=True)
 def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """`repeat`, where fewer numbers than axes apply to the last axes."""
+    """`repeat`, where fewer numbers than axes apply to the last axes.
+
+    >>> minicnn.tile(minicnn.tensor([[1, 2]]), (2,))
+    tensor([[1, 2, 1, 2]])
+    """
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
@@ -99,6 +108,9 @@ def repeat_interleave(
     Raises:
         RuntimeError, ShapeError: a repeat is negative, or there are not as many repeats as elements.
         IndexError: the elements of a tensor of rank 0 are repeated along an axis.
+
+    >>> minicnn.repeat_interleave(minicnn.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
     """
     if repeats is None:
         return _places(input, input.numel(), output_size).to(input.device)
@@ -142,13 +154,23 @@ def _places(repeats: Any, length: int, output_size: int | None) -> Tensor:
 @tensor_method("flip")
 @spread("dims", empty=True)
 def flip(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Reverse the order of the elements along each of the axes, in new memory."""
+    """Reverse the order of the elements along each of the axes, in new memory.
+
+    >>> minicnn.flip(minicnn.tensor([[1, 2], [3, 4]]), (0, 1))
+    tensor([[4, 3],
+            [2, 1]])
+    """
     return Map.apply(input, FLIP, axes("flip", dims, input.ndim) if input.ndim else ())
 
 
 @tensor_method("fliplr")
 def fliplr(input: Tensor) -> Tensor:
-    """Reverse the tensor along the second axis."""
+    """Reverse the tensor along the second axis.
+
+    >>> minicnn.fliplr(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.ndim < 2:
         raise ShapeError(f"fliplr: expected a tensor of at least 2 axes, got shape {tuple(input.shape)}")
     return flip(input, (1,))
@@ -156,7 +178,12 @@ def fliplr(input: Tensor) -> Tensor:
 
 @tensor_method("flipud")
 def flipud(input: Tensor) -> Tensor:
-    """Reverse the tensor along the first axis."""
+    """Reverse the tensor along the first axis.
+
+    >>> minicnn.flipud(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.ndim < 1:
         raise ShapeError("flipud: expected a tensor of at least 1 axis, got a 0-d one")
     return flip(input, (0,))
@@ -170,7 +197,11 @@ def _reversed(self: Tensor) -> Tensor:
 @tensor_method("roll")
 @numpy_names
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-    """Move the elements by `shifts` along `dims`, cyclically; without `dims`, in the flattened tensor."""
+    """Move the elements by `shifts` along `dims`, cyclically; without `dims`, in the flattened tensor.
+
+    >>> minicnn.roll(minicnn.arange(5), 2)
+    tensor([3, 4, 0, 1, 2])
+    """
     steps = ints("roll", "shifts", (shifts,))
     if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         if len(steps) != 1:
@@ -188,7 +219,12 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
 
 @tensor_method("rot90")
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Rotate by k quarter turns in the plane of two axes, from the first towards the second."""
+    """Rotate by k quarter turns in the plane of two axes, from the first towards the second.
+
+    >>> minicnn.rot90(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     if not isinstance(dims, (tuple, list)) or len(dims) != 2 or input.ndim < 2:
         raise RuntimeError(
             f"rot90: expected two dims and a tensor of at least 2 axes, got {dims} and {tuple(input.shape)}"
@@ -204,7 +240,13 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 @tensor_method("unfold")
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Return all windows of `size` elements along an axis, `step` apart, as a new last axis: a view."""
+    """Return all windows of `size` elements along an axis, `step` apart, as a new last axis: a view.
+
+    >>> minicnn.arange(5).unfold(0, 3, 1)
+    tensor([[0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4]])
+    """
     at = axis("unfold", dimension, self.ndim)
     length = self.shape[at] if self.ndim else 1
     size, step = whole(size, "unfold", "size"), whole(step, "unfold", "step")
@@ -229,6 +271,9 @@ def diff(
         n: the number of times.
         dim: the axis.
         prepend, append: joined to the input before that; None for neither.
+
+    >>> minicnn.diff(minicnn.tensor([1, 4, 9, 16]))
+    tensor([3, 5, 7])
     """
     from .concatenate import cat
 

@@ -1,34 +1,28 @@
-"""Selecting along an axis, with one index per element (gather, scatter) or per slice (index_select); masks."""
+"""Selecting along an axis, with one index per element (gather, scatter) or per slice (index_select)."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minicnn_kernels import geometry
-from minicnn_kernels.arrays import as_array, beside, xp
+from minicnn_kernels.arrays import beside, xp
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...memory_formats import tidy
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
 from .clamp import where
-from .elementwise import in_memory_order
-from .indexing import Index, check_bounds, index_put, number, span
+from .expand import expand
+from .indexing import Index, check_bounds, index_put, span
 from .linear_map import with_unused
-from .operands import unbroadcast
 from .scatter_add import add_rows
-from .shape import broadcast_tensors, expand, reshape
-from .types import ToMeta, to
+from .shape import reshape
+from .types import ToMeta
 
-__all__ = [
-    "gather", "index_select", "masked_fill", "masked_scatter", "masked_select", "put", "scatter", "scatter_add",
-    "take", "take_along_dim",
-]  # fmt: skip
+__all__ = ["gather", "index_select", "put", "scatter", "scatter_add", "take", "take_along_dim"]
 
 # ------------------------------------------------------------------------------------------- one index for each element
 
@@ -125,6 +119,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         input: has as many axes as the index, each at least as long except `dim`.
         index: int64, from 0 to the size of `dim` minus 1.
         sparse_grad: only False is supported.
+
+    >>> scores, labels = minicnn.tensor([[1., 2., 3.], [4., 5., 6.]]), minicnn.tensor([2, 0])
+    >>> scores.gather(1, labels.unsqueeze(1))
+    tensor([[3.],
+            [4.]])
     """
     if sparse_grad:
         raise NotImplementedError("gather: sparse_grad=True is not supported; gradients are dense")
@@ -208,6 +207,11 @@ def scatter(
         src: a tensor at least as large as the index, or a number (also as `value`).
         reduce: "add" or "multiply" combines with the old values, without a gradient; `scatter_add` and `scatter_reduce`
             have a gradient.
+
+    >>> labels = minicnn.tensor([2, 0])
+    >>> minicnn.zeros(2, 3).scatter(1, labels.unsqueeze(1), 1.)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
     """
     source = value if src is None else src
     if source is None or (src is not None and value is not None):
@@ -226,7 +230,11 @@ def scatter(
 @tensor_method("scatter_add")
 @numpy_names
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """A copy with y[index[i, j, k], j, k] += src[i, j, k] for dim 0, and so on."""
+    """A copy with y[index[i, j, k], j, k] += src[i, j, k] for dim 0, and so on.
+
+    >>> minicnn.scatter_add(minicnn.zeros(3), 0, minicnn.tensor([0, 2, 2]), minicnn.tensor([1., 2., 3.]))
+    tensor([1., 0., 5.])
+    """
     check_tensor("scatter_add", src=src)
     return _scatter("scatter_add", input, dim, index, src, "sum")
 
@@ -237,7 +245,12 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 @tensor_method("index_select")
 @numpy_names
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices at `index` (0-d or 1-d) along `dim`, in new memory."""
+    """The slices at `index` (0-d or 1-d) along `dim`, in new memory.
+
+    >>> minicnn.index_select(minicnn.tensor([[1, 2, 3], [4, 5, 6]]), 1, minicnn.tensor([2, 0]))
+    tensor([[3, 1],
+            [6, 4]])
+    """
     at = axis("index_select", dim, input.ndim)
     check_slices("index_select", input, at, index)
     (i,) = meta_like(input, with_axis(index)[0])
@@ -269,7 +282,11 @@ def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:
 
 @tensor_method("take")
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at `index` of the flattened tensor, in the shape of the index."""
+    """The elements at `index` of the flattened tensor, in the shape of the index.
+
+    >>> minicnn.take(minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([3, 0]))
+    tensor([4, 1])
+    """
     check_tensor("take", input=input, index=index)
     if index.dtype != np.int64:
         raise RuntimeError(f"take: index must be an int64 tensor, got {index.dtype}; convert it with .long()")
@@ -281,7 +298,13 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 @tensor_method("take_along_dim")
 @numpy_names
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with tensor and indices broadcast against each other outside `dim`; None means the flattened tensor."""
+    """`gather` with tensor and indices broadcast against each other outside `dim`; None means the flattened tensor.
+
+    >>> x = minicnn.tensor([[3, 1], [2, 4]])
+    >>> minicnn.take_along_dim(x, x.argsort(1), 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     check_tensor("take_along_dim", input=input, indices=indices)
     if indices.dtype.kind not in "iu" or indices.dtype == np.uint8:
         raise RuntimeError(f"take_along_dim: indices must be int64, got {indices.dtype}; convert them with .long()")
@@ -301,84 +324,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather(expand(input, shapes[0]), at, expand(indices, shapes[1]))
 
 
-# ---------------------------------------------------------------------------------------------------------------- masks
-
-
-class MaskedFill(Function):
-    """y = value where the mask is true, else x."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array, mask: Array, value: Array) -> Array:
-        """Choose."""
-        ctx.shape = x.shape
-        ctx.save_for_backward(mask)
-        choose = np.where if ctx.gpu is None else partial(in_memory_order, np.where)
-        return tidy(choose(mask, value.astype(x.dtype), x))
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """Return gy where the mask is false as gx, and the sum of the rest as the gradient of the value."""
-        (mask,) = ctx.saved
-        gx = gvalue = None
-        if ctx.needs_input_grad[0]:
-            gx = unbroadcast(np.where(mask, 0, gy).astype(gy.dtype, copy=False), ctx.shape)
-        if ctx.needs_input_grad[2]:
-            chosen = gy[np.broadcast_to(mask, gy.shape)] if ctx.gpu is None else np.where(mask, gy, 0)
-            gvalue = as_array(chosen.sum())
-        return gx, None, gvalue
-
-    @staticmethod
-    def infer(x: Meta, mask: Array, value: Array) -> Meta:
-        """Return the broadcast shape."""
-        return meta(np.broadcast_shapes(x.shape, mask.shape), x.dtype)
-
-
-def _mask(op: str, x: Tensor, mask: Any) -> Tensor:
-    check_tensor(op, input=x, mask=mask)
-    if mask.dtype.kind != "b":
-        raise RuntimeError(f"{op}: the mask must be a bool tensor, got {mask.dtype}; convert it with .bool()")
-    geometry.broadcast(op, tuple(x.shape), tuple(mask.shape))
-    return mask
-
-
-@tensor_method("masked_fill")
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """`value` (a number or a 0-d tensor) where the mask is true, else the tensor's elements; broadcast."""
-    mask = meta_like(input, _mask("masked_fill", input, mask))[0]
-    if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(
-            f"masked_fill: value must be a number or a 0-d tensor, got shape {tuple(value.shape)}; use where"
-        )
-    value = to(value, input.dtype) if isinstance(value, Tensor) else Tensor(number(value, input.dtype))
-    return MaskedFill.apply(
-        input, mask, Tensor(meta((), input.dtype)) if input.is_meta and not value.is_meta else value
-    )
-
-
-@tensor_method("masked_select")
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask is true, as a 1-d tensor; tensor and mask are broadcast."""
-    mask = _mask("masked_select", input, mask)
-    x, m = broadcast_tensors(input, mask)
-    return x[m]
-
-
-@tensor_method("masked_scatter")
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """A copy with the elements of `source`, in order, where the mask is true."""
-    mask = _mask("masked_scatter", input, mask)
-    if source.dtype != input.dtype:
-        raise RuntimeError(f"masked_scatter: source is {source.dtype} but the tensor is {input.dtype}; convert one")
-    x, m = broadcast_tensors(input, mask)
-    m._values("masked_scatter")  # raises on the meta device
-    count = int(m.sum())
-    if count > source.numel():
-        raise RuntimeError(f"masked_scatter: the mask has {count} true elements, the source only {source.numel()}")
-    return index_put(x, (m,), reshape(source, (-1,))[:count])
-
-
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy where the elements of `source` replace those at `index` of the flattened tensor, or are added to them."""
+    """A copy where the elements of `source` replace those at `index` of the flattened tensor, or are added to them.
+
+    >>> minicnn.tensor([1, 2, 3]).put(minicnn.tensor([2]), minicnn.tensor([9]))
+    tensor([1, 2, 9])
+    """
     if index.numel() != source.numel():
         raise ShapeError(f"put: the numbers of indices, {index.numel()}, and elements, {source.numel()}, must be equal")
     if not index.numel():

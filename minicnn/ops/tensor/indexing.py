@@ -287,7 +287,11 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
 
 @numpy_names
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy of the tensor with `values` written, or added, at `indices`."""
+    """A copy of the tensor with `values` written, or added, at `indices`.
+
+    >>> minicnn.index_put(minicnn.zeros(3), (minicnn.tensor([0, 0]),), minicnn.ones(2), accumulate=True)
+    tensor([2., 0., 0.])
+    """
     return put(input, _put_index(input, indices, values), values, accumulate, inplace=False)
 
 
@@ -315,7 +319,11 @@ tensor_method("index_put")(index_put)
 @tensor_method("select")
 @numpy_names
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at `index` of the axis `dim`, without that axis: a view."""
+    """The slice at `index` of the axis `dim`, without that axis: a view.
+
+    >>> minicnn.tensor([[1, 2], [3, 4]]).select(1, 0)
+    tensor([1, 3])
+    """
     if not input.ndim:
         raise IndexError("select: a 0-d tensor has no axis to select from")
     at = axis("select", dim, input.ndim)
@@ -332,6 +340,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
     Raises:
         IndexError, ShapeError: the elements do not lie within the axis.
+
+    >>> minicnn.arange(6).narrow(0, 2, 3)
+    tensor([2, 3, 4])
     """
     if not input.ndim:
         raise ShapeError("narrow: a 0-d tensor has no axis to narrow")
@@ -350,5 +361,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 @tensor_method("narrow_copy")
 @numpy_names
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """`length` elements of the axis `dim`, beginning at `start`, in new memory."""
+    """`length` elements of the axis `dim`, beginning at `start`, in new memory.
+
+    >>> minicnn.narrow_copy(minicnn.arange(6), 0, 2, 3)
+    tensor([2, 3, 4])
+    """
     return narrow(input, dim, start, length).clone()

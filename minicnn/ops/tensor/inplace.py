@@ -151,7 +151,7 @@ def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return overwrite(self, op, lambda x: function(x, *args, **options), *args, *options.values())
 
     method.__name__ = method.__qualname__ = op
-    method.__doc__ = f"`{function.__name__}`, in place."
+    method.__doc__ = f"`{function.__name__}`, in place: the result overwrites the tensor, which is returned."
     return method
 
 
@@ -226,7 +226,12 @@ _copied = row("copy_", lambda a, b: b.copy(), lambda gy: flat(gy), lambda gy: gy
 
 @tensor_method("copy_")
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Overwrite the elements with those of `src`, broadcast and converted to this tensor's type; recorded."""
+    """Overwrite the elements with those of `src`, broadcast and converted to this tensor's type; recorded.
+
+    >>> minicnn.zeros(2, 2).copy_(minicnn.tensor([1, 2]))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
     source = as_operand(src, "copy_") if isinstance(src, OPERANDS) else Tensor(src)
     if not isinstance(source, Tensor):
         source = Tensor(as_array(source))
@@ -244,7 +249,11 @@ def _expanded(value: Tensor, x: Tensor) -> Tensor:
 
 @tensor_method("fill_")
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Overwrite all elements with one value, a number or a 0-d tensor, converted to this tensor's type."""
+    """Overwrite all elements with one value, a number or a 0-d tensor, converted to this tensor's type.
+
+    >>> minicnn.zeros(3).fill_(7)
+    tensor([7., 7., 7.])
+    """
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_: the value must be a number or a 0-d tensor, got shape {value.shape}")
     if isinstance(value, Tensor):
@@ -257,7 +266,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 @tensor_method("zero_")
 def zero_(self: Tensor) -> Tensor:
-    """Overwrite all elements with 0."""
+    """Overwrite all elements with 0.
+
+    >>> minicnn.ones(3).zero_()
+    tensor([0., 0., 0.])
+    """
     return fill_(self, 0)
 
 

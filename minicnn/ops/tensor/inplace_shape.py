@@ -9,11 +9,11 @@ from typing import Any
 from ...autograd.inplace import take_place
 from ...autograd.modes import is_grad_enabled
 from ...tensor import Tensor, tensor_method
-from . import diagonal, gather, scatter_reduce, shape
+from . import diagonal, gather, masks, scatter_reduce, shape
 from .inplace import in_place
 
 for _function in (
-    gather.masked_fill, gather.masked_scatter, gather.put, gather.scatter, gather.scatter_add,
+    masks.masked_fill, masks.masked_scatter, gather.put, gather.scatter, gather.scatter_add,
     scatter_reduce.index_add, scatter_reduce.index_copy, scatter_reduce.index_fill, scatter_reduce.index_reduce,
     scatter_reduce.scatter_reduce, diagonal.tril, diagonal.triu,
 ):  # fmt: skip

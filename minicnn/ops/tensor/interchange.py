@@ -58,6 +58,11 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
     Raises:
         TypeError: the tensor is on a GPU.
         RuntimeError: the tensor requires a gradient, which an array cannot carry.
+
+    >>> x = minicnn.zeros(2)
+    >>> x.numpy()[0] = 5
+    >>> x
+    tensor([5., 0.])
     """
     if on_gpu(self._array):
         if force:
@@ -142,6 +147,9 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         ext_tensor: the array, or a tensor of minicnn.
         device: where the tensor is to be; None means where the array is.
         copy: True always copies; False raises if a copy is needed.
+
+    >>> minicnn.from_dlpack(np.arange(3))
+    tensor([0, 1, 2])
     """
     if hasattr(ext_tensor, "__dlpack__"):
         array = from_protocol(_lent(ext_tensor) if isinstance(ext_tensor, Tensor) else ext_tensor)

@@ -98,6 +98,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     Raises:
         ShapeError: the inner sizes differ, or the other axes do not broadcast.
         RuntimeError: the operands have different types.
+
+    >>> a, b = minicnn.tensor([[1., 2.], [3., 4.]]), minicnn.tensor([[1., 0.], [1., 1.]])
+    >>> a @ b
+    tensor([[3., 2.],
+            [7., 4.]])
+    >>> minicnn.matmul(minicnn.zeros(8, 2, 3), minicnn.zeros(3, 4)).shape
+    minicnn.Size([8, 2, 4])
     """
     check("matmul", input, other)
     geometry.matmul(tuple(input.shape), tuple(other.shape))
@@ -121,14 +128,22 @@ def _at(self: Tensor, other: Any) -> Any:
 
 @tensor_method("mm")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices."""
+    """The product of two matrices.
+
+    >>> minicnn.mm(minicnn.tensor([[1, 2]]), minicnn.tensor([[3], [4]]))
+    tensor([[11]])
+    """
     check("mm", input, mat2, ranks=(2, 2))
     return matmul(input, mat2)
 
 
 @tensor_method("bmm")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of matrices, (B, n, k) and (B, k, m)."""
+    """The products of two stacks of matrices, (B, n, k) and (B, k, m).
+
+    >>> minicnn.bmm(minicnn.zeros(8, 2, 3), minicnn.zeros(8, 3, 4)).shape
+    minicnn.Size([8, 2, 4])
+    """
     check("bmm", input, mat2, ranks=(3, 3))
     if input.shape[0] != mat2.shape[0]:
         raise ShapeError(f"bmm: {tuple(input.shape)} and {tuple(mat2.shape)} must have the same number of matrices")
@@ -137,14 +152,22 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @tensor_method("mv")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix and a vector."""
+    """The product of a matrix and a vector.
+
+    >>> minicnn.mv(minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([1, 1]))
+    tensor([3, 7])
+    """
     check("mv", input, vec, ranks=(2, 1))
     return matmul(input, vec)
 
 
 @tensor_method("dot")
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The inner product of two vectors of the same size."""
+    """The inner product of two vectors of the same size.
+
+    >>> minicnn.dot(minicnn.tensor([1, 2]), minicnn.tensor([3, 4]))
+    tensor(11)
+    """
     check("dot", input, tensor, ranks=(1, 1))
     if input.shape != tensor.shape:
         raise ShapeError(f"dot: the sizes must be equal, got {input.shape[0]} and {tensor.shape[0]}")
@@ -153,13 +176,22 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 @tensor_method("vdot")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors of the same size: tensors are real, so it is the same as `dot`."""
+    """The inner product of two vectors of the same size: tensors are real, so it is the same as `dot`.
+
+    >>> minicnn.vdot(minicnn.tensor([1, 2]), minicnn.tensor([3, 4]))
+    tensor(11)
+    """
     return dot(input, other)
 
 
 @tensor_method("outer")
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """The products of each element of one vector with each element of another: (n, m)."""
+    """The products of each element of one vector with each element of another: (n, m).
+
+    >>> minicnn.outer(minicnn.tensor([1, 2]), minicnn.tensor([3, 4, 5]))
+    tensor([[ 3,  4,  5],
+            [ 6,  8, 10]])
+    """
     check_tensor("outer", input=input, vec2=vec2)
     if input.ndim != 1 or vec2.ndim != 1:
         raise ShapeError(f"outer: expected two 1-d tensors, got {tuple(input.shape)} and {tuple(vec2.shape)}")
@@ -174,7 +206,11 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
 
 @tensor_method("inner")
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """Products summed over the last axes, of shape input.shape[:-1] + other.shape[:-1]; a 0-d tensor is a factor."""
+    """Products summed over the last axes, of shape input.shape[:-1] + other.shape[:-1]; a 0-d tensor is a factor.
+
+    >>> minicnn.inner(minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([1, 1]))
+    tensor([3, 7])
+    """
     check_tensor("inner", input=input, other=other)
     if not input.ndim or not other.ndim:
         return input * other
@@ -207,32 +243,54 @@ def _sum(op: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tens
 
 @tensor_method("addmm")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha mat1 @ mat2."""
+    """beta input + alpha mat1 @ mat2.
+
+    >>> a = minicnn.tensor([[1., 2.]])
+    >>> minicnn.addmm(minicnn.tensor([10.]), a, a.T)
+    tensor([[15.]])
+    """
     return _sum("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
 @tensor_method("addmv")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha mat @ vec."""
+    """beta input + alpha mat @ vec.
+
+    >>> minicnn.addmv(minicnn.tensor([10, 20]), minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([1, 1]))
+    tensor([13, 27])
+    """
     return _sum("addmv", input, mv(mat, vec), beta, alpha)
 
 
 @tensor_method("addr")
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha outer(vec1, vec2)."""
+    """beta input + alpha outer(vec1, vec2).
+
+    >>> minicnn.addr(minicnn.ones(2, 2), minicnn.tensor([1., 2.]), minicnn.tensor([3., 4.]))
+    tensor([[4., 5.],
+            [7., 9.]])
+    """
     product = outer(vec1, vec2)
     return _sum("addr", input, product.to(input.dtype) if product.dtype.kind == "b" else product, beta, alpha)
 
 
 @tensor_method("baddbmm")
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha bmm(batch1, batch2)."""
+    """beta input + alpha bmm(batch1, batch2).
+
+    >>> minicnn.baddbmm(minicnn.ones(2, 4), minicnn.zeros(8, 2, 3), minicnn.zeros(8, 3, 4)).shape
+    minicnn.Size([8, 2, 4])
+    """
     return _sum("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 @tensor_method("addbmm")
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha times the sum of the matrices in bmm(batch1, batch2)."""
+    """beta input + alpha times the sum of the matrices in bmm(batch1, batch2).
+
+    >>> minicnn.addbmm(minicnn.ones(2, 4), minicnn.zeros(8, 2, 3), minicnn.zeros(8, 3, 4)).shape
+    minicnn.Size([2, 4])
+    """
     return _sum("addbmm", input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
 
 
@@ -243,6 +301,9 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of several matrices, in the order with the fewest multiplications; the first and last may be vectors.
 
     The order is found by dynamic programming: Cormen et al., "Introduction to Algorithms", 15.2.
+
+    >>> minicnn.linalg.multi_dot([minicnn.zeros(2, 100), minicnn.zeros(100, 3), minicnn.zeros(3, 5)]).shape
+    minicnn.Size([2, 5])
     """
     if len(tensors) < 2:
         raise RuntimeError(f"multi_dot: expected at least 2 tensors, got {len(tensors)}")
@@ -280,7 +341,12 @@ def _chain(matrices: list[Tensor]) -> Tensor:
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of several matrices, in the order with the fewest multiplications."""
+    """The product of several matrices, in the order with the fewest multiplications.
+
+    >>> minicnn.chain_matmul(minicnn.eye(2), minicnn.tensor([[1., 2.], [3., 4.]]), minicnn.eye(2))
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
     given = list(matrices[0]) if len(matrices) == 1 and isinstance(matrices[0], (tuple, list)) else list(matrices)
     if not given:
         raise RuntimeError("chain_matmul: expected at least one matrix")

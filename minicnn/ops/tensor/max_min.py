@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import as_array, host, xp
-from minicnn_kernels.sums import total
+from minicnn_kernels.arrays import as_array, xp
 
 from ...autograd.engine import Function
 from ...compat import return_types
@@ -21,12 +20,8 @@ from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .clamp import maximum, minimum
 from .reduction import INT64, Axes, axes_of, nonempty, reduce, reduced, row
-from .types import to
 
-__all__ = [
-    "amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min", "mode", "nanmedian", "nanquantile",
-    "quantile",
-]  # fmt: skip
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min", "mode", "nanmedian"]
 
 
 def _shared(gy: Array, a: Array, y: Array, axes: tuple[int, ...]) -> Array:
@@ -46,6 +41,9 @@ def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
 
     Raises:
         IndexError: there are no elements along `dim`.
+
+    >>> minicnn.amax(minicnn.tensor([[1., 5.], [7., 3.]]), 1)
+    tensor([5., 7.])
     """
     nonempty("amax", input, axes_of("amax", input, dim))
     return reduce(_amax, input, dim, keepdim)
@@ -54,7 +52,11 @@ def amax(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
 @tensor_method("amin")
 @numpy_names
 def amin(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
-    """The smallest element along the axes `dim`; otherwise as `amax`."""
+    """The smallest element along the axes `dim`; otherwise as `amax`.
+
+    >>> minicnn.amin(minicnn.tensor([[1., 5.], [7., 3.]]), 1)
+    tensor([1., 3.])
+    """
     nonempty("amin", input, axes_of("amin", input, dim))
     return reduce(_amin, input, dim, keepdim)
 
@@ -62,7 +64,13 @@ def amin(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
 @tensor_method("aminmax")
 @numpy_names
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The named tuple (min, max) of `amin` and `amax`."""
+    """The named tuple (min, max) of `amin` and `amax`.
+
+    >>> minicnn.tensor([4, 1, 3]).aminmax()
+    minicnn.return_types.aminmax(
+    min=tensor(1),
+    max=tensor(4))
+    """
     return return_types.aminmax(
         amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim)
     )
@@ -182,6 +190,10 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
     Raises:
         RuntimeError, IndexError: there are no elements.
+
+    >>> x = minicnn.tensor([[1., 5.], [7., 3.]])
+    >>> x.max(), x.max(1).indices
+    (tensor(7.), tensor([1, 0]))
     """
     return _extremum("max", return_types.max, _largest, _argmax, maximum, input, dim, keepdim, other)
 
@@ -189,7 +201,11 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 @tensor_method("min")
 @numpy_names
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The smallest element; otherwise as `max`, with NaN as the smallest."""
+    """The smallest element; otherwise as `max`, with NaN as the smallest.
+
+    >>> minicnn.tensor([[1., 5.], [7., 3.]]).min(0).values
+    tensor([1., 3.])
+    """
     return _extremum("min", return_types.min, _smallest, _argmin, minimum, input, dim, keepdim, other)
 
 
@@ -224,18 +240,27 @@ def _position(row: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
 @tensor_method("argmax")
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the first largest element along `dim`, or in the flattened tensor; it has no gradient."""
+    """The index of the first largest element along `dim`, or in the flattened tensor; it has no gradient.
+
+    >>> scores = minicnn.tensor([[0.1, 2.0, 0.3], [1.5, 0.2, 0.1]])
+    >>> scores.argmax(1), scores.argmax()
+    (tensor([1, 0]), tensor(1))
+    """
     return _position(_argmax_row, input, dim, keepdim)
 
 
 @tensor_method("argmin")
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the first smallest element along `dim`, or in the flattened tensor; it has no gradient."""
+    """The index of the first smallest element along `dim`, or in the flattened tensor; it has no gradient.
+
+    >>> minicnn.argmin(minicnn.tensor([3, 1, 2]))
+    tensor(1)
+    """
     return _position(_argmin_row, input, dim, keepdim)
 
 
-# --------------------------------------------------------------------------------------------------- middle, quantiles
+# ---------------------------------------------------------------------------------------------------------- the middle
 
 
 def _middle(choose: Callable[[Array, int], Array]) -> Callable[..., Array]:
@@ -254,7 +279,11 @@ _median, _nanmedian = row("median", _middle(_rank_nan), _shared), row("nanmedian
 @tensor_method("median")
 @numpy_names
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower median of all elements, NaN if one is NaN; along `dim`, the named tuple (values, indices)."""
+    """The lower median of all elements, NaN if one is NaN; along `dim`, the named tuple (values, indices).
+
+    >>> minicnn.median(minicnn.tensor([1., 8., 3., 5.]))
+    tensor(3.)
+    """
     _not_bool("median", input)
     return reduce(_median, input) if dim is None else _pick(return_types.median, _rank_nan, input, dim, keepdim)
 
@@ -262,7 +291,11 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 @tensor_method("nanmedian")
 @numpy_names
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The median of the elements that are not NaN."""
+    """The median of the elements that are not NaN.
+
+    >>> minicnn.nanmedian(minicnn.tensor([1., minicnn.nan, 3., 5.]))
+    tensor(3.)
+    """
     _not_bool("nanmedian", input)
     return (
         reduce(_nanmedian, input) if dim is None else _pick(return_types.nanmedian, _rank_no_nan, input, dim, keepdim)
@@ -272,93 +305,9 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 @tensor_method("mode")
 @numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
-    """The most frequent value along `dim` (of ties, the smallest), and an index of it: (values, indices)."""
-    return _pick(return_types.mode, _most_frequent, input, dim, keepdim, PickOnCpu)
+    """The most frequent value along `dim` (of ties, the smallest), and an index of it: (values, indices).
 
-
-class Quantile(Function):
-    """y = the sorted values at position q (n - 1); between two values, `interpolation` decides."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Array:
-        """Sort along the axis and interpolate; the result (Q, ..., 1, ...) has the quantiles as first axis."""
-        order = x.argsort(axis, kind="stable")
-        ctx.shape, ctx.axis, ctx.q = x.shape, axis, q.shape
-        present = (~np.isnan(x)).sum(axis, keepdims=True)
-        n = present if skip_nan else np.full_like(present, x.shape[axis])
-        last = np.maximum(n - 1, 0)
-        at = q.astype(np.float64).reshape(-1, *(1,) * x.ndim) * last  # (Q, ..., 1, ...)
-        low = np.floor(at)
-        share = {"linear": at - low, "lower": 0 * at, "higher": np.ceil(at) - low, "midpoint": (np.ceil(at) - low) / 2,
-                 "nearest": np.rint(at) - low}[interpolation]  # fmt: skip
-        ctx.weights = (1 - share).astype(x.dtype), share.astype(x.dtype)
-        ranks = low.astype(np.intp), np.ceil(at).astype(np.intp)
-        ctx.indices = [np.stack([np.take_along_axis(order, one, axis) for one in rank]) for rank in ranks]
-        a, b = (np.stack([np.take_along_axis(x, one, axis) for one in index]) for index in ctx.indices)
-        ctx.slope = (b - a) * last.astype(x.dtype) if interpolation == "linear" else None
-        y = a + (b - a) * ctx.weights[1]
-        return y if skip_nan else np.where(present == n, y, np.nan).astype(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
-        """Divide gy between the two values of each quantile; the gradient of q is the slope between them."""
-        gx = xp(gy).zeros(ctx.shape, gy.dtype)
-        for weight, index in zip(ctx.weights, ctx.indices, strict=True):
-            for share, one in zip(gy * weight, index, strict=True):
-                part = xp(gy).zeros(ctx.shape, gy.dtype)
-                np.put_along_axis(part, one, share, ctx.axis)
-                gx += part
-        gq = xp(gy).zeros(ctx.q, gy.dtype)
-        if ctx.slope is not None:
-            gq = total(gy * ctx.slope, tuple(range(1, gy.ndim))).reshape(ctx.q)  # (Q, ..., 1, ...) -> (Q)
-        return gx, gq, None, None, None
-
-    @staticmethod
-    def infer(x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Meta:
-        """Return the shape with the quantiles as first axis, and the reduced axis with size 1."""
-        return meta((q.size, *reduced(x.shape, (axis,), True)), x.dtype)
-
-
-def _quantile(op: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
-    if x.dtype not in (np.float32, np.float64):
-        raise RuntimeError(f"{op}: the tensor must be float32 or float64, got {x.dtype}; convert it with .float()")
-    if isinstance(q, Tensor) and (q.ndim > 1 or q.dtype != x.dtype):
-        raise RuntimeError(f"{op}: q must be a number or a 1-d tensor of {x.dtype}, got {q.dtype} of shape {q.shape}")
-    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise RuntimeError(
-            f"{op}: interpolation must be linear, lower, higher, midpoint or nearest, got {interpolation!r}"
-        )
-    wanted = q if isinstance(q, Tensor) else Tensor(np.asarray(q, np.float64))
-    if not x.is_meta:
-        values = host(wanted.array)
-        if not ((values >= 0) & (values <= 1)).all():
-            raise RuntimeError(f"{op}: q must be between 0 and 1, got {wanted.tolist()}")
-        wanted = wanted if isinstance(q, Tensor) else to(wanted, x.device)
-    (axis,) = axes_of(op, x, dim) if dim is not None and x.ndim else (0,)
-    if not x.numel():
-        raise RuntimeError(f"{op}: a tensor of shape {x.shape} has no elements")
-    shape = reduced(x.shape, (axis,) if dim is not None else axes_of(op, x, None), keepdim) if x.ndim else ()
-    y = Quantile.apply(x.reshape(-1) if dim is None or not x.ndim else x, wanted, axis, interpolation, skip_nan)
-    return y.reshape((*wanted.shape, *shape))  # (Q, ..., 1, ...) -> (Q, ...)
-
-
-@tensor_method("quantile")
-@numpy_names
-def quantile(
-    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
-) -> Tensor:
-    """The values below which the fractions `q` of the elements along `dim` lie; a 1-d q adds an axis in front.
-
-    Args:
-        interpolation: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
+    >>> minicnn.mode(minicnn.tensor([2, 1, 2, 3])).values
+    tensor(2)
     """
-    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
-
-
-@tensor_method("nanquantile")
-@numpy_names
-def nanquantile(
-    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
-) -> Tensor:
-    """The quantiles of the elements that are not NaN."""
-    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+    return _pick(return_types.mode, _most_frequent, input, dim, keepdim, PickOnCpu)

@@ -71,6 +71,9 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Axes = None, keepdim: bool = Fal
 
     Raises:
         RuntimeError: the tensor has integers, or the norm is negative or infinite and there are no elements.
+
+    >>> minicnn.linalg.vector_norm(minicnn.tensor([3., -4.])), minicnn.linalg.vector_norm(minicnn.tensor([3., -4.]), 1)
+    (tensor(5.), tensor(7.))
     """
     if type(ord) is not int and type(ord) is not float:
         if isinstance(ord, str):
@@ -114,6 +117,10 @@ def matrix_norm(
         ord: "fro", the root of the sum of squares; "nuc", the sum of the singular values; 2 and -2, the largest and the
             smallest singular value; 1 and -1, the largest and the smallest sum of |a| in a column; Inf and -Inf, the
             same in a row.
+
+    >>> A = minicnn.tensor([[3., 0.], [0., 4.]])
+    >>> [round(minicnn.linalg.matrix_norm(A, ord).item(), 4) for ord in ("fro", "nuc")]
+    [5.0, 7.0]
     """
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise RuntimeError(f"matrix_norm: dim must be two axes, got {dim!r}")
@@ -142,7 +149,11 @@ def matrix_norm(
 @tensor_method("norm")
 @numpy_names
 def norm(input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """The vector norm along `dim`: "fro" and 2 are the root of the sum of squares; "nuc" is for matrices only."""
+    """The vector norm along `dim`: "fro" and 2 are the root of the sum of squares; "nuc" is for matrices only.
+
+    >>> minicnn.tensor([[3., 4.], [5., 12.]]).norm(dim=1)
+    tensor([ 5., 13.])
+    """
     if p is not None and not isinstance(p, (str, int, float)):
         p = real(p, "norm", "p")
     if p == "nuc":
@@ -154,7 +165,11 @@ def norm(input: Tensor, p: Any = "fro", dim: Axes = None, keepdim: bool = False,
 
 
 def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """`minicnn.linalg.norm`: the matrix norm if `ord` is given and there are two axes, else the vector norm."""
+    """`minicnn.linalg.norm`: the matrix norm if `ord` is given and there are two axes, else the vector norm.
+
+    >>> round(minicnn.linalg.norm(minicnn.tensor([[3., 0.], [0., 4.]]), 2).item(), 4)
+    4.0
+    """
     axes = (tuple(range(A.ndim)) if ord is not None else None) if dim is None else dim
     if ord is not None and isinstance(axes, (tuple, list)) and len(axes) == 2:
         return matrix_norm(A, ord, (axes[0], axes[1]), keepdim, dtype=dtype)
@@ -168,5 +183,9 @@ def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = Fal
 @tensor_method("dist")
 @numpy_names
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The vector norm of a - b."""
+    """The vector norm of a - b.
+
+    >>> minicnn.dist(minicnn.tensor([1., 2.]), minicnn.tensor([4., 6.]))
+    tensor(5.)
+    """
     return vector_norm(sub(input, other), p)

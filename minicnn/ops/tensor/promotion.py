@@ -58,7 +58,11 @@ def number_type(value: bool | int | float) -> np.dtype[Any]:
 
 
 def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
-    """The smallest type that both types convert to: if only one is floating point, that one, else NumPy's."""
+    """The smallest type that both types convert to: if only one is floating point, that one, else NumPy's.
+
+    >>> minicnn.promote_types(minicnn.uint8, minicnn.int8), minicnn.promote_types(minicnn.int64, minicnn.float16)
+    (dtype('int16'), dtype('float16'))
+    """
     a, b = np.dtype(type1), np.dtype(type2)
     if (a.kind == "f") != (b.kind == "f"):
         return a if a.kind == "f" else b

@@ -212,14 +212,24 @@ _prod = row("prod", _product, _product_gradient, "sum")
 @tensor_method("sum")
 @numpy_names
 def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum along `dim`; integers and bools give int64 unless `dtype` is given."""
+    """The sum along `dim`; integers and bools give int64 unless `dtype` is given.
+
+    >>> x = minicnn.tensor([[1., 2.], [3., 4.]])
+    >>> x.sum(), x.sum(0), x.sum(1, keepdim=True)
+    (tensor(10.), tensor([4., 6.]), tensor([[3.],
+            [7.]]))
+    """
     return reduce(_sum, input, dim, keepdim, dtype)
 
 
 @tensor_method("nansum")
 @numpy_names
 def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum along `dim` of the elements that are not NaN."""
+    """The sum along `dim` of the elements that are not NaN.
+
+    >>> minicnn.nansum(minicnn.tensor([1., minicnn.nan, 2.]))
+    tensor(3.)
+    """
     return reduce(_nansum, input, dim, keepdim, dtype)
 
 
@@ -230,6 +240,12 @@ def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any =
 
     Raises:
         RuntimeError: the tensor has integers, and no floating-point `dtype` is given.
+
+    >>> x = minicnn.tensor([[1., 2.], [3., 6.]], requires_grad=True)
+    >>> x.mean().backward()
+    >>> x.mean(0), x.grad
+    (tensor([2., 4.], grad_fn=<Mean>), tensor([[0.2500, 0.2500],
+            [0.2500, 0.2500]]))
     """
     return reduce(_mean, input, dim, keepdim, dtype)
 
@@ -237,7 +253,11 @@ def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any =
 @tensor_method("nanmean")
 @numpy_names
 def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean along `dim` of the elements that are not NaN."""
+    """The mean along `dim` of the elements that are not NaN.
+
+    >>> minicnn.nanmean(minicnn.tensor([1., minicnn.nan, 2.]))
+    tensor(1.5000)
+    """
     if input.dtype.kind != "f":
         raise RuntimeError(f"nanmean: the tensor must be floating point, got {input.dtype}; convert it with .float()")
     return true_divide(nansum(input, dim, keepdim, dtype=dtype), sum(logical_not(isnan(input)), dim, keepdim))
@@ -246,7 +266,11 @@ def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: An
 @tensor_method("prod")
 @numpy_names
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The product along `dim`, one axis, or of all elements; integers and bools give int64."""
+    """The product along `dim`, one axis, or of all elements; integers and bools give int64.
+
+    >>> minicnn.prod(minicnn.tensor([3, 32, 32]))
+    tensor(3072)
+    """
     return reduce(_prod, input, dim, keepdim, dtype)
 
 
@@ -270,7 +294,11 @@ _logsumexp_row = row("logsumexp", _logsumexp, _logsumexp_gradient, "exp")
 @tensor_method("logsumexp")
 @numpy_names
 def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
-    """log(sum e^a) along `dim`, without overflow."""
+    """log(sum e^a) along `dim`, without overflow.
+
+    >>> minicnn.logsumexp(minicnn.tensor([100., 100.]), 0)
+    tensor(100.6931)
+    """
     return reduce(_logsumexp_row, input, dim, keepdim)
 
 
@@ -294,19 +322,31 @@ def _truth_value(row: Reducer, x: Tensor, dim: Axes, keepdim: bool) -> Tensor:
 @tensor_method("all")
 @numpy_names
 def all(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements along `dim` are not 0; True for none. uint8 gives uint8; dim=() tests each element alone."""
+    """Whether all elements along `dim` are not 0; True for none. uint8 gives uint8; dim=() tests each element alone.
+
+    >>> minicnn.tensor([[True, False], [True, True]]).all(1)
+    tensor([False,  True])
+    """
     return _truth_value(_all, input, dim, keepdim)
 
 
 @tensor_method("any")
 @numpy_names
 def any(input: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
-    """Whether an element along `dim` is not 0; False for none. uint8 gives uint8; dim=() tests each element alone."""
+    """Whether an element along `dim` is not 0; False for none. uint8 gives uint8; dim=() tests each element alone.
+
+    >>> minicnn.tensor([[True, False], [False, False]]).any(1)
+    tensor([ True, False])
+    """
     return _truth_value(_any, input, dim, keepdim)
 
 
 @tensor_method("count_nonzero")
 @numpy_names
 def count_nonzero(input: Tensor, dim: Axes = None) -> Tensor:
-    """The number of elements along `dim` that are not 0."""
+    """The number of elements along `dim` that are not 0.
+
+    >>> minicnn.count_nonzero(minicnn.tensor([[0, 1], [2, 3]]), 0)
+    tensor([1, 2])
+    """
     return reduce(_count, input, dim)

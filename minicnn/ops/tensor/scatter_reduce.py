@@ -94,6 +94,9 @@ def scatter_reduce(
 
     Args:
         reduce: "sum", "prod", "mean", "amax" or "amin".
+
+    >>> minicnn.zeros(2).scatter_reduce(0, minicnn.tensor([0, 0, 1]), minicnn.tensor([1., 5., 2.]), "amax")
+    tensor([5., 2.])
     """
     check_tensor("scatter_reduce", src=src)
     if reduce not in (*_AT, "sum", "mean"):
@@ -150,7 +153,11 @@ def _put(input: Tensor, at: Any, value: Tensor, add: bool) -> Tensor:
 @tensor_method("index_add")
 @numpy_names
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """A copy where alpha times the slices of the source are added to those at `index` along `dim`."""
+    """A copy where alpha times the slices of the source are added to those at `index` along `dim`.
+
+    >>> minicnn.zeros(3).index_add(0, minicnn.tensor([0, 2, 2]), minicnn.ones(3))
+    tensor([1., 0., 2.])
+    """
     _, at = _slices("index_add", input, dim, index, source)
     return _put(input, at, source if alpha == 1 else (source * alpha).to(source.dtype), True)
 
@@ -158,7 +165,11 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 @tensor_method("index_copy")
 @numpy_names
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """A copy where the slices of the source replace those at `index` along `dim`."""
+    """A copy where the slices of the source replace those at `index` along `dim`.
+
+    >>> minicnn.zeros(3).index_copy(0, minicnn.tensor([2]), minicnn.tensor([5.]))
+    tensor([0., 0., 5.])
+    """
     _, at = _slices("index_copy", input, dim, index, source)
     return _put(input, at, source, False)
 
@@ -166,7 +177,12 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @tensor_method("index_fill")
 @numpy_names
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A copy where the slices at `index` along `dim` are filled with a number or a 0-d tensor."""
+    """A copy where the slices at `index` along `dim` are filled with a number or a 0-d tensor.
+
+    >>> minicnn.zeros(2, 3).index_fill(1, minicnn.tensor([0, 2]), 5.)
+    tensor([[5., 0., 5.],
+            [5., 0., 5.]])
+    """
     if isinstance(index, Tensor) and not index.is_meta:  # a repeated index counts once, also in the gradient
         with on_device_of(index.array):
             index = Tensor(np.unique(index.array))
@@ -184,7 +200,11 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """A copy where the slices of the source for each index along `dim` are reduced: prod, mean, amax or amin."""
+    """A copy where the slices of the source for each index along `dim` are reduced: prod, mean, amax or amin.
+
+    >>> minicnn.ones(2).index_reduce(0, minicnn.tensor([0, 0]), minicnn.tensor([3., 4.]), "prod")
+    tensor([12.,  1.])
+    """
     if reduce not in (*_AT, "mean"):
         raise RuntimeError(f"index_reduce: reduce must be prod, mean, amax or amin, got {reduce!r}")
     at, _ = _slices("index_reduce", input, dim, index, source)

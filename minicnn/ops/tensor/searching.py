@@ -32,7 +32,12 @@ def _back(found: Array, input: Tensor) -> Tensor:
 
 @tensor_method("nonzero")
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of the elements other than 0: (count, axes), or a tuple of one 1-d tensor for each axis."""
+    """The indices of the elements other than 0: (count, axes), or a tuple of one 1-d tensor for each axis.
+
+    >>> minicnn.tensor([[1, 0], [0, 2]]).nonzero()
+    tensor([[0, 0],
+            [1, 1]])
+    """
     x = _values("nonzero", input)
     with on_device_of(x):
         places = (x if x.ndim else x.reshape(1)).nonzero()
@@ -43,7 +48,12 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 @tensor_method("argwhere")
 def argwhere(input: Tensor) -> Tensor:
-    """The indices of the elements other than 0: (count, axes)."""
+    """The indices of the elements other than 0: (count, axes).
+
+    >>> minicnn.argwhere(minicnn.tensor([0, 5, 6]))
+    tensor([[1],
+            [2]])
+    """
     return nonzero(input)
 
 
@@ -90,6 +100,9 @@ def searchsorted(
         input: the values, a tensor or a number.
         right: insert after equal elements; also as `side="right"`.
         sorter: the order that sorts the rows, if they are not sorted.
+
+    >>> minicnn.searchsorted(minicnn.tensor([1, 3, 5]), minicnn.tensor([3, 4]))
+    tensor([1, 2])
     """
     check_tensor("searchsorted", sorted_sequence=sorted_sequence)
     if side not in (None, "left", "right") or (side == "left" and right):
@@ -118,7 +131,11 @@ def searchsorted(
 
 @tensor_method("bucketize")
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """The bucket of each value: i where boundaries[i-1] < v <= boundaries[i]; with `right`, <= and <."""
+    """The bucket of each value: i where boundaries[i-1] < v <= boundaries[i]; with `right`, <= and <.
+
+    >>> minicnn.bucketize(minicnn.tensor([0.5, 1., 7.]), minicnn.tensor([1., 5.]))
+    tensor([0, 0, 2])
+    """
     check_tensor("bucketize", boundaries=boundaries)
     if boundaries.ndim != 1:
         raise ShapeError(f"bucketize: boundaries must be 1-d, got shape {tuple(boundaries.shape)}")
@@ -131,6 +148,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
     Raises:
         RuntimeError: a number is negative or fractional, or there is more than one axis.
+
+    >>> minicnn.bincount(minicnn.tensor([0, 2, 2]), minlength=4)
+    tensor([1, 0, 2, 0])
     """
     x, minlength = host(_values("bincount", input)), whole(minlength, "bincount", "minlength")
     if x.dtype.kind not in "iu" or x.ndim != 1 or (x.size and x.min() < 0) or minlength < 0:
@@ -148,7 +168,11 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 @tensor_method("histc")
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """Count the elements in each of `bins` equal intervals of [min, max], by default the range of the elements."""
+    """Count the elements in each of `bins` equal intervals of [min, max], by default the range of the elements.
+
+    >>> minicnn.histc(minicnn.tensor([0.1, 0.2, 0.9]), bins=2, min=0, max=1)
+    tensor([2., 1.])
+    """
     x, bins = host(_values("histc", input)), whole(bins, "histc", "bins")
     fits("histc", (bins if bins > 0 else 0,), 8)
     if bins <= 0:
@@ -199,6 +223,9 @@ def unique(
 
     Returns:
         values, then, if asked for, `inverse` (the index of each element among the values) and the `counts`.
+
+    >>> minicnn.unique(minicnn.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
     """
     x = host(_values("unique", input))
     if dim is None:
@@ -227,7 +254,11 @@ def _refuse_empty(op: str, x: Array, dim: int) -> None:
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """The elements, or slices along `dim`, that differ from the one before; otherwise as `unique`."""
+    """The elements, or slices along `dim`, that differ from the one before; otherwise as `unique`.
+
+    >>> minicnn.unique_consecutive(minicnn.tensor([1, 1, 3, 1]))
+    tensor([1, 3, 1])
+    """
     x = host(_values("unique_consecutive", input))
     flat, at = (x.reshape(-1), 0) if dim is None else (x, axis("unique_consecutive", dim, x.ndim))
     _refuse_empty("unique_consecutive", flat, at)
@@ -254,7 +285,11 @@ class IsIn(Function):
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each element is among the test elements (with `invert`, whether it is not)."""
+    """Whether each element is among the test elements (with `invert`, whether it is not).
+
+    >>> minicnn.isin(minicnn.tensor([1, 2, 3]), minicnn.tensor([2, 5]))
+    tensor([False,  True, False])
+    """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin: expected a tensor as elements or test_elements, got two numbers")
     if not isinstance(elements, Tensor):

@@ -1,4 +1,4 @@
-"""The shape of a tensor: joining, splitting, reordering, adding, removing and expanding axes.
+"""The shape of a tensor: joining, splitting, reordering, adding and removing axes.
 
 All of these share memory with their argument if possible, as in PyTorch; the gradient gets the old shape again.
 """
@@ -9,24 +9,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from minicnn_kernels.arrays import share_memory
+from minicnn_kernels.geometry import ShapeError
 
-from minicnn_kernels import geometry
-from minicnn_kernels.arrays import address, is_array, share_memory
-from minicnn_kernels.geometry import ShapeError, SizeError
-
-from ... import memory_formats
-from ...dtypes import Size
-from ...memory_formats import MemoryFormat
-from ...tensor import Array, Tensor, tensor_method
-from .arguments import axes, axis, check_tensor, guarded, ints, numpy_names, spread
-from .linear_map import LinearMapRow, Map, View
-from .operands import unbroadcast
+from ...tensor import Tensor, tensor_method
+from .arguments import axes, axis, guarded, ints, numpy_names, spread
+from .linear_map import LinearMapRow, View
+from .strides import stride
 
 __all__ = [
-    "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors", "broadcast_to",
-    "clone", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape", "squeeze", "swapaxes", "swapdims", "t",
-    "transpose", "unflatten", "unsqueeze",
+    "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "flatten", "moveaxis", "movedim", "permute", "ravel",
+    "reshape", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
 RESHAPE = LinearMapRow("Reshape", lambda x, shape: x.reshape(shape), lambda gy, shape, _: gy.reshape(shape))
@@ -35,12 +28,6 @@ PERMUTE = LinearMapRow(
     lambda x, order: x.transpose(order),
     lambda gy, _, order: gy.transpose([order.index(axis) for axis in range(gy.ndim)]),
 )
-EXPAND = LinearMapRow(
-    "Expand",
-    lambda x, shape: x[...] if x.shape == shape else np.broadcast_to(x, shape),
-    lambda gy, shape, _: unbroadcast(gy, shape),
-)
-CLONE = LinearMapRow("Clone", memory_formats.copy, lambda gy, *_: gy)
 
 # ----------------------------------------------------------------------------------------------------- joined and split
 
@@ -73,6 +60,12 @@ def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 
     Raises:
         ShapeError: the number of elements does not match.
+
+    >>> minicnn.arange(6).reshape(2, 3)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    >>> minicnn.zeros(8, 3, 5, 5).reshape(8, -1).shape
+    minicnn.Size([8, 75])
     """
     return View.apply(input, RESHAPE, _complete("reshape", input.array.shape, shape))
 
@@ -85,6 +78,12 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
     Raises:
         ShapeError: the number of elements does not match.
         RuntimeError: the order in memory does not allow a view (a permuted tensor, for example).
+
+    >>> x = minicnn.zeros(2, 3)
+    >>> x.view(6)[0] = 1
+    >>> x
+    tensor([[1., 0., 0.],
+            [0., 0., 0.]])
     """
     y: Tensor = View.apply(input, RESHAPE, _complete("view", input.array.shape, size))
     if y.array.size and not (input.is_meta or share_memory(input.array, y.array)):
@@ -98,20 +97,32 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
 @tensor_method("view_as")
 @guarded
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """A view with the shape of `other`."""
+    """A view with the shape of `other`.
+
+    >>> minicnn.zeros(6).view_as(minicnn.ones(2, 3)).shape
+    minicnn.Size([2, 3])
+    """
     return view(input, tuple(other.shape))
 
 
 @tensor_method("reshape_as")
 @guarded
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
-    """The same elements in the shape of `other`."""
+    """The same elements in the shape of `other`.
+
+    >>> minicnn.zeros(6).reshape_as(minicnn.ones(2, 3)).shape
+    minicnn.Size([2, 3])
+    """
     return reshape(input, tuple(other.shape))
 
 
 @tensor_method("flatten")
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Join the axes start_dim to end_dim into one: (N, C, H, W).flatten(1) is (N, C*H*W)."""
+    """Join the axes start_dim to end_dim into one: (N, C, H, W).flatten(1) is (N, C*H*W).
+
+    >>> minicnn.zeros(8, 16, 5, 5).flatten(1).shape
+    minicnn.Size([8, 400])
+    """
     shape = input.array.shape
     first, last = axis("flatten", start_dim, len(shape)), axis("flatten", end_dim, len(shape))
     if first > last:
@@ -123,7 +134,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @tensor_method("unflatten")
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Split the axis `dim` into `sizes`, one of which may be -1."""
+    """Split the axis `dim` into `sizes`, one of which may be -1.
+
+    >>> minicnn.zeros(8, 400).unflatten(1, (16, 5, 5)).shape
+    minicnn.Size([8, 16, 5, 5])
+    """
     at, shape = axis("unflatten", dim, input.ndim), input.shape
     wanted = ints("unflatten", "sizes", (sizes,))
     if not wanted:
@@ -135,7 +150,11 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 @tensor_method("ravel")
 def ravel(input: Tensor) -> Tensor:
-    """Join all axes into one."""
+    """Join all axes into one.
+
+    >>> minicnn.tensor([[1, 2], [3, 4]]).ravel()
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
 
 
@@ -145,7 +164,13 @@ def ravel(input: Tensor) -> Tensor:
 @tensor_method("squeeze")
 @numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Remove the axes of size 1: all of them, or those among `dim`."""
+    """Remove the axes of size 1: all of them, or those among `dim`.
+
+    >>> minicnn.zeros(8, 512, 1, 1).squeeze().shape
+    minicnn.Size([8, 512])
+    >>> minicnn.zeros(1, 512, 1, 1).squeeze((2, 3)).shape
+    minicnn.Size([1, 512])
+    """
     rank = input.ndim
     given = set(range(rank)) if dim is None else set(axes("squeeze", dim, rank))
     return View.apply(input, RESHAPE, tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in given))
@@ -154,7 +179,11 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 @tensor_method("unsqueeze")
 @numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """Add an axis of size 1 at `dim`."""
+    """Add an axis of size 1 at `dim`.
+
+    >>> minicnn.zeros(3, 32, 32).unsqueeze(0).shape
+    minicnn.Size([1, 3, 32, 32])
+    """
     shape = input.array.shape
     at = axis("unsqueeze", dim, len(shape) + 1)
     return View.apply(input, RESHAPE, (*shape[:at], 1, *shape[at:]))
@@ -175,21 +204,33 @@ def _each(function: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
 @tensor_method("atleast_1d")
 @_each
 def atleast_1d(x: Tensor) -> Tensor:
-    """Add an axis to a 0-d tensor; several tensors give a tuple."""
+    """Add an axis to a 0-d tensor; several tensors give a tuple.
+
+    >>> minicnn.atleast_1d(minicnn.tensor(5.))
+    tensor([5.])
+    """
     return x if x.ndim else reshape(x, (1,))
 
 
 @tensor_method("atleast_2d")
 @_each
 def atleast_2d(x: Tensor) -> Tensor:
-    """Add axes in front until there are two; several tensors give a tuple."""
+    """Add axes in front until there are two; several tensors give a tuple.
+
+    >>> minicnn.atleast_2d(minicnn.tensor([1., 2.]))
+    tensor([[1., 2.]])
+    """
     return x if x.ndim > 1 else reshape(x, (1, x.numel()))
 
 
 @tensor_method("atleast_3d")
 @_each
 def atleast_3d(x: Tensor) -> Tensor:
-    """Add axes until there are three: (n,) -> (1, n, 1) and (n, m) -> (n, m, 1); several tensors give a tuple."""
+    """Add axes until there are three: (n,) -> (1, n, 1) and (n, m) -> (n, m, 1); several tensors give a tuple.
+
+    >>> minicnn.atleast_3d(minicnn.zeros(4, 5)).shape
+    minicnn.Size([4, 5, 1])
+    """
     return x if x.ndim > 2 else reshape(x, (1, x.numel(), 1) if x.ndim < 2 else (*x.shape, 1))
 
 
@@ -199,7 +240,11 @@ def atleast_3d(x: Tensor) -> Tensor:
 @tensor_method("permute")
 @spread("dims", empty=True)
 def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Reorder the axes: `x.permute(0, 2, 3, 1)` is (N, H, W, C)."""
+    """Reorder the axes: `x.permute(0, 2, 3, 1)` is (N, H, W, C).
+
+    >>> minicnn.zeros(8, 3, 32, 24).permute(0, 2, 3, 1).shape
+    minicnn.Size([8, 32, 24, 3])
+    """
     rank = input.ndim
     if len(dims) != rank:
         raise ShapeError(f"permute: {dims} is not an order of the {rank} axes of {input.shape}")
@@ -208,7 +253,13 @@ def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 @tensor_method("transpose", "swapaxes", "swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Exchange two axes."""
+    """Exchange two axes.
+
+    >>> minicnn.tensor([[1, 2, 3], [4, 5, 6]]).transpose(0, 1)
+    tensor([[1, 4],
+            [2, 5],
+            [3, 6]])
+    """
     rank = input.array.ndim
     i, j = axis("transpose", dim0, rank), axis("transpose", dim1, rank)
     order = list(range(rank))
@@ -218,7 +269,11 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Exchange two axes."""
+    """Exchange two axes.
+
+    >>> minicnn.swapaxes(minicnn.zeros(2, 3, 4), 0, 2).shape
+    minicnn.Size([4, 3, 2])
+    """
     return transpose(input, axis0, axis1)
 
 
@@ -227,7 +282,11 @@ swapdims = transpose
 
 @tensor_method("t")
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; a tensor with fewer axes is returned as it is."""
+    """The transpose of a matrix; a tensor with fewer axes is returned as it is.
+
+    >>> minicnn.tensor([[1, 2, 3]]).t().shape
+    minicnn.Size([3, 1])
+    """
     if input.ndim > 2:
         raise ShapeError(f"t: expected a tensor of at most 2 axes, got shape {input.shape}; use .transpose or .mT")
     return transpose(input, 0, -1)
@@ -235,7 +294,11 @@ def t(input: Tensor) -> Tensor:
 
 @tensor_method("movedim", "moveaxis")
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Move the axes `source` to the positions `destination`; the others keep their order."""
+    """Move the axes `source` to the positions `destination`; the others keep their order.
+
+    >>> minicnn.zeros(8, 32, 24, 3).movedim(-1, 1).shape
+    minicnn.Size([8, 3, 32, 24])
+    """
     come, go = axes("movedim", source, input.ndim), axes("movedim", destination, input.ndim)
     if len(come) != len(go):
         raise ShapeError(f"movedim: {len(come)} source axes {source} for {len(go)} destinations {destination}")
@@ -259,7 +322,11 @@ def _matrices(name: str, input: Tensor, exact: bool) -> Tensor:
 
 @tensor_method("adjoint")
 def adjoint(input: Tensor) -> Tensor:
-    """The (conjugate) transpose of matrices: the last two axes exchanged."""
+    """The (conjugate) transpose of matrices: the last two axes exchanged.
+
+    >>> minicnn.zeros(8, 2, 3).adjoint().shape
+    minicnn.Size([8, 3, 2])
+    """
     return _matrices("adjoint", input, exact=False)
 
 
@@ -271,97 +338,3 @@ _AXES = {
 }
 for _name, _function in _AXES.items():
     setattr(Tensor, _name, property(_function))
-
-# ------------------------------------------------------------------------------------------------------------- expanded
-
-
-@tensor_method("expand")
-@spread("size", empty=True)
-def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> Tensor:
-    """Repeat axes of size 1, and new axes in front, without a copy; -1 keeps a size. The result is read-only.
-
-    Raises:
-        ShapeError: the size of an axis would change, but is not 1.
-    """
-    shape = input.array.shape
-    fresh = len(size) - len(shape)
-    fits = fresh >= 0 and all(n >= 0 for n in size[:fresh]) and all(
-        n in (-1, old) or (old == 1 and n >= 0) for n, old in zip(size[fresh:], shape, strict=True)
-    )  # fmt: skip
-    if not fits:
-        raise ShapeError(
-            f"expand: {tuple(shape)} does not expand to {size}: aligned from the right, sizes must be equal, or 1 "
-            "before expansion; -1 means the old size"
-        )
-    whole = (*size[:fresh], *(o if n == -1 else n for n, o in zip(size[fresh:], shape, strict=True)))
-    if math.prod(whole) * input.array.itemsize >= 2**63:
-        raise SizeError(f"expand: a tensor of shape {whole} has more bytes than 64 bits can count")
-    return View.apply(input, EXPAND, whole)
-
-
-@tensor_method("expand_as")
-@guarded
-def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """Expand to the shape of `other`."""
-    return expand(input, tuple(other.shape))
-
-
-@tensor_method("broadcast_to")
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """Expand to the shape `size`."""
-    return expand(input, ints("broadcast_to", "size", (size,)))
-
-
-def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
-    """The shape that tensors of the given shapes broadcast to."""
-    return Size(geometry.broadcast("broadcast_shapes", *(ints("broadcast_shapes", "shapes", (s,)) for s in shapes)))
-
-
-def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """Expand each tensor to the shape that they all broadcast to."""
-    given = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
-    check_tensor("broadcast_tensors", **{f"tensor {i}": x for i, x in enumerate(given)})
-    shape = geometry.broadcast("broadcast_tensors", *(tuple(x.shape) for x in given))
-    return tuple(expand(x, shape) for x in given)
-
-
-# --------------------------------------------------------------------------------------------------------------- memory
-
-
-@tensor_method("clone")
-def clone(input: Tensor, *, memory_format: MemoryFormat = memory_formats.preserve_format) -> Tensor:
-    """A copy in new memory, which is recorded."""
-    return Map.apply(input, CLONE, memory_format)
-
-
-@tensor_method("contiguous")
-def contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.contiguous_format) -> Tensor:
-    """Return the tensor itself if its memory has the wanted order, else a copy that has it."""
-    return input if memory_formats.is_in(input.array, memory_format) else Map.apply(input, CLONE, memory_format)
-
-
-@tensor_method("is_contiguous")
-def is_contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.contiguous_format) -> bool:
-    """Return whether the elements lie in memory in the order of the format."""
-    return memory_formats.is_in(input.array, memory_format)
-
-
-@tensor_method("stride")
-def stride(input: Tensor, dim: int | None = None) -> Any:
-    """Return the distance in memory, in elements, between neighbours along each axis, or along `dim`."""
-    x: Array = input.array
-    if input.is_meta or not x.size:  # as for contiguous memory, where a size of 0 counts as 1
-        sizes = [max(n, 1) for n in input.shape]
-        steps = tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
-    else:
-        steps = tuple(step // x.itemsize for step in x.strides)
-    return steps if dim is None else steps[axis("stride", dim, input.ndim)]
-
-
-@tensor_method("storage_offset")
-def storage_offset(input: Tensor) -> int:
-    """Return the number of elements between the start of its memory and the tensor's first element."""
-    root: Any = input.array
-    while is_array(root.base):
-        root = root.base
-    return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize

@@ -73,6 +73,10 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     """Sort along `dim`: (values, indices), where the indices are the old positions. Always stable; NaN is last.
 
     `descending` puts the largest (and NaN) first; equal elements keep their order in this case too.
+
+    >>> values, indices = minicnn.tensor([3, 1, 2]).sort()
+    >>> values, indices
+    (tensor([1, 2, 3]), tensor([1, 2, 0]))
     """
     return return_types.sort(ordered("sort", input, dim, descending))
 
@@ -80,20 +84,34 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 @tensor_method("argsort")
 @numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """The indices that sort the tensor along `dim`."""
+    """The indices that sort the tensor along `dim`.
+
+    >>> minicnn.argsort(minicnn.tensor([3, 1, 2]), descending=True)
+    tensor([0, 2, 1])
+    """
     return ordered("argsort", input.detach(), dim, descending)[1]
 
 
 @tensor_method("msort")
 def msort(input: Tensor) -> Tensor:
-    """Sort the elements along the first axis."""
+    """Sort the elements along the first axis.
+
+    >>> minicnn.msort(minicnn.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
     return ordered("msort", input, 0)[0]
 
 
 @tensor_method("topk")
 @numpy_names
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    """The k largest (or smallest) elements along `dim`, sorted, and their indices: (values, indices)."""
+    """The k largest (or smallest) elements along `dim`, sorted, and their indices: (values, indices).
+
+    >>> scores = minicnn.tensor([[0.1, 0.7, 0.2]])
+    >>> scores.topk(2).indices
+    tensor([[1, 2]])
+    """
     at = axis("topk", dim, input.ndim)
     k, size = whole(k, "topk", "k"), input.shape[at] if input.ndim else 1
     if not 0 <= k <= size:
@@ -104,7 +122,11 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 @tensor_method("kthvalue")
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    """The k-th smallest element along `dim` (k counts from 1), and its index: (values, indices)."""
+    """The k-th smallest element along `dim` (k counts from 1), and its index: (values, indices).
+
+    >>> minicnn.kthvalue(minicnn.tensor([3, 1, 2]), 2).values
+    tensor(2)
+    """
     at = axis("kthvalue", dim, input.ndim)
     k, size = whole(k, "kthvalue", "k"), input.shape[at] if input.ndim else 1
     if input.ndim and not size:

@@ -147,6 +147,12 @@ def to(
             `minicnn.cuda.synchronize()` before you read it.
         memory_format: `minicnn.channels_last` for 4-d tensors (N, C, H, W), with the channels of a pixel side by side
             in memory, or `minicnn.contiguous_format` for row-major memory.
+
+    >>> x = minicnn.tensor([1, 2])
+    >>> x.to(minicnn.float32), x.to(minicnn.int64) is x
+    (tensor([1., 2.]), True)
+    >>> minicnn.zeros(8, 3, 5, 4).to(memory_format=minicnn.channels_last).stride()
+    (60, 1, 12, 3)
     """
     place, kind, flags = _target(args)
     device, dtype = place if device is None else device, kind if dtype is None else dtype
@@ -194,7 +200,14 @@ def _conversion(name: str, dtype: Any) -> Callable[..., Tensor]:
             self if self.array.dtype == kind and memory_format is None else to(self, kind, memory_format=memory_format)
         )
 
-    convert.__name__, convert.__doc__ = name, f"The tensor as {kind}."
+    convert.__name__, convert.__doc__ = (
+        name,
+        f"""The tensor as {kind}.
+
+>>> minicnn.tensor([1, 2]).{name}().dtype
+dtype('{kind}')
+""",
+    )
     return convert
 
 
@@ -209,6 +222,9 @@ for _method, _dtype in (
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """Return the name of the type, such as "minicnn.FloatTensor" or, on a GPU, "minicnn.cuda.FloatTensor"; or the
     tensor converted to a type of such a name, on the device that the name says.
+
+    >>> minicnn.zeros(2).type(), minicnn.zeros(2).type("minicnn.LongTensor")
+    ('minicnn.FloatTensor', tensor([0, 0]))
     """
     if dtype is None:
         name = next(name for name, kind in NAMES.items() if kind == self.array.dtype)
@@ -229,35 +245,59 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 @tensor_method("is_floating_point")
 def is_floating_point(input: Tensor) -> bool:
-    """Return whether the elements are floating-point numbers."""
+    """Return whether the elements are floating-point numbers.
+
+    >>> minicnn.is_floating_point(minicnn.zeros(2)), minicnn.is_floating_point(minicnn.arange(2))
+    (True, False)
+    """
     return input.array.dtype.kind == "f"
 
 
 @tensor_method("is_complex")
 def is_complex(input: Tensor) -> bool:
-    """Return False: minicnn has no complex numbers."""
+    """Return False: minicnn has no complex numbers.
+
+    >>> minicnn.is_complex(minicnn.zeros(2))
+    False
+    """
     return False
 
 
 @tensor_method("is_signed")
 def is_signed(input: Tensor) -> bool:
-    """Return whether the type has negative numbers."""
+    """Return whether the type has negative numbers.
+
+    >>> minicnn.is_signed(minicnn.zeros(2, dtype=minicnn.uint8))
+    False
+    """
     return input.array.dtype.kind in "if"
 
 
 @tensor_method("element_size")
 def element_size(self: Tensor) -> int:
-    """Return the number of bytes of an element."""
+    """Return the number of bytes of an element.
+
+    >>> minicnn.zeros(2).element_size()
+    4
+    """
     return self.array.itemsize
 
 
 def result_type(tensor1: Any, tensor2: Any) -> np.dtype[Any]:
-    """Return the type of an operation on two tensors or numbers; 0-d tensors and numbers have only a category."""
+    """Return the type of an operation on two tensors or numbers; 0-d tensors and numbers have only a category.
+
+    >>> minicnn.result_type(minicnn.arange(2), 1.5)
+    dtype('float32')
+    """
     return promotion.result_type(*(promotion.as_operand(o, "result_type") for o in (tensor1, tensor2)))
 
 
 def can_cast(from_: Any, to: Any) -> bool:
-    """Return whether a type converts to another without changing category: no float to integer, nothing to bool."""
+    """Return whether a type converts to another without changing category: no float to integer, nothing to bool.
+
+    >>> minicnn.can_cast(minicnn.int64, minicnn.float32), minicnn.can_cast(minicnn.float32, minicnn.int64)
+    (True, False)
+    """
     source, target = np.dtype(from_), np.dtype(to)
     return not (source.kind == "f" and target.kind != "f") and not (target.kind == "b" and source.kind != "b")
 

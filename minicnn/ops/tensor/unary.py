@@ -119,14 +119,24 @@ def _rounded(a: Array, decimals: int) -> Array:
 
 @tensor_method("round")
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, or multiple of 10^-decimals; halfway between two, the even one."""
+    """The nearest integer, or multiple of 10^-decimals; halfway between two, the even one.
+
+    >>> minicnn.round(minicnn.tensor([0.5, 1.5, -1.2]))
+    tensor([ 0.,  2., -1.])
+    >>> minicnn.round(minicnn.tensor([3.1416]), decimals=2)
+    tensor([3.1400])
+    """
     decimals = decimals if type(decimals) is int else whole(decimals, "round", "decimals")
     return run(_round_to, input, decimals=decimals) if decimals else run(_round, input)
 
 
 @tensor_method("positive", "__pos__")
 def positive(input: Tensor) -> Tensor:
-    """Return the tensor itself."""
+    """Return the tensor itself.
+
+    >>> minicnn.positive(minicnn.tensor([1, -2]))
+    tensor([ 1, -2])
+    """
     if input.dtype.kind == "b":
         raise RuntimeError("positive: not defined for bool tensors; convert them, e.g. with .int()")
     return input
@@ -149,7 +159,11 @@ log1p = unary("log1p", np.log1p, lambda gy, a: gy / (a + 1), text="log(1 + a), a
 
 @tensor_method("square")
 def square(input: Tensor) -> Tensor:
-    """a^2; the result of bool is int64."""
+    """a^2; the result of bool is int64.
+
+    >>> minicnn.square(minicnn.tensor([1., -3.]))
+    tensor([1., 9.])
+    """
     return run(_square, input.to(np.int64) if input.array.dtype.kind == "b" else input)
 
 
@@ -232,7 +246,11 @@ _logit_eps = row(
 
 @tensor_method("logit")
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """log(a / (1 - a)), the inverse of the sigmoid; NaN outside [0, 1]; `eps` limits a to [eps, 1 - eps] first."""
+    """log(a / (1 - a)), the inverse of the sigmoid; NaN outside [0, 1]; `eps` limits a to [eps, 1 - eps] first.
+
+    >>> minicnn.logit(minicnn.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
     return run(_logit, input) if eps is None or eps < 0 else run(_logit_eps, input, eps=eps)
 
 
@@ -251,6 +269,10 @@ _nan_to_num = row("nan_to_num", _finite, lambda gy, a: gy * np.isfinite(a))
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
-    """Replace NaN, Inf and -Inf; None means 0, the largest and the smallest finite number."""
+    """Replace NaN, Inf and -Inf; None means 0, the largest and the smallest finite number.
+
+    >>> minicnn.nan_to_num(minicnn.tensor([minicnn.nan, minicnn.inf, 1.]), posinf=100.)
+    tensor([  0., 100.,   1.])
+    """
     given = {"nan": nan, "posinf": posinf, "neginf": neginf}
     return run(_nan_to_num, input, **{name: number("nan_to_num", name, value) for name, value in given.items()})

@@ -66,6 +66,10 @@ def var(
     """sum (a - mean)^2 / (n - correction) along `dim`; `unbiased` means a correction of 1 (the default) or 0.
 
     NaN if n - correction is 0 or less and all elements are equal.
+
+    >>> x = minicnn.tensor([1., 2., 3.])
+    >>> x.var(), x.var(correction=0)
+    (tensor(1.), tensor(0.6667))
     """
     return _spread(_var, input, dim, unbiased, keepdim, correction)
 
@@ -80,7 +84,11 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The square root of `var`; where it is 0, the gradient is 0."""
+    """The square root of `var`; where it is 0, the gradient is 0.
+
+    >>> minicnn.tensor([1., 2., 3.]).std()
+    tensor(1.)
+    """
     return _spread(_std, input, dim, unbiased, keepdim, correction)
 
 
@@ -98,7 +106,12 @@ def _with_mean(spread: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Ten
         found = spread(input, dim, unbiased, keepdim, correction=correction)
         return found, mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
-    both.__name__, both.__doc__ = f"{spread.__name__}_mean", f"`{spread.__name__}` and `mean`, with the same arguments."
+    both.__name__ = f"{spread.__name__}_mean"
+    both.__doc__ = f"""`{spread.__name__}` and `mean`, with the same arguments.
+
+>>> minicnn.{both.__name__}(minicnn.tensor([1., 2., 3.]))
+(tensor(1.), tensor(2.))
+"""
     return both
 
 

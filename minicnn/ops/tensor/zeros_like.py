@@ -53,7 +53,9 @@ def _like(name: str, make: Make, text: str) -> Callable[..., Tensor]:
     def create(input: Tensor, **options: Any) -> Tensor:
         return like(input, make, **options)
 
-    create.__name__, create.__doc__ = name, text
+    example = f">>> minicnn.{name}(minicnn.tensor([5, 6])).{'shape' if name == 'empty_like' else 'tolist()'}"
+    result = {"zeros_like": "[0, 0]", "ones_like": "[1, 1]", "empty_like": "minicnn.Size([2])"}[name]
+    create.__name__, create.__doc__ = name, f"{text}\n\n{example}\n{result}"
     return factory(create)
 
 
@@ -66,7 +68,11 @@ empty_like = _like(
 
 @factory
 def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
-    """One value, with the shape and type of another tensor."""
+    """One value, with the shape and type of another tensor.
+
+    >>> minicnn.full_like(minicnn.zeros(2), 7)
+    tensor([7., 7.])
+    """
     return like(input, constant("full_like", scalar("full_like", fill_value)), **options)
 
 

@@ -36,6 +36,16 @@ class LRScheduler:
     Raises:
         TypeError: `optimizer` is not an optimiser.
         KeyError: `last_epoch` is given, but a group has no "initial_lr".
+
+    >>> class Halving(minicnn.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [base / 2**self.last_epoch for base in self.base_lrs]
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=0.8)
+    >>> scheduler = Halving(optimizer)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.4]
     """
 
     _get_lr_called_within_step: bool = False

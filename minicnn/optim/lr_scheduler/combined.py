@@ -58,6 +58,16 @@ class SequentialLR(_Combined):
     Raises:
         ValueError: there are no schedules, the number of milestones is not that of the schedules minus 1, or the
             schedules belong to several optimisers.
+
+    >>> from minicnn.optim import lr_scheduler
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> parts = [lr_scheduler.ConstantLR(optimizer, 0.1, total_iters=2), lr_scheduler.ExponentialLR(optimizer, 0.5)]
+    >>> scheduler = lr_scheduler.SequentialLR(optimizer, parts, milestones=[2])
+    >>> for epoch in range(5):
+    ...     print(scheduler.get_last_lr()[0], end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.1 0.1 1.0 0.5 0.25
     """
 
     def __init__(
@@ -105,6 +115,15 @@ class ChainedScheduler(_Combined):
 
     Raises:
         ValueError: there are no schedules, or they belong to several optimisers.
+
+    >>> from minicnn.optim import lr_scheduler
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> parts = [lr_scheduler.ConstantLR(optimizer, 0.1, total_iters=1), lr_scheduler.ExponentialLR(optimizer, 0.5)]
+    >>> scheduler = lr_scheduler.ChainedScheduler(parts, optimizer)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
     """
 
     _purpose = " to be chained"

@@ -18,6 +18,14 @@ class CosineAnnealingWarmRestarts(Schedule):
 
     I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
     https://arxiv.org/abs/1608.03983
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+    >>> for epoch in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.5 1.0 0.5 1.0
     """
 
     def __init__(
@@ -100,6 +108,14 @@ class CyclicLR(Schedule):
     rate rises.
 
     L. Smith, "Cyclical learning rates for training neural networks", WACV 2017, https://arxiv.org/abs/1506.01186
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0, momentum=0.9)
+    >>> scheduler = minicnn.optim.lr_scheduler.CyclicLR(optimizer, base_lr=0.1, max_lr=0.5, step_size_up=2)
+    >>> for epoch in range(6):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.1 0.3 0.5 0.3 0.1 0.3
     """
 
     def __init__(
@@ -177,6 +193,14 @@ class OneCycleLR(Schedule):
 
     L. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2017,
     https://arxiv.org/abs/1708.07120
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0, momentum=0.9)
+    >>> scheduler = minicnn.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=5)
+    >>> for epoch in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.04 0.9505 0.6113 0.1883 0.0
     """
 
     def __init__(

@@ -19,6 +19,16 @@ class ReduceLROnPlateau(LRScheduler):
     out.
 
         scheduler.step(validation_loss)
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (0.9, 0.8, 0.85, 0.81):
+    ...     scheduler.step(loss)
+    ...     print(scheduler.get_last_lr())
+    [1.0]
+    [1.0]
+    [1.0]
+    [0.1]
     """
 
     def __init__(

@@ -44,14 +44,32 @@ class _OfFunctions(Schedule):
 
 
 class LambdaLR(_OfFunctions):
-    """lr_t = lr_0 * lr_lambda(t); one function for all groups, or a list with one for each."""
+    """lr_t = lr_0 * lr_lambda(t); one function for all groups, or a list with one for each.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.LambdaLR(optimizer, lr_lambda=lambda epoch: 1 / (1 + epoch))
+    >>> for epoch in range(4):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.5 0.3333 0.25
+    """
 
     def _next(self) -> Rates:
         return [base * factor(self.last_epoch) for factor, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
 
 
 class MultiplicativeLR(_OfFunctions):
-    """lr_t = lr_{t-1} * lr_lambda(t); one function for all groups, or a list with one for each."""
+    """lr_t = lr_{t-1} * lr_lambda(t); one function for all groups, or a list with one for each.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.MultiplicativeLR(optimizer, lr_lambda=lambda epoch: 0.5)
+    >>> for epoch in range(4):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.5 0.25 0.125
+    """
 
     def _next(self) -> Rates:
         if self._is_initial:
@@ -60,7 +78,18 @@ class MultiplicativeLR(_OfFunctions):
 
 
 class StepLR(Schedule):
-    """lr_t = lr_0 * gamma^floor(t / step_size)."""
+    """lr_t = lr_0 * gamma^floor(t / step_size).
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
+    >>> rates = []
+    >>> for epoch in range(5):
+    ...     rates.append(round(scheduler.get_last_lr()[0], 4))
+    ...     optimizer.step()  # once for each batch
+    ...     scheduler.step()  # once for each epoch
+    >>> rates
+    [1.0, 1.0, 0.1, 0.1, 0.01]
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size, self.gamma = step_size, gamma
@@ -76,7 +105,16 @@ class StepLR(Schedule):
 
 
 class MultiStepLR(Schedule):
-    """lr_t = lr_0 * gamma^(the number of milestones up to t)."""
+    """lr_t = lr_0 * gamma^(the number of milestones up to t).
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.1)
+    >>> for epoch in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.1 0.1 0.01 0.01
+    """
 
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
@@ -99,6 +137,14 @@ class ConstantLR(Schedule):
 
     Raises:
         ValueError: the factor is outside [0, 1].
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> for epoch in range(4):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.5 0.5 1.0 1.0
     """
 
     def __init__(
@@ -127,6 +173,14 @@ class LinearLR(Schedule):
 
     Raises:
         ValueError: start_factor is outside (0, 1], or end_factor outside [0, 1].
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+    >>> for epoch in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    0.25 0.5 0.75 1.0 1.0
     """
 
     def __init__(
@@ -162,7 +216,16 @@ class LinearLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """lr_t = lr_0 * gamma^t."""
+    """lr_t = lr_0 * gamma^t.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for epoch in range(4):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.5 0.25 0.125
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -176,7 +239,16 @@ class ExponentialLR(Schedule):
 
 
 class PolynomialLR(Schedule):
-    """lr_t = lr_0 * (1 - min(t, total_iters) / total_iters)^power."""
+    """lr_t = lr_0 * (1 - min(t, total_iters) / total_iters)^power.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4, power=2.0)
+    >>> for epoch in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.5625 0.25 0.0625 0.0
+    """
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters, self.power = total_iters, power
@@ -198,6 +270,14 @@ class CosineAnnealingLR(Schedule):
 
     I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
     https://arxiv.org/abs/1608.03983, without the restarts.
+
+    >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0)
+    >>> scheduler = minicnn.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    >>> for epoch in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4), end=" ")
+    ...     optimizer.step()
+    ...     scheduler.step()
+    1.0 0.8536 0.5 0.1464 0.0
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:

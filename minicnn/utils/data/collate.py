@@ -25,6 +25,10 @@ def default_collate(batch: Sequence[Any]) -> Any:
     Raises:
         RuntimeError: tensors of different shapes, sequences of different lengths, or a tensor that requires a gradient.
         TypeError: anything else; for example, a PIL image needs `transforms.ToTensor()` first.
+
+    >>> minicnn.utils.data.default_collate([(minicnn.zeros(2), 7), (minicnn.ones(2), 8)])
+    [tensor([[0., 0.],
+            [1., 1.]]), tensor([7, 8])]
     """
     if not len(batch):
         raise ValueError("default_collate: the batch is empty")
@@ -53,7 +57,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """Convert a sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays."""
+    """Convert a sample without a batch dimension (`batch_size=None`): NumPy arrays become Tensors, the rest stays.
+
+    >>> minicnn.utils.data.default_convert([np.arange(2), "a"])
+    [tensor([0, 1]), 'a']
+    """
     if isinstance(data, np.ndarray | np.generic) and data.dtype.kind in "biufc":
         return Tensor(np.asarray(data))
     if isinstance(data, Mapping):

@@ -45,6 +45,15 @@ class Dataset(Generic[T_co]):
 
     If a subclass overrides `__getitem__` only, the loader does not use inherited versions of the two methods, as they
     would bypass it.
+
+    >>> class Squares(minicnn.utils.data.Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...
+    ...     def __getitem__(self, index):
+    ...         return index, index**2
+    >>> list(minicnn.utils.data.DataLoader(Squares(), batch_size=2))
+    [[tensor([0, 1]), tensor([0, 1])], [tensor([2, 3]), tensor([4, 9])]]
     """
 
     def __getitem__(self, index: Any) -> T_co:
@@ -89,6 +98,11 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     Raises:
         ValueError: there is no tensor, or the tensors have different first sizes.
+
+    >>> data = minicnn.utils.data.TensorDataset(minicnn.zeros(5, 3, 32, 32), minicnn.arange(5))
+    >>> image, label = data[4]
+    >>> len(data), image.shape, label
+    (5, minicnn.Size([3, 32, 32]), tensor(4))
     """
 
     def __init__(self, *tensors: Tensor) -> None:
@@ -126,7 +140,12 @@ def _rows(array: Array, index: np.ndarray) -> Array:
 
 
 class Subset(Dataset[T_co]):
-    """The samples of `dataset` at `indices`, in that order."""
+    """The samples of `dataset` at `indices`, in that order.
+
+    >>> data = minicnn.utils.data.TensorDataset(minicnn.arange(10))
+    >>> minicnn.utils.data.Subset(data, [7, 3])[0]
+    (tensor(7),)
+    """
 
     def __init__(self, dataset: Dataset[T_co], indices: Sequence[int]) -> None:
         self.dataset = dataset
@@ -153,7 +172,13 @@ class Subset(Dataset[T_co]):
 
 
 class ConcatDataset(Dataset[T_co]):
-    """Several datasets one after the other; `cumulative_sizes` holds the index at which each one ends."""
+    """Several datasets one after the other; `cumulative_sizes` holds the index at which each one ends.
+
+    >>> data = minicnn.utils.data.TensorDataset(minicnn.arange(10))
+    >>> both = minicnn.utils.data.ConcatDataset([data, data])
+    >>> len(both), both[12]
+    (20, (tensor(2),))
+    """
 
     def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
         self.datasets: list[Any] = list(datasets)
@@ -183,6 +208,10 @@ class StackDataset(Dataset[Any]):
 
     Raises:
         ValueError: there is no dataset, some are given by position and some by name, or their sizes differ.
+
+    >>> images = minicnn.utils.data.TensorDataset(minicnn.arange(3))
+    >>> minicnn.utils.data.StackDataset(image=images, mask=images)[1]
+    {'image': (tensor(1),), 'mask': (tensor(1),)}
     """
 
     def __init__(self, *args: Dataset[Any], **kwargs: Dataset[Any]) -> None:
@@ -233,6 +262,10 @@ def random_split(
 
     Raises:
         ValueError: the lengths do not add up, one is negative, or a fraction is above 1.
+
+    >>> train, valid = minicnn.utils.data.random_split(minicnn.datasets.Digits(), [0.9, 0.1])
+    >>> len(train), len(valid)
+    (1294, 143)
     """
     total = len(dataset)  # type: ignore[arg-type]
     if any(length < 0 for length in lengths):

@@ -75,6 +75,12 @@ class DataLoader(Generic[T_co]):
 
     Raises:
         ValueError, TypeError: arguments that exclude each other or are out of range; an iterable-style dataset.
+
+    >>> data = minicnn.datasets.Digits(transform=minicnn.transforms.ToTensor())
+    >>> loader = minicnn.utils.data.DataLoader(data, batch_size=32, shuffle=True)
+    >>> images, labels = next(iter(loader))
+    >>> images.shape, labels.shape, len(loader)
+    (minicnn.Size([32, 1, 8, 8]), minicnn.Size([32]), 45)
     """
 
     dataset: Any

@@ -181,6 +181,9 @@ def each_sample(indices: Iterable[T]) -> Iterator[T]:
 
     For a dataset that writes its own `__getitems__`: `[self[i] for i in each_sample(indices)]`. Outside a loader it
     is a plain iteration.
+
+    >>> [index for index in minicnn.utils.data.each_sample([3, 5])]
+    [3, 5]
     """
     streams = _current.get()
     if streams is None:
@@ -201,6 +204,9 @@ def sample_generator() -> np.random.Generator:
     """The random stream of the current sample; that of the batch, if there is no single current sample.
 
     Outside a `DataLoader`: `minicnn.random.default_generator`. Get it at each use, and do not keep it.
+
+    >>> minicnn.utils.data.sample_generator().integers(10, size=3).shape
+    (3,)
     """
     return stream()
 
@@ -212,6 +218,9 @@ def sample_generators(count: int) -> Sequence[np.random.Generator]:
 
     Raises:
         ValueError: the loader's batch does not have `count` samples.
+
+    >>> len(minicnn.utils.data.sample_generators(8))
+    8
     """
     streams = _current.get()
     if streams is None or None in streams.replaced:  # the dataset has seeded the stream of its batch

@@ -28,7 +28,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Sampler(Generic[T_co]):
-    """Gives indices to a `DataLoader`. Subclasses write `__iter__`, and `__len__` if the number is known."""
+    """Gives indices to a `DataLoader`. Subclasses write `__iter__`, and `__len__` if the number is known.
+
+    >>> class Backwards(minicnn.utils.data.Sampler):
+    ...     def __init__(self, data):
+    ...         self.data = data
+    ...
+    ...     def __iter__(self):
+    ...         return iter(range(len(self.data))[::-1])
+    >>> list(minicnn.utils.data.DataLoader(["a", "b", "c"], batch_size=2, sampler=Backwards("abc")))
+    [['c', 'b'], ['a']]
+    """
 
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__()")
@@ -52,7 +62,11 @@ def _stream(generator: Generator | None) -> np.random.Generator:
 
 
 class SequentialSampler(Sampler[int]):
-    """0, 1, 2, ... in order."""
+    """0, 1, 2, ... in order.
+
+    >>> list(minicnn.utils.data.SequentialSampler("abcd"))
+    [0, 1, 2, 3]
+    """
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -75,6 +89,9 @@ class RandomSampler(Sampler[int]):
 
     Raises:
         ValueError: `num_samples` is not a positive integer (so an empty source is an error).
+
+    >>> sorted(minicnn.utils.data.RandomSampler("abcd"))
+    [0, 1, 2, 3]
     """
 
     def __init__(
@@ -108,7 +125,11 @@ class RandomSampler(Sampler[int]):
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """The given indices in random order, without replacement."""
+    """The given indices in random order, without replacement.
+
+    >>> sorted(minicnn.utils.data.SubsetRandomSampler([7, 3, 5]))
+    [3, 5, 7]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         self.indices = indices
@@ -128,6 +149,9 @@ class WeightedRandomSampler(Sampler[int]):
     Raises:
         ValueError: the weights are not a vector of finite numbers >= 0 with a positive sum, or, without replacement,
             there are fewer positive weights than samples to draw.
+
+    >>> list(minicnn.utils.data.WeightedRandomSampler([0, 0, 1], num_samples=4))
+    [2, 2, 2, 2]
     """
 
     def __init__(
@@ -161,7 +185,11 @@ class WeightedRandomSampler(Sampler[int]):
 
 
 class BatchSampler(Sampler[list[int]]):
-    """The indices of another sampler in lists of `batch_size`; with `drop_last`, a shorter last list is left out."""
+    """The indices of another sampler in lists of `batch_size`; with `drop_last`, a shorter last list is left out.
+
+    >>> list(minicnn.utils.data.BatchSampler(range(5), batch_size=2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
 
     def __init__(self, sampler: Sampler[int] | Iterable[int], batch_size: int, drop_last: bool) -> None:
         self.sampler = sampler

@@ -44,7 +44,11 @@ _info: WorkerInfo | None = None  # None in the main process
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """In a worker process: its id, their number, its seed of this epoch and its dataset. In the main process: None."""
+    """In a worker process: its id, their number, its seed of this epoch and its dataset. In the main process: None.
+
+    >>> print(minicnn.utils.data.get_worker_info())
+    None
+    """
     return _info
 
 

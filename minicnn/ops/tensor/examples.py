@@ -1,0 +1,90 @@
+"""The examples in the docstrings of elementwise functions: a line each, with the operands and the result."""
+
+from __future__ import annotations
+
+_LINES = """
+neg: [1, -2] -> [-1,  2]
+abs: [1, -2] -> [1, 2]
+sign: [3., 0., -2.] -> [ 1.,  0., -1.]
+floor: [1.5, -1.5] -> [ 1., -2.]
+ceil: [1.5, -1.5] -> [ 2., -1.]
+trunc: [1.5, -1.5] -> [ 1., -1.]
+frac: [1.5, -1.5] -> [ 0.5000, -0.5000]
+sqrt: [4., 9.] -> [2., 3.]
+rsqrt: [4., 16.] -> [0.5000, 0.2500]
+reciprocal: [2., 4.] -> [0.5000, 0.2500]
+exp: [0., 1.] -> [1.0000, 2.7183]
+exp2: [0., 3.] -> [1., 8.]
+expm1: [0., 1.] -> [0.0000, 1.7183]
+log: [1., 2.7183] -> [0.0000, 1.0000]
+log2: [1., 8.] -> [0., 3.]
+log10: [1., 2.] -> [0.0000, 0.3010]
+log1p: [0., 1.] -> [0.0000, 0.6931]
+sin: [0., 0.5] -> [0.0000, 0.4794]
+cos: [0., 1.] -> [1.0000, 0.5403]
+tan: [0., 0.7854] -> [0.0000, 1.0000]
+asin: [0., 1.] -> [0.0000, 1.5708]
+acos: [0., 1.] -> [1.5708, 0.0000]
+atan: [0., 1.] -> [0.0000, 0.7854]
+sinh: [0., 1.] -> [0.0000, 1.1752]
+cosh: [0., 1.] -> [1.0000, 1.5431]
+asinh: [0., 1.] -> [0.0000, 0.8814]
+acosh: [1., 2.] -> [0.0000, 1.3170]
+atanh: [0., 0.5] -> [0.0000, 0.5493]
+deg2rad: [90., 180.] -> [1.5708, 3.1416]
+rad2deg: [1., 2.] -> [ 57.2958, 114.5916]
+sinc: [0., 0.5] -> [1.0000, 0.6366]
+erf: [0., 1.] -> [0.0000, 0.8427]
+erfc: [0., 1.] -> [1.0000, 0.1573]
+erfinv: [0., 0.5] -> [0.0000, 0.4769]
+lgamma: [1., 5.] -> [0.0000, 3.1781]
+digamma: [1., 2.] -> [-0.5772,  0.4228]
+floor_divide: [7, -7] | [2, 2] -> [ 3, -4]
+remainder: [7, -7] | [2, 2] -> [1, 1]
+fmod: [7, -7] | [2, 2] -> [ 1, -1]
+atan2: [1., -1.] | [1., 0.] -> [ 0.7854, -1.5708]
+hypot: [3., 5.] | [4., 12.] -> [ 5., 13.]
+logaddexp: [100.] | [100.] -> [100.6931]
+logaddexp2: [0., 3.] | [0., 3.] -> [1., 4.]
+copysign: [1., 2.] | [-1., 3.] -> [-1.,  2.]
+xlogy: [0., 1.] | [0., 2.7183] -> [0.0000, 1.0000]
+ldexp: [1., 3.] | [2., -1.] -> [4.0000, 1.5000]
+isnan: [1., minicnn.nan] -> [False,  True]
+isinf: [1., -minicnn.inf] -> [False,  True]
+isfinite: [1., minicnn.inf] -> [ True, False]
+isposinf: [minicnn.inf, -minicnn.inf] -> [ True, False]
+isneginf: [minicnn.inf, -minicnn.inf] -> [False,  True]
+isreal: [1., 2.] -> [True, True]
+signbit: [1., -0.0] -> [False,  True]
+logical_and: [0, 1, 2] | [3, 0, 4] -> [False, False,  True]
+logical_or: [0, 0, 2] | [3, 0, 4] -> [ True, False,  True]
+logical_xor: [0, 1, 2] | [3, 0, 4] -> [ True,  True, False]
+logical_not: [0, 1, 2] -> [ True, False, False]
+bitwise_and: [12, 5] | [10, 3] -> [8, 1]
+bitwise_or: [12, 5] | [10, 3] -> [14,  7]
+bitwise_xor: [12, 5] | [10, 3] -> [6, 6]
+bitwise_not: [0, 5] -> [-1, -6]
+bitwise_left_shift: [1, 3] | [2, 2] -> [ 4, 12]
+bitwise_right_shift: [12, 5] | [2, 1] -> [3, 2]
+eq: [1, 2, 3] | [2, 2, 2] -> [False,  True, False]
+ne: [1, 2, 3] | [2, 2, 2] -> [ True, False,  True]
+lt: [1, 2, 3] | [2, 2, 2] -> [ True, False, False]
+le: [1, 2, 3] | [2, 2, 2] -> [ True,  True, False]
+gt: [1, 2, 3] | [2, 2, 2] -> [False, False,  True]
+ge: [1, 2, 3] | [2, 2, 2] -> [False,  True,  True]
+maximum: [1., 5.] | [3., 2.] -> [3., 5.]
+minimum: [1., 5.] | [3., 2.] -> [1., 2.]
+fmax: [1., 5.] | [minicnn.nan, 2.] -> [1., 5.]
+fmin: [1., 5.] | [minicnn.nan, 2.] -> [1., 2.]
+"""
+
+EXAMPLES = dict(line.split(": ", 1) for line in _LINES.strip().splitlines())
+
+
+def shown(name: str) -> str:
+    """Return the end of the docstring of a function: a call with tensors of some numbers, and its result."""
+    if name not in EXAMPLES:
+        return ""
+    operands, result = EXAMPLES[name].split(" -> ")
+    given = ", ".join(f"minicnn.tensor({numbers})" for numbers in operands.split(" | "))
+    return f"\n\n>>> minicnn.{name}({given})\ntensor({result})"

@@ -1,0 +1,82 @@
+"""Where the elements of a tensor lie in memory: copies, the order of the axes, the steps between neighbours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minicnn_kernels.arrays import address, is_array
+
+from ... import memory_formats
+from ...memory_formats import MemoryFormat
+from ...tensor import Array, Tensor, tensor_method
+from .arguments import axis
+from .linear_map import LinearMapRow, Map
+
+__all__ = ["clone"]
+
+
+CLONE = LinearMapRow("Clone", memory_formats.copy, lambda gy, *_: gy)
+
+
+@tensor_method("clone")
+def clone(input: Tensor, *, memory_format: MemoryFormat = memory_formats.preserve_format) -> Tensor:
+    """A copy in new memory, which is recorded.
+
+    >>> x = minicnn.ones(2)
+    >>> y = x.clone()
+    >>> y[0] = 5
+    >>> x, y
+    (tensor([1., 1.]), tensor([5., 1.]))
+    """
+    return Map.apply(input, CLONE, memory_format)
+
+
+@tensor_method("contiguous")
+def contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.contiguous_format) -> Tensor:
+    """Return the tensor itself if its memory has the wanted order, else a copy that has it.
+
+    >>> x = minicnn.zeros(2, 3).t()
+    >>> x.is_contiguous(), x.contiguous().is_contiguous()
+    (False, True)
+    """
+    return input if memory_formats.is_in(input.array, memory_format) else Map.apply(input, CLONE, memory_format)
+
+
+@tensor_method("is_contiguous")
+def is_contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.contiguous_format) -> bool:
+    """Return whether the elements lie in memory in the order of the format.
+
+    >>> minicnn.zeros(2, 3).is_contiguous(), minicnn.zeros(2, 3).t().is_contiguous()
+    (True, False)
+    """
+    return memory_formats.is_in(input.array, memory_format)
+
+
+@tensor_method("stride")
+def stride(input: Tensor, dim: int | None = None) -> Any:
+    """Return the distance in memory, in elements, between neighbours along each axis, or along `dim`.
+
+    >>> minicnn.zeros(8, 3, 5, 4).stride()
+    (60, 20, 4, 1)
+    """
+    x: Array = input.array
+    if input.is_meta or not x.size:  # as for contiguous memory, where a size of 0 counts as 1
+        sizes = [max(n, 1) for n in input.shape]
+        steps = tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
+    else:
+        steps = tuple(step // x.itemsize for step in x.strides)
+    return steps if dim is None else steps[axis("stride", dim, input.ndim)]
+
+
+@tensor_method("storage_offset")
+def storage_offset(input: Tensor) -> int:
+    """Return the number of elements between the start of its memory and the tensor's first element.
+
+    >>> minicnn.arange(6)[2:].storage_offset()
+    2
+    """
+    root: Any = input.array
+    while is_array(root.base):
+        root = root.base
+    return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize
