@@ -91,6 +91,14 @@ def interpolate(
         ValueError: the arguments contradict each other.
         NotImplementedError: the mode is unknown, or does not take the rank of the input.
         ShapeError: the image is empty, or the output size is below 1.
+
+    >>> x = minicnn.tensor([[[1.0, 3.0]]])
+    >>> F.interpolate(x, scale_factor=2)
+    tensor([[[1., 1., 3., 3.]]])
+    >>> F.interpolate(x, size=4, mode="linear")  # the new pixels lie at -1/4, 1/4, 3/4 and 5/4 of the old ones
+    tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
+    >>> F.interpolate(x, size=3, mode="linear", align_corners=True)
+    tensor([[[1., 2., 3.]]])
     """
     if mode not in MODES:
         raise NotImplementedError(f"interpolate: no mode {mode!r}; there are: {', '.join(MODES)}")
