@@ -71,8 +71,8 @@ class Buffer(Tensor):
 
     >>> net = nn.Module()
     >>> net.mean = nn.Buffer(minicnn.zeros(2))
-    >>> list(net.parameters()), net.state_dict()
-    ([], OrderedDict([('mean', tensor([0., 0.]))]))
+    >>> list(net.parameters()), list(net.state_dict())
+    ([], ['mean'])
     """
 
     persistent: bool
