@@ -75,7 +75,11 @@ class _TensorType(type):
 
 
 class Variable(metaclass=_TensorType):
-    """`Variable(x)` of old code: x's memory as a new tensor, detached from the graph; every tensor is an instance."""
+    """`Variable(x)` of old code: x's memory as a new tensor, detached from the graph; every tensor is an instance.
+
+    >>> isinstance(minicnn.zeros(2), minicnn.autograd.Variable)
+    True
+    """
 
     def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
         """Make the tensor; `volatile` has no effect."""

@@ -42,6 +42,9 @@ class detect_anomaly(ContextDecorator):
     The error names the operation, the layer and the line that called it. Unlike PyTorch's, it checks the forward pass
     and the loss too. Training inside is slower, because every array is read once more.
 
+    Raises:
+        AnomalyError: a result or a gradient has NaN or Inf.
+
     >>> with minicnn.autograd.detect_anomaly():
     ...     minicnn.tensor([1.0, 0.0]).log()
     Traceback (most recent call last):

@@ -213,6 +213,9 @@ def get_model_weights(name: Any) -> type[WeightsEnum]:
 
     Raises:
         ValueError: there are none.
+
+    >>> [weights.name for weights in minicnn.models.get_model_weights("resnet50")]
+    ['IMAGENET1K_V1', 'IMAGENET1K_V2']
     """
     model = getattr(name, "__name__", name)
     if model not in PUBLISHED:
@@ -227,6 +230,9 @@ def get_weight(name: str) -> WeightsEnum:
 
     Raises:
         ValueError: there are none of this name.
+
+    >>> minicnn.models.get_weight("ResNet50_Weights.IMAGENET1K_V2").url
+    'https://download.pytorch.org/models/resnet50-11ad3fa6.pth'
     """
     enum, _, member = str(name).partition(".")
     if enum not in ENUMS or member not in weights_enum(enum).__members__:

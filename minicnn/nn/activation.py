@@ -357,7 +357,7 @@ class GLU(Activation):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight[c] x, with a single learned slope or one for each channel (axis 1).
+    """x where x > 0, else weight[c] x, with a single learned slope or one for each channel: `functional.prelu`.
 
     Args:
         num_parameters: 1, or the number of channels.

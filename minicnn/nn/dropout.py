@@ -36,6 +36,9 @@ class _DropoutNd(Module):
 class Dropout(_DropoutNd):
     """In training, zero each element with probability p and scale the others by 1/(1 - p); in evaluation, y = x.
 
+    Raises:
+        ValueError: p is outside [0, 1].
+
     >>> drop = nn.Dropout(0.5)
     >>> sorted(set(drop(minicnn.ones(1000)).tolist()))  # dropped, or scaled by 1/(1 - p)
     [0.0, 2.0]

@@ -1,7 +1,7 @@
 """Layers that find the size of their input at the first forward.
 
-layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
-layer(x)                          # they get their shapes, and the layer becomes a Conv2d
+    layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
+    layer(x)                          # they get their shapes, and the layer becomes a Conv2d
 """
 
 from __future__ import annotations

@@ -112,6 +112,8 @@ def batch_norm(
         ValueError: eps is negative, or 0 in training; or only one of the running statistics is given.
         RuntimeError: there are no running statistics in evaluation, or they require a gradient.
 
+    S. Ioffe and C. Szegedy, 2015, https://arxiv.org/abs/1502.03167.
+
     >>> x = minicnn.tensor([[1.0, 10.0], [3.0, 30.0]])  # two images of two channels
     >>> F.batch_norm(x, None, None, training=True)
     tensor([[-1.0000, -1.0000],
@@ -257,7 +259,8 @@ def batch_renorm(
 
         running = (1 - momentum) * running + momentum * batch
 
-    where std, as in the paper, takes the place of the variance. Not in PyTorch.
+    where std, as in the paper, takes the place of the variance. Not in PyTorch. S. Ioffe, 2017,
+    https://arxiv.org/abs/1702.03275.
 
     Args:
         input: (N, C) or (N, C, ...).

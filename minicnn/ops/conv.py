@@ -203,7 +203,11 @@ def conv2d(
     backend: str | None = None,
     algorithm: str | None = None,
 ) -> Tensor:
-    """Slide filters over images: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c].
+    """Slide filters over images: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c], where (*) is cross-correlation.
+
+        y[n, o, i, j] = b[o] + sum_{c, a, b} w[o, c, a, b] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
+
+    x is 0 outside the image. With groups, c runs over the C/groups input channels of the group of o.
 
     Args:
         input: (N, C, H, W), or one image (C, H, W).

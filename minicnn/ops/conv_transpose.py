@@ -6,8 +6,7 @@ The backward pass of a convolution spreads gy[n, o, i, j] over the window it cam
 So a stride of 2 makes images twice as large. The kernels are those of the convolution: forward runs its gx; backward
 runs its forward (for gx) and its gw.
 
-M. D. Zeiler et al., "Deconvolutional networks", 2010; V. Dumoulin and F. Visin, "A guide to convolution arithmetic for
-deep learning", 2016, https://arxiv.org/abs/1603.07285.
+M. D. Zeiler et al., "Deconvolutional networks", 2010.
 """
 
 from __future__ import annotations
@@ -130,6 +129,9 @@ def conv_transpose2d(
     Raises:
         ShapeError: the shapes do not fit together, or output_padding is not less than the stride or the dilation.
         TypeError: the types do not fit together.
+
+    V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    https://arxiv.org/abs/1603.07285.
 
     >>> x = minicnn.tensor([[[[1.0, 2.0]]]])
     >>> F.conv_transpose2d(x, minicnn.ones(1, 1, 2, 2), stride=2)

@@ -76,6 +76,13 @@ def interpolate(
 ) -> Tensor:
     """Resize images (N, C, H, W), signals (N, C, L) or volumes (N, C, D, H, W).
 
+    The pixels of an axis lie at 0, 1 ... L - 1. Output pixel i of OL lies among them at the place
+
+        p = (i + 1/2) L/OL - 1/2            or, with align_corners, p = i (L - 1)/(OL - 1)
+
+    The linear modes weigh the two pixels next to p, the cubic one four. "nearest" takes pixel floor(i L/OL),
+    "nearest-exact" the one nearest to p, and "area" the mean of a window, as `adaptive_avg_pool2d`.
+
     Args:
         input: a batch; "linear" needs one axis after the channels, "bilinear" and "bicubic" two, "trilinear" three; the
             others take one to three.

@@ -66,14 +66,22 @@ def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -
 @tensor_method("softmax")
 @numpy_names
 def tensor_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """Probabilities along `dim`: e^x / sum e^x: `minicnn.softmax` and `Tensor.softmax`; `dim` is required."""
+    """Probabilities along `dim`: e^x / sum e^x: `minicnn.softmax` and `Tensor.softmax`; `dim` is required.
+
+    >>> minicnn.tensor([1.0, 2.0, 5.0]).log().softmax(0)  # 1/8, 2/8, 5/8
+    tensor([0.1250, 0.2500, 0.6250])
+    """
     return _along("softmax", Softmax, input, dim, dtype)
 
 
 @tensor_method("log_softmax")
 @numpy_names
 def tensor_log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`: `minicnn.log_softmax` and `Tensor.log_softmax`; `dim` is required."""
+    """The logarithm of `softmax`: `minicnn.log_softmax` and `Tensor.log_softmax`; `dim` is required.
+
+    >>> minicnn.zeros(2).log_softmax(0)  # log(1/2)
+    tensor([-0.6931, -0.6931])
+    """
     return _along("log_softmax", LogSoftmax, input, dim, dtype)
 
 

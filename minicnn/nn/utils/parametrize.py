@@ -63,6 +63,10 @@ class ParametrizationList(ModuleList):
         modules: the parametrisations.
         original: the parameter or buffer.
         unsafe: allow the result to have another shape or dtype.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> len(fc.parametrizations.weight), fc.parametrizations.weight.original0.shape
+    (1, minicnn.Size([2, 1]))
     """
 
     def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
