@@ -23,6 +23,14 @@ def register_model(name: str | None = None) -> Callable[[B], B]:
 
     Raises:
         ValueError: there is a model of this name.
+
+    `list_models` lists it, too:
+
+        @register_model()
+        def tiny(num_classes=10):
+            return nn.Sequential(nn.Flatten(), nn.Linear(784, num_classes))
+
+        net = get_model("tiny", num_classes=5)
     """
 
     def register(builder: B) -> B:

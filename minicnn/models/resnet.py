@@ -384,7 +384,12 @@ def resnext101_64x4d(**kwargs: Any) -> ResNet:
 
 @with_weights
 def wide_resnet50_2(**kwargs: Any) -> ResNet:
-    """ResNet-50 with twice the channels in the 3x3 convolutions."""
+    """ResNet-50 with twice the channels in the 3x3 convolutions.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     sum(p.numel() for p in minicnn.models.wide_resnet50_2().parameters())
+    68883240
+    """
     return ResNet(Bottleneck, [3, 4, 6, 3], width_per_group=128, **kwargs)
 
 

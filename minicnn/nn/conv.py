@@ -182,6 +182,7 @@ class Conv2d(_ConvNd):
         flipped: turn the filters by 180 degrees: the convolution of mathematics (not in PyTorch).
 
     Raises:
+        KindError: a size, or a number of channels, is not an int.
         ValueError: groups does not divide the channels, the padding is unknown, or it is "same" with a stride.
 
     >>> conv = nn.Conv2d(3, 16, 5, stride=2, padding=2)
