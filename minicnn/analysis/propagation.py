@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import Conv, Pool
 
-from ..ops.activation import Activation, PRelu, RandomRelu, Relu, Sigmoid, Tanh
+from ..ops.activation import Activation, Relu, Sigmoid, Tanh
 from ..ops.adaptive_pooling import MaxUnpool
 from ..ops.batchnorm import BatchNormEvaluation, BatchNormTraining
 from ..ops.conv import Convolution
@@ -20,6 +20,7 @@ from ..ops.dropout import Dropout
 from ..ops.linear import Linear
 from ..ops.normalization import GroupNorm, LocalResponseNorm
 from ..ops.pooling import AvgPool, MaxPool
+from ..ops.slopes import PRelu, RandomRelu
 from ..ops.softmax import LogSoftmax, Softmax
 from ..ops.tensor.clamp import Where
 from ..ops.tensor.concatenate import Cat, Split, Unbind

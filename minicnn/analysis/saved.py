@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ops.activation import Activation, PRelu, RandomRelu, Relu, Sigmoid, Tanh
+from ..ops.activation import Activation, Relu, Sigmoid, Tanh
 from ..ops.adaptive_pooling import MaxUnpool
 from ..ops.batchnorm import BatchNormEvaluation, BatchNormTraining
 from ..ops.conv import Convolution
@@ -17,6 +17,7 @@ from ..ops.conv_transpose import TransposedConvolution
 from ..ops.linear import Linear
 from ..ops.normalization import GroupNorm, LocalResponseNorm
 from ..ops.pooling import MaxPool
+from ..ops.slopes import PRelu, RandomRelu
 from ..ops.softmax import LogSoftmax, Softmax
 from ..ops.tensor.clamp import Where
 from ..ops.tensor.elementwise import Elementwise

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..ops.activation import PRelu
 from ..ops.adaptive_pooling import MaxUnpool
 from ..ops.batchnorm import BatchNormEvaluation, BatchNormTraining
 from ..ops.conv import Convolution
@@ -20,6 +19,7 @@ from ..ops.conv_transpose import TransposedConvolution
 from ..ops.linear import Linear
 from ..ops.normalization import GroupNorm
 from ..ops.pooling import AvgPool, MaxPool
+from ..ops.slopes import PRelu
 from ..ops.tensor.concatenate import Cat
 from ..ops.tensor.cumulative import Cumulative, CumulativeOnCpu, RunningExtremum
 from ..ops.tensor.diagonal import DIAGONAL, TRIL, TRIU

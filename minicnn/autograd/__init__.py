@@ -49,7 +49,13 @@ def backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Add the gradient of sum_i <tensors_i, grad_tensors_i> to the `.grad` of the leaves, or of those in `inputs`."""
+    """Add the gradient of sum_i <tensors_i, grad_tensors_i> to the `.grad` of the leaves, or of those in `inputs`.
+
+    >>> x = minicnn.tensor(3.0, requires_grad=True)
+    >>> minicnn.autograd.backward([x**2, 10 * x])
+    >>> x.grad  # 2 x + 10
+    tensor(16.)
+    """
     if create_graph:
         raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
     roots = list(tensors) if isinstance(tensors, Sequence) else [tensors]
@@ -69,7 +75,11 @@ class _TensorType(type):
 
 
 class Variable(metaclass=_TensorType):
-    """`Variable(x)` of old code: x's memory as a new tensor, detached from the graph; every tensor is an instance."""
+    """`Variable(x)` of old code: x's memory as a new tensor, detached from the graph; every tensor is an instance.
+
+    >>> isinstance(minicnn.zeros(2), minicnn.autograd.Variable)
+    True
+    """
 
     def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Any:
         """Make the tensor; `volatile` has no effect."""

@@ -42,8 +42,14 @@ class detect_anomaly(ContextDecorator):
     The error names the operation, the layer and the line that called it. Unlike PyTorch's, it checks the forward pass
     and the loss too. Training inside is slower, because every array is read once more.
 
-        with minicnn.autograd.detect_anomaly():
-            loss_fn(model(x), y).backward()
+    Raises:
+        AnomalyError: a result or a gradient has NaN or Inf.
+
+    >>> with minicnn.autograd.detect_anomaly():
+    ...     minicnn.tensor([1.0, 0.0]).log()
+    Traceback (most recent call last):
+        ...
+    minicnn.autograd.anomaly.AnomalyError: ... the forward pass of Log gave 1 Inf among 2 values, first at (1,), ...
     """
 
     def __init__(self, check_nan: bool = True) -> None:
@@ -57,7 +63,12 @@ class detect_anomaly(ContextDecorator):
 
 
 class set_detect_anomaly(detect_anomaly):
-    """Switch `detect_anomaly` on or off from now on; as a `with` block, until the end of the block."""
+    """Switch `detect_anomaly` on or off from now on; as a `with` block, until the end of the block.
+
+    >>> with minicnn.autograd.set_detect_anomaly(False):
+    ...     minicnn.tensor([1.0, 0.0]).log()
+    tensor([0., -inf])
+    """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.outer, self.mode = thread.watching, int(mode and check_nan)

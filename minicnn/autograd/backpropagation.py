@@ -97,6 +97,10 @@ def grad(
 
     Raises:
         RuntimeError: `inputs` is empty, or no output depends on one of them (with `allow_unused` its gradient is None).
+
+    >>> x, w = minicnn.tensor(3.0, requires_grad=True), minicnn.tensor(2.0, requires_grad=True)
+    >>> minicnn.autograd.grad(w * x**2, [x, w])  # 2 w x and x^2
+    (tensor(12.), tensor(9.))
     """
     if is_grads_batched:
         raise NotImplementedError("grad: is_grads_batched=True is not supported; call grad() once per gradient")

@@ -86,22 +86,24 @@ class FunctionCtx:
 class Function:
     """A differentiable function with PyTorch's rules: subclass it, and call `apply`.
 
-        class Square(Function):
-            @staticmethod
-            def forward(ctx, x):
-                ctx.save_for_backward(x)
-                return x * x
+    `forward` is not recorded. `backward` takes a gradient for each output, and returns one, or None, for each argument
+    of `forward`; it cannot be differentiated itself. If `forward` has no `ctx` argument, the subclass also defines
+    `setup_context(ctx, inputs, output)`, which saves what `backward` needs.
 
-            @staticmethod
-            def backward(ctx, grad_output):        # in: a gradient per output; out: one per argument of forward
-                (x,) = ctx.saved_tensors
-                return 2 * x * grad_output
-
-        y = Square.apply(x)
-
-    `forward` is not recorded. If `forward` has no `ctx` argument, the subclass also defines
-    `setup_context(ctx, inputs, output)`, which saves what `backward` needs. A gradient may be None. `backward` itself
-    cannot be differentiated.
+    >>> class Square(minicnn.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 2 * x * grad_output
+    >>> x = minicnn.tensor([3.0], requires_grad=True)
+    >>> Square.apply(x).backward()
+    >>> x.grad
+    tensor([6.])
     """
 
     @staticmethod

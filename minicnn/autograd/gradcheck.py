@@ -74,6 +74,10 @@ def gradcheck(
     Raises:
         GradcheckError: a gradient is wrong; the message names the input, the cell and both values.
         ValueError: no input requires a gradient, or one that does is not float64.
+
+    >>> x = minicnn.tensor([0.5, 2.0], dtype=minicnn.float64, requires_grad=True)
+    >>> minicnn.autograd.gradcheck(lambda x: (x**3).sum(), (x,))
+    True
     """
     if check_batched_grad or check_batched_forward_grad or check_forward_ad or masked:
         raise NotImplementedError("gradcheck: batched gradients, forward-mode gradients and masks are not supported")

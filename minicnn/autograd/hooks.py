@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 class RemovableHandle:
-    """Removes a hook again: by `handle.remove()`, or at the end of `with handle:`."""
+    """Removes a hook again: by `handle.remove()`, or at the end of `with handle:`.
+
+    >>> net = nn.Identity()
+    >>> with net.register_forward_hook(lambda module, args, output: 10 * output):
+    ...     net(minicnn.ones(2))
+    tensor([10., 10.])
+    >>> net(minicnn.ones(2))
+    tensor([1., 1.])
+    """
 
     _next = 0
 

@@ -29,7 +29,12 @@ thread = _Thread()
 
 
 def is_grad_enabled() -> bool:
-    """Return whether operations are recorded in this thread."""
+    """Return whether operations are recorded in this thread.
+
+    >>> with minicnn.no_grad():
+    ...     minicnn.is_grad_enabled()
+    False
+    """
     return thread.recording
 
 
@@ -103,7 +108,14 @@ class _Recording:
 
 
 class set_grad_enabled(_Recording):
-    """Switch recording on or off, from now on in this thread; as a `with` block or decorator, until its end."""
+    """Switch recording on or off, from now on in this thread; as a `with` block or decorator, until its end.
+
+    >>> x = minicnn.tensor(3.0, requires_grad=True)
+    >>> with minicnn.set_grad_enabled(False):
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
@@ -123,7 +135,14 @@ class set_grad_enabled(_Recording):
 
 
 class no_grad(_Recording):
-    """Record no operation inside: `with no_grad():`, or `@no_grad()` on a function. Thread-local; blocks may nest."""
+    """Record no operation inside: `with no_grad():`, or `@no_grad()` on a function. Thread-local; blocks may nest.
+
+    >>> x = minicnn.tensor(3.0, requires_grad=True)
+    >>> with minicnn.no_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
 
     mode = False
 
@@ -136,13 +155,25 @@ class no_grad(_Recording):
 
 
 class enable_grad(no_grad):
-    """Record operations inside, also within a `no_grad` block."""
+    """Record operations inside, also within a `no_grad` block.
+
+    >>> x = minicnn.tensor(3.0, requires_grad=True)
+    >>> with minicnn.no_grad(), minicnn.enable_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    True
+    """
 
     mode = True
 
 
 class inference_mode(_Recording):
-    """The same as `no_grad`; `inference_mode(False)` leaves recording as it is."""
+    """The same as `no_grad`; `inference_mode(False)` leaves recording as it is.
+
+    >>> with minicnn.inference_mode():
+    ...     (2 * minicnn.tensor(3.0, requires_grad=True)).requires_grad
+    False
+    """
 
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
         """Decorate at once if it is used as `@inference_mode`, without parentheses."""
@@ -154,5 +185,10 @@ class inference_mode(_Recording):
 
 
 def is_inference_mode_enabled() -> bool:
-    """Return whether recording is off; in minicnn, inference mode means nothing more than that."""
+    """Return whether recording is off; in minicnn, inference mode means nothing more than that.
+
+    >>> with minicnn.inference_mode():
+    ...     minicnn.is_inference_mode_enabled()
+    True
+    """
     return not thread.recording

@@ -144,7 +144,13 @@ def classifier(
 
 @with_weights
 def alexnet(**kwargs: Any) -> AlexNet:
-    """AlexNet as torchvision has it: the single tower of "One weird trick", 2014."""
+    """AlexNet as torchvision has it: the single tower of "One weird trick", 2014.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.alexnet(), minicnn.zeros(1, 3, 224, 224)
+    >>> net.features(x).shape, net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 256, 6, 6]), minicnn.Size([1, 1000]), 61100840)
+    """
     return AlexNet(**kwargs)
 
 

@@ -35,5 +35,10 @@ def all_cnn_c(*, num_classes: int = 10, in_channels: int = 3, dropout: bool = Tr
         num_classes: outputs.
         in_channels: 3 for colour images.
         dropout: False leaves it out.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.all_cnn_c(), minicnn.zeros(1, 3, 32, 32)
+    >>> net(x).shape, [type(m).__name__ for m in net.modules() if "Pool" in type(m).__name__]
+    (minicnn.Size([1, 10]), ['AdaptiveAvgPool2d'])
     """
     return conv_net(ALL_CNN_C, (in_channels, 32, 32), num_classes, optional=dropout)

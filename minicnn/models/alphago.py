@@ -69,5 +69,11 @@ class AlphaGo(nn.Module):
 
 @with_weights
 def alphago(**kwargs: Any) -> AlphaGo:
-    """The policy network of AlphaGo, with 192 filters and a bias for each point."""
+    """The policy network of AlphaGo, with 192 filters and a bias for each point.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.alphago(), minicnn.zeros(1, 48, 19, 19)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 361]), 3882793)
+    """
     return AlphaGo(**kwargs)

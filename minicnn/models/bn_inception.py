@@ -147,5 +147,11 @@ class BNInception(nn.Module):
 
 @with_weights
 def bn_inception(**kwargs: Any) -> BNInception:
-    """BN-Inception, also known as Inception-v2: 11,295,240 parameters."""
+    """BN-Inception, also known as Inception-v2: 11,295,240 parameters.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.bn_inception(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 11295240)
+    """
     return BNInception(**kwargs)

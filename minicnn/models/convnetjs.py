@@ -52,5 +52,10 @@ class ConvNetJS(nn.Module):
 
 @with_weights
 def convnetjs(**kwargs: Any) -> ConvNetJS:
-    """The CIFAR-10 net of the ConvNetJS demo."""
+    """The CIFAR-10 net of the ConvNetJS demo.
+
+    >>> net = minicnn.models.convnetjs()
+    >>> net(minicnn.zeros(8, 3, 32, 32)).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 22466)
+    """
     return ConvNetJS(**kwargs)

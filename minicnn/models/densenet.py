@@ -201,7 +201,13 @@ class DenseNet(nn.Module):
 
 @with_weights
 def densenet121(**kwargs: Any) -> DenseNet:
-    """DenseNet-121: k = 32."""
+    """DenseNet-121: k = 32.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.densenet121(), minicnn.zeros(1, 3, 224, 224)
+    >>> net.features(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1024, 7, 7]), 7978856)
+    """
     return DenseNet(32, (6, 12, 24, 16), 64, **kwargs)
 
 

@@ -87,7 +87,13 @@ class CifarDenseNet(nn.Module):
 
 @with_weights
 def densenet40_k12(**kwargs: Any) -> CifarDenseNet:
-    """DenseNet of 40 layers with k = 12, without bottlenecks and compression."""
+    """DenseNet of 40 layers with k = 12, without bottlenecks and compression.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.densenet40_k12(), minicnn.zeros(8, 3, 32, 32)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 1019722)
+    """
     return CifarDenseNet(40, 12, **kwargs)
 
 

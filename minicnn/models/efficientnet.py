@@ -96,6 +96,9 @@ def compound_scaling(phi: float, alpha: float = 1.2, beta: float = 1.1, gamma: f
 
     M. Tan and Q. V. Le, "EfficientNet: Rethinking model scaling for convolutional neural networks", 2019,
     https://arxiv.org/abs/1905.11946, equation 3.
+
+    >>> minicnn.models.compound_scaling(1)
+    Scaling(depth=1.2, width=1.1, resolution=1.15)
     """
     if phi < 0 or min(alpha, beta, gamma) < 1:
         raise ValueError(
@@ -218,7 +221,13 @@ def _second(name: str, **kwargs: Any) -> EfficientNet:
 
 @with_weights
 def efficientnet_b0(**kwargs: Any) -> EfficientNet:
-    """EfficientNet-B0: 5,288,548 parameters, 386 million multiply-accumulates for 224 x 224 pixels."""
+    """EfficientNet-B0: 5,288,548 parameters, 386 million multiply-accumulates for 224 x 224 pixels.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.efficientnet_b0(), minicnn.zeros(1, 3, 224, 224)
+    >>> net.features(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1280, 7, 7]), 5288548)
+    """
     return _scaled("b0", **kwargs)
 
 

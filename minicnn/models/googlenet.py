@@ -47,6 +47,9 @@ class NaiveInception(Branches):
         conv_block: makes a convolution with what follows it: `BasicConv2d` (also if None), `PlainConv2d` ...
 
     Shape: (N, C, H, W) -> (N, ch1x1 + ch3x3 + ch5x5 + C, H, W).
+
+    >>> minicnn.models.NaiveInception(192, 64, 128, 32)(minicnn.zeros(1, 192, 28, 28)).shape
+    minicnn.Size([1, 416, 28, 28])
     """
 
     def __init__(self, in_channels: int, ch1x1: int, ch3x3: int, ch5x5: int, conv_block: Maker | None = None) -> None:
@@ -257,6 +260,11 @@ def googlenet(**kwargs: Any) -> GoogLeNet:
     """GoogLeNet as in torchvision: batch norm, 3x3 filters in place of 5x5.
 
     With published weights, `transform_input` is True and there are no auxiliary heads, unless you ask for them.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.googlenet(aux_logits=False), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 6624904)
     """
     return GoogLeNet(**kwargs)
 

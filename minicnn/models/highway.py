@@ -110,7 +110,12 @@ class HighwayConvNet(nn.Module):
 
 @with_weights
 def highway10(**kwargs: Any) -> HighwayNet:
-    """A highway net of 10 hidden layers of width 50."""
+    """A highway net of 10 hidden layers of width 50.
+
+    >>> net = minicnn.models.highway10()
+    >>> net(minicnn.zeros(8, 1, 28, 28)).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 85660)
+    """
     return HighwayNet(depth=10, **kwargs)
 
 

@@ -344,5 +344,12 @@ BLOCKS: list[Maker] = [BasicConv2d, InceptionA, InceptionB, InceptionC, Inceptio
 
 @with_weights(published={"transform_input": True, "init_weights": False})
 def inception_v3(**kwargs: Any) -> Inception3:
-    """Inception-v3, for images of 299 x 299. With published weights, `transform_input` is True."""
+    """Inception-v3, for images of 299 x 299. With published weights, `transform_input` is True.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.inception_v3(), minicnn.zeros(2, 3, 299, 299)
+    >>> y = net(x)  # in training, with the scores of the auxiliary head
+    >>> y.logits.shape, y.aux_logits.shape, net.eval()(x).shape
+    (minicnn.Size([2, 1000]), minicnn.Size([2, 1000]), minicnn.Size([2, 1000]))
+    """
     return Inception3(**kwargs)

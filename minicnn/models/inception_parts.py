@@ -92,6 +92,10 @@ def auxiliary_loss(
 
     Raises:
         TypeError: `outputs` is neither a tensor nor a tuple of tensors.
+
+    >>> same = minicnn.zeros(2, 10)  # all ten classes alike, so each loss is log(10)
+    >>> minicnn.models.auxiliary_loss((same, same, same), minicnn.tensor([3, 7]), weight=0.3)  # 1.6 log(10)
+    tensor(3.6841)
     """
     main, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
     wrong = [output for output in (main, *heads) if not isinstance(output, Tensor) and output is not None]

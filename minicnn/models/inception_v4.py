@@ -137,5 +137,11 @@ class InceptionV4(nn.Module):
 
 @with_weights
 def inception_v4(**kwargs: Any) -> InceptionV4:
-    """Inception-v4, for images of 299 x 299: 42,679,816 parameters."""
+    """Inception-v4, for images of 299 x 299: 42,679,816 parameters.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.inception_v4(), minicnn.zeros(1, 3, 299, 299)
+    >>> net.eval()(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 42679816)
+    """
     return InceptionV4(**kwargs)

@@ -248,11 +248,23 @@ def digit_codes() -> list[list[float]]:
 
 @with_weights
 def lenet5(**kwargs: Any) -> LeNet5:
-    """LeNet-5 of the courses: 61,706 parameters."""
+    """LeNet-5 of the courses: 61,706 parameters.
+
+    >>> net = minicnn.models.lenet5()
+    >>> net(minicnn.zeros(8, 1, 32, 32)).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 61706)
+    >>> minicnn.models.lenet5(padding=2)(minicnn.zeros(8, 1, 28, 28)).shape  # images of MNIST
+    minicnn.Size([8, 10])
+    """
     return LeNet5(**kwargs)
 
 
 @with_weights
 def lenet5_1998(**kwargs: Any) -> LeNet5Original:
-    """LeNet-5 of the paper, with a sparse third layer and distances as output: 60,000 parameters."""
+    """LeNet-5 of the paper, with a sparse third layer and distances as output: 60,000 parameters.
+
+    >>> net = minicnn.models.lenet5_1998()
+    >>> net(minicnn.zeros(8, 1, 32, 32)).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 60000)
+    """
     return LeNet5Original(**kwargs)

@@ -23,6 +23,14 @@ def register_model(name: str | None = None) -> Callable[[B], B]:
 
     Raises:
         ValueError: there is a model of this name.
+
+    `list_models` lists it, too:
+
+        @register_model()
+        def tiny(num_classes=10):
+            return nn.Sequential(nn.Flatten(), nn.Linear(784, num_classes))
+
+        net = get_model("tiny", num_classes=5)
     """
 
     def register(builder: B) -> B:
@@ -45,6 +53,9 @@ def list_models(
     Args:
         module: None, or `minicnn.models`, which has all models.
         include, exclude: patterns of the shell, or several: names that match any of them are listed, or left out.
+
+    >>> minicnn.models.list_models(include="lenet*")
+    ['lenet5', 'lenet5_1998']
     """
     if module is not None and getattr(module, "__name__", None) != "minicnn.models":
         raise ValueError(f"list_models: all models are in minicnn.models; leave module out, got {module!r}")
@@ -61,6 +72,9 @@ def get_model_builder(name: str) -> Callable[..., Module]:
 
     Raises:
         ValueError: there is no such model; the message names similar ones.
+
+    >>> minicnn.models.get_model_builder("resnet18") is minicnn.models.resnet18
+    True
     """
     found = str(name).lower()
     if found in _registered:
@@ -78,5 +92,8 @@ def get_model(name: str, **config: Any) -> Module:
 
     Raises:
         ValueError: there is no such model; the message names similar ones.
+
+    >>> minicnn.models.get_model("LeNet5", num_classes=26)(minicnn.zeros(1, 1, 32, 32)).shape
+    minicnn.Size([1, 26])
     """
     return get_model_builder(name)(**config)

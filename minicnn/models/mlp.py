@@ -65,5 +65,10 @@ class MLP(nn.Module):
 
 @with_weights
 def mlp(**kwargs: Any) -> MLP:
-    """A fully connected net, 784-300-100-10 unless `hidden_sizes` says otherwise."""
+    """A fully connected net, 784-300-100-10 unless `hidden_sizes` says otherwise.
+
+    >>> net = minicnn.models.mlp(hidden_sizes=(50,))
+    >>> net(minicnn.zeros(8, 1, 28, 28)).shape, sum(p.numel() for p in net.parameters())  # 785*50 + 51*10
+    (minicnn.Size([8, 10]), 39760)
+    """
     return MLP(**kwargs)

@@ -183,7 +183,13 @@ def mnasnet0_75(**kwargs: Any) -> MNASNet:
 
 @with_weights
 def mnasnet1_0(**kwargs: Any) -> MNASNet:
-    """MNASNet: 4,383,312 parameters, 314 million multiply-accumulates."""
+    """MNASNet: 4,383,312 parameters, 314 million multiply-accumulates.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.mnasnet1_0(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 4383312)
+    """
     return MNASNet(1.0, **kwargs)
 
 

@@ -101,5 +101,11 @@ def scaled(channels: int, alpha: float) -> int:
 
 @with_weights
 def mobilenet_v1(**kwargs: Any) -> MobileNetV1:
-    """MobileNet: 4,231,976 parameters, 569 million multiply-accumulates at alpha = 1."""
+    """MobileNet: 4,231,976 parameters, 569 million multiply-accumulates at alpha = 1.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     whole, half = minicnn.models.mobilenet_v1(), minicnn.models.mobilenet_v1(alpha=0.5)
+    >>> [sum(p.numel() for p in net.parameters()) for net in (whole, half)]
+    [4231976, 1331592]
+    """
     return MobileNetV1(**kwargs)

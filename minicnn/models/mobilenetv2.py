@@ -160,5 +160,11 @@ class MobileNetV2(nn.Module):
 
 @with_weights
 def mobilenet_v2(**kwargs: Any) -> MobileNetV2:
-    """MobileNetV2: 3,504,872 parameters, 301 million multiply-accumulates."""
+    """MobileNetV2: 3,504,872 parameters, 301 million multiply-accumulates.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.mobilenet_v2(), minicnn.zeros(1, 3, 224, 224)
+    >>> net.features(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1280, 7, 7]), 3504872)
+    """
     return MobileNetV2(**kwargs)

@@ -251,5 +251,11 @@ def mobilenet_v3_large(**kwargs: Any) -> MobileNetV3:
 
 @with_weights
 def mobilenet_v3_small(**kwargs: Any) -> MobileNetV3:
-    """MobileNetV3-Small: 2,542,856 parameters, 57 million multiply-accumulates; options as `mobilenet_v3_large`."""
+    """MobileNetV3-Small: 2,542,856 parameters, 57 million multiply-accumulates; options as `mobilenet_v3_large`.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.mobilenet_v3_small(), minicnn.zeros(1, 3, 224, 224)
+    >>> net.features(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 576, 7, 7]), 2542856)
+    """
     return _build(SMALL, 1024, **kwargs)

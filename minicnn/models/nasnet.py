@@ -242,5 +242,11 @@ class NASNetMobile(nn.Module):
 
 @with_weights
 def nasnet_mobile(**kwargs: Any) -> NASNetMobile:
-    """NASNet-A mobile (4 @ 1056): 5,289,978 parameters."""
+    """NASNet-A mobile (4 @ 1056): 5,289,978 parameters.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.nasnet_mobile(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 5289978)
+    """
     return NASNetMobile(**kwargs)

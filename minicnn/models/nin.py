@@ -102,7 +102,13 @@ class NiN(nn.Module):
 
 @with_weights
 def nin_cifar(**kwargs: Any) -> NiN:
-    """Network in Network for images of 32 x 32."""
+    """Network in Network for images of 32 x 32.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.nin_cifar(), minicnn.zeros(1, 3, 32, 32)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 10]), 966986)
+    """
     return NiN(CIFAR, **kwargs)
 
 

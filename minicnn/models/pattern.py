@@ -91,6 +91,17 @@ def conv_net(
     A. Karpathy, CS231n, "Convolutional neural networks", https://cs231n.github.io/convolutional-networks/.
     J. T. Springenberg et al., "Striving for simplicity: the all convolutional net", 2014,
     https://arxiv.org/abs/1412.6806.
+
+    >>> minicnn.models.conv_net("CONV5x5-6p0-TANH-POOL-FC-TANH-SOFTMAX", (1, 32, 32), hidden=84)
+    Sequential(
+      (conv1): Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1))
+      (tanh1): Tanh()
+      (pool1): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+      (flatten1): Flatten(start_dim=1, end_dim=-1)
+      (fc1): Linear(in_features=1176, out_features=84, bias=True)
+      (tanh2): Tanh()
+      (scores): Linear(in_features=84, out_features=10, bias=True)
+    )
     """
     if pooling not in ("max", "avg", "conv"):
         raise ValueError(f"conv_net: pooling must be 'max', 'avg' or 'conv', got {pooling!r}")
@@ -237,6 +248,11 @@ def pattern_of(net: nn.Sequential) -> str:
     Raises:
         ValueError: there is no word for a layer.
         TypeError: the net is no `Sequential`.
+
+    >>> with minicnn.device("meta"):
+    ...     net = minicnn.models.vgg16().features
+    >>> minicnn.models.pattern_of(net[:5])
+    'CONV3-64-RELU-CONV3-64-RELU-MAXPOOL'
     """
     check_module("pattern_of", net)
     if not isinstance(net, nn.Sequential):

@@ -36,6 +36,11 @@ class PatternError(ValueError):
     Attributes:
         text: the whole text.
         position: the index of the character at fault.
+
+    >>> minicnn.models.conv_net("CONV-POOL-POOL-POOL-FC", (1, 4, 4))
+    Traceback (most recent call last):
+        ...
+    minicnn.models.pattern_grammar.PatternError: conv_net: POOL does not fit the shape here, (32, 1, 1): ...
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:

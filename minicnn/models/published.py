@@ -167,6 +167,10 @@ class WeightsEnum(Enum):
     """The published weights of a model: `resnet50(weights=ResNet50_Weights.IMAGENET1K_V2)`.
 
     Each member is a `File`, which `.value` gives.
+
+    >>> weights = minicnn.models.ResNet50_Weights.DEFAULT
+    >>> weights.name, weights.value.top1, weights.value.crop
+    ('IMAGENET1K_V2', 80.858, 224)
     """
 
     @property
@@ -192,7 +196,11 @@ class WeightsEnum(Enum):
 
 @cache
 def weights_enum(name: str) -> type[WeightsEnum]:
-    """The enumeration with torchvision's name: `weights_enum("ResNet50_Weights")`."""
+    """The enumeration with torchvision's name: `weights_enum("ResNet50_Weights")`.
+
+    >>> minicnn.models.weights_enum("ResNet50_Weights") is minicnn.models.ResNet50_Weights
+    True
+    """
     model = ENUMS[name]
     files = PUBLISHED[model][1]
     members = {**files, "DEFAULT": files[default(model)]}  # the last one is another name of a member
@@ -213,6 +221,9 @@ def get_model_weights(name: Any) -> type[WeightsEnum]:
 
     Raises:
         ValueError: there are none.
+
+    >>> [weights.name for weights in minicnn.models.get_model_weights("resnet50")]
+    ['IMAGENET1K_V1', 'IMAGENET1K_V2']
     """
     model = getattr(name, "__name__", name)
     if model not in PUBLISHED:
@@ -227,6 +238,9 @@ def get_weight(name: str) -> WeightsEnum:
 
     Raises:
         ValueError: there are none of this name.
+
+    >>> minicnn.models.get_weight("ResNet50_Weights.IMAGENET1K_V2").url
+    'https://download.pytorch.org/models/resnet50-11ad3fa6.pth'
     """
     enum, _, member = str(name).partition(".")
     if enum not in ENUMS or member not in weights_enum(enum).__members__:

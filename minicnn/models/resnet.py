@@ -288,7 +288,13 @@ class ResNet(nn.Module):
 
 @with_weights
 def resnet18(**kwargs: Any) -> ResNet:
-    """ResNet-18, with projections where the shape changes."""
+    """ResNet-18, with projections where the shape changes.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.resnet18(num_classes=10), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 10]), 11181642)
+    """
     return ResNet(BasicBlock, [2, 2, 2, 2], **kwargs)
 
 
@@ -300,7 +306,13 @@ def resnet34(**kwargs: Any) -> ResNet:
 
 @with_weights
 def resnet50(**kwargs: Any) -> ResNet:
-    """ResNet-50, with the stride in the 3x3 convolution of a block (v1.5)."""
+    """ResNet-50, with the stride in the 3x3 convolution of a block (v1.5).
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net = minicnn.models.resnet50()
+    >>> len(net.layer3), sum(p.numel() for p in net.parameters())
+    (6, 25557032)
+    """
     return ResNet(Bottleneck, [3, 4, 6, 3], **kwargs)
 
 
@@ -372,7 +384,12 @@ def resnext101_64x4d(**kwargs: Any) -> ResNet:
 
 @with_weights
 def wide_resnet50_2(**kwargs: Any) -> ResNet:
-    """ResNet-50 with twice the channels in the 3x3 convolutions."""
+    """ResNet-50 with twice the channels in the 3x3 convolutions.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     sum(p.numel() for p in minicnn.models.wide_resnet50_2().parameters())
+    68883240
+    """
     return ResNet(Bottleneck, [3, 4, 6, 3], width_per_group=128, **kwargs)
 
 

@@ -90,7 +90,13 @@ class CifarResNet(nn.Module):
 
 @with_weights
 def resnet20(**kwargs: Any) -> CifarResNet:
-    """ResNet-20 for CIFAR-10."""
+    """ResNet-20 for CIFAR-10.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.resnet20(), minicnn.zeros(8, 3, 32, 32)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 269722)
+    """
     return CifarResNet(20, **kwargs)
 
 

@@ -191,7 +191,13 @@ class PreActResNet(nn.Module):
 
 @with_weights
 def preact_resnet110(**kwargs: Any) -> PreActResNet:
-    """Pre-activation ResNet-110 for CIFAR-10, with shortcuts without parameters."""
+    """Pre-activation ResNet-110 for CIFAR-10, with shortcuts without parameters.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.preact_resnet110(), minicnn.zeros(8, 3, 32, 32)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 1727962)
+    """
     return PreActResNet(
         PreActBlock, [18, 18, 18], **{"num_classes": 10, "small_images": True, "shortcut": "A", **kwargs}
     )

@@ -63,7 +63,13 @@ class WideResNet(PreActResNet):
 
 @with_weights
 def wrn_16_8(**kwargs: Any) -> WideResNet:
-    """WRN-16-8: 16 layers, 8 times as wide."""
+    """WRN-16-8: 16 layers, 8 times as wide.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.wrn_16_8(), minicnn.zeros(8, 3, 32, 32)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([8, 10]), 10961370)
+    """
     return WideResNet(16, 8, **kwargs)
 
 

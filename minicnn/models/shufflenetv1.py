@@ -142,7 +142,13 @@ def shufflenet_v1_g2(**kwargs: Any) -> ShuffleNetV1:
 
 @with_weights
 def shufflenet_v1_g3(**kwargs: Any) -> ShuffleNetV1:
-    """ShuffleNet with 3 groups: 1,865,728 parameters, 137 million multiply-accumulates."""
+    """ShuffleNet with 3 groups: 1,865,728 parameters, 137 million multiply-accumulates.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.shufflenet_v1_g3(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 1865728)
+    """
     return ShuffleNetV1(3, **kwargs)
 
 

@@ -155,7 +155,13 @@ def shufflenet_v2_x0_5(**kwargs: Any) -> ShuffleNetV2:
 
 @with_weights
 def shufflenet_v2_x1_0(**kwargs: Any) -> ShuffleNetV2:
-    """ShuffleNetV2: 2,278,604 parameters, 145 million multiply-accumulates."""
+    """ShuffleNetV2: 2,278,604 parameters, 145 million multiply-accumulates.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.shufflenet_v2_x1_0(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 2278604)
+    """
     return ShuffleNetV2(REPEATS, CHANNELS["x1_0"], **kwargs)
 
 

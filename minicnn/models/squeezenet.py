@@ -138,5 +138,11 @@ def squeezenet1_0(**kwargs: Any) -> SqueezeNet:
 
 @with_weights
 def squeezenet1_1(**kwargs: Any) -> SqueezeNet:
-    """SqueezeNet 1.1, which pools earlier: 1,235,496 parameters, 349 million multiply-accumulates."""
+    """SqueezeNet 1.1, which pools earlier: 1,235,496 parameters, 349 million multiply-accumulates.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.squeezenet1_1(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 1235496)
+    """
     return SqueezeNet("1_1", **kwargs)

@@ -159,7 +159,15 @@ def vgg16_c_bn(**kwargs: Any) -> VGG:
 
 @_builder
 def vgg16(**kwargs: Any) -> VGG:
-    """VGG-16, configuration D."""
+    """VGG-16, configuration D.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.vgg16(), minicnn.zeros(1, 3, 224, 224)
+    >>> net.features(x).shape, net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 512, 7, 7]), minicnn.Size([1, 1000]), 138357544)
+    >>> sum(p.numel() for p in net.classifier.parameters())  # most of them are in three linear layers
+    123642856
+    """
     return _vgg("D", False, **kwargs)
 
 

@@ -190,6 +190,11 @@ def load_weights(
         CheckpointError: the file could not be fetched or read, or does not fit; the message says what to do.
         OSError: there is no such file.
         TypeError, ValueError: an argument is something else, or `weights` is a URL that is not one of the web.
+
+    >>> trained, net = minicnn.models.lenet5(), minicnn.models.lenet5()
+    >>> net = minicnn.models.load_weights(net, trained.state_dict())
+    >>> all((a == b).all() for a, b in zip(net.parameters(), trained.parameters()))
+    True
     """
     check_module("load_weights", model)
     check_rename(rename)

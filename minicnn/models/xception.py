@@ -27,6 +27,10 @@ class SeparableConv2d(nn.Sequential):
         bias: whether both convolutions have biases.
 
     Shape: (N, C, H, W) -> (N, O, OH, OW).
+
+    >>> conv = minicnn.models.SeparableConv2d(512, 512, 3, padding=1)
+    >>> sum(p.numel() for p in conv.parameters())  # 512 (3*3 + 512)
+    266752
     """
 
     def __init__(
@@ -155,5 +159,11 @@ class Xception(nn.Module):
 
 @with_weights
 def xception(**kwargs: Any) -> Xception:
-    """Xception, for images of 299 x 299: 22,855,952 parameters."""
+    """Xception, for images of 299 x 299: 22,855,952 parameters.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.xception(), minicnn.zeros(1, 3, 299, 299)
+    >>> net.eval()(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 22855952)
+    """
     return Xception(**kwargs)

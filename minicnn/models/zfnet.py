@@ -74,7 +74,13 @@ class ZFNet(nn.Module):
 
 @with_weights
 def zfnet(**kwargs: Any) -> ZFNet:
-    """ZFNet of figure 3 of the paper."""
+    """ZFNet of figure 3 of the paper.
+
+    >>> with minicnn.device("meta"):  # shapes without weights in memory
+    ...     net, x = minicnn.models.zfnet(), minicnn.zeros(1, 3, 224, 224)
+    >>> net(x).shape, sum(p.numel() for p in net.parameters())
+    (minicnn.Size([1, 1000]), 62357608)
+    """
     return ZFNet(**kwargs)
 
 

@@ -55,75 +55,123 @@ class InPlace(Activation):
 
 
 class ReLU(InPlace):
-    """max(x, 0), elementwise; `inplace` overwrites the input."""
+    """max(x, 0), elementwise; `inplace` overwrites the input.
+
+    >>> nn.ReLU()(minicnn.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
 
     function = staticmethod(activation.relu)
 
 
 class SELU(InPlace):
-    """1.0507 (x where x > 0, else 1.6733 (e^x - 1))."""
+    """1.0507 (x where x > 0, else 1.6733 (e^x - 1)).
+
+    >>> nn.SELU()(minicnn.tensor([-100.0, 0.0, 1.0]))  # from -1.0507*1.6733
+    tensor([-1.7581,  0.0000,  1.0507])
+    """
 
     function = staticmethod(activation.selu)
 
 
 class SiLU(InPlace):
-    """x sigmoid(x)."""
+    """x sigmoid(x).
+
+    >>> nn.SiLU()(minicnn.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
+    """
 
     function = staticmethod(activation.silu)
 
 
 class Mish(InPlace):
-    """x tanh(log(1 + e^x))."""
+    """x tanh(log(1 + e^x)).
+
+    >>> nn.Mish()(minicnn.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
 
     function = staticmethod(activation.mish)
 
 
 class Hardswish(InPlace):
-    """x relu6(x + 3)/6."""
+    """x relu6(x + 3)/6.
+
+    >>> nn.Hardswish()(minicnn.tensor([-1.5, 0.0, 3.0]))
+    tensor([-0.3750,  0.0000,  3.0000])
+    """
 
     function = staticmethod(activation.hardswish)
     shown = ()
 
 
 class Hardsigmoid(InPlace):
-    """relu6(x + 3)/6."""
+    """relu6(x + 3)/6.
+
+    >>> nn.Hardsigmoid()(minicnn.tensor([-3.0, 0.0, 1.5, 3.0]))
+    tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
 
     function = staticmethod(activation.hardsigmoid)
     shown = ()
 
 
 class Sigmoid(Activation):
-    """1/(1 + e^-x)."""
+    """1/(1 + e^-x).
+
+    >>> nn.Sigmoid()(minicnn.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.2689, 0.5000, 0.7311])
+    """
 
     function = staticmethod(activation.sigmoid)
 
 
 class Tanh(Activation):
-    """(e^x - e^-x)/(e^x + e^-x)."""
+    """(e^x - e^-x)/(e^x + e^-x).
+
+    >>> nn.Tanh()(minicnn.tensor([-100.0, 0.0, 100.0]))
+    tensor([-1.,  0.,  1.])
+    """
 
     function = staticmethod(activation.tanh)
 
 
 class LogSigmoid(Activation):
-    """log(1/(1 + e^-x))."""
+    """log(1/(1 + e^-x)).
+
+    >>> nn.LogSigmoid()(minicnn.tensor([-100.0, 0.0]))  # log(1/2) at 0
+    tensor([-100.0000,   -0.6931])
+    """
 
     function = staticmethod(activation.logsigmoid)
 
 
 class Softsign(Activation):
-    """x/(1 + |x|)."""
+    """x/(1 + |x|).
+
+    >>> nn.Softsign()(minicnn.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
 
     function = staticmethod(activation.softsign)
 
 
 class Tanhshrink(Activation):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> nn.Tanhshrink()(minicnn.tensor([0.0, 100.0]))
+    tensor([ 0., 99.])
+    """
 
     function = staticmethod(activation.tanhshrink)
 
 
 class Hardtanh(Activation):
-    """x limited to [min_val, max_val]; `min_value` and `max_value` are deprecated names of these."""
+    """x limited to [min_val, max_val]; `min_value` and `max_value` are deprecated names of these.
+
+    >>> nn.Hardtanh()(minicnn.tensor([-2.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
 
     function = staticmethod(activation.hardtanh)
     __constants__ = ("min_val", "max_val", "inplace")
@@ -150,7 +198,11 @@ class Hardtanh(Activation):
 
 
 class ReLU6(Hardtanh):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    >>> nn.ReLU6()(minicnn.tensor([-1.0, 3.0, 8.0]))
+    tensor([0., 3., 6.])
+    """
 
     shown = ("inplace",)
 
@@ -159,7 +211,11 @@ class ReLU6(Hardtanh):
 
 
 class ELU(Activation):
-    """x where x > 0, else alpha (e^x - 1)."""
+    """x where x > 0, else alpha (e^x - 1).
+
+    >>> nn.ELU()(minicnn.tensor([-100.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 
     function = staticmethod(activation.elu)
     __constants__ = ("alpha", "inplace")
@@ -170,13 +226,21 @@ class ELU(Activation):
 
 
 class CELU(ELU):
-    """x where x > 0, else alpha (e^(x/alpha) - 1)."""
+    """x where x > 0, else alpha (e^(x/alpha) - 1).
+
+    >>> nn.CELU(alpha=2.0)(minicnn.tensor([-100.0, 0.0, 2.0]))
+    tensor([-2.,  0.,  2.])
+    """
 
     function = staticmethod(activation.celu)
 
 
 class LeakyReLU(Activation):
-    """x where x > 0, else negative_slope x."""
+    """x where x > 0, else negative_slope x.
+
+    >>> nn.LeakyReLU(0.1)(minicnn.tensor([-1.0, 2.0]))
+    tensor([-0.1000,  2.0000])
+    """
 
     function = staticmethod(activation.leaky_relu)
     __constants__ = ("negative_slope", "inplace")
@@ -187,7 +251,11 @@ class LeakyReLU(Activation):
 
 
 class RReLU(Activation):
-    """x where x > 0, else r x; r is drawn from [lower, upper] for each element in training, else it is the mean."""
+    """x where x > 0, else r x; r is drawn from [lower, upper] for each element in training, else it is the mean.
+
+    >>> nn.RReLU(0.1, 0.3).eval()(minicnn.tensor([-1.0, 2.0]))
+    tensor([-0.2000,  2.0000])
+    """
 
     function = staticmethod(activation.rrelu)
     __constants__ = ("lower", "upper", "training", "inplace")
@@ -198,7 +266,11 @@ class RReLU(Activation):
 
 
 class Threshold(Activation):
-    """x where x > threshold, else value."""
+    """x where x > threshold, else value.
+
+    >>> nn.Threshold(1.0, -5.0)(minicnn.tensor([0.0, 1.0, 2.0]))
+    tensor([-5., -5.,  2.])
+    """
 
     function = staticmethod(activation.threshold)
     __constants__ = ("threshold", "value", "inplace")
@@ -209,7 +281,11 @@ class Threshold(Activation):
 
 
 class Hardshrink(Activation):
-    """0 where |x| <= lambd, else x."""
+    """0 where |x| <= lambd, else x.
+
+    >>> nn.Hardshrink()(minicnn.tensor([-1.0, 0.5, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 
     function = staticmethod(activation.hardshrink)
     __constants__ = ("lambd",)
@@ -223,13 +299,21 @@ class Hardshrink(Activation):
 
 
 class Softshrink(Hardshrink):
-    """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd.
+
+    >>> nn.Softshrink()(minicnn.tensor([-1.0, 0.5, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
 
     function = staticmethod(activation.softshrink)
 
 
 class Softplus(Activation):
-    """log(1 + e^(beta x))/beta, and x itself where beta x > threshold."""
+    """log(1 + e^(beta x))/beta, and x itself where beta x > threshold.
+
+    >>> nn.Softplus()(minicnn.tensor([-1.0, 0.0, 100.0]))  # log(2) at 0
+    tensor([  0.3133,   0.6931, 100.0000])
+    """
 
     function = staticmethod(activation.softplus)
     __constants__ = ("beta", "threshold")
@@ -240,7 +324,11 @@ class Softplus(Activation):
 
 
 class GELU(Activation):
-    """x P(X <= x) with X standard normal, or the approximation of it with `approximate="tanh"`."""
+    """x P(X <= x) with X standard normal, or the approximation of it with `approximate="tanh"`.
+
+    >>> nn.GELU()(minicnn.tensor([-1.0, 0.0, 1.0]))  # P(X <= 1) = 0.8413
+    tensor([-0.1587,  0.0000,  0.8413])
+    """
 
     function = staticmethod(activation.gelu)
     __constants__ = ("approximate",)
@@ -254,7 +342,11 @@ class GELU(Activation):
 
 
 class GLU(Activation):
-    """a sigmoid(b), where a and b are the halves of the input along `dim`."""
+    """a sigmoid(b), where a and b are the halves of the input along `dim`.
+
+    >>> nn.GLU()(minicnn.tensor([1.0, 2.0, 0.0, 100.0]))  # [1*sigmoid(0), 2*sigmoid(100)]
+    tensor([0.5000, 2.0000])
+    """
 
     function = staticmethod(activation.glu)
     __constants__ = ("dim",)
@@ -265,7 +357,7 @@ class GLU(Activation):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight[c] x, with a single learned slope or one for each channel (axis 1).
+    """x where x > 0, else weight[c] x, with a single learned slope or one for each channel: `functional.prelu`.
 
     Args:
         num_parameters: 1, or the number of channels.
@@ -274,6 +366,9 @@ class PReLU(Module):
 
     Attributes:
         weight: the slopes, (num_parameters,).
+
+    >>> nn.PReLU()(minicnn.tensor([-1.0, 2.0])).detach()
+    tensor([-0.2500,  2.0000])
     """
 
     __constants__ = ("num_parameters",)

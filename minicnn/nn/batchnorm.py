@@ -126,22 +126,7 @@ class _NormBase(Affine):
 
 
 class _BatchNorm(_NormBase):
-    """Normalise each channel over the batch, then scale and shift: y = gamma (x - mean)/sqrt(var + eps) + beta.
-
-    In training, the mean and the (biased) variance of the batch are used, and running statistics are collected for
-    evaluation, with the unbiased variance. Without running statistics, evaluation also uses those of the batch. Shape:
-    (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers: `running_mean`,
-    `running_var` and `num_batches_tracked`, if `track_running_stats`.
-
-    Args:
-        num_features: C.
-        eps: added to the variance.
-        momentum: the share of the newest batch in the running statistics; None means the average of all batches.
-        affine: whether there are a weight and, with `bias`, a bias.
-
-    Raises:
-        ShapeError: the input has other axes or channels, or in training only one value per channel.
-    """
+    """The common part of batch normalisation layers; see `BatchNorm2d`."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, ...)."""
@@ -158,19 +143,56 @@ class _BatchNorm(_NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of (N, C) or (N, C, L); see `_BatchNorm`."""
+    """Batch normalisation of (N, C) or (N, C, L); see `BatchNorm2d`.
+
+    >>> nn.BatchNorm1d(2, affine=False)(minicnn.tensor([[1.0, 10.0], [3.0, 30.0]]))
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    """
 
     _axes = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of (N, C, H, W); see `_BatchNorm`."""
+    """Normalise each channel over the batch, then scale and shift: y = gamma (x - mean)/sqrt(var + eps) + beta.
+
+    In training, the mean and the (biased) variance of the batch are used, and running statistics are collected for
+    evaluation, with the unbiased variance (`functional.batch_norm` shows how). Without running statistics, evaluation
+    also uses those of the batch. Shape: (N, C, H, W), unchanged. Parameters: `weight` and `bias`, (C,) each, if
+    `affine`; buffers: `running_mean`, `running_var` and `num_batches_tracked`, if `track_running_stats`.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: the share of the newest batch in the running statistics; None means the average of all batches.
+        affine: whether there are a weight and, with `bias`, a bias.
+        track_running_stats: whether running statistics are collected.
+        device, dtype: of parameters and buffers.
+        bias: False leaves out the bias, beta.
+
+    Raises:
+        ShapeError: the input has other axes or channels, or in training only one value per channel.
+
+    S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", 2015, https://arxiv.org/abs/1502.03167.
+
+    >>> norm = nn.BatchNorm2d(2)
+    >>> y = norm(minicnn.arange(16.0).reshape(2, 2, 2, 2))
+    >>> y.shape, bool(y.mean((0, 2, 3)).abs().max() < 1e-6)  # the mean of each channel is 0
+    (minicnn.Size([2, 2, 2, 2]), True)
+    >>> norm.running_mean  # a tenth of the way from 0 to the means 5.5 and 9.5
+    tensor([0.5500, 0.9500])
+    """
 
     _axes = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalisation of (N, C, D, H, W); see `_BatchNorm`."""
+    """Batch normalisation of (N, C, D, H, W); see `BatchNorm2d`.
+
+    >>> nn.BatchNorm3d(4)(minicnn.zeros(2, 4, 3, 8, 8)).shape
+    minicnn.Size([2, 4, 3, 8, 8])
+    """
 
     _axes = (5,)
 

@@ -41,6 +41,12 @@ class Highway(Module):
         gate_bias: the start value of the bias, negative: sigmoid(-2) = 0.12; None keeps the layer's own bias.
 
     R. K. Srivastava et al., "Highway networks", 2015, https://arxiv.org/abs/1505.00387.
+
+    >>> block = nn.Highway.linear(50)
+    >>> sum(p.numel() for p in block.parameters())  # 2 (50 + 1) 50
+    5100
+    >>> nn.Highway.conv2d(16)(minicnn.zeros(1, 16, 8, 8)).shape
+    minicnn.Size([1, 16, 8, 8])
     """
 
     def __init__(self, body: Module, gate: Module, gate_bias: float | None = -2.0) -> None:
@@ -99,6 +105,12 @@ class SqueezeExcitation(Module):
         scale_activation: the class of sigma.
 
     J. Hu et al., "Squeeze-and-excitation networks", 2018, https://arxiv.org/abs/1709.01507.
+
+    >>> block = nn.SqueezeExcitation(64, 4)
+    >>> block(minicnn.zeros(2, 64, 7, 7)).shape
+    minicnn.Size([2, 64, 7, 7])
+    >>> sum(p.numel() for p in block.parameters())  # (64 + 1) 4 + (4 + 1) 64
+    580
     """
 
     def __init__(
@@ -122,7 +134,12 @@ class SqueezeExcitation(Module):
 
 
 class StochasticDepth(Module):
-    """Leaving out rows of a residual branch at random in training; see `stochastic_depth`."""
+    """Leaving out rows of a residual branch at random in training; see `stochastic_depth`.
+
+    >>> drop = nn.StochasticDepth(0.5, "row")
+    >>> sorted(set(drop(minicnn.ones(100, 3)).sum(1).tolist()))  # whole rows: 0, or 3/(1 - 0.5)
+    [0.0, 6.0]
+    """
 
     def __init__(self, p: float, mode: str) -> None:
         super().__init__()
@@ -138,7 +155,11 @@ class StochasticDepth(Module):
 
 
 class DropBlock2d(Module):
-    """Leaving out squares of pixels at random in training; see `drop_block2d`."""
+    """Leaving out squares of pixels at random in training; see `drop_block2d`.
+
+    >>> nn.DropBlock2d(0.1, block_size=3)(minicnn.ones(2, 4, 8, 8)).shape
+    minicnn.Size([2, 4, 8, 8])
+    """
 
     def __init__(self, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6) -> None:
         super().__init__()
@@ -163,6 +184,13 @@ class Conv2dNormActivation(Sequential):
         activation_layer: the class of the activation.
         inplace: passed to `activation_layer`, unless it is None.
         bias: of the convolution; None means a bias only if there is no norm, since the norm would remove it again.
+
+    >>> nn.Conv2dNormActivation(3, 16, 3, stride=2)
+    Conv2dNormActivation(
+      (0): Conv2d(3, 16, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
+      (1): BatchNorm2d(16, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+      (2): ReLU(inplace=True)
+    )
     """
 
     def __init__(
@@ -203,6 +231,9 @@ class MLP(Sequential):
         inplace: passed to activations and dropouts, unless it is None.
         bias: whether the layers have a bias.
         dropout: the probability of dropout.
+
+    >>> nn.MLP(784, [300, 10])(minicnn.zeros(2, 784)).shape
+    minicnn.Size([2, 10])
     """
 
     def __init__(
@@ -227,7 +258,11 @@ class MLP(Sequential):
 
 
 class Permute(Module):
-    """Reordering the axes as in `dims`."""
+    """Reordering the axes as in `dims`.
+
+    >>> nn.Permute((0, 2, 3, 1))(minicnn.zeros(1, 3, 8, 6)).shape
+    minicnn.Size([1, 8, 6, 3])
+    """
 
     def __init__(self, dims: Sequence[int]) -> None:
         super().__init__()
@@ -244,6 +279,10 @@ class FrozenBatchNorm2d(Module):
 
     It is used for fine-tuning on small batches, whose own statistics would be poor. Buffers: weight, bias, running_mean
     and running_var, (C,) each.
+
+    >>> norm = nn.FrozenBatchNorm2d(4)
+    >>> norm(minicnn.zeros(1, 4, 2, 2)).shape, len(list(norm.parameters())), len(list(norm.buffers()))
+    (minicnn.Size([1, 4, 2, 2]), 0, 4)
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:

@@ -108,6 +108,12 @@ class Sequential(_Row):
 
     On compiled backends, a batch norm followed by a ReLU runs as one function, and so does an activation followed by a
     MaxPool2d; `nn/fused.py` lists the cases. `with minicnn.use(fused=False):` runs each module by itself.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
+    >>> net(minicnn.zeros(8, 1, 28, 28)).shape
+    minicnn.Size([8, 10])
+    >>> net[1], list(net.state_dict())
+    (Linear(in_features=784, out_features=100, bias=True), ['1.weight', '1.bias', '3.weight', '3.bias'])
     """
 
     def __init__(self, *args: Any) -> None:
@@ -154,7 +160,16 @@ class Sequential(_Row):
 
 
 class ModuleList(_Row):
-    """A list of registered modules; it has no `forward`: the module that owns it calls them."""
+    """A list of registered modules; it has no `forward`: the module that owns it calls them.
+
+    >>> layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+    >>> layers
+    ModuleList(
+      (0-2): 3 x Linear(in_features=4, out_features=4, bias=True)
+    )
+    >>> len(list(layers.parameters()))  # the weights and biases are registered
+    6
+    """
 
     def __init__(self, modules: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -200,7 +215,12 @@ def _pair(number: int, pair: Any, owner: str) -> tuple[str, Any]:
 
 
 class ModuleDict(Module):
-    """A dict of registered modules, in the order in which they were added."""
+    """A dict of registered modules, in the order in which they were added.
+
+    >>> parts = nn.ModuleDict({"conv": nn.Conv2d(1, 4, 3), "act": nn.ReLU()})
+    >>> parts["act"](parts["conv"](minicnn.zeros(1, 1, 5, 5))).shape
+    minicnn.Size([1, 4, 3, 3])
+    """
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()

@@ -134,7 +134,11 @@ class _ConvNd(Module):
 
 
 class Conv1d(_ConvNd):
-    """Slide filters over signals: y[o] = b[o] + sum_c w[o, c] (*) x[c]; (N, C, L) -> (N, O, OL); see `Conv2d`."""
+    """Slide filters over signals: y[o] = b[o] + sum_c w[o, c] (*) x[c]; (N, C, L) -> (N, O, OL); see `Conv2d`.
+
+    >>> nn.Conv1d(1, 8, 5, padding=2)(minicnn.zeros(4, 1, 100)).shape
+    minicnn.Size([4, 8, 100])
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: IntOrPair, stride: IntOrPair = 1,
@@ -178,7 +182,16 @@ class Conv2d(_ConvNd):
         flipped: turn the filters by 180 degrees: the convolution of mathematics (not in PyTorch).
 
     Raises:
+        KindError: a size, or a number of channels, is not an int.
         ValueError: groups does not divide the channels, the padding is unknown, or it is "same" with a stride.
+
+    >>> conv = nn.Conv2d(3, 16, 5, stride=2, padding=2)
+    >>> conv(minicnn.zeros(1, 3, 32, 32)).shape  # (32 + 2*2 - 5)/2 + 1 = 16.5, rounded down
+    minicnn.Size([1, 16, 16, 16])
+    >>> sum(p.numel() for p in conv.parameters())  # 16*(3*5*5 + 1)
+    1216
+    >>> nn.Conv2d(16, 16, 3, groups=16, bias=False).weight.numel()  # depthwise: 16*3*3, not 16*16*3*3
+    144
     """
 
     def __init__(
@@ -287,7 +300,11 @@ class _ConvTransposeNd(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTransposeNd):
-    """The transpose of a `Conv1d` from O to C channels: (N, C, L) -> (N, O, OL); see `ConvTranspose2d`."""
+    """The transpose of a `Conv1d` from O to C channels: (N, C, L) -> (N, O, OL); see `ConvTranspose2d`.
+
+    >>> nn.ConvTranspose1d(8, 1, 4, stride=2, padding=1)(minicnn.zeros(4, 8, 50)).shape
+    minicnn.Size([4, 1, 100])
+    """
 
     rank = 1
 
@@ -308,6 +325,10 @@ class ConvTranspose2d(_ConvTransposeNd):
 
     Raises:
         ValueError: groups does not divide the channels, or the padding mode is not "zeros".
+
+    >>> up = nn.ConvTranspose2d(16, 8, 2, stride=2)
+    >>> up(minicnn.zeros(1, 16, 14, 14)).shape  # (14 - 1)*2 + (2 - 1) + 1 = 28
+    minicnn.Size([1, 8, 28, 28])
     """
 
     rank = 2

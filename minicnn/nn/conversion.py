@@ -66,6 +66,9 @@ class Conversion:
         Raises:
             TypeError: the dtype is not floating point.
             NotImplementedError: the module would move from "meta" to a device with memory; use `to_empty`.
+
+        >>> nn.Linear(3, 2).to(minicnn.float64).weight.dtype
+        dtype('float64')
         """
         device, dtype, memory_format = _parse_to(*args, **kwargs)
 
@@ -85,6 +88,9 @@ class Conversion:
         """Move to a device without copying values, for example from "meta"; the values are arbitrary afterwards.
 
         None stands for the device of each tensor.
+
+        >>> nn.Linear(3, 2, device="meta").to_empty(device="cpu").weight.device
+        device(type='cpu')
         """
         return self._apply(
             lambda t: empty(tuple(t.shape), dtype=t.dtype, device=t.device if device is None else device), recurse
@@ -102,7 +108,11 @@ class Conversion:
         return self._to_float(np.float32)
 
     def double(self: M) -> M:
-        """Convert floating-point parameters and buffers to float64."""
+        """Convert floating-point parameters and buffers to float64.
+
+        >>> nn.Linear(3, 2).double().weight.dtype
+        dtype('float64')
+        """
         return self._to_float(np.float64)
 
     def half(self: M) -> M:

@@ -15,6 +15,9 @@ class CosineSimilarity(Module):
     Args:
         dim: the axis of the vectors.
         eps: the smallest length to divide by.
+
+    >>> nn.CosineSimilarity()(minicnn.tensor([[3.0, 4.0]]), minicnn.tensor([[1.0, 0.0]]))
+    tensor([0.6000])
     """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
@@ -33,6 +36,9 @@ class PairwiseDistance(Module):
         p: the exponent of the norm.
         eps: added to each difference.
         keepdim: keep the last axis, with size 1.
+
+    >>> nn.PairwiseDistance()(minicnn.tensor([[3.0, 4.0]]), minicnn.zeros(1, 2))
+    tensor([5.0000])
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:

@@ -26,7 +26,11 @@ class _Windows(Module):
 
 
 class Unfold(_Windows):
-    """Takes every window as a column: (N, C, H, W) -> (N, C*KH*KW, L); see `functional.unfold`."""
+    """Takes every window as a column: (N, C, H, W) -> (N, C*KH*KW, L); see `functional.unfold`.
+
+    >>> nn.Unfold(3)(minicnn.zeros(1, 2, 5, 5)).shape  # 2*3*3 rows, 3*3 windows
+    minicnn.Size([1, 18, 9])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Unfold."""
@@ -34,7 +38,14 @@ class Unfold(_Windows):
 
 
 class Fold(_Windows):
-    """Adds columns onto their windows: (N, C*KH*KW, L) -> (N, C, *output_size); see `functional.fold`."""
+    """Adds columns onto their windows: (N, C*KH*KW, L) -> (N, C, *output_size); see `functional.fold`.
+
+    >>> columns = nn.Unfold(2)(minicnn.ones(1, 1, 3, 3))
+    >>> nn.Fold((3, 3), 2)(columns)[0, 0]  # in how many windows a pixel lies
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
 
     def __init__(
         self,

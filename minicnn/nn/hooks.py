@@ -1,9 +1,6 @@
 """Hooks: functions that a module calls before and after its forward, and when gradients pass through it.
 
-A module with backward hooks has two gates around it: identity functions in the graph. The gradient that arrives at the
-outer gate is `grad_output`; the gradient that leaves the module through the inner gate is `grad_input`:
-
-    args -> [inner gate] -> forward -> [outer gate] -> result
+Backward hooks need two gates around the module: `hook_gates.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd import anomaly, is_grad_enabled, observe
-from ..autograd.engine import Function
+from ..autograd import anomaly, observe
 from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import thread
 from ..ops.tensor.arguments import check_operands
-from ..tensor import Array, Tensor
+from .hook_gates import _Gates
 
 KINDS = (
     "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
@@ -103,6 +99,14 @@ class Hooks:
             hook: the function.
             prepend: call it before the existing hooks.
             with_kwargs: call `hook(module, args, kwargs)`, which returns None or (args, kwargs).
+
+        >>> net = nn.Identity()
+        >>> handle = net.register_forward_pre_hook(lambda module, args: (10 * args[0],))
+        >>> net(minicnn.ones(2))
+        tensor([10., 10.])
+        >>> handle.remove()
+        >>> net(minicnn.ones(2))
+        tensor([1., 1.])
         """
         flags = ["_forward_pre_hooks_with_kwargs"] if with_kwargs else []
         return _register(self.__dict__, "_forward_pre_hooks", hook, prepend, *flags)
@@ -122,6 +126,13 @@ class Hooks:
             prepend: call it before the existing hooks.
             with_kwargs: call `hook(module, args, kwargs, output)`.
             always_call: also call it after an exception, with the output so far.
+
+        >>> net, shapes = nn.Sequential(nn.Conv2d(1, 6, 5), nn.MaxPool2d(2)), []
+        >>> for layer in net:
+        ...     handle = layer.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape)))
+        >>> y = net(minicnn.zeros(1, 1, 28, 28))
+        >>> shapes
+        [(1, 6, 24, 24), (1, 6, 12, 12)]
         """
         flags = ["_forward_hooks_with_kwargs"] * with_kwargs + ["_forward_hooks_always_called"] * always_call
         return _register(self.__dict__, "_forward_hooks", hook, prepend, *flags)
@@ -135,6 +146,12 @@ class Hooks:
 
         Both are tuples, with None for arguments that are not tensors or need no gradient; a result other than None
         replaces `grad_input`. If no input needs a gradient, the hook is called when those of the outputs are known.
+
+        >>> net, seen = nn.ReLU(), []
+        >>> handle = net.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append(grad_input))
+        >>> net(minicnn.tensor([-1.0, 2.0], requires_grad=True)).sum().backward()
+        >>> seen
+        [(tensor([0., 1.]),)]
         """
         return self._register_backward(hook, prepend, full=True)
 
@@ -229,124 +246,7 @@ class _Call:
                     )
 
 
-class _Gate(Function):
-    """The identity on tensors; its backward passes the gradients to `gradients`, which may change them."""
-
-    view = backward_is_users = any_device = True
-
-    @staticmethod
-    def forward(ctx: Any, *arrays: Array, gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]], zeros: bool) -> Any:
-        """Return views; `zeros` says whether `gradients` gets zeros or None for a tensor that the loss does not use."""
-        ctx.gradients, ctx.materialize = gradients, zeros
-        through = tuple(array.view() for array in arrays)
-        ctx.mark_non_differentiable(*(a for a, wanted in zip(through, ctx.needs_input_grad, strict=True) if not wanted))
-        return through
-
-    @staticmethod
-    def backward(ctx: Any, *gys: Array | None) -> tuple[Array | None, ...]:
-        """Call the hooks."""
-        found = ctx.gradients(tuple(None if gy is None else Tensor(gy) for gy in gys))
-        return tuple(None if gradient is None else gradient.array for gradient in found)
-
-
-class _Gates:
-    """The two gates around one call, and the values that they exchange in the backward pass."""
-
-    def __init__(self, module: Any, hooks: list[Any], pre_hooks: list[Any]) -> None:
-        self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
-        self.grad_output: tuple[Any, ...] | None = None
-        self.inputs: list[int] | None = None  # positions of the tensors among the arguments; None: no gradient wanted
-        self.outputs: list[int] = []
-        self.input_count = self.output_count = 0
-
-    def around_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the arguments after the inner gate."""
-        self.input_count = len(args)
-        args, self.inputs = self._pass(args, self._at_inputs, zeros=True)
-        return args
-
-    def around_outputs(self, result: Any) -> Any:
-        """Return the result after the outer gate; of a tuple, each tensor passes."""
-        if not isinstance(result, (Tensor, tuple)):
-            warnings.warn(
-                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
-                f"but received {type(result)}",
-                stacklevel=5,
-            )
-            return result
-        results = result if isinstance(result, tuple) else (result,)
-        self.output_count = len(results)
-        results, places = self._pass(results, self._at_outputs, zeros=False)
-        self.outputs = places or []
-        if not isinstance(result, tuple):
-            return results[0]
-        return type(result)(*results) if hasattr(result, "_fields") else results
-
-    @staticmethod
-    def _pass(
-        values: tuple[Any, ...], gradients: Callable[..., Any], zeros: bool
-    ) -> tuple[tuple[Any, ...], list[int] | None]:
-        """Return the values after a gate and the positions of the tensors; unchanged if no gradient is wanted."""
-        places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
-        if not (is_grad_enabled() and any(values[i].requires_grad for i in places)):
-            return values, None
-        through = _Gate.apply(*(values[i] for i in places), gradients=gradients, zeros=zeros)
-        passed = list(values)
-        for place, tensor in zip(places, through, strict=True):
-            tensor._version = values[place]._version  # each is a view of its own input
-            passed[place] = tensor
-        return tuple(passed), places
-
-    @staticmethod
-    def _spread(gradients: tuple[Any, ...], places: list[int], count: int) -> tuple[Any, ...]:
-        """Return the gradients at their positions, None elsewhere."""
-        at = dict(zip(places, gradients, strict=True))
-        return tuple(at.get(i) for i in range(count))
-
-    def _at_outputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
-        grads = self._spread(gradients, self.outputs, self.output_count)
-        for hook in self.pre_hooks:
-            changed = hook(self.module, grads)
-            if changed is not None:
-                changed = (changed,) if isinstance(changed, Tensor) else changed
-                self._same_number(changed, grads, "Backward pre hook", "grad_output")
-                grads = tuple(changed)
-        if self.inputs is None:
-            for hook in self.hooks:
-                given = hook(self.module, (None,) * self.input_count, grads)
-                if given is not None and any(g is not None for g in given):
-                    raise RuntimeError(
-                        "Backward hook for Modules where no input requires gradient should always return None or None "
-                        "for all gradients."
-                    )
-        else:
-            self.grad_output = grads
-        return tuple(grads[i] for i in self.outputs)
-
-    def _at_inputs(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
-        if self.grad_output is None or self.inputs is None:  # reached on a way around the outputs
-            return gradients
-        grads = self._spread(gradients, self.inputs, self.input_count)
-        for hook in self.hooks:
-            changed = hook(self.module, grads, self.grad_output)
-            if changed is not None:
-                changed = (changed,) if isinstance(changed, Tensor) else changed
-                self._same_number(changed, grads, "Backward hook", "grad_input")
-                grads = tuple(changed)
-        self.grad_output = None
-        return tuple(grads[i] for i in self.inputs)
-
-    @staticmethod
-    def _same_number(given: Any, wanted: tuple[Any, ...], hook: str, name: str) -> None:
-        if len(given) != len(wanted):
-            raise RuntimeError(
-                f"{hook} returned an invalid number of {name}, got {len(given)}, but expected {len(wanted)}"
-            )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Hooks of all modules
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------- of all modules
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:

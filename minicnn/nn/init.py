@@ -29,6 +29,9 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
     Raises:
         ValueError: the shape has fewer than 2 axes.
+
+    >>> nn.init.fans((64, 32, 3, 3))  # 32*3*3 and 64*3*3
+    (288, 576)
     """
     if len(shape) < 2:
         raise ValueError(
@@ -58,6 +61,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Raises:
         ValueError: the activation is unknown, or the slope is not a number.
+
+    >>> nn.init.calculate_gain("relu")  # sqrt(2)
+    1.4142135623730951
     """
     if nonlinearity == "leaky_relu":
         if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
@@ -68,9 +74,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return _GAINS[nonlinearity]
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Plain distributions and constants
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------ plain distributions and constants
 
 
 def _fill(tensor: Tensor, values: Callable[[tuple[int, ...]], Any]) -> Tensor:
@@ -89,7 +93,12 @@ def _stream(tensor: Tensor, generator: Generator | None, op: str) -> tuple[np.ra
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Draw from U(a, b)."""
+    """Draw from U(a, b).
+
+    >>> w = nn.init.uniform_(minicnn.empty(1000), -0.5, 0.5)
+    >>> bool((w.abs() <= 0.5).all())
+    True
+    """
     stream, dtype = _stream(tensor, generator, "uniform_")
     if a > b:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
@@ -97,7 +106,11 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Draw from N(mean, std^2)."""
+    """Draw from N(mean, std^2).
+
+    >>> round(nn.init.normal_(minicnn.empty(100_000), std=0.01).std().item(), 3)
+    0.01
+    """
     stream, dtype = _stream(tensor, generator, "normal_")
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
@@ -112,7 +125,11 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Draw from N(mean, std^2) cut off outside [a, b]; a and b are values, not multiples of std."""
+    """Draw from N(mean, std^2) cut off outside [a, b]; a and b are values, not multiples of std.
+
+    >>> bool((nn.init.trunc_normal_(minicnn.empty(1000), a=-1.0, b=1.0).abs() <= 1).all())
+    True
+    """
     stream, _ = _stream(tensor, generator, "trunc_normal_")
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -152,7 +169,11 @@ def _truncated(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one value."""
+    """Fill with one value.
+
+    >>> nn.init.constant_(minicnn.empty(2), 0.1)
+    tensor([0.1000, 0.1000])
+    """
     return _fill(tensor, lambda shape: np.broadcast_to(val, shape))
 
 
@@ -171,6 +192,10 @@ def eye_(tensor: Tensor) -> Tensor:
 
     Raises:
         ValueError: the tensor does not have 2 axes.
+
+    >>> nn.init.eye_(minicnn.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
     """
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -182,6 +207,10 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
     Raises:
         ValueError: the tensor does not have 3 to 5 axes, or `groups` does not divide its output channels.
+
+    >>> w = nn.init.dirac_(minicnn.empty(1, 1, 3, 3))
+    >>> F.conv2d(minicnn.tensor([[[[1.0, 2.0]]]]), w, padding=1)
+    tensor([[[[1., 2.]]]])
     """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -200,9 +229,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _fill(tensor, values) if tensor.numel() else tensor
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Variance kept from layer to layer
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------ variance kept from layer to layer
 
 
 def kaiming_uniform_(
@@ -214,7 +241,12 @@ def kaiming_uniform_(
 ) -> Tensor:
     """He initialisation: U(-bound, bound) with bound = gain * sqrt(3 / fan).
 
-    K. He et al., "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852.
+    `mode` "fan_in" keeps the variance of the activations, "fan_out" that of the gradients; `a` is the slope of a leaky
+    ReLU. K. He et al., "Delving deep into rectifiers", 2015, https://arxiv.org/abs/1502.01852.
+
+    >>> w = nn.init.kaiming_uniform_(minicnn.empty(64, 6, 3, 3), nonlinearity="relu")
+    >>> round(w.abs().max().item(), 2)  # sqrt(2) sqrt(3/54) = 0.333
+    0.33
     """
     if _is_empty(tensor):
         return tensor
@@ -229,7 +261,12 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """He initialisation: N(0, std^2) with std = gain / sqrt(fan)."""
+    """He initialisation: N(0, std^2) with std = gain / sqrt(fan); arguments as in `kaiming_uniform_`.
+
+    >>> w = nn.init.kaiming_normal_(minicnn.empty(64, 32, 3, 3), nonlinearity="relu")
+    >>> round(w.std().item(), 2)  # sqrt(2/288) = 0.083
+    0.08
+    """
     if _is_empty(tensor):
         return tensor
     std = calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
@@ -247,13 +284,20 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     """Glorot initialisation: U(-bound, bound) with bound = gain * sqrt(6 / (fan_in + fan_out)).
 
     X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+
+    >>> round(nn.init.xavier_uniform_(minicnn.empty(300, 300)).abs().max().item(), 2)  # sqrt(6/600)
+    0.1
     """
     bound = gain * math.sqrt(6 / sum(fans(tensor.shape)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Glorot initialisation: N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out))."""
+    """Glorot initialisation: N(0, std^2) with std = gain * sqrt(2 / (fan_in + fan_out)).
+
+    >>> round(nn.init.xavier_normal_(minicnn.empty(100, 300)).std().item(), 2)  # sqrt(2/400) = 0.071
+    0.07
+    """
     return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor.shape))), generator)
 
 
@@ -261,13 +305,20 @@ def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor
     """LeCun initialisation: U(-bound, bound) with bound = sqrt(3 / fan_in), of variance 1/fan_in; not in PyTorch.
 
     Y. LeCun et al., "Efficient BackProp", 1998, section 4.6.
+
+    >>> round(nn.init.lecun_uniform_(minicnn.empty(100, 300)).abs().max().item(), 2)  # sqrt(3/300)
+    0.1
     """
     bound = math.sqrt(3 / fans(tensor.shape)[0])
     return uniform_(tensor, -bound, bound, generator)
 
 
 def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
-    """LeCun initialisation: N(0, 1/fan_in), also for self-normalising nets with SELU; not in PyTorch."""
+    """LeCun initialisation: N(0, 1/fan_in), also for self-normalising nets with SELU; not in PyTorch.
+
+    >>> round(nn.init.lecun_normal_(minicnn.empty(300, 100)).std().item(), 2)  # sqrt(1/100)
+    0.1
+    """
     return normal_(tensor, 0, math.sqrt(1 / fans(tensor.shape)[0]), generator)
 
 
@@ -279,6 +330,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
     Raises:
         ValueError: the tensor has fewer than 2 axes.
+
+    >>> w = nn.init.orthogonal_(minicnn.empty(2, 50))
+    >>> bool((w @ w.T - minicnn.eye(2)).abs().max() < 1e-5)  # its rows are orthonormal
+    True
     """
     if tensor.ndim < 2:
         raise ValueError(f"Only tensors with 2 or more dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -300,6 +355,9 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 
     Raises:
         ValueError: the tensor does not have 2 axes.
+
+    >>> (nn.init.sparse_(minicnn.empty(10, 3), sparsity=0.25) == 0).sum(0)  # 2.5, rounded up, in each column
+    tensor([3, 3, 3])
     """
     if tensor.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
@@ -314,9 +372,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     return _fill(tensor, values)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# PyTorch's names before 0.4
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------- PyTorch's names before 0.4
 
 
 def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -330,7 +386,7 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         )
         return function(*args, **kwargs)
 
-    old.__name__ = name[:-1]
+    old.__name__, old.__doc__ = name[:-1], f"`{name}` under its old name, with a warning."
     return old
 
 

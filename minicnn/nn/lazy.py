@@ -1,7 +1,7 @@
 """Layers that find the size of their input at the first forward.
 
-layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
-layer(x)                          # they get their shapes, and the layer becomes a Conv2d
+    layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
+    layer(x)                          # they get their shapes, and the layer becomes a Conv2d
 """
 
 from __future__ import annotations
@@ -137,54 +137,96 @@ class _LazyLayer(LazyModuleMixin):
 
 
 class LazyLinear(_LazyLayer, Linear):
-    """A `Linear` without `in_features`: `LazyLinear(out_features, bias=True)`."""
+    """A `Linear` without `in_features`: `LazyLinear(out_features, bias=True)`.
+
+    >>> fc = nn.LazyLinear(10)
+    >>> fc(minicnn.zeros(8, 400)).shape, fc.weight.shape  # the first input tells in_features
+    (minicnn.Size([8, 10]), minicnn.Size([10, 400]))
+    """
 
     cls_to_become = Linear
     channel_axis = -1
 
 
 class LazyConv1d(_LazyLayer, Conv1d):
-    """A `Conv1d` without `in_channels`: `LazyConv1d(out_channels, kernel_size, ...)`."""
+    """A `Conv1d` without `in_channels`: `LazyConv1d(out_channels, kernel_size, ...)`.
+
+    >>> conv = nn.LazyConv1d(8, 3)
+    >>> conv(minicnn.zeros(1, 2, 10)).shape, conv.in_channels
+    (minicnn.Size([1, 8, 8]), 2)
+    """
 
     cls_to_become = Conv1d
     ranks = (3, 2)
 
 
 class LazyConv2d(_LazyLayer, Conv2d):
-    """A `Conv2d` without `in_channels`: `LazyConv2d(out_channels, kernel_size, ...)`."""
+    """A `Conv2d` without `in_channels`: `LazyConv2d(out_channels, kernel_size, ...)`.
+
+    >>> net = nn.Sequential(nn.LazyConv2d(8, 3), nn.Flatten(), nn.LazyLinear(10))
+    >>> net(minicnn.zeros(1, 3, 6, 6)).shape
+    minicnn.Size([1, 10])
+    >>> net[0].in_channels, net[2].in_features  # 8*4*4
+    (3, 128)
+    """
 
     cls_to_become = Conv2d
     ranks = (4, 3)
 
 
 class LazyConvTranspose1d(_LazyLayer, ConvTranspose1d):
-    """A `ConvTranspose1d` without `in_channels`: `LazyConvTranspose1d(out_channels, kernel_size, ...)`."""
+    """A `ConvTranspose1d` without `in_channels`: `LazyConvTranspose1d(out_channels, kernel_size, ...)`.
+
+    >>> conv = nn.LazyConvTranspose1d(8, 2, stride=2)
+    >>> conv(minicnn.zeros(1, 2, 10)).shape, conv.in_channels
+    (minicnn.Size([1, 8, 20]), 2)
+    """
 
     cls_to_become = ConvTranspose1d
     ranks = (3, 2)
 
 
 class LazyConvTranspose2d(_LazyLayer, ConvTranspose2d):
-    """A `ConvTranspose2d` without `in_channels`: `LazyConvTranspose2d(out_channels, kernel_size, ...)`."""
+    """A `ConvTranspose2d` without `in_channels`: `LazyConvTranspose2d(out_channels, kernel_size, ...)`.
+
+    >>> conv = nn.LazyConvTranspose2d(8, 2, stride=2)
+    >>> conv(minicnn.zeros(1, 3, 7, 7)).shape, conv.in_channels
+    (minicnn.Size([1, 8, 14, 14]), 3)
+    """
 
     cls_to_become = ConvTranspose2d
     ranks = (4, 3)
 
 
 class LazyBatchNorm1d(_LazyLayer, BatchNorm1d):
-    """A `BatchNorm1d` without `num_features`: `LazyBatchNorm1d(eps=1e-5, ...)`."""
+    """A `BatchNorm1d` without `num_features`: `LazyBatchNorm1d(eps=1e-5, ...)`.
+
+    >>> norm = nn.LazyBatchNorm1d()
+    >>> norm(minicnn.zeros(4, 10)).shape, norm.num_features
+    (minicnn.Size([4, 10]), 10)
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyLayer, BatchNorm2d):
-    """A `BatchNorm2d` without `num_features`: `LazyBatchNorm2d(eps=1e-5, ...)`."""
+    """A `BatchNorm2d` without `num_features`: `LazyBatchNorm2d(eps=1e-5, ...)`.
+
+    >>> norm = nn.LazyBatchNorm2d()
+    >>> norm(minicnn.zeros(4, 10, 2, 2)).shape, norm.num_features
+    (minicnn.Size([4, 10, 2, 2]), 10)
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyLayer, BatchNorm3d):
-    """A `BatchNorm3d` without `num_features`: `LazyBatchNorm3d(eps=1e-5, ...)`."""
+    """A `BatchNorm3d` without `num_features`: `LazyBatchNorm3d(eps=1e-5, ...)`.
+
+    >>> norm = nn.LazyBatchNorm3d()
+    >>> norm(minicnn.zeros(4, 10, 2, 2, 2)).shape, norm.num_features
+    (minicnn.Size([4, 10, 2, 2, 2]), 10)
+    """
 
     cls_to_become = BatchNorm3d
 
@@ -193,7 +235,12 @@ _AFFINE = {"affine": True, "track_running_stats": True}  # the defaults of PyTor
 
 
 class LazyInstanceNorm1d(_LazyLayer, InstanceNorm1d):
-    """An `InstanceNorm1d` without `num_features`: `LazyInstanceNorm1d(eps=1e-5, ...)`; affine by default."""
+    """An `InstanceNorm1d` without `num_features`: `LazyInstanceNorm1d(eps=1e-5, ...)`; affine by default.
+
+    >>> norm = nn.LazyInstanceNorm1d()
+    >>> norm(minicnn.zeros(4, 10, 5)).shape, norm.num_features
+    (minicnn.Size([4, 10, 5]), 10)
+    """
 
     cls_to_become = InstanceNorm1d
     ranks = (3, 2)
@@ -201,7 +248,12 @@ class LazyInstanceNorm1d(_LazyLayer, InstanceNorm1d):
 
 
 class LazyInstanceNorm2d(_LazyLayer, InstanceNorm2d):
-    """An `InstanceNorm2d` without `num_features`: `LazyInstanceNorm2d(eps=1e-5, ...)`; affine by default."""
+    """An `InstanceNorm2d` without `num_features`: `LazyInstanceNorm2d(eps=1e-5, ...)`; affine by default.
+
+    >>> norm = nn.LazyInstanceNorm2d()
+    >>> norm(minicnn.zeros(4, 10, 2, 2)).shape, norm.num_features
+    (minicnn.Size([4, 10, 2, 2]), 10)
+    """
 
     cls_to_become = InstanceNorm2d
     ranks = (4, 3)
@@ -209,7 +261,12 @@ class LazyInstanceNorm2d(_LazyLayer, InstanceNorm2d):
 
 
 class LazyInstanceNorm3d(_LazyLayer, InstanceNorm3d):
-    """An `InstanceNorm3d` without `num_features`: `LazyInstanceNorm3d(eps=1e-5, ...)`; affine by default."""
+    """An `InstanceNorm3d` without `num_features`: `LazyInstanceNorm3d(eps=1e-5, ...)`; affine by default.
+
+    >>> norm = nn.LazyInstanceNorm3d()
+    >>> norm(minicnn.zeros(4, 10, 2, 2, 2)).shape, norm.num_features
+    (minicnn.Size([4, 10, 2, 2, 2]), 10)
+    """
 
     cls_to_become = InstanceNorm3d
     ranks = (5, 4)

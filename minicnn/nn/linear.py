@@ -18,7 +18,11 @@ __all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
 
 
 class Identity(Module):
-    """y = x, a placeholder; takes any arguments and ignores them."""
+    """y = x, a placeholder; takes any arguments and ignores them.
+
+    >>> nn.Identity()(minicnn.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -33,6 +37,16 @@ class Linear(Module):
 
     Shape: (..., in_features) -> (..., out_features). Parameters: `weight` (out, in) and `bias` (out,), together
     (in + 1)*out numbers, drawn from U(-1/sqrt(in), 1/sqrt(in)) as in PyTorch.
+
+    Raises:
+        KindError: a number of features is not an int.
+        ValueError: it is negative.
+
+    >>> fc = nn.Linear(400, 120)
+    >>> fc(minicnn.zeros(8, 400)).shape
+    minicnn.Size([8, 120])
+    >>> sum(p.numel() for p in fc.parameters())  # (400 + 1)*120
+    48120
     """
 
     bias: Parameter | None
@@ -70,7 +84,11 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Join axes start_dim to end_dim into one: (N, C, H, W) -> (N, C*H*W)."""
+    """Join axes start_dim to end_dim into one: (N, C, H, W) -> (N, C*H*W).
+
+    >>> nn.Flatten()(minicnn.zeros(8, 16, 5, 5)).shape
+    minicnn.Size([8, 400])
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -86,7 +104,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Split axis `dim` into several: (N, C*H*W) -> (N, C, H, W) with dim=1 and unflattened_size=(C, H, W)."""
+    """Split axis `dim` into several: (N, C*H*W) -> (N, C, H, W) with dim=1 and unflattened_size=(C, H, W).
+
+    >>> nn.Unflatten(1, (16, 5, 5))(minicnn.zeros(8, 400)).shape
+    minicnn.Size([8, 16, 5, 5])
+    """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from ..ops import loss
-from ..ops.loss.reduction import check
 from ..tensor import Tensor
-from .distance import PairwiseDistance
-from .module import Module
+from .loss_base import _Loss, _WeightedLoss
+from .margin_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss",
@@ -19,52 +21,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _Loss(Module):
-    """The base class: a function of the arguments of `forward` and of the attributes named in `__constants__`.
-
-    Args:
-        reduction: "mean", "sum" or "none"; checked when the loss is computed.
-        size_average, reduce: the deprecated forms of `reduction`.
-    """
-
-    function: Callable[..., Tensor]
-    __constants__: tuple[str, ...] = ("reduction",)
-    reduction: str
-
-    def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", **arguments: Any
-    ) -> None:
-        super().__init__()
-        old = size_average is not None or reduce is not None
-        self.reduction = check(type(self).__name__, reduction, size_average, reduce) if old else reduction
-        for name, value in arguments.items():
-            setattr(self, name, value)
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(input, target)
-
-    def _loss(self, *inputs: Tensor) -> Tensor:
-        return type(self).function(*inputs, **{name: getattr(self, name) for name in self.__constants__})
-
-
-class _WeightedLoss(_Loss):
-    """A loss with a buffer `weight`, or None."""
-
-    weight: Tensor | None
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        **arguments: Any,
-    ) -> None:
-        super().__init__(size_average, reduce, reduction, **arguments)
-        self.register_buffer("weight", weight)
-
-
 # ------------------------------------------------------------------------------------------------ against classes
 
 
@@ -72,6 +28,10 @@ class CrossEntropyLoss(_WeightedLoss):
     """-log softmax(logits)[target], averaged: logits (N, K, ...), classes (N, ...) or probabilities (N, K, ...).
 
     See `functional.cross_entropy` for weights (one for each class), ignored classes and label smoothing.
+
+    >>> logits = minicnn.zeros(2, 10)  # all ten classes alike
+    >>> nn.CrossEntropyLoss()(logits, minicnn.tensor([3, 7]))  # log(10)
+    tensor(2.3026)
     """
 
     function = staticmethod(loss.cross_entropy)
@@ -92,7 +52,11 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-x[target] for log-probabilities x (N, K, ...) and classes (N, ...)."""
+    """-x[target] for log-probabilities x (N, K, ...) and classes (N, ...).
+
+    >>> nn.NLLLoss()(minicnn.tensor([[0.5, 0.25, 0.25]]).log(), minicnn.tensor([1]))  # log(4)
+    tensor(1.3863)
+    """
 
     function = staticmethod(loss.nll_loss)
     __constants__ = ("weight", "ignore_index", "reduction")
@@ -109,7 +73,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """1/K sum_{k != t} max(0, margin - x[t] + x[k])^p for scores (N, K) and classes t (N,)."""
+    """1/K sum_{k != t} max(0, margin - x[t] + x[k])^p for scores (N, K) and classes t (N,).
+
+    >>> nn.MultiMarginLoss()(minicnn.tensor([[3.0, 5.0, 2.5]]), minicnn.tensor([0]))  # (3 + 0.5)/3
+    tensor(1.1667)
+    """
 
     function = staticmethod(loss.multi_margin_loss)
     __constants__ = ("p", "margin", "weight", "reduction")
@@ -131,13 +99,21 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """1/K sum over true classes j and others k of max(0, 1 - x[j] + x[k]); targets (N, K) list classes up to a -1."""
+    """1/K sum over true classes j and others k of max(0, 1 - x[j] + x[k]); targets (N, K) list classes up to a -1.
+
+    >>> nn.MultiLabelMarginLoss()(minicnn.tensor([[3.0, 5.0, 2.5]]), minicnn.tensor([[0, 1, -1]]))  # (1 - 3 + 2.5)/3
+    tensor(0.1667)
+    """
 
     function = staticmethod(loss.multilabel_margin_loss)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The binary cross-entropy for each of K labels with scores (N, K), averaged over the labels."""
+    """The binary cross-entropy for each of K labels with scores (N, K), averaged over the labels.
+
+    >>> nn.MultiLabelSoftMarginLoss()(minicnn.zeros(1, 2), minicnn.tensor([[1.0, 0.0]]))  # log(2)
+    tensor(0.6931)
+    """
 
     function = staticmethod(loss.multilabel_soft_margin_loss)
     __constants__ = ("weight", "reduction")
@@ -147,19 +123,31 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class MSELoss(_Loss):
-    """(input - target)^2, averaged."""
+    """(input - target)^2, averaged.
+
+    >>> nn.MSELoss()(minicnn.tensor([1.0, 4.0]), minicnn.tensor([0.0, 2.0]))  # (1 + 4)/2
+    tensor(2.5000)
+    """
 
     function = staticmethod(loss.mse_loss)
 
 
 class L1Loss(_Loss):
-    """|input - target|, averaged."""
+    """|input - target|, averaged.
+
+    >>> nn.L1Loss()(minicnn.tensor([1.0, 4.0]), minicnn.tensor([0.0, 2.0]))  # (1 + 2)/2
+    tensor(1.5000)
+    """
 
     function = staticmethod(loss.l1_loss)
 
 
 class SmoothL1Loss(_Loss):
-    """d^2/(2 beta) for d = |input - target| < beta, else d - beta/2, averaged."""
+    """d^2/(2 beta) for d = |input - target| < beta, else d - beta/2, averaged.
+
+    >>> nn.SmoothL1Loss(reduction="none")(minicnn.tensor([0.5, 3.0]), minicnn.zeros(2))  # 0.5^2/2, 3 - 1/2
+    tensor([0.1250, 2.5000])
+    """
 
     function = staticmethod(loss.smooth_l1_loss)
     __constants__ = ("reduction", "beta")
@@ -175,7 +163,11 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """d^2/2 for d = |input - target| <= delta, else delta (d - delta/2), averaged."""
+    """d^2/2 for d = |input - target| <= delta, else delta (d - delta/2), averaged.
+
+    >>> nn.HuberLoss(reduction="none", delta=2.0)(minicnn.tensor([1.0, 3.0]), minicnn.zeros(2))  # 1/2, 2 (3 - 1)
+    tensor([0.5000, 4.0000])
+    """
 
     function = staticmethod(loss.huber_loss)
     __constants__ = ("reduction", "delta")
@@ -185,7 +177,11 @@ class HuberLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """-(t log x + (1 - t) log(1 - x)) for probabilities x, averaged; `BCEWithLogitsLoss` is more accurate."""
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x, averaged; `BCEWithLogitsLoss` is more accurate.
+
+    >>> nn.BCELoss()(minicnn.tensor([0.5]), minicnn.tensor([1.0]))  # log(2)
+    tensor(0.6931)
+    """
 
     function = staticmethod(loss.binary_cross_entropy)
     __constants__ = ("weight", "reduction")
@@ -199,6 +195,9 @@ class BCEWithLogitsLoss(_Loss):
         pos_weight: a factor for the positive class, usually one number for each class on the last axis.
         reduction: "mean", "sum" or "none".
         size_average, reduce: deprecated.
+
+    >>> nn.BCEWithLogitsLoss()(minicnn.tensor([0.0]), minicnn.tensor([1.0]))  # sigmoid(0) is 1/2
+    tensor(0.6931)
     """
 
     function = staticmethod(loss.binary_cross_entropy_with_logits)
@@ -220,13 +219,22 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """log(1 + e^(-t x)) for t of 1 or -1, averaged."""
+    """log(1 + e^(-t x)) for t of 1 or -1, averaged.
+
+    >>> nn.SoftMarginLoss(reduction="none")(minicnn.tensor([0.0, -100.0]), minicnn.ones(2))
+    tensor([  0.6931, 100.0000])
+    """
 
     function = staticmethod(loss.soft_margin_loss)
 
 
 class KLDivLoss(_Loss):
-    """t (log t - x) for log-probabilities x; reduction="batchmean" gives the divergence as it is defined."""
+    """t (log t - x) for log-probabilities x; reduction="batchmean" gives the divergence as it is defined.
+
+    >>> loss = nn.KLDivLoss(reduction="batchmean")
+    >>> loss(minicnn.tensor([[0.5, 0.5]]).log(), minicnn.tensor([[1.0, 0.0]]))  # 1 log(1/0.5)
+    tensor(0.6931)
+    """
 
     function = staticmethod(loss.kl_div)
     __constants__ = ("reduction", "log_target")
@@ -242,7 +250,11 @@ class KLDivLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """e^x - t x for the logarithm x of a rate, or x - t log(x + eps) for a rate x and a count t, averaged."""
+    """e^x - t x for the logarithm x of a rate, or x - t log(x + eps) for a rate x and a count t, averaged.
+
+    >>> nn.PoissonNLLLoss(log_input=False)(minicnn.tensor([1.0]), minicnn.tensor([3.0]))  # 1 - 3 log(1)
+    tensor(1.)
+    """
 
     function = staticmethod(loss.poisson_nll_loss)
     __constants__ = ("log_input", "full", "eps", "reduction")
@@ -260,7 +272,11 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log v + (x - t)^2/v)/2 with v = max(var, eps), averaged: `loss(input, target, var)`."""
+    """(log v + (x - t)^2/v)/2 with v = max(var, eps), averaged: `loss(input, target, var)`.
+
+    >>> nn.GaussianNLLLoss()(minicnn.tensor([1.0]), minicnn.tensor([3.0]), minicnn.tensor([4.0]))  # (log 4 + 2^2/4)/2
+    tensor(1.1931)
+    """
 
     function = staticmethod(loss.gaussian_nll_loss)
     __constants__ = ("full", "eps", "reduction")
@@ -271,102 +287,3 @@ class GaussianNLLLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:  # type: ignore[override]
         """The loss."""
         return self._loss(input, target, var)  # type: ignore[arg-type]
-
-
-# ------------------------------------------------------------------------------------------------ pairs and triplets
-
-
-class HingeEmbeddingLoss(_Loss):
-    """x where t = 1, max(0, margin - x) where t = -1, averaged."""
-
-    function = staticmethod(loss.hinge_embedding_loss)
-    __constants__ = ("margin", "reduction")
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction, margin=margin)
-
-
-class _PairLoss(_Loss):
-    """A loss of two inputs, a target and a margin."""
-
-    __constants__ = ("margin", "reduction")
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction, margin=margin)
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
-        """The loss."""
-        return self._loss(input1, input2, target)
-
-
-class MarginRankingLoss(_PairLoss):
-    """max(0, margin - t (x1 - x2)), averaged."""
-
-    function = staticmethod(loss.margin_ranking_loss)
-
-
-class CosineEmbeddingLoss(_PairLoss):
-    """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1, averaged."""
-
-    function = staticmethod(loss.cosine_embedding_loss)
-
-
-class TripletMarginLoss(_Loss):
-    """max(0, margin + d(anchor, positive) - d(anchor, negative)), averaged; d is the p-norm of the difference."""
-
-    function = staticmethod(loss.triplet_margin_loss)
-    __constants__ = ("margin", "p", "eps", "swap", "reduction")
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        p: float = 2.0,
-        eps: float = 1e-6,
-        swap: bool = False,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        if margin <= 0:
-            raise ValueError(f"TripletMarginLoss: margin must be greater than 0, got {margin}")
-        super().__init__(size_average, reduce, reduction, margin=margin, p=p, eps=eps, swap=swap)
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:  # type: ignore[override]
-        """The loss."""
-        return self._loss(anchor, positive, negative)
-
-
-class TripletMarginWithDistanceLoss(_Loss):
-    """`TripletMarginLoss` with any distance of two tensors; None means `PairwiseDistance()`."""
-
-    function = staticmethod(loss.triplet_margin_with_distance_loss)
-    __constants__ = ("distance_function", "margin", "swap", "reduction")
-
-    def __init__(
-        self,
-        *,
-        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-        margin: float = 1.0,
-        swap: bool = False,
-        reduction: str = "mean",
-    ) -> None:
-        if margin <= 0:
-            raise ValueError(f"TripletMarginWithDistanceLoss: margin must be greater than 0, got {margin}")
-        super().__init__(reduction=reduction, margin=margin, swap=swap)
-        self.distance_function = distance_function if distance_function is not None else PairwiseDistance()
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:  # type: ignore[override]
-        """The loss."""
-        return self._loss(anchor, positive, negative)

@@ -35,6 +35,10 @@ class Module(Hooks, State, Conversion):
 
     Parameters, buffers and modules that are assigned as attributes are registered with the attribute's name. The names
     of nested ones are joined with dots ("features.0.weight"), also in state dicts.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU())
+    >>> [name for name, p in net.named_parameters()], sum(p.numel() for p in net.parameters())
+    (['0.weight', '0.bias'], 156)
     """
 
     training: bool
@@ -122,7 +126,13 @@ class Module(Hooks, State, Conversion):
             raise KeyError(f'{what} name can\'t be empty string ""')
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Register a tensor that is not trained, such as a running mean; `persistent` ones are part of the state."""
+        """Register a tensor that is not trained, such as a running mean; `persistent` ones are part of the state.
+
+        >>> net = nn.Module()
+        >>> net.register_buffer("mean", minicnn.zeros(3))
+        >>> list(net.state_dict()), list(net.parameters())
+        (['mean'], [])
+        """
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
@@ -164,6 +174,9 @@ class Module(Hooks, State, Conversion):
 
         Raises:
             AttributeError: there is no such attribute, or it is not a module.
+
+        >>> nn.Sequential(nn.Sequential(nn.ReLU())).get_submodule("0.0")
+        ReLU()
         """
         module: Any = self
         for name in target.split(".") if target else ():
@@ -202,7 +215,12 @@ class Module(Hooks, State, Conversion):
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """Iterate over this module and all inside it, by dotted names; each once unless `remove_duplicate` is False."""
+        """Iterate over this module and all inside it, by dotted names; each once unless `remove_duplicate` is False.
+
+        >>> net = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh())
+        >>> [name for name, module in net.named_modules()]
+        ['', '0', '0.0', '1']
+        """
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -218,7 +236,12 @@ class Module(Hooks, State, Conversion):
         return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Iterate over the modules directly inside, each once, with their names."""
+        """Iterate over the modules directly inside, each once, with their names.
+
+        >>> net = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh())
+        >>> [name for name, module in net.named_children()]
+        ['0', '1']
+        """
         seen: set[Module] = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -249,7 +272,11 @@ class Module(Hooks, State, Conversion):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Iterate over all parameters with dotted names, each once unless `remove_duplicate` is False."""
+        """Iterate over all parameters with dotted names, each once unless `remove_duplicate` is False.
+
+        >>> [(name, tuple(p.shape)) for name, p in nn.Linear(3, 2).named_parameters()]
+        [('weight', (2, 3)), ('bias', (2,))]
+        """
         return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
@@ -269,7 +296,12 @@ class Module(Hooks, State, Conversion):
     # ---------------------------------------------------------------------------------------------- modes and changes
 
     def train(self: M, mode: bool = True) -> M:
-        """Switch dropout, batch norm and the like to training (or evaluation), in this module and all inside it."""
+        """Switch dropout, batch norm and the like to training (or evaluation), in this module and all inside it.
+
+        >>> net = nn.Sequential(nn.Dropout(0.5))
+        >>> net.eval()[0].training, net.train()[0].training
+        (False, True)
+        """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
@@ -282,13 +314,25 @@ class Module(Hooks, State, Conversion):
         return self.train(False)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
-        """Set whether all parameters need gradients; False freezes them."""
+        """Set whether all parameters need gradients; False freezes them.
+
+        >>> net = nn.Linear(3, 2).requires_grad_(False)
+        >>> [p.requires_grad for p in net.parameters()]
+        [False, False]
+        """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Remove the gradients of all parameters, or set the existing ones to 0."""
+        """Remove the gradients of all parameters, or set the existing ones to 0.
+
+        >>> net = nn.Linear(3, 2)
+        >>> net(minicnn.ones(1, 3)).sum().backward()
+        >>> net.zero_grad()
+        >>> net.weight.grad is None
+        True
+        """
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -296,7 +340,14 @@ class Module(Hooks, State, Conversion):
                 parameter.grad.zero_()
 
     def apply(self: M, fn: Callable[[Module], None]) -> M:
-        """Call `fn` on every module inside, then on this one."""
+        """Call `fn` on every module inside, then on this one.
+
+        >>> def zero(module):
+        ...     if isinstance(module, nn.Linear):
+        ...         nn.init.zeros_(module.weight)
+        >>> nn.Sequential(nn.Linear(2, 1), nn.ReLU()).apply(zero)[0].weight.detach()
+        tensor([[0., 0.]])
+        """
         for module in self.children():
             module.apply(fn)
         fn(self)

@@ -20,23 +20,7 @@ __all__ = [
 
 
 class _InstanceNorm(_NormBase):
-    """Normalise each channel of each image: y = gamma (x - mean)/sqrt(var + eps) + beta.
-
-    Without running statistics, the default, those of the input are used in training and evaluation. With running
-    statistics, these are used in evaluation. Shape: (N, C, ...) or one image (C, ...), unchanged. Parameters and
-    buffers are as in batch normalisation. D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016,
-    https://arxiv.org/abs/1607.08022.
-
-    Args:
-        num_features: C; not used unless `affine` or `track_running_stats`.
-        eps: added to the variance.
-        momentum: the share of the newest batch in the running statistics.
-        affine: whether there are a weight and, with `bias`, a bias.
-
-    Raises:
-        ShapeError: the input has other axes, or only one pixel.
-        ValueError: the input has another number of channels, if `affine`.
-    """
+    """The common part of instance normalisation layers; see `InstanceNorm2d`."""
 
     def __init__(
         self,
@@ -92,19 +76,50 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalisation of (N, C, L) or (C, L); see `_InstanceNorm`."""
+    """Instance normalisation of (N, C, L) or (C, L); see `InstanceNorm2d`.
+
+    >>> nn.InstanceNorm1d(2)(minicnn.tensor([[1.0, 3.0], [10.0, 30.0]]))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    """
 
     _axes = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalisation of (N, C, H, W) or (C, H, W); see `_InstanceNorm`."""
+    """Normalise each channel of each image: y = gamma (x - mean)/sqrt(var + eps) + beta.
+
+    Without running statistics, the default, those of the input are used in training and evaluation. With running
+    statistics, these are used in evaluation. Shape: (N, C, H, W) or one image (C, H, W), unchanged. Parameters and
+    buffers are as in batch normalisation. D. Ulyanov, A. Vedaldi and V. Lempitsky, 2016,
+    https://arxiv.org/abs/1607.08022.
+
+    Args:
+        num_features: C; not used unless `affine` or `track_running_stats`.
+        eps: added to the variance.
+        momentum: the share of the newest batch in the running statistics.
+        affine: whether there are a weight and, with `bias`, a bias.
+        track_running_stats: whether running statistics are collected.
+        device, dtype: of parameters and buffers.
+        bias: False leaves out the bias, beta.
+
+    Raises:
+        ShapeError: the input has other axes, or only one pixel.
+        ValueError: the input has another number of channels, if `affine`.
+
+    >>> nn.InstanceNorm2d(1)(minicnn.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
+    """
 
     _axes = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W); see `_InstanceNorm`."""
+    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W); see `InstanceNorm2d`.
+
+    >>> nn.InstanceNorm3d(4)(minicnn.zeros(2, 4, 3, 8, 8)).shape
+    minicnn.Size([2, 4, 3, 8, 8])
+    """
 
     _axes = (4, 5)
 
@@ -123,6 +138,10 @@ class GroupNorm(Affine):
 
     Raises:
         ValueError: num_groups does not divide num_channels.
+
+    >>> norm = nn.GroupNorm(2, 4, affine=False)
+    >>> norm(minicnn.tensor([[1.0, 3.0, 10.0, 30.0]]))  # two groups of two channels
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
 
     def __init__(
@@ -170,6 +189,10 @@ class LayerNorm(Affine):
         normalized_shape: the sizes of the last axes of the input; an int for one axis.
         eps: added to the variance.
         elementwise_affine: whether there are a weight and, with `bias`, a bias.
+
+    >>> nn.LayerNorm(2, elementwise_affine=False)(minicnn.tensor([[1.0, 3.0], [10.0, 30.0]]))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
 
     def __init__(
@@ -208,6 +231,9 @@ class RMSNorm(Affine):
         normalized_shape: the sizes of the last axes of the input; an int for one axis.
         eps: added to the mean square; None means the distance from 1 to the next number of the input's type.
         elementwise_affine: whether there is a weight.
+
+    >>> nn.RMSNorm(2, elementwise_affine=False)(minicnn.tensor([[1.0, 7.0]]))  # the mean square is 25
+    tensor([[0.2000, 1.4000]])
     """
 
     def __init__(
@@ -240,6 +266,10 @@ class LocalResponseNorm(Module):
     Args:
         size: the number of channels in a window.
         alpha, beta, k: y = x / (k + alpha/size * sum x^2)^beta; the paper does not divide alpha by size.
+
+    >>> norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)  # as in AlexNet, whose alpha is 1e-4
+    >>> norm(minicnn.zeros(1, 96, 55, 55)).shape
+    minicnn.Size([1, 96, 55, 55])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

@@ -57,19 +57,33 @@ class _ConstantPadNd(_Pad):
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """Adds `value` at both ends of a signal."""
+    """Adds `value` at both ends of a signal.
+
+    >>> nn.ConstantPad1d((1, 2), 9.0)(minicnn.tensor([[1.0, 2.0]]))
+    tensor([[9., 1., 2., 9., 9.]])
+    """
 
     rank = 1
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Adds `value` around an image."""
+    """Adds `value` around an image.
+
+    >>> nn.ConstantPad2d(1, 9.0)(minicnn.tensor([[[1.0, 2.0]]]))
+    tensor([[[9., 9., 9., 9.],
+             [9., 1., 2., 9.],
+             [9., 9., 9., 9.]]])
+    """
 
     rank = 2
 
 
 class ZeroPad1d(ConstantPad1d):
-    """Adds zeros at both ends of a signal."""
+    """Adds zeros at both ends of a signal.
+
+    >>> nn.ZeroPad1d((1, 2))(minicnn.tensor([[1.0, 2.0]]))
+    tensor([[0., 1., 2., 0., 0.]])
+    """
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__(padding, 0.0)
@@ -78,7 +92,12 @@ class ZeroPad1d(ConstantPad1d):
 
 
 class ZeroPad2d(ConstantPad2d):
-    """Adds zeros around an image."""
+    """Adds zeros around an image.
+
+    >>> nn.ZeroPad2d((1, 0, 0, 1))(minicnn.tensor([[[1.0, 2.0]]]))  # left, right, top, bottom
+    tensor([[[0., 1., 2.],
+             [0., 0., 0.]]])
+    """
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__(padding, 0.0)
@@ -87,36 +106,62 @@ class ZeroPad2d(ConstantPad2d):
 
 
 class ReflectionPad1d(_Pad):
-    """Mirrors a signal at its ends, which are not repeated."""
+    """Mirrors a signal at its ends, which are not repeated.
+
+    >>> nn.ReflectionPad1d(2)(minicnn.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 2., 1., 2., 3., 2., 1.]])
+    """
 
     rank, mode = 1, "reflect"
 
 
 class ReflectionPad2d(_Pad):
-    """Mirrors an image at its edges, which are not repeated."""
+    """Mirrors an image at its edges, which are not repeated.
+
+    >>> nn.ReflectionPad2d((1, 1, 0, 0))(minicnn.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[2., 1., 2., 3., 2.]]])
+    """
 
     rank, mode = 2, "reflect"
 
 
 class ReplicationPad1d(_Pad):
-    """Repeats the ends of a signal."""
+    """Repeats the ends of a signal.
+
+    >>> nn.ReplicationPad1d(2)(minicnn.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[1., 1., 1., 2., 3., 3., 3.]])
+    """
 
     rank, mode = 1, "replicate"
 
 
 class ReplicationPad2d(_Pad):
-    """Repeats the edges of an image."""
+    """Repeats the edges of an image.
+
+    >>> nn.ReplicationPad2d(1)(minicnn.tensor([[[1.0, 2.0]]]))
+    tensor([[[1., 1., 2., 2.],
+             [1., 1., 2., 2.],
+             [1., 1., 2., 2.]]])
+    """
 
     rank, mode = 2, "replicate"
 
 
 class CircularPad1d(_Pad):
-    """Continues a signal with its other end."""
+    """Continues a signal with its other end.
+
+    >>> nn.CircularPad1d(2)(minicnn.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[2., 3., 1., 2., 3., 1., 2.]])
+    """
 
     rank, mode = 1, "circular"
 
 
 class CircularPad2d(_Pad):
-    """Continues an image on each side with its opposite side, as on a torus."""
+    """Continues an image on each side with its opposite side, as on a torus.
+
+    >>> nn.CircularPad2d((1, 1, 0, 0))(minicnn.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[3., 1., 2., 3., 1.]]])
+    """
 
     rank, mode = 2, "circular"

@@ -19,6 +19,10 @@ class DataParallel(Module):
     If the module is on a GPU, tensors among the arguments are moved there, as PyTorch does.
 
     Programs and state dicts made for several GPUs keep working: the names in the state dict begin with "module.".
+
+    >>> net = nn.DataParallel(nn.Linear(4, 2))
+    >>> net(minicnn.zeros(1, 4)).shape, list(net.state_dict())
+    (minicnn.Size([1, 2]), ['module.weight', 'module.bias'])
     """
 
     def __init__(

@@ -41,6 +41,12 @@ class Parameter(Tensor):
     Args:
         data: a tensor, whose memory is shared, or an array or numbers; None means an empty tensor.
         requires_grad: whether it is trained; `no_grad` does not change the default.
+
+    >>> net = nn.Module()
+    >>> net.scale = nn.Parameter(minicnn.ones(3))
+    >>> list(net.named_parameters())
+    [('scale', Parameter containing:
+    tensor([1., 1., 1.], requires_grad=True))]
     """
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
@@ -62,6 +68,11 @@ class Buffer(Tensor):
     Args:
         data: a tensor, whose memory is shared, or an array or numbers; None means an empty tensor.
         persistent: whether it is in the module's `state_dict`.
+
+    >>> net = nn.Module()
+    >>> net.mean = nn.Buffer(minicnn.zeros(2))
+    >>> list(net.parameters()), list(net.state_dict())
+    ([], ['mean'])
     """
 
     persistent: bool
@@ -138,7 +149,11 @@ class UninitializedTensorMixin:
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A parameter whose shape is found at the first forward; until then only its dtype and device can change."""
+    """A parameter whose shape is found at the first forward; until then only its dtype and device can change.
+
+    >>> nn.LazyLinear(10).weight
+    <UninitializedParameter>
+    """
 
     cls_to_become = Parameter
 
@@ -147,7 +162,11 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 
 class UninitializedBuffer(UninitializedTensorMixin, Buffer):
-    """A buffer whose shape is found at the first forward."""
+    """A buffer whose shape is found at the first forward.
+
+    >>> nn.LazyBatchNorm2d().running_mean
+    <UninitializedBuffer>
+    """
 
     cls_to_become = Buffer
 

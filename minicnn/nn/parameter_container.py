@@ -28,7 +28,12 @@ def _content(value: Any, kind: Callable[[Tensor], str]) -> str:
 
 
 class ParameterList(Module):
-    """A list of registered parameters; a tensor that is added becomes a parameter, other values stay as they are."""
+    """A list of registered parameters; a tensor that is added becomes a parameter, other values stay as they are.
+
+    >>> net = nn.ParameterList([minicnn.zeros(2), minicnn.zeros(3)])
+    >>> [tuple(p.shape) for p in net.parameters()]
+    [(2,), (3,)]
+    """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -81,6 +86,10 @@ class ParameterDict(Module):
     """A dict of registered parameters; a tensor that is added becomes a parameter, other values stay as they are.
 
     The keys of a plain dict are sorted first, as in PyTorch.
+
+    >>> net = nn.ParameterDict({"gain": minicnn.ones(1), "shift": minicnn.zeros(1)})
+    >>> [name for name, p in net.named_parameters()]
+    ['gain', 'shift']
     """
 
     def __init__(self, parameters: Any = None) -> None:

@@ -10,7 +10,11 @@ __all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle"]
 
 
 class PixelShuffle(Module):
-    """(N, C*r*r, H, W) -> (N, C, H*r, W*r); see `functional.pixel_shuffle`."""
+    """(N, C*r*r, H, W) -> (N, C, H*r, W*r); see `functional.pixel_shuffle`.
+
+    >>> nn.PixelShuffle(2)(minicnn.zeros(1, 12, 8, 8)).shape
+    minicnn.Size([1, 3, 16, 16])
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -26,7 +30,11 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """(N, C, H*r, W*r) -> (N, C*r*r, H, W); see `functional.pixel_unshuffle`."""
+    """(N, C, H*r, W*r) -> (N, C*r*r, H, W); see `functional.pixel_unshuffle`.
+
+    >>> nn.PixelUnshuffle(2)(minicnn.zeros(1, 3, 16, 16)).shape
+    minicnn.Size([1, 12, 8, 8])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -42,7 +50,11 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """Takes the channels of the groups in turn, (N, C, ...) -> (N, C, ...); see `functional.channel_shuffle`."""
+    """Takes the channels of the groups in turn, (N, C, ...) -> (N, C, ...); see `functional.channel_shuffle`.
+
+    >>> nn.ChannelShuffle(2)(minicnn.arange(6.0).reshape(1, 6, 1)).flatten()
+    tensor([0., 3., 1., 4., 2., 5.])
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()

@@ -57,19 +57,35 @@ class _MaxPool(_Pooling):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest value of each window: (N, C, L) -> (N, C, OL)."""
+    """The largest value of each window: (N, C, L) -> (N, C, OL); see `functional.max_pool1d`.
+
+    >>> nn.MaxPool1d(2)(minicnn.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    tensor([[[3., 2.]]])
+    """
 
     pool = staticmethod(pooling.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
-    """The largest value of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The largest value of each window: (N, C, H, W) -> (N, C, OH, OW); arguments as in `functional.max_pool2d`.
+
+    >>> x = minicnn.arange(16.0).reshape(1, 1, 4, 4)
+    >>> nn.MaxPool2d(2)(x)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    >>> nn.MaxPool2d(3, stride=2, padding=1)(x).shape
+    minicnn.Size([1, 1, 2, 2])
+    """
 
     pool = staticmethod(pooling.max_pool2d)
 
 
 class AvgPool1d(_Pooling):
-    """The mean of each window: (N, C, L) -> (N, C, OL)."""
+    """The mean of each window: (N, C, L) -> (N, C, OL); see `functional.avg_pool1d`.
+
+    >>> nn.AvgPool1d(2)(minicnn.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    tensor([[[2., 1.]]])
+    """
 
     shown = ("kernel_size", "stride", "padding")
 
@@ -93,7 +109,12 @@ class AvgPool1d(_Pooling):
 
 
 class AvgPool2d(_Pooling):
-    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW); arguments as in `functional.avg_pool2d`.
+
+    >>> nn.AvgPool2d(2)(minicnn.arange(16.0).reshape(1, 1, 4, 4))
+    tensor([[[[ 2.5000,  4.5000],
+              [10.5000, 12.5000]]]])
+    """
 
     shown = ("kernel_size", "stride", "padding")
 
@@ -131,13 +152,26 @@ class _AdaptiveAvgPool(_Pooling):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The mean of each of OL windows of nearly equal size: (N, C, L) -> (N, C, OL)."""
+    """The mean of each of OL windows of nearly equal size: (N, C, L) -> (N, C, OL).
+
+    >>> nn.AdaptiveAvgPool1d(2)(minicnn.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
+    tensor([[[1.5000, 3.5000]]])
+    """
 
     pool = staticmethod(adaptive_pooling.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The mean of each of OH x OW windows of nearly equal size: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The mean of each of OH x OW windows of nearly equal size: (N, C, H, W) -> (N, C, OH, OW).
+
+    `functional.adaptive_avg_pool2d` says where the windows begin and end.
+
+    >>> nn.AdaptiveAvgPool2d(1)(minicnn.ones(8, 512, 7, 7)).shape  # global average pooling
+    minicnn.Size([8, 512, 1, 1])
+    >>> nn.AdaptiveAvgPool2d((2, None))(minicnn.arange(4.0).reshape(1, 4, 1))
+    tensor([[[0.5000],
+             [2.5000]]])
+    """
 
     pool = staticmethod(adaptive_pooling.adaptive_avg_pool2d)
 
@@ -155,13 +189,24 @@ class _AdaptiveMaxPool(_Pooling):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest value of each of OL windows of nearly equal size: (N, C, L) -> (N, C, OL)."""
+    """The largest value of each of OL windows of nearly equal size: (N, C, L) -> (N, C, OL).
+
+    >>> nn.AdaptiveMaxPool1d(2)(minicnn.tensor([[[1.0, 2.0, 3.0, 4.0]]]))
+    tensor([[[2., 4.]]])
+    """
 
     pool = staticmethod(adaptive_pooling.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest value of each of OH x OW windows of nearly equal size: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The largest value of each of OH x OW windows of nearly equal size: (N, C, H, W) -> (N, C, OH, OW).
+
+    The windows are those of `functional.adaptive_avg_pool2d`.
+
+    >>> nn.AdaptiveMaxPool2d(2)(minicnn.arange(16.0).reshape(1, 4, 4))
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
+    """
 
     pool = staticmethod(adaptive_pooling.adaptive_max_pool2d)
 
@@ -169,8 +214,13 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 class FractionalMaxPool2d(Module):
     """The largest value of each of OH x OW windows at random positions: (N, C, H, W) -> (N, C, OH, OW).
 
+    Arguments and source are those of `functional.fractional_max_pool2d`.
+
     Raises:
         ValueError: neither or both of output_size and output_ratio are given, or a ratio is not between 0 and 1.
+
+    >>> nn.FractionalMaxPool2d(2, output_ratio=0.7)(minicnn.zeros(1, 3, 20, 20)).shape
+    minicnn.Size([1, 3, 14, 14])
     """
 
     def __init__(
@@ -218,13 +268,26 @@ class _MaxUnpool(_Pooling):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Puts values back where `MaxPool1d(..., return_indices=True)` took them from: (N, C, OL) -> (N, C, L)."""
+    """Puts values back where `MaxPool1d(..., return_indices=True)` took them from: (N, C, OL) -> (N, C, L).
+
+    >>> y, where = nn.MaxPool1d(2, return_indices=True)(minicnn.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    >>> nn.MaxUnpool1d(2)(y, where)
+    tensor([[[0., 3., 2., 0.]]])
+    """
 
     pool, dims = staticmethod(adaptive_pooling.max_unpool1d), 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Puts values back where `MaxPool2d(..., return_indices=True)` took them from: (N, C, OH, OW) -> (N, C, H, W)."""
+    """Puts values back where `MaxPool2d(..., return_indices=True)` took them from: (N, C, OH, OW) -> (N, C, H, W).
+
+    >>> y, where = nn.MaxPool2d(2, return_indices=True)(minicnn.arange(16.0).reshape(1, 4, 4))
+    >>> nn.MaxUnpool2d(2)(y, where)[0]
+    tensor([[ 0.,  0.,  0.,  0.],
+            [ 0.,  5.,  0.,  7.],
+            [ 0.,  0.,  0.,  0.],
+            [ 0., 13.,  0., 15.]])
+    """
 
     pool, dims = staticmethod(adaptive_pooling.max_unpool2d), 2
 
@@ -245,12 +308,20 @@ class _LPPool(_Pooling):
 
 
 class LPPool1d(_LPPool):
-    """The p-norm of each window: (N, C, L) -> (N, C, OL)."""
+    """The p-norm of each window: (N, C, L) -> (N, C, OL); see `functional.lp_pool2d`.
+
+    >>> nn.LPPool1d(2, 2)(minicnn.tensor([[[3.0, 4.0, 0.0, 1.0]]]))
+    tensor([[[5., 1.]]])
+    """
 
     pool = staticmethod(pooling.lp_pool1d)
 
 
 class LPPool2d(_LPPool):
-    """The p-norm of each window: (N, C, H, W) -> (N, C, OH, OW)."""
+    """The p-norm of each window: (N, C, H, W) -> (N, C, OH, OW); see `functional.lp_pool2d`.
+
+    >>> nn.LPPool2d(2, 2)(minicnn.ones(1, 1, 2, 2))  # sqrt(1 + 1 + 1 + 1)
+    tensor([[[[2.]]]])
+    """
 
     pool = staticmethod(pooling.lp_pool2d)

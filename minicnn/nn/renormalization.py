@@ -31,21 +31,7 @@ R_MAX, D_MAX = Ramp(1.0, 3.0, 5_000, 40_000), Ramp(0.0, 5.0, 5_000, 25_000)  # t
 
 
 class _BatchRenorm(_NormBase):
-    """Batch normalisation whose training result agrees with evaluation: `nn.functional.batch_renorm`.
-
-    The factors r and d correct the statistics of the batch towards the running statistics, so that small batches, and
-    batches of similar examples, do no harm. Training begins as plain batch normalisation; then the limits of r and d
-    are raised. Shape: (N, C, ...), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers:
-    `running_mean`, `running_std` and `num_batches_tracked`.
-
-    Args:
-        num_features: C.
-        eps: added to the variance.
-        momentum: the share of the newest batch in the running statistics; None means the average of all batches.
-        affine: whether there are a weight and, with `bias`, a bias.
-        r_max, d_max: the limits, as numbers or as functions of the count of batches. The default is the schedule of
-            the paper: 1 and 0 for 5,000 batches, then rising to 3 at batch 40,000 and to 5 at batch 25,000.
-    """
+    """The common part of batch renormalisation layers; see `BatchRenorm2d`."""
 
     _spread = "running_std"
     running_std: Tensor
@@ -94,18 +80,51 @@ class _BatchRenorm(_NormBase):
 
 
 class BatchRenorm1d(_BatchRenorm):
-    """Batch renormalisation of (N, C) or (N, C, L); see `_BatchRenorm`."""
+    """Batch renormalisation of (N, C) or (N, C, L); see `BatchRenorm2d`.
+
+    >>> nn.BatchRenorm1d(4)(minicnn.randn(8, 4)).shape
+    minicnn.Size([8, 4])
+    """
 
     _axes = (2, 3)
 
 
 class BatchRenorm2d(_BatchRenorm):
-    """Batch renormalisation of (N, C, H, W); see `_BatchRenorm`."""
+    """Batch normalisation whose training result agrees with evaluation: `nn.functional.batch_renorm`.
+
+    The factors r and d correct the statistics of the batch towards the running statistics, so that small batches, and
+    batches of similar examples, do no harm. Training begins as plain batch normalisation; then the limits of r and d
+    are raised. Shape: (N, C, H, W), unchanged. Parameters: `weight` and `bias`, (C,) each, if `affine`; buffers:
+    `running_mean`, `running_std` and `num_batches_tracked`.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: the share of the newest batch in the running statistics; None means the average of all batches.
+        affine: whether there are a weight and, with `bias`, a bias.
+        device, dtype: of parameters and buffers.
+        bias: False leaves out the bias.
+        r_max, d_max: the limits, as numbers or as functions of the count of batches. The default is the schedule of
+            the paper: 1 and 0 for 5,000 batches, then rising to 3 at batch 40,000 and to 5 at batch 25,000.
+
+    S. Ioffe, "Batch renormalization: towards reducing minibatch dependence in batch-normalized models", 2017,
+    https://arxiv.org/abs/1702.03275.
+
+    >>> norm = nn.BatchRenorm2d(4)
+    >>> norm.limits()  # r_max and d_max at first: as batch normalisation
+    (1.0, 0.0)
+    >>> norm(minicnn.randn(8, 4, 6, 6)).shape
+    minicnn.Size([8, 4, 6, 6])
+    """
 
     _axes = (4,)
 
 
 class BatchRenorm3d(_BatchRenorm):
-    """Batch renormalisation of (N, C, D, H, W); see `_BatchRenorm`."""
+    """Batch renormalisation of (N, C, D, H, W); see `BatchRenorm2d`.
+
+    >>> nn.BatchRenorm3d(4)(minicnn.randn(2, 4, 3, 8, 8)).shape
+    minicnn.Size([2, 4, 3, 8, 8])
+    """
 
     _axes = (5,)

@@ -20,6 +20,9 @@ class Softmax(Module):
 
     Args:
         dim: the axis whose values sum to 1. None is deprecated: it means 0 for inputs of 0, 1 or 3 axes, else 1.
+
+    >>> nn.Softmax(dim=0)(minicnn.tensor([1.0, 2.0, 5.0]).log())  # 1/8, 2/8, 5/8
+    tensor([0.1250, 0.2500, 0.6250])
     """
 
     def __init__(self, dim: int | None = None) -> None:
@@ -36,7 +39,11 @@ class Softmax(Module):
 
 
 class LogSoftmax(Softmax):
-    """The logarithm of `Softmax`, without its underflow, with the same argument."""
+    """The logarithm of `Softmax`, without its underflow, with the same argument.
+
+    >>> nn.LogSoftmax(dim=0)(minicnn.zeros(2))  # log(1/2)
+    tensor([-0.6931, -0.6931])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
@@ -44,7 +51,11 @@ class LogSoftmax(Softmax):
 
 
 class Softmin(Softmax):
-    """`Softmax` of the negated input, with the same argument."""
+    """`Softmax` of the negated input, with the same argument.
+
+    >>> nn.Softmin(dim=0)(minicnn.tensor([1.0, 3.0]).log())  # as 1 to 1/3
+    tensor([0.7500, 0.2500])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
@@ -52,7 +63,11 @@ class Softmin(Softmax):
 
 
 class Softmax2d(Module):
-    """Softmax over the channels at each pixel. Shape: (N, C, H, W) or (C, H, W), unchanged."""
+    """Softmax over the channels at each pixel. Shape: (N, C, H, W) or (C, H, W), unchanged.
+
+    >>> nn.Softmax2d()(minicnn.zeros(4, 1, 2))[0]
+    tensor([[0.2500, 0.2500]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
@@ -71,6 +86,10 @@ class TemperatureSoftmax(Module):
 
     Raises:
         ValueError: the temperature, which may be learned, is not positive.
+
+    >>> scores = minicnn.tensor([1.0, 2.0])
+    >>> nn.TemperatureSoftmax(1.0)(scores), nn.TemperatureSoftmax(10.0)(scores)
+    (tensor([0.2689, 0.7311]), tensor([0.4750, 0.5250]))
     """
 
     temperature: float | Parameter

@@ -60,6 +60,9 @@ class State:
             destination: the dict to fill; None means a new ordered dict.
             prefix: put before each name.
             keep_vars: return the parameters themselves instead of detached tensors.
+
+        >>> {name: tuple(value.shape) for name, value in nn.Conv2d(1, 6, 5).state_dict().items()}
+        {'weight': (6, 1, 5, 5), 'bias': (6,)}
         """
         if args:
             warnings.warn("Positional args are being deprecated, use kwargs instead.", FutureWarning, stacklevel=2)
@@ -120,6 +123,12 @@ class State:
 
         Raises:
             RuntimeError: keys are missing or unexpected (if `strict`), or shapes differ; the message lists all of them.
+
+        >>> a, b = nn.Linear(3, 2), nn.Linear(3, 2)
+        >>> b.load_state_dict(a.state_dict())
+        <All keys matched successfully>
+        >>> bool((a.weight == b.weight).all())
+        True
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")

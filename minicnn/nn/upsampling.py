@@ -12,7 +12,14 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 
 
 class Upsample(Module):
-    """(N, C, H, W) -> (N, C, *size), or the size times `scale_factor`; see `functional.interpolate`."""
+    """(N, C, H, W) -> (N, C, *size), or the size times `scale_factor`; see `functional.interpolate`.
+
+    >>> nn.Upsample(scale_factor=2)(minicnn.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    >>> nn.Upsample(size=(7, 5), mode="bilinear")(minicnn.zeros(1, 3, 4, 4)).shape
+    minicnn.Size([1, 3, 7, 5])
+    """
 
     def __init__(
         self,
@@ -46,7 +53,12 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` by repeating pixels."""
+    """`Upsample` by repeating pixels.
+
+    >>> nn.UpsamplingNearest2d(scale_factor=2)(minicnn.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
 
     def __init__(
         self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
@@ -55,7 +67,11 @@ class UpsamplingNearest2d(Upsample):
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` with mode "bilinear" and align_corners=True."""
+    """`Upsample` with mode "bilinear" and align_corners=True.
+
+    >>> nn.UpsamplingBilinear2d(size=(1, 4))(minicnn.tensor([[[[0.0, 3.0]]]]))
+    tensor([[[[0., 1., 2., 3.]]]])
+    """
 
     def __init__(
         self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 
 from minicnn_kernels import activations
-from minicnn_kernels.arrays import beside
 from minicnn_kernels.geometry import real, whole
-from minicnn_kernels.geometry.activations import check_glu, check_prelu
+from minicnn_kernels.geometry.activations import check_glu
 
 from ..autograd.engine import Function
 from ..dtypes import float16
-from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
-from .tensor.arguments import check_tensor
+from .slopes import RandomRelu, prelu
 from .tensor.elementwise import in_memory_order
 from .tensor.inplace import in_place, overwrite, takes_straight
 from .tensor.operands import backend_for, floating
@@ -130,7 +128,11 @@ def _placed(op: str, input: Tensor, inplace: bool, function: Callable[[Tensor], 
 
 @tensor_method("relu")
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0. The dtype of integers stays."""
+    """max(x, 0), elementwise; NaN stays NaN, and the gradient at 0 is 0. The dtype of integers stays.
+
+    >>> F.relu(minicnn.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     if inplace and takes_straight(input):
         return overwrite(input, "relu_", lambda x: Relu.apply(x, out=x._array), straight=True)
     return _placed("relu", input, inplace, lambda x: _run(Relu, "relu", x, "iu"))
@@ -138,48 +140,84 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 @tensor_method("tanh")
 def tanh(input: Tensor) -> Tensor:
-    """(e^x - e^-x) / (e^x + e^-x), elementwise; integers give floats."""
+    """(e^x - e^-x) / (e^x + e^-x), elementwise; integers give floats.
+
+    >>> F.tanh(minicnn.tensor([-100.0, 0.0, 1.0]))
+    tensor([-1.0000,  0.0000,  0.7616])
+    """
     return _run(Tanh, "tanh", _as_float(input))
 
 
 @tensor_method("sigmoid")
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + e^-x), elementwise, without overflow at either end; integers give floats."""
+    """1 / (1 + e^-x), elementwise, without overflow at either end; integers give floats.
+
+    >>> F.sigmoid(minicnn.tensor([-1.0, 0.0, 1.0]))  # 1/(1 + e) = 0.2689
+    tensor([0.2689, 0.5000, 0.7311])
+    """
     return _run(Sigmoid, "sigmoid", _as_float(input))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x sigmoid(x), also called swish. P. Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941."""
+    """x sigmoid(x), also called swish. P. Ramachandran et al. 2017, https://arxiv.org/abs/1710.05941.
+
+    >>> F.silu(minicnn.tensor([0.0, 1.0, 100.0]))
+    tensor([  0.0000,   0.7311, 100.0000])
+    """
     return _elementwise("silu", input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x tanh(log(1 + e^x)). D. Misra 2019, https://arxiv.org/abs/1908.08681."""
+    """x tanh(log(1 + e^x)). D. Misra 2019, https://arxiv.org/abs/1908.08681.
+
+    >>> F.mish(minicnn.tensor([0.0, 1.0, 100.0]))
+    tensor([  0.0000,   0.8651, 100.0000])
+    """
     return _elementwise("mish", input, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x relu6(x + 3)/6. A. Howard et al. 2019, https://arxiv.org/abs/1905.02244."""
+    """x relu6(x + 3)/6. A. Howard et al. 2019, https://arxiv.org/abs/1905.02244.
+
+    >>> F.hardswish(minicnn.tensor([-1.5, 0.0, 3.0]))  # -1.5*1.5/6 ...
+    tensor([-0.3750,  0.0000,  3.0000])
+    """
     return _elementwise("hardswish", input, inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """relu6(x + 3)/6."""
+    """relu6(x + 3)/6.
+
+    >>> F.hardsigmoid(minicnn.tensor([-3.0, 0.0, 1.5, 3.0]))
+    tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
     return _elementwise("hardsigmoid", input, inplace)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|), a form that neither overflows nor loses digits."""
+    """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|), a form that neither overflows nor loses digits.
+
+    >>> F.logsigmoid(minicnn.tensor([-100.0, 0.0]))  # sigmoid(-100) is 3.8e-44; log(1/2)
+    tensor([-100.0000,   -0.6931])
+    """
     return _activate("logsigmoid", input)
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x/(1 + |x|); integers give floats."""
+    """x/(1 + |x|); integers give floats.
+
+    >>> F.softsign(minicnn.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
     return _activate("softsign", _as_float(input, "iu"))
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x); integers give floats."""
+    """x - tanh(x); integers give floats.
+
+    >>> F.tanhshrink(minicnn.tensor([0.0, 1.0, 100.0]))
+    tensor([ 0.0000,  0.2384, 99.0000])
+    """
     return _activate("tanhshrink", _as_float(input, "iu"))
 
 
@@ -190,6 +228,9 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """x P(X <= x) with X standard normal, or x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) with `approximate="tanh"`.
 
     D. Hendrycks and K. Gimpel 2016, https://arxiv.org/abs/1606.08415.
+
+    >>> F.gelu(minicnn.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
@@ -197,7 +238,11 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x limited to [min_val, max_val]; the gradient is 0 at the limits and beyond. The dtype of integers stays."""
+    """x limited to [min_val, max_val]; the gradient is 0 at the limits and beyond. The dtype of integers stays.
+
+    >>> F.hardtanh(minicnn.tensor([-2.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     min_val, max_val = real(min_val, "hardtanh", "min_val"), real(max_val, "hardtanh", "max_val")
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is greater than max_val {max_val}")
@@ -205,7 +250,11 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6). A. Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10"."""
+    """min(max(x, 0), 6). A. Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
+
+    >>> F.relu6(minicnn.tensor([-1.0, 3.0, 8.0]))
+    tensor([0., 3., 6.])
+    """
     return _hardtanh("relu6", input, 0.0, 6.0, inplace)
 
 
@@ -216,17 +265,29 @@ def _hardtanh(name: str, input: Tensor, low: float, high: float, inplace: bool) 
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope x; the gradient at 0 is negative_slope. A. Maas et al. 2013."""
+    """x where x > 0, else negative_slope x; the gradient at 0 is negative_slope. A. Maas et al. 2013.
+
+    >>> F.leaky_relu(minicnn.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     return _elementwise("leaky_relu", input, inplace, negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha (e^x - 1). D.-A. Clevert et al. 2015, https://arxiv.org/abs/1511.07289."""
+    """x where x > 0, else alpha (e^x - 1). D.-A. Clevert et al. 2015, https://arxiv.org/abs/1511.07289.
+
+    >>> F.elu(minicnn.tensor([-1.0, 2.0]))  # 1/e - 1
+    tensor([-0.6321,  2.0000])
+    """
     return _elementwise("elu", input, inplace, alpha, 1.0, 1.0)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha (e^(x/alpha) - 1). J. Barron 2017, https://arxiv.org/abs/1704.07483."""
+    """x where x > 0, else alpha (e^(x/alpha) - 1). J. Barron 2017, https://arxiv.org/abs/1704.07483.
+
+    >>> F.celu(minicnn.tensor([-2.0, 2.0]), alpha=2.0)  # 2 (1/e - 1)
+    tensor([-1.2642,  2.0000])
+    """
     alpha = real(alpha, "celu", "alpha")
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0; for the limit of a small alpha use relu")
@@ -240,23 +301,38 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507 x where x > 0, else 1.0507 * 1.6733 (e^x - 1): these constants keep mean 0 and variance 1.
 
     G. Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
+
+    >>> F.selu(minicnn.tensor([-100.0, 0.0, 1.0]))
+    tensor([-1.7581,  0.0000,  1.0507])
     """
     return _elementwise("selu", input, inplace, _SELU_SCALE * _SELU_ALPHA, _SELU_SCALE, 1.0, row="elu")
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else value. The dtype of integers stays."""
+    """x where x > threshold, else value. The dtype of integers stays.
+
+    >>> F.threshold(minicnn.tensor([0.0, 1.0, 2.0]), 1.0, -5.0)
+    tensor([-5., -5.,  2.])
+    """
     return _elementwise("threshold", input, inplace, threshold, value, kinds="iu")
 
 
 @tensor_method("hardshrink")
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """0 where |x| <= lambd, else x."""
+    """0 where |x| <= lambd, else x.
+
+    >>> F.hardshrink(minicnn.tensor([-1.0, 0.5, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
     return _activate("hardshrink", input, lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd.
+
+    >>> F.softshrink(minicnn.tensor([-1.0, 0.5, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
     lambd = real(lambd, "softshrink", "lambd")
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
@@ -264,7 +340,11 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """log(1 + e^(beta x))/beta, and x itself where beta x > threshold."""
+    """log(1 + e^(beta x))/beta, and x itself where beta x > threshold.
+
+    >>> F.softplus(minicnn.tensor([0.0, 1.0, 100.0]))  # log(2), log(1 + e)
+    tensor([  0.6931,   1.3133, 100.0000])
+    """
     return _activate("softplus", input, beta, threshold)
 
 
@@ -274,6 +354,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     Raises:
         IndexError: the input has no axis `dim`.
         ShapeError: the size along `dim` is odd.
+
+    >>> F.glu(minicnn.tensor([1.0, 2.0, 0.0, 100.0]))  # 1*sigmoid(0), 2*sigmoid(100)
+    tensor([0.5000, 2.0000])
     """
     if not (isinstance(input, Tensor) and input.dtype == np.float16):
         floating("glu", input=input)
@@ -282,65 +365,15 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
 
 
-# --------------------------------------------------------------------------------------------------- slopes
-
-
-class PRelu(Function):
-    """y = x where x > 0, else w[c] x."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array, w: Array) -> Array:
-        """Run the kernel and save x and w."""
-        ctx.save_for_backward(x, w)
-        return activations.PRELU(x, w)
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array | None, Array | None]:
-        """Compute both gradients with the kernel."""
-        return activations.PRELU_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad)
-
-
-@tensor_method("prelu")
-def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x where x > 0, else weight[c] x; a single learned slope, or one per channel (axis 1).
-
-    K. He et al. 2015, https://arxiv.org/abs/1502.01852.
-
-    Raises:
-        ShapeError: the number of slopes is neither 1 nor the number of channels.
-    """
-    if isinstance(input, Tensor) and input.dtype == np.float16:
-        return to(prelu(to(input, np.float32), to(weight, np.float32)), np.float16)
-    floating("prelu", input=input, weight=weight)
-    check_tensor("prelu", weight=weight)
-    check_prelu(input.shape, weight.shape)
-    return PRelu.apply(input, weight if weight.ndim else weight.reshape(1))
-
-
-class RandomRelu(Function):
-    """y = r x, with r = 1 where x > 0, else drawn uniformly from [lower, upper] for each element."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:
-        """Draw r and multiply."""
-        drawn = beside(np.asarray(stream().uniform(lower, upper, x.shape), x.dtype), x)
-        slope = np.where(x > 0, 1, drawn).astype(x.dtype, copy=False)
-        ctx.save_for_backward(slope)
-        return x * slope
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
-        """Multiply by the same slopes."""
-        (slope,) = ctx.saved
-        return gy * slope, None, None
-
-
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """x where x > 0, else r x. In training r is drawn from [lower, upper] for each element; otherwise it is their mean.
 
     B. Xu et al. 2015, https://arxiv.org/abs/1505.00853.
+
+    >>> F.rrelu(minicnn.tensor([-1.0, 2.0]), 0.1, 0.3)  # (0.1 + 0.3)/2
+    tensor([-0.2000,  2.0000])
     """
     lower, upper = real(lower, "rrelu", "lower"), real(upper, "rrelu", "upper")
     if lower > upper:

@@ -50,12 +50,19 @@ def adaptive_avg_pool2d(input: Tensor, output_size: SizeOrNone) -> Tensor:
 
     Raises:
         ShapeError: there is nothing to pool, or the output size is not positive.
+
+    >>> F.adaptive_avg_pool2d(minicnn.arange(4.0).reshape(1, 2, 2), 1)  # (0 + 1 + 2 + 3)/4
+    tensor([[[1.5000]]])
     """
     return _adaptive_avg_pool("adaptive_avg_pool2d", input, output_size)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: SizeOrNone) -> Tensor:
-    """The mean of each of `output_size` windows of (N, C, L), or (C, L): `adaptive_avg_pool2d` in one dimension."""
+    """The mean of each of `output_size` windows of (N, C, L), or (C, L): `adaptive_avg_pool2d` in one dimension.
+
+    >>> F.adaptive_avg_pool1d(minicnn.arange(5.0).reshape(1, 5), 2)  # of 0, 1, 2 and of 2, 3, 4
+    tensor([[1., 3.]])
+    """
     return _adaptive_avg_pool("adaptive_avg_pool1d", input, output_size)
 
 
@@ -78,12 +85,19 @@ def adaptive_max_pool2d(input: Tensor, output_size: SizeOrNone, return_indices: 
 
     Raises:
         ShapeError: there is nothing to pool, or the output size is not positive.
+
+    >>> F.adaptive_max_pool2d(minicnn.arange(12.0).reshape(1, 3, 4), (1, 2))
+    tensor([[[ 9., 11.]]])
     """
     return _adaptive_max_pool("adaptive_max_pool2d", input, output_size, return_indices)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: SizeOrNone, return_indices: bool = False) -> Pooled:
-    """The largest value of each of `output_size` windows of (N, C, L), or (C, L): `adaptive_max_pool2d` in 1-d."""
+    """The largest value of each of `output_size` windows of (N, C, L), or (C, L): `adaptive_max_pool2d` in 1-d.
+
+    >>> F.adaptive_max_pool1d(minicnn.arange(5.0).reshape(1, 5), 2)
+    tensor([[2., 4.]])
+    """
     return _adaptive_max_pool("adaptive_max_pool1d", input, output_size, return_indices)
 
 
@@ -149,6 +163,11 @@ def max_unpool2d(
     Raises:
         ShapeError: the indices have another shape, or pooling the output size does not give the size of the input.
         RuntimeError: the indices are not int64, or lie outside the image.
+
+    >>> y, where = F.max_pool2d(minicnn.arange(4.0).reshape(1, 2, 2), 2, return_indices=True)
+    >>> F.max_unpool2d(y, where, 2)
+    tensor([[[0., 0.],
+             [0., 3.]]])
     """
     return _max_unpool("max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
 
@@ -161,7 +180,12 @@ def max_unpool1d(
     padding: IntOrPair = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Put each value of (N, C, OL), or (C, OL), back to its place: `max_unpool2d` in one dimension."""
+    """Put each value of (N, C, OL), or (C, OL), back to its place: `max_unpool2d` in one dimension.
+
+    >>> y, where = F.max_pool1d(minicnn.tensor([[1.0, 3.0, 2.0, 0.0]]), 2, return_indices=True)
+    >>> F.max_unpool1d(y, where, 2)
+    tensor([[0., 3., 2., 0.]])
+    """
     return _max_unpool("max_unpool1d", input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -223,6 +247,9 @@ def fractional_max_pool2d(
         ShapeError: the windows do not fit at least one pixel apart, or the samples have another shape.
 
     B. Graham, "Fractional max-pooling", 2014, https://arxiv.org/abs/1412.6071.
+
+    >>> F.fractional_max_pool2d(minicnn.zeros(1, 3, 20, 20), 2, output_ratio=0.7).shape
+    minicnn.Size([1, 3, 14, 14])
     """
     op = "fractional_max_pool2d"
     check(op, input)

@@ -111,6 +111,17 @@ def batch_norm(
         ShapeError: a vector is not (C,), or in training there is only one value per channel.
         ValueError: eps is negative, or 0 in training; or only one of the running statistics is given.
         RuntimeError: there are no running statistics in evaluation, or they require a gradient.
+
+    S. Ioffe and C. Szegedy, 2015, https://arxiv.org/abs/1502.03167.
+
+    >>> x = minicnn.tensor([[1.0, 10.0], [3.0, 30.0]])  # two images of two channels
+    >>> F.batch_norm(x, None, None, training=True)
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    >>> mean, var = minicnn.zeros(2), minicnn.ones(2)
+    >>> y = F.batch_norm(x, mean, var, training=True, momentum=0.5)
+    >>> mean, var  # half way to 2 and 20, and to the variances 2 and 200
+    (tensor([ 1., 10.]), tensor([  1.5000, 100.5000]))
     """
     return _normalise(input, running_mean, running_var, weight, bias, training, momentum, eps, False)
 
@@ -128,6 +139,10 @@ def batch_norm_relu(
     """max(batch_norm(...), 0) in one operation, so that ReLU needs no pass over memory, forward or backward.
 
     Arguments and errors are those of `batch_norm`. Not in PyTorch; `nn.Sequential` uses it on compiled backends.
+
+    >>> F.batch_norm_relu(minicnn.tensor([[1.0, 10.0], [3.0, 30.0]]), None, None, training=True)
+    tensor([[0.0000, 0.0000],
+            [1.0000, 1.0000]])
     """
     return _normalise(input, running_mean, running_var, weight, bias, training, momentum, eps, True)
 
@@ -244,7 +259,8 @@ def batch_renorm(
 
         running = (1 - momentum) * running + momentum * batch
 
-    where std, as in the paper, takes the place of the variance. Not in PyTorch.
+    where std, as in the paper, takes the place of the variance. Not in PyTorch. S. Ioffe, 2017,
+    https://arxiv.org/abs/1702.03275.
 
     Args:
         input: (N, C) or (N, C, ...).
@@ -254,6 +270,11 @@ def batch_renorm(
     Raises:
         ShapeError: a vector is not (C,), or in training there is only one value per channel.
         ValueError: r_max is below 1, or d_max below 0.
+
+    >>> x = minicnn.tensor([[1.25], [3.0]])
+    >>> F.batch_renorm(x, minicnn.tensor([1.0]), minicnn.tensor([1.0]), training=True)  # (x - 1)/1, as in evaluation
+    tensor([[0.2500],
+            [2.0000]])
     """
     vectors = {"running_mean": running_mean, "running_std": running_std, "weight": weight, "bias": bias}
     floating("batch_renorm", input=input, **vectors)

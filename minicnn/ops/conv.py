@@ -181,6 +181,10 @@ def conv1d(
 
     Returns:
         (N, O, OL) or (O, OL), OL = floor((L + 2*padding - dilation*(K - 1) - 1)/stride) + 1.
+
+    >>> x = minicnn.tensor([[[1.0, 2.0, 4.0, 7.0]]])
+    >>> F.conv1d(x, minicnn.tensor([[[-1.0, 1.0]]]))  # differences of neighbours
+    tensor([[[1., 2., 3.]]])
     """
     return _convolve(1, input, weight, bias, stride, padding, dilation, groups, fit, flipped, {})
 
@@ -199,7 +203,11 @@ def conv2d(
     backend: str | None = None,
     algorithm: str | None = None,
 ) -> Tensor:
-    """Slide filters over images: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c].
+    """Slide filters over images: y[n, o] = b[o] + sum_c w[o, c] (*) x[n, c], where (*) is cross-correlation.
+
+        y[n, o, i, j] = b[o] + sum_{c, a, b} w[o, c, a, b] * x[n, c, i*SH - PH + a*DH, j*SW - PW + b*DW]
+
+    x is 0 outside the image. With groups, c runs over the C/groups input channels of the group of o.
 
     Args:
         input: (N, C, H, W), or one image (C, H, W).
@@ -220,6 +228,14 @@ def conv2d(
         ShapeError: the shapes do not fit together.
         TypeError: the types do not fit together.
         NoKernelError: there is no such kernel.
+
+    >>> x = minicnn.arange(9.0).reshape(1, 1, 3, 3)
+    >>> w = minicnn.tensor([[[[1.0, 2.0], [0.0, -1.0]]]])
+    >>> F.conv2d(x, w)  # first: 1*0 + 2*1 + 0*3 - 1*4
+    tensor([[[[-2.,  0.],
+              [ 4.,  6.]]]])
+    >>> F.conv2d(x, w, stride=2, padding=1).shape  # (3 + 2*1 - 2)/2 + 1 = 2.5, rounded down
+    minicnn.Size([1, 1, 2, 2])
     """
     choice = {}
     if backend or algorithm:

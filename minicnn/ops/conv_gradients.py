@@ -129,7 +129,11 @@ def conv1d_input(
     input_size: Sequence[int], weight: Tensor, grad_output: Tensor,
     stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """The gradient of `conv1d` with respect to its input, (N, C, L)."""
+    """The gradient of `conv1d` with respect to its input, (N, C, L).
+
+    >>> nn.grad.conv1d_input((1, 1, 3), minicnn.tensor([[[1.0, 10.0]]]), minicnn.ones(1, 1, 2))  # 1, 10 + 1, 10
+    tensor([[[ 1., 11., 10.]]])
+    """
     return _gradient("conv1d_input", InputGradient, weight, input_size, weight.shape, grad_output,
                      stride, padding, dilation, groups)  # fmt: skip
 
@@ -138,7 +142,11 @@ def conv1d_weight(
     input: Tensor, weight_size: Sequence[int], grad_output: Tensor,
     stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """The gradient of `conv1d` with respect to its weight, (O, C/groups, K)."""
+    """The gradient of `conv1d` with respect to its weight, (O, C/groups, K).
+
+    >>> nn.grad.conv1d_weight(minicnn.tensor([[[1.0, 2.0, 4.0]]]), (1, 1, 2), minicnn.ones(1, 1, 2))  # 1 + 2, 2 + 4
+    tensor([[[3., 6.]]])
+    """
     return _gradient("conv1d_weight", WeightGradient, input, input.shape, weight_size, grad_output,
                      stride, padding, dilation, groups)  # fmt: skip
 
@@ -157,6 +165,11 @@ def conv2d_input(
 
     Raises:
         ShapeError: the shapes do not belong to one convolution.
+
+    >>> w = minicnn.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> nn.grad.conv2d_input((1, 1, 2, 3), w, minicnn.ones(1, 1, 1, 2))  # two windows, which share a column
+    tensor([[[[1., 3., 2.],
+              [3., 7., 4.]]]])
     """
     return _gradient("conv2d_input", InputGradient, weight, input_size, weight.shape, grad_output,
                      stride, padding, dilation, groups)  # fmt: skip
@@ -176,6 +189,11 @@ def conv2d_weight(
 
     Raises:
         ShapeError: the shapes do not belong to one convolution.
+
+    >>> x = minicnn.arange(9.0).reshape(1, 1, 3, 3)
+    >>> nn.grad.conv2d_weight(x, (1, 1, 2, 2), minicnn.ones(1, 1, 2, 2))  # first: 0 + 1 + 3 + 4
+    tensor([[[[ 8., 12.],
+              [20., 24.]]]])
     """
     return _gradient("conv2d_weight", WeightGradient, input, input.shape, weight_size, grad_output,
                      stride, padding, dilation, groups)  # fmt: skip

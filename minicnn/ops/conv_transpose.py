@@ -6,8 +6,7 @@ The backward pass of a convolution spreads gy[n, o, i, j] over the window it cam
 So a stride of 2 makes images twice as large. The kernels are those of the convolution: forward runs its gx; backward
 runs its forward (for gx) and its gw.
 
-M. D. Zeiler et al., "Deconvolutional networks", 2010; V. Dumoulin and F. Visin, "A guide to convolution arithmetic for
-deep learning", 2016, https://arxiv.org/abs/1603.07285.
+M. D. Zeiler et al., "Deconvolutional networks", 2010.
 """
 
 from __future__ import annotations
@@ -96,7 +95,11 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: IntOrPair = 1,
 ) -> Tensor:
-    """The transpose of `conv1d`: (N, C, L), or (C, L), with a weight (C, O/groups, K); see `conv_transpose2d`."""
+    """The transpose of `conv1d`: (N, C, L), or (C, L), with a weight (C, O/groups, K); see `conv_transpose2d`.
+
+    >>> F.conv_transpose1d(minicnn.tensor([[[1.0, 2.0]]]), minicnn.tensor([[[1.0, 10.0]]]))  # 1, 10 + 2, 20
+    tensor([[[ 1., 12., 20.]]])
+    """
     return _transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -126,5 +129,13 @@ def conv_transpose2d(
     Raises:
         ShapeError: the shapes do not fit together, or output_padding is not less than the stride or the dilation.
         TypeError: the types do not fit together.
+
+    V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    https://arxiv.org/abs/1603.07285.
+
+    >>> x = minicnn.tensor([[[[1.0, 2.0]]]])
+    >>> F.conv_transpose2d(x, minicnn.ones(1, 1, 2, 2), stride=2)
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
     """
     return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -30,6 +30,9 @@ def normalize(
         dim: the axis of the vectors, or several.
         eps: the smallest norm to divide by.
         out: a tensor to write the result to; the operation is then not recorded.
+
+    >>> F.normalize(minicnn.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
     """
     y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
     if out is None:
@@ -50,6 +53,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
     Raises:
         TypeError: the tensors have integers.
+
+    >>> F.cosine_similarity(minicnn.tensor([[3.0, 4.0]]), minicnn.tensor([[1.0, 0.0]]))
+    tensor([0.6000])
     """
     kind = result_type(x1, x2)
     if kind.kind != "f":
@@ -72,6 +78,9 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
         p: the exponent of the norm; may be infinite or negative.
         eps: added to each difference, so that the gradient exists where the two are equal.
         keepdim: keep the last axis, with size 1.
+
+    >>> F.pairwise_distance(minicnn.tensor([[3.0, 4.0]]), minicnn.zeros(1, 2), p=1)
+    tensor([7.0000])
     """
     x1, x2 = promote("pairwise_distance", x1, x2)
     difference: Any = x1 - x2 + eps
@@ -83,6 +92,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
 
     The differences are computed directly, never as |a|^2 + |b|^2 - 2ab, which loses all digits of a small distance. So
     `compute_mode`, which chooses between the two in PyTorch, has no effect.
+
+    >>> minicnn.cdist(minicnn.tensor([[0.0, 0.0]]), minicnn.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
     """
     check_tensor("cdist", x1=x1, x2=x2)
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:

@@ -24,6 +24,11 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
         ValueError: p is outside [0, 1], or the mode is unknown.
 
     G. Huang et al., "Deep networks with stochastic depth", 2016, https://arxiv.org/abs/1603.09382.
+
+    >>> from minicnn.ops import stochastic_depth
+    >>> y = stochastic_depth(minicnn.ones(100, 3), p=0.5, mode="row")
+    >>> sorted(set(y.sum(1).tolist()))  # whole rows: 0, or 3/(1 - 0.5)
+    [0.0, 6.0]
     """
     _probability("stochastic_depth", p)
     if mode not in ("batch", "row"):
@@ -59,6 +64,11 @@ def drop_block2d(
 
     G. Ghiasi et al., "DropBlock: a regularization method for convolutional networks", 2018,
     https://arxiv.org/abs/1810.12890.
+
+    >>> from minicnn.ops import drop_block2d
+    >>> y = drop_block2d(minicnn.ones(1, 1, 8, 8), p=0.3, block_size=3)
+    >>> y.shape, round(y.mean().item(), 4)
+    (minicnn.Size([1, 1, 8, 8]), 1.0)
     """
     _probability("drop_block2d", p)
     if not training or p == 0:

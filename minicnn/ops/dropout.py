@@ -1,8 +1,4 @@
-"""Dropout: leaving out elements or whole channels at random in training.
-
-N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014; channels:
-J. Tompson et al. 2014, https://arxiv.org/abs/1411.4280; alpha: G. Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
-"""
+"""Dropout: leaving out elements or whole channels at random in training."""
 
 from __future__ import annotations
 
@@ -87,12 +83,25 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Raises:
         ValueError: p is outside [0, 1].
+        TypeError: in training, the input is not floating point.
+
+    N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+
+    >>> sorted(set(F.dropout(minicnn.ones(1000), p=0.75).tolist()))  # 0, or 1/(1 - 0.75)
+    [0.0, 4.0]
+    >>> F.dropout(minicnn.ones(3), training=False)
+    tensor([1., 1., 1.])
     """
     return _drop("dropout", input, p, training, inplace)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """`dropout` of whole channels of (N, C, L) or (C, L)."""
+    """`dropout` of whole channels of (N, C, L) or (C, L).
+
+    >>> y = F.dropout1d(minicnn.ones(8, 16, 10), p=0.5)
+    >>> bool((y == y[:, :, :1]).all())  # whole channels
+    True
+    """
     check_tensor("dropout1d", input=input)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: takes (N, C, L) or (C, L), got shape {tuple(input.shape)}")
@@ -100,7 +109,14 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """`dropout` of whole channels of (N, C, H, W); as in PyTorch, 3 axes mean (N, C, L), with a warning."""
+    """`dropout` of whole channels of (N, C, H, W); as in PyTorch, 3 axes mean (N, C, L), with a warning.
+
+    J. Tompson et al., 2014, https://arxiv.org/abs/1411.4280.
+
+    >>> y = F.dropout2d(minicnn.ones(8, 16, 4, 4), p=0.5)
+    >>> bool((y == y[:, :, :1, :1]).all())  # whole channels
+    True
+    """
     check_tensor("dropout2d", input=input)
     if input.ndim == 3:
         warnings.warn("dropout2d: a 3-d input is treated as (N, C, L); for such an input use dropout1d", stacklevel=2)
@@ -110,7 +126,12 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W).
+
+    >>> y = F.dropout3d(minicnn.ones(8, 16, 2, 4, 4), p=0.5)
+    >>> bool((y == y[:, :, :1, :1, :1]).all())  # whole channels
+    True
+    """
     check_tensor("dropout3d", input=input)
     if input.ndim not in (4, 5):
         warnings.warn(f"dropout3d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
@@ -120,12 +141,23 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout for nets with `selu`: dropped values become -1.758, its minimum; scaling keeps mean and variance.
 
-    y = a (x m - 1.758 (1 - m)) + b         m = 1 with probability 1 - p, else 0
-    a = 1/sqrt((1.758^2 p + 1)(1 - p))      b = 1.758 a p
+        y = a (x m - 1.758 (1 - m)) + b         m = 1 with probability 1 - p, else 0
+        a = 1/sqrt((1.758^2 p + 1)(1 - p))      b = 1.758 a p
+
+    G. Klambauer et al., 2017, https://arxiv.org/abs/1706.02515.
+
+    >>> y = F.alpha_dropout(minicnn.zeros(1000), p=0.5, training=True)
+    >>> [round(value, 3) for value in sorted(set(y.tolist()))]  # (b - 1.758 a) and b
+    [-0.779, 0.779]
     """
     return _drop("alpha_dropout", input, p, training, inplace, alpha=True)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """`alpha_dropout` of whole channels of (N, C, ...)."""
+    """`alpha_dropout` of whole channels of (N, C, ...).
+
+    >>> y = F.feature_alpha_dropout(minicnn.zeros(8, 16, 4), p=0.5, training=True)
+    >>> bool((y == y[:, :, :1]).all())  # whole channels
+    True
+    """
     return _drop("feature_alpha_dropout", input, p, training, inplace, axes=2, alpha=True)

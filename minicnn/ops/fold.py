@@ -44,6 +44,13 @@ def unfold(
 
     Raises:
         ShapeError: the rank is wrong, or a window does not fit.
+
+    >>> x = minicnn.arange(9.0).reshape(1, 1, 3, 3)
+    >>> F.unfold(x, 2)[0]  # the first column is the first window: 0 1 3 4
+    tensor([[0., 1., 3., 4.],
+            [1., 2., 4., 5.],
+            [3., 4., 6., 7.],
+            [4., 5., 7., 8.]])
     """
     shape = (1, *input.shape) if input.ndim == 3 else input.shape
     return Map.apply(input, UNFOLD, geometry.unfold(shape, kernel_size, dilation, padding, stride))
@@ -59,6 +66,11 @@ def fold(
 
     Raises:
         ShapeError: the rank is wrong, or the numbers of rows or columns do not fit the windows.
+
+    >>> F.fold(minicnn.ones(1, 4, 4), (3, 3), 2)[0, 0]  # how many of the four windows a pixel lies in
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
     """
     shape = (1, *input.shape) if input.ndim == 2 else input.shape
     g = geometry.fold(shape, output_size, kernel_size, dilation, padding, stride)

@@ -76,6 +76,13 @@ def interpolate(
 ) -> Tensor:
     """Resize images (N, C, H, W), signals (N, C, L) or volumes (N, C, D, H, W).
 
+    The pixels of an axis lie at 0, 1 ... L - 1. Output pixel i of OL lies among them at the place
+
+        p = (i + 1/2) L/OL - 1/2            or, with align_corners, p = i (L - 1)/(OL - 1)
+
+    The linear modes weigh the two pixels next to p, the cubic one four. "nearest" takes pixel floor(i L/OL),
+    "nearest-exact" the one nearest to p, and "area" the mean of a window, as `adaptive_avg_pool2d`.
+
     Args:
         input: a batch; "linear" needs one axis after the channels, "bilinear" and "bicubic" two, "trilinear" three; the
             others take one to three.
@@ -91,6 +98,14 @@ def interpolate(
         ValueError: the arguments contradict each other.
         NotImplementedError: the mode is unknown, or does not take the rank of the input.
         ShapeError: the image is empty, or the output size is below 1.
+
+    >>> x = minicnn.tensor([[[1.0, 3.0]]])
+    >>> F.interpolate(x, scale_factor=2)
+    tensor([[[1., 1., 3., 3.]]])
+    >>> F.interpolate(x, size=4, mode="linear")  # the new pixels lie at -1/4, 1/4, 3/4 and 5/4 of the old ones
+    tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
+    >>> F.interpolate(x, size=3, mode="linear", align_corners=True)
+    tensor([[[1., 2., 3.]]])
     """
     if mode not in MODES:
         raise NotImplementedError(f"interpolate: no mode {mode!r}; there are: {', '.join(MODES)}")

@@ -67,6 +67,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises:
         ShapeError: the last axis of the input is not in_features.
+
+    >>> x, w = minicnn.tensor([[1.0, 2.0]]), minicnn.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    >>> F.linear(x, w, minicnn.tensor([0.0, 0.0, 10.0]))
+    tensor([[ 1.,  2., 13.]])
     """
     if isinstance(input, Tensor) and input.dtype not in KERNEL_TYPES and input.dtype.kind != "b":
         check("linear", input, weight, *(() if bias is None else (bias,)))

@@ -82,6 +82,10 @@ def group_norm(
 
     Raises:
         ShapeError: num_groups does not divide C, a vector is not (C,), or there is only one value to normalise.
+
+    >>> x = minicnn.tensor([[[1.0], [3.0], [10.0], [30.0]]])  # an image of four channels and one pixel
+    >>> F.group_norm(x, 2).flatten()  # the mean of the first group is 2, of the second 20
+    tensor([-1.0000,  1.0000, -1.0000,  1.0000])
     """
     if is_half(input):
         vectors = (None, None, weight, bias)
@@ -119,6 +123,11 @@ def instance_norm(
         ShapeError: a vector is not (C,), or with `use_input_stats` the images have a single pixel.
         ValueError: only one of the running statistics is given.
         RuntimeError: neither `use_input_stats` nor running statistics are given, or the statistics require a gradient.
+
+    >>> x = minicnn.tensor([[[1.0, 3.0], [10.0, 30.0]]])  # an image of two channels of two pixels
+    >>> F.instance_norm(x)
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
     """
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if is_half(input):
@@ -160,6 +169,10 @@ def layer_norm(
 
     Raises:
         ShapeError: the last axes of the input, or a weight, have another shape.
+
+    >>> F.layer_norm(minicnn.tensor([[1.0, 3.0], [10.0, 30.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
     return _last_axes("layer_norm", input, normalized_shape, weight, bias, eps, True)
 
@@ -180,6 +193,9 @@ def rms_norm(
 
     Raises:
         ShapeError: the last axes of the input, or a weight, have another shape.
+
+    >>> F.rms_norm(minicnn.tensor([[1.0, 7.0]]), (2,))  # 1/5 and 7/5: the mean square is 25
+    tensor([[0.2000, 1.4000]])
     """
     if not is_half(input):
         floating("rms_norm", input=input)
@@ -239,6 +255,10 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
     Raises:
         ShapeError: the input has fewer axes, or the window is empty.
+
+    >>> x = minicnn.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1)  # three channels of one pixel
+    >>> F.local_response_norm(x, 3, alpha=3.0, beta=1.0, k=0.0).flatten()  # 1/(1 + 4), 2/(1 + 4 + 9), 3/(4 + 9)
+    tensor([0.2000, 0.1429, 0.2308])
     """
     floating("local_response_norm", input=input)
     geometry.local_response_norm(input.shape, size)

@@ -84,6 +84,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     Raises:
         ShapeError: the padding does not fit the axes, or needs more pixels than the image has.
         NotImplementedError: the mode is unknown, or cannot pad these axes.
+
+    >>> x = minicnn.tensor([[1.0, 2.0, 3.0]])
+    >>> F.pad(x, (1, 2))
+    tensor([[0., 1., 2., 3., 0., 0.]])
+    >>> F.pad(x, (1, 2), mode="reflect"), F.pad(x, (-1, 0))
+    (tensor([[2., 1., 2., 3., 2., 1.]]), tensor([[2., 3.]]))
     """
     if mode not in ("constant", "reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: no mode {mode!r}; there are: 'constant', 'reflect', 'replicate', 'circular'")

@@ -19,6 +19,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
     Raises:
         ShapeError: there are fewer than 3 axes, or the channels are not a multiple of r*r.
+
+    >>> F.pixel_shuffle(minicnn.arange(4.0).reshape(4, 1, 1), 2)
+    tensor([[[0., 1.],
+             [2., 3.]]])
     """
     r = whole(upscale_factor, "pixel_shuffle", "upscale_factor")
     if input.ndim < 3 or r < 1 or input.shape[-3] % (r * r):
@@ -38,6 +42,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
     Raises:
         ShapeError: there are fewer than 3 axes, or a side is not a multiple of r.
+
+    >>> F.pixel_unshuffle(minicnn.arange(4.0).reshape(1, 2, 2), 2).shape
+    minicnn.Size([4, 1, 1])
     """
     r = whole(downscale_factor, "pixel_unshuffle", "downscale_factor")
     if input.ndim < 3 or r < 1 or input.shape[-1] % r or input.shape[-2] % r:
@@ -60,6 +67,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
     Raises:
         ShapeError: there are fewer than 3 axes, or the channels are not a multiple of the groups.
+
+    >>> F.channel_shuffle(minicnn.arange(6.0).reshape(1, 6, 1), 2).flatten()
+    tensor([0., 3., 1., 4., 2., 5.])
     """
     groups = whole(groups, "channel_shuffle", "groups")
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:

@@ -187,6 +187,15 @@ def max_pool2d(
 
     Raises:
         ShapeError: a window does not fit, or the padding is more than half of it.
+
+    >>> x = minicnn.arange(16.0).reshape(1, 4, 4)
+    >>> F.max_pool2d(x, 2)
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
+    >>> y, where = F.max_pool2d(x, 2, return_indices=True)
+    >>> where  # p*W + q
+    tensor([[[ 5,  7],
+             [13, 15]]])
     """
     window = kernel_size, stride, padding, dilation, ceil_mode
     return _max_pool("max_pool2d", input, *window, return_indices=return_indices, fit=fit)
@@ -201,7 +210,11 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Pooled:
-    """The largest value of each window of (N, C, L), or (C, L): `max_pool2d` in one dimension."""
+    """The largest value of each window of (N, C, L), or (C, L): `max_pool2d` in one dimension.
+
+    >>> F.max_pool1d(minicnn.tensor([[1.0, 3.0, 2.0, 0.0]]), 2, stride=1)
+    tensor([[3., 3., 2.]])
+    """
     window = kernel_size, stride, padding, dilation, ceil_mode
     return _max_pool("max_pool1d", input, *window, return_indices=return_indices)
 
@@ -261,6 +274,14 @@ def avg_pool2d(
     Raises:
         ShapeError: a window does not fit, or the padding is more than half of it.
         ValueError: the divisor is 0.
+
+    >>> x = minicnn.ones(1, 2, 2)
+    >>> F.avg_pool2d(x, 2, padding=1)  # a 1 and three zeros in each window
+    tensor([[[0.2500, 0.2500],
+             [0.2500, 0.2500]]])
+    >>> F.avg_pool2d(x, 2, padding=1, count_include_pad=False)
+    tensor([[[1., 1.],
+             [1., 1.]]])
     """
     window = kernel_size, stride, padding, ceil_mode, count_include_pad
     return _avg_pool("avg_pool2d", input, *window, divisor=divisor_override, fit=fit)
@@ -274,7 +295,11 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window of (N, C, L), or (C, L): `avg_pool2d` in one dimension."""
+    """The mean of each window of (N, C, L), or (C, L): `avg_pool2d` in one dimension.
+
+    >>> F.avg_pool1d(minicnn.tensor([[1.0, 3.0, 2.0, 0.0]]), 2, stride=1)
+    tensor([[2.0000, 2.5000, 1.0000]])
+    """
     return _avg_pool("avg_pool1d", input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
@@ -307,6 +332,9 @@ def lp_pool2d(
 
     C. Gulcehre et al., "Learned-norm pooling for deep feedforward and recurrent neural networks", 2014,
     https://arxiv.org/abs/1311.1780.
+
+    >>> F.lp_pool2d(minicnn.tensor([[[3.0, 4.0], [0.0, 0.0]]]), 2, 2)  # sqrt(9 + 16)
+    tensor([[[5.]]])
     """
     return _lp_pool("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode)
 
@@ -318,7 +346,11 @@ def lp_pool1d(
     stride: IntOrPair | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The p-norm of each window of (N, C, L), or (C, L): `lp_pool2d` in one dimension."""
+    """The p-norm of each window of (N, C, L), or (C, L): `lp_pool2d` in one dimension.
+
+    >>> F.lp_pool1d(minicnn.tensor([[3.0, 4.0, 0.0, 1.0]]), 2, 2)
+    tensor([[5., 1.]])
+    """
     return _lp_pool("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
 
 

@@ -66,14 +66,22 @@ def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -
 @tensor_method("softmax")
 @numpy_names
 def tensor_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """Probabilities along `dim`: e^x / sum e^x: `minicnn.softmax` and `Tensor.softmax`; `dim` is required."""
+    """Probabilities along `dim`: e^x / sum e^x: `minicnn.softmax` and `Tensor.softmax`; `dim` is required.
+
+    >>> minicnn.tensor([1.0, 2.0, 5.0]).log().softmax(0)  # 1/8, 2/8, 5/8
+    tensor([0.1250, 0.2500, 0.6250])
+    """
     return _along("softmax", Softmax, input, dim, dtype)
 
 
 @tensor_method("log_softmax")
 @numpy_names
 def tensor_log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`: `minicnn.log_softmax` and `Tensor.log_softmax`; `dim` is required."""
+    """The logarithm of `softmax`: `minicnn.log_softmax` and `Tensor.log_softmax`; `dim` is required.
+
+    >>> minicnn.zeros(2).log_softmax(0)  # log(1/2)
+    tensor([-0.6931, -0.6931])
+    """
     return _along("log_softmax", LogSoftmax, input, dim, dtype)
 
 
@@ -91,17 +99,30 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
     Raises:
         IndexError: the input has no axis `dim`.
+
+    >>> F.softmax(minicnn.tensor([1.0, 2.0, 5.0]).log(), dim=0)  # 1/8, 2/8, 5/8
+    tensor([0.1250, 0.2500, 0.6250])
+    >>> F.softmax(minicnn.tensor([[1000.0, 1000.0]]), dim=1)  # e^1000 would be infinite
+    tensor([[0.5000, 0.5000]])
     """
     return tensor_softmax(input, _axis("softmax", input, dim, _stacklevel), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax`, without its underflow: y[k] = x[k] - log sum_j e^x[j]. Arguments as in `softmax`."""
+    """The logarithm of `softmax`, without its underflow: y[k] = x[k] - log sum_j e^x[j]. Arguments as in `softmax`.
+
+    >>> F.log_softmax(minicnn.tensor([0.0, 1000.0]), dim=0)  # softmax gives 0 for the first
+    tensor([-1000.,     0.])
+    """
     return tensor_log_softmax(input, _axis("log_softmax", input, dim, _stacklevel), dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """`softmax` of -input: the smallest value gets the largest probability."""
+    """`softmax` of -input: the smallest value gets the largest probability.
+
+    >>> F.softmin(minicnn.tensor([1.0, 3.0]).log(), dim=0)  # as 1 to 1/3
+    tensor([0.7500, 0.2500])
+    """
     check_tensor("softmin", input=input)
     return tensor_softmax(-input, _axis("softmin", input, dim, _stacklevel), dtype)
 
@@ -131,6 +152,10 @@ def temperature_softmax(input: Tensor, temperature: float | Tensor = 1.0, dim: i
 
     Raises:
         ValueError: the temperature is not positive; a tensor on a GPU gives NaN instead.
+
+    >>> scores = minicnn.tensor([1.0, 2.0])
+    >>> F.temperature_softmax(scores), F.temperature_softmax(scores, 0.5), F.temperature_softmax(scores, 10.0)
+    (tensor([0.2689, 0.7311]), tensor([0.1192, 0.8808]), tensor([0.4750, 0.5250]))
     """
     if isinstance(input, Tensor) and input.dtype == np.float16:
         return temperature_softmax(input.to(np.float32), temperature, dim).to(np.float16)
@@ -157,6 +182,10 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
         logits: logarithms of probabilities, up to a constant.
         tau: the temperature; towards 0 the results become one-hot.
         eps: has no effect, as in PyTorch.
+
+    >>> y = F.gumbel_softmax(minicnn.zeros(5, 3), hard=True)
+    >>> y.shape, round(y.sum().item(), 4)  # a single 1 in each row
+    (minicnn.Size([5, 3]), 5.0)
     """
     if isinstance(logits, Tensor) and logits.dtype == np.float16:
         return gumbel_softmax(logits.to(np.float32), tau, hard, eps, dim).to(np.float16)

@@ -42,6 +42,9 @@ def get_total_norm(
 
     Raises:
         RuntimeError: the norm is NaN or infinite, if `error_if_nonfinite`.
+
+    >>> nn.utils.get_total_norm([minicnn.tensor([3.0, 0.0]), minicnn.tensor([4.0])])
+    tensor(5.)
     """
     found, norm_type = _listed(tensors), float(norm_type)
     if not found:
@@ -63,7 +66,14 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Multiply the gradients of `parameters` by min(1, max_norm / (total_norm + 1e-6))."""
+    """Multiply the gradients of `parameters` by min(1, max_norm / (total_norm + 1e-6)).
+
+    >>> w = nn.Parameter(minicnn.zeros(2))
+    >>> w.grad = minicnn.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grads_with_norm_(w, max_norm=1.0, total_norm=minicnn.tensor(5.0))
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+    """
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for gradient in _gradients(parameters):
         gradient.mul_(factor.to(gradient.device) if GPU_TYPES else factor)
@@ -84,6 +94,13 @@ def clip_grad_norm_(
 
     Raises:
         RuntimeError: the norm is NaN or infinite, if `error_if_nonfinite`.
+
+    >>> w = nn.Parameter(minicnn.zeros(2))
+    >>> w.grad = minicnn.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm_(w, max_norm=1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
     """
     found = _listed(parameters)
     if isinstance(parameters, types.GeneratorType) and not found:
@@ -105,6 +122,13 @@ def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
 
 @no_grad()
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
-    """Clip each element of the gradients to [-clip_value, clip_value], in place."""
+    """Clip each element of the gradients to [-clip_value, clip_value], in place.
+
+    >>> w = nn.Parameter(minicnn.zeros(2))
+    >>> w.grad = minicnn.tensor([-3.0, 0.5])
+    >>> nn.utils.clip_grad_value_(w, 1.0)
+    >>> w.grad
+    tensor([-1.0000,  0.5000])
+    """
     for gradient in _gradients(parameters):
         gradient.clamp_(-float(clip_value), float(clip_value))

@@ -12,7 +12,11 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Join the elements of all parameters into one vector, (sum of numel,); recorded."""
+    """Join the elements of all parameters into one vector, (sum of numel,); recorded.
+
+    >>> nn.utils.parameters_to_vector(nn.Linear(3, 2).parameters()).shape  # 3*2 + 2
+    minicnn.Size([8])
+    """
     joined: Tensor = cat([parameter.reshape(-1) for parameter in parameters])  # each (numel,)
     return joined
 
@@ -23,6 +27,11 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     Raises:
         TypeError: the vector is not a tensor.
         RuntimeError: the vector is too short.
+
+    >>> fc = nn.Linear(2, 1)
+    >>> nn.utils.vector_to_parameters(minicnn.tensor([1.0, 2.0, 3.0]), fc.parameters())
+    >>> fc.weight.detach(), fc.bias.detach()
+    (tensor([[1., 2.]]), tensor([3.]))
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected minicnn.Tensor, but got: {typename(vec)}")

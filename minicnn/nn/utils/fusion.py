@@ -27,12 +27,23 @@ def fuse_conv_bn_eval(conv: M, bn: Any, transpose: bool = False) -> M:
         conv: the convolution, which is copied.
         bn: a batch normalisation with running statistics.
         transpose: whether it is a transposed convolution.
+
+    >>> conv, norm = nn.Conv2d(3, 8, 3).eval(), nn.BatchNorm2d(8).eval()
+    >>> fused, x = nn.utils.fuse_conv_bn_eval(conv, norm), minicnn.randn(1, 3, 6, 6)
+    >>> bool((fused(x) - norm(conv(x))).abs().max() < 1e-5)
+    True
     """
     return _fused(conv, bn, 1 if transpose else 0)
 
 
 def fuse_linear_bn_eval(linear: M, bn: Any) -> M:
-    """Return a linear layer that gives the same result as `linear` followed by `bn`, both in evaluation mode."""
+    """Return a linear layer that gives the same result as `linear` followed by `bn`, both in evaluation mode.
+
+    >>> fc, norm = nn.Linear(4, 8).eval(), nn.BatchNorm1d(8).eval()
+    >>> fused, x = nn.utils.fuse_linear_bn_eval(fc, norm), minicnn.randn(2, 4)
+    >>> bool((fused(x) - norm(fc(x))).abs().max() < 1e-5)
+    True
+    """
     outputs: Any = linear.out_features
     if bn.num_features not in (1, outputs):
         raise AssertionError(
@@ -64,7 +75,19 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """Return weight and bias of the fused convolution."""
+    """Return weight and bias of the fused convolution, w s and (b - mean) s + beta with s = gamma/sqrt(var + eps).
+
+    Args:
+        conv_w, conv_b: w and b of the convolution; None for b is 0.
+        bn_rm, bn_rv, bn_eps: mean, var and eps of the batch norm.
+        bn_w, bn_b: gamma and beta; None is 1 and 0.
+        transpose: whether it is a transposed convolution.
+
+    >>> w, mean, var = minicnn.ones(1, 1, 1, 1), minicnn.tensor([2.0]), minicnn.tensor([4.0])
+    >>> weight, bias = nn.utils.fuse_conv_bn_weights(w, None, mean, var, 0.0, None, None)
+    >>> weight.item(), bias.item()  # (x - 2)/2
+    (0.5, -1.0)
+    """
     return _weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 1 if transpose else 0)
 
 
@@ -77,7 +100,14 @@ def fuse_linear_bn_weights(
     bn_w: Tensor | None,
     bn_b: Tensor | None,
 ) -> tuple[Parameter, Parameter]:
-    """Return weight and bias of the fused linear layer."""
+    """Return weight and bias of the fused linear layer; the equations are those of `fuse_conv_bn_weights`.
+
+    >>> w, mean, var = minicnn.ones(1, 1), minicnn.tensor([2.0]), minicnn.tensor([4.0])
+    >>> one, zero = minicnn.ones(1), minicnn.zeros(1)
+    >>> weight, bias = nn.utils.fuse_linear_bn_weights(w, zero, mean, var, 0.0, one, zero)
+    >>> weight.item(), bias.item()  # (x - 2)/2
+    (0.5, -1.0)
+    """
     return _weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, 0)
 
 

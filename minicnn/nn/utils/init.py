@@ -10,7 +10,11 @@ __all__ = ["skip_init"]
 
 
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """`module_cls(*args, **kwargs)` with arbitrary values in its parameters: built on "meta", then given memory."""
+    """`module_cls(*args, **kwargs)` with arbitrary values in its parameters: built on "meta", then given memory.
+
+    >>> nn.utils.skip_init(nn.Linear, 400, 120).weight.shape
+    minicnn.Size([120, 400])
+    """
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     import inspect

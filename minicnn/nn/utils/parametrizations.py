@@ -51,6 +51,10 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         module: the layer, which is changed and returned.
         name: the parameter.
         dim: the axis along which each slice has a length of its own; None means one length for the whole weight.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> [(name, tuple(p.shape)) for name, p in fc.named_parameters()]
+    [('bias', (2,)), ('parametrizations.weight.original0', (2, 1)), ('parametrizations.weight.original1', (2, 3))]
     """
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -115,6 +119,10 @@ def spectral_norm(
         n_power_iterations: steps of the power method each time the weight is computed in training.
         eps: the smallest length to divide a vector by.
         dim: the axis of the outputs; None means 1 for transposed convolutions, else 0.
+
+    >>> fc = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 2), n_power_iterations=50).eval()
+    >>> round(np.linalg.svd(fc.weight.detach().numpy())[1][0].item(), 2)  # the largest singular value
+    1.0
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):

@@ -35,7 +35,13 @@ _caches: list[dict[tuple[int, str], Tensor]] = []
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Compute each parametrised tensor only once inside the block."""
+    """Compute each parametrised tensor only once inside the block.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> with nn.utils.parametrize.cached():
+    ...     fc.weight is fc.weight
+    True
+    """
     _caches.append(_caches[-1] if _caches else {})
     try:
         yield
@@ -57,6 +63,10 @@ class ParametrizationList(ModuleList):
         modules: the parametrisations.
         original: the parameter or buffer.
         unsafe: allow the result to have another shape or dtype.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> len(fc.parametrizations.weight), fc.parametrizations.weight.original0.shape
+    (1, minicnn.Size([2, 1]))
     """
 
     def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
@@ -161,6 +171,13 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
 
     Raises:
         ValueError: there is no such parameter or buffer, or, unless `unsafe`, the result has another shape or dtype.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, w):
+    ...         return w.triu() + w.triu(1).T
+    >>> fc = nn.utils.parametrize.register_parametrization(nn.Linear(3, 3), "weight", Symmetric())
+    >>> bool((fc.weight == fc.weight.T).all())
+    True
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -226,7 +243,12 @@ class _Setter(_Getter):
 
 
 def is_parametrized(module: Any, tensor_name: str | None = None) -> bool:
-    """Return whether a tensor of the module is parametrised; without a name, whether any is."""
+    """Return whether a tensor of the module is parametrised; without a name, whether any is.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> nn.utils.parametrize.is_parametrized(fc), nn.utils.parametrize.is_parametrized(fc, "bias")
+    (True, False)
+    """
     parametrizations = getattr(module, "parametrizations", None)
     if not isinstance(parametrizations, ModuleDict):
         return False
@@ -240,6 +262,11 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
         module: the owner of the tensor, which is changed and returned.
         tensor_name: the name of the tensor.
         leave_parametrized: True keeps the current value, False restores the original.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> fc = nn.utils.parametrize.remove_parametrizations(fc, "weight")
+    >>> [name for name, p in fc.named_parameters()]
+    ['bias', 'weight']
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
@@ -266,7 +293,12 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
 
 
 def type_before_parametrizations(module: Module) -> type:
-    """Return the module's class before its parametrisations."""
+    """Return the module's class before its parametrisations.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> type(fc).__name__, nn.utils.parametrize.type_before_parametrizations(fc).__name__
+    ('ParametrizedLinear', 'Linear')
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 

@@ -124,6 +124,7 @@ class WeightNorm(_Hook):
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Replace the weight by g v / |v|: its length and its direction become two parameters, `name`_g and `name`_v.
 
+    Deprecated, with a warning: `parametrizations.weight_norm` does the same, and has the equation as a module.
     T. Salimans and D. Kingma, "Weight normalization", 2016, https://arxiv.org/abs/1602.07868.
 
     Args:
@@ -204,6 +205,10 @@ def spectral_norm(
         n_power_iterations: steps at each forward.
         eps: the smallest length to divide a vector by.
         dim: the axis of the outputs; None means 1 for transposed convolutions, else 0.
+
+    >>> fc = nn.utils.spectral_norm(nn.Linear(3, 2))
+    >>> fc(minicnn.zeros(1, 3)).shape, list(fc.state_dict())
+    (minicnn.Size([1, 2]), ['bias', 'weight_orig', 'weight_u', 'weight_v'])
     """
     hook = SpectralNorm(name, n_power_iterations, output_axis(module) if dim is None else dim, eps)
     weight = hook.prepare(module)
@@ -221,7 +226,12 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
-    """Make the divided weight an ordinary parameter."""
+    """Make the divided weight an ordinary parameter.
+
+    >>> fc = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(3, 2)))
+    >>> list(fc.state_dict())
+    ['bias', 'weight']
+    """
     return _remove(module, name, SpectralNorm)
 
 

@@ -199,6 +199,13 @@ def cross_entropy(
     Raises:
         ShapeError: the shapes do not fit together.
         IndexError: a target is not a class index. On a GPU the loss is NaN instead; `detect_anomaly` raises there too.
+
+    >>> x = minicnn.tensor([[1.0, 2.0, 5.0], [1.0, 1.0, 2.0]]).log()  # probabilities 1/8 2/8 5/8 and 1/4 1/4 1/2
+    >>> target = minicnn.tensor([2, 0])
+    >>> F.cross_entropy(x, target, reduction="none")  # -log(5/8), -log(1/4)
+    tensor([0.4700, 1.3863])
+    >>> F.cross_entropy(x, target)
+    tensor(0.9281)
     """
     reduction = check("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
@@ -240,6 +247,11 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-w[t] x[t] of the true classes t, for log-probabilities x; shapes, arguments and errors as in `cross_entropy`."""
+    """-w[t] x[t] of the true classes t, for log-probabilities x; shapes, arguments and errors as in `cross_entropy`.
+
+    >>> x = minicnn.tensor([[0.5, 0.25, 0.25]]).log()
+    >>> F.nll_loss(x, minicnn.tensor([0]))  # -log(1/2)
+    tensor(0.6931)
+    """
     reduction = check("nll_loss", reduction, size_average, reduce)
     return _per_class("nll_loss", NLL, input, target, weight, ignore_index, reduction)

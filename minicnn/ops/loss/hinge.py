@@ -69,15 +69,19 @@ def multi_margin_loss(
     Args:
         input: scores (N, K) or (K,).
         target: class indices (N,) or ().
-        margin: the distance that the score of the true class should have from the others.
-        margin: how much the true class shall lead.
+        p: 1 or 2.
+        margin: how far the score of the true class should be above the others.
         weight: one factor for each class, (K,).
         reduction: "mean", "sum" or "none".
         size_average, reduce: deprecated.
 
     Raises:
+        ValueError: p is neither 1 nor 2.
         ShapeError: the shapes do not fit together.
         IndexError: a target is not a class index; on a GPU as in `cross_entropy`.
+
+    >>> F.multi_margin_loss(minicnn.tensor([[3.0, 5.0, 2.5]]), minicnn.tensor([0]))  # (3 + 0.5)/3
+    tensor(1.1667)
     """
     op = "multi_margin_loss"
     reduction = check(op, reduction, size_average, reduce)
@@ -144,6 +148,10 @@ def multilabel_margin_loss(
     Raises:
         ShapeError: the shapes do not fit together.
         IndexError: a target is not a class index; on a GPU as in `cross_entropy`.
+
+    >>> x, target = minicnn.tensor([[3.0, 5.0, 2.5]]), minicnn.tensor([[0, 1, -1]])  # classes 0 and 1
+    >>> F.multilabel_margin_loss(x, target)  # (1 - 3 + 2.5)/3: class 1 is far enough above class 2
+    tensor(0.1667)
     """
     op = "multilabel_margin_loss"
     reduction = check(op, reduction, size_average, reduce)
@@ -172,6 +180,9 @@ def multilabel_soft_margin_loss(
         weight: one factor for each class, (K,).
         reduction: "mean", "sum", or "none" for losses (N,).
         size_average, reduce: deprecated.
+
+    >>> F.multilabel_soft_margin_loss(minicnn.zeros(1, 2), minicnn.tensor([[1.0, 0.0]]))  # -log(1/2)
+    tensor(0.6931)
     """
     check_tensor("multilabel_soft_margin_loss", input=input, target=target)
     reduction = check("multilabel_soft_margin_loss", reduction, size_average, reduce)

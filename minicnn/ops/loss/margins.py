@@ -29,7 +29,12 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """x where t = 1, max(0, margin - x) where t = -1, for the distance x of similar (1) or different (-1) inputs."""
+    """x where t = 1, max(0, margin - x) where t = -1, for the distance x of similar (1) or different (-1) inputs.
+
+    >>> x, target = minicnn.tensor([0.5, 0.25]), minicnn.tensor([1.0, -1.0])
+    >>> F.hinge_embedding_loss(x, target, reduction="none")
+    tensor([0.5000, 0.7500])
+    """
     check_tensor("hinge_embedding_loss", input=input, target=target)
     reduction = check("hinge_embedding_loss", reduction, size_average, reduce)
     losses = where(target != 1, clamp_min(float(margin) - input, 0), 0.0) + where(target != -1, input, 0.0)
@@ -49,6 +54,10 @@ def margin_ranking_loss(
 
     Raises:
         ShapeError: the inputs have different numbers of axes.
+
+    >>> a, b, target = minicnn.tensor([2.0, 2.0]), minicnn.tensor([1.0, 3.0]), minicnn.ones(2)
+    >>> F.margin_ranking_loss(a, b, target, margin=0.5, reduction="none")
+    tensor([0.0000, 1.5000])
     """
     check_tensor("margin_ranking_loss", input1=input1, input2=input2, target=target)
     reduction = check("margin_ranking_loss", reduction, size_average, reduce)
@@ -76,6 +85,10 @@ def cosine_embedding_loss(
 
     Raises:
         ShapeError: the shapes do not fit together.
+
+    >>> a, b = minicnn.tensor([[3.0, 4.0]]), minicnn.tensor([[1.0, 0.0]])
+    >>> F.cosine_embedding_loss(a, b, minicnn.ones(1))  # 1 - 0.6
+    tensor(0.4000)
     """
     check_tensor("cosine_embedding_loss", input1=input1, input2=input2, target=target)
     reduction = check("cosine_embedding_loss", reduction, size_average, reduce)
@@ -113,6 +126,10 @@ def triplet_margin_loss(
 
     Raises:
         ShapeError: the inputs have different numbers of axes.
+
+    >>> anchor, positive, negative = minicnn.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]).split(1)
+    >>> F.triplet_margin_loss(anchor, positive, negative, margin=6.0)  # 6 + 1 - 5
+    tensor(2.0000)
     """
     check_tensor("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
     reduction = check("triplet_margin_loss", reduction, size_average, reduce)
@@ -133,7 +150,13 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """`triplet_margin_loss` with any distance function; None means `pairwise_distance`."""
+    """`triplet_margin_loss` with any distance function; None means `pairwise_distance`.
+
+    >>> def manhattan(a, b): return (a - b).abs().sum(-1)
+    >>> rows = minicnn.tensor([[0.0, 0.0], [1.0, 0.0], [0.25, 0.25]]).split(1)
+    >>> F.triplet_margin_with_distance_loss(*rows, distance_function=manhattan)  # 1 + 1 - 0.5
+    tensor(1.5000)
+    """
     op = "triplet_margin_with_distance_loss"
     check_tensor(op, anchor=anchor, positive=positive, negative=negative)
     reduction = check(op, reduction)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import warnings
 
+from minicnn_kernels.arrays import on_gpu
+
+from ...autograd import anomaly
 from ...tensor import Tensor
 from ..tensor.reduction import mean, sum
 
@@ -42,3 +45,8 @@ def warn_of_broadcast(op: str, input: Tensor, target: Tensor) -> None:
             "they have the same size.",
             stacklevel=3,
         )
+
+
+def seen(x: Tensor) -> bool:
+    """Return whether values may be checked. On a GPU the program would wait for them, except under `detect_anomaly`."""
+    return not x.is_meta and (not on_gpu(x.array) or anomaly.enabled())
