@@ -115,7 +115,9 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         code = linecache.getline(self.file, self.line).strip()
-        where = f"called at {self.file}:{self.line}" + (f": {code}" if code else "")
+        cell = "ipykernel_" in self.file  # Jupyter runs a cell from a file of its own, whose name tells nothing
+        place = f"in line {self.line} of a notebook's cell" if cell else f"at {self.file}:{self.line}"
+        where = f"called {place}" + (f": {code}" if code else "")
         return f"in layer {self.layer}, {where}" if self.layer else where
 
 

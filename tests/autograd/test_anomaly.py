@@ -57,3 +57,10 @@ def test_it_nests_and_ends() -> None:
         with pytest.raises(AnomalyError):
             ToNan.apply(x)
     ToNan.apply(x)
+
+
+def test_a_cell_of_a_notebook_is_named_by_its_line() -> None:
+    cell = compile("\ny = x.log()", "/tmp/ipykernel_123/4567.py", "exec")
+    expected = r"forward pass of Log gave 1 Inf .*, called in line 2 of a notebook's cell"
+    with detect_anomaly(), pytest.raises(AnomalyError, match=expected):
+        exec(cell, {"x": minicnn.tensor([0.0], requires_grad=True)})
