@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from minicnn import cli
+from minicnn.bench import compare_algorithms
 from minicnn.cli import bench, console
 
 
@@ -20,6 +21,12 @@ def test_the_table_of_a_layer(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "conv2d 2x4x9x8 -> 2x6x5x8, kernel 3x3, stride 2x1, padding 1, 2 groups; float32, channels last; " in out
     assert "im2col *" in out and "direct" in out and "fft" in out and "gw" in out and "python" not in out
     assert figure.exists() and str(figure) in out
+
+
+def test_a_comparison_is_shown_as_its_table() -> None:
+    found = compare_algorithms((1, 1, 4, 4), (1, 1, 3, 3), backward=False, seconds=0.01, algorithms=["direct"])
+    assert repr(found) == str(found) and "multiplications" in repr(found)
+    assert "; 1 thread\n" in str(found._replace(threads=1)) and "; 2 threads\n" in str(found._replace(threads=2))
 
 
 def test_forward_only_and_chosen_algorithms(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,11 @@ class Comparison(NamedTuple):
         shapes = " -> ".join("x".join(map(str, shape)) for shape in (g.x_shape, g.y_shape))
         return f"{shapes}, {', '.join([f'kernel {g.kh}x{g.kw}', *extra])}; {self.dtype}, {order}"
 
+    @property
+    def on(self) -> str:
+        """The number of threads as text."""
+        return f"{self.threads} thread{'s' * (self.threads != 1)}"
+
     def __str__(self) -> str:
         head = ("pass", "algorithm", "backend", "ms", "GFLOP/s", "workspace MiB", "multiplications", "error", "")
         cells = [_cells(row) for row in self.rows]
@@ -78,7 +83,9 @@ class Comparison(NamedTuple):
             previous = line[0]
             aligned = zip(line, widths, (str.ljust,) * 3 + (str.rjust,) * 5 + (str.ljust,), strict=True)
             lines.append("  ".join(to(text, width) for text, width, to in aligned).rstrip())
-        return "\n".join([f"conv2d {self.title}; {self.threads} threads", *lines, "", *_LEGEND])
+        return "\n".join([f"conv2d {self.title}; {self.on}", *lines, "", *_LEGEND])
+
+    __repr__ = __str__
 
     def best(self, which: str = "forward") -> Measurement:
         """The fastest row of a pass.

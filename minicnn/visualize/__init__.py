@@ -29,7 +29,7 @@ from .diagram import diagram
 from .embedding import embedding, neighbours, tiles
 from .field import field
 from .graph import TapeGraph, graph
-from .images import augmentations, kernels, number_grid
+from .images import augmentations, gallery, kernels, number_grid
 from .net import filters, overview
 from .run import draw
 from .signals import activations, dropped, flow, probes
@@ -41,8 +41,8 @@ from .window import sliding, window
 __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
     "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "graph", "ilsvrc", "kernels",
-    "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
+    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "gallery", "graph", "ilsvrc",
+    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
     "shrinking", "sliding", "strides", "tiles", "window",
 ]  # fmt: skip
 

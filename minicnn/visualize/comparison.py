@@ -34,7 +34,8 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
     bars = list(dict.fromkeys((row.algorithm, row.backend) for row in timed))
     widest = max(row.gflops or 0.0 for row in timed)
     width = 3.2 + 2.6 * len(passes)
-    title = re.sub(r"(?<=[0-9])x(?=[0-9])", TIMES, f"conv2d {comparison.title}")
+    title = re.sub(r"(?<=[0-9])x(?=[0-9])", TIMES, f"conv2d {comparison.title}").replace("->", "\N{RIGHTWARDS ARROW}")
+    title = re.sub(r"(?<=[a-z]) (?=[0-9])", "\N{NO-BREAK SPACE}", title)  # "padding 1" stays in one line
     lines = textwrap.wrap(title, int(width * 9))  # characters in an inch
     with drawing(width, 1.4 + 0.22 * len(lines) + 0.34 * len(bars), out) as figure:
         heading(figure, "\n".join(lines))
@@ -53,7 +54,7 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(range(len(bars)), [", ".join(filter(None, bar)) for bar in bars])
         panels[0].invert_yaxis()
-        figure.supxlabel(f"{comparison.threads} threads; in colour: the choice of auto", fontsize=9, color=GREY)
+        figure.supxlabel(f"{comparison.on}; in colour: the choice of auto", fontsize=9, color=GREY)
     return figure
 
 

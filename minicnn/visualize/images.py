@@ -100,6 +100,40 @@ def _image(axes: Any, values: Array, low: float, high: float) -> None:
         axes.imshow(np.clip((values.astype(float) - low) / ((high - low) or 1), 0, 1))
 
 
+def gallery(images: Mapping[str, Any], *, columns: int | None = None, out: Out = None) -> Figure:
+    """Draw images beside each other, each with its name above it, all with the same black and white.
+
+        gallery({"image": image, "brighter": (image + 0.2).clamp(0, 1), "mirrored": image.flip(-1)})
+
+    Args:
+        images: by their names: PIL images, tensors (1, H, W) or (3, H, W), or arrays (H, W). Numbers from
+            0 to 1, or of uint8, are drawn as they are; others from the least of all images to the largest.
+        columns: images in a row; None for up to 6.
+        out: a file.
+
+    Raises:
+        ValueError: there are no images.
+        TypeError: something is no image.
+    """
+    found = {name: picture(image) for name, image in images.items()}
+    if not found:
+        raise ValueError("gallery: there are no images to draw")
+    low, high = _range(list(found.values()))
+    wide = min(len(found), 6) if columns is None else columns
+    rows = -(-len(found) // wide)
+    ratio = max(values.shape[0] / values.shape[1] for values in found.values())
+    side = min(1.9, 11 / wide)
+    with drawing(side * wide + 0.2, (side * ratio + 0.35) * rows + 0.1, out) as figure:
+        grid = figure.subplots(rows, wide, squeeze=False)
+        for axes in grid.flat:
+            axes.set_visible(False)
+        for axes, (name, values) in zip(grid.flat, found.items(), strict=False):
+            axes.set_visible(True)
+            _image(axes, values, low, high)
+            axes.set_title(name, fontsize=10, fontweight="normal", loc="center", pad=4)
+    return figure
+
+
 def augmentations(
     source: Any, transform: Callable[[Any], Any], *, n: int = 7, images: int = 4, seed: int = 0, out: Out = None
 ) -> Figure:

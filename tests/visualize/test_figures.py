@@ -308,6 +308,10 @@ def test_algorithms_shows_what_was_measured_and_what_auto_takes() -> None:
         assert [bar.get_width() for bar in axes.patches] == [1.25, 173.0, 0.0012]
         assert [bar.get_facecolor() != axes.patches[0].get_facecolor() for bar in axes.patches] == [False, True, False]
     assert {"1.2", "173", "0.001", "im2col, numba", "Gradient of x"} <= set(texts(figure))
+    assert "2 threads; in colour: the choice of auto" in texts(figure)
+    alone = visualize.algorithms(comparison(("forward",))._replace(threads=1))
+    assert "1 thread; in colour: the choice of auto" in texts(alone)
+    assert "padding\N{NO-BREAK SPACE}1; float32" in alone.get_suptitle().replace("\n", " ")  # never "padding\n1"
     assert "fft, numba" not in texts(figure)
     with pytest.raises(ValueError, match="nothing in this comparison was measured"):
         visualize.algorithms(comparison()._replace(rows=[]))

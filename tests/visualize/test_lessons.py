@@ -65,6 +65,24 @@ def test_number_grid() -> None:
         visualize.number_grid(minicnn.zeros(2, 3, 3))
 
 
+def test_gallery() -> None:
+    image = minicnn.rand(3, 4, 6)
+    figure = visualize.gallery({"image": image, "grey": image[:1], "mirrored": image.flip(-1)}, columns=2)
+    visible = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in visible] == ["image", "grey", "mirrored"] and len(figure.axes) == 4
+    drawn = [shown(axes) for axes in visible]
+    np.testing.assert_allclose(drawn[0], image.numpy().transpose(1, 2, 0), atol=1e-6)  # (3, H, W) -> (H, W, 3)
+    np.testing.assert_allclose(drawn[2], drawn[0][:, ::-1])
+    figure = visualize.gallery({"dark": minicnn.zeros(1, 2, 2) + 0.2, "bright": minicnn.zeros(1, 2, 2) + 0.8})
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0.0, 1.0)}  # not each from black to white
+    figure = visualize.gallery({"a": minicnn.zeros(1, 2, 2), "b": minicnn.zeros(1, 2, 2) - 3})
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(-3.0, 0.0)}
+    with pytest.raises(ValueError, match="no images"):
+        visualize.gallery({})
+    with pytest.raises(TypeError, match="expected a PIL image"):
+        visualize.gallery({"two channels": minicnn.zeros(2, 3, 3)})
+
+
 def test_augmentations(tmp_path: Path) -> None:
     image = minicnn.rand(3, 10, 12)
     transform = transforms.RandomCrop(6)
