@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from .window import SIGNED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MOST_LETTERS = 14  # in a line of a title, so that it does not run into the next one
 
 
 def attribution(
@@ -63,7 +66,8 @@ def attribution(
             for place, maps in zip(axes[1:], found.values(), strict=True):
                 _map(place, _sized(maps[row : row + 1], tuple(x.shape[2:])))
         for axes, title in zip(grid[0], ["image", *found], strict=True):
-            axes.set_title(title.replace("_", "\n"), fontsize=10, loc="center")
+            lines = [textwrap.fill(part, MOST_LETTERS) for part in title.split("_")]
+            axes.set_title("\n".join(lines), fontsize=10, loc="center")
     return figure
 
 

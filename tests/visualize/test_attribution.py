@@ -30,6 +30,13 @@ def test_images_and_maps(tmp_path: Path) -> None:
         assert second.get_clim()[0] == 0 and np.asarray(third.get_array()).shape == (8, 10)
 
 
+def test_long_titles_have_several_lines() -> None:
+    x = minicnn.rand(1, 1, 4, 4)
+    figure = attribution(x, {"integrated gradients": x, "guided_backprop, untrained": x, "Grad-CAM": x})
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["image", "integrated\ngradients", "guided\nbackprop,\nuntrained", "Grad-CAM"]
+
+
 def test_grey_images_and_empty_maps() -> None:
     x = minicnn.zeros(1, 1, 4, 4)
     figure = attribution(x, {"nothing": minicnn.zeros(1, 1, 4, 4), "nan": minicnn.full((1, 1, 4, 4), float("nan"))})
