@@ -174,10 +174,13 @@ def _kind_of(value: Any) -> str:
 
 
 def write(app: Any, config: Any = None) -> None:
-    """Write the pages that have changed into the source folder."""
+    """Write the pages that have changed into the source folder; delete those that are there no more."""
     reference = app.config._reference = Reference()
     pages = reference.pages()
     folder = Path(app.srcdir)
+    for old in (folder / "reference").rglob("*.rst"):
+        if old.relative_to(folder).with_suffix("").as_posix() not in pages:
+            old.unlink()
     for document, text in pages.items():
         file = folder / f"{document}.rst"
         file.parent.mkdir(parents=True, exist_ok=True)
