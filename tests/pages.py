@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from minicnn.cli import program
+from minicnn.cli.arguments import UsageError
 
 NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
 ERROR = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning)): ", re.M)
@@ -89,12 +90,20 @@ def commands(text: str) -> list[str]:
 
 
 def parse(command: str) -> argparse.Namespace:
-    """What the parser of the program makes of a command; words in capitals stand for names.
+    """What the parser of the program makes of a command. In `minicnn eval` alone, only the name is looked at.
 
     Raises:
-        UsageError: there is no such command or option.
+        UsageError: there is no such command or option, or an argument is missing.
     """
-    return program._parser().parse_args(shlex.split(command.partition(" > ")[0])[1:])
+    words = shlex.split(command)[1:]
+    try:
+        return program._parser().parse_args(words)
+    except UsageError as error:
+        if "are required" not in str(error) or any(word.startswith("-") for word in words):
+            raise
+        with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit, match="0"):
+            program._parser().parse_args([*words, "--help"])
+        return argparse.Namespace()
 
 
 def broken_links(page: Path) -> list[str]:

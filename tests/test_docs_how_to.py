@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pages
 import pytest
+
+import minicnn
+from minicnn_kernels import arrays
 
 FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
 PAGES = sorted(path for path in FOLDER.glob("*.md"))
 SLOW: set[str] = set()
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder, a home and caches for a page; then all that a page may change in the process is as it was."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MINICNN_HOME", "TORCH_HOME", "no_proxy"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.delenv("MINICNN_DATA", raising=False)
+    threads, stream, gpu = minicnn.get_num_threads(), minicnn.get_rng_state(), arrays._gpu
+    yield
+    minicnn.set_num_threads(threads)
+    minicnn.set_rng_state(stream)
+    arrays._use(gpu)
+
+
 def texts() -> list[object]:
-    return [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else []) for path in PAGES
-    ]
+    return [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else []) for path in PAGES]
 
 
 @pytest.mark.cpu_only("shows CPU tensors")
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")  # of weights that are meant to diverge
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")  # of weights that diverge
 @pytest.mark.parametrize("page", texts())
-def test_programs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("MINICNN_HOME", "TORCH_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
+@pytest.mark.usefixtures("here")
+def test_programs(page: Path) -> None:
+    if page.stem == "use_a_gpu" and minicnn.cuda.is_available():
+        pytest.skip("shows what a machine without a GPU says")
     pages.run(page.read_text(encoding="utf-8"), page.name)
 
 
