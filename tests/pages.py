@@ -3,6 +3,7 @@
 A page is Markdown. Its blocks ```python run in order, and share their variables, as in a notebook. A plain block right
 below one is what it prints: words are compared, numbers as far as processors agree on them, and "..." stands for
 anything. If this ends with a line such as "ValueError: text", the program stops there with this error.
+Blocks ```py are not run.
 """
 
 from __future__ import annotations

@@ -45,6 +45,16 @@ def test_programs(page: Path) -> None:
     pages.run(page.read_text(encoding="utf-8"), page.name)
 
 
+@pytest.mark.usefixtures("here")
+def test_what_pytorch_makes_of_the_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    text = (FOLDER / "move_weights_to_pytorch.md").read_text(encoding="utf-8")
+    pages.run(text)
+    (program,) = [code for language, code, _ in pages.blocks(text) if language == "py" and "load_file" in code]
+    exec(program, {})
+    assert 0 <= float(capsys.readouterr().out.strip().removeprefix("tensor(").partition(",")[0].rstrip(")")) < 1e-5
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_and_links(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
