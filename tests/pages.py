@@ -30,7 +30,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 def blocks(text: str) -> Iterator[tuple[str, str, str | None]]:
     """The blocks of a page: the language, the text, and a plain block below it, with at most an empty line between."""
     found = list(BLOCK.finditer(text))
-    for one, after in zip(found, [*found[1:], None], strict=True):
+    for one, after in zip(found, [*found, None][1:], strict=True):
         below = after and not after[1] and not text[one.end() : after.start()].strip()
         if one[1] or not one[2]:
             yield one[1], one[2], after[2] if below and after else None
