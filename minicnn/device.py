@@ -128,7 +128,7 @@ def _gpu(index: int | None, op: str) -> Device:
         module = arrays.gpu().cuda
         count = module.runtime.getDeviceCount()
     except RuntimeError as error:  # no CuPy, or CuPy without a driver
-        why = str(error)
+        why = str(error)[:1].upper() + str(error)[1:]
         why += "" if "minicnn doctor" in why else "; `minicnn doctor` shows what is missing"
         raise RuntimeError(
             f"{op}: 'cuda' is not available; compute on 'cpu', or ask minicnn.cuda.is_available() first. {why}"

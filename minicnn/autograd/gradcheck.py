@@ -57,7 +57,8 @@ def gradcheck(
 
     Args:
         func: takes the inputs and returns a tensor or several. It must give the same result at each call: fix the seed
-            of a dropout.
+            of a dropout. Inputs that it uses without taking them, as a layer its parameters, are checked too:
+            `gradcheck(lambda x, *parameters: layer(x), (x, *layer.parameters()))`.
         inputs: tensors, and anything else that func takes. Those that require a gradient are checked; they must be
             float64.
         eps: the step. About 1e-5 gives the most digits for smooth functions.
@@ -114,6 +115,19 @@ class _Check:
         if not self.outputs:
             raise GradcheckError("gradcheck: no output depends on an input that requires a gradient")
         self.kept = [i for i, y in enumerate([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
+        self._take_own(inputs)
+
+    def _take_own(self, given: list[Any]) -> None:
+        """Find inputs that `func` uses without taking them, as a layer its parameters; these are changed in place."""
+        self.own: set[int] = set()
+        numbers = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+        both = [self.inputs[i] for i in numbers] + [given[i] for i in numbers]
+        ups = [y.detach() for y in self.outputs]  # any upstream gradient shows what is used
+        found = grad(self.outputs, both, ups, retain_graph=True, allow_unused=True)
+        for i, taken, used in zip(numbers, found, found[len(numbers) :], strict=False):
+            if taken is None and used is not None:
+                self.inputs[i] = given[i]
+                self.own.add(i)
 
     def analytical(self, i: int, upstream: list[Array]) -> Array:
         """Return J^T v for input i, from the backward pass."""
@@ -128,13 +142,22 @@ class _Check:
 
     def numerical(self, i: int, direction: Array) -> list[Array]:
         """Return J d for input i by central differences, one array per output."""
-        x, ends = self.inputs[i].array, []
+        x, ends, own = self.inputs[i].array, [], i in self.own
+        before = x.copy() if own else x
         for sign in (1, -1):
             moved = [Tensor(a.array) if isinstance(a, Tensor) else a for a in self.inputs]
             with on_device_of(x):
-                moved[i] = Tensor(x + beside(sign * self.eps * direction, x))
-            with no_grad():
-                outputs = self.func(*moved)
+                there = before + beside(sign * self.eps * direction, x)
+            try:
+                if own:
+                    x[...] = there
+                else:
+                    moved[i] = Tensor(there)
+                with no_grad():
+                    outputs = self.func(*moved)
+            finally:
+                if own:
+                    x[...] = before
             outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
             ends.append([host(outputs[k].array) for k in self.kept])
         return [(plus - minus) / (2 * self.eps) for plus, minus in zip(*ends, strict=True)]

@@ -287,12 +287,18 @@ class Tape:
 
     @property
     def findings(self) -> list[str]:
-        """What is wrong with the gradients: where NaN or Inf begin, where it is 0, nearly 0 or missing, what failed."""
+        """What is wrong with the gradients: where NaN or Inf begin, where it is 0, nearly 0 or missing, what failed.
+
+        If there is NaN or Inf in the result or in a gradient, also where they begin in the values, if these are known.
+        """
         sent: dict[int, list[tuple[Value, Contribution]]] = {}
         for value in self.values:
             for c in value.contributions:
                 sent.setdefault(id(c.by), []).append((value, c))
         found = [finding for o in self.steps if (finding := _finding(o, sent.get(id(o), [])))]
+        seen = [self.result.numbers, *(value.gradient for value in self.values)]
+        if any(one is not None and one.wrong for one in seen):
+            found[:0] = _first_wrong(self.operations)
         found += _vanishing(self.steps)
         silent = [_named(operation) for operation in self.operations if operation.step is None]
         if self.backward and self.error is None and silent:
@@ -301,6 +307,21 @@ class Tape:
         if self.error is not None and not any(o.error for o in self.operations):
             found.append(f"The backward pass failed: {self.error}")
         return found
+
+
+def _first_wrong(operations: Sequence[Operation]) -> Iterator[str]:
+    """The first operation of the forward pass whose result has NaN or Inf, and whether one of its arguments had."""
+    for operation in operations:
+        if bad := next((v.numbers.wrong for v in operation.outputs if v.numbers is not None and v.numbers.wrong), ""):
+            had = [
+                f"{value.name or f'the {value.maker.kind}'} already has {value.numbers.wrong}"
+                for _, value in operation.inputs
+                if isinstance(value.maker, Leaf) and value.numbers is not None and value.numbers.wrong
+            ]
+            known = all(value.numbers is not None for _, value in operation.inputs)
+            cause = "; ".join(had) or ("its arguments are finite" if known else "")
+            yield f"{_named(operation)}: the result has {bad}{f'; {cause}' if cause else ''}."
+            return
 
 
 def _finding(operation: Operation, contributions: Sequence[tuple[Value, Contribution]]) -> str:

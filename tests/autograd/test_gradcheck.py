@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import minicnn
 import minicnn.nn.functional as F
-from minicnn import Tensor
+from minicnn import Tensor, nn
 from minicnn.autograd import GradcheckError, gradcheck
 from minicnn.autograd.engine import Function
 
@@ -120,3 +122,22 @@ def test_it_leaves_the_inputs_alone() -> None:
     gradcheck(lambda x: x * x, x)
     assert np.array_equal(x.array, before)
     assert x.grad is None
+
+
+def test_parameters_that_a_layer_uses_without_taking_them_are_checked() -> None:
+    class Layer(nn.Module):
+        def __init__(self, right: bool) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(minicnn.ones(3, dtype=minicnn.float64))
+            self.right = right
+
+        def forward(self, x: Any) -> Any:
+            part = self.weight if self.right else self.weight.detach() + self.weight * 0  # a gradient of 0
+            return x * part
+
+    x = minicnn.tensor([[1.0, -2.0, 3.0]], dtype=minicnn.float64, requires_grad=True)
+    for right in (True, False):
+        layer = Layer(right)
+        found = gradcheck(lambda x, *p: layer(x), (x, *layer.parameters()), raise_exception=False)  # noqa: B023
+        assert found is right and layer.weight.tolist() == [1, 1, 1] and layer.weight.grad is None
+    assert gradcheck(lambda x, y: x * 2, (x, x.detach().requires_grad_()))  # one that is not used at all

@@ -228,6 +228,20 @@ def test_where_nan_begins() -> None:
     assert finding == "Step 3, Sqrt: the gradient that it computes has 1 NaN of 2; what arrives is finite."
 
 
+def test_where_nan_begins_in_the_values() -> None:
+    x = leaf(4.0, -1.0)
+    found = recorded(lambda: minicnn.where(x > 0, x.sqrt(), x).sum()).findings  # the loss is finite
+    assert found == [
+        "Sqrt: the result has 1 NaN of 2; its arguments are finite.",
+        "Step 3, Sqrt: the gradient that it computes for x has 1 NaN of 2; what arrives is finite.",
+    ]
+    net, images = nn.Sequential(nn.Flatten(), nn.Linear(2, 2)), minicnn.tensor([[[1.0, np.nan]], [[0.0, 1.0]]])
+    first = recorded(lambda: net(images).sum(), net).findings[0]
+    assert first == "Linear in 1: the result has 2 NaN of 4; the constant already has 1 NaN of 4."
+    z, mask = leaf(1.0, 2.0, 3.0), minicnn.tensor([0.0, -np.inf, 0.0])
+    assert not recorded(lambda: (z + mask).softmax(0)[0]).findings  # Inf that is wanted and does no harm
+
+
 def test_where_a_gradient_becomes_zero() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     net[0].bias.data.fill_(-100.0)

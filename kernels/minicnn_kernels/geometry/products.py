@@ -10,9 +10,10 @@ def linear(x: Shape, w: Shape, b: Shape | None = None) -> None:
     if len(w) != 2:
         raise ShapeError(f"linear: weight must be 2-d (out_features, in_features), got shape {w}")
     if not x or x[-1] != w[1]:
-        flat = " (flatten the image first: nn.Flatten())" if len(x) == 4 else ""
+        remedy = "flatten the image first: nn.Flatten()" if len(x) == 4 else f"make in_features {x[-1]}" if x else ""
         raise ShapeError(
-            f"linear: weight {w} takes {w[1]} input features on the last axis, but the input has shape {x}{flat}"
+            f"linear: weight {w} takes {w[1]} input features on the last axis, but the input has shape {x}"
+            + (f"; {remedy}" if remedy else "")
         )
     bias("linear", b, w[0])
 

@@ -87,10 +87,17 @@ def _stack(arrays: list[Any]) -> Any:
         if array.shape != shape:
             raise RuntimeError(
                 f"default_collate: stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(array.shape)} at entry {entry}; Resize, crop or pad them, or pass a collate_fn"
+                f"{list(array.shape)} at entry {entry}; {_same_size(shape, array.shape)}, or pass a collate_fn"
             )
     with on_device_of(arrays[0]):
         return np.stack(arrays)  # N x (...) -> (N, ...)
+
+
+def _same_size(first: tuple[int, ...], other: tuple[int, ...]) -> str:
+    """What makes samples (C, H, W) equal: their channels come from the files, their size from a transform."""
+    if len(first) == len(other) == 3 and first[0] != other[0] and max(first[0], other[0]) <= 4:
+        return 'give all images the same channels, such as image.convert("RGB") before ToTensor'
+    return "Resize, crop or pad them"
 
 
 def _unknown(name: str, found: Any) -> str:

@@ -58,6 +58,10 @@ def test_a_batch_does_not_share_memory_with_its_samples() -> None:
 def test_what_cannot_be_put_together_is_named() -> None:
     with pytest.raises(RuntimeError, match=r"\[2\] at entry 0 and \[3\] at entry 1"):
         default_collate([np.zeros(2), np.zeros(3)])
+    with pytest.raises(RuntimeError, match=r"entry 1; give all images the same channels, such as image\.convert"):
+        default_collate([np.zeros((3, 4, 5)), np.zeros((1, 4, 5))])
+    with pytest.raises(RuntimeError, match="entry 1; Resize, crop or pad them, or pass a collate_fn"):
+        default_collate([np.zeros((3, 4, 5)), np.zeros((3, 5, 4))])
     with pytest.raises(RuntimeError, match=r"equal size, but their lengths are \[1, 2\]"):
         default_collate([(1,), (1, 2)])
     with pytest.raises(TypeError, match="<U1"):
