@@ -2,6 +2,8 @@
 
     layer = nn.LazyConv2d(64, 3)      # weight and bias are uninitialised parameters
     layer(x)                          # they get their shapes, and the layer becomes a Conv2d
+
+A state dict that is loaded gives them their shapes, too.
 """
 
 from __future__ import annotations
