@@ -114,6 +114,10 @@ def flow(rows: Sequence[LayerFlow], *, out: Out = None) -> Figure:
 
     Raises:
         ValueError: there are no rows.
+
+    >>> from minicnn.explain import gradient_flow
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> figure = minicnn.visualize.flow(gradient_flow(net, minicnn.rand(8, 4), minicnn.zeros(8, dtype=minicnn.int64)))
     """
     if not rows:
         raise ValueError("flow: there are no gradients to draw")
@@ -170,6 +174,12 @@ def activations(rows: Sequence[ActivationStatistics], *, out: Out = None) -> Fig
 
     Raises:
         ValueError: there are no rows.
+
+    >>> from minicnn.explain import activation_statistics
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> figure = minicnn.visualize.activations(activation_statistics(net, minicnn.rand(8, 4)))
+    >>> len(figure.axes)
+    2
     """
     if not rows:
         raise ValueError("activations: there is nothing to draw")

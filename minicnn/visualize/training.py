@@ -58,6 +58,10 @@ def losses(training: Sequence[float], validation: Sequence[float], *, out: Out =
 
     Raises:
         ValueError: there are no epochs, or not equally many.
+
+    >>> figure = minicnn.visualize.losses([1.0, 0.5, 0.2], [1.1, 0.8, 0.9])
+    >>> figure.axes[0].get_ylabel(), len(figure.axes[0].get_lines())
+    ('', 2)
     """
     if not len(training) or len(training) != len(validation):
         raise ValueError(f"losses: needs equally many epochs of both, got {len(training)} and {len(validation)}")
@@ -83,6 +87,10 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
 
     Raises:
         ValueError: `matrix` is not a square matrix of counts, or the number of names is different.
+
+    >>> figure = minicnn.visualize.confusion(np.array([[8, 2], [1, 9]]), ["cat", "dog"])
+    >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    ['cat', 'dog']
     """
     counts = array_of(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size or (counts < 0).any():
