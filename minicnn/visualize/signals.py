@@ -30,6 +30,9 @@ def probes(rows: Sequence[Probe], *, accuracy: float | None = None, out: Out = N
 
     Raises:
         ValueError: there are no probes.
+
+    >>> from minicnn.explain import Probe
+    >>> figure = minicnn.visualize.probes([Probe("input", "pixels", 64, 0.9, 0.8), Probe("1", "ReLU", 32, 0.95, 0.9)])
     """
     found = list(rows)
     if not found:

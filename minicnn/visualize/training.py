@@ -30,6 +30,11 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
 
     Raises:
         ValueError: no epochs.
+
+    >>> from minicnn.train import Epoch
+    >>> history = [Epoch(1, 0.9, 0.6, 0.8, 0.7, 2.0, 700.0), Epoch(2, 0.5, 0.8, 0.6, 0.8, 2.0, 700.0)]
+    >>> [axes.get_title(loc="left") for axes in minicnn.visualize.curves(history).axes]
+    ['Loss', 'Top-1 accuracy (%)']
     """
     if not history:
         raise ValueError("curves: there is no finished epoch to draw; train for at least one")
@@ -148,6 +153,8 @@ def errors(
 
     Raises:
         ValueError: the arrays have different lengths, or n is below 1.
+
+    >>> figure = minicnn.visualize.errors(minicnn.rand(3, 8, 8), [0, 1, 1], [1, 1, 0], [0.9, 0.8, 0.6])
     """
     pixels, true, said, sure = (array_of(a) for a in (images, targets, predictions, probabilities))
     if n < 1 or not len(pixels) == len(true) == len(said) == len(sure):

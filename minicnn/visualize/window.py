@@ -185,6 +185,12 @@ def sliding(
         ValueError: `out` is no .gif, the trace is of a transposed convolution, or there are more than 400 outputs.
         TypeError: it is of a layer without windows.
         CellError: there is no such image or channel.
+
+    >>> import tempfile
+    >>> from minicnn.explain import conv_trace
+    >>> trace = conv_trace(minicnn.rand(1, 1, 3, 3), minicnn.rand(1, 1, 2, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     minicnn.visualize.sliding(trace, folder + "/conv.gif")
     """
     check_gif("sliding", out)
     if not isinstance(trace, (ConvTrace, PoolTrace)):

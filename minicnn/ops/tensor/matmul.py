@@ -200,7 +200,12 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 @tensor_method("ger")
 def ger(input: Tensor, vec2: Tensor) -> Tensor:
-    """`outer`."""
+    """`outer`.
+
+    >>> minicnn.ger(minicnn.tensor([1, 2]), minicnn.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     return outer(input, vec2)
 
 
