@@ -61,6 +61,10 @@ class Table:
             (algorithm, backend) is for one row, None for no limit.
         rules: for some backends, a function of the arguments of a call: which algorithm is the best for it. A backend
             without a rule takes its first algorithm that can do the call.
+
+    >>> from minicnn_kernels.conv2d import FORWARD
+    >>> FORWARD.algorithms[:3], ("direct", "python") in FORWARD.rows
+    (('im2col', 'direct', 'winograd'), True)
     """
 
     def __init__(
@@ -317,6 +321,12 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
         ValueError: no table has this backend or algorithm.
 
     A backward pass uses the choice that holds where `backward()` is called.
+
+    >>> conv, x = nn.Conv2d(1, 2, 3), minicnn.ones(1, 1, 5, 5)
+    >>> with minicnn.use(backend="python", algorithm="direct"):  # plain loops, by the definition
+    ...     slow = conv(x)
+    >>> minicnn.allclose(slow, conv(x), atol=1e-6)
+    True
     """
     if fused not in (None, True, False):
         raise TypeError(f"use: fused must be True, False or None, got {fused!r}")

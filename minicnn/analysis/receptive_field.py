@@ -105,6 +105,10 @@ class ReceptiveField:
 
         Raises:
             IndexError: there is no such cell.
+
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2))
+        >>> minicnn.analysis.receptive_field(net, (3, 32, 32)).box(0, 5)
+        Box(top=0, left=9, bottom=2, right=12)
         """
         if not (-self.cells[0] <= row < self.cells[0] and -self.cells[1] <= column < self.cells[1]):
             raise IndexError(f"box: there is no cell ({row}, {column}) in a map of {self.cells[0]} x {self.cells[1]}")

@@ -155,6 +155,10 @@ class Summary:
 
         Raises:
             ValueError: there is no such format.
+
+        >>> found = minicnn.summary(nn.Linear(4, 2), (4,), verbose=0)
+        >>> found.to("csv").splitlines()[0][:20]
+        'name,type,depth,func'
         """
         if format not in report.FORMATS:
             raise ValueError(f"to: no format {format!r}; there are: {', '.join(report.FORMATS)}")

@@ -170,6 +170,10 @@ def compare_algorithms(
         ShapeError: the shapes do not fit.
         TypeError: operands are neither tensors nor shapes, or their type is none of the kernels'.
         ValueError: a backend or algorithm does not exist, or none of them can compute the layer.
+
+    >>> found = minicnn.compare_algorithms((1, 4, 8, 8), (4, 4, 3, 3), seconds=0.01, backends=["numpy"], backward=False)
+    >>> sorted(row.algorithm for row in found.rows)
+    ['direct', 'fft', 'im2col', 'implicit', 'registers', 'winograd']
     """
     if against is not None:
         pytorch.require(against)

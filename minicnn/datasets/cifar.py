@@ -211,6 +211,10 @@ class CIFAR100(CIFAR10):
     The arguments and attributes are those of `CIFAR10`; the files are in `cifar-100-binary`, below the folder that
     MINICNN_DATA names or its subfolder `cifar100`. The hundred classes are the targets; the twenty groups of five
     classes each, which the files have too, are not kept.
+
+    >>> train = minicnn.datasets.CIFAR100("data", download=True)  # doctest: +SKIP
+    >>> len(train), len(train.classes)  # doctest: +SKIP
+    (50000, 100)
     """
 
     mirrors = CIFAR10.mirrors[:2]

@@ -40,6 +40,13 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = 1 << 30) -> np.ndarr
     Raises:
         DatasetError: the file is missing or unreadable, is no IDX file, is cut off or too long, has damaged compressed
             data, or announces more than `max_bytes`.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:  # 0x08: uint8, 1 axis; of 3 numbers
+    ...     _ = Path(folder, "labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     print(minicnn.datasets.read_idx(folder + "/labels-idx1-ubyte"))
+    [7 2 1]
     """
     path = Path(path)
     try:

@@ -102,6 +102,15 @@ class ArrayDataset(VisionDataset):
 
     A sample is `(PIL image, int)` before the transforms. If every transform is batchable, whole batches are
     made at once, straight from `data`.
+
+    >>> class Blanks(minicnn.datasets.ArrayDataset):
+    ...     train = True
+    ...     def __init__(self, transform=None):
+    ...         super().__init__(transform=transform)
+    ...         self.data, self.targets = np.zeros((4, 28, 28), np.uint8), [0, 1, 2, 3]
+    >>> image, label = Blanks(minicnn.transforms.ToTensor())[3]
+    >>> image.shape, label
+    (minicnn.Size([1, 28, 28]), 3)
     """
 
     data: Any

@@ -40,6 +40,10 @@ def case(name: str, number: int) -> Arguments:
 
     Raises:
         ValueError: there is no such exercise or case.
+
+    >>> from minicnn.exercises import case
+    >>> {name: getattr(value, "shape", value) for name, value in case("conv2d_forward", 1).items()}
+    {'x': (1, 1, 2, 2), 'w': (1, 1, 2, 2), 'b': (1,), 'stride': (1, 1), 'padding': (0, 0), 'dilation': (1, 1)}
     """
     cases = find(name).cases()
     if not 1 <= number <= len(cases):
@@ -48,12 +52,22 @@ def case(name: str, number: int) -> Arguments:
 
 
 def stub(name: str) -> str:
-    """The text of the file that a student fills in."""
+    """The text of the file that a student fills in.
+
+    >>> from minicnn.exercises import stub
+    >>> print(stub("output_size").splitlines()[0])
+    # Exercise: output_size (basics, *)
+    """
     return _sources.stub(find(name))
 
 
 def solution(name: str) -> str:
-    """The solution as a program, cut out of the library."""
+    """The solution as a program, cut out of the library.
+
+    >>> from minicnn.exercises import solution
+    >>> "def output_size" in solution("output_size")
+    True
+    """
     return _sources.solution(find(name))
 
 

@@ -16,6 +16,10 @@ def find(name: str) -> Exercise:
 
     Raises:
         ValueError: there is none; the message has similar names.
+
+    >>> from minicnn.exercises import find
+    >>> find("relu_backward").title
+    'The gradient of ReLU'
     """
     if name not in EXERCISES:
         near = [one for one in EXERCISES if name in one][:4] if len(name) > 2 else []

@@ -48,6 +48,13 @@ def check(answer: Callable[..., Any] | type | str | Path, exercise: str | Exerci
     Raises:
         ValueError: there is no such exercise, or a file has no answer, or several (use `check_file`).
         TypeError: a file is to be graded by an exercise of your own: import its function, and pass that.
+
+    >>> from minicnn.exercises import check
+    >>> def relu_backward(gy, x):
+    ...     return gy * (gy > 0)
+    >>> report = check(relu_backward)
+    >>> report.ok, report.mistakes["gx"][0].name
+    (False, 'the mask is that of gy: where the upstream gradient is positive')
     """
     if isinstance(answer, str | Path):
         if isinstance(exercise, Exercise):

@@ -121,9 +121,9 @@ def residual_blocks(model: Module, input_size: Sequence[int]) -> list[ResidualBl
         ValueError, ShapeError: the net does not take such images.
 
     >>> from minicnn.explain import residual_blocks
-    >>> blocks = residual_blocks(minicnn.models.resnet18(), (3, 32, 32))
-    >>> len(blocks), blocks[2].name, blocks[2].branch, blocks[2].same_shape
-    (8, 'layer2.0', 'layer2.0.bn2', False)
+    >>> blocks = residual_blocks(minicnn.models.resnet20(), (3, 32, 32))
+    >>> len(blocks), blocks[3].name, blocks[3].branch, blocks[3].same_shape
+    (9, 'layer2.0', 'layer2.0.bn2', False)
     """
     check_module("residual_blocks", model)
     graph = trace(model, tuple(input_size), op="residual_blocks")

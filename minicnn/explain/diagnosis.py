@@ -166,7 +166,14 @@ def diagnose(
 def compare(
     op: str, inputs: Sequence[Tensor], gy: Array, got: dict[str, Array | None], **options: Any
 ) -> tuple[Finding, ...]:  # fmt: skip
-    """`diagnose` of gradients that are there as arrays, by the names x, w and b; None counts as zero."""
+    """`diagnose` of gradients that are there as arrays, by the names x, w and b; None counts as zero.
+
+    >>> from minicnn.explain import compare
+    >>> x, gy = minicnn.tensor([[1., -2.]], dtype=minicnn.float64), np.array([[3.0, 4.0]])
+    >>> (found,) = compare("relu", [x], gy, {"x": gy})
+    >>> found.ok, found.mistakes[0]
+    (False, ('the mask is that of gy: where the upstream gradient is positive', 'take gy where x > 0'))
+    """
     right = _gradients(op, inputs, gy, options)
     ones = _gradients(op, inputs, np.ones_like(gy), options)
     arrays = {name: array_of(tensor) for name, tensor in zip(NAMES, inputs, strict=False)}

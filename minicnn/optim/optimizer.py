@@ -162,6 +162,11 @@ class Optimizer:
         """Add a group of parameters with its own options; options that it does not give get the defaults.
 
         The dict itself becomes the group.
+
+        >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.ones(2))], lr=0.1)
+        >>> optimizer.add_param_group({"params": [nn.Parameter(minicnn.ones(2))], "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -204,7 +209,15 @@ class Optimizer:
         self.param_groups.append(param_group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Set the gradients to None, or to zeros; a step leaves out parameters whose gradient is None."""
+        """Set the gradients to None, or to zeros; a step leaves out parameters whose gradient is None.
+
+        >>> x = nn.Parameter(minicnn.ones(2))
+        >>> optimizer = minicnn.optim.SGD([x])
+        >>> x.sum().backward()
+        >>> optimizer.zero_grad()
+        >>> print(x.grad)
+        None
+        """
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
@@ -222,6 +235,10 @@ class Optimizer:
         """The options of the groups and the state of the parameters, which are numbered in the order of the groups.
 
         Its tensors are those of the optimiser, and change with the next step.
+
+        >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.ones(2))], lr=0.1)
+        >>> optimizer.state_dict()["param_groups"][0]["lr"]
+        0.1
         """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)

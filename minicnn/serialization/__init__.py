@@ -115,6 +115,13 @@ def load(
         OSError: the file cannot be read, or is a pipe or a device.
         CheckpointError: the file is damaged, has another format, or holds code, such as a whole module; or a tensor was
             saved on a GPU that does not exist here, and `map_location` does not say where it should go.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> minicnn.save({"epoch": 3, "weights": minicnn.ones(2)}, file)
+    >>> _ = file.seek(0)
+    >>> minicnn.load(file)
+    {'epoch': 3, 'weights': tensor([1., 1.])}
     """
     from . import pth
 

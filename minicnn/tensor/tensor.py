@@ -131,11 +131,7 @@ class Tensor:
         return self._edge[0] if self._edge else None
 
     def size(self, dim: int | None = None) -> Any:
-        """Return the shape, or the size of the axis `dim`.
-
-        >>> minicnn.zeros(8, 3, 32, 32).size(1)
-        3
-        """
+        """Return the shape, or the size of the axis `dim`."""
         return self.shape if dim is None else self.shape[dim]
 
     def dim(self) -> int:
@@ -279,6 +275,10 @@ class Tensor:
             retain_graph: keep the saved arrays of the graph, so that `backward` can run again.
             create_graph: not supported.
             inputs: add gradients to these tensors only, which may be computed ones; None means all leaves.
+
+        Raises:
+            RuntimeError: there is no `gradient` and the tensor is no scalar, or the graph was freed by an earlier pass.
+            NotImplementedError: `create_graph=True`.
 
         >>> x = minicnn.tensor([1., 2., 3.], requires_grad=True)
         >>> (x**2).sum().backward()

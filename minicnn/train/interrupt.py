@@ -21,6 +21,11 @@ class Interrupt:
 
     Args:
         saved: gives a sentence that says what is saved on the disk, for users who consider a second Ctrl-C.
+
+    >>> from minicnn.train import Interrupt
+    >>> with Interrupt() as stop:  # `train(..., stop=stop)` ends after Ctrl-C
+    ...     print(stop())
+    False
     """
 
     def __init__(self, saved: Callable[[], str] = lambda: "") -> None:

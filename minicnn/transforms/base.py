@@ -32,7 +32,14 @@ AnyImage: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a
 
 
 class Transform:
-    """One step of a chain. Subclasses write `__call__`, and `batch` where they can take a whole batch at once."""
+    """One step of a chain. Subclasses write `__call__`, and `batch` where they can take a whole batch at once.
+
+    >>> class Invert(minicnn.transforms.Transform):
+    ...     def __call__(self, image):
+    ...         return 1 - image
+    >>> minicnn.transforms.Compose([minicnn.transforms.ToTensor(), Invert()])(np.zeros((1, 2), np.uint8))
+    tensor([[[1., 1.]]])
+    """
 
     def __call__(self, image: Any) -> Any:
         """The transformed sample."""

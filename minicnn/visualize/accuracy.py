@@ -46,6 +46,10 @@ def accuracy(
 
     Raises:
         ValueError: `against` or a model is unknown, or there is nothing to show.
+
+    >>> figure = minicnn.visualize.accuracy("params", ["resnet18", "vgg16"])
+    >>> figure.axes[0].get_xscale()
+    'log'
     """
     if against not in AXES:
         raise ValueError(f"accuracy: against must be one of {', '.join(AXES)}; got {against!r}")
@@ -178,6 +182,10 @@ def ilsvrc(*, out: Out = None) -> Figure:
 
     Args:
         out: a .png, .svg or .pdf to write.
+
+    >>> figure = minicnn.visualize.ilsvrc()
+    >>> figure.axes[0].get_ylabel()
+    'Top-5 error (%)'
     """
     with drawing(8.4, 4.6, out) as figure:
         heading(figure, "ImageNet challenge: top-5 error of the entries")

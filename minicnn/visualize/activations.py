@@ -35,6 +35,10 @@ def activation_functions(
 
     Raises:
         ValueError: there are no functions, or an error of `minicnn.explain.activation_curve`.
+
+    >>> figure = minicnn.visualize.activation_functions(["relu", "tanh"])
+    >>> len(figure.axes)
+    2
     """
     if not functions:
         raise ValueError("activation_functions: there are no functions to draw")

@@ -45,6 +45,12 @@ def attribution(
 
     Returns:
         The figure.
+
+    >>> from minicnn.explain import saliency
+    >>> net, x = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), minicnn.rand(2, 1, 8, 8)
+    >>> figure = minicnn.visualize.attribution(x, {"saliency": saliency(net, x)})
+    >>> len(figure.axes)
+    4
     """
     if x.ndim != 4 or x.shape[1] not in (1, 3) or not len(x):
         raise ShapeError(f"attribution: x must be images (N, 1, H, W) or (N, 3, H, W), got shape {tuple(x.shape)}")

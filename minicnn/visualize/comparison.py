@@ -26,6 +26,9 @@ def algorithms(comparison: Comparison, *, out: str | os.PathLike[str] | None = N
     Args:
         comparison: the result of `minicnn.compare_algorithms`.
         out: a .png, .svg or .pdf to write.
+
+    >>> found = minicnn.compare_algorithms((1, 4, 8, 8), (4, 4, 3, 3), seconds=0.01, backends=["numpy"], backward=False)
+    >>> figure = minicnn.visualize.algorithms(found)
     """
     timed = [row for row in comparison.rows if row.gflops is not None]
     passes = [which for which in PASSES if any(row.which == which for row in timed)]

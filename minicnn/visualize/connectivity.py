@@ -33,6 +33,9 @@ def local_connectivity(found: Connections, *, out: Out = None) -> Figure:
 
     Raises:
         ValueError: the matrix has more than 256 rows or columns, which a picture cannot show.
+
+    >>> from minicnn.explain import connections
+    >>> figure = minicnn.visualize.local_connectivity(connections(minicnn.tensor([[[[1., 2.]]]]), (1, 1, 4)))
     """
     rows, columns = found.matrix.shape
     if max(rows, columns) > LARGEST:
@@ -116,6 +119,10 @@ def strides(
     Raises:
         ValueError: there are no strides.
         ShapeError: the window is larger than the padded image, or a number is out of range.
+
+    >>> figure = minicnn.visualize.strides(size=7, kernel=3, steps=(1, 2, 3))
+    >>> len(figure.axes)
+    3
     """
     if not len(steps):
         raise ValueError("strides: give at least one stride")
@@ -169,6 +176,10 @@ def shrinking(size: int = 32, kernels: Sequence[int] = (3, 5, 7), layers: int = 
 
     Raises:
         ValueError: there are no kernels, or one is even, which no padding on both sides can make up for.
+
+    >>> figure = minicnn.visualize.shrinking(32, kernels=(5,), layers=4)
+    >>> len(figure.axes)
+    1
     """
     if not len(kernels) or any(k % 2 == 0 for k in kernels):
         raise ValueError(f"shrinking: kernels must be one or more odd numbers, got {tuple(kernels)}")

@@ -40,6 +40,10 @@ def costs(
 
     Raises:
         ValueError: there is no such model, or no size is given for a net.
+
+    >>> figure = minicnn.visualize.costs("lenet5")
+    >>> len(figure.axes)
+    3
     """
     table = memory(model, input_size)
     rows = [(str(row[0]), row[1], [int(n) for n in row[2:]]) for row in table.rows[:-1]]

@@ -83,6 +83,8 @@ def diagram(
 
     Raises:
         ValueError: there is no such model or module, or the net does not take this input.
+
+    >>> figure = minicnn.visualize.diagram("lenet5")
     """
     net, size = _built(model, input_size)
     graph = trace(net, tuple(size), op="diagram")

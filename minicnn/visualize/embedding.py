@@ -41,6 +41,8 @@ def embedding(
 
     Raises:
         ShapeError: points are not (N, 2), or there are not as many labels.
+
+    >>> figure = minicnn.visualize.embedding(np.array([[0.0, 1.0], [2.0, 3.0]]), [0, 1], ["cat", "dog"])
     """
     panels = dict(points) if isinstance(points, Mapping) else {"": points}
     for name, place in panels.items():
@@ -90,6 +92,8 @@ def tiles(
     Raises:
         ShapeError: points are not (N, 2), or not as many as images.
         ValueError: there are no cells.
+
+    >>> figure = minicnn.visualize.tiles(np.array([[0.0, 1.0], [2.0, 3.0]]), minicnn.rand(2, 1, 8, 8), grid=4)
     """
     place = np.asarray(points, float)
     _check("tiles", place, len(images), "")
@@ -132,6 +136,10 @@ def neighbours(
 
     Raises:
         ShapeError: there are not as many images as rows of neighbours.
+
+    >>> from minicnn.explain import nearest
+    >>> images = minicnn.rand(10, 1, 8, 8)
+    >>> figure = minicnn.visualize.neighbours(images[:2], images, nearest(None, images, images[:2], k=3))
     """
     rows, k = found.indices.shape
     if len(asked) != rows or not rows or not k or found.indices.max() >= len(images):

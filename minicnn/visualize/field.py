@@ -52,6 +52,9 @@ def field(
 
     Raises:
         ValueError: there is no such model, layer or cell, or the net does not take this input.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3))
+    >>> figure = minicnn.visualize.field(net, (1, 16, 16))
     """
     net, size = _built(model, input_size, empirical)
     try:

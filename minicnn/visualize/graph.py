@@ -81,6 +81,20 @@ def graph(
     Raises:
         TypeError, RuntimeError: as `explain.recorded`.
         ValueError: there is no such step or depth, or no file of this kind can be written.
+
+    >>> w, x = minicnn.tensor(3., requires_grad=True), minicnn.tensor(2.)
+    >>> print(minicnn.visualize.graph((w * x - 1) ** 2))
+    3 operations from 1 input to the result
+    <BLANKLINE>
+    step  operation  saved  result  value  gradient  sends to
+    ---------------------------------------------------------
+    1     Pow        5, 2   scalar  25     1         Sub (2): 10
+    2     Sub               scalar  5      10        Mul (3): 10
+    3     Mul        2      scalar  6      10        input: 20
+    <BLANKLINE>
+    leaf  kind   shape   value  gradient  from step
+    -----------------------------------------------
+    -     input  scalar  3      20        3
     """
     if isinstance(loss, Tape):
         given = {"model": model, "grad": grad, "names": names}

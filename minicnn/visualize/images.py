@@ -35,6 +35,11 @@ def number_grid(image: Any, *, out: Out = None) -> Figure:
     Raises:
         TypeError: it is no such image.
         ShapeError: it is larger.
+
+    >>> image, label = minicnn.datasets.Digits()[0]
+    >>> figure = minicnn.visualize.number_grid(image)  # also number_grid(image, out="digit.png")
+    >>> [axes.get_title() for axes in figure.axes]
+    ['8×8×1', 'grey']
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -150,6 +155,11 @@ def augmentations(
     Raises:
         TypeError: image or result are no images.
         ValueError: the dataset is empty.
+
+    >>> image = minicnn.datasets.Digits()[0][0]
+    >>> figure = minicnn.visualize.augmentations(image, minicnn.transforms.RandomCrop(8, padding=2), n=3)
+    >>> len(figure.axes)
+    4
     """
     given = [source] if not hasattr(source, "__getitem__") or _is_image(source) else _first(source, images)
     if not given:
@@ -189,6 +199,10 @@ def kernels(image: Any = None, known: Mapping[str, Array] | None = None, *, out:
     Raises:
         ShapeError: the image or a kernel has another shape.
         ValueError: there are no kernels.
+
+    >>> figure = minicnn.visualize.kernels(known={"box": np.full((3, 3), 1 / 9)})
+    >>> len(figure.axes)
+    6
     """
     photo = sample_image() if image is None else np.asarray(image)
     bank = known_kernels() if known is None else dict(known)

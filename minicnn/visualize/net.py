@@ -34,6 +34,8 @@ def filters(weight: Any, *, reduce: str = "mean", out: Out = None) -> Figure:
 
     Raises:
         ValueError: `weight` is not that of a 2-d convolution, or `reduce` is unknown.
+
+    >>> figure = minicnn.visualize.filters(nn.Conv2d(1, 6, 5).weight)
     """
     w = array_of(weight)
     if w.ndim != 4 or not w.size:
@@ -100,6 +102,9 @@ def overview(
 
     Raises:
         ValueError: the net is built differently, or `image` is not one image.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 4, 2), nn.Flatten(), nn.Linear(16, 10))
+    >>> figure = minicnn.visualize.overview(net, minicnn.rand(1, 8, 8))
     """
     x = array_of(image)
     x = x[0] if x.ndim == 4 and len(x) == 1 else x

@@ -30,6 +30,9 @@ def probes(rows: Sequence[Probe], *, accuracy: float | None = None, out: Out = N
 
     Raises:
         ValueError: there are no probes.
+
+    >>> from minicnn.explain import Probe
+    >>> figure = minicnn.visualize.probes([Probe("input", "pixels", 64, 0.9, 0.8), Probe("1", "ReLU", 32, 0.95, 0.9)])
     """
     found = list(rows)
     if not found:
@@ -114,6 +117,10 @@ def flow(rows: Sequence[LayerFlow], *, out: Out = None) -> Figure:
 
     Raises:
         ValueError: there are no rows.
+
+    >>> from minicnn.explain import gradient_flow
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> figure = minicnn.visualize.flow(gradient_flow(net, minicnn.rand(8, 4), minicnn.zeros(8, dtype=minicnn.int64)))
     """
     if not rows:
         raise ValueError("flow: there are no gradients to draw")
@@ -170,6 +177,12 @@ def activations(rows: Sequence[ActivationStatistics], *, out: Out = None) -> Fig
 
     Raises:
         ValueError: there are no rows.
+
+    >>> from minicnn.explain import activation_statistics
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> figure = minicnn.visualize.activations(activation_statistics(net, minicnn.rand(8, 4)))
+    >>> len(figure.axes)
+    2
     """
     if not rows:
         raise ValueError("activations: there is nothing to draw")

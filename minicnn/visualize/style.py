@@ -119,7 +119,11 @@ def write(figure: Figure, out: str | os.PathLike[str], *, within: Path | None = 
 
 
 def check_format(out: str | os.PathLike[str]) -> None:
-    """Raise a ValueError, which lists the possible endings, if Matplotlib cannot write a file with this name."""
+    """Raise a ValueError, which lists the possible endings, if Matplotlib cannot write a file with this name.
+
+    >>> from minicnn.visualize import check_format
+    >>> check_format("figure.png")
+    """
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = FigureCanvasBase.get_supported_filetypes()

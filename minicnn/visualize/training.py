@@ -30,6 +30,11 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
 
     Raises:
         ValueError: no epochs.
+
+    >>> from minicnn.train import Epoch
+    >>> history = [Epoch(1, 0.9, 0.6, 0.8, 0.7, 2.0, 700.0), Epoch(2, 0.5, 0.8, 0.6, 0.8, 2.0, 700.0)]
+    >>> [axes.get_title(loc="left") for axes in minicnn.visualize.curves(history).axes]
+    ['Loss', 'Top-1 accuracy (%)']
     """
     if not history:
         raise ValueError("curves: there is no finished epoch to draw; train for at least one")
@@ -58,6 +63,10 @@ def losses(training: Sequence[float], validation: Sequence[float], *, out: Out =
 
     Raises:
         ValueError: there are no epochs, or not equally many.
+
+    >>> figure = minicnn.visualize.losses([1.0, 0.5, 0.2], [1.1, 0.8, 0.9])
+    >>> figure.axes[0].get_ylabel(), len(figure.axes[0].get_lines())
+    ('', 2)
     """
     if not len(training) or len(training) != len(validation):
         raise ValueError(f"losses: needs equally many epochs of both, got {len(training)} and {len(validation)}")
@@ -83,6 +92,10 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
 
     Raises:
         ValueError: `matrix` is not a square matrix of counts, or the number of names is different.
+
+    >>> figure = minicnn.visualize.confusion(np.array([[8, 2], [1, 9]]), ["cat", "dog"])
+    >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    ['cat', 'dog']
     """
     counts = array_of(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size or (counts < 0).any():
@@ -140,6 +153,8 @@ def errors(
 
     Raises:
         ValueError: the arrays have different lengths, or n is below 1.
+
+    >>> figure = minicnn.visualize.errors(minicnn.rand(3, 8, 8), [0, 1, 1], [1, 1, 0], [0.9, 0.8, 0.6])
     """
     pixels, true, said, sure = (array_of(a) for a in (images, targets, predictions, probabilities))
     if n < 1 or not len(pixels) == len(true) == len(said) == len(sure):

@@ -40,6 +40,10 @@ def patches(
     Raises:
         ValueError: there is nothing to draw.
         ShapeError: the images have other than 1 or 3 channels.
+
+    >>> from minicnn.explain import top_patches
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    >>> figure = minicnn.visualize.patches(top_patches(net, minicnn.rand(20, 1, 8, 8), "1", channel=2, k=4))
     """
     units = [found] if isinstance(found, TopPatches) else list(found)
     if not units or not all(len(unit) for unit in units):
@@ -99,6 +103,8 @@ def excited(
     Raises:
         ShapeError: images are not such images.
         ValueError: there are none, or not as many labels.
+
+    >>> figure = minicnn.visualize.excited(minicnn.rand(2, 3, 8, 8), ["unit 1", "unit 2"])
     """
     _check("excited", images)
     if labels is not None and len(labels) != len(images):
@@ -136,6 +142,10 @@ def maps(
     Raises:
         ValueError: there are no maps.
         ShapeError: something is not (N, C, h, w).
+
+    >>> from minicnn.explain import feature_maps
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    >>> figure = minicnn.visualize.maps(feature_maps(net, minicnn.rand(1, 1, 8, 8)))
     """
     if not found:
         raise ValueError("maps: there are no feature maps; the net gives none, or no layer was chosen")
@@ -180,6 +190,8 @@ def changed(before: Any, after: Any, *, out: Out = None) -> Figure:
 
     Raises:
         ShapeError: these are not two weights of one shape.
+
+    >>> figure = minicnn.visualize.changed(minicnn.rand(4, 1, 3, 3), minicnn.rand(4, 1, 3, 3))
     """
     first, last = (np.asarray(w.detach().cpu().numpy() if isinstance(w, Tensor) else w) for w in (before, after))
     if first.shape != last.shape or first.ndim != 4 or not first.size:

@@ -49,6 +49,12 @@ def window(
         ValueError: a trace with not exactly one place, or an explanation with one.
         TypeError: `what` is neither, or a pooling's with a `weight_cell`.
         CellError: there is no such place.
+
+    >>> from minicnn.explain import conv_trace
+    >>> trace = conv_trace(minicnn.arange(9.0).reshape(1, 1, 3, 3), minicnn.ones(1, 1, 2, 2))
+    >>> figure = minicnn.visualize.window(trace, cell=(0, 0, 1, 0))
+    >>> len(figure.axes)
+    3
     """
     places = {"output": cell, "input_gradient": grad_cell, "weight_gradient": weight_cell}
     given = {name: place for name, place in places.items() if place is not None}
@@ -179,6 +185,12 @@ def sliding(
         ValueError: `out` is no .gif, the trace is of a transposed convolution, or there are more than 400 outputs.
         TypeError: it is of a layer without windows.
         CellError: there is no such image or channel.
+
+    >>> import tempfile
+    >>> from minicnn.explain import conv_trace
+    >>> trace = conv_trace(minicnn.rand(1, 1, 3, 3), minicnn.rand(1, 1, 2, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     minicnn.visualize.sliding(trace, folder + "/conv.gif")
     """
     check_gif("sliding", out)
     if not isinstance(trace, (ConvTrace, PoolTrace)):

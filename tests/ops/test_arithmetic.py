@@ -11,6 +11,8 @@ import pytest
 import minicnn
 from minicnn import Tensor
 from minicnn.autograd import grad
+from minicnn.ops.tensor import elementwise
+from minicnn.ops.tensor.examples import EXAMPLES
 
 NAN, INF = math.nan, math.inf
 
@@ -194,3 +196,10 @@ def test_only_what_a_gradient_needs_is_saved() -> None:
     z = y * c
     y.data.zero_()
     assert grad(z.sum(), x)[0].tolist() == [3, 4]
+
+
+def test_every_elementwise_function_has_an_example() -> None:
+    functions = [f for f in vars(minicnn).values() if getattr(f, "__module__", "") == elementwise.__name__]
+    made = {f.__name__: f for f in functions if not f.__name__.endswith("_")}  # those in place have none of their own
+    assert made.keys() == EXAMPLES.keys()
+    assert all(f">>> minicnn.{name}(" in f.__doc__ for name, f in made.items())

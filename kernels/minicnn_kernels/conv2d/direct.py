@@ -34,7 +34,15 @@ def multiplications(g: Conv, which: str = "forward") -> int:
 
 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """The definition, in plain loops; the reference for all others."""
+    """The definition, in plain loops; the reference for all others.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import direct
+    >>> x, w = np.arange(9.0).reshape(1, 1, 3, 3), np.array([[[[1.0, 0.0], [0.0, -1.0]]]])
+    >>> direct.forward_python(x, w, None, geometry.conv2d(x.shape, w.shape))  # such as 0 - 4
+    array([[[[-4., -4.],
+             [-4., -4.]]]])
+    """
     y = np.empty(g.y_shape, x.dtype)
     for n, o, i, j in np.ndindex(*g.y_shape):
         total = 0.0 if b is None else float(b[o])
@@ -144,7 +152,15 @@ def forward_cuda(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """The loops of the forward pass; each product w*x adds gy*w to the gradient of x, and gy*x to that of w."""
+    """The loops of the forward pass; each product w*x adds gy*w to the gradient of x, and gy*x to that of w.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import direct
+    >>> x, w, gy = np.arange(3.0).reshape(1, 1, 1, 3), np.array([[[[10.0, 1.0]]]]), np.ones((1, 1, 1, 2))
+    >>> gx, gw, gb = direct.backward_python(gy, x, w, geometry.conv2d(x.shape, w.shape), (True, True, True))
+    >>> gx[0, 0, 0], gw[0, 0, 0], gb
+    (array([10., 11.,  1.]), array([1., 3.]), array([2.]))
+    """
     gx, gw, gb = (np.zeros(shape, np.float64) for shape in (g.x_shape, g.w_shape, (g.o,)))
     for n, o, i, j in np.ndindex(*g.y_shape):
         up = float(gy[n, o, i, j])

@@ -37,7 +37,13 @@ from .weights import add_up
 
 
 def supports(g: Conv) -> bool:
-    """Whether every window is a single pixel of the image, and every output channel sees all input channels."""
+    """Whether every window is a single pixel of the image, and every output channel sees all input channels.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import pointwise
+    >>> pointwise.supports(geometry.conv2d((1, 256, 28, 28), (64, 256, 1, 1)))
+    True
+    """
     return g.kh == g.kw == 1 and g.ph == g.pw == 0 and g.groups == 1
 
 

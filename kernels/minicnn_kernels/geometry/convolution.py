@@ -9,7 +9,13 @@ from .sizes import IntOrPair, KindError, Shape, ShapeError, bias, counted, fits,
 
 
 class Conv(NamedTuple):
-    """Geometry of a 2-d convolution: x (N, C, H, W), w (O, C/G, KH, KW) -> y (N, O, OH, OW)."""
+    """Geometry of a 2-d convolution: x (N, C, H, W), w (O, C/G, KH, KW) -> y (N, O, OH, OW).
+
+    >>> from minicnn_kernels import geometry
+    >>> g = geometry.conv2d((8, 3, 32, 24), (6, 3, 5, 5), stride=2)
+    >>> g.y_shape, g.col_shape, g.sh
+    ((8, 6, 14, 10), (8, 75, 140), 2)
+    """
 
     n: int
     c: int
@@ -68,6 +74,10 @@ def conv2d(
         ShapeError: a wrong rank, groups that do not divide the channels, channels or bias that do not match, an input
             without pixels, or a window that does not fit.
         ValueError: `fit` is neither "floor" nor "strict".
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.conv2d((8, 3, 32, 32), (16, 3, 3, 3), padding=1).y_shape
+    (8, 16, 32, 32)
     """
     groups = groups if type(groups) is int else whole(groups, op, "groups")
     (n, c, h, width), (o, cg, kh, kw) = _sides_of(op, x, w, groups)
@@ -112,6 +122,10 @@ def conv_transpose2d(
 
     Raises:
         ShapeError: as in `conv2d`, or an output below 1, or an output_padding that is not below the stride or dilation.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.conv_transpose2d((8, 16, 14, 14), (16, 3, 2, 2), stride=2).x_shape
+    (8, 3, 28, 28)
     """
     groups = whole(groups, op, "groups")
     (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
@@ -146,6 +160,10 @@ def same_padding(kernel: Shape, stride: IntOrPair, dilation: IntOrPair, op: str 
 
     Raises:
         ShapeError: the stride is not 1.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.same_padding((5, 4), stride=1, dilation=1)
+    ((2, 1), (0, 1))
     """
     if any(s != 1 for s in _sides(stride, op, "stride", 1)):
         raise ShapeError(f"{op}: padding='same' keeps the size only with stride 1, got stride {stride}")
@@ -159,6 +177,10 @@ def unfold(x: Shape, kernel: IntOrPair, dilation: IntOrPair, padding: IntOrPair,
 
     Raises:
         ShapeError: a wrong rank, no channels or pixels, or a window that does not fit.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.unfold((8, 3, 32, 32), 5, dilation=1, padding=0, stride=1).col_shape
+    (8, 75, 784)
     """
     if len(x) != 4 or 0 in x[1:]:
         raise ShapeError(f"unfold: input must be (N, C, H, W) or (C, H, W) with C, H and W above 0, got {x}")

@@ -16,6 +16,10 @@ def pad(x: Shape, padding: Sequence[int], mode: str) -> Sides:
         ShapeError: the list does not fit the axes, cropping leaves a negative size, or the image has too few pixels:
             "reflect" needs more pixels than it adds on a side, "circular" needs as many.
         NotImplementedError: a mode other than "constant" is only for the last 1 to 3 axes of images with channels.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.pad((1, 3, 8, 8), (1, 2), "constant")
+    ((0, 0), (0, 0), (0, 0), (1, 2))
     """
     if not isinstance(padding, Sequence):
         raise KindError(f"pad: the padding must be a list of ints, got {shown(padding)}")

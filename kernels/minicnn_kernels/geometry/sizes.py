@@ -103,7 +103,12 @@ def listed(value: Any) -> Any:
 
 
 def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int]:
-    """An int or two ints as (vertical, horizontal); at least `least` and at most `most` each."""
+    """An int or two ints as (vertical, horizontal); at least `least` and at most `most` each.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.pair(3, "conv2d", "kernel_size", least=1)
+    (3, 3)
+    """
     if type(value) is int and least <= value <= most:
         return value, value
     if type(value) is tuple and len(value) == 2:  # the form in which layers keep it
@@ -172,6 +177,10 @@ def output_size(
 
     Raises:
         ShapeError: the window is larger than the padded input, or `fit="strict"` and the windows do not fit.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.output_size(32, kernel=5), geometry.output_size(224, kernel=7, stride=2, padding=3)
+    (28, 112)
     """
     if fit not in ("floor", "ceil", "strict"):
         raise ValueError(f"{op}: fit must be 'floor', 'ceil' or 'strict', got {fit!r}")
@@ -203,7 +212,12 @@ def output_size(
 
 
 def broadcast(op: str, *shapes: Shape) -> Shape:
-    """The shape that the given shapes broadcast to, by NumPy's rule."""
+    """The shape that the given shapes broadcast to, by NumPy's rule.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.broadcast("add", (8, 1, 5), (3, 1))
+    (8, 3, 5)
+    """
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

@@ -62,6 +62,10 @@ def pool2d(
     Raises:
         ShapeError: a wrong rank, nothing to pool, a window that does not fit, or padding of more than half the kernel
             size (a window could then see only padding).
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.pool2d((8, 6, 28, 28), 2).y_shape, geometry.pool2d((8, 6, 7, 7), 2, ceil_mode=True).y_shape
+    ((8, 6, 14, 14), (8, 6, 4, 4))
     """
     n, c, h, width = _batched(x, dims, op, channels=True)
     stride = kernel if stride is None or (isinstance(stride, Sequence) and not stride) else stride
@@ -90,6 +94,10 @@ def adaptive_pool2d(
 
     Raises:
         ShapeError: a wrong rank, nothing to pool, or an output size below 0.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.adaptive_pool2d((8, 512, 7, 7), 1).y_shape
+    (8, 512, 1, 1)
     """
     n, c, h, w = _batched(x, dims, op)
     output_size = output_size if type(output_size) is int else listed(output_size)
@@ -145,6 +153,10 @@ def max_unpool2d(
 
     Raises:
         ShapeError: a wrong rank, indices of another shape, or a size that does not pool to that of x.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.max_unpool2d((8, 6, 14, 14), (8, 6, 14, 14), 2).x_shape
+    (8, 6, 28, 28)
     """
     n, c, oh, ow = _batched(x, dims, op)
     if index != x:

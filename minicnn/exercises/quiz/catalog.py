@@ -35,6 +35,13 @@ def generate(template: str, seed: int = 0) -> Question:
 
     Raises:
         ValueError: there is no such template, or the seed is below 0.
+
+    >>> from minicnn.exercises.quiz import generate
+    >>> question = generate("output-size", seed=7)
+    >>> question.text[:48]
+    'A filter of 2x2 slides over an image of 46 x 46 '
+    >>> question.answer, question.check("13").right
+    ((47, 47), False)
     """
     one = _template(template)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -48,6 +55,10 @@ def slides(template: str) -> list[Question]:
 
     Raises:
         ValueError: there is no such template.
+
+    >>> from minicnn.exercises.quiz import slides
+    >>> slides("output-size")[0].answer
+    (5, 5)
     """
     one = _template(template)
     return [
@@ -61,6 +72,10 @@ def question(id: str) -> Question:
 
     Raises:
         ValueError: there is none.
+
+    >>> from minicnn.exercises.quiz import question
+    >>> question("output-size-7").answer
+    (47, 47)
     """
     name, _, number = id.rpartition("-")
     if number.isdecimal() and name.removesuffix("-slide") in TEMPLATES:
@@ -89,6 +104,10 @@ def questions(
 
     Raises:
         ValueError: there is no such topic, template or question, or the number is below 1.
+
+    >>> from minicnn.exercises.quiz import questions
+    >>> [question.kind for question in questions("output-size", 2)]
+    ['shape', 'shape']
     """
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
         raise ValueError(f"questions: number must be a whole number from 1, got {number!r}")

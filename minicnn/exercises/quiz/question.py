@@ -92,6 +92,11 @@ class Question:
 
         Raises:
             TypeError: it is none of these.
+
+        >>> from minicnn.exercises.quiz import question
+        >>> verdict = question("output-size-7").check("46 x 46")
+        >>> verdict.right
+        False
         """
         if not isinstance(answer, str):
             answer = self._typed(answer)

@@ -25,6 +25,10 @@ def sheet(questions: Sequence[Question], format: str = "text", *, answers: bool 
 
     Raises:
         ValueError: there are no questions, or there is no such format.
+
+    >>> from minicnn.exercises.quiz import questions, sheet
+    >>> sheet(questions("output-size", 3)).count("output")
+    3
     """
     if format not in FORMATS:
         raise ValueError(f"sheet: no format {format!r}; there are: {', '.join(FORMATS)}")

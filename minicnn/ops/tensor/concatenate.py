@@ -107,6 +107,9 @@ concat = concatenate = cat
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join the tensors along a new axis.
 
+    Raises:
+        ShapeError: the shapes differ.
+
     >>> minicnn.stack([minicnn.zeros(3, 32, 32), minicnn.ones(3, 32, 32)]).shape
     minicnn.Size([2, 3, 32, 32])
     """
@@ -233,6 +236,9 @@ def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor,
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Split along `dim` into views of one size (the last may be smaller) or of a list of sizes.
 
+    Raises:
+        ShapeError: the sizes do not add up to that of the axis.
+
     >>> minicnn.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     >>> minicnn.split(minicnn.arange(5), [1, 4])
@@ -275,6 +281,9 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 @numpy_names
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Split along `dim` into at most `chunks` views of one size; the last may be smaller.
+
+    Raises:
+        RuntimeError: `chunks` is below 1.
 
     >>> minicnn.arange(5).chunk(2)
     (tensor([0, 1, 2]), tensor([3, 4]))
@@ -352,6 +361,9 @@ hsplit, vsplit, dsplit = _directed("hsplit", 1, 1), _directed("vsplit", 0, 2), _
 @numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Return the slices along `dim`, without that axis, as views.
+
+    Raises:
+        IndexError: the tensor is 0-d.
 
     >>> minicnn.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))

@@ -185,6 +185,10 @@ def constant(op: str, value: Any) -> Make:
 def full(size: Any, fill_value: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor filled with one value; without `dtype`, it has the type of the value.
 
+    Raises:
+        TypeError: the size is no tuple, or the value no number.
+        RuntimeError: the type cannot hold the value.
+
     >>> minicnn.full((2, 3), 7)
     tensor([[7, 7, 7],
             [7, 7, 7]])
@@ -201,6 +205,9 @@ def eye(
     n: int, m: int | None = None, *, dtype: DTYPE = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """The matrix (n, m) with ones on the diagonal and zeros elsewhere; m is n by default.
+
+    Raises:
+        ShapeError: a size is negative.
 
     >>> minicnn.eye(2)
     tensor([[1., 0.],
@@ -297,6 +304,9 @@ def asarray(
 
     Args:
         copy: True always copies; False raises if a copy is needed.
+
+    Raises:
+        ValueError: `copy=False`, and a copy is needed.
 
     >>> minicnn.asarray(np.array([1., 2.]), dtype=minicnn.float32)
     tensor([1., 2.])

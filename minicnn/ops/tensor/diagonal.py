@@ -126,6 +126,9 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 
+    Raises:
+        ShapeError: the tensor is no matrix.
+
     >>> minicnn.trace(minicnn.tensor([[1, 2], [3, 4]]))
     tensor(5)
     """

@@ -120,6 +120,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         index: int64, from 0 to the size of `dim` minus 1.
         sparse_grad: only False is supported.
 
+    Raises:
+        RuntimeError: an index is out of bounds, or the index is no tensor of integers.
+        ShapeError: the index has another number of axes, or is larger than the tensor outside `dim`.
+
     >>> scores, labels = minicnn.tensor([[1., 2., 3.], [4., 5., 6.]]), minicnn.tensor([2, 0])
     >>> scores.gather(1, labels.unsqueeze(1))
     tensor([[3.],
@@ -247,6 +251,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at `index` (0-d or 1-d) along `dim`, in new memory.
 
+    Raises:
+        IndexError: an index is out of bounds, or has more than one axis.
+
     >>> minicnn.index_select(minicnn.tensor([[1, 2, 3], [4, 5, 6]]), 1, minicnn.tensor([2, 0]))
     tensor([[3, 1],
             [6, 4]])
@@ -283,6 +290,10 @@ def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:
 @tensor_method("take")
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at `index` of the flattened tensor, in the shape of the index.
+
+    Raises:
+        RuntimeError: the index is not int64.
+        IndexError: an index is out of bounds.
 
     >>> minicnn.take(minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([3, 0]))
     tensor([4, 1])

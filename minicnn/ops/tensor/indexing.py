@@ -321,6 +321,9 @@ tensor_method("index_put")(index_put)
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at `index` of the axis `dim`, without that axis: a view.
 
+    Raises:
+        IndexError: there is no such axis or index.
+
     >>> minicnn.tensor([[1, 2], [3, 4]]).select(1, 0)
     tensor([1, 3])
     """

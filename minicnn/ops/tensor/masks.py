@@ -67,6 +67,9 @@ def _mask(op: str, x: Tensor, mask: Any) -> Tensor:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` (a number or a 0-d tensor) where the mask is true, else the tensor's elements; broadcast.
 
+    Raises:
+        RuntimeError: the mask is not bool, or the value is no single number.
+
     >>> x = minicnn.tensor([1., -2., 3.])
     >>> x.masked_fill(x < 0, 0.)
     tensor([1., 0., 3.])
@@ -86,6 +89,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true, as a 1-d tensor; tensor and mask are broadcast.
 
+    Raises:
+        RuntimeError: the mask is not bool.
+
     >>> x = minicnn.tensor([[1, -2], [-3, 4]])
     >>> minicnn.masked_select(x, x > 0)
     tensor([1, 4])
@@ -98,6 +104,9 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 @tensor_method("masked_scatter")
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy with the elements of `source`, in order, where the mask is true.
+
+    Raises:
+        RuntimeError: the mask is not bool, or the source has fewer elements than it has places.
 
     >>> x = minicnn.tensor([1, -2, -3])
     >>> minicnn.masked_scatter(x, x < 0, minicnn.tensor([7, 8]))

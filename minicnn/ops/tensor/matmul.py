@@ -130,6 +130,9 @@ def _at(self: Tensor, other: Any) -> Any:
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices.
 
+    Raises:
+        ShapeError: an operand is no matrix, or the inner sizes differ.
+
     >>> minicnn.mm(minicnn.tensor([[1, 2]]), minicnn.tensor([[3], [4]]))
     tensor([[11]])
     """
@@ -140,6 +143,9 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 @tensor_method("bmm")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of matrices, (B, n, k) and (B, k, m).
+
+    Raises:
+        ShapeError: an operand does not have three axes, or the sizes do not fit.
 
     >>> minicnn.bmm(minicnn.zeros(8, 2, 3), minicnn.zeros(8, 3, 4)).shape
     minicnn.Size([8, 2, 4])
@@ -165,6 +171,9 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors of the same size.
 
+    Raises:
+        ShapeError: an operand is not 1-d, or the sizes differ.
+
     >>> minicnn.dot(minicnn.tensor([1, 2]), minicnn.tensor([3, 4]))
     tensor(11)
     """
@@ -188,6 +197,9 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of each element of one vector with each element of another: (n, m).
 
+    Raises:
+        ShapeError: an operand is not 1-d.
+
     >>> minicnn.outer(minicnn.tensor([1, 2]), minicnn.tensor([3, 4, 5]))
     tensor([[ 3,  4,  5],
             [ 6,  8, 10]])
@@ -200,7 +212,12 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 @tensor_method("ger")
 def ger(input: Tensor, vec2: Tensor) -> Tensor:
-    """`outer`."""
+    """`outer`.
+
+    >>> minicnn.ger(minicnn.tensor([1, 2]), minicnn.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     return outer(input, vec2)
 
 

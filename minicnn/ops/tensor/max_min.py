@@ -242,6 +242,9 @@ def _position(row: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first largest element along `dim`, or in the flattened tensor; it has no gradient.
 
+    Raises:
+        IndexError: there are no elements.
+
     >>> scores = minicnn.tensor([[0.1, 2.0, 0.3], [1.5, 0.2, 0.1]])
     >>> scores.argmax(1), scores.argmax()
     (tensor([1, 0]), tensor(1))

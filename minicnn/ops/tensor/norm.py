@@ -118,6 +118,9 @@ def matrix_norm(
             smallest singular value; 1 and -1, the largest and the smallest sum of |a| in a column; Inf and -Inf, the
             same in a row.
 
+    Raises:
+        RuntimeError: there is no such norm, or the tensor has integers.
+
     >>> A = minicnn.tensor([[3., 0.], [0., 4.]])
     >>> [round(minicnn.linalg.matrix_norm(A, ord).item(), 4) for ord in ("fro", "nuc")]
     [5.0, 7.0]

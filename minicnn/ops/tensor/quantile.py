@@ -95,6 +95,9 @@ def quantile(
     Args:
         interpolation: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
 
+    Raises:
+        RuntimeError: a `q` is outside [0, 1], the tensor has no elements, or is not float32 or float64.
+
     >>> minicnn.quantile(minicnn.tensor([1., 2., 3., 4.]), 0.5)
     tensor(2.5000)
     """

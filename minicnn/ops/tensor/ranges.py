@@ -82,6 +82,9 @@ def linspace(
 ) -> Tensor:
     """`steps` equally spaced numbers from start to end, both included; an integer `dtype` cuts them to integers.
 
+    Raises:
+        RuntimeError: `steps` is negative.
+
     >>> minicnn.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """

@@ -135,6 +135,9 @@ def randint(
 ) -> Tensor:
     """Integers from low to high - 1 with equal probability: `randint(high, size)` or `randint(low, high, size)`.
 
+    Raises:
+        RuntimeError: low is not below high, or the type cannot hold the numbers.
+
     >>> x = minicnn.randint(0, 10, (100,))
     >>> x.dtype, bool((x >= 0).all() and (x < 10).all())
     (dtype('int64'), True)
@@ -212,6 +215,9 @@ def normal(
 ) -> Tensor:
     """Draw from N(mean, std^2): two numbers and a size, or tensors of means and deviations, broadcast.
 
+    Raises:
+        RuntimeError: a deviation is negative.
+
     >>> minicnn.normal(0., 0.01, (3, 3)).shape
     minicnn.Size([3, 3])
     """
@@ -253,6 +259,9 @@ def probabilities(op: str, p: Tensor) -> Array:
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability given by the element (or with probability `p`), else 0.
 
+    Raises:
+        RuntimeError: a probability is outside [0, 1].
+
     >>> minicnn.bernoulli(minicnn.tensor([0., 1., 1.]))
     tensor([0., 1., 1.])
     """
@@ -273,6 +282,9 @@ def multinomial(
     """Draw indices with probabilities proportional to the elements of each row, with or without replacement.
 
     Without replacement, keys -log(u) / weight (the exponential race) are drawn, and the smallest `num_samples` win.
+
+    Raises:
+        RuntimeError: more samples than elements without replacement, or weights that are negative, NaN or all 0.
 
     >>> minicnn.multinomial(minicnn.tensor([0., 1., 0.]), 4, replacement=True)
     tensor([1, 1, 1, 1])
@@ -312,6 +324,9 @@ def multinomial(
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Poisson-distributed counts, with the elements as rates.
+
+    Raises:
+        RuntimeError: a rate is negative.
 
     >>> minicnn.poisson(minicnn.tensor([0., 0.]))
     tensor([0., 0.])

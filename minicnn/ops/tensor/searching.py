@@ -170,6 +170,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """Count the elements in each of `bins` equal intervals of [min, max], by default the range of the elements.
 
+    Raises:
+        RuntimeError: `bins` is not positive, or the range is not finite.
+
     >>> minicnn.histc(minicnn.tensor([0.1, 0.2, 0.9]), bins=2, min=0, max=1)
     tensor([2., 1.])
     """

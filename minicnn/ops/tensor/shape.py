@@ -120,6 +120,10 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Join the axes start_dim to end_dim into one: (N, C, H, W).flatten(1) is (N, C*H*W).
 
+    Raises:
+        ShapeError: `start_dim` comes after `end_dim`.
+        IndexError: there is no such axis.
+
     >>> minicnn.zeros(8, 16, 5, 5).flatten(1).shape
     minicnn.Size([8, 400])
     """
@@ -135,6 +139,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 @tensor_method("unflatten")
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split the axis `dim` into `sizes`, one of which may be -1.
+
+    Raises:
+        ShapeError: the sizes do not make up the axis.
 
     >>> minicnn.zeros(8, 400).unflatten(1, (16, 5, 5)).shape
     minicnn.Size([8, 16, 5, 5])
@@ -180,6 +187,9 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 @numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Add an axis of size 1 at `dim`.
+
+    Raises:
+        IndexError: there is no such place.
 
     >>> minicnn.zeros(3, 32, 32).unsqueeze(0).shape
     minicnn.Size([1, 3, 32, 32])
@@ -242,6 +252,10 @@ def atleast_3d(x: Tensor) -> Tensor:
 def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
     """Reorder the axes: `x.permute(0, 2, 3, 1)` is (N, H, W, C).
 
+    Raises:
+        ShapeError: the order does not have as many axes as the tensor.
+        RuntimeError: an axis is named twice.
+
     >>> minicnn.zeros(8, 3, 32, 24).permute(0, 2, 3, 1).shape
     minicnn.Size([8, 32, 24, 3])
     """
@@ -254,6 +268,9 @@ def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 @tensor_method("transpose", "swapaxes", "swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Exchange two axes.
+
+    Raises:
+        IndexError: there is no such axis.
 
     >>> minicnn.tensor([[1, 2, 3], [4, 5, 6]]).transpose(0, 1)
     tensor([[1, 4],
@@ -284,6 +301,9 @@ swapdims = transpose
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a tensor with fewer axes is returned as it is.
 
+    Raises:
+        ShapeError: the tensor has more than two axes.
+
     >>> minicnn.tensor([[1, 2, 3]]).t().shape
     minicnn.Size([3, 1])
     """
@@ -295,6 +315,9 @@ def t(input: Tensor) -> Tensor:
 @tensor_method("movedim", "moveaxis")
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Move the axes `source` to the positions `destination`; the others keep their order.
+
+    Raises:
+        ShapeError: the numbers of sources and destinations differ.
 
     >>> minicnn.zeros(8, 32, 24, 3).movedim(-1, 1).shape
     minicnn.Size([8, 3, 32, 24])

@@ -108,6 +108,9 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The k largest (or smallest) elements along `dim`, sorted, and their indices: (values, indices).
 
+    Raises:
+        RuntimeError: `k` is below 0 or above the size of the axis.
+
     >>> scores = minicnn.tensor([[0.1, 0.7, 0.2]])
     >>> scores.topk(2).indices
     tensor([[1, 2]])
@@ -123,6 +126,9 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest element along `dim` (k counts from 1), and its index: (values, indices).
+
+    Raises:
+        RuntimeError: `k` is below 1 or above the size of the axis.
 
     >>> minicnn.kthvalue(minicnn.tensor([3, 1, 2]), 2).values
     tensor(2)

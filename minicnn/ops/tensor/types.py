@@ -148,6 +148,10 @@ def to(
         memory_format: `minicnn.channels_last` for 4-d tensors (N, C, H, W), with the channels of a pixel side by side
             in memory, or `minicnn.contiguous_format` for row-major memory.
 
+    Raises:
+        NotImplementedError: the tensor is on the meta device, and the other is not: it has no values.
+        RuntimeError: there is no such device, or `channels_last` is asked of other than four axes.
+
     >>> x = minicnn.tensor([1, 2])
     >>> x.to(minicnn.float32), x.to(minicnn.int64) is x
     (tensor([1., 2.]), True)

@@ -30,7 +30,13 @@ from . import bands
 
 
 def supports(g: Conv) -> bool:
-    """Whether every group is one input channel."""
+    """Whether every group is one input channel.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import depthwise
+    >>> depthwise.supports(geometry.conv2d((1, 64, 28, 28), (64, 1, 3, 3), groups=64))
+    True
+    """
     return g.groups == g.c
 
 

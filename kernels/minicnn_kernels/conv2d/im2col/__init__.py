@@ -54,7 +54,15 @@ def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
 
 
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
-    """All windows of many images at once, then one batched matrix product."""
+    """All windows of many images at once, then one batched matrix product.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import direct, im2col
+    >>> x, w = np.random.default_rng(0).random((2, 3, 8, 8)), np.ones((4, 3, 3, 3))
+    >>> g = geometry.conv2d(x.shape, w.shape)
+    >>> np.allclose(im2col.forward_numpy(x, w, None, g), direct.forward_python(x, w, None, g))
+    True
+    """
     wg = w.reshape(g.groups, g.o // g.groups, length(g))  # (O, C/G, KH, KW) -> (G, O/G, K)
     y: Array = xp(x).empty((g.n, g.groups, g.o // g.groups, g.oh * g.ow), x.dtype)
     for some, part in _parts(g, x.itemsize):

@@ -35,7 +35,17 @@ def cells_python(group: int, g: Conv) -> Iterator[tuple[int, int, int, int, int]
 
 
 def im2col(x: Array, g: Conv) -> Array:
-    """Every window of x as a column: (N, C, H, W) -> (N, G, C/G*KH*KW, OH*OW)."""
+    """Every window of x as a column: (N, C, H, W) -> (N, G, C/G*KH*KW, OH*OW).
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d.im2col.columns import im2col
+    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> im2col(x, geometry.conv2d(x.shape, (1, 1, 2, 2)))[0, 0]  # the first column is the first window
+    array([[0., 1., 3., 4.],
+           [1., 2., 4., 5.],
+           [3., 4., 6., 7.],
+           [4., 5., 7., 8.]])
+    """
     pixels = pad(x, g)
     n, c, h, w = pixels.strides
     windows = xp(x).lib.stride_tricks.as_strided(  # a view; nothing is copied before the reshape
@@ -45,7 +55,15 @@ def im2col(x: Array, g: Conv) -> Array:
 
 
 def col2im(col: Array, g: Conv) -> Array:
-    """The adjoint of `im2col`: add every column back onto its window: (N, G, C/G*KH*KW, OH*OW) -> (N, C, H, W)."""
+    """The adjoint of `im2col`: add every column back onto its window: (N, G, C/G*KH*KW, OH*OW) -> (N, C, H, W).
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d.im2col.columns import col2im
+    >>> col2im(np.ones((1, 1, 4, 4)), geometry.conv2d((1, 1, 3, 3), (1, 1, 2, 2)))[0, 0]  # how many windows see a pixel
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
+    """
     cells = col.reshape(g.n, g.c, g.kh, g.kw, g.oh, g.ow)  # (N, G, K, OH*OW) -> (N, C, KH, KW, OH, OW)
     whole = xp(col).zeros((g.n, g.c, g.h + 2 * g.ph, g.w + 2 * g.pw), col.dtype)
     for a in range(g.kh):

@@ -121,6 +121,11 @@ def supports(g: Conv) -> bool:
     """Whether the filters are 3x3, stride and dilation are 1, and the padding is at most 2.
 
     With more padding, gx would need a negative one.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import winograd
+    >>> winograd.supports(geometry.conv2d((1, 3, 8, 8), (4, 3, 5, 5)))
+    False
     """
     return (g.kh, g.kw, g.sh, g.sw, g.dh, g.dw) == (3, 3, 1, 1, 1, 1) and g.ph <= 2 and g.pw <= 2
 
@@ -134,6 +139,12 @@ def multiplications(g: Conv, which: str = "forward") -> int:
     """The number of real multiplications, without those by the constants of the transforms, as in the paper.
 
     "gx" has the tiles of x, "gw" those of the forward pass.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import winograd
+    >>> g = geometry.conv2d((1, 64, 56, 56), (64, 64, 3, 3), padding=1)
+    >>> winograd.tile(g), 56 * 56 * 64 * 64 * 9 / winograd.multiplications(g)
+    (4, 4.0)
     """
     g = transposed(g) if which == "gx" else g
     m = tile(g)
