@@ -81,7 +81,7 @@ visualize.window(trace, grad_cell=(0, 0, 1, 1))
 #
 # $$g_x[p, q] = \sum_{\text{windows } (i,j) \text{ that have } (p,q)} g_y[i, j]\; w[p - iS + P,\; q - jS + P]$$
 #
-# Not all pixels are used equally often. **Predict.** Here the windows begin at -1, 1, 3. In how many windows is the pixel (0, 0), the pixel (0, 1), the pixel (1, 1)?
+# Not all pixels are used equally often. **Predict.** Here the windows begin at -1, 1, 3. In how many windows is the pixel (0, 0), the pixel (0, 1), the pixel (2, 3)?
 
 # %%
 windows = F.conv_transpose2d(minicnn.ones(1, 1, 3, 3), minicnn.ones(1, 1, 3, 3), stride=2, padding=1)
