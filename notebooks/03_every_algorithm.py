@@ -11,8 +11,8 @@
 #
 # **After this notebook you can**
 #
-# - compute the same convolution in seven ways, and say what each of them saves,
-# - turn a convolution into one matrix product, and back,
+# - say what each of eight algorithms of a convolution saves,
+# - write four of them in a few lines, above all the one matrix product (im2col), and its way back,
 # - count multiplications and bytes before anything runs,
 # - compare algorithms fairly: time, memory, multiplications, error.
 #
