@@ -302,6 +302,7 @@ edits = [
 ]
 
 
+# %%
 class Mine(minicnn.autograd.Function):
     source = inspect.getsource(backward)
 
