@@ -11,8 +11,8 @@
 #
 # **After this notebook you can**
 #
-# - compute the same convolution in seven ways, and say what each of them saves,
-# - turn a convolution into one matrix product, and back,
+# - say what each of eight algorithms of a convolution saves,
+# - write four of them in a few lines, above all the one matrix product (im2col), and its way back,
 # - count multiplications and bytes before anything runs,
 # - compare algorithms fairly: time, memory, multiplications, error.
 #
@@ -258,7 +258,7 @@ fastest, most = found.best(), max(found.rows, key=lambda row: row.error)
 print(f"fastest here: {fastest.algorithm} ({fastest.backend}); largest error: {most.algorithm}, {most.error:.0e}")
 
 # %% [markdown]
-# The number of multiplications alone does not decide. They must also come in an order that the processor likes: numbers side by side in memory, each used many times while it is near.
+# The number of multiplications alone does not decide. They must also come in an order that the processor likes: numbers side by side in memory, each used many times while it is near. The row `direct`, `numpy` shows it: it has all products of the definition, but takes one cell of the filter at a time, for all pixels at once, which is nine matrix products. `direct`, `numba` adds row by row: short loops, in which each number that was fetched is used once.
 #
 # The library's own choice, `auto`, is marked by `*`. It does not measure: a function, `rule`, decides by the geometry alone, so that a program computes the same on every run. It was written after many measurements.
 #

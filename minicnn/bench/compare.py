@@ -85,7 +85,8 @@ class Comparison(NamedTuple):
             lines.append("  ".join(to(text, width) for text, width, to in aligned).rstrip())
         return "\n".join([f"conv2d {self.title}; {self.on}", *lines, "", *_LEGEND])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
     def best(self, which: str = "forward") -> Measurement:
         """The fastest row of a pass.

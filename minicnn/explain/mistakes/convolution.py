@@ -141,7 +141,25 @@ CONV_X = [
                     if c.inputs["w"].shape[2] == c.inputs["w"].shape[3] else None)),
     *one_for_both(lambda c, s: spread(c, c.inputs["w"], s)),
 ]  # fmt: skip
+_OVER_WINDOWS = "add (+=) over all windows: each of them uses the weight"
+
+
+def _last_window(samples: slice) -> Callable[[Call, Steps], Array | None]:
+    """gw of the last window alone, of some images."""
+
+    def result(call: Call, steps: Steps) -> Array | None:
+        last = np.zeros_like(call.gy)
+        last[..., -1:, -1:] = call.gy[..., -1:, -1:]
+        return gathered(call._replace(gy=last), call.inputs["x"], steps, samples)
+
+    return result
+
+
 CONV_W = [
+    Mistake("windows are overwritten, not added: the last one stays", _OVER_WINDOWS,
+            _conv_x(_last_window(slice(None)))),
+    Mistake("images and windows are overwritten, not added: the last window of the last image stays",
+            f"{_OVER_WINDOWS}, and over all images", _conv_x(_last_window(slice(-1, None)))),
     Mistake("only the last sample counts", OVER_BATCH,
             _conv_x(lambda c, s: gathered(c, c.inputs["x"], s, slice(-1, None)))),
     Mistake("only the first sample counts", OVER_BATCH,
@@ -181,6 +199,10 @@ def _sum_over(axes: tuple[int, ...], mean: bool = False) -> Callable[[Call], Arr
 
 
 CONV_B = [
+    Mistake("outputs are overwritten, not added: the last one stays", "add (+=) gy over n, i and j",
+            lambda c: c.gy[:, :, -1, -1].sum(0) if c.gy.size else None),
+    Mistake("images and outputs are overwritten, not added: the last output of the last image stays",
+            "add (+=) gy over n, i and j", lambda c: c.gy[-1, :, -1, -1] if c.gy.size else None),
     Mistake("the mean is taken, not the sum", "add gy over n, i and j", _sum_over((0, 2, 3), mean=True)),
     Mistake("only the last sample counts", OVER_BATCH, lambda c: c.gy[-1].sum((1, 2))),
     Mistake("only the first sample counts", OVER_BATCH, lambda c: c.gy[0].sum((1, 2))),
