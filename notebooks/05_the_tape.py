@@ -188,7 +188,7 @@ def backward(result):
 # %%
 a, b, c = Tensor(2.0), Tensor(-3.0), Tensor(10.0)
 backward((a * b + c) * a)
-print("gradients of a, b, c:", *(float(tensor.grad) for tensor in (a, b, c)))
+lesson.compare(("gradients of a, b and c, by hand", (-2, 4, 2), tuple(tensor.grad for tensor in (a, b, c))))
 
 # %% [markdown]
 # ## 3. Train a net with it
@@ -467,6 +467,8 @@ x = minicnn.tensor(2.0, requires_grad=True)
 (x * x + x).backward()
 bias = minicnn.zeros(10, requires_grad=True)
 (minicnn.ones(32, 10) + bias).sum().backward()
+
+# %%
 lesson.questions(
     ("What is the gradient of x*x + x at x = 2?", 5, x.grad, "the product sends 2 twice, the sum 1; they add"),
     (
