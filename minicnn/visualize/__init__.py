@@ -13,6 +13,7 @@ Files:
     graph.py       the tape of a loss                  animation.py figures one after the other
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
+    trials.py      several settings with several seeds
     style.py       the style of them all
 """
 
@@ -35,6 +36,7 @@ from .run import draw
 from .signals import activations, dropped, flow, probes
 from .style import check_format
 from .training import confusion, curves, errors, losses
+from .trials import trials
 from .units import changed, excited, maps, patches
 from .window import sliding, window
 
@@ -43,7 +45,7 @@ __all__ = [
     "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
     "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "graph", "ilsvrc", "kernels",
     "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
-    "shrinking", "sliding", "strides", "tiles", "window",
+    "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())
