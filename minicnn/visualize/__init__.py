@@ -33,7 +33,7 @@ from .graph import TapeGraph, graph
 from .images import augmentations, kernels, number_grid
 from .net import filters, overview
 from .run import draw
-from .signals import activations, dropped, flow, probes
+from .signals import activations, dropped, flow, flows, probes
 from .style import check_format
 from .training import confusion, curves, errors, losses
 from .trials import trials
@@ -43,7 +43,7 @@ from .window import sliding, window
 __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
     "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "graph", "ilsvrc", "kernels",
+    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "graph", "ilsvrc", "kernels",
     "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
     "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..train.trials import Trials
-from .style import BLUE, GREY, ORANGE, drawing, heading, percentages
+from .style import COLOURS, GREY, drawing, heading, percentages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Out = str | os.PathLike[str] | None
-COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#222222", "#E69F00", "#999999")  # Okabe and Ito
 TITLES = {
     "train_loss": "Training loss", "test_loss": "Test loss",
     "train_top1": "Training accuracy (%)", "test_top1": "Test accuracy (%)",

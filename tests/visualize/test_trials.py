@@ -1,4 +1,4 @@
-"""The picture of several settings with several seeds."""
+"""Several settings with several seeds in one picture, and the gradients of several nets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn import nn, visualize
+from minicnn.explain import LayerFlow, Magnitude
 from minicnn.train import Epoch, Trials
 
 
@@ -54,3 +55,20 @@ def test_what_diverged_is_drawn_as_far_as_it_came() -> None:
 def test_refused(found: dict[str, Trials], what: tuple[str, ...], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         visualize.trials(found, what)
+
+
+def test_gradients_of_several_nets() -> None:
+    def row(mean: float, kind: str = "Conv2d") -> LayerFlow:
+        size = Magnitude(mean, mean, mean, 0)
+        return LayerFlow("a", kind, Magnitude(7, 7, 7, 0), size if kind == "Conv2d" else None, None)
+
+    found = {"sigmoid": [row(1e-6), row(1, "ReLU"), row(1e-3)], "none": [row(0.0), row(2.0)]}
+    axes = visualize.flows(found).axes[0]
+    assert axes.get_yscale() == "log" and list(axes.lines[0].get_xdata()) == [1, 2]
+    assert list(axes.lines[0].get_ydata()) == [1e-6, 1e-3]
+    assert np.isnan(axes.lines[1].get_ydata()[0])
+    assert list(visualize.flows(found, "activation").axes[0].lines[0].get_ydata()) == [7, 7]
+    with pytest.raises(ValueError, match="what must be"):
+        visualize.flows(found, "bias")
+    with pytest.raises(ValueError, match="needs 1 to 8 nets"):
+        visualize.flows({"empty": [row(1, "ReLU")]})
