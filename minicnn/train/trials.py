@@ -87,13 +87,15 @@ def train_with_seeds(
     """
     found = Trials(tuple(seeds), [], [], [])
     loss = loss_fn or CrossEntropyLoss()
-    test_loader = DataLoader(test_set, EVAL_BATCH)
+    test_loader: DataLoader[Any] = DataLoader(test_set, EVAL_BATCH)
     for seed in found.seeds:
         with fork_rng():
             manual_seed(seed)
             model = make_model()
             manual_seed(seed)  # as much as the net may have drawn
-            loader = DataLoader(train_set, batch_size, shuffle=True, generator=Generator().manual_seed(seed))
+            loader: DataLoader[Any] = DataLoader(
+                train_set, batch_size, shuffle=True, generator=Generator().manual_seed(seed)
+            )
             optimizer = make_optimizer(model)
             schedule = None if make_scheduler is None else make_scheduler(optimizer, epochs * len(loader))
             history: list[Epoch] = []

@@ -162,6 +162,8 @@ def flows(
     Raises:
         ValueError: there is nothing to draw, too much, or `what` is unknown.
     """
+    from matplotlib.ticker import MaxNLocator
+
     if what not in ("weight", "activation"):
         raise ValueError(f"flows: what must be 'weight' or 'activation', got {what!r}")
     layers = {name: [row for row in rows if row.weight is not None] for name, rows in found.items()}
@@ -177,7 +179,7 @@ def flows(
             values = [getattr(row, what).mean or np.nan for row in rows]
             axes.plot(np.arange(1, len(rows) + 1), values, color=colour, label=name, marker="o", markersize=3.5)
         axes.set_xlabel("layer, from the image to the scores")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         figure.legend(loc="outside right center", frameon=False, fontsize=10)

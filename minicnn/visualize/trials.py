@@ -36,6 +36,9 @@ def trials(
     Raises:
         ValueError: there are no settings or too many, a field is unknown, or nothing was finished.
     """
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
+
     if not 0 < len(found) <= len(COLOURS):
         raise ValueError(f"trials: 1 to {len(COLOURS)} settings can be drawn, got {len(found)}")
     if unknown := [name for name in what if name not in TITLES]:
@@ -48,16 +51,18 @@ def trials(
         panels = figure.subplots(1, len(what), squeeze=False)[0]
         for axes, field in zip(panels, what, strict=True):
             scale = 100 if field.endswith("top1") else 1
-            for (name, one), colour in zip(found.items(), COLOURS, strict=False):
-                _draw(axes, name, one, field, scale, colour)
+            for one, colour in zip(found.values(), COLOURS, strict=False):
+                _draw(axes, one, field, scale, colour)
             axes.set_title(TITLES[field])
             axes.set_xlabel("epoch")
             axes.grid(axis="y")
             axes.set_axisbelow(True)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if scale == 100:
                 percentages(axes)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=10)
+        names = [f"{name} (diverged)" if any(one.diverged) else name for name, one in found.items()]
+        keys = [Line2D([], [], color=colour) for colour in COLOURS[: len(found)]]  # also of settings without a curve
+        figure.legend(keys, names, loc="outside right center", frameon=False, fontsize=10)
         if any(len(one.seeds) > 1 for one in found.values()):
             figure.supxlabel(
                 "Lines: means over the seeds. Bands: from the lowest to the highest.", fontsize=9, color=GREY
@@ -65,15 +70,16 @@ def trials(
     return figure
 
 
-def _draw(axes: Any, name: str, one: Trials, field: str, scale: float, colour: str) -> None:
+def _draw(axes: Any, one: Trials, field: str, scale: float, colour: str) -> None:
     rows = [[scale * getattr(row, field) for row in rows] for rows in zip(*one.histories, strict=False)]
     rows = [values for values in rows if all(map(math.isfinite, values))]
+    if not rows:
+        return
     epochs = range(1, len(rows) + 1)
     means = [sum(values) / len(values) for values in rows]
-    lost = any(one.diverged)
     style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(rows) < 4 else {}
-    axes.plot(epochs, means, color=colour, label=f"{name} (diverged)" if lost else name, **style)
+    axes.plot(epochs, means, color=colour, **style)
     if len(one.seeds) > 1:
         axes.fill_between(epochs, [min(v) for v in rows], [max(v) for v in rows], color=colour, alpha=0.15, linewidth=0)
-    if lost and rows:
+    if any(one.diverged):
         axes.plot([len(rows)], means[-1:], "x", color=colour, markersize=9, markeredgewidth=2)

@@ -38,10 +38,12 @@ def test_what_diverged_is_drawn_as_far_as_it_came() -> None:
         {"fine": some([3.0, 2.0]), "lost": some([9.0], diverged=True), "none": some([], diverged=True)}
     )
     lines = figure.axes[0].lines
-    assert [line.get_marker() for line in lines][-2:] == ["x", "o"]
+    assert [line.get_marker() for line in lines] == ["o", "o", "x"]
     assert np.array_equal(lines[2].get_xdata(), [1])
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["fine", "lost (diverged)", "none (diverged)"]
+    figure.draw_without_rendering()
+    assert all(axes.get_position().width > 0.25 for axes in figure.axes)  # a curve without points squeezed them
 
 
 @pytest.mark.parametrize(
