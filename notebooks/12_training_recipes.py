@@ -162,7 +162,7 @@ visualize.trials(rates, title="Too small, about right, too large")
 # %% [markdown]
 # Too small: it learns, but slowly. Too large: each step jumps over the valley; the loss explodes, or the net gives the same answer for all images.
 #
-# **A range test** finds a rate in one epoch: make the rate larger in every step, and watch the loss. Good rates are where it falls steeply; the upper end is where it rises again.
+# **A range test** finds a rate in a few epochs: make the rate larger in every step, and watch the loss. Good rates are where it falls steeply; the upper end is where it rises again.
 
 # %%
 minicnn.manual_seed(0)
@@ -373,7 +373,8 @@ visualize.trials(remedies, ("train_top1", "test_loss"), title="Remedies: trainin
 # %% [markdown]
 # How to read this:
 #
-# - Each remedy makes the *training* harder: its training accuracy is lower, or grows more slowly. (With mixup it is that of mixed images.)
+# - Dropout, augmentation and mixup disturb the *training*: look how much more slowly its accuracy grows. (With mixup it is that of mixed images.) They may need more epochs than the others.
+# - The validation loss at the right shows who is overfitting. It can rise while the accuracy stays.
 # - Compare a difference between two rows with the ranges within a row. What is smaller than that is chance: one seed alone could "prove" anything.
 # - Losses with label smoothing are not comparable with the others, as the loss itself is another one. Accuracies are.
 # - The best remedy, more images, is not in the table.
