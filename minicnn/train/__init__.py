@@ -6,7 +6,7 @@ Files:
                    objects with the names in it        config.py     its config.json, checked
     recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
     fitting.py     one for any net and dataset         description.py   what config.json says
-    interrupt.py   Ctrl-C without losing the net
+    interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .settings import (
     build_schedule,
     build_transform,
 )
+from .trials import Trials, spread, train_with_seeds
 
 __all__ = [
     "RECIPES",
@@ -43,6 +44,7 @@ __all__ = [
     "RunError",
     "SaveError",
     "SettingError",
+    "Trials",
     "UnknownNameError",
     "accuracy",
     "build_dataset",
@@ -60,8 +62,10 @@ __all__ = [
     "predict",
     "save_weights",
     "softmax",
+    "spread",
     "telling",
     "train",
+    "train_with_seeds",
 ]  # fmt: skip
 
 _answer(globals())

@@ -73,6 +73,7 @@ def train(
     model: Module, train_loader: Iterable[Any], test_loader: Iterable[Any], optimizer: Optimizer, loss_fn: Loss,
     epochs: int, *, progress: bool = True, stop: Callable[[], bool] = never,
     save: Callable[[list[Epoch]], None] | None = None, scheduler: Any = None, schedule_every: str = "epoch",
+    quiet: bool = False,
 ) -> list[Epoch]:  # fmt: skip
     """Train the net, and print two lines per epoch: the results in training and on the test set.
 
@@ -93,6 +94,7 @@ def train(
             prints a line to stderr and goes on.
         scheduler: changes the learning rate: its `step()` is called after each epoch, or after each step of the
             optimiser if `schedule_every` is "step".
+        quiet: print nothing, and show no progress.
 
     Returns:
         The finished epochs.
@@ -118,7 +120,7 @@ def train(
     for epoch in range(1, epochs + 1):
         model.train()
         running, start = Running(), time.perf_counter()
-        with progress_bar(train_loader, f"epoch {epoch}/{epochs}", progress) as bar:
+        with progress_bar(train_loader, f"epoch {epoch}/{epochs}", progress and not quiet) as bar:
             for images, targets in beside_model(train_loader, model):
                 optimizer.zero_grad()
                 scores, loss = scores_and_loss(model(images), targets, loss_fn)
@@ -137,11 +139,13 @@ def train(
         first = running.first if epoch == 1 else first
         seconds = time.perf_counter() - start
         check_not_empty(running.samples, "train_loader")
-        say(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
+        if not quiet:
+            say(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
         if scheduler is not None and schedule_every == "epoch":
             scheduler.step()
         test = evaluate(model, test_loader, loss_fn)
-        say(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}")
+        if not quiet:
+            say(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}")
 
         images_per_second = running.samples / seconds
         history.append(Epoch(epoch, running.loss, running.top1, test.loss, test.top1, seconds, images_per_second))
@@ -149,7 +153,7 @@ def train(
             failed = attempt(save, history, last=epoch == epochs)
         diverged = absurd(history[-1], first)
         if epoch < epochs:
-            if diverged:
+            if diverged and not quiet:
                 say(f"minicnn: {diverged}, it seems; Ctrl-C stops", err=True)
             if stop():
                 return history

@@ -13,6 +13,7 @@ Files:
     graph.py       the tape of a loss                  animation.py figures one after the other
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
+    trials.py      several settings with several seeds
     style.py       the style of them all
 """
 
@@ -32,18 +33,19 @@ from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
 from .net import filters, overview
 from .run import draw
-from .signals import activations, dropped, flow, probes
+from .signals import activations, dropped, flow, flows, probes
 from .style import check_format
 from .training import confusion, curves, errors, losses
+from .trials import trials
 from .units import changed, excited, maps, patches
 from .window import sliding, window
 
 __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
     "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "gallery", "graph", "ilsvrc",
+    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
     "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
-    "shrinking", "sliding", "strides", "tiles", "window",
+    "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ..explain.blocks import Dropped
 from ..explain.flow import ActivationStatistics, LayerFlow
 from ..explain.probes import Probe
-from .style import BLUE, GREY, ORANGE, PALE, drawing, heading, percent, percentages
+from .style import BLUE, COLOURS, GREY, ORANGE, PALE, drawing, heading, percent, percentages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -149,6 +149,47 @@ def flow(rows: Sequence[LayerFlow], *, out: Out = None) -> Figure:
         left.set_ylim(len(rows) - 0.4, -0.6)
         for axes in (middle, right):
             axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def flows(
+    found: Mapping[str, Sequence[LayerFlow]], what: str = "weight", *, title: str = "", out: Out = None
+) -> Figure:
+    """The gradients of several nets by depth, on a logarithmic axis: which of them vanish?
+
+    Only layers with trained parameters count, from the first one after the image on. A gradient of 0 has no place on
+    such an axis, and is left out.
+
+    Args:
+        found: results of `explain.gradient_flow`, by the names of the nets; at most eight.
+        what: "weight", the mean absolute gradient of the weights, or "activation", that of the outputs.
+        title: of the figure; by default it says what is drawn.
+        out: a file to write.
+
+    Raises:
+        ValueError: there is nothing to draw, too much, or `what` is unknown.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    if what not in ("weight", "activation"):
+        raise ValueError(f"flows: what must be 'weight' or 'activation', got {what!r}")
+    layers = {name: [row for row in rows if row.weight is not None] for name, rows in found.items()}
+    if not 0 < len(found) <= len(COLOURS) or not all(layers.values()):
+        raise ValueError(f"flows: needs 1 to {len(COLOURS)} nets, each with a layer that has gradients for its weights")
+    with drawing(8.4, 4.0, out) as figure:
+        heading(
+            figure, title or f"Mean |gradient| of the {'weights' if what == 'weight' else 'outputs'}, layer by layer"
+        )
+        axes = figure.subplots()
+        axes.set_yscale("log")
+        for (name, rows), colour in zip(layers.items(), COLOURS, strict=False):
+            values = [getattr(row, what).mean or np.nan for row in rows]
+            axes.plot(np.arange(1, len(rows) + 1), values, color=colour, label=name, marker="o", markersize=3.5)
+        axes.set_xlabel("layer, from the image to the scores")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside right center", frameon=False, fontsize=10)
     return figure
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Colours that people with colour blindness can tell apart: M. Okabe, K. Ito, "Color universal design", 2008.
 BLUE, ORANGE = "#0072B2", "#D55E00"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#222222", "#E69F00", "#999999")  # of several curves
 INK, GREY, PALE = "#222222", "#767676", "#E4E4E4"
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 
