@@ -274,6 +274,8 @@ __global__ void product(const float* a, const float* b, float* y, int n) {
   y[row * n + column] = sum;
 }
 """
+
+# %%
 n = 32
 a, b = (np.random.default_rng(seed).standard_normal((n, n)).astype(np.float32) for seed in (0, 1))
 
@@ -386,6 +388,9 @@ except RuntimeError as error:
 half = np.float16
 with np.errstate(over="ignore"):
     print("2048 + 1 =", int(half(2048) + half(1)), "   300 * 300 =", half(300) * half(300))
+
+
+# %%
 
 
 def tf32(x):
