@@ -42,6 +42,8 @@ from minicnn.exercises import check, lesson
 from minicnn.nn import functional as F
 from minicnn.utils.data import DataLoader, Subset
 
+minicnn.set_num_threads(1)  # the net is small: two threads would mostly wait for each other
+
 # %% [markdown]
 # ## 1. A net to look into
 #
