@@ -69,7 +69,7 @@ for name, one in sorted(found.items(), key=lambda pair: MODELS[pair[0]].year):
 #
 # ## 2. Parameters that slides print
 #
-# **Predict.** Which of these numbers are right: AlexNet has 60 million parameters. AlexNet has more than 62 million. GoogLeNet has 5 million, 12 times fewer than AlexNet and 27 times fewer than VGG-16.
+# **Predict.** Which of these numbers are right? AlexNet has 60 million parameters. AlexNet has more than 62 million. GoogLeNet has 5 million, 12 times fewer than AlexNet and 27 times fewer than VGG-16.
 
 
 # %%
