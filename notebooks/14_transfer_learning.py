@@ -84,6 +84,13 @@ def build():
     return nn.Sequential(stage(1, 8), stage(8, 16), stage(16, 32), head)
 
 
+# %% [markdown]
+# Two functions do the work. `fit` takes *groups* of parameters: what is in no group is not trained.
+
+# %%
+RATE = 0.002
+
+
 def fit(model, x, y, groups, steps, frozen=0):
     """Train the parameters in `groups` on random batches; the first `frozen` stages stay in evaluation mode."""
     optimizer = optim.Adam(groups, lr=RATE)
@@ -103,7 +110,7 @@ def accuracy(model, x, y):
         return (model(x).argmax(1) == y).float().mean().item()
 
 
-RATE = 0.002
+# %%
 base = build()
 fit(base, *first, base.parameters(), steps=250)
 print(f"digits 0 to 4: {accuracy(base, *first_test):.1%} right on test images")
@@ -256,6 +263,7 @@ SIZES = {"little": (50, 50), "much": (2000, 100)}  # images (if there are as man
 results = {}
 
 
+# %%
 def measure(kind):
     """The accuracies of all ways, for little and much data of one kind; three seeds each."""
     (x, y), test = tasks[kind]
