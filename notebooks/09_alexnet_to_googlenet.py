@@ -420,6 +420,7 @@ visualize.trials(results, title="Six nets, one budget, one recipe")
 # - Where ranges overlap, two seeds do not tell which net is better.
 # - A deep net without batch norm starts slowly. With few epochs and few images a shallow one can win, although it loses on ImageNet. Batch norm and shortcuts (notebook 10) came later.
 # - Equal MACs are not equal times: many small operations are slow.
+# - GoogLeNet's training loss has the loss of its head in it, with the factor 0.3. So it lies higher; compare accuracies.
 # - The order of parameters and that of accuracies need not be the same.
 #
 # **Predict.** Is a net with ReLU really faster than one with tanh? AlexNet's paper needed a sixth of the epochs to reach a training error of 25 %, with a learning rate chosen for each. Here: the LeNet of section 3, with the same recipe for both.
