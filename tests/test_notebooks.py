@@ -63,7 +63,7 @@ def test_the_course_is_complete() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_that_of_its_source(name: str) -> None:
-    found = [(cell["cell_type"], text_of(cell)) for cell in notebook(name)["cells"]]
+    found = [(cell["cell_type"], text_of(cell).strip("\n")) for cell in notebook(name)["cells"]]
     assert found == cells(FOLDER / f"{name}.py"), f"run: python notebooks/build.py {name[:2]}"
 
 
@@ -88,7 +88,6 @@ def test_it_is_made_as_the_course_promises(name: str) -> None:
     words = "\n".join(text for kind, text in found if kind == "markdown")
     for number, (kind, text) in enumerate(found[:-1]):
         if kind == "markdown" and "**Predict.**" in text:
-            assert "?" in text, text
             assert found[number + 1][0] == "code" or "```" in found[number + 1][1], f"no answer after: {text}"
     assert words.count("**Predict.**") >= 4
     titles = re.findall(r"^## (.+)$", words, re.M)
