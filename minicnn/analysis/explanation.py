@@ -63,7 +63,7 @@ def _title(call: Call) -> str:
 def _axes(call: Call) -> tuple[str, ...]:
     """Return the axes of one input of a layer for signals, images or volumes; () of other layers."""
     for kind in type(call.module).__mro__:
-        if kind.__module__.startswith("minicnn.nn."):
+        if (kind.__module__ or "").startswith("minicnn.nn."):
             found = re.search(r"([123])d$", kind.__name__)
             both = kind.__name__ == "BatchNorm1d"  # takes (C,) and (C, W)
             return ("C", *_SIDES[-int(found[1]) :]) if found and not both else ()

@@ -217,7 +217,7 @@ def is_layer(call: Call) -> bool:
     Parametrisations do not count as modules inside. A net that was written without any modules inside is no layer.
     """
     inside = [name for name, _ in call.module.named_children() if name != "parametrizations"]
-    written_here = type(call.module).forward.__module__.startswith("minicnn.nn.")
+    written_here = (type(call.module).forward.__module__ or "").startswith("minicnn.nn.")
     return not inside and (call.parent is not None or written_here)
 
 

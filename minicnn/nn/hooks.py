@@ -41,7 +41,7 @@ def _register(
 def _check_tensors(module: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Raise an error that names the expected arguments, if a layer of minicnn was given something else."""
     forward = type(module).forward
-    if forward.__module__.startswith(__package__):
+    if (forward.__module__ or "").startswith(__package__):  # None in a program that was run without a name
         check_operands(type(module).__name__, forward.__annotations__, args, options)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 import minicnn
-from minicnn import ShapeError, nn
+from minicnn import ShapeError, analysis, nn
 from minicnn.analysis import Graph, trace
 from minicnn.analysis.graph import is_layer
 from minicnn.nn import functional as F
@@ -210,3 +211,22 @@ def test_other_threads_are_not_followed() -> None:
             return y
 
     assert list(flow(trace(Threads(), (4,)))) == ["relu"]
+
+
+@pytest.mark.parametrize("names", [{}, {"__name__": None}])
+def test_a_net_of_a_program_without_a_name(names: dict[str, Any]) -> None:
+    """As in a notebook's grader: the class, or its functions, have no module."""
+    code = """
+from minicnn import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+    def forward(self, x):
+        return self.conv(x).relu()
+"""
+    exec(code, names)
+    net = names["Net"]()
+    assert analysis.summary(net, (1, 5, 5), verbose=False).parameters == 20
+    with pytest.raises(TypeError, match="Conv2d: input must be a Tensor, got int"):
+        net(3)
