@@ -75,9 +75,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         nested = any(isinstance(each, tuple) for each in value)
         return (" / " if nested else " ").join(map(_shown, value)) if nested else f"({', '.join(map(_shown, value))})"
-    if isinstance(value, kinds.Integral) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
-    return f"{float(value):,.6g}"
+    if isinstance(value, kinds.Integral):
+        return f"{value:,}"
+    number = float(value)
+    return f"{number:,.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:,.6g}"
 
 
 def _both(a: Any, b: Any) -> tuple[str, str]:
