@@ -282,7 +282,7 @@ for name in names:
     print(f"{name:20} {algorithms.rule(g, '', False, np.float32):10} of {', '.join(able)}")
 
 # %% [markdown]
-# Why not always Winograd, which has the fewest products? It can do 3x3 with stride 1 only, and with few channels, as in ResNet-20, its matrix products are too small to pay for the transforms. Why never the FFT? It is slower on all usual layers, and its error in each output is relative to the largest pixel of the *whole* image, and one NaN fills the image. It runs if you name it.
+# Why not always Winograd, which has the fewest products? It can do 3x3 with stride 1 only; and with few channels, as in the first layers of ResNet-20, `registers` is faster, as Winograd's matrix products are small there. Why never the FFT? With small filters it is slower, as you have seen, and its error in each output is relative to the largest pixel of the *whole* image, and one NaN fills the image. It runs if you name it.
 #
 # ## 7. How fast could it be?
 #
