@@ -296,7 +296,7 @@ lesson.compare(*rows)
 #
 # ## Exercises
 #
-# Fill in the function and run the cell: the grader tries it, shows the smallest case that fails, and names the mistake. It gets NumPy arrays. `softmax_forward` makes ten probabilities from ten scores: $y_k = e^{s_k} / \sum_j e^{s_j}$.
+# Run the cell as it is: it says what the function gets, and what it must return. Fill it in and run it again: the grader tries it on NumPy arrays, shows the smallest case that fails, and names the mistake. `softmax_forward` makes ten probabilities from ten scores: $y_k = e^{s_k} / \sum_j e^{s_j}$.
 
 
 # %%

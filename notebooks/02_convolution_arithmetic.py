@@ -209,7 +209,7 @@ print(
 # %% [markdown]
 # ## Exercises
 #
-# Fill in the function and run the cell: the grader compares it with the kernels of the library, and names the mistake. `minicnn exercise new output_size` writes the same exercise to a file.
+# Run the cell as it is: it says what the function must return. Fill it in and run it again: the grader compares it with the kernels of the library, and names the mistake. `minicnn exercise new output_size` writes the same exercise to a file.
 
 
 # %%
