@@ -69,7 +69,7 @@ visualize.number_grid(digit)
 # 0 is black and 255 is white, because each pixel is one *byte*: 8 bits, so $2^8 = 256$ values.
 
 # %%
-print(digit.dtype, digit.min(), digit.max())
+print(digit.dtype, "from", digit.min().item(), "to", digit.max().item())
 print("it is a", digits.targets[24].item())
 
 # %% [markdown]
@@ -137,12 +137,16 @@ print(data)
 print(tuple(images.shape), images.dtype, f"from {images.min().item()} to {images.max().item()}")
 
 # %%
-mean, std = images.mean().item(), images.std().item()
+known_bytes = data.train.data.numpy()  # (N, H, W), all training images
+mean, std = known_bytes.mean() / 255, known_bytes.std() / 255
 normal = transforms.Normalize([mean], [std])(images)
-print(f"before: mean {mean:.3f}, standard deviation {std:.3f}")
-print(f"after:  mean {abs(normal.mean().item()):.3f}, standard deviation {normal.std().item():.3f}")
+print(f"the training pixels: mean {mean:.4f}, standard deviation {std:.4f}")
+print(f"these {len(images)} test images: mean {images.mean().item():.2f}, standard deviation {images.std().item():.2f}")
+print(f"after (x - mean) / std: mean {normal.mean().item():.2f}, standard deviation {normal.std().item():.2f}")
 
 # %% [markdown]
+# Near 0 and 1, not exactly: the two numbers come from the training images. Test images must not be used for anything that is learned, not even for these two.
+#
 # ## 6. Change the numbers, and you change the image
 #
 # **Predict.** Which line of the next cell makes the image brighter, which mirrors it, and what does `[[2, 1, 0]]` do to the colours?
@@ -186,7 +190,7 @@ stranger = found.distances[range(len(images)), other.argmax(1)]  # the first tha
 print(f"an image of another digit is nearer for {(to_itself > stranger).mean():.0%} of {len(images)} images")
 
 # %% [markdown]
-# That is the semantic gap, as a number. The meaning has not changed at all, and in the space of pixels the image has moved further away than to a stranger with another meaning.
+# That is the semantic gap, as a number. The meaning has not changed at all, but nearly every image has moved further from itself than it is from some image with another meaning.
 #
 # ## 7. The nearest neighbour
 #
@@ -208,9 +212,9 @@ for name, changed in changes.items():
     print(f"{name:22} {right[name]:5.0%} right")
 
 # %% [markdown]
-# Astonishingly good where the digits stand in the middle and are of one size, and this is why MNIST is an easy problem. But what a person does not even notice, such as a small shift, costs it a lot. (A mirrored digit is another matter: some of them are no digits any more.)
+# Surprisingly good as long as the digits stand in the middle and have one size: this is why MNIST is an easy problem. But what does not matter to a person, such as a small shift, costs it a lot. (A mirrored digit is another matter: some of them are no digits any more.)
 #
-# Look at four mistakes. The first column is the moved digit with its class; orange and dashed are neighbours of another class:
+# Look at four mistakes with the moved digits. The first column is the moved digit with its class; the others are its five nearest images, with their distance. Those of another class have an orange, dashed frame, and their class is printed:
 
 # %%
 wrong = [i for i, kind in enumerate(found.labels[:, 0]) if kind != labels[i].item()][:4]
@@ -237,6 +241,7 @@ for parameter in linear.parameters():
 optimizer = minicnn.optim.SGD(linear.parameters(), lr=0.1, momentum=0.9)
 loaders = DataLoader(data.train, batch_size=100, shuffle=True), DataLoader(data.test, batch_size=500)
 history = train.train(linear, *loaders, optimizer, nn.CrossEntropyLoss(), 3, progress=False)
+print(f"{sum(p.numel() for p in linear.parameters()):,} parameters: 784*10 weights and 10 biases")
 
 # %% [markdown]
 # The weights of one class have the shape of an image, so one can look at them:
@@ -247,7 +252,7 @@ grey = 0.5 + weight / (2 * weight.abs().max())  # 0 becomes grey, negative darke
 visualize.gallery({str(digit): grey[digit] for digit in range(10)}, columns=5)
 
 # %% [markdown]
-# White: ink here speaks for the class. Black: ink here speaks against it. Grey is 0: these pixels are mostly black, and tell nothing. In that of the zero, ink in the middle speaks against a zero. Each class has a single template, and it is fixed to its place. So a shift harms this classifier, too:
+# White: ink here speaks for the class. Black: ink here speaks against it. Grey is 0: these pixels are mostly black, and tell nothing. In that of the zero, ink in the middle speaks against a zero. Each class has a single template, and it is fixed to its place. So a shift harms this classifier, too. These are the 300 images of section 7, so "as it is" differs a little from the accuracy on all test images:
 
 # %%
 with minicnn.no_grad():
@@ -260,7 +265,7 @@ with minicnn.no_grad():
 #
 # Every output of a *fully connected* layer has a weight for every input number, and one bias.
 #
-# **Predict.** One single neuron looks at a colour image of 32x32 pixels: how many weights? And at one of 200x200? And a layer of 1,000 such neurons?
+# **Predict.** One single neuron looks at a colour image of 32x32 pixels: how many weights has it, and how many parameters with its bias? And at one of 200x200? And a layer of 1,000 such neurons?
 
 
 # %%
@@ -280,7 +285,7 @@ rows = [
     ("classes of MNIST", 10, len(data.classes)),
     ("28x28 pixels to 256 neurons: parameters", 200_960, weights(28, 1, 256)),
     ("the same: multiply-adds", 200_704, 28 * 28 * 256),
-    ("its output in bytes", 1024, linear[1].bias.new_zeros(256).numel() * 4),
+    ("its output in bytes, 4 for each float32", 1024, 256 * 4),
 ]
 if data.real:
     rows += [("images for training and for testing", (60_000, 10_000), (len(data.train), len(data.test)))]
@@ -291,7 +296,7 @@ lesson.compare(*rows)
 #
 # ## Exercises
 #
-# Fill in the function and run the cell: the grader tries it, shows the smallest case that fails, and names the mistake. It gets NumPy arrays. The first step from ten scores to ten probabilities is `softmax_forward`: $y_k = e^{s_k} / \sum_j e^{s_j}$.
+# Run the cell as it is: it says what the function gets, and what it must return. Fill it in and run it again: the grader tries it on NumPy arrays, shows the smallest case that fails, and names the mistake. `softmax_forward` makes ten probabilities from ten scores: $y_k = e^{s_k} / \sum_j e^{s_j}$.
 
 
 # %%
@@ -314,7 +319,7 @@ check(softmax_forward, "softmax_forward")
 # | `minicnn.datasets.MNIST` | `torchvision.datasets.MNIST` |
 # | `minicnn.datasets.Digits` | nothing; `sklearn.datasets.load_digits` has these images |
 # | `nn.Flatten()`, `nn.Linear(784, 10)`, `DataLoader`, `Subset` | the same names in `torch.nn` and `torch.utils.data` |
-# | `train.train` | nothing: one writes the loop (a later notebook) |
+# | `train.train` | nothing: one writes the loop (notebook 07) |
 # | `explain.nearest`, `visualize.number_grid`, `visualize.gallery` | nothing |
 #
 # ## Three questions that you can now answer
@@ -335,6 +340,6 @@ lesson.questions(
     ),
     (
         "Why is the nearest neighbour on pixels no way to recognise objects in photographs?",
-        "Shift, light and size change nearly every number and no meaning: the image moves further than to another object.",
+        "Shift, light and size change nearly every number, but not the meaning: the same object can be further away than another one.",
     ),
 )

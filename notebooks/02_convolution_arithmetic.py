@@ -86,24 +86,26 @@ with minicnn.use(backend="python", algorithm="direct"):
 
 # %%
 edge = minicnn.tensor([[-1.0, 0, 1], [-1, 0, 1], [-1, 0, 1]]).reshape(1, 1, 3, 3)
-for name, filter in (("cross", w), ("edge", edge)):
-    flipped = nn.functional.conv2d(x, filter.flip(2, 3))
-    print(name, "the same" if minicnn.equal(nn.functional.conv2d(x, filter), flipped) else "differs")
+for name, kernel in (("cross", w), ("edge", edge)):
+    flipped = nn.functional.conv2d(x, kernel.flip(2, 3))  # rows and columns in the other order
+    print(name, "the same" if minicnn.equal(nn.functional.conv2d(x, kernel), flipped) else "differs")
 
 # %% [markdown]
+# The same for filters that look the same when they are turned by 180 degrees, such as the cross. The edge filter becomes its opposite. (*Kernel* is another word for filter.)
+#
 # ## 2. How large is the output?
 #
-# **Predict.** An image of 7x7 pixels, a filter of 3x3. How many places has it along one side if it moves by 1 pixel, by 2 pixels (*stride 2*), by 3?
+# **Predict.** An image of 7x7 pixels, a filter of 3x3. How many places has the filter along one side if it moves by 1 pixel, by 2 pixels (*stride 2*), by 3?
 
 # %%
 visualize.strides(7, 3, (1, 2, 3))
 
 # %% [markdown]
-# With stride 3 the last pixel is in no window: the filter does not fit. The rule, with padding $P$ on both sides and dilation $D$:
+# With stride 3 the last pixel is in no window: the filter does not fit. The rule for $N$ pixels, a filter of $F$, stride $S$, padding $P$ on both sides (section 3) and dilation $D$ (the distance of the pixels under the filter; here always 1):
 #
 # $$O = \left\lfloor\frac{N + 2P - D\,(F - 1) - 1}{S}\right\rfloor + 1 \qquad\text{with } D = 1:\quad O = \left\lfloor\frac{N - F + 2P}{S}\right\rfloor + 1$$
 #
-# Frameworks round down, and leave the last pixels out. `fit="strict"` raises an error instead, as the slides do:
+# The brackets mean: rounded down. Frameworks do this, and leave the last pixels out. `fit="strict"` raises an error instead, as the slides do:
 
 # %%
 pixels = minicnn.zeros(1, 1, 7, 7)
@@ -127,19 +129,19 @@ lesson.compare(
     ("7 pixels, 3x3, stride 1, padding 1", 7, side(7, 3, 1, 1)),
     ("32 pixels, 5x5", 28, side(32, 5)),
     ("AlexNet's first layer: 227 pixels, 11x11, stride 4", 55, side(227, 11, 4)),
-    ("the same with 224 pixels", 55.25, side(224, 11, 4, 2), "no whole number: rounded down"),
+    ("224 pixels, 11x11, stride 4, padding 2: (224 + 4 - 11) / 4 + 1 = 55.25", 55, side(224, 11, 4, 2)),
 )
 
 # %% [markdown]
 # ## 3. Padding
 #
-# Without padding each layer of 5x5 takes away 4 pixels. **Predict.** After how many such layers is nothing left of 32 pixels?
+# Without padding each layer of 5x5 takes away 4 pixels. **Predict.** How many such layers can follow each other on 32 pixels, and how many pixels are left then?
 
 # %%
 visualize.shrinking(32)
 
 # %% [markdown]
-# A ring of zeros keeps the size. How wide must it be for a filter of F x F with stride 1? From $N = N - F + 2P + 1$ follows $P = (F - 1)/2$.
+# A ring of zeros around the image keeps the size. How wide must it be for a filter of F x F with stride 1? From $N = N - F + 2P + 1$ follows $P = (F - 1)/2$.
 #
 # The next example has stride 2 and padding 1. It is the animation of a well-known guide to convolution arithmetic. Dots are padding.
 
@@ -207,7 +209,7 @@ print(
 # %% [markdown]
 # ## Exercises
 #
-# Fill in the function and run the cell: the grader compares it with the kernels of the library, and names the mistake. `minicnn exercise new output_size` writes the same exercise to a file.
+# Run the cell as it is: it says what the function must return. Fill it in and run it again: the grader compares it with the kernels of the library, and names the mistake. `minicnn exercise new output_size` writes the same exercise to a file.
 
 
 # %%
@@ -224,11 +226,11 @@ check(output_size, "output_size")
 #
 # | here | in PyTorch |
 # |---|---|
-# | `minicnn.nn.Conv2d(3, 10, 5, padding=2)` | `torch.nn.Conv2d(3, 10, 5, padding=2)`; the arguments, the start values and `weight.shape` are the same |
+# | `minicnn.nn.Conv2d(3, 10, 5, padding=2)` | `torch.nn.Conv2d(3, 10, 5, padding=2)`; the arguments, the distribution of the start values and `weight.shape` are the same |
 # | `minicnn.nn.functional.conv2d(x, w)` | `torch.nn.functional.conv2d(x, w)` |
 # | `nn.Conv2d(..., fit="strict")` | nothing: the last pixels are left out silently |
 # | `minicnn.empty(1, 1, 7, 7, device="meta")` | `torch.empty(1, 1, 7, 7, device="meta")` |
-# | `minicnn.summary(net, (3, 32, 32))` | `torchsummary.summary(net, (3, 32, 32))`, a package of its own |
+# | `minicnn.summary(net, (3, 32, 32))` | `torchsummary.summary(net, (3, 32, 32))`, a package of its own, with fewer columns |
 # | `explain.explain`, `visualize.window` | nothing |
 #
 # ## Three questions that you can now answer

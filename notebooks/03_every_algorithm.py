@@ -76,7 +76,7 @@ y = seven_loops(x, w, padding=1)
 print(y.shape)
 
 # %% [markdown]
-# **Predict.** How many multiplications was that? (An output of 4x8x8; a window of 3x3x3.) And a layer from the middle of VGG-16, 256 to 256 channels on 56x56 pixels, two images: how long would the seven loops take? A second, a minute, an hour?
+# **Predict.** How many multiplications was that? (An output of 4x8x8; a window of 3x3x3.) And a layer from the middle of VGG-16, 256 to 256 channels on 56x56 pixels, two images: how long would the seven loops take? Seconds, minutes, or hours?
 
 # %%
 small = geometry.conv2d(x.shape, w.shape, padding=1)  # all sizes of a convolution, without its numbers
@@ -85,7 +85,7 @@ large = geometry.conv2d(layer.x, layer.w, padding=layer.padding)
 products, many = (algorithms.direct.multiplications(g) for g in (small, large))
 seconds = seconds_of(lambda: seven_loops(x, w, 1))
 print(f"{products:,} multiplications; in VGG-16's layer {many:,}")
-print(f"at this speed that one layer takes {seconds / products * many / 60:.0f} minutes")
+print(f"at this speed that one layer takes {seconds / products * many / 3600:.1f} hours")
 
 # %% [markdown]
 # The library has these loops, too: backend `python`, algorithm `direct`. It is the definition, and everything else is compared with it. With `minicnn.use` you choose what runs:
@@ -117,7 +117,7 @@ product = wt.reshape(4, 27) @ col  # (O, K) @ (K, windows) = (4, 64)
 print("the same as the loops:", np.allclose(y[0], product.reshape(4, 8, 8).numpy()))
 
 # %% [markdown]
-# There are exactly as many multiplications as before, but they run in the best order. The price is memory. **Predict.** How many times larger than the image are its columns, with 3x3 filters? With 11x11?
+# There are exactly as many multiplications as before, but they run in the best order. The price is memory. **Predict.** How many times larger than the image are its columns, with 3x3 filters, stride 1, and padding that keeps the size? With 11x11?
 
 # %%
 for kernel in (3, 11):
@@ -135,11 +135,11 @@ print(counts[0, 0])
 # %% [markdown]
 # ## 3. Winograd: fewer multiplications
 #
-# So far we had all products of the definition. S. Winograd showed in 1980 that this many are not needed. Two neighbouring outputs of a filter of three cost six products:
+# So far we computed all products of the definition. S. Winograd showed in 1980 that this many are not needed. Two neighbouring outputs of a filter of three cost six products:
 #
 # $$y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2 \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2$$
 #
-# **Predict.** The next cell does it with fewer. How many of its `*` have to be done again for every new place in the image? (What depends on `g` only is done once for all images.)
+# **Predict.** The next cell does it with fewer. How many of its multiplications (`*`) have to be done again for every new place in the image? (What depends on the filter `g` only is done once for all images.)
 
 # %%
 d, g = rng.standard_normal(4), rng.standard_normal(3)
@@ -164,7 +164,7 @@ print(np.allclose(tile, seven_loops(d[None, None], g[None, None], 0)[0, 0]), f"{
 BT
 
 # %% [markdown]
-# 36 / 16 = 2.25. Larger tiles save more: 4x4 outputs take 36 products instead of 144, so four times fewer. But then the matrices contain fractions, and rounding errors grow. The library takes such a tile for 3x3 filters with stride 1, and computes by the definition where a tile would lose too many digits.
+# So there are 36 / 16 = 2.25 times fewer. Larger tiles save more: 4x4 outputs take 36 products instead of 144, so four times fewer. But then the matrices contain fractions, and rounding errors grow. The library takes such a tile for 3x3 filters with stride 1, and computes by the definition where a tile would lose too many digits.
 #
 # ## 4. FFT: the size of the filter does not matter
 #
@@ -175,10 +175,10 @@ BT
 # The bar (the complex conjugate) is there because our convolution does not flip the filter.
 
 # %%
-image, filter = rng.standard_normal((32, 32)), rng.standard_normal((9, 9))
-product = np.conj(np.fft.rfft2(filter, image.shape)) * np.fft.rfft2(image)  # the filter is padded to 32x32
+image, kernel = rng.standard_normal((32, 32)), rng.standard_normal((9, 9))
+product = np.conj(np.fft.rfft2(kernel, image.shape)) * np.fft.rfft2(image)  # the filter is padded to 32x32
 whole = np.fft.irfft2(product, image.shape)  # on a circle: windows go on at the other side
-print(np.allclose(whole[:24, :24], seven_loops(image[None, None], filter[None, None], 0)[0, 0]))
+print(np.allclose(whole[:24, :24], seven_loops(image[None, None], kernel[None, None], 0)[0, 0]))
 
 # %% [markdown]
 # **Predict.** The transforms cost something, whatever the filter. From which filter size on needs the FFT fewer multiplications than the definition: 3x3, 7x7 or 15x15?
@@ -213,7 +213,7 @@ print(f"at 3x3: definition {definition[1]:.1f}, FFT {fourier[1]:.1f}, Winograd {
 # |---|---|
 # | `implicit` | im2col, but a few columns at a time, made where they are needed |
 # | `registers` | a tile of outputs stays in the registers of the processor until its sums are complete |
-# | `pointwise` | for 1x1 filters |
+# | `pointwise` | for 1x1 filters only: you find its idea yourself, below |
 # | `depthwise` | each channel has its own filter, so nothing is summed over channels |
 #
 # **Predict.** What are the columns of im2col for a filter of 1x1? How much has to be copied?
@@ -222,7 +222,7 @@ print(f"at 3x3: definition {definition[1]:.1f}, FFT {fourier[1]:.1f}, Winograd {
 print("the columns are x itself:", minicnn.equal(F.unfold(xt, 1), xt.reshape(1, 3, 64)))  # (N, C, H*W)
 
 # %% [markdown]
-# So `pointwise` copies nothing: a 1x1 convolution is a matrix product already. Which is why nets with many 1x1 convolutions are popular.
+# So `pointwise` copies nothing: a 1x1 convolution is a matrix product already. This is one reason why many nets have 1x1 convolutions.
 #
 # ## 6. All of them on one layer
 #
@@ -230,7 +230,7 @@ print("the columns are x itself:", minicnn.equal(F.unfold(xt, 1), xt.reshape(1, 
 
 # %%
 shapes = (4, 32, 28, 28), (32, 32, 3, 3)
-fast = ["numpy", "numba"]  # "python" would take half a minute for each call
+fast = ["numpy", "numba"]  # "python" would take a minute or more for each call
 found = compare_algorithms(*shapes, padding=1, backward=False, seconds=3, backends=fast)
 found
 
@@ -282,7 +282,7 @@ for name in names:
     print(f"{name:20} {algorithms.rule(g, '', False, np.float32):10} of {', '.join(able)}")
 
 # %% [markdown]
-# Why not always Winograd, which has the fewest products? It can do 3x3 with stride 1 only. Why never the FFT? Its error in each output is relative to the largest pixel of the *whole* image, and one NaN fills the image. It runs if you name it.
+# Why not always Winograd, which has the fewest products? It can do 3x3 with stride 1 only; and with few channels, as in the first layers of ResNet-20, `registers` is faster, as Winograd's matrix products are small there. Why never the FFT? With small filters it is slower, as you have seen, and its error in each output is relative to the largest pixel of the *whole* image, and one NaN fills the image. It runs if you name it.
 #
 # ## 7. How fast could it be?
 #
@@ -303,7 +303,7 @@ for row in sorted(found.rows, key=lambda row: row.seconds)[:4]:
 # %% [markdown]
 # With the products of the definition nobody gets below 1. Winograd can: it has four times fewer products, so its own floor is four times lower, and it pays with its transforms.
 #
-# The products that slides count are those of the definition. Of an Inception module:
+# The products that slides count are those of the definition, whatever runs. In an Inception module on 28x28 pixels:
 
 
 # %%
@@ -315,17 +315,12 @@ def count(out, kernel, channels=256):
 
 
 three = geometry.conv2d((1, 256, 28, 28), (192, 256, 3, 3), padding=1)
+print(f"the 3x3 layer by Winograd: {algorithms.winograd.multiplications(three):,}")
 lesson.compare(
     ("1x1, 256 to 128 channels", 25_690_112, count(128, 1)),
     ("3x3, 256 to 192", 346_816_512, count(192, 3)),
     ("5x5, 256 to 96", 481_689_600, count(96, 5)),
     ("the three together", "854 M", count(128, 1) + count(192, 3) + count(96, 5)),
-    (
-        "3x3, 256 to 192, by Winograd",
-        346_816_512,
-        algorithms.winograd.multiplications(three),
-        "slides count the definition",
-    ),
 )
 
 # %% [markdown]

@@ -67,7 +67,7 @@ lesson.compare(("stride 2, padding 1", ((6, 17, 3), (8, 17, 13), (6, 4, 4)), F.c
 #
 # An output is a sum of products. If pixel $x_{1,1}$ grows by $d$, each output whose window has this pixel grows by $d$ times the weight that lies over it there. And the loss grows by $g_y$ times that, *for each of them*. So the parts add up.
 #
-# **Predict.** The windows of 3x3 begin at rows and columns -1, 1 and 3. Which of them have the pixel (1, 1)? Which weight lies over it in each? Compute its gradient.
+# **Predict.** The windows of 3x3 begin at rows and columns -1, 1 and 3. Which of them have the pixel (1, 1)? Which weight lies over it in each? Compute its gradient, from the w and gy printed above.
 
 # %%
 explain.explain(F.conv2d, x, w, stride=2, padding=1, grad_cell=(0, 0, 1, 1), grad=gy)
@@ -105,7 +105,7 @@ visualize.window(trace, weight_cell=(0, 0, 0, 2))
 #
 # A weight is shared by all places and all images of a batch, so it gets the sum over all of them. This is why a filter learns from every place at once. The bias is added to each output, times 1.
 #
-# ## 4. The backward pass, in six lines
+# ## 4. The backward pass, in a few lines
 #
 # Forward: for each window, multiply and add. Backward: visit the same windows; where the forward pass did `y += w * x`, do `gx += w * gy` and `gw += x * gy`. The letters of `einsum` say which axes are summed: n images, o filters, c channels, a and b rows and columns of the filter.
 
@@ -243,7 +243,7 @@ for name, found in errors.items():
     print(f"{name}: best near h = {steps[best]:.0e}, where about {-np.log10(found[best]):.0f} digits are right")
 
 # %% [markdown]
-# To the right the bend dominates, to the left the rounding; in between is the best $h$. For central differences it is near $\varepsilon^{1/3}$: about 0.005 in float32, and 6e-6 in float64. In float32 a wrong gradient and a right one can hardly be told apart, so gradients are checked in float64.
+# On the right the bend is the larger error, on the left the rounding; the best $h$ lies between. For central differences it is near $\varepsilon^{1/3}$: about 0.005 in float32, and 6e-6 in float64. In float32 only a few digits can be checked, even for this small layer: a small mistake hides behind the rounding. So gradients are checked in float64.
 #
 # ## 6. Backward is the transposed matrix
 #
@@ -264,7 +264,7 @@ print("A^T gy is gx of section 2:", np.allclose(back.numpy(), trace.gx[0, 0]))
 #
 # $$\langle A u, v\rangle = \langle u, A^T v\rangle$$
 #
-# Forward on the left, backward on the right, two numbers. They must agree in all digits that float64 has:
+# Forward on the left, backward on the right, two numbers. In float64 they must agree in about 15 digits:
 
 # %%
 u, v = rng.standard_normal(x.shape), rng.standard_normal(gy.shape)
@@ -273,7 +273,7 @@ right = (u * backward(v, u, w, **options)[0]).sum()
 print(left, right, f"difference {abs(left - right) / abs(left):.0e}")
 
 # %% [markdown]
-# One more thing falls out of this. The map $v \mapsto A^T v$ goes from small to large: from 3x3 to 5x5. As a *layer* it is called **transposed convolution**, and some call it deconvolution. It is the backward pass of a convolution, used forward. **Predict.** Is it the inverse: does it give back the image?
+# One more thing follows. The map $v \mapsto A^T v$ goes from small to large: from 3x3 to 5x5. As a *layer* it is called **transposed convolution**, and some call it deconvolution. It is the backward pass of a convolution, used forward. **Predict.** Is it the inverse: does it give back the image?
 
 # %%
 image = x5.reshape(1, 1, 5, 5)
@@ -288,9 +288,9 @@ print("but it is the backward pass:", minicnn.allclose(transposed[0, 0], back))
 #
 # ## 7. Break it on purpose
 #
-# The best way to trust a check is to see it find mistakes. We take the source of our `backward`, make one edit, and ask `diagnose`. It makes the usual mistakes itself, one after the other, and names the one that gives the same numbers.
+# The best way to trust a check is to see it find mistakes. We take the source of our `backward`, make one edit, and ask `diagnose`. It knows the right gradients of a convolution; where ours differ, it makes the usual mistakes itself, one after the other, and names the one that gives our numbers.
 #
-# **Predict.** For each of the five edits: which of gx, gw and gb become wrong?
+# **Predict.** The next cell has five edits, each as (before, after). For each: which of gx, gw and gb becomes wrong?
 
 # %%
 edits = [
@@ -373,7 +373,7 @@ check(numerical_gradient, "numerical_gradient")
 # | `y.backward(gy)`, `x.grad` | the same |
 # | `minicnn.autograd.Function`, `save_for_backward`, `apply` | `torch.autograd.Function`, the same |
 # | `minicnn.autograd.gradcheck` | `torch.autograd.gradcheck`; it wants float64, too |
-# | `F.conv_transpose2d`, `nn.ConvTranspose2d` | the same names in `torch.nn` |
+# | `F.conv_transpose2d`, `nn.ConvTranspose2d` | the same names in `torch.nn.functional` and `torch.nn` |
 # | `minicnn.nn.grad.conv2d_input`, `conv2d_weight` | `torch.nn.grad.conv2d_input`, `conv2d_weight`: gx and gw as functions |
 # | `explain.explain`, `explain.diagnose` | nothing |
 #

@@ -61,7 +61,7 @@ x, y, z = (minicnn.tensor(value, requires_grad=True) for value in (-2.0, 5.0, -4
 visualize.graph(lambda: (x + y) * z).figure()
 
 # %% [markdown]
-# The numbers go down the picture, and the gradients come back up, in orange. The box of the product had to keep its two arguments: its gradients are made of them.
+# The numbers go down the picture, and the gradients come back up, in orange; `step` counts on this way back. The box of the product had to keep its two arguments (`saved`): its gradients are made of them.
 #
 # **Predict.** Now one number is used twice: $(a\,b + c)\, a$ with $a = 2$, $b = -3$, $c = 10$. The last product sends $ab + c = 4$ to $a$. Is 4 the gradient of $a$?
 
@@ -162,14 +162,14 @@ bias, rows = Tensor(np.zeros(10)), np.ones((32, 10))
 print(unbroadcast(rows, bias.data.shape))
 
 # %% [markdown]
-# Each bias was used 32 times, and gradients of one number add: the rows are added up. This function does it for all operations, so none of them has to think of it.
+# Each bias was used 32 times, and gradients of one number add: the rows are added up. The backward pass will call this function for all operations, so no operation needs its own code for it.
 #
 # Now the order. A tensor is always made after its parents, so its number is larger. **If the largest number goes first, each tensor has all parts of its gradient when its turn comes.** A heap gives us the largest number; `-number` because Python's heap gives the smallest.
 
 
 # %%
 def backward(result):
-    """Set `.grad` of all tensors that the result was computed from; that of leaves is added to."""
+    """Set `.grad` of all tensors that the result was computed from; a gradient that is there is added to."""
     result.grad = np.ones_like(result.data)
     heap, seen = [(-result.number, result)], {result.number}
     while heap:
@@ -183,12 +183,12 @@ def backward(result):
 
 
 # %% [markdown]
-# That is all: some 60 lines. The formula from above:
+# That is all: about 50 lines. The formula from above:
 
 # %%
 a, b, c = Tensor(2.0), Tensor(-3.0), Tensor(10.0)
 backward((a * b + c) * a)
-lesson.compare(("gradients of a, b and c, by hand", (-2, 4, 2), tuple(tensor.grad for tensor in (a, b, c))))
+lesson.compare(("gradients of a, b and c", (-2, 4, 2), tuple(tensor.grad for tensor in (a, b, c))), column="by hand")
 
 # %% [markdown]
 # ## 3. Train a net with it
@@ -252,14 +252,16 @@ tape = explain.recorded(lambda: F.cross_entropy(small(batch), classes), small)
 visualize.graph(tape).figure()
 
 # %% [markdown]
-# `explain.recorded` has the same as data. **Predict.** Which of these operations have to keep arrays for the way back?
+# `explain.recorded` gives the same as data: a list of operations. **Predict.** Which of these operations have to keep arrays for the way back?
 
 # %%
 for operation in tape.operations:
-    kept = [f"{name} {tuple(numbers.shape)}" for name, numbers in operation.saved]
-    print(f"{operation.name:24}", "keeps", ", ".join(kept) or "nothing")
+    kept = [str(tuple(numbers.shape)) for _, numbers in operation.saved]
+    print(f"{operation.name:12} keeps", " and ".join(kept) or "nothing")
 
 # %% [markdown]
+# A linear layer keeps its input and its weights, ReLU and the cross-entropy what they need for their slopes; a mean needs nothing but the number of its inputs.
+#
 # ## 5. What these lines do not do
 #
 # ### An order without recursion
@@ -319,7 +321,7 @@ except RuntimeError as error:
 #
 # ### Memory that is freed at once
 #
-# Python frees an object when nothing refers to it any more. But if A refers to B and B to A, this never happens: both wait for the garbage collector. Here are two ways to write tanh, whose slope is $1 - y^2$. The only difference is `y.data` in place of `y`.
+# Python frees an object as soon as nothing refers to it any more. But if A refers to B and B to A, this does not happen: both wait for the garbage collector. Here are two ways to write tanh, whose slope is $1 - y^2$. The only difference is `y.data` in place of `y`.
 
 
 # %%
@@ -361,7 +363,7 @@ given = minicnn.tensor(megabyte, requires_grad=True)
 print(f"minicnn:      {megabytes_after(lambda: minicnn.autograd.grad(given.tanh().sum(), given)):4.0f} MB")
 
 # %% [markdown]
-# With a cycle, every step leaves its arrays behind, until the garbage collector happens to run. In minicnn a node points to its inputs, and never to its output: the graph has no cycles. And after the backward pass its saved arrays are freed, although the loss is still there. So a second backward pass needs to be asked for:
+# With a cycle, every step leaves its arrays behind, about three megabytes of them, until the garbage collector happens to run. In minicnn a node points to its inputs, and never to its output: the graph has no cycles. And after the backward pass its saved arrays are freed, although the loss is still there. So a second backward pass needs to be asked for:
 
 # %%
 loss = given.tanh().sum()

@@ -8,7 +8,9 @@ questions(("How large is the output?", 28, size), ...)        questions, with an
 from __future__ import annotations
 
 import html
+import math
 import numbers as kinds
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +42,7 @@ def _plain(value: Any) -> Any:
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return tuple(_plain(each) for each in value)
     return value
 
@@ -59,18 +61,41 @@ def _same(printed: Any, computed: Any, tolerance: float) -> bool:
         except AnswerError:
             return False
     if isinstance(printed, kinds.Real) and isinstance(computed, kinds.Real):
-        return abs(float(printed) - float(computed)) <= tolerance
+        a, b = float(printed), float(computed)
+        return a == b or abs(a - b) <= tolerance or (math.isnan(a) and math.isnan(b))  # a == b: also if both are inf
     return bool(printed == computed)
 
 
 def _shown(value: Any) -> str:
     """A value as text, with separators of thousands; a matrix by rows."""
+    if isinstance(value, tuple) and len(value) == 1:
+        return f"({_shown(value[0])},)"
     if isinstance(value, bool) or not isinstance(value, kinds.Real | tuple):
         return str(value)
     if isinstance(value, tuple):
         nested = any(isinstance(each, tuple) for each in value)
         return (" / " if nested else " ").join(map(_shown, value)) if nested else f"({', '.join(map(_shown, value))})"
-    return f"{value:,}" if isinstance(value, kinds.Integral) else f"{float(value):,.6g}"
+    if isinstance(value, kinds.Integral):
+        return f"{value:,}"
+    number = float(value)
+    return f"{number:,.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:,.6g}"
+
+
+def _both(a: Any, b: Any) -> tuple[str, str]:
+    """Two values as text, in full where they would look the same: 0.1 and 0.10000000149011612, '5' and 5."""
+    shown = _shown(a), _shown(b)
+    return shown if shown[0] != shown[1] else (repr(a), repr(b))
+
+
+def _parts(row: Any, form: str, least: int, most: int) -> tuple[Any, ...]:
+    """The parts of a row.
+
+    Raises:
+        ValueError: there are fewer or more, or it is a text.
+    """
+    if isinstance(row, str) or not least <= len(row) <= most:
+        raise ValueError(f"a row is {form}; got {row!r}")
+    return tuple(row)
 
 
 # ------------------------------------------------------------------------------------------ numbers of slides, compared
@@ -82,12 +107,14 @@ class Comparison:
 
     Attributes:
         rows: (what, printed, computed, remark) of each number, as text; the remark is empty if both are the same.
+        column: the title of the printed numbers.
     """
 
     rows: tuple[tuple[str, str, str, str], ...]
+    column: str = "on the slide"
 
     def __str__(self) -> str:
-        titles = ("", "on the slide", "computed", "")
+        titles = ("", self.column, "computed", "")
         table = [titles, *((a, b, c, d or "the same") for a, b, c, d in self.rows)]
         widths = [max(len(row[k]) for row in table) for k in range(3)]
         lines = [f"{a:{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in table]
@@ -106,10 +133,11 @@ class Comparison:
             + "</tr>"
             for what, printed, computed, remark in self.rows
         )
-        return f"<table><tr><th></th><th>on the slide</th><th>computed</th><th></th></tr>{body}</table>"
+        titles = f"<tr><th></th><th>{html.escape(self.column)}</th><th>computed</th><th></th></tr>"
+        return f"<table>{titles}{body}</table>"
 
 
-def compare(*rows: Sequence[Any], tolerance: float = 0.0) -> Comparison:
+def compare(*rows: Sequence[Any], tolerance: float = 0.0, column: str = "on the slide") -> Comparison:
     """Compare numbers that slides print with computed ones; a slide that is known to be wrong says why.
 
     Args:
@@ -117,12 +145,14 @@ def compare(*rows: Sequence[Any], tolerance: float = 0.0) -> Comparison:
             are numbers, texts, shapes or matrices (tuples, lists, arrays, tensors). A printed text with a number, such
             as "25.6 M" or "15.47 G", means all values that round to it.
         tolerance: by how much numbers may differ, absolutely.
+        column: the title of the printed numbers, if they come from elsewhere: "by hand", "in the paper".
 
     Returns:
         a table, which `print` shows as text and a notebook as HTML.
 
     Raises:
         LessonError: a number differs and no reason is given, or a reason is given and it does not differ.
+        ValueError: a row has fewer or more parts.
 
     >>> from minicnn.exercises import lesson
     >>> print(lesson.compare(("weights of a 5x5x3 filter", 75, 5 * 5 * 3), ("ResNet-50", "25.6 M", 25_557_032)))
@@ -131,17 +161,17 @@ def compare(*rows: Sequence[Any], tolerance: float = 0.0) -> Comparison:
     ResNet-50                        25.6 M  25,557,032  the same
     """
     found = []
-    for what, given, value, *why in rows:
-        printed, computed = _plain(given), _plain(value)
+    for row in rows:
+        what, given, value, *why = _parts(row, "(what, printed, computed) or (what, printed, computed, why)", 3, 4)
+        printed, computed, reason = _plain(given), _plain(value), str(why[0]).strip() if why else ""
         same = _same(printed, computed, tolerance)
-        if not same and not why:
-            raise LessonError(f"{what}: the slide prints {_shown(printed)}, computed is {_shown(computed)}")
+        a, b = _both(printed, computed)
+        if not same and not reason:
+            raise LessonError(f"{what}: {a} {column}, {b} computed")
         if same and why:
-            raise LessonError(
-                f"{what}: the slide is said to be wrong ({why[0]}), but {_shown(computed)} is computed too"
-            )
-        found.append((str(what), _shown(printed), _shown(computed), str(why[0]) if why else ""))
-    return Comparison(tuple(found))
+            raise LessonError(f"{what}: said to be wrong {column} ({reason}), but {_shown(computed)} is computed, too")
+        found.append((str(what), _shown(printed), _shown(computed), reason))
+    return Comparison(tuple(found), column)
 
 
 # ------------------------------------------------------------------------------------------------------------ questions
@@ -187,6 +217,7 @@ def questions(*rows: Sequence[Any], tolerance: float = 0.0) -> Questions:
 
     Raises:
         LessonError: an answer is not what was computed.
+        ValueError: a row has fewer or more parts.
 
     >>> from minicnn.exercises import lesson
     >>> print(lesson.questions(("How large is the output of 5x5 over 32 pixels?", 28, 32 - 5 + 1, "32 - 5 + 1")))
@@ -194,12 +225,12 @@ def questions(*rows: Sequence[Any], tolerance: float = 0.0) -> Questions:
        28: 32 - 5 + 1
     """
     found = []
-    for question, answer, *rest in rows:
+    for row in rows:
+        question, answer, *rest = _parts(row, "(question, answer), with computed and words after it if wanted", 2, 4)
         given = _plain(answer)
-        if rest and not _same(given, _plain(rest[0]), tolerance):
-            raise LessonError(
-                f"{question} The answer is said to be {_shown(given)}; computed is {_shown(_plain(rest[0]))}"
-            )
+        if rest and not _same(given, computed := _plain(rest[0]), tolerance):
+            a, b = _both(given, computed)
+            raise LessonError(f"{question} The answer is said to be {a}; computed is {b}")
         found.append((str(question), ": ".join([_shown(given), *map(str, rest[1:])])))
     return Questions(tuple(found))
 
@@ -215,6 +246,7 @@ class Images:
         name: of the dataset that it is.
         real: whether it is the one that was asked for.
         train, test: the two parts; a sample is (Tensor (C, side, side), class).
+        reason: why the folder that was named does not give the real ones; empty if none was named.
         classes: the names of the classes.
     """
 
@@ -222,6 +254,7 @@ class Images:
     real: bool
     train: ArrayDataset
     test: ArrayDataset
+    reason: str = ""
 
     @property
     def classes(self) -> list[str]:
@@ -231,7 +264,8 @@ class Images:
     def __repr__(self) -> str:
         image = self.train[0][0]
         size = f"{len(self.train):,} training images and {len(self.test):,} test images, {tuple(image.shape)} each"
-        return f"{self.name}: {size}{'' if self.real else ' (the bundled digits, in place of the real images)'}"
+        instead = "" if self.real else " (the bundled digits, in place of the real images)"
+        return f"{self.name}: {size}{instead}{self.reason and chr(10) + self.reason}"
 
 
 _SETS: dict[str, tuple[str, Callable[..., ArrayDataset], int, int]] = {  # name, class, channels, side
@@ -271,15 +305,16 @@ def images(
         raise ValueError(f"images: {name!r} is not one of {', '.join(map(repr, _SETS))}")
     title, make, channels, own = _SETS[name]
     fetch = "google.colab" in sys.modules if download is None else download
-    real = True
+    real, reason = True, ""
     if name == "digits":
         train, test = make(train=True), make(train=False)
     else:
+        place = root or ("data" if fetch else None)
         try:
-            place = root or ("data" if fetch else None)
             train, test = (make(place, train=part, download=fetch) for part in (True, False))
-        except datasets.DatasetError:
+        except datasets.DatasetError as error:
             title, real = "Digits", False
+            reason = str(error) if place or os.environ.get("MINICNN_DATA") else ""
             train, test = datasets.Digits(train=True), datasets.Digits(train=False)
     wanted = own if side is None else side
     start: list[Any] = [transforms.ToTensor()]
@@ -293,7 +328,7 @@ def images(
         end.append(transforms.Normalize(mean * (channels // len(mean)), std * (channels // len(std))))
     train.transform = transforms.Compose([*start, *train_steps, *end])
     test.transform = transforms.Compose([*start, *end])
-    return Images(title, real, train, test)
+    return Images(title, real, train, test, reason)
 
 
 def _statistics(data: np.ndarray) -> tuple[list[float], list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import inspect
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,9 @@ class Report:
         name = self.exercise.name
         if self.problem:
             yield f"{name}: {self.problem}."
+            statement = inspect.getdoc(self.exercise.solution)
+            if self.path is None and self.results and self.results[0].outcome.unwritten and statement:
+                yield _Plain(textwrap.indent(statement, "    "))  # a file that `exercise new` writes has it already
             yield from self._next()
             return
         yield _Plain("\n".join([f"{name}: {self.passed} of {len(self.cases)} cases are right", "", *self._table()]))

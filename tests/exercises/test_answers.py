@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -150,6 +151,8 @@ def test_the_stub_can_be_filled_in(name: str) -> None:
     answer = made(name, text)
     report = check(answer, name)
     assert not report.ok and "it is not written yet" in report.problem
+    statement = inspect.getdoc(exercise.solution).splitlines()
+    assert all(line.strip() in str(report) for line in statement)  # what has to be written: a notebook has no stub
     assert exercise.title.split()[0] in text and exercise.level in (1, 2, 3)
 
 
