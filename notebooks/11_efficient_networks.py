@@ -336,6 +336,7 @@ def measured(x, layers):
         yield name, macs, moved, times[name]
 
 
+# %%
 x = minicnn.randn(4, 64, 56, 56)
 kinds = {
     "full 3x3": nn.Conv2d(64, 64, 3, padding=1, bias=False),
@@ -411,6 +412,7 @@ def trained(kind, width, seed, steps=100):
         return (net(test_x).argmax(1) == test_y).float().mean().item()
 
 
+# %%
 right = {kind: [trained(kind, width, seed) for seed in range(3)] for kind, width in (("full", 12), ("separable", wide))}
 for kind, values in right.items():
     print(f"{kind:9} {np.mean(values):.1%} right on test images; seeds: {', '.join(f'{v:.1%}' for v in values)}")
