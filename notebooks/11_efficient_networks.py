@@ -16,7 +16,7 @@
 # - tell how MobileNet, ShuffleNet, SqueezeNet, Xception and EfficientNet save,
 # - say why fewer multiplications are not always less time, and measure it.
 #
-# **It builds on** notebooks 02 (counting) and 10 (blocks of nets). It computes for about a minute; read it in an hour.
+# **It builds on** notebooks 08 (counting), and 09 and 10 (blocks of nets). It computes for about a minute; read it in an hour.
 
 # %%
 # On Colab, this installs minicnn, with the NumPy that is there. Elsewhere it does nothing.
@@ -42,6 +42,7 @@ from minicnn.bench.timing import best_times
 from minicnn.exercises import check, lesson
 from minicnn.models.efficientnet import compound_scaling
 from minicnn.nn import functional as F
+from minicnn.optim.lr_scheduler import CosineAnnealingLR
 from minicnn.utils.data import DataLoader, Subset
 
 minicnn.set_num_threads(1)  # the nets are small: two threads would mostly wait for each other
@@ -178,7 +179,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# The factor goes to 9 and never above: then the pointwise part is nearly everything. With 5x5 the limit is 25. The kernel has become cheap, and the mixing of channels is what costs.
+# The factor goes to 9 and never above: then the pointwise part is nearly everything. With 5x5 the limit is 25. The window has become cheap, and the mixing of channels is what costs.
 #
 # ## 4. The nets
 #
@@ -186,11 +187,11 @@ lesson.compare(
 # |---|---|
 # | SqueezeNet | a *Fire* module: 1x1 to few channels, then 1x1 and 3x3 side by side |
 # | Xception | Inception taken to its end: separable convolutions, with shortcuts |
-# | MobileNet | separable convolutions only; a width multiplier makes all layers thinner |
-# | MobileNet v2 | *inverted residual*: narrow, wide, narrow; depthwise where it is wide; no ReLU at the narrow end |
+# | MobileNet | after the first layer, separable convolutions only; a width multiplier makes all layers thinner |
+# | MobileNet v2 | *inverted residual*: narrow, wide, narrow; depthwise where it is wide; no ReLU after the narrow end |
 # | ShuffleNet | the 1x1 layers in groups too, with a shuffle |
 # | SENet | each channel is scaled by a number that depends on the whole image |
-# | EfficientNet | v2's block with squeeze-and-excitation, from a search, scaled in depth, width and resolution together |
+# | EfficientNet | the block of MobileNet v2 with squeeze-and-excitation, from a search, scaled in depth, width and resolution together |
 #
 # The pictures are drawn from the modules themselves. The block of MobileNet v2; follow the channels:
 
@@ -261,6 +262,8 @@ scale = (block(maps) / maps)[0]  # (256, 8, 8)
 print("one scale for each channel:", minicnn.allclose(scale, scale[:, :1, :1].expand(256, 8, 8), atol=1e-4))
 
 # %% [markdown]
+# The 8,192 MACs are those of the two small layers, 2 * 256 * 16. The means and the scaling take one addition and one multiplication for each number of the maps: they are among the FLOPs, and still little.
+#
 # ## 5. Larger, but how? Compound scaling
 #
 # A net can get more layers (depth $d$), more channels (width $w$), or larger images (resolution $r$). **Predict.** By which factor do the MACs grow if each of them is doubled, one at a time?
@@ -283,7 +286,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# So the cost grows as $d\,w^2\,r^2$. EfficientNet scales all three together: $d = \alpha^\phi$, $w = \beta^\phi$, $r = \gamma^\phi$ with $\alpha\,\beta^2\,\gamma^2 \approx 2$. Then each step of $\phi$ doubles the MACs.
+# So the cost grows as $d\,w^2\,r^2$. EfficientNet scales all three together: $d = \alpha^\phi$, $w = \beta^\phi$, $r = \gamma^\phi$ with $\alpha\,\beta^2\,\gamma^2 \approx 2$. Then each step of $\phi$ nearly doubles the MACs.
 
 # %%
 for phi in range(4):
@@ -317,7 +320,7 @@ visualize.accuracy("macs")
 #
 # ## 6. MACs are not time
 #
-# **Predict.** A depthwise 3x3 layer of 64 channels has 64 times fewer MACs than the full one. Is it 64 times as fast?
+# **Predict.** A depthwise 3x3 layer of 64 channels has 64 times fewer MACs than the full one. Is it 64 times as fast? And which share of its time would it take to only copy its input?
 
 
 # %%
@@ -333,6 +336,7 @@ def measured(x, layers):
         yield name, macs, moved, times[name]
 
 
+# %%
 x = minicnn.randn(4, 64, 56, 56)
 kinds = {
     "full 3x3": nn.Conv2d(64, 64, 3, padding=1, bias=False),
@@ -343,10 +347,15 @@ found = list(measured(x, kinds))
 for name, macs_of, moved, seconds in found:
     print(f"{name:14} {macs_of:11,} MACs  {macs_of / moved:6.2f} MACs per byte  {macs_of / seconds / 1e9:7.1f} GMAC/s")
 (_, many, _, slow), (_, less, _, quick), _ = found
-print(f"{many / less:.0f} times fewer MACs, {slow / quick:.1f} times as fast (on this machine, now)")
+copy = best_times({"copy": x.clone}, seconds=0.5)["copy"]
+print("On this machine, now:")
+print(f"depthwise against full: {many / less:.0f} times fewer MACs, {slow / quick:.1f} times as fast")
+print(f"a copy of the input takes {copy / quick:.0%} of the time of the depthwise layer")
 
 # %% [markdown]
-# *MACs per byte* is the **arithmetic intensity**: how much is computed for each number that must come from memory. A full convolution uses each number hundreds of times. A depthwise one uses it nine times, and then waits for the next. Its speed is that of the memory, and the processor's multipliers stand still. So fewer MACs make it faster, but by less than the MACs say. The designers of ShuffleNet v2 and MNASNet measured time on a phone for this reason.
+# *MACs per byte* is the **arithmetic intensity**: how much is computed for each byte that is read or written. A full convolution uses each number of its input hundreds of times (9 * 64), so it becomes a large product of matrices, which processors do best. A depthwise one uses it nine times: then loading, storing and finding the addresses take as long as multiplying, or longer. The copy is the least that any layer with this input could take. Where memory is slow against the multipliers, as on a GPU (notebook 15), a depthwise layer comes near to it; here there is more to it than memory.
+#
+# So fewer MACs make a layer faster, but by less than the MACs say, and by how much depends on the machine. The designers of ShuffleNet v2 and MNASNet measured time on a phone for this reason.
 #
 # ## 7. The same budget, spent in two ways
 #
@@ -390,17 +399,20 @@ test_x, test_y = next(iter(DataLoader(Subset(data.test, range(min(1000, len(data
 def trained(kind, width, seed, steps=100):
     minicnn.manual_seed(seed)
     net = small(kind, width)
-    optimizer = optim.Adam(net.parameters(), lr=0.01)
+    optimizer = optim.Adam(net.parameters(), lr=0.02)
+    schedule = CosineAnnealingLR(optimizer, steps)  # the rate falls to 0
     for _ in range(steps):
         batch = minicnn.randint(len(x), (50,))
         optimizer.zero_grad()
         F.cross_entropy(net(x[batch]), y[batch]).backward()
         optimizer.step()
+        schedule.step()
     net.eval()
     with minicnn.no_grad():
         return (net(test_x).argmax(1) == test_y).float().mean().item()
 
 
+# %%
 right = {kind: [trained(kind, width, seed) for seed in range(3)] for kind, width in (("full", 12), ("separable", wide))}
 for kind, values in right.items():
     print(f"{kind:9} {np.mean(values):.1%} right on test images; seeds: {', '.join(f'{v:.1%}' for v in values)}")
@@ -408,7 +420,7 @@ apart = min(right["separable"]) > max(right["full"]) or min(right["full"]) > max
 print("The seeds do not overlap." if apart else "The seeds overlap: this small experiment names no winner.")
 
 # %% [markdown]
-# With so few channels the separable net cannot win much, since its saving grows with $C$ (section 3), and the first layer costs both the same. The savings of MobileNet come with hundreds of channels.
+# Three seeds, a short training and 1000 test images: read the ranges, not the last digit. With so few channels the separable net cannot win much, since its saving grows with $C$ (section 3), and the first layer costs both the same. The savings of MobileNet come with hundreds of channels.
 #
 # ## Exercises
 
@@ -440,7 +452,7 @@ check(conv2d_groups, "conv2d_groups")
 # | `nn.SqueezeExcitation(256, 16)` | `torchvision.ops.SqueezeExcitation(256, 16)` |
 # | `models.mobilenet_v2()`, `squeezenet1_0`, `shufflenet_v2_x1_0`, `efficientnet_b0` | the same names in `torchvision.models` |
 # | `models.mobilenet_v1()`, `xception`, `shufflenet_v1_g3`, `se_resnet50` | not in torchvision |
-# | `minicnn.summary(net, size).total_macs` | nothing in PyTorch that counts layer by layer on shapes; `torch.utils.flop_counter.FlopCounterMode` counts FLOPs of a run |
+# | `minicnn.summary(net, size).total_macs` | `torch.utils.flop_counter.FlopCounterMode`, of a run, which may be on device meta: FLOPs of each module, 2 for a MAC |
 # | `comparisons.separable()`, `compound_scaling` | nothing |
 # | `bench.timing.best_times` | `torch.utils.benchmark.Timer` |
 #
@@ -462,6 +474,6 @@ lesson.questions(
     ),
     (
         "A depthwise layer has a small share of the MACs of a full one, but takes a larger share of the time. Why?",
-        "It does few multiplications for each number that it reads, so the memory sets its speed.",
+        "It does few multiplications for each number that it loads and stores, so loading and storing set its speed.",
     ),
 )

@@ -16,7 +16,7 @@
 # - test such a map, and see when it says nothing about what the net has learned,
 # - compare images by the features of a net, and measure what each layer knows.
 #
-# **It builds on** notebooks 02 (windows), 04 (gradients by the tape) and 06 (training). It computes for about a minute; read it in an hour.
+# **It builds on** notebooks 02 (windows), 05 (the tape) and 07 (training). It computes for about a minute; read it in an hour.
 
 # %%
 # On Colab, this installs minicnn, with the NumPy that is there. Elsewhere it does nothing.
@@ -99,7 +99,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# The first maps still look like the digit. In the second, a bright cell says "such a stroke is about here". *Where* becomes coarse; *what* becomes clear.
+# Each row has its own scale, from 0 (white) to its largest number (dark); of the sixteen maps of the second convolution, the first ten are drawn. The first maps still look like the digit. In the deeper ones, a dark cell says "such a stroke is about here". *Where* becomes coarse; *what* becomes clear.
 #
 # ## 4. What excites a unit?
 #
@@ -119,13 +119,13 @@ lesson.compare(
 )
 
 # %%
-thousand = (images, classes)
-found = explain.top_patches(net, thousand, "features.4", channel=range(6))
+labelled = (images, classes)
+found = explain.top_patches(net, labelled, "features.4", channel=range(6))
 print("dead channels:", [unit.channel for unit in found if unit.values.max() == 0])
 visualize.patches(found)
 
 # %% [markdown]
-# At the left of each pair are the patches, at the right their way back: the *deconvnet* sets all outputs to 0 but this one, and runs the net backwards, with the same filters. Red: ink here excites the unit. Blue: ink here weakens it. Where nothing is drawn, the channel is *dead*: it gives 0 for all images, and its patches mean nothing. That happens to ReLUs.
+# At the left of each pair are the patches, at the right their way back: the *deconvnet* sets all outputs to 0 but this one, and runs the net backwards, with the same filters. Red: roughly, ink here excites the unit. Blue: ink here weakens it. Where the right half of a pair is empty, the channel is *dead*: it gives 0 for all these images, and its patches mean nothing. That happens to ReLUs.
 #
 # If the nine patches have a part in common, you may name the unit: "a stroke that rises to the right". If they have none, do not name it. A unit need not mean one thing.
 #
@@ -148,7 +148,7 @@ visualize.excited(minicnn.cat(made), [f"channel {k}" for k in range(6)])
 # | saliency | how much does $S_k$ change if this pixel changes a little? |
 # | input x gradient | and if the pixel goes to 0, as far as the tangent says? |
 # | integrated gradients | what does the pixel add on the way from a black image to this one? |
-# | guided backprop | the gradient, where ReLUs pass only what is positive, up and down |
+# | guided backprop | what is the gradient, if on the way back each ReLU also stops what is negative? |
 # | Grad-CAM | where are the maps of the last convolution that speak for $k$? |
 # | occlusion | how much does $S_k$ fall if a window is covered? |
 #
@@ -199,9 +199,9 @@ print(
 #
 # ## 6. Two tests before you believe a map
 #
-# **First test: take the pixels away.** If a map is right about what matters to *this net*, then the class should get lost when the 5 % of pixels with the highest values are set to black. As a control, 5 % at random.
+# **First test: take the pixels away.** If a map is right about what matters to *this net*, then the class should get lost when the 5 % of pixels with the highest values are set to black. As controls, 5 % at random of all pixels, and 5 % at random where there is ink.
 #
-# **Predict.** Which map finds the pixels that hurt most?
+# **Predict.** Which map finds the pixels that hurt most? And why two controls?
 
 
 # %%
@@ -215,12 +215,13 @@ def still_right(maps, share=0.05):
 
 
 kept = {name: still_right(maps) for name, maps in attributions.items()}
-kept["at random"] = still_right(minicnn.rand(*some.shape))
+kept["any pixels at random"] = still_right(minicnn.rand(*some.shape))
+kept["ink at random"] = still_right(minicnn.rand(*some.shape) * (some > 0.5))
 for name, share in sorted(kept.items(), key=lambda pair: pair[1]):
     print(f"{name:21} {share:4.0%} keep their class")
 
 # %% [markdown]
-# A map whose pixels hurt no more than random ones has not found what the net uses, at this resolution. (Black is also the background here. On photographs the colour of the cover is a choice, and it changes the result.)
+# Most pixels are black already, and setting them to black changes nothing. So *any pixels at random* is too easy to beat: a map beats it that does no more than find the ink. Compare with *ink at random*. A map that hurts more has found which ink counts. One that hurts less is not refuted: it also marks black places, where ink would count against the class, and this test cannot see them. (On photographs the colour of the cover is a choice, and it changes the result.)
 #
 # **Second test: a net that knows nothing.** `untrained` has random weights. A map that explains what a net has *learned* must change completely if the net has learned nothing.
 #
@@ -258,8 +259,8 @@ print("Most alike:", max(sanity, key=sanity.get) + ".", "Least:", min(sanity, ke
 # **Predict.** Digits are simple. Are neighbours by pixels already of the same class? Will features be better?
 
 # %%
-pixels = explain.embedding(None, thousand)
-features = explain.embedding(net, thousand)
+pixels = explain.embedding(None, labelled)
+features = explain.embedding(net, labelled)
 places = {"pixels": explain.tsne(pixels), features.layer: explain.tsne(features)}
 visualize.embedding(places, classes.numpy(), data.classes)
 
@@ -272,16 +273,18 @@ for name, space, model in (("pixels", pixels, None), ("features", features, net)
 # %% [markdown]
 # t-SNE keeps neighbourhoods, not distances: the size of a group and the gap between two groups mean little. The numbers above are a measurement, the picture is a help for the eye.
 #
-# The neighbours of a few images, by the cosine between features. A dashed frame marks another class. Here we ask the images that the net gets wrong, if there are any.
+# The neighbours of a few images; the number is 1 - cosine between the features, so 0 is the same direction. A dashed frame marks another class. Here we ask the images that the net gets wrong, if there are any.
 
 # %%
 asked = np.flatnonzero(~right.numpy())[:3]
 asked = asked if len(asked) == 3 else np.arange(3)
+with minicnn.no_grad():
+    print("the net says:", ", ".join(data.classes[k] for k in net(images[asked]).argmax(1).tolist()))
 near = explain.nearest(net, features, images[asked], k=6, exclude=asked)
 visualize.neighbours(images[asked], images, near, classes.numpy()[asked], data.classes)
 
 # %% [markdown]
-# Where many neighbours have another class, you see *why* the net is wrong: for it, the image is one of those.
+# Where many neighbours have another class, you see *why* the net is wrong: for it, the image is one of those. Where they are right and the net is wrong all the same, the neighbourhood does not explain it: the last layer draws its borders by other rules than the nearest neighbours.
 #
 # ## 8. What does each layer know?
 #

@@ -17,7 +17,7 @@
 # - say why tiles and neighbouring reads are fast, by counting bytes,
 # - move a training to a GPU, compare its numbers, and time it rightly.
 #
-# **It builds on** notebooks 02 (the convolution) and 03 (its algorithms). It needs no GPU: the kernels run on the CPU, in an emulator, which is slow and finds mistakes. It computes for about half a minute; read it in an hour.
+# **It builds on** notebooks 02 (the convolution) and 03 (its algorithms). It needs no GPU: the kernels run on the CPU, in an emulator, which is slow but finds mistakes. It computes for about half a minute; read it in an hour.
 
 # %%
 # On Colab, this installs minicnn, with the NumPy that is there. Elsewhere it does nothing.
@@ -193,7 +193,8 @@ def in_all_orders(code):
         y = np.full_like(x, np.nan)
         with threads_in_order(order):
             launch(code, "reverse", 1, 64, x, y)
-        print(f"  threads {order:10} right: {np.array_equal(y, x[::-1])}, numbers that are NaN: {np.isnan(y).sum()}")
+        halves = np.isnan(y).reshape(2, 32).sum(1).tolist()
+        print(f"  threads {order:10} right: {np.array_equal(y, x[::-1])}, NaN in the two halves: {halves}")
 
 
 if EMULATED:
@@ -209,7 +210,7 @@ if EMULATED:
     in_all_orders(REVERSE.replace("__syncthreads();", ""))
 
 # %% [markdown]
-# Shared memory is full of NaN when a block starts, so that a number that was read too early shows. On a GPU the same kernel may be right a thousand times, and wrong when the machine is busy: that is a *race*. `sanitized("thread")` of the emulator names the two lines.
+# In ascending order, the threads 0 to 31 read what 63 to 32 have not written yet: the first half is wrong. Of each pair that reads from each other, the one that comes first reads too early, in any order. The emulator fills shared memory with NaN when a block starts, so that this shows; on a GPU there are some numbers or other. There the same kernel may be right a thousand times, and wrong when the machine is busy: that is a *race*. `sanitized("thread")` of the emulator (in `minicnn_kernels.emulated.raw_module`) names the two lines.
 #
 # ## 5. Why tiles? Count the bytes
 #
@@ -251,11 +252,9 @@ ax.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]
-# A tile of 64 passes what this memory asks for. The library's kernel, [`tile.cuh`](https://github.com/minicnn/minicnn/blob/main/kernels/minicnn_kernels/device/tile.cuh), has tiles of 64 x 64 and 256 threads; each thread keeps 4 x 4 sums in its registers. The picture is drawn from the code itself:
+# A tile of 64 passes what this memory asks for. The library's kernel, [`tile.cuh`](https://github.com/minicnn/minicnn/blob/main/kernels/minicnn_kernels/device/tile.cuh), has tiles of 64 x 64 and 256 threads; each thread keeps 4 x 4 sums in its registers. [docs/gpu.md](https://github.com/minicnn/minicnn/blob/main/docs/gpu.md) draws it.
 #
-# ![A tile of 64 channels and 64 pixels: 256 threads copy 16 terms to shared memory, and each computes 4 x 4 sums in registers](../docs/images/tile.png)
-#
-# The same idea in its smallest form: a product of matrices with tiles of 8 x 8, one result for each thread. Two barriers: none multiplies before all have copied; none copies the next step before all have multiplied.
+# The same idea in its smallest form: a product of matrices with tiles of 8 x 8, one result for each thread. There are two barriers: no thread multiplies before all have copied, and none copies the next step before all have multiplied.
 
 # %%
 TILED = """
@@ -305,7 +304,7 @@ if EMULATED:
 #
 # ## 6. Neighbours read neighbours
 #
-# A GPU runs 32 threads in step (a *warp*), and memory comes in pieces of 32 bytes. If the 32 threads read 32 numbers that lie side by side, that is 128 bytes: 4 pieces. This is *coalesced*. **Predict.** How many pieces if each thread reads 2 numbers further than the one before? 32 further?
+# A GPU runs threads in groups of 32 (a *warp*), which execute the same instruction together. And memory comes in pieces of 32 bytes. If the 32 threads read 32 numbers that lie side by side, that is 128 bytes: 4 pieces. This is *coalesced*. **Predict.** How many pieces if each thread reads 2 numbers further than the one before? 32 further?
 
 # %%
 lanes = np.arange(32)
@@ -354,6 +353,7 @@ def losses(device, steps=2):
     return [loss.item() for loss in found]  # here the program waits for the device
 
 
+# %%
 on_cpu = losses("cpu")
 if not real:
     minicnn.cuda.emulate()
@@ -370,7 +370,7 @@ except RuntimeError as error:
     print(error)
 
 # %% [markdown]
-# The seed gives the same first weights on both, since one stream on the CPU draws all random numbers. The sums are added in another order, so the last digits may differ, and training makes such differences grow. Compare losses with a tolerance, and in float64 if you hunt a bug.
+# The seed gives the same first weights on both, since one stream on the CPU draws all random numbers. On a GPU, sums are added in another order, so the last digits differ, and training makes such differences grow. (With NumPy in its place, they are the same or nearly.) Compare losses with a tolerance, and in float64 if you hunt a bug.
 #
 # ## 8. Half precision and TF32
 #
@@ -379,6 +379,7 @@ except RuntimeError as error:
 # | float32 | 23 | 3.4e38 | 1.2e-7 |
 # | TF32 | 10 | 3.4e38 | 9.8e-4 |
 # | float16 (half) | 10 | 65504 | 9.8e-4 |
+# | bfloat16 | 7 | 3.4e38 | 7.8e-3 |
 #
 # TF32 is no type of memory: the numbers are float32, and the tensor cores of a GPU round the *factors* to 10 bits of fraction and add up in float32. minicnn computes in float32 and float64; here NumPy shows what the rounding does.
 #
@@ -429,7 +430,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# Rounded factors cost a few digits, and errors of many terms partly cancel. Half *sums* are another matter: when the sum is large, a small term is less than a step, and is lost. So units for half precision add up in float32. And half has small gradients that become 0, which is why one scales the loss (*loss scaling*).
+# Rounded factors cost a few digits, and errors of many terms partly cancel. Half *sums* are another matter: when the sum is large, a small term is less than a step, and is lost. So units for half precision add up in float32. In half, gradients below 3e-8 become 0, which is why one multiplies the loss by a large number and divides the gradients by it again (*loss scaling*). bfloat16 has the range of float32 and does not need that.
 #
 # ## 9. How one times on a real GPU
 #
@@ -482,7 +483,7 @@ check(conv2d_forward, "conv2d_forward")
 # | `RawModule(code=..., name_expressions=...)` | CuPy's `cupy.RawModule`, the same class on a GPU; `torch.utils.cpp_extension.load_inline` compiles for tensors |
 # | `minicnn.use(backend="cuda-emulated")`, `minicnn.cuda.emulate()` | nothing |
 # | `threads_in_order`, `sanitized("thread")` | nothing; NVIDIA's `compute-sanitizer --tool racecheck`, on a GPU |
-# | float32 only | `torch.backends.cuda.matmul.allow_tf32`, `torch.autocast("cuda")`, `torch.amp.GradScaler` |
+# | float32 and float64 only | `torch.autocast("cuda")`, `torch.amp.GradScaler`; TF32: `torch.backends.cuda.matmul.allow_tf32`, off at first, `torch.backends.cudnn.allow_tf32` for convolutions, on at first |
 #
 # ## Three questions that you can now answer
 

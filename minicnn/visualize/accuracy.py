@@ -187,7 +187,7 @@ def ilsvrc(*, out: Out = None) -> Figure:
     >>> figure.axes[0].get_ylabel()
     'Top-5 error (%)'
     """
-    with drawing(8.4, 4.6, out) as figure:
+    with drawing(9.4, 4.6, out) as figure:
         heading(figure, "ImageNet challenge: top-5 error of the entries")
         axes = figure.subplots()
         for i, entry in enumerate(ILSVRC):

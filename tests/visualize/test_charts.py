@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import namedtuple
 from typing import Any
 
@@ -91,6 +92,14 @@ def test_ilsvrc_marks_ensembles() -> None:
     assert [bar.get_height() for bar in axes.patches] == [e.error for e in visualize.ILSVRC]
     assert [bool(bar.get_hatch()) for bar in axes.patches] == [e.ensemble for e in visualize.ILSVRC]
     assert {"3.57", "16.4"} <= set(texts(axes))
+
+
+def test_ilsvrc_names_keep_apart() -> None:
+    figure = visualize.ilsvrc()
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    gaps = [(b.x0 - a.x1) / figure.dpi * 72 for a, b in itertools.pairwise(boxes)]
+    assert min(gaps) > 9  # points, about two spaces: nearer, two names read as one
 
 
 def test_fields_are_those_of_the_rule() -> None:
