@@ -112,8 +112,9 @@ class Site:
         path = Path(os.path.normpath(ROOT / Path(file).parent / target))
         start = os.path.dirname(self.pages[file]) or "."
         if not path.is_relative_to(ROOT) or not path.exists():
-            if target.removesuffix(".md") in GENERATED:
-                return f"[{words}]({os.path.relpath(target, start)})"
+            page = os.path.relpath(path, ROOT / "docs").removesuffix(".md")
+            if page in GENERATED:
+                return f"[{words}]({os.path.relpath(page, start)}.rst{anchor})"
             raise LinkError(f"{file}: the link to {target} leads to no file")
         name = path.relative_to(ROOT).as_posix()
         if path.is_dir():

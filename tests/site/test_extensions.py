@@ -122,6 +122,9 @@ def test_links_become_those_of_the_site() -> None:
         site.linked("[k](README.md) ![p](../docs/images/tile.png)", "kernels/README.md")
         == "[k](kernels.md) ![p](images/tile.png)"
     )
+    # a page that Sphinx makes itself
+    assert site.linked("[r](reference/index.md)", "docs/index.md") == "[r](reference/index.rst)"
+    assert site.linked("[r](../reference/index.md)", "docs/how-to/index.md") == "[r](../reference/index.rst)"
     assert site.linked("```\n[a](nothing.md)\n```", "docs/speed.md") == "```\n[a](nothing.md)\n```"
     with pytest.raises(assemble.LinkError, match=r"speed\.md: the link to nothing\.md leads to no file"):
         site.linked("[a](nothing.md)", "docs/speed.md")
