@@ -130,6 +130,12 @@ def test_links_become_those_of_the_site() -> None:
         site.linked("[a](nothing.md)", "docs/speed.md")
 
 
+def test_what_programs_print_is_text() -> None:
+    page = parts("assemble").Site().page("docs/how-to/find_a_nan.md")
+    assert "```python\nimport minicnn\n" in page and "```text\nDivergedError: train" in page
+    assert "\n```\n\n```text\n" in page and "\n```text\n\n" not in page
+
+
 def test_every_page_is_in_the_contents_once() -> None:
     site = parts("assemble").Site()
     text = site.contents("index") + site.contents("notebooks/index")
