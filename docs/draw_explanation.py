@@ -82,7 +82,8 @@ def route(figure: Any) -> None:
         for level, lane in enumerate(LANES):
             axes.axhspan(level - 0.5, level + 0.5, color=PEACH if level > 3 else SKY, alpha=0.5 if level % 2 else 0.25)
             axes.text(-0.55, level, lane, va="center", ha="right")
-        axes.plot(range(len(levels)), levels, "-o", color=colour, ms=7)
+        axes.plot(range(len(levels)), levels, color=colour, zorder=2)
+        axes.plot(range(len(levels)), levels, "o", color=colour, ms=7, zorder=6)
         below = False
         for place, (level, (_, name)) in enumerate(zip(levels, passed, strict=True)):
             below = place > 0 and levels[place - 1] == level and not below  # neighbours in turns

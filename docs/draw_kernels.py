@@ -124,7 +124,7 @@ def im2col(figure: Any) -> None:
     sheet.frame(0.5 + j, 1.3 + i, 3, 3, BLUE)
     sheet.words(2.5, 5.9, f"a window, (i, j) = ({i}, {j})", color=BLUE)
     sheet.words(2.5, 6.7, f"a pixel, (p, q) = {pixel}", color=ORANGE)
-    sheet.words(14.2, 0.7, "col:  K = KH*KW rows,  OH*OW columns")
+    sheet.title(14.2, 0.7, "col:  K = KH*KW rows,  OH*OW columns")
 
     def of_col(k: int, window: int) -> str | None:
         return PEACH if (k, window) in marked else SKY if window == one else None
@@ -133,12 +133,14 @@ def im2col(figure: Any) -> None:
     sheet.frame(12.2 + one, 1.3, 1, 9, BLUE)
     for k in range(9):
         sheet.title(16.5, 1.8 + k, f"cell ({k // 3}, {k % 3})", fontsize=9, color=GREY)
-    sheet.arrow(4.8, 2.4, 13.1, 1.7, BLUE)
-    sheet.words(6.5, 10.6, "w, flat: (O, K)")
-    sheet.cells(2.0, 11.1, W.reshape(1, 9))
-    sheet.words(11.6, 11.6, TIMES, fontsize=14)
+    sheet.axes.plot([4.6, 12.2 + one + 0.5], [0.25, 0.25], color=BLUE, lw=1.4)
+    sheet.axes.plot([4.6, 4.6], [1.25, 0.25], color=BLUE, lw=1.4)
+    sheet.arrow(12.2 + one + 0.5, 0.25, 12.2 + one + 0.5, 1.25, BLUE)
+    sheet.words(5.5, 10.6, "w, flat: (O, K)")
+    sheet.cells(1.0, 11.1, W.reshape(1, 9))
+    sheet.words(11.1, 11.6, f"{TIMES} col  =", fontsize=11)
     sheet.cells(12.2, 11.1, y.reshape(1, 4), inside((0, 1), (one, one + 1), SKY))
-    sheet.title(16.5, 11.6, "y = w col: (O, OH*OW)")
+    sheet.title(16.5, 11.6, "y: (O, OH*OW)")
     sheet.words(5.3, 7.9, f"The pixel stands at {len(marked)} places of col:", color=ORANGE)
     sheet.words(5.3, 8.7, "col2im adds these places up again.", color=ORANGE)
 
@@ -292,8 +294,11 @@ def fft_circle(figure: Any) -> None:
     left.text(0, 0.25, f"F = {points} points", ha="center", fontsize=10)
     for line, words in enumerate((f"H = {g.h}", f"PH = {g.ph}", f"KH = {g.kh}")):
         left.text(0, -0.05 - 0.25 * line, words, ha="center", fontsize=9, color=GREY)
-    left.text(0, -1.8, f"first window: from point {begins[0]} over 0\nlast window: to point {points - 1}", ha="center",
-              fontsize=9)  # fmt: skip
+    for down, colour, words in (
+        (-1.68, ORANGE, f"first window: from point {begins[0]} over 0 to 1"),
+        (-1.88, BLUE, f"last window: from point {begins[-1]} to point {points - 1}"),
+    ):
+        left.text(0, down, words, ha="center", fontsize=9, color=colour)
     left.set_title("The padding is the gap in the circle")
     sizes = range(3, 32, 2)
     geometries = [geometry.conv2d((16, 32, 64, 64), (32, 32, k, k), padding=k // 2) for k in sizes]
@@ -304,6 +309,9 @@ def fft_circle(figure: Any) -> None:
     right.plot(3, winograd.multiplications(h) / 1e9, "D", color=INK)
     right.text(3.7, winograd.multiplications(h) / 1e9, "winograd", va="center", fontsize=9)
     right.set(yscale="log", xlabel="side of the filter", ylabel="multiplications, in thousand millions")
+    marks = [0.1, 0.3, 1, 3, 10, 30, 100]
+    right.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    right.minorticks_off()
     right.set_title("16 images 64x64, 32 channels to 32")
 
 
@@ -360,7 +368,7 @@ def depthwise_connections(figure: Any) -> None:
     sheet.words(3.2, 7.25, "input channel", fontsize=9)
     sheet.title(0.3, 0.5, "Which output channel sees which input channel (8 to 8, 3x3, image 28x28)")
     left = 21.5
-    sheet.title(left, 0.5, "The ring of KH = 3 rows", fontsize=10)
+    sheet.title(left, 0.5, "The ring of KH = 3 rows (padding 1)", fontsize=10)
     colours = [SKY, SUN, PEACH, MINT, LILAC]
     for i in range(4):
         held: list[str] = ["", "", ""]

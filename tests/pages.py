@@ -36,8 +36,11 @@ def blocks(text: str) -> Iterator[tuple[str, str, str | None]]:
             yield one[1], one[2], after[2] if below and after else None
 
 
-def run(text: str, page: str = "page", rel: float = 0.02) -> dict[str, Any]:
-    """Run the programs of a page here, in this folder, and compare what they print; return their variables."""
+def run(text: str, page: str = "page", rel: float = 0.02, all_shown: bool = False) -> dict[str, Any]:
+    """Run the programs of a page here, in this folder, and compare what they print; return their variables.
+
+    With `all_shown`, a program whose words the page does not show may print nothing.
+    """
     space: dict[str, Any] = {"__name__": "__main__"}
     for language, code, expected in blocks(text):
         if language != "python":
@@ -54,6 +57,7 @@ def run(text: str, page: str = "page", rel: float = 0.02) -> dict[str, Any]:
                     raise
                 failure = f"{type(error).__name__}: {error}"
         if expected is None:
+            assert not (all_shown and printed.getvalue()), f"{where} prints\n{printed.getvalue()}"
             continue
         assert not ERROR.match(expected.strip().splitlines()[-1]) or failure, f"{where}: no error"
         compare(printed.getvalue() + failure, expected, where, rel)

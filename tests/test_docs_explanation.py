@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib.util
-import io
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
+import pages
 import pytest
 from test_house import LAYERS
 
@@ -24,7 +22,6 @@ DOCS = ROOT / "docs"
 PAGES = sorted((DOCS / "explanation").rglob("*.md"))
 NAMES = [str(page.relative_to(DOCS / "explanation")) for page in PAGES]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
-CODE = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
 def script(name: str) -> ModuleType:
@@ -48,68 +45,23 @@ def test_every_algorithm_has_a_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_one_title(page: Path) -> None:
-    titles = re.findall(r"^# .+$", CODE.sub("", TEXTS[page]), re.M)
+    titles = re.findall(r"^# .+$", pages.BLOCK.sub("", TEXTS[page]), re.M)
     assert len(titles) == 1 and TEXTS[page].startswith(titles[0])
-
-
-# ------------------------------------------------------------------------------------------------------------ programs
-
-NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
-
-
-def words(text: str) -> list[str]:
-    """Numbers, and what is between them, without spaces; "3." is 3."""
-    text = re.sub(r"(?<=\d)\.(?!\d)", "", text)
-    return [word for part in re.split(f"({NUMBER})", text) for word in part.split()]
-
-
-def same(found: str, wanted: str) -> bool:
-    """Whether two words are the same, as far as processors agree on numbers."""
-    if re.fullmatch(NUMBER, wanted) and re.fullmatch(NUMBER, found):
-        return float(found) == pytest.approx(float(wanted), rel=1e-4, abs=1e-9)
-    return found == wanted
 
 
 @pytest.mark.skipif(not have_numba(), reason="some pages show what Numba runs")
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_programs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share their variables, as in a notebook; what one prints is shown below it, and nothing else."""
     monkeypatch.chdir(tmp_path)
-    variables: dict[str, Any] = {}
-    programs = re.findall(r"^```python\n(.*?)^```\n(\n```\n(.*?)^```$)?", TEXTS[page], re.M | re.S)
-    assert programs
     try:
-        for program, shown, expected in programs:
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                exec(program, variables)
-            assert bool(printed.getvalue()) == bool(shown), program
-            found, wanted = words(printed.getvalue()), words(expected)
-            assert len(found) == len(wanted) and all(map(same, found, wanted)), f"{printed.getvalue()}\nof\n{program}"
+        pages.run(TEXTS[page], page.name, rel=1e-4, all_shown=True)
     finally:
         gc.enable()
 
 
-# --------------------------------------------------------------------------------------------------------------- links
-
-
-def anchors(text: str) -> set[str]:
-    """The anchors of the headings of a page, as GitHub names them."""
-    heads = re.findall(r"^#+ (.+)$", CODE.sub("", text), re.M)
-    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
-
-
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_links(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", TEXTS[page])):
-        if "://" in link:
-            continue
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), f"{link} is not there"
-        assert target.is_relative_to(ROOT)
-        if anchor:
-            assert anchor in anchors(target.read_text(encoding="utf-8")), f"{link}: no such heading"
+    assert not pages.broken_links(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

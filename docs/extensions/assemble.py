@@ -47,6 +47,7 @@ _LINK = re.compile(  # a block of code, a link (in whose words code may be), or 
     r'|(?P<tag><img [^>]*?src=")(?P<src>[^"]+)',
     re.M | re.S,
 )
+_FENCE = re.compile(r"^```(\w*)$(.*?)^```$", re.M | re.S)
 _BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\]\(([^)]*)\)")
 
 
@@ -93,7 +94,7 @@ class Site:
         text = (ROOT / file).read_text(encoding="utf-8")
         if not file.endswith(".ipynb"):
             orphan = "---\norphan: true\n---\n" if self.pages[file] == "readme" else ""
-            return orphan + self.linked(text, file).replace("```mermaid", "```text") + self.contents(self.pages[file])
+            return orphan + _FENCE.sub(_as_text, self.linked(text, file)) + self.contents(self.pages[file])
         notebook = json.loads(text)
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
@@ -112,8 +113,9 @@ class Site:
         path = Path(os.path.normpath(ROOT / Path(file).parent / target))
         start = os.path.dirname(self.pages[file]) or "."
         if not path.is_relative_to(ROOT) or not path.exists():
-            if target.removesuffix(".md") in GENERATED:
-                return f"[{words}]({os.path.relpath(target, start)})"
+            page = os.path.relpath(path, ROOT / "docs").removesuffix(".md")
+            if page in GENERATED:
+                return f"[{words}]({os.path.relpath(page, start)}.rst{anchor})"
             raise LinkError(f"{file}: the link to {target} leads to no file")
         name = path.relative_to(ROOT).as_posix()
         if path.is_dir():
@@ -151,6 +153,11 @@ class Site:
                 done.update(fits)
             text += _toctree(chosen, caption) if chosen else ""
         return text
+
+
+def _as_text(block: re.Match[str]) -> str:
+    """What programs print is no Python, and Mermaid's diagrams are not drawn."""
+    return f"```{'text' if block[1] in ('', 'mermaid') else block[1]}{block[2]}```"
 
 
 def _suffix(file: str) -> str:

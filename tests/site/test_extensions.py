@@ -122,9 +122,18 @@ def test_links_become_those_of_the_site() -> None:
         site.linked("[k](README.md) ![p](../docs/images/tile.png)", "kernels/README.md")
         == "[k](kernels.md) ![p](images/tile.png)"
     )
+    # a page that Sphinx makes itself
+    assert site.linked("[r](reference/index.md)", "docs/index.md") == "[r](reference/index.rst)"
+    assert site.linked("[r](../reference/index.md)", "docs/how-to/index.md") == "[r](../reference/index.rst)"
     assert site.linked("```\n[a](nothing.md)\n```", "docs/speed.md") == "```\n[a](nothing.md)\n```"
     with pytest.raises(assemble.LinkError, match=r"speed\.md: the link to nothing\.md leads to no file"):
         site.linked("[a](nothing.md)", "docs/speed.md")
+
+
+def test_what_programs_print_is_text() -> None:
+    page = parts("assemble").Site().page("docs/how-to/find_a_nan.md")
+    assert "```python\nimport minicnn\n" in page and "```text\nDivergedError: train" in page
+    assert "\n```\n\n```text\n" in page and "\n```text\n\n" not in page
 
 
 def test_every_page_is_in_the_contents_once() -> None:
