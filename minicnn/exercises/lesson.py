@@ -82,12 +82,14 @@ class Comparison:
 
     Attributes:
         rows: (what, printed, computed, remark) of each number, as text; the remark is empty if both are the same.
+        source: where the printed numbers stand.
     """
 
     rows: tuple[tuple[str, str, str, str], ...]
+    source: str = "on the slide"
 
     def __str__(self) -> str:
-        titles = ("", "on the slide", "computed", "")
+        titles = ("", self.source, "computed", "")
         table = [titles, *((a, b, c, d or "the same") for a, b, c, d in self.rows)]
         widths = [max(len(row[k]) for row in table) for k in range(3)]
         lines = [f"{a:{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in table]
@@ -106,10 +108,11 @@ class Comparison:
             + "</tr>"
             for what, printed, computed, remark in self.rows
         )
-        return f"<table><tr><th></th><th>on the slide</th><th>computed</th><th></th></tr>{body}</table>"
+        head = f"<th></th><th>{html.escape(self.source)}</th><th>computed</th><th></th>"
+        return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def compare(*rows: Sequence[Any], tolerance: float = 0.0) -> Comparison:
+def compare(*rows: Sequence[Any], tolerance: float = 0.0, source: str = "on the slide") -> Comparison:
     """Compare numbers that slides print with computed ones; a slide that is known to be wrong says why.
 
     Args:
@@ -117,6 +120,7 @@ def compare(*rows: Sequence[Any], tolerance: float = 0.0) -> Comparison:
             are numbers, texts, shapes or matrices (tuples, lists, arrays, tensors). A printed text with a number, such
             as "25.6 M" or "15.47 G", means all values that round to it.
         tolerance: by how much numbers may differ, absolutely.
+        source: where the printed numbers come from, the title of their column: "by hand" if no slide has them.
 
     Returns:
         a table, which `print` shows as text and a notebook as HTML.
@@ -135,13 +139,13 @@ def compare(*rows: Sequence[Any], tolerance: float = 0.0) -> Comparison:
         printed, computed = _plain(given), _plain(value)
         same = _same(printed, computed, tolerance)
         if not same and not why:
-            raise LessonError(f"{what}: the slide prints {_shown(printed)}, computed is {_shown(computed)}")
+            raise LessonError(f"{what}: {source} it is {_shown(printed)}, computed is {_shown(computed)}")
         if same and why:
             raise LessonError(
                 f"{what}: the slide is said to be wrong ({why[0]}), but {_shown(computed)} is computed too"
             )
         found.append((str(what), _shown(printed), _shown(computed), str(why[0]) if why else ""))
-    return Comparison(tuple(found))
+    return Comparison(tuple(found), source)
 
 
 # ------------------------------------------------------------------------------------------------------------ questions

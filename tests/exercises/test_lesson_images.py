@@ -1,4 +1,4 @@
-"""The images of a lesson, normalised."""
+"""The images of a lesson, normalised, and numbers that do not come from a slide."""
 
 from __future__ import annotations
 
@@ -32,3 +32,11 @@ def test_normalised_images_have_mean_0_and_deviation_1() -> None:
     ):
         pixels = np.stack([found.train[i][0].numpy() for i in range(len(found.train))])
         assert np.allclose(pixels.mean((0, 2, 3)), 0, atol=1e-4) and np.allclose(pixels.std((0, 2, 3)), 1, atol=1e-4)
+
+
+def test_compared_numbers_say_where_they_come_from() -> None:
+    table = lesson.compare(("neurons", 4, 4), source="by hand")
+    assert str(table).split() == ["by", "hand", "computed", "neurons", "4", "4", "the", "same"]
+    assert "<th>by hand</th>" in table._repr_html_()
+    with pytest.raises(lesson.LessonError, match="neurons: by hand it is 4, computed is 5"):
+        lesson.compare(("neurons", 4, 5), source="by hand")
