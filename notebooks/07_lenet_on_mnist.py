@@ -164,7 +164,7 @@ print(f"after {len(losses)} steps {right / len(images.test):.2%} of the test ima
 # %% [markdown]
 # ## 4. All epochs
 #
-# `train.train` is the same loop, with the results of each epoch ([its source](../minicnn/train/loop.py)). We start again with the same seed. A slide trains for ten epochs with learning rate 0.01. Here we train for as many of them as fit in a minute on this machine, at least for one. The table below the picture says how many.
+# `train.train` is the same loop, with the results of each epoch ([its source](../minicnn/train/loop.py)). We start again with the same seed. A slide trains for ten epochs with learning rate 0.01. Here we train for as many of them as fit in a minute on this machine, at least for one. The line below the picture says how many. (The bundled digits have a recipe of their own, with 30 epochs.)
 #
 # **Predict.** How good is the net after the first epoch? After which of the ten is the test accuracy above 90 %?
 

@@ -304,7 +304,7 @@ for name, one in (("residual", left), ("plain", gone)):
     print(f"{name}: whole {one.accuracy:.1%}; without one block {without[0]:.1%} to {without[-1]:.1%}")
 
 # %% [markdown]
-# Compare the two lines with what guessing gives, 10 %. In the residual net a missing block takes away half of the paths, and the other half still works: it behaves like an ensemble of shallower nets. (A plain net that hardly learned has little to lose, so look at its whole accuracy first.)
+# Compare the two lines with what guessing gives, 10 %. In the residual net a missing block takes away half of the paths. Without most of the blocks, the other half still works: the net behaves like an ensemble of shallower nets. Single blocks, often the first, matter more than the others: see the picture. (A plain net that hardly learned has little to lose, so look at its whole accuracy first.)
 #
 # ## 7. What slides say about ResNet
 #
