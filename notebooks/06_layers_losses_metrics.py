@@ -42,10 +42,12 @@ from minicnn.exercises import check, lesson
 from minicnn.nn import functional as F
 from minicnn.utils.data import DataLoader
 
+minicnn.set_num_threads(1)  # all is small here: two threads would mostly wait for each other
+
 # %% [markdown]
 # ## 1. Activation functions
 #
-# Between two linear layers stands a function of single numbers that is not linear. Without it, both layers together would be one linear layer. Classical ones are the sigmoid $\sigma(x) = 1/(1 + e^{-x})$, $\tanh x$, and $\text{ReLU}(x) = \max(0, x)$.
+# Between two linear layers stands an *activation function*: it changes each number by itself, and it is not linear. Without it, both layers together would be one linear layer. Classical ones are the sigmoid $\sigma(x) = 1/(1 + e^{-x})$, $\tanh x$, and $\text{ReLU}(x) = \max(0, x)$.
 #
 # **Predict.** Between which numbers lie their values? And where is the slope of the sigmoid largest, and how large is it there?
 
@@ -64,7 +66,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# The blue line is the function, the dashed one its slope. The sigmoid has three problems.
+# The blue line is the function, the dashed one its slope. Above each picture are the values for inputs from -5 to 5, and their mean for normally distributed inputs. The sigmoid has three problems.
 #
 # ### First problem: it saturates
 #
@@ -95,7 +97,7 @@ for name, rows in flows.items():
 visualize.flow(flows["Sigmoid"])
 
 # %% [markdown]
-# The gradient falls from layer to layer, from the bottom of the picture to its top: the first layers hardly learn. The slopes are not all: the weights multiply the gradient on its way, too. This is the *vanishing gradient*.
+# From the bottom of the picture to its top, the gradient falls at each sigmoid. The weights between them multiply it as well, but they do not make up for the slopes. So the first layers hardly learn: this is the *vanishing gradient*.
 #
 # ### Second problem: it is not zero-centred
 #
@@ -117,7 +119,7 @@ for name in ("sigmoid", "tanh"):
 #
 # ### And ReLU? It may die
 #
-# The slope of ReLU is 0 for negative numbers. A unit that is negative for *all* images gets no gradient any more, and stays so for ever. **Predict.** We move the biases of half of the units far down, as one step with a large learning rate may do. Which gradients do their weights get with ReLU? With leaky ReLU, which has the slope 0.01 there?
+# The slope of ReLU is 0 for negative numbers. A unit that is negative for *all* images gets no gradient any more, so its weights stay as they are: it is dead. **Predict.** We move the biases of half of the units far down, as one step with a large learning rate may do. Which gradients do their weights get with ReLU? With leaky ReLU, which has the slope 0.01 there?
 
 # %%
 for activation in (nn.ReLU(), nn.LeakyReLU()):
@@ -224,7 +226,7 @@ with minicnn.no_grad():
     weight[8, 28] = start
 
 # %% [markdown]
-# **Predict.** Which of the two is a smooth curve, and which one has steps? What is the slope of a step?
+# **Predict.** Which of the two is a smooth curve, and which one has steps? What is the slope of the curve with steps?
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
@@ -243,7 +245,7 @@ print(
 )
 
 # %% [markdown]
-# The accuracy is flat with jumps: its slope is 0 nearly everywhere, so its gradient says nothing. The cross-entropy is smooth, and each image pulls at each weight. So we minimise the cross-entropy, and *look* at the accuracy. (A slide prints as the aim of training "min" of the mean accuracy: a slip, it is to be maximised. That of the cross-entropy is minimised.)
+# The accuracy is flat with jumps: its slope is 0 nearly everywhere, so its gradient says nothing. The cross-entropy is smooth, and its slope says in which direction to move the weight. So we minimise the cross-entropy, and *look* at the accuracy. (A slide prints as the aim of training "min" of the mean accuracy: a slip, it is to be maximised. That of the cross-entropy is minimised.)
 #
 # ### Label smoothing
 #
@@ -288,10 +290,10 @@ top1, top5 = (round(100 * share) for share in train.accuracy(five, true, (1, 5))
 for k in (1, 5):
     right = [t in row for row, t in zip(five.topk(k, dim=1).indices.tolist(), true.tolist(), strict=True)]
     print(f"top-{k}:", *("right" if one else "wrong" for one in right))
-lesson.compare(("top-1 in percent", 20, top1), ("top-5 in percent", 80, top5))
+lesson.compare(("top-1 in percent", 20, top1), ("top-5 in percent", 80, top5), column="by hand")
 
 # %% [markdown]
-# With three or five classes, top-5 says nothing: it is 100 % always.
+# With five classes, top-5 says nothing: it is always 100 %.
 #
 # ## 6. Layers that train and evaluate in two ways
 #
@@ -311,7 +313,7 @@ print(f"evaluation: mean {other_way.mean().item():.2f}, deviation {other_way.std
 print("parameters:", sum(p.numel() for p in norm.parameters()))
 
 # %% [markdown]
-# Both are right. But after one batch the running values are not yet those of the data: $5 / 10 = 0.5$, and $0.9 \cdot 1 + 0.1 \cdot 9 = 1.8$. After some ten batches they are. If you forget `model.eval()`, the answer for an image depends on the other images in its batch:
+# Both are right. But after one batch the running values are not yet those of the data: $5 / 10 = 0.5$, and $0.9 \cdot 1 + 0.1 \cdot 9 = 1.8$. After forty batches they are: each leaves nine tenths of the distance, and $0.9^{40} = 0.015$. If you forget `model.eval()`, the answer for an image depends on the other images in its batch:
 
 # %%
 for mode in (True, False):
@@ -353,17 +355,18 @@ print(three)
 # %%
 (_, *dense), (_, *conv), (_, *pool) = three.rows  # parameters, MACs, FLOPs, output, bytes
 lesson.compare(
-    ("a neuron: parameters, FLOPs, bytes", (4, 7, 4), tuple(neuron.rows[0][i] for i in (1, 3, 5))),
+    ("a neuron of 3 inputs: parameters, FLOPs, bytes", (4, 7, 4), tuple(neuron.rows[0][i] for i in (1, 3, 5))),
     ("256 neurons: parameters", 200_960, dense[0]),
-    ("FLOPs", 401_664, dense[2]),
-    ("bytes of the output", 1_024, dense[4]),
+    ("256 neurons: FLOPs", 401_664, dense[2]),
+    ("256 neurons: bytes of the output", 1_024, dense[4]),
     ("256 filters: parameters", 2_560, conv[0]),
-    ("FLOPs", 3_288_064, conv[2]),
-    ("output", (256, 26, 26), conv[3]),
-    ("bytes of the output", 692_224, conv[4]),
+    ("256 filters: FLOPs", 3_288_064, conv[2]),
+    ("256 filters: output", (256, 26, 26), conv[3]),
+    ("256 filters: bytes of the output", 692_224, conv[4]),
     ("max pooling: parameters", 0, pool[0]),
-    ("comparisons", 588, pool[2]),
-    ("output and its bytes", (1, 14, 14, 784), (*pool[3], pool[4])),
+    ("max pooling: comparisons", 588, pool[2]),
+    ("max pooling: output and its bytes", (1, 14, 14, 784), (*pool[3], pool[4])),
+    column="by hand",
 )
 
 # %% [markdown]
@@ -389,10 +392,11 @@ lesson.compare(
     ),
     ("fully connected: shift, one size, sees all", ("neither", True, True), kinds["Linear"][2:]),
     ("convolution: shift, one size, sees all", ("equivariant", False, False), kinds["Conv2d"][2:]),
+    column="by hand",
 )
 
 # %% [markdown]
-# Equivariance is exact only up to the border and the stride. We can measure it: move the image by some pixels, and compare inside of the map.
+# Batch norm and dropout are taken as in evaluation; this softmax works at each pixel, over its channels. Equivariance is exact only up to the border and the stride. We can measure it: move the image by some pixels, and compare the middle of the maps.
 
 # %%
 picture = minicnn.tensor(np.asarray(explain.sample_image(), np.float32).transpose(2, 0, 1)[None])  # (1, 3, H, W)

@@ -61,7 +61,7 @@ def lenet():
 
 
 # %% [markdown]
-# **Predict.** Fill in this table with a pencil: for each layer the shape of its output for an image of 1x32x32, and its parameters (weights and biases). What is the sum? Which layer has most?
+# **Predict.** Make a table with a pencil: for each layer the shape of its output for an image of 1x32x32, and its parameters (weights and biases). What is the sum? Which layer has most?
 
 # %%
 minicnn.manual_seed(0)
@@ -82,7 +82,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# The wrong slide counts the second convolution as $(5 \cdot 5 + 1) \cdot 16 = 416$. But each filter is as deep as its input: $(5 \cdot 5 \cdot 6 + 1) \cdot 16 = 2416$. With average pooling or ReLU the count is the same, as they have no parameters. Nine of ten parameters are in the linear layers.
+# The wrong slide counts the second convolution as $(5 \cdot 5 + 1) \cdot 16 = 416$. But each filter is as deep as its input: $(5 \cdot 5 \cdot 6 + 1) \cdot 16 = 2416$. With average pooling or ReLU the count is the same, as they have no parameters. The linear layers have 96 % of the parameters.
 #
 # The third stage is drawn as a linear layer on some slides, as a 5x5 convolution on others. A 5x5 filter has one place on a 5x5 map, so both are the same:
 
@@ -110,7 +110,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# Each image is a tensor of 1x32x32 numbers from 0 to 1: MNIST has 28x28 pixels, and is resized.
+# Each image is a tensor of 1x32x32 numbers from 0 to 1. Those of MNIST have 28x28 pixels, the bundled digits 8x8: they are resized.
 #
 # ## 3. The loop, written out
 #
@@ -164,9 +164,9 @@ print(f"after {len(losses)} steps {right / len(images.test):.2%} of the test ima
 # %% [markdown]
 # ## 4. All epochs
 #
-# `train.train` is the same loop, with the results of each epoch ([its source](../minicnn/train/loop.py)). We start again with the same seed. A slide trains for ten epochs with learning rate 0.01; here are as many of them as fit in a minute on this machine: all ten if it has two cores for itself.
+# `train.train` is the same loop, with the results of each epoch ([its source](../minicnn/train/loop.py)). We start again with the same seed. A slide trains for ten epochs with learning rate 0.01. Here we train for as many of them as fit in a minute on this machine, at least for one. The line below the picture says how many. (The bundled digits have a recipe of their own, with 30 epochs.)
 #
-# **Predict.** How good is the net after the first epoch? After which epoch is the test accuracy above 90 %?
+# **Predict.** How good is the net after the first epoch? After which of the ten is the test accuracy above 90 %?
 
 # %%
 epochs = min(recipe.epochs, max(1, int(60 / seconds)))
@@ -182,7 +182,7 @@ visualize.curves(history)
 # %% [markdown]
 # The training values are means over the epoch, while the net was still learning; the test values are measured at its end. That is why the test accuracy can be the higher one.
 #
-# The slide prints the log of its ten epochs. Another start and another order of the images give other numbers, so they cannot agree to the last digit: a point more or less is normal, in the first two epochs ten.
+# The slide prints the log of its ten epochs. Another start and another order of the images give other numbers, so they cannot agree to the last digit: a point more or less is normal, and in the first two epochs several points.
 
 # %%
 SLIDE = ((2.179, 57.64), (1.0242, 84.61), (0.5052, 88.76), (0.3701, 91.27), (0.2959, 92.71), (0.2447, 93.82),
@@ -195,7 +195,7 @@ if images.real:
         print(f"{number:5}  {loss:11.4f}  {test:13.2f} %  {''.join(ours)}")
 
 # %% [markdown]
-# With all ten epochs, this recipe reaches 96.6 %, 96.6 % and 97.0 % with three seeds; the slide prints 96.50 %. `minicnn train lenet5 --dataset mnist --recipe course` runs all of it.
+# On MNIST, with all ten epochs, this recipe reaches 96.6 %, 96.6 % and 97.0 % with three seeds; the slide prints 96.50 %. `minicnn train lenet5 --dataset mnist --recipe course` runs all of it.
 #
 # It is a slow recipe. With *momentum* 0.9 each step is the gradient plus 0.9 of the step before. Where the gradient keeps its direction, the steps add up to $1 + 0.9 + 0.9^2 + \ldots = 10$ times one step.
 #

@@ -84,7 +84,7 @@ lesson.compare(
     ("LeNet-5", 61_706, parameters("lenet5")),
     ("LeNet-5, another slide", 59_706, parameters("lenet5"), "it forgets the 6 input maps of the second convolution"),
     ("AlexNet: more than 62 million", True, parameters("alexnet_lrn") > 62_000_000),
-    ("AlexNet", "60 M", alexnet, "cut, not rounded; in two towers, half of the channels see only half"),
+    ("AlexNet", "60 M", alexnet, "60.97 million of the net in two towers, cut, not rounded"),
     ("AlexNet with batch norm, ten classes", 58_325_066, parameters("alexnet_bn", num_classes=10)),
     ("ZFNet, the wide one: more than 107 million", True, parameters("zfnet_wide") > 107_000_000),
     ("GoogLeNet", "5 M", googlenet, "without the auxiliary heads it has 7 million"),
@@ -96,7 +96,7 @@ lesson.compare(
 )
 
 # %% [markdown]
-# Two towers or one: AlexNet ran on two GPUs, and three of its convolutions saw only the channels of their own GPU. That is a convolution with 2 groups, and has half of the weights.
+# Two towers or one: AlexNet ran on two GPUs, and three of its convolutions saw only the channels of their own GPU. Such a convolution has 2 groups, and half of the weights. So the net has 61 million parameters in two towers, and 62.4 in one.
 #
 # The family of VGG. **Predict.** From 11 to 19 layers: how much do the parameters grow?
 
@@ -160,11 +160,11 @@ memory = comparisons.memory("vgg16")
 values = {row[0].split(" ")[0]: row[2] for row in memory.rows}  # layer -> values of its output
 weights = {row[0].split(" ")[0]: row[3] for row in memory.rows}
 total = values["total"]
-early = (values["features.0"] + values["features.2"]) / total
+early = sum(values[f"features.{i}"] for i in (0, 2, 5, 7)) / total  # the first four convolutions
 late = sum(value for name, value in weights.items() if name.startswith("classifier")) / weights["total"]
 lesson.compare(
-    ("most memory is early: share of two layers", True, early > 0.4),
-    ("most parameters are late: share of three layers", True, late > 0.85),
+    ("most memory is in the early convolutions", True, early > 0.5),
+    ("most parameters are in the linear layers", True, late > 0.5),
     ("weights without biases", "138 M", weights["total"]),
     ("values in all", "24 M", total, "the slide's own lines add up to 15.2 million"),
     ("megabytes (4 bytes each)", 96, round(4 * total / 1e6, 1), "it follows from the wrong 24 million"),
@@ -172,7 +172,7 @@ lesson.compare(
 )
 
 # %%
-print(f"two convolutions keep {early:.1%} of the values, three linear layers have {late:.1%} of the weights")
+print(f"four convolutions keep {early:.1%} of the values, three linear layers have {late:.1%} of the weights")
 print(memory.notes[1])
 
 # %% [markdown]
@@ -206,7 +206,6 @@ print(module)
 
 # %%
 rows = {row[0]: row[1:] for row in module.rows}  # multiplications, weights, output
-plain = comparisons.inception_against_convolution().rows
 lesson.compare(
     ("naive: output", (672, 28, 28), rows["naive: total"][2]),
     ("naive: multiplications", "854 M", rows["naive: total"][0]),
@@ -216,10 +215,7 @@ lesson.compare(
         rows["reduced: total"][0],
         "counts the 3x3 twice; its lines sum to 271 million",
     ),
-    ("358 M with the 3x3 once more", "358 M", rows["reduced: total"][0] + rows["reduced: 3x3"][0]),
-    ("a module of 512 channels, parameters", 510_104, plain[-2][1]),
-    ("one 3x3 convolution of 512 channels", 2_359_808, plain[-1][1]),
-    ("ratio", 4, round(plain[-1][1] / plain[-2][1], 2), "cut, not rounded"),
+    ("its sum, with the 3x3 counted twice", "358 M", rows["reduced: total"][0] + rows["reduced: 3x3"][0]),
 )
 
 # %% [markdown]
@@ -272,8 +268,13 @@ with minicnn.device("meta"):
 lesson.compare(
     ("three 3x3", 7, side(*stack)),
     ("two 3x3", 5, side(*stack[:2])),
+)
+
+# %%
+lesson.compare(
     ("LeNet-5 after the second pooling", 16, int(field.size[0])),
     ("VGG-16: last convolution, last pooling, first linear layer", (196, 212, 404), fields),
+    column="by hand",
 )
 
 # %% [markdown]
@@ -296,7 +297,7 @@ inner = share[12:21, 12:21].sum()
 print(f"the 9x9 pixels in the middle are {81 / deep_size**2:.0%} of the field, and count for {inner:.0%}")
 
 # %% [markdown]
-# Pixels in the middle reach the unit on many ways through the layers, those at the border on one. (These weights are random. Training changes the picture, but the middle stays strong.)
+# Pixels in the middle reach the unit on many ways through the layers, the one in a corner of the field on a single one. (These weights are random. Training changes the picture, but the middle stays strong.)
 #
 # ## 7. Is it worth it?
 #
@@ -308,9 +309,9 @@ print(f"the 9x9 pixels in the middle are {81 / deep_size**2:.0%} of the field, a
 visualize.accuracy()
 
 # %% [markdown]
-# AlexNet is near the bottom, VGG far to the right, and both have large bubbles. MobileNet reaches nearly the accuracy of VGG-16 with a small part of its MACs.
+# AlexNet is near the bottom, VGG far to the right, and both have large bubbles. The nets for phones are small bubbles on the left. MobileNet reaches nearly the accuracy of VGG-16 with a small part of its MACs.
 #
-# Numbers of challenges are not in this picture, since several nets together reached them. A slide gives "the deepest ResNet" a top-5 accuracy of 96.43 %: that is $100 - 3.57$, and 3.57 % is the error of six nets. A single ResNet-152 has 4.5 %.
+# Numbers of challenges are not in this picture, since several nets together reached them. A slide gives "the deepest ResNet" a top-5 accuracy of 96.43 %: that is $100 - 3.57$, and 3.57 % is the error of six nets. A single ResNet-152 has 4.5 %, if it sees each image in several sizes.
 #
 # ## Exercises
 

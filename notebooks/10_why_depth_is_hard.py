@@ -41,8 +41,10 @@ from minicnn.exercises import check, lesson
 from minicnn.models.resnet import BasicBlock
 from minicnn.models.resnet_cifar import PlainBlock
 from minicnn.models.start_values import he_normal
-from minicnn.train import spread, train_with_seeds
+from minicnn.train import find_recipe, spread, train_with_seeds
 from minicnn.utils.data import DataLoader, Subset, TensorDataset
+
+minicnn.set_num_threads(1)  # the nets are small: two threads would mostly wait for each other
 
 # %% [markdown]
 # ## 1. A product of many factors
@@ -105,7 +107,7 @@ visualize.flows({name: gradients(deep(kind)) for name, kind in kinds.items()}, t
 #
 # ## 2. Start values
 #
-# A unit adds up $n$ products. If the weights have the variance $\sigma^2$, the variance of the sum is $n\,\sigma^2$ times that of the inputs. To keep it, $n\,\sigma^2$ must be 1. The fan $n$ is $C \cdot K_H \cdot K_W$ for the signal (*fan in*), and $O \cdot K_H \cdot K_W$ for the gradient (*fan out*):
+# A unit adds up $n$ products. If the weights have the variance $\sigma^2$, the variance of the sum is $n\,\sigma^2$ times the mean square of the inputs. To keep it, $n\,\sigma^2$ must be 1. The fan $n$ is $C \cdot K_H \cdot K_W$ for the signal (*fan in*), and $O \cdot K_H \cdot K_W$ for the gradient (*fan out*):
 #
 # | | variance of the weights | for |
 # |---|---|---|
@@ -158,7 +160,7 @@ visualize.activations([row for row in found if row.kind == "Tanh"][::5])
 #
 # ## 3. Batch norm: measure, instead of hoping
 #
-# Batch norm divides each channel by its deviation in the batch, after every layer, in every step. The scale of the weights then does not matter.
+# Batch norm divides each channel by its deviation in the batch, after every convolution, in every step. For the outputs, the scale of the weights then does not matter.
 #
 # **Predict.** The same five start values, with batch norm after each convolution: how far apart are the curves?
 
@@ -169,13 +171,13 @@ visualize.flows(
 )
 
 # %% [markdown]
-# All curves have the same shape now. They still lie apart, as a weight twice as large gets half the gradient: its output is divided by the deviation. Towards the first layer they rise somewhat, within one or two orders of magnitude. Compare that with the first picture.
+# All curves have nearly the same shape now. They still lie apart, as a weight twice as large gets half the gradient: its output is divided by the deviation. Towards the first layer they rise somewhat, within one or two orders of magnitude. Compare that with the first picture.
 #
 # ## 4. The shortcut
 #
 # $$y = x + f(x) \qquad\Rightarrow\qquad \frac{dy}{dx} = 1 + f'(x)$$
 #
-# However small $f'$ is, the 1 stays. **Predict.** $f(x) = 0.1\tanh(x)$, 20 times, from $x = 0.5$. What is about the derivative without shortcuts, and with them?
+# However small $f'$ is, the 1 stays. **Predict.** $f(x) = 0.1\tanh(x)$, 20 times, from $x = 0.5$. What is the derivative, roughly, without shortcuts, and with them?
 
 
 # %%
@@ -236,7 +238,7 @@ print(
 )
 
 # %% [markdown]
-# So a deeper net *should* reach at least the training loss of a shallow one. **Predict.** Does it? We train plain nets of 8 and of 24 layers, and then residual ones: the same 800 images, the same recipe, two seeds. Look at the *training* loss: this is not overfitting.
+# So the training loss of a deeper net *should* be at most that of a shallow one. **Predict.** Does it? We train plain nets of 8 and of 24 layers, and then residual ones: the same 800 images, the same recipe, two seeds. Look at the *training* loss: this is not overfitting.
 
 # %%
 EPOCHS, SEEDS, results = 5, (0, 1), {}
@@ -270,7 +272,7 @@ for kind in ("plain", "residual"):
     print(f"{kind}: 16 layers more change the training loss by {change:+.3f}")
 
 # %% [markdown]
-# The lines above say what came out here. The experiment with more images, nets of 20 and 56 layers and three seeds is on the page `docs/training.md`: without shortcuts the training loss rises from 1.07 to 1.83 with the depth; with them the two depths end close together. The paper measured it first, on CIFAR-10 with 20 and 56 layers.
+# The lines above say what came out here, with few images and two seeds. The experiment with more images, nets of 20 and 56 layers and three seeds is on the page [Training](../docs/training.md): without shortcuts the training loss rises from 1.07 to 1.83 with the depth; with them the two depths end close together. The paper measured it first, on CIFAR-10 with 20 and 56 layers.
 #
 # A residual block need not learn the identity: if its weights are 0, it *is* the identity (its input is not negative, since it comes from a ReLU). It learns the difference $F(x) = H(x) - x$ to what is wanted.
 
@@ -291,7 +293,7 @@ print("a residual block of zeros is the identity:", minicnn.equal(block(x), x))
 # %%
 residual, plain = (results[f"{kind}, 24 layers"].models[0] for kind in ("residual", "plain"))
 left = explain.drop_blocks(residual, test_set, counts=(2, 4, 8))
-print(f"{left.paths:,} paths; by length: {left.lengths}")
+print(f"2^11 = {2**11:,}; counted {left.paths:,} paths; by length: {left.lengths}")
 visualize.dropped(left)
 
 # %%
@@ -302,11 +304,11 @@ for name, one in (("residual", left), ("plain", gone)):
     print(f"{name}: whole {one.accuracy:.1%}; without one block {without[0]:.1%} to {without[-1]:.1%}")
 
 # %% [markdown]
-# Compare the two lines with what guessing gives, 10 %. In the residual net a missing block takes away half of the paths, and the other half still works: it behaves like an ensemble of shallower nets. (A plain net that hardly learned has little to lose, so look at its whole accuracy first.)
+# Compare the two lines with what guessing gives, 10 %. In the residual net a missing block takes away half of the paths. Without most of the blocks, the other half still works: the net behaves like an ensemble of shallower nets. Single blocks, often the first, matter more than the others: see the picture. (A plain net that hardly learned has little to lose, so look at its whole accuracy first.)
 #
 # ## 7. What slides say about ResNet
 #
-# **Predict.** ResNet-50 has 50 layers, VGG-16 has 16. Which one has more parameters, and which one needs more multiplications?
+# **Predict.** ResNet-34 and ResNet-50 both have 16 blocks. Those of ResNet-34 are two convolutions of 3x3; those of ResNet-50 are 1x1, 3x3 and 1x1, with four times as many channels outside. By how much does it cost more?
 
 # %%
 with minicnn.device("meta"):
@@ -317,23 +319,18 @@ with minicnn.device("meta"):
 macs = {name: analysis.summary(net, (3, 224, 224), verbose=0).total_macs for name, net in nets.items()}
 print(Table("ResNets of the paper", ["", "MACs", "parameters"],
             [[name, macs[name], sum(p.numel() for p in net.parameters())] for name, net in nets.items()]))  # fmt: skip
-print(comparisons.nets("resnet50_v1", "vgg16"))
 
 # %%
-billions = [round(count / 1e9, 1) for count in macs.values()]
-pair = comparisons.nets("resnet50_v1", "vgg16")
+recipe = find_recipe("resnet20", "cifar10", "resnet-cifar")  # the paper's
+with minicnn.device("meta"):
+    deepest = models.resnet1202()
 blocks = {n: [len(getattr(nets[f"resnet{n}"], f"layer{i}")) for i in (1, 2, 3, 4)] for n in ("50_v1", "152_v1")}
 lesson.compare(
-    ("\"FLOPs\" of ResNet-18 to 152, 1e9", (1.8, 3.6, 3.8, 7.6, 11.3), billions,
-     "MACs, and one MAC is two FLOPs; and 3.858 of ResNet-50 is cut off, not rounded"),
     ("blocks of ResNet-50 and of ResNet-152", ((3, 4, 6, 3), (3, 8, 36, 3)), list(blocks.values())),
-    ("parameters of ResNet-50 and VGG-16, millions", ("26", "138"), [p / 1e6 for p in pair.column("parameters")]),
-    ("another slide: ResNet-50", "25 M", pair["resnet50_v1", "parameters"], "25,557,032: cut off, not rounded"),
-    ("MACs of VGG-16's convolutions, 1e9", "15.3", pair["vgg16", "MACs of convolutions"] / 1e9),
-    ("layers of the deepest net for CIFAR-10", 1202, 6 * 200 + 2),
-    ("weight decay of ResNet", 1e-5, 1e-4, "the paper has 0.0001"),
+    ("layers of the deepest net for CIFAR-10", 1202,
+     sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in deepest.modules())),
+    ("weight decay of ResNet", 1e-5, recipe.optimizer_options["weight_decay"], "the paper has 0.0001"),
     ("ResNet-18: convolutions", 17, sum(isinstance(m, nn.Conv2d) for m in nets["resnet18_a"].modules())),
-    ("paths of 11 blocks", 2**11, left.paths),
 )  # fmt: skip
 
 # %% [markdown]
@@ -348,7 +345,8 @@ print(comparisons.bottleneck())
 # %%
 highway = nn.Highway.linear(50)
 lesson.compare(
-    ("parameters of a highway layer of width 50", 2 * (50 * 50 + 50), sum(p.numel() for p in highway.parameters()))
+    ("parameters of a highway layer of width 50", 2 * (50 * 50 + 50), sum(p.numel() for p in highway.parameters())),
+    column="by hand",
 )
 
 # %% [markdown]
@@ -398,6 +396,6 @@ lesson.questions(
     (
         "Batch norm keeps gradients alive. Why are shortcuts needed as well?",
         "A deep plain net can compute what a shallow one can, but gradient descent does not find it: its training loss "
-        "is higher. With a shortcut, a block that does nothing is where it starts from, and the gradient passes it.",
+        "is higher. With a shortcut, a block does nothing if its weights are 0, and the gradient passes it.",
     ),
 )

@@ -48,6 +48,7 @@ class PoolTrace:
     def output(self, *cell: int) -> Sum:
         """The sum that is y[n, c, i, j]; for the largest value, a single term."""
         n, c, i, j = at("y", self.y, cell)
+        word = "sum" if self.taken is None else "largest"
         if self.taken is not None:
             p, q = divmod(int(self.taken[n, c, i, j]), self.x.shape[3])
             left, right = factor("x", self.x, [np.array([k]) for k in (n, c, p, q)]), constant("1", 1, 1)
@@ -56,7 +57,7 @@ class PoolTrace:
             p, q = (a.ravel() for a in np.broadcast_arrays(self.rows[i][:, None], self.columns[j]))
             left = factor("x", self.x, (np.full_like(p, n), np.full_like(p, c), p, q))
             right = constant(f"1/{number(self.counts[i, j])}", 1 / self.counts[i, j], p.size)
-        return Sum("y", (n, c, i, j), left, right, self.y[n, c, i, j])
+        return Sum("y", (n, c, i, j), left, right, self.y[n, c, i, j], word=word)
 
     def input_gradient(self, *cell: int) -> Sum:
         """The sum that is gx[n, c, p, q]."""

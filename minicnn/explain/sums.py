@@ -49,6 +49,7 @@ class Sum:
         value: what the kernel that trains computed.
         start: what the terms are added to: a bias, or 0.
         start_name: "b[0]", or None if there is nothing.
+        word: what the terms give: "sum", or "largest" for the one term that max pooling takes.
     """
 
     of: str
@@ -58,6 +59,7 @@ class Sum:
     value: float
     start: float = 0.0
     start_name: str | None = None
+    word: str = "sum"
 
     @property
     def name(self) -> str:
@@ -89,7 +91,7 @@ class Sum:
 
     def result(self) -> str:
         """ "sum 10 + b[0] 0.5 = 10.5; the kernel computed 10.5"."""
-        text = f"sum {number(self.products.sum())}"
+        text = f"{self.word} {number(self.products.sum())}"
         if self.start_name is not None:
             text += f" + {self.start_name} {number(self.start)} = {number(self.total)}"
         return f"{text}; the kernel computed {number(self.value)}"

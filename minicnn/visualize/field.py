@@ -72,7 +72,7 @@ def field(
     count = 2 if empirical else 1
     high = 4.6 * size[1] / max(size[1], size[2]) + 0.9
     with drawing(4.6 * count + 3.0, max(high, 3.2), out) as figure:
-        heading(figure, f"{name}: what cell ({row}, {column}) of {place or 'the output'} sees")
+        heading(figure, f"{name}: what cell ({row}, {column}) of {f'layer {place}' if place else 'the output'} sees")
         panels = figure.subplots(1, count + 1, width_ratios=[4.6] * count + [2.6])
         show(panels[0], picture)
         colours = _colours(len(boxes))

@@ -1,4 +1,4 @@
-"""The images of a lesson, normalised."""
+"""The images of a lesson, normalised, and numbers that do not come from a slide."""
 
 from __future__ import annotations
 

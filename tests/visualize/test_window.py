@@ -62,7 +62,9 @@ def test_poolings_show_the_window_and_what_is_taken() -> None:
     x = minicnn.arange(1, 31).reshape(1, 1, 5, 6).float()
     image, y = [panel(axes) for axes in window(explain(nn.MaxPool2d(2), x, cell=(0, 0, 1, 2))).axes]
     assert image[0] == "x[0, 0]" and image[2] == {(2, 4), (2, 5), (3, 4), (3, 5)} and y[2] == {(1, 2)}
-    axes = window(explain(nn.MaxPool2d(2), x, cell=(0, 0, 1, 2))).axes[0]
+    figure = window(explain(nn.MaxPool2d(2), x, cell=(0, 0, 1, 2)))
+    assert figure.get_suptitle() == "y[0, 0, 1, 2]: largest 24; the kernel computed 24"
+    axes = figure.axes[0]
     assert [(p.get_y(), p.get_x()) for p in axes.patches if p.get_linewidth() > 2] == [(2.5, 4.5)]  # 24 is the largest
     figure = window(explain(nn.AvgPool2d(2, padding=1), x, cell=(0, 0, 0, 1)))
     image, y = [panel(axes) for axes in figure.axes]
