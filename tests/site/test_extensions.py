@@ -34,6 +34,10 @@ def plain(text: str) -> str:
         ("the buffer `name`_u", r"the buffer ``name``\ _u"),
         ("A. Author, a paper", r"\A. Author, a paper"),
         ("over two `lines\nof code`", "over two ``lines of code``"),
+        ("|x|_p, [1]_ and x__", r"\|x\|\_p, [1]\_ and x\_\_"),
+        ("https://x.org/a_b*c_d", r"https://x.org/a_b\*c_d"),
+        (r"C:\new_dir, and these::", r"C:\\new_dir, and these:\:"),
+        (".. note:: a", r"\.. note:\: a"),
     ],
 )
 def test_signs_mean_themselves(text: str, wanted: str) -> None:
@@ -61,6 +65,62 @@ def test_blocks_sections_and_examples() -> None:
     assert "- one\n  more\n- two" in found
     assert "Args:\n    x: (N, C), a\\*b." in found
     assert "\n>>> 2 * 3\n6\n" in found
+
+
+def shown(text: str) -> str:
+    """The elements of the page that a docstring becomes; each in its own line, indented below what it is in."""
+    napoleon = importlib.import_module("sphinx.ext.napoleon")
+    lines = str(napoleon.GoogleDocstring(plain(text), napoleon.Config(napoleon_use_rtype=False), what="function"))
+    publish = importlib.import_module("docutils.core").publish_string
+    settings = {"halt_level": 2, "output_encoding": "unicode", "syntax_highlight": "none"}
+    return str(publish(lines, writer="pseudoxml", settings_overrides=settings))
+
+
+def test_lists_in_lists() -> None:
+    found = shown("""Lists:
+
+    - one
+      more
+      - inner
+    - two
+
+    1. first
+       - a*b
+    2. second
+    """)
+    assert found.count("<bullet_list") == 3 and found.count("<enumerated_list") == 1 and found.count("<list_item") == 6
+    assert "one\n                more" in found and "a*b" in found
+
+
+def test_tables() -> None:
+    found = shown("""A table.
+
+    | a | b |
+    |---|---|
+    | x_ | 1 |
+    """)
+    assert "<thead>" in found and found.count("<entry>") == 4 and "x_" in found
+
+
+def test_items_of_sections_are_as_they_are_written() -> None:
+    found = shown("""First.
+    Args:
+        channels: C.
+        *sizes: as in
+
+                2 * a_
+
+    Raises:
+        ValueError: x is
+            negative.
+
+    Example:
+        >>> "a*b_"
+        'a*b_'
+    """)
+    assert "list" not in found.replace("field_list", "")  # "C." is the mark of no item
+    assert "<literal_block" in found and "2 * a_" in found and "*sizes" in found
+    assert "raises ValueError" in found and """>>> "a*b_"\n        'a*b_'""" in found
 
 
 def test_every_public_name_is_in_the_reference() -> None:
