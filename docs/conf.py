@@ -36,7 +36,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # the reference
 default_role = "code"
-smartquotes = False  # "same" is a value to type
+smartquotes_action = "D"  # dashes only: "same" is a value to type
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"

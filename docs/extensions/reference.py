@@ -13,6 +13,8 @@ from typing import Any
 from docstrings import escaped, rst
 from names import PACKAGES, Name, public
 
+from minicnn.compat.missing import Absent
+
 HEADINGS = {  # module -> title, for those whose first line is not one
     "minicnn": "minicnn: tensors and their functions",
     "minicnn.nn.functional": "minicnn.nn.functional: layers as functions",
@@ -69,7 +71,8 @@ def members_of(cls: type, documented: set[type]) -> dict[str, Any]:
     for each in (cls, *hidden_bases(cls, documented)):
         for name, value in vars(each).items():
             plain = inspect.isroutine(value) or isinstance(value, property | staticmethod | classmethod)
-            if plain and not name.startswith("_") and name != "extra_repr" and (value.__doc__ or "").strip():
+            lacks = name.startswith("_") or name == "extra_repr" or isinstance(value, Absent)
+            if plain and not lacks and (value.__doc__ or "").strip():
                 found.setdefault(name, value)
     return dict(sorted(found.items()))
 

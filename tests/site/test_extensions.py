@@ -163,6 +163,26 @@ def test_sources_are_where_a_name_is_written() -> None:
     assert "minicnn.conv2d" in found["minicnn.nn.functional.conv2d"].others
 
 
+def test_pages_of_classes_have_what_hidden_bases_give() -> None:
+    reference = parts("reference").Reference()
+    names = ("minicnn.nn.Module", "minicnn.Tensor", "minicnn.optim.SGD", "minicnn.nn.Identity")
+    entries = {one.full: reference._entry(one) for one in reference.names if one.full in names}
+    assert "   :inherited-members: object" in entries["minicnn.nn.Module"]
+    assert "   :inherited-members: Optimizer, object" in entries["minicnn.optim.SGD"]
+    assert not any("inherited-members" in line for line in entries["minicnn.nn.Identity"])
+    assert any("`state_dict <minicnn.nn.Module.state_dict>`" in line for line in entries["minicnn.nn.Module"])
+    tensor = "\n".join(entries["minicnn.Tensor"])
+    assert "`relu_ <minicnn.Tensor.relu_>`" in tensor and "align_as" not in tensor  # which only raises an error
+
+
+def test_methods_have_sources() -> None:
+    sources, file = parts("sources"), "minicnn/ops/tensor/expand.py"
+    found, line = sources._of_member("minicnn", "Tensor.expand", {})
+    assert found == file and "expand" in (ROOT / file).read_text(encoding="utf-8").splitlines()[line - 1]
+    assert sources._of_member("minicnn", "Tensor.shape", {})[0] == "minicnn/tensor/tensor.py"
+    assert sources._of_member("minicnn", "Size.count", {}) is None  # Python's
+
+
 def test_links_become_those_of_the_site() -> None:
     assemble = parts("assemble")
     site = assemble.Site()
