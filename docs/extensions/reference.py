@@ -136,8 +136,8 @@ class Reference:
         lines = [f".. auto{one.kind}:: {one.full}"]
         if one.kind in ("class", "exception"):
             lines += ["   :members:", "   :show-inheritance:"]
-            if hidden_bases(one.value, self.classes):  # what they give to the class is found nowhere else
-                stop = {base.__name__ for base in one.value.__mro__[1:] if not _is_hidden(base, self.classes)}
+            if hidden := hidden_bases(one.value, self.classes):  # what they give to the class is found nowhere else
+                stop = {base.__name__ for base in one.value.__mro__[1:] if base not in hidden}
                 lines.append(f"   :inherited-members: {', '.join(sorted(stop))}")
             lines += self._overview(one)
         lines += ["", *([f"   Also {', '.join(f'``{other}``' for other in one.others)}.", ""] if one.others else [])]
