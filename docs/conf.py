@@ -36,6 +36,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # the reference
 default_role = "code"
+smartquotes_action = "D"  # dashes only: "same" is a value to type
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
@@ -44,6 +45,7 @@ python_use_unqualified_type_names = True
 add_module_names = False
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_param = False  # so that arguments that share their words stay together
 napoleon_custom_sections = [("Attributes", "params_style")]
 toc_object_entries_show_parents = "hide"
 

@@ -160,6 +160,10 @@ def stream() -> np.random.Generator:
 def manual_seed(seed: int) -> Generator:
     """Seed the stream of all random functions that are given no generator of their own.
 
+    Raises:
+        TypeError: the seed is no number.
+        ValueError: the seed does not fit in 64 bits.
+
     >>> _ = minicnn.manual_seed(0)
     >>> first = minicnn.rand(3)
     >>> _ = minicnn.manual_seed(0)

@@ -15,7 +15,7 @@ import pytest
 
 import minicnn
 from minicnn import cli
-from minicnn.compat.missing.moved import MOVED
+from minicnn.compat.missing.moved import LEFT, MOVED
 
 DATA = Path(__file__).parent / "earlier"
 
@@ -62,7 +62,9 @@ def test_moved_modules_are_there() -> None:
 @pytest.mark.parametrize(
     "path",
     ["ops.linear.bmm", "ops.linear.outer", "ops.reduction.std", "ops.reduction.mean", "ops.operands.promote_types",
-     "ops.pairs.cdist", "autograd.walk.grad", "analysis.compare.Row", "copying.leaf"],
+     "ops.pairs.cdist", "autograd.walk.grad", "analysis.compare.Row", "copying.leaf",
+     *(path.removeprefix("minicnn.") for path in LEFT),
+     *(f"ops.{path}" for path in ("shape.expand", "joining.meshgrid", "extrema.quantile", "gathering.masked_fill"))],
 )  # fmt: skip
 def test_what_old_pickles_name(path: str) -> None:
     place, _, name = f"minicnn.{path}".rpartition(".")

@@ -230,7 +230,8 @@ def _home(place: str, name: str, value: Any, definitions: Definitions) -> tuple[
     if candidates:
         return candidates[0]
     try:
-        path, line = Path(inspect.getsourcefile(value) or ""), inspect.getsourcelines(value)[1]
+        inner = inspect.unwrap(value)  # not where a decorator is
+        path, line = Path(inspect.getsourcefile(inner) or ""), inspect.getsourcelines(inner)[1]
         return module_of(path), path.relative_to(ROOT).as_posix(), max(line, 1)
     except (TypeError, ValueError, OSError):
         path = Path(importlib.import_module(place).__file__ or "")

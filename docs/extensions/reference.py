@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from docstrings import escaped, rst
-from names import Name, public
+from names import PACKAGES, Name, public
+
+from minicnn.compat.missing import Absent
 
 HEADINGS = {  # module -> title, for those whose first line is not one
     "minicnn": "minicnn: tensors and their functions",
@@ -34,6 +36,9 @@ PARTS = {  # a part of the reference -> its modules
 }  # fmt: skip
 
 
+LARGE = 25  # methods and attributes, of a class that begins with a list of them
+
+
 def first_line(doc: str | None) -> str:
     """The first sentence of a docstring."""
     text = " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())
@@ -47,6 +52,31 @@ def page_of(place: str, home: str) -> str:
     return f"reference/{folder}/{last}" if home != place else f"reference/{folder}/{last}_"
 
 
+def _is_hidden(base: type, documented: set[type]) -> bool:
+    return base not in documented and base.__module__.split(".")[0] in PACKAGES
+
+
+def hidden_bases(cls: type, documented: set[type]) -> list[type]:
+    """The classes that a class inherits from, of ours, and that are not public; up to the first that are."""
+    found: dict[type, None] = {}
+    for base in cls.__bases__:
+        if _is_hidden(base, documented):
+            found.update(dict.fromkeys([base, *hidden_bases(base, documented)]))
+    return list(found)
+
+
+def members_of(cls: type, documented: set[type]) -> dict[str, Any]:
+    """The public methods and attributes with a docstring that the page of a class shows, sorted by name."""
+    found: dict[str, Any] = {}
+    for each in (cls, *hidden_bases(cls, documented)):
+        for name, value in vars(each).items():
+            plain = inspect.isroutine(value) or isinstance(value, property | staticmethod | classmethod)
+            lacks = name.startswith("_") or name == "extra_repr" or isinstance(value, Absent)
+            if plain and not lacks and (value.__doc__ or "").strip():
+                found.setdefault(name, value)
+    return dict(sorted(found.items()))
+
+
 class Reference:
     """All pages, as text; and what the docstrings link to."""
 
@@ -56,6 +86,7 @@ class Reference:
         short: dict[str, set[str]] = defaultdict(set)
         for one in self.names:
             short[one.name].add(one.full)
+        self.classes = {one.value for one in self.names if one.kind in ("class", "exception")}
         self.short = {name: next(iter(fulls)) for name, fulls in short.items() if len(fulls) == 1}
 
     def link(self, code: str) -> str | None:
@@ -91,7 +122,7 @@ class Reference:
         module = importlib.import_module(home)
         title = _title(home) if home != place else f"{place} itself"
         body = [":orphan:", "", *_heading(title), f".. currentmodule:: {place}", ""]  # few entries in the sidebar
-        text = inspect.cleandoc(module.__doc__ or "").split("\n")
+        text = inspect.cleandoc(module.__doc__ or "").removeprefix(f"{title}.").strip().split("\n")
         body += [f":doc:`{place} <index>`, written in :source:`{names[0].file}`.", "", *rst(text, self.link), ""]
         for one in sorted(names, key=lambda each: (each.kind != "class", each.line)):
             body += self._entry(one)
@@ -105,7 +136,22 @@ class Reference:
         lines = [f".. auto{one.kind}:: {one.full}"]
         if one.kind in ("class", "exception"):
             lines += ["   :members:", "   :show-inheritance:"]
+            if hidden := hidden_bases(one.value, self.classes):  # what they give to the class is found nowhere else
+                stop = {base.__name__ for base in one.value.__mro__[1:] if base not in hidden}
+                lines.append(f"   :inherited-members: {', '.join(sorted(stop))}")
+            lines += self._overview(one)
         lines += ["", *([f"   Also {', '.join(f'``{other}``' for other in one.others)}.", ""] if one.others else [])]
+        return lines
+
+    def _overview(self, one: Name) -> list[str]:
+        """The methods and attributes of a large class, a line each."""
+        members = members_of(one.value, self.classes)
+        if len(members) < LARGE:
+            return []
+        lines = ["", "   .. list-table:: In the order of the alphabet", "      :widths: 30 70", ""]
+        for name, value in members.items():
+            about = " ".join(rst([first_line(value.__doc__)], self.link))
+            lines += [f"      * - :py:obj:`{name} <{one.full}.{name}>`", f"        - {about}"]
         return lines
 
     def _place(self, place: str, homes: list[str], grouped: dict[tuple[str, str], list[Name]]) -> str:
@@ -167,7 +213,12 @@ def _value(value: Any) -> str:
 
 
 def _kind_of(value: Any) -> str:
-    return f"{type(value).__module__.split('.')[0]} {type(value).__name__}".removeprefix("builtins ")
+    package, kind = type(value).__module__.split(".")[0], type(value).__name__
+    if package in ("types", "typing"):
+        return "type"
+    if package in PACKAGES and hasattr(value, "__wrapped__"):
+        return first_line(value.__doc__) or "function"  # that Numba compiles
+    return f"{package} {kind}".removeprefix("builtins ")
 
 
 # ------------------------------------------------------------------------------------------------------------ in Sphinx
@@ -199,6 +250,17 @@ def skip(app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any) 
     return True if doc.startswith("Alias for field number") or name == "extra_repr" else None
 
 
+def public_bases(app: Any, name: str, obj: Any, options: Any, bases: list[Any]) -> None:
+    """Instead of a base class that is not public, show the public ones that it has its methods from."""
+    documented = app.config._reference.classes
+    found: dict[Any, None] = {}
+    for base in bases:
+        hidden = inspect.isclass(base) and _is_hidden(base, documented)
+        nearest = next((each for each in base.__mro__ if each in documented), object) if hidden else base
+        found[nearest] = None
+    bases[:] = [base for base in found if base is not object] or [object]
+
+
 def pythons_own(app: Any, doctree: Any) -> None:
     """In a signature, `int` and `bool` are Python's, not the types of tensors with these names."""
     from docutils import nodes
@@ -223,6 +285,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("config-inited", lambda app, config: write(app), priority=900)
     app.connect("autodoc-process-docstring", convert, priority=100)
     app.connect("autodoc-skip-member", skip)
+    app.connect("autodoc-process-bases", public_bases)
     app.connect("doctree-read", pythons_own)
     app.connect("env-updated", lambda app, env: alias(app, env))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -45,12 +47,14 @@ def _uri(app: Any, docname: str, file: str) -> str:
 def beside_names(app: Any, doctree: Any) -> None:
     """Add `[source]` to each name of the reference."""
     reference = app.config._reference
-    lines = {one.full: (one.file, one.line) for one in reference.names}
+    lines: dict[Any, tuple[str, int]] = {one.full: (one.file, one.line) for one in reference.names}
+    lines |= {id(one.value): (one.file, one.line) for one in reference.names if one.kind == "function"}
     for signature in doctree.findall(addnodes.desc_signature):
         full = f"{signature.get('module')}.{signature.get('fullname')}"
-        if full not in lines:
+        place = lines.get(full) or _of_member(signature.get("module"), signature.get("fullname"), lines)
+        if place is None:
             continue
-        file, line = lines[full]
+        file, line = place
         uri = f"{_uri(app, app.env.docname, file)}#L-{line}"
         link = nodes.reference(
             "", "", nodes.inline("", "[source]", classes=["viewcode-link"]), refuri=uri, internal=True
@@ -58,6 +62,21 @@ def beside_names(app: Any, doctree: Any) -> None:
         only = addnodes.only(expr="html")
         only += link
         signature += only
+
+
+def _of_member(module: str | None, name: str | None, lines: dict[Any, tuple[str, int]]) -> tuple[str, int] | None:
+    """The file and the line of a method or a property; of a method that is a public function too, those of this."""
+    value: Any = importlib.import_module(module) if module else None
+    for part in (name or "").split("."):
+        value = inspect.getattr_static(value, part, None)
+    if id(value) in lines:
+        return lines[id(value)]
+    value = value.fget if isinstance(value, property) else inspect.unwrap(getattr(value, "__func__", value))
+    code = getattr(value, "__code__", None)
+    if code is None or not (path := Path(code.co_filename)).is_relative_to(ROOT):
+        return None
+    file = path.relative_to(ROOT).as_posix()
+    return (file, code.co_firstlineno) if file.startswith(tuple(f"{folder}/" for folder in FOLDERS)) else None
 
 
 def pages(app: Any) -> Any:

@@ -78,6 +78,9 @@ class CosineEmbeddingLoss(_PairLoss):
 class TripletMarginLoss(_Loss):
     """max(0, margin + d(anchor, positive) - d(anchor, negative)), averaged; d is the p-norm of the difference.
 
+    Raises:
+        ValueError: `margin` is not greater than 0.
+
     >>> anchor, positive, negative = minicnn.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 4.0]]).split(1)
     >>> nn.TripletMarginLoss(margin=6.0)(anchor, positive, negative)  # 6 + 1 - 5
     tensor(2.0000)
@@ -107,6 +110,9 @@ class TripletMarginLoss(_Loss):
 
 class TripletMarginWithDistanceLoss(_Loss):
     """`TripletMarginLoss` with any distance of two tensors; None means `PairwiseDistance()`.
+
+    Raises:
+        ValueError: `margin` is not greater than 0.
 
     >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).abs().sum(-1), margin=7.0)
     >>> loss(minicnn.zeros(1, 2), minicnn.tensor([[1.0, 0.0]]), minicnn.tensor([[3.0, 4.0]]))  # 7 + 1 - 7

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from ..compat.missing import unknown as _unknown
+from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from . import (
     activation,
     adaptive_pooling,
@@ -87,6 +88,8 @@ guard(
     concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
     pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
 )  # fmt: skip
+
+_answer_for_functions()
 
 # The layers in torchvision's `ops`. Layers are built on this folder, so their file is loaded only when it is used.
 _LAYERS = {

@@ -161,7 +161,7 @@ class Tensor:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> Any:
-        """Return the only element as a Python number.
+        """Return the only element as a Python number; a RuntimeError if there are more.
 
         >>> minicnn.tensor([[7]]).item()
         7

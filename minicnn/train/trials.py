@@ -76,6 +76,9 @@ def train_with_seeds(
         schedule_every: "step" or "epoch", after which the schedule's `step()` is called.
         after_epoch: called after each epoch with the net and its finished epochs.
 
+    Raises:
+        ValueError: a loader gives no batches.
+
     >>> from minicnn import datasets, nn, optim, transforms
     >>> from minicnn.train import spread, train_with_seeds
     >>> data = datasets.Digits(transform=transforms.ToTensor())

@@ -273,3 +273,11 @@ def test_bad_input(call: Callable[[], Any], error: type[Exception], text: str) -
 def test_bad_values(call: Callable[[], Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+def test_errors_name_the_loss_and_its_own_reduction() -> None:
+    for loss in (F.kl_div, F.poisson_nll_loss):
+        with pytest.raises(ValueError, match=f"^{loss.__name__}: shapes"):
+            loss(minicnn.zeros(2), minicnn.zeros(3), reduction="sum")
+    with pytest.raises(ValueError, match=r"kl_div: avg is not .* 'batchmean'"):
+        F.kl_div(minicnn.zeros(2), minicnn.zeros(2), reduction="avg")

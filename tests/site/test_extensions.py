@@ -34,6 +34,10 @@ def plain(text: str) -> str:
         ("the buffer `name`_u", r"the buffer ``name``\ _u"),
         ("A. Author, a paper", r"\A. Author, a paper"),
         ("over two `lines\nof code`", "over two ``lines of code``"),
+        ("|x|_p, [1]_ and x__", r"\|x\|\_p, [1]\_ and x\_\_"),
+        ("https://x.org/a_b*c_d", r"https://x.org/a_b\*c_d"),
+        (r"C:\new_dir, and these::", r"C:\\new_dir, and these:\:"),
+        (".. note:: a", r"\.. note:\: a"),
     ],
 )
 def test_signs_mean_themselves(text: str, wanted: str) -> None:
@@ -61,6 +65,62 @@ def test_blocks_sections_and_examples() -> None:
     assert "- one\n  more\n- two" in found
     assert "Args:\n    x: (N, C), a\\*b." in found
     assert "\n>>> 2 * 3\n6\n" in found
+
+
+def shown(text: str) -> str:
+    """The elements of the page that a docstring becomes; each in its own line, indented below what it is in."""
+    napoleon = importlib.import_module("sphinx.ext.napoleon")
+    lines = str(napoleon.GoogleDocstring(plain(text), napoleon.Config(napoleon_use_rtype=False), what="function"))
+    publish = importlib.import_module("docutils.core").publish_string
+    settings = {"halt_level": 2, "output_encoding": "unicode", "syntax_highlight": "none"}
+    return str(publish(lines, writer="pseudoxml", settings_overrides=settings))
+
+
+def test_lists_in_lists() -> None:
+    found = shown("""Lists:
+
+    - one
+      more
+      - inner
+    - two
+
+    1. first
+       - a*b
+    2. second
+    """)
+    assert found.count("<bullet_list") == 3 and found.count("<enumerated_list") == 1 and found.count("<list_item") == 6
+    assert "one\n                more" in found and "a*b" in found
+
+
+def test_tables() -> None:
+    found = shown("""A table.
+
+    | a | b |
+    |---|---|
+    | x_ | 1 |
+    """)
+    assert "<thead>" in found and found.count("<entry>") == 4 and "x_" in found
+
+
+def test_items_of_sections_are_as_they_are_written() -> None:
+    found = shown("""First.
+    Args:
+        channels: C.
+        *sizes: as in
+
+                2 * a_
+
+    Raises:
+        ValueError: x is
+            negative.
+
+    Example:
+        >>> "a*b_"
+        'a*b_'
+    """)
+    assert "list" not in found.replace("field_list", "")  # "C." is the mark of no item
+    assert "<literal_block" in found and "2 * a_" in found and "*sizes" in found
+    assert "raises ValueError" in found and """>>> "a*b_"\n        'a*b_'""" in found
 
 
 def test_every_public_name_is_in_the_reference() -> None:
@@ -100,7 +160,29 @@ def test_sources_are_where_a_name_is_written() -> None:
         one = found[full]
         assert one.file == file
         assert one.name in (ROOT / file).read_text(encoding="utf-8").splitlines()[one.line - 1]
+    assert found["minicnn.linalg.norm"].file == "minicnn/ops/tensor/norm.py"  # not where its decorator is
     assert "minicnn.conv2d" in found["minicnn.nn.functional.conv2d"].others
+
+
+def test_pages_of_classes_have_what_hidden_bases_give() -> None:
+    reference = parts("reference").Reference()
+    names = ("minicnn.nn.Module", "minicnn.Tensor", "minicnn.nn.Conv2d", "minicnn.nn.Identity")
+    entries = {one.full: reference._entry(one) for one in reference.names if one.full in names}
+    assert "   :inherited-members: object" in entries["minicnn.nn.Module"]
+    (line,) = (line for line in entries["minicnn.nn.Conv2d"] if "inherited-members" in line)
+    assert {"Module", "State"} < set(line.replace(",", "").split())  # what a Module has is on the page of Module
+    assert not any("inherited-members" in line for line in entries["minicnn.nn.Identity"])
+    assert any("`state_dict <minicnn.nn.Module.state_dict>`" in line for line in entries["minicnn.nn.Module"])
+    tensor = "\n".join(entries["minicnn.Tensor"])
+    assert "`relu_ <minicnn.Tensor.relu_>`" in tensor and "align_as" not in tensor  # which only raises an error
+
+
+def test_methods_have_sources() -> None:
+    sources, file = parts("sources"), "minicnn/ops/tensor/expand.py"
+    found, line = sources._of_member("minicnn", "Tensor.expand", {})
+    assert found == file and "expand" in (ROOT / file).read_text(encoding="utf-8").splitlines()[line - 1]
+    assert sources._of_member("minicnn", "Tensor.shape", {})[0] == "minicnn/tensor/tensor.py"
+    assert sources._of_member("minicnn", "Size.count", {}) is None  # Python's
 
 
 def test_links_become_those_of_the_site() -> None:

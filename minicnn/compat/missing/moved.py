@@ -1,7 +1,7 @@
-"""The earlier paths of modules that were moved, for old pickles.
+"""The earlier paths of modules and functions that were moved, for old pickles.
 
 A pickle of an earlier version may name `minicnn.copying.leaf`, whose module has another path now. When a module is not
-found, `Imports` looks here.
+found, `Imports` looks here. It may also name `minicnn.ops.tensor.shape.expand`, whose module is there, without it.
 """
 
 from __future__ import annotations
@@ -44,28 +44,35 @@ MOVED = {
 }
 
 
-# Names that have left the module that the others stayed in, or have another name there.
-ELSEWHERE = {
-    **{
-        f"minicnn.ops.reduction.{name}": "minicnn.ops.tensor.variance"
-        for name in ("std", "std_mean", "var", "var_mean")
-    },
-    **{
-        f"minicnn.ops.{old}.{name}": f"minicnn.ops.tensor.{new}"
-        for old, new, names in (
-            ("shape", "expand", "broadcast_shapes broadcast_tensors broadcast_to expand expand_as"),
-            ("shape", "strides", "clone contiguous is_contiguous storage_offset stride"),
-            ("joining", "grids", "cartesian_prod combinations meshgrid"),
-            ("extrema", "quantile", "nanquantile quantile"),
-            ("creation", "ranges", "arange linspace logspace tril_indices triu_indices"),
-            ("gathering", "masks", "masked_fill masked_scatter masked_select"),
-            ("sampling", "inplace_sampling", "bernoulli_ normal_ random_ uniform_"),
-        )
-        for name in names.split()
-    },
-    **{f"minicnn.ops.operands.{name}": "minicnn.ops.tensor.promotion" for name in ("promote_types", "result_type")},
+# Functions that have left a file for another one: (file, its new file): names.
+_LEFT = {
+    ("loss.pointwise", "loss.likelihood"): "gaussian_nll_loss kl_div poisson_nll_loss",
+    ("tensor.concatenate", "tensor.grids"): "cartesian_prod combinations meshgrid",
+    ("tensor.creation", "tensor.ranges"): "arange linspace logspace tril_indices triu_indices",
+    ("tensor.gather", "tensor.masks"): "masked_fill masked_scatter masked_select",
+    ("tensor.max_min", "tensor.quantile"): "nanquantile quantile",
+    ("tensor.operands", "tensor.promotion"): "promote_types result_type",
+    ("tensor.reduction", "tensor.variance"): "std std_mean var var_mean",
+    ("tensor.sampling", "tensor.inplace_sampling"): "bernoulli_ normal_ random_ uniform_",
+    ("tensor.shape", "tensor.expand"): "broadcast_shapes broadcast_tensors broadcast_to expand expand_as",
+    ("tensor.shape", "tensor.strides"): "clone contiguous is_contiguous storage_offset",
+}
+LEFT = {
+    f"minicnn.ops.{old}.{name}": f"minicnn.ops.{new}" for (old, new), names in _LEFT.items() for name in names.split()
 }
 RENAMED = {"minicnn.analysis.compare.Row": "Measurement"}
+
+
+def answer_for_functions() -> None:
+    """Let each file that functions have left give them out as attributes still."""
+    for file in {path.rpartition(".")[0] for path in LEFT}:
+
+        def __getattr__(name: str, file: str = file) -> Any:
+            if f"{file}.{name}" not in LEFT:
+                raise AttributeError(f"module {file!r} has no attribute {name!r}", name=name)
+            return getattr(import_module(LEFT[f"{file}.{name}"]), name)
+
+        import_module(file).__getattr__ = __getattr__  # type: ignore[method-assign]
 
 
 class Moved(Loader):
@@ -79,8 +86,7 @@ class Moved(Loader):
         old, module = spec.name, ModuleType(spec.name, f"The earlier path of `{self.path}`.")
 
         def __getattr__(name: str) -> Any:
-            place = import_module(ELSEWHERE.get(f"{old}.{name}", self.path))
-            return getattr(place, RENAMED.get(f"{old}.{name}", name))
+            return getattr(import_module(self.path), RENAMED.get(f"{old}.{name}", name))
 
         module.__getattr__ = __getattr__  # type: ignore[method-assign]
         return module

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+from minicnn_kernels import geometry
 from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.geometry import shown
 
@@ -37,6 +38,10 @@ def kl_div(
         reduction: "batchmean" is the sum / the batch size, as in the definition; "mean" divides by all elements.
         size_average, reduce: deprecated.
 
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        ValueError: the reduction is unknown.
+
     >>> x, target = minicnn.tensor([[0.5, 0.5]]).log(), minicnn.tensor([[1.0, 0.0]])
     >>> F.kl_div(x, target, reduction="batchmean")  # 1 log(1/0.5)
     tensor(0.6931)
@@ -48,9 +53,10 @@ def kl_div(
             "divides only by the batch size, and aligns with the KL div math definition",
             stacklevel=2,
         )
-    kind = check("kl_div", "sum" if reduction == "batchmean" else reduction, size_average, reduce)
+    kind = check("kl_div", reduction, size_average, reduce, own=("batchmean",))
+    geometry.broadcast("kl_div", tuple(input.shape), tuple(target.shape))
     losses = exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
-    loss = reduced(losses, kind)
+    loss = reduced(losses, "sum" if kind == "batchmean" else kind)
     return loss / input.shape[0] if reduction == "batchmean" and input.ndim else loss
 
 
@@ -68,11 +74,16 @@ def poisson_nll_loss(
 
     `full` adds Stirling's approximation t log t - t + log(2 pi t)/2 where t > 1.
 
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        ValueError: the reduction is unknown.
+
     >>> F.poisson_nll_loss(minicnn.tensor([0.0]), minicnn.tensor([3.0]))  # e^0 - 3*0
     tensor(1.)
     """
     check_tensor("poisson_nll_loss", input=input, target=target)
     reduction = check("poisson_nll_loss", reduction, size_average, reduce)
+    geometry.broadcast("poisson_nll_loss", tuple(input.shape), tuple(target.shape))
     losses = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
         stirling = target * log(target) - target + 0.5 * log(2 * math.pi * target)
@@ -93,6 +104,7 @@ def gaussian_nll_loss(
 
     Raises:
         ValueError: a variance is negative (on a GPU it gives NaN), or has another shape.
+        TypeError: `var` is neither a tensor nor a number.
 
     >>> F.gaussian_nll_loss(minicnn.tensor([1.0]), minicnn.tensor([3.0]), 4.0)  # (log 4 + 2^2/4)/2
     tensor(1.1931)

@@ -151,6 +151,9 @@ def mse_loss(
 ) -> Tensor:
     """(input - target)^2. With a weight of the input's shape, the mean is sum(weight loss)/sum(weight).
 
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
     >>> F.mse_loss(minicnn.tensor([1.0, 4.0]), minicnn.tensor([0.0, 2.0]))  # (1 + 4)/2
     tensor(2.5000)
     """
@@ -167,6 +170,9 @@ def l1_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """|input - target|. With a weight of the input's shape, the mean is sum(weight loss)/sum(weight).
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
 
     >>> F.l1_loss(minicnn.tensor([1.0, 4.0]), minicnn.tensor([0.0, 2.0]))  # (1 + 2)/2
     tensor(1.5000)
@@ -187,6 +193,9 @@ def smooth_l1_loss(
 
     R. Girshick, "Fast R-CNN", 2015, https://arxiv.org/abs/1504.08083. It equals huber_loss / beta.
 
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
     >>> F.smooth_l1_loss(minicnn.tensor([0.5, 3.0]), minicnn.zeros(2), reduction="none")  # 0.5^2/2, 3 - 1/2
     tensor([0.1250, 2.5000])
     """
@@ -204,6 +213,9 @@ def huber_loss(
     """d^2/2 for d = |input - target| <= delta, else delta (d - delta/2). P. Huber, 1964.
 
     With a weight of the input's shape, "mean" still divides by the number of elements.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
 
     >>> F.huber_loss(minicnn.tensor([1.0, 3.0]), minicnn.zeros(2), reduction="none", delta=2.0)  # 1/2, 2 (3 - 1)
     tensor([0.5000, 4.0000])

@@ -13,8 +13,12 @@ from ..tensor.reduction import mean, sum
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def check(op: str, reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
+def check(
+    op: str, reduction: str, size_average: bool | None = None, reduce: bool | None = None, own: tuple[str, ...] = ()
+) -> str:
     """Return the reduction asked for, by its name or by the two arguments that older programs use instead.
+
+    `own` are names of this loss only.
 
     Raises:
         ValueError: there is no such reduction.
@@ -25,8 +29,8 @@ def check(op: str, reduction: str, size_average: bool | None = None, reduce: boo
     if reduction == "elementwise_mean":
         warnings.warn(f"{op}: reduction='elementwise_mean' is deprecated; use reduction='mean'", stacklevel=3)
         return "mean"
-    if reduction not in REDUCTIONS:
-        names = ", ".join(map(repr, REDUCTIONS))
+    if reduction not in (*REDUCTIONS, *own):
+        names = ", ".join(map(repr, (*REDUCTIONS, *own)))
         raise ValueError(f"{op}: {reduction} is not a valid value for reduction; there are: {names}")
     return reduction
 

@@ -60,6 +60,9 @@ def expand(input: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> T
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Expand to the shape of `other`.
 
+    Raises:
+        ShapeError: the size of an axis would change, but is not 1.
+
     >>> minicnn.tensor([1, 2]).expand_as(minicnn.zeros(2, 2))
     tensor([[1, 2],
             [1, 2]])
@@ -71,6 +74,9 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Expand to the shape `size`.
 
+    Raises:
+        ShapeError: the size of an axis would change, but is not 1.
+
     >>> minicnn.broadcast_to(minicnn.tensor([1, 2]), (2, 2))
     tensor([[1, 2],
             [1, 2]])
@@ -81,6 +87,9 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
     """The shape that tensors of the given shapes broadcast to.
 
+    Raises:
+        ShapeError: two sizes of an axis differ, and neither is 1.
+
     >>> minicnn.broadcast_shapes((8, 3, 1, 1), (32, 32))
     minicnn.Size([8, 3, 32, 32])
     """
@@ -89,6 +98,9 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """Expand each tensor to the shape that they all broadcast to.
+
+    Raises:
+        ShapeError: two sizes of an axis differ, and neither is 1.
 
     >>> a, b = minicnn.broadcast_tensors(minicnn.zeros(2, 1), minicnn.zeros(3))
     >>> a.shape, b.shape

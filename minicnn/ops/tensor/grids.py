@@ -24,6 +24,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
     Raises:
         ShapeError: a tensor has more than one axis, or another type than the first.
+        RuntimeError: `indexing` is neither "ij" nor "xy".
 
     >>> rows, columns = minicnn.meshgrid(minicnn.arange(2), minicnn.arange(3))
     >>> rows, columns
@@ -53,6 +54,9 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """Return all combinations of one element from each 1-d tensor: (n_0 n_1 ..., number of tensors).
 
+    Raises:
+        ShapeError: a tensor has not one axis.
+
     >>> minicnn.cartesian_prod(minicnn.tensor([1, 2]), minicnn.tensor([3, 4]))
     tensor([[1, 3],
             [1, 4],
@@ -67,6 +71,9 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Return all combinations of `r` elements of a 1-d tensor, in order: (count, r).
+
+    Raises:
+        ShapeError: the tensor has not one axis, or `r` is negative.
 
     >>> minicnn.combinations(minicnn.tensor([1, 2, 3]))
     tensor([[1, 2],

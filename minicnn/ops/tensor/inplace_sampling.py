@@ -40,6 +40,9 @@ def uniform_(
 ) -> Tensor:
     """Overwrite the elements with uniform random numbers from [from, to).
 
+    Raises:
+        RuntimeError: from > to, or the tensor requires a gradient while operations are recorded.
+
     >>> w = minicnn.empty(100).uniform_(-0.1, 0.1)
     >>> bool((w.abs() <= 0.1).all())
     True
@@ -58,6 +61,9 @@ def uniform_(
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite the elements with normally distributed random numbers.
 
+    Raises:
+        RuntimeError: `std` is negative, or the tensor requires a gradient while operations are recorded.
+
     >>> minicnn.empty(16, 3, 5, 5).normal_(0, 0.01).shape
     minicnn.Size([16, 3, 5, 5])
     """
@@ -72,6 +78,9 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
     """Overwrite with integers: `random_()` up to the type's largest; `random_(to)` below `to`; `random_(from, to)`.
 
+    Raises:
+        RuntimeError: from >= to, or the tensor requires a gradient while operations are recorded.
+
     >>> minicnn.zeros(4).random_(1)
     tensor([0., 0., 0., 0.])
     """
@@ -84,6 +93,9 @@ def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **na
 @tensor_method("bernoulli_")
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Overwrite the elements with 1 with probability `p` (a number, or a tensor of numbers), else 0.
+
+    Raises:
+        RuntimeError: a probability is outside [0, 1], or the tensor requires a gradient while operations are recorded.
 
     >>> minicnn.zeros(3).bernoulli_(1)
     tensor([1., 1., 1.])

@@ -173,6 +173,9 @@ def ravel(input: Tensor) -> Tensor:
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Remove the axes of size 1: all of them, or those among `dim`.
 
+    Raises:
+        IndexError: there is no such axis.
+
     >>> minicnn.zeros(8, 512, 1, 1).squeeze().shape
     minicnn.Size([8, 512])
     >>> minicnn.zeros(1, 512, 1, 1).squeeze((2, 3)).shape

@@ -57,6 +57,9 @@ def is_contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.co
 def stride(input: Tensor, dim: int | None = None) -> Any:
     """Return the distance in memory, in elements, between neighbours along each axis, or along `dim`.
 
+    Raises:
+        IndexError: there is no such axis.
+
     >>> minicnn.zeros(8, 3, 5, 4).stride()
     (60, 20, 4, 1)
     """

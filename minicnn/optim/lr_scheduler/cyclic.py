@@ -194,6 +194,9 @@ class OneCycleLR(Schedule):
     L. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2017,
     https://arxiv.org/abs/1708.07120
 
+    Raises:
+        ValueError: neither `total_steps` nor both `epochs` and `steps_per_epoch` are given.
+
     >>> optimizer = minicnn.optim.SGD([nn.Parameter(minicnn.zeros(1))], lr=1.0, momentum=0.9)
     >>> scheduler = minicnn.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=5)
     >>> for epoch in range(5):

@@ -24,6 +24,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
     Raises:
         RuntimeError: tensors of different shapes, sequences of different lengths, or a tensor that requires a gradient.
+        ValueError: the batch is empty.
         TypeError: anything else; for example, a PIL image needs `transforms.ToTensor()` first.
 
     >>> minicnn.utils.data.default_collate([(minicnn.zeros(2), 7), (minicnn.ones(2), 8)])

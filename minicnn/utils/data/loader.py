@@ -34,14 +34,14 @@ class DataLoader(Generic[T_co]):
 
         for images, labels in DataLoader(dataset, batch_size=100, shuffle=True): ...
 
-    **Order and randomness.** As in PyTorch each iteration draws a seed from `generator` (the default generator), so a
+    Order and randomness: as in PyTorch each iteration draws a seed from `generator` (the default generator), so a
     `manual_seed` or `set_rng_state` before it gives the same batches again. The seed fixes the order, and a random
     stream for each sample, which replaces the default generator while the sample is made (randomness.py). So batches
     are the same for any `num_workers` and `prefetch_factor`, and seeding inside a dataset affects only the current
     sample. With `seed=s`, epoch e is fixed by (s, e); epochs are counted from 0, and `set_epoch` chooses one. A sampler
     that you pass in draws from its own generator; if it has a `set_epoch`, that of the loader calls it.
 
-    **Where batches are made.** With `num_workers=0` the caller makes a batch when it asks for it: the dataset sees the
+    Where batches are made: with `num_workers=0` the caller makes a batch when it asks for it: the dataset sees the
     current state of the program. With a `prefetch_factor`, a thread makes that many batches ahead during the training;
     this helps if a batch takes long and cores are idle. `random` and `np.random`, which belong to the whole program,
     are then shared with the training loop, and their numbers in a dataset differ from run to run.
