@@ -7,6 +7,7 @@ that cannot be read.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,14 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-j", "--jobs", default="auto", help="processes (default: one for each core)")
     options = parser.parse_args(arguments)
     folder = HERE.parent / "build" / "docs"
+    if options.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
     try:
         Site().write(folder / "source")
     except LinkError as error:
         print(error, file=sys.stderr)
         return 1
     strict = [] if options.keep_going else ["--fail-on-warning"]
-    fresh = ["--fresh-env", "--write-all"] if options.fresh else []
-    run = ["-b", "html", "-c", str(HERE), "-d", str(folder / "doctrees"), "-j", options.jobs, "-q", *strict, *fresh]
+    run = ["-b", "html", "-c", str(HERE), "-d", str(folder / "doctrees"), "-j", options.jobs, "-q", *strict]
     code = int(sphinx([*run, str(folder / "source"), str(folder / "html")]))
     if not code:
         print(folder / "html" / "index.html")

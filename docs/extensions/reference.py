@@ -232,6 +232,7 @@ def write(app: Any, config: Any = None) -> None:
     for old in (folder / "reference").rglob("*.rst"):
         if old.relative_to(folder).with_suffix("").as_posix() not in pages:
             old.unlink()
+            (Path(app.outdir) / old.relative_to(folder).with_suffix(".html")).unlink(missing_ok=True)
     for document, text in pages.items():
         file = folder / f"{document}.rst"
         file.parent.mkdir(parents=True, exist_ok=True)
