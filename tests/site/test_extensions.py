@@ -69,9 +69,9 @@ def test_blocks_sections_and_examples() -> None:
 
 def shown(text: str) -> str:
     """The elements of the page that a docstring becomes; each in its own line, indented below what it is in."""
-    napoleon = importlib.import_module("sphinx.ext.napoleon")
+    napoleon = pytest.importorskip("sphinx.ext.napoleon", reason="needs Sphinx: pip install -e .[docs]")
     lines = str(napoleon.GoogleDocstring(plain(text), napoleon.Config(napoleon_use_rtype=False), what="function"))
-    publish = importlib.import_module("docutils.core").publish_string
+    publish = pytest.importorskip("docutils.core").publish_string
     settings = {"halt_level": 2, "output_encoding": "unicode", "syntax_highlight": "none"}
     return str(publish(lines, writer="pseudoxml", settings_overrides=settings))
 
@@ -178,6 +178,7 @@ def test_pages_of_classes_have_what_hidden_bases_give() -> None:
 
 
 def test_methods_have_sources() -> None:
+    pytest.importorskip("sphinx", reason="needs Sphinx: pip install -e .[docs]")
     sources, file = parts("sources"), "minicnn/ops/tensor/expand.py"
     found, line = sources._of_member("minicnn", "Tensor.expand", {})
     assert found == file and "expand" in (ROOT / file).read_text(encoding="utf-8").splitlines()[line - 1]
