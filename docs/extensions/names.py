@@ -40,6 +40,7 @@ PLACES = [
     "minicnn.utils.checkpoint",
     "minicnn.utils.dlpack",
     "minicnn.datasets",
+    "minicnn.datasets.folder",
     "minicnn.transforms",
     "minicnn.models",
     "minicnn.train",
