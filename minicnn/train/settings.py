@@ -42,6 +42,24 @@ class Recipe:
         schedule_every: "step" or "epoch", after which the rate changes.
         augmentation: transforms of the training images only; after the others, or with `augment_first` before them.
         device: where the net is trained: "cpu", or a GPU, "cuda".
+        validation: the share of the training images that are held out of the training, with as many of each class;
+            the best epoch, early stopping and ReduceLROnPlateau look at them. 0: none. "test": the test images are
+            evaluated after each epoch, for the curve of a course; nothing is selected by them.
+        early_stopping: stop after so many epochs without a better accuracy on validation images; None: never.
+        warmup: the share of the training in which the rate rises linearly to the optimiser's, before the schedule.
+        clip_norm: the largest norm of all gradients together; larger ones are scaled down. None: any.
+        mixup, cutmix: alpha of these mixtures of images; 0: none.
+        ema: the decay of an exponential moving average of the weights, which is evaluated and saved; 0: none.
+        tta: the views of each image whose scores are averaged at the end: "flip", "five_crop", "ten_crop"; None: one view.
+        progressive: pairs (share of the training, side in pixels): from this share on, images have this side.
+        init: how weights are drawn before the training, such as "he"; None: as the layers do.
+        freeze: patterns of names of parameters that are not trained, such as "features.*".
+        rates: factors of the learning rate for patterns of names of parameters.
+        weights: a run folder or a file of weights to start from.
+        head: whether the last layer is replaced by a new one for the classes of the dataset.
+        classes: only these classes, by number or name, are trained and tested; they are numbered in this order.
+        train_size: only so many training images, with as many of each class; None: all.
+        workers: processes that load images; 0: the process of the training.
         notes: what users should know before the training, such as that images are enlarged.
     """
 
@@ -66,6 +84,23 @@ class Recipe:
     eval_batch_size: int = EVAL_BATCH
     device: str = "cpu"
     notes: tuple[str, ...] = ()
+    validation: float | str = 0.1
+    early_stopping: int | None = None
+    warmup: float = 0.0
+    clip_norm: float | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0
+    tta: str | None = None
+    progressive: tuple[tuple[float, int], ...] = ()
+    init: str | None = None
+    freeze: tuple[str, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+    weights: str | None = None
+    head: bool = False
+    classes: tuple[int | str, ...] | None = None
+    train_size: int | None = None
+    workers: int = 0
 
     @property
     def train_transforms(self) -> tuple[Step, ...]:
