@@ -2,34 +2,31 @@
 
 Files:
     loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    settings.py    what a recipe says, and the         run.py        the run folder
-                   objects with the names in it        config.py     its config.json, checked
-    recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
-    fitting.py     one for any net and dataset         description.py   what config.json says
-    interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
+    settings.py    what a recipe says                  run.py        the run folder
+    names.py       the tables of names in it           config.py     its config.json, checked
+    checking.py    types, ranges, contradictions       checkpoint.py  weights on disk
+    options.py     the names' options, tried           description.py   what config.json says
+    reading.py     files, changes on the command line  interrupt.py   Ctrl-C without losing the net
+    recipes        the bundled files, find_recipe      trials.py     one setting with several seeds
+    fitting.py     a recipe for any net and dataset
+    building.py    the objects that a recipe names     data.py       its dataset
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
 from .checkpoint import CheckpointError, load_weights, save_weights
+from .data import build_dataset, complete
 from .description import describe
 from .interrupt import Interrupt, telling
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
+from .names import SettingError, UnknownNameError
+from .reading import settings_of
 from .recipes import RECIPES, find_recipe
 from .run import Run, RunError
-from .settings import (
-    Recipe,
-    SettingError,
-    UnknownNameError,
-    build_dataset,
-    build_loss,
-    build_model,
-    build_optimizer,
-    build_schedule,
-    build_transform,
-)
+from .settings import Recipe
 from .trials import Trials, spread, train_with_seeds
 
 __all__ = [
@@ -53,14 +50,17 @@ __all__ = [
     "build_optimizer",
     "build_schedule",
     "build_transform",
+    "complete",
     "confusion_matrix",
     "describe",
     "evaluate",
     "find_recipe",
+    "init_weights",
     "load_weights",
     "per_class_accuracy",
     "predict",
     "save_weights",
+    "settings_of",
     "softmax",
     "spread",
     "telling",
