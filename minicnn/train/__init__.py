@@ -14,9 +14,12 @@ from __future__ import annotations
 from ..compat.missing import answer as _answer
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .description import describe
+from .divergence import DivergedError
+from .evaluation import Evaluation, evaluate, predict
 from .interrupt import Interrupt, telling
-from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
+from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
+from .progress import Epoch, Progress, best_epoch
 from .recipes import RECIPES, find_recipe
 from .run import Run, RunError
 from .settings import (
@@ -39,6 +42,7 @@ __all__ = [
     "Epoch",
     "Evaluation",
     "Interrupt",
+    "Progress",
     "Recipe",
     "Run",
     "RunError",
@@ -47,6 +51,7 @@ __all__ = [
     "Trials",
     "UnknownNameError",
     "accuracy",
+    "best_epoch",
     "build_dataset",
     "build_loss",
     "build_model",

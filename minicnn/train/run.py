@@ -33,7 +33,7 @@ from ..nn import Module
 from ..serialization.files import read_text, write_together
 from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
 from .config import AGAIN, RunError, read_config, reason, shortened
-from .loop import Epoch
+from .progress import Epoch
 from .settings import EVAL_BATCH, build_dataset, build_loss, build_model
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
