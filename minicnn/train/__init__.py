@@ -7,13 +7,16 @@ Files:
     recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
     fitting.py     one for any net and dataset         description.py   what config.json says
     interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
+    early_stopping.py   when to stop                    averaging.py  a moving average of the weights
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from .averaging import ExponentialAverage
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .description import describe
+from .early_stopping import EarlyStopping
 from .interrupt import Interrupt, telling
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
@@ -36,8 +39,10 @@ __all__ = [
     "RECIPES",
     "CheckpointError",
     "DivergedError",
+    "EarlyStopping",
     "Epoch",
     "Evaluation",
+    "ExponentialAverage",
     "Interrupt",
     "Recipe",
     "Run",
