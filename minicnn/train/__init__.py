@@ -7,14 +7,17 @@ Files:
     recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
     fitting.py     one for any net and dataset         description.py   what config.json says
     interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
+    early_stopping.py   when to stop                    averaging.py  a moving average of the weights
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from .averaging import ExponentialAverage
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .description import describe
 from .divergence import DivergedError
+from .early_stopping import EarlyStopping
 from .evaluation import Evaluation, evaluate, predict
 from .interrupt import Interrupt, telling
 from .loop import SaveError, train
@@ -39,8 +42,10 @@ __all__ = [
     "RECIPES",
     "CheckpointError",
     "DivergedError",
+    "EarlyStopping",
     "Epoch",
     "Evaluation",
+    "ExponentialAverage",
     "Interrupt",
     "Progress",
     "Recipe",
