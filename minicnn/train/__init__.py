@@ -10,19 +10,25 @@ Files:
     recipes        the bundled files, find_recipe      trials.py     one setting with several seeds
     fitting.py     a recipe for any net and dataset
     building.py    the objects that a recipe names     data.py       its dataset
+    early_stopping.py   when to stop                    averaging.py  a moving average of the weights
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from .averaging import ExponentialAverage
 from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .data import build_dataset, complete
 from .description import describe
+from .divergence import DivergedError
+from .early_stopping import EarlyStopping
+from .evaluation import Evaluation, evaluate, predict
 from .interrupt import Interrupt, telling
-from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
+from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
+from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
 from .run import Run, RunError
@@ -33,9 +39,12 @@ __all__ = [
     "RECIPES",
     "CheckpointError",
     "DivergedError",
+    "EarlyStopping",
     "Epoch",
     "Evaluation",
+    "ExponentialAverage",
     "Interrupt",
+    "Progress",
     "Recipe",
     "Run",
     "RunError",
@@ -44,6 +53,7 @@ __all__ = [
     "Trials",
     "UnknownNameError",
     "accuracy",
+    "best_epoch",
     "build_dataset",
     "build_loss",
     "build_model",

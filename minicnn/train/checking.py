@@ -67,7 +67,7 @@ def _is_options(value: Any) -> bool:
 
 def _is_progress(value: Any) -> bool:
     """((0.0, 24), (0.5, 32)): shares that rise, sides in pixels."""
-    pairs = list(value) if isinstance(value, tuple | list) else [None]
+    pairs: list[Any] = list(value) if isinstance(value, tuple | list) else [None]
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 and _is_number(pair[0]) for pair in pairs):
         return False
     shares, sides = [pair[0] for pair in pairs], [pair[1] for pair in pairs]

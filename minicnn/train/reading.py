@@ -170,7 +170,7 @@ def _value(text: str, value: str) -> Any:
         if re.fullmatch(r"[\w~./\\][\w .:/\\~+-]*", value):
             return value
         raise SettingError(
-            f"{shown(text)}: {shown(value)} is no value; write for example 0.1, true, text, [0.5, 0.75] or {{size = 32}}"
+            f"{shown(text)}: {shown(value)} is no value; write for example 0.1, true, word, [0.5, 0.75] or {{size = 2}}"
         ) from error
     except (ValueError, RecursionError) as error:
         raise SettingError(f"{shown(text)}: the value cannot be read: {str(error)[:100]}") from error

@@ -35,7 +35,7 @@ from .building import build_loss, build_model
 from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
 from .config import AGAIN, RunError, read_config, reason, shortened
 from .data import build_dataset
-from .loop import Epoch
+from .progress import Epoch
 from .settings import EVAL_BATCH
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
