@@ -7,6 +7,7 @@ Files:
     recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
     fitting.py     one for any net and dataset         description.py   what config.json says
     interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
+    ensemble.py    several nets or views averaged      views.py      views of an image
     early_stopping.py   when to stop                    averaging.py  a moving average of the weights
 """
 
@@ -17,10 +18,12 @@ from .averaging import ExponentialAverage
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .description import describe
 from .early_stopping import EarlyStopping
+from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
 from .interrupt import Interrupt, telling
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .recipes import RECIPES, find_recipe
+from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
 from .settings import (
     Recipe,
@@ -34,43 +37,16 @@ from .settings import (
     build_transform,
 )
 from .trials import Trials, spread, train_with_seeds
+from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
-    "RECIPES",
-    "CheckpointError",
-    "DivergedError",
-    "EarlyStopping",
-    "Epoch",
-    "Evaluation",
-    "ExponentialAverage",
-    "Interrupt",
-    "Recipe",
-    "Run",
-    "RunError",
-    "SaveError",
-    "SettingError",
-    "Trials",
-    "UnknownNameError",
-    "accuracy",
-    "build_dataset",
-    "build_loss",
-    "build_model",
-    "build_optimizer",
-    "build_schedule",
-    "build_transform",
-    "confusion_matrix",
-    "describe",
-    "evaluate",
-    "find_recipe",
-    "load_weights",
-    "per_class_accuracy",
-    "predict",
-    "save_weights",
-    "softmax",
-    "spread",
-    "telling",
-    "train",
-    "train_with_seeds",
+    "RECIPES", "CheckpointError", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError", "Epoch",
+    "Evaluation", "ExponentialAverage", "Interrupt", "ProgressiveResizing", "Recipe", "Run", "RunError",
+    "SaveError", "SettingError", "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy", "build_dataset",
+    "build_loss", "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "combined",
+    "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe", "five_crops", "flips",
+    "load_weights", "named_views", "per_class_accuracy", "predict", "resized", "save_weights", "shifts", "softmax",
+    "spread", "telling", "ten_crops", "train", "train_with_seeds",
 ]  # fmt: skip
 
 _answer(globals())
