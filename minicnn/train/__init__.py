@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from .averaging import ExponentialAverage
+from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
+from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
 from .description import describe
 from .early_stopping import EarlyStopping
 from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
@@ -40,13 +42,14 @@ from .trials import Trials, spread, train_with_seeds
 from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
-    "RECIPES", "CheckpointError", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError", "Epoch",
-    "Evaluation", "ExponentialAverage", "Interrupt", "ProgressiveResizing", "Recipe", "Run", "RunError",
-    "SaveError", "SettingError", "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy", "build_dataset",
-    "build_loss", "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "combined",
-    "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe", "five_crops", "flips",
-    "load_weights", "named_views", "per_class_accuracy", "predict", "resized", "save_weights", "shifts", "softmax",
-    "spread", "telling", "ten_crops", "train", "train_with_seeds",
+    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
+    "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "ProgressiveResizing", "Recipe", "Reliability", "Run",
+    "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy",
+    "balanced_accuracy", "brier_score", "build_dataset", "build_loss", "build_model", "build_optimizer",
+    "build_schedule", "build_transform", "check_sizes", "classification_report", "combined", "confusion_matrix",
+    "describe", "ensemble_error", "evaluate", "find_recipe", "fit_temperature", "five_crops", "flips",
+    "load_weights", "named_views", "per_class_accuracy", "precision_recall_f1", "predict", "reliability", "resized",
+    "save_weights", "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds",
 ]  # fmt: skip
 
 _answer(globals())
