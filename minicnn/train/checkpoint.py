@@ -77,7 +77,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise CheckpointError(f"{path}: not a checkpoint of a training; its format should be {CHECKPOINT!r}")
         if "sha256" not in header.about or header.about.get("tree_sha256") != _digest(header.about.get("tree")):
             raise CheckpointError(
-                f"{path}: it is not as it was saved (the SHA-256 of its numbers and texts differs); it is damaged: {AGAIN}"
+                f"{path}: its numbers and texts are not those that were saved (their SHA-256 differs); {AGAIN}"
             )
         arrays = read_arrays(source, header)
         try:

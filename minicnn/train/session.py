@@ -29,24 +29,21 @@ from ..random import fork_rng, get_rng_state, manual_seed, set_rng_state
 from ..serialization.files import remedy
 from ..utils.data import DataLoader, Subset, stratified_split
 from .averaging import ExponentialAverage
+from .building import build_loss, build_model, build_optimizer, build_schedule
 from .checkpoint import CheckpointError
 from .config import AGAIN, RunError
+from .data import build_dataset, complete
 from .description import describe, environment
 from .early_stopping import EarlyStopping
+from .ensemble import TestTimeAugmentation
 from .evaluation import evaluate
 from .loop import never, train
-from .mixing import batch_mixer
+from .mixing import BatchTransforms
+from .names import SettingError
 from .progress import Epoch, Progress, best_epoch, say
-from .run import CHECKPOINT, CONFIG, RESULTS, Run
-from .settings import (
-    Recipe,
-    SettingError,
-    build_dataset,
-    build_loss,
-    build_model,
-    build_optimizer,
-    build_schedule,
-)  # fmt: skip
+from .resizing import ProgressiveResizing
+from .run import CHECKPOINT, CONFIG, Run
+from .settings import Recipe
 from .state import Every, TrainingState
 
 AHEAD = 2  # batches that a thread makes, so that the net does not wait for them
@@ -67,7 +64,7 @@ class Training:
     Attributes:
         model, optimizer, scheduler, loss_fn: what is trained and how. After `run`, `model` is the chosen net.
         train_set, val_set, test_set: the images; `val_set` is None without validation.
-        ema, early_stopping, batch_transform: None if the recipe does not want them.
+        ema, early_stopping, batch_transform: what else the recipe wants; None if it does not.
         progress: the finished epochs, and the sums of the current one.
 
     Raises:
@@ -88,28 +85,39 @@ class Training:
         self, recipe: Recipe, *, seed: int = 0, backend: str = "auto", root: str | os.PathLike[str] | None = None,
         download: bool = False,
     ) -> None:  # fmt: skip
-        self.recipe, self.seed, self.backend = recipe, seed, backend
         self.root = None if root is None else str(Path(root).expanduser().resolve())
+        recipe = complete(recipe, self.root, download)
+        self.recipe, self.seed, self.backend = recipe, seed, backend
         self.folder: Run | None = None
         self._check_choices()
         device = resolve(recipe.device, "train")
         self._load_data(download)
         with fork_rng():
             manual_seed(seed)
-            self.model: Module = build_model(recipe.model, recipe.model_options).to(device)
+            self.model: Module = build_model(recipe.model, recipe.model_options, recipe.init).to(device)
             self.optimizer = build_optimizer(recipe.optimizer, self.model, recipe.optimizer_options, recipe.decay)
             self.loss_fn = build_loss(recipe.loss, recipe.loss_options)
             self.scheduler = build_schedule(
                 recipe.schedule, recipe.schedule_options, self.optimizer, recipe.epochs, len(self.train_loader),
-                recipe.schedule_every,
+                recipe.schedule_every, recipe.warmup,
             )  # fmt: skip
             self.ema = ExponentialAverage(self.model, recipe.ema) if recipe.ema else None
             self.early_stopping = None if recipe.early_stopping is None else EarlyStopping(recipe.early_stopping)
-            self.batch_transform = batch_mixer(recipe.mixup, recipe.cutmix, len(self.test_set.classes))
+            self.batch_transform = self._batch_transform()
             self._random = get_rng_state()
         self.progress = Progress()
-        parts = {"scheduler": self.scheduler, "ema": self.ema, "early_stopping": self.early_stopping}
+        parts = {
+            "scheduler": self.scheduler, "ema": self.ema, "early_stopping": self.early_stopping,
+            "batch_transform": self.batch_transform,
+        }  # fmt: skip
         self.state = TrainingState(self.model, self.optimizer, self.train_loader, self.progress, parts)
+
+    def _batch_transform(self) -> BatchTransforms:
+        recipe, resizing = self.recipe, None
+        if recipe.progressive:
+            begin = () if recipe.progressive[0][0] == 0 else ((0.0, None),)
+            resizing = ProgressiveResizing((*begin, *recipe.progressive), recipe.epochs * len(self.train_loader))
+        return BatchTransforms(recipe.mixup, recipe.cutmix, len(self.test_set.classes), resizing)
 
     def _check_choices(self) -> None:
         """Refuse to choose anything by the test set, or by nothing."""
@@ -127,15 +135,18 @@ class Training:
 
     def _load_data(self, download: bool) -> None:
         recipe = self.recipe
-        source: dict[str, Any] = {"root": self.root, "download": download}
-        self.train_set = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
+        source: dict[str, Any] = {"root": self.root, "download": download, "classes": recipe.classes}
+        whole = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
         self.test_set = build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
+        self.train_set: Any = whole
         self.val_set: Any = self.test_set if recipe.validation == "test" else None
+        if recipe.train_size is not None and recipe.train_size < len(whole):
+            _, self.train_set = stratified_split(whole, recipe.train_size / len(whole), SPLIT_SEED)
         if not isinstance(recipe.validation, str) and recipe.validation:
-            plain = copy.copy(self.train_set)  # the same images, without augmentation
+            rest, held_out = stratified_split(self.train_set, recipe.validation, SPLIT_SEED)
+            plain = copy.copy(whole)  # the same images, without augmentation
             plain.transform = self.test_set.transform
-            self.train_set, held_out = stratified_split(self.train_set, recipe.validation, SPLIT_SEED)
-            self.val_set = Subset(plain, held_out.indices)
+            self.train_set, self.val_set = _of(whole, rest), _of(plain, held_out)
         self.train_loader = self._loader(self.train_set, recipe.batch_size, shuffle=True)
         self.val_loader = None if self.val_set is None else self._loader(self.val_set, recipe.eval_batch_size)
         self.test_loader = self._loader(self.test_set, recipe.eval_batch_size)
@@ -257,7 +268,7 @@ class Training:
                 train(
                     self.model, self.train_loader, self.val_loader, self.optimizer, self.loss_fn, self.recipe.epochs,
                     scheduler=self.scheduler, schedule_every=self.recipe.schedule_every,
-                    batch_transform=self.batch_transform, clip_norm=self.recipe.clip_norm, ema=self.ema,
+                    batch_transform=self.batch_transform or None, clip_norm=self.recipe.clip_norm, ema=self.ema,
                     early_stopping=self.early_stopping, recorder=recorder, save=saver.after_epoch,
                     after_step=saver.after_step, stop=stop, so_far=self.progress, progress=progress, quiet=quiet,
                 )  # fmt: skip
@@ -280,14 +291,20 @@ class Training:
         self.model.load_state_dict(weights)
         self.model.eval()
         run.save(self.model, history, epoch=chosen.epoch, interrupted=False, ended=self.progress.enough or None)
-        found = evaluate(self.model, self.test_loader, self.loss_fn)
+        test = self._test(self.model)
+        if self.recipe.tta is not None:
+            test["augmented"] = self._test(TestTimeAugmentation(self.model, self.recipe.tta))
         by = "the validation accuracy" if self.state.best is not None else "nothing: it is the last epoch"
         judged = None if self.state.best is None else {"images": len(self.val_set), "loss": chosen.val_loss,
                                                        "top1": chosen.val_top1}  # fmt: skip
         run.finish({
             "epoch": chosen.epoch, "chosen_by": by, "validation": judged,
-            "test": {"images": len(self.test_set), "loss": found.loss, "top1": found.top1, "top5": found.top5},
+            "test": {"images": len(self.test_set), **test},
         })  # fmt: skip
+
+    def _test(self, model: Module) -> dict[str, Any]:
+        found = evaluate(model, self.test_loader, self.loss_fn)
+        return {"loss": found.loss, "top1": found.top1, "top5": found.top5}
 
 
 class _Saver:
@@ -338,12 +355,18 @@ class _Saver:
         )
 
 
+def _of(images: Any, part: Subset[Any]) -> Subset[Any]:
+    """The same images as those of a part, which may be a part of a part, taken from `images` itself."""
+    indices = list(part.indices)
+    while isinstance(part.dataset, Subset):
+        part = part.dataset
+        indices = [part.indices[index] for index in indices]
+    return Subset(images, indices)
+
+
 def _differences(before: Any, now: Any, where: str = "") -> list[str]:
     """What differs between two objects of dicts, numbers and texts, as text."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [*now, *(key for key in before if key not in now)]
         return [text for key in keys for text in _differences(before.get(key), now.get(key), f"{where}.{key}")]
     return [] if before == now else [f"{where.removeprefix('.')} was {before!r} and is {now!r}"]
-
-
-__all__ = ["RESULTS", "Training"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim.first_order import FirstOrder
 from ..random import get_rng_state, set_rng_state
 from ..tensor import Tensor
 from .checkpoint import CheckpointError
@@ -36,7 +36,7 @@ class TrainingState:
     """
 
     def __init__(
-        self, model: Module, optimizer: Optimizer, loader: Any, progress: Progress, others: Mapping[str, Any]
+        self, model: Module, optimizer: FirstOrder, loader: Any, progress: Progress, others: Mapping[str, Any]
     ) -> None:
         self.model, self.optimizer, self.loader, self.progress = model, optimizer, loader, progress
         self.others = {name: part for name, part in others.items() if part is not None}
@@ -102,11 +102,14 @@ class TrainingState:
             if type(number) is not int or not 0 <= number < len(parameters):
                 raise ValueError(f"the optimiser has no parameter {shortened(number)}")
             p = parameters[number]
-            if hasattr(self.optimizer, "initial_state"):
-                _same_keys(f"optimizer.state[{number}]", self.optimizer.initial_state(p, groups[number]), kept)
-            for name, value in kept.items():
-                if isinstance(value, Tensor) and tuple(value.shape) not in ((), tuple(p.shape)):
-                    raise ValueError(f"{name} of parameter {number} has shape {value.shape}, not {p.shape}")
+            expected = self.optimizer.initial_state(p, groups[number])
+            if "momentum_buffer" in kept:  # SGD makes it in the first step
+                expected.setdefault("momentum_buffer", p)
+            _same_keys(f"optimizer.state[{number}]", expected, kept)
+            for name, value in expected.items():
+                shape = getattr(kept[name], "shape", None)
+                if shape != value.shape:
+                    raise ValueError(f"{name} of parameter {number} has shape {shape}, not {value.shape}")
 
     def _check_position(self, progress: Any, loader: Any) -> None:
         """Raise unless the results and the place in the data are possible, and fit each other."""

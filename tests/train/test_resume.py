@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from small_training import KINDS, STEPS, outcome, recipe, stopping, trained
 
-from minicnn.train import Run, Training
+from minicnn.train import Training
 
 
 @pytest.fixture(scope="module")
