@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -155,6 +155,11 @@ def check(values: Mapping[str, Any]) -> None:
     Raises:
         SettingError: a value has another type, is out of range, or contradicts another one.
     """
+    for where, value in _options(values):
+        if not _is_data(value):
+            raise SettingError(
+                f"{where} must be a finite number, a text, true, false, or a list of these, got {shown(value)}"
+            )
     for key, rule in RULES.items():
         if not rule.fits(values[key]):
             raise SettingError(f"{key} must be {rule.words}, got {shown(values[key])}")
@@ -163,6 +168,18 @@ def check(values: Mapping[str, Any]) -> None:
     for message, wrong in _contradictions(values):
         if wrong:
             raise SettingError(message)
+
+
+def _options(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The options of everything that is named, with the keys of a recipe's file."""
+    for table in ("model", "optimizer", "schedule", "loss"):
+        options = values[f"{table}_options"]
+        for name, value in options.items() if isinstance(options, Mapping) else ():
+            yield f"{table}.{name}", value
+    for chain in ("transforms", "augmentation", "evaluation"):
+        for step in values[chain] if isinstance(values[chain], tuple | list) else ():
+            if isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[1], Mapping):
+                yield from ((f"{chain}.{step[0]}.{name}", value) for name, value in step[1].items())
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[tuple[str, bool]]:
