@@ -11,6 +11,7 @@ Files:
     fitting.py     a recipe for any net and dataset
     building.py    the objects that a recipe names     data.py       its dataset
     early_stopping.py   when to stop                    averaging.py  a moving average of the weights
+    ensemble.py    several nets or views averaged      views.py      views of an image
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from __future__ import annotations
 from ..compat.missing import answer as _answer
 from .averaging import ExponentialAverage
 from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
+from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
+from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
 from .data import build_dataset, complete
 from .description import describe
 from .divergence import DivergedError
 from .early_stopping import EarlyStopping
+from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
 from .evaluation import Evaluation, evaluate, predict
 from .interrupt import Interrupt, telling
 from .loop import SaveError, train
@@ -31,51 +35,22 @@ from .names import SettingError, UnknownNameError
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
+from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
 from .settings import Recipe
 from .trials import Trials, spread, train_with_seeds
+from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
-    "RECIPES",
-    "CheckpointError",
-    "DivergedError",
-    "EarlyStopping",
-    "Epoch",
-    "Evaluation",
-    "ExponentialAverage",
-    "Interrupt",
-    "Progress",
-    "Recipe",
-    "Run",
-    "RunError",
-    "SaveError",
-    "SettingError",
-    "Trials",
-    "UnknownNameError",
-    "accuracy",
-    "best_epoch",
-    "build_dataset",
-    "build_loss",
-    "build_model",
-    "build_optimizer",
-    "build_schedule",
-    "build_transform",
-    "complete",
-    "confusion_matrix",
-    "describe",
-    "evaluate",
-    "find_recipe",
-    "init_weights",
-    "load_weights",
-    "per_class_accuracy",
-    "predict",
-    "save_weights",
-    "settings_of",
-    "softmax",
-    "spread",
-    "telling",
-    "train",
-    "train_with_seeds",
+    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
+    "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "Progress", "ProgressiveResizing", "Recipe",
+    "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials",
+    "UnknownNameError", "accuracy", "balanced_accuracy", "best_epoch", "brier_score", "build_dataset", "build_loss",
+    "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
+    "combined", "complete", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe",
+    "fit_temperature", "five_crops", "flips", "init_weights", "load_weights", "named_views", "per_class_accuracy",
+    "precision_recall_f1", "predict", "reliability", "resized", "save_weights", "settings_of", "shifts", "softmax",
+    "spread", "telling", "ten_crops", "train", "train_with_seeds",
 ]  # fmt: skip
 
 _answer(globals())
