@@ -29,6 +29,7 @@ from .names import (
     find_dataset,
 )  # fmt: skip
 from .settings import CHAINS, Recipe, Step
+from .views import named_views
 
 _SIMPLE: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int": (int,), "float": (int, float), "str": (str,), "None": (type(None),),
@@ -56,6 +57,9 @@ def checked(recipe: Recipe) -> Recipe:
     named |= {key: _steps(getattr(recipe, key)) for key in CHAINS}
     new = replace(recipe, **named)
     _try("loss", LOSSES[new.loss], new.loss_options)
+    if new.tta is not None:
+        with _told("tta"):
+            named_views(new.tta)
     parameter = Parameter(zeros(1))
     _try("optimizer", OPTIMIZERS[new.optimizer], new.optimizer_options, [parameter])
     if new.schedule is not None:

@@ -43,7 +43,7 @@ class Recipe:
         clip_norm: the largest norm of all gradients together; larger ones are scaled down. None: any.
         mixup, cutmix: alpha of these mixtures of images; 0: none.
         ema: the decay of an exponential moving average of the weights, which is evaluated and saved; 0: none.
-        tta: the views of an image whose scores are averaged at the end: "flip", "five_crop", "ten_crop"; None: one.
+        tta: the views of each image that are averaged at the end, as in `named_views`: "flip", "ten_crop:28".
         progressive: pairs (share of the training, side in pixels): from this share on, images have this side.
         init: how weights are drawn before the training, such as "he"; None: as the layers do.
         freeze: patterns of names of parameters that are not trained, such as "features.*".
