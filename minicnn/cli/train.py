@@ -5,29 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .arguments import (
-    Commands,
-    UsageError,
-    add_backend,
-    add_data,
-    add_device,
-    add_output,
-    command,
-    every,
-    positive,
-    seed,
-)
+from .arguments import Commands, UsageError, add_backend, add_data, add_output, command, every, seed
 from .console import DONE, INTERRUPTED, one_line
+from .recipe_options import add_recipe, chosen_recipe
 
 if TYPE_CHECKING:
-    from ..train import Recipe, Run, Training
+    from ..train import Run, Training
 
 # The options that say what to train, and which a training that is continued has already.
 SETTINGS = (
-    "dataset", "recipe", "epochs", "batch_size", "lr", "seed", "backend", "device", "output", "overwrite",
+    "dataset", "recipe", "settings", "epochs", "batch_size", "lr", "val", "workers", "device", "seed", "backend",
+    "output", "overwrite",
 )  # fmt: skip
 
 
@@ -38,19 +28,11 @@ def add_command(commands: Commands) -> None:
         "model",
         nargs="?",
         metavar="MODEL",
-        help="the net; upper and lower case do not matter (default: LeNet5)",
+        help="the net; upper and lower case do not matter (default: the recipe's, or LeNet5)",
     )
-    one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default), mnist, cifar10, cifar100")
+    add_recipe(one)
     add_data(one)
     one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
-    one.add_argument(
-        "--recipe",
-        metavar="NAME",
-        help="the settings to start from, such as course (default: the recipe for the net and dataset)",
-    )
-    one.add_argument("--epochs", type=positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--batch-size", type=positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--lr", type=positive(float), metavar="X", help="the learning rate, instead of the recipe's")
     one.add_argument(
         "--seed",
         type=seed,
@@ -58,7 +40,6 @@ def add_command(commands: Commands) -> None:
         help="the seed of weights, order and augmentation (default: 0)",
     )
     add_backend(one)
-    add_device(one, "the recipe's, cpu")
     add_output(one, "the run folder (default: runs/<model>-<dataset>-<time>)", "DIR")
     one.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
     one.add_argument("--resume", metavar="RUN", help="continue the training of this run folder, exactly where it was")
@@ -111,7 +92,7 @@ def _session(options: argparse.Namespace) -> Training:
 
     if options.resume is None:
         return Training(
-            _recipe(options), seed=options.seed or 0, backend=options.backend or "auto", root=options.data,
+            chosen_recipe(options, options.data), seed=options.seed or 0, backend=options.backend or "auto", root=options.data,
             download=options.download,
         )  # fmt: skip
     given = [name for name in SETTINGS if getattr(options, name, None) not in (None, False, [])]
@@ -166,17 +147,6 @@ def _finish(run: Run, session: Training) -> int:
     folder, shown = shlex.quote(str(run.folder)), has_overview(session.model)
     print(f"Look at it: minicnn eval {folder}" + (f"; minicnn plot overview {folder}" if shown else ""))
     return DONE
-
-
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """The chosen recipe, with the changes that the command line makes."""
-    from ..train import find_recipe
-
-    recipe = find_recipe(options.model or "LeNet5", options.dataset, options.recipe)
-    if options.lr is not None:
-        recipe = replace(recipe, optimizer_options={**recipe.optimizer_options, "lr": options.lr})
-    changes = {"epochs": options.epochs, "batch_size": options.batch_size, "device": options.device}
-    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
 def _report(run: Run, figures: list[str]) -> None:

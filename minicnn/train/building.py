@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from .. import models, nn, transforms
 from ..nn import Module
 from ..nn.conv import _ConvNd
 from ..optim.lr_scheduler import LinearLR, SequentialLR
+from .freezing import parameter_groups
 from .names import (
     DECAYS,
     EVERY,
@@ -130,8 +132,14 @@ def build_transform(steps: Iterable[Step]) -> transforms.Compose:
     return transforms.Compose([TRANSFORMS[find("transform", step, TRANSFORMS)](**given) for step, given in steps])
 
 
-def build_optimizer(name: str, model: Module, options: Mapping[str, Any], decay: str = "all") -> Any:
-    """An optimiser for those parameters of the net that are trained.
+def build_optimizer(
+    name: str,
+    model: Module,
+    options: Mapping[str, Any],
+    decay: str = "all",
+    rates: Mapping[str, float] | None = None,
+) -> Any:
+    """An optimiser for all parameters of the net.
 
     Args:
         name: a key of OPTIMIZERS.
@@ -139,10 +147,11 @@ def build_optimizer(name: str, model: Module, options: Mapping[str, Any], decay:
         options: of the optimiser.
         decay: with "weights", parameters of one dimension have no weight decay: these are the biases, and the scales
             and shifts of normalisation.
+        rates: factors of the learning rate for patterns of names of parameters, as in `parameter_groups`.
 
     Raises:
         UnknownNameError: no such optimiser.
-        SettingError: `decay` is neither "all" nor "weights".
+        SettingError: `decay` is neither "all" nor "weights", or a pattern fits no parameter.
         ValueError: an option is out of range.
 
     >>> options = {"lr": 0.1, "weight_decay": 0.01}
@@ -153,14 +162,14 @@ def build_optimizer(name: str, model: Module, options: Mapping[str, Any], decay:
     make = OPTIMIZERS[find("optimizer", name, OPTIMIZERS)]
     if decay not in DECAYS:
         raise SettingError(f"decay must be one of {', '.join(map(repr, DECAYS))}, got {decay!r}")
-    parameters = list(model.parameters())
-    if decay == "all":
-        return make(parameters, **options)
-    groups: list[dict[str, Any]] = [
-        {"params": [one for one in parameters if one.ndim > 1]},
-        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return make([group for group in groups if group["params"]], **options)
+    if decay == "all" and not rates:
+        return make(list(model.parameters()), **options)
+    lr = options.get("lr", inspect.signature(make).parameters["lr"].default)
+    try:
+        groups = parameter_groups(model, float(lr), rates, decay=decay)
+    except ValueError as error:
+        raise SettingError(f"rates: {error}") from error
+    return make(groups, **options)
 
 
 def build_schedule(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .names import DECAYS, EVERY, INITS, PLATEAU, VIEWS, SettingError
+from .names import DECAYS, EVERY, INITS, PLATEAU, SettingError
 
 _MOST = 1_000_000  # epochs, images in a batch: more is a slip of the hand
 _DEEP = 4  # lists and tables inside each other
@@ -68,10 +68,12 @@ def _is_options(value: Any) -> bool:
 def _is_progress(value: Any) -> bool:
     """((0.0, 24), (0.5, 32)): shares that rise, sides in pixels."""
     pairs: list[Any] = list(value) if isinstance(value, tuple | list) else [None]
+    if not pairs:
+        return True
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 and _is_number(pair[0]) for pair in pairs):
         return False
     shares, sides = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    rising = all(one < following for one, following in pairwise(shares))
+    rising = bool(shares) and shares[0] == 0 and all(one < following for one, following in pairwise(shares))
     return rising and all(0 <= share < 1 for share in shares) and all(whole(1, LARGEST).fits(side) for side in sides)
 
 
@@ -132,8 +134,8 @@ RULES: dict[str, Rule] = {
     "mixup": _ALPHA,
     "cutmix": _ALPHA,
     "ema": _SHARE,
-    "tta": optional(either(*VIEWS)),
-    "progressive": Rule(_is_progress, "a list of [share of the training, side in pixels] with rising shares below 1"),
+    "tta": optional(_TEXT),
+    "progressive": Rule(_is_progress, "a list of [share of the training, side in pixels] with shares that rise from 0"),
     "init": optional(either(*INITS)),
     "freeze": _TEXTS,
     "rates": Rule(
@@ -155,6 +157,11 @@ def check(values: Mapping[str, Any]) -> None:
     Raises:
         SettingError: a value has another type, is out of range, or contradicts another one.
     """
+    for where, value in _options(values):
+        if not _is_data(value):
+            raise SettingError(
+                f"{where} must be a finite number, a text, true, false, or a list of these, got {shown(value)}"
+            )
     for key, rule in RULES.items():
         if not rule.fits(values[key]):
             raise SettingError(f"{key} must be {rule.words}, got {shown(values[key])}")
@@ -163,6 +170,18 @@ def check(values: Mapping[str, Any]) -> None:
     for message, wrong in _contradictions(values):
         if wrong:
             raise SettingError(message)
+
+
+def _options(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The options of everything that is named, with the keys of a recipe's file."""
+    for table in ("model", "optimizer", "schedule", "loss"):
+        options = values[f"{table}_options"]
+        for name, value in options.items() if isinstance(options, Mapping) else ():
+            yield f"{table}.{name}", value
+    for chain in ("transforms", "augmentation", "evaluation"):
+        for step in values[chain] if isinstance(values[chain], tuple | list) else ():
+            if isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[1], Mapping):
+                yield from ((f"{chain}.{step[0]}.{name}", value) for name, value in step[1].items())
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[tuple[str, bool]]:

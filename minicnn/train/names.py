@@ -39,7 +39,6 @@ SCHEDULES: dict[str, Any] = {  # those whose options are numbers and texts
     )
 }  # fmt: skip
 DECAYS, EVERY = ("all", "weights"), ("step", "epoch")
-VIEWS = ("flip", "five_crop", "ten_crop")  # of test-time augmentation
 _NOT_ALONE = {  # what is no transform of one image, or made of functions and other transforms
     "AutoAugmentPolicy", "Compose", "CutMix", "FiveCrop", "InterpolationMode", "Lambda", "MixUp", "RandomApply",
     "RandomChoice", "RandomOrder", "TenCrop", "Transform",

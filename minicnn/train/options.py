@@ -29,6 +29,7 @@ from .names import (
     find_dataset,
 )  # fmt: skip
 from .settings import CHAINS, Recipe, Step
+from .views import named_views
 
 _SIMPLE: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int": (int,), "float": (int, float), "str": (str,), "None": (type(None),),
@@ -56,6 +57,9 @@ def checked(recipe: Recipe) -> Recipe:
     named |= {key: _steps(getattr(recipe, key)) for key in CHAINS}
     new = replace(recipe, **named)
     _try("loss", LOSSES[new.loss], new.loss_options)
+    if new.tta is not None:
+        with _told("tta"):
+            named_views(new.tta)
     parameter = Parameter(zeros(1))
     _try("optimizer", OPTIMIZERS[new.optimizer], new.optimizer_options, [parameter])
     if new.schedule is not None:
@@ -76,7 +80,11 @@ def checked(recipe: Recipe) -> Recipe:
                 f"model: a recipe has no option {name}; set weights to a run folder or a file of weights"
             )
     with Device("meta"):
-        _try(f"model {new.model}", build, new.model_options)
+        try:
+            _try(f"model {new.model}", build, new.model_options)
+        except SettingError as error:
+            _check_keyword(new.model, build, error)
+            raise
     return new
 
 
@@ -113,6 +121,15 @@ def _try(where: str, make: Callable[..., Any], options: Mapping[str, Any], first
 
 def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(make).parameters)
+
+
+def _check_keyword(model: str, build: Callable[..., Any], error: Exception) -> None:
+    """Refuse an option that a net does not take, with the nearest one of its class."""
+    wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    made = getattr(inspect.unwrap(build), "__globals__", {}).get(inspect.signature(build).return_annotation)
+    if wrong and isinstance(made, type):
+        known = {name: one for name, one in _parameters(made).items() if one.kind is not inspect.Parameter.VAR_KEYWORD}
+        _check_names("model", model, {wrong[1]: None}, known)
 
 
 def _check_names(where: str, owner: str, options: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> None:

@@ -16,6 +16,7 @@ EVAL_BATCH = 200  # test images; a constant, since another size could change the
 # In a file, a name and its options are one table: [optimizer] name = "SGD", lr = 0.1
 TABLES = {"model": "model_options", "optimizer": "optimizer_options", "schedule": "schedule_options",
           "loss": "loss_options"}  # fmt: skip
+_MAY_BE_EMPTY = ("augmentation", "evaluation", "freeze", "notes", "progressive", "rates")  # which is their default
 CHAINS = ("transforms", "augmentation", "evaluation")
 
 
@@ -42,7 +43,7 @@ class Recipe:
         clip_norm: the largest norm of all gradients together; larger ones are scaled down. None: any.
         mixup, cutmix: alpha of these mixtures of images; 0: none.
         ema: the decay of an exponential moving average of the weights, which is evaluated and saved; 0: none.
-        tta: the views of an image whose scores are averaged at the end: "flip", "five_crop", "ten_crop"; None: one.
+        tta: the views of each image that are averaged at the end, as in `named_views`: "flip", "ten_crop:28".
         progressive: pairs (share of the training, side in pixels): from this share on, images have this side.
         init: how weights are drawn before the training, such as "he"; None: as the layers do.
         freeze: patterns of names of parameters that are not trained, such as "features.*".
@@ -110,7 +111,7 @@ class Recipe:
         check({one.name: getattr(self, one.name) for one in fields(self)})
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings as plain data, as in a recipe's file; what is None is left out.
+        """All settings as plain data, as in a recipe's file; what is None or has no entries is left out.
 
         >>> settings = minicnn.train.find_recipe("lenet5", "digits").to_dict()
         >>> settings["optimizer"]["name"], settings["augmentation"]
@@ -119,7 +120,7 @@ class Recipe:
         data: dict[str, Any] = {}
         for one in fields(self):
             value = getattr(self, one.name)
-            if value is None or one.name in TABLES.values():
+            if value is None or one.name in TABLES.values() or (value in ((), {}) and one.name in _MAY_BE_EMPTY):
                 continue
             if one.name in TABLES:
                 value = {"name": value, **getattr(self, TABLES[one.name])}
