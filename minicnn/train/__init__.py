@@ -21,6 +21,8 @@ from .classification import ClassScores, balanced_accuracy, classification_repor
 from .description import describe
 from .early_stopping import EarlyStopping
 from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
+from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
+from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
@@ -43,13 +45,15 @@ from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
     "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
-    "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "ProgressiveResizing", "Recipe", "Reliability", "Run",
-    "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy",
-    "balanced_accuracy", "brier_score", "build_dataset", "build_loss", "build_model", "build_optimizer",
-    "build_schedule", "build_transform", "check_sizes", "classification_report", "combined", "confusion_matrix",
-    "describe", "ensemble_error", "evaluate", "find_recipe", "fit_temperature", "five_crops", "flips",
-    "load_weights", "named_views", "per_class_accuracy", "precision_recall_f1", "predict", "reliability", "resized",
-    "save_weights", "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds",
+    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "NewHead", "ProgressiveResizing",
+    "Recipe", "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials",
+    "UnknownNameError", "accuracy", "balanced_accuracy", "brier_score", "build_dataset", "build_loss",
+    "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
+    "combined", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe", "fit_temperature",
+    "five_crops", "flips", "freeze", "load_weights", "named_views", "net_parts", "parameter_groups",
+    "per_class_accuracy", "precision_recall_f1", "predict", "rates_by_depth", "reliability", "replace_head",
+    "resized", "save_weights", "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds",
+    "unfreeze",
 ]  # fmt: skip
 
 _answer(globals())
