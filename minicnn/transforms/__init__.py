@@ -1,7 +1,8 @@
 """Transforms of images, under torchvision's names: of PIL images and of Tensors (..., C, H, W), singly or in batches.
 
+    functional/    all that is not random, as functions of one image
     base.py        Transform, Compose, Lambda, and the kinds of images
-    convert.py     ToTensor, PILToTensor, ConvertImageDtype, Grayscale, Normalize
+    convert.py     ToTensor, PILToTensor, ToPILImage, ConvertImageDtype, Grayscale, Normalize
     resize.py      Resize, InterpolationMode
     geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 
@@ -11,8 +12,9 @@ A random transform draws from the stream of its sample (`minicnn.utils.data.rand
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from . import functional
 from .base import Compose, Lambda, Transform
-from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToTensor
+from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToPILImage, ToTensor
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .resize import InterpolationMode, Resize
 
@@ -30,8 +32,10 @@ __all__ = [
     "RandomHorizontalFlip",
     "RandomVerticalFlip",
     "Resize",
+    "ToPILImage",
     "ToTensor",
     "Transform",
+    "functional",
 ]
 
 _answer(globals())
