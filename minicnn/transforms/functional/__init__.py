@@ -1,0 +1,44 @@
+"""Transforms as functions of one image, under torchvision's names: PIL images and Tensors (..., C, H, W).
+
+    from minicnn.transforms import functional as TF
+    TF.rotate(image, 30)
+
+Nothing is random here: the classes of `minicnn.transforms` draw the arguments and call these functions.
+
+    images.py      get_dimensions, get_image_size, get_image_num_channels
+    convert.py     to_tensor, pil_to_tensor, to_pil_image, convert_image_dtype, normalize
+    resizing.py    resize, InterpolationMode
+    geometry.py    pad, crop, center_crop, resized_crop, five_crop, ten_crop, hflip, vflip, erase
+"""
+
+from __future__ import annotations
+
+from ...compat.missing import answer as _answer
+from .convert import convert_image_dtype, normalize, pil_to_tensor, to_pil_image, to_tensor
+from .geometry import center_crop, crop, erase, five_crop, hflip, pad, resized_crop, ten_crop, vflip
+from .images import get_dimensions, get_image_num_channels, get_image_size
+from .resizing import InterpolationMode, resize
+
+__all__ = [
+    "InterpolationMode",
+    "center_crop",
+    "convert_image_dtype",
+    "crop",
+    "erase",
+    "five_crop",
+    "get_dimensions",
+    "get_image_num_channels",
+    "get_image_size",
+    "hflip",
+    "normalize",
+    "pad",
+    "pil_to_tensor",
+    "resize",
+    "resized_crop",
+    "ten_crop",
+    "to_pil_image",
+    "to_tensor",
+    "vflip",
+]
+
+_answer(globals())
