@@ -7,6 +7,7 @@ Files:
     recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
     fitting.py     one for any net and dataset         description.py   what config.json says
     interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
+    ensemble.py    several nets or views averaged      views.py      views of an image
     early_stopping.py   when to stop                    averaging.py  a moving average of the weights
 """
 
@@ -14,16 +15,20 @@ from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from .averaging import ExponentialAverage
+from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
+from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
 from .description import describe
 from .divergence import DivergedError
 from .early_stopping import EarlyStopping
 from .evaluation import Evaluation, evaluate, predict
+from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
 from .interrupt import Interrupt, telling
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .progress import Epoch, Progress, best_epoch
 from .recipes import RECIPES, find_recipe
+from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
 from .settings import (
     Recipe,
@@ -37,6 +42,7 @@ from .settings import (
     build_transform,
 )
 from .trials import Trials, spread, train_with_seeds
+from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
     "RECIPES",
@@ -76,6 +82,14 @@ __all__ = [
     "telling",
     "train",
     "train_with_seeds",
+    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
+    "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "ProgressiveResizing", "Recipe", "Reliability", "Run",
+    "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy",
+    "balanced_accuracy", "brier_score", "build_dataset", "build_loss", "build_model", "build_optimizer",
+    "build_schedule", "build_transform", "check_sizes", "classification_report", "combined", "confusion_matrix",
+    "describe", "ensemble_error", "evaluate", "find_recipe", "fit_temperature", "five_crops", "flips",
+    "load_weights", "named_views", "per_class_accuracy", "precision_recall_f1", "predict", "reliability", "resized",
+    "save_weights", "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds",
 ]  # fmt: skip
 
 _answer(globals())
