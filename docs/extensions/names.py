@@ -41,6 +41,7 @@ PLACES = [
     "minicnn.utils.dlpack",
     "minicnn.datasets",
     "minicnn.transforms",
+    "minicnn.transforms.functional",
     "minicnn.models",
     "minicnn.train",
     "minicnn.analysis",

@@ -12,10 +12,7 @@ _STEP = (
     "minicnn does not have this transform; there are: {there}. Any function of an image can be a step of "
     "minicnn.transforms.Compose, as minicnn.transforms.Lambda or as it is"
 )
-_FUNCTION = (
-    "minicnn does not have transforms as functions; call a transform: minicnn.transforms.Resize(32)(image). "
-    "Pillow's methods change images too"
-)
+_FUNCTION = "minicnn does not have this transform as a function; there are: {there}. Pillow's methods change images too"
 _NET = (
     "minicnn does not have this net; minicnn.models.list_models() lists those there are. Build it from the layers of "
     "minicnn.nn: if its submodules have torchvision's names, minicnn.models.load_weights loads torchvision's files"
@@ -53,8 +50,9 @@ ROWS = [
         "LinearTransformation RandAugment RandomAdjustSharpness RandomAffine RandomApply "
         "RandomAutocontrast RandomChoice RandomEqualize RandomErasing RandomGrayscale RandomInvert RandomOrder "
         "RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize "
-        "TenCrop ToPILImage TrivialAugmentWide autoaugment transforms", _STEP),
-    Gap("transforms", "functional functional_tensor functional_pil", _FUNCTION),
+        "TenCrop TrivialAugmentWide autoaugment transforms", _STEP),
+    Gap("transforms", "functional_tensor functional_pil", "its functions are in minicnn.transforms.functional"),
+    Gap("transforms.functional", "affine elastic_transform perspective rotate", _FUNCTION),
     Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
         "minicnn.transforms: {there}. They take PIL images and tensors, and no boxes or masks"),
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
