@@ -53,9 +53,6 @@ ROWS = [
         "TenCrop TrivialAugmentWide autoaugment transforms", _STEP),
     Gap("transforms", "functional_tensor functional_pil", "its functions are in minicnn.transforms.functional"),
     Gap("transforms.functional", "affine elastic_transform perspective rotate", _FUNCTION),
-    Gap("transforms.functional", "adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation "
-        "adjust_sharpness autocontrast equalize gaussian_blur invert posterize rgb_to_grayscale solarize "
-        "to_grayscale", _FUNCTION),
     Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
         "minicnn.transforms: {there}. They take PIL images and tensors, and no boxes or masks"),
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
