@@ -36,6 +36,7 @@ PLACES = [
     "minicnn.optim",
     "minicnn.optim.lr_scheduler",
     "minicnn.optim.swa_utils",
+    "minicnn.utils",
     "minicnn.utils.data",
     "minicnn.utils.checkpoint",
     "minicnn.utils.dlpack",

@@ -27,9 +27,8 @@ _BOXES = (
     " on x.numpy()"
 )
 _FILE = "read an image with Pillow, and make it a tensor with minicnn.transforms.PILToTensor"
-_SAVE = "write an image with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
+_SAVE = "write images with minicnn.utils.save_image, or with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
 _VIDEO = "minicnn does not read or write video; take its frames as images"
-_DRAW = "draw with Pillow's ImageDraw or Matplotlib on x.permute(1, 2, 0).numpy()"
 
 ROWS = [
     Gap("datasets", "FashionMNIST KMNIST EMNIST QMNIST SVHN STL10 USPS SEMEION Omniglot Caltech101 "
@@ -87,9 +86,6 @@ ROWS = [
         "read_file ImageReadMode image", _FILE),
     Gap("io", "encode_jpeg encode_png write_jpeg write_png write_file", _SAVE),
     Gap("io", "*ideo* Timebase", _VIDEO),
-    Gap("utils", "make_grid", "put images side by side with minicnn.cat, or draw them with Matplotlib's subplots"),
-    Gap("utils", "save_image", _SAVE),
-    Gap("utils", "draw_bounding_boxes draw_segmentation_masks draw_keypoints flow_to_image", _DRAW),
     Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
         "disable_beta_transforms_warning", "images are read with Pillow; leave the call out"),
     Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
