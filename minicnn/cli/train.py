@@ -6,16 +6,16 @@ import argparse
 import shlex
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Commands, add_backend, add_data, add_device, add_output, command, positive, seed
+from .arguments import Commands, add_backend, add_data, add_output, command, seed
 from .console import DONE, INTERRUPTED, one_line
+from .recipe_options import add_recipe, chosen_recipe
 
 if TYPE_CHECKING:
     from ..nn import Module
-    from ..train import Epoch, Recipe, Run
+    from ..train import Epoch, Run
 
 
 def add_command(commands: Commands) -> None:
@@ -24,21 +24,12 @@ def add_command(commands: Commands) -> None:
     one.add_argument(
         "model",
         nargs="?",
-        default="LeNet5",
         metavar="MODEL",
-        help="the net; upper and lower case do not matter (default: %(default)s)",
+        help="the net; upper and lower case do not matter (default: the recipe's, or LeNet5)",
     )
-    one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default), mnist, cifar10, cifar100")
+    add_recipe(one)
     add_data(one)
     one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
-    one.add_argument(
-        "--recipe",
-        metavar="NAME",
-        help="the settings to start from, such as course (default: the recipe for the net and dataset)",
-    )
-    one.add_argument("--epochs", type=positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--batch-size", type=positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--lr", type=positive(float), metavar="X", help="the learning rate, instead of the recipe's")
     one.add_argument(
         "--seed",
         type=seed,
@@ -47,7 +38,6 @@ def add_command(commands: Commands) -> None:
         help="the seed of weights, order and augmentation (default: %(default)s)",
     )
     add_backend(one, "auto")
-    add_device(one, "the recipe's, cpu")
     add_output(one, "the run folder (default: runs/<model>-<dataset>-<time>)", "DIR")
     one.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
     one.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -66,9 +56,9 @@ def train(options: argparse.Namespace) -> int:
     from ..device import resolve
     from ..utils.data import DataLoader
 
-    recipe = _recipe(options)
-    device = resolve(recipe.device, "train")
     root = None if options.data is None else str(Path(options.data).expanduser().resolve())
+    recipe = chosen_recipe(options, root)
+    device = resolve(recipe.device, "train")
     source: dict[str, Any] = {"root": root, "download": options.download}
     train_set = training.build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
     test_set = training.build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
@@ -137,17 +127,6 @@ def _finish(run: Run, model: Module, history: list[Epoch], data: str | None) -> 
     folder = shlex.quote(str(run.folder))
     print(f"Look at it: minicnn eval {folder}" + (f"; minicnn plot overview {folder}" if has_overview(model) else ""))
     return DONE
-
-
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """The chosen recipe, with the changes that the command line makes."""
-    from ..train import find_recipe
-
-    recipe = find_recipe(options.model, options.dataset, options.recipe)
-    if options.lr is not None:
-        recipe = replace(recipe, optimizer_options={**recipe.optimizer_options, "lr": options.lr})
-    changes = {"epochs": options.epochs, "batch_size": options.batch_size, "device": options.device}
-    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
 def _report(run: Run, history: list[Epoch], figures: list[str]) -> None:

@@ -31,10 +31,12 @@ from ..datasets import DatasetError
 from ..device import Device
 from ..nn import Module
 from ..serialization.files import read_text, write_together
+from .building import build_loss, build_model
 from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
 from .config import AGAIN, RunError, read_config, reason, shortened
+from .data import build_dataset
 from .progress import Epoch
-from .settings import EVAL_BATCH, build_dataset, build_loss, build_model
+from .settings import EVAL_BATCH
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
 
