@@ -1,17 +1,24 @@
 """Training: one loop to read, the metrics, recipes, and the folder of a run.
 
 Files:
-    loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    settings.py    what a recipe says                  run.py        the run folder
-    names.py       the tables of names in it           config.py     its config.json, checked
-    checking.py    types, ranges, contradictions       checkpoint.py  weights on disk
-    options.py     the names' options, tried           description.py   what config.json says
-    reading.py     files, changes on the command line  interrupt.py   Ctrl-C without losing the net
-    recipes        the bundled files, find_recipe      trials.py     one setting with several seeds
-    fitting.py     a recipe for any net and dataset
-    building.py    the objects that a recipe names     data.py       its dataset
-    early_stopping.py   when to stop                    averaging.py  a moving average of the weights
-    ensemble.py    several nets or views averaged      views.py      views of an image
+    loop.py        the loop: train                     session.py     a whole training from a recipe: Training
+    evaluation.py  evaluate, predict                   state.py       what a checkpoint holds, and strict checks
+    progress.py    Epoch, and how far a training is    checkpoint.py  weights and states on disk
+    divergence.py  a NaN, explained                    interrupt.py   Ctrl-C without losing the net
+    metrics.py     accuracy, confusion_matrix, ...     trials.py      one setting with several seeds
+    early_stopping.py  when to stop                    averaging.py   a moving average of the weights
+    ensemble.py    several nets or views averaged      views.py       views of an image
+    freezing.py    what is trained, and how fast       resizing.py    images that grow during the training
+    classification.py  precision, recall, F1           calibration.py whether probabilities are right
+    mixing.py      mixup and cutmix of a recipe
+
+    run.py         the run folder                      config.py      its config.json, checked
+    history.py     its metrics.csv                     description.py what config.json says
+
+    settings.py    what a recipe says                  recipes        the bundled files, find_recipe
+    names.py       the tables of names in it           reading.py     files, changes on the command line
+    checking.py    types, ranges, contradictions       fitting.py     a recipe for any net and dataset
+    options.py     the names' options, tried           building.py    the objects that a recipe names; data.py its data
 """
 
 from __future__ import annotations
@@ -37,6 +44,7 @@ from .reading import settings_of
 from .recipes import RECIPES, find_recipe
 from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
+from .session import Training
 from .settings import Recipe
 from .trials import Trials, spread, train_with_seeds
 from .views import combined, five_crops, flips, named_views, shifts, ten_crops
@@ -44,7 +52,7 @@ from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 __all__ = [
     "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
     "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "Progress", "ProgressiveResizing", "Recipe",
-    "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials",
+    "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Training", "Trials",
     "UnknownNameError", "accuracy", "balanced_accuracy", "best_epoch", "brier_score", "build_dataset", "build_loss",
     "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
     "combined", "complete", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe",

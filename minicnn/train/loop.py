@@ -99,7 +99,8 @@ def train(
     """
     check_judged(val_loader, scheduler, early_stopping)
     now = so_far if so_far is not None else Progress()
-    each_step, each_epoch = (scheduler, None) if schedule_every == "step" else (None, scheduler)
+    by_step = schedule_every == "step" and not isinstance(scheduler, ReduceLROnPlateau)
+    each_step, each_epoch = (scheduler, None) if by_step else (None, scheduler)
     failed, diverged = "", ""
     while now.epoch <= epochs and not now.enough:
         model.train()
