@@ -114,9 +114,8 @@ def _try(where: str, make: Callable[..., Any], options: Mapping[str, Any], first
     for name, value in options.items():
         allowed = _kinds(parameters.get(name))
         if allowed and (type(value) not in allowed):
-            words = [
-                words for kind, words in _WORDS.items() if kind in allowed and (kind is not int or float not in allowed)
-            ]
+            kinds = allowed - {int} if float in allowed else allowed
+            words = [words for kind, words in _WORDS.items() if kind in kinds]
             raise SettingError(f"{where}: {name} must be {' or '.join(words)}, got {shown(value)}")
     with _told(where):
         make(*([] if first is None else [first]), **options)
