@@ -35,6 +35,8 @@ from .divergence import DivergedError
 from .early_stopping import EarlyStopping
 from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
 from .evaluation import Evaluation, evaluate, predict
+from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
+from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
@@ -59,6 +61,15 @@ __all__ = [
     "fit_temperature", "five_crops", "flips", "init_weights", "load_weights", "named_views", "per_class_accuracy",
     "precision_recall_f1", "predict", "reliability", "resized", "save_weights", "settings_of", "shifts", "softmax",
     "spread", "telling", "ten_crops", "train", "train_with_seeds",
+    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "NewHead", "ProgressiveResizing",
+    "Recipe", "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials",
+    "UnknownNameError", "accuracy", "balanced_accuracy", "brier_score", "build_dataset", "build_loss",
+    "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
+    "combined", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe", "fit_temperature",
+    "five_crops", "flips", "freeze", "load_weights", "named_views", "net_parts", "parameter_groups",
+    "per_class_accuracy", "precision_recall_f1", "predict", "rates_by_depth", "reliability", "replace_head",
+    "resized", "save_weights", "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds",
+    "unfreeze",
 ]  # fmt: skip
 
 _answer(globals())
