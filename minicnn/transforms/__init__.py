@@ -5,6 +5,9 @@
     convert.py     ToTensor, PILToTensor, ToPILImage, ConvertImageDtype, Grayscale, Normalize
     resize.py      Resize, InterpolationMode
     geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+    colour.py      ColorJitter, GaussianBlur, RandomGrayscale, RandomInvert, RandomPosterize, RandomSolarize,
+                   RandomAdjustSharpness, RandomAutocontrast, RandomEqualize
+    random_choice.py   RandomApply, RandomChoice, RandomOrder
     mixing.py      MixUp, CutMix
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
@@ -15,16 +18,30 @@ from __future__ import annotations
 from ..compat.missing import answer as _answer
 from . import functional
 from .base import Compose, Lambda, Transform
+from .colour import (
+    ColorJitter,
+    GaussianBlur,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomGrayscale,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
 from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToPILImage, ToTensor
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .mixing import CutMix, MixUp, cutmix, mixup
+from .random_choice import RandomApply, RandomChoice, RandomOrder
 from .resize import InterpolationMode, Resize
 
 __all__ = [
     "CenterCrop",
+    "ColorJitter",
     "Compose",
     "ConvertImageDtype",
     "CutMix",
+    "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
@@ -32,8 +49,18 @@ __all__ = [
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandomAdjustSharpness",
+    "RandomApply",
+    "RandomAutocontrast",
+    "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
+    "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
+    "RandomOrder",
+    "RandomPosterize",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
     "ToPILImage",
