@@ -8,6 +8,7 @@
     colour.py      ColorJitter, GaussianBlur, RandomGrayscale, RandomInvert, RandomPosterize, RandomSolarize,
                    RandomAdjustSharpness, RandomAutocontrast, RandomEqualize
     random_choice.py   RandomApply, RandomChoice, RandomOrder
+    statistics.py  LinearTransformation, PCAColorJitter, SubtractMeanImage, and the statistics that they need
     mixing.py      MixUp, CutMix
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
@@ -34,10 +35,22 @@ from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomV
 from .mixing import CutMix, MixUp, cutmix, mixup
 from .random_choice import RandomApply, RandomChoice, RandomOrder
 from .resize import InterpolationMode, Resize
+from .statistics import (
+    IMAGENET_COLOR_PCA,
+    ColorPCA,
+    LinearTransformation,
+    PCAColorJitter,
+    SubtractMeanImage,
+    color_pca,
+    mean_image,
+    whitening,
+)
 
 __all__ = [
+    "IMAGENET_COLOR_PCA",
     "CenterCrop",
     "ColorJitter",
+    "ColorPCA",
     "Compose",
     "ConvertImageDtype",
     "CutMix",
@@ -45,8 +58,10 @@ __all__ = [
     "Grayscale",
     "InterpolationMode",
     "Lambda",
+    "LinearTransformation",
     "MixUp",
     "Normalize",
+    "PCAColorJitter",
     "PILToTensor",
     "Pad",
     "RandomAdjustSharpness",
@@ -63,12 +78,16 @@ __all__ = [
     "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
+    "SubtractMeanImage",
     "ToPILImage",
     "ToTensor",
     "Transform",
+    "color_pca",
     "cutmix",
     "functional",
+    "mean_image",
     "mixup",
+    "whitening",
 ]
 
 _answer(globals())

@@ -47,7 +47,7 @@ ROWS = [
         "them"),
     Gap("datasets", "folder mnist_ utils video_utils samplers", _FILES),
     Gap("transforms", "AugMix AutoAugment AutoAugmentPolicy ElasticTransform FiveCrop "
-        "LinearTransformation RandAugment RandomAffine "
+        "RandAugment RandomAffine "
         "RandomErasing "
         "RandomPerspective RandomResizedCrop RandomRotation "
         "TenCrop TrivialAugmentWide autoaugment transforms", _STEP),
