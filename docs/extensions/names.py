@@ -41,6 +41,7 @@ PLACES = [
     "minicnn.utils.checkpoint",
     "minicnn.utils.dlpack",
     "minicnn.datasets",
+    "minicnn.datasets.folder",
     "minicnn.transforms",
     "minicnn.transforms.functional",
     "minicnn.models",
