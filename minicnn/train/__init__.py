@@ -7,6 +7,7 @@ Files:
     recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
     fitting.py     one for any net and dataset         description.py   what config.json says
     interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
+    logs.py        curves for TensorBoard
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..compat.missing import answer as _answer
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .description import describe
 from .interrupt import Interrupt, telling
+from .logs import log_epoch
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .recipes import RECIPES, find_recipe
@@ -58,6 +60,7 @@ __all__ = [
     "evaluate",
     "find_recipe",
     "load_weights",
+    "log_epoch",
     "per_class_accuracy",
     "predict",
     "save_weights",
