@@ -14,7 +14,8 @@ from ..models.registry import MODELS as PUBLISHED
 from ..nn import Module
 from ..ops.tensor.creation import empty
 from ..tensor import Tensor
-from .settings import EVAL_BATCH, MODELS, STATISTICS, Recipe, SettingError, Step
+from .names import MODELS, STATISTICS, SettingError
+from .settings import EVAL_BATCH, Recipe, Step
 
 FITTED = "fitted"  # the name of these recipes
 _MISFITS = (ValueError, TypeError, RuntimeError, NotImplementedError)  # what a net raises for an input it cannot take
@@ -36,6 +37,11 @@ IMAGES = {
     "cifar10": _Images(3, 32, 10, True),
     "cifar100": _Images(3, 32, 100, True),
 }
+
+
+def known_images(dataset: str) -> _Images | None:
+    """What is known about a dataset without its files; None for a folder of images."""
+    return IMAGES.get(dataset)
 
 
 def fitted_recipe(model: str, dataset: str) -> Recipe:

@@ -4,6 +4,7 @@
     convert.py     ToTensor, PILToTensor, ConvertImageDtype, Grayscale, Normalize
     resize.py      Resize, InterpolationMode
     geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+    mixing.py      MixUp, CutMix
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
 """
@@ -14,15 +15,18 @@ from ..compat.missing import answer as _answer
 from .base import Compose, Lambda, Transform
 from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToTensor
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+from .mixing import CutMix, MixUp, cutmix, mixup
 from .resize import InterpolationMode, Resize
 
 __all__ = [
     "CenterCrop",
     "Compose",
     "ConvertImageDtype",
+    "CutMix",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
+    "MixUp",
     "Normalize",
     "PILToTensor",
     "Pad",
@@ -32,6 +36,8 @@ __all__ = [
     "Resize",
     "ToTensor",
     "Transform",
+    "cutmix",
+    "mixup",
 ]
 
 _answer(globals())

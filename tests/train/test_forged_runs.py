@@ -208,7 +208,7 @@ def test_metrics_of_other_epochs(run: Path, capsys: pytest.CaptureFixture[str], 
 
 
 def test_huge_but_finite_losses_are_drawn(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Run.open(run).save(build_model("LeNet5"), [ROWS[0]._replace(train_loss=1e308, test_loss=1e307)])
+    Run.open(run).save(build_model("LeNet5"), [ROWS[0]._replace(train_loss=1e308, val_loss=1e307)])
     assert cli.main(["plot", "curves", str(run)]) == 0
     assert capsys.readouterr().err == ""
 

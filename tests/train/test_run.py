@@ -75,7 +75,7 @@ def test_config_tells_how_to_repeat_the_run(run: Run) -> None:
 
 def test_metrics_are_plain_csv(run: Run) -> None:
     lines = (run.folder / "metrics.csv").read_text().splitlines()
-    assert lines[0] == "epoch,train_loss,train_top1,test_loss,test_top1,seconds,images_per_second"
+    assert lines[0] == "epoch,train_loss,train_top1,val_loss,val_top1,seconds,images_per_second"
     assert lines[1] == "1,2.1790123456789,0.3473,1.9,0.5764,1.25,1149.6"
 
 

@@ -169,7 +169,7 @@ def test_auxiliary_heads_are_trained(capsys: pytest.CaptureFixture[str]) -> None
     before = net.head.weight.array.copy()
     opt = optim.SGD(net.parameters(), lr=0.1)
     history = train(net, points(), points(), opt, nn.CrossEntropyLoss(), 8)
-    assert history[-1].test_top1 == 1.0 and not np.array_equal(before, net.head.weight.array)
+    assert history[-1].val_top1 == 1.0 and not np.array_equal(before, net.head.weight.array)
 
 
 def test_the_loss_of_heads_has_the_weight_of_the_paper() -> None:

@@ -24,6 +24,7 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .stratified import stratified_split
 from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "random_split",
     "sample_generator",
     "sample_generators",
+    "stratified_split",
 ]
 
 _answer(globals())
