@@ -117,7 +117,8 @@ class Training:
         if recipe.progressive:
             begin = () if recipe.progressive[0][0] == 0 else ((0.0, None),)
             resizing = ProgressiveResizing((*begin, *recipe.progressive), recipe.epochs * len(self.train_loader))
-        return BatchTransforms(recipe.mixup, recipe.cutmix, len(self.test_set.classes), resizing)
+        scores = recipe.model_options.get("num_classes", len(self.test_set.classes))  # a net may have more than needed
+        return BatchTransforms(recipe.mixup, recipe.cutmix, scores, resizing)
 
     def _check_choices(self) -> None:
         """Refuse to choose anything by the test set, or by nothing."""
