@@ -21,7 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "another net": {
         "model": "resnet20", "model_options": {"in_channels": 1}, "transforms": (("ToTensor", {}),), "augmentation": (),
-        "schedule": "ReduceLROnPlateau", "schedule_options": {"patience": 0, "mode": "max"}, "warmup": 0.0,
+        "schedule": "ReduceLROnPlateau", "schedule_options": {"patience": 0, "mode": "max"}, "schedule_every": "epoch",
         "progressive": ((0.0, 6), (0.5, 8)), "cutmix": 1.0, "workers": 0, "optimizer": "Adam",
         "optimizer_options": {"lr": 0.01, "amsgrad": True}, "tta": "shift",
     },

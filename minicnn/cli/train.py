@@ -92,8 +92,8 @@ def _session(options: argparse.Namespace) -> Training:
 
     if options.resume is None:
         return Training(
-            chosen_recipe(options, options.data), seed=options.seed or 0, backend=options.backend or "auto", root=options.data,
-            download=options.download,
+            chosen_recipe(options, options.data), seed=options.seed or 0, backend=options.backend or "auto",
+            root=options.data, download=options.download,
         )  # fmt: skip
     given = [name for name in SETTINGS if getattr(options, name, None) not in (None, False, [])]
     if given or options.model is not None:
