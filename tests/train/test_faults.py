@@ -93,7 +93,7 @@ def test_a_full_disk_within_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_file_system_without_room(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "small"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True)
     if mounted.returncode != 0:
         pytest.skip("no file system can be mounted here")
     try:
@@ -263,7 +263,7 @@ def test_nothing_is_chosen_by_the_test_set(validation: Any) -> None:
 
 
 def test_the_best_epoch_is_the_result(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", optimizer_options={"lr": 0.3, "momentum": 0.9}, epochs=6, batch_size=9)
+    run = trained(tmp_path / "run", optimizer_options={"lr": 0.05, "momentum": 0.9}, epochs=6, batch_size=9)
     history, found = run.history(), run.results()
     best = max(history, key=lambda row: (row.val_top1, -row.val_loss))
     assert found["epoch"] == best.epoch == run.model()[1] and found["validation"]["top1"] == best.val_top1
