@@ -46,6 +46,7 @@ from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, ra
 from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .logs import log_epoch
+from .learning_rate import LearningRates, find_learning_rate
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
@@ -53,6 +54,7 @@ from .names import SettingError, UnknownNameError
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
+from .recording import Recorder
 from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
 from .session import Training
@@ -170,6 +172,15 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
+    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "LearningRates", "NewHead",
+    "ProgressiveResizing", "Recipe", "Recorder", "Reliability", "Run", "RunError", "SaveError", "SettingError",
+    "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy", "balanced_accuracy", "brier_score",
+    "build_dataset", "build_loss", "build_model", "build_optimizer", "build_schedule", "build_transform",
+    "check_sizes", "classification_report", "combined", "confusion_matrix", "describe", "ensemble_error",
+    "evaluate", "find_learning_rate", "find_recipe", "fit_temperature", "five_crops", "flips", "freeze",
+    "load_weights", "named_views", "net_parts", "parameter_groups", "per_class_accuracy", "precision_recall_f1",
+    "predict", "rates_by_depth", "reliability", "replace_head", "resized", "save_weights", "shifts", "softmax",
+    "spread", "telling", "ten_crops", "train", "train_with_seeds", "unfreeze",
 ]  # fmt: skip
 
 _answer(globals())
