@@ -39,6 +39,7 @@ PLACES = [
     "minicnn.utils",
     "minicnn.utils.data",
     "minicnn.utils.checkpoint",
+    "minicnn.utils.tensorboard",
     "minicnn.utils.dlpack",
     "minicnn.datasets",
     "minicnn.datasets.folder",

@@ -44,15 +44,17 @@ class Transform(nn.Module):
     tensor([[[1., 1.]]])
     """
 
+    keeps_shape = False  # whether each image comes out with the size, channels and type that it had
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """A module whose tables of parts are there before `__init__` runs."""
         transform = super().__new__(cls)
         nn.Module.__init__(transform)
         return transform
 
-    def __call__(self, image: Any) -> Any:
-        """The transformed sample."""
-        return self.forward(image)
+    def __call__(self, *inputs: Any) -> Any:
+        """The transformed sample. Most transforms take one input, an image."""
+        return self.forward(*inputs)
 
     def forward(self, image: Any) -> Any:
         """The transformed sample: what subclasses define."""
