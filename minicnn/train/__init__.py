@@ -1,13 +1,6 @@
 """Training: one loop to read, the metrics, recipes, and the folder of a run.
 
 Files:
-    loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    settings.py    what a recipe says, and the         run.py        the run folder
-                   objects with the names in it        config.py     its config.json, checked
-    recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
-    fitting.py     one for any net and dataset         description.py   what config.json says
-    interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
-    logs.py        curves for TensorBoard
     loop.py        the loop: train                     session.py     a whole training from a recipe: Training
     evaluation.py  evaluate, predict                   state.py       what a checkpoint holds, and strict checks
     progress.py    Epoch, and how far a training is    checkpoint.py  weights and states on disk
@@ -42,9 +35,10 @@ from .divergence import DivergedError
 from .early_stopping import EarlyStopping
 from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
 from .evaluation import Evaluation, evaluate, predict
+from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
+from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .logs import log_epoch
-from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
@@ -61,47 +55,75 @@ from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 __all__ = [
     "RECIPES",
     "CheckpointError",
+    "ClassScores",
     "DivergedError",
+    "EarlyStopping",
+    "Ensemble",
+    "EnsembleError",
     "Epoch",
     "Evaluation",
+    "ExponentialAverage",
+    "GradualUnfreezing",
     "Interrupt",
+    "NewHead",
+    "Progress",
+    "ProgressiveResizing",
     "Recipe",
+    "Reliability",
     "Run",
     "RunError",
     "SaveError",
     "SettingError",
+    "TestTimeAugmentation",
+    "Training",
     "Trials",
     "UnknownNameError",
     "accuracy",
+    "balanced_accuracy",
+    "best_epoch",
+    "brier_score",
     "build_dataset",
     "build_loss",
     "build_model",
     "build_optimizer",
     "build_schedule",
     "build_transform",
+    "check_sizes",
+    "classification_report",
+    "combined",
+    "complete",
     "confusion_matrix",
     "describe",
+    "ensemble_error",
     "evaluate",
     "find_recipe",
+    "fit_temperature",
+    "five_crops",
+    "flips",
+    "freeze",
+    "init_weights",
     "load_weights",
     "log_epoch",
+    "named_views",
+    "net_parts",
+    "parameter_groups",
     "per_class_accuracy",
+    "precision_recall_f1",
     "predict",
+    "rates_by_depth",
+    "reliability",
+    "replace_head",
+    "resized",
     "save_weights",
+    "settings_of",
+    "shifts",
     "softmax",
     "spread",
     "telling",
+    "ten_crops",
     "train",
     "train_with_seeds",
-    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
-    "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "Progress", "ProgressiveResizing", "Recipe",
-    "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Training", "Trials",
-    "UnknownNameError", "accuracy", "balanced_accuracy", "best_epoch", "brier_score", "build_dataset", "build_loss",
-    "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
-    "combined", "complete", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe",
-    "fit_temperature", "five_crops", "flips", "init_weights", "load_weights", "named_views", "per_class_accuracy",
-    "precision_recall_f1", "predict", "reliability", "resized", "save_weights", "settings_of", "shifts", "softmax",
-    "spread", "telling", "ten_crops", "train", "train_with_seeds",
+    "unfreeze",
 ]  # fmt: skip
 
 _answer(globals())
