@@ -42,7 +42,9 @@ PLACES = [
     "minicnn.utils.tensorboard",
     "minicnn.utils.dlpack",
     "minicnn.datasets",
+    "minicnn.datasets.folder",
     "minicnn.transforms",
+    "minicnn.transforms.functional",
     "minicnn.models",
     "minicnn.train",
     "minicnn.analysis",
@@ -91,6 +93,7 @@ PLACES = [
     "minicnn_kernels.matmul",
     "minicnn_kernels.softmax",
     "minicnn_kernels.softmax_xent",
+    "minicnn_kernels.warp",
     "minicnn_kernels.dispatch",
     "minicnn_kernels.layout",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
@@ -44,7 +43,7 @@ def optional(rule: Rule) -> Rule:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and -1e300 < value < 1e300  # not NaN, and no integer that is too large
 
 
 def _is_data(value: Any, depth: int = _DEEP) -> bool:

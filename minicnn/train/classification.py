@@ -65,8 +65,7 @@ def precision_recall_f1(matrix: Array, average: str | None = None, *, zero_divis
     if average in (None, "micro"):
         return ClassScores(precision, recall, f1, true)
     weights = true if average == "weighted" else np.ones(len(m))
-    means = [_mean(values, weights) for values in (precision, recall, f1)]
-    return ClassScores(*means, true.sum())
+    return ClassScores(_mean(precision, weights), _mean(recall, weights), _mean(f1, weights), true.sum())
 
 
 def balanced_accuracy(matrix: Array) -> float:

@@ -50,6 +50,7 @@ def describe(
             "validation": held_out,
             "test": len(test_set),
             "classes": list(test_set.classes),
+            "only": None if recipe.classes is None else list(recipe.classes),
             "transforms": [[name, dict(arguments)] for name, arguments in recipe.transforms],
             "augmentation": [[name, dict(arguments)] for name, arguments in recipe.augmentation],
             "augment_first": recipe.augment_first,

@@ -1,4 +1,4 @@
-"""Which parameters of a net are trained, and how fast: freezing, unfreezing step by step, a learning rate for each part.
+"""Which parameters of a net are trained, and how fast: freezing, gradual unfreezing, a learning rate for each part.
 
 Parameters are named by patterns: the dotted name of a layer or of a part of the net means all parameters inside it, and
 `*`, `?` and `[...]` stand for other letters, as in file names: "features", "layer[12]", "*.bias".
@@ -90,8 +90,8 @@ def net_parts(model: Module) -> list[list[str]]:
     """The parts of a net from input to output: names of layers and blocks, with what follows without weights to learn.
 
     A part is a convolution, a linear layer or a block, with the normalisations and scales after it. `Sequential` and
-    lists are opened, other modules (such as a residual block) are one part. The order is that in which the net registers
-    them, which is the order of the forward pass in most nets.
+    lists are opened; other modules, such as residual blocks, are one part. The order is that in which the net registers
+    them, which is the order of the forward pass in most nets. A net that is one layer is the part "".
 
     Raises:
         ValueError: the net has no parameters.
@@ -105,9 +105,9 @@ def net_parts(model: Module) -> list[list[str]]:
         if not parts or any(isinstance(inner, _LEARNED) for inner in module.modules()):
             parts.append([])
         parts[-1].append(name)
-    if not parts:
-        raise ValueError(f"net_parts: the {type(model).__name__} has no layers with parameters")
-    return parts
+    if next(model.parameters(), None) is None:
+        raise ValueError(f"net_parts: the {type(model).__name__} has no parameters")
+    return parts or [[""]]
 
 
 def rates_by_depth(model: Module, factors: Sequence[float] = (0.01, 0.1, 1.0)) -> dict[str, float]:
@@ -261,12 +261,12 @@ def _listed(patterns: Patterns) -> list[str]:
 def _matching(op: str, model: Module, patterns: Patterns) -> dict[str, Parameter]:
     """The parameters that patterns fit, by name, in the order of the net."""
     check_module(op, model)
-    named = dict(model.named_parameters())
+    named, buffers = dict(model.named_parameters()), [name for name, _ in model.named_buffers()]
     wanted = _listed(patterns)
     for pattern in wanted:
         if not isinstance(pattern, str):
             raise TypeError(f"{op}: a pattern must be a name such as 'features' or '*.bias', got {pattern!r}")
-        if not any(_fits(name, pattern) for name in named):
+        if not any(_fits(name, pattern) for name in (*named, *buffers)):
             begins = list(dict.fromkeys(name.partition(".")[0] for name in named))
             raise ValueError(
                 f"{op}: {pattern!r} fits no parameter of the {type(model).__name__}; their names begin with "
@@ -286,14 +286,17 @@ def _norms(model: Module, parameters: Mapping[str, Parameter], patterns: Pattern
 
 
 def _blocks(module: Module, name: str) -> Iterator[tuple[str, Module]]:
-    """The innermost named modules with parameters, but of a block that is no container, the block."""
-    for child_name, child in module.named_children():
+    """The children with parameters or statistics, by name; those inside if a child is a container, or the only one."""
+    children = [(child_name, child) for child_name, child in module.named_children() if _has_state(child)]
+    for child_name, child in children:
         full = f"{name}.{child_name}" if name else child_name
-        if isinstance(child, (Sequential, ModuleList, ModuleDict)) and type(child) in (
-            Sequential,
-            ModuleList,
-            ModuleDict,
-        ):
+        alone = len(children) == 1 and any(_has_state(inner) for inner in child.children())
+        if type(child) in (Sequential, ModuleList, ModuleDict) or alone:
             yield from _blocks(child, full)
-        elif any(True for _ in child.parameters()):
+        else:
             yield full, child
+
+
+def _has_state(module: Module) -> bool:
+    """Whether there are parameters or statistics, in the module or inside."""
+    return next(module.parameters(), None) is not None or next(module.buffers(), None) is not None

@@ -21,7 +21,8 @@ class BatchTransforms:
     def __init__(
         self, mixup_alpha: float, cutmix_alpha: float, classes: int, resizing: ProgressiveResizing | None
     ) -> None:
-        self.mix, self.alpha = (cutmix, cutmix_alpha) if cutmix_alpha else (mixup, mixup_alpha)
+        self.mix: Any = cutmix if cutmix_alpha else mixup
+        self.alpha = cutmix_alpha or mixup_alpha
         self.classes, self.resizing = classes, resizing
 
     def __bool__(self) -> bool:

@@ -34,6 +34,7 @@ from .views import named_views
 _SIMPLE: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int": (int,), "float": (int, float), "str": (str,), "None": (type(None),),
 }  # fmt: skip
+_WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
 _REFUSALS = (ValueError, TypeError, RuntimeError, NotImplementedError, OverflowError)
 
 
@@ -57,6 +58,8 @@ def checked(recipe: Recipe) -> Recipe:
     named |= {key: _steps(getattr(recipe, key)) for key in CHAINS}
     new = replace(recipe, **named)
     _try("loss", LOSSES[new.loss], new.loss_options)
+    with _told("loss"):
+        LOSSES[new.loss](**new.loss_options)(zeros(2, 3), zeros(2).long())
     if new.tta is not None:
         with _told("tta"):
             named_views(new.tta)
@@ -111,10 +114,9 @@ def _try(where: str, make: Callable[..., Any], options: Mapping[str, Any], first
     for name, value in options.items():
         allowed = _kinds(parameters.get(name))
         if allowed and (type(value) not in allowed):
-            words = " or ".join(dict.fromkeys({"int": "a whole number", "float": "a number", "str": "a text",
-                                               "bool": "true or false"}.get(kind.__name__, "none")
-                                              for kind in sorted(allowed, key=lambda kind: kind.__name__)))  # fmt: skip
-            raise SettingError(f"{where}: {name} must be {words}, got {shown(value)}")
+            kinds = allowed - {int} if float in allowed else allowed
+            words = [words for kind, words in _WORDS.items() if kind in kinds]
+            raise SettingError(f"{where}: {name} must be {' or '.join(words)}, got {shown(value)}")
     with _told(where):
         make(*([] if first is None else [first]), **options)
 

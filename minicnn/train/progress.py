@@ -138,7 +138,7 @@ def progress_bar(loader: Any, label: str, wanted: bool, done: int = 0) -> Iterat
         wanted: False: show nothing.
         done: the images that were done earlier, of an epoch that is continued.
     """
-    dataset = getattr(loader, "dataset", None)
+    dataset: Any = getattr(loader, "dataset", None)
     total = len(dataset) if hasattr(dataset, "__len__") else None
     if not wanted:
         yield lambda images: None

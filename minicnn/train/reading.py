@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from ..serialization.files import read_text
 from .checking import shown
 from .config import reason
-from .names import SettingError, UnknownNameError
+from .names import MODELS, SettingError, UnknownNameError, find, find_dataset
 from .options import checked
 from .settings import CHAINS, TABLES, Recipe, parse
 
@@ -78,11 +78,9 @@ def recipe_of(data: Mapping[str, Any]) -> RecipeFile:
             settings[single] = {"name": names[0], **settings[single]}
         lists.append(names)
     recipe = checked(Recipe.from_dict(settings))
-    models, datasets = (
-        tuple(dict.fromkeys((first, *names)))
-        for first, names in zip((recipe.model, recipe.dataset), lists, strict=True)
-    )
-    return RecipeFile(recipe, models, datasets)
+    models = [recipe.model, *(find("model", name, MODELS) for name in lists[0])]
+    datasets = [recipe.dataset, *(find_dataset(name) for name in lists[1])]
+    return RecipeFile(recipe, tuple(dict.fromkeys(models)), tuple(dict.fromkeys(datasets)))
 
 
 def _data(path: Path, bundled: Mapping[str, Path], below: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -190,7 +188,7 @@ def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     for key, value in changes.items():
         old = data.get(key)
         if key in TABLES:
-            new[key] = _changed_table(old, value)
+            new[key] = _changed_table(key, old, value)
         elif key in CHAINS and isinstance(value, Mapping):
             new[key] = _changed_chain(key, old if isinstance(old, list) else [], value)
         elif key == "rates" and isinstance(value, Mapping) and isinstance(old, Mapping):
@@ -200,10 +198,17 @@ def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return new
 
 
-def _changed_table(old: Any, value: Any) -> Any:
+def _changed_table(key: str, old: Any, value: Any) -> Any:
+    """A name with its options after changes; "none" for none of its kind."""
     old, value = ({"name": one} if isinstance(one, str) else one for one in (old, value))
-    if not isinstance(old, Mapping) or not isinstance(value, Mapping) or value.get("name") == "none":
-        return "none" if isinstance(value, Mapping) and value.get("name") == "none" else value
+    if not isinstance(value, Mapping):
+        return value
+    if value.get("name") == "none":
+        if len(value) > 1:
+            raise SettingError(f"{key} is none, and has no options; leave out {', '.join(value.keys() - {'name'})}")
+        return "none"
+    if not isinstance(old, Mapping):
+        return value
     name = value.get("name", old.get("name"))
     same = str(name).lower() == str(old.get("name")).lower()
     return {**old, **value} if same else dict(value)

@@ -1,6 +1,7 @@
 """The run folder: the results of a training, enough to evaluate the net, to use it, and to train it again.
 
     config.json              the settings: model, data, recipe, seed, backend, versions, machine, command line
+    recipe.toml              the recipe alone: `minicnn train --recipe RUN/recipe.toml` trains with it again
     metrics.csv              one line per finished epoch, the columns of `Epoch`; accuracies from 0 to 1, seconds
     model.safetensors        the net: that of the best epoch on the validation set; without one, that of the last epoch
     results.json             how good this net is on the test set, which is looked at once, at the end
@@ -40,7 +41,7 @@ from .progress import Epoch
 from .settings import EVAL_BATCH, Recipe
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
-RESULTS, CHECKPOINT = "results.json", "checkpoint.safetensors"
+RESULTS, CHECKPOINT, RECIPE = "results.json", "checkpoint.safetensors", "recipe.toml"
 RESULTS_FORMAT = "minicnn results 1"
 
 
@@ -76,7 +77,7 @@ class Run:
                 _clear(path, overwrite)
                 path.mkdir(parents=True, exist_ok=True)
             run = cls(path, dict(config))
-            run._write({CONFIG: [_text(run.config)]})
+            run._write({CONFIG: [_text(run.config)], **run._recipe_file()})
         except OSError as error:
             raise RunError(
                 f"cannot write the run folder {folder or 'runs'}: {error.strerror}; choose another with --out"
@@ -183,7 +184,7 @@ class Run:
         if not epoch and not step:
             return f"no epoch is finished and saved yet in {self.folder}"
         after = f"epoch {epoch}" if not step else f"step {step} of epoch {epoch + 1}"
-        return f"the training up to {after} is saved in {self.folder}"
+        return f"the net after {after} is saved in {self.folder}"
 
     def history(self) -> list[Epoch]:
         """The finished epochs.
@@ -261,7 +262,11 @@ class Run:
         return self._build(
             "dataset",
             lambda: build_dataset(
-                described["name"], train=False, steps=described["transforms"], root=root or described["root"]
+                described["name"],
+                train=False,
+                steps=described["transforms"],
+                root=root or described["root"],
+                classes=described.get("only"),
             ),
         )
 
@@ -299,6 +304,11 @@ class Run:
             raise RunError(
                 f"{self.folder / CONFIG}: the {what} it describes cannot be built: {_said(error)}; {AGAIN}"
             ) from error
+
+    def _recipe_file(self) -> dict[str, Any]:
+        """recipe.toml, with which the run can be repeated."""
+        described = self.config.get("recipe")
+        return {} if described is None else {RECIPE: [Recipe.from_dict(described).to_toml().encode()]}
 
     def _write(self, files: Mapping[str, Any]) -> None:
         """Replace files of the folder, which is made again if it does not exist any more."""
@@ -342,7 +352,7 @@ def _clear(path: Path, overwrite: bool) -> None:
             f"the folder {path} already holds a run; choose another with --out, or replace the run with --overwrite"
         )
     Run.open(path)  # raises if config.json is of another program, and leaves the file
-    for name in (CHECKPOINT, RESULTS, WEIGHTS, METRICS, CONFIG):
+    for name in (CHECKPOINT, RESULTS, WEIGHTS, METRICS, RECIPE, CONFIG):
         (path / name).unlink(missing_ok=True)
 
 

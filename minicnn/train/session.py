@@ -44,6 +44,7 @@ from .progress import Epoch, Progress, best_epoch, say
 from .resizing import ProgressiveResizing
 from .run import CHECKPOINT, CONFIG, Run
 from .settings import Recipe
+from .starting import prepare_weights
 from .state import Every, TrainingState
 
 AHEAD = 2  # batches that a thread makes, so that the net does not wait for them
@@ -60,6 +61,7 @@ class Training:
         backend: that computes, as in `minicnn.use`.
         root: the folder of the dataset's files.
         download: whether missing files are fetched.
+        resumed: whether the weights will come from a checkpoint, so that those of the recipe need not be there.
 
     Attributes:
         model, optimizer, scheduler, loss_fn: what is trained and how. After `run`, `model` is the chosen net.
@@ -78,12 +80,12 @@ class Training:
     ...     run = training.run(folder + "/run", quiet=True)
     ...     results, files = run.results(), sorted(path.name for path in run.folder.iterdir())
     >>> results["test"]["images"], files
-    (360, ['config.json', 'metrics.csv', 'model.safetensors', 'results.json'])
+    (360, ['config.json', 'metrics.csv', 'model.safetensors', 'recipe.toml', 'results.json'])
     """
 
     def __init__(
         self, recipe: Recipe, *, seed: int = 0, backend: str = "auto", root: str | os.PathLike[str] | None = None,
-        download: bool = False,
+        download: bool = False, resumed: bool = False,
     ) -> None:  # fmt: skip
         self.root = None if root is None else str(Path(root).expanduser().resolve())
         recipe = complete(recipe, self.root, download)
@@ -94,8 +96,12 @@ class Training:
         self._load_data(download)
         with fork_rng():
             manual_seed(seed)
-            self.model: Module = build_model(recipe.model, recipe.model_options, recipe.init).to(device)
-            self.optimizer = build_optimizer(recipe.optimizer, self.model, recipe.optimizer_options, recipe.decay)
+            self.model: Module = build_model(recipe.model, recipe.model_options, recipe.init)
+            prepare_weights(self.model, recipe, load=not resumed)
+            self.model.to(device)
+            self.optimizer = build_optimizer(
+                recipe.optimizer, self.model, recipe.optimizer_options, recipe.decay, recipe.rates
+            )
             self.loss_fn = build_loss(recipe.loss, recipe.loss_options)
             self.scheduler = build_schedule(
                 recipe.schedule, recipe.schedule_options, self.optimizer, recipe.epochs, len(self.train_loader),

@@ -166,8 +166,7 @@ def _alike(where: str, fresh: Any, found: Any) -> None:
         if type(found) is not type(fresh) or found.shape != fresh.shape or found.dtype != fresh.dtype:
             raise ValueError(f"{where} is {shortened(found)}")
     else:
-        number = (int, float, np.number)
-        numbers = isinstance(fresh, number) and isinstance(found, number)
+        numbers = all(isinstance(value, (int, float, np.number)) for value in (fresh, found))
         if not (numbers and type(fresh) is not bool and type(found) is not bool) and type(found) is not type(fresh):
             raise ValueError(f"{where} is {shortened(found)}, not of the kind of {shortened(fresh)}")
 

@@ -1,7 +1,8 @@
 """Transforms of images, under torchvision's names: of PIL images and of Tensors (..., C, H, W), singly or in batches.
 
+    functional/    all that is not random, as functions of one image
     base.py        Transform, Compose, Lambda, and the kinds of images
-    convert.py     ToTensor, PILToTensor, ConvertImageDtype, Grayscale, Normalize
+    convert.py     ToTensor, PILToTensor, ToPILImage, ConvertImageDtype, Grayscale, Normalize
     resize.py      Resize, InterpolationMode
     geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
     mixing.py      MixUp, CutMix
@@ -12,8 +13,9 @@ A random transform draws from the stream of its sample (`minicnn.utils.data.rand
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from . import functional
 from .base import Compose, Lambda, Transform
-from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToTensor
+from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToPILImage, ToTensor
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .mixing import CutMix, MixUp, cutmix, mixup
 from .resize import InterpolationMode, Resize
@@ -34,9 +36,11 @@ __all__ = [
     "RandomHorizontalFlip",
     "RandomVerticalFlip",
     "Resize",
+    "ToPILImage",
     "ToTensor",
     "Transform",
     "cutmix",
+    "functional",
     "mixup",
 ]
 

@@ -14,44 +14,65 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from minicnn_kernels.geometry import KindError, ShapeError, real, shown, whole
 
+from .. import nn
 from ..tensor import Tensor
-from ..utils.data.dataset import current_method
 
 __all__ = [
-    "Compose", "Lambda", "Transform", "edge_size", "is_pil", "kind_error", "pixels", "probability", "row_axis",
-    "spatial_size", "whole_numbers",
+    "Compose", "Lambda", "Transform", "edge_size", "is_pil", "kind_error", "like", "pixels", "probability", "row_axis",
+    "sample", "spatial_size", "whole_numbers",
 ]  # fmt: skip
 
 AnyImage: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
 
 
-class Transform:
-    """One step of a chain. Subclasses write `__call__`, and `batch` where they can take a whole batch at once.
+class Transform(nn.Module):
+    """One step of a chain. Subclasses write `forward`, and `batch` where they can take a whole batch at once.
+
+    As in torchvision a transform is a module, without parameters: `nn.Sequential` takes transforms too. A subclass may
+    write `__call__` in place of `forward`, and need not call `super().__init__()`.
 
     >>> class Invert(minicnn.transforms.Transform):
-    ...     def __call__(self, image):
+    ...     def forward(self, image):
     ...         return 1 - image
     >>> minicnn.transforms.Compose([minicnn.transforms.ToTensor(), Invert()])(np.zeros((1, 2), np.uint8))
     tensor([[[1., 1.]]])
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """A module whose tables of parts are there before `__init__` runs."""
+        transform = super().__new__(cls)
+        nn.Module.__init__(transform)
+        return transform
+
     def __call__(self, image: Any) -> Any:
         """The transformed sample."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(image)")
+        return self.forward(image)
+
+    def forward(self, image: Any) -> Any:
+        """The transformed sample: what subclasses define."""
+        if type(self).__call__ is Transform.__call__:
+            raise NotImplementedError(f"{type(self).__name__} must define forward(image)")
+        return self(image)
 
     @property
     def batchable(self) -> bool:
         """True if `batch()` gives the same as calling this on each sample.
 
-        False if there is no `batch`, and in a subclass that overrides `__call__` alone.
+        False if there is no `batch`, and in a subclass that overrides only what `batch` would bypass: `forward`,
+        `__call__` or `get_params`.
         """
-        return current_method(self, "__call__", "batch") is not None
+        for cls in type(self).__mro__:
+            if "batch" in vars(cls):
+                return True
+            if not {"forward", "__call__", "get_params"}.isdisjoint(vars(cls)):
+                return False
+        return False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -74,7 +95,7 @@ class Compose(Transform):
             raise TypeError(f"Compose: takes a list of transforms or functions, got {shown(transforms)}")
         self.transforms: list[Any] = members
 
-    def __call__(self, image: Any) -> Any:
+    def forward(self, image: Any) -> Any:
         """The chain on one sample."""
         for transform in self.transforms:
             image = transform(image)
@@ -109,7 +130,7 @@ class Lambda(Transform):
             raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__!r}")
         self.lambd = lambd
 
-    def __call__(self, image: Any) -> Any:
+    def forward(self, image: Any) -> Any:
         """The function's value."""
         return self.lambd(image)
 
@@ -145,6 +166,18 @@ def pixels(name: str, image: Any) -> np.ndarray:
     if isinstance(image, np.ndarray) and image.ndim in (3, 4) and 0 not in image.shape[1:]:
         return image
     raise kind_error(name, image)
+
+
+def sample(name: str, image: Any) -> Any:
+    """`image`, checked to be a PIL image or a Tensor: arrays are for `batch()` only."""
+    if not is_pil(image) and not isinstance(image, Tensor):
+        raise kind_error(name, image)
+    return image
+
+
+def like(image: Any, array: np.ndarray) -> Any:
+    """The array as the same kind of image as `image`."""
+    return Tensor(array) if isinstance(image, Tensor) else array
 
 
 def row_axis(image: Any) -> int:

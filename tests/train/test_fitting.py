@@ -13,7 +13,7 @@ from minicnn.models import registry
 from minicnn.train import SettingError, find_recipe
 from minicnn.train import fitting as fitting_file
 from minicnn.train.fitting import IMAGES, fitted_recipe
-from minicnn.train.settings import DATASETS, MODELS, STATISTICS, TRANSFORMS
+from minicnn.train.names import DATASETS, MODELS, STATISTICS, TRANSFORMS
 from minicnn.transforms import Compose
 
 SLOW_TO_BUILD = {"resnet1202", "preact_resnet1001"}  # seconds on the meta device
@@ -123,8 +123,11 @@ def test_the_statistics_of_cifar10() -> None:
 
 
 def test_recipes_that_do_not_fit_say_where_they_are() -> None:
-    there = r"no recipe 'resnet-cifar' for LeNet5; .*'course' for LeNet5 on mnist.*'resnet-cifar' for resnet20, .*"
-    with pytest.raises(SettingError, match=there + r" on cifar10, cifar100; and 'fitted' for"):
+    there = (
+        r"no recipe 'resnet-cifar' for LeNet5; it is for resnet20, resnet32, .* on cifar10, cifar100; "
+        r"for LeNet5 there are: 'digits' on digits, 'lenet5-course' on mnist.*'fitted' on any"
+    )
+    with pytest.raises(SettingError, match=there):
         find_recipe("LeNet5", None, "resnet-cifar")
     assert find_recipe("LeNet5", "digits", "fitted").name == "fitted"
     assert [find_recipe("resnet56", "cifar100", name).name for name in (None, "resnet-cifar")] == [

@@ -11,8 +11,9 @@ import minicnn
 from minicnn import nn, optim
 from minicnn.tensor import Tensor
 from minicnn.train import SettingError, UnknownNameError, build_loss, build_optimizer, build_schedule, train
+from minicnn.train.building import TIMES
 from minicnn.train.loop import scores_and_loss
-from minicnn.train.settings import SCHEDULES, TIMES
+from minicnn.train.names import SCHEDULES
 from minicnn.utils.data import DataLoader, TensorDataset
 
 

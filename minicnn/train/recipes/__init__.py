@@ -77,7 +77,10 @@ def find_recipe(
     if model not in (None, recipe.model) or dataset not in (None, recipe.dataset):
         recipe = replace(recipe, model=model or recipe.model, dataset=dataset or recipe.dataset)
     if changes:
-        recipe = recipe_of(changed(recipe.to_dict(), changes)).recipe
+        settings = recipe.to_dict()
+        if changes.keys() & {"classes", "dataset"}:
+            settings["model"].pop("num_classes", None)  # those of the new classes, unless the changes say so
+        recipe = recipe_of(changed(settings, changes)).recipe
     return complete(recipe) if is_complete(recipe) else recipe
 
 
@@ -103,13 +106,12 @@ def _bundled_or_fitted(model: str | None, dataset: str | None, name: str | None)
     if name in (None, FITTED):
         recipe = fitted_recipe(wanted or "LeNet5", data or "digits")
         return RecipeFile(recipe, (recipe.model,), (recipe.dataset,))
-    listed = "; ".join(
-        f"{one!r} for {_some(found.models)} on {_some(found.datasets)}"
-        for one, found in ((one, bundled(one)) for one in RECIPES)
-    )
+    there = bundled(name)
+    own = ", ".join(f"{one!r} on {_some(bundled(one).datasets)}" for one in RECIPES if wanted in bundled(one).models)
     raise UnknownNameError(
-        f"there is no recipe {name!r} for {model}{f' on {dataset}' if dataset else ''}; there are: {listed}; and "
-        f"{FITTED!r} for any net and dataset that fit each other"
+        f"there is no recipe {name!r} for {model or 'any net'}{f' on {dataset}' if dataset else ''}; it is for "
+        f"{_some(there.models)} on {_some(there.datasets)}; for {wanted} there are: {own + ', and ' if own else ''}"
+        f"{FITTED!r} on any dataset that fits; `minicnn recipes` lists all"
     )
 
 
