@@ -225,7 +225,7 @@ def _sampled(images: Images, to: _Map) -> Images:
     """All images, (N, C, H, W), sampled at the same places."""
     height, width = images.shape[-2:]
     centre = np.array([(height - 1) / 2, (width - 1) / 2])[:, None]
-    grid = np.stack(np.mgrid[:height, :width]).reshape(2, -1).astype(float)  # (2, H W): rows, columns
+    grid = np.indices((height, width)).reshape(2, -1).astype(float)  # (2, H W): rows, columns
     places = to.matrix @ (grid - centre - np.array(to.moved)[:, None]) + centre
     places = places.round(9)  # so that a turn by 90 degrees takes whole pixels
     corner = np.floor(places).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The probes do what they say, on images where the result is known; and the accuracies are those of the changed images."""
+"""The probes do what they say, where the result is known; and accuracies are those of the changed images."""
 
 from __future__ import annotations
 
