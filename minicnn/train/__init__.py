@@ -1,13 +1,6 @@
 """Training: one loop to read, the metrics, recipes, and the folder of a run.
 
 Files:
-    loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    settings.py    what a recipe says, and the         run.py        the run folder
-                   objects with the names in it        config.py     its config.json, checked
-    recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
-    fitting.py     one for any net and dataset         description.py   what config.json says
-    interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
-    logs.py        curves for TensorBoard
     loop.py        the loop: train                     session.py     a whole training from a recipe: Training
     evaluation.py  evaluate, predict                   state.py       what a checkpoint holds, and strict checks
     progress.py    Epoch, and how far a training is    checkpoint.py  weights and states on disk
@@ -65,11 +58,6 @@ from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 __all__ = [
     "RECIPES",
     "CheckpointError",
-    "DivergedError",
-    "Epoch",
-    "Evaluation",
-    "Interrupt",
-    "Recipe",
     "ClassScores",
     "DivergedError",
     "EarlyStopping",
@@ -89,9 +77,6 @@ __all__ = [
     "RunError",
     "SaveError",
     "SettingError",
-    "Trials",
-    "UnknownNameError",
-    "accuracy",
     "TestTimeAugmentation",
     "Training",
     "Trials",
@@ -152,6 +137,7 @@ __all__ = [
     "freeze",
     "init_weights",
     "load_weights",
+    "log_epoch",
     "named_views",
     "net_parts",
     "parameter_groups",
