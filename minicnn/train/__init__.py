@@ -38,9 +38,8 @@ from .evaluation import Evaluation, evaluate, predict
 from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
 from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
-from .logs import log_epoch
 from .learning_rate import LearningRates, find_learning_rate
-from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
+from .logs import log_epoch
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
@@ -68,10 +67,12 @@ __all__ = [
     "ExponentialAverage",
     "GradualUnfreezing",
     "Interrupt",
+    "LearningRates",
     "NewHead",
     "Progress",
     "ProgressiveResizing",
     "Recipe",
+    "Recorder",
     "Reliability",
     "Run",
     "RunError",
@@ -91,37 +92,6 @@ __all__ = [
     "build_optimizer",
     "build_schedule",
     "build_transform",
-    "confusion_matrix",
-    "describe",
-    "evaluate",
-    "find_recipe",
-    "load_weights",
-    "log_epoch",
-    "per_class_accuracy",
-    "predict",
-    "save_weights",
-    "softmax",
-    "spread",
-    "telling",
-    "train",
-    "train_with_seeds",
-    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
-    "Epoch", "Evaluation", "ExponentialAverage", "Interrupt", "Progress", "ProgressiveResizing", "Recipe",
-    "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Training", "Trials",
-    "UnknownNameError", "accuracy", "balanced_accuracy", "best_epoch", "brier_score", "build_dataset", "build_loss",
-    "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
-    "combined", "complete", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe",
-    "fit_temperature", "five_crops", "flips", "init_weights", "load_weights", "named_views", "per_class_accuracy",
-    "precision_recall_f1", "predict", "reliability", "resized", "save_weights", "settings_of", "shifts", "softmax",
-    "spread", "telling", "ten_crops", "train", "train_with_seeds",
-    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "NewHead", "ProgressiveResizing",
-    "Recipe", "Reliability", "Run", "RunError", "SaveError", "SettingError", "TestTimeAugmentation", "Trials",
-    "UnknownNameError", "accuracy", "balanced_accuracy", "brier_score", "build_dataset", "build_loss",
-    "build_model", "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report",
-    "combined", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_recipe", "fit_temperature",
-    "five_crops", "flips", "freeze", "load_weights", "named_views", "net_parts", "parameter_groups",
-    "per_class_accuracy", "precision_recall_f1", "predict", "rates_by_depth", "reliability", "replace_head",
-    "resized", "save_weights", "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds",
     "check_sizes",
     "classification_report",
     "combined",
@@ -130,6 +100,7 @@ __all__ = [
     "describe",
     "ensemble_error",
     "evaluate",
+    "find_learning_rate",
     "find_recipe",
     "fit_temperature",
     "five_crops",
@@ -158,15 +129,6 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
-    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "LearningRates", "NewHead",
-    "ProgressiveResizing", "Recipe", "Recorder", "Reliability", "Run", "RunError", "SaveError", "SettingError",
-    "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy", "balanced_accuracy", "brier_score",
-    "build_dataset", "build_loss", "build_model", "build_optimizer", "build_schedule", "build_transform",
-    "check_sizes", "classification_report", "combined", "confusion_matrix", "describe", "ensemble_error",
-    "evaluate", "find_learning_rate", "find_recipe", "fit_temperature", "five_crops", "flips", "freeze",
-    "load_weights", "named_views", "net_parts", "parameter_groups", "per_class_accuracy", "precision_recall_f1",
-    "predict", "rates_by_depth", "reliability", "replace_head", "resized", "save_weights", "shifts", "softmax",
-    "spread", "telling", "ten_crops", "train", "train_with_seeds", "unfreeze",
 ]  # fmt: skip
 
 _answer(globals())

@@ -81,7 +81,16 @@ def command(folder: Path) -> int:
     signal.signal(signal.SIGINT, early_interrupt.interrupt)  # as in the program
     where = ["--resume", str(folder)]
     if not (folder / CONFIG).exists():
-        where = ["--recipe", str(folder.parent / "recipe.toml"), "--seed", "3", "--backend", "numpy", "--out", str(folder)]
+        where = [
+            "--recipe",
+            str(folder.parent / "recipe.toml"),
+            "--seed",
+            "3",
+            "--backend",
+            "numpy",
+            "--out",
+            str(folder),
+        ]
     return cli.main(["train", *where, "--checkpoint-every", "1", "--quiet"])
 
 
