@@ -11,7 +11,7 @@ from minicnn_kernels.geometry import KindError, real, shown, whole
 
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator, sample_generators
-from .base import AnyImage, Transform, like, pixels, probability, sample
+from .base import AnyImage, Transform, like, one_by_one, pixels, probability, sample
 from .functional.colour import (
     adjust_brightness,
     adjust_contrast,
@@ -22,7 +22,6 @@ from .functional.colour import (
 from .functional.filters import adjust_sharpness, blur_sizes, blur_widths, gaussian_blur
 from .functional.images import get_image_num_channels
 from .functional.levels import autocontrast, equalize, invert, posterize, solarize
-from .samples import one_by_one
 
 __all__ = [
     "ColorJitter", "GaussianBlur", "RandomAdjustSharpness", "RandomAutocontrast", "RandomEqualize",

@@ -154,6 +154,7 @@ class MixUp(Transform):
     (minicnn.Size([8, 3, 32, 32]), minicnn.Size([8, 10]))
     """
 
+    whole_samples = True
     _mix: Callable[..., tuple[Tensor, Tensor]] = staticmethod(mixup)
 
     def __init__(

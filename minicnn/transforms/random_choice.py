@@ -11,8 +11,7 @@ from minicnn_kernels.geometry import shown
 
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator
-from .base import Transform, probability
-from .samples import one_by_one
+from .base import Transform, one_by_one, passed_on, probability
 
 __all__ = ["RandomApply", "RandomChoice", "RandomOrder"]
 
@@ -48,12 +47,6 @@ class _Several(Transform):
         return "\n".join([f"{type(self).__name__}(", *(f"    {transform}" for transform in self.transforms), ")"])
 
 
-def _after(inputs: tuple[Any, ...], transform: Callable[..., Any]) -> tuple[Any, ...]:
-    """The inputs of the next transform."""
-    outputs = transform(*inputs)
-    return outputs if len(inputs) > 1 and isinstance(outputs, tuple) else (outputs,)
-
-
 class RandomApply(_Several):
     """With probability p all transforms, one after the other; else none.
 
@@ -61,6 +54,8 @@ class RandomApply(_Several):
     >>> minicnn.transforms.RandomApply([minicnn.transforms.RandomInvert(p=1.0)], p=1.0)(x)
     tensor([[[1.0000, 0.7500]]])
     """
+
+    whole_samples = True
 
     def __init__(self, transforms: Sequence[Callable[..., Any]], p: float = 0.5) -> None:
         super().__init__(transforms)
@@ -70,7 +65,7 @@ class RandomApply(_Several):
         """A sample of any kind that the transforms take."""
         if sample_generator().random() < self.p:
             for transform in self.transforms:
-                inputs = _after(inputs, transform)
+                inputs = passed_on(inputs, transform)
         return inputs if len(inputs) > 1 else inputs[0]
 
     def __repr__(self) -> str:
@@ -90,6 +85,8 @@ class RandomChoice(_Several):
     >>> one(minicnn.tensor([[[0.0, 0.25]]]))
     tensor([[[1.0000, 0.7500]]])
     """
+
+    whole_samples = True
 
     def __init__(self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None) -> None:
         super().__init__(transforms)
@@ -121,8 +118,10 @@ class RandomOrder(_Several):
     tensor([4.])
     """
 
+    whole_samples = True
+
     def forward(self, *inputs: Any) -> Any:
         """A sample of any kind that the transforms take."""
         for place in sample_generator().permutation(len(self.transforms)):
-            inputs = _after(inputs, self.transforms[place])
+            inputs = passed_on(inputs, self.transforms[place])
         return inputs if len(inputs) > 1 else inputs[0]

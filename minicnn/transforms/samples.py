@@ -1,36 +1,11 @@
-"""Batches image by image; and samples made of several things, nested tuples, lists and dictionaries."""
+"""Samples made of several things: nested tuples, lists and dictionaries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from ..tensor import Tensor
-from ..utils.data.randomness import each_sample
-from .base import pixels
-
-__all__ = ["each_leaf", "leaves", "one_by_one"]
-
-
-def one_by_one(name: str, images: Any, change: Callable[[Any], Any]) -> Any:
-    """change(image) for each image of a batch, with the random stream of its sample: what `batch` has to equal.
-
-    Args:
-        name: of the transform, for errors.
-        images: a Tensor (N, C, H, W), whose images are Tensors (C, H, W); or images (N, H, W[, C]) of uint8, whose
-            images are PIL images.
-        change: gives images of one size.
-    """
-    array = pixels(name, images)
-    if not len(array):
-        return images
-    if isinstance(images, Tensor):
-        return Tensor(np.stack([change(Tensor(array[n])).array for n in each_sample(range(len(array)))]))
-    from PIL import Image
-
-    return np.stack([np.asarray(change(Image.fromarray(array[n]))) for n in each_sample(range(len(array)))])
+__all__ = ["each_leaf", "leaves"]
 
 
 def leaves(sample: Any) -> Iterator[Any]:
