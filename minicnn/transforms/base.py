@@ -44,6 +44,8 @@ class Transform(nn.Module):
     tensor([[[1., 1.]]])
     """
 
+    _for_batches = frozenset({"batch"})  # the methods by which a class says how it changes a batch
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """A module whose tables of parts are there before `__init__` runs."""
         transform = super().__new__(cls)
@@ -68,7 +70,7 @@ class Transform(nn.Module):
         `__call__` or `get_params`.
         """
         for cls in type(self).__mro__:
-            if "batch" in vars(cls):
+            if not self._for_batches.isdisjoint(vars(cls)):
                 return True
             if not {"forward", "__call__", "get_params"}.isdisjoint(vars(cls)):
                 return False
