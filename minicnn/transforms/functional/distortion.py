@@ -122,10 +122,15 @@ def lens_grids(
     x = np.arange(width) - (width - 1) / 2 - cx  # (W,), pixels from the centre
     y = (np.arange(height) - (height - 1) / 2 - cy)[:, None]  # (H, 1)
     square = (x * x + y * y) / ((width * width + height * height) / 4)  # r^2: (H, W)
-    k1, k2 = coefficients.T[:, :, None, None]
-    factor = 1 + square * (k1 + k2 * square)  # (N, H, W)
-    places = (x * factor + cx) / (0.5 * width), (y * factor + cy) / (0.5 * height)
-    return np.stack(places, axis=-1).astype(dtype)
+    own = np.stack(np.broadcast_arrays(x / (0.5 * width), y / (0.5 * height)), axis=-1)  # p - c: (H, W, 2)
+    middle = np.array([cx / (0.5 * width), cy / (0.5 * height)])
+    first, second = (own * square[..., None] ** power for power in (1, 2))
+    k1, k2 = coefficients.T.astype(dtype)[:, :, None, None, None]
+    grids = k1 * first.astype(dtype)  # (N, H, W, 2)
+    if k2.any():
+        grids += k2 * second.astype(dtype)
+    grids += (own + middle).astype(dtype)
+    return grids
 
 
 def lens_distortion(
