@@ -8,6 +8,11 @@
     crops.py       RandomResizedCrop, FiveCrop, TenCrop, RandomErasing
     warping.py     RandomRotation, RandomAffine, RandomPerspective
     distortion.py  ElasticTransform, RandomLensDistortion
+    colour.py      ColorJitter, GaussianBlur, RandomGrayscale, RandomInvert, RandomPosterize, RandomSolarize,
+                   RandomAdjustSharpness, RandomAutocontrast, RandomEqualize
+    random_choice.py   RandomApply, RandomChoice, RandomOrder
+    statistics.py  LinearTransformation, PCAColorJitter, SubtractMeanImage, and the statistics that they need
+    mixing.py      MixUp, CutMix
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
 """
@@ -17,40 +22,87 @@ from __future__ import annotations
 from ..compat.missing import answer as _answer
 from . import functional
 from .base import Compose, Lambda, Transform
+from .colour import (
+    ColorJitter,
+    GaussianBlur,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomGrayscale,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
 from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToPILImage, ToTensor
 from .crops import FiveCrop, RandomErasing, RandomResizedCrop, TenCrop
 from .distortion import ElasticTransform, RandomLensDistortion
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+from .mixing import CutMix, MixUp, cutmix, mixup
+from .random_choice import RandomApply, RandomChoice, RandomOrder
 from .resize import InterpolationMode, Resize
+from .statistics import (
+    IMAGENET_COLOR_PCA,
+    ColorPCA,
+    LinearTransformation,
+    PCAColorJitter,
+    SubtractMeanImage,
+    color_pca,
+    mean_image,
+    whitening,
+)
 from .warping import RandomAffine, RandomPerspective, RandomRotation
 
 __all__ = [
+    "IMAGENET_COLOR_PCA",
     "CenterCrop",
+    "ColorJitter",
+    "ColorPCA",
     "Compose",
     "ConvertImageDtype",
+    "CutMix",
     "ElasticTransform",
     "FiveCrop",
+    "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
+    "LinearTransformation",
+    "MixUp",
     "Normalize",
+    "PCAColorJitter",
     "PILToTensor",
     "Pad",
+    "RandomAdjustSharpness",
     "RandomAffine",
+    "RandomApply",
+    "RandomAutocontrast",
+    "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
     "RandomErasing",
+    "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
     "RandomLensDistortion",
+    "RandomOrder",
     "RandomPerspective",
+    "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
+    "SubtractMeanImage",
     "TenCrop",
     "ToPILImage",
     "ToTensor",
     "Transform",
+    "color_pca",
+    "cutmix",
     "functional",
+    "mean_image",
+    "mixup",
+    "whitening",
 ]
 
 _answer(globals())

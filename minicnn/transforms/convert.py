@@ -9,6 +9,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .base import Transform, is_pil, kind_error, pixels
+from .functional.colour import rgb_to_grayscale
 from .functional.convert import channel_statistics, chw, converted, image_dtype, kept, normalized, scaled, to_pil_image
 
 __all__ = ["ConvertImageDtype", "Grayscale", "Normalize", "PILToTensor", "ToPILImage", "ToTensor"]
@@ -45,6 +46,10 @@ class ToTensor(Transform):
         """A PIL image or an array (H, W[, C]) -> Tensor (C, H, W)."""
         return scaled("ToTensor", chw("ToTensor", image))
 
+    def is_image(self, part: Any) -> bool:
+        """A PIL image or an array (H, W[, C])."""
+        return is_pil(part) or (isinstance(part, np.ndarray) and part.ndim in (2, 3))
+
     def batch(self, images: np.ndarray) -> Tensor:
         """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
         return scaled("ToTensor", _nchw("ToTensor", images))
@@ -66,6 +71,10 @@ class PILToTensor(Transform):
         if not is_pil(image):
             raise kind_error("PILToTensor", image, "a PIL image")
         return kept("PILToTensor", chw("PILToTensor", image))
+
+    def is_image(self, part: Any) -> bool:
+        """A PIL image."""
+        return is_pil(part)
 
     def batch(self, images: np.ndarray) -> Tensor:
         """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
@@ -89,6 +98,10 @@ class ToPILImage(Transform):
     def forward(self, image: Any) -> Any:
         """A Tensor or array -> PIL image."""
         return to_pil_image(image, self.mode)
+
+    def is_image(self, part: Any) -> bool:
+        """A Tensor (C, H, W) or an array (H, W[, C])."""
+        return isinstance(part, Tensor | np.ndarray) and part.ndim in (2, 3)
 
     def __repr__(self) -> str:
         return "ToPILImage(" + (f"mode={self.mode}" if self.mode is not None else "") + ")"
@@ -166,8 +179,7 @@ class Grayscale(Transform):
         if channels not in (1, 3):
             raise kind_error("Grayscale", images, "images of 1 or 3 channels")
         if tensor:
-            grey = array if channels == 1 else _luma(array)
-            return Tensor(np.repeat(grey, self.num_output_channels, axis=-3))
+            return rgb_to_grayscale(images, self.num_output_channels)
         if channels == 3:
             red, green, blue = (array[..., i].astype(np.uint32) for i in range(3))
             array = ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)
@@ -176,12 +188,6 @@ class Grayscale(Transform):
 
     def __repr__(self) -> str:
         return f"Grayscale(num_output_channels={self.num_output_channels})"
-
-
-def _luma(array: np.ndarray) -> np.ndarray:
-    """(..., 3, H, W) -> (..., 1, H, W)."""
-    red, green, blue = (array[..., i : i + 1, :, :] for i in range(3))
-    return (0.2989 * red + 0.587 * green + 0.114 * blue).astype(array.dtype)
 
 
 class Normalize(Transform):

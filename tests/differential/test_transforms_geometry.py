@@ -250,7 +250,7 @@ def test_random_parameters_have_the_same_distribution() -> None:
                     ],
                     float,
                 )
-            )  # noqa: E501
+            )
         ours_, theirs_ = drawn
         deviation = np.maximum(theirs_.std(axis=0), 1e-9)
         assert (np.abs(ours_.mean(axis=0) - theirs_.mean(axis=0)) / deviation < 0.12).all(), name
