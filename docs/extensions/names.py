@@ -42,6 +42,8 @@ PLACES = [
     "minicnn.datasets",
     "minicnn.transforms",
     "minicnn.transforms.functional",
+    "minicnn.transforms.v2",
+    "minicnn.transforms.v2.functional",
     "minicnn.models",
     "minicnn.train",
     "minicnn.analysis",

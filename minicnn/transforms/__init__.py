@@ -10,6 +10,7 @@
     random_choice.py   RandomApply, RandomChoice, RandomOrder
     statistics.py  LinearTransformation, PCAColorJitter, SubtractMeanImage, and the statistics that they need
     mixing.py      MixUp, CutMix
+    v2/            torchvision's second version: the same classes, and some more
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
 """
