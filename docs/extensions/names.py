@@ -92,6 +92,7 @@ PLACES = [
     "minicnn_kernels.matmul",
     "minicnn_kernels.softmax",
     "minicnn_kernels.softmax_xent",
+    "minicnn_kernels.warp",
     "minicnn_kernels.dispatch",
     "minicnn_kernels.layout",
 ]

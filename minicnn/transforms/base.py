@@ -26,8 +26,8 @@ from ..utils.data.randomness import each_sample, sample_generator
 from .samples import each_leaf, leaves
 
 __all__ = [
-    "Compose", "Lambda", "OneByOne", "Transform", "edge_size", "is_pil", "kind_error", "like", "one_by_one", "passed_on",
-    "pixels", "probability", "row_axis", "sample", "spatial_size", "whole_numbers",
+    "Compose", "Lambda", "OneByOne", "Transform", "edge_size", "is_pil", "kind_error", "like", "one_by_one",
+    "passed_on", "pixels", "probability", "row_axis", "sample", "spatial_size", "whole_numbers",
 ]  # fmt: skip
 
 AnyImage: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
@@ -55,6 +55,8 @@ class Transform(nn.Module):
         super().__init_subclass__(**kwargs)
         if "forward" in vars(cls) and "whole_samples" not in vars(cls):
             cls.whole_samples = not cls.__module__.startswith(__package__)
+
+    _for_batches = frozenset({"batch"})  # the methods by which a class says how it changes a batch
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """A module whose tables of parts are there before `__init__` runs."""
@@ -124,7 +126,7 @@ class Transform(nn.Module):
         `__call__`, `get_params` and the like.
         """
         for cls in type(self).__mro__:
-            if "batch" in vars(cls):
+            if not self._for_batches.isdisjoint(vars(cls)):
                 return True
             if not {"forward", "__call__", "get_params", "transform", "make_params"}.isdisjoint(vars(cls)):
                 return False
