@@ -14,6 +14,7 @@ Files:
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     trials.py      several settings with several seeds
+    measured.py    gradients by layer over time, calibration, learning rates
     style.py       the style of them all
 """
 
@@ -31,6 +32,7 @@ from .embedding import embedding, neighbours, tiles
 from .field import field
 from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
+from .measured import learning_rates, line, recorded, reliability
 from .net import filters, overview
 from .run import draw
 from .signals import activations, dropped, flow, flows, probes
@@ -44,8 +46,9 @@ __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
     "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
     "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
-    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
-    "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "kernels", "learning_rates", "line", "local_connectivity", "losses", "maps", "neighbours", "number_grid",
+    "overview", "patches", "probes", "recorded", "reliability", "shrinking", "sliding", "strides", "tiles",
+    "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())
