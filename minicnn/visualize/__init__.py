@@ -15,6 +15,7 @@ Files:
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     trials.py      several settings with several seeds
     robustness.py  accuracy on changed images
+    measured.py    gradients by layer over time, calibration, learning rates
     style.py       the style of them all
 """
 
@@ -32,6 +33,7 @@ from .embedding import embedding, neighbours, tiles
 from .field import field
 from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
+from .measured import learning_rates, line, recorded, reliability
 from .net import filters, overview
 from .robustness import robustness
 from .run import draw
@@ -48,6 +50,9 @@ __all__ = [
     "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
     "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
     "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "kernels", "learning_rates", "line", "local_connectivity", "losses", "maps", "neighbours", "number_grid",
+    "overview", "patches", "probes", "recorded", "reliability", "shrinking", "sliding", "strides", "tiles",
+    "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())
