@@ -1,13 +1,6 @@
 """Training: one loop to read, the metrics, recipes, and the folder of a run.
 
 Files:
-    loop.py        train, evaluate, predict            metrics.py    accuracy, confusion_matrix, ...
-    settings.py    what a recipe says, and the         run.py        the run folder
-                   objects with the names in it        config.py     its config.json, checked
-    recipes.py     recipes for nets and datasets       checkpoint.py  weights on disk
-    fitting.py     one for any net and dataset         description.py   what config.json says
-    interrupt.py   Ctrl-C without losing the net        trials.py     one setting with several seeds
-    logs.py        curves for TensorBoard
     loop.py        the loop: train                     session.py     a whole training from a recipe: Training
     evaluation.py  evaluate, predict                   state.py       what a checkpoint holds, and strict checks
     progress.py    Epoch, and how far a training is    checkpoint.py  weights and states on disk
@@ -45,13 +38,16 @@ from .evaluation import Evaluation, evaluate, predict
 from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
 from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
+from .learning_rate import LearningRates, find_learning_rate
 from .logs import log_epoch
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
+from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
+from .recording import Recorder
 from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
 from .session import Training
@@ -72,10 +68,12 @@ __all__ = [
     "ExponentialAverage",
     "GradualUnfreezing",
     "Interrupt",
+    "LearningRates",
     "NewHead",
     "Progress",
     "ProgressiveResizing",
     "Recipe",
+    "Recorder",
     "Reliability",
     "Run",
     "RunError",
@@ -103,6 +101,7 @@ __all__ = [
     "describe",
     "ensemble_error",
     "evaluate",
+    "find_learning_rate",
     "find_recipe",
     "fit_temperature",
     "five_crops",
