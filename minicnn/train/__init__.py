@@ -40,7 +40,6 @@ from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .learning_rate import LearningRates, find_learning_rate
 from .logs import log_epoch
-from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError

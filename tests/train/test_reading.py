@@ -164,10 +164,10 @@ def test_transforms_are_changed_added_and_removed() -> None:
 
 
 def test_transforms_of_transforms_and_interpolations() -> None:
-    texts = [
-        "augmentation=[{RandomApply={transforms=['RandomHorizontalFlip', {Resize={size=9, interpolation='nearest'}}], p=1}}]"
-    ]
-    recipe = changed(*texts)
+    recipe = changed(
+        "augmentation=[]", "augmentation.RandomApply.p=1",
+        "augmentation.RandomApply.transforms=['RandomHorizontalFlip', {Resize={size=9, interpolation='nearest'}}]",
+    )  # fmt: skip
     made = build_transform(recipe.augmentation).transforms[0]
     assert [type(one).__name__ for one in made.transforms] == ["RandomHorizontalFlip", "Resize"] and made.p == 1
     assert made.transforms[1].interpolation is InterpolationMode.NEAREST
