@@ -58,12 +58,13 @@ def checked(recipe: Recipe) -> Recipe:
     named |= {key: _steps(getattr(recipe, key)) for key in CHAINS}
     new = replace(recipe, **named)
     _try("loss", LOSSES[new.loss], new.loss_options)
-    with _told("loss"):
+    with _told("loss"), Device("meta"):
         LOSSES[new.loss](**new.loss_options)(zeros(2, 3), zeros(2).long())
     if new.tta is not None:
         with _told("tta"):
             named_views(new.tta)
-    parameter = Parameter(zeros(1))
+    with Device("meta"):
+        parameter = Parameter(zeros(1))
     _try("optimizer", OPTIMIZERS[new.optimizer], new.optimizer_options, [parameter])
     if new.schedule is not None:
         known = _parameters(SCHEDULES[new.schedule])
