@@ -5,6 +5,9 @@
     convert.py     ToTensor, PILToTensor, ToPILImage, ConvertImageDtype, Grayscale, Normalize
     resize.py      Resize, InterpolationMode
     geometry.py    Pad, CenterCrop, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+    crops.py       RandomResizedCrop, FiveCrop, TenCrop, RandomErasing
+    warping.py     RandomRotation, RandomAffine, RandomPerspective
+    distortion.py  ElasticTransform, RandomLensDistortion
     colour.py      ColorJitter, GaussianBlur, RandomGrayscale, RandomInvert, RandomPosterize, RandomSolarize,
                    RandomAdjustSharpness, RandomAutocontrast, RandomEqualize
     random_choice.py   RandomApply, RandomChoice, RandomOrder
@@ -31,6 +34,8 @@ from .colour import (
     RandomSolarize,
 )
 from .convert import ConvertImageDtype, Grayscale, Normalize, PILToTensor, ToPILImage, ToTensor
+from .crops import FiveCrop, RandomErasing, RandomResizedCrop, TenCrop
+from .distortion import ElasticTransform, RandomLensDistortion
 from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
 from .mixing import CutMix, MixUp, cutmix, mixup
 from .random_choice import RandomApply, RandomChoice, RandomOrder
@@ -45,6 +50,7 @@ from .statistics import (
     mean_image,
     whitening,
 )
+from .warping import RandomAffine, RandomPerspective, RandomRotation
 
 __all__ = [
     "IMAGENET_COLOR_PCA",
@@ -54,6 +60,8 @@ __all__ = [
     "Compose",
     "ConvertImageDtype",
     "CutMix",
+    "ElasticTransform",
+    "FiveCrop",
     "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
@@ -65,20 +73,27 @@ __all__ = [
     "PILToTensor",
     "Pad",
     "RandomAdjustSharpness",
+    "RandomAffine",
     "RandomApply",
     "RandomAutocontrast",
     "RandomChoice",
     "RandomCrop",
     "RandomEqualize",
+    "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomInvert",
+    "RandomLensDistortion",
     "RandomOrder",
+    "RandomPerspective",
     "RandomPosterize",
+    "RandomResizedCrop",
+    "RandomRotation",
     "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
     "SubtractMeanImage",
+    "TenCrop",
     "ToPILImage",
     "ToTensor",
     "Transform",

@@ -46,6 +46,7 @@ class Transform(nn.Module):
     tensor([[[1., 1.]]])
     """
 
+    _for_batches = frozenset({"batch"})  # the methods by which a class says how it changes a batch
     keeps_shape = False  # whether each image comes out with the size, channels and type that it had
     whole_samples = True  # whether `forward` takes all parts of a sample, and not each of its images alone
 
@@ -105,7 +106,7 @@ class Transform(nn.Module):
         `__call__`, `get_params` and the like.
         """
         for cls in type(self).__mro__:
-            if "batch" in vars(cls):
+            if not self._for_batches.isdisjoint(vars(cls)):
                 return True
             if not {"forward", "__call__", "get_params", "transform", "make_params"}.isdisjoint(vars(cls)):
                 return False
