@@ -24,6 +24,7 @@ Files:
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from .averaging import ExponentialAverage
 from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
 from .calibration import Reliability, brier_score, fit_temperature, reliability
@@ -143,4 +144,5 @@ __all__ = [
     "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds", "unfreeze",
 ]  # fmt: skip
 
+_answer_for_functions("minicnn.train")
 _answer(globals())
