@@ -42,6 +42,7 @@ from .logs import log_epoch
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
+from .prediction import Prediction, Predictor
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
@@ -66,6 +67,8 @@ __all__ = [
     "GradualUnfreezing",
     "Interrupt",
     "NewHead",
+    "Prediction",
+    "Predictor",
     "Progress",
     "ProgressiveResizing",
     "Recipe",

@@ -14,7 +14,7 @@ Files:
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     trials.py      several settings with several seeds
-    robustness.py  accuracy on changed images
+    robustness.py  accuracy on changed images          predictions.py  the user's own images
     style.py       the style of them all
 """
 
@@ -33,6 +33,7 @@ from .field import field
 from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
 from .net import filters, overview
+from .predictions import predicted
 from .robustness import robustness
 from .run import draw
 from .signals import activations, dropped, flow, flows, probes
@@ -46,8 +47,8 @@ __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
     "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
     "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
-    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
-    "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "predicted",
+    "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())
