@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from . import (
     bench,
+    compare,
     console,
     docs,
     doctor,
@@ -27,7 +28,22 @@ from . import (
 from .arguments import Parser, UsageError
 from .console import FAILED, INTERRUPTED, USAGE, one_line, say
 
-COMMANDS = (train, recipes, eval, predict, robustness, models, summary, explain, exercise, plot, bench, doctor, docs)
+COMMANDS = (
+    train,
+    recipes,
+    compare,
+    eval,
+    predict,
+    robustness,
+    models,
+    summary,
+    explain,
+    exercise,
+    plot,
+    bench,
+    doctor,
+    docs,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,6 +29,8 @@ from .building import build_loss, build_model, build_optimizer, build_schedule, 
 from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
+from .comparing import compare, resume_comparison
+from .comparison import Compared, Comparison, Difference, differences
 from .data import build_dataset, complete
 from .description import describe
 from .divergence import DivergedError
@@ -57,6 +59,9 @@ __all__ = [
     "RECIPES",
     "CheckpointError",
     "ClassScores",
+    "Compared",
+    "Comparison",
+    "Difference",
     "DivergedError",
     "EarlyStopping",
     "Ensemble",
@@ -94,9 +99,11 @@ __all__ = [
     "check_sizes",
     "classification_report",
     "combined",
+    "compare",
     "complete",
     "confusion_matrix",
     "describe",
+    "differences",
     "ensemble_error",
     "evaluate",
     "find_recipe",
@@ -117,6 +124,7 @@ __all__ = [
     "reliability",
     "replace_head",
     "resized",
+    "resume_comparison",
     "save_weights",
     "settings_of",
     "shifts",

@@ -13,7 +13,7 @@ Files:
     graph.py       the tape of a loss                  animation.py figures one after the other
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
-    trials.py      several settings with several seeds
+    trials.py      several settings with several seeds  compared.py    trained under the same conditions
     robustness.py  accuracy on changed images          predictions.py  the user's own images
     style.py       the style of them all
 """
@@ -24,6 +24,7 @@ from ..compat.missing import answer as _answer
 from .accuracy import ILSVRC, IMAGENET, accuracy, ilsvrc
 from .activations import activation_functions
 from .attribution import attribution
+from .compared import compared
 from .comparison import algorithms
 from .connectivity import local_connectivity, shrinking, strides
 from .costs import costs
@@ -45,9 +46,9 @@ from .window import sliding, window
 
 __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
-    "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
-    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "predicted",
+    "attribution", "augmentations", "changed", "check_format", "compared", "confusion", "costs", "curves", "diagram",
+    "draw", "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph",
+    "ilsvrc", "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "predicted",
     "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip
 
