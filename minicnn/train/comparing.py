@@ -31,7 +31,7 @@ from .config import AGAIN, RunError, reason
 from .data import build_dataset
 from .divergence import DivergedError
 from .loop import never
-from .names import SettingError
+from .names import MODELS, SettingError, find, find_dataset
 from .progress import Epoch, best_epoch
 from .run import CONFIG, Run
 from .session import Training
@@ -132,6 +132,9 @@ def resume_comparison(
             raise ValueError(f"its format is {data['format']!r}, and should be {FORMAT!r}")
         about = data["plan"]
         recipes = {str(name): Recipe.from_dict(one) for name, one in about["recipes"].items()}
+        for recipe in recipes.values():
+            find("model", recipe.model, MODELS)
+            find_dataset(recipe.dataset)
         plan = _Plan(recipes, [int(one) for one in about["seeds"]], str(about["backend"]), root or about["root"],
                      about["budget"], [str(note) for note in about["notes"]])  # fmt: skip
         rows = [_from_data(row) for row in data["rows"]]

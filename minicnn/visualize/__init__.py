@@ -48,8 +48,8 @@ __all__ = [
     "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
     "attribution", "augmentations", "changed", "check_format", "compared", "confusion", "costs", "curves", "diagram",
     "draw", "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph",
-    "ilsvrc", "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "predicted",
-    "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "ilsvrc", "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches",
+    "predicted", "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())

@@ -81,3 +81,5 @@ def _band(axes: Any, rows: Sequence[Compared], colour: str, *, time: bool) -> No
     if len(rows) > 1:
         low, high = [min(values) for values in accuracies], [max(values) for values in accuracies]
         axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+        if len(places) == 1:  # a band of no width cannot be seen
+            axes.plot(places * 2, [low[0], high[0]], color=colour, alpha=0.3, linewidth=4)
