@@ -30,6 +30,8 @@ from .building import build_loss, build_model, build_optimizer, build_schedule, 
 from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
+from .comparing import compare, resume_comparison
+from .comparison import Compared, Comparison, Difference, differences
 from .data import build_dataset, complete
 from .description import describe
 from .divergence import DivergedError
@@ -46,6 +48,7 @@ from .line import LineScan, line_scan
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
+from .prediction import Prediction, Predictor
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
@@ -61,6 +64,9 @@ __all__ = [
     "RECIPES",
     "CheckpointError",
     "ClassScores",
+    "Compared",
+    "Comparison",
+    "Difference",
     "DivergedError",
     "EarlyStopping",
     "Ensemble",
@@ -72,6 +78,8 @@ __all__ = [
     "Interrupt",
     "LearningRates",
     "NewHead",
+    "Prediction",
+    "Predictor",
     "Progress",
     "ProgressiveResizing",
     "Recipe",
@@ -98,9 +106,11 @@ __all__ = [
     "check_sizes",
     "classification_report",
     "combined",
+    "compare",
     "complete",
     "confusion_matrix",
     "describe",
+    "differences",
     "ensemble_error",
     "evaluate",
     "find_learning_rate",
@@ -122,6 +132,7 @@ __all__ = [
     "reliability",
     "replace_head",
     "resized",
+    "resume_comparison",
     "save_weights",
     "settings_of",
     "shifts",
