@@ -42,9 +42,8 @@ from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, ra
 from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .learning_rate import LearningRates, find_learning_rate
-from .logs import log_epoch
-from .loop import SaveError, train
 from .line import LineScan, line_scan
+from .logs import log_epoch
 from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
@@ -77,6 +76,7 @@ __all__ = [
     "GradualUnfreezing",
     "Interrupt",
     "LearningRates",
+    "LineScan",
     "NewHead",
     "Prediction",
     "Predictor",
@@ -120,6 +120,7 @@ __all__ = [
     "flips",
     "freeze",
     "init_weights",
+    "line_scan",
     "load_weights",
     "log_epoch",
     "named_views",
@@ -143,16 +144,6 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
-    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
-    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "LearningRates", "LineScan",
-    "NewHead", "ProgressiveResizing", "Recipe", "Recorder", "Reliability", "Run", "RunError", "SaveError",
-    "SettingError", "TestTimeAugmentation", "Trials", "UnknownNameError", "accuracy", "balanced_accuracy",
-    "brier_score", "build_dataset", "build_loss", "build_model", "build_optimizer", "build_schedule",
-    "build_transform", "check_sizes", "classification_report", "combined", "confusion_matrix", "describe",
-    "ensemble_error", "evaluate", "find_learning_rate", "find_recipe", "fit_temperature", "five_crops", "flips",
-    "freeze", "line_scan", "load_weights", "named_views", "net_parts", "parameter_groups", "per_class_accuracy",
-    "precision_recall_f1", "predict", "rates_by_depth", "reliability", "replace_head", "resized", "save_weights",
-    "shifts", "softmax", "spread", "telling", "ten_crops", "train", "train_with_seeds", "unfreeze",
 ]  # fmt: skip
 
 _answer_for_functions("minicnn.train")
