@@ -44,7 +44,7 @@ from .interrupt import Interrupt, telling
 from .learning_rate import LearningRates, find_learning_rate
 from .line import LineScan, line_scan
 from .logs import log_epoch
-from .loop import DivergedError, Epoch, Evaluation, SaveError, evaluate, predict, train
+from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
 from .prediction import Prediction, Predictor
