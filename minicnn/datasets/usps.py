@@ -92,7 +92,7 @@ def _read(path: Path) -> tuple[np.ndarray, list[int]]:
             text += piece
     if len(text) > _LARGEST:
         raise DatasetError(f"{path}: it unpacks to more than {_LARGEST:,} bytes of text; {_REMEDY}")
-    lines = text.split(b"\n")
+    lines = bytes(text).split(b"\n")
     if not lines[-1].strip():
         lines.pop()
     if not lines:
