@@ -351,9 +351,7 @@ def _clear(path: Path, overwrite: bool) -> None:
     if not (path / CONFIG).is_file():
         raise RunError(f"the folder {path} is not empty and not a run; choose a new one with --out")
     if not overwrite:
-        more = (
-            f"; `minicnn train --resume {shlex.quote(str(path))}` continues it" if (path / CHECKPOINT).exists() else ""
-        )
+        go_on = f"; `minicnn train --resume {shlex.quote(str(path))}` continues it"
         raise RunError(
             f"the folder {path} already holds a run; choose another with --out, or replace the run with --overwrite"
             f"{go_on if (path / CHECKPOINT).exists() else ''}"
