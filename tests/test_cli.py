@@ -79,7 +79,7 @@ def test_train_leaves_a_run_folder(trained: tuple[Path, subprocess.CompletedProc
     with open(folder / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     printed = LINES.findall(done.stdout)
-    assert [(f"{100 * float(row['train_top1']):.2f}", f"{100 * float(row['test_top1']):.2f}") for row in rows] == [
+    assert [(f"{100 * float(row['train_top1']):.2f}", f"{100 * float(row['val_top1']):.2f}") for row in rows] == [
         line[1:] for line in printed
     ]
     config = json.loads((folder / "config.json").read_text())

@@ -18,7 +18,7 @@ from ..nn import Module
 from ..nn import functional as F
 from ..nn.module import check_module
 from ..tensor import Array, Tensor
-from .loop import evaluating
+from .evaluation import evaluating
 from .metrics import accuracy
 
 

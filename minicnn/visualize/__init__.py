@@ -15,6 +15,7 @@ Files:
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     trials.py      several settings with several seeds
     measured.py    gradients by layer over time, calibration, learning rates
+    robustness.py  accuracy on changed images
     style.py       the style of them all
 """
 
@@ -34,6 +35,7 @@ from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
 from .measured import learning_rates, line, recorded, reliability
 from .net import filters, overview
+from .robustness import robustness
 from .run import draw
 from .signals import activations, dropped, flow, flows, probes
 from .style import check_format
@@ -43,12 +45,53 @@ from .units import changed, excited, maps, patches
 from .window import sliding, window
 
 __all__ = [
-    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
-    "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
-    "kernels", "learning_rates", "line", "local_connectivity", "losses", "maps", "neighbours", "number_grid",
-    "overview", "patches", "probes", "recorded", "reliability", "shrinking", "sliding", "strides", "tiles",
-    "trials", "window",
+    "ILSVRC",
+    "IMAGENET",
+    "TapeGraph",
+    "accuracy",
+    "activation_functions",
+    "activations",
+    "algorithms",
+    "attribution",
+    "augmentations",
+    "changed",
+    "check_format",
+    "confusion",
+    "costs",
+    "curves",
+    "diagram",
+    "draw",
+    "dropped",
+    "embedding",
+    "errors",
+    "excited",
+    "field",
+    "filters",
+    "flow",
+    "flows",
+    "gallery",
+    "graph",
+    "ilsvrc",
+    "kernels",
+    "learning_rates",
+    "line",
+    "local_connectivity",
+    "losses",
+    "maps",
+    "neighbours",
+    "number_grid",
+    "overview",
+    "patches",
+    "probes",
+    "recorded",
+    "reliability",
+    "robustness",
+    "shrinking",
+    "sliding",
+    "strides",
+    "tiles",
+    "trials",
+    "window",
 ]  # fmt: skip
 
 _answer(globals())

@@ -177,8 +177,6 @@ ROWS = [
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
     Gap("minicnn", "gradient", "use numpy.gradient on x.numpy(); minicnn.autograd.grad gives a function's gradient"),
     # ----------------------------------------------------------------------------------------------- data and utilities
-    Gap("utils", "tensorboard", "there is no TensorBoard writer; `minicnn train` leaves metrics.csv and curves.png, "
-        "and with Python's csv or Matplotlib you write your own"),
     Gap("utils", "collect_env", "use `minicnn doctor`"),
     Gap("utils", "benchmark bottleneck *hroughput*enchmark", "use Python's timeit or cProfile; "
         "minicnn.compare_algorithms times a convolution"),
@@ -189,8 +187,6 @@ ROWS = [
         "DefaultDeviceType GraphExecGroup SAC_IGNORED_OPS *_device_states check_backward_validity detach_variable "
         "noop_context_fn set_checkpoint_* *DispatchMode LoggingTensorMode capture_logs fx_traceback SavedTensor "
         "tree_map", "use minicnn.utils.checkpoint.checkpoint, which always recomputes all of the function"),
-    Gap("utils.data", "IterableDataset ChainDataset", "streams are left out; use a minicnn.utils.data.Dataset with "
-        "__len__ and __getitem__"),
     Gap("utils.data", "*IterDataPipe MapDataPipe DataChunk datapipes functional_datapipe argument_validation "
         "guaranteed_datapipes_determinism non_deterministic runtime_validation* graph graph_settings", _PIPES),
     Gap("utils.data", "DistributedSampler distributed", _ONE + "use minicnn.utils.data.RandomSampler"),
