@@ -26,11 +26,14 @@ Files:
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from .averaging import ExponentialAverage
 from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
 from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
+from .comparing import compare, resume_comparison
+from .comparison import Compared, Comparison, Difference, differences
 from .data import build_dataset, complete
 from .description import describe
 from .divergence import DivergedError
@@ -46,6 +49,7 @@ from .logs import log_epoch
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
+from .prediction import Prediction, Predictor
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
@@ -58,6 +62,88 @@ from .trials import Trials, spread, train_with_seeds
 from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
+    "RECIPES",
+    "CheckpointError",
+    "ClassScores",
+    "Compared",
+    "Comparison",
+    "Difference",
+    "DivergedError",
+    "EarlyStopping",
+    "Ensemble",
+    "EnsembleError",
+    "Epoch",
+    "Evaluation",
+    "ExponentialAverage",
+    "GradualUnfreezing",
+    "Interrupt",
+    "LearningRates",
+    "NewHead",
+    "Prediction",
+    "Predictor",
+    "Progress",
+    "ProgressiveResizing",
+    "Recipe",
+    "Recorder",
+    "Reliability",
+    "Run",
+    "RunError",
+    "SaveError",
+    "SettingError",
+    "TestTimeAugmentation",
+    "Training",
+    "Trials",
+    "UnknownNameError",
+    "accuracy",
+    "balanced_accuracy",
+    "best_epoch",
+    "brier_score",
+    "build_dataset",
+    "build_loss",
+    "build_model",
+    "build_optimizer",
+    "build_schedule",
+    "build_transform",
+    "check_sizes",
+    "classification_report",
+    "combined",
+    "compare",
+    "complete",
+    "confusion_matrix",
+    "describe",
+    "differences",
+    "ensemble_error",
+    "evaluate",
+    "find_learning_rate",
+    "find_recipe",
+    "fit_temperature",
+    "five_crops",
+    "flips",
+    "freeze",
+    "init_weights",
+    "load_weights",
+    "log_epoch",
+    "named_views",
+    "net_parts",
+    "parameter_groups",
+    "per_class_accuracy",
+    "precision_recall_f1",
+    "predict",
+    "rates_by_depth",
+    "reliability",
+    "replace_head",
+    "resized",
+    "resume_comparison",
+    "save_weights",
+    "settings_of",
+    "shifts",
+    "softmax",
+    "spread",
+    "telling",
+    "ten_crops",
+    "train",
+    "train_with_seeds",
+    "unfreeze",
     "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
     "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "LearningRates", "LineScan",
     "NewHead", "Progress", "ProgressiveResizing", "Recipe", "Recorder", "Reliability", "Run", "RunError",
@@ -71,4 +157,5 @@ __all__ = [
     "spread", "telling", "ten_crops", "train", "train_with_seeds", "unfreeze",
 ]  # fmt: skip
 
+_answer_for_functions("minicnn.train")
 _answer(globals())

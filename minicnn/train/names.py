@@ -40,12 +40,17 @@ SCHEDULES: dict[str, Any] = {  # those whose options are numbers and texts
     )
 }  # fmt: skip
 DECAYS, EVERY = ("all", "weights"), ("step", "epoch")
-_NOT_ALONE = {  # what is no transform of one image, or made of functions and other transforms
-    "AutoAugmentPolicy", "Compose", "CutMix", "FiveCrop", "InterpolationMode", "Lambda", "MixUp", "RandomApply",
-    "RandomChoice", "RandomOrder", "TenCrop", "Transform",
+_NOT_ALONE = {  # made of functions or arrays, and what gives several images or takes batches
+    "Compose", "CutMix", "FiveCrop", "Lambda", "LinearTransformation", "MixUp", "SubtractMeanImage", "TenCrop",
+    "Transform",
 }  # fmt: skip
+OF_OTHERS = ("RandomApply", "RandomChoice", "RandomOrder")  # their option `transforms` is a list of transforms
 TRANSFORMS: dict[str, Any] = {
-    name: getattr(transforms, name) for name in transforms.__all__ if name[0].isupper() and name not in _NOT_ALONE
+    name: made
+    for name in transforms.__all__
+    if isinstance(made := getattr(transforms, name), type)
+    and issubclass(made, transforms.Transform)
+    and name not in _NOT_ALONE
 }
 # How weights may be drawn: the function of `nn.init`, and its options.
 INITS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -16,6 +16,8 @@ Files:
     trials.py      several settings with several seeds
     measured.py    gradients by layer over time, calibration, learning rates
     robustness.py  accuracy on changed images
+    trials.py      several settings with several seeds  compared.py    trained under the same conditions
+    robustness.py  accuracy on changed images          predictions.py  the user's own images
     style.py       the style of them all
 """
 
@@ -25,6 +27,7 @@ from ..compat.missing import answer as _answer
 from .accuracy import ILSVRC, IMAGENET, accuracy, ilsvrc
 from .activations import activation_functions
 from .attribution import attribution
+from .compared import compared
 from .comparison import algorithms
 from .connectivity import local_connectivity, shrinking, strides
 from .costs import costs
@@ -35,6 +38,7 @@ from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
 from .measured import learning_rates, line, recorded, reliability
 from .net import filters, overview
+from .predictions import predicted
 from .robustness import robustness
 from .run import draw
 from .signals import activations, dropped, flow, flows, probes
@@ -92,6 +96,18 @@ __all__ = [
     "tiles",
     "trials",
     "window",
+    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
+    "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
+    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
+    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
+    "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "kernels", "learning_rates", "line", "local_connectivity", "losses", "maps", "neighbours", "number_grid",
+    "overview", "patches", "probes", "recorded", "reliability", "shrinking", "sliding", "strides", "tiles",
+    "trials", "window",
+    "attribution", "augmentations", "changed", "check_format", "compared", "confusion", "costs", "curves", "diagram",
+    "draw", "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph",
+    "ilsvrc", "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches",
+    "predicted", "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
 ]  # fmt: skip
 
 _answer(globals())

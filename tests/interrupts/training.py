@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from small_training import outcome, recipe, trained
@@ -113,7 +114,7 @@ def attempts(kind: str, count: int, draw: random.Random, folder: Path, length: f
         if kind == "signals":
             child = forked(lambda: command(run))
         elif inside and not last:
-            child = forked(lambda call=draw.randrange(60): dying(run, call))  # type: ignore[misc]
+            child = forked(partial(dying, run, draw.randrange(60)))
         else:
             child = forked(lambda: session(run))
         if not last and (kind == "signals" or not inside):
@@ -159,7 +160,7 @@ def main(kind: str, count: int, seed: int) -> bool:
     codes = {text: times for text, times in found.items() if text.startswith("exit")}
     print(
         f"{found['interrupted']} interruptions of {found['complete']} trainings: {found['unreadable']} checkpoints "
-        f"unreadable, {found['went backwards']} went backwards, {found['different']} trainings ended differently; {codes}"
+        f"unreadable, {found['went backwards']} went backwards, {found['different']} trainings ended otherwise; {codes}"
     )
     allowed = {"exit -9"} if kind == "kills" else {"exit 130", "exit -2", "exit -15"}
     return bool(found["unreadable"] + found["went backwards"] + found["different"] or set(codes) - allowed)
