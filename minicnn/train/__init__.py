@@ -78,6 +78,7 @@ __all__ = [
     "GradualUnfreezing",
     "Interrupt",
     "LearningRates",
+    "LineScan",
     "NewHead",
     "Prediction",
     "Predictor",
@@ -121,6 +122,7 @@ __all__ = [
     "flips",
     "freeze",
     "init_weights",
+    "line_scan",
     "load_weights",
     "log_epoch",
     "named_views",
@@ -144,18 +146,7 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
-    "RECIPES", "CheckpointError", "ClassScores", "DivergedError", "EarlyStopping", "Ensemble", "EnsembleError",
-    "Epoch", "Evaluation", "ExponentialAverage", "GradualUnfreezing", "Interrupt", "LearningRates", "LineScan",
-    "NewHead", "Progress", "ProgressiveResizing", "Recipe", "Recorder", "Reliability", "Run", "RunError",
-    "SaveError", "SettingError", "TestTimeAugmentation", "Training", "Trials", "UnknownNameError", "accuracy",
-    "balanced_accuracy", "best_epoch", "brier_score", "build_dataset", "build_loss", "build_model",
-    "build_optimizer", "build_schedule", "build_transform", "check_sizes", "classification_report", "combined",
-    "complete", "confusion_matrix", "describe", "ensemble_error", "evaluate", "find_learning_rate", "find_recipe",
-    "fit_temperature", "five_crops", "flips", "freeze", "init_weights", "line_scan", "load_weights", "log_epoch",
-    "named_views", "net_parts", "parameter_groups", "per_class_accuracy", "precision_recall_f1", "predict",
-    "rates_by_depth", "reliability", "replace_head", "resized", "save_weights", "settings_of", "shifts", "softmax",
-    "spread", "telling", "ten_crops", "train", "train_with_seeds", "unfreeze",
-]  # fmt: skip
+]
 
 _answer_for_functions("minicnn.train")
 _answer(globals())

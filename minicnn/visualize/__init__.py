@@ -60,6 +60,7 @@ __all__ = [
     "augmentations",
     "changed",
     "check_format",
+    "compared",
     "confusion",
     "costs",
     "curves",
@@ -86,6 +87,7 @@ __all__ = [
     "number_grid",
     "overview",
     "patches",
+    "predicted",
     "probes",
     "recorded",
     "reliability",
@@ -96,18 +98,6 @@ __all__ = [
     "tiles",
     "trials",
     "window",
-    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
-    "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
-    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
-    "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
-    "kernels", "learning_rates", "line", "local_connectivity", "losses", "maps", "neighbours", "number_grid",
-    "overview", "patches", "probes", "recorded", "reliability", "shrinking", "sliding", "strides", "tiles",
-    "trials", "window",
-    "attribution", "augmentations", "changed", "check_format", "compared", "confusion", "costs", "curves", "diagram",
-    "draw", "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph",
-    "ilsvrc", "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches",
-    "predicted", "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
-]  # fmt: skip
+]
 
 _answer(globals())
