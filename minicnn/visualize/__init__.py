@@ -99,5 +99,6 @@ __all__ = [
     "trials",
     "window",
 ]
+]  # fmt: skip
 
 _answer(globals())
