@@ -147,7 +147,6 @@ __all__ = [
     "train_with_seeds",
     "unfreeze",
 ]
-]  # fmt: skip
 
 _answer_for_functions("minicnn.train")
 _answer(globals())

@@ -99,6 +99,5 @@ __all__ = [
     "trials",
     "window",
 ]
-]  # fmt: skip
 
 _answer(globals())
