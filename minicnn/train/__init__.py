@@ -30,6 +30,8 @@ from .building import build_loss, build_model, build_optimizer, build_schedule, 
 from .calibration import Reliability, brier_score, fit_temperature, reliability
 from .checkpoint import CheckpointError, load_weights, save_weights
 from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
+from .comparing import compare, resume_comparison
+from .comparison import Compared, Comparison, Difference, differences
 from .data import build_dataset, complete
 from .description import describe
 from .divergence import DivergedError
@@ -40,10 +42,12 @@ from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, ra
 from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
 from .learning_rate import LearningRates, find_learning_rate
+from .line import LineScan, line_scan
 from .logs import log_epoch
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
 from .names import SettingError, UnknownNameError
+from .prediction import Prediction, Predictor
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
@@ -59,6 +63,9 @@ __all__ = [
     "RECIPES",
     "CheckpointError",
     "ClassScores",
+    "Compared",
+    "Comparison",
+    "Difference",
     "DivergedError",
     "EarlyStopping",
     "Ensemble",
@@ -69,7 +76,10 @@ __all__ = [
     "GradualUnfreezing",
     "Interrupt",
     "LearningRates",
+    "LineScan",
     "NewHead",
+    "Prediction",
+    "Predictor",
     "Progress",
     "ProgressiveResizing",
     "Recipe",
@@ -96,9 +106,11 @@ __all__ = [
     "check_sizes",
     "classification_report",
     "combined",
+    "compare",
     "complete",
     "confusion_matrix",
     "describe",
+    "differences",
     "ensemble_error",
     "evaluate",
     "find_learning_rate",
@@ -108,6 +120,7 @@ __all__ = [
     "flips",
     "freeze",
     "init_weights",
+    "line_scan",
     "load_weights",
     "log_epoch",
     "named_views",
@@ -120,6 +133,7 @@ __all__ = [
     "reliability",
     "replace_head",
     "resized",
+    "resume_comparison",
     "save_weights",
     "settings_of",
     "shifts",

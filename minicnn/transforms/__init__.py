@@ -11,8 +11,13 @@
     colour.py      ColorJitter, GaussianBlur, RandomGrayscale, RandomInvert, RandomPosterize, RandomSolarize,
                    RandomAdjustSharpness, RandomAutocontrast, RandomEqualize
     random_choice.py   RandomApply, RandomChoice, RandomOrder
+    auto_augment.py    AutoAugment, RandAugment, TrivialAugmentWide, AugMix
     statistics.py  LinearTransformation, PCAColorJitter, SubtractMeanImage, and the statistics that they need
     mixing.py      MixUp, CutMix
+    v2/            torchvision's second version: the same classes, and some more
+    crops.py       RandomResizedCrop, FiveCrop, TenCrop, RandomErasing
+    warping.py     RandomRotation, RandomAffine, RandomPerspective
+    distortion.py  ElasticTransform, RandomLensDistortion
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
 """
@@ -21,6 +26,7 @@ from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from . import functional
+from .auto_augment import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
 from .base import Compose, Lambda, Transform
 from .colour import (
     ColorJitter,
@@ -54,6 +60,9 @@ from .warping import RandomAffine, RandomPerspective, RandomRotation
 
 __all__ = [
     "IMAGENET_COLOR_PCA",
+    "AugMix",
+    "AutoAugment",
+    "AutoAugmentPolicy",
     "CenterCrop",
     "ColorJitter",
     "ColorPCA",
@@ -72,6 +81,7 @@ __all__ = [
     "PCAColorJitter",
     "PILToTensor",
     "Pad",
+    "RandAugment",
     "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
@@ -97,6 +107,7 @@ __all__ = [
     "ToPILImage",
     "ToTensor",
     "Transform",
+    "TrivialAugmentWide",
     "color_pca",
     "cutmix",
     "functional",

@@ -26,8 +26,8 @@ from ..utils.data.randomness import each_sample, sample_generator
 from .samples import each_leaf, leaves
 
 __all__ = [
-    "Compose", "Lambda", "Transform", "edge_size", "is_pil", "kind_error", "like", "one_by_one", "passed_on", "pixels",
-    "probability", "row_axis", "sample", "spatial_size", "whole_numbers",
+    "Compose", "Lambda", "OneByOne", "Transform", "edge_size", "is_pil", "kind_error", "like", "one_by_one",
+    "passed_on", "pixels", "probability", "row_axis", "sample", "spatial_size", "whole_numbers",
 ]  # fmt: skip
 
 AnyImage: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
@@ -37,7 +37,8 @@ class Transform(nn.Module):
     """One step of a chain. Subclasses write `forward`, and `batch` where they can take a whole batch at once.
 
     As in torchvision a transform is a module, without parameters: `nn.Sequential` takes transforms too. A subclass may
-    write `__call__` in place of `forward`, and need not call `super().__init__()`.
+    write `__call__` in place of `forward`, or `make_params` and `transform`, which get the images of a sample one by
+    one. It need not call `super().__init__()`.
 
     >>> class Invert(minicnn.transforms.Transform):
     ...     def forward(self, image):
@@ -76,27 +77,45 @@ class Transform(nn.Module):
 
     def _of_sample(self, sample: Any) -> Any:
         """The sample with its images transformed."""
+        done: dict[int, Any] = {}
+        bits = sample_generator().bit_generator
+        start = bits.state
+        for image in self._images_in(sample):
+            bits.state = start  # each draws the same random numbers
+            done[id(image)] = self.forward(image)
+        return each_leaf(sample, lambda part: done.get(id(part), part))
+
+    def _images_in(self, sample: Any) -> list[Any]:
+        """The parts of a sample that are to be transformed."""
         images = [part for part in leaves(sample) if self.is_image(part)]
         images = [part for part in images if is_pil(part)] or images
         if not images:
             raise kind_error(type(self).__name__, sample, "an image, or a sample with images in it")
-        done: dict[int, Any] = {}
-        bits = sample_generator().bit_generator
-        start = bits.state
-        for image in images:
-            bits.state = start  # each draws the same random numbers
-            done[id(image)] = self.forward(image)
-        return each_leaf(sample, lambda part: done.get(id(part), part))
+        return images
 
     def is_image(self, part: Any) -> bool:
         """Whether a part of a sample is one of the images to transform."""
         return is_pil(part) or (isinstance(part, Tensor) and part.ndim > 2)
 
-    def forward(self, image: Any) -> Any:
-        """The transformed sample: what subclasses define."""
-        if type(self).__call__ is Transform.__call__:
-            raise NotImplementedError(f"{type(self).__name__} must define forward(image)")
-        return self(image)
+    def forward(self, *inputs: Any) -> Any:
+        """The transformed sample: what subclasses define, or else `transform`."""
+        if type(self).transform is Transform.transform:
+            if type(self).__call__ is Transform.__call__:
+                raise NotImplementedError(f"{type(self).__name__} must define forward(image)")
+            return self(*inputs)
+        sample = inputs if len(inputs) != 1 else inputs[0]
+        images = self._images_in(sample)
+        params = self.make_params(images)
+        done = {id(image): self.transform(image, params) for image in images}
+        return each_leaf(sample, lambda part: done.get(id(part), part))
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the random numbers for the images of a sample: what a subclass with `transform` may define."""
+        return {}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """One image of a sample, transformed by the numbers of `make_params`: another way to define a transform."""
+        return self.forward(inpt)
 
     @property
     def batchable(self) -> bool:
@@ -162,6 +181,21 @@ class Compose(Transform):
 
     def __repr__(self) -> str:
         return "\n".join(["Compose(", *(f"    {transform}" for transform in self.transforms), ")"])
+
+
+class OneByOne(Transform):
+    """A transform that works on single images and keeps their shape: `batch` calls it on each."""
+
+    keeps_shape = True
+
+    @property
+    def batchable(self) -> bool:
+        """True if `batch()` gives the same as calling this on each sample."""
+        return self.keeps_shape
+
+    def batch(self, images: Any) -> Any:
+        """A Tensor (N, C, H, W) or images (N, H, W[, C]), each by itself."""
+        return one_by_one(type(self).__name__, images, self)
 
 
 class Lambda(Transform):

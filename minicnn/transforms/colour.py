@@ -11,7 +11,7 @@ from minicnn_kernels.geometry import KindError, real, shown, whole
 
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator, sample_generators
-from .base import AnyImage, Transform, like, one_by_one, pixels, probability, sample
+from .base import AnyImage, OneByOne, Transform, like, one_by_one, pixels, probability, sample
 from .functional.colour import (
     adjust_brightness,
     adjust_contrast,
@@ -140,7 +140,7 @@ def _jitter(generator: np.random.Generator, spans: Sequence[Span | None]) -> Jit
     return Jitter(np.argsort(numbers[:4]), tuple(factors))
 
 
-class GaussianBlur(Transform):
+class GaussianBlur(OneByOne):
     """Blur by a Gaussian (`functional.gaussian_blur`) whose standard deviation is drawn, uniformly, from `sigma`.
 
     Args:
@@ -153,8 +153,6 @@ class GaussianBlur(Transform):
     >>> minicnn.transforms.GaussianBlur(3)
     GaussianBlur(kernel_size=(3, 3), sigma=(0.1, 2.0))
     """
-
-    keeps_shape = True
 
     def __init__(self, kernel_size: int | Sequence[int], sigma: float | Sequence[float] = (0.1, 2.0)) -> None:
         self.kernel_size = blur_sizes("GaussianBlur", kernel_size)
@@ -171,10 +169,6 @@ class GaussianBlur(Transform):
         """A PIL image or a Tensor (..., C, H, W), blurred as a whole."""
         sigma = self.get_params(*self.sigma)
         return gaussian_blur(image, self.kernel_size, (sigma, sigma))
-
-    def batch(self, images: Any) -> Any:
-        """A Tensor (N, C, H, W) or images (N, H, W[, C]), each with a sigma of its own."""
-        return one_by_one("GaussianBlur", images, self)
 
     def __repr__(self) -> str:
         return f"GaussianBlur(kernel_size={self.kernel_size}, sigma={self.sigma})"

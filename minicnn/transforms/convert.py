@@ -205,6 +205,8 @@ class Normalize(Transform):
     tensor([[[-2.,  0.,  2.]]])
     """
 
+    keeps_shape = True
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace
         self._mean, self._std = channel_statistics("Normalize", mean, std)

@@ -193,6 +193,8 @@ class RandomErasing(Transform):
     tensor(48.)
     """
 
+    keeps_shape = True
+
     def __init__(
         self,
         p: float = 0.5,

@@ -11,15 +11,15 @@ from minicnn_kernels.geometry import shown
 
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator
-from .base import Transform, one_by_one, passed_on, probability
+from .base import OneByOne, passed_on, probability
 
 __all__ = ["RandomApply", "RandomChoice", "RandomOrder"]
 
 
-class _Several(Transform):
+class _Several(OneByOne):
     """A transform that has others, which get all its inputs, and that works on a batch image by image.
 
-    It is batchable if all of them are and keep the shape: images of several sizes are no batch.
+    It is batchable if all of them keep the shape: images of several sizes are no batch.
     """
 
     def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
@@ -33,15 +33,6 @@ class _Several(Transform):
     def keeps_shape(self) -> bool:  # type: ignore[override]
         """True if all transforms do: then each image comes out with the size, channels and type that it had."""
         return all(getattr(transform, "keeps_shape", False) for transform in self.transforms)
-
-    @property
-    def batchable(self) -> bool:
-        """True if `batch()` gives the same as calling this on each sample."""
-        return self.keeps_shape and all(getattr(transform, "batchable", False) for transform in self.transforms)
-
-    def batch(self, images: Any) -> Any:
-        """A Tensor (N, C, H, W) or images (N, H, W[, C]), each by itself."""
-        return one_by_one(type(self).__name__, images, self)
 
     def __repr__(self) -> str:
         return "\n".join([f"{type(self).__name__}(", *(f"    {transform}" for transform in self.transforms), ")"])

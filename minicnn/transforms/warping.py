@@ -36,6 +36,7 @@ class RandomWarp(Transform):
     parameters of a batch.
     """
 
+    keeps_shape = True
     _for_batches = frozenset({"batch", "_grids"})
     interpolation: InterpolationMode
     fill: Fill
@@ -153,6 +154,11 @@ class RandomRotation(RandomWarp):
         self.expand, self.center = expand, center
         centre("RandomRotation", center)
         self._style("RandomRotation", interpolation, fill)
+
+    @property
+    def keeps_shape(self) -> bool:  # type: ignore[override]
+        """Whether each image comes out with the size, channels and type that it had."""
+        return not self.expand
 
     @staticmethod
     def get_params(degrees: Sequence[float], generator: np.random.Generator | None = None) -> float:
