@@ -11,11 +11,11 @@ import numpy as np
 from minicnn_kernels import use
 
 from ..datasets.image_file import read_image_file
+from ..datasets.registry import TABLE
 from ..device import resolve
 from ..tensor import Tensor
 from .building import build_transform
 from .evaluation import evaluating
-from .fitting import known_images
 from .metrics import softmax
 from .names import STATISTICS
 from .run import Run
@@ -90,7 +90,7 @@ class Predictor:
         self.invert, self.crop = invert, crop
         self.model = self.run.model()[0].to(self.device)
         described = self.run.config["dataset"]
-        self.images = known_images(described["name"])
+        self.images = TABLE.get(described["name"])
         mean, _ = STATISTICS.get(described["name"], ([1.0], []))
         self.dark_ground = mean[0] < 0.4  # such as digits in white on black
         with self.run.explaining():
