@@ -69,14 +69,14 @@ def test_a_training_repeats_from_its_recorded_recipe(tmp_path: Path, capsys: pyt
         "--set",
         "classes=[1,2,3]",
         "--set",
-        "augmentation.RandomCrop.padding=1",
+        "augmentation.RandomAffine.degrees=5",
     ]
     short = ["--epochs", "1", "--batch-size", "40", "--lr", "0.02", "--val", "0.2", "--set", "train_size=120"]
     assert cli.main(["train", *changes, *short, "--seed", "3", "--out", str(first), "--quiet"]) == 0, said(capsys)
     recipe = find_recipe(name=str(first / "recipe.toml"))
     assert recipe.optimizer_options == {"lr": 0.02, "momentum": 0.5} and recipe.classes == (1, 2, 3)
     assert (recipe.epochs, recipe.batch_size, recipe.validation, recipe.train_size) == (1, 40, 0.2, 120)
-    assert dict(recipe.augmentation)["RandomCrop"]["padding"] == 1 and recipe.model_options["num_classes"] == 3
+    assert dict(recipe.augmentation)["RandomAffine"]["degrees"] == 5 and recipe.model_options["num_classes"] == 3
     again = ["train", "--recipe", str(first / "recipe.toml"), "--seed", "3", "--out", str(second), "--quiet"]
     assert cli.main(again) == 0, said(capsys)
     assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
