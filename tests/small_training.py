@@ -31,7 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def recipe(**changes: Any) -> Recipe:
     """LeNet-5 on some digits, in 2 epochs of 5 steps."""
-    return replace(find_recipe(), epochs=2, **{"batch_size": 18, "train_size": 90, "classes": (0, 1, 2), **changes})
+    return replace(find_recipe(), **{"epochs": 2, "batch_size": 18, "train_size": 90, "classes": (0, 1, 2), **changes})
 
 
 def trained(folder: Path, **changes: Any) -> Run:

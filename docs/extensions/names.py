@@ -45,6 +45,8 @@ PLACES = [
     "minicnn.datasets.folder",
     "minicnn.transforms",
     "minicnn.transforms.functional",
+    "minicnn.transforms.v2",
+    "minicnn.transforms.v2.functional",
     "minicnn.models",
     "minicnn.train",
     "minicnn.analysis",

@@ -75,7 +75,7 @@ def train(options: argparse.Namespace) -> int:
                     progress=not options.quiet,
                 )  # fmt: skip
             except (training.DivergedError, AnomalyError) as error:
-                raise type(error)(f"{error}. {_go_on(run)}") from error
+                raise type(error)(f"{error}. {_last_good(run)}") from error
             if run.config["interrupted"]:
                 step, epochs = run.config["step"], run.config["epochs_finished"]
                 where = f"in epoch {epochs + 1} after step {step}" if step else f"after epoch {epochs}"
@@ -119,13 +119,22 @@ def _announce(session: Training) -> None:
         print(f"Note: {note}", flush=True)
 
 
+def _last_good(run: Run) -> str:
+    """A sentence that says what is left after a training that diverged."""
+    from ..train.run import CHECKPOINT
+
+    if not (run.folder / CHECKPOINT).exists():
+        return "No checkpoint had been saved"
+    return f"The last good checkpoint is that after {run.saved_at()}, in {run.folder}"
+
+
 def _go_on(run: Run) -> str:
     """A sentence that says how to continue a training."""
     from ..train.run import CHECKPOINT
 
     folder = shlex.quote(str(run.folder))
     there = (run.folder / CHECKPOINT).exists()
-    return f"continue with `minicnn train --resume {folder}`" if there else f"nothing is saved yet in {folder}"
+    return f"continue with `minicnn train --resume {folder}`" if there else f"no checkpoint is saved yet in {folder}"
 
 
 def _finish(run: Run, session: Training) -> int:

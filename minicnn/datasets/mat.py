@@ -65,8 +65,9 @@ class _Bytes:
     def _packed(self, size: int) -> bytes:
         assert self._unpacker is not None
         while not self._unpacker.eof:
-            piece: bytes = self._unpacker.decompress(self._unpacker.unconsumed_tail or self._raw(_CHUNK), size)
-            if piece or not (self._left or self._unpacker.unconsumed_tail):
+            packed = self._unpacker.unconsumed_tail or self._raw(_CHUNK)
+            piece: bytes = self._unpacker.decompress(packed, size)
+            if piece or not packed:
                 return piece
         return b""
 

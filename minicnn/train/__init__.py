@@ -24,6 +24,7 @@ Files:
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
+from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from .averaging import ExponentialAverage
 from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
 from .calibration import Reliability, brier_score, fit_temperature, reliability
@@ -40,6 +41,8 @@ from .evaluation import Evaluation, evaluate, predict
 from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
 from .heads import NewHead, replace_head
 from .interrupt import Interrupt, telling
+from .learning_rate import LearningRates, find_learning_rate
+from .line import LineScan, line_scan
 from .logs import log_epoch
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
@@ -48,6 +51,7 @@ from .prediction import Prediction, Predictor
 from .progress import Epoch, Progress, best_epoch
 from .reading import settings_of
 from .recipes import RECIPES, find_recipe
+from .recording import Recorder
 from .resizing import ProgressiveResizing, check_sizes, resized
 from .run import Run, RunError
 from .session import Training
@@ -71,12 +75,15 @@ __all__ = [
     "ExponentialAverage",
     "GradualUnfreezing",
     "Interrupt",
+    "LearningRates",
+    "LineScan",
     "NewHead",
     "Prediction",
     "Predictor",
     "Progress",
     "ProgressiveResizing",
     "Recipe",
+    "Recorder",
     "Reliability",
     "Run",
     "RunError",
@@ -106,12 +113,14 @@ __all__ = [
     "differences",
     "ensemble_error",
     "evaluate",
+    "find_learning_rate",
     "find_recipe",
     "fit_temperature",
     "five_crops",
     "flips",
     "freeze",
     "init_weights",
+    "line_scan",
     "load_weights",
     "log_epoch",
     "named_views",
@@ -137,4 +146,5 @@ __all__ = [
     "unfreeze",
 ]  # fmt: skip
 
+_answer_for_functions("minicnn.train")
 _answer(globals())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import Any
 
 from .. import models, nn, transforms
@@ -17,6 +18,7 @@ from .names import (
     INITS,
     LOSSES,
     MODELS,
+    OF_OTHERS,
     OPTIMIZERS,
     PLATEAU,
     SCHEDULES,
@@ -24,7 +26,7 @@ from .names import (
     SettingError,
     find,
 )  # fmt: skip
-from .settings import Step
+from .settings import Step, chain
 
 TIMES = {"milestones", "step_size", "total_iters", "total_steps", "T_max", "T_0"}
 
@@ -120,6 +122,9 @@ def build_loss(name: str, options: Mapping[str, Any] | None = None) -> Module:
 def build_transform(steps: Iterable[Step]) -> transforms.Compose:
     """The transforms `steps`, one after the other.
 
+    An interpolation, or another option that is a member of an enumeration, is given by its value: "bicubic". The
+    option `transforms` of RandomApply, RandomChoice and RandomOrder is a list as in a recipe's file.
+
     Raises:
         UnknownNameError: no such transform.
 
@@ -129,7 +134,21 @@ def build_transform(steps: Iterable[Step]) -> transforms.Compose:
         Resize(size=32, interpolation=bilinear, max_size=None, antialias=True)
     )
     """
-    return transforms.Compose([TRANSFORMS[find("transform", step, TRANSFORMS)](**given) for step, given in steps])
+    return transforms.Compose([_one_transform(name, options) for name, options in steps])
+
+
+def _one_transform(name: str, options: Mapping[str, Any]) -> transforms.Transform:
+    """A transform; texts become members of an enumeration, lists of transforms become transforms."""
+    found = find("transform", name, TRANSFORMS)
+    make, given = TRANSFORMS[found], dict(options)
+    for key, parameter in inspect.signature(make).parameters.items():
+        kind = type(parameter.default)
+        if issubclass(kind, Enum) and isinstance(given.get(key), str):
+            given[key] = kind(find(key, given[key], [member.value for member in kind]))
+    if found in OF_OTHERS and "transforms" in given:
+        given["transforms"] = [_one_transform(*step) for step in chain("transforms", given["transforms"])]
+    made: transforms.Transform = make(**given)
+    return made
 
 
 def build_optimizer(

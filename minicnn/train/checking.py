@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .names import DECAYS, EVERY, INITS, PLATEAU, SettingError
 
 _MOST = 1_000_000  # epochs, images in a batch: more is a slip of the hand
-_DEEP = 4  # lists and tables inside each other
+_DEEP = 8  # lists and tables inside each other
 LARGEST = 10_000  # pixels of a side, or another whole number among the options of a transform
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..datasets import DatasetError
+from ..datasets.registry import FOLDER, folder_classes, open_dataset
 from ..tensor import Tensor
-from ..utils.data import DataLoader, Subset
+from ..utils.data import Subset
 from .building import build_transform
 from .checking import shown
-from .fitting import known_images
 from .names import DATASETS, STATISTICS, SettingError, find, find_dataset
 from .settings import CHAINS, Recipe, Step
 
@@ -53,14 +53,15 @@ def build_dataset(
     """
     name = find_dataset(name)
     transform = build_transform(steps)
-    if name == "digits":
-        if root is not None or download:
-            raise SettingError(
-                "the digits are bundled: they need no data folder and no download; leave these out, or choose mnist"
-            )
-        found = DATASETS[name](train=train, transform=transform)
-    else:
-        found = DATASETS[name](root, train=train, transform=transform, download=download)
+    if name == "digits" and (root is not None or download):
+        raise SettingError(
+            "the digits are bundled: they need no data folder and no download; leave these out, or choose mnist"
+        )
+    if name.startswith(FOLDER) and (root is not None or download):
+        raise SettingError(f"{name} is the folder itself: leave out the data folder and the download")
+    found = open_dataset(name, train, transform, root, download)
+    if isinstance(found, Subset):  # a part of a folder
+        found = _restricted(found.dataset, np.asarray(found.indices))
     return found if classes is None else choose_classes(found, classes)
 
 
@@ -75,22 +76,41 @@ def choose_classes(dataset: Any, classes: Sequence[int | str]) -> Any:
     chosen = [_class_number(one, names) for one in classes]
     if len(set(chosen)) < len(chosen):
         raise SettingError(f"classes: some are given twice in {shown(list(classes))}")
-    targets = getattr(dataset, "targets", None)
-    if targets is None:
-        raise SettingError(f"classes: {type(dataset).__name__} has no targets to choose by; leave classes out")
-    old = np.asarray(targets.array if isinstance(targets, Tensor) else targets)
+    old = _targets(dataset)
     keep = np.flatnonzero(np.isin(old, chosen))
     number = np.full(len(names), -1)
     number[chosen] = np.arange(len(chosen))
-    new = number[old[keep]]
     dataset.classes = [names[one] for one in chosen]
-    if hasattr(dataset, "samples"):  # an image folder
-        dataset.samples = [(dataset.samples[i][0], int(target)) for i, target in zip(keep, new, strict=True)]
-        dataset.imgs, dataset.targets = dataset.samples, new.tolist()
+    if "class_to_idx" in vars(dataset):
         dataset.class_to_idx = {name: index for index, name in enumerate(dataset.classes)}
+    return _restricted(dataset, keep, number[old[keep]])
+
+
+def _targets(dataset: Any) -> np.ndarray:
+    """The class of each image (N,)."""
+    targets = getattr(dataset, "targets", None)
+    if targets is None:
+        raise SettingError(f"classes: {type(dataset).__name__} has no targets to choose by; leave classes out")
+    found = np.asarray(targets.array if isinstance(targets, Tensor) else targets)
+    return found[:, 0] if found.ndim == 2 else found  # QMNIST has more about each image
+
+
+def _restricted(dataset: Any, keep: np.ndarray, targets: np.ndarray | None = None) -> Any:
+    """Keep only the images of a dataset at the indices `keep`, and give them new targets."""
+    new = _targets(dataset)[keep] if targets is None else targets
+    if hasattr(dataset, "samples"):  # an image folder
+        dataset.samples = [(dataset.samples[i][0], target) for i, target in zip(keep, new.tolist(), strict=True)]
+        dataset.imgs, dataset.targets = dataset.samples, new.tolist()
+        return dataset
+    dataset.data = dataset.data[keep]
+    if hasattr(dataset, "labels"):  # SVHN, STL10
+        dataset.labels = new
+    elif isinstance(dataset.targets, Tensor) and dataset.targets.ndim == 2:
+        rows = dataset.targets.array[keep]
+        rows[:, 0] = new
+        dataset.targets = Tensor(rows)
     else:
-        dataset.data = dataset.data[keep]
-        dataset.targets = Tensor(new) if isinstance(targets, Tensor) else new.tolist()
+        dataset.targets = Tensor(new) if isinstance(dataset.targets, Tensor) else new.tolist()
     return dataset
 
 
@@ -129,14 +149,12 @@ def complete(recipe: Recipe, root: str | None = None, download: bool = False) ->
     >>> recipe.model_options, recipe.transforms[2]
     ({'num_classes': 2}, ('Normalize', {'mean': [0.3053], 'std': [0.376]}))
     """
-    known = known_images(recipe.dataset)
+    known = DATASETS.get(recipe.dataset)
     source: dict[str, Any] = {"root": root, "download": download, "classes": recipe.classes}
     if recipe.classes is not None:
         count = len(recipe.classes)
-    elif known is not None:
-        count = known.classes
     else:
-        count = len(build_dataset(recipe.dataset, train=True, steps=(), **source).classes)
+        count = known.classes if known is not None else len(folder_classes(recipe.dataset.removeprefix(FOLDER)))
     outputs = recipe.model_options.get("num_classes", count)
     if type(outputs) is int and outputs < count:
         raise SettingError(
@@ -161,7 +179,7 @@ def is_complete(recipe: Recipe) -> bool:
     """Whether `complete` would read no file."""
     plain = any(_PLAIN in getattr(recipe, key) for key in CHAINS)
     grey = any(name == "Grayscale" for name, _ in recipe.eval_transforms)
-    return known_images(recipe.dataset) is not None and (not plain or (recipe.dataset in STATISTICS and not grey))
+    return recipe.dataset in DATASETS and (not plain or (recipe.dataset in STATISTICS and not grey))
 
 
 def _statistics(name: str, steps: tuple[Step, ...], source: dict[str, Any]) -> tuple[list[float], list[float]]:
@@ -176,13 +194,13 @@ def _statistics(name: str, steps: tuple[Step, ...], source: dict[str, Any]) -> t
     count = 0
     total: Any = 0.0
     squares: Any = 0.0
-    loader: DataLoader[Any] = DataLoader(Subset(images, chosen.tolist()), batch_size=1)
-    for batch, _ in loader:
-        if not isinstance(batch, Tensor) or batch.ndim != 4:
+    for index in chosen.tolist():
+        image = images[index][0]
+        if not isinstance(image, Tensor) or image.ndim != 3:
             raise SettingError('"Normalize" needs tensors: put "ToTensor" before it')
-        values = batch.array.astype(np.float64)  # (1, C, H, W): images may differ in size
-        count += values[0, 0].size
-        total, squares = total + values.sum(axis=(0, 2, 3)), squares + (values**2).sum(axis=(0, 2, 3))
+        values = image.array.astype(np.float64)  # (C, H, W): images may differ in size
+        count += values[0].size
+        total, squares = total + values.sum(axis=(1, 2)), squares + (values**2).sum(axis=(1, 2))
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return [round(float(one), 4) for one in mean], [max(round(float(one), 4), 1e-4) for one in std]

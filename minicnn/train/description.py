@@ -51,7 +51,7 @@ def describe(
             "test": len(test_set),
             "classes": list(test_set.classes),
             "only": None if recipe.classes is None else list(recipe.classes),
-            "transforms": [[name, dict(arguments)] for name, arguments in recipe.transforms],
+            "transforms": [[name, dict(arguments)] for name, arguments in recipe.eval_transforms],
             "augmentation": [[name, dict(arguments)] for name, arguments in recipe.augmentation],
             "augment_first": recipe.augment_first,
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,7 @@ def _cause(optimizer: Optimizer, repeat: Callable[[], Any], chance: Any) -> str:
             optimizer.zero_grad()
             repeat()
     except AnomalyError as error:
-        return str(error).removeprefix("detect_anomaly: ")
+        return re.sub(r", called at .*? \((?=all its|input)", " (", str(error).removeprefix("detect_anomaly: "))
     return ""
 
 

@@ -11,17 +11,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import models, nn, optim, transforms
-from ..datasets import CIFAR10, CIFAR100, MNIST, Digits
+from ..datasets.registry import FOLDER, TABLE
 from ..optim import lr_scheduler
 
-# The mean and standard deviation of each channel of the training images, in 0..1.
+DATASETS = TABLE  # the names of the datasets, and what is known of their images
+# The mean and standard deviation of each channel of the training images, in 0..1. Those of other datasets are computed.
 STATISTICS: dict[str, tuple[list[float], list[float]]] = {
     "digits": ([0.3053], [0.3760]),
     "mnist": ([0.1307], [0.3081]),
+    "fashionmnist": ([0.2860], [0.3530]),
     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
     "cifar100": ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
 }
-DATASETS: dict[str, Any] = {"digits": Digits, "mnist": MNIST, "cifar10": CIFAR10, "cifar100": CIFAR100}
 # The names of the models as users see them, and those in `minicnn.models`; upper and lower case do not matter.
 MODELS = {{"lenet5": "LeNet5"}.get(name, name): name for name in models.list_models()}
 LOSSES: dict[str, Any] = {  # of scores (N, classes) and targets (N,)
@@ -39,12 +40,17 @@ SCHEDULES: dict[str, Any] = {  # those whose options are numbers and texts
     )
 }  # fmt: skip
 DECAYS, EVERY = ("all", "weights"), ("step", "epoch")
-_NOT_ALONE = {  # what is no transform of one image, or made of functions and other transforms
-    "AutoAugmentPolicy", "Compose", "CutMix", "FiveCrop", "InterpolationMode", "Lambda", "MixUp", "RandomApply",
-    "RandomChoice", "RandomOrder", "TenCrop", "Transform",
+_NOT_ALONE = {  # made of functions or arrays, and what gives several images or takes batches
+    "Compose", "CutMix", "FiveCrop", "Lambda", "LinearTransformation", "MixUp", "SubtractMeanImage", "TenCrop",
+    "Transform",
 }  # fmt: skip
+OF_OTHERS = ("RandomApply", "RandomChoice", "RandomOrder")  # their option `transforms` is a list of transforms
 TRANSFORMS: dict[str, Any] = {
-    name: getattr(transforms, name) for name in transforms.__all__ if name[0].isupper() and name not in _NOT_ALONE
+    name: made
+    for name in transforms.__all__
+    if isinstance(made := getattr(transforms, name), type)
+    and issubclass(made, transforms.Transform)
+    and name not in _NOT_ALONE
 }
 # How weights may be drawn: the function of `nn.init`, and its options.
 INITS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -91,9 +97,6 @@ def find(kind: str, name: str, known: Iterable[str]) -> str:
         there = f"there are: {', '.join(by_lower.values())}"
     shown = repr(name) if len(repr(name)) <= 60 else f"{repr(name)[:57]}..."
     raise UnknownNameError(f"unknown {kind} {shown}; {there}.{hint}")
-
-
-FOLDER = "folder:"  # the start of a dataset's name that is a folder of images: "folder:PATH"
 
 
 def find_dataset(name: str) -> str:

@@ -15,7 +15,7 @@ from ..device import Device
 from ..nn import Parameter
 from ..ops.tensor.creation import zeros
 from ..optim import SGD
-from .building import build_schedule
+from .building import build_schedule, build_transform
 from .checking import LARGEST, shown
 from .names import (
     LOSSES,
@@ -58,12 +58,13 @@ def checked(recipe: Recipe) -> Recipe:
     named |= {key: _steps(getattr(recipe, key)) for key in CHAINS}
     new = replace(recipe, **named)
     _try("loss", LOSSES[new.loss], new.loss_options)
-    with _told("loss"):
+    with _told("loss"), Device("meta"):
         LOSSES[new.loss](**new.loss_options)(zeros(2, 3), zeros(2).long())
     if new.tta is not None:
         with _told("tta"):
             named_views(new.tta)
-    parameter = Parameter(zeros(1))
+    with Device("meta"):
+        parameter = Parameter(zeros(1))
     _try("optimizer", OPTIMIZERS[new.optimizer], new.optimizer_options, [parameter])
     if new.schedule is not None:
         known = _parameters(SCHEDULES[new.schedule])
@@ -75,7 +76,9 @@ def checked(recipe: Recipe) -> Recipe:
         for name, options in getattr(new, key):
             if (name, dict(options)) != ("Normalize", {}):  # the statistics of the dataset
                 _check_sizes(f"{key}.{name}", options)
-                _try(f"{key}.{name}", TRANSFORMS[name], options)
+                _check_names(f"{key}.{name}", name, options, _parameters(TRANSFORMS[name]))
+                with _told(f"{key}.{name}"):
+                    build_transform([(name, options)])
     build = models.get_model_builder(MODELS[new.model])
     for name in ("weights", "weights_backbone", "pretrained", "progress"):
         if name in new.model_options:
@@ -169,5 +172,7 @@ def _numbers(value: Any) -> Iterator[float]:
     if isinstance(value, list | tuple):
         for one in value:
             yield from _numbers(one)
+    elif isinstance(value, Mapping):
+        yield from _numbers(list(value.values()))
     elif isinstance(value, int | float):
         yield value

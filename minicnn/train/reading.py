@@ -26,7 +26,7 @@ from .checking import shown
 from .config import reason
 from .names import MODELS, SettingError, UnknownNameError, find, find_dataset
 from .options import checked
-from .settings import CHAINS, TABLES, Recipe, parse
+from .settings import CHAINS, TABLES, Recipe, Step, chain, parse
 
 _LARGEST = 1 << 20  # bytes of a file
 _DEEPEST = 10  # files that extend each other
@@ -146,18 +146,25 @@ def settings_of(texts: Iterable[str]) -> dict[str, Any]:
             raise SettingError(
                 f"{shown(text)} is not KEY=VALUE: write for example optimizer.weight_decay=1e-4, or augmentation=[]"
             )
-        into = changes
-        for part in path[:-1]:
-            inner = into.setdefault(part, {})
-            if not isinstance(inner, dict):  # optimizer=Adam optimizer.lr=0.1
-                into[part] = inner = {"name": inner}
-            into = inner
-        given, old = _value(text, value.strip()), into.get(path[-1])
-        if isinstance(old, dict) and isinstance(given, str) and path[0] in TABLES:  # optimizer.lr=0.1 optimizer=Adam
-            old["name"] = given
-        else:
-            into[path[-1]] = given
+        given = _value(text, value.strip())
+        if path[0] in TABLES and len(path) == 1 and isinstance(given, str):
+            path.append("name")  # optimizer=Adam
+        for part in reversed(path[1:]):
+            given = {part: given}
+        _combine(changes, path[0], given)
     return changes
+
+
+def _combine(changes: dict[str, Any], key: str, given: Any) -> None:
+    """Add a change to earlier ones: tables are united, a list of transforms is changed, all else is replaced."""
+    old = changes.get(key)
+    if isinstance(old, dict) and isinstance(given, dict):
+        for name, inner in given.items():
+            _combine(old, name, inner)
+    elif key in CHAINS and isinstance(old, list) and isinstance(given, dict):
+        changes[key] = _changed_chain(key, chain(key, old), given)
+    else:
+        changes[key] = given
 
 
 def _value(text: str, value: str) -> Any:
@@ -190,7 +197,7 @@ def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         if key in TABLES:
             new[key] = _changed_table(key, old, value)
         elif key in CHAINS and isinstance(value, Mapping):
-            new[key] = _changed_chain(key, old if isinstance(old, list) else [], value)
+            new[key] = _changed_chain(key, chain(key, old or []), value)
         elif key == "rates" and isinstance(value, Mapping) and isinstance(old, Mapping):
             new[key] = {**old, **value}
         else:
@@ -214,9 +221,9 @@ def _changed_table(key: str, old: Any, value: Any) -> Any:
     return {**old, **value} if same else dict(value)
 
 
-def _changed_chain(key: str, old: list[Any], value: Mapping[str, Any]) -> list[Any]:
+def _changed_chain(key: str, old: Iterable[Step], value: Mapping[str, Any]) -> list[Any]:
     """A list of transforms after changes of the options of single ones."""
-    steps = [{one: {}} if isinstance(one, str) else dict(one) for one in old]
+    steps: list[dict[str, Any]] = [{name: options} for name, options in old]
     for name, options in value.items():
         places = [place for place, one in enumerate(steps) if next(iter(one)).lower() == name.lower()]
         if options is False:

@@ -178,12 +178,15 @@ class Run:
             raise RunError(f"{file}: not the results of a run, with the accuracies on the test set; {AGAIN}")
         return dict(found)
 
-    def saved(self) -> str:
-        """A sentence that says what is saved on the disk."""
+    def saved_at(self) -> str:
+        """Up to where the training is saved, such as "epoch 3" or "step 20 of epoch 4"; empty at the beginning."""
         epoch, step = self.config["epochs_finished"], self.config["step"]
-        if not epoch and not step:
+        return f"step {step} of epoch {epoch + 1}" if step else f"epoch {epoch}" if epoch else ""
+
+    def saved(self) -> str:
+        """A sentence that says which net is saved on the disk."""
+        if not (after := self.saved_at()):
             return f"no epoch is finished and saved yet in {self.folder}"
-        after = f"epoch {epoch}" if not step else f"step {step} of epoch {epoch + 1}"
         return f"the net after {after} is saved in {self.folder}"
 
     def history(self) -> list[Epoch]:

@@ -144,7 +144,7 @@ class Training:
         recipe = self.recipe
         source: dict[str, Any] = {"root": self.root, "download": download, "classes": recipe.classes}
         whole = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
-        self.test_set = build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
+        self.test_set = build_dataset(recipe.dataset, train=False, steps=recipe.eval_transforms, **source)
         self.train_set: Any = whole
         self.val_set: Any = self.test_set if recipe.validation == "test" else None
         if recipe.train_size is not None and recipe.train_size < len(whole):

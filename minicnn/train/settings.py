@@ -155,7 +155,7 @@ class Recipe:
             if key in TABLES:
                 values[key], values[TABLES[key]] = _named(key, value)
             else:
-                values[key] = _chain(key, value) if key in CHAINS else _frozen(value) if key != "rates" else value
+                values[key] = chain(key, value) if key in CHAINS else _frozen(value) if key != "rates" else value
         missing = [
             key for key in ("name", "model", "dataset", "epochs", "batch_size", "optimizer") if key not in values
         ]
@@ -212,8 +212,8 @@ def _named(key: str, value: Any) -> tuple[str, dict[str, Any]]:
     return value["name"], {name: option for name, option in value.items() if name != "name"}
 
 
-def _chain(key: str, value: Any) -> tuple[Step, ...]:
-    """The transforms of a list: a name, or a table of one name and its options."""
+def chain(key: str, value: Any) -> tuple[Step, ...]:
+    """The transforms of a list in a file: a name, or a table of one name and its options."""
     if not isinstance(value, list | tuple):
         raise SettingError(f"{key} must be a list of transforms, got {shown(value)}")
     steps: list[Step] = []

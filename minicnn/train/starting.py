@@ -67,9 +67,7 @@ def take_weights(model: Module, source: str, but: list[str]) -> None:
             wrong.append(f"{name!r} has shape {getattr(value, 'shape', None)}, the net's {wanted[name].shape}")
     if wrong:
         hint = "" if but else "; with head = true the last layer is new, and may have another size"
-        raise CheckpointError(
-            f"weights {os.fspath(file)}: they do not fit the {type(model).__name__}: {wrong[0]}{hint}"
-        )
+        raise CheckpointError(f"weights {file}: they do not fit the {type(model).__name__}: {wrong[0]}{hint}")
     model.load_state_dict(given, strict=False)
 
 

@@ -46,6 +46,10 @@ class ToTensor(Transform):
         """A PIL image or an array (H, W[, C]) -> Tensor (C, H, W)."""
         return scaled("ToTensor", chw("ToTensor", image))
 
+    def is_image(self, part: Any) -> bool:
+        """A PIL image or an array (H, W[, C])."""
+        return is_pil(part) or (isinstance(part, np.ndarray) and part.ndim in (2, 3))
+
     def batch(self, images: np.ndarray) -> Tensor:
         """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
         return scaled("ToTensor", _nchw("ToTensor", images))
@@ -67,6 +71,10 @@ class PILToTensor(Transform):
         if not is_pil(image):
             raise kind_error("PILToTensor", image, "a PIL image")
         return kept("PILToTensor", chw("PILToTensor", image))
+
+    def is_image(self, part: Any) -> bool:
+        """A PIL image."""
+        return is_pil(part)
 
     def batch(self, images: np.ndarray) -> Tensor:
         """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
@@ -90,6 +98,10 @@ class ToPILImage(Transform):
     def forward(self, image: Any) -> Any:
         """A Tensor or array -> PIL image."""
         return to_pil_image(image, self.mode)
+
+    def is_image(self, part: Any) -> bool:
+        """A Tensor (C, H, W) or an array (H, W[, C])."""
+        return isinstance(part, Tensor | np.ndarray) and part.ndim in (2, 3)
 
     def __repr__(self) -> str:
         return "ToPILImage(" + (f"mode={self.mode}" if self.mode is not None else "") + ")"
@@ -192,6 +204,8 @@ class Normalize(Transform):
     >>> minicnn.transforms.Normalize([0.5], [0.25])(minicnn.tensor([[[0., 0.5, 1.]]]))
     tensor([[[-2.,  0.,  2.]]])
     """
+
+    keeps_shape = True
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace

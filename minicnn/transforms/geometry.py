@@ -187,6 +187,7 @@ class RandomHorizontalFlip(Transform):
     """
 
     _name, _vertically = "RandomHorizontalFlip", False
+    keeps_shape = True
 
     def __init__(self, p: float = 0.5) -> None:
         self.p = probability(self._name, p)

@@ -154,6 +154,7 @@ class MixUp(Transform):
     (minicnn.Size([8, 3, 32, 32]), minicnn.Size([8, 10]))
     """
 
+    whole_samples = True
     _mix: Callable[..., tuple[Tensor, Tensor]] = staticmethod(mixup)
 
     def __init__(
@@ -171,7 +172,7 @@ class MixUp(Transform):
             raise ValueError(f"{name}: labels_getter should be 'default' or a function, got {shown(labels_getter)}")
         self.labels_getter, self.generator = labels_getter, generator
 
-    def __call__(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any) -> Any:
         """(images, targets, ...), or one structure of them, with both mixed and the rest as it was."""
         name, sample = type(self).__name__, inputs if len(inputs) != 1 else inputs[0]
         targets = self.labels_getter(sample) if callable(self.labels_getter) else _labels(name, sample)

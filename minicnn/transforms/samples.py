@@ -1,4 +1,4 @@
-"""Samples made of several things: the leaves of nested tuples, lists and dictionaries."""
+"""Samples made of several things: nested tuples, lists and dictionaries."""
 
 from __future__ import annotations
 

@@ -13,6 +13,9 @@ Files:
     graph.py       the tape of a loss                  animation.py figures one after the other
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
+    trials.py      several settings with several seeds
+    robustness.py  accuracy on changed images
+    measured.py    gradients by layer over time, calibration, learning rates
     trials.py      several settings with several seeds  compared.py    trained under the same conditions
     robustness.py  accuracy on changed images          predictions.py  the user's own images
     style.py       the style of them all
@@ -33,6 +36,7 @@ from .embedding import embedding, neighbours, tiles
 from .field import field
 from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
+from .measured import learning_rates, line, recorded, reliability
 from .net import filters, overview
 from .predictions import predicted
 from .robustness import robustness
@@ -45,11 +49,55 @@ from .units import changed, excited, maps, patches
 from .window import sliding, window
 
 __all__ = [
-    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
-    "attribution", "augmentations", "changed", "check_format", "compared", "confusion", "costs", "curves", "diagram",
-    "draw", "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph",
-    "ilsvrc", "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches",
-    "predicted", "probes", "robustness", "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "ILSVRC",
+    "IMAGENET",
+    "TapeGraph",
+    "accuracy",
+    "activation_functions",
+    "activations",
+    "algorithms",
+    "attribution",
+    "augmentations",
+    "changed",
+    "check_format",
+    "compared",
+    "confusion",
+    "costs",
+    "curves",
+    "diagram",
+    "draw",
+    "dropped",
+    "embedding",
+    "errors",
+    "excited",
+    "field",
+    "filters",
+    "flow",
+    "flows",
+    "gallery",
+    "graph",
+    "ilsvrc",
+    "kernels",
+    "learning_rates",
+    "line",
+    "local_connectivity",
+    "losses",
+    "maps",
+    "neighbours",
+    "number_grid",
+    "overview",
+    "patches",
+    "predicted",
+    "probes",
+    "recorded",
+    "reliability",
+    "robustness",
+    "shrinking",
+    "sliding",
+    "strides",
+    "tiles",
+    "trials",
+    "window",
 ]  # fmt: skip
 
 _answer(globals())

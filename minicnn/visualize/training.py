@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Array, array_of
+from ..train.classification import precision_recall_f1
 from ..train.progress import best_epoch
 from .style import BLUE, GREY, INK, ORANGE, SEQUENTIAL, bare, drawing, heading, percent, percentages, show
 
@@ -84,7 +85,7 @@ def losses(training: Sequence[float], validation: Sequence[float], *, out: Out =
     return figure
 
 
-def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out = None) -> Figure:
+def confusion(matrix: Array, classes: Sequence[str] | None = None, *, scores: bool = False, out: Out = None) -> Figure:
     """The confusion matrix: the numbers are counts, the shade is their share of the true class, that is of the row.
 
     With more than 25 classes the counts are left out. With more than 40 the cells have no edges, and every class
@@ -93,6 +94,7 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
     Args:
         matrix: counts [true, predicted], as `minicnn.train.confusion_matrix` gives them.
         classes: the names of the classes; by default their numbers.
+        scores: write the recall beside each true class, and the precision below each predicted one.
         out: a file to write the figure to.
 
     Raises:
@@ -111,6 +113,11 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
     totals = counts.sum(axis=1, keepdims=True)  # (classes, 1)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     right, total = int(np.trace(counts)), int(counts.sum())
+    below, left = names, names
+    if scores and total:
+        each = precision_recall_f1(counts)
+        below = [f"{name}\n{percent(p, 0)}" for name, p in zip(names, each.precision, strict=True)]
+        left = [f"{name}  {percent(r, 0)}" for name, r in zip(names, each.recall, strict=True)]
     many = len(names) > EDGES
     side = max(4.2, 0.52 * len(names) + 1.6) if not many else min(0.13 * len(names) + 2.5, 40)
     with drawing(side + 1, side, out) as figure:
@@ -121,16 +128,16 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
         rotated, beside = max(map(len, names)) > 3, 5 if many else 1
         shown: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if rotated else {}
         small: dict[str, Any] = {"fontsize": 7} if many else {}
-        axes.set_xticks(range(0, len(names), beside), names[::beside], **shown)
-        axes.set_yticks(range(len(names)), names, **small)
+        axes.set_xticks(range(0, len(names), beside), below[::beside], **shown)
+        axes.set_yticks(range(len(names)), left, **small)
         if not many:
             edges = np.arange(len(names) + 1) - 0.5
             axes.set_xticks(edges, minor=True)
             axes.set_yticks(edges, minor=True)
             axes.grid(which="minor", color="white", linewidth=1.5)
         axes.tick_params(which="both", length=0)
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("true")
+        axes.set_xlabel("predicted, and precision" if scores and total else "predicted")
+        axes.set_ylabel("true, and recall" if scores and total else "true")
         for spine in axes.spines.values():
             spine.set_visible(False)
         if total:

@@ -87,7 +87,7 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
     ("place", "name", "text"),
     [
         ("minicnn.datasets", "ImageNet", "there are: "),
-        ("minicnn.transforms", "GaussianBlur", "minicnn.transforms.Compose"),
+        ("minicnn.transforms.v2", "RandomIoUCrop", "no boxes"),
         ("minicnn.models", "vit_b_16", "minicnn.nn"),
         ("minicnn.models", "ViT_B_16_Weights", "minicnn.models.load_weights(model, url)"),
         ("minicnn.models", "feature_extraction", "register_forward_hook"),

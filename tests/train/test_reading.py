@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from minicnn.train import RECIPES, Recipe, SettingError, UnknownNameError, find_recipe, settings_of
+from minicnn.train import RECIPES, Recipe, SettingError, UnknownNameError, build_transform, find_recipe, settings_of
 from minicnn.train.recipes import bundled
 from minicnn.train.settings import TABLES
+from minicnn.transforms import InterpolationMode
 
 SMALL = """
 model = "LeNet5"
@@ -162,6 +163,17 @@ def test_transforms_are_changed_added_and_removed() -> None:
         changed("augmentation.CenterCrop=false")
 
 
+def test_transforms_of_transforms_and_interpolations() -> None:
+    recipe = changed(
+        "augmentation=[]", "augmentation.RandomApply.p=1",
+        "augmentation.RandomApply.transforms=['RandomHorizontalFlip', {Resize={size=9, interpolation='nearest'}}]",
+    )  # fmt: skip
+    made = build_transform(recipe.augmentation).transforms[0]
+    assert [type(one).__name__ for one in made.transforms] == ["RandomHorizontalFlip", "Resize"] and made.p == 1
+    assert made.transforms[1].interpolation is InterpolationMode.NEAREST
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
 def test_classes_and_dataset_decide_the_outputs() -> None:
     assert changed("classes=[3,5,7]").model_options == {"num_classes": 3}
     assert changed("classes=[3,5]", "model.num_classes=4").model_options == {"num_classes": 4}
@@ -203,6 +215,10 @@ WRONG = {
     "augmentation.Compose={}": "unknown transform 'Compose'",
     "augmentation.os.system=rm": "unknown transform 'os'",
     "augmentation=ToTensor": "augmentation must be a list of transforms",
+    "augmentation.Resize={size=3, interpolation='cubic'}": "unknown interpolation 'cubic'; there are: .*'bicubic'",
+    "augmentation.RandomApply.transforms=[3]": "transforms: each transform is a name, or a table",
+    "augmentation.RandomApply.transforms=[{RandomCrop={size=99999}}]": "transforms must be at most 10,000",
+    "augmentation.RandomApply.transforms=['Lambda']": "unknown transform 'Lambda'",
     "augmentation=[3]": "each transform is a name, or a table of one name",
     "augmentation=[{A={}, B={}}]": "each transform is a name, or a table of one name",
     "augmentation.RandomCrop=7": "must be a table of options, or false",
@@ -280,9 +296,9 @@ FILES = {
     "empty": ("", "the recipe lacks model, dataset, epochs, batch_size, optimizer"),
     "unknown key": (SMALL + "epoch = 3", "unknown setting 'epoch'.*Did you mean 'epochs'"),
     "twice": (SMALL + "epochs = 3", "not TOML: Cannot overwrite a value"),
-    "deep": (SMALL + "x = " + "[" * 5000 + "]" * 5000, "cannot be read|unknown setting"),
+    "deep": (f"{SMALL}x = {5000 * chr(91)}{5000 * chr(93)}", "cannot be read|unknown setting"),
     "long number": (SMALL.replace("2", "9" * 5000), "cannot be read|epochs must be"),
-    "deep options": (SMALL + 'transforms = [{Resize = {size = [[[[[[[1]]]]]]]}}]', r"transforms\.Resize\.size must be"),
+    "deep options": (SMALL + "transforms = [{Pad = {padding = [[[[[[[[[1]]]]]]]]]}}]", r"\.Pad\.padding must be"),
     "no model": ('extends = "nothing"', "extends: there is no recipe 'nothing'; there are: digits"),
     "extends a number": ("extends = 3", "extends must be the name of a recipe or a file, got 3"),
     "extends a missing file": ('extends = "none.toml"', r"none\.toml: the recipe cannot be read: No such file"),

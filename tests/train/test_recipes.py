@@ -18,8 +18,7 @@ from minicnn.train import (
     find_recipe,
     train,
 )
-from minicnn.train.fitting import IMAGES
-from minicnn.train.names import MODELS, OPTIMIZERS, TRANSFORMS
+from minicnn.train.names import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
 from minicnn.train.recipes import bundled
 from minicnn.transforms import Compose
 from minicnn.utils.data import DataLoader
@@ -69,16 +68,13 @@ def test_every_recipe_can_be_built(recipe: Recipe) -> None:
     optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay, recipe.rates)
     assert isinstance(optimizer, optim.Optimizer)
     assert optimizer.param_groups[-1]["lr"] == recipe.optimizer_options["lr"]
-    images = IMAGES.get(recipe.dataset)
-    shape = (
-        (2, 300, 400, 3) if images is None else (2, images.side, images.side, *([3] if images.channels == 3 else []))
-    )
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    images = DATASETS.get(recipe.dataset)
+    grey = images is not None and images.channels == 1
+    size = (300, 400) if images is None else (images.side, images.side)
+    pixels = np.random.default_rng(0).integers(0, 256, size if grey else (*size, 3), dtype=np.uint8)
     for steps in (recipe.train_transforms, recipe.eval_transforms):
-        chain = Compose(
-            [TRANSFORMS[name](**options) for name, options in steps if (name, options) != ("Normalize", {})]
-        )
-        x = chain(Image.fromarray(pixels[0]))
+        known = [step for step in steps if step != ("Normalize", {})]
+        x = Compose([TRANSFORMS[name](**options) for name, options in known])(Image.fromarray(pixels))
         with minicnn.device("meta"), minicnn.no_grad():
             scores = model(minicnn.empty(2, *x.shape))
         scores = scores if isinstance(scores, minicnn.Tensor) else scores[0]

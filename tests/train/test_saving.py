@@ -243,7 +243,7 @@ def test_the_command_line_on_a_full_disk(
     assert code == 1 and "Eval epoch 2" in out
     left = json.loads((tmp_path / "run" / "config.json").read_text())
     assert left["epochs_finished"] == 0 and "could not be saved" in left["error"]
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json", "recipe.toml"]
 
 
 # --------------------------------------------------------------------------------------------------------- divergence

@@ -187,8 +187,6 @@ ROWS = [
         "DefaultDeviceType GraphExecGroup SAC_IGNORED_OPS *_device_states check_backward_validity detach_variable "
         "noop_context_fn set_checkpoint_* *DispatchMode LoggingTensorMode capture_logs fx_traceback SavedTensor "
         "tree_map", "use minicnn.utils.checkpoint.checkpoint, which always recomputes all of the function"),
-    Gap("utils.data", "IterableDataset ChainDataset", "streams are left out; use a minicnn.utils.data.Dataset with "
-        "__len__ and __getitem__"),
     Gap("utils.data", "*IterDataPipe MapDataPipe DataChunk datapipes functional_datapipe argument_validation "
         "guaranteed_datapipes_determinism non_deterministic runtime_validation* graph graph_settings", _PIPES),
     Gap("utils.data", "DistributedSampler distributed", _ONE + "use minicnn.utils.data.RandomSampler"),

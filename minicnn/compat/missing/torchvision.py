@@ -12,7 +12,6 @@ _STEP = (
     "minicnn does not have this transform; there are: {there}. Any function of an image can be a step of "
     "minicnn.transforms.Compose, as minicnn.transforms.Lambda or as it is"
 )
-_FUNCTION = "minicnn does not have this transform as a function; there are: {there}. Pillow's methods change images too"
 _NET = (
     "minicnn does not have this net; minicnn.models.list_models() lists those there are. Build it from the layers of "
     "minicnn.nn: if its submodules have torchvision's names, minicnn.models.load_weights loads torchvision's files"
@@ -42,15 +41,20 @@ ROWS = [
     Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the dataset gives "
         "them"),
     Gap("datasets", "mnist_ utils video_utils samplers", _FILES),
-    Gap("transforms", "AugMix AutoAugment AutoAugmentPolicy ColorJitter ElasticTransform FiveCrop GaussianBlur "
-        "LinearTransformation RandAugment RandomAdjustSharpness RandomAffine RandomApply "
-        "RandomAutocontrast RandomChoice RandomEqualize RandomErasing RandomGrayscale RandomInvert RandomOrder "
-        "RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize "
-        "TenCrop TrivialAugmentWide autoaugment transforms", _STEP),
+    Gap("transforms", "autoaugment transforms", _STEP),
     Gap("transforms", "functional_tensor functional_pil", "its functions are in minicnn.transforms.functional"),
-    Gap("transforms.functional", "affine elastic_transform perspective rotate", _FUNCTION),
-    Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
-        "minicnn.transforms: {there}. They take PIL images and tensors, and no boxes or masks"),
+    Gap("transforms.v2", "ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat RandomIoUCrop "
+        "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode UniformTemporalSubsample check_type "
+        "get_bounding_boxes get_keypoints has_all has_any query_chw query_size",
+        "minicnn transforms images, and no boxes, points, masks or videos; other parts of a sample stay as they are"),
+    Gap("transforms.v2.functional", "*_bounding_boxes *_keypoints *_mask *_video *_num_frames* clamp_* sanitize_* "
+        "uniform_temporal_subsample convert_bounding_box_format is_pure_tensor register_kernel",
+        "minicnn transforms images, and no boxes, points, masks or videos"),
+    Gap("transforms.v2.functional", "adjust_*_image *_crop_image *_flip_image get_*_image *_channels_image "
+        "affine_image autocontrast_image crop_image elastic_image equalize_image erase_image gaussian_*_image "
+        "invert_image jpeg_image normalize_image pad_image perspective_image posterize_image resize_image "
+        "rotate_image solarize_image rgb_to_grayscale_image grayscale_to_rgb_image to_dtype_image",
+        "leave out _image: each function takes PIL images and tensors"),
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
         "(C, H, W)"),
     Gap("models", "detection segmentation video optical_flow quantization FasterRCNN MaskRCNN RetinaNet", _TASK),

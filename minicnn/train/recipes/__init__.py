@@ -96,7 +96,8 @@ def _bundled_or_fitted(model: str | None, dataset: str | None, name: str | None)
         name = "digits"
     wanted = model or ("LeNet5" if name in (None, FITTED) else None)
     data = dataset or ("digits" if name in (None, FITTED) else None)
-    for one in RECIPES if name is None else [name]:
+    usual = () if data is not None and data.startswith(FOLDER) else RECIPES  # those for ImageNet are no default
+    for one in usual if name is None else [name]:
         if one != FITTED:
             found = bundled(one)
             if (wanted is None or _is_among(wanted, found.models)) and (

@@ -13,6 +13,8 @@ Nothing is random here: the classes of `minicnn.transforms` draw the arguments a
     levels.py      invert, posterize, solarize, autocontrast, equalize
     filters.py     gaussian_blur, adjust_sharpness, gaussian_noise
     geometry.py    pad, crop, center_crop, resized_crop, five_crop, ten_crop, hflip, vflip, erase
+    warping.py     rotate, affine, perspective
+    distortion.py  elastic_transform, lens_distortion
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ from .colour import (
     to_grayscale,
 )
 from .convert import convert_image_dtype, normalize, pil_to_tensor, to_pil_image, to_tensor
+from .distortion import elastic_transform, lens_distortion
 from .filters import adjust_sharpness, gaussian_blur, gaussian_noise
 from .geometry import center_crop, crop, erase, five_crop, hflip, pad, resized_crop, ten_crop, vflip
 from .images import get_dimensions, get_image_num_channels, get_image_size
 from .levels import autocontrast, equalize, invert, posterize, solarize
 from .resizing import InterpolationMode, resize
+from .warping import affine, perspective, rotate
 
 __all__ = [
     "InterpolationMode",
@@ -43,10 +47,12 @@ __all__ = [
     "adjust_hue",
     "adjust_saturation",
     "adjust_sharpness",
+    "affine",
     "autocontrast",
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "elastic_transform",
     "equalize",
     "erase",
     "five_crop",
@@ -57,14 +63,17 @@ __all__ = [
     "get_image_size",
     "hflip",
     "invert",
+    "lens_distortion",
     "normalize",
     "pad",
     "permute_channels",
+    "perspective",
     "pil_to_tensor",
     "posterize",
     "resize",
     "resized_crop",
     "rgb_to_grayscale",
+    "rotate",
     "solarize",
     "ten_crop",
     "to_grayscale",

@@ -1,20 +1,21 @@
-"""What an image is like: its size and channels; and the colour of new cells, as PIL and as tensors take it."""
+"""What an image is like: its size and channels; checks of numbers, points, and the colour of new cells."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from minicnn_kernels.geometry import shown
+from minicnn_kernels.geometry import KindError, real, shown
 
 from ...tensor import Tensor
 from ..base import AnyImage, is_pil, sample, spatial_size
 
 __all__ = [
-    "Fill", "checked_fill", "get_dimensions", "get_image_num_channels", "get_image_size", "pil_fill",
-    "tensor_fill",
+    "Fill", "centre", "checked_fill", "get_dimensions", "get_image_num_channels", "get_image_size", "number", "numbers",
+    "pil_fill", "tensor_fill",
 ]  # fmt: skip
 
 Fill: TypeAlias = float | Sequence[float] | None
@@ -92,3 +93,30 @@ def tensor_fill(name: str, image: Tensor, fill: Fill) -> np.ndarray | None:
     if values.size not in (1, channels):
         raise ValueError(f"{name}: fill has {values.size} values for an image of {channels} channels: {fill}")
     return np.repeat(values, channels // values.size)
+
+
+# -------------------------------------------------------------------------------------------------- numbers and points
+
+
+def number(name: str, what: str, value: Any) -> float:
+    """A finite real number."""
+    try:
+        found = float(real(value, name, what))
+    except (KindError, TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise KindError(f"{name}: {what} should be a finite number, got {shown(value)}")
+    return found
+
+
+def numbers(name: str, what: str, values: Any, counts: tuple[int, ...]) -> tuple[float, ...]:
+    """A sequence of finite numbers; `counts` are the lengths it may have."""
+    if not isinstance(values, tuple | list | np.ndarray | Tensor) or len(values) not in counts:
+        lengths = " or ".join(map(str, counts))
+        raise KindError(f"{name}: {what} should be a sequence of {lengths} numbers, got {shown(values)}")
+    return tuple(number(name, what, value) for value in values)
+
+
+def centre(name: str, center: Any) -> tuple[float, ...] | None:
+    """A point (x, y), or None."""
+    return None if center is None else numbers(name, "center (x, y)", center, (2,))

@@ -5,6 +5,8 @@
     collate_fn -> batch       collate.py     N samples -> tensors (N, ...)
     DataLoader -> batches     loader.py      all of it, in the caller or in processes (fetch.py, workers.py)
 
+A stream of samples without indices, an `IterableDataset`, goes through stream.py instead.
+
 Random transforms draw from the stream of their sample (randomness.py), so the images do not depend on the workers.
 """
 
@@ -13,7 +15,16 @@ from __future__ import annotations
 from ...compat.missing import answer as _answer
 from . import dataloader
 from .collate import default_collate, default_convert
-from .dataset import ConcatDataset, Dataset, StackDataset, Subset, TensorDataset, random_split
+from .dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from .loader import DataLoader
 from .randomness import each_sample, sample_generator, sample_generators
 from .sampler import (
@@ -29,9 +40,11 @@ from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

@@ -1,4 +1,4 @@
-"""Map-style datasets: `dataset[i]` is a sample, `len(dataset)` the number of samples."""
+"""Datasets, map-style (`dataset[i]` is a sample, `len(dataset)` their number) or streams (`for sample in dataset`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import operator
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -19,13 +19,16 @@ from ...tensor import Tensor
 from .randomness import each_sample
 
 __all__ = [
+    "ChainDataset",
     "ConcatDataset",
     "Dataset",
+    "IterableDataset",
     "StackDataset",
     "Subset",
     "TensorDataset",
     "as_index",
     "current_method",
+    "one_by_one",
     "random_split",
 ]
 
@@ -63,6 +66,32 @@ class Dataset(Generic[T_co]):
         return ConcatDataset([self, other])
 
 
+class IterableDataset(Dataset[T_co], Iterable[T_co]):
+    """A stream of samples, for what cannot be asked for sample number i: a log, a socket, a generator of images.
+
+    Subclasses write `__iter__`, which starts anew at each epoch, and `__len__` if the number of samples is known. The
+    `DataLoader` puts the samples into batches in the order in which they come: to shuffle is the dataset's task, and a
+    checkpoint in the middle of an epoch cannot be continued.
+
+    Each worker process iterates over a copy of its own, so that two workers give every sample twice, unless `__iter__`
+    asks `get_worker_info()` for its share:
+
+    >>> class Count(minicnn.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         worker = minicnn.utils.data.get_worker_info()
+    ...         first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+    ...         return iter(range(first, 5, step))
+    >>> list(minicnn.utils.data.DataLoader(Count(), batch_size=2))
+    [tensor([0, 1]), tensor([2, 3]), tensor([4])]
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
+        raise NotImplementedError(f"{type(self).__name__} must define __iter__()")
+
+    def __add__(self, other: Dataset[T_co]) -> ChainDataset[T_co]:  # type: ignore[override]
+        return ChainDataset([self, other])
+
+
 def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] | None:
     """The method `batched` of `owner`; None if a subclass overrides only `single`, which `batched` would bypass.
 
@@ -75,6 +104,18 @@ def current_method(owner: Any, single: str, batched: str) -> Callable[..., Any] 
         if single in vars(cls):
             return None
     return None
+
+
+def one_by_one(dataset: Any, indices: Sequence[Any]) -> list[Any]:
+    """The samples of a batch one by one, each with its own random stream. An error says at which sample it came."""
+    found = []
+    for index in each_sample(indices):
+        try:
+            found.append(dataset[index])
+        except Exception as error:
+            error.add_note(f"DataLoader: this was sample {index!r} of {type(dataset).__name__}")
+            raise
+    return found
 
 
 def as_index(indices: Sequence[int]) -> np.ndarray | None:
@@ -163,7 +204,7 @@ class Subset(Dataset[T_co]):
         """The samples of a batch as a list, through the dataset's own `__getitems__` if it has one."""
         inner = [self.indices[i] for i in indices]
         many = current_method(self.dataset, "__getitem__", "__getitems__")
-        return list(many(inner)) if many is not None else [self.dataset[i] for i in each_sample(inner)]
+        return list(many(inner)) if many is not None else one_by_one(self.dataset, inner)
 
     def fetch_batch(self, indices: Sequence[int]) -> Any | None:
         """The batch from the dataset's own `fetch_batch`; None if it has none."""
@@ -185,6 +226,10 @@ class ConcatDataset(Dataset[T_co]):
         if not self.datasets:
             raise ValueError("ConcatDataset: datasets should not be an empty iterable")
         for position, dataset in enumerate(self.datasets):
+            if isinstance(dataset, IterableDataset):
+                raise TypeError(
+                    f"ConcatDataset does not support IterableDataset, which dataset {position} is; use ChainDataset"
+                )
             if not hasattr(dataset, "__len__"):
                 raise TypeError(f"ConcatDataset: dataset {position}, a {type(dataset).__name__}, has no len()")
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
@@ -201,6 +246,37 @@ class ConcatDataset(Dataset[T_co]):
         start = self.cumulative_sizes[which - 1] if which else 0
         sample: T_co = self.datasets[which][index - start]
         return sample
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """Several iterable-style datasets one after the other; also `first + second`.
+
+    >>> class Letters(minicnn.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter("ab")
+    >>> list(minicnn.utils.data.ChainDataset([Letters(), Letters()]))
+    ['a', 'b', 'a', 'b']
+    """
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = datasets
+
+    def _checked(self) -> Iterator[Any]:
+        """The datasets, which may be made only now, one after the other."""
+        for position, dataset in enumerate(self.datasets):
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(
+                    f"ChainDataset only supports IterableDataset, but dataset {position} is a "
+                    f"{type(dataset).__name__}; use ConcatDataset"
+                )
+            yield dataset
+
+    def __iter__(self) -> Iterator[T_co]:
+        for dataset in self._checked():
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self._checked())
 
 
 class StackDataset(Dataset[Any]):
@@ -240,10 +316,10 @@ class StackDataset(Dataset[Any]):
         """The samples of a batch as a list, through the datasets' own `__getitems__` where they have one."""
         many = [current_method(dataset, "__getitem__", "__getitems__") for _, dataset in self._items()]
         if not any(many):
-            return [self[i] for i in each_sample(indices)]
+            return one_by_one(self, indices)
         columns = []
         for (key, dataset), fetch in zip(self._items(), many, strict=True):
-            column = [dataset[i] for i in each_sample(indices)] if fetch is None else list(fetch(indices))
+            column = one_by_one(dataset, indices) if fetch is None else list(fetch(indices))
             if len(column) != len(indices):
                 raise ValueError(f"StackDataset: dataset {key!r} gave {len(column)} samples for {len(indices)} indices")
             columns.append(column)

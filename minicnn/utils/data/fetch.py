@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from ...autograd.modes import is_grad_enabled, set_grad_enabled
 from .collate import default_collate
-from .dataset import current_method
-from .randomness import GlobalStreams, SampleKeys, each_sample, keyed_samples
+from .dataset import current_method, one_by_one
+from .randomness import GlobalStreams, SampleKeys, keyed_samples
 
 __all__ = ["Background", "Fetcher", "InPlace", "Task"]
 
@@ -56,7 +56,7 @@ class Fetcher(NamedTuple):
 
     def _fetch(self, indices: Any) -> Any:
         if not self.batched:
-            return self.collate_fn(self.dataset[indices])
+            return self.collate_fn(one_by_one(self.dataset, [indices])[0])
         if self.collate_fn is default_collate:
             fetch_batch = current_method(self.dataset, "__getitem__", "fetch_batch")
             batch = fetch_batch(indices) if fetch_batch is not None else None
@@ -65,7 +65,7 @@ class Fetcher(NamedTuple):
         many = current_method(self.dataset, "__getitem__", "__getitems__")
         if many is not None:
             return self.collate_fn(many(indices))
-        return self.collate_fn([self.dataset[index] for index in each_sample(indices)])
+        return self.collate_fn(one_by_one(self.dataset, indices))
 
 
 class InPlace:

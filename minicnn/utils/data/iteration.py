@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .fetch import Fetcher, Task
 from .pinning import pin_memory
 from .randomness import SampleKeys, index_key
+from .stream import AnyFetcher, End, StreamFetcher, StreamTasks
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -24,18 +26,26 @@ __all__ = ["BatchIterator", "Position", "epoch_tasks"]
 class Position:
     """The position of an iteration; `epoch` and `step` name the next batch to return.
 
-    `seed` is the seed that the iteration has drawn; None: not yet, or the loader has one seed for all epochs.
+    `seed` is the seed that the iteration has drawn; None: not yet, or the loader has one seed for all epochs. `order`
+    has the random streams from which the samplers have drawn, as they were before (order.py).
     """
 
     seed: int | None
     epoch: int
     step: int = 0
     chosen: bool = False  # by `set_epoch` or a checkpoint, not by counting
+    order: dict[str, Any] = field(default_factory=dict)
 
     def state(self, given: int | None) -> dict[str, Any]:
         """The position as data; `given` is the seed for all epochs, if there is one."""
         state: dict[str, Any] = {"seed": self.seed, "epoch": self.epoch, "step": self.step, "drawn": True}
-        return state if given is None else {"seed": given, "epoch": self.epoch, "step": self.step}
+        if given is not None:
+            state = {"seed": given, "epoch": self.epoch, "step": self.step}
+        return {**state, "order": self.order} if self.order else state
+
+    def advance(self) -> None:
+        """Go to the start of the next epoch."""
+        self.seed, self.epoch, self.step, self.order = None, self.epoch + 1, 0, {}
 
 
 def epoch_tasks(indices: Iterator[Any], batched: bool, seed: int, epoch: int) -> Iterator[Task]:
@@ -71,13 +81,18 @@ class BatchIterator(Iterator[Any]):
 
     def __init__(self, loader: DataLoader[Any], pinned: bool = False) -> None:
         self._loader, self._pinned = loader, pinned
-        self._fetch = Fetcher(loader.dataset, loader.collate_fn, loader.batch_sampler is not None)
-        self._source = loader._index_source
+        batched = loader.batch_sampler is not None
+        self._fetch: AnyFetcher
+        if loader._streams:
+            self._fetch = StreamFetcher(loader.dataset, loader.collate_fn, batched, loader.drop_last)
+        else:
+            self._fetch = Fetcher(loader.dataset, loader.collate_fn, batched)
         self._position = loader._claim()
         self._tasks: Iterator[Task] | None = None
         self._pending: deque[tuple[Task | None, Any]] = deque()  # tasks with the tickets of their batches
         self._workers: Any = None
         self._closed = False
+        self._reported, self._returned = loader._reported, 0
         self._finalizer: Any = lambda: None
         if loader.num_workers:
             self._start()
@@ -94,7 +109,7 @@ class BatchIterator(Iterator[Any]):
         self._finalizer = weakref.finalize(self, _abandon, self._workers, self._pending, keep, self._pid)
 
     def __len__(self) -> int:
-        return len(self._source)
+        return self._loader._count(len(self._loader.dataset) if self._loader._streams else None)
 
     def __next__(self) -> Any:
         if self._closed:
@@ -102,8 +117,7 @@ class BatchIterator(Iterator[Any]):
         try:
             batch = self._next()
         except StopIteration:
-            self._position.seed = None
-            self._position.epoch, self._position.step = self._position.epoch + 1, 0
+            self._position.advance()
             self.close()
             raise
         except Exception:  # from the dataset, or because a worker died
@@ -115,6 +129,14 @@ class BatchIterator(Iterator[Any]):
             self.close()
             raise
         self._position.step += 1
+        self._returned += 1
+        if self._reported is not None and self._returned == self._reported + 1:
+            warnings.warn(
+                f"Length of IterableDataset {self._loader.dataset} was reported to be {self._reported} (when accessing "
+                f"len(dataloader)), but {self._returned} samples have been fetched. With worker processes, each of "
+                "which has a copy of the dataset, its __iter__ must take the worker's share: see get_worker_info",
+                stacklevel=2,
+            )
         return batch
 
     def _next(self) -> Any:
@@ -122,15 +144,19 @@ class BatchIterator(Iterator[Any]):
             self._start()
         elif self._pid != os.getpid():
             self._start_again()
-        self._top_up()
-        if not self._pending:
-            raise StopIteration
-        _, ticket = self._pending.popleft()
-        if isinstance(ticket, Exception):  # there are no tasks after it
-            self.close()
-            raise ticket
-        batch = self._workers.result(ticket, self._loader.timeout)
-        return pin_memory(batch) if self._pinned and self._loader.num_workers else batch
+        while True:
+            self._top_up()
+            if not self._pending:
+                raise StopIteration
+            task, ticket = self._pending.popleft()
+            if task is None:  # the ticket is an exception, and there are no tasks after it
+                self.close()
+                raise ticket
+            batch = self._workers.result(ticket, self._loader.timeout)
+            if batch is not End.OF_STREAM:
+                return pin_memory(batch) if self._pinned and self._loader.num_workers else batch
+            assert isinstance(self._tasks, StreamTasks)
+            self._tasks.ended(task)
 
     def _top_up(self) -> None:
         """Keep one batch in progress for this call, and `depth` more for the time in which the consumer works."""
@@ -146,6 +172,11 @@ class BatchIterator(Iterator[Any]):
         """In a forked child process, which has neither the thread nor the worker processes: start new workers, and give
         them the tasks in progress.
         """
+        if self._loader._streams and self._workers.depth + self._loader.num_workers:
+            raise RuntimeError(
+                "DataLoader: an iteration over an iterable-style dataset cannot go on in a forked process, which has "
+                "neither its thread nor its worker processes; start a new one there"
+            )
         self._finalizer.detach()
         tasks, self._pending = self._pending, deque()
         self._start_workers()

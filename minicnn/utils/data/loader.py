@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -11,12 +11,14 @@ import numpy as np
 from ... import cuda
 from ...random import Generator, default_generator
 from .collate import default_collate, default_convert
-from .dataset import Dataset
-from .fetch import Background, Fetcher, InPlace, Task
+from .dataset import Dataset, IterableDataset
+from .fetch import Background, InPlace, Task
 from .iteration import BatchIterator, Position, epoch_tasks
+from .order import draw_order, held_streams, set_streams, states
 from .pinning import Pinned, pins
 from .randomness import derived_seed
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from .stream import AnyFetcher, Endless, StreamTasks
 
 if TYPE_CHECKING:
     from .workers import ProcessWorkers
@@ -30,7 +32,7 @@ _SETTLED = {"batch_size", "batch_sampler", "dataset", "drop_last", "num_workers"
 
 
 class DataLoader(Generic[T_co]):
-    """Iterate over the batches of a map-style dataset; the arguments are PyTorch's.
+    """Iterate over the batches of a dataset; the arguments are PyTorch's.
 
         for images, labels in DataLoader(dataset, batch_size=100, shuffle=True): ...
 
@@ -51,8 +53,11 @@ class DataLoader(Generic[T_co]):
     `fetch_batch` method (see `Dataset`) makes a batch at once instead of sample by sample. Worker processes inherit
     nothing: dataset and functions are pickled, and a script needs `if __name__ == "__main__":`.
 
+    An `IterableDataset` has no indices: each worker takes batches from an iterator of its own, and the random streams
+    are those of (seed, epoch, number of the sample, worker).
+
     Args:
-        dataset: has `dataset[index]` and `len(dataset)`.
+        dataset: has `dataset[index]` and `len(dataset)`, or is an `IterableDataset`.
         batch_size: samples per batch; None: single samples, without a batch dimension.
         shuffle: a new random order each epoch.
         sampler: an iterable of indices instead of `shuffle`.
@@ -74,7 +79,7 @@ class DataLoader(Generic[T_co]):
         seed: not in PyTorch: one seed for all epochs, instead of `generator`.
 
     Raises:
-        ValueError, TypeError: arguments that exclude each other or are out of range; an iterable-style dataset.
+        ValueError, TypeError: arguments that exclude each other or are out of range, or no dataset.
 
     >>> data = minicnn.datasets.Digits(transform=minicnn.transforms.ToTensor())
     >>> loader = minicnn.utils.data.DataLoader(data, batch_size=32, shuffle=True)
@@ -110,7 +115,8 @@ class DataLoader(Generic[T_co]):
         pin_memory_device: str = "",
         seed: int | None = None,
     ) -> None:
-        _check_dataset(dataset)
+        self._streams = isinstance(dataset, IterableDataset)
+        _check_dataset(dataset, shuffle=shuffle, sampler=sampler, batch_sampler=batch_sampler)
         _check_workers(num_workers, timeout, worker_init_fn, multiprocessing_context, prefetch_factor)
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
@@ -131,8 +137,10 @@ class DataLoader(Generic[T_co]):
         self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
         self.prefetch_factor = _AHEAD if prefetch_factor is None and num_workers else prefetch_factor
         self._order = Generator()  # shuffles; seeded with (seed, epoch) at the start of each epoch
-        self._shuffles = sampler is None and bool(shuffle)
-        if sampler is None:
+        self._given = {"sampler": sampler, "batch_sampler": batch_sampler}
+        if self._streams:
+            sampler = Endless()
+        elif sampler is None:
             sampler = RandomSampler(dataset, generator=self._order) if shuffle else SequentialSampler(dataset)
         if batch_sampler is not None:
             batch_size = None
@@ -146,6 +154,8 @@ class DataLoader(Generic[T_co]):
         self._next = Position(None, 0)
         self._latest: Position | None = None  # the position of the latest iteration
         self._workers: ProcessWorkers | None = None  # the persistent ones
+        self._iterations = 0
+        self._reported: int | None = None  # the length that an iterable-style dataset gave when it was asked
         self._ready = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -154,7 +164,16 @@ class DataLoader(Generic[T_co]):
         super().__setattr__(name, value)
 
     def __len__(self) -> int:
-        return len(self._index_source)
+        if self._streams:
+            self._reported = len(self.dataset)
+        return self._count(self._reported)
+
+    def _count(self, samples: int | None) -> int:
+        """The number of batches; the iterable-style dataset has `samples`."""
+        if samples is None:
+            return len(self._index_source)
+        batch = self.batch_size or 1
+        return samples // batch if self.drop_last else -(-samples // batch)
 
     def __iter__(self) -> Iterator[T_co]:
         return BatchIterator(self, pins(self.pin_memory))
@@ -178,15 +197,24 @@ class DataLoader(Generic[T_co]):
     def state_dict(self) -> dict[str, Any]:
         """The position of the latest iteration: the seed, the epoch, and how many batches of it have been returned.
 
-        The seed is None before an iteration that has not drawn its seed yet. `drawn` says that later epochs draw their
-        seeds: to repeat those too, save the generator's state (`minicnn.get_rng_state`) together with this one.
+        Together with `minicnn.get_rng_state()` it is all that a checkpoint needs to get the same batches. It is plain
+        data, for JSON too. The seed is None before an iteration that has not drawn its seed yet; `drawn` says that
+        later epochs draw their seeds. `streams` has the states of the generators that you passed in, or that your
+        samplers hold; `order` those of the streams, also of the program, from which this epoch's order was drawn.
         """
-        return (self._latest or self._next).state(self._seed)
+        state = (self._latest or self._next).state(self._seed)
+        held = states(self._held())
+        return {**state, "streams": held} if held else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue in the next iteration after `step` batches of that epoch; these batches are not made again.
 
-        If you passed in a sampler with its own generator, you must set it back to the start of that epoch yourself.
+        The order is drawn again for that. A sampler of your own class must draw all its random numbers before it gives
+        its first index, from the program's streams or from generators that are its attributes.
+
+        Raises:
+            ValueError: the state is damaged, is of a loader with other samplers, or is of the middle of an epoch of an
+                iterable-style dataset, whose first samples could only be skipped by making them all again.
         """
         missing = {"seed", "epoch", "step"} - set(state)
         if missing:
@@ -197,8 +225,21 @@ class DataLoader(Generic[T_co]):
             raise ValueError(
                 f"DataLoader.load_state_dict: seed, epoch and step should be integers >= 0 in {dict(state)}"
             )
+        if self._streams and state["step"]:
+            raise ValueError(
+                f"DataLoader.load_state_dict: the state is {state['step']} batches into an epoch, where an "
+                "iterable-style dataset cannot start: take a checkpoint of the end of an epoch, or a map-style dataset"
+            )
+        order, streams, held = state.get("order", {}), state.get("streams", {}), self._held()
+        if not isinstance(order, Mapping) or not isinstance(streams, Mapping) or set(streams) != set(held):
+            raise ValueError(
+                f"DataLoader.load_state_dict: the state has the random streams {sorted(streams)}, "
+                f"but the generator and the samplers of this loader have {sorted(held)}"
+            )
+        set_streams(held, streams)
         self._seed = None if drawn else state["seed"]
-        self._next = Position(state["seed"] if drawn else None, state["epoch"], state["step"], chosen=True)
+        seed = state["seed"] if drawn else None
+        self._next = Position(seed, state["epoch"], state["step"], chosen=True, order=dict(order))
         self._latest = None
 
     def _claim(self) -> Position:
@@ -218,13 +259,20 @@ class DataLoader(Generic[T_co]):
         for sampler in (self.sampler, self.batch_sampler):
             if position.chosen and hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(position.epoch)
-        indices = iter(self._index_source)
-        if self._shuffles:  # draw the order now: another iteration may start before the first batch of this one
-            indices = chain(list(islice(indices, 1)), indices)
+        if self._streams:
+            self._iterations += 1
+            portion = self.batch_size or 1
+            return StreamTasks(portion, self.num_workers, seed, epoch, self._iterations), derived_seed(seed, epoch)
+        # The order is drawn now: another iteration may start before the first batch of this one.
+        indices, position.order = draw_order(self._index_source, self._held(), position.order)
         tasks = epoch_tasks(indices, self.batch_sampler is not None, seed, epoch)
         return islice(tasks, position.step, None), derived_seed(seed, epoch)
 
-    def _start_workers(self, fetch: Fetcher, seed: int, pinned: bool) -> Any:
+    def _held(self) -> dict[str, Any]:
+        """The random streams of the generator and the samplers that were passed in."""
+        return held_streams(generator=self.generator, **self._given)
+
+    def _start_workers(self, fetch: AnyFetcher, seed: int, pinned: bool) -> Any:
         """The object that makes the batches of an iteration (fetch.py)."""
         if self.num_workers == 0:
             make: Any = Pinned(fetch, cuda.current_device()) if pinned else fetch
@@ -240,11 +288,19 @@ class DataLoader(Generic[T_co]):
         return workers
 
 
-def _check_dataset(dataset: Any) -> None:
-    if getattr(type(dataset), "__getitem__", Dataset.__getitem__) is Dataset.__getitem__:
+def _check_dataset(dataset: Any, **options: Any) -> None:
+    """Raise an error for what is no dataset, and for options about indices if the dataset has none."""
+    if isinstance(dataset, IterableDataset):
+        for name, value in options.items():
+            if value is not None and value is not False:
+                raise ValueError(
+                    f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}; "
+                    "the samples come in the order in which the dataset gives them"
+                )
+    elif getattr(type(dataset), "__getitem__", Dataset.__getitem__) is Dataset.__getitem__:
         raise TypeError(
-            f"DataLoader: {type(dataset).__name__} has no __getitem__; iterable-style datasets are not supported: "
-            "write a map-style Dataset (dataset[i] and len(dataset)), or put the samples into a list"
+            f"DataLoader: {type(dataset).__name__} has no __getitem__: write a map-style Dataset (dataset[i] and "
+            "len(dataset)), derive from IterableDataset if it has an __iter__, or put the samples into a list"
         )
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from ... import cuda
 from .collate import like
-from .fetch import Fetcher, Task
+from .fetch import Task
+from .stream import AnyFetcher
 
 __all__ = ["pin_memory"]
 
@@ -59,7 +60,7 @@ def pins(wanted: bool) -> bool:
 class Pinned(NamedTuple):
     """A fetcher of this process that pins its batches, on the GPU that was the current one when it was made."""
 
-    fetch: Fetcher
+    fetch: AnyFetcher
     gpu: int
 
     def __call__(self, task: Task) -> Any:

@@ -96,6 +96,11 @@ class _Streams:
         if self._globals is not None:
             self._globals.start(self._keys, position)
 
+    def shorten(self, count: int) -> None:
+        """The batch has become `count` samples only."""
+        keys = self._keys
+        self._keys = keys._replace(indices=keys.indices[:count], repeats=keys.repeats and keys.repeats[:count])
+
     def generator(self, position: int | None) -> np.random.Generator:
         """The stream of the sample at `position`."""
         if position in self.replaced:
@@ -156,7 +161,7 @@ def _idle_generator() -> np.random.Generator:
 
 
 @contextmanager
-def keyed_samples(keys: SampleKeys, global_streams: GlobalStreams | None = None) -> Iterator[None]:
+def keyed_samples(keys: SampleKeys, global_streams: GlobalStreams | None = None) -> Iterator[_Streams]:
     """Inside the `with` block, the default generator draws from the streams that `keys` names.
 
     The generators are valid inside the block only; afterwards they are used for other samples.
@@ -169,7 +174,7 @@ def keyed_samples(keys: SampleKeys, global_streams: GlobalStreams | None = None)
     token = _current.set(streams if ours else None)
     drawn = sample_stream.set(streams if ours else None)
     try:
-        yield
+        yield streams
     finally:
         sample_stream.reset(drawn)
         _current.reset(token)

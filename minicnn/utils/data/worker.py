@@ -16,8 +16,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from .fetch import PATIENCE, Fetcher, Task
+from .fetch import PATIENCE, Task
 from .randomness import GlobalStreams, derived_seed
+from .stream import AnyFetcher
 
 __all__ = ["Failure", "Start", "WorkerInfo", "get_worker_info", "run"]
 
@@ -55,7 +56,7 @@ def get_worker_info() -> WorkerInfo | None:
 class Start(NamedTuple):
     """The data that a worker process gets at its start."""
 
-    fetch: Fetcher
+    fetch: AnyFetcher
     worker_init_fn: Callable[[int], None] | None
     num_workers: int
     seed: int
@@ -196,7 +197,7 @@ def _worker_seed(seed: int, worker: int) -> int:
     return (seed + worker) % (1 << 63)
 
 
-def _batch(fetch: Fetcher, streams: GlobalStreams, pickled: bytes) -> bytes:
+def _batch(fetch: AnyFetcher, streams: GlobalStreams, pickled: bytes) -> bytes:
     """One batch, pickled here so that an error of pickling is reported like the dataset's errors."""
     global _info
     assert _info is not None

@@ -23,7 +23,8 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
-from .fetch import PATIENCE, Fetcher, Task
+from .fetch import PATIENCE, Task
+from .stream import AnyFetcher
 from .worker import FORGET, STOP, Failure, Start, run, ticket_bytes
 
 __all__ = ["ProcessWorkers"]
@@ -42,7 +43,7 @@ class ProcessWorkers:
 
     def __init__(
         self,
-        fetch: Fetcher,
+        fetch: AnyFetcher,
         num_workers: int,
         depth: int,
         seed: int,
