@@ -12,7 +12,9 @@ from .console import DONE, INTERRUPTED, one_line
 from .recipe_options import add_recipe, chosen_recipe
 
 if TYPE_CHECKING:
-    from ..train import Run, Training
+    from collections.abc import Callable
+
+    from ..train import Epoch, Run, Training
 
 # The options that say what to train, and which a training that is continued has already.
 SETTINGS = (
@@ -51,6 +53,11 @@ def add_command(commands: Commands) -> None:
         help="save everything after so many steps, such as 100, or in such times, such as 30s or 5m; and after each "
         "epoch (default: %(default)s)",
     )
+    one.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        help="also write the curves into this folder, for TensorBoard (needs tensorboardX)",
+    )
     one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.add_argument(
         "--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; this is slower"
@@ -62,6 +69,7 @@ def train(options: argparse.Namespace) -> int:
     from .. import train as training
     from ..autograd import AnomalyError
 
+    log = None if options.tensorboard is None else _tensorboard(options.tensorboard)
     session = _session(options)
     run = session.folder or session.prepare(
         options.output, overwrite=options.overwrite, command=options.command_line
@@ -72,7 +80,7 @@ def train(options: argparse.Namespace) -> int:
             try:
                 session.run(
                     checkpoint_every=options.checkpoint_every, stop=stop, anomaly=options.detect_anomaly,
-                    progress=not options.quiet,
+                    progress=not options.quiet, after_epoch=log,
                 )  # fmt: skip
             except (training.DivergedError, AnomalyError) as error:
                 raise type(error)(f"{error}. {_last_good(run)}") from error
@@ -84,6 +92,20 @@ def train(options: argparse.Namespace) -> int:
         if stop():
             raise KeyboardInterrupt
         return _finish(run, session)
+
+
+def _tensorboard(folder: str) -> Callable[[Epoch], None]:
+    """A function that writes an epoch into a folder for TensorBoard."""
+    from ..train import log_epoch
+    from ..utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(folder)
+
+    def log(epoch: Epoch) -> None:
+        log_epoch(writer, epoch)
+        writer.flush()  # a training that is killed keeps its curves
+
+    return log
 
 
 def _session(options: argparse.Namespace) -> Training:

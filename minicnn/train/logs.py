@@ -34,7 +34,7 @@ def log_epoch(writer: Any, epoch: Any, model: Module | None = None) -> None:
     """
     for name, value in epoch._asdict().items():
         part, _, what = name.partition("_")
-        if name != "epoch" and value is not None:
+        if name != "epoch" and value == value:  # not NaN, such as the accuracy of a validation that there is not
             tag = f"{what}/{part}" if part in ("train", "val", "test") else f"epoch/{name}"
             writer.add_scalar(tag, value, epoch.epoch)
     for name, parameter in model.named_parameters() if model is not None else ():
