@@ -177,7 +177,7 @@ optimizer = SGD(net.parameters(), **recipe.optimizer_options)
 history = train.train(net, train_loader, test_loader, optimizer, nn.CrossEntropyLoss(), epochs, progress=False)
 
 # %%
-visualize.curves(history)
+visualize.curves(history, judged="test")
 
 # %% [markdown]
 # The training values are means over the epoch, while the net was still learning; the test values are measured at its end. That is why the test accuracy can be the higher one.
@@ -191,7 +191,7 @@ print(f"{epochs} of {recipe.epochs} epochs, on {images.name}")
 if images.real:
     print("epoch  slide: loss, test accuracy   here: loss, test accuracy")
     for number, (loss, test) in enumerate(SLIDE, 1):
-        ours = [f"{one.train_loss:11.4f}  {one.test_top1:14.2%}" for one in history[number - 1 : number]]
+        ours = [f"{one.train_loss:11.4f}  {one.val_top1:14.2%}" for one in history[number - 1 : number]]
         print(f"{number:5}  {loss:11.4f}  {test:13.2f} %  {''.join(ours)}")
 
 # %% [markdown]
@@ -204,7 +204,7 @@ if images.real:
 # %%
 faster = SGD(net.parameters(), lr=0.01, momentum=0.9)
 more = train.train(net, train_loader, test_loader, faster, nn.CrossEntropyLoss(), 1, progress=False)
-print(f"test accuracy: {history[-1].test_top1:.2%} before, {more[-1].test_top1:.2%} after one more epoch")
+print(f"test accuracy: {history[-1].val_top1:.2%} before, {more[-1].val_top1:.2%} after one more epoch")
 
 # %% [markdown]
 # From random weights, too, this net with momentum is above 98 % on MNIST after three or four epochs. This is the net that we look at from here on.

@@ -128,7 +128,7 @@ def race(name, make):
         make_scheduler=lambda adam, steps: optim.lr_scheduler.OneCycleLR(adam, 0.002, total_steps=steps, pct_start=0.2),
     )  # fmt: skip
     found = cost(make, widths[name])
-    accuracy = spread(results[name].last("test_top1"), 1, 100)
+    accuracy = spread(results[name].last("val_top1"), 1, 100)
     print(f"{name}: {found.total_params:,} parameters, {found.total_macs:,} MACs, test accuracy {accuracy} %")
 
 
@@ -383,15 +383,15 @@ makers = {"LeNet": lenet, "AlexNet": alexnet, "ZFNet": zfnet, "VGG": vgg, "NiN":
 rows = []
 for name, make in makers.items():
     found, trials = cost(make, widths[name]), results[name]
-    accuracy = [spread(trials.last(field), 1, 100) for field in ("train_top1", "test_top1")]
+    accuracy = [spread(trials.last(field), 1, 100) for field in ("train_top1", "val_top1")]
     rows.append([name, found.total_params, found.total_macs, *accuracy, trials.seconds / len(SEEDS)])
 columns = ["", "parameters", "MACs", "training accuracy (%)", "test accuracy (%)", "seconds"]
 print(Table("Six nets under one budget", columns, rows, [f"{EPOCHS} epochs; mean and range of {len(SEEDS)} seeds"]))
-best = max(rows, key=lambda row: sum(results[row[0]].last("test_top1")))
+best = max(rows, key=lambda row: sum(results[row[0]].last("val_top1")))
 print(f"\nMost accurate here: {best[0]}. Most parameters: {max(rows, key=lambda row: row[1])[0]}.")
 
 # %%
-visualize.trials(results, title="Six nets, one budget, one recipe")
+visualize.trials(results, title="Six nets, one budget, one recipe", judged="test")
 
 # %% [markdown]
 # Read the table with care:

@@ -81,7 +81,7 @@ def sgd(lr=0.02, **options):
 
 
 def table(results, title):
-    fields = (("train_loss", 3, 1), ("train_top1", 1, 100), ("test_top1", 1, 100))
+    fields = (("train_loss", 3, 1), ("train_top1", 1, 100), ("val_top1", 1, 100))
     rows = [[name, *(spread(one.last(f), d, k) for f, d, k in fields)] for name, one in results.items()]
     seeds = len(next(iter(results.values())).seeds)
     note = f"{seeds} seeds: mean (lowest to highest)" if seeds > 1 else "one seed"
@@ -134,7 +134,7 @@ results = {
 print(table(results, "Six epochs of 1000 images"))
 
 # %%
-visualize.trials(results, title="Five optimisers, one start")
+visualize.trials(results, title="Five optimisers, one start", judged="test")
 
 # %% [markdown]
 # Read it with care: two seeds, and rates that were not searched for each. (The curves with and without weight decay lie on each other: in six epochs it does little.) A slide gives the settings of AlexNet: momentum 0.9, batch 128, learning rate 0.01, weight decay 0.0005. Weight decay is a pull towards 0: the same as adding $\lambda w$ to the gradient. Check one step:
@@ -157,7 +157,7 @@ rates = {
     for lr in (0.0003, 0.02, 0.5)
 }
 print(table(rates, "Three learning rates"))
-visualize.trials(rates, title="Too small, about right, too large")
+visualize.trials(rates, title="Too small, about right, too large", judged="test")
 
 # %% [markdown]
 # Too small: it learns, but slowly. Too large: each step jumps over the valley; the loss explodes, or the net gives the same answer for all images.
@@ -249,9 +249,9 @@ print(table(results, "Three sizes of a batch"))
 few, validation = part(pictures.train, 0, 200), part(pictures.train, 1000, 1200)
 overfitted = train_with_seeds(small, sgd(0.02, momentum=0.9), few, validation, 30, seeds=(0,), batch_size=20)
 history = overfitted.histories[0]
-best = min(history, key=lambda row: row.test_loss)  # `train` calls "test" what it is given: here the validation set
-print(f"lowest validation loss: {best.test_loss:.3f} in epoch {best.epoch}; last epoch: {history[-1].test_loss:.3f}")
-visualize.losses([row.train_loss for row in history], [row.test_loss for row in history])
+best = min(history, key=lambda row: row.val_loss)
+print(f"lowest validation loss: {best.val_loss:.3f} in epoch {best.epoch}; last epoch: {history[-1].val_loss:.3f}")
+visualize.losses([row.train_loss for row in history], [row.val_loss for row in history])
 
 # %% [markdown]
 # The training loss goes on falling. The validation loss turns: from its lowest point on, the net learns what is special about these 200 images. Its accuracy often stays while the loss rises: wrong answers become surer.
@@ -267,7 +267,7 @@ class Keep:
         self.weights, self.epochs = {}, {}
 
     def __call__(self, net, history):
-        if history[-1].test_loss == min(row.test_loss for row in history):
+        if history[-1].val_loss == min(row.val_loss for row in history):
             self.weights[id(net)] = {name: value.clone() for name, value in net.state_dict().items()}
             self.epochs[id(net)] = len(history)
 
@@ -370,7 +370,7 @@ columns = ["", "training (%)", "test, last epoch (%)", "test, stopped early (%)"
 print(Table("Remedies for 200 images", columns, rows, ["3 seeds: mean (lowest to highest)"]))
 
 # %%
-visualize.trials(remedies, ("train_top1", "test_loss"), title="Remedies (the test loss is that of the validation set)")
+visualize.trials(remedies, ("train_top1", "val_loss"), title="Remedies for 200 images")
 
 # %% [markdown]
 # How to read this:

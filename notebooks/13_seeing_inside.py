@@ -294,7 +294,7 @@ visualize.neighbours(images[asked], images, near, classes.numpy()[asked], data.c
 
 # %%
 probes = explain.linear_probes(net, (images[:400], classes[:400]))
-accuracy = history[-1].test_top1
+accuracy = history[-1].val_top1
 visualize.probes(probes, accuracy=accuracy)
 
 # %%

@@ -57,6 +57,7 @@ DECLARED = {
 }
 HEAVY = {
     "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "safetensors", "threadpoolctl",
+    "tensorboardX",
 }  # fmt: skip
 
 

@@ -90,7 +90,8 @@ def test_faults_of_a_server(server: str, tmp_path: Path, kind: str, reason: str)
         fetched(url)
     place = tmp_path / "home" / "weights" / NAME
     assert f"from {url} (" in str(caught.value) and f"put it at {place}, or pass the path" in str(caught.value)
-    assert list(place.parent.iterdir()) == []
+    left = [f"{NAME}.part", f"{NAME}.part.json"] if kind == "drops" else []  # to be continued
+    assert sorted(path.name for path in place.parent.iterdir()) == left
     place.write_bytes(CONTENT)
     assert fetched(url) == place and Server.asked == [kind]
 

@@ -27,7 +27,7 @@ CONTENTS = {
     "Course": ["notebooks/index"],
     "How to": ["how-to/index", "how-to/*"],
     "Guides": [
-        "training", "architectures", "analysis", "explain", "graph", "views", "pictures", "exercises", "quiz",
+        "training", "recipes", "architectures", "analysis", "explain", "graph", "views", "pictures", "exercises", "quiz",
         "pytorch", "gpu", "speed", "*",
     ],
     "Explanation": [

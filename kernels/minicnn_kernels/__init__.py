@@ -17,6 +17,7 @@ from . import (
     resample,
     softmax,
     softmax_xent,
+    warp,
 )  # fmt: skip
 from .dispatch import BACKENDS, TABLES, NoKernelError, use
 from .geometry import ShapeError
@@ -24,5 +25,5 @@ from .geometry import ShapeError
 __all__ = [
     "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "dropout",
     "fold", "local_response", "matmul", "normalization", "optimizers", "pooling", "resample", "softmax", "softmax_xent",
-    "use",
+    "use", "warp",
 ]  # fmt: skip

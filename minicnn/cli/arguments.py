@@ -100,6 +100,17 @@ def seed(text: str) -> int:
     return value
 
 
+def every(text: str) -> str:
+    """A number of steps, or a time such as 30s."""
+    from ..train.state import Every
+
+    try:
+        Every(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
 def shape(text: str) -> tuple[int, ...]:
     """Sizes such as "1,32,32"."""
     try:

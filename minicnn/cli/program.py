@@ -8,11 +8,42 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from . import bench, console, docs, doctor, eval, exercise, explain, models, plot, summary, train
+from . import (
+    bench,
+    compare,
+    console,
+    docs,
+    doctor,
+    eval,
+    exercise,
+    explain,
+    models,
+    plot,
+    predict,
+    recipes,
+    robustness,
+    summary,
+    train,
+)
 from .arguments import Parser, UsageError
 from .console import FAILED, INTERRUPTED, USAGE, one_line, say
 
-COMMANDS = (train, eval, models, summary, explain, exercise, plot, bench, doctor, docs)
+COMMANDS = (
+    train,
+    recipes,
+    compare,
+    eval,
+    predict,
+    robustness,
+    models,
+    summary,
+    explain,
+    exercise,
+    plot,
+    bench,
+    doctor,
+    docs,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

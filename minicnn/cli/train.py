@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from contextlib import nullcontext, suppress
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .arguments import Commands, add_backend, add_data, add_device, add_output, command, positive, seed
+from .arguments import Commands, UsageError, add_backend, add_data, add_output, command, every, seed
 from .console import DONE, INTERRUPTED, one_line
+from .recipe_options import add_recipe, chosen_recipe
 
 if TYPE_CHECKING:
-    from ..nn import Module
-    from ..train import Epoch, Recipe, Run
+    from ..train import Run, Training
+
+# The options that say what to train, and which a training that is continued has already.
+SETTINGS = (
+    "dataset", "recipe", "settings", "epochs", "batch_size", "lr", "val", "workers", "device", "seed", "backend",
+    "output", "overwrite",
+)  # fmt: skip
 
 
 def add_command(commands: Commands) -> None:
@@ -24,32 +27,30 @@ def add_command(commands: Commands) -> None:
     one.add_argument(
         "model",
         nargs="?",
-        default="LeNet5",
         metavar="MODEL",
-        help="the net; upper and lower case do not matter (default: %(default)s)",
+        help="the net; upper and lower case do not matter (default: the recipe's, or LeNet5)",
     )
-    one.add_argument("--dataset", metavar="NAME", help="digits (bundled, the default), mnist, cifar10, cifar100")
+    add_recipe(one)
     add_data(one)
     one.add_argument("--download", action="store_true", help="fetch missing files of the dataset")
     one.add_argument(
-        "--recipe",
-        metavar="NAME",
-        help="the settings to start from, such as course (default: the recipe for the net and dataset)",
-    )
-    one.add_argument("--epochs", type=positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--batch-size", type=positive(int), metavar="N", help="instead of the recipe's")
-    one.add_argument("--lr", type=positive(float), metavar="X", help="the learning rate, instead of the recipe's")
-    one.add_argument(
         "--seed",
         type=seed,
-        default=0,
         metavar="N",
-        help="the seed of weights, order and augmentation (default: %(default)s)",
+        help="the seed of weights, order and augmentation (default: 0)",
     )
-    add_backend(one, "auto")
-    add_device(one, "the recipe's, cpu")
+    add_backend(one)
     add_output(one, "the run folder (default: runs/<model>-<dataset>-<time>)", "DIR")
     one.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
+    one.add_argument("--resume", metavar="RUN", help="continue the training of this run folder, exactly where it was")
+    one.add_argument(
+        "--checkpoint-every",
+        type=every,
+        default="60s",
+        metavar="N",
+        help="save everything after so many steps, such as 100, or in such times, such as 30s or 5m; and after each "
+        "epoch (default: %(default)s)",
+    )
     one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.add_argument(
         "--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; this is slower"
@@ -58,74 +59,92 @@ def add_command(commands: Commands) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """Train a net and leave a run folder."""
-    import numpy as np
-
-    from .. import manual_seed, use
     from .. import train as training
-    from ..autograd import detect_anomaly
-    from ..device import resolve
-    from ..utils.data import DataLoader
+    from ..autograd import AnomalyError
 
-    recipe = _recipe(options)
-    device = resolve(recipe.device, "train")
-    root = None if options.data is None else str(Path(options.data).expanduser().resolve())
-    source: dict[str, Any] = {"root": root, "download": options.download}
-    train_set = training.build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
-    test_set = training.build_dataset(recipe.dataset, train=False, steps=recipe.transforms, **source)
-
-    manual_seed(options.seed)
-    model = training.build_model(recipe.model, recipe.model_options).to(device)
-    optimizer = training.build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)
-    loss_fn = training.build_loss(recipe.loss, recipe.loss_options)
-    ahead = 2  # batches that a thread makes, so that the net does not wait for them
-    train_loader: DataLoader[Any] = DataLoader(train_set, recipe.batch_size, shuffle=True, prefetch_factor=ahead)
-    test_loader: DataLoader[Any] = DataLoader(test_set, recipe.eval_batch_size, prefetch_factor=ahead)
-    length = (recipe.epochs, len(train_loader), recipe.schedule_every)
-    scheduler = training.build_schedule(recipe.schedule, recipe.schedule_options, optimizer, *length)
-
-    circumstances = {"seed": options.seed, "backend": options.backend, "root": root, "command": options.command_line}
-    config = training.describe(recipe, model, train_set, test_set, **circumstances)
-    run = training.Run.create(options.output, config, overwrite=options.overwrite)
-    print(
-        f"{recipe.model} ({config['model']['parameters']:,} parameters) on {recipe.dataset}: "
-        f"{len(train_set):,} images to train, {len(test_set):,} to test; recipe {recipe.name!r}, seed {options.seed}",
-        flush=True,
-    )
-    for note in recipe.notes:
-        print(f"Note: {note}", flush=True)
-    anomaly = detect_anomaly() if options.detect_anomaly else nullcontext()
-    quietly = np.errstate(over="ignore", invalid="ignore")  # the loop reports a NaN or infinite loss in one line
+    session = _session(options)
+    run = session.folder or session.prepare(
+        options.output, overwrite=options.overwrite, command=options.command_line
+    )  # fmt: skip
+    _announce(session)
     with training.telling(run.saved):
-        with training.Interrupt(run.saved) as stop, use(backend=options.backend), anomaly, quietly:
+        with training.Interrupt(run.saved) as stop:
             try:
-                history = training.train(
-                    model, train_loader, test_loader, optimizer, loss_fn, recipe.epochs,
-                    progress=not options.quiet, stop=stop, save=lambda history: run.save(model, history),
-                    scheduler=scheduler, schedule_every=recipe.schedule_every,
+                session.run(
+                    checkpoint_every=options.checkpoint_every, stop=stop, anomaly=options.detect_anomaly,
+                    progress=not options.quiet,
                 )  # fmt: skip
-            except Exception as error:  # the folder keeps the epochs before it, and its message
-                with suppress(OSError):
-                    run.note(error=one_line(error))
-                raise
-            if len(history) < recipe.epochs:
-                step = train_loader.state_dict()["step"]
-                run.save(model, history, step=step, interrupted=True)
-                where = f"in epoch {len(history) + 1} after step {step}" if step else f"after epoch {len(history)}"
-                print(f"minicnn: interrupted {where}; the current net is saved in {run.folder}", file=sys.stderr)
+            except (training.DivergedError, AnomalyError) as error:
+                raise type(error)(f"{error}. {_last_good(run)}") from error
+            if run.config["interrupted"]:
+                step, epochs = run.config["step"], run.config["epochs_finished"]
+                where = f"in epoch {epochs + 1} after step {step}" if step else f"after epoch {epochs}"
+                print(f"minicnn: interrupted {where}; {_go_on(run)}", file=sys.stderr)
                 return INTERRUPTED
         if stop():
             raise KeyboardInterrupt
-        return _finish(run, model, history, root)
+        return _finish(run, session)
 
 
-def _finish(run: Run, model: Module, history: list[Epoch], data: str | None) -> int:
+def _session(options: argparse.Namespace) -> Training:
+    """A new training, or the one that is continued."""
+    from ..train import Training
+
+    if options.resume is None:
+        return Training(
+            chosen_recipe(options, options.data), seed=options.seed or 0, backend=options.backend or "auto",
+            root=options.data, download=options.download,
+        )  # fmt: skip
+    given = [name for name in SETTINGS if getattr(options, name, None) not in (None, False, [])]
+    if given or options.model is not None:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given) or "MODEL"
+        raise UsageError(f"--resume continues with the settings of the run; leave out {names}")
+    return Training.resume(options.resume, root=options.data, download=options.download)
+
+
+def _announce(session: Training) -> None:
+    recipe, sizes = session.recipe, [f"{len(session.train_set):,} images to train"]
+    if session.val_set is not None and session.val_set is not session.test_set:
+        sizes.append(f"{len(session.val_set):,} to validate")
+    parameters = sum(parameter.numel() for parameter in session.model.parameters())
+    print(
+        f"{recipe.model} ({parameters:,} parameters) on {recipe.dataset}: {', '.join(sizes)}, "
+        f"{len(session.test_set):,} to test; recipe {recipe.name!r}, seed {session.seed}",
+        flush=True,
+    )
+    done, step = session.progress.history, session.progress.running.batches
+    if done or step:
+        print(f"Continued after epoch {len(done)}" + (f" and {step} steps" if step else ""), flush=True)
+    for note in recipe.notes:
+        print(f"Note: {note}", flush=True)
+
+
+def _last_good(run: Run) -> str:
+    """A sentence that says what is left after a training that diverged."""
+    from ..train.run import CHECKPOINT
+
+    if not (run.folder / CHECKPOINT).exists():
+        return "No checkpoint had been saved"
+    return f"The last good checkpoint is that after {run.saved_at()}, in {run.folder}"
+
+
+def _go_on(run: Run) -> str:
+    """A sentence that says how to continue a training."""
+    from ..train.run import CHECKPOINT
+
+    folder = shlex.quote(str(run.folder))
+    there = (run.folder / CHECKPOINT).exists()
+    return f"continue with `minicnn train --resume {folder}`" if there else f"no checkpoint is saved yet in {folder}"
+
+
+def _finish(run: Run, session: Training) -> int:
     """Draw the figures of a trained and saved net, and say where everything is."""
     from ..train import RunError
     from ..visualize import draw
     from ..visualize.net import has_overview
 
     try:
-        files = draw(run, data=data)
+        files = draw(run, data=session.root)
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -133,29 +152,23 @@ def _finish(run: Run, model: Module, history: list[Epoch], data: str | None) -> 
             f"{run.saved()}, but its figures could not be drawn: {one_line(error)}; fix this, and draw them with "
             f"`minicnn plot curves {shlex.quote(str(run.folder))}`"
         ) from error
-    _report(run, history, [file.name for file in files])
-    folder = shlex.quote(str(run.folder))
-    print(f"Look at it: minicnn eval {folder}" + (f"; minicnn plot overview {folder}" if has_overview(model) else ""))
+    _report(run, [file.name for file in files])
+    folder, shown = shlex.quote(str(run.folder)), has_overview(session.model)
+    print(f"Look at it: minicnn eval {folder}" + (f"; minicnn plot overview {folder}" if shown else ""))
     return DONE
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    """The chosen recipe, with the changes that the command line makes."""
-    from ..train import find_recipe
-
-    recipe = find_recipe(options.model, options.dataset, options.recipe)
-    if options.lr is not None:
-        recipe = replace(recipe, optimizer_options={**recipe.optimizer_options, "lr": options.lr})
-    changes = {"epochs": options.epochs, "batch_size": options.batch_size, "device": options.device}
-    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _report(run: Run, history: list[Epoch], figures: list[str]) -> None:
+def _report(run: Run, figures: list[str]) -> None:
     """Print how good the net is, where the run is, and what is in it."""
-    last, best = history[-1], max(history, key=lambda row: row.test_top1)
-    print(f"Test accuracy {last.test_top1:.2%} after epoch {last.epoch}; best {best.test_top1:.2%}, epoch {best.epoch}")
+    found = run.results()
+    test, judged = found["test"], found["validation"]
+    why = f", the best on the validation images ({judged['top1']:.2%})" if judged else ""
+    if run.config.get("ended"):
+        print(f"Ended by {run.config['ended']}")
+    print(f"Test accuracy {test['top1']:.2%} with the net of epoch {found['epoch']}{why}")
     print(f"Run folder {run.folder}")
     print("  config.json        all settings, the seed, versions: enough to repeat the run")
     print("  metrics.csv        loss, accuracy and speed of each epoch")
-    print(f"  model.safetensors  the {run.config['model']['parameters']:,} parameters after the last epoch")
+    print(f"  model.safetensors  the {run.config['model']['parameters']:,} parameters after epoch {found['epoch']}")
+    print("  results.json       the results on the test set")
     print(f"  {', '.join(figures)}")

@@ -19,37 +19,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..serialization.files import open_regular
-from .archive import unpack
-from .download import content_matches, fetch
-from .vision import ArrayDataset, DatasetError, data_folder
+from .download import Checksum
+from .downloaded import ArchivedDataset, Member, Source
+from .vision import DatasetError
 
 __all__ = ["CIFAR10", "CIFAR100"]
 
 SIDE, PIXELS = 32, 3 * 32 * 32
 
 
-class _File(NamedTuple):
-    """A file: its name, the number of its images, and the SHA-256 of its original content."""
-
-    name: str
-    images: int
-    sha256: str
+def _members(record: int, *files: tuple[str, int, str]) -> tuple[Member, ...]:
+    """Files, each with its number of images and the SHA-256 of its original content."""
+    return tuple(Member(name, Checksum(images * record, sha256)) for name, images, sha256 in files)
 
 
-class _Archive(NamedTuple):
-    """The archive with the files: its name, and its size in bytes and SHA-256, both as it is, compressed."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-class CIFAR10(ArrayDataset):
+class CIFAR10(ArchivedDataset):
     """CIFAR-10: 50,000 training images and 10,000 test images, in colour, 32 x 32, of ten classes.
 
     Args:
@@ -77,25 +66,31 @@ class CIFAR10(ArrayDataset):
     (50000, (50000, 32, 32, 3), ['airplane', 'automobile', 'bird'])
     """
 
-    mirrors: ClassVar[Sequence[str]] = (
-        "https://www.cs.toronto.edu/~kriz/",
-        "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/",
-        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+    sources = (
+        Source(
+            "cifar-10-binary.tar.gz",
+            (
+                "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/cifar-10-binary.tar.gz",
+                "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/cifar-10-binary.tar.gz",
+            ),
+            Checksum(170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),
+        ),
     )
-    archive: ClassVar[_Archive] = _Archive(
-        "cifar-10-binary.tar.gz", 170_052_171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+    base_folder = "cifar-10-batches-bin"
+    train_list: ClassVar[Sequence[Member]] = _members(
+        3073,
+        ("data_batch_1.bin", 10_000, "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
+        ("data_batch_2.bin", 10_000, "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
+        ("data_batch_3.bin", 10_000, "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
+        ("data_batch_4.bin", 10_000, "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
+        ("data_batch_5.bin", 10_000, "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
     )
-    base_folder: ClassVar[str] = "cifar-10-batches-bin"
-    train_list: ClassVar[Sequence[_File]] = (
-        _File("data_batch_1.bin", 10_000, "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
-        _File("data_batch_2.bin", 10_000, "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
-        _File("data_batch_3.bin", 10_000, "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
-        _File("data_batch_4.bin", 10_000, "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
-        _File("data_batch_5.bin", 10_000, "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
+    test_list: ClassVar[Sequence[Member]] = _members(
+        3073, ("test_batch.bin", 10_000, "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b")
     )
-    test_list: ClassVar[Sequence[_File]] = (
-        _File("test_batch.bin", 10_000, "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),
-    )
+    members = (*train_list, *test_list)
+    holding = "the folder cifar-10-batches-bin"
     label_counts: ClassVar[Sequence[int]] = (10,)  # of each byte before the pixels; the last is the class
     names: ClassVar[Sequence[str]] = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -110,68 +105,26 @@ class CIFAR10(ArrayDataset):
         target_transform: Callable[[Any], Any] | None = None,
         download: bool = False,
     ) -> None:
-        named = data_folder(type(self).__name__, root, self.base_folder)
-        super().__init__(named, transform=transform, target_transform=target_transform)
+        super().__init__(root, transform, target_transform)
         self.train, self.classes = train, list(self.names)
         if download:
             self.download()
-        wanted = self.train_list if train else self.test_list
-        folder = self._folder(wanted)
-        parts = [self._read(folder / file.name) for file in wanted]
+        wanted = [file.name for file in (self.train_list if train else self.test_list)]
+        folder = self.together(wanted)
+        parts = [self._read(folder / name) for name in wanted]
         self.data: np.ndarray = np.concatenate([pixels for pixels, _ in parts])
         self.targets: list[int] = np.concatenate([labels for _, labels in parts]).tolist()
 
-    def _folders(self) -> list[Path]:
-        assert self.root is not None
-        name = type(self).__name__
-        outer = [self.root, self.root / name.lower(), self.root / name]
-        return [folder for place in outer for folder in (place / self.base_folder, place)]
-
-    def _folder(self, wanted: Sequence[_File]) -> Path:
-        """The first folder that has all the files."""
-        lacking = {
-            folder: [file.name for file in wanted if not (folder / file.name).is_file()] for folder in self._folders()
-        }
-        for folder, missing in lacking.items():
-            if not missing:
-                return folder
-        missing = min(lacking.values(), key=len)
-        name = type(self).__name__
-        nothing = "" if self.root is not None and self.root.is_dir() else f" (there is no folder {self.root})"
-        raise DatasetError(
-            f"{name}: {', '.join(missing)} not found in {self.root} or its folders {self.base_folder}, {name.lower()} "
-            f"and {name}{nothing}. {self._pickles()}Pass the folder that holds them as root or in the environment "
-            f"variable MINICNN_DATA, or use download=True ({self.archive.size / 1e6:.0f} MB); by hand: unpack "
-            f"{self.mirrors[0]}{self.archive.name} there"
-        )
-
-    def _pickles(self) -> str:
+    def _hint(self) -> str:
         """A sentence, if the folders hold the Python version."""
-        for folder in self._folders():
+        for folder in self.folders():
             for name in self.pickled:
                 if (folder / name).exists():
                     return (
-                        f"{folder / name} is of the Python version, whose files are pickles: reading one can run any "
-                        f"program hidden in it, so minicnn reads the binary version only ({self.archive.name}). "
+                        f"({folder / name} is of the Python version, whose files are pickles: reading one can run any "
+                        f"program hidden in it, so minicnn reads the binary version only ({self.sources[0].name})), "
                     )
         return ""
-
-    def download(self) -> None:
-        """Fetch the archive and unpack its files, unless all of them are there with the original content."""
-        assert self.root is not None
-        files, width = (*self.train_list, *self.test_list), self._record
-        for folder in self._folders():
-            if all(content_matches(folder / file.name, file.sha256, file.images * width) for file in files):
-                return
-        path = self.root / self.archive.name
-        kept = path.is_file() and content_matches(path, self.archive.sha256, self.archive.size, packed=True)
-        if not kept:
-            urls = [mirror + self.archive.name for mirror in self.mirrors]
-            fetch(urls, path, self.archive.sha256, self.archive.size, packed=True)
-        members = {f"{self.base_folder}/{file.name}": (file.name, file.images * width) for file in files}
-        unpack(path, members, self.root / self.base_folder)
-        if not kept:
-            path.unlink()
 
     @property
     def _record(self) -> int:
@@ -180,11 +133,11 @@ class CIFAR10(ArrayDataset):
 
     def _read(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """The pixels (N, 32, 32, 3) and classes (N,) of a file."""
-        again = f"delete it and use download=True, or unpack {self.archive.name} again"
+        again = f"delete it and use download=True, or unpack {self.sources[0].name} again"
         try:
             with open_regular(path) as file:
                 size = os.fstat(file.fileno()).st_size
-                limit = max(one.images for one in (*self.train_list, *self.test_list)) * self._record
+                limit = max(one.checksum.size or 0 for one in self.members)
                 content = file.read(min(size, limit) + 1)
         except OSError as error:
             raise DatasetError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
@@ -217,13 +170,23 @@ class CIFAR100(CIFAR10):
     (50000, 100)
     """
 
-    mirrors = CIFAR10.mirrors[:2]
-    archive = _Archive(
-        "cifar-100-binary.tar.gz", 168_513_733, "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
+    sources = (
+        Source(
+            "cifar-100-binary.tar.gz",
+            (
+                "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+                "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/cifar-100-binary.tar.gz",
+            ),
+            Checksum(168_513_733, "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"),
+        ),
     )
     base_folder = "cifar-100-binary"
-    train_list = (_File("train.bin", 50_000, "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29"),)
-    test_list = (_File("test.bin", 10_000, "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a"),)
+    train_list = _members(
+        3074, ("train.bin", 50_000, "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29")
+    )
+    test_list = _members(3074, ("test.bin", 10_000, "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a"))
+    members = (*train_list, *test_list)
+    holding = "the folder cifar-100-binary"
     label_counts = (20, 100)
     names = (
         "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",

@@ -6,34 +6,31 @@
     4 D bytes  the sizes, big-endian 32-bit
     rest       the values, big-endian, the last index varying fastest
 
-Files may be compressed by gzip, which is recognised by their first bytes, not by their name.
+Files may be compressed by gzip, bzip2 or xz, which is recognised by their first bytes, not by their name.
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", http://yann.lecun.com/exdb/mnist/.
 """
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import zlib
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
-from ..serialization.files import open_regular
+from .compressed import opened
 from .vision import DatasetError
 
-__all__ = ["GZIP_MAGIC", "read_idx"]
+__all__ = ["parse_idx", "read_idx"]
 
-GZIP_MAGIC = b"\x1f\x8b"
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _CHUNK = 1 << 20
 _REMEDY = "delete the file and fetch it again (for MNIST: download=True)"
 
 
 def read_idx(path: str | os.PathLike[str], max_bytes: int = 1 << 30) -> np.ndarray:
-    """The array in an IDX file, gzipped or not, in the machine's byte order.
+    """The array in an IDX file, compressed or not, in the machine's byte order.
 
     At most as many bytes as the header announces are decompressed and held, and never more than `max_bytes`.
 
@@ -49,21 +46,12 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = 1 << 30) -> np.ndarr
     [7 2 1]
     """
     path = Path(path)
-    try:
-        with open_regular(path) as file:
-            compressed = file.read(2) == GZIP_MAGIC
-            file.seek(0)
-            if not compressed:
-                return _read(path, file, max_bytes)
-            with gzip.GzipFile(fileobj=file, mode="rb") as stream:
-                return _read(path, stream, max_bytes)  # type: ignore[arg-type]
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DatasetError(f"{path}: damaged or cut off gzip file ({error}); {_REMEDY}") from error
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
+    with opened(path, _REMEDY) as stream:
+        return parse_idx(path, stream, max_bytes)
 
 
-def _read(path: Path, stream: IO[bytes], max_bytes: int) -> np.ndarray:
+def parse_idx(path: Path | str, stream: Any, max_bytes: int) -> np.ndarray:
+    """The array of a stream with `read(size)`; `path` says in errors what it is. See `read_idx`."""
     header = stream.read(4)
     if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in _TYPES or not 1 <= header[3] <= 8:
         start = header.hex(" ") or "(none)"
@@ -74,7 +62,7 @@ def _read(path: Path, stream: IO[bytes], max_bytes: int) -> np.ndarray:
         raise DatasetError(f"{path}: cut off in the header, {4 + len(sizes)} of {4 + 4 * header[3]} bytes; {_REMEDY}")
     shape = tuple(np.frombuffer(sizes, ">u4").tolist())
     expected = math.prod(shape) * dtype.itemsize
-    if expected > max_bytes:
+    if expected > max_bytes or math.prod(size or 1 for size in shape) > max_bytes:  # NumPy refuses huge axes, too
         raise DatasetError(
             f"{path}: its header announces {shape}, {expected} bytes; the limit is {max_bytes}; {_REMEDY}"
         )

@@ -129,8 +129,21 @@ class ArrayDataset(VisionDataset):
     def __getitem__(self, index: Any) -> tuple[Any, Any]:
         from PIL import Image
 
-        image = Image.fromarray(_array(self.data)[index])  # mode "L", or "RGB" with a third dimension
-        return self.apply_transforms(image, int(_chosen(self.targets, index)))
+        image = Image.fromarray(self._pixels(index))  # mode "L", or "RGB" with a third dimension
+        return self.apply_transforms(image, self._target(index))
+
+    def _pixels(self, index: Any) -> np.ndarray:
+        """The image or images at an index: (..., H, W) or (..., H, W, 3)."""
+        pixels: np.ndarray = _array(self.data)[index]
+        return pixels
+
+    def _target(self, index: Any) -> Any:
+        """The target at an index, an int."""
+        return int(self._targets_at(index))
+
+    def _targets_at(self, index: Any) -> Any:
+        """The target or targets at an index."""
+        return _chosen(self.targets, index)
 
     def fetch_batch(self, indices: Sequence[int]) -> list[Tensor] | None:
         """`[images (N, C, H, W), targets (N,)]` at once; None unless the transform is batchable."""
@@ -139,12 +152,12 @@ class ArrayDataset(VisionDataset):
         index = as_index(indices)
         if index is None:
             return None
-        targets = _chosen(self.targets, index)
-        images = self.transform.batch(_array(self.data)[index])  # type: ignore[union-attr]
+        targets = self._targets_at(index)
+        images = self.transform.batch(self._pixels(index))  # type: ignore[union-attr]
         if not isinstance(images, Tensor):
             return None  # not tensors yet: the way sample by sample raises the error that says what to do
         if self.target_transform is not None:
-            return [images, default_collate([self.target_transform(int(target)) for target in targets])]
+            return [images, default_collate([self.target_transform(self._target(i)) for i in index.tolist()])]
         return [images, Tensor(targets.astype(np.int64))]
 
     def extra_repr(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from .module import Module
 from .parameter import Parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
+
+N = TypeVar("N", bound="_NormBase")
 
 
 class Affine(Module):
@@ -45,6 +47,7 @@ class _NormBase(Affine):
     _version = 2  # the version of its state: 2 has num_batches_tracked
     _axes: tuple[int, ...] = ()  # the numbers of axes that the input may have
     _spread = "running_var"
+    keeps_statistics = False  # whether it is frozen
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -80,6 +83,10 @@ class _NormBase(Affine):
                 buffer = getattr(self, name)
                 if not buffer.is_meta:  # a meta tensor has no values, and nets are built there to be counted fast
                     buffer.fill_(value)
+
+    def train(self: N, mode: bool = True) -> N:
+        """As `Module.train`; but a layer that `minicnn.train.freeze` has frozen stays in evaluation mode."""
+        return super().train(False if self.keeps_statistics else mode)
 
     def reset_parameters(self) -> None:
         """Set the weight to 1 and the bias to 0, and reset the running statistics."""

@@ -89,7 +89,7 @@ guard(
     pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
 )  # fmt: skip
 
-_answer_for_functions()
+_answer_for_functions("minicnn.ops")
 
 # The layers in torchvision's `ops`. Layers are built on this folder, so their file is loaded only when it is used.
 _LAYERS = {

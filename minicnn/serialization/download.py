@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from .files import Draft
+from .files import sync_folder
 from .source import CheckpointError
+from .transfer import DISK, Part, WrongBytes
 
-SILENCE = 30.0  # seconds without a byte after which a server is given up
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # another server would not help
 HASH = re.compile(r"-([a-f0-9]*)\.")  # the first digits of a file's SHA-256, in its name: resnet18-f37072fd.pth
 _PYTORCH = "download.pytorch.org"  # whose names have them
-_CHUNK = 1 << 16
-
-
-class WrongBytes(Exception):
-    """The server answered, but not with the file."""
+_LARGEST = 1 << 36  # bytes of a file: 64 GB
 
 
 def weights_folder() -> Path:
@@ -75,6 +66,8 @@ def fetched(url: str, progress: bool = True) -> Path:
 def download(url: str, target: Path, sha256: str = "", progress: bool = True) -> None:
     """Write the file behind a URL to `target`, in one step when it is complete.
 
+    What a broken or interrupted download has left in `NAME.part` is continued.
+
     Args:
         url: its address, http or https.
         target: its path; folders are made.
@@ -87,10 +80,10 @@ def download(url: str, target: Path, sha256: str = "", progress: bool = True) ->
     from http.client import HTTPException  # with much of the standard library, which `import minicnn` does without
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with Draft(target) as draft:
+    with Part(target) as part:
         try:
-            _transfer(url, draft.file, target.name, sha256, progress)
-            draft.write([])
+            part.fill(url, _LARGEST, progress=progress)
+            _check(part, sha256)
         except (WrongBytes, HTTPException, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in DISK:
                 raise
@@ -98,54 +91,17 @@ def download(url: str, target: Path, sha256: str = "", progress: bool = True) ->
                 f"{target.name} could not be downloaded from {url} ({error or type(error).__name__}). Fetch it with "
                 f"another program and put it at {target}, or pass the path of the file instead of the URL"
             ) from error
-        draft.publish()
-        draft.sync()
+        part.publish(target)
+        sync_folder(target)
 
 
-@contextmanager
-def response(url: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
-    """The length that a server announces for the file behind a URL, or None; and the file's pieces.
-
-    Raises:
-        WrongBytes: while the pieces are read: it is a web page, such as the login of a network.
-        OSError, HTTPException, ValueError: there is no such server or file, or it fell silent.
-    """
-    from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
-
-    def pieces() -> Iterator[bytes]:
-        piece = answer.read(_CHUNK)
-        if piece.lstrip()[:1] == b"<":
-            raise WrongBytes("a web page instead of the file")
-        while piece:
-            yield piece
-            piece = answer.read(_CHUNK)
-
-    try:
-        opened = urlopen(Request(url, headers={"User-Agent": "minicnn"}), timeout=SILENCE)
-    except HTTPError as error:
-        error.close()  # it holds the connection
-        raise
-    with opened as answer:
-        announced = answer.headers.get("Content-Length", "")
-        yield int(announced) if announced.isdecimal() else None, pieces()
-
-
-def _transfer(url: str, file: IO[bytes], name: str, sha256: str, progress: bool) -> None:
-    """Write the content behind a URL into `file`, or raise."""
-    from tqdm import tqdm
-
-    digest, total = hashlib.sha256(), 0
-    with (
-        response(url) as (length, pieces),
-        tqdm(total=length, desc=name, unit="B", unit_scale=True, disable=None if progress else True) as bar,
-    ):  # disable=None: only on a terminal
-        for piece in pieces:
-            digest.update(piece)
-            file.write(piece)
-            total += len(piece)
-            bar.update(len(piece))
-    if not total or (length is not None and total != length):
-        raise WrongBytes(f"cut off after {total} of {length} bytes" if length else "an empty file")
+def _check(part: Part, sha256: str) -> None:
+    """Refuse bytes whose SHA-256 does not begin with these digits."""
+    if not part.size:
+        raise WrongBytes("an empty file")
+    digest = hashlib.sha256()
+    for piece in part.pieces():
+        digest.update(piece)
     if not digest.hexdigest().startswith(sha256):
+        part.clear()
         raise WrongBytes(f"wrong content: its SHA-256 is {digest.hexdigest()}, and should begin with {sha256}")

@@ -122,17 +122,9 @@ class Draft:
 
     def sync(self) -> None:
         """Wait until the name is on the disk, if the system can open folders."""
-        if not self.renames:
-            return
-        try:
-            folder = os.open(self.target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
-                raise OSError(error.errno, error.strerror, str(self.path)) from error
+        if self.renames:
+            with naming(self.path):
+                sync_folder(self.target)
 
     def discard(self) -> None:
         """Remove the file, unless it has its name already."""
@@ -167,6 +159,19 @@ class Draft:
                 raise
         if old is not None and os.name == "posix":
             _take_over(self.file.fileno(), old)
+
+
+def sync_folder(path: FilePath) -> None:
+    """Wait until the name of a file is on the disk, if the system can open folders."""
+    try:
+        folder = os.open(Path(path).parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def open_regular(path: FilePath) -> IO[bytes]:

@@ -31,8 +31,9 @@ def describe(
     backend: str,
     root: str | None,
     command: str,
+    held_out: int = 0,
 ) -> dict[str, Any]:
-    """The config of a run: everything needed to repeat it."""
+    """The config of a run: everything needed to repeat it; `held_out` is the number of images for validation."""
     return {
         "format": FORMAT,
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -46,9 +47,11 @@ def describe(
             "name": recipe.dataset,
             "root": root,
             "train": len(train_set),
+            "validation": held_out,
             "test": len(test_set),
             "classes": list(test_set.classes),
-            "transforms": [[name, dict(arguments)] for name, arguments in recipe.transforms],
+            "only": None if recipe.classes is None else list(recipe.classes),
+            "transforms": [[name, dict(arguments)] for name, arguments in recipe.eval_transforms],
             "augmentation": [[name, dict(arguments)] for name, arguments in recipe.augmentation],
             "augment_first": recipe.augment_first,
         },
@@ -65,10 +68,12 @@ def describe(
             "batch_size": recipe.batch_size,
             "eval_batch_size": recipe.eval_batch_size,
             "epochs": recipe.epochs,
+            "validation": recipe.validation,
             "seed": seed,
             "backend": backend,
             "device": recipe.device,
         },
+        "recipe": recipe.to_dict(),
         "environment": environment(backend, recipe.device),
         "epochs_finished": 0,
         "step": 0,

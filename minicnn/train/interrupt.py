@@ -1,4 +1,4 @@
-"""Handling Ctrl-C so that a training keeps its net."""
+"""Handling Ctrl-C and SIGTERM so that a training loses nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from .loop import SaveError
 
 
 class Interrupt:
-    """Inside the `with` block, after the first Ctrl-C a call of this object returns True; the second ends the process.
+    """Inside the `with` block, after the first Ctrl-C or SIGTERM a call of this object returns True; the second ends
+    the process.
 
-    It does nothing where Ctrl-C is ignored (`nohup minicnn train &`), and outside the main thread.
+    A signal that is ignored (`nohup minicnn train &`) stays so. Outside the main thread nothing is changed.
 
     Args:
         saved: gives a sentence that says what is saved on the disk, for users who consider a second Ctrl-C.
@@ -30,24 +31,27 @@ class Interrupt:
 
     def __init__(self, saved: Callable[[], str] = lambda: "") -> None:
         self.asked, self.saved = False, saved
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        """Whether Ctrl-C was pressed."""
+        """Whether the program was asked to stop."""
         return self.asked
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            self._before = signal.signal(signal.SIGINT, self._first)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._first)
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _first(self, number: int, frame: Any) -> None:
         self.asked = True
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next one works at once, even inside a kernel
+        for each in self._before:  # the next one works at once, even inside a kernel
+            signal.signal(each, signal.SIG_DFL)
         so_far = f": {text}" if (text := self.saved()) else ""
         with suppress(OSError):  # stderr is closed
             os.write(2, f"\nminicnn: finishing this step, then saving; Ctrl-C again quits at once{so_far}\n".encode())

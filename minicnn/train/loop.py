@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import numpy as np
-
-from minicnn_kernels.arrays import host, on_device_of
-
-from ..autograd import no_grad
-from ..device import CPU
 from ..models.inception_parts import auxiliary_loss
 from ..nn import Module
+from ..nn.utils import clip_grad_norm_
 from ..optim import Optimizer
+from ..optim.lr_scheduler import ReduceLROnPlateau
+from ..random import get_rng_state
 from ..serialization.files import remedy
-from ..tensor import Array, Tensor
-from .metrics import Running, confusion_matrix
+from ..tensor import Tensor
+from .divergence import DivergedError, absurd, advice, check_step
+from .evaluation import Evaluation, Loss, beside_model, check_not_empty, evaluate, predict
+from .progress import Epoch, Progress, progress_bar, say
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-ABSURD = 10.0  # a mean loss this many times that of the untrained net, or 1 if that is more, is a diverged training
-
-
-class Epoch(NamedTuple):
-    """The results of one epoch. The accuracies are from 0 to 1.
-
-    `train_loss` and `train_top1` are averages over the epoch, while the net was changing. So they can be worse than the
-    test results, which are measured with the net at the end of the epoch. `seconds` and `images_per_second` are of the
-    training part only.
-    """
-
-    epoch: int
-    train_loss: float
-    train_top1: float
-    test_loss: float
-    test_top1: float
-    seconds: float
-    images_per_second: float
-
-
-class Evaluation(NamedTuple):
-    """The results of a net on a dataset: mean loss, accuracies from 0 to 1, and `confusion[true, predicted]`."""
-
-    loss: float
-    top1: float
-    top5: float
-    confusion: Array
-
-
-class DivergedError(RuntimeError):
-    """The loss became NaN, infinite or absurdly large. The message names the epoch, the learning rate and remedies."""
+__all__ = [
+    "DivergedError", "Epoch", "Evaluation", "Loss", "Progress", "SaveError", "evaluate", "never", "predict", "train",
+]  # fmt: skip
 
 
 class SaveError(RuntimeError):
@@ -70,12 +37,17 @@ def never() -> bool:
 
 
 def train(
-    model: Module, train_loader: Iterable[Any], test_loader: Iterable[Any], optimizer: Optimizer, loss_fn: Loss,
-    epochs: int, *, progress: bool = True, stop: Callable[[], bool] = never,
-    save: Callable[[list[Epoch]], None] | None = None, scheduler: Any = None, schedule_every: str = "epoch",
-    quiet: bool = False,
+    model: Module, train_loader: Iterable[Any], val_loader: Iterable[Any] | None, optimizer: Optimizer, loss_fn: Loss,
+    epochs: int, *, scheduler: Any = None, schedule_every: str = "epoch",
+    batch_transform: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None, clip_norm: float | None = None,
+    ema: Any = None, early_stopping: Any = None, recorder: Any = None,
+    save: Callable[[list[Epoch]], None] | None = None, after_step: Callable[[], None] | None = None,
+    stop: Callable[[], bool] = never, so_far: Progress | None = None, progress: bool = True, quiet: bool = False,
 ) -> list[Epoch]:  # fmt: skip
-    """Train the net, and print two lines per epoch: the results in training and on the test set.
+    """Train the net, and print two lines per epoch: the results in training and on the validation set.
+
+    The net that is in memory at the end is that of the last epoch. To keep that of the best epoch, copy its weights in
+    `save`, or train with `Training`, which also saves checkpoints and continues from them.
 
     A net on a GPU is trained there: each batch is moved to it, and no step waits for its results. They are fetched for
     many steps together, so a loss that is NaN or infinite is noticed up to 50 steps late.
@@ -83,27 +55,37 @@ def train(
     Args:
         model: the net; it stays in training mode. If it gives a tuple in training, such as GoogLeNet, the first entry
             are the scores, and the others those of auxiliary heads, whose losses count with the factor 0.3.
-        train_loader, test_loader: give batches (images, targets).
+        train_loader: gives batches (images, targets).
+        val_loader: gives the batches that the net is judged by after each epoch. Give held-out images here and not the
+            test set, if anything is chosen by the results. None: no validation.
         optimizer: updates the net's parameters.
         loss_fn: (scores, targets) -> the batch's mean loss, a scalar.
         epochs: how often to go through the training set.
-        progress: show a bar with images per second on stderr, or, if that is no terminal, a line every 30 s.
-        stop: called after each step and each epoch; when it returns True, training ends. An epoch that is cut short is
-            not evaluated and not in the result.
+        scheduler: changes the learning rate: its `step()` is called after each epoch, or after each step of the
+            optimiser if `schedule_every` is "step". A ReduceLROnPlateau gets the validation loss of each epoch, or
+            with mode "max" the accuracy.
+        batch_transform: (images, targets) -> (images, targets), called for each batch in training, such as mixup.
+        clip_norm: the largest norm of all gradients together; larger ones are scaled down.
+        ema: an `AveragedModel` of the net, updated after each step; it is what validation judges.
+        early_stopping: its `step(accuracy)` is called with the validation accuracy of each epoch; True ends training.
+        recorder: its `before_step()` and `after_step()` are called around each step of the optimiser.
         save: called after each epoch with all epochs so far. If it raises an OSError, as on a full disk, training
             prints a line to stderr and goes on.
-        scheduler: changes the learning rate: its `step()` is called after each epoch, or after each step of the
-            optimiser if `schedule_every` is "step".
+        after_step: called after each step, for example to save a checkpoint.
+        stop: called after each step and each epoch; when it returns True, training ends. An epoch that is cut short is
+            not evaluated and not in the result.
+        so_far: where to continue; it is kept up to date. None: from the beginning.
+        progress: show a bar with images per second on stderr, or, if that is no terminal, a line every 30 s.
         quiet: print nothing, and show no progress.
 
     Returns:
         The finished epochs.
 
     Raises:
-        DivergedError: the loss is NaN or infinite; or, after the last epoch, its mean over the epoch is more than 10
-            times the loss of the first step (or more than 10, if that was below 1). The test set plays no part in this.
+        DivergedError: the loss or a gradient is NaN or infinite; or, after the last epoch, its mean over the epoch is
+            more than 10 times the loss of the first step (or more than 10, if that was below 1).
         SaveError: the last call of `save` failed.
-        ValueError: a loader is empty.
+        ValueError: a loader is empty; or early stopping or ReduceLROnPlateau without a validation set.
 
     >>> data = minicnn.utils.data.TensorDataset(minicnn.tensor([[-1.], [1.]]), minicnn.tensor([0, 1]))
     >>> loader, net = minicnn.utils.data.DataLoader(data, batch_size=2), nn.Linear(1, 2)
@@ -115,59 +97,110 @@ def train(
     Train epoch 2: loss: 0.3133 ; top-1 accuracy: 100.00%
     Eval epoch 2: top-1 accuracy: 100.00%
     """
-    history: list[Epoch] = []
-    first, failed, diverged = 0.0, "", ""
-    for epoch in range(1, epochs + 1):
+    check_judged(val_loader, scheduler, early_stopping)
+    now = so_far if so_far is not None else Progress()
+    by_step = schedule_every == "step" and not isinstance(scheduler, ReduceLROnPlateau)
+    each_step, each_epoch = (scheduler, None) if by_step else (None, scheduler)
+    failed, diverged = "", ""
+    while now.epoch <= epochs and not now.enough:
         model.train()
-        running, start = Running(), time.perf_counter()
-        with progress_bar(train_loader, f"epoch {epoch}/{epochs}", progress and not quiet) as bar:
+        running = now.running
+        bar_of = progress_bar(train_loader, f"epoch {now.epoch}/{epochs}", progress and not quiet, running.samples)
+        with now.clock(), bar_of as bar:
             for images, targets in beside_model(train_loader, model):
+                if batch_transform is not None:
+                    images, targets = batch_transform(images, targets)
+                chance = get_rng_state()  # with it the step can be repeated, should it fail
                 optimizer.zero_grad()
                 scores, loss = scores_and_loss(model(images), targets, loss_fn)
-                running.add(loss, scores, targets)
-                check_finite(running, optimizer, epoch)
+                running.add(loss, scores, classes_of(targets))
                 loss.backward()
-                optimizer.step()
-                if scheduler is not None and schedule_every == "step":
-                    scheduler.step()
+                if clip_norm is not None:
+                    clip_grad_norm_(model.parameters(), clip_norm)
+                again = repeated(model, images, targets, loss_fn)
+                check_step(model, optimizer, running, again, chance, now.epoch)
 
-                bar(len(targets))
+                if recorder is not None:
+                    recorder.before_step()
+                optimizer.step()
+                if recorder is not None:
+                    recorder.after_step()
+                if ema is not None:
+                    ema.update_parameters(model)
+                now.count_step(optimizer)
+                if each_step is not None:
+                    each_step.step()
+
+                bar(len(images))
+                if after_step is not None:
+                    after_step()
                 if stop():
-                    return history
+                    return now.history
             running.settle()
-            check_finite(running, optimizer, epoch)
-        first = running.first if epoch == 1 else first
-        seconds = time.perf_counter() - start
+            check_step(model, optimizer, running, None, None, now.epoch)
         check_not_empty(running.samples, "train_loader")
         if not quiet:
-            say(f"Train epoch {epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
-        if scheduler is not None and schedule_every == "epoch":
-            scheduler.step()
-        test = evaluate(model, test_loader, loss_fn)
-        if not quiet:
-            say(f"Eval epoch {epoch}: top-1 accuracy: {test.top1:.2%}")
+            say(f"Train epoch {now.epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
 
-        images_per_second = running.samples / seconds
-        history.append(Epoch(epoch, running.loss, running.top1, test.loss, test.top1, seconds, images_per_second))
+        val_loss = val_top1 = math.nan
+        if val_loader is not None:
+            found = evaluate(model if ema is None else ema.module, val_loader, loss_fn)
+            val_loss, val_top1 = found.loss, found.top1
+            if not quiet:
+                say(f"Eval epoch {now.epoch}: top-1 accuracy: {val_top1:.2%}")
+        row = now.finish(val_loss, val_top1)
+        if each_epoch is not None:
+            step_after_epoch(each_epoch, row)
+        if early_stopping is not None and early_stopping.step(val_top1):
+            now.enough = f"early stopping after epoch {row.epoch}"
+        ends = bool(now.enough) or row.epoch == epochs
         if save is not None:
-            failed = attempt(save, history, last=epoch == epochs)
-        diverged = absurd(history[-1], first)
-        if epoch < epochs:
+            failed = attempt(save, now.history, last=ends)
+        diverged = absurd(row, now.first)
+        if not ends:
             if diverged and not quiet:
                 say(f"minicnn: {diverged}, it seems; Ctrl-C stops", err=True)
             if stop():
-                return history
+                return now.history
     if failed:
-        raise SaveError(failed, history)
+        raise SaveError(failed, now.history)
     if diverged:
         raise DivergedError(f"train: {diverged}, {advice(optimizer)}")
-    return history
+    return now.history
+
+
+def check_judged(val_loader: Any, scheduler: Any, early_stopping: Any) -> None:
+    """Raise a ValueError if something looks at the validation results and there are none."""
+    for name, looks in (
+        ("early_stopping", early_stopping is not None),
+        ("ReduceLROnPlateau", isinstance(scheduler, ReduceLROnPlateau)),
+    ):
+        if looks and val_loader is None:
+            raise ValueError(f"train: {name} looks at the results on a validation set; give a val_loader")
 
 
 def scores_and_loss(output: Any, targets: Tensor, loss_fn: Loss) -> tuple[Tensor, Tensor]:
     """The scores in a net's output, and its loss with those of its auxiliary heads."""
     scores: Tensor = output if isinstance(output, Tensor) else output[0]
     return scores, auxiliary_loss(output, targets, loss_fn=loss_fn)
+
+
+def repeated(model: Module, images: Tensor, targets: Tensor, loss_fn: Loss) -> Callable[[], None]:
+    """A function that computes the loss and the gradients of a step again."""
+    return lambda: scores_and_loss(model(images), targets, loss_fn)[1].backward()
+
+
+def classes_of(targets: Tensor) -> Tensor:
+    """The classes (N,); of soft targets (N, classes), such as those of mixup, the classes with the largest shares."""
+    return targets.argmax(1) if targets.ndim == 2 else targets
+
+
+def step_after_epoch(scheduler: Any, row: Epoch) -> None:
+    """The schedule's `step` after an epoch; one that looks at the validation results gets them."""
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(row.val_top1 if scheduler.mode == "max" else row.val_loss)
+    else:
+        scheduler.step()
 
 
 def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str:
@@ -187,167 +220,3 @@ def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: 
             )
         return f"train: {what}; {remedy(error)}, and save the net while it is still in memory, or train again"
     return ""
-
-
-def absurd(last: Epoch, first: float) -> str:
-    """The text of the error for an epoch whose mean loss is finite but far too large; empty for other epochs.
-
-    Args:
-        last: the epoch.
-        first: the loss of the first step, before any weight had changed.
-    """
-    if abs(last.train_loss) <= ABSURD * max(abs(first), 1.0):
-        return ""
-    return (
-        f"the mean loss of epoch {last.epoch} is {last.train_loss:.4g}, and before training it was {first:.4g}: the "
-        "weights have diverged"
-    )
-
-
-def advice(optimizer: Optimizer) -> str:
-    """What to try when training diverges, as text."""
-    rates = sorted({float(group["lr"]) for group in optimizer.param_groups})
-    shown, smaller = ", ".join(f"{rate:g}" for rate in rates), f"{rates[0] / 10:g}"
-    return (
-        f"with learning rate {shown}. Try a smaller one, such as {smaller}{', or better 0.1' if rates[0] > 1 else ''}; "
-        "check that the images hold no NaN; or find the operation by training inside minicnn.autograd.detect_anomaly()"
-    )
-
-
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line at once. If stdout goes to a full disk, training goes on without the line."""
-    try:
-        print(text, file=sys.stderr if err else sys.stdout, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError:
-        pass
-
-
-def evaluate(model: Module, loader: Iterable[Any], loss_fn: Loss) -> Evaluation:
-    """Evaluate the net on every batch of a loader, in evaluation mode and without recording; then restore its modes.
-
-    With fewer than 5 classes `top5` is 1, since the true class is always among the best five.
-
-    Raises:
-        DivergedError: the loss is NaN or infinite.
-        ValueError: the loader is empty.
-
-    >>> net = nn.Linear(1, 2)
-    >>> _ = net.load_state_dict({"weight": minicnn.tensor([[-1.], [1.]]), "bias": minicnn.zeros(2)})
-    >>> batches = [(minicnn.tensor([[-1.], [1.], [2.]]), minicnn.tensor([0, 1, 0]))]
-    >>> found = minicnn.train.evaluate(net, batches, nn.CrossEntropyLoss())
-    >>> round(found.top1, 4), found.confusion.tolist()
-    (0.6667, [[1, 1], [0, 1]])
-    """
-    running, said, true, classes = Running(), [], [], 0
-    with evaluating(model):
-        for images, targets in beside_model(loader, model):
-            scores = model(images)
-            running.add(loss_fn(scores, targets), scores, targets)
-            if running.diverged:
-                break
-            said.append(scores.argmax(1).array)
-            true.append(targets.array)
-            classes = scores.shape[1]
-        running.settle()
-    if running.diverged:
-        raise DivergedError(
-            "evaluate: the loss of batch {} is {}. The weights have diverged, or the images hold NaN; train with a "
-            "smaller learning rate, or find the layer with minicnn.autograd.detect_anomaly()".format(*running.diverged)
-        )
-    check_not_empty(running.samples, "loader")
-    confusion = confusion_matrix(_joined(said), _joined(true), classes)
-    return Evaluation(running.loss, running.top1, running.top5, confusion)
-
-
-def predict(model: Module, loader: Iterable[Any]) -> tuple[Array, Array]:
-    """The scores (N, classes) and targets (N,) of all samples of a loader, in its order, computed as in `evaluate`.
-
-    Raises:
-        ValueError: the loader is empty.
-
-    >>> scores, targets = minicnn.train.predict(nn.Linear(1, 2), [(minicnn.zeros(3, 1), minicnn.tensor([0, 1, 0]))])
-    >>> scores.shape, targets.tolist()
-    ((3, 2), [0, 1, 0])
-    """
-    with evaluating(model):
-        batches = [(model(images).array, targets.array) for images, targets in beside_model(loader, model)]
-    check_not_empty(len(batches), "loader")
-    scores, targets = zip(*batches, strict=True)
-    return _joined(scores), _joined(targets)
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    """The arrays of all batches one after the other, on the CPU."""
-    with on_device_of(parts[0]):
-        return host(np.concatenate(parts))
-
-
-def beside_model(loader: Iterable[Any], model: Module) -> Iterable[Any]:
-    """The batches of a loader, moved to the GPU if the net is on one; the program does not wait for the copies."""
-    device = next((parameter.device for parameter in model.parameters()), CPU)
-    if device.type != "cuda":
-        return loader
-    return (tuple(part.to(device, non_blocking=True) for part in batch) for batch in loader)
-
-
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Inside the `with` block the net is in evaluation mode and records nothing; then its modes are restored."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def check_finite(running: Running, optimizer: Optimizer, epoch: int) -> None:
-    """Raise a DivergedError if the loss of a step was NaN or infinite."""
-    if running.diverged:
-        step, loss = running.diverged
-        raise DivergedError(f"train: the loss is {loss} at epoch {epoch}, step {step}, {advice(optimizer)}")
-
-
-def check_not_empty(samples: int, name: str) -> None:
-    """Raise a ValueError if a loader gave no batches."""
-    if not samples:
-        raise ValueError(f"{name} gave no batches; is its dataset empty, or smaller than one batch with drop_last?")
-
-
-@contextmanager
-def progress_bar(loader: Any, label: str, wanted: bool) -> Iterator[Callable[[int], Any]]:
-    """Yields a function that takes the number of images done: a bar on a terminal, else some lines."""
-    total = len(loader.dataset) if hasattr(loader, "dataset") else None
-    if not wanted:
-        yield lambda images: None
-    elif not sys.stderr.isatty():
-        yield _Lines(label, total).add
-    else:
-        from tqdm import tqdm
-
-        with tqdm(total=total, desc=label, unit=" images", leave=False, dynamic_ncols=True, file=sys.stderr) as bar:
-            yield bar.update
-
-
-class _Lines:
-    """Progress for a file or a pipe: a line on stderr every 30 s, and so none where an epoch is short."""
-
-    every: float = 30.0
-
-    def __init__(self, label: str, total: int | None) -> None:
-        self.label, self.of = label, "" if total is None else f" of {total:,}"
-        self.images, self.start = 0, time.perf_counter()
-        self.next = self.start + self.every
-
-    def add(self, images: int) -> None:
-        """Count images that are done."""
-        self.images += images
-        now = time.perf_counter()
-        if now >= self.next:
-            self.next = now + self.every
-            speed = self.images / (now - self.start)
-            say(f"{self.label}: {self.images:,}{self.of} images, {speed:,.0f} images/s", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -114,12 +115,13 @@ class Running:
 
     Attributes:
         samples: how many samples there were.
+        batches: how many batches.
         diverged: the first batch, counted from 1, whose loss is NaN or infinite, and this loss. It and all later
             batches count for nothing.
     """
 
     def __init__(self) -> None:
-        self.samples = self._batches = self._correct = self._in_top5 = 0
+        self.samples = self.batches = self._correct = self._in_top5 = 0
         self.first = self._loss = 0.0
         self.diverged: tuple[int, float] | None = None
         self._waiting: list[tuple[Array, Array]] = []  # of each batch its loss, 0-d, and the ranks of its samples, (N,)
@@ -156,23 +158,32 @@ class Running:
         for number, place in zip(numbers, np.split(joined, np.cumsum([len(p) for p in places])[:-1]), strict=True):
             if math.isfinite(number) and (place < 0).any():
                 raise ValueError(
-                    f"accuracy: in batch {self._batches + 1}, {np.count_nonzero(place == NO_CLASS)} targets are not a "
+                    f"accuracy: in batch {self.batches + 1}, {np.count_nonzero(place == NO_CLASS)} targets are not a "
                     f"class, and {np.count_nonzero(place == NAN_SCORES)} samples have NaN scores"
                 )
             self._count(number, place)
 
     def _count(self, loss: float, place: Array | None) -> None:
-        self._batches += 1
+        self.batches += 1
         if self.diverged is not None:
             return
         if place is None or not math.isfinite(loss):
-            self.diverged = self._batches, loss
+            self.diverged = self.batches, loss
             return
-        self.first = loss if self._batches == 1 else self.first
+        self.first = loss if self.batches == 1 else self.first
         self.samples += len(place)
         self._loss += loss * len(place)
         self._correct += int(np.count_nonzero(place == 0))
         self._in_top5 += int(np.count_nonzero(place < 5))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums as numbers, to continue from them later."""
+        self.settle()
+        return {name: value for name, value in vars(self).items() if name not in ("_waiting", "diverged")}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        vars(self).update(state)
 
     @property
     def loss(self) -> float:

@@ -1,23 +1,23 @@
 """The run folder: the results of a training, enough to evaluate the net, to use it, and to train it again.
 
-    config.json         the settings: model, data, recipe, seed, backend, versions, machine, command line
-    metrics.csv         one line per finished epoch, the columns of `Epoch`; accuracies from 0 to 1, seconds of training
-    model.safetensors   the weights after the last step
+    config.json              the settings: model, data, recipe, seed, backend, versions, machine, command line
+    recipe.toml              the recipe alone: `minicnn train --recipe RUN/recipe.toml` trains with it again
+    metrics.csv              one line per finished epoch, the columns of `Epoch`; accuracies from 0 to 1, seconds
+    model.safetensors        the net: that of the best epoch on the validation set; without one, that of the last epoch
+    results.json             how good this net is on the test set, which is looked at once, at the end
+    checkpoint.safetensors   all that is needed to continue exactly; it is gone when the training is complete
 
-All files are replaced after every epoch: first the new ones are written beside the old ones, then they are renamed, the
-weights last. So a run that is killed, or whose disk is full, keeps all but its last epoch. If it is killed between two
-renames, the epoch in the weights' metadata counts: `Run.history` leaves out a line of a later epoch.
+Files are replaced after every epoch: first the new ones are written beside the old ones, then they are renamed, the
+checkpoint last. So a run that is killed, or whose disk is full, keeps what it had. A training that is continued starts
+at the checkpoint, and writes the other files again.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,12 +31,18 @@ from ..datasets import DatasetError
 from ..device import Device
 from ..nn import Module
 from ..serialization.files import read_text, write_together
-from .checkpoint import CheckpointError, load_weights, packed_weights, saved_metadata
+from ..tensor import Tensor
+from .building import build_loss, build_model
+from .checkpoint import CheckpointError, load_weights, packed_state, packed_weights, read_state, saved_metadata
 from .config import AGAIN, RunError, read_config, reason, shortened
-from .loop import Epoch
-from .settings import EVAL_BATCH, build_dataset, build_loss, build_model
+from .data import build_dataset
+from .history import history_text, read_history
+from .progress import Epoch
+from .settings import EVAL_BATCH, Recipe
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
+RESULTS, CHECKPOINT, RECIPE = "results.json", "checkpoint.safetensors", "recipe.toml"
+RESULTS_FORMAT = "minicnn results 1"
 
 
 class Run:
@@ -71,7 +77,7 @@ class Run:
                 _clear(path, overwrite)
                 path.mkdir(parents=True, exist_ok=True)
             run = cls(path, dict(config))
-            run._write({CONFIG: [_text(run.config)]})
+            run._write({CONFIG: [_text(run.config)], **run._recipe_file()})
         except OSError as error:
             raise RunError(
                 f"cannot write the run folder {folder or 'runs'}: {error.strerror}; choose another with --out"
@@ -95,25 +101,31 @@ class Run:
                 f"{_nearby(path)}"
             ) from error
 
-    def save(self, model: Module, history: list[Epoch], *, step: int = 0, **state: Any) -> None:
-        """Write the weights, the metrics and the config, each atomically.
+    def save(
+        self, model: Module | Mapping[str, Tensor] | None, history: Sequence[Epoch], *, epoch: int | None = None,
+        step: int = 0, checkpoint: Mapping[str, Any] | None = None, **state: Any,
+    ) -> None:  # fmt: skip
+        """Write the weights, the metrics, the config and a checkpoint, each atomically.
 
         Args:
-            model: the current net.
+            model: the net, or its `state_dict`; None: the file of weights stays as it is.
             history: the finished epochs.
-            step: how many steps of the next epoch the net has been trained for.
+            epoch: the epoch after which the net was like this; by default the last one.
+            step: how many steps of the next epoch the training has done.
+            checkpoint: the state of the training; None: the file stays as it is.
             state: entries of the config to change, such as interrupted=True.
 
         Raises:
             OSError: a file cannot be written; the earlier files stay.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(Epoch._fields)
-        writer.writerows(history)  # floats as their repr: nothing is rounded
         config = {**self.config, "epochs_finished": len(history), "step": step, **state}
-        weights = packed_weights(model, {"epoch": len(history), "step": step})
-        self._write({METRICS: [text.getvalue().encode()], CONFIG: [_text(config)], WEIGHTS: weights})
+        files: dict[str, Any] = {METRICS: [history_text(history)], CONFIG: [_text(config)]}
+        if model is not None:
+            of = len(history) if epoch is None else epoch
+            files[WEIGHTS] = packed_weights(model, {"epoch": of, "step": step if of == len(history) else 0})
+        if checkpoint is not None:
+            files[CHECKPOINT] = packed_state(checkpoint)
+        self._write(files)
         self.config = config
 
     def note(self, **state: Any) -> None:
@@ -121,39 +133,81 @@ class Run:
         self.config.update(state)
         self._write({CONFIG: [_text(self.config)]})
 
+    def finish(self, results: Mapping[str, Any]) -> None:
+        """Write the results on the test set, and remove the checkpoint: the training is complete.
+
+        Raises:
+            OSError: the file cannot be written; then the checkpoint stays.
+        """
+        self._write({RESULTS: [_text({"format": RESULTS_FORMAT, **results})]})
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the training has ended, and its results on the test set are there."""
+        return (self.folder / RESULTS).is_file() and not (self.folder / CHECKPOINT).exists()
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """The state of a training that is not complete; None if nothing was saved yet.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        file = self.folder / CHECKPOINT
+        return read_state(file) if os.path.lexists(file) else None
+
+    def results(self) -> dict[str, Any]:
+        """What the trained net reaches: "epoch", "chosen_by", "validation" and "test", which have loss and accuracies.
+
+        Raises:
+            RunError: the training is not complete, or results.json is damaged.
+        """
+        file = self.folder / RESULTS
+        try:
+            found = json.loads(read_text(file))
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{self.folder} has no {RESULTS}: its training is not complete; go on with `minicnn train --resume "
+                f"{shlex.quote(str(self.folder))}`, or evaluate the net as it is with `minicnn eval`"
+            ) from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{file}: cannot be read ({reason(error)}); {AGAIN}") from error
+        test = found.get("test") if isinstance(found, dict) and found.get("format") == RESULTS_FORMAT else None
+        shares = [test.get(key) for key in ("top1", "top5")] if isinstance(test, dict) else [None]
+        if not all(isinstance(share, float | int) and 0 <= share <= 1 for share in shares):
+            raise RunError(f"{file}: not the results of a run, with the accuracies on the test set; {AGAIN}")
+        return dict(found)
+
+    def saved_at(self) -> str:
+        """Up to where the training is saved, such as "epoch 3" or "step 20 of epoch 4"; empty at the beginning."""
+        epoch, step = self.config["epochs_finished"], self.config["step"]
+        return f"step {step} of epoch {epoch + 1}" if step else f"epoch {epoch}" if epoch else ""
+
     def saved(self) -> str:
         """A sentence that says which net is saved on the disk."""
-        epoch, step = self.config["epochs_finished"], self.config["step"]
-        if not epoch and not step:
+        if not (after := self.saved_at()):
             return f"no epoch is finished and saved yet in {self.folder}"
-        after = f"epoch {epoch}" if not step else f"step {step} of epoch {epoch + 1}"
         return f"the net after {after} is saved in {self.folder}"
 
     def history(self) -> list[Epoch]:
-        """The finished epochs, up to that of the weights.
+        """The finished epochs.
 
         Raises:
             RunError: metrics.csv is missing or damaged (the message names the line), or its epochs do not fit the
                 weights.
         """
         file = self.folder / METRICS
-        try:
-            lines = list(csv.reader(io.StringIO(read_text(file), newline="")))
-        except (OSError, ValueError, csv.Error) as error:
-            raise RunError(f"{file}: cannot be read ({reason(error)}); {AGAIN}") from error
-        if not lines or tuple(lines[0]) != Epoch._fields:
-            raise RunError(f"{file}: the first line should be {','.join(Epoch._fields)}; {AGAIN}")
-        epochs = [_epoch(file, number, line) for number, line in enumerate(lines[1:], 1)]
+        epochs = read_history(file)
         try:
             known = saved_metadata(self.folder / WEIGHTS).get("epoch")
         except CheckpointError:
             return epochs  # the method `model` says what is wrong with the weights
-        if type(known) is int and len(epochs) not in (known, known + 1):
+        if type(known) is int and known > len(epochs):
             raise RunError(
                 f"{file}: has {len(epochs)} epochs, but {WEIGHTS} is of epoch {known}: they are from different runs; "
                 "restore both from the same copy, or train again"
             )
-        return epochs[:known] if type(known) is int else epochs
+        return epochs
 
     def model(self) -> tuple[Module, int, int]:
         """The trained net in evaluation mode, and the epoch, and the step of the next epoch, after which it was saved.
@@ -178,6 +232,18 @@ class Run:
         model.eval()
         return model, epoch, step
 
+    def recipe(self) -> Recipe:
+        """All settings of the training.
+
+        Raises:
+            RunError: the run is of an earlier version, which did not write them down, or they are damaged.
+        """
+        described = self.config.get("recipe")
+        if described is None:
+            raise RunError(f"{self.folder / CONFIG}: it has no recipe, since an earlier version wrote it; train again")
+        recipe: Recipe = self._build("recipe", lambda: Recipe.from_dict(described))
+        return recipe
+
     def loss(self) -> Module:
         """The loss function that the net was trained with.
 
@@ -199,7 +265,11 @@ class Run:
         return self._build(
             "dataset",
             lambda: build_dataset(
-                described["name"], train=False, steps=described["transforms"], root=root or described["root"]
+                described["name"],
+                train=False,
+                steps=described["transforms"],
+                root=root or described["root"],
+                classes=described.get("only"),
             ),
         )
 
@@ -238,6 +308,11 @@ class Run:
                 f"{self.folder / CONFIG}: the {what} it describes cannot be built: {_said(error)}; {AGAIN}"
             ) from error
 
+    def _recipe_file(self) -> dict[str, Any]:
+        """recipe.toml, with which the run can be repeated."""
+        described = self.config.get("recipe")
+        return {} if described is None else {RECIPE: [Recipe.from_dict(described).to_toml().encode()]}
+
     def _write(self, files: Mapping[str, Any]) -> None:
         """Replace files of the folder, which is made again if it does not exist any more."""
         self.folder.mkdir(exist_ok=True)
@@ -246,23 +321,6 @@ class Run:
 
 def _text(config: Mapping[str, Any]) -> bytes:
     return (json.dumps(config, indent=2) + "\n").encode()
-
-
-def _epoch(file: Path, number: int, line: list[str]) -> Epoch:
-    """The epoch in line `number` of metrics.csv, not counting the line of names."""
-    try:
-        epoch = Epoch(int(line[0]), *(float(cell) for cell in line[1:]))
-    except (ValueError, TypeError, IndexError) as error:
-        raise RunError(
-            f"{file}: line {number + 1} is not {len(Epoch._fields)} numbers: {shortened(','.join(line))}; {AGAIN}"
-        ) from error
-    shares = 0 <= epoch.train_top1 <= 1 and 0 <= epoch.test_top1 <= 1
-    if epoch.epoch != number or not shares or not all(math.isfinite(value) for value in epoch):
-        raise RunError(
-            f"{file}: line {number + 1} should be epoch {number}, with finite numbers and accuracies from 0 to 1, got "
-            f"{shortened(','.join(line))}; {AGAIN}"
-        )
-    return epoch
 
 
 def _said(error: Exception) -> str:
@@ -297,7 +355,7 @@ def _clear(path: Path, overwrite: bool) -> None:
             f"the folder {path} already holds a run; choose another with --out, or replace the run with --overwrite"
         )
     Run.open(path)  # raises if config.json is of another program, and leaves the file
-    for name in (WEIGHTS, METRICS, CONFIG):
+    for name in (CHECKPOINT, RESULTS, WEIGHTS, METRICS, RECIPE, CONFIG):
         (path / name).unlink(missing_ok=True)
 
 

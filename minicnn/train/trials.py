@@ -16,7 +16,10 @@ from ..nn import CrossEntropyLoss, Module
 from ..optim import Optimizer
 from ..random import Generator, fork_rng, manual_seed
 from ..utils.data import DataLoader
-from .loop import DivergedError, Epoch, Loss, train
+from .divergence import DivergedError
+from .evaluation import Loss
+from .loop import train
+from .progress import Epoch
 from .settings import EVAL_BATCH
 
 
@@ -54,7 +57,7 @@ class Trials:
 
 
 def train_with_seeds(
-    make_model: Callable[[], Module], make_optimizer: Callable[[Module], Optimizer], train_set: Any, test_set: Any,
+    make_model: Callable[[], Module], make_optimizer: Callable[[Module], Optimizer], train_set: Any, val_set: Any,
     epochs: int, *, seeds: Iterable[int] = (0, 1, 2), batch_size: int = 64, loss_fn: Loss | None = None,
     make_scheduler: Callable[[Optimizer, int], Any] | None = None, schedule_every: str = "step",
     after_epoch: Callable[[Module, list[Epoch]], None] | None = None,
@@ -67,7 +70,7 @@ def train_with_seeds(
     Args:
         make_model: makes a net; the seed is set before each call.
         make_optimizer: net -> its optimiser.
-        train_set, test_set: datasets of (image, class).
+        train_set, val_set: datasets of (image, class).
         epochs: how often each net sees the training set.
         seeds: of start values, order of the images, dropout and augmentation.
         batch_size: of the training images.
@@ -85,12 +88,12 @@ def train_with_seeds(
     >>> found = train_with_seeds(
     ...     lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)),
     ...     lambda net: optim.SGD(net.parameters(), lr=0.1), data, data, epochs=2, seeds=(0, 1))
-    >>> len(found.last("test_top1")), [len(history) for history in found.histories]
+    >>> len(found.last("val_top1")), [len(history) for history in found.histories]
     (2, [2, 2])
     """
     found = Trials(tuple(seeds), [], [], [])
     loss = loss_fn or CrossEntropyLoss()
-    test_loader: DataLoader[Any] = DataLoader(test_set, EVAL_BATCH)
+    val_loader: DataLoader[Any] = DataLoader(val_set, EVAL_BATCH)
     for seed in found.seeds:
         with fork_rng():
             manual_seed(seed)
@@ -103,7 +106,7 @@ def train_with_seeds(
             schedule = None if make_scheduler is None else make_scheduler(optimizer, epochs * len(loader))
             history: list[Epoch] = []
             why = _run(
-                model, loader, test_loader, optimizer, loss, epochs, schedule, schedule_every, history, after_epoch
+                model, loader, val_loader, optimizer, loss, epochs, schedule, schedule_every, history, after_epoch
             )
         found.histories.append(history)
         found.models.append(model)
@@ -112,7 +115,7 @@ def train_with_seeds(
 
 
 def _run(
-    model: Module, loader: Any, test_loader: Any, optimizer: Optimizer, loss: Loss, epochs: int, schedule: Any,
+    model: Module, loader: Any, val_loader: Any, optimizer: Optimizer, loss: Loss, epochs: int, schedule: Any,
     every: str, history: list[Epoch], after_epoch: Callable[[Module, list[Epoch]], None] | None,
 ) -> str:  # fmt: skip
     """Train one net and fill `history`; why it diverged, or an empty text."""
@@ -124,7 +127,7 @@ def _run(
 
     try:
         train(
-            model, loader, test_loader, optimizer, loss, epochs, save=keep, scheduler=schedule, schedule_every=every,
+            model, loader, val_loader, optimizer, loss, epochs, save=keep, scheduler=schedule, schedule_every=every,
             quiet=True,
         )  # fmt: skip
     except DivergedError as error:

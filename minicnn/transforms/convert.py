@@ -7,29 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import KindError, shown
-
-from ..dtypes import get_default_dtype
-from ..ops.tensor.from_data import KINDS, known
 from ..tensor import Tensor
 from .base import Transform, is_pil, kind_error, pixels
+from .functional.colour import rgb_to_grayscale
+from .functional.convert import channel_statistics, chw, converted, image_dtype, kept, normalized, scaled, to_pil_image
 
-__all__ = ["ConvertImageDtype", "Grayscale", "Normalize", "PILToTensor", "ToTensor"]
-
-
-def _chw(name: str, image: Any) -> np.ndarray:
-    """The pixels of a PIL image, or an array (H, W) or (H, W, C), as a view (C, H, W)."""
-    if is_pil(image):
-        array = np.asarray(image)
-        if image.mode == "1":
-            array = array.astype(np.uint8) * np.uint8(255)
-    elif isinstance(image, np.ndarray):
-        array = image
-    else:
-        raise kind_error(name, image, "a PIL image or an array (H, W) or (H, W, C)")
-    if array.ndim not in (2, 3):
-        raise ValueError(f"{name}: an image should have 2 or 3 dimensions, got {array.ndim}: shape {array.shape}")
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)  # (H, W[, C]) -> (C, H, W)
+__all__ = ["ConvertImageDtype", "Grayscale", "Normalize", "PILToTensor", "ToPILImage", "ToTensor"]
 
 
 def _nchw(name: str, images: Any) -> np.ndarray:
@@ -37,27 +20,6 @@ def _nchw(name: str, images: Any) -> np.ndarray:
     if not isinstance(images, np.ndarray) or images.ndim not in (3, 4):
         raise kind_error(f"{name}.batch", images, "images (N, H, W) or (N, H, W, C)")
     return images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-
-
-_WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}  # tensors have one unsigned type, uint8
-
-
-def _kept(name: str, array: np.ndarray) -> Tensor:
-    """A copy of the values in their own type, or in the next larger type if tensors do not have their own.
-
-    Raises:
-        TypeError: values of a type that tensors do not have.
-    """
-    own = array.dtype.newbyteorder("=")
-    return Tensor(np.array(known(name, array.astype(_WIDER.get(own, own))), order="C"))
-
-
-def _scaled(array: np.ndarray) -> Tensor:
-    """uint8 becomes x / 255 in the default type; any other type keeps its values."""
-    if array.dtype != np.uint8:
-        return _kept("ToTensor", array)
-    kind = get_default_dtype()
-    return Tensor(np.divide(array, kind.type(255), out=np.empty(array.shape, kind)))
 
 
 class ToTensor(Transform):
@@ -80,13 +42,17 @@ class ToTensor(Transform):
     (minicnn.Size([3, 32, 24]), tensor([1.0000, 0.2000, 0.0000]))
     """
 
-    def __call__(self, image: Any) -> Tensor:
+    def forward(self, image: Any) -> Tensor:
         """A PIL image or an array (H, W[, C]) -> Tensor (C, H, W)."""
-        return _scaled(_chw("ToTensor", image))
+        return scaled("ToTensor", chw("ToTensor", image))
+
+    def is_image(self, part: Any) -> bool:
+        """A PIL image or an array (H, W[, C])."""
+        return is_pil(part) or (isinstance(part, np.ndarray) and part.ndim in (2, 3))
 
     def batch(self, images: np.ndarray) -> Tensor:
         """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
-        return _scaled(_nchw("ToTensor", images))
+        return scaled("ToTensor", _nchw("ToTensor", images))
 
 
 class PILToTensor(Transform):
@@ -100,15 +66,45 @@ class PILToTensor(Transform):
     (minicnn.Size([1, 8, 8]), dtype('uint8'))
     """
 
-    def __call__(self, image: Any) -> Tensor:
+    def forward(self, image: Any) -> Tensor:
         """A PIL image -> Tensor (C, H, W)."""
         if not is_pil(image):
             raise kind_error("PILToTensor", image, "a PIL image")
-        return _kept("PILToTensor", _chw("PILToTensor", image))
+        return kept("PILToTensor", chw("PILToTensor", image))
+
+    def is_image(self, part: Any) -> bool:
+        """A PIL image."""
+        return is_pil(part)
 
     def batch(self, images: np.ndarray) -> Tensor:
         """Images (N, H, W[, C]) -> Tensor (N, C, H, W)."""
-        return _kept("PILToTensor", _nchw("PILToTensor", images))
+        return kept("PILToTensor", _nchw("PILToTensor", images))
+
+
+class ToPILImage(Transform):
+    """Tensor (C, H, W), or array (H, W[, C]), -> PIL image: floating-point values in [0, 1] become 255 x.
+
+    Args:
+        mode: one of PIL's modes; None takes the usual one for the type and number of channels, as
+            `functional.to_pil_image` says.
+
+    >>> minicnn.transforms.ToPILImage()(minicnn.zeros(3, 24, 32)).mode
+    'RGB'
+    """
+
+    def __init__(self, mode: str | None = None) -> None:
+        self.mode = mode
+
+    def forward(self, image: Any) -> Any:
+        """A Tensor or array -> PIL image."""
+        return to_pil_image(image, self.mode)
+
+    def is_image(self, part: Any) -> bool:
+        """A Tensor (C, H, W) or an array (H, W[, C])."""
+        return isinstance(part, Tensor | np.ndarray) and part.ndim in (2, 3)
+
+    def __repr__(self) -> str:
+        return "ToPILImage(" + (f"mode={self.mode}" if self.mode is not None else "") + ")"
 
 
 class ConvertImageDtype(Transform):
@@ -129,38 +125,11 @@ class ConvertImageDtype(Transform):
     """
 
     def __init__(self, dtype: Any) -> None:
-        try:
-            self.dtype = np.dtype(dtype)
-        except TypeError:
-            raise TypeError(f"ConvertImageDtype: takes a type such as minicnn.float32, got {shown(dtype)}") from None
-        if dtype is None or self.dtype not in KINDS or self.dtype.kind == "b":
-            raise ValueError(f"ConvertImageDtype: no range is defined for the type {self.dtype}")
+        self.dtype = image_dtype("ConvertImageDtype", dtype)
 
-    def __call__(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """A Tensor of any shape (..., H, W)."""
-        if not isinstance(image, Tensor):
-            raise kind_error("ConvertImageDtype", image, "a Tensor")
-        array, into = pixels("ConvertImageDtype", image), self.dtype
-        if array.dtype == into:
-            return image
-        if array.dtype.kind == "f":
-            return Tensor(array.astype(into) if into.kind == "f" else self._float_to_int(array))
-        if array.dtype.kind not in "iu":
-            raise kind_error("ConvertImageDtype", image, "a Tensor of integers or floating-point numbers")
-        largest = int(np.iinfo(array.dtype).max)
-        if into.kind == "f":
-            return Tensor((array.astype(np.promote_types(into, np.float32)) / largest).astype(into, copy=False))
-        target = int(np.iinfo(into).max)
-        if largest > target:
-            return Tensor((array // array.dtype.type((largest + 1) // (target + 1))).astype(into))
-        return Tensor(array.astype(into) * into.type((target + 1) // (largest + 1)))
-
-    def _float_to_int(self, array: np.ndarray) -> np.ndarray:
-        work = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
-        limits = np.iinfo(self.dtype)
-        if limits.bits >= 8 * work.itemsize:
-            raise RuntimeError(f"The cast from {array.dtype} to {self.dtype} cannot be performed safely")
-        return np.clip(work * (limits.max + 1.0 - 1e-3), limits.min, limits.max).astype(self.dtype)
+        return converted("ConvertImageDtype", image, self.dtype)
 
     def batch(self, images: Tensor) -> Tensor:
         """A Tensor (N, C, H, W)."""
@@ -193,7 +162,7 @@ class Grayscale(Transform):
             raise ValueError(f"Grayscale: num_output_channels should be either 1 or 3, got {num_output_channels!r}")
         self.num_output_channels = num_output_channels
 
-    def __call__(self, image: Any) -> Any:
+    def forward(self, image: Any) -> Any:
         """A PIL image or a Tensor (..., C, H, W)."""
         if isinstance(image, Tensor):
             return self.batch(image)
@@ -210,8 +179,7 @@ class Grayscale(Transform):
         if channels not in (1, 3):
             raise kind_error("Grayscale", images, "images of 1 or 3 channels")
         if tensor:
-            grey = array if channels == 1 else _luma(array)
-            return Tensor(np.repeat(grey, self.num_output_channels, axis=-3))
+            return rgb_to_grayscale(images, self.num_output_channels)
         if channels == 3:
             red, green, blue = (array[..., i].astype(np.uint32) for i in range(3))
             array = ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)
@@ -220,12 +188,6 @@ class Grayscale(Transform):
 
     def __repr__(self) -> str:
         return f"Grayscale(num_output_channels={self.num_output_channels})"
-
-
-def _luma(array: np.ndarray) -> np.ndarray:
-    """(..., 3, H, W) -> (..., 1, H, W)."""
-    red, green, blue = (array[..., i : i + 1, :, :] for i in range(3))
-    return (0.2989 * red + 0.587 * green + 0.114 * blue).astype(array.dtype)
 
 
 class Normalize(Transform):
@@ -243,32 +205,15 @@ class Normalize(Transform):
     tensor([[[-2.,  0.,  2.]]])
     """
 
+    keeps_shape = True
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace
-        try:
-            self._mean, self._std = np.atleast_1d(np.asarray(mean, float)), np.atleast_1d(np.asarray(std, float))
-        except (TypeError, ValueError):
-            raise KindError(f"Normalize: mean and std should be numbers, got {shown(mean)} and {shown(std)}") from None
-        if not (np.isfinite(self._mean).all() and np.isfinite(self._std).all() and self._std.all()):
-            raise ValueError(f"Normalize: mean and std should be finite and std not zero, got {mean} and {std}")
+        self._mean, self._std = channel_statistics("Normalize", mean, std)
 
-    def __call__(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """A Tensor (..., C, H, W)."""
-        if not isinstance(image, Tensor) or image.array.dtype.kind != "f":
-            raise kind_error("Normalize", image, "a Tensor of a floating type (ToTensor comes first)")
-        array = pixels("Normalize", image)
-        if array.ndim < 3:
-            raise ValueError(f"Normalize: the tensor should be (..., C, H, W), its shape is {array.shape}")
-        channels = array.shape[-3]
-        for name, values in (("mean", self._mean), ("std", self._std)):
-            if values.shape not in ((1,), (channels,)):
-                raise ValueError(f"Normalize: {name} has {values.size} values for {channels} channels: {values}")
-        mean, std = (values.astype(array.dtype)[:, None, None] for values in (self._mean, self._std))  # (C, 1, 1)
-        if not std.all():
-            raise ValueError(f"Normalize: std evaluates to zero in {array.dtype}: {self.std}")
-        out = np.subtract(array, mean, out=array if self.inplace else None)
-        np.divide(out, std, out=out)
-        return image if self.inplace else Tensor(out)
+        return normalized("Normalize", image, self._mean, self._std, self.inplace)
 
     def batch(self, images: Tensor) -> Tensor:
         """A Tensor (N, C, H, W)."""

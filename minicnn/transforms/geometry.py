@@ -1,4 +1,4 @@
-"""Padding, cropping and mirroring."""
+"""Padding, cropping and mirroring, as steps of a chain; `functional/geometry.py` does the work."""
 
 from __future__ import annotations
 
@@ -7,51 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.geometry import fits
-
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator, sample_generators
 from .base import (
     AnyImage,
     Transform,
     edge_size,
-    is_pil,
-    kind_error,
+    like,
     pixels,
     probability,
     row_axis,
+    sample,
     spatial_size,
     whole_numbers,
 )
+from .functional.geometry import center_cropped, cropped, mirrored, padded, padding_mode_of
+from .functional.images import checked_fill
 
 __all__ = ["CenterCrop", "Pad", "RandomCrop", "RandomHorizontalFlip", "RandomVerticalFlip"]
-
-_PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
-
-
-def _like(image: Any, array: np.ndarray) -> Any:
-    """The array as the same kind of image as `image`."""
-    return Tensor(array) if isinstance(image, Tensor) else array
-
-
-def _sample(name: str, image: Any) -> Any:
-    """`image`, checked to be a PIL image or a Tensor: arrays are for `batch()` only."""
-    if not is_pil(image) and not isinstance(image, Tensor):
-        raise kind_error(name, image)
-    return image
-
-
-def _spatial(image: Any, rows: slice, columns: slice) -> tuple[Any, ...]:
-    """The index of a window of a Tensor (..., C, H, W) or of images (N, H, W[, C])."""
-    return (..., rows, columns) if row_axis(image) == -2 else (slice(None), rows, columns)
-
-
-def _crop(name: str, image: Any, top: int, left: int, height: int, width: int) -> Any:
-    """The window of `height` x `width` cells at (top, left), which lies inside the image."""
-    if is_pil(image):
-        return image.crop((left, top, left + width, top + height))
-    window = _spatial(image, slice(top, top + height), slice(left, left + width))
-    return _like(image, np.array(pixels(name, image)[window], order="C"))
 
 
 class Pad(Transform):
@@ -77,67 +50,17 @@ class Pad(Transform):
         self, padding: int | Sequence[int], fill: float | Sequence[float] = 0, padding_mode: str = "constant"
     ) -> None:
         sides = whole_numbers("Pad", "padding should be 1, 2 or 4 whole numbers >= 0", padding, (1, 2, 4), 0)
-        if padding_mode not in _PADDING_MODES:
-            raise ValueError(f"Pad: padding_mode should be one of {_PADDING_MODES}, got {padding_mode!r}")
-        if not isinstance(fill, int | float | np.number | tuple | list):
-            raise TypeError(f"Pad: fill should be a number or one number per channel, got {fill!r}")
-        self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
+        self.padding, self.fill = padding, checked_fill("Pad", fill)
+        self.padding_mode = padding_mode_of("Pad", padding_mode)
         self._sides = sides * (4 // len(sides))  # left, top, right, bottom
 
-    def __call__(self, image: AnyImage) -> AnyImage:
+    def forward(self, image: AnyImage) -> AnyImage:
         """A PIL image or a Tensor (..., C, H, W)."""
-        if not is_pil(_sample("Pad", image)):
-            return self.batch(image)
-        if self.padding_mode != "constant":
-            return self._mirror_pil(image)
-        from PIL import ImageOps
-
-        bands = len(image.getbands())
-        left, top, right, bottom = self._sides
-        fits("Pad", (image.height + top + bottom, image.width + left + right, bands), what="image")
-        values = list(self.fill) if isinstance(self.fill, tuple | list) else [self.fill] * bands
-        if len(values) != bands:
-            raise ValueError(f"Pad: fill has {len(values)} values for an image of {bands} channels: {self.fill}")
-        fill: Any = tuple(values if image.mode == "F" else map(int, values))
-        return ImageOps.expand(image, self._sides, fill if bands > 1 else fill[0])
-
-    def _mirror_pil(self, image: Any) -> Any:
-        """Pad each channel of a PIL image by its own cells."""
-        from PIL import Image
-
-        left, top, right, bottom = self._sides
-        bands = [
-            Image.fromarray(np.pad(np.asarray(band), ((top, bottom), (left, right)), mode=self.padding_mode))  # type: ignore[call-overload]
-            for band in image.split()
-        ]
-        padded = bands[0] if len(bands) == 1 else Image.merge(image.mode, bands)
-        if image.mode == "P":
-            padded.putpalette(image.getpalette())
-        return padded
+        return self.batch(sample("Pad", image))
 
     def batch(self, images: Any) -> Any:
         """A Tensor (..., C, H, W) or images (N, H, W[, C])."""
-        array, axis = pixels("Pad", images), row_axis(images) % images.ndim
-        left, top, right, bottom = self._sides
-        widths = [(0, 0)] * array.ndim
-        widths[axis : axis + 2] = (top, bottom), (left, right)
-        shape = [size + sum(width) for size, width in zip(array.shape, widths, strict=True)]
-        fits("Pad", shape, array.itemsize, "image")
-        if self.padding_mode != "constant":
-            return _like(images, np.pad(array, widths, mode=self.padding_mode))  # type: ignore[call-overload]
-        fill = np.asarray(self.fill)
-        channels = array.shape[3] if isinstance(images, np.ndarray) and array.ndim == 4 else 1
-        if fill.size not in (1, channels):
-            raise ValueError(
-                f"Pad: fill has {fill.size} values; for these images it should have 1 or {channels}: {self.fill}"
-            )
-        if array.dtype.kind in "iu" and not (fill.astype(array.dtype) == fill).all():
-            raise ValueError(f"Pad: the fill {self.fill} is not a value of type {array.dtype}")
-        padded = np.empty(shape, array.dtype)
-        padded[...] = fill
-        height, width = array.shape[axis : axis + 2]
-        padded[_spatial(images, slice(top, top + height), slice(left, left + width))] = array
-        return _like(images, padded)
+        return padded("Pad", images, self._sides, self.fill, self.padding_mode)
 
     def __repr__(self) -> str:
         return f"Pad(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"
@@ -154,20 +77,13 @@ class CenterCrop(Transform):
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = edge_size("CenterCrop", size)
 
-    def __call__(self, image: AnyImage) -> AnyImage:
+    def forward(self, image: AnyImage) -> AnyImage:
         """A PIL image or a Tensor (..., C, H, W)."""
-        return self.batch(_sample("CenterCrop", image))
+        return self.batch(sample("CenterCrop", image))
 
     def batch(self, images: Any) -> Any:
         """A Tensor (..., C, H, W) or images (N, H, W[, C])."""
-        (out_h, out_w), (height, width) = self.size, spatial_size("CenterCrop", images)
-        if out_h > height or out_w > width:
-            more_h, more_w = max(out_h - height, 0), max(out_w - width, 0)
-            pad = Pad((more_w // 2, more_h // 2, (more_w + 1) // 2, (more_h + 1) // 2))
-            images = pad(images) if is_pil(images) else pad.batch(images)
-            height, width = height + more_h, width + more_w
-        top, left = round((height - out_h) / 2), round((width - out_w) / 2)
-        return _crop("CenterCrop", images, top, left, out_h, out_w)
+        return center_cropped("CenterCrop", images, self.size)
 
     def __repr__(self) -> str:
         return f"CenterCrop(size={self.size})"
@@ -208,10 +124,10 @@ class RandomCrop(Transform):
         """Draw a window: (top, left, height, width)."""
         return _window(sample_generator(), spatial_size("RandomCrop", image), output_size)
 
-    def __call__(self, image: AnyImage) -> AnyImage:
+    def forward(self, image: AnyImage) -> AnyImage:
         """A PIL image or a Tensor (..., C, H, W), which gets one window for all its leading dimensions."""
-        image = self._padded(_sample("RandomCrop", image))
-        return _crop("RandomCrop", image, *self.get_params(image, self.size))
+        image = self._padded(sample("RandomCrop", image))
+        return cropped("RandomCrop", image, *self.get_params(image, self.size))
 
     def batch(self, images: Any) -> Any:
         """A Tensor (N, C, H, W) or images (N, H, W[, C]); each gets a window of its own."""
@@ -223,10 +139,10 @@ class RandomCrop(Transform):
         axis = row_axis(images) % array.ndim
         shape[axis : axis + 2] = self.size
         out = np.empty(shape, array.dtype)
-        for sample, (top, left, height, width) in enumerate(windows):
+        for n, (top, left, height, width) in enumerate(windows):
             rows, columns = slice(top, top + height), slice(left, left + width)
-            out[sample] = array[sample][(..., rows, columns) if isinstance(images, Tensor) else (rows, columns)]
-        return _like(images, out)
+            out[n] = array[n][(..., rows, columns) if isinstance(images, Tensor) else (rows, columns)]
+        return like(images, out)
 
     def _padded(self, images: Any) -> Any:
         """The image or batch, padded as `padding` and `pad_if_needed` say."""
@@ -239,7 +155,7 @@ class RandomCrop(Transform):
             lacks = (max(self.size[1] - width, 0), max(self.size[0] - height, 0))
             pads += [Pad(lacks, self.fill, self.padding_mode)] if any(lacks) else []
         for pad in pads:
-            images = pad(images) if is_pil(images) else pad.batch(images)
+            images = pad.batch(images)
         return images
 
     def __repr__(self) -> str:
@@ -270,28 +186,25 @@ class RandomHorizontalFlip(Transform):
     tensor([[[3, 2, 1]]])
     """
 
-    _name, _pil = "RandomHorizontalFlip", 0  # PIL's FLIP_LEFT_RIGHT
-    _mirror = slice(None), slice(None, None, -1)  # of the rows and of the columns
+    _name, _vertically = "RandomHorizontalFlip", False
+    keeps_shape = True
 
     def __init__(self, p: float = 0.5) -> None:
         self.p = probability(self._name, p)
 
-    def __call__(self, image: AnyImage) -> AnyImage:
+    def forward(self, image: AnyImage) -> AnyImage:
         """A PIL image or a Tensor (..., C, H, W), mirrored as a whole or left as it is."""
-        _sample(self._name, image)
-        if sample_generator().random() >= self.p:
-            return image
-        if is_pil(image):
-            return image.transpose(self._pil)
-        return _like(image, np.array(pixels(self._name, image)[_spatial(image, *self._mirror)], order="C"))
+        sample(self._name, image)
+        return mirrored(self._name, image, self._vertically) if sample_generator().random() < self.p else image
 
     def batch(self, images: Any) -> Any:
         """A Tensor (N, C, H, W) or images (N, H, W[, C]); mirrored or not, each image by itself."""
         array = pixels(self._name, images)
         chosen = [generator.random() < self.p for generator in sample_generators(len(array))]
         out = array.copy()
-        out[chosen] = array[_spatial(images, *self._mirror)][chosen]
-        return _like(images, out)
+        axis = row_axis(images) % array.ndim + (0 if self._vertically else 1)
+        out[chosen] = np.flip(array, axis)[chosen]
+        return like(images, out)
 
     def __repr__(self) -> str:
         return f"{self._name}(p={self.p})"
@@ -305,5 +218,4 @@ class RandomVerticalFlip(RandomHorizontalFlip):
              [1]]])
     """
 
-    _name, _pil = "RandomVerticalFlip", 1  # PIL's FLIP_TOP_BOTTOM
-    _mirror = slice(None, None, -1), slice(None)
+    _name, _vertically = "RandomVerticalFlip", True

@@ -14,6 +14,10 @@ Files:
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     trials.py      several settings with several seeds
+    robustness.py  accuracy on changed images
+    measured.py    gradients by layer over time, calibration, learning rates
+    trials.py      several settings with several seeds  compared.py    trained under the same conditions
+    robustness.py  accuracy on changed images          predictions.py  the user's own images
     style.py       the style of them all
 """
 
@@ -23,6 +27,7 @@ from ..compat.missing import answer as _answer
 from .accuracy import ILSVRC, IMAGENET, accuracy, ilsvrc
 from .activations import activation_functions
 from .attribution import attribution
+from .compared import compared
 from .comparison import algorithms
 from .connectivity import local_connectivity, shrinking, strides
 from .costs import costs
@@ -31,7 +36,10 @@ from .embedding import embedding, neighbours, tiles
 from .field import field
 from .graph import TapeGraph, graph
 from .images import augmentations, gallery, kernels, number_grid
+from .measured import learning_rates, line, recorded, reliability
 from .net import filters, overview
+from .predictions import predicted
+from .robustness import robustness
 from .run import draw
 from .signals import activations, dropped, flow, flows, probes
 from .style import check_format
@@ -41,11 +49,55 @@ from .units import changed, excited, maps, patches
 from .window import sliding, window
 
 __all__ = [
-    "ILSVRC", "IMAGENET", "TapeGraph", "accuracy", "activation_functions", "activations", "algorithms",
-    "attribution", "augmentations", "changed", "check_format", "confusion", "costs", "curves", "diagram", "draw",
-    "dropped", "embedding", "errors", "excited", "field", "filters", "flow", "flows", "gallery", "graph", "ilsvrc",
-    "kernels", "local_connectivity", "losses", "maps", "neighbours", "number_grid", "overview", "patches", "probes",
-    "shrinking", "sliding", "strides", "tiles", "trials", "window",
+    "ILSVRC",
+    "IMAGENET",
+    "TapeGraph",
+    "accuracy",
+    "activation_functions",
+    "activations",
+    "algorithms",
+    "attribution",
+    "augmentations",
+    "changed",
+    "check_format",
+    "compared",
+    "confusion",
+    "costs",
+    "curves",
+    "diagram",
+    "draw",
+    "dropped",
+    "embedding",
+    "errors",
+    "excited",
+    "field",
+    "filters",
+    "flow",
+    "flows",
+    "gallery",
+    "graph",
+    "ilsvrc",
+    "kernels",
+    "learning_rates",
+    "line",
+    "local_connectivity",
+    "losses",
+    "maps",
+    "neighbours",
+    "number_grid",
+    "overview",
+    "patches",
+    "predicted",
+    "probes",
+    "recorded",
+    "reliability",
+    "robustness",
+    "shrinking",
+    "sliding",
+    "strides",
+    "tiles",
+    "trials",
+    "window",
 ]  # fmt: skip
 
 _answer(globals())

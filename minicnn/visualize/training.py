@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Array, array_of
+from ..train.classification import precision_recall_f1
+from ..train.progress import best_epoch
 from .style import BLUE, GREY, INK, ORANGE, SEQUENTIAL, bare, drawing, heading, percent, percentages, show
 
 if TYPE_CHECKING:
@@ -18,14 +21,16 @@ Out = str | os.PathLike[str] | None
 COUNTS, EDGES = 25, 40  # classes up to which a confusion matrix has counts, and edges between its cells
 
 
-def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
-    """Loss and top-1 accuracy per epoch, of training and test set; the best epoch is marked.
+def curves(history: Sequence[Any], *, judged: str = "validation", out: Out = None) -> Figure:
+    """Loss and top-1 accuracy per epoch, of training and validation set; the best epoch is marked.
 
-    The training values are averages over the epoch, the test values are measured at its end.
+    The training values are averages over the epoch, the validation values are measured at its end. Where these are NaN,
+    as in a training without validation, only the training is drawn.
 
     Args:
         history: the finished epochs, as `minicnn.train.train` returns them: each has `epoch`, `train_loss`,
-            `test_loss`, and the accuracies `train_top1` and `test_top1` from 0 to 1.
+            `val_loss`, and the accuracies `train_top1` and `val_top1` from 0 to 1.
+        judged: the name of the set that was evaluated after each epoch, such as "test".
         out: a file to write the figure to.
 
     Raises:
@@ -39,17 +44,18 @@ def curves(history: Sequence[Any], *, out: Out = None) -> Figure:
     if not history:
         raise ValueError("curves: there is no finished epoch to draw; train for at least one")
     epochs = [row.epoch for row in history]
-    best = max(history, key=lambda row: row.test_top1)  # the first of equals
+    best, names = best_epoch(history), ("train", judged)
     with drawing(10, 4, out) as figure:
         loss, accuracy = figure.subplots(1, 2)
-        _draw_curves(loss, epochs, [row.train_loss for row in history], [row.test_loss for row in history])
+        _draw_curves(loss, epochs, [row.train_loss for row in history], [row.val_loss for row in history], names=names)
         loss.set_title("Loss")
         loss.set_ylim(bottom=min(0.0, loss.get_ylim()[0]))
-        _mark_best(loss, best.epoch, best.test_loss, f"{_short(best.test_loss)} at epoch {best.epoch}")
-        train, test = [100 * row.train_top1 for row in history], [100 * row.test_top1 for row in history]
-        _draw_curves(accuracy, epochs, train, test)
+        train, val = [100 * row.train_top1 for row in history], [100 * row.val_top1 for row in history]
+        _draw_curves(accuracy, epochs, train, val, names=names)
         accuracy.set_title("Top-1 accuracy (%)")
-        _mark_best(accuracy, best.epoch, 100 * best.test_top1, f"best {percent(best.test_top1)}, epoch {best.epoch}")
+        if math.isfinite(best.val_top1):
+            _mark_best(loss, best.epoch, best.val_loss, f"{_short(best.val_loss)} at epoch {best.epoch}")
+            _mark_best(accuracy, best.epoch, 100 * best.val_top1, f"best {percent(best.val_top1)}, epoch {best.epoch}")
         percentages(accuracy)
     return figure
 
@@ -73,13 +79,13 @@ def losses(training: Sequence[float], validation: Sequence[float], *, out: Out =
     with drawing(6, 3.6, out) as figure:
         axes = figure.subplots()
         epochs, names = list(range(1, len(training) + 1)), ("training", "validation")
-        _draw_curves(axes, epochs, list(training), list(validation), room=0.3, names=names)
+        _draw_curves(axes, epochs, list(training), list(validation), names=names)
         axes.set_title("Loss")
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     return figure
 
 
-def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out = None) -> Figure:
+def confusion(matrix: Array, classes: Sequence[str] | None = None, *, scores: bool = False, out: Out = None) -> Figure:
     """The confusion matrix: the numbers are counts, the shade is their share of the true class, that is of the row.
 
     With more than 25 classes the counts are left out. With more than 40 the cells have no edges, and every class
@@ -88,6 +94,7 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
     Args:
         matrix: counts [true, predicted], as `minicnn.train.confusion_matrix` gives them.
         classes: the names of the classes; by default their numbers.
+        scores: write the recall beside each true class, and the precision below each predicted one.
         out: a file to write the figure to.
 
     Raises:
@@ -106,6 +113,11 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
     totals = counts.sum(axis=1, keepdims=True)  # (classes, 1)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     right, total = int(np.trace(counts)), int(counts.sum())
+    below, left = names, names
+    if scores and total:
+        each = precision_recall_f1(counts)
+        below = [f"{name}\n{percent(p, 0)}" for name, p in zip(names, each.precision, strict=True)]
+        left = [f"{name}  {percent(r, 0)}" for name, r in zip(names, each.recall, strict=True)]
     many = len(names) > EDGES
     side = max(4.2, 0.52 * len(names) + 1.6) if not many else min(0.13 * len(names) + 2.5, 40)
     with drawing(side + 1, side, out) as figure:
@@ -116,16 +128,16 @@ def confusion(matrix: Array, classes: Sequence[str] | None = None, *, out: Out =
         rotated, beside = max(map(len, names)) > 3, 5 if many else 1
         shown: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if rotated else {}
         small: dict[str, Any] = {"fontsize": 7} if many else {}
-        axes.set_xticks(range(0, len(names), beside), names[::beside], **shown)
-        axes.set_yticks(range(len(names)), names, **small)
+        axes.set_xticks(range(0, len(names), beside), below[::beside], **shown)
+        axes.set_yticks(range(len(names)), left, **small)
         if not many:
             edges = np.arange(len(names) + 1) - 0.5
             axes.set_xticks(edges, minor=True)
             axes.set_yticks(edges, minor=True)
             axes.grid(which="minor", color="white", linewidth=1.5)
         axes.tick_params(which="both", length=0)
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("true")
+        axes.set_xlabel("predicted, and precision" if scores and total else "predicted")
+        axes.set_ylabel("true, and recall" if scores and total else "true")
         for spine in axes.spines.values():
             spine.set_visible(False)
         if total:
@@ -213,9 +225,8 @@ def _to_drawable(image: Array) -> Array:
 
 
 def _draw_curves(
-    axes: Any, epochs: Sequence[int], train: Sequence[float], test: Sequence[float], room: float = 0.14,
-    names: tuple[str, str] = ("train", "test"),
-) -> None:  # fmt: skip
+    axes: Any, epochs: Sequence[int], train: Sequence[float], test: Sequence[float], *, names: tuple[str, str]
+) -> None:
     """Draw both curves, with their names at their ends and whole epochs on the axis."""
     from matplotlib.ticker import MaxNLocator
 
@@ -224,7 +235,7 @@ def _draw_curves(
     axes.plot(epochs, test, color=BLUE, **style)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    span = max(epochs[-1] - epochs[0], 1)
+    span, room = max(epochs[-1] - epochs[0], 1), 0.14 if max(map(len, names)) < 6 else 0.3
     axes.set_xlim(epochs[0] - 0.03 * span, epochs[-1] + room * span)  # room for the names on the right
     ticks = MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1).tick_values(epochs[0], epochs[-1])
     axes.set_xticks([int(tick) for tick in ticks if epochs[0] <= tick <= epochs[-1]])
@@ -236,10 +247,13 @@ def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:
     """Write each curve's name at its end; names that would overlap are moved apart."""
     low, high = axes.get_ylim()
     gap = 0.075 * (high - low)
-    (_, a, _), (_, b, _) = ends
-    half = max(abs(a - b), gap) / 2
-    middle = min(max((a + b) / 2, low + gap / 2 + half), high - gap / 2 - half)  # not over the axis or the title
-    places = (middle + half, middle - half) if a >= b else (middle - half, middle + half)
+    ends = [end for end in ends if math.isfinite(end[1])]  # without validation, one curve
+    places: tuple[float, ...] = tuple(y for _, y, _ in ends)
+    if len(ends) == 2:
+        a, b = places
+        half = max(abs(a - b), gap) / 2
+        middle = min(max((a + b) / 2, low + gap / 2 + half), high - gap / 2 - half)  # not over the axis or the title
+        places = (middle + half, middle - half) if a >= b else (middle - half, middle + half)
     for (name, _, color), y in zip(ends, places, strict=True):
         place: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
         axes.annotate(name, (x, y), color=color, fontweight="bold", **place)

@@ -15,22 +15,24 @@ if TYPE_CHECKING:
 
 Out = str | os.PathLike[str] | None
 TITLES = {
-    "train_loss": "Training loss", "test_loss": "Test loss",
-    "train_top1": "Training accuracy (%)", "test_top1": "Test accuracy (%)",
+    "train_loss": "Training loss", "val_loss": "{} loss",
+    "train_top1": "Training accuracy (%)", "val_top1": "{} accuracy (%)",
 }  # fmt: skip
 
 
 def trials(
-    found: Mapping[str, Trials], what: Sequence[str] = ("train_loss", "test_top1"), *, title: str = "", out: Out = None
-) -> Figure:
+    found: Mapping[str, Trials], what: Sequence[str] = ("train_loss", "val_top1"), *, title: str = "",
+    judged: str = "validation", out: Out = None,
+) -> Figure:  # fmt: skip
     """A curve for each setting, the mean over its seeds, with a band from the worst to the best seed.
 
     A setting of which a seed diverged is drawn as far as all of them came, and ends in a cross.
 
     Args:
         found: what `train.train_with_seeds` returned, by the names of the settings; at most eight.
-        what: fields of `train.Epoch`, a panel for each: "train_loss", "test_loss", "train_top1", "test_top1".
+        what: fields of `train.Epoch`, a panel for each: "train_loss", "val_loss", "train_top1", "val_top1".
         title: of the whole figure.
+        judged: the name of the set that was evaluated after each epoch, such as "test".
         out: a file to write.
 
     Raises:
@@ -53,7 +55,7 @@ def trials(
             scale = 100 if field.endswith("top1") else 1
             for one, colour in zip(found.values(), COLOURS, strict=False):
                 _draw(axes, one, field, scale, colour)
-            axes.set_title(TITLES[field])
+            axes.set_title(TITLES[field].format(judged.capitalize()))
             axes.set_xlabel("epoch")
             axes.grid(axis="y")
             axes.set_axisbelow(True)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.datasets import CIFAR10, CIFAR100, DatasetError, archive
-from minicnn.datasets import cifar as cifar_file
+from minicnn.datasets import CIFAR10, CIFAR100, DatasetError, archive, downloaded
+from minicnn.datasets.download import Checksum
+from minicnn.datasets.downloaded import Member, Source
 from minicnn.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 from minicnn.utils.data import DataLoader, Subset
 
@@ -100,8 +101,8 @@ def test_a_batch_at_once_equals_its_samples(tmp_path: Path) -> None:
 def test_what_is_missing_comes_with_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         DatasetError,
-        match=r"(?s)data_batch_1\.bin, .*data_batch_5\.bin not found in .*nowhere or its folders cifar-10-batches-bin, "
-        r"cifar10 and CIFAR10 \(there is no folder .*nowhere\)\. Pass .*MINICNN_DATA.*"
+        match=r"(?s)data_batch_1\.bin, .*data_batch_5\.bin not found in any of .*nowhere/cifar-10-batches-bin"
+        r".*nowhere/CIFAR10.*\(there is no folder .*nowhere\)\. Pass .*MINICNN_DATA.*"
         r"download=True \(170 MB\).*https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     ):
         CIFAR10(tmp_path / "nowhere")
@@ -125,7 +126,7 @@ def test_pickles_are_refused_and_never_opened(tmp_path: Path, kind: type[CIFAR10
         (folder / name).mkdir(parents=True) if "." not in name and "batch_1" not in name else folder.mkdir()
         if not (folder / name).exists():
             (folder / name).write_bytes(pickle.dumps(Bomb()))
-        with pytest.raises(DatasetError, match=rf"{name} is of the Python version.*pickles.*{kind.archive.name}"):
+        with pytest.raises(DatasetError, match=rf"{name} is of the Python version.*pickles.*{kind.sources[0].name}"):
             kind(folder)
 
 
@@ -182,10 +183,14 @@ def tiny(packed: bytes) -> type[CIFAR10]:
     files = contents(CIFAR10)
 
     def listed(names: list[str]) -> Any:
-        return tuple(cifar_file._File(name, 4, hashlib.sha256(files[name]).hexdigest()) for name in names)
+        return tuple(
+            Member(name, Checksum(len(files[name]), hashlib.sha256(files[name]).hexdigest())) for name in names
+        )
 
-    whole = cifar_file._Archive("cifar-10-binary.tar.gz", len(packed), hashlib.sha256(packed).hexdigest())
-    lists = {"train_list": listed(TRAIN), "test_list": listed(TEST), "archive": whole, "mirrors": ("first/", "second/")}
+    name = "cifar-10-binary.tar.gz"
+    whole = Source(name, (f"first/{name}", f"second/{name}"), Checksum(len(packed), hashlib.sha256(packed).hexdigest()))
+    lists = {"train_list": listed(TRAIN), "test_list": listed(TEST), "sources": (whole,)}
+    lists["members"] = (*lists["train_list"], *lists["test_list"])
     return type("CIFAR10", (CIFAR10,), lists)
 
 
@@ -194,15 +199,15 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The archives that were fetched; `fetch` itself is tested in test_download.py."""
     done: list[Path] = []
 
-    def fetch(urls: list[str], target: Path, sha256: str, size: int, *, packed: bool = False) -> None:
-        assert urls == ["first/cifar-10-binary.tar.gz", "second/cifar-10-binary.tar.gz"] and packed
+    def fetch(urls: tuple[str, ...], target: Path, wanted: Checksum) -> None:
+        assert urls == ("first/cifar-10-binary.tar.gz", "second/cifar-10-binary.tar.gz") and wanted.packed
         content = pack({"readme.html": b"<html>", **contents(CIFAR10)})
-        assert (hashlib.sha256(content).hexdigest(), len(content)) == (sha256, size)
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (wanted.sha256, wanted.size)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         done.append(target)
 
-    monkeypatch.setattr(cifar_file, "fetch", fetch)
+    monkeypatch.setattr(downloaded, "fetch", fetch)
     monkeypatch.setattr("gzip.time.time", lambda: 0.0)  # which gzip writes into its header
     return done
 
@@ -225,9 +230,9 @@ def test_download_unpacks_the_files_it_knows(tmp_path: Path, fetched: list[Path]
 def test_an_archive_that_is_there_is_used_and_kept(tmp_path: Path, fetched: list[Path]) -> None:
     packed = pack({"readme.html": b"<html>", **contents(CIFAR10)})
     kind = tiny(packed)
-    write(tmp_path, {kind.archive.name: packed})
+    write(tmp_path, {kind.sources[0].name: packed})
     assert len(kind(tmp_path, download=True)) == 20 and not fetched
-    assert (tmp_path / kind.archive.name).read_bytes() == packed
+    assert (tmp_path / kind.sources[0].name).read_bytes() == packed
 
 
 def known(*names: str, size: int = 4 * 3073) -> dict[str, tuple[str, int]]:

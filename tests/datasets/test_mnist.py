@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.datasets import MNIST, DatasetError
-from minicnn.datasets import mnist as mnist_file
+from minicnn.datasets import MNIST, DatasetError, downloaded
+from minicnn.datasets.download import Checksum, content_matches
+from minicnn.datasets.downloaded import Source
 from minicnn.tensor import Tensor
 from minicnn.transforms import Compose, Normalize, Resize, ToTensor
 from minicnn.utils.data import DataLoader
@@ -201,9 +202,12 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
 class Tiny(MNIST):
     """MNIST with small files; `fetch` is replaced here, and tested in test_download.py."""
 
-    mirrors = ("first/", "second/")
-    resources = tuple(
-        mnist_file._Resource(name, len(content), hashlib.sha256(content).hexdigest())
+    sources = tuple(
+        Source(
+            name,
+            (f"first/{name}.gz", f"second/{name}.gz"),
+            Checksum(len(content), hashlib.sha256(content).hexdigest(), packed=False),
+        )
         for name, content in contents().items()
     )
 
@@ -211,14 +215,14 @@ class Tiny(MNIST):
 def test_download_fetches_what_is_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
 
-    def fetch(urls: list[str], target: Path, sha256: str, size: int) -> None:
-        assert urls == [f"first/{target.name}.gz", f"second/{target.name}.gz"]
+    def fetch(urls: tuple[str, ...], target: Path, wanted: Checksum) -> None:
+        assert urls == (f"first/{target.name}.gz", f"second/{target.name}.gz")
         content = contents()[target.name]
-        assert hashlib.sha256(content).hexdigest() == sha256 and len(content) == size
+        assert hashlib.sha256(content).hexdigest() == wanted.sha256 and len(content) == wanted.size
         fetched.append(target.name)
         write(target.parent, {target.name: content})
 
-    monkeypatch.setattr(mnist_file, "fetch", fetch)
+    monkeypatch.setattr(downloaded, "fetch", fetch)
     assert len(Tiny(tmp_path, download=True)) == 12 and fetched == NAMES
     assert sorted(path.name for path in (tmp_path / "Tiny" / "raw").iterdir()) == sorted(NAMES)
 
@@ -230,7 +234,7 @@ def test_download_fetches_what_is_missing_or_damaged(tmp_path: Path, monkeypatch
 
 
 def test_files_in_the_folder_itself_are_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist_file, "fetch", lambda *_: pytest.fail("nothing is missing"))
+    monkeypatch.setattr(downloaded, "fetch", lambda *_: pytest.fail("nothing is missing"))
     assert len(Tiny(write(tmp_path, contents(), gzip.compress, ".gz"), download=True)) == 12
 
 
@@ -246,8 +250,7 @@ def test_the_real_files() -> None:
     assert np.bincount(test.targets.array).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert train.targets[:5].tolist() == [5, 0, 4, 1, 9] and test.targets[:5].tolist() == [7, 2, 1, 0, 4]
     assert round(train.data.array.mean() / 255, 4) == 0.1307 and round(train.data.array.std() / 255, 4) == 0.3081
-    from minicnn.datasets.download import content_matches
 
-    for resource in MNIST.resources:
-        found = train._find(resource.name)
-        assert found is not None and content_matches(found, resource.sha256, resource.size)
+    for source in MNIST.sources:
+        found = train.find(source.name)
+        assert found is not None and content_matches(found, source.checksum)

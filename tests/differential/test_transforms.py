@@ -13,7 +13,7 @@ from minicnn import transforms
 from minicnn.random import default_generator
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("model_pairs", reason="needs PyTorch")
+pytest.importorskip("differential.model_pairs", reason="needs PyTorch")
 theirs = pytest.importorskip("torchvision.transforms")
 crop_of = pytest.importorskip("torchvision.transforms.functional").crop
 

@@ -87,12 +87,12 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
     ("place", "name", "text"),
     [
         ("minicnn.datasets", "ImageNet", "there are: "),
-        ("minicnn.transforms", "GaussianBlur", "minicnn.transforms.Compose"),
+        ("minicnn.transforms.v2", "RandomIoUCrop", "no boxes"),
         ("minicnn.models", "vit_b_16", "minicnn.nn"),
         ("minicnn.models", "ViT_B_16_Weights", "minicnn.models.load_weights(model, url)"),
         ("minicnn.models", "feature_extraction", "register_forward_hook"),
         ("minicnn.models", "resnet19", "use resnet1"),
-        ("minicnn.utils", "tensorboard", "metrics.csv"),
+        ("minicnn.utils", "collect_env", "minicnn doctor"),
         ("minicnn.utils.data", "_utils", "collate.default_collate and default_convert are minicnn.utils.data.default"),
         ("minicnn", "vmap", "batch axis"),
         ("minicnn", "func", "minicnn.autograd.grad gives gradients of first order"),
@@ -167,9 +167,9 @@ def test_programs_that_try_an_import_go_on() -> None:
     """As in a program: in a separate process, before anything else of minicnn is loaded."""
     code = """
 try:
-    from minicnn.utils.tensorboard import SummaryWriter
+    from minicnn.utils.collect_env import get_pretty_env_info
 except ModuleNotFoundError as error:
-    assert error.name == "minicnn.utils.tensorboard"
+    assert error.name == "minicnn.utils.collect_env"
     print(error)
 try:
     from minicnn.models import nothing_like_it
@@ -178,4 +178,4 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "metrics.csv" in done.stdout and "cannot import name 'nothing_like_it'" in done.stdout
+    assert "minicnn doctor" in done.stdout and "cannot import name 'nothing_like_it'" in done.stdout

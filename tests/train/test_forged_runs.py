@@ -18,7 +18,7 @@ from minicnn.train import Epoch, Run, build_dataset, build_model, describe, find
 from minicnn.train.run import CONFIG, METRICS, WEIGHTS
 
 REMEDY = re.compile(r"restore|train|remove|Build the model|choose|see that|move the folder")
-ROWS = [Epoch(n, 2.0 / n, 0.5, 2.5 / n, 0.75, 1.5, 1000.0) for n in (1, 2)]
+ROWS = [Epoch(n, 2.0 / n, 0.5, 2.5 / n, 0.75, 1.5, 1000.0, 0.05) for n in (1, 2)]
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX")
 
 
@@ -196,8 +196,9 @@ def test_forged_metrics(run: Path, capsys: pytest.CaptureFixture[str], cell: str
         (lambda lines: [lines[0], lines[2], lines[1]], "line 2 should be epoch 1"),
         (lambda lines: [*lines, lines[2]], "line 4 should be epoch 3"),
         (lambda lines: lines[:2], "has 1 epochs, but model.safetensors is of epoch 2"),
+        (lambda lines: [lines[0], lines[1].replace("2.5,0.75", "nan,0.75"), lines[2]], "line 2 should be epoch 1"),
         (lambda lines: lines[:1], "has 0 epochs, but model.safetensors is of epoch 2"),
-        (lambda lines: [lines[0], lines[1] + ",1"], "line 2 is not 7 numbers"),
+        (lambda lines: [lines[0], lines[1] + ",1"], "line 2 is not 8 numbers"),
         (lambda lines: [lines[0], lines[1].replace("0.5", "1.5")], "accuracies from 0 to 1"),
     ],
 )  # fmt: skip
@@ -208,7 +209,7 @@ def test_metrics_of_other_epochs(run: Path, capsys: pytest.CaptureFixture[str], 
 
 
 def test_huge_but_finite_losses_are_drawn(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Run.open(run).save(build_model("LeNet5"), [ROWS[0]._replace(train_loss=1e308, test_loss=1e307)])
+    Run.open(run).save(build_model("LeNet5"), [ROWS[0]._replace(train_loss=1e308, val_loss=1e307)])
     assert cli.main(["plot", "curves", str(run)]) == 0
     assert capsys.readouterr().err == ""
 

@@ -60,7 +60,7 @@ def test_the_results_of_the_cpu() -> None:
     (there, found), (here, expected) = run("cuda"), run("cpu")
     for a, b in zip(found, expected, strict=True):
         assert a[:5] == pytest.approx(b[:5], rel=1e-5)
-        assert a.train_top1 == b.train_top1 and a.test_top1 == b.test_top1
+        assert a.train_top1 == b.train_top1 and a.val_top1 == b.val_top1
     for p, q in zip(there.parameters(), here.parameters(), strict=True):
         assert p.device.type == "cuda"
         np.testing.assert_allclose(p.detach().cpu().numpy(), q.detach().numpy(), 1e-4, 1e-5)

@@ -22,8 +22,8 @@ from minicnn.train import (
 )
 
 HISTORY = [
-    Epoch(1, 2.1790123456789, 0.3473, 1.9, 0.5764, 1.25, 1149.6),
-    Epoch(2, 1 / 3, 2 / 3, 0.1, 0.9, 1e-3, 1437000.0),
+    Epoch(1, 2.1790123456789, 0.3473, 1.9, 0.5764, 1.25, 1149.6, 0.05),
+    Epoch(2, 1 / 3, 2 / 3, 0.1, 0.9, 1e-3, 1437000.0, 0.005),
 ]
 
 
@@ -52,7 +52,9 @@ def test_round_trip(run: Run) -> None:
     minicnn.manual_seed(3)
     for p, q in zip(model.parameters(), build_model("LeNet5").parameters(), strict=True):
         assert np.array_equal(p.array, q.array)
-    assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "metrics.csv", "model.safetensors"]
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "config.json", "metrics.csv", "model.safetensors", "recipe.toml",
+    ]  # fmt: skip
 
 
 def test_config_tells_how_to_repeat_the_run(run: Run) -> None:
@@ -75,8 +77,8 @@ def test_config_tells_how_to_repeat_the_run(run: Run) -> None:
 
 def test_metrics_are_plain_csv(run: Run) -> None:
     lines = (run.folder / "metrics.csv").read_text().splitlines()
-    assert lines[0] == "epoch,train_loss,train_top1,test_loss,test_top1,seconds,images_per_second"
-    assert lines[1] == "1,2.1790123456789,0.3473,1.9,0.5764,1.25,1149.6"
+    assert lines[0] == "epoch,train_loss,train_top1,val_loss,val_top1,seconds,images_per_second,lr"
+    assert lines[1] == "1,2.1790123456789,0.3473,1.9,0.5764,1.25,1149.6,0.05"
 
 
 def test_test_set(run: Run) -> None:
@@ -95,7 +97,7 @@ def test_a_folder_with_a_run_is_not_overwritten(run: Run) -> None:
 def test_overwrite_removes_the_run_and_nothing_else(run: Run) -> None:
     (run.folder / "notes.txt").write_text("mine")
     Run.create(run.folder, config(), overwrite=True)
-    assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "notes.txt"]
+    assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "notes.txt", "recipe.toml"]
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
@@ -175,8 +177,8 @@ def test_a_config_builds_known_data_only(run: Run) -> None:
     [
         ("", "the first line should be epoch,"),
         ("epoch,loss\n1,2\n", "the first line should be epoch,"),
-        (",".join(Epoch._fields) + "\n1,2,3\n", "line 2 is not 7 numbers: '1,2,3'"),
-        (",".join(Epoch._fields) + "\n1,2,3,4,5,6,seven\n", "line 2 is not 7 numbers"),
+        (",".join(Epoch._fields) + "\n1,2,3\n", "line 2 is not 8 numbers: '1,2,3'"),
+        (",".join(Epoch._fields) + "\n1,2,3,4,5,6,7,eight\n", "line 2 is not 8 numbers"),
     ],
 )
 def test_damaged_metrics(run: Run, text: str, message: str) -> None:

@@ -11,8 +11,9 @@ import minicnn
 from minicnn import nn, optim
 from minicnn.tensor import Tensor
 from minicnn.train import SettingError, UnknownNameError, build_loss, build_optimizer, build_schedule, train
+from minicnn.train.building import TIMES
 from minicnn.train.loop import scores_and_loss
-from minicnn.train.settings import SCHEDULES, TIMES
+from minicnn.train.names import SCHEDULES
 from minicnn.utils.data import DataLoader, TensorDataset
 
 
@@ -169,7 +170,7 @@ def test_auxiliary_heads_are_trained(capsys: pytest.CaptureFixture[str]) -> None
     before = net.head.weight.array.copy()
     opt = optim.SGD(net.parameters(), lr=0.1)
     history = train(net, points(), points(), opt, nn.CrossEntropyLoss(), 8)
-    assert history[-1].test_top1 == 1.0 and not np.array_equal(before, net.head.weight.array)
+    assert history[-1].val_top1 == 1.0 and not np.array_equal(before, net.head.weight.array)
 
 
 def test_the_loss_of_heads_has_the_weight_of_the_paper() -> None:

@@ -80,8 +80,8 @@ def test_a_training_that_diverges_is_part_of_the_result() -> None:
     found = train_with_seeds(small, lambda net: sgd(net, 1e30), POINTS, POINTS, 4, seeds=(0, 1))
     assert all("learning rate" in why for why in found.diverged)
     assert all(len(history) <= 4 for history in found.histories)
-    assert all(math.isnan(value) for value in found.last("test_top1"))
-    assert spread(found.last("test_top1")) == "diverged"
+    assert all(math.isnan(value) for value in found.last("val_top1"))
+    assert spread(found.last("val_top1")) == "diverged"
 
 
 def test_schedule_and_calls_after_each_epoch() -> None:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from minicnn.tensor import Tensor
 from minicnn.transforms import InterpolationMode, Resize
-from minicnn.transforms import resize as resize_file
-from minicnn.transforms.resize import interpolation_matrix
+from minicnn.transforms.functional import resizing as resize_file
+from minicnn.transforms.functional.resizing import interpolation_matrix
 
 SMOOTH = [InterpolationMode.BILINEAR, InterpolationMode.BICUBIC]
 

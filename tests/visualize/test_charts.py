@@ -57,7 +57,7 @@ def test_percentages_end_at_0_and_100(measured: dict[str, float]) -> None:
     low, high = axes.get_ylim()
     assert 0 <= low < high <= 100
     assert not any(dots.get_clip_on() for dots in axes.collections)  # a bubble at an end is whole
-    Row = namedtuple("Row", "epoch train_loss test_loss train_top1 test_top1")
+    Row = namedtuple("Row", "epoch train_loss val_loss train_top1 val_top1")
     history: Any = [Row(i, 1.0, 1.0, share / 100, share / 100) for i, share in enumerate(measured.values())]
     low, high = visualize.curves(history).axes[1].get_ylim()
     assert 0 <= low < high <= 100

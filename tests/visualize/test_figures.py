@@ -18,7 +18,7 @@ from minicnn_kernels import geometry
 
 def history(count: int = 4) -> list[Epoch]:
     rows = [Epoch(i, 2.0 / i, 0.5 + 0.1 * i, 1.0 / i, 0.6 + 0.05 * i, 1.0, 1437.0) for i in range(1, count + 1)]
-    return [rows[0], *rows[1:-1], rows[-1]._replace(test_top1=0.1)] if count > 2 else rows
+    return [rows[0], *rows[1:-1], rows[-1]._replace(val_top1=0.1)] if count > 2 else rows
 
 
 def texts(figure: Any) -> list[str]:
@@ -147,7 +147,7 @@ def test_curves_show_the_numbers() -> None:
     assert accuracy.lines[0].get_ydata() == pytest.approx([60, 70, 80, 90])
     assert accuracy.lines[1].get_ydata() == pytest.approx([65, 70, 75, 10])
     assert [list(axes.lines[2].get_xdata()) for axes in figure.axes] == [[3], [3]]  # the best epoch, not the last
-    assert {"best 75.00 %, epoch 3", "train", "test", "Loss", "Top-1 accuracy (%)", "epoch"} <= set(texts(figure))
+    assert {"best 75.00 %, epoch 3", "train", "validation", "Loss", "Top-1 accuracy (%)", "epoch"} <= set(texts(figure))
 
 
 def test_losses_show_the_numbers() -> None:

@@ -22,7 +22,7 @@ def some(*losses: list[float], diverged: bool = False) -> Trials:
 
 def test_means_bands_and_names(tmp_path: Path) -> None:
     found = {"slow": some([3.0, 2.0], [4.0, 3.0]), "fast": some([1.0, 0.5], [1.0, 0.25])}
-    figure = visualize.trials(found, ("train_loss", "test_top1"), title="A race", out=tmp_path / "trials.png")
+    figure = visualize.trials(found, ("train_loss", "val_top1"), title="A race", out=tmp_path / "trials.png")
     loss, accuracy = figure.axes
     assert loss.lines[0].get_ydata() == pytest.approx([3.5, 2.5])
     assert loss.lines[1].get_ydata() == pytest.approx([1.0, 0.375])

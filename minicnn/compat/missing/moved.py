@@ -59,13 +59,21 @@ _LEFT = {
 }
 LEFT = {
     f"minicnn.ops.{old}.{name}": f"minicnn.ops.{new}" for (old, new), names in _LEFT.items() for name in names.split()
+} | {
+    f"minicnn.train.settings.{name}": f"minicnn.train.{new}"
+    for new, names in {
+        "building": "build_loss build_model build_optimizer build_schedule build_transform",
+        "data": "build_dataset",
+        "names": "SettingError UnknownNameError",
+    }.items()
+    for name in names.split()
 }
 RENAMED = {"minicnn.analysis.compare.Row": "Measurement"}
 
 
-def answer_for_functions() -> None:
-    """Let each file that functions have left give them out as attributes still."""
-    for file in {path.rpartition(".")[0] for path in LEFT}:
+def answer_for_functions(package: str) -> None:
+    """Let each file of a package that functions have left give them out as attributes still."""
+    for file in {path.rpartition(".")[0] for path in LEFT if path.startswith(f"{package}.")}:
 
         def __getattr__(name: str, file: str = file) -> Any:
             if f"{file}.{name}" not in LEFT:

@@ -177,8 +177,6 @@ ROWS = [
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
     Gap("minicnn", "gradient", "use numpy.gradient on x.numpy(); minicnn.autograd.grad gives a function's gradient"),
     # ----------------------------------------------------------------------------------------------- data and utilities
-    Gap("utils", "tensorboard", "there is no TensorBoard writer; `minicnn train` leaves metrics.csv and curves.png, "
-        "and with Python's csv or Matplotlib you write your own"),
     Gap("utils", "collect_env", "use `minicnn doctor`"),
     Gap("utils", "benchmark bottleneck *hroughput*enchmark", "use Python's timeit or cProfile; "
         "minicnn.compare_algorithms times a convolution"),

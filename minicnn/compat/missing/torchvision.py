@@ -12,10 +12,6 @@ _STEP = (
     "minicnn does not have this transform; there are: {there}. Any function of an image can be a step of "
     "minicnn.transforms.Compose, as minicnn.transforms.Lambda or as it is"
 )
-_FUNCTION = (
-    "minicnn does not have transforms as functions; call a transform: minicnn.transforms.Resize(32)(image). "
-    "Pillow's methods change images too"
-)
 _NET = (
     "minicnn does not have this net; minicnn.models.list_models() lists those there are. Build it from the layers of "
     "minicnn.nn: if its submodules have torchvision's names, minicnn.models.load_weights loads torchvision's files"
@@ -30,12 +26,11 @@ _BOXES = (
     " on x.numpy()"
 )
 _FILE = "read an image with Pillow, and make it a tensor with minicnn.transforms.PILToTensor"
-_SAVE = "write an image with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
+_SAVE = "write images with minicnn.utils.save_image, or with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
 _VIDEO = "minicnn does not read or write video; take its frames as images"
-_DRAW = "draw with Pillow's ImageDraw or Matplotlib on x.permute(1, 2, 0).numpy()"
 
 ROWS = [
-    Gap("datasets", "FashionMNIST KMNIST EMNIST QMNIST SVHN STL10 USPS SEMEION Omniglot Caltech101 "
+    Gap("datasets", "SEMEION Omniglot Caltech101 "
         "Caltech256 CelebA Cityscapes CLEVRClassification CocoCaptions CocoDetection DTD CREStereo CarlaStereo "
         "ETH3DStereo FallingThingsStereo InStereo2k Kitti2012Stereo Kitti2015Stereo Middlebury2014Stereo "
         "SceneFlowStereo SintelStereo Country211 EuroSAT FER2013 FGVCAircraft Flickr8k Flickr30k Flowers102 "
@@ -43,20 +38,23 @@ ROWS = [
         "Kinetics400 Kitti KittiFlow LFWPairs LFWPeople LSUN LSUNClass MovingMNIST OxfordIIITPet PCAM PhotoTour "
         "Places365 RenderedSST2 SBDataset SBU Sintel StanfordCars SUN397 UCF101 VOCDetection VOCSegmentation "
         "WIDERFace", _FILES),
-    Gap("datasets", "ImageFolder DatasetFolder", "minicnn does not have it; list the files of each class's folder in "
-        "a minicnn.utils.data.Dataset of your own, and open one with Pillow in __getitem__"),
-    Gap("datasets", "FakeData", "use minicnn.utils.data.TensorDataset of minicnn.rand and minicnn.randint"),
     Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the dataset gives "
         "them"),
-    Gap("datasets", "folder mnist_ utils video_utils samplers", _FILES),
-    Gap("transforms", "AugMix AutoAugment AutoAugmentPolicy ColorJitter ElasticTransform FiveCrop GaussianBlur "
-        "LinearTransformation RandAugment RandomAdjustSharpness RandomAffine RandomApply "
-        "RandomAutocontrast RandomChoice RandomEqualize RandomErasing RandomGrayscale RandomInvert RandomOrder "
-        "RandomPerspective RandomPosterize RandomResizedCrop RandomRotation RandomSolarize "
-        "TenCrop ToPILImage TrivialAugmentWide autoaugment transforms", _STEP),
-    Gap("transforms", "functional functional_tensor functional_pil", _FUNCTION),
-    Gap("transforms", "v2", "minicnn does not have the second version of transforms; use those of "
-        "minicnn.transforms: {there}. They take PIL images and tensors, and no boxes or masks"),
+    Gap("datasets", "mnist_ utils video_utils samplers", _FILES),
+    Gap("transforms", "autoaugment transforms", _STEP),
+    Gap("transforms", "functional_tensor functional_pil", "its functions are in minicnn.transforms.functional"),
+    Gap("transforms.v2", "ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat RandomIoUCrop "
+        "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode UniformTemporalSubsample check_type "
+        "get_bounding_boxes get_keypoints has_all has_any query_chw query_size",
+        "minicnn transforms images, and no boxes, points, masks or videos; other parts of a sample stay as they are"),
+    Gap("transforms.v2.functional", "*_bounding_boxes *_keypoints *_mask *_video *_num_frames* clamp_* sanitize_* "
+        "uniform_temporal_subsample convert_bounding_box_format is_pure_tensor register_kernel",
+        "minicnn transforms images, and no boxes, points, masks or videos"),
+    Gap("transforms.v2.functional", "adjust_*_image *_crop_image *_flip_image get_*_image *_channels_image "
+        "affine_image autocontrast_image crop_image elastic_image equalize_image erase_image gaussian_*_image "
+        "invert_image jpeg_image normalize_image pad_image perspective_image posterize_image resize_image "
+        "rotate_image solarize_image rgb_to_grayscale_image grayscale_to_rgb_image to_dtype_image",
+        "leave out _image: each function takes PIL images and tensors"),
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
         "(C, H, W)"),
     Gap("models", "detection segmentation video optical_flow quantization FasterRCNN MaskRCNN RetinaNet", _TASK),
@@ -89,9 +87,6 @@ ROWS = [
         "read_file ImageReadMode image", _FILE),
     Gap("io", "encode_jpeg encode_png write_jpeg write_png write_file", _SAVE),
     Gap("io", "*ideo* Timebase", _VIDEO),
-    Gap("utils", "make_grid", "put images side by side with minicnn.cat, or draw them with Matplotlib's subplots"),
-    Gap("utils", "save_image", _SAVE),
-    Gap("utils", "draw_bounding_boxes draw_segmentation_masks draw_keypoints flow_to_image", _DRAW),
     Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
         "disable_beta_transforms_warning", "images are read with Pillow; leave the call out"),
     Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),

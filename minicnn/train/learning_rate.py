@@ -1,0 +1,127 @@
+"""The learning-rate range test: raise the rate in every step, and watch the loss.
+
+L. N. Smith, "Cyclical learning rates for training neural networks", 2017, https://arxiv.org/abs/1506.01186
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn_kernels.geometry import whole
+
+from ..nn import Module
+from ..nn.module import check_module
+from ..optim import Optimizer
+from ..random import fork_rng
+from ..tensor import Array, Tensor
+from .loop import beside_model, scores_and_loss
+
+SMOOTHING, WORST = 0.9, 4.0  # of the losses; how many times the lowest smooth loss ends the test
+
+
+class LearningRates(NamedTuple):
+    """What `find_learning_rate` measured.
+
+    Attributes:
+        rates: the learning rate of each step, rising by a constant factor, (steps,).
+        losses: the loss of each batch before its step, (steps,).
+        smooth: the same as a running mean.
+        suggested: a tenth of the rate with the lowest smooth loss: training diverges not far above that.
+    """
+
+    rates: Array
+    losses: Array
+    smooth: Array
+    suggested: float
+
+
+def find_learning_rate(
+    model: Module, loader: Iterable[Any], optimizer: Optimizer, loss_fn: Callable[[Tensor, Tensor], Tensor],
+    lowest: float = 1e-5, highest: float = 10.0, steps: int = 100,
+) -> LearningRates:  # fmt: skip
+    """Train for some steps with a rate that rises from `lowest` to `highest`, then undo it all.
+
+    The test ends early when the smooth loss is four times its lowest, or not finite. The net, its modes, the optimiser
+    and the program's random numbers are then as before; groups with different rates keep their proportions.
+
+    Args:
+        model: the net.
+        loader: gives batches (images, targets); it starts again when it is at its end.
+        optimizer: the optimiser that will train, with its momentum and weight decay.
+        loss_fn: (scores, targets) -> the batch's mean loss.
+        lowest, highest: the first and the last learning rate.
+        steps: how many.
+
+    Raises:
+        ValueError: the rates do not rise, the loader is empty, or the first loss is not finite.
+
+    >>> data = [(minicnn.rand(8, 4), minicnn.arange(8) % 2)]
+    >>> net = nn.Linear(4, 2)
+    >>> optimizer = minicnn.optim.SGD(net.parameters(), lr=0.1)
+    >>> found = minicnn.train.find_learning_rate(net, data, optimizer, nn.CrossEntropyLoss(), 0.001, 1.0, steps=4)
+    >>> found.rates.round(4).tolist(), optimizer.param_groups[0]["lr"]
+    ([0.001, 0.01, 0.1, 1.0], 0.1)
+    """
+    op = "find_learning_rate"
+    check_module(op, model)
+    steps = whole(steps, op, "steps", 2)
+    if not 0 < lowest < highest < math.inf:
+        raise ValueError(f"{op}: the rates must rise from above 0, got {lowest} to {highest}")
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    gradients = [parameter.grad for parameter in model.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    before = copy.deepcopy(optimizer.state_dict())
+    own = [float(group["lr"]) for group in optimizer.param_groups]
+    shares = [lr / max(own) if max(own) > 0 else 1.0 for lr in own]
+    losses: list[float] = []
+    smooth: list[float] = []
+    try:
+        with fork_rng():
+            model.train()
+            for rate, (images, targets) in zip(
+                np.geomspace(lowest, highest, steps), beside_model(_endless(op, loader), model), strict=False
+            ):
+                for group, share in zip(optimizer.param_groups, shares, strict=True):
+                    group["lr"] = float(rate) * share
+                optimizer.zero_grad()
+                _, loss = scores_and_loss(model(images), targets, loss_fn)
+                losses.append(loss.item())
+                smooth.append(_smooth(losses))
+                if not smooth[-1] <= WORST * min(smooth):
+                    break
+                loss.backward()
+                optimizer.step()
+    finally:
+        model.load_state_dict(state)
+        optimizer.load_state_dict(before)
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        for module, mode in modes:
+            module.training = mode
+    if not math.isfinite(losses[0]):
+        raise ValueError(f"{op}: the loss of the first batch, before any step, is {losses[0]}; check images and net")
+    count = len(losses) - (not math.isfinite(losses[-1]))
+    rates = np.geomspace(lowest, highest, steps)[:count]
+    best = float(rates[int(np.argmin(smooth[:count]))])
+    return LearningRates(rates, np.array(losses[:count]), np.array(smooth[:count]), best / 10)
+
+
+def _endless(op: str, loader: Iterable[Any]) -> Iterator[Any]:
+    while True:
+        empty = True
+        for batch in loader:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError(f"{op}: the loader gave no batches")
+
+
+def _smooth(losses: list[float]) -> float:
+    """The mean of all losses so far, each with 0.9 times the weight of the next."""
+    weights = SMOOTHING ** np.arange(len(losses))[::-1]
+    return float(weights @ losses / weights.sum())

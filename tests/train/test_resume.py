@@ -1,0 +1,52 @@
+"""A training that is stopped at any step and continued ends with the same bytes as one that was never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_training import KINDS, STEPS, outcome, recipe, stopping, trained
+
+from minicnn.train import Training
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """What each kind of training leaves that nothing has interrupted."""
+    known: dict[str, Any] = {}
+
+    def find(kind: str) -> Any:
+        if kind not in known:
+            known[kind] = outcome(trained(tmp_path_factory.mktemp("whole") / "run", **KINDS[kind]).folder)
+        return known[kind]
+
+    return find
+
+
+# Calls of `stop`: one after each step, and one after the first epoch.
+@pytest.mark.parametrize("call", range(1, 2 * STEPS + 2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_at_every_step(whole: Callable[[str], Any], tmp_path: Path, kind: str, call: int) -> None:
+    folder = tmp_path / "run"
+    run = Training(recipe(**KINDS[kind]), seed=3, backend="numpy").run(folder, stop=stopping(call), quiet=True)
+    assert run.config["interrupted"] and (folder / "checkpoint.safetensors").exists()
+    assert (run.config["epochs_finished"], run.config["step"]) == (
+        (0, call) if call <= STEPS else (1, call - STEPS - 1)
+    )
+    again = Training.resume(folder).run(quiet=True)
+    assert again.is_complete and not again.config["interrupted"]
+    assert outcome(folder) == whole(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_after_each_step(whole: Callable[[str], Any], tmp_path: Path, kind: str) -> None:
+    """The training is made anew for each single step."""
+    run = Training(recipe(**KINDS[kind]), seed=3, backend="numpy").run(tmp_path, stop=stopping(1), quiet=True)
+    sessions = 1
+    while not run.is_complete:
+        run = Training.resume(tmp_path).run(stop=stopping(1), quiet=True)
+        sessions += 1
+    assert sessions == 2 * STEPS + 2  # after the last step of epoch 1, a session only evaluates
+    assert outcome(tmp_path) == whole(kind)
