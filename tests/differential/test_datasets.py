@@ -15,7 +15,7 @@ from PIL import Image
 
 from minicnn import datasets
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("model_pairs", reason="needs PyTorch")
 theirs = pytest.importorskip("torchvision.datasets")
 
@@ -97,7 +97,7 @@ def test_folders(tmp_path: Path, compared: Counter[str]) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(made.pixels(5, 6 + number, 3, seed=number))
         (tmp_path / name).write_text("") if name.endswith("txt") else image.save(tmp_path / name)
-    for options in ({}, {"is_valid_file": lambda path: "b" in Path(path).name or "1" in path}, {"allow_empty": True}):
+    for options in ({}, {"is_valid_file": lambda path: Path(path).suffix in (".bmp", ".ppm")}, {"allow_empty": True}):
         if options:
             options["allow_empty"] = True
         ours, other = (lib.ImageFolder(str(tmp_path), **options) for lib in (datasets, theirs))
