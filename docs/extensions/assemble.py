@@ -27,8 +27,8 @@ CONTENTS = {
     "Course": ["notebooks/index"],
     "How to": ["how-to/index", "how-to/*"],
     "Guides": [
-        "training", "recipes", "architectures", "analysis", "explain", "graph", "views", "pictures", "exercises", "quiz",
-        "pytorch", "gpu", "speed", "*",
+        "training", "recipes", "architectures", "analysis", "explain", "graph", "views", "pictures", "exercises",
+        "quiz", "pytorch", "gpu", "speed", "*",
     ],
     "Explanation": [
         "explanation/house", "explanation/route", "explanation/convolution/index", "explanation/convolution/direct",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, UsageError, add_backend, add_data, add_output, command, every, seed
@@ -12,7 +14,7 @@ from .console import DONE, INTERRUPTED, one_line
 from .recipe_options import add_recipe, chosen_recipe
 
 if TYPE_CHECKING:
-    from ..train import Run, Training
+    from ..train import Epoch, Run, Training
 
 # The options that say what to train, and which a training that is continued has already.
 SETTINGS = (
@@ -51,6 +53,11 @@ def add_command(commands: Commands) -> None:
         help="save everything after so many steps, such as 100, or in such times, such as 30s or 5m; and after each "
         "epoch (default: %(default)s)",
     )
+    one.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        help="also write the curves into this folder, for TensorBoard (needs tensorboardX)",
+    )
     one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.add_argument(
         "--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; this is slower"
@@ -67,12 +74,12 @@ def train(options: argparse.Namespace) -> int:
         options.output, overwrite=options.overwrite, command=options.command_line
     )  # fmt: skip
     _announce(session)
-    with training.telling(run.saved):
+    with training.telling(run.saved), _curves(options.tensorboard) as after_epoch:
         with training.Interrupt(run.saved) as stop:
             try:
                 session.run(
                     checkpoint_every=options.checkpoint_every, stop=stop, anomaly=options.detect_anomaly,
-                    progress=not options.quiet,
+                    progress=not options.quiet, after_epoch=after_epoch,
                 )  # fmt: skip
             except (training.DivergedError, AnomalyError) as error:
                 raise type(error)(f"{error}. {_last_good(run)}") from error
@@ -84,6 +91,24 @@ def train(options: argparse.Namespace) -> int:
         if stop():
             raise KeyboardInterrupt
         return _finish(run, session)
+
+
+@contextmanager
+def _curves(folder: str | None) -> Iterator[Callable[[Epoch], None] | None]:
+    """What is called after each epoch: it writes the results for TensorBoard, if they are wanted."""
+    if folder is None:
+        yield None
+        return
+    from ..train import log_epoch
+    from ..utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(folder) as writer:
+
+        def log(row: Epoch) -> None:
+            log_epoch(writer, row)
+            writer.flush()  # a training that is killed keeps its curves
+
+        yield log
 
 
 def _session(options: argparse.Namespace) -> Training:

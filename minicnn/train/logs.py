@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..nn import Module
@@ -34,7 +35,7 @@ def log_epoch(writer: Any, epoch: Any, model: Module | None = None) -> None:
     """
     for name, value in epoch._asdict().items():
         part, _, what = name.partition("_")
-        if name != "epoch" and value is not None:
+        if name != "epoch" and value is not None and not math.isnan(value):  # there may be no validation
             tag = f"{what}/{part}" if part in ("train", "val", "test") else f"epoch/{name}"
             writer.add_scalar(tag, value, epoch.epoch)
     for name, parameter in model.named_parameters() if model is not None else ():

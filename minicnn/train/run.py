@@ -351,8 +351,10 @@ def _clear(path: Path, overwrite: bool) -> None:
     if not (path / CONFIG).is_file():
         raise RunError(f"the folder {path} is not empty and not a run; choose a new one with --out")
     if not overwrite:
+        go_on = f"; `minicnn train --resume {shlex.quote(str(path))}` continues it"
         raise RunError(
             f"the folder {path} already holds a run; choose another with --out, or replace the run with --overwrite"
+            f"{go_on if (path / CHECKPOINT).exists() else ''}"
         )
     Run.open(path)  # raises if config.json is of another program, and leaves the file
     for name in (CHECKPOINT, RESULTS, WEIGHTS, METRICS, RECIPE, CONFIG):

@@ -358,8 +358,9 @@ class _Saver:
         training, progress = self.training, self.training.progress
         weights = training.judged if training.state.best is None else None
         self.run.save(
-            weights, progress.history, step=progress.running.batches, checkpoint=training._checkpoint(), **state
-        )
+            weights, progress.history, step=training.train_loader.state_dict()["step"],
+            checkpoint=training._checkpoint(), **state,
+        )  # fmt: skip
 
 
 def _of(images: Any, part: Subset[Any]) -> Subset[Any]:

@@ -114,8 +114,8 @@ class Recipe:
         """All settings as plain data, as in a recipe's file; what is None or has no entries is left out.
 
         >>> settings = minicnn.train.find_recipe("lenet5", "digits").to_dict()
-        >>> settings["optimizer"]["name"], settings["augmentation"]
-        ('SGD', [{'RandomCrop': {'size': 32, 'padding': 2}}])
+        >>> settings["optimizer"], settings["transforms"]
+        ({'name': 'SGD', 'lr': 0.05, 'momentum': 0.9}, ['ToTensor', {'Resize': {'size': [32, 32]}}])
         """
         data: dict[str, Any] = {}
         for one in fields(self):

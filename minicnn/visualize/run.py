@@ -128,7 +128,8 @@ class _Answers:
             raise RunError(
                 f"{self.run.folder}: no epoch is finished, so there are no curves; train for at least one epoch"
             )
-        return curves(history)
+        judged = self.run.config["training"].get("validation", "test")  # runs of version 0.1 have the test set's curve
+        return curves(history, judged="test" if judged == "test" else "validation")
 
     def filters(self) -> Figure:
         first = _first_convolution(self.model)

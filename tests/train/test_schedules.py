@@ -10,10 +10,19 @@ import pytest
 import minicnn
 from minicnn import nn, optim
 from minicnn.tensor import Tensor
-from minicnn.train import SettingError, UnknownNameError, build_loss, build_optimizer, build_schedule, train
+from minicnn.train import (
+    SettingError,
+    UnknownNameError,
+    build_loss,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    init_weights,
+    train,
+)
 from minicnn.train.building import TIMES
 from minicnn.train.loop import scores_and_loss
-from minicnn.train.names import SCHEDULES
+from minicnn.train.names import INITS, SCHEDULES
 from minicnn.utils.data import DataLoader, TensorDataset
 
 
@@ -88,6 +97,107 @@ def test_every_schedule_can_be_built() -> None:
         if name == "StepLR":
             assert schedule.step_size == 1
     assert build_schedule(None, {}, optimizer(), 1, 1) is None
+
+
+@pytest.mark.parametrize("every", ["step", "epoch"])
+def test_warm_up_rises_linearly_and_the_schedule_gets_the_rest(every: str) -> None:
+    epochs, steps = (2, 20) if every == "step" else (40, 7)
+    opt = optimizer(0.4)
+    schedule = build_schedule("MultiStepLR", {"milestones": [0.5], "gamma": 0.1}, opt, epochs, steps, every, warmup=0.1)
+    found = rates(schedule, opt, 40)
+    assert found[:5] == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4])  # r k / 5 in the first 4 steps, then r
+    assert found[4:22] == pytest.approx([0.4] * 18) and found[22:] == pytest.approx([0.04] * 19)
+
+
+def test_warm_up_alone_and_before_a_cosine() -> None:
+    opt = optimizer(0.4)
+    found = rates(build_schedule(None, {}, opt, 1, 10, warmup=0.2), opt, 10)
+    assert found == pytest.approx([0.4 / 3, 0.8 / 3] + [0.4] * 9)
+    opt = optimizer(0.4)
+    found = rates(build_schedule("CosineAnnealingLR", {}, opt, 1, 20, warmup=0.25), opt, 20)
+    expected = [0.4 * (k + 1) / 6 for k in range(5)] + [0.2 * (1 + np.cos(np.pi * k / 15)) for k in range(16)]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_warm_up_in_a_resumed_training() -> None:
+    """The state of the schedule is all that is needed to continue, at every step."""
+
+    def fresh() -> tuple[optim.SGD, Any]:
+        opt = optimizer(0.4)
+        return opt, build_schedule("CosineAnnealingLR", {}, opt, 1, 12, warmup=0.25)
+
+    opt, schedule = fresh()
+    whole = rates(schedule, opt, 12)
+    for stop in range(12):
+        opt, schedule = fresh()
+        rates(schedule, opt, stop)
+        saved = (opt.state_dict(), schedule.state_dict())
+        opt, schedule = fresh()
+        opt.load_state_dict(saved[0])
+        schedule.load_state_dict(saved[1])
+        assert rates(schedule, opt, 12 - stop) == pytest.approx(whole[stop:], rel=1e-12), stop
+
+
+def test_warm_ups_that_cannot_be() -> None:
+    for name in ("OneCycleLR", "ReduceLROnPlateau"):
+        with pytest.raises(SettingError, match=f"no warm-up before {name}"):
+            build_schedule(name, {}, optimizer(), 1, 10, warmup=0.1)
+    with pytest.raises(SettingError, match="a training of 1 step is too short for a warm-up"):
+        build_schedule("CosineAnnealingLR", {}, optimizer(), 1, 1, warmup=0.5)
+    with pytest.raises(SettingError, match="warmup must be a share"):
+        build_schedule("CosineAnnealingLR", {}, optimizer(), 1, 10, warmup=1.5)
+
+
+def test_plateau_is_built_with_its_options() -> None:
+    opt = optimizer(0.4)
+    schedule = build_schedule("reducelronplateau", {"patience": 1, "factor": 0.5, "mode": "max"}, opt, 9, 10, "epoch")
+    found = []
+    for accuracy in (0.5, 0.6, 0.6, 0.6, 0.7):
+        schedule.step(accuracy)
+        found.append(opt.param_groups[0]["lr"])
+    assert found == [0.4, 0.4, 0.4, 0.2, 0.2]
+
+
+# ----------------------------------------------------------------------------------------------------- start values
+
+
+@pytest.mark.parametrize("scheme", list(INITS))
+def test_start_values_have_the_variance_of_the_formula(scheme: str) -> None:
+    minicnn.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(16, 64, (3, 5)), nn.BatchNorm2d(64), nn.Flatten(), nn.Linear(300, 200))
+    with minicnn.no_grad():
+        net[1].weight.fill_(3.0)
+    init_weights(net, scheme)
+    for layer, fan_in, fan_out in ((net[0], 16 * 15, 64 * 15), (net[3], 300, 200)):
+        values = layer.weight.array
+        both = fan_in + fan_out
+        variance = {
+            "he": 2 / fan_in, "he_uniform": 2 / fan_in, "xavier": 2 / both, "xavier_normal": 2 / both,
+            "lecun": 1 / fan_in, "lecun_uniform": 1 / fan_in, "normal": 1e-4, "zeros": 0.0,
+            "orthogonal": 1 / max(len(values), values[0].size),
+        }[scheme]  # fmt: skip
+        assert values.var() == pytest.approx(variance, rel=0.05) and abs(values.mean()) < 0.01
+        assert not layer.bias.array.any()
+        if "uniform" in scheme or scheme == "xavier":
+            assert abs(values).max() <= np.sqrt(3 * variance) * 1.0001
+    assert (net[1].weight.array == 3.0).all()  # norms keep theirs
+
+
+def test_start_values_by_name() -> None:
+    minicnn.manual_seed(0)
+    assert not build_model("LeNet5", {}, "zeros").features[0].weight.array.any()
+    with pytest.raises(UnknownNameError, match=r"unknown init 'kaimin'; there are: he, "):
+        build_model("LeNet5", {}, "kaimin")
+
+
+def test_rates_by_pattern() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    found = build_optimizer("Adam", net, {"weight_decay": 0.1}, "weights", {"0.*": 0.5}).param_groups
+    assert sorted((group["lr"], group["weight_decay"], len(group["params"])) for group in found) == [
+        (5e-4, 0.0, 1), (5e-4, 0.1, 1), (1e-3, 0.0, 1), (1e-3, 0.1, 1),
+    ]  # fmt: skip
+    with pytest.raises(SettingError, match=r"rates: .*conv"):
+        build_optimizer("SGD", net, {"lr": 0.1}, "all", {"conv": 0.1})
 
 
 def test_settings_that_are_wrong() -> None:
