@@ -33,7 +33,6 @@ if importlib.util.find_spec("minicnn") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", source, f"numpy=={numpy.__version__}"], check=True)
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minicnn
@@ -42,7 +41,15 @@ from minicnn.analysis.table import Table
 from minicnn.exercises import check, lesson
 from minicnn.models.start_values import he_normal
 from minicnn.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, ReduceLROnPlateau
-from minicnn.train import accuracy, find_recipe, predict, softmax, spread, train_with_seeds
+from minicnn.train import (
+    accuracy,
+    ensemble_error,
+    find_learning_rate,
+    find_recipe,
+    predict,
+    spread,
+    train_with_seeds,
+)
 from minicnn.utils.data import DataLoader, Subset, TensorDataset
 
 # %% [markdown]
@@ -167,29 +174,13 @@ visualize.trials(rates, title="Too small, about right, too large", judged="test"
 # %%
 minicnn.manual_seed(0)
 net, loss_fn = small(), nn.CrossEntropyLoss()
-optimizer = optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
-growth, tried, losses = 1.13, [], []
-for images, classes in [batch for _ in range(3) for batch in DataLoader(train_set, 50, shuffle=True)]:
-    optimizer.zero_grad()
-    loss = loss_fn(net(images), classes)
-    loss.backward()
-    optimizer.step()
-    tried.append(optimizer.param_groups[0]["lr"])
-    losses.append(loss.item())
-    optimizer.param_groups[0]["lr"] *= growth
-    if not loss.item() < 4 * losses[0]:
-        break
+optimizer = optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
+found = find_learning_rate(net, DataLoader(train_set, 50, shuffle=True), optimizer, loss_fn, lowest=1e-3, highest=3)
+print(f"{len(found.rates)} steps, from {found.rates[0]:g} to {found.rates[-1]:.2g}; suggested: {found.suggested:.2g}")
+visualize.learning_rates(found)
 
-# %%
-lowest = tried[int(np.argmin(losses))]
-figure, axes = plt.subplots(figsize=(6, 3))
-axes.semilogx(tried, losses, marker=".")
-axes.set(xlabel="learning rate", ylabel="loss of one batch", ylim=(0.8 * min(losses), 1.4 * losses[0]))
-axes.axvline(lowest, color="grey", linestyle="--")
-plt.show()
-print(
-    f"lowest loss at {lowest:.2g}; a usual choice is a third to a tenth of that: {lowest / 10:.2g} to {lowest / 3:.2g}"
-)
+# %% [markdown]
+# `find_learning_rate` does what the text says: a step with each rate, the next rate larger by a constant factor, until the loss explodes; afterwards the net is as before. The rate with the lowest loss is already near the edge. A usual choice is a third to a tenth of it; the function suggests a tenth.
 
 # %% [markdown]
 # ## 3. Schedules
@@ -334,7 +325,7 @@ settings = {  # net, optimiser, images, loss
 
 # %%
 final_test = DataLoader(part(pictures.test, 0, 1000), 200)
-remedies, rows, last_nets = {}, [], {}
+remedies, rows, last_scores = {}, [], {}
 
 
 def treat(name):
@@ -345,7 +336,7 @@ def treat(name):
         make, optimizer, images, validation, 15, seeds=(0, 1, 2), batch_size=20, loss_fn=loss, after_epoch=keep
     )
     last = [accuracy(*predict(net, final_test))[0] for net in found.models]
-    last_nets[name] = [softmax(predict(net, final_test)[0]) for net in found.models]
+    last_scores[name] = [predict(net, final_test)[0] for net in found.models]
     for net in found.models:
         keep.restore(net)
     stopped = [accuracy(*predict(net, final_test))[0] for net in found.models]
@@ -389,9 +380,9 @@ visualize.trials(remedies, ("train_top1", "val_loss"), title="Remedies for 200 i
 # %%
 truth = np.concatenate([classes.numpy() for _, classes in final_test])
 for name in ("nothing", "augmentation"):
-    alone = [accuracy(p, truth)[0] for p in last_nets[name]]
-    together = accuracy(np.mean(last_nets[name], axis=0), truth)[0]
-    print(f"{name}: alone {spread(alone, 1, 100)} %, together {together:.1%}")
+    error = ensemble_error(last_scores[name], truth)  # averages the probabilities
+    alone = [1 - one for one in error.alone]
+    print(f"{name}: alone {spread(alone, 1, 100)} %, together {1 - error.together[-1]:.1%}")
 lesson.compare(
     ("AlexNet, top-5 error: one net (18.2 %) less seven nets (15.4 %)", 2.8, 18.2 - 15.4),
     tolerance=1e-9,
@@ -455,7 +446,7 @@ check(sgd_step, "sgd_step")
 # | `transforms.RandomCrop(16, padding=2)`, `RandomHorizontalFlip()` | the same names in `torchvision.transforms` |
 # | `nn.Dropout(0.5)` | `torch.nn.Dropout(0.5)` |
 # | mixup | `torchvision.transforms.v2.MixUp(num_classes=10)`, on batches |
-# | `train_with_seeds`, `find_recipe` | nothing: one writes the loop |
+# | `train_with_seeds`, `find_recipe`, `find_learning_rate`, `ensemble_error` | nothing: one writes the loop |
 #
 # ## Three questions that you can now answer
 

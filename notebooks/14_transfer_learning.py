@@ -43,6 +43,7 @@ import minicnn
 from minicnn import explain, models, nn, optim, visualize
 from minicnn.exercises import check, lesson
 from minicnn.nn import functional as F
+from minicnn.train import freeze, parameter_groups, replace_head
 from minicnn.utils.data import DataLoader, Subset
 
 minicnn.set_num_threads(1)  # the nets are small: two threads would mostly wait for each other
@@ -91,11 +92,10 @@ def build():
 RATE = 0.002
 
 
-def fit(model, x, y, groups, steps, frozen=0):
-    """Train the parameters in `groups` on random batches; the first `frozen` stages stay in evaluation mode."""
+def fit(model, x, y, groups, steps):
+    """Train the parameters in `groups` on random batches."""
     optimizer = optim.Adam(groups, lr=RATE)
     model.train()
-    model[:frozen].eval()
     for _ in range(steps):
         batch = minicnn.randint(len(x), (min(32, len(x)),))
         optimizer.zero_grad()
@@ -145,13 +145,13 @@ for a, b in zip(trained_probes, random_probes, strict=True):
 def transfer(frozen):
     """The trained net with a new head and its first `frozen` stages frozen."""
     net = copy.deepcopy(base)
-    net[3][1] = nn.Linear(32 * 2 * 2, 5)
-    net[:frozen].requires_grad_(False)
+    replace_head(net, 5)  # finds the last linear layer, net[3][1]
+    freeze(net, [str(k) for k in range(frozen)])
     return net
 
 
 net = transfer(frozen=3)
-fit(net, *some, net[3].parameters(), steps=50, frozen=3)
+fit(net, *some, net[3].parameters(), steps=50)
 trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
 frozen = sum(p.numel() for p in net.parameters() if not p.requires_grad)
 print(f"{accuracy(net, *second_test):.1%} right on the digits 5 to 9, after 50 images")
@@ -170,11 +170,12 @@ lesson.compare(
 # %% [markdown]
 # If this is less than the linear classifier on stage 2 above, the head is not trained to its end: 50 small steps are few.
 #
-# **A trap.** `requires_grad_(False)` stops the gradients. It does not stop batch normalisation: in training mode its running mean and variance follow the new images, and the frozen net is no longer the old one. So frozen stages are put into evaluation mode. `fit` does it. What happens without?
+# **A trap.** `requires_grad_(False)` stops the gradients. It does not stop batch normalisation: in training mode its running mean and variance follow the new images, and the frozen net is no longer the old one. So `freeze` also keeps frozen normalisations in evaluation mode. What happens without?
 
 # %%
-forgotten = transfer(frozen=3)
-fit(forgotten, *some, forgotten[3].parameters(), steps=50, frozen=0)
+forgotten = transfer(frozen=0)
+forgotten[:3].requires_grad_(False)
+fit(forgotten, *some, forgotten[3].parameters(), steps=50)
 changed = [
     name
     for (name, a), b in zip(forgotten[:3].state_dict().items(), base[:3].state_dict().values(), strict=True)
@@ -189,13 +190,9 @@ print("has changed although it is frozen:", sorted({name.split(".")[-1] for name
 
 # %%
 net = transfer(frozen=0)
-groups = [
-    {"params": net[3].parameters()},  # the rate of the optimiser
-    {"params": net[2].parameters(), "lr": RATE / 10},
-    {"params": net[:2].parameters(), "lr": RATE / 100},
-]
+groups = parameter_groups(net, RATE, {"3": 1.0, "2": 0.1, "*": 0.01})  # the first pattern that fits counts
 rates = [group["lr"] for group in optim.Adam(groups, lr=RATE).param_groups]
-lesson.compare(("share of the full rate: head, top, middle", (1, 0.1, 0.01), np.array(rates) / RATE), tolerance=1e-12)
+lesson.compare(("share of the full rate: middle, top, head", (0.01, 0.1, 1), np.array(rates) / RATE), tolerance=1e-12)
 
 # %% [markdown]
 # **Predict.** After 50 steps, how far has each stage moved, relative to the length of its weights: with one rate for all, and with these three?
@@ -204,8 +201,7 @@ lesson.compare(("share of the full rate: head, top, middle", (1, 0.1, 0.01), np.
 # %%
 def discriminative(net):
     """Groups with the full rate for the head, 1/10 for the last stage and 1/100 for the others."""
-    small = {"params": net[2].parameters(), "lr": RATE / 10}, {"params": net[:2].parameters(), "lr": RATE / 100}
-    return [{"params": net[3].parameters()}, *small]
+    return parameter_groups(net, RATE, {"3": 1.0, "2": 0.1, "*": 0.01})
 
 
 def moved(net):
@@ -275,7 +271,7 @@ def measure(kind):
                 minicnn.manual_seed(seed)  # the same images for all ways
                 chosen = minicnn.randperm(len(x))[:count]
                 net = build() if way == "from scratch" else transfer(stay)
-                fit(net, x[chosen], y[chosen], groups(net), steps, stay)
+                fit(net, x[chosen], y[chosen], groups(net), steps)
                 results.setdefault((amount, kind), {}).setdefault(way, []).append(accuracy(net, *test))
 
 
@@ -417,8 +413,9 @@ check(linear_backward, "linear_backward")
 #
 # | here | in PyTorch |
 # |---|---|
-# | `net[:3].requires_grad_(False)`, `net[:3].eval()` | the same |
-# | `optim.Adam([{"params": ..., "lr": ...}, ...], lr=RATE)` | the same: `torch.optim.Adam` |
+# | `freeze(net, ["0", "1", "2"])` | `net[:3].requires_grad_(False)`, and after each `net.train()`: `net[:3].eval()` |
+# | `optim.Adam(parameter_groups(net, RATE, {"2": 0.1, "*": 0.01}))` | `torch.optim.Adam([{"params": ..., "lr": ...}, ...])` |
+# | `replace_head(net, 5)` | `net[3][1] = nn.Linear(128, 5)` |
 # | `models.resnet18(weights="DEFAULT")`, `net.fc = nn.Linear(512, 5)` | the same: `torchvision.models.resnet18` |
 # | `minicnn.save(net.state_dict(), file)` | `safetensors.torch.save_file(net.state_dict(), file)`; `torch.save` writes a pickle |
 # | `minicnn.load(file)` | `safetensors.torch.load_file(file)`, or `torch.load(file, weights_only=True)` for a pickle |

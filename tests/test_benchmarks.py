@@ -135,3 +135,25 @@ def test_plain_numpy_trains_as_minicnn_does(name: str, benchmark: Any) -> None:
         loss.backward()
         optimizer.step()
         assert plain.train_step(theirs, x, y) == pytest.approx(float(loss.detach()), rel=1e-4)
+
+
+def test_ways_of_transfer(benchmark: Any) -> None:
+    """The probe trains the head alone; fine-tuning starts at the old weights; each cell has its best way."""
+    transfer = benchmark("transfer")
+    minicnn.manual_seed(0)
+    base = transfer.build(5)
+    found = {way: transfer.prepared(way, base, 7) for way in transfer.WAYS}
+    for way, (net, groups) in found.items():
+        assert net[-1].out_features == 7 and minicnn.equal(net[0].weight, base[0].weight) == (way != "scratch")
+        trained = {name.partition(".")[0] for name, p in net.named_parameters() if p.requires_grad}
+        assert trained == ({"13"} if way == "probe" else {"0", "1", "4", "5", "8", "9", "13"})
+        assert len(groups) == {"scratch": 14, "fine-tune": 3}.get(way, 1)
+    images = minicnn.rand(20, 1, 16, 16), minicnn.arange(20) % 7
+    net, groups = found["probe"]
+    transfer.fit(net, images, groups, 2, seed=0)
+    assert all(minicnn.equal(net[k].running_mean, base[k].running_mean) for k in (1, 5, 9))
+    cells = {"little, similar": {way: [0.1 * k, 0.2 * k] for k, way in enumerate(transfer.WAYS)}}
+    table = transfer.table(cells)
+    assert table["little, similar", "best"] == "fine-tune, one rate" and table["little, similar", "probe"].startswith(
+        "15.0"
+    )

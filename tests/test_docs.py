@@ -38,6 +38,8 @@ def listed(title: str) -> set[str]:
         ("`linalg`", "minicnn.linalg"),
         ("`nn.grad`", "minicnn.nn.grad"),
         ("`utils.data`", "minicnn.utils.data"),
+        ("`transforms`", "minicnn.transforms"),
+        ("`transforms.functional`", "minicnn.transforms.functional"),
         ("files and settings", "minicnn"),
     ],
 )

@@ -54,6 +54,8 @@ DECLARED = {
     ("minicnn.utils", "minicnn.compat.utils.dlpack"),
     ("minicnn.utils", "minicnn.compat.utils.hooks"),
     ("minicnn.utils", "minicnn.compat.utils.model_zoo"),
+    # the second version shows the names of the first, which does not import it
+    ("minicnn.transforms.v2", "minicnn.transforms"),
 }
 HEAVY = {
     "numba", "scipy", "matplotlib", "PIL", "sklearn", "cupy", "torch", "tqdm", "safetensors", "threadpoolctl",

@@ -53,7 +53,11 @@ def add_command(commands: Commands) -> None:
         help="save everything after so many steps, such as 100, or in such times, such as 30s or 5m; and after each "
         "epoch (default: %(default)s)",
     )
-    one.add_argument("--tensorboard", metavar="DIR", help="write the results of each epoch for TensorBoard")
+    one.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        help="also write the curves into this folder, for TensorBoard (needs tensorboardX)",
+    )
     one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.add_argument(
         "--detect-anomaly", action="store_true", help="stop at the first NaN and name its layer; this is slower"
@@ -99,7 +103,12 @@ def _curves(folder: str | None) -> Iterator[Callable[[Epoch], None] | None]:
     from ..utils.tensorboard import SummaryWriter
 
     with SummaryWriter(folder) as writer:
-        yield lambda row: log_epoch(writer, row)
+
+        def log(row: Epoch) -> None:
+            log_epoch(writer, row)
+            writer.flush()  # a training that is killed keeps its curves
+
+        yield log
 
 
 def _session(options: argparse.Namespace) -> Training:

@@ -5,12 +5,13 @@ root/cat/1.png      root/cat/more/2.jpg      root/dog/a.webp      the classes ar
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import Any
 
 from ..compat.missing import answer as _answer
-from ..serialization.files import open_regular
+from .image_file import formats, image_bytes
 from .vision import DatasetError, VisionDataset
 
 __all__ = [
@@ -21,8 +22,6 @@ __all__ = [
 FilePath = str | os.PathLike[str]
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-# The formats that Pillow may take a file for. It knows more, such as EPS, for which it starts another program.
-_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 
 def has_file_allowed_extension(filename: str, extensions: str | tuple[str, ...]) -> bool:
@@ -153,9 +152,7 @@ def pil_loader(path: FilePath) -> Any:
 
     most = Image.MAX_IMAGE_PIXELS
     try:
-        Image.init()
-        formats = [name for name in _FORMATS if name in Image.OPEN]
-        with open_regular(path) as file, Image.open(file, formats=formats) as image:
+        with Image.open(io.BytesIO(image_bytes(path)), formats=formats()) as image:
             if most is not None and image.width * image.height > most:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, more than {most:,}")
             return image.convert("RGB")

@@ -12,10 +12,12 @@ import numpy as np
 from ..serialization.files import open_regular
 from .vision import DatasetError
 
-__all__ = ["ImageFile", "read_image_file"]
+__all__ = ["ImageFile", "formats", "image_bytes", "read_image_file"]
 
 MOST_BYTES = 1 << 28  # of a file
 MOST_PIXELS = 100_000_000  # of an image: 300 MB in RGB
+# The formats that Pillow may take a file for. It knows more, such as EPS, for which it starts another program.
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 
 class ImageFile(NamedTuple):
@@ -58,7 +60,7 @@ def read_image_file(source: str | os.PathLike[str] | bytes, name: str | None = N
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about odd tags and large images, which are checked here
-            with Image.open(io.BytesIO(content)) as image:
+            with Image.open(io.BytesIO(content), formats=formats()) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise DatasetError(
                         f"{name}: {image.width:,} x {image.height:,} pixels are more than the {MOST_PIXELS:,} that are "
@@ -77,10 +79,29 @@ def read_image_file(source: str | os.PathLike[str] | bytes, name: str | None = N
         raise DatasetError(f"{name}: the image is damaged or cut short ({error or type(error).__name__})") from error
 
 
+def formats() -> list[str]:
+    """The formats in which images are read, as Pillow names them."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def image_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file, at most one more than `MOST_BYTES`.
+
+    Decoders read from these, since a file would make room for any number of bytes that a header announces.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
+        return file.read(min(os.fstat(file.fileno()).st_size, MOST_BYTES + 1))
+
+
 def _content(path: str | os.PathLike[str], name: str) -> bytes:
     try:
-        with open_regular(path) as file:
-            content = file.read(MOST_BYTES + 1)
+        content = image_bytes(path)
     except OSError as error:
         raise DatasetError(f"{name}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # a name with a zero byte

@@ -57,6 +57,13 @@ class _Bytes:
             out += piece
         return out
 
+    def finish(self) -> None:
+        """Nothing may follow; the checksum of compressed bytes is compared."""
+        while self._unpacker is not None and not self._unpacker.eof:
+            packed = self._unpacker.unconsumed_tail or self._raw(_CHUNK)
+            if self._unpacker.decompress(packed, 1) or not packed:
+                raise _DamagedError("cut off, or too long")
+
     def _raw(self, size: int) -> bytes:
         piece = self._file.read(min(size, self._left))
         self._left -= len(piece)
@@ -112,6 +119,7 @@ def _variables(file: IO[bytes], limits: Mapping[str, int]) -> dict[str, np.ndarr
         else:
             stream, end = _Bytes(file, size), end + -size % 8
         if kind == _MATRIX and (variable := _variable(stream, order, limits)) is not None:
+            stream.finish()
             name, array = variable
             if name in found:
                 raise _DamagedError(f"it has the variable {name} twice")

@@ -87,10 +87,12 @@ class USPS(DownloadedDataset):
 def _read(path: Path) -> tuple[np.ndarray, list[int]]:
     """The images (N, 16, 16) and targets of a file."""
     with opened(path, _REMEDY) as stream:
-        text = stream.read(_LARGEST + 1)
+        text = bytearray()  # grows with the text that is there
+        while len(text) <= _LARGEST and (piece := stream.read(1 << 20)):
+            text += piece
     if len(text) > _LARGEST:
         raise DatasetError(f"{path}: it unpacks to more than {_LARGEST:,} bytes of text; {_REMEDY}")
-    lines = text.split(b"\n")
+    lines = bytes(text).split(b"\n")
     if not lines[-1].strip():
         lines.pop()
     if not lines:

@@ -10,6 +10,8 @@ Files:
     ensemble.py    several nets or views averaged      views.py       views of an image
     freezing.py    what is trained, and how fast       resizing.py    images that grow during the training
     classification.py  precision, recall, F1           calibration.py whether probabilities are right
+    heads.py       new layers for new classes          recording.py   each layer during the training
+    learning_rate.py  the range test                   line.py        loss along a line of weights
     mixing.py      mixup and cutmix of a recipe
 
     run.py         the run folder                      config.py      its config.json, checked
@@ -144,7 +146,7 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
-]  # fmt: skip
+]
 
 _answer_for_functions("minicnn.train")
 _answer(globals())

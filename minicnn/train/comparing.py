@@ -109,7 +109,7 @@ def compare(
     elif epochs is not None:
         plan.recipes = {name: replace(recipe, epochs=epochs) for name, recipe in plan.recipes.items()}
     path.mkdir(parents=True, exist_ok=True)
-    given = [_row(name, run) for name, run in runs.items()]
+    given = [_row(name, run, run.history()) for name, run in runs.items()]
     images = max((int(run.results()["test"].get("images", 0)) for run in runs.values()), default=0)
     costs = {name: _cost(one if isinstance(one, Recipe) else one.recipe(), plan.root) for name, one in entries.items()}
     return _carry_out(path, plan, Comparison(tuple(given), costs, images), stop, tell, progress, download)
@@ -226,7 +226,7 @@ def _trained(
 ) -> tuple[Compared | None, int]:  # fmt: skip
     """The results of a training that is continued or begun, and the number of test images; None if it was stopped."""
     source: dict[str, Any] = {"root": plan.root, "download": download}
-    run, diverged = Run.open(folder) if (folder / CONFIG).is_file() else None, ""
+    run = Run.open(folder) if (folder / CONFIG).is_file() else None
     if run is None or not run.is_complete:
         if run is not None and run.checkpoint() is not None:
             training = Training.resume(folder, **source)
@@ -238,15 +238,14 @@ def _trained(
         try:
             run = training.run(folder, overwrite=True, stop=stop, quiet=True, progress=progress)
         except DivergedError as error:
-            run, diverged = Run.open(folder), str(error)
-        if not diverged and not run.is_complete:
+            return _row(name, Run.open(folder), training.progress.history, str(error)), 0
+        if not run.is_complete:
             return None, 0
-    return _row(name, run, diverged), 0 if diverged else int(run.results()["test"].get("images", 0))
+    return _row(name, run, run.history()), int(run.results()["test"].get("images", 0))
 
 
-def _row(name: str, run: Run, diverged: str = "") -> Compared:
+def _row(name: str, run: Run, history: Sequence[Epoch], diverged: str = "") -> Compared:
     """What a finished training reached."""
-    history = run.history()
     seed = int(run.config["training"]["seed"])
     seconds = sum(row.seconds for row in history)
     speed = statistics.fmean(row.images_per_second for row in history) if history else math.nan

@@ -19,7 +19,8 @@ from ..nn.module import check_module
 from ..optim import Optimizer
 from ..random import fork_rng
 from ..tensor import Array, Tensor
-from .loop import beside_model, scores_and_loss
+from .evaluation import beside_model
+from .loop import scores_and_loss
 
 SMOOTHING, WORST = 0.9, 4.0  # of the losses; how many times the lowest smooth loss ends the test
 

@@ -11,13 +11,12 @@ import numpy as np
 from minicnn_kernels import use
 
 from ..datasets.image_file import read_image_file
-from ..datasets.registry import TABLE
 from ..device import resolve
 from ..tensor import Tensor
 from .building import build_transform
 from .evaluation import evaluating
 from .metrics import softmax
-from .names import STATISTICS
+from .names import DATASETS
 from .run import Run
 
 __all__ = ["Prediction", "Predictor"]
@@ -90,9 +89,7 @@ class Predictor:
         self.invert, self.crop = invert, crop
         self.model = self.run.model()[0].to(self.device)
         described = self.run.config["dataset"]
-        self.images = TABLE.get(described["name"])
-        mean, _ = STATISTICS.get(described["name"], ([1.0], []))
-        self.dark_ground = mean[0] < 0.4  # such as digits in white on black
+        self.images = DATASETS.get(described["name"])  # None for a folder of images
         with self.run.explaining():
             self.transform = build_transform(described["transforms"])
         self.classes = [str(name) for name in described.get("classes", ())]
@@ -133,7 +130,7 @@ class Predictor:
         if plain.size != (side, side):
             plain = ImageOps.pad(plain, (side, side), Image.Resampling.BICUBIC, color=ground)
         notes.append(f"to {side} x {side}, {'grey' if grey else 'RGB'}")
-        if grey and self.dark_ground and ground[0] > 127:
+        if grey and ground[0] > 127:  # all grey datasets are light on dark
             return plain, "it shows dark on light, and the net was trained on light on dark"
         return plain, ""
 

@@ -14,8 +14,8 @@ Files:
     activations.py activation functions                images.py    numbers, augmentations, kernels
     connectivity.py  the matrix of a convolution, windows that fit, maps that shrink
     trials.py      several settings with several seeds
-    robustness.py  accuracy on changed images
     measured.py    gradients by layer over time, calibration, learning rates
+    robustness.py  accuracy on changed images
     trials.py      several settings with several seeds  compared.py    trained under the same conditions
     robustness.py  accuracy on changed images          predictions.py  the user's own images
     style.py       the style of them all
@@ -98,6 +98,6 @@ __all__ = [
     "tiles",
     "trials",
     "window",
-]  # fmt: skip
+]
 
 _answer(globals())

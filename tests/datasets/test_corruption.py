@@ -46,19 +46,24 @@ def read_zip(path: Path) -> np.ndarray:
         return parse_idx(path, stream, 1 << 20)
 
 
+def svhn(path: Path) -> datasets.SVHN:
+    return datasets.SVHN(path.parent, "test")
+
+
 SMALL = {"images": made.pixels(32, 32, 3, 2), "labels": np.array([[1], [10]], np.uint8)}
 # name of the file, its content, how many of its bytes are header, how to read it
 Case = tuple[str, bytes, int, Callable[[Path], Any]]
 CASES: dict[str, Case] = {
     "idx images": ("i-idx3", made.idx(made.pixels(3, 4, 5)), 16, lambda path: datasets.read_idx(path)),
-    "idx gzip": ("i.gz", gzip.compress(made.idx(made.pixels(3, 4, 5)), mtime=0), 18, lambda path: datasets.read_idx(path)),
+    "idx gzip": ("i.gz", gzip.compress(made.idx(made.pixels(3, 4, 5)), mtime=0), 18, datasets.read_idx),
     "idx bzip2": ("i.bz2", bz2.compress(made.idx(made.pixels(3, 4, 5))), 20, lambda path: datasets.read_idx(path)),
     "mnist": (
         "t10k-labels-idx1-ubyte", few(made.mnist(), "t10k-labels-idx1-ubyte"), 13,
         lambda path: datasets.MNIST(path.parent, train=False),
     ),
     "cifar": (
-        "test_batch.bin", few(made.cifar(), "test_batch.bin"), 1, lambda path: datasets.CIFAR10(path.parent, train=False)
+        "test_batch.bin", few(made.cifar(), "test_batch.bin"), 1,
+        lambda path: datasets.CIFAR10(path.parent, train=False),
     ),
     "stl10 images": ("unlabeled_X.bin", bytes(2 * 27_648), 0, lambda path: datasets.STL10(path.parent, "unlabeled")),
     "stl10 labels": (
@@ -67,8 +72,8 @@ CASES: dict[str, Case] = {
     "stl10 folds": (
         "fold_indices.txt", few(made.stl10(), "fold_indices.txt"), 40, lambda path: datasets.STL10(path.parent, folds=4)
     ),
-    "mat": ("test_32x32.mat", made.mat(**SMALL), 420, lambda path: datasets.SVHN(path.parent, "test")),
-    "mat plain": ("test_32x32.mat", made.mat(**SMALL, compress=False), 192, lambda path: datasets.SVHN(path.parent, "test")),
+    "mat": ("test_32x32.mat", made.mat(**SMALL), 420, svhn),
+    "mat plain": ("test_32x32.mat", made.mat(**SMALL, compress=False), 192, svhn),
     "usps": ("usps.t.bz2", bz2.compress(made.usps_text(1)), 30, lambda path: datasets.USPS(path.parent, train=False)),
     "zip": ("gzip.zip", made.zipped({"a": made.idx(made.pixels(3, 4, 5))}), 60, read_zip),
     "png": ("i.png", image("PNG"), 60, pil_loader),
@@ -134,7 +139,7 @@ def test_damaged_files(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[
                 peak = tracemalloc.get_traced_memory()[1]
                 tracemalloc.stop()
             assert peak < MOST, (label, peak)
-    if case in ("idx images", "idx gzip", "mat", "mat plain", "usps", "zip", "png", "mnist", "cifar", "stl10 images"):
+    if case in ("idx images", "idx gzip", "mat", "mat plain", "usps", "zip", "mnist", "cifar", "stl10 images"):
         allowed = {"cifar": 1, "stl10 images": 1}.get(case, 0)  # cut off between two images
         assert seen["cut, read"] <= allowed
     with capsys.disabled():

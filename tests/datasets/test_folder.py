@@ -81,7 +81,7 @@ def test_own_loaders_and_files(tmp_path: Path) -> None:
 
 
 def test_empty_and_missing_folders(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="There is no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere"):
         ImageFolder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="Couldn't find any class folder"):
         ImageFolder(tmp_path)
@@ -118,7 +118,7 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
         folder.pil_loader(tmp_path / "cut.png")
     with pytest.raises(DatasetError, match=r"nowhere\.png: cannot be read"):
         folder.pil_loader(tmp_path / "nowhere.png")
-    with pytest.raises(DatasetError, match="cannot be read.*folder"):
+    with pytest.raises(DatasetError, match=r"cannot be read.*folder"):
         folder.pil_loader(tmp_path)
 
 

@@ -15,9 +15,8 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import models, nn
-from minicnn.train import log_epoch
-from minicnn.train.loop import Epoch
+from minicnn import cli, models, nn
+from minicnn.train import Epoch, Run, log_epoch
 from minicnn.utils.tensorboard import SummaryWriter
 
 pytest.importorskip("tensorboardX")
@@ -168,6 +167,15 @@ def test_epochs(tmp_path: Path) -> None:
     assert [step for step, _ in found["loss/train"]] == [1, 2] and found["loss/train"][0][1].simple_value == 2
     assert len([tag for tag in found if tag[:4] not in ("weig", "grad")]) == len(Epoch._fields) - 1
     assert {"weights/weight", "gradients/bias", "epoch/seconds"} <= set(found)
+
+
+def test_the_command_writes_curves(tmp_path: Path) -> None:
+    run = ["train", "--epochs", "2", "--set", "train_size=100", "--quiet", "--out", str(tmp_path / "run")]
+    assert cli.main([*run, "--tensorboard", str(tmp_path / "board")]) == 0
+    found = values(tmp_path / "board")
+    assert [step for step, _ in found["top1/val"]] == [1, 2] == [step for step, _ in found["epoch/lr"]]
+    history = Run.open(tmp_path / "run").history()
+    assert [v.simple_value for _, v in found["loss/train"]] == pytest.approx([row.train_loss for row in history])
 
 
 def test_the_default_folder_and_later_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

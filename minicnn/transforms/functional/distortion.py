@@ -157,7 +157,7 @@ def lens_distortion(
     D. C. Brown, "Decentering distortion of lenses", Photogrammetric Engineering 1966.
 
     >>> minicnn.transforms.functional.lens_distortion(minicnn.tensor([[[1., 2., 3., 4., 5.]]]), 0.5)
-    tensor([[[0.6448, 1.9154, 3.0000, 4.0846, 3.2239]]])
+    tensor([[[0.3846, 1.9231, 3.0000, 4.0769, 1.9231]]])
     """
     name, size = "lens_distortion", spatial_size("lens_distortion", sample("lens_distortion", img))
     k1, k2, middle = number(name, "k1", k1), number(name, "k2", k2), centre(name, center)

@@ -15,7 +15,7 @@ from .fetch import Fetcher, Task
 from .randomness import GlobalStreams, SampleKeys, each_sample, keyed_samples
 from .sampler import Sampler
 
-__all__ = ["AnyFetcher", "End", "Endless", "StreamFetcher", "StreamTasks"]
+__all__ = ["AnyFetcher", "End", "Endless", "Portion", "StreamFetcher", "StreamTasks"]
 
 
 class Endless(Sampler[None]):
@@ -31,7 +31,7 @@ class End(Enum):
     OF_STREAM = "its iterator has no more samples"
 
 
-class _Portion(NamedTuple):
+class Portion(NamedTuple):
     """The next samples of a stream: at most so many, in this iteration over the dataset."""
 
     iteration: int
@@ -46,7 +46,7 @@ class StreamTasks(Iterator[Task]):
     """
 
     def __init__(self, count: int, workers: int, seed: int, epoch: int, iteration: int) -> None:
-        self._portion, self._seed, self._epoch = _Portion(iteration, count), seed, epoch
+        self._portion, self._seed, self._epoch = Portion(iteration, count), seed, epoch
         self._asked = [0] * max(workers, 1)  # how many batches each worker has been asked for
         self._living = set(range(len(self._asked)))
         self._turn = 0
@@ -80,7 +80,7 @@ class StreamFetcher:
 
     def __call__(self, task: Task, global_streams: GlobalStreams | None = None) -> Any:
         """The next batch, or `End.OF_STREAM`."""
-        portion: _Portion = task.indices
+        portion: Portion = task.indices
         if portion.iteration < self._iteration:
             raise RuntimeError(
                 "DataLoader: a later iteration over the same loader has started the iterable-style dataset anew; "

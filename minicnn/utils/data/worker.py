@@ -80,7 +80,9 @@ class Failure(NamedTuple):
         """The exception with its traceback."""
         trace = "".join(traceback.format_exception(error))
         try:
-            kind = pickle.dumps(type(error))
+            kind = pickle.dumps(
+                MemoryError if isinstance(error, MemoryError) else type(error)
+            )  # NumPy has one of its own
         except Exception:
             kind = b""
         return cls(kind, f"Caught {type(error).__name__} in DataLoader worker process {worker}.\nOriginal {trace}")
@@ -152,6 +154,8 @@ def run(connection: Any, worker: int) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # for programs that the dataset starts
     desk = _Desk(connection)
     try:
         payload = desk.tasks.get()

@@ -14,17 +14,18 @@ import multiprocessing.process
 import multiprocessing.util  # imported first, so that its exit function runs after ours
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 from .fetch import PATIENCE, Task
-from .stream import AnyFetcher
+from .stream import AnyFetcher, Portion
 from .worker import FORGET, STOP, Failure, Start, run, ticket_bytes
 
 __all__ = ["ProcessWorkers"]
@@ -53,7 +54,7 @@ class ProcessWorkers:
         self._payload = _pickled(Start(fetch, worker_init_fn, num_workers, seed))
         self._lock = threading.RLock()
         self._tickets = 0
-        self._owner: dict[int, _Worker] = {}  # tickets whose batches are still needed
+        self._needed: dict[int, tuple[_Worker, Task]] = {}  # the tickets whose batches are still to be returned
         self._arrived: dict[int, bytes] = {}  # batches that were read while waiting for another ticket
         self.workers: list[_Worker] = []
         self.pid = os.getpid()
@@ -86,7 +87,7 @@ class ProcessWorkers:
             except BaseException:  # half a message may have been sent
                 self.close(patience=0.0)
                 raise
-            self._owner[ticket] = worker
+            self._needed[ticket] = worker, task
             return ticket
 
     def result(self, ticket: int, timeout: float) -> Any:
@@ -96,33 +97,37 @@ class ProcessWorkers:
             RuntimeError: no batch within `timeout` seconds (0: wait for ever), or the worker died.
         """
         with self._lock:
-            worker = self._owner.pop(ticket)
+            worker, _ = self._needed[ticket]
             deadline = time.monotonic() + timeout if timeout else None
             while ticket not in self._arrived:
                 left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-                self._read(worker, left, ticket, timeout)
+                self._read(worker, left, timeout)
+            del self._needed[ticket]
             answer = pickle.loads(self._arrived.pop(ticket))  # bytes of our own worker
         if isinstance(answer, Failure):
             raise answer.exception()
         return answer
 
-    def _read(self, worker: _Worker, left: float | None, wanted: int, timeout: float) -> None:
+    def _read(self, worker: _Worker, left: float | None, timeout: float) -> None:
         """Read the next batch from a worker, and keep it if it is still needed."""
         try:
             ready = wait([worker.connection, worker.process.sentinel], left)
             if not ready:
-                raise RuntimeError(f"DataLoader timed out after {timeout} seconds")
+                raise TimeoutError
             if worker.connection not in ready and not worker.connection.poll():
                 raise EOFError
             ticket = int.from_bytes(worker.connection.recv_bytes(), "little")
             answer = worker.connection.recv_bytes()
+        except TimeoutError:
+            self.close(patience=0.0)
+            raise RuntimeError(f"DataLoader timed out after {timeout} seconds; {self._at_work(worker)}") from None
         except (EOFError, OSError):
             raise self._death(worker) from None
         except BaseException:  # half a message may have been read
             self.close(patience=0.0)
             raise
         worker.heard = True
-        if ticket == wanted or ticket in self._owner:
+        if ticket in self._needed:
             self._arrived[ticket] = answer
 
     def forget(self, tickets: Iterable[int]) -> None:
@@ -130,9 +135,20 @@ class ProcessWorkers:
         with self._lock:
             for ticket in tickets:
                 self._arrived.pop(ticket, None)
-                worker = self._owner.pop(ticket, None)
+                worker, _ = self._needed.pop(ticket, (None, None))
                 if worker is not None and self.usable:
                     worker.send_if_possible(ticket_bytes(ticket) + FORGET)
+
+    def _at_work(self, worker: _Worker) -> str:
+        """The first batch that has not come from a worker, and its samples if they have indices."""
+        process = f"worker process {self.workers.index(worker)}"
+        tasks = [task for ticket, (w, task) in self._needed.items() if w is worker and ticket not in self._arrived]
+        if not tasks:
+            return f"{process} had no batch to make"
+        indices = tasks[0].indices if isinstance(tasks[0].indices, list) else [tasks[0].indices]
+        shown = ", ".join(repr(index) for index in indices[:8]) + (", ..." if len(indices) > 8 else "")
+        samples = "" if isinstance(tasks[0].indices, Portion) else f" (samples {shown})"
+        return f"{process} had not delivered batch {tasks[0].number}{samples}"
 
     def _death(self, dead: _Worker) -> RuntimeError:
         """End the other processes, and return the error that says what happened."""
@@ -142,12 +158,13 @@ class ProcessWorkers:
         about = (
             "-9 means killed, often for lack of memory (fewer workers, smaller batches); another code may be what the "
             "dataset passed to sys.exit or os._exit"
-            if dead.heard
+            if dead.heard or dead.process.exitcode != 1
             else "1 right at the start often means that the script starts its work without "
             "`if __name__ == '__main__':`, which spawned processes need; or use num_workers=0"
         )
         return RuntimeError(
-            f"DataLoader: a worker process died unexpectedly; exit codes by process id: {codes}. {about}"
+            f"DataLoader: a worker process died unexpectedly; {self._at_work(dead)}; "
+            f"exit codes by process id: {codes}. {about}"
         )
 
     def close(self, patience: float = PATIENCE) -> None:
@@ -176,6 +193,26 @@ class _Worker:
                 os.set_blocking(self.connection.fileno(), True)
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started in the block have SIGINT blocked, until `worker.run` ignores it.
+
+    Ctrl-C reaches the whole group of processes, and each that is still importing would print a traceback. Here, a
+    Ctrl-C during the block comes at its end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # otherwise `Process.start` would start it, and then unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(worker: int) -> _Worker:
     """Start a process. It gets no large data: `start` would wait for ever if the process died before reading them."""
     from multiprocessing import get_context
@@ -184,7 +221,8 @@ def _start(worker: int) -> _Worker:
     ours, theirs = context.Pipe()
     try:
         process = context.Process(target=run, args=(theirs, worker), name=f"minicnn-loader-{worker}")
-        process.start()
+        with _deaf_to_ctrl_c():
+            process.start()
     except BaseException:
         ours.close()
         raise
