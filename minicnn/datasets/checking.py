@@ -93,7 +93,7 @@ def _known(entries: dict[str, Entry]) -> dict[str, list[tuple[str, Checksum]]]:
 
 def _file(path: Path, sums: list[tuple[str, Checksum]]) -> Finding:
     """Whether a file is the original one of one of the datasets that have files of this name."""
-    faults = []
+    faults: list[str] = []
     for dataset, checksum in sums:
         fault = mismatch(path, checksum)
         if not fault:
@@ -111,7 +111,7 @@ def _dataset(folder: Path, key: str, entry: Entry) -> Finding | None:
     counts = []
     for options in (entry.train_options, entry.test_options):
         try:
-            counts.append(len(entry.dataset(root=folder, **options)))  # type: ignore[arg-type]
+            counts.append(len(entry.dataset(root=folder, **options)))
         except DatasetError as error:
             if "not found" not in str(error):
                 return Finding(key, False, str(error))
