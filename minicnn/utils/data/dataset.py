@@ -88,6 +88,12 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__()")
 
+    def __getitem__(self, index: Any) -> T_co:
+        raise NotImplementedError(
+            f"{type(self).__name__} is an IterableDataset, whose samples have no indices; iterate over it, put its "
+            "samples into a list, or write a map-style Dataset with __getitem__ and __len__"
+        )
+
     def __add__(self, other: Dataset[T_co]) -> ChainDataset[T_co]:  # type: ignore[override]
         return ChainDataset([self, other])
 
