@@ -1,4 +1,4 @@
-"""What a net costs and what it sees, without computing anything; and how it bears changes of its images."""
+"""What a net costs and what it sees, without computing anything."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from .empirical_field import EmpiricalField, empirical_receptive_field
 from .graph import Graph
 from .properties import Properties, properties, property_table
 from .receptive_field import Box, LayerField, ReceptiveField, receptive_field
-from .robustness import PROBES, Probe, Robustness, robustness
 from .summary import Layer, LayerRow, Summary, summary
 from .trace import trace
 
 __all__ = [
-    "PROBES", "Box", "EmpiricalField", "Graph", "Layer", "LayerField", "LayerRow", "Probe", "Properties",
-    "ReceptiveField", "Robustness", "Summary", "empirical_receptive_field", "properties", "property_table",
-    "receptive_field", "robustness", "summary", "trace",
+    "Box", "EmpiricalField", "Graph", "Layer", "LayerField", "LayerRow", "Properties",
+    "ReceptiveField", "Summary", "empirical_receptive_field", "properties", "property_table",
+    "receptive_field", "summary", "trace",
 ]  # fmt: skip
 
 

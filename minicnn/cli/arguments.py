@@ -102,7 +102,7 @@ def seed(text: str) -> int:
 
 def every(text: str) -> str:
     """A number of steps, or a time such as 30s."""
-    from ..train.state import Every
+    from ..train.runs.state import Every
 
     try:
         Every(text)

@@ -104,9 +104,9 @@ def _time(seconds: float) -> str:
 def _entries(options: argparse.Namespace) -> dict[str, Recipe | Run]:
     """What the user named, by names that differ."""
     from .. import train
-    from ..train.names import MODELS
-    from ..train.reading import is_file_name
-    from ..train.run import CONFIG
+    from ..train.recipes.names import MODELS
+    from ..train.recipes.reading import is_file_name
+    from ..train.runs.run import CONFIG
 
     changes = train.settings_of(options.settings)
     models = {name.lower() for name in MODELS}

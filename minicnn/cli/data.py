@@ -53,7 +53,7 @@ def _download(entry: object) -> str:
 def get(options: argparse.Namespace) -> int:
     """Fetch a dataset, check it, and say what is there."""
     from ..datasets.registry import TABLE, open_dataset
-    from ..train.names import find
+    from ..train.recipes.names import find
 
     name = find("dataset", options.name, TABLE)
     if not TABLE[name].needs_files:
@@ -72,7 +72,7 @@ def check(options: argparse.Namespace) -> int:
     """Say which datasets a folder holds, and which of their files are not the original ones."""
     from ..datasets.checking import check_folder
     from ..datasets.registry import TABLE
-    from ..train.names import find
+    from ..train.recipes.names import find
 
     name = None if options.dataset is None else find("dataset", options.dataset, TABLE)
     wrong = 0

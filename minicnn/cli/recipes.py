@@ -23,7 +23,7 @@ def recipes(options: argparse.Namespace) -> int:
     """List the recipes, or show one as the TOML file that `minicnn train --recipe FILE` reads."""
     from ..serialization.files import write_atomically
     from ..train import RECIPES, find_recipe
-    from ..train.names import find
+    from ..train.recipes.names import find
 
     if options.what == "list":
         if options.name or options.write or options.whole:

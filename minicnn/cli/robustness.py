@@ -24,7 +24,7 @@ from .arguments import seed as whole_seed
 from .console import DONE
 
 if TYPE_CHECKING:
-    from ..analysis import Robustness
+    from ..train import Robustness
 
 COLUMNS = ("run", "probe", "level", "unit", "top1", "standard_error", "images")
 
@@ -45,7 +45,7 @@ def add_command(commands: Commands) -> None:
 def robustness(options: argparse.Namespace) -> int:
     """Measure the accuracy of a trained net on test images that are moved, turned, darkened, blurred and more."""
     from .. import train
-    from ..analysis.robustness import PROBES
+    from ..train.robustness import PROBES
     from ..visualize import check_format
     from ..visualize import robustness as draw
 
@@ -83,8 +83,8 @@ def _labels(folders: list[str]) -> list[str]:
 def _probed(run: Any, names: list[str], options: argparse.Namespace) -> list[Robustness]:
     """The results of a run."""
     from .. import use
-    from ..analysis import robustness as measure
     from ..device import resolve
+    from ..train import robustness as measure
 
     device = resolve(options.device or "cpu", "robustness")
     model, *_ = run.model()

@@ -146,7 +146,7 @@ def _announce(session: Training) -> None:
 
 def _last_good(run: Run) -> str:
     """A sentence that says what is left after a training that diverged."""
-    from ..train.run import CHECKPOINT
+    from ..train.runs.run import CHECKPOINT
 
     if not (run.folder / CHECKPOINT).exists():
         return "No checkpoint had been saved"
@@ -155,7 +155,7 @@ def _last_good(run: Run) -> str:
 
 def _go_on(run: Run) -> str:
     """A sentence that says how to continue a training."""
-    from ..train.run import CHECKPOINT
+    from ..train.runs.run import CHECKPOINT
 
     folder = shlex.quote(str(run.folder))
     there = (run.folder / CHECKPOINT).exists()

@@ -1,26 +1,23 @@
 """Training: one loop to read, the metrics, recipes, and the folder of a run.
 
+Folders:
+    recipes/       what is trained: recipes as TOML files, checked, and the objects that they name
+    runs/          what is left on disk: the run folder, checkpoints, and Ctrl-C without losing the net
+
 Files:
     loop.py        the loop: train                     session.py     a whole training from a recipe: Training
-    evaluation.py  evaluate, predict                   state.py       what a checkpoint holds, and strict checks
-    progress.py    Epoch, and how far a training is    checkpoint.py  weights and states on disk
-    divergence.py  a NaN, explained                    interrupt.py   Ctrl-C without losing the net
-    metrics.py     accuracy, confusion_matrix, ...     trials.py      one setting with several seeds
-    early_stopping.py  when to stop                    averaging.py   a moving average of the weights
-    ensemble.py    several nets or views averaged      views.py       views of an image
-    freezing.py    what is trained, and how fast       resizing.py    images that grow during the training
-    classification.py  precision, recall, F1           calibration.py whether probabilities are right
-    heads.py       new layers for new classes          recording.py   each layer during the training
-    learning_rate.py  the range test                   line.py        loss along a line of weights
-    mixing.py      mixup and cutmix of a recipe
+    evaluation.py  evaluate, predict                   progress.py    Epoch, and how far a training is
+    divergence.py  a NaN, explained                    logs.py        results for TensorBoard
 
-    run.py         the run folder                      config.py      its config.json, checked
-    history.py     its metrics.csv                     description.py what config.json says
-
-    settings.py    what a recipe says                  recipes        the bundled files, find_recipe
-    names.py       the tables of names in it           reading.py     files, changes on the command line
-    checking.py    types, ranges, contradictions       fitting.py     a recipe for any net and dataset
-    options.py     the names' options, tried           building.py    the objects that a recipe names; data.py its data
+    metrics.py         accuracy, confusion_matrix ...  classification.py  precision, recall, F1
+    calibration.py     are probabilities right?        robustness.py      accuracy on changed images
+    early_stopping.py  when to stop                    averaging.py       a moving average of the weights
+    ensemble.py        several nets or views averaged  views.py           views of an image
+    freezing.py        what is trained, and how fast   heads.py           new layers for new classes
+    resizing.py        images that grow                mixing.py          mixup and cutmix of a recipe
+    learning_rate.py   the range test                  line.py            the loss along a line of weights
+    recording.py       each layer during the training  prediction.py      classes of the user's own images
+    trials.py          one setting, several seeds      comparing.py       several nets under one budget; comparison.py
 """
 
 from __future__ import annotations
@@ -28,40 +25,42 @@ from __future__ import annotations
 from ..compat.missing import answer as _answer
 from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from .averaging import ExponentialAverage
-from .building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
 from .calibration import Reliability, brier_score, fit_temperature, reliability
-from .checkpoint import CheckpointError, load_weights, save_weights
 from .classification import ClassScores, balanced_accuracy, classification_report, precision_recall_f1
 from .comparing import compare, resume_comparison
 from .comparison import Compared, Comparison, Difference, differences
-from .data import build_dataset, complete
-from .description import describe
 from .divergence import DivergedError
 from .early_stopping import EarlyStopping
 from .ensemble import Ensemble, EnsembleError, TestTimeAugmentation, ensemble_error
 from .evaluation import Evaluation, evaluate, predict
 from .freezing import GradualUnfreezing, freeze, net_parts, parameter_groups, rates_by_depth, unfreeze
 from .heads import NewHead, replace_head
-from .interrupt import Interrupt, telling
 from .learning_rate import LearningRates, find_learning_rate
 from .line import LineScan, line_scan
 from .logs import log_epoch
 from .loop import SaveError, train
 from .metrics import accuracy, confusion_matrix, per_class_accuracy, softmax
-from .names import SettingError, UnknownNameError
 from .prediction import Prediction, Predictor
 from .progress import Epoch, Progress, best_epoch
-from .reading import settings_of
 from .recipes import RECIPES, find_recipe
+from .recipes.building import build_loss, build_model, build_optimizer, build_schedule, build_transform, init_weights
+from .recipes.data import build_dataset, complete
+from .recipes.names import SettingError, UnknownNameError
+from .recipes.reading import settings_of
+from .recipes.settings import Recipe
 from .recording import Recorder
 from .resizing import ProgressiveResizing, check_sizes, resized
-from .run import Run, RunError
+from .robustness import PROBES, Probe, Robustness, robustness
+from .runs.checkpoint import CheckpointError, load_weights, save_weights
+from .runs.description import describe
+from .runs.interrupt import Interrupt, telling
+from .runs.run import Run, RunError
 from .session import Training
-from .settings import Recipe
 from .trials import Trials, spread, train_with_seeds
 from .views import combined, five_crops, flips, named_views, shifts, ten_crops
 
 __all__ = [
+    "PROBES",
     "RECIPES",
     "CheckpointError",
     "ClassScores",
@@ -82,11 +81,13 @@ __all__ = [
     "NewHead",
     "Prediction",
     "Predictor",
+    "Probe",
     "Progress",
     "ProgressiveResizing",
     "Recipe",
     "Recorder",
     "Reliability",
+    "Robustness",
     "Run",
     "RunError",
     "SaveError",
@@ -136,6 +137,7 @@ __all__ = [
     "replace_head",
     "resized",
     "resume_comparison",
+    "robustness",
     "save_weights",
     "settings_of",
     "shifts",

@@ -25,17 +25,17 @@ from ..datasets import DatasetError
 from ..device import Device
 from ..random import fork_rng, get_rng_state, manual_seed
 from ..serialization.files import read_text, write_atomically
-from .building import build_model
 from .comparison import Compared, Comparison
-from .config import AGAIN, RunError, reason
-from .data import build_dataset
 from .divergence import DivergedError
 from .loop import never
-from .names import MODELS, SettingError, find, find_dataset
 from .progress import Epoch, best_epoch
-from .run import CONFIG, Run
+from .recipes.building import build_model
+from .recipes.data import build_dataset
+from .recipes.names import MODELS, SettingError, find, find_dataset
+from .recipes.settings import Recipe
+from .runs.config import AGAIN, RunError, reason
+from .runs.run import CONFIG, Run
 from .session import Training
-from .settings import Recipe
 
 __all__ = ["compare", "resume_comparison"]
 

@@ -13,11 +13,11 @@ from minicnn_kernels import use
 from ..datasets.image_file import read_image_file
 from ..device import resolve
 from ..tensor import Tensor
-from .building import build_transform
 from .evaluation import evaluating
 from .metrics import softmax
-from .names import DATASETS
-from .run import Run
+from .recipes.building import build_transform
+from .recipes.names import DATASETS
+from .runs.run import Run
 
 __all__ = ["Prediction", "Predictor"]
 

@@ -29,23 +29,23 @@ from ..random import fork_rng, get_rng_state, manual_seed, set_rng_state
 from ..serialization.files import remedy
 from ..utils.data import DataLoader, Subset, stratified_split
 from .averaging import ExponentialAverage
-from .building import build_loss, build_model, build_optimizer, build_schedule
-from .checkpoint import CheckpointError
-from .config import AGAIN, RunError
-from .data import build_dataset, complete
-from .description import describe, environment
 from .early_stopping import EarlyStopping
 from .ensemble import TestTimeAugmentation
 from .evaluation import evaluate
 from .loop import never, train
 from .mixing import BatchTransforms
-from .names import SettingError
 from .progress import Epoch, Progress, best_epoch, say
+from .recipes.building import build_loss, build_model, build_optimizer, build_schedule
+from .recipes.data import build_dataset, complete
+from .recipes.names import SettingError
+from .recipes.settings import Recipe
+from .recipes.starting import prepare_weights
 from .resizing import ProgressiveResizing
-from .run import CHECKPOINT, CONFIG, Run
-from .settings import Recipe
-from .starting import prepare_weights
-from .state import Every, TrainingState
+from .runs.checkpoint import CheckpointError
+from .runs.config import AGAIN, RunError
+from .runs.description import describe, environment
+from .runs.run import CHECKPOINT, CONFIG, Run
+from .runs.state import Every, TrainingState
 
 AHEAD = 2  # batches that a thread makes, so that the net does not wait for them
 SPLIT_SEED = 0  # of the validation images: the same ones for every seed of a training, so that seeds compare

@@ -20,7 +20,7 @@ from .divergence import DivergedError
 from .evaluation import Loss
 from .loop import train
 from .progress import Epoch
-from .settings import EVAL_BATCH
+from .recipes.settings import EVAL_BATCH
 
 
 @dataclass(frozen=True, eq=False)

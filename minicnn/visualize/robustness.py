@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.robustness import Robustness
+from ..train.robustness import Robustness
 from .style import COLOURS, GREY, drawing, heading, percentages, show
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def robustness(
     The band is twice the standard error to each side: what other test images of the same kind could change.
 
     Args:
-        found: what `analysis.robustness` returned, for each net by its name the same probes with the same levels.
+        found: what `train.robustness` returned, for each net by its name the same probes with the same levels.
         title: of the whole figure.
         out: a file to write.
 

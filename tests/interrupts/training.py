@@ -27,8 +27,8 @@ from minicnn import cli, visualize
 from minicnn.cli import early_interrupt
 from minicnn.serialization import files
 from minicnn.train import CheckpointError, Run, Training
-from minicnn.train.checkpoint import read_state
-from minicnn.train.run import CHECKPOINT, CONFIG
+from minicnn.train.runs.checkpoint import read_state
+from minicnn.train.runs.run import CHECKPOINT, CONFIG
 
 CALLS = ("write", "fsync", "replace", "sync")  # what a save consists of
 

@@ -24,8 +24,8 @@ from minicnn.train import (
     fitting,
     settings_of,
 )
-from minicnn.train.data import choose_classes
-from minicnn.train.fitting import fitted_recipe
+from minicnn.train.recipes.data import choose_classes
+from minicnn.train.recipes.fitting import fitted_recipe
 from minicnn.utils.data import Subset
 
 SIDES = {"cat": (40, 30), "dog": (33, 50), "emu": (64, 64)}

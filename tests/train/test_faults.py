@@ -22,8 +22,8 @@ from minicnn import cli, nn, optim
 from minicnn.serialization import CheckpointError
 from minicnn.tensor import Tensor
 from minicnn.train import DivergedError, Progress, Run, RunError, SettingError, Training, train
-from minicnn.train.checkpoint import packed_state, read_state
-from minicnn.train.run import CHECKPOINT, CONFIG, WEIGHTS
+from minicnn.train.runs.checkpoint import packed_state, read_state
+from minicnn.train.runs.run import CHECKPOINT, CONFIG, WEIGHTS
 
 SCRIPT = Path(__file__).parents[1] / "interrupts" / "training.py"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")

@@ -12,9 +12,9 @@ from minicnn import datasets, models, nn
 from minicnn.datasets.registry import TABLE
 from minicnn.models import registry
 from minicnn.train import SettingError, find_recipe
-from minicnn.train import fitting as fitting_file
-from minicnn.train.fitting import fitted_recipe
-from minicnn.train.names import DATASETS, MODELS, STATISTICS, TRANSFORMS
+from minicnn.train.recipes import fitting as fitting_file
+from minicnn.train.recipes.fitting import fitted_recipe
+from minicnn.train.recipes.names import DATASETS, MODELS, STATISTICS, TRANSFORMS
 from minicnn.transforms import Compose
 
 SLOW_TO_BUILD = {"resnet1202", "preact_resnet1001"}  # seconds on the meta device

@@ -15,7 +15,7 @@ import pytest
 import minicnn
 from minicnn import cli
 from minicnn.train import Epoch, Run, build_dataset, build_model, describe, find_recipe, save_weights
-from minicnn.train.run import CONFIG, METRICS, WEIGHTS
+from minicnn.train.runs.run import CONFIG, METRICS, WEIGHTS
 
 REMEDY = re.compile(r"restore|train|remove|Build the model|choose|see that|move the folder")
 ROWS = [Epoch(n, 2.0 / n, 0.5, 2.5 / n, 0.75, 1.5, 1000.0, 0.05) for n in (1, 2)]

@@ -12,7 +12,7 @@ import pytest
 
 from minicnn.train import RECIPES, Recipe, SettingError, UnknownNameError, build_transform, find_recipe, settings_of
 from minicnn.train.recipes import bundled
-from minicnn.train.settings import TABLES
+from minicnn.train.recipes.settings import TABLES
 from minicnn.transforms import InterpolationMode
 
 SMALL = """

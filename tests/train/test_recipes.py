@@ -18,8 +18,8 @@ from minicnn.train import (
     find_recipe,
     train,
 )
-from minicnn.train.names import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
 from minicnn.train.recipes import bundled
+from minicnn.train.recipes.names import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
 from minicnn.transforms import Compose
 from minicnn.utils.data import DataLoader
 

@@ -19,7 +19,7 @@ import pytest
 from minicnn import Tensor, cli, nn, optim, train
 from minicnn.serialization import files
 from minicnn.train import DivergedError, Epoch, Run, RunError, SaveError, build_model
-from minicnn.train.run import METRICS, WEIGHTS
+from minicnn.train.runs.run import METRICS, WEIGHTS
 
 HISTORY = [Epoch(1, 2.5, 0.25, 2.25, 0.5, 1.5, 1149.5, 0.05), Epoch(2, 1.5, 0.5, 0.125, 0.75, 0.001, 1437000.0, 0.05)]
 CONFIG = {

@@ -20,9 +20,9 @@ from minicnn.train import (
     init_weights,
     train,
 )
-from minicnn.train.building import TIMES
 from minicnn.train.loop import scores_and_loss
-from minicnn.train.names import INITS, SCHEDULES
+from minicnn.train.recipes.building import TIMES
+from minicnn.train.recipes.names import INITS, SCHEDULES
 from minicnn.utils.data import DataLoader, TensorDataset
 
 

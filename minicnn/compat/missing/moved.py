@@ -35,6 +35,8 @@ _ROOMS = {  # (earlier package, new package): files; old=new if the name of the 
     """,
     ("minicnn.nn.utils", "minicnn.nn.utils"): "reparametrisation=reparametrization",
     ("minicnn.autograd", "minicnn.autograd"): "part=subgraph sharing=inplace walk=backpropagation",
+    ("minicnn.train", "minicnn.train.recipes"): "settings fitting",
+    ("minicnn.train", "minicnn.train.runs"): "run config description checkpoint interrupt",
     ("minicnn.optim", "minicnn.optim"): "compiled=first_order elementwise=first_order together=first_order",
 }
 MOVED = {
@@ -60,7 +62,7 @@ _LEFT = {
 LEFT = {
     f"minicnn.ops.{old}.{name}": f"minicnn.ops.{new}" for (old, new), names in _LEFT.items() for name in names.split()
 } | {
-    f"minicnn.train.settings.{name}": f"minicnn.train.{new}"
+    f"minicnn.train.recipes.settings.{name}": f"minicnn.train.{new}"
     for new, names in {
         "building": "build_loss build_model build_optimizer build_schedule build_transform",
         "data": "build_dataset",

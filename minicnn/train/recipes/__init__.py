@@ -1,6 +1,11 @@
 """The bundled recipes, files in this folder: the data, preprocessing, optimiser and epochs that train a net well.
 
-For a net and a dataset without a recipe of their own, `fitting.py` makes one.
+Files:
+    settings.py    what a recipe says: Recipe          reading.py     files, and changes on the command line
+    names.py       the tables of names in it           checking.py    types, ranges, contradictions
+    options.py     the names' options, tried           fitting.py     a recipe for any net and dataset
+    building.py    the objects that a recipe names     data.py        its images
+    starting.py    weights to start from, new heads
 """
 
 from __future__ import annotations
@@ -11,11 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..data import complete, is_complete
-from ..fitting import FITTED, fitted_recipe
-from ..names import FOLDER, MODELS, SettingError, UnknownNameError, find, find_dataset
-from ..reading import RecipeFile, changed, is_file_name, read_file, recipe_of
-from ..settings import Recipe
+from .data import complete, is_complete
+from .fitting import FITTED, fitted_recipe
+from .names import FOLDER, MODELS, SettingError, UnknownNameError, find, find_dataset
+from .reading import RecipeFile, changed, is_file_name, read_file, recipe_of
+from .settings import Recipe
 
 RECIPES = {  # the first recipe for a model and a dataset is the default
     name: Path(__file__).parent / f"{name}.toml"

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..device import CPU
-from ..nn import Module
-from ..serialization.files import write_atomically
-from ..serialization.foreign import AGAIN
-from ..serialization.format import Entry, pack, read_arrays, read_header
-from ..serialization.source import CheckpointError, Source, opened
-from ..serialization.tree import Decoder, Encoder
-from ..tensor import Tensor
+from ...device import CPU
+from ...nn import Module
+from ...serialization.files import write_atomically
+from ...serialization.foreign import AGAIN
+from ...serialization.format import Entry, pack, read_arrays, read_header
+from ...serialization.source import CheckpointError, Source, opened
+from ...serialization.tree import Decoder, Encoder
+from ...tensor import Tensor
 
 __all__ = ["CheckpointError", "load_weights", "packed_state", "packed_weights", "read_state", "save_weights"]
 

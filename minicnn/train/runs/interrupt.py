@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ..serialization.files import remedy
+from ...serialization.files import remedy
 from .config import RunError
-from .loop import SaveError
+from ..loop import SaveError
 
 
 class Interrupt:

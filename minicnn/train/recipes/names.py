@@ -10,9 +10,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-from .. import models, nn, optim, transforms
-from ..datasets.registry import FOLDER, TABLE
-from ..optim import lr_scheduler
+from ... import models, nn, optim, transforms
+from ...datasets.registry import FOLDER, TABLE
+from ...optim import lr_scheduler
 
 DATASETS = TABLE  # the names of the datasets, and what is known of their images
 # The mean and standard deviation of each channel of the training images, in 0..1. Those of other datasets are computed.

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..nn import Module
 from ..tensor import Tensor
-from ..train.evaluation import evaluating
 from ..transforms import Compose, Normalize
+from .evaluation import evaluating
 
 __all__ = ["PROBES", "Probe", "Robustness", "robustness"]
 
@@ -108,7 +108,7 @@ def robustness(
 
     >>> digits = minicnn.datasets.Digits(train=False, transform=minicnn.transforms.ToTensor())
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    >>> found = minicnn.analysis.robustness(net, digits, "shift", levels=[0, 1], images=20)
+    >>> found = minicnn.train.robustness(net, digits, "shift", levels=[0, 1], images=20)
     >>> found.levels, found.unit, found.images, found.examples.shape
     ((0.0, 1.0), 'pixels', 20, (2, 1, 8, 8))
     """

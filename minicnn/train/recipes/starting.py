@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import serialization
-from ..nn import Module
-from ..serialization.source import CheckpointError
-from ..tensor import Tensor
-from .freezing import freeze
-from .heads import replace_head
+from ... import serialization
+from ...nn import Module
+from ...serialization.source import CheckpointError
+from ...tensor import Tensor
+from ..freezing import freeze
+from ..heads import replace_head
+from ..runs.run import WEIGHTS
 from .names import SettingError
-from .run import WEIGHTS
 from .settings import Recipe
 
 

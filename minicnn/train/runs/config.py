@@ -9,7 +9,7 @@ from typing import Any
 
 from minicnn_kernels.dispatch import BACKENDS, EMULATED, ON_GPU
 
-from ..serialization.files import read_text
+from ...serialization.files import read_text
 
 FORMAT = "minicnn run 1"
 AGAIN = "restore it from a copy, or train again"

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from .. import models, nn, transforms
-from ..nn import Module
-from ..nn.conv import _ConvNd
-from ..optim.lr_scheduler import LinearLR, SequentialLR
-from .freezing import parameter_groups
+from ... import models, nn, transforms
+from ...nn import Module
+from ...nn.conv import _ConvNd
+from ...optim.lr_scheduler import LinearLR, SequentialLR
+from ..freezing import parameter_groups
 from .names import (
     DECAYS,
     EVERY,

@@ -10,11 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .. import models
-from ..device import Device
-from ..nn import Parameter
-from ..ops.tensor.creation import zeros
-from ..optim import SGD
+from ... import models
+from ...device import Device
+from ...nn import Parameter
+from ...ops.tensor.creation import zeros
+from ...optim import SGD
+from ..views import named_views
 from .building import build_schedule, build_transform
 from .checking import LARGEST, shown
 from .names import (
@@ -29,7 +30,6 @@ from .names import (
     find_dataset,
 )  # fmt: skip
 from .settings import CHAINS, Recipe, Step
-from .views import named_views
 
 _SIMPLE: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int": (int,), "float": (int, float), "str": (str,), "None": (type(None),),

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from minicnn_kernels.geometry import counted
 
-from .. import models
-from ..autograd import no_grad
-from ..datasets.registry import FOLDER, TABLE, folder_classes
-from ..device import Device
-from ..models.registry import MODELS as PUBLISHED
-from ..nn import Module
-from ..ops.tensor.creation import empty
-from ..tensor import Tensor
+from ... import models
+from ...autograd import no_grad
+from ...datasets.registry import FOLDER, TABLE, folder_classes
+from ...device import Device
+from ...models.registry import MODELS as PUBLISHED
+from ...nn import Module
+from ...ops.tensor.creation import empty
+from ...tensor import Tensor
 from .names import MODELS, STATISTICS, SettingError
 from .settings import EVAL_BATCH, Recipe, Step
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import Module
-from ..optim.first_order import FirstOrder
-from ..random import get_rng_state, set_rng_state
-from ..tensor import Tensor
+from ...nn import Module
+from ...optim.first_order import FirstOrder
+from ...random import get_rng_state, set_rng_state
+from ...tensor import Tensor
 from .checkpoint import CheckpointError
 from .config import shortened
-from .progress import Epoch, Progress, best_epoch
+from ..progress import Epoch, Progress, best_epoch
 
 Weights = dict[str, Tensor]
 
@@ -177,7 +177,7 @@ class Every:
     Raises:
         ValueError: the text is neither; the message says what is possible.
 
-    >>> from minicnn.train.state import Every
+    >>> from minicnn.train.runs.state import Every
     >>> due = Every("2")
     >>> [due() for _ in range(4)]
     [False, True, False, True]

@@ -15,10 +15,10 @@ import numpy as np
 from minicnn_kernels import runtime
 from minicnn_kernels.arrays import gpu, is_emulated
 
-from ..device import Device
-from ..nn import Module
+from ...device import Device
+from ...nn import Module
 from .config import FORMAT
-from .settings import Recipe
+from ..recipes.settings import Recipe
 
 
 def describe(

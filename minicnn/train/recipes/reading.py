@@ -21,9 +21,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..serialization.files import read_text
+from ...serialization.files import read_text
+from ..runs.config import reason
 from .checking import shown
-from .config import reason
 from .names import MODELS, SettingError, UnknownNameError, find, find_dataset
 from .options import checked
 from .settings import CHAINS, TABLES, Recipe, Step, chain, parse

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import analysis, cli, nn, transforms, visualize
-from minicnn.analysis.robustness import PROBES
+from minicnn import cli, nn, train, transforms, visualize
+from minicnn.train.robustness import PROBES
 from minicnn.utils.data import Subset, TensorDataset
 
 
@@ -112,11 +112,11 @@ def test_accuracies_that_are_known() -> None:
     images, classes = halves()
     net = Brightest().train()
     data = TensorDataset(minicnn.tensor(images), minicnn.tensor(classes))
-    found = analysis.robustness(net, data, "rotation", [0, 180])
+    found = train.robustness(net, data, "rotation", [0, 180])
     assert found.top1 == (1.0, 0.0) and found.images == 50 and net.training
     assert found.errors == (0, 0) and found.rows()[1] == ("rotation", 180.0, "degrees", 0.0, 0.0, 50)
-    assert analysis.robustness(net, data, "contrast").top1 == (1,) * 6
-    assert analysis.robustness(net, Subset(data, [0, 1, 2]), "blur", [0], images=99).images == 3
+    assert train.robustness(net, data, "contrast").top1 == (1,) * 6
+    assert train.robustness(net, Subset(data, [0, 1, 2]), "blur", [0], images=99).images == 3
 
 
 class Normalised(TensorDataset):
@@ -140,7 +140,7 @@ def test_normalisation_is_undone_and_done_again() -> None:
             seen.append(x.numpy())
             return super().forward(x)
 
-    found = analysis.robustness(Looks(), Subset(data, range(4)), "brightness", [0, 0.5])
+    found = train.robustness(Looks(), Subset(data, range(4)), "brightness", [0, 0.5])
     np.testing.assert_allclose(seen[0][0], data[0][0], atol=1e-5)
     np.testing.assert_allclose(found.examples[0], images[0], atol=1e-6)
     np.testing.assert_allclose(found.examples[1], (images[0] + 0.5).clip(0, 1), atol=1e-6)
@@ -162,13 +162,13 @@ def test_normalisation_is_undone_and_done_again() -> None:
 def test_what_is_refused(data: Any, options: dict[str, Any], error: type[Exception], text: str) -> None:
     images = TensorDataset(*map(minicnn.tensor, data))
     with pytest.raises(error, match=f"robustness: .*{text}"):
-        analysis.robustness(Brightest(), images, **options)
+        train.robustness(Brightest(), images, **options)
 
 
 def test_the_picture_and_what_it_refuses(tmp_path: Path) -> None:
     data = TensorDataset(*map(minicnn.tensor, halves()))
     names = ("shift", "noise", "blur", "occlusion")
-    results = [analysis.robustness(Brightest(), data, name, PROBES[name].levels[:3], images=5) for name in names]
+    results = [train.robustness(Brightest(), data, name, PROBES[name].levels[:3], images=5) for name in names]
     figure = visualize.robustness({"a": results, "b": results}, out=tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000 and len(figure.axes) == 4 * 4
     for wrong in ({}, {"a": []}, {"a": results, "b": results[:1]}):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets import DatasetError
-from ..datasets.registry import FOLDER, folder_classes, open_dataset
-from ..tensor import Tensor
-from ..utils.data import Subset
+from ...datasets import DatasetError
+from ...datasets.registry import FOLDER, folder_classes, open_dataset
+from ...tensor import Tensor
+from ...utils.data import Subset
 from .building import build_transform
 from .checking import shown
 from .names import DATASETS, STATISTICS, SettingError, find, find_dataset
