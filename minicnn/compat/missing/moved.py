@@ -62,7 +62,7 @@ _LEFT = {
 LEFT = {
     f"minicnn.ops.{old}.{name}": f"minicnn.ops.{new}" for (old, new), names in _LEFT.items() for name in names.split()
 } | {
-    f"minicnn.train.recipes.settings.{name}": f"minicnn.train.{new}"
+    f"minicnn.train.recipes.settings.{name}": f"minicnn.train.recipes.{new}"
     for new, names in {
         "building": "build_loss build_model build_optimizer build_schedule build_transform",
         "data": "build_dataset",
