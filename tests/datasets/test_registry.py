@@ -63,7 +63,7 @@ def test_a_folder_is_split_in_each_class(tmp_path: Path) -> None:
             open_dataset(f"folder:{wrong}", True)
     with pytest.raises(DatasetError, match="too few images"):
         open_dataset(f"folder:{pictures(tmp_path / 'few', 'a', 'b', count=4)}", False)
-    with pytest.raises(DatasetError, match="it has one folder only, solo, .* give .*one.solo"):
+    with pytest.raises(DatasetError, match=r"it has one folder only, solo, .* give .*one.solo"):
         folder_classes(pictures(tmp_path / "one", "solo"))
 
 
