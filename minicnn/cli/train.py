@@ -120,7 +120,8 @@ def _session(options: argparse.Namespace) -> Training:
             chosen_recipe(options, options.data), seed=options.seed or 0, backend=options.backend or "auto",
             root=options.data, download=options.download,
         )  # fmt: skip
-    given = [name for name in SETTINGS if getattr(options, name, None) not in (None, False, [])]
+    values = {name: getattr(options, name, None) for name in SETTINGS}
+    given = [name for name, value in values.items() if not (value is None or value is False or value == [])]
     if given or options.model is not None:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given) or "MODEL"
         raise UsageError(f"--resume continues with the settings of the run; leave out {names}")
