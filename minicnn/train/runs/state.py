@@ -13,9 +13,9 @@ from ...nn import Module
 from ...optim.first_order import FirstOrder
 from ...random import get_rng_state, set_rng_state
 from ...tensor import Tensor
+from ..progress import Epoch, Progress, best_epoch
 from .checkpoint import CheckpointError
 from .config import shortened
-from ..progress import Epoch, Progress, best_epoch
 
 Weights = dict[str, Tensor]
 
