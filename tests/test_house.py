@@ -198,3 +198,13 @@ def test_no_placeholders() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX)\b")
     for path in FILES.values():
         assert not marks.search(path.read_text(encoding="utf-8")), f"{path} has an unfinished part"
+
+
+def test_every_folder_of_code_is_a_package_and_in_the_repository() -> None:
+    folders = {path.parent for path in FILES.values()}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+    if (ROOT / ".git").exists():
+        paths = "\n".join(str(folder / "__init__.py") for folder in folders if folder.is_relative_to(ROOT))
+        ignored = ["git", "check-ignore", "--no-index", "--stdin"]
+        found = subprocess.run(ignored, input=paths, cwd=ROOT, capture_output=True, text=True)
+        assert found.stdout == ""

@@ -74,7 +74,7 @@ def train(options: argparse.Namespace) -> int:
         options.output, overwrite=options.overwrite, command=options.command_line
     )  # fmt: skip
     _announce(session)
-    with training.telling(run.saved), _curves(options.tensorboard) as after_epoch:
+    with training.telling(lambda: _left(run)), _curves(options.tensorboard) as after_epoch:
         with training.Interrupt(run.saved) as stop:
             try:
                 session.run(
@@ -120,7 +120,8 @@ def _session(options: argparse.Namespace) -> Training:
             chosen_recipe(options, options.data), seed=options.seed or 0, backend=options.backend or "auto",
             root=options.data, download=options.download,
         )  # fmt: skip
-    given = [name for name in SETTINGS if getattr(options, name, None) not in (None, False, [])]
+    values = {name: getattr(options, name, None) for name in SETTINGS}
+    given = [name for name, value in values.items() if not (value is None or value is False or value == [])]
     if given or options.model is not None:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given) or "MODEL"
         raise UsageError(f"--resume continues with the settings of the run; leave out {names}")
@@ -146,20 +147,29 @@ def _announce(session: Training) -> None:
 
 def _last_good(run: Run) -> str:
     """A sentence that says what is left after a training that diverged."""
-    from ..train.runs.run import CHECKPOINT
-
-    if not (run.folder / CHECKPOINT).exists():
+    if not _has_checkpoint(run):
         return "No checkpoint had been saved"
     return f"The last good checkpoint is that after {run.saved_at()}, in {run.folder}"
 
 
+def _left(run: Run) -> str:
+    """A sentence that says what is saved, and how to continue if that is possible."""
+    return f"{run.saved()}; {_continued_by(run)}" if _has_checkpoint(run) else run.saved()
+
+
 def _go_on(run: Run) -> str:
     """A sentence that says how to continue a training."""
+    return _continued_by(run) if _has_checkpoint(run) else f"no checkpoint is saved yet in {run.folder}"
+
+
+def _continued_by(run: Run) -> str:
+    return f"continue with `minicnn train --resume {shlex.quote(str(run.folder))}`"
+
+
+def _has_checkpoint(run: Run) -> bool:
     from ..train.runs.run import CHECKPOINT
 
-    folder = shlex.quote(str(run.folder))
-    there = (run.folder / CHECKPOINT).exists()
-    return f"continue with `minicnn train --resume {folder}`" if there else f"no checkpoint is saved yet in {folder}"
+    return (run.folder / CHECKPOINT).exists()
 
 
 def _finish(run: Run, session: Training) -> int:

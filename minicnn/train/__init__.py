@@ -8,6 +8,7 @@ Files:
     loop.py        the loop: train                     session.py     a whole training from a recipe: Training
     evaluation.py  evaluate, predict                   progress.py    Epoch, and how far a training is
     divergence.py  a NaN, explained                    logs.py        results for TensorBoard
+    images.py      to train, to validate, to test      saving.py      when checkpoints are written
 
     metrics.py         accuracy, confusion_matrix ...  classification.py  precision, recall, F1
     calibration.py     are probabilities right?        robustness.py      accuracy on changed images

@@ -23,7 +23,6 @@ from typing import Any
 
 from ..datasets import DatasetError
 from ..device import Device
-from ..random import fork_rng, get_rng_state, manual_seed
 from ..serialization.files import read_text, write_atomically
 from .comparison import Compared, Comparison
 from .divergence import DivergedError
@@ -232,9 +231,6 @@ def _trained(
             training = Training.resume(folder, **source)
         else:
             training = Training(recipe, seed=seed, backend=plan.backend, **source)
-            with fork_rng():  # as much as the net may have drawn, all entries see the same order of the images
-                manual_seed(seed)
-                training._random = get_rng_state()
         try:
             run = training.run(folder, overwrite=True, stop=stop, quiet=True, progress=progress)
         except DivergedError as error:

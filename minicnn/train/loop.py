@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..models.inception_parts import auxiliary_loss
@@ -102,72 +103,54 @@ def train(
     if schedule_every not in ("step", "epoch"):
         raise ValueError(f"train: schedule_every must be 'step' or 'epoch', got {schedule_every!r}")
     now = so_far if so_far is not None else Progress()
-    by_step = schedule_every == "step" and not isinstance(scheduler, ReduceLROnPlateau)
-    each_step, each_epoch = (scheduler, None) if by_step else (None, scheduler)
-    failed, diverged = "", ""
+    rate = Schedule(scheduler, schedule_every)
+    judged = model if ema is None else ema.module
+    failed = ""
     while now.epoch <= epochs and not now.enough:
         model.train()
-        running = now.running
-        bar_of = progress_bar(train_loader, f"epoch {now.epoch}/{epochs}", progress and not quiet, running.samples)
-        with now.clock(), bar_of as bar:
+        label, shown = f"epoch {now.epoch}/{epochs}", progress and not quiet
+        with now.clock(), progress_bar(train_loader, label, shown, now.running.samples) as bar:
             for images, targets in beside_model(train_loader, model):
                 if batch_transform is not None:
                     images, targets = batch_transform(images, targets)
                 chance = get_rng_state()  # with it the step can be repeated, should it fail
                 optimizer.zero_grad()
                 scores, loss = scores_and_loss(model(images), targets, loss_fn)
-                running.add(loss, scores, classes_of(targets))
+                now.running.add(loss, scores, classes_of(targets))
                 loss.backward()
                 if clip_norm is not None:
                     clip_grad_norm_(model.parameters(), clip_norm)
                 again = repeated(model, images, targets, loss_fn)
-                check_step(model, optimizer, running, again, chance, now.epoch)
-
-                if recorder is not None:
-                    recorder.before_step()
-                optimizer.step()
-                if recorder is not None:
-                    recorder.after_step()
+                check_step(model, optimizer, now.running, again, chance, now.epoch)
+                with recorded(recorder):
+                    optimizer.step()
                 if ema is not None:
                     ema.update_parameters(model)
                 now.count_step(optimizer)
-                if each_step is not None:
-                    each_step.step()
+                rate.after_step()
 
                 bar(len(images))
                 if after_step is not None:
                     after_step()
                 if stop():
                     return now.history
-            running.settle()
-            check_step(model, optimizer, running, None, None, now.epoch)
-        check_not_empty(running.samples, "train_loader")
-        if not quiet:
-            say(f"Train epoch {now.epoch}: loss: {running.loss:.4f} ; top-1 accuracy: {running.top1:.2%}")
+            now.running.settle()
+            check_step(model, optimizer, now.running, None, None, now.epoch)
 
-        val_loss = val_top1 = math.nan
-        if val_loader is not None:
-            found = evaluate(model if ema is None else ema.module, val_loader, loss_fn)
-            val_loss, val_top1 = found.loss, found.top1
-            if not quiet:
-                say(f"Eval epoch {now.epoch}: top-1 accuracy: {val_top1:.2%}")
-        row = now.finish(val_loss, val_top1)
-        if each_epoch is not None:
-            step_after_epoch(each_epoch, row)
-        if early_stopping is not None and early_stopping.step(val_top1):
+        row = now.finish(*judge(judged, val_loader, loss_fn, now, quiet))
+        rate.after_epoch(row)
+        if early_stopping is not None and early_stopping.step(row.val_top1):
             now.enough = f"early stopping after epoch {row.epoch}"
-        ends = bool(now.enough) or row.epoch == epochs
-        if save is not None:
-            failed = attempt(save, now.history, last=ends)
-        diverged = absurd(row, now.first)
-        if not ends:
-            if diverged and not quiet:
+        last = bool(now.enough) or row.epoch == epochs
+        failed = "" if save is None else attempt(save, now.history, last=last)
+        if not last:
+            if not quiet and (diverged := absurd(row, now.first)):
                 say(f"minicnn: {diverged}, it seems; Ctrl-C stops", err=True)
             if stop():
                 return now.history
     if failed:
         raise SaveError(failed, now.history)
-    if diverged:
+    if now.history and (diverged := absurd(now.history[-1], now.first)):
         raise DivergedError(f"train: {diverged}, {advice(optimizer)}")
     return now.history
 
@@ -198,12 +181,57 @@ def classes_of(targets: Tensor) -> Tensor:
     return targets.argmax(1) if targets.ndim == 2 else targets
 
 
-def step_after_epoch(scheduler: Any, row: Epoch) -> None:
-    """The schedule's `step` after an epoch; one that looks at the validation results gets them."""
-    if isinstance(scheduler, ReduceLROnPlateau):
-        scheduler.step(row.val_top1 if scheduler.mode == "max" else row.val_loss)
-    else:
-        scheduler.step()
+@contextmanager
+def recorded(recorder: Any) -> Iterator[None]:
+    """Inside the `with` block is one step of the optimiser, which the recorder observes, if there is one."""
+    if recorder is not None:
+        recorder.before_step()
+    yield
+    if recorder is not None:
+        recorder.after_step()
+
+
+class Schedule:
+    """Calls a schedule's `step` where it belongs: after each step of the optimiser, or after each epoch.
+
+    Args:
+        scheduler: the schedule; None: the learning rate stays.
+        every: "step" or "epoch"; a ReduceLROnPlateau always looks at whole epochs.
+    """
+
+    def __init__(self, scheduler: Any, every: str) -> None:
+        self.scheduler, self.looks = scheduler, isinstance(scheduler, ReduceLROnPlateau)
+        self.by_step = every == "step" and not self.looks
+
+    def after_step(self) -> None:
+        """To be called after each step of the optimiser."""
+        if self.scheduler is not None and self.by_step:
+            self.scheduler.step()
+
+    def after_epoch(self, row: Epoch) -> None:
+        """To be called after each epoch; a ReduceLROnPlateau gets the validation results."""
+        if self.looks:
+            self.scheduler.step(row.val_top1 if self.scheduler.mode == "max" else row.val_loss)
+        elif self.scheduler is not None and not self.by_step:
+            self.scheduler.step()
+
+
+def judge(
+    model: Module, val_loader: Iterable[Any] | None, loss_fn: Loss, now: Progress, quiet: bool
+) -> tuple[float, float]:
+    """At the end of an epoch: print how the training was, and return loss and accuracy on the validation set.
+
+    Without a validation set both are NaN.
+    """
+    check_not_empty(now.running.samples, "train_loader")
+    if not quiet:
+        say(f"Train epoch {now.epoch}: loss: {now.running.loss:.4f} ; top-1 accuracy: {now.running.top1:.2%}")
+    if val_loader is None:
+        return math.nan, math.nan
+    found = evaluate(model, val_loader, loss_fn)
+    if not quiet:
+        say(f"Eval epoch {now.epoch}: top-1 accuracy: {found.top1:.2%}")
+    return found.loss, found.top1
 
 
 def attempt(save: Callable[[list[Epoch]], None], history: list[Epoch], *, last: bool) -> str:

@@ -6,14 +6,14 @@
     run.results()["test"]["top1"]
 
 Which net is the result: with a validation set (the default), that of the epoch with the highest accuracy on it. Without
-one, that of the last epoch. The test set is evaluated once, with this net, at the end; nothing is chosen by it.
+one, that of the last epoch. The test set is evaluated with this net, once, at the end. Nothing is chosen by it, even if
+the recipe wants its curve (validation = "test").
 """
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,17 @@ from ..autograd import detect_anomaly
 from ..device import resolve
 from ..nn import Module
 from ..random import fork_rng, get_rng_state, manual_seed, set_rng_state
-from ..serialization.files import remedy
-from ..utils.data import DataLoader, Subset, stratified_split
+from ..utils.data import DataLoader
 from .averaging import ExponentialAverage
 from .early_stopping import EarlyStopping
 from .ensemble import TestTimeAugmentation
 from .evaluation import evaluate
+from .images import load_images
 from .loop import never, train
 from .mixing import BatchTransforms
 from .progress import Epoch, Progress, best_epoch, say
 from .recipes.building import build_loss, build_model, build_optimizer, build_schedule
-from .recipes.data import build_dataset, complete
-from .recipes.names import SettingError
+from .recipes.data import complete
 from .recipes.settings import Recipe
 from .recipes.starting import prepare_weights
 from .resizing import ProgressiveResizing
@@ -46,9 +45,9 @@ from .runs.config import AGAIN, RunError
 from .runs.description import describe, environment
 from .runs.run import CHECKPOINT, CONFIG, Run
 from .runs.state import Every, TrainingState
+from .saving import Saver
 
 AHEAD = 2  # batches that a thread makes, so that the net does not wait for them
-SPLIT_SEED = 0  # of the validation images: the same ones for every seed of a training, so that seeds compare
 OFTEN = "60s"  # how often a checkpoint is saved within an epoch
 
 
@@ -91,9 +90,12 @@ class Training:
         recipe = complete(recipe, self.root, download)
         self.recipe, self.seed, self.backend = recipe, seed, backend
         self.folder: Run | None = None
-        self._check_choices()
         device = resolve(recipe.device, "train")
-        self._load_data(download)
+        self.train_set, self.val_set, self.test_set = load_images(recipe, self.root, download)
+        # Order and augmentation depend on the seed alone, whatever the net draws, so that nets can be compared.
+        self.train_loader = self._loader(self.train_set, recipe.batch_size, shuffle=True, seed=seed)
+        self.val_loader = None if self.val_set is None else self._loader(self.val_set, recipe.eval_batch_size)
+        self.test_loader = self._loader(self.test_set, recipe.eval_batch_size)
         with fork_rng():
             manual_seed(seed)
             self.model: Module = build_model(recipe.model, recipe.model_options, recipe.init)
@@ -116,7 +118,8 @@ class Training:
             "scheduler": self.scheduler, "ema": self.ema, "early_stopping": self.early_stopping,
             "batch_transform": self.batch_transform,
         }  # fmt: skip
-        self.state = TrainingState(self.model, self.optimizer, self.train_loader, self.progress, parts)
+        chooses = recipe.validation not in (0, "test")
+        self.state = TrainingState(self.model, self.optimizer, self.train_loader, self.progress, parts, chooses)
 
     def _batch_transform(self) -> BatchTransforms:
         recipe, resizing = self.recipe, None
@@ -126,45 +129,8 @@ class Training:
         scores = recipe.model_options.get("num_classes", len(self.test_set.classes))  # a net may have more than needed
         return BatchTransforms(recipe.mixup, recipe.cutmix, scores, resizing)
 
-    def _check_choices(self) -> None:
-        """Refuse to choose anything by the test set, or by nothing."""
-        recipe = self.recipe
-        judges = recipe.validation not in (0, "test")
-        for wanted, name in (
-            (recipe.early_stopping is not None, "early_stopping"),
-            (recipe.schedule == "ReduceLROnPlateau", "ReduceLROnPlateau"),
-        ):
-            if wanted and not judges:
-                raise SettingError(
-                    f"{name} chooses by the accuracy on validation images, and validation is {recipe.validation!r}; "
-                    "set it to a share of the training images, such as 0.1"
-                )
-
-    def _load_data(self, download: bool) -> None:
-        recipe = self.recipe
-        source: dict[str, Any] = {"root": self.root, "download": download, "classes": recipe.classes}
-        whole = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
-        self.test_set = build_dataset(recipe.dataset, train=False, steps=recipe.eval_transforms, **source)
-        self.train_set: Any = whole
-        self.val_set: Any = self.test_set if recipe.validation == "test" else None
-        if recipe.train_size is not None and recipe.train_size < len(whole):
-            _, self.train_set = stratified_split(whole, recipe.train_size / len(whole), SPLIT_SEED)
-        share = 0 if isinstance(recipe.validation, str) else recipe.validation
-        if share:
-            self.val_set = build_dataset(
-                recipe.dataset, train=False, steps=recipe.eval_transforms, validation=True, **source
-            )
-        if share and self.val_set is None:
-            rest, held_out = stratified_split(self.train_set, share, SPLIT_SEED)
-            plain = copy.copy(whole)  # the same images, without augmentation
-            plain.transform = self.test_set.transform
-            self.train_set, self.val_set = _of(whole, rest), _of(plain, held_out)
-        self.train_loader = self._loader(self.train_set, recipe.batch_size, shuffle=True)
-        self.val_loader = None if self.val_set is None else self._loader(self.val_set, recipe.eval_batch_size)
-        self.test_loader = self._loader(self.test_set, recipe.eval_batch_size)
-
-    def _loader(self, images: Any, batch_size: int, shuffle: bool = False) -> DataLoader[Any]:
-        return DataLoader(images, batch_size, shuffle, num_workers=self.recipe.workers, prefetch_factor=AHEAD)
+    def _loader(self, images: Any, batch_size: int, **order: Any) -> DataLoader[Any]:
+        return DataLoader(images, batch_size, num_workers=self.recipe.workers, prefetch_factor=AHEAD, **order)
 
     @property
     def judged(self) -> Module:
@@ -209,8 +175,9 @@ class Training:
         recipe, seed, backend = run.recipe(), run.config["training"]["seed"], run.config["training"]["backend"]
         state = run.checkpoint()
         training = cls(
-            recipe, seed=seed, backend=backend, root=root or run.config["dataset"]["root"], download=download
-        )
+            recipe, seed=seed, backend=backend, root=root or run.config["dataset"]["root"], download=download,
+            resumed=state is not None,
+        )  # fmt: skip
         training.folder = run
         run.config.pop("error", None)
         if state is not None:
@@ -243,9 +210,6 @@ class Training:
         settings = {"seed": self.seed, "backend": self.backend, **sizes, "recipe": self.recipe.to_dict()}
         return {"training": settings, "environment": environment(self.backend, self.recipe.device)}
 
-    def _checkpoint(self) -> dict[str, Any]:
-        return {"about": self._about(), **self.state.state_dict()}
-
     # ------------------------------------------------------------------------------------------------- the training
 
     def run(
@@ -271,7 +235,7 @@ class Training:
             OSError: a file cannot be written at the end.
         """
         run = self.folder or self.prepare(folder, overwrite=overwrite)
-        saver = _Saver(self, run, Every(checkpoint_every), after_epoch)
+        saver = Saver(run, self.state, self.judged, self._about(), Every(checkpoint_every), after_epoch)
         watched = detect_anomaly() if anomaly else nullcontext()
         quietly = np.errstate(over="ignore", invalid="ignore")  # the loop reports a NaN or infinite loss in one line
         with fork_rng(), use(backend=self.backend), watched, quietly:
@@ -317,64 +281,6 @@ class Training:
     def _test(self, model: Module) -> dict[str, Any]:
         found = evaluate(model, self.test_loader, self.loss_fn)
         return {"loss": found.loss, "top1": found.top1, "top5": found.top5}
-
-
-class _Saver:
-    """Saves a training while it runs. A full disk loses nothing: the files of before stay, and it tries again."""
-
-    def __init__(self, training: Training, run: Run, due: Every, tell: Callable[[Epoch], None] | None) -> None:
-        self.training, self.run, self.due, self.tell = training, run, due, tell
-        self.failing = False
-
-    def after_epoch(self, history: list[Epoch]) -> None:
-        """Write everything; the weights only if this epoch is the best."""
-        training = self.training
-        best = training.state.note_epoch(training.judged)
-        if self.tell is not None:
-            self.tell(history[-1])
-        self.run.save(training.judged if best else None, history, checkpoint=training._checkpoint())
-        self.due.restart()
-
-    def after_step(self) -> None:
-        """Write a checkpoint if one is due."""
-        if not self.due():
-            return
-        try:
-            self._save({})
-        except OSError as error:
-            if not self.failing:
-                say(
-                    f"minicnn: a checkpoint could not be saved: {error}. The earlier one stays, training goes on and "
-                    f"tries again; before that, {remedy(error)}",
-                    err=True,
-                )
-            self.failing = True
-        else:
-            if self.failing:
-                say("minicnn: checkpoints are saved again", err=True)
-            self.failing = False
-
-    def interrupted(self) -> None:
-        """Save where the training stops."""
-        self._save({"interrupted": True})
-
-    def _save(self, state: Mapping[str, Any]) -> None:
-        """Everything; the current weights only if no epoch has been chosen yet."""
-        training, progress = self.training, self.training.progress
-        weights = training.judged if training.state.best is None else None
-        self.run.save(
-            weights, progress.history, step=training.train_loader.state_dict()["step"],
-            checkpoint=training._checkpoint(), **state,
-        )  # fmt: skip
-
-
-def _of(images: Any, part: Subset[Any]) -> Subset[Any]:
-    """The same images as those of a part, which may be a part of a part, taken from `images` itself."""
-    indices = list(part.indices)
-    while isinstance(part.dataset, Subset):
-        part = part.dataset
-        indices = [part.indices[index] for index in indices]
-    return Subset(images, indices)
 
 
 def _differences(before: Any, now: Any, where: str = "") -> list[str]:

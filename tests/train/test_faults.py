@@ -242,14 +242,22 @@ def test_resuming_what_cannot_be_resumed(run: Path, tmp_path: Path, capsys: pyte
     with pytest.raises(RunError, match="this training is complete"):
         Training.resume(run)
     capsys.readouterr()
-    assert cli.main(["train", "--resume", str(run), "--lr", "0.1", "--epochs", "3"]) == 2
-    assert "leave out --epochs, --lr" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", str(run), "--lr", "0.1", "--epochs", "3", "--seed", "0"]) == 2
+    assert "leave out --epochs, --lr, --seed" in capsys.readouterr().err
 
 
 def test_a_run_without_a_checkpoint_begins_again(run: Path, tmp_path: Path) -> None:
     (run / CHECKPOINT).unlink()
     assert Training.resume(run).run(quiet=True).is_complete
     assert outcome(run) == outcome(trained(tmp_path / "whole").folder)
+
+
+def test_the_weights_that_a_training_began_with_may_be_gone(tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    minicnn.train.save_weights(start, Training(recipe()).model)
+    run = Training(recipe(weights=str(start)), seed=3).run(tmp_path / "run", stop=stopping(1), quiet=True)
+    start.unlink()
+    assert Training.resume(run.folder).run(quiet=True).is_complete
 
 
 # ------------------------------------------------------------------------------------------------ the test set, choices
@@ -260,6 +268,14 @@ def test_nothing_is_chosen_by_the_test_set(validation: Any) -> None:
     for choice in ({"early_stopping": 2}, {"schedule": "ReduceLROnPlateau", "schedule_every": "epoch"}):
         with pytest.raises(SettingError, match="validation"):
             Training(recipe(validation=validation, **choice))
+
+
+def test_the_test_sets_curve_chooses_no_epoch(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", validation="test", optimizer_options={"lr": 0.05, "momentum": 0.9}, epochs=3)
+    found = run.results()
+    assert len(run.history()) == 3 and all(row.val_top1 >= 0 for row in run.history())
+    assert (found["epoch"], found["chosen_by"], found["validation"]) == (3, "nothing: it is the last epoch", None)
+    assert run.history()[-1].val_top1 == found["test"]["top1"]
 
 
 def test_the_best_epoch_is_the_result(tmp_path: Path) -> None:
@@ -336,3 +352,15 @@ def test_the_last_good_checkpoint_stays(tmp_path: Path) -> None:
     assert "step 4" in Run.open(run.folder).config["error"]
     again = Training.resume(run.folder).run(quiet=True)
     assert outcome(again.folder) == outcome(trained(tmp_path / "whole").folder)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_training_that_diverged_at_its_end_does_so_again(tmp_path: Path) -> None:
+    for resumed in (False, True):
+        training = (
+            Training.resume(tmp_path) if resumed
+            else Training(recipe(optimizer_options={"lr": 1e5}, clip_norm=1.0, epochs=1), seed=3)
+        )  # fmt: skip
+        with pytest.raises(DivergedError, match="the weights have diverged"):
+            training.run(tmp_path, quiet=True)
+        assert "diverged" in Run.open(tmp_path).config["error"] and not Run.open(tmp_path).is_complete

@@ -50,3 +50,23 @@ def test_stopped_after_each_step(whole: Callable[[str], Any], tmp_path: Path, ki
         sessions += 1
     assert sessions == 2 * STEPS + 2  # after the last step of epoch 1, a session only evaluates
     assert outcome(tmp_path) == whole(kind)
+
+
+def test_the_order_of_the_images_depends_on_the_seed_alone(tmp_path: Path) -> None:
+    """Also in later epochs, and where the net has more random numbers to draw: weights, dropout, mixup."""
+
+    def order(seed: int, **changes: Any) -> list[Any]:
+        training, seen = Training(recipe(batch_size=45, **changes), seed=seed), []
+        inner = training.batch_transform
+
+        def note(images: Any, targets: Any) -> Any:
+            seen.append(targets.tolist())
+            return inner(images, targets)
+
+        training.batch_transform = note  # type: ignore[assignment]
+        training.run(tmp_path / f"{len(list(tmp_path.iterdir()))}", quiet=True)
+        return seen
+
+    plain = order(3)
+    assert len(plain) == 4 and plain[:2] != plain[2:]
+    assert order(3, model="mlp", model_options={}, mixup=0.4) == plain != order(4)

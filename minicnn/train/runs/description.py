@@ -17,8 +17,8 @@ from minicnn_kernels.arrays import gpu, is_emulated
 
 from ...device import Device
 from ...nn import Module
-from .config import FORMAT
 from ..recipes.settings import Recipe
+from .config import FORMAT
 
 
 def describe(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...serialization.files import read_text
-from .config import AGAIN, RunError, reason, shortened
 from ..progress import Epoch
+from .config import AGAIN, RunError, reason, shortened
 
 _BEFORE = tuple(name.replace("val_", "test_") for name in Epoch._fields[:7])  # the columns of version 0.1
 

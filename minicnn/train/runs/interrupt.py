@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...serialization.files import remedy
-from .config import RunError
 from ..loop import SaveError
+from .config import RunError
 
 
 class Interrupt:

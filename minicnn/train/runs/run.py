@@ -32,13 +32,13 @@ from ...device import Device
 from ...nn import Module
 from ...serialization.files import read_text, write_together
 from ...tensor import Tensor
+from ..progress import Epoch
 from ..recipes.building import build_loss, build_model
+from ..recipes.data import build_dataset
+from ..recipes.settings import EVAL_BATCH, Recipe
 from .checkpoint import CheckpointError, load_weights, packed_state, packed_weights, read_state, saved_metadata
 from .config import AGAIN, RunError, read_config, reason, shortened
-from ..recipes.data import build_dataset
 from .history import history_text, read_history
-from ..progress import Epoch
-from ..recipes.settings import EVAL_BATCH, Recipe
 
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
 RESULTS, CHECKPOINT, RECIPE = "results.json", "checkpoint.safetensors", "recipe.toml"

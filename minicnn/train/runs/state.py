@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from ...nn import Module
 from ...optim.first_order import FirstOrder
 from ...random import get_rng_state, set_rng_state
 from ...tensor import Tensor
+from ..progress import Epoch, Progress, best_epoch
 from .checkpoint import CheckpointError
 from .config import shortened
-from ..progress import Epoch, Progress, best_epoch
 
 Weights = dict[str, Tensor]
 
@@ -29,25 +28,27 @@ class TrainingState:
         progress: the finished epochs, and the sums of the current one.
         others: further parts that have a `state_dict` and a `load_state_dict`, by name, such as the schedule; None is
             left out.
+        chooses: whether the epoch is chosen by the validation results; else the last one counts.
 
     Attributes:
-        best: the weights of the best epoch so far; None before the first epoch, and without a validation set, where
-            the last epoch counts.
+        best: the weights of the best epoch so far; None before the first epoch, and if none is chosen.
     """
 
     def __init__(
-        self, model: Module, optimizer: FirstOrder, loader: Any, progress: Progress, others: Mapping[str, Any]
-    ) -> None:
+        self, model: Module, optimizer: FirstOrder, loader: Any, progress: Progress, others: Mapping[str, Any],
+        chooses: bool,
+    ) -> None:  # fmt: skip
         self.model, self.optimizer, self.loader, self.progress = model, optimizer, loader, progress
+        self.chooses = chooses
         self.others = {name: part for name, part in others.items() if part is not None}
         self.best: Weights | None = None
 
     def note_epoch(self, judged: Module) -> bool:
-        """After an epoch: whether it is the best one so far; then the weights of the judged net are copied."""
+        """After an epoch: whether its net is the result so far; the weights of a chosen one are copied."""
         history = self.progress.history
-        if best_epoch(history) is not history[-1]:
-            return False
-        if math.isfinite(history[-1].val_top1):
+        if self.chooses:
+            if best_epoch(history) is not history[-1]:
+                return False
             self.best = {name: value.detach().clone() for name, value in judged.state_dict().items()}
         return True
 
@@ -74,6 +75,8 @@ class TrainingState:
             _same_keys("the checkpoint", fresh, state)
             _check_weights("model", fresh["model"], state["model"])
             if state["best"] is not None:
+                if not self.chooses:
+                    raise ValueError("it has the weights of a best epoch, and none is chosen")
                 _check_weights("best", fresh["model"], state["best"])
             self._check_optimizer(state["optimizer"])
             for name in self.others:

@@ -1,0 +1,63 @@
+"""The images that a recipe trains with, those that it validates with, and those of the test."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+from ..utils.data import Subset, stratified_split
+from .recipes.data import build_dataset
+from .recipes.settings import Recipe
+
+SPLIT_SEED = 0  # of the validation images: the same ones for every seed of a training, so that seeds compare
+
+
+class Images(NamedTuple):
+    """Three datasets; `val` is None without validation, and `test` itself for the curve of a course."""
+
+    train: Any
+    val: Any
+    test: Any
+
+
+def load_images(recipe: Recipe, root: str | None, download: bool) -> Images:
+    """The datasets of a recipe. The held-out images are not augmented.
+
+    Args:
+        recipe: says which dataset, classes, transforms, how many images, and the share that is held out.
+        root: the folder of the dataset's files.
+        download: whether missing files are fetched.
+
+    Raises:
+        DatasetError: files are missing or damaged.
+
+    >>> from minicnn.train.images import load_images
+    >>> [len(part) for part in load_images(minicnn.train.find_recipe(), None, False)]
+    [1293, 144, 360]
+    """
+    source: dict[str, Any] = {"root": root, "download": download, "classes": recipe.classes}
+    whole = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
+    test = build_dataset(recipe.dataset, train=False, steps=recipe.eval_transforms, **source)
+    train: Any = whole
+    if recipe.train_size is not None and recipe.train_size < len(whole):
+        _, train = stratified_split(whole, recipe.train_size / len(whole), SPLIT_SEED)
+    if recipe.validation == "test":
+        return Images(train, test, test)
+    if isinstance(recipe.validation, str) or not recipe.validation:
+        return Images(train, None, test)
+    own = build_dataset(recipe.dataset, train=False, steps=recipe.eval_transforms, validation=True, **source)
+    if own is not None:  # a folder with validation images of its own
+        return Images(train, own, test)
+    rest, held_out = stratified_split(train, recipe.validation, SPLIT_SEED)
+    plain = copy.copy(whole)  # the same images, without augmentation
+    plain.transform = test.transform
+    return Images(_of(whole, rest), _of(plain, held_out), test)
+
+
+def _of(images: Any, part: Subset[Any]) -> Subset[Any]:
+    """The same images as those of a part, which may be a part of a part, taken from `images` itself."""
+    indices = list(part.indices)
+    while isinstance(part.dataset, Subset):
+        part = part.dataset
+        indices = [part.indices[index] for index in indices]
+    return Subset(images, indices)
