@@ -150,6 +150,7 @@ class Training:
         if recipe.train_size is not None and recipe.train_size < len(whole):
             _, self.train_set = stratified_split(whole, recipe.train_size / len(whole), SPLIT_SEED)
         if not isinstance(recipe.validation, str) and recipe.validation:
+            self._check_split(recipe.validation)
             rest, held_out = stratified_split(self.train_set, recipe.validation, SPLIT_SEED)
             plain = copy.copy(whole)  # the same images, without augmentation
             plain.transform = self.test_set.transform
@@ -157,6 +158,16 @@ class Training:
         self.train_loader = self._loader(self.train_set, recipe.batch_size, shuffle=True)
         self.val_loader = None if self.val_set is None else self._loader(self.val_set, recipe.eval_batch_size)
         self.test_loader = self._loader(self.test_set, recipe.eval_batch_size)
+
+    def _check_split(self, share: float) -> None:
+        """Refuse a share of the training images that holds out none of them, or all."""
+        images = len(self.train_set)
+        held_out = int(share * images + 0.5)
+        if not 0 < held_out < images:
+            raise SettingError(
+                f"validation = {share} holds out {held_out} of {images} training images, and leaves none "
+                "to train with or none to judge by; change validation, 0 for none, or take more images (train_size)"
+            )
 
     def _loader(self, images: Any, batch_size: int, shuffle: bool = False) -> DataLoader[Any]:
         return DataLoader(images, batch_size, shuffle, num_workers=self.recipe.workers, prefetch_factor=AHEAD)
