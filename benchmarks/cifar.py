@@ -85,8 +85,9 @@ def train_minicnn(recipe: Any, seed: int, save: Any) -> None:
     optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)
     schedule = build_schedule(recipe.schedule, recipe.schedule_options, optimizer, recipe.epochs, len(batches))
     train(
-        model, batches, test, optimizer, build_loss(recipe.loss, recipe.loss_options), recipe.epochs, scheduler=schedule,
-        schedule_every=recipe.schedule_every, save=lambda history: save([as_row(epoch) for epoch in history]),
+        model, batches, test, optimizer, build_loss(recipe.loss, recipe.loss_options), recipe.epochs,
+        scheduler=schedule, schedule_every=recipe.schedule_every,
+        save=lambda history: save([as_row(epoch) for epoch in history]),
     )  # fmt: skip
 
 
