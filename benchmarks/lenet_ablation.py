@@ -4,14 +4,14 @@
     python benchmarks/lenet_ablation.py --short --out DIR       # the same in a minute, on the bundled digits
 
 Nine trainings for each seed: the course's recipe, seven with one change, and one with all changes that help. Test-time
-augmentation needs no training of its own: the course's nets look at each image, and at it moved by a pixel to four sides.
+augmentation needs no training of its own: the course's nets look at each image, also moved by a pixel to four sides.
 
 A tenth of the training images is held out. They choose the epoch of each training, and they alone decide what helps: a
 change does if its mean accuracy over the seeds is higher than the course's. The test images are evaluated once for each
 net, at the end. For a seed all trainings have the same images in the same order.
 
-The trainings are in DIR; those that are finished are not repeated, and one that was interrupted is continued, so that the
-program can be stopped and started again. JSON, table and picture are written to benchmarks/results, with --short to DIR.
+The trainings are in DIR; those that are finished are not repeated, and one that was interrupted is continued, so that
+the program can be stopped and started again. JSON, table and picture go to benchmarks/results, with --short to DIR.
 """
 
 from __future__ import annotations
