@@ -1,16 +1,20 @@
-"""ResNet-20 on CIFAR-10 with the short recipe, in minicnn and in PyTorch: the accuracy of every epoch, and a figure.
+"""A ResNet on CIFAR-10 with one recipe, in minicnn and in PyTorch: the accuracy of every epoch, and a figure.
 
-    MINICNN_DATA=/path/to/data python benchmarks/cifar.py minicnn torch [--epochs 10] [--seed 0] [--name cifar]
+    MINICNN_DATA=/path/to/data python benchmarks/cifar.py minicnn torch [--recipe NAME] [--epochs N] [--seed 0]
 
 Both start with the same weights, and get the same batches, with the same crops and flips, from minicnn's loader. They
-have the same recipe, with their own optimiser and schedule. The results are written to benchmarks/results after each
-epoch; a contender that is not named keeps its earlier results, so that the two can be trained at different times.
+have the same recipe, with their own optimiser and schedule. All 50,000 images are trained on: the test images are
+evaluated after each epoch, for the curve, and nothing is chosen by them; the result is that of the last epoch.
+
+The results are written to benchmarks/results after each epoch; a contender that is not named keeps its earlier results,
+so that the two can be trained at different times.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from datetime import date
@@ -20,6 +24,34 @@ from typing import Any
 from timing import libraries, machine
 
 RESULTS = Path(__file__).parent / "results"
+SHORT = "resnet-cifar-short"
+TIMES = {  # the schedules that both have, and the options that are shares of the training in a recipe
+    "OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "MultiStepLR": "milestones",
+}  # fmt: skip
+
+
+def find(name: str, epochs: int | None = None) -> Any:
+    """The recipe of this name, or of a file, for CIFAR-10.
+
+    Raises:
+        ValueError: it has a net or a setting that this program does not train in PyTorch.
+    """
+    from dataclasses import replace
+
+    from minicnn.train import find_recipe
+
+    recipe = find_recipe(None, "cifar10", name)
+    plain = {"schedule_every": "step", "loss": "CrossEntropyLoss"}  # else a default that means: not used
+    others = ("warmup", "clip_norm", "mixup", "cutmix", "ema", "progressive", "freeze", "rates", "weights", "classes")
+    used = [key for key in others if getattr(recipe, key)]
+    used += [key for key, value in plain.items() if getattr(recipe, key) != value]
+    used += [] if recipe.schedule in TIMES else ["schedule"]
+    used += [] if recipe.optimizer == "SGD" else ["optimizer"]
+    used += [] if re.fullmatch(r"resnet(20|32|44|56|110)", recipe.model) else ["model"]
+    if used:
+        shown = ", ".join(f"{key} = {getattr(recipe, key)!r}" for key in used)
+        raise ValueError(f"the recipe {recipe.name} has what is not trained in PyTorch here: {shown}")
+    return recipe if epochs is None else replace(recipe, epochs=epochs)
 
 
 def loaders(recipe: Any, seed: int, images: int | None = None) -> tuple[Any, Any]:
@@ -53,8 +85,9 @@ def train_minicnn(recipe: Any, seed: int, save: Any) -> None:
     optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)
     schedule = build_schedule(recipe.schedule, recipe.schedule_options, optimizer, recipe.epochs, len(batches))
     train(
-        model, batches, test, optimizer, build_loss(recipe.loss), recipe.epochs, scheduler=schedule,
-        schedule_every="step", save=lambda history: save([as_row(epoch) for epoch in history]),
+        model, batches, test, optimizer, build_loss(recipe.loss, recipe.loss_options), recipe.epochs,
+        scheduler=schedule, schedule_every=recipe.schedule_every,
+        save=lambda history: save([as_row(epoch) for epoch in history]),
     )  # fmt: skip
 
 
@@ -88,23 +121,30 @@ def torch_resnet(torch: Any, blocks: int = 3) -> Any:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def torch_schedule(torch: Any, recipe: Any, optimizer: Any, steps: int) -> Any:
+    """PyTorch's schedule of the recipe; times are shares of the training in a recipe, and steps in PyTorch."""
+    key, options = TIMES[recipe.schedule], dict(recipe.schedule_options)
+    share = options.get(key, 1.0)
+    options[key] = [round(one * steps) for one in share] if isinstance(share, list | tuple) else round(share * steps)
+    if recipe.schedule == "OneCycleLR":
+        options.setdefault("max_lr", recipe.optimizer_options["lr"])
+    return getattr(torch.optim.lr_scheduler, recipe.schedule)(optimizer, **options)
+
+
 def train_torch(torch: Any, recipe: Any, seed: int, save: Any) -> None:
     """Train in PyTorch, from minicnn's weights, on minicnn's batches."""
     ours, (batches, test) = start(recipe, seed), loaders(recipe, seed)
-    model = torch_resnet(torch)
+    model = torch_resnet(torch, (int(recipe.model.removeprefix("resnet")) - 2) // 6)
     arrays = [torch.from_numpy(value.numpy().copy()) for value in ours.state_dict().values()]
     model.load_state_dict(dict(zip(model.state_dict(), arrays, strict=True)))
-    options = dict(recipe.optimizer_options)
+    undecayed = {"weight_decay": 0.0} if recipe.decay == "weights" else {}
     groups = [
         {"params": [one for one in model.parameters() if one.ndim > 1]},
-        {"params": [one for one in model.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+        {"params": [one for one in model.parameters() if one.ndim <= 1], **undecayed},
     ]
-    optimizer = torch.optim.SGD(groups, **options)
-    steps = recipe.epochs * len(batches)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options["lr"], total_steps=steps, **recipe.schedule_options
-    )
-    loss_fn, history = torch.nn.CrossEntropyLoss(), []
+    optimizer = torch.optim.SGD(groups, **recipe.optimizer_options)
+    schedule = torch_schedule(torch, recipe, optimizer, recipe.epochs * len(batches))
+    loss_fn, history = torch.nn.CrossEntropyLoss(**recipe.loss_options), []
     for epoch in range(1, recipe.epochs + 1):
         model.train()
         begin, loss_sum, right, count = time.perf_counter(), 0.0, 0, 0
@@ -168,23 +208,29 @@ def draw(results: dict[str, Any], file: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contenders", nargs="*", choices=["minicnn", "torch"], default=["minicnn"])
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's ten")
+    parser.add_argument("--recipe", default=SHORT, help="of a ResNet on CIFAR-10 (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--name", default="cifar", help="of the results (default: cifar)")
+    parser.add_argument("--name", help="of the results (default: cifar, or that of the recipe)")
     args = parser.parse_args()
     found = libraries("torch" in args.contenders)
-    from dataclasses import replace
-
-    from minicnn.train import find_recipe
-
-    recipe = find_recipe("resnet20", "cifar10", "resnet-cifar-short")
-    recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
-    file = RESULTS / f"{args.name}.json"
+    try:
+        recipe = find(args.recipe, args.epochs)
+    except ValueError as error:
+        parser.error(str(error))
+    file = RESULTS / f"{args.name or ('cifar' if recipe.name == SHORT else recipe.name)}.json"
+    about = {"name": recipe.name, "epochs": recipe.epochs, "seed": args.seed}
     results = json.loads(file.read_text()) if file.exists() else {"epochs": {}, "machine": {}}
+    kept = set(results["epochs"]) - set(args.contenders)
+    if kept and results["recipe"] != about:
+        parser.error(
+            f"{file} has results of {', '.join(kept)} with {results['recipe']}, which this training with {about} does "
+            "not compare with; choose another --name"
+        )
     for contender in args.contenders:
 
         def save(history: list[Any], contender: str = contender) -> None:
-            results["recipe"] = {"name": recipe.name, "epochs": recipe.epochs, "seed": args.seed}
+            results["recipe"] = about
             results["machine"][contender] = f"{machine(found)}, {date.today().isoformat()}"
             results["epochs"][contender] = history
             file.write_text(json.dumps(results, indent=1) + "\n")

@@ -396,7 +396,7 @@ lesson.compare(
 # A recipe is data: names and numbers that are written into the folder of a run, so that the run can be repeated. This is the one of a course for LeNet-5 on MNIST:
 
 # %%
-course = find_recipe("lenet5", "mnist", "course")
+course = find_recipe("lenet5", "mnist", "lenet5-course")
 steps = course.epochs * 60_000 // course.batch_size
 for field in ("model", "dataset", "epochs", "batch_size", "optimizer", "optimizer_options", "loss", "about"):
     print(f"{field:18} {getattr(course, field)}")

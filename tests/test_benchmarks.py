@@ -157,3 +157,48 @@ def test_ways_of_transfer(benchmark: Any) -> None:
     assert table["little, similar", "best"] == "fine-tune, one rate" and table["little, similar", "probe"].startswith(
         "15.0"
     )
+
+
+def test_recipes_of_both_libraries(benchmark: Any) -> None:
+    """PyTorch's schedule has minicnn's rates; a recipe with what is not trained there is refused."""
+    torch, cifar = pytest.importorskip("torch"), benchmark("cifar")
+    for name in ("resnet-cifar-short", "resnet-cifar-hour", "resnet-cifar"):
+        recipe = cifar.find(name, epochs=2)
+        theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], **recipe.optimizer_options)
+        ours = minicnn.optim.SGD([minicnn.nn.Parameter(minicnn.zeros(1))], **recipe.optimizer_options)
+        schedule = cifar.torch_schedule(torch, recipe, theirs, 20)
+        own = minicnn.train.build_schedule(recipe.schedule, recipe.schedule_options, ours, 2, 10)
+        for _ in range(19):
+            assert theirs.param_groups[0]["lr"] == pytest.approx(ours.param_groups[0]["lr"]), name
+            theirs.step(), schedule.step(), own.step()
+    for name, why in (("vgg-cifar", "warmup = 0.05, model = 'vgg11_bn'"), ("wideresnet-cifar", "model = 'wrn_16_8'")):
+        with pytest.raises(ValueError, match=why):
+            cifar.find(name)
+
+
+def test_what_helps_lenet(benchmark: Any) -> None:
+    """Validation alone decides, and of two initialisations one is taken."""
+    ablation = benchmark("lenet_ablation")
+    tops = dict.fromkeys(ablation.CHANGES, 0.5) | {"Xavier init": 0.7, "He init": 0.6, "mixup": 0.6, ablation.TTA: 0.51}
+    rows = {name: {"val": [top, top], "test": [1 - top, 1 - top]} for name, top in tops.items()}
+    rows["moving average"]["val"] = [0.9, float("nan")]  # diverged
+    chosen = ablation.helpful(rows)
+    assert chosen == ["Xavier init", "mixup", ablation.TTA]
+    lines = ablation.table(rows, chosen).splitlines()
+    assert "| mixup | 60.00 (60.00 to 60.00) | 40.00 (40.00 to 40.00) | -10.00 (-10.00 to -10.00) | yes |" in lines
+
+
+@pytest.mark.slow
+def test_the_ablation_of_lenet(tmp_path: Path) -> None:
+    """All trainings, short; a second call repeats none, and other settings in the same folder are refused."""
+    command = [sys.executable, BENCHMARKS / "lenet_ablation.py", "--short", "--seeds", "0", "--epochs", "1"]
+    command += ["--out", tmp_path]
+    first = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads((tmp_path / "lenet_ablation.json").read_text())
+    assert len(found["accuracies"]) == 10 and first.stdout.count("seed 0: test accuracy") == 9
+    assert (tmp_path / "lenet_ablation.png").stat().st_size > 10_000
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "seed 0" not in again.stdout
+    assert json.loads((tmp_path / "lenet_ablation.json").read_text()) == found
+    other = subprocess.run([*command, "--epochs", "2"], capture_output=True, text=True, check=False)
+    assert other.returncode == 2 and "other settings" in other.stderr

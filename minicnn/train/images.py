@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..utils.data import Subset, stratified_split
 from .recipes.data import build_dataset
+from .recipes.names import SettingError
 from .recipes.settings import Recipe
 
 SPLIT_SEED = 0  # of the validation images: the same ones for every seed of a training, so that seeds compare
@@ -30,6 +31,7 @@ def load_images(recipe: Recipe, root: str | None, download: bool) -> Images:
 
     Raises:
         DatasetError: files are missing or damaged.
+        SettingError: the share holds out none of the images, or all.
 
     >>> from minicnn.train.images import load_images
     >>> [len(part) for part in load_images(minicnn.train.find_recipe(), None, False)]
@@ -48,10 +50,21 @@ def load_images(recipe: Recipe, root: str | None, download: bool) -> Images:
     own = build_dataset(recipe.dataset, train=False, steps=recipe.eval_transforms, validation=True, **source)
     if own is not None:  # a folder with validation images of its own
         return Images(train, own, test)
+    _check_split(recipe.validation, len(train))
     rest, held_out = stratified_split(train, recipe.validation, SPLIT_SEED)
     plain = copy.copy(whole)  # the same images, without augmentation
     plain.transform = test.transform
     return Images(_of(whole, rest), _of(plain, held_out), test)
+
+
+def _check_split(share: float, images: int) -> None:
+    """Refuse a share of the training images that holds out none of them, or all."""
+    held_out = int(share * images + 0.5)
+    if not 0 < held_out < images:
+        raise SettingError(
+            f"validation = {share} holds out {held_out} of {images} training images, and leaves none to train with or "
+            "none to judge by; change validation, 0 for none, or take more images (train_size)"
+        )
 
 
 def _of(images: Any, part: Subset[Any]) -> Subset[Any]:

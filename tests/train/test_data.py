@@ -198,3 +198,12 @@ def test_normalize_needs_tensors_and_a_place(folder: Path) -> None:
         complete(replace(recipe, evaluation=(("Normalize", {}),)))
     with pytest.raises(SettingError, match="must be among the transforms of images that are evaluated"):
         complete(replace(recipe, evaluation=(("ToTensor", {}),)))
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"train_size": 3}, "holds out 0 of 3 training images"),
+    ({"train_size": 20, "validation": 0.99}, "holds out 20 of 20 training images.*change validation"),
+])  # fmt: skip
+def test_a_split_without_images(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Training(find_recipe("lenet5", "digits", changes=changes))
