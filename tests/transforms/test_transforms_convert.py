@@ -81,7 +81,7 @@ def test_every_mode_of_images(mode: str) -> None:
     image = Image.new(mode, (3, 2))
     kind = {"I": np.int32, "F": np.float32}.get(mode, np.uint8)
     shape = (len(image.getbands()), 2, 3)
-    check(PILToTensor()(image), np.zeros(shape), kind)
+    check(PILToTensor()(image), np.zeros(shape), np.bool_ if mode == "1" else kind)
     check(ToTensor()(image), np.zeros(shape), np.float32 if kind == np.uint8 else kind)
 
 
