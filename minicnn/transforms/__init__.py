@@ -18,6 +18,9 @@
     transforms.py  torchvision's name of the file that has most of them
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
+
+Normalize, Resize, Pad, crops, flips and RandomErasing may stand before a net whose input wants a gradient, as in
+attacks; the others refuse a tensor that wants one, since their result would lose it.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ def spatial_size(name: str, image: Any) -> tuple[int, int]:
     """(H, W) of an image of any kind."""
     if is_pil(image):
         return image.height, image.width
-    plain = image.detach() if isinstance(image, Tensor) else image
+    plain = image.detach() if taped(image) else image
     shape, axis = pixels(name, plain).shape, row_axis(image)
     return shape[axis], shape[axis + 1]
 
