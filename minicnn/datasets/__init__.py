@@ -8,6 +8,7 @@ Files:
     cifar.py       CIFAR10, CIFAR100        stl10.py: STL10                 archive.py: the chosen files of an archive
     svhn.py        SVHN                     mat.py: its format              usps.py: USPS
     compressed.py  gzip, bzip2 and xz, read within limits
+    image_file.py  any image file as grey or RGB; own_images.py: the user's own images, for training and test
     registry.py    the datasets by short names, for the command line
 """
 
@@ -21,8 +22,9 @@ from .fake import FakeData
 from .folder import DatasetFolder, ImageFolder
 from .idx import read_idx
 from .mnist import KMNIST, MNIST, FashionMNIST
+from .own_images import folder_classes
 from .qmnist import QMNIST
-from .registry import folder_classes, open_dataset
+from .registry import open_dataset
 from .stl10 import STL10
 from .svhn import SVHN
 from .usps import USPS

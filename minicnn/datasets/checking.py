@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from .download import Checksum, mismatch
 from .downloaded import ArchivedDataset, DownloadedDataset
-from .folder import IMG_EXTENSIONS, ImageFolder
+from .folder import IMG_EXTENSIONS
+from .own_images import OwnImages, folder_classes, parts_of
 from .registry import TABLE, Entry
 from .vision import DatasetError
 
@@ -129,11 +130,16 @@ def _images(folder: Path) -> Iterator[Finding]:
     if not any(path.suffix.lower() in IMG_EXTENSIONS for path in _walk(folder, 0)):
         yield Finding(str(folder), False, "none of the datasets that `minicnn data list` names, and no images")
         return
-    parts = [path for path in (folder / "train", folder / "val", folder / "valid", folder / "test") if path.is_dir()]
-    for part in parts or [folder]:
+    try:
+        parts = parts_of(folder).folders
+        folder_classes(folder)
+    except DatasetError as error:
+        yield Finding(str(folder), False, str(error).removeprefix(f"{folder}: "))
+        return
+    for part in parts:
         try:
-            images = ImageFolder(part)
-        except FileNotFoundError as error:
+            images = OwnImages(part)
+        except DatasetError as error:
             yield Finding(str(part), False, str(error))
             continue
         broken = 0

@@ -11,23 +11,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..utils.data.dataset import Subset
 from .cifar import CIFAR10, CIFAR100
 from .digits import Digits
 from .downloaded import DownloadedDataset
 from .emnist import EMNIST
-from .folder import ImageFolder
 from .mnist import KMNIST, MNIST, FashionMNIST
+from .own_images import open_folder
 from .qmnist import QMNIST
 from .stl10 import STL10
 from .svhn import SVHN
 from .usps import USPS
-from .vision import DatasetError, VisionDataset
+from .vision import VisionDataset
 
-__all__ = ["FOLDER", "TABLE", "Entry", "folder_classes", "open_dataset"]
+__all__ = ["FOLDER", "TABLE", "Entry", "open_dataset"]
 
 FOLDER = "folder:"
-_TEST_SHARE = 5  # without folders for training and test, every fifth image of a class is for testing
 
 
 class Entry(NamedTuple):
@@ -94,9 +92,9 @@ def open_dataset(
     """The training or the test images of a dataset.
 
     Args:
-        name: a key of `TABLE`, or "folder:PATH" for images of your own with a folder for each class. If PATH has a
-            folder `train`, and `test`, `val` or `valid`, these are the two; if it has the classes themselves, every
-            fifth image of each class is for testing, by the order of their names.
+        name: a key of `TABLE`, or "folder:PATH" for images of your own with a folder for each class. If PATH has
+            folders `train`, and `test` or `val`, these are the two; else every fifth image of each class is for
+            testing, by the order of their names. Hidden files and folders do not count.
         train: True for the training images, False for the test images.
         transform: a function of the image.
         root: the folder of the files; None: that of the environment variable MINICNN_DATA. "digits" and folders have
@@ -105,75 +103,16 @@ def open_dataset(
 
     Raises:
         KeyError: there is no such name.
-        DatasetError: files are missing or damaged; for a folder, there are none, or the classes of its two parts
-            differ.
+        DatasetError: files are missing or damaged; for a folder, there are none, fewer than two classes, or
+            the classes of its parts differ.
 
     >>> len(minicnn.datasets.open_dataset("digits", train=False))
     360
     """
     if name.startswith(FOLDER):
-        return _folder(Path(name.removeprefix(FOLDER)).expanduser(), train, transform)
+        return open_folder(Path(name.removeprefix(FOLDER)).expanduser(), train, transform)
     entry = TABLE[name]
     options = dict(entry.train_options if train else entry.test_options)
     if entry.needs_files:
         options |= {"root": root, "download": download}
     return entry.dataset(transform=transform, **options)
-
-
-def _parts(path: Path) -> tuple[Path, Path] | None:
-    """The folders of the training and test images in a folder; None if it has the classes themselves."""
-    others = [path / name for name in ("test", "val", "valid", "validation") if (path / name).is_dir()]
-    return (path / "train", others[0]) if others and (path / "train").is_dir() else None
-
-
-def folder_classes(path: str | os.PathLike[str]) -> list[str]:
-    """The names of the classes in a folder of images, as `open_dataset` takes it.
-
-    Raises:
-        DatasetError: there are none, or those of its two parts differ.
-
-    >>> import os, tempfile
-    >>> with tempfile.TemporaryDirectory() as root:
-    ...     for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
-    ...         os.makedirs(os.path.join(root, name))
-    ...     minicnn.datasets.folder_classes(root)
-    ['cat', 'dog']
-    """
-    path = Path(path).expanduser()
-    parts = _parts(path)
-    names = []
-    for folder in parts or (path,):
-        try:
-            names.append(sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()))
-        except OSError as error:
-            raise DatasetError(f"{folder}: cannot be read ({error}); check the path") from error
-        if not names[-1]:
-            raise DatasetError(f"{folder}: it has no folders; put the images of each class into a folder of their own")
-    if parts is not None and names[0] != names[1]:
-        differ = ", ".join(sorted(set(names[0]) ^ set(names[1])))
-        raise DatasetError(
-            f"{parts[0]} and {parts[1]} have different classes: {differ} is in one of them only. Give both the same "
-            "folders"
-        )
-    return names[0]
-
-
-def _folder(path: Path, train: bool, transform: Callable[[Any], Any] | None) -> Any:
-    """The training or test images of a folder."""
-    folder_classes(path)
-    parts = _parts(path)
-    try:
-        images = ImageFolder(path if parts is None else parts[not train], transform)
-    except OSError as error:
-        raise DatasetError(str(error)) from error
-    if parts is not None:
-        return images
-    rank = [0] * len(images.classes)
-    chosen = []
-    for index, target in enumerate(images.targets):
-        if (rank[target] % _TEST_SHARE == _TEST_SHARE - 1) != train:
-            chosen.append(index)
-        rank[target] += 1
-    if not chosen:
-        raise DatasetError(f"{path}: too few images; a class needs {_TEST_SHARE} for one of them to be for testing")
-    return Subset(images, chosen)

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from minicnn_kernels.geometry import real
+
 from ..autograd import no_grad
 from ..nn import Module
+from ..nn.module import check_module
 from ..optim.swa_utils import AveragedModel
 from ..tensor import Tensor
 
@@ -34,6 +37,7 @@ class ExponentialAverage(AveragedModel):
 
     Raises:
         ValueError: the decay is outside [0, 1).
+        TypeError: the model is no net, or the decay no number.
 
     >>> net = nn.Linear(1, 1, bias=False)
     >>> average = minicnn.train.ExponentialAverage(net, decay=0.5, warmup=False)
@@ -45,7 +49,8 @@ class ExponentialAverage(AveragedModel):
     """
 
     def __init__(self, model: Module, decay: float = 0.999, warmup: bool = True) -> None:
-        if not 0 <= decay < 1:
+        check_module("ExponentialAverage", model)
+        if not 0 <= real(decay, "ExponentialAverage", "decay") < 1:
             raise ValueError(f"ExponentialAverage: the decay must be from 0 to below 1, such as 0.999, got {decay}")
         super().__init__(model, multi_avg_fn=partial(_average, float(decay), bool(warmup)), use_buffers=True)
         self.module.requires_grad_(False)

@@ -118,7 +118,7 @@ def fit_temperature(scores: Tensor | Array, targets: Tensor | Array) -> float:
     best = minimize_scalar(
         cross_entropy, bounds=(np.log(0.01), np.log(100.0)), method="bounded", options={"xatol": 1e-6}
     )
-    return float(np.exp(best.x))
+    return float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0  # such as for scores that are all equal
 
 
 def _shaped(op: str, name: str, values: Tensor | Array, targets: Tensor | Array) -> tuple[Array, Array]:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..analysis.table import Table
-from ..tensor import Array, array_of
+from ..tensor import Array
+from .metrics import _on_cpu
 
 AVERAGES = ("macro", "micro", "weighted")
 
@@ -115,9 +116,14 @@ def classification_report(matrix: Array, classes: Sequence[str] | None = None) -
 
 
 def _counts(op: str, matrix: Array) -> Array:
-    m = np.asarray(array_of(matrix))
-    if m.ndim != 2 or m.shape[0] != m.shape[1] or not m.size or not (m >= 0).all():
-        raise ValueError(f"{op}: expected a square matrix of counts [true, predicted], got the shape {m.shape}")
+    m = np.asarray(_on_cpu(matrix))
+    what = f"{op}: expected a square matrix of counts [true, predicted], as confusion_matrix gives it, got"
+    if m.ndim != 2 or m.shape[0] != m.shape[1] or not m.size:
+        raise ValueError(f"{what} the shape {m.shape}")
+    if m.dtype.kind not in "biuf":
+        raise ValueError(f"{what} the type {m.dtype}")
+    if not (np.isfinite(m) & (m >= 0)).all():
+        raise ValueError(f"{what} {m[~(np.isfinite(m) & (m >= 0))][0]} among the counts")
     if not m.sum():
         raise ValueError(f"{op}: the matrix has no samples")
     return m

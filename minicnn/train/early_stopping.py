@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minicnn_kernels.geometry import whole
+from minicnn_kernels.geometry import real, whole
 
 
 class EarlyStopping:
@@ -40,7 +40,7 @@ class EarlyStopping:
 
     def __init__(self, patience: int, min_delta: float = 0.0, mode: str = "max") -> None:
         self.patience = whole(patience, "EarlyStopping", "patience", 1)
-        if not (math.isfinite(min_delta) and min_delta >= 0):
+        if not (math.isfinite(real(min_delta, "EarlyStopping", "min_delta")) and min_delta >= 0):
             raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta}; for losses give mode='min'")
         if mode not in ("max", "min"):
             raise ValueError(f"EarlyStopping: mode must be 'max' or 'min', got {mode!r}")
@@ -87,6 +87,6 @@ class EarlyStopping:
             raise ValueError(
                 f"EarlyStopping: expected a state with best, best_step and steps, got {state!r}"
             ) from error
-        if not 0 <= best_step <= steps or (best is None) != (best_step == 0):
+        if not 0 <= best_step <= steps or (best is None) != (best_step == 0) or (best is not None and math.isnan(best)):
             raise ValueError(f"EarlyStopping: a best value {best} in step {best_step} of {steps} is impossible")
         self.best, self.best_step, self.steps = best, best_step, steps

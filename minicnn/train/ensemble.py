@@ -40,7 +40,7 @@ class Ensemble(Module):
 
     Raises:
         ValueError: there is no net, or `average` is another word.
-        TypeError: something is no net.
+        TypeError: something is no net, or there is no list.
 
     >>> sure, unsure = nn.Linear(1, 2, bias=False), nn.Linear(1, 2, bias=False)
     >>> for net, weights in ((sure, [[0.], [2.]]), (unsure, [[0.], [0.]])):
@@ -52,6 +52,10 @@ class Ensemble(Module):
 
     def __init__(self, models: Iterable[Module], average: str = "probabilities") -> None:
         super().__init__()
+        if isinstance(models, Module) and not isinstance(models, ModuleList):
+            raise TypeError(
+                f"Ensemble: give a list of nets, got one net, a {type(models).__name__}: Ensemble([net, ...])"
+            )
         models = list(models)
         for model in models:
             check_module("Ensemble", model)
@@ -76,7 +80,7 @@ class TestTimeAugmentation(Module):
 
     Raises:
         ValueError: there are no views or no such names, or a view changes the number of images.
-        TypeError: a view is no function.
+        TypeError: a view is no function, or returns something else.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
     >>> _ = net[1].weight.data.copy_(minicnn.tensor([[0., 0.], [2., 0.]]))  # looks at the left pixel alone
@@ -107,7 +111,12 @@ class TestTimeAugmentation(Module):
         found = []
         for view in self.views:
             seen = view(input)
-            for images in (seen,) if isinstance(seen, Tensor) else seen:
+            for images in seen if isinstance(seen, Iterable) and not isinstance(seen, Tensor) else (seen,):
+                if not isinstance(images, Tensor):
+                    raise TypeError(
+                        "TestTimeAugmentation: a view must return a tensor of images, or a list of such, got "
+                        f"{type(images).__name__}"
+                    )
                 if len(images) != len(input):
                     raise ValueError(
                         f"TestTimeAugmentation: a view made {len(images)} images of {len(input)}; it must give as "

@@ -48,12 +48,13 @@ def freeze(model: Module, patterns: Patterns = None, *, statistics: bool = True)
     >>> net.train()[1].training, net[3].training
     (False, True)
     """
-    found = _matching("freeze", model, patterns)
+    wanted = _listed("freeze", patterns)
+    found = _matching("freeze", model, wanted)
     for parameter in found.values():
         parameter.requires_grad_(False)
         parameter.grad = None  # an optimiser would go on with it
     if statistics:
-        for norm in _norms(model, found, patterns):
+        for norm in _norms(model, found, wanted):
             norm.keeps_statistics = True
             norm.eval()
     return list(found)
@@ -76,10 +77,11 @@ def unfreeze(model: Module, patterns: Patterns = None) -> list[str]:
     >>> minicnn.train.unfreeze(net, "1"), net[0].weight.requires_grad
     (['1.weight', '1.bias'], False)
     """
-    found = _matching("unfreeze", model, patterns)
+    wanted = _listed("unfreeze", patterns)
+    found = _matching("unfreeze", model, wanted)
     for parameter in found.values():
         parameter.requires_grad_(True)
-    for norm in _norms(model, found, patterns):
+    for norm in _norms(model, found, wanted):
         if norm.keeps_statistics:
             norm.keeps_statistics = False
             norm.train(model.training)
@@ -193,7 +195,7 @@ class GradualUnfreezing:
     Args:
         model: the net.
         every: after how many calls of `step` the next part is unfrozen.
-        parts: lists of patterns, from input to output, the head last; None: `net_parts`.
+        parts: patterns or lists of patterns, from input to output, the head last; None: `net_parts`.
         statistics: whether frozen normalisations keep their running statistics.
 
     Attributes:
@@ -210,13 +212,15 @@ class GradualUnfreezing:
     """
 
     def __init__(
-        self, model: Module, every: int = 1, parts: Sequence[Sequence[str]] | None = None, *, statistics: bool = True
+        self, model: Module, every: int = 1, parts: Sequence[Patterns] | None = None, *, statistics: bool = True
     ) -> None:
         self.every = whole(every, "GradualUnfreezing", "every", 1)
-        self.parts = [list(part) for part in (net_parts(model) if parts is None else parts)]
+        self.parts = [_listed("GradualUnfreezing", part) for part in (net_parts(model) if parts is None else parts)]
         if not self.parts:
             raise ValueError("GradualUnfreezing: there are no parts; give lists of patterns, from input to output")
-        self.model, self.steps = model, 0
+        for part in self.parts:
+            _matching("GradualUnfreezing", model, part)  # before anything is frozen
+        self.model, self.steps, self.statistics = model, 0, statistics
         for part in self.parts[:-1]:
             freeze(model, part, statistics=statistics)
         unfreeze(model, self.parts[-1])
@@ -230,17 +234,29 @@ class GradualUnfreezing:
         """Call it after each epoch."""
         before = self.frozen
         self.steps += 1
+        self._change(before)
+
+    def _change(self, before: int) -> None:
+        """Freeze or unfreeze the parts that are so now, and were not when `before` parts were frozen."""
         for part in self.parts[self.frozen : before]:
             unfreeze(self.model, part)
+        for part in self.parts[before : self.frozen]:
+            freeze(self.model, part, statistics=self.statistics)
 
     def state_dict(self) -> dict[str, int]:
         """The calls of `step` so far."""
         return {"steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from a state, in a net whose parts are still frozen as at the start."""
-        for _ in range(whole(state["steps"], "GradualUnfreezing", "steps", 0) - self.steps):
-            self.step()
+        """Go on from a state, forwards or back: the parts of the net are frozen or unfrozen as after that many calls.
+
+        Raises:
+            ValueError: it is no state of `state_dict`.
+        """
+        if set(state) != {"steps"}:
+            raise ValueError(f"GradualUnfreezing: expected a state with the entry steps, got {state!r}")
+        before, self.steps = self.frozen, whole(state["steps"], "GradualUnfreezing", "steps", 0)
+        self._change(before)
 
 
 def _factor(op: str, name: str, value: Any) -> float:
@@ -254,34 +270,39 @@ def _fits(name: str, pattern: str) -> bool:
     return pattern == "" or fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
-def _listed(patterns: Patterns) -> list[str]:
-    return [""] if patterns is None else [patterns] if isinstance(patterns, str) else list(patterns)
+def _listed(op: str, patterns: Patterns) -> list[str]:
+    found = [""] if patterns is None else [patterns] if isinstance(patterns, str) else patterns
+    if not isinstance(found, Iterable) or isinstance(found, Module):
+        raise TypeError(f"{op}: give patterns, such as 'features' or ['features', '*.bias'], not {patterns!r}")
+    return list(found)
 
 
 def _matching(op: str, model: Module, patterns: Patterns) -> dict[str, Parameter]:
-    """The parameters that patterns fit, by name, in the order of the net."""
+    """The parameters that patterns fit, in the order of the net, by name; a shared one by its first."""
     check_module(op, model)
     named, buffers = dict(model.named_parameters()), [name for name, _ in model.named_buffers()]
-    wanted = _listed(patterns)
+    every = list(model.named_parameters(remove_duplicate=False))  # a shared parameter has several names
+    wanted = _listed(op, patterns)
     for pattern in wanted:
         if not isinstance(pattern, str):
             raise TypeError(f"{op}: a pattern must be a name such as 'features' or '*.bias', got {pattern!r}")
-        if not any(_fits(name, pattern) for name in (*named, *buffers)):
+        if not any(_fits(name, pattern) for name in (*dict(every), *buffers)):
             begins = list(dict.fromkeys(name.partition(".")[0] for name in named))
             raise ValueError(
                 f"{op}: {pattern!r} fits no parameter of the {type(model).__name__}; their names begin with "
                 f"{', '.join(begins) or 'nothing, as there are none'}"
             )
-    return {name: one for name, one in named.items() if any(_fits(name, pattern) for pattern in wanted)}
+    meant = {id(one) for name, one in every if any(_fits(name, pattern) for pattern in wanted)}
+    return {name: one for name, one in named.items() if id(one) in meant}
 
 
-def _norms(model: Module, parameters: Mapping[str, Parameter], patterns: Patterns) -> Iterator[_NormBase]:
+def _norms(model: Module, parameters: Mapping[str, Parameter], patterns: Sequence[str]) -> Iterator[_NormBase]:
     """The normalisations with running statistics all of whose parameters are meant, or that are meant themselves."""
     meant = {id(parameter) for parameter in parameters.values()}
     for name, module in model.named_modules():
         if isinstance(module, _NormBase) and module.track_running_stats:
             own = list(module.parameters())
-            if all(id(one) in meant for one in own) if own else any(_fits(name, p) for p in _listed(patterns)):
+            if all(id(one) in meant for one in own) if own else any(_fits(name, p) for p in patterns):
                 yield module
 
 

@@ -16,6 +16,7 @@ from ..analysis.graph import Graph, Value
 from ..analysis.trace import trace
 from ..nn import Conv2d, Linear, Module
 from ..nn.module import check_module
+from ..nn.parameter import is_lazy
 from ..tensor import Tensor
 
 SIDES = (224, 32, 28, 299, 64, 96, 128, 227, 331, 256, 384, 48, 24, 19, 16, 12, 8)  # of images that nets are made for
@@ -53,8 +54,9 @@ def replace_head(model: Module, num_classes: int, images: Tensor | None = None) 
         What was replaced; print it.
 
     Raises:
-        ValueError: the net takes no image of a common size (then give `images`), its scores do not come from one linear
-            layer or convolution for all classes, or num_classes is below 1; the net stays as it was.
+        ValueError: the net takes no image of a common size (then give `images`) or has lazy layers, its scores do not
+            come from one linear layer or convolution for all classes, or num_classes is below 1; the net stays as it
+            was.
         TypeError: the layer is of a class of its own.
 
     >>> net = minicnn.models.resnet18(num_classes=10)
@@ -146,6 +148,10 @@ def _behind(op: str, net: str, value: Value, seen: set[int]) -> Iterator[Any]:
 
 def _flow(op: str, model: Module, images: Tensor | None) -> tuple[Graph, bool]:
     """A run of the net on shapes, and whether it is in training mode, where auxiliary heads give scores too."""
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        raise ValueError(
+            f"{op}: the {type(model).__name__} has lazy layers, without weights yet; run it once on images"
+        )
     sizes = list(_sizes(model)) if images is None else [tuple(images.shape[1:])]
     first: Graph | None = None
     for training in (True, False):  # in training, batch normalisation refuses maps of one pixel

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ from ..nn.module import check_module
 from ..optim import Optimizer
 from ..random import fork_rng
 from ..tensor import Array, Tensor
+from ..utils.data import DataLoader
 from .evaluation import beside_model
 from .loop import scores_and_loss
 
-SMOOTHING, WORST = 0.9, 4.0  # of the losses; how many times the lowest smooth loss ends the test
+SMOOTHING, WORST = 0.9, 4.0  # of the losses; how many times the lowest smooth loss, if that is positive, ends the test
 
 
 class LearningRates(NamedTuple):
@@ -48,18 +50,19 @@ def find_learning_rate(
     """Train for some steps with a rate that rises from `lowest` to `highest`, then undo it all.
 
     The test ends early when the smooth loss is four times its lowest, or not finite. The net, its modes, the optimiser
-    and the program's random numbers are then as before; groups with different rates keep their proportions.
+    with all that it trains, the program's random numbers and the place of a `DataLoader` in its epochs are then as
+    before; groups with different rates keep their proportions.
 
     Args:
         model: the net.
-        loader: gives batches (images, targets); it starts again when it is at its end.
+        loader: gives batches (images, targets); it starts again when it is at its end, so an iterator must be long.
         optimizer: the optimiser that will train, with its momentum and weight decay.
         loss_fn: (scores, targets) -> the batch's mean loss.
         lowest, highest: the first and the last learning rate.
         steps: how many.
 
     Raises:
-        ValueError: the rates do not rise, the loader is empty, or the first loss is not finite.
+        ValueError: the rates do not rise, the loader is empty or does not start again, or the first loss is not finite.
 
     >>> data = [(minicnn.rand(8, 4), minicnn.arange(8) % 2)]
     >>> net = nn.Linear(4, 2)
@@ -74,7 +77,10 @@ def find_learning_rate(
     if not 0 < lowest < highest < math.inf:
         raise ValueError(f"{op}: the rates must rise from above 0, got {lowest} to {highest}")
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    gradients = [parameter.grad for parameter in model.parameters()]
+    trained = {id(p): p for p in model.parameters()}
+    others = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in trained]  # of a loss, say
+    kept = [(p, p.grad, p.detach().clone()) for p in others]
+    kept += [(p, p.grad, None) for p in trained.values()]
     modes = [(module, module.training) for module in model.modules()]
     before = copy.deepcopy(optimizer.state_dict())
     own = [float(group["lr"]) for group in optimizer.param_groups]
@@ -82,7 +88,7 @@ def find_learning_rate(
     losses: list[float] = []
     smooth: list[float] = []
     try:
-        with fork_rng():
+        with fork_rng(), loader.place_kept() if isinstance(loader, DataLoader) else nullcontext():
             model.train()
             for rate, (images, targets) in zip(
                 np.geomspace(lowest, highest, steps), beside_model(_endless(op, loader), model), strict=False
@@ -93,15 +99,17 @@ def find_learning_rate(
                 _, loss = scores_and_loss(model(images), targets, loss_fn)
                 losses.append(loss.item())
                 smooth.append(_smooth(losses))
-                if not smooth[-1] <= WORST * min(smooth):
+                if not smooth[-1] - min(smooth) <= (WORST - 1) * abs(min(smooth)):
                     break
                 loss.backward()
                 optimizer.step()
     finally:
         model.load_state_dict(state)
         optimizer.load_state_dict(before)
-        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        for parameter, gradient, value in kept:
             parameter.grad = gradient
+            if value is not None:
+                parameter.data.copy_(value)
         for module, mode in modes:
             module.training = mode
     if not math.isfinite(losses[0]):
@@ -113,13 +121,19 @@ def find_learning_rate(
 
 
 def _endless(op: str, loader: Iterable[Any]) -> Iterator[Any]:
+    given = before = 0
     while True:
-        empty = True
         for batch in loader:
-            empty = False
+            given += 1
             yield batch
-        if empty:
+        if not given:
             raise ValueError(f"{op}: the loader gave no batches")
+        if given == before:
+            raise ValueError(
+                f"{op}: the loader gave {given} batches and does not start again, as iterators do not; give a "
+                f"DataLoader or a list of batches, or steps={given}"
+            )
+        before = given
 
 
 def _smooth(losses: list[float]) -> float:

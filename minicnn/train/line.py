@@ -26,7 +26,7 @@ class LineScan(NamedTuple):
     """Loss and accuracy at places of a line.
 
     Attributes:
-        distances: how far from the present weights, (points,).
+        distances: t, how far from the present weights in lengths of the direction, (points,).
         losses: the mean cross entropy, (points,).
         accuracies: from 0 to 1, (points,).
     """
@@ -46,11 +46,11 @@ def line_scan(
         model: the net; it is measured in evaluation mode.
         images, targets: a batch and its classes, (N,).
         direction: d, a tensor for each parameter that is moved, by its name.
-        reach: the largest distance.
+        reach: the largest t.
         points: how many places; with an odd number the present weights are one of them.
 
     Raises:
-        ValueError: a name is no parameter, a shape does not fit, or reach is not above 0.
+        ValueError: there is no direction, a name is no parameter, a shape does not fit, or reach is not above 0.
 
     >>> net = nn.Linear(1, 2, bias=False)
     >>> _ = net.weight.data.zero_()
@@ -64,13 +64,17 @@ def line_scan(
     count = whole(points, op, "points", 2)
     if not 0 < reach < math.inf:
         raise ValueError(f"{op}: reach must be above 0, got {reach}")
+    if not direction:
+        raise ValueError(f"{op}: there is no direction; give a tensor for each parameter that is moved, by its name")
     named = dict(model.named_parameters())
     for name, d in direction.items():
         if name not in named:
             raise ValueError(f"{op}: the net has no parameter {name!r}; it has {', '.join(list(named)[:8])}")
-        if d.shape != named[name].shape:
+        if not isinstance(d, Tensor) or d.shape != named[name].shape:
+            got = f"the shape {d.shape}" if isinstance(d, Tensor) else f"a {type(d).__name__}"
             raise ValueError(
-                f"{op}: the direction of {name} has the shape {d.shape}, the parameter {named[name].shape}"
+                f"{op}: the direction of {name} must be a tensor of the shape {named[name].shape}, as the parameter, "
+                f"got {got}"
             )
     start = {name: named[name].detach().clone() for name in direction}
     distances = np.linspace(-reach, reach, count)

@@ -85,7 +85,8 @@ def train(
         DivergedError: the loss or a gradient is NaN or infinite; or, after the last epoch, its mean over the epoch is
             more than 10 times the loss of the first step (or more than 10, if that was below 1).
         SaveError: the last call of `save` failed.
-        ValueError: a loader is empty; or early stopping or ReduceLROnPlateau without a validation set.
+        ValueError: a loader is empty; early stopping or ReduceLROnPlateau without a validation set; or
+            `schedule_every` is another word.
 
     >>> data = minicnn.utils.data.TensorDataset(minicnn.tensor([[-1.], [1.]]), minicnn.tensor([0, 1]))
     >>> loader, net = minicnn.utils.data.DataLoader(data, batch_size=2), nn.Linear(1, 2)
@@ -98,6 +99,8 @@ def train(
     Eval epoch 2: top-1 accuracy: 100.00%
     """
     check_judged(val_loader, scheduler, early_stopping)
+    if schedule_every not in ("step", "epoch"):
+        raise ValueError(f"train: schedule_every must be 'step' or 'epoch', got {schedule_every!r}")
     now = so_far if so_far is not None else Progress()
     by_step = schedule_every == "step" and not isinstance(scheduler, ReduceLROnPlateau)
     each_step, each_epoch = (scheduler, None) if by_step else (None, scheduler)

@@ -89,7 +89,8 @@ class Recorder:
         self._done, self._closed = 0, False
         self._seen: dict[str, tuple[Any, Any, Any]] = {}  # of this step
         self._norms: list[Any] = []
-        self._copies: dict[int, Array] = {}
+        self._copies: dict[int, Array] = {}  # of the weights, by the parameter's id; the memory is used again
+        self._kept = False  # whether the copies are of this step
         self._handles: list[Any] = []
         self._watch()
 
@@ -103,9 +104,9 @@ class Recorder:
         if gradients:
             self._norms = [_root(_squares([p.grad for p in own])) for own in self._learned.values()]
         if updates:
-            for own in self._learned.values():
-                for parameter in own:
-                    self._keep(parameter)
+            for parameter in self.model.parameters():  # each once, also one that several layers share
+                self._keep(parameter)
+            self._kept = True
 
     def after_step(self) -> None:
         """Call it after the optimiser's `step`."""
@@ -115,12 +116,13 @@ class Recorder:
             if gradients:
                 self._rows["gradient"].append(_fetched(self._norms or [math.nan] * len(self.layers)))
             if updates:
-                self._rows["update"].append(_fetched([self._ratio(own) for own in self._learned.values()]))
+                moves = self._moves() if self._kept else {}
+                self._rows["update"].append(_fetched([_ratio(own, moves) for own in self._learned.values()]))
             if activations:
                 found = [self._seen.get(name, (math.nan,) * 3) for name in self.outputs]
                 for k, key in enumerate(("mean", "std", "zeros")):
                     self._rows[key].append(_fetched([values[k] for values in found]))
-        self._seen, self._norms = {}, []
+        self._seen, self._norms, self._kept = {}, [], False
         self._done += 1
         self._watch()
 
@@ -228,25 +230,31 @@ class Recorder:
         else:
             kept[...] = now
 
-    def _ratio(self, own: list[Any]) -> Any:
-        """|dw| / |w| of the parameters of a layer."""
-        if any(id(parameter) not in self._copies for parameter in own):
-            return math.nan  # before_step was not called
-        before = _root(_squares([self._copies[id(parameter)] for parameter in own]))
-        moves = []
-        for parameter in own:
-            kept = self._copies[id(parameter)]
-            kept -= parameter.array
-            moves.append(kept)
-        moved = _root(_squares(moves))
-        if not on_gpu(before):
-            return moved / before if before > 0 else math.nan
-        with on_device_of(before):
-            return np.where(before > 0, moved / before, math.nan)
+    def _moves(self) -> dict[int, tuple[Any, Any]]:
+        """|w|^2 before the step and |dw|^2 of each parameter, by its id; the copies become the moves."""
+        found = {}
+        for parameter in self.model.parameters():
+            kept = self._copies.get(id(parameter))
+            if kept is not None:
+                (before,) = _squares([kept])
+                kept -= parameter.array
+                found[id(parameter)] = before, _squares([kept])[0]
+        return found
 
     def _array(self, key: str, names: list[str]) -> Array:
         rows = self._rows[key]
         return np.array(rows).reshape(len(rows), len(names))
+
+
+def _ratio(own: list[Any], moves: dict[int, tuple[Any, Any]]) -> Any:
+    """|dw| / |w| of the parameters of a layer."""
+    if any(id(parameter) not in moves for parameter in own):
+        return math.nan  # before_step was not called, or the layer is no longer in the net
+    before, moved = (_root([moves[id(parameter)][k] for parameter in own]) for k in (0, 1))
+    if not on_gpu(before):
+        return moved / before if before > 0 else math.nan
+    with on_device_of(before):
+        return np.where(before > 0, moved / before, math.nan)
 
 
 def _squares(values: list[Any]) -> list[Any]:

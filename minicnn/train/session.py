@@ -149,8 +149,13 @@ class Training:
         self.val_set: Any = self.test_set if recipe.validation == "test" else None
         if recipe.train_size is not None and recipe.train_size < len(whole):
             _, self.train_set = stratified_split(whole, recipe.train_size / len(whole), SPLIT_SEED)
-        if not isinstance(recipe.validation, str) and recipe.validation:
-            rest, held_out = stratified_split(self.train_set, recipe.validation, SPLIT_SEED)
+        share = 0 if isinstance(recipe.validation, str) else recipe.validation
+        if share:
+            self.val_set = build_dataset(
+                recipe.dataset, train=False, steps=recipe.eval_transforms, validation=True, **source
+            )
+        if share and self.val_set is None:
+            rest, held_out = stratified_split(self.train_set, share, SPLIT_SEED)
             plain = copy.copy(whole)  # the same images, without augmentation
             plain.transform = self.test_set.transform
             self.train_set, self.val_set = _of(whole, rest), _of(plain, held_out)

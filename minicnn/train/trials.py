@@ -70,7 +70,7 @@ def train_with_seeds(
     Args:
         make_model: makes a net; the seed is set before each call.
         make_optimizer: net -> its optimiser.
-        train_set, val_set: datasets of (image, class).
+        train_set, val_set: datasets of (image, class). Without a val_set, None, its loss and accuracy are NaN.
         epochs: how often each net sees the training set.
         seeds: of start values, order of the images, dropout and augmentation.
         batch_size: of the training images.
@@ -81,6 +81,7 @@ def train_with_seeds(
 
     Raises:
         ValueError: a loader gives no batches.
+        TypeError: the seeds are no list.
 
     >>> from minicnn import datasets, nn, optim, transforms
     >>> from minicnn.train import spread, train_with_seeds
@@ -91,9 +92,11 @@ def train_with_seeds(
     >>> len(found.last("val_top1")), [len(history) for history in found.histories]
     (2, [2, 2])
     """
+    if not isinstance(seeds, Iterable):
+        raise TypeError(f"train_with_seeds: give a list of seeds, such as range({seeds}), not {seeds!r}")
     found = Trials(tuple(seeds), [], [], [])
     loss = loss_fn or CrossEntropyLoss()
-    val_loader: DataLoader[Any] = DataLoader(val_set, EVAL_BATCH)
+    val_loader: DataLoader[Any] | None = None if val_set is None else DataLoader(val_set, EVAL_BATCH)
     for seed in found.seeds:
         with fork_rng():
             manual_seed(seed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import product
 
-from minicnn_kernels.geometry import whole
+from minicnn_kernels.geometry import pair, whole
 
 from ..nn import functional as F
 from ..ops.tensor.flip_roll import flip
@@ -47,14 +47,14 @@ def five_crops(size: int | tuple[int, int]) -> list[View]:
         size: height and width of the crops; one number for squares.
 
     Raises:
+        ShapeError: the size is no number from 1, or pair of such.
         ValueError: later, if an image is smaller than the crop.
 
     >>> image = minicnn.arange(9.).reshape(1, 1, 3, 3)
     >>> [view(image).item() for view in minicnn.train.five_crops(1)]
     [0.0, 2.0, 6.0, 8.0, 4.0]
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    h, w = whole(height, "five_crops", "height", 1), whole(width, "five_crops", "width", 1)
+    h, w = pair(size, "five_crops", "size", 1)
     return [partial(_cropped, h=h, w=w, y=y, x=x) for y, x in ((0, 0), (0, 2), (2, 0), (2, 2), (1, 1))]
 
 

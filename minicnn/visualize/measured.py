@@ -137,7 +137,8 @@ def learning_rates(found: LearningRates, *, out: Out = None) -> Figure:
         axes.plot(found.rates, found.smooth, color=BLUE, label="running mean")
         axes.axvline(found.suggested, color=ORANGE, linestyle="--", linewidth=1.2)
         low, high = float(found.smooth.min()), float(found.smooth[0])
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(min(low, 0.0), 1.6 * max(high, low) or 1.0))
+        top = high + 0.6 * abs(high) or 1.0
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(min(low, 0.0), top))
         axes.legend(loc="lower left", fontsize=9, frameon=False)
         axes.set_title(f"Suggested learning rate: {found.suggested:.2g}")
     return figure

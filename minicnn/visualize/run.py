@@ -155,8 +155,10 @@ class _Answers:
 
     def errors(self) -> Figure:
         scores, targets = self.scores_and_targets()
+        dataset = self.loader.dataset
+        images = dataset.data if hasattr(dataset, "data") else _Files(dataset)
         with self.run.explaining():
-            return errors(self.loader.dataset.data, targets, scores.argmax(axis=1), softmax(scores), classes=self.names)
+            return errors(images, targets, scores.argmax(axis=1), softmax(scores), classes=self.names)
 
     def view(self, name: str, **chosen: Any) -> Figure:
         model, dataset, names = self.model, self.loader.dataset, self.names
@@ -169,6 +171,19 @@ class _Answers:
                 if not isinstance(error, ValueError):
                     raise
             raise
+
+
+class _Files(Sequence[Any]):
+    """The images of a folder as arrays (H, W, 3), each read when it is asked for."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset.samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.asarray(self.dataset.loader(self.dataset.samples[index][0]))
 
 
 def _first_convolution(model: Module) -> Conv2d | None:

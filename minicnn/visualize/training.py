@@ -155,7 +155,8 @@ def errors(
     """The mistakes that the net was surest of: each image with its true class, the predicted class and its probability.
 
     Args:
-        images: (N, H, W), (N, C, H, W) with C 1 or 3, or (N, H, W, 3).
+        images: (N, H, W), (N, C, H, W) with C 1 or 3, or (N, H, W, 3); or a sequence of such images, whose sizes may
+            differ; only those that are drawn are asked for.
         targets: the true classes (N,).
         predictions: the predicted classes (N,).
         probabilities: of each prediction (N,), or of all classes (N, classes).
@@ -168,9 +169,9 @@ def errors(
 
     >>> figure = minicnn.visualize.errors(minicnn.rand(3, 8, 8), [0, 1, 1], [1, 1, 0], [0.9, 0.8, 0.6])
     """
-    pixels, true, said, sure = (array_of(a) for a in (images, targets, predictions, probabilities))
-    if n < 1 or not len(pixels) == len(true) == len(said) == len(sure):
-        lengths = ", ".join(str(len(a)) for a in (pixels, true, said, sure))
+    true, said, sure = (array_of(a) for a in (targets, predictions, probabilities))
+    if n < 1 or not len(images) == len(true) == len(said) == len(sure):
+        lengths = ", ".join(str(len(a)) for a in (images, true, said, sure))
         raise ValueError(f"errors: expected n >= 1 and arrays of one length, got n={n} and lengths {lengths}")
     if sure.ndim == 2:
         sure = sure[np.arange(len(sure)), said]  # (N, classes) -> (N,)
@@ -194,7 +195,7 @@ def errors(
             for axes in grid[len(shown) :]:
                 axes.set_visible(False)
             for axes, index, label in zip(grid, shown, labels, strict=False):
-                show(axes, _to_drawable(pixels[index]))
+                show(axes, _to_drawable(array_of(images[int(index)])))
                 axes.set_title(label, fontsize=10, fontweight="normal", loc="center", pad=5)
     return figure
 

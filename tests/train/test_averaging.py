@@ -101,3 +101,10 @@ def test_the_average_of_a_noisy_walk_is_nearer_to_its_middle() -> None:
 def test_wrong_decay(decay: float) -> None:
     with pytest.raises(ValueError, match="decay must be from 0 to below 1"):
         ExponentialAverage(nn.Linear(1, 1), decay)
+
+
+def test_what_is_no_net_and_no_number() -> None:
+    with pytest.raises(TypeError, match="ExponentialAverage: "):
+        ExponentialAverage(lambda x: x)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="decay must be a number"):
+        ExponentialAverage(nn.Linear(1, 1), "0.9")  # type: ignore[arg-type]

@@ -65,11 +65,18 @@ def test_report() -> None:
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((2, 2), int), np.ones((2, 3), int), np.zeros((0, 0)), np.ones(3),
-                                    np.array([[1, -1], [0, 1]]), np.array([[np.nan, 0], [0, 1]])])  # fmt: skip
+                                    np.array([[1, -1], [0, 1]]), np.array([[np.nan, 0], [0, 1]]),
+                                    np.array([[np.inf, 0], [0, 1]]), [["cat", "dog"], ["dog", "cat"]]])  # fmt: skip
 def test_what_is_no_confusion_matrix(matrix: Any) -> None:
     for function in (precision_recall_f1, balanced_accuracy, classification_report):
         with pytest.raises(ValueError, match=function.__name__):
             function(matrix)
+
+
+def test_what_is_wrong_with_a_matrix() -> None:
+    for matrix, message in (([[1, -1], [0, 1]], "got -1 among the counts"), ([["a"]], "got the type <U1")):
+        with pytest.raises(ValueError, match=message):
+            balanced_accuracy(matrix)  # type: ignore[arg-type]
 
 
 def test_wrong_arguments() -> None:
@@ -125,6 +132,7 @@ def test_temperature_at_its_ends_and_with_huge_scores() -> None:
     assert fit_temperature(scores, true) < 0.03  # always right: as sure as possible
     assert fit_temperature(scores, 1 - true) == pytest.approx(100, rel=0.2)
     assert math.isfinite(fit_temperature(1e6 * scores, true))
+    assert fit_temperature(0 * scores, true) == 1  # no temperature is better than another
 
 
 def test_brier_score() -> None:

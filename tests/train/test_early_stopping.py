@@ -77,7 +77,8 @@ def test_a_state_goes_on(cut: int) -> None:
     ("arguments", "message"),
     [({"patience": 0}, "patience must be at least 1"), ({"patience": 1.5}, "patience must be an int"),
      ({"patience": 2, "min_delta": -1}, "min_delta must be 0 or more, got -1"),
-     ({"patience": 2, "min_delta": math.nan}, "min_delta"), ({"patience": 2, "mode": "maximum"}, "'max' or 'min'")],
+     ({"patience": 2, "min_delta": math.nan}, "min_delta"), ({"patience": 2, "min_delta": "1"}, "must be a number"),
+     ({"patience": 2, "mode": "maximum"}, "'max' or 'min'")],
 )  # fmt: skip
 def test_wrong_settings(arguments: dict, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
@@ -87,7 +88,8 @@ def test_wrong_settings(arguments: dict, message: str) -> None:
 @pytest.mark.parametrize(
     "state",
     [{}, {"best": 1.0, "best_step": 3, "steps": 2}, {"best": None, "best_step": 1, "steps": 2}, {"best": "x"},
-     {"best": 1.0, "best_step": 0, "steps": 2}, {"best": 1.0, "best_step": -1, "steps": 2}],
+     {"best": 1.0, "best_step": 0, "steps": 2}, {"best": 1.0, "best_step": -1, "steps": 2},
+     {"best": math.nan, "best_step": 1, "steps": 2}],
 )  # fmt: skip
 def test_wrong_states_change_nothing(state: dict) -> None:
     stopping = EarlyStopping(2)

@@ -161,3 +161,17 @@ def test_independent_nets_are_better_together() -> None:
     signal = np.eye(5)[targets] * 2
     found = ensemble_error([signal + RNG.normal(size=signal.shape) for _ in range(7)], targets)
     assert found.together[-1] < 0.4 * found.mean
+
+
+def test_what_is_no_list_of_nets_or_images() -> None:
+    with pytest.raises(TypeError, match=r"give a list of nets, got one net, a Sequential"):
+        Ensemble(flat())  # its layers are no nets that answer
+    assert len(Ensemble(nn.ModuleList([flat(), flat()])).models) == 2
+    with pytest.raises(TypeError, match="a view must return a tensor of images, or a list of such, got NoneType"):
+        TestTimeAugmentation(flat(), [lambda x: None])(images(2, 1, 5, 7))
+
+
+@pytest.mark.parametrize("size", [2.5, (1, 2, 3), "28", None])
+def test_sizes_that_are_none(size: Any) -> None:
+    with pytest.raises(TypeError, match="five_crops: size must be an int or a pair of ints"):
+        five_crops(size)

@@ -231,3 +231,42 @@ def test_gradual_unfreezing() -> None:
     again = GradualUnfreezing(other, every=2)
     again.load_state_dict({"steps": 3})
     assert again.frozen == 1 and [p.requires_grad for p in (other[0][0].weight, other[1][0].weight)] == [False, True]
+
+
+def test_going_back_freezes_again() -> None:
+    model = net()
+    thaw = GradualUnfreezing(model)
+    start = thaw.state_dict()
+    thaw.step()
+    thaw.step()
+    thaw.load_state_dict(start)
+    assert thaw.frozen == 2
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ["2.1.weight", "2.1.bias"]
+    assert not model.train()[0][1].training
+    with pytest.raises(ValueError, match="expected a state with the entry steps"):
+        thaw.load_state_dict({})
+
+
+def test_parts_of_your_own() -> None:
+    model = nn.ModuleDict({name: nn.Linear(1, 1) for name in ("body", "neck", "head")})
+    with pytest.raises(ValueError, match="'tail' fits no parameter"):
+        GradualUnfreezing(model, parts=["body", ["neck"], "tail"])
+    assert all(p.requires_grad for p in model.parameters())
+    GradualUnfreezing(model, parts=["body", ["neck"], "head"])
+    assert [model[name].weight.requires_grad for name in model] == [False, False, True]
+
+
+def test_a_shared_parameter_has_several_names() -> None:
+    model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
+    model["b"].weight = model["a"].weight
+    groups = parameter_groups(model, 1.0, {"b": 0.5})
+    assert [(len(group["params"]), group["lr"]) for group in groups] == [(2, 0.5), (1, 1.0)]
+    assert freeze(model, "b") == ["a.weight", "b.bias"]
+    assert unfreeze(model, "b.weight") == ["a.weight"]
+
+
+def test_patterns_of_another_kind() -> None:
+    model = net()
+    assert len(freeze(model, (name for name in ("0", "1")))) == len(freeze(model, ["0", "1"]))
+    with pytest.raises(TypeError, match="give patterns, such as"):
+        freeze(model, model[0])  # type: ignore[arg-type]

@@ -89,3 +89,46 @@ def test_no_batches_and_no_numbers() -> None:
     nan = [(minicnn.tensor([[float("nan")]]), minicnn.tensor([0]))]
     with pytest.raises(ValueError, match="first batch"):
         find_learning_rate(net, nan, optimizer, nn.CrossEntropyLoss())
+
+
+@pytest.mark.parametrize("options", [{"seed": 3}, {"generator": True}, {}])
+def test_the_loader_goes_on_as_if_nothing_had_been(options: dict[str, Any]) -> None:
+    def order(test_first: bool) -> list[float]:
+        minicnn.manual_seed(0)
+        data = TensorDataset(minicnn.arange(12.0).reshape(12, 1), minicnn.arange(12) % 2)
+        given = {**options, "generator": minicnn.Generator().manual_seed(1)} if "generator" in options else options
+        loader = DataLoader(data, 2, shuffle=True, **given)
+        next(iter(loader))
+        if test_first:
+            net = nn.Linear(1, 2)
+            find_learning_rate(net, loader, optim.SGD(net.parameters(), lr=1e-3), nn.CrossEntropyLoss(), 1e-6, 1e-5, 20)
+        else:
+            nn.Linear(1, 2)
+        return [x for images, _ in (*loader, *loader) for x in images.flatten().tolist()]
+
+    assert order(True) == order(False)
+
+
+def test_parameters_of_the_loss_are_restored() -> None:
+    net, centres = nn.Linear(2, 2), nn.Parameter(minicnn.zeros(2, 2))
+    optimizer = optim.SGD([*net.parameters(), centres], lr=0.1, momentum=0.9)
+    batch = minicnn.ones(4, 2), minicnn.tensor([0, 1, 0, 1])
+    find_learning_rate(net, [batch], optimizer, lambda y, t: (y - centres[t]).square().mean(), steps=5)
+    assert not centres.any() and centres.grad is None
+
+
+def test_a_loss_below_0() -> None:
+    net = nn.Linear(2, 2)
+    batch = minicnn.ones(4, 2), minicnn.tensor([0, 1, 0, 1])
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    found = find_learning_rate(
+        net, [batch], optimizer, lambda y, t: nn.CrossEntropyLoss()(y, t) - 5, 1e-4, 1e-2, steps=9
+    )
+    assert len(found.rates) == 9
+
+
+def test_an_iterator_does_not_start_again() -> None:
+    net = nn.Linear(2, 2)
+    batches = iter([(minicnn.ones(4, 2), minicnn.tensor([0, 1, 0, 1]))] * 3)
+    with pytest.raises(ValueError, match="gave 3 batches and does not start again"):
+        find_learning_rate(net, batches, optim.SGD(net.parameters(), lr=0.1), nn.CrossEntropyLoss(), steps=9)

@@ -207,3 +207,29 @@ def test_wrong_settings() -> None:
         Recorder(net(), 0)
     with pytest.raises(ValueError, match="nothing is to be measured"):
         Recorder(net(), gradients=False, activations=False, updates=False)
+
+
+def plain_step(model: nn.Module, optimizer: optim.Optimizer, recorder: Recorder) -> None:
+    model(minicnn.ones(4, 3)).square().sum().backward()
+    recorder.before_step()
+    optimizer.step()
+    recorder.after_step()
+
+
+def test_layers_that_share_a_weight() -> None:
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.ReLU(), nn.Linear(3, 3, bias=False))
+    model[2].weight = model[0].weight
+    with Recorder(model, activations=False) as recorder:
+        before = model[0].weight.detach().clone()
+        plain_step(model, optim.SGD(model.parameters(), lr=0.1), recorder)
+    moved = (model[0].weight.detach() - before).norm().item() / before.norm().item()
+    np.testing.assert_allclose(recorder.update_ratios, [[moved, moved]], rtol=1e-5)
+
+
+def test_a_step_whose_beginning_was_not_told_has_no_ratio() -> None:
+    model = nn.Linear(3, 2)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with Recorder(model) as recorder:
+        plain_step(model, optimizer, recorder)
+        recorder.after_step()
+    assert np.isfinite(recorder.update_ratios[0]).all() and np.isnan(recorder.update_ratios[1]).all()

@@ -100,6 +100,15 @@ def test_schedule_and_calls_after_each_epoch() -> None:
     assert calls == [(found.models[0], 1), (found.models[0], 2)]
 
 
+def test_without_validation_and_without_a_list() -> None:
+    found = train_with_seeds(small, sgd, POINTS, None, 1, seeds=(0,))
+    assert math.isnan(found.last("val_top1")[0]) and found.last("train_loss")[0] > 0
+    with pytest.raises(TypeError, match=r"give a list of seeds, such as range\(3\)"):
+        train_with_seeds(small, sgd, POINTS, None, 1, seeds=3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="schedule_every must be 'step' or 'epoch', got 'batch'"):
+        train_with_seeds(small, sgd, POINTS, None, 1, schedule_every="batch")
+
+
 def test_means() -> None:
     def row(epoch: int, loss: float) -> Epoch:
         return Epoch(epoch, loss, 0.5, loss, 0.5, 1.0, 40.0)

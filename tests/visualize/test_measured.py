@@ -69,6 +69,9 @@ def test_range_test_and_line() -> None:
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), found.smooth)
     flat = LearningRates(np.array([0.1, 1.0]), np.zeros(2), np.zeros(2), 0.1)
     assert visualize.learning_rates(flat).axes
+    below = LearningRates(np.array([0.1, 1.0]), np.array([-4.0, -5.0]), np.array([-4.0, -4.5]), 0.1)
+    low, high = visualize.learning_rates(below).axes[0].get_ylim()
+    assert low == -4.5 and high > -4
     scan = line_scan(net, x, y, {"weight": minicnn.randn(2, 4)}, points=201)
     left, right = visualize.line(scan).axes
     np.testing.assert_array_equal(right.lines[0].get_ydata(), scan.losses)
@@ -82,7 +85,7 @@ def test_accuracy_is_flat_and_cross_entropy_is_not() -> None:
     scan = line_scan(net, x, y, {"weight": minicnn.randn(2, 4), "bias": minicnn.randn(2)}, reach=2.0, points=401)
     assert (np.diff(scan.accuracies) == 0).mean() > 0.9 and (np.diff(scan.losses) == 0).mean() < 0.1
     assert minicnn.equal(net.weight, before) and net.training and net.weight.requires_grad
-    for wrong in ({"w": before}, {"weight": minicnn.zeros(3)}):
+    for wrong in ({"w": before}, {"weight": minicnn.zeros(3)}, {}, {"weight": None}):
         with pytest.raises(ValueError, match="line_scan"):
             line_scan(net, x, y, wrong)
     with pytest.raises(ValueError, match="reach"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...datasets import DatasetError
-from ...datasets.registry import FOLDER, folder_classes, open_dataset
+from ...datasets.own_images import folder_classes, open_folder
+from ...datasets.registry import FOLDER, open_dataset
 from ...tensor import Tensor
 from ...utils.data import Subset
 from .building import build_transform
@@ -29,6 +31,7 @@ def build_dataset(
     root: str | None = None,
     download: bool = False,
     classes: Sequence[int | str] | None = None,
+    validation: bool = False,
 ) -> Any:
     """The training or test set of a dataset, with the transforms `steps`.
 
@@ -39,6 +42,8 @@ def build_dataset(
         root: the folder of its files; None: the one that the variable MINICNN_DATA names.
         download: whether missing files are fetched.
         classes: only these classes, by number or name, which get the numbers 0, 1, ... in this order; None: all.
+        validation: in place of these sets, the validation images that the dataset brings; None if it brings none. Only
+            a folder of images can bring some, in a folder `val` beside `train` and `test`.
 
     Raises:
         UnknownNameError: no such dataset, transform or class.
@@ -59,7 +64,13 @@ def build_dataset(
         )
     if name.startswith(FOLDER) and (root is not None or download):
         raise SettingError(f"{name} is the folder itself: leave out the data folder and the download")
-    found = open_dataset(name, train, transform, root, download)
+    if validation:
+        path = Path(name.removeprefix(FOLDER)).expanduser()
+        found = open_folder(path, train, transform, validation=True) if name.startswith(FOLDER) else None
+        if found is None:
+            return None
+    else:
+        found = open_dataset(name, train, transform, root, download)
     if isinstance(found, Subset):  # a part of a folder
         found = _restricted(found.dataset, np.asarray(found.indices))
     return found if classes is None else choose_classes(found, classes)

@@ -9,7 +9,8 @@ from minicnn_kernels.geometry import counted
 
 from ... import models
 from ...autograd import no_grad
-from ...datasets.registry import FOLDER, TABLE, folder_classes
+from ...datasets.own_images import folder_classes
+from ...datasets.registry import FOLDER, TABLE
 from ...device import Device
 from ...models.registry import MODELS as PUBLISHED
 from ...nn import Module

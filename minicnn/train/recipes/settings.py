@@ -36,8 +36,9 @@ class Recipe:
         evaluation: the transforms of images that are not trained with, if these are not `transforms`.
         device: where the net is trained: "cpu", or a GPU, "cuda".
         validation: the share of the training images that are held out of the training, with as many of each class;
-            the best epoch, early stopping and ReduceLROnPlateau look at them. 0: none. "test": the test images are
-            evaluated after each epoch, for the curve of a course; nothing is selected by them.
+            the best epoch, early stopping and ReduceLROnPlateau look at them. A folder of images with a folder
+            `val` beside `train` and `test` brings its own, and nothing is held out. 0: none. "test": the test images
+            are evaluated after each epoch, for the curve of a course; nothing is selected by them.
         early_stopping: stop after so many epochs without a better accuracy on validation images; None: never.
         warmup: the share of the training in which the rate rises linearly to the optimiser's, before the schedule.
         clip_norm: the largest norm of all gradients together; larger ones are scaled down. None: any.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -241,6 +243,26 @@ class DataLoader(Generic[T_co]):
         seed = state["seed"] if drawn else None
         self._next = Position(seed, state["epoch"], state["step"], chosen=True, order=dict(order))
         self._latest = None
+
+    @contextmanager
+    def place_kept(self) -> Iterator[None]:
+        """A context that leaves the place in the epochs, and the generators that the loader holds, as they were.
+
+        Not in PyTorch.
+
+        >>> loader = minicnn.utils.data.DataLoader(list(range(6)), shuffle=True, seed=0)
+        >>> with loader.place_kept():
+        ...     first = [batch.item() for batch in loader]
+        >>> first == [batch.item() for batch in loader]
+        True
+        """
+        held = self._held()
+        kept, place, latest = states(held), copy.copy(self._next), copy.copy(self._latest)
+        try:
+            yield
+        finally:
+            set_streams(held, kept)
+            self._next, self._latest = place, latest
 
     def _claim(self) -> Position:
         """The position where a new iteration starts."""
