@@ -55,7 +55,7 @@ def test_pil_images_of_other_types_keep_their_values() -> None:
     check(ToTensor()(Image.fromarray(np.array([[0.5, 300]], np.float32))), np.array([[[0.5, 300]]]), np.float32)
     check(ToTensor()(Image.fromarray(np.array([[5, 70000]], np.int32))), np.array([[[5, 70000]]]), np.int32)
     check(ToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[1, 0]]]), np.float32)
-    check(PILToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[255, 0]]]), np.uint8)
+    check(PILToTensor()(Image.fromarray(np.array([[True, False]]))), np.array([[[1, 0]]]), np.bool_)
     big_endian = Image.frombytes("I;16B", (2, 1), b"\x00\x05\x01\x00")
     check(PILToTensor()(big_endian), np.array([[[5, 256]]]), np.int32)
 
