@@ -54,6 +54,7 @@ DECLARED = {
     ("minicnn.utils", "minicnn.compat.utils.dlpack"),
     ("minicnn.utils", "minicnn.compat.utils.hooks"),
     ("minicnn.utils", "minicnn.compat.utils.model_zoo"),
+    ("minicnn.transforms.transforms", "minicnn.transforms"),  # the package under the name of torchvision's file
     # the second version shows the names of the first, which does not import it
     ("minicnn.transforms.v2", "minicnn.transforms"),
 }

@@ -11,22 +11,23 @@
     colour.py      ColorJitter, GaussianBlur, RandomGrayscale, RandomInvert, RandomPosterize, RandomSolarize,
                    RandomAdjustSharpness, RandomAutocontrast, RandomEqualize
     random_choice.py   RandomApply, RandomChoice, RandomOrder
-    auto_augment.py    AutoAugment, RandAugment, TrivialAugmentWide, AugMix
+    autoaugment.py     AutoAugment, RandAugment, TrivialAugmentWide, AugMix
     statistics.py  LinearTransformation, PCAColorJitter, SubtractMeanImage, and the statistics that they need
     mixing.py      MixUp, CutMix
     v2/            torchvision's second version: the same classes, and some more
-    crops.py       RandomResizedCrop, FiveCrop, TenCrop, RandomErasing
-    warping.py     RandomRotation, RandomAffine, RandomPerspective
-    distortion.py  ElasticTransform, RandomLensDistortion
+    transforms.py  torchvision's name of the file that has most of them
 
 A random transform draws from the stream of its sample (`minicnn.utils.data.randomness`).
+
+Normalize, Resize, Pad, crops, flips and RandomErasing may stand before a net whose input wants a gradient, as in
+attacks; the others refuse a tensor that wants one, since their result would lose it.
 """
 
 from __future__ import annotations
 
 from ..compat.missing import answer as _answer
 from . import functional
-from .auto_augment import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
+from .autoaugment import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
 from .base import Compose, Lambda, Transform
 from .colour import (
     ColorJitter,

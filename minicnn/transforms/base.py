@@ -21,13 +21,14 @@ import numpy as np
 from minicnn_kernels.geometry import KindError, ShapeError, real, shown, whole
 
 from .. import nn
+from ..autograd import is_grad_enabled
 from ..tensor import Tensor
 from ..utils.data.randomness import each_sample, sample_generator
 from .samples import each_leaf, leaves
 
 __all__ = [
     "Compose", "Lambda", "OneByOne", "Transform", "edge_size", "is_pil", "kind_error", "like", "one_by_one",
-    "passed_on", "pixels", "probability", "row_axis", "sample", "spatial_size", "whole_numbers",
+    "passed_on", "pixels", "probability", "row_axis", "sample", "spatial_size", "taped", "whole_numbers",
 ]  # fmt: skip
 
 AnyImage: TypeAlias = Any  # PIL.Image.Image | Tensor; PIL is not imported for a type
@@ -234,13 +235,18 @@ def kind_error(name: str, image: Any, wanted: str = "a PIL image or a Tensor (..
     return TypeError(f"{name} takes {wanted}, got {found}")
 
 
+def taped(image: Any) -> bool:
+    """Whether a gradient may be asked for: then the transforms that have one, as Normalize, compute with operations."""
+    return isinstance(image, Tensor) and image.requires_grad and is_grad_enabled()
+
+
 def pixels(name: str, image: Any) -> np.ndarray:
     """The raw array of a Tensor (..., C, H, W) or of a batch of images (N, H, W[, C]), checked."""
     if isinstance(image, Tensor):
         array = image.array
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} works on the CPU; move the tensor there first")
-        if image.requires_grad:
+        if taped(image):
             raise ValueError(f"{name}: the tensor requires a gradient, which a transform would lose; detach() it")
         if array.ndim < 2 or 0 in array.shape[-2:]:
             raise ValueError(f"{name}: the tensor should be (..., C, H, W) with H, W > 0, its shape is {array.shape}")
@@ -290,7 +296,8 @@ def spatial_size(name: str, image: Any) -> tuple[int, int]:
     """(H, W) of an image of any kind."""
     if is_pil(image):
         return image.height, image.width
-    shape, axis = pixels(name, image).shape, row_axis(image)
+    plain = image.detach() if taped(image) else image
+    shape, axis = pixels(name, plain).shape, row_axis(image)
     return shape[axis], shape[axis + 1]
 
 

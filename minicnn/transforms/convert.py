@@ -58,7 +58,7 @@ class ToTensor(Transform):
 class PILToTensor(Transform):
     """PIL image -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled.
 
-    Mode "I;16" becomes int32, as by `ToTensor`.
+    Mode "1" becomes bool, and mode "I;16" int32, as by `ToTensor`.
 
     >>> image, label = minicnn.datasets.Digits()[0]
     >>> x = minicnn.transforms.PILToTensor()(image)
@@ -70,7 +70,7 @@ class PILToTensor(Transform):
         """A PIL image -> Tensor (C, H, W)."""
         if not is_pil(image):
             raise kind_error("PILToTensor", image, "a PIL image")
-        return kept("PILToTensor", chw("PILToTensor", image))
+        return kept("PILToTensor", chw("PILToTensor", image, as_bits=True))
 
     def is_image(self, part: Any) -> bool:
         """A PIL image."""

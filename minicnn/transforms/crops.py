@@ -104,7 +104,9 @@ class RandomResizedCrop(Transform):
         return Tensor(np.stack(found)) if isinstance(images, Tensor) else np.stack(found)
 
     def __repr__(self) -> str:
-        scale, ratio = (tuple(round(float(x), 4) for x in ends) for ends in (self.scale, self.ratio))
+        scale, ratio = (
+            tuple(x if isinstance(x, int) else round(float(x), 4) for x in ends) for ends in (self.scale, self.ratio)
+        )
         return (
             f"{type(self).__name__}(size={self.size}, scale={scale}, ratio={ratio}, "
             f"interpolation={self.interpolation.value}, antialias={self.antialias})"
@@ -242,7 +244,7 @@ class RandomErasing(Transform):
         name = "RandomErasing"
         if not isinstance(image, Tensor) or image.ndim < 3:
             raise kind_error(name, image, "a Tensor (..., C, H, W) (ToTensor comes first)")
-        pixels(name, image)
+        pixels(name, image.detach())
         if isinstance(self.value, str):
             return None
         values = self.value if isinstance(self.value, tuple | list) else [self.value]

@@ -12,7 +12,7 @@ from minicnn_kernels.geometry import KindError, shown
 from ...dtypes import get_default_dtype
 from ...ops.tensor.from_data import KINDS, known
 from ...tensor import Tensor
-from ..base import is_pil, kind_error, pixels
+from ..base import is_pil, kind_error, pixels, taped
 
 __all__ = [
     "channel_statistics", "chw", "convert_image_dtype", "converted", "image_dtype", "kept", "normalize", "normalized",
@@ -20,11 +20,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def chw(name: str, image: Any) -> np.ndarray:
-    """The pixels of a PIL image, or an array (H, W) or (H, W, C), as a view (C, H, W)."""
+def chw(name: str, image: Any, as_bits: bool = False) -> np.ndarray:
+    """The pixels of a PIL image, or an array (H, W) or (H, W, C), as a view (C, H, W).
+
+    The pixels of mode "1" are 0 and 255, or of bool if `as_bits`.
+    """
     if is_pil(image):
         array = np.asarray(image)
-        if image.mode == "1":
+        if image.mode == "1" and not as_bits:
             array = array.astype(np.uint8) * np.uint8(255)
     elif isinstance(image, np.ndarray):
         array = image
@@ -73,7 +76,7 @@ def to_tensor(pic: Any) -> Tensor:
 
 
 def pil_to_tensor(pic: Any) -> Tensor:
-    """PIL image -> Tensor (C, H, W) of the same type, uint8 for the common modes; nothing is scaled.
+    """PIL image -> Tensor (C, H, W) of the same type: uint8 for the common modes, bool for mode "1".
 
     >>> image, label = minicnn.datasets.Digits()[0]
     >>> minicnn.transforms.functional.pil_to_tensor(image).shape
@@ -81,7 +84,7 @@ def pil_to_tensor(pic: Any) -> Tensor:
     """
     if not is_pil(pic):
         raise kind_error("pil_to_tensor", pic, "a PIL image")
-    return kept("pil_to_tensor", chw("pil_to_tensor", pic))
+    return kept("pil_to_tensor", chw("pil_to_tensor", pic, as_bits=True))
 
 
 _MODES = {  # number of channels: the modes of 8 bits; the first is the usual one
@@ -243,7 +246,8 @@ def normalized(name: str, image: Tensor, means: np.ndarray, deviations: np.ndarr
     """`normalize` for checked statistics."""
     if not isinstance(image, Tensor) or image.array.dtype.kind != "f":
         raise kind_error(name, image, "a Tensor of a floating type (ToTensor comes first)")
-    array = pixels(name, image)
+    by_operations = taped(image) or not isinstance(image.array, np.ndarray)  # for a gradient, and on a GPU
+    array = image.array if by_operations else pixels(name, image)
     if array.ndim < 3:
         raise ValueError(f"{name}: the tensor should be (..., C, H, W), its shape is {array.shape}")
     channels = array.shape[-3]
@@ -253,6 +257,9 @@ def normalized(name: str, image: Tensor, means: np.ndarray, deviations: np.ndarr
     mean, std = (values.astype(array.dtype)[:, None, None] for values in (means, deviations))  # (C, 1, 1)
     if not std.all():
         raise ValueError(f"{name}: std evaluates to zero in {array.dtype}: {deviations}")
+    if by_operations:
+        by_mean, by_std = (Tensor(values).to(image.device) for values in (mean, std))
+        return image.sub_(by_mean).div_(by_std) if inplace else (image - by_mean) / by_std
     out = np.subtract(array, mean, out=array if inplace else None)
     np.divide(out, std, out=out)
     return image if inplace else Tensor(out)

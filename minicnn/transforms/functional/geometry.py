@@ -13,8 +13,9 @@ import numpy as np
 
 from minicnn_kernels.geometry import fits, whole
 
+from ... import nn
 from ...tensor import Tensor
-from ..base import AnyImage, edge_size, is_pil, like, pixels, row_axis, sample, spatial_size, whole_numbers
+from ..base import AnyImage, edge_size, is_pil, like, pixels, row_axis, sample, spatial_size, taped, whole_numbers
 from .images import Fill, checked_fill, pil_fill
 from .resizing import InterpolationMode, ResizeRule
 
@@ -115,8 +116,12 @@ def _pad_pil(name: str, image: Any, sides: Sides, fill: Fill, padding_mode: str)
 
 
 def _pad_cells(name: str, images: Any, sides: Sides, fill: Fill, padding_mode: str) -> Any:
-    array, axis = pixels(name, images), row_axis(images) % images.ndim
     left, top, right, bottom = sides
+    if taped(images) and padding_mode == "constant":
+        value = np.asarray(0 if fill is None else fill)
+        if value.size == 1:
+            return nn.functional.pad(images, (left, right, top, bottom), value=value.item())
+    array, axis = pixels(name, images), row_axis(images) % images.ndim
     widths = [(0, 0)] * array.ndim
     widths[axis : axis + 2] = (top, bottom), (left, right)
     shape = [size + sum(width) for size, width in zip(array.shape, widths, strict=True)]
@@ -177,7 +182,7 @@ def _window(name: str, image: Any, top: int, left: int, height: int, width: int)
     if is_pil(image):
         return image.crop((left, top, left + width, top + height))
     window = spatial_index(image, slice(top, top + height), slice(left, left + width))
-    return like(image, np.array(pixels(name, image)[window], order="C"))
+    return image[window] if taped(image) else like(image, np.array(pixels(name, image)[window], order="C"))
 
 
 def center_crop(img: AnyImage, output_size: int | Sequence[int]) -> AnyImage:
@@ -261,6 +266,8 @@ def mirrored(name: str, image: Any, vertically: bool) -> Any:
     """A PIL image or a Tensor, mirrored left to right, or upside down."""
     if is_pil(image):
         return image.transpose(int(vertically))  # PIL's FLIP_LEFT_RIGHT is 0, FLIP_TOP_BOTTOM 1
+    if taped(image):
+        return image.flip(-2 if vertically else -1)
     return like(image, np.array(np.flip(pixels(name, image), -2 if vertically else -1), order="C"))
 
 
@@ -296,7 +303,7 @@ def erase(img: Tensor, i: int, j: int, h: int, w: int, v: Any, inplace: bool = F
     """
     if not isinstance(img, Tensor):
         raise TypeError(f"erase takes a Tensor (..., C, H, W), got {type(img).__name__}; use it after ToTensor")
-    array = pixels("erase", img)
+    array = pixels("erase", img.detach())
     i, j, h, w = (whole(value, "erase", what) for value, what in zip((i, j, h, w), "ijhw", strict=True))
     value = np.asarray(v.detach().array if isinstance(v, Tensor) else v)
     window = (..., slice(i, i + h), slice(j, j + w))
@@ -306,9 +313,10 @@ def erase(img: Tensor, i: int, j: int, h: int, w: int, v: Any, inplace: bool = F
         raise ValueError(
             f"erase: v of shape {value.shape} does not fit the window {array[window].shape} of an image {array.shape}"
         ) from None
-    if inplace:
-        img[window] = Tensor(value.astype(array.dtype))
-        return img
-    result = array.copy()
-    result[window] = value
-    return Tensor(result)
+    if inplace or taped(img):
+        result = img if inplace else img.clone()
+        result[window] = Tensor(value.astype(array.dtype))
+        return result
+    cells = array.copy()
+    cells[window] = value
+    return Tensor(cells)

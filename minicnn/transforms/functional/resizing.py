@@ -19,7 +19,7 @@ import numpy as np
 from minicnn_kernels.geometry import fits, whole
 
 from ...tensor import Tensor
-from ..base import AnyImage, edge_size, is_pil, pixels, sample, spatial_size
+from ..base import AnyImage, edge_size, is_pil, pixels, sample, spatial_size, taped
 
 __all__ = ["InterpolationMode", "ResizeRule", "interpolation_matrix", "interpolation_mode", "pil_filter", "resize"]
 
@@ -50,6 +50,7 @@ _PIL_FILTER = {
     InterpolationMode.BOX: 4,
     InterpolationMode.HAMMING: 5,
 }
+_NEAREST = (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT)
 _SMOOTH = (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
 _BITS = 22  # Pillow rounds the weights for 8-bit images to multiples of 2^-22
 
@@ -194,7 +195,11 @@ class ResizeRule(NamedTuple):
             if self.antialias is False and self.mode in _SMOOTH:
                 warnings.warn(f"{name}: PIL always antialiases; antialias=False has no effect", stacklevel=4)
             return image.resize(out[::-1], _PIL_FILTER[self.mode]) if out != (height, width) else image
-        return image if out == (height, width) else Tensor(self.resized(pixels(name, image), *out))
+        if out == (height, width):
+            return image
+        if taped(image) and self.mode in (*_SMOOTH, *_NEAREST):
+            return self._taped(image, *out)
+        return Tensor(self.resized(pixels(name, image), *out))
 
     def apply_to_batch(self, images: Any) -> Any:
         """Resize a Tensor (N, C, H, W), or images (N, H, W[, C]) with the same rounding as PIL's."""
@@ -217,7 +222,7 @@ class ResizeRule(NamedTuple):
     def resized(self, x: np.ndarray, out_h: int, out_w: int) -> np.ndarray:
         """x (..., H, W) -> (..., OH, OW)."""
         height, width = x.shape[-2:]
-        if self.mode in (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT):
+        if self.mode in _NEAREST:
             rows, columns = self._nearest(height, out_h), self._nearest(width, out_w)
             return x[..., rows[:, None], columns]
         if self.mode not in _SMOOTH:
@@ -235,6 +240,17 @@ class ResizeRule(NamedTuple):
             return y.astype(x.dtype, copy=False)
         limits = np.iinfo(x.dtype)
         return np.clip(np.rint(y), limits.min, limits.max).astype(x.dtype)
+
+    def _taped(self, x: Tensor, out_h: int, out_w: int) -> Tensor:
+        """`resized`, with a gradient."""
+        height, width = x.shape[-2:]
+        if self.mode in _NEAREST:
+            return x[..., self._nearest(height, out_h)[:, None], self._nearest(width, out_w)]
+        down, across = (
+            Tensor(_cast_matrix(n, out, self.mode, bool(self.antialias), x.array.dtype))
+            for n, out in ((height, out_h), (width, out_w))
+        )
+        return down @ (x @ across.T)  # (OH, H) ((H, W) (W, OW))
 
     def _nearest(self, size_in: int, size_out: int) -> np.ndarray:
         """The input cell of each output cell: floor(i s), or floor((i + 1/2) s), in float32, as in PyTorch."""

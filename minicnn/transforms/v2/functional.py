@@ -58,7 +58,7 @@ def to_image(inpt: Any) -> Tensor:
         return inpt
     if not is_pil(inpt) and not isinstance(inpt, np.ndarray):
         raise kind_error("to_image", inpt, "a PIL image, an array (H, W[, C]) or a Tensor")
-    return kept("to_image", chw("to_image", inpt))
+    return kept("to_image", chw("to_image", inpt, as_bits=True))
 
 
 def to_dtype(inpt: Tensor, dtype: Any = np.float32, scale: bool = False) -> Tensor:

@@ -52,6 +52,7 @@ __all__ = [
 
 T = TypeVar("T")
 _WORD = (1 << 64) - 1
+_NOTHING = np.zeros(4, dtype=np.uint64)
 
 
 class SampleKeys(NamedTuple):
@@ -75,10 +76,11 @@ class SampleKeys(NamedTuple):
 class _Streams:
     """The random streams of the batch that is being made; each is opened at its first use."""
 
-    __slots__ = ("_globals", "_keys", "_ours", "_seeded", "position", "replaced")
+    __slots__ = ("_globals", "_key", "_keys", "_ours", "_seeded", "position", "replaced")
 
     def __init__(self, keys: SampleKeys, global_streams: GlobalStreams | None) -> None:
         self._keys, self._globals = keys, global_streams
+        self._key = np.array([keys.seed & _WORD, keys.epoch & _WORD], dtype=np.uint64)
         self._ours: dict[int | None, np.random.Generator] = {}
         self.replaced: dict[int | None, np.random.Generator] = {}  # by manual_seed or set_rng_state
         self._seeded: dict[int | None, int] = {}  # and their seeds
@@ -112,9 +114,9 @@ class _Streams:
                 "bit_generator": "Philox",
                 "state": {
                     "counter": np.array([0, level, repeat, index], dtype=np.uint64),
-                    "key": np.array([self._keys.seed & _WORD, self._keys.epoch & _WORD], dtype=np.uint64),
+                    "key": self._key,
                 },
-                "buffer": np.zeros(4, dtype=np.uint64),
+                "buffer": _NOTHING,
                 "buffer_pos": 4,  # empty: the next number comes from the counter
                 "has_uint32": 0,
                 "uinteger": 0,

@@ -24,7 +24,7 @@ from minicnn_kernels.geometry import real, shown, whole
 
 from ..tensor import Tensor
 from ..utils.data.randomness import sample_generator
-from .auto_augment_policies import POLICIES, SubPolicy
+from .autoaugment_policies import POLICIES, SubPolicy
 from .base import AnyImage, OneByOne, is_pil, sample, spatial_size
 from .functional import (
     InterpolationMode,

@@ -10,7 +10,7 @@ from PIL import Image
 
 import minicnn
 from minicnn import transforms
-from minicnn.transforms import auto_augment
+from minicnn.transforms import autoaugment
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("differential.model_pairs", reason="needs PyTorch")
@@ -28,10 +28,10 @@ def test_policies() -> None:
 
 
 SPACES: dict[str, Any] = {
-    "AutoAugment": (auto_augment._MODERATE, lambda size: theirs.AutoAugment()._augmentation_space(10, size)),
-    "RandAugment": (auto_augment._MODERATE, lambda size: theirs.RandAugment()._augmentation_space(31, size)),
-    "TrivialAugmentWide": (auto_augment._WIDE, lambda size: theirs.TrivialAugmentWide()._augmentation_space(31)),
-    "AugMix": (auto_augment._MIXED, lambda size: theirs.AugMix()._augmentation_space(10, size)),
+    "AutoAugment": (autoaugment._MODERATE, lambda size: theirs.AutoAugment()._augmentation_space(10, size)),
+    "RandAugment": (autoaugment._MODERATE, lambda size: theirs.RandAugment()._augmentation_space(31, size)),
+    "TrivialAugmentWide": (autoaugment._WIDE, lambda size: theirs.TrivialAugmentWide()._augmentation_space(31)),
+    "AugMix": (autoaugment._MIXED, lambda size: theirs.AugMix()._augmentation_space(10, size)),
 }
 
 
@@ -41,7 +41,7 @@ def test_scales(name: str) -> None:
     for size in SIZES:
         other = space(size)
         bins = max(strengths.numel() for strengths, _ in other.values())
-        ours = auto_augment.scales(limits, bins, size)
+        ours = autoaugment.scales(limits, bins, size)
         assert set(ours) | {"Invert"} == set(other) | {"Invert", "Identity"}
         for operation, (strengths, signed) in other.items():
             mine, mine_signed = ours.get(operation, (None, False))
