@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import os
 import re
 import sys
 import tempfile
@@ -90,6 +91,7 @@ def clean(notebook: Any) -> None:
 def build(source: Path) -> str:
     """Run a source, write its notebook, and tell how long it took and how large it is."""
     notebook = read(source)
+    os.environ.pop("MPLBACKEND", None)  # with another backend than Jupyter's, `plt.show()` would leave no picture
     start = time.perf_counter()
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": HERE}}).execute()
     seconds = time.perf_counter() - start
