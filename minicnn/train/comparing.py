@@ -181,7 +181,7 @@ def _fitted(recipe: Recipe, name: str, budget: float, plan: _Plan, download: boo
         return measured >= STEPS or (measured >= 1 and times[-1] - times[WARM] > min(SECONDS, budget / 4))
 
     training.recipe = replace(recipe, epochs=1 + -(-(STEPS + WARM + 1) // steps), early_stopping=None)
-    training.early_stopping = None
+    training.early_stopping = training.scheduler = None  # a trial may have more steps than the recipe
     with tempfile.TemporaryDirectory() as folder:
         training.run(Path(folder) / "trial", stop=enough, quiet=True, progress=False)
     step = statistics.median(end - start for start, end in zip(times[WARM:], times[WARM + 1 :], strict=False))

@@ -189,4 +189,4 @@ def test_check_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert f"ok   folder:{tmp_path}: 10 images of 2 classes (cat, dog), 0 of them unreadable" in capsys.readouterr().out
     (tmp_path / "cat" / "9.jpg").write_bytes(b"<html>")
     assert cli.main(["data", "check", str(tmp_path)]) == 1
-    assert f"BAD  {tmp_path / 'cat' / '9.jpg'}: no image" in capsys.readouterr().out
+    assert f"BAD  {tmp_path / 'cat' / '9.jpg'}: a web page, not an image" in capsys.readouterr().out

@@ -15,12 +15,12 @@ from minicnn.train import (
     build_dataset,
     build_model,
     build_optimizer,
+    build_transform,
     find_recipe,
     train,
 )
 from minicnn.train.recipes import bundled
 from minicnn.train.recipes.names import DATASETS, MODELS, OPTIMIZERS, TRANSFORMS
-from minicnn.transforms import Compose
 from minicnn.utils.data import DataLoader
 
 SLOW_TO_BUILD = {"resnet1202"}  # seconds on the meta device
@@ -74,7 +74,7 @@ def test_every_recipe_can_be_built(recipe: Recipe) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, size if grey else (*size, 3), dtype=np.uint8)
     for steps in (recipe.train_transforms, recipe.eval_transforms):
         known = [step for step in steps if step != ("Normalize", {})]
-        x = Compose([TRANSFORMS[name](**options) for name, options in known])(Image.fromarray(pixels))
+        x = build_transform(known)(Image.fromarray(pixels))
         with minicnn.device("meta"), minicnn.no_grad():
             scores = model(minicnn.empty(2, *x.shape))
         scores = scores if isinstance(scores, minicnn.Tensor) else scores[0]
