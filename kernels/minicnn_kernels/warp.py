@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, U
+from .arrays import Array, U, xp
 from .dispatch import Table
 from .layout import dense, empty, flat, is_channels_last
 from .runtime import njit
@@ -150,18 +150,19 @@ def warp_numpy(x: Array, grid: Array, mode: str, fill: Array | None) -> Array:
             (p + 1, q, dv * (1 - du)),
             (p + 1, q + 1, dv * du),
         ]
-    y, inside = np.zeros((count, oh, ow, channels), x.dtype), np.zeros_like(u)
-    last, images = np.moveaxis(x, 1, -1), np.arange(count)[:, None, None]  # (N, H, W, C)
+    lib = xp(x)
+    y, inside = lib.zeros((count, oh, ow, channels), x.dtype), lib.zeros_like(u)
+    last, images = np.moveaxis(x, 1, -1), lib.arange(count)[:, None, None]  # (N, H, W, C)
     for p, q, weight in taps:
-        n, i, j = np.nonzero((p >= 0) & (p < h) & (q >= 0) & (q < w))
-        rows, columns = p[n, i, j].astype(np.intp), q[n, i, j].astype(np.intp)
-        y[n, i, j] += weight[n, i, j, None] * last[images[n, 0, 0], rows, columns]
-        inside[n, i, j] += weight[n, i, j]
+        within = (p >= 0) & (p < h) & (q >= 0) & (q < w)
+        rows, columns = np.clip(p, 0, h - 1).astype(np.intp), np.clip(q, 0, w - 1).astype(np.intp)
+        y += np.where(within[..., None], weight[..., None] * last[images, rows, columns], 0)
+        inside += np.where(within, weight, 0)
     if fill is not None:
         m = inside[..., None]
         y = m * y + (1 - m) * fill.astype(x.dtype)
     y = np.moveaxis(y, -1, 1)  # (N, OH, OW, C) -> (N, C, OH, OW)
-    return y if is_channels_last(x) else np.ascontiguousarray(y)
+    return y if is_channels_last(x) else lib.ascontiguousarray(y)
 
 
 # Numba: a row of outputs at a time: first its places, then the pixels there, for all channels. Most places have four

@@ -1,10 +1,14 @@
-"""Images looked up at the places of a grid, as arrays and without a gradient: what transforms of images run on."""
+"""Images looked up at the places of a grid, as arrays and without a gradient: what transforms of images run on.
+
+The images are those of a loader, on the CPU. So the backend that a program has chosen for its net does not count here.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from minicnn_kernels import warp as kernels
+from minicnn_kernels.dispatch import usual_backend
 
 __all__ = ["projective_grid", "warped"]
 
@@ -19,7 +23,7 @@ def projective_grid(matrices: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.
     array([[[[-1.  ,  0.25],
              [ 1.  ,  0.25]]]])
     """
-    return kernels.GRID(matrices, xs, ys)
+    return kernels.GRID(matrices, xs, ys, backend=usual_backend())
 
 
 def warped(x: np.ndarray, grid: np.ndarray, mode: str, fill: np.ndarray | None = None) -> np.ndarray:
@@ -45,4 +49,4 @@ def warped(x: np.ndarray, grid: np.ndarray, mode: str, fill: np.ndarray | None =
         raise ValueError(f"warped: mode should be 'bilinear' or 'nearest', got {mode!r}")
     if fill is not None and fill.shape != x.shape[1:2]:
         raise ValueError(f"warped: fill should have {x.shape[1]} values, one per channel, its shape is {fill.shape}")
-    return kernels.WARP(x, grid, mode, fill)
+    return kernels.WARP(x, grid, mode, fill, backend=usual_backend())

@@ -8,10 +8,6 @@ _FILES = (
     "minicnn does not have this dataset; there are: {there}. Read its files in a minicnn.utils.data.Dataset of "
     "your own, with __len__ and __getitem__"
 )
-_STEP = (
-    "minicnn does not have this transform; there are: {there}. Any function of an image can be a step of "
-    "minicnn.transforms.Compose, as minicnn.transforms.Lambda or as it is"
-)
 _NET = (
     "minicnn does not have this net; minicnn.models.list_models() lists those there are. Build it from the layers of "
     "minicnn.nn: if its submodules have torchvision's names, minicnn.models.load_weights loads torchvision's files"
@@ -41,7 +37,6 @@ ROWS = [
     Gap("datasets", "wrap_dataset_for_transforms_v2", "leave the call out: the targets stay as the dataset gives "
         "them"),
     Gap("datasets", "mnist_ utils video_utils samplers", _FILES),
-    Gap("transforms", "autoaugment transforms", _STEP),
     Gap("transforms", "functional_tensor functional_pil", "its functions are in minicnn.transforms.functional"),
     Gap("transforms.v2", "ClampBoundingBoxes ClampKeyPoints ConvertBoundingBoxFormat RandomIoUCrop "
         "SanitizeBoundingBoxes SanitizeKeyPoints SetClampingMode UniformTemporalSubsample check_type "
