@@ -165,14 +165,7 @@ def image_dtype(name: str, dtype: Any) -> np.dtype:
 
 
 def convert_image_dtype(image: Tensor, dtype: Any = np.float32) -> Tensor:
-    """A Tensor in another number type, its values scaled to that type's range.
-
-    The range is [0, 1] for floating types and [0, 2^b - 1] for integers with a largest value of 2^b - 1:
-
-        float -> float   x
-        int   -> float   x / max_in
-        float -> int     x (max_out + 1 - 0.001), rounded down: equal bins, 1.0 still lands on max_out; clipped
-        int   -> int     x (max_out + 1) / (max_in + 1), rounded down
+    """A Tensor in another number type, its values scaled to that type's range, as `transforms.ConvertImageDtype` says.
 
     Raises:
         RuntimeError: float32 to int32 or int64, or float64 to int64: the product could not hold the largest values.

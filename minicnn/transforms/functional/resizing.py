@@ -267,16 +267,7 @@ def resize(
     max_size: int | None = None,
     antialias: bool | None = True,
 ) -> AnyImage:
-    """Resize a PIL image or a Tensor (..., C, H, W) to `size`.
-
-    Integer tensors are interpolated in float32, rounded and clipped to their type. PIL images are resized by
-    PIL, which always antialiases.
-
-    Args:
-        size: (h, w), or the length of the shorter side; the other keeps the ratio, rounded down.
-        interpolation: an `InterpolationMode`, or PIL's number for it.
-        max_size: only with a single `size`: the limit of the longer side; if necessary, the shorter one is reduced.
-        antialias: widen the kernel when a Tensor shrinks (bilinear and bicubic).
+    """Resize a PIL image or a Tensor (..., C, H, W) to `size`; the arguments are those of `transforms.Resize`.
 
     Raises:
         ValueError: an impossible size, or an interpolation that tensors do not have.
