@@ -95,7 +95,7 @@ class Draft:
         self.target, old, self.renames = _destination(self.path, within)
         with naming(self.path):
             if self.renames:
-                _sweep(self.target)
+                sweep(self.target)
                 self._create(old)
             else:
                 self.file: IO[bytes] = open(self.target, "wb")  # noqa: SIM115 (the draft is the context)
@@ -198,6 +198,17 @@ def open_regular(path: FilePath) -> IO[bytes]:
     return file
 
 
+def sweep(target: Path) -> None:
+    """Remove the drafts of a file that killed processes have left; a locked draft belongs to a living process."""
+    beginning = f".{_stem(target)}."
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(beginning) and _END.fullmatch(entry.name, len(beginning))
+            if ours and entry.path not in _alive and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):  # another process was faster, or another user owns the file
+                    _remove_dead(entry.path)
+
+
 def read_text(path: FilePath, limit: int = 1 << 24) -> str:
     """The content of a text file of at most `limit` bytes.
 
@@ -280,17 +291,6 @@ def _lock(file: IO[bytes]) -> bool:
     except OSError:  # a file system without locks, where other processes cannot remove drafts, either
         pass
     return True
-
-
-def _sweep(target: Path) -> None:
-    """Remove the drafts that killed processes have left; a locked draft belongs to a living process."""
-    beginning = f".{_stem(target)}."
-    with suppress(OSError), os.scandir(target.parent) as entries:
-        for entry in entries:
-            ours = entry.name.startswith(beginning) and _END.fullmatch(entry.name, len(beginning))
-            if ours and entry.path not in _alive and entry.is_file(follow_symlinks=False):
-                with suppress(OSError):  # another process was faster, or another user owns the file
-                    _remove_dead(entry.path)
 
 
 def _remove_dead(part: str) -> None:

@@ -37,7 +37,7 @@ def interrupted(kind: str, count: int) -> None:
     paths = os.pathsep.join([str(SCRIPT.parents[1]), *sys.path])
     done = subprocess.run(
         [sys.executable, str(SCRIPT), kind, str(count), "1"],
-        capture_output=True, text=True, timeout=1800, env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=900, env={**os.environ, "PYTHONPATH": paths},
     )  # fmt: skip
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -111,6 +111,14 @@ def test_other_folders_are_refused(tmp_path: Path, overwrite: bool) -> None:
     assert (tmp_path / "config.json").read_text() == '{"editor": "mine too"}'
 
 
+def test_what_a_kill_left_in_the_first_write_is_no_other_folder(tmp_path: Path) -> None:
+    """A process that died before its config.json had a name leaves hidden files; the same command works again."""
+    for name in ("config.json", "recipe.toml"):
+        (tmp_path / f".{name}.0123456789abcdef.part").write_text('{"form')
+    Run.create(tmp_path, config())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "recipe.toml"]
+
+
 def test_an_empty_folder_and_a_file(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert Run.create(tmp_path / "empty", config()).folder == tmp_path / "empty"

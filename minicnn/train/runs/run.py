@@ -30,7 +30,7 @@ from minicnn_kernels.dispatch import ON_GPU
 from ...datasets import DatasetError
 from ...device import Device
 from ...nn import Module
-from ...serialization.files import read_text, write_together
+from ...serialization.files import read_text, sweep, write_together
 from ...tensor import Tensor
 from ..progress import Epoch
 from ..recipes.building import build_loss, build_model
@@ -346,7 +346,11 @@ def _clear(path: Path, overwrite: bool) -> None:
     """Prepare the folder of a run: raise unless it is new or empty, or remove the earlier run if `overwrite`."""
     if path.exists() and not path.is_dir():
         raise RunError(f"--out {path} is a file, not a folder; choose another name")
-    if not path.is_dir() or not any(path.iterdir()):
+    if not path.is_dir():
+        return
+    for name in (CONFIG, RECIPE):
+        sweep(path / name)  # all that a run leaves which was killed while it began
+    if not any(path.iterdir()):
         return
     if not (path / CONFIG).is_file():
         raise RunError(f"the folder {path} is not empty and not a run; choose a new one with --out")
