@@ -47,7 +47,7 @@ def find(name: str, epochs: int | None = None) -> Any:
     used += [key for key, value in plain.items() if getattr(recipe, key) != value]
     used += [] if recipe.schedule in TIMES else ["schedule"]
     used += [] if recipe.optimizer == "SGD" else ["optimizer"]
-    used += [] if re.fullmatch(r"resnet(20|32|44|56|110)", recipe.model) else ["model"]
+    used += [] if re.fullmatch(r"resnet(20|32|44|56|110)|wrn_\d+_\d+", recipe.model) else ["model"]
     if used:
         shown = ", ".join(f"{key} = {getattr(recipe, key)!r}" for key in used)
         raise ValueError(f"the recipe {recipe.name} has what is not trained in PyTorch here: {shown}")
@@ -96,6 +96,14 @@ def as_row(epoch: Any) -> dict[str, Any]:
     return {name.replace("val_", "test_"): value for name, value in epoch._asdict().items() if name != "lr"}
 
 
+def torch_net(torch: Any, name: str) -> Any:
+    """The net of this name in PyTorch; the parts that have weights are in the order of minicnn's."""
+    if name.startswith("resnet"):
+        return torch_resnet(torch, (int(name.removeprefix("resnet")) - 2) // 6)
+    depth, width = map(int, name.removeprefix("wrn_").split("_"))
+    return torch_wide_resnet(torch, (depth - 4) // 6, width)
+
+
 def torch_resnet(torch: Any, blocks: int = 3) -> Any:
     """The CIFAR ResNet of 6 * blocks + 2 layers in PyTorch, with shortcuts padded with zeros."""
     nn = torch.nn
@@ -121,6 +129,31 @@ def torch_resnet(torch: Any, blocks: int = 3) -> Any:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def torch_wide_resnet(torch: Any, blocks: int, width: int) -> Any:
+    """The Wide ResNet of 6 * blocks + 4 layers in PyTorch."""
+    nn = torch.nn
+
+    class Block(nn.Module):  # type: ignore[misc]
+        def __init__(self, channels: int, out: int, stride: int) -> None:
+            super().__init__()
+            self.bn1, self.conv1 = nn.BatchNorm2d(channels), nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+            self.bn2, self.conv2 = nn.BatchNorm2d(out), nn.Conv2d(out, out, 3, 1, 1, bias=False)
+            self.shortcut = None if channels == out else nn.Conv2d(channels, out, 1, stride, bias=False)
+
+        def forward(self, x: Any) -> Any:
+            active = torch.relu(self.bn1(x))
+            shortcut = x if self.shortcut is None else self.shortcut(active)
+            return self.conv2(torch.relu(self.bn2(self.conv1(active)))) + shortcut
+
+    layers, channels = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)], 16
+    for out in (16 * width, 32 * width, 64 * width):
+        for i in range(blocks):
+            layers.append(Block(channels, out, 2 if i == 0 and out > 16 * width else 1))
+            channels = out
+    layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)]
+    return nn.Sequential(*layers)
+
+
 def torch_schedule(torch: Any, recipe: Any, optimizer: Any, steps: int) -> Any:
     """PyTorch's schedule of the recipe; times are shares of the training in a recipe, and steps in PyTorch."""
     key, options = TIMES[recipe.schedule], dict(recipe.schedule_options)
@@ -134,7 +167,7 @@ def torch_schedule(torch: Any, recipe: Any, optimizer: Any, steps: int) -> Any:
 def train_torch(torch: Any, recipe: Any, seed: int, save: Any) -> None:
     """Train in PyTorch, from minicnn's weights, on minicnn's batches."""
     ours, (batches, test) = start(recipe, seed), loaders(recipe, seed)
-    model = torch_resnet(torch, (int(recipe.model.removeprefix("resnet")) - 2) // 6)
+    model = torch_net(torch, recipe.model)
     arrays = [torch.from_numpy(value.numpy().copy()) for value in ours.state_dict().values()]
     model.load_state_dict(dict(zip(model.state_dict(), arrays, strict=True)))
     undecayed = {"weight_decay": 0.0} if recipe.decay == "weights" else {}

@@ -126,6 +126,7 @@ from .resnet_preact import preact_resnet164 as preact_resnet164
 from .resnet_preact import preact_resnet200 as preact_resnet200
 from .resnet_preact import preact_resnet1001 as preact_resnet1001
 from .resnet_wide import WideResNet as WideResNet
+from .resnet_wide import wrn_16_2 as wrn_16_2
 from .resnet_wide import wrn_16_8 as wrn_16_8
 from .resnet_wide import wrn_28_10 as wrn_28_10
 from .resnet_wide import wrn_40_4 as wrn_40_4

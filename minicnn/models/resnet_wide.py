@@ -62,6 +62,16 @@ class WideResNet(PreActResNet):
 
 
 @with_weights
+def wrn_16_2(**kwargs: Any) -> WideResNet:
+    """WRN-16-2: 16 layers, twice as wide; small enough for a few cores.
+
+    >>> sum(p.numel() for p in minicnn.models.wrn_16_2().parameters())
+    691674
+    """
+    return WideResNet(16, 2, **kwargs)
+
+
+@with_weights
 def wrn_16_8(**kwargs: Any) -> WideResNet:
     """WRN-16-8: 16 layers, 8 times as wide.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import minicnn
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 def test_recipes_of_both_libraries(benchmark: Any) -> None:
     """PyTorch's schedule has minicnn's rates; a recipe with what is not trained there is refused."""
     cifar = benchmark("cifar")
-    for name in ("resnet-cifar-short", "resnet-cifar-hour", "resnet-cifar"):
+    for name in ("resnet-cifar-short", "wideresnet-cifar-hour", "resnet-cifar"):
         recipe = cifar.find(name, epochs=2)
         theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], **recipe.optimizer_options)
         ours = minicnn.optim.SGD([minicnn.nn.Parameter(minicnn.zeros(1))], **recipe.optimizer_options)
@@ -23,6 +24,21 @@ def test_recipes_of_both_libraries(benchmark: Any) -> None:
         for _ in range(19):
             assert theirs.param_groups[0]["lr"] == pytest.approx(ours.param_groups[0]["lr"]), name
             theirs.step(), ours.step(), schedule.step(), own.step()
-    for name, why in (("vgg-cifar", "warmup = 0.05, model = 'vgg11_bn'"), ("wideresnet-cifar", "model = 'wrn_16_8'")):
+    for name, why in (("vgg-cifar", "warmup = 0.05, model = 'vgg11_bn'"), ("mobilenet-cifar", "model = 'mobilenet_v2'")):
         with pytest.raises(ValueError, match=why):
             cifar.find(name)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "wrn_16_2"])
+def test_nets_of_both_libraries(benchmark: Any, name: str) -> None:
+    """With the same weights both give the same scores."""
+    ours, theirs = minicnn.models.get_model(name).eval(), benchmark("cifar").torch_net(torch, name).eval()
+    minicnn.manual_seed(0)
+    for parameter in ours.parameters():  # a new norm would hide a mistake
+        minicnn.nn.init.normal_(parameter, 0.1, 0.1)
+    arrays = [torch.from_numpy(value.numpy().copy()) for value in ours.state_dict().values()]
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), arrays, strict=True)))
+    x = minicnn.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x.numpy())).numpy()
+    np.testing.assert_allclose(ours(x).detach().numpy(), expected, rtol=1e-4)

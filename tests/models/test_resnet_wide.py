@@ -12,7 +12,7 @@ from minicnn.models import WideResNet
 from minicnn.models.registry import MODELS
 
 
-@pytest.mark.parametrize(("depth", "k"), [(16, 8), (28, 10), (40, 4)])
+@pytest.mark.parametrize(("depth", "k"), [(16, 2), (16, 8), (28, 10), (40, 4)])
 def test_layers_and_stages(depth: int, k: int) -> None:
     name = f"wrn_{depth}_{k}"
     shapes = stage_shapes(lambda: models.get_model(name), (3, 32, 32), "stem layers.0 layers.1 layers.2 avgpool fc")
@@ -58,7 +58,7 @@ def test_one_step(name: str) -> None:
 
 
 def test_one_step_of_a_small_one() -> None:
-    finite_gradients(WideResNet(16, 2), 3, 32, 32)
+    finite_gradients(models.wrn_16_2(), 3, 32, 32)
 
 
 def test_it_learns_16_images_by_heart() -> None:

@@ -25,8 +25,8 @@ from .settings import Recipe
 RECIPES = {  # the first recipe for a model and a dataset is the default
     name: Path(__file__).parent / f"{name}.toml"
     for name in (
-        "digits", "lenet5-course", "lenet5", "resnet-cifar-short", "resnet-cifar-hour", "resnet-cifar",
-        "vgg-cifar", "wideresnet-cifar", "mobilenet-cifar", "alexnet", "resnet",
+        "digits", "lenet5-course", "lenet5", "resnet-cifar-short", "resnet-cifar",
+        "vgg-cifar", "wideresnet-cifar-hour", "wideresnet-cifar", "mobilenet-cifar", "alexnet", "resnet",
         "pretrain-digits", "transfer-digits", "transfer-mnist",
     )
 }  # fmt: skip
