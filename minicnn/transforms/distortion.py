@@ -21,7 +21,7 @@ from .functional.distortion import (
 )
 from .functional.images import Fill, centre, number, numbers
 from .functional.resizing import InterpolationMode
-from .warping import RandomWarp, angle_range
+from .warping import RandomWarp, angle_range, between
 
 __all__ = ["ElasticTransform", "RandomLensDistortion"]
 
@@ -73,15 +73,24 @@ class ElasticTransform(RandomWarp):
     def _arguments(self, size: tuple[int, int]) -> tuple[Any, ...]:
         return self.alpha, self.sigma, size
 
-    def _draw(self, generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    def _random(self, generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         return _noise(generator, size)
 
-    def _changed(self, image: AnyImage, drawn: Any) -> AnyImage:
-        field = drawn if isinstance(drawn, Tensor) else Tensor(smooth_fields(drawn[None], self.alpha, self.sigma))
-        return elastic_transform(image, field, self.interpolation, self.fill)
+    @staticmethod
+    def _rows(u: np.ndarray, *arguments: Any) -> np.ndarray:
+        """The displacement fields (N, H, W, 2)."""
+        alpha, sigma, _ = arguments
+        return smooth_fields(u, alpha, sigma)
 
-    def _grids(self, drawn: list[np.ndarray], size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        return elastic_grids(smooth_fields(np.stack(drawn), self.alpha, self.sigma))
+    @staticmethod
+    def _named(row: np.ndarray) -> Tensor:
+        return Tensor(row[None])
+
+    def _changed(self, image: AnyImage, params: Tensor) -> AnyImage:
+        return elastic_transform(image, params, self.interpolation, self.fill)
+
+    def _grids(self, rows: np.ndarray, size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        return elastic_grids(rows)
 
     def __repr__(self) -> str:
         text = f"alpha={self.alpha}, sigma={self.sigma}, interpolation={self.interpolation}, fill={self.fill}"
@@ -117,6 +126,8 @@ class RandomLensDistortion(RandomWarp):
     minicnn.Size([3, 32, 32])
     """
 
+    draws = 2
+
     def __init__(
         self,
         k1: float | Sequence[float] = 0.2,
@@ -139,18 +150,28 @@ class RandomLensDistortion(RandomWarp):
         k1: Sequence[float], k2: Sequence[float], generator: np.random.Generator | None = None
     ) -> tuple[float, float]:
         """Draw (k1, k2) from their ranges."""
-        u1, u2 = (sample_generator() if generator is None else generator).random(2).tolist()
-        return k1[0] + (k1[1] - k1[0]) * u1, k2[0] + (k2[1] - k2[0]) * u2
+        found: tuple[float, float] = RandomLensDistortion._drawn(generator, k1, k2)
+        return found
+
+    @staticmethod
+    def _rows(u: np.ndarray, *arguments: Any) -> np.ndarray:
+        """(N, 2): k1, k2."""
+        low, high = np.array(arguments, np.float64).T
+        return between(low, high, u)
+
+    @staticmethod
+    def _named(row: np.ndarray) -> tuple[float, float]:
+        return float(row[0]), float(row[1])
 
     def _arguments(self, size: tuple[int, int]) -> tuple[Any, ...]:
         return self.k1, self.k2
 
-    def _changed(self, image: AnyImage, drawn: Any) -> AnyImage:
-        k1, k2 = drawn
+    def _changed(self, image: AnyImage, params: Any) -> AnyImage:
+        k1, k2 = params
         return lens_distortion(image, k1, k2, self.interpolation, self.fill, self.center)
 
-    def _grids(self, drawn: list[Any], size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        return lens_grids(np.array(drawn), self.center, size, dtype)
+    def _grids(self, rows: np.ndarray, size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        return lens_grids(rows, self.center, size, dtype)
 
     def __repr__(self) -> str:
         text = f"k1={self.k1}, k2={self.k2}, p={self.p}, interpolation={self.interpolation.value}, fill={self.fill}"

@@ -26,34 +26,54 @@ from .functional.warping import (
     working_type,
 )
 
-__all__ = ["RandomAffine", "RandomPerspective", "RandomRotation", "RandomWarp", "angle_range"]
+__all__ = ["RandomAffine", "RandomPerspective", "RandomRotation", "RandomWarp", "angle_range", "between"]
 
 
 class RandomWarp(Transform):
     """What random warps have in common: they draw the parameters of a grid, and look the image up at its places.
 
-    A subclass has `get_params`, `_arguments` of it for an image (H, W), `_changed` for one image, and `_grids` for the
-    parameters of a batch.
+    A subclass says how many random numbers an image takes (`draws`), what they become for N images at once (`_rows`),
+    and the grids of these rows (`_grids`). `get_params` gives the row of one image with names, as torchvision does;
+    `_named` does this for a row, and `_changed` takes it.
     """
 
     keeps_shape = True
     _for_batches = frozenset({"batch", "_grids"})
+    draws: int
     interpolation: InterpolationMode
     fill: Fill
     p: float = 1.0  # the probability of a change
     get_params: Any
 
     def _arguments(self, size: tuple[int, int]) -> tuple[Any, ...]:
+        """The arguments of `get_params` and `_rows` for images (H, W)."""
         raise NotImplementedError
 
-    def _changed(self, image: AnyImage, drawn: Any) -> AnyImage:
+    def _random(self, generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+        """The random numbers of one image (H, W)."""
+        return generator.random(self.draws)
+
+    @staticmethod
+    def _rows(u: np.ndarray, *arguments: Any) -> np.ndarray:
+        """The parameters (N, ...) of N images, from their random numbers, (N, draws) in [0, 1)."""
         raise NotImplementedError
 
-    def _grids(self, drawn: list[Any], size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    @staticmethod
+    def _named(row: np.ndarray) -> Any:
+        """The parameters of an image as `get_params` returns them."""
         raise NotImplementedError
 
-    def _draw(self, generator: np.random.Generator, size: tuple[int, int]) -> Any:
-        return self.get_params(*self._arguments(size), generator=generator)
+    @classmethod
+    def _drawn(cls, generator: np.random.Generator | None, *arguments: Any) -> Any:
+        """What `get_params` returns."""
+        u = (sample_generator() if generator is None else generator).random(cls.draws)
+        return cls._named(cls._rows(u[None], *arguments)[0])
+
+    def _changed(self, image: AnyImage, params: Any) -> AnyImage:
+        raise NotImplementedError
+
+    def _grids(self, rows: np.ndarray, size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        raise NotImplementedError
 
     def _style(self, name: str, interpolation: Any, fill: Any) -> None:
         """Check and keep the arguments that all have."""
@@ -72,23 +92,24 @@ class RandomWarp(Transform):
         """A Tensor (N, C, H, W) or images (N, H, W[, C]); each is changed by itself."""
         name = type(self).__name__
         array, size = pixels(name, images), spatial_size(name, images)
-        chosen, drawn = [], []
+        chosen, u = [], []
         for n, generator in enumerate(sample_generators(len(array))):
             if self.p >= 1 or generator.random() < self.p:
                 chosen.append(n)
-                drawn.append(self._draw(generator, size))
+                u.append(self._random(generator, size))
         if not chosen:
             return images
+        rows = self._rows(np.array(u), *self._arguments(size))
         if isinstance(images, Tensor) and array.ndim == 4:
             every = len(chosen) == len(array)
-            grids = self._grids(drawn, size, working_type(array))
+            grids = self._grids(rows, size, working_type(array))
             result = warp_images(name, images if every else Tensor(array[chosen]), grids, self.interpolation, self.fill)
             if every:
                 return result
             out = array.copy()
             out[chosen] = result.array
             return Tensor(out)
-        return self._one_by_one(images, array, chosen, drawn)
+        return self._one_by_one(images, array, chosen, [self._named(row) for row in rows])
 
     def _one_by_one(self, images: Any, array: np.ndarray, chosen: list[int], drawn: list[Any]) -> Any:
         """Images of PIL through PIL, and other tensors."""
@@ -121,7 +142,7 @@ def angle_range(name: str, what: str, value: Any, counts: tuple[int, ...] = (2,)
     return [-found, found]
 
 
-def _between(low: float, high: float, u: float) -> float:
+def between(low: float | np.ndarray, high: float | np.ndarray, u: np.ndarray) -> np.ndarray:
     """u in [0, 1) -> [low, high)."""
     return low + (high - low) * u
 
@@ -141,6 +162,8 @@ class RandomRotation(RandomWarp):
     tensor([[[2., 4.],
              [1., 3.]]])
     """
+
+    draws = 1
 
     def __init__(
         self,
@@ -163,8 +186,17 @@ class RandomRotation(RandomWarp):
     @staticmethod
     def get_params(degrees: Sequence[float], generator: np.random.Generator | None = None) -> float:
         """Draw an angle from the range (min, max), of the current sample's stream or another one."""
-        u = (sample_generator() if generator is None else generator).random()
-        return _between(float(degrees[0]), float(degrees[1]), u)
+        angle: float = RandomRotation._drawn(generator, degrees)
+        return angle
+
+    @staticmethod
+    def _rows(u: np.ndarray, *arguments: Any) -> np.ndarray:
+        (degrees,) = arguments
+        return between(float(degrees[0]), float(degrees[1]), u)
+
+    @staticmethod
+    def _named(row: np.ndarray) -> float:
+        return float(row[0])
 
     @property
     def batchable(self) -> bool:
@@ -174,11 +206,11 @@ class RandomRotation(RandomWarp):
     def _arguments(self, size: tuple[int, int]) -> tuple[Any, ...]:
         return (self.degrees,)
 
-    def _changed(self, image: AnyImage, drawn: float) -> AnyImage:
-        return rotate(image, drawn, self.interpolation, self.expand, self.center, self.fill)
+    def _changed(self, image: AnyImage, params: float) -> AnyImage:
+        return rotate(image, params, self.interpolation, self.expand, self.center, self.fill)
 
-    def _grids(self, drawn: list[float], size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        return affine_grids([rotation_matrix(angle, self.center, size) for angle in drawn], size, size, dtype)
+    def _grids(self, rows: np.ndarray, size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        return affine_grids(rotation_matrix(rows[:, 0], self.center, size), size, size, dtype)
 
     def __repr__(self) -> str:
         text = f"degrees={self.degrees}, interpolation={self.interpolation.value}, expand={self.expand}"
@@ -200,6 +232,8 @@ class RandomAffine(RandomWarp):
     >>> move(minicnn.ones(1, 1, 4)).sum() >= 3   # at most one pixel has left the image
     tensor(True)
     """
+
+    draws = 6
 
     def __init__(
         self,
@@ -233,27 +267,42 @@ class RandomAffine(RandomWarp):
         generator: np.random.Generator | None = None,
     ) -> tuple[float, tuple[int, int], float, tuple[float, float]]:
         """Draw (angle, (right, down), scale, (shear x, shear y)) for an image of `img_size` (W, H)."""
-        u = (sample_generator() if generator is None else generator).random(6).tolist()
-        angle = _between(float(degrees[0]), float(degrees[1]), u[0])
-        moved = (0, 0)
+        found: tuple[float, tuple[int, int], float, tuple[float, float]]
+        found = RandomAffine._drawn(generator, degrees, translate, scale_ranges, shears, img_size)
+        return found
+
+    @staticmethod
+    def _rows(u: np.ndarray, *arguments: Any) -> np.ndarray:
+        """(N, 6): angle, right, down, scale, shear along x and along y."""
+        degrees, translate, scale_ranges, shears, img_size = arguments
+        rows = np.tile(np.array([0.0, 0, 0, 1, 0, 0]), (len(u), 1))
+        ranges = {0: degrees, 3: scale_ranges, 4: None if shears is None else shears[:2]}
+        ranges[5] = shears[2:] if shears is not None and len(shears) == 4 else None
+        for column, ends in ranges.items():
+            if ends is not None:
+                rows[:, column] = between(float(ends[0]), float(ends[1]), u[:, column])
         if translate is not None:
-            right, down = translate[0] * img_size[0], translate[1] * img_size[1]
-            moved = round(_between(-right, right, u[1])), round(_between(-down, down, u[2]))
-        scale = 1.0 if scale_ranges is None else _between(scale_ranges[0], scale_ranges[1], u[3])
-        along_x = 0.0 if shears is None else _between(shears[0], shears[1], u[4])
-        along_y = _between(shears[2], shears[3], u[5]) if shears is not None and len(shears) == 4 else 0.0
-        return angle, moved, scale, (along_x, along_y)
+            most = np.array([translate[0] * img_size[0], translate[1] * img_size[1]])
+            rows[:, 1:3] = np.rint(between(-most, most, u[:, 1:3]))
+        return rows
+
+    @staticmethod
+    def _named(row: np.ndarray) -> tuple[float, tuple[int, int], float, tuple[float, float]]:
+        angle, right, down, scale, along_x, along_y = row.tolist()
+        return angle, (int(right), int(down)), scale, (along_x, along_y)
 
     def _arguments(self, size: tuple[int, int]) -> tuple[Any, ...]:
         return self.degrees, self.translate, self.scale, self.shear, (size[1], size[0])
 
-    def _changed(self, image: AnyImage, drawn: Any) -> AnyImage:
-        angle, moved, scale, shear = drawn
+    def _changed(self, image: AnyImage, params: Any) -> AnyImage:
+        angle, moved, scale, shear = params
         return affine(image, angle, moved, scale, shear, self.interpolation, self.fill, self.center)
 
-    def _grids(self, drawn: list[Any], size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    def _grids(self, rows: np.ndarray, size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        angle, right, down, scale, along_x, along_y = rows.T
         middle = from_middle(self.center, size)
-        return affine_grids([inverse_affine(middle, *one) for one in drawn], size, size, dtype)
+        matrices = inverse_affine(middle, angle, (right, down), scale, (along_x, along_y))
+        return affine_grids(matrices, size, size, dtype)
 
     def __repr__(self) -> str:
         text = f"degrees={self.degrees}"
@@ -280,6 +329,8 @@ class RandomPerspective(RandomWarp):
     minicnn.Size([3, 32, 32])
     """
 
+    draws = 8
+
     def __init__(
         self,
         distortion_scale: float = 0.5,
@@ -298,25 +349,35 @@ class RandomPerspective(RandomWarp):
         width: int, height: int, distortion_scale: float, generator: np.random.Generator | None = None
     ) -> tuple[list[list[int]], list[list[int]]]:
         """Draw (start points, end points): the corners (x, y), from the upper left one clockwise, and their places."""
-        u = (sample_generator() if generator is None else generator).random(8).tolist()
-        most_x, most_y = int(distortion_scale * (width // 2)), int(distortion_scale * (height // 2))
-        inward = [(int(x * (most_x + 1)), int(y * (most_y + 1))) for x, y in zip(u[::2], u[1::2], strict=True)]
+        found: tuple[list[list[int]], list[list[int]]]
+        found = RandomPerspective._drawn(generator, width, height, distortion_scale)
+        return found
+
+    @staticmethod
+    def _rows(u: np.ndarray, *arguments: Any) -> np.ndarray:
+        """(N, 16): x, y of the four corners, then of the places to which they move."""
+        width, height, distortion_scale = arguments
         right, below = width - 1, height - 1
-        corners = [[0, 0], [right, 0], [right, below], [0, below]]
-        signs = (1, 1), (-1, 1), (-1, -1), (1, -1)
-        places = [[x + sx * dx, y + sy * dy] for (x, y), (sx, sy), (dx, dy) in zip(corners, signs, inward, strict=True)]
-        return corners, places
+        corners = np.array([0.0, 0, right, 0, right, below, 0, below])
+        most = np.array([int(distortion_scale * (width // 2)), int(distortion_scale * (height // 2))] * 4)
+        inward = np.floor(u * (most + 1)) * [1, 1, -1, 1, -1, -1, 1, -1]
+        return np.concatenate([np.broadcast_to(corners, inward.shape), corners + inward], axis=1)
+
+    @staticmethod
+    def _named(row: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
+        starts, ends = row.astype(int).reshape(2, 4, 2).tolist()
+        return starts, ends
 
     def _arguments(self, size: tuple[int, int]) -> tuple[Any, ...]:
         return size[1], size[0], self.distortion_scale
 
-    def _changed(self, image: AnyImage, drawn: Any) -> AnyImage:
-        start, end = drawn
+    def _changed(self, image: AnyImage, params: Any) -> AnyImage:
+        start, end = params
         return perspective(image, start, end, self.interpolation, self.fill)
 
-    def _grids(self, drawn: list[Any], size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        starts, ends = (np.array([points[side] for points in drawn], np.float64) for side in (0, 1))
-        return perspective_grids(perspective_coefficients(starts, ends), size, dtype)
+    def _grids(self, rows: np.ndarray, size: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        points = rows.reshape(-1, 2, 4, 2)
+        return perspective_grids(perspective_coefficients(points[:, 0], points[:, 1]), size, dtype)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p={self.p})"

@@ -9,8 +9,8 @@ PIL. For a batch there is a grid for each image. `distortion.py` has grids that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -72,30 +72,30 @@ def _as_projective(rows: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------- affine and rotate
 
 
-def inverse_affine(
-    center: Sequence[float], angle: float, translate: Sequence[float], scale: float, shear: Sequence[float]
-) -> list[float]:
-    """The rows (m0, m1, m2), (m3, m4, m5) of the map from output pixels to input pixels.
+def inverse_affine(center: Sequence[float], angle: Any, translate: Any, scale: Any, shear: Any) -> np.ndarray:
+    """The rows (m0, m1, m2), (m3, m4, m5) of the map from output pixels to input pixels: (6,), or (N, 6) of N maps.
 
     The image is sheared, scaled, turned and moved, around `center`: M = T C R(angle) S(scale) Shy Shx C^-1, with
     Shx = (1, -tan sx; 0, 1) and Shy = (1, 0; -tan sy, 1). This is M^-1. Angles are in degrees.
+
+    Args:
+        center: (x, y), the same for all maps.
+        angle, scale: numbers, or (N,).
+        translate, shear: two numbers, or two (N,).
     """
-    turn, (sx, sy) = math.radians(angle), map(math.radians, shear)
+    turn, (sx, sy) = np.radians(angle), map(np.radians, shear)
     (cx, cy), (tx, ty) = center, translate
     # R Shy Shx = (a, b; c, d), of determinant 1
-    a = math.cos(turn - sy) / math.cos(sy)
-    b = -math.cos(turn - sy) * math.tan(sx) / math.cos(sy) - math.sin(turn)
-    c = math.sin(turn - sy) / math.cos(sy)
-    d = -math.sin(turn - sy) * math.tan(sx) / math.cos(sy) + math.cos(turn)
+    along, across = np.cos(turn - sy) / np.cos(sy), np.sin(turn - sy) / np.cos(sy)
+    a, b = along, -along * np.tan(sx) - np.sin(turn)
+    c, d = across, -across * np.tan(sx) + np.cos(turn)
     m0, m1, m3, m4 = d / scale, -b / scale, -c / scale, a / scale
     m2, m5 = m0 * (-cx - tx) + m1 * (-cy - ty) + cx, m3 * (-cx - tx) + m4 * (-cy - ty) + cy
-    return [m0, m1, m2, m3, m4, m5]
+    return np.stack(np.broadcast_arrays(m0, m1, m2, m3, m4, m5), axis=-1)
 
 
-def affine_grids(
-    matrices: Sequence[Sequence[float]], size: tuple[int, int], out: tuple[int, int], dtype: np.dtype
-) -> np.ndarray:
-    """The grids (N, OH, OW, 2) of N affine maps, whose coordinates are pixels from the middle of the image."""
+def affine_grids(matrices: np.ndarray, size: tuple[int, int], out: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """The grids (N, OH, OW, 2) of affine maps (N, 6), or of one (6,), whose coordinates are pixels from the middle."""
     (height, width), (out_h, out_w) = size, out
     rows = np.asarray(matrices, dtype).reshape(-1, 2, 3)
     rows = rows / np.array([[0.5 * width], [0.5 * height]], dtype)
@@ -146,20 +146,20 @@ def affine(
         from PIL import Image
 
         around = middle or (size[1] * 0.5, size[0] * 0.5)
-        matrix = inverse_affine(around, angle, moved, scale, sheared)
+        matrix = inverse_affine(around, angle, moved, scale, sheared).tolist()
         colour = pil_fill("affine", img, fill)
         return img.transform(img.size, Image.Transform.AFFINE, matrix, pil_filter(mode), fillcolor=colour)
     matrix = inverse_affine(from_middle(middle, size), angle, moved, scale, sheared)
-    grid = affine_grids([matrix], size, size, working_type(pixels("affine", img)))
+    grid = affine_grids(matrix, size, size, working_type(pixels("affine", img)))
     return warp_images("affine", img, grid, mode, fill)
 
 
-def rotation_matrix(angle: float, center: Sequence[float] | None, size: tuple[int, int]) -> list[float]:
-    """The affine map of a turn by `angle` degrees, counter-clockwise, for `affine_grids`."""
-    return inverse_affine(from_middle(center, size), -angle, (0.0, 0.0), 1.0, (0.0, 0.0))
+def rotation_matrix(angle: Any, center: Sequence[float] | None, size: tuple[int, int]) -> np.ndarray:
+    """The affine map of a turn by `angle` degrees, counter-clockwise, for `affine_grids`; of N angles: (N, 6)."""
+    return inverse_affine(from_middle(center, size), np.negative(angle), (0.0, 0.0), 1.0, (0.0, 0.0))
 
 
-def _expanded(matrix: Sequence[float], size: tuple[int, int]) -> tuple[int, int]:
+def _expanded(matrix: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
     """(OH, OW) of the smallest image that holds all of a turned one."""
     height, width = size
     corners = np.array([[x * width, y * height, 1] for x in (-0.5, 0.5) for y in (-0.5, 0.5)], np.float32)
@@ -196,7 +196,7 @@ def rotate(
         return img.rotate(angle, pil_filter(mode), bool(expand), middle, fillcolor=pil_fill("rotate", img, fill))
     matrix = rotation_matrix(angle, middle, size)
     out = _expanded(matrix, size) if expand else size
-    grid = affine_grids([matrix], size, out, working_type(pixels("rotate", img)))
+    grid = affine_grids(matrix, size, out, working_type(pixels("rotate", img)))
     return warp_images("rotate", img, grid, mode, fill)
 
 
