@@ -34,7 +34,7 @@ CHANGES: dict[str, dict[str, Any]] = {  # of the course's recipe
     COURSE: {},
     "Xavier init": {"init": "xavier"},
     "He init": {"init": "he"},
-    "augmentation": {"augmentation": [{"RandomAffine": MOVED}], "augment_first": True},
+    "augmentation": {"augmentation": [{"RandomAffine": MOVED}], "augment_after": 1},
     "OneCycle, momentum": {
         "optimizer": {"name": "SGD", "lr": 0.05, "momentum": 0.9, "nesterov": True},
         "schedule": {"name": "OneCycleLR", "pct_start": 0.2, "cycle_momentum": False},

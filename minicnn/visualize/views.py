@@ -286,12 +286,11 @@ def _map(at: Looking, name: str, x: Tensor, y: Tensor) -> Tensor:
 
 def _augmentations(at: Looking) -> Figure:
     """Images, and what the random transforms of the training make of them."""
-    described = at.run.config["dataset"]
-    steps, fixed = described.get("augmentation") or [], described["transforms"]
-    if not steps:
+    recipe = at.run.recipe()
+    if not recipe.augmentation:
         raise ValueError(f"augmentations: {at.name} was trained without augmentation, so there is nothing to draw")
-    chain = [*steps, *fixed] if described.get("augment_first") else [*fixed, *steps]
-    transform = build_transform([step for step in chain if step[0] != "Normalize"])  # its colours are no colours
+    chain = [step for step in recipe.train_transforms if step[0] != "Normalize"]  # its colours are no colours
+    transform = build_transform(chain)
     return augmentations(at.pictures, transform)
 
 

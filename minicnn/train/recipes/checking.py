@@ -117,7 +117,7 @@ RULES: dict[str, Rule] = {
     "transforms": _STEPS,
     "augmentation": _STEPS,
     "evaluation": _STEPS,
-    "augment_first": _FLAG,
+    "augment_after": optional(whole(0)),
     "device": Rule(
         lambda value: isinstance(value, str) and re.fullmatch(r"cpu|cuda(:\d{1,3})?", value) is not None,
         '"cpu", "cuda", or a GPU with its number, such as "cuda:1"',
@@ -213,6 +213,11 @@ def _contradictions(values: Mapping[str, Any]) -> list[tuple[str, bool]]:
         (
             "mixup and cutmix are both above 0: set one of them to 0",
             values["mixup"] and values["cutmix"],
+        ),
+        (
+            f"augment_after is {values['augment_after']}, but there are {len(values['transforms'])} transforms: set it "
+            "to 0 for an augmentation before all of them, or leave it out for one after them",
+            (values["augment_after"] or 0) > len(values["transforms"]),
         ),
         (
             "schedule.* are options of a schedule, but there is none: set schedule.name, or leave them out",

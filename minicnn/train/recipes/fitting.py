@@ -102,7 +102,7 @@ def fitted_recipe(model: str, dataset: str) -> Recipe:
         schedule_options={"pct_start": 0.2, "anneal_strategy": "linear", "cycle_momentum": False},
         model_options=options,
         transforms=steps,
-        augment_first=True,
+        augment_after=0,
         eval_batch_size=EVAL_BATCH // 8 if large else EVAL_BATCH,
         notes=tuple(notes),
         **cropping,  # type: ignore[arg-type]

@@ -32,7 +32,8 @@ class Recipe:
             the scales and shifts of normalisation.
         schedule: changes the learning rate, `schedule_options` as in `build_schedule`; None: the rate is constant.
         schedule_every: "step" or "epoch", after which the rate changes.
-        augmentation: transforms of the training images only; after the others, or with `augment_first` before them.
+        augmentation: transforms of the training images only.
+        augment_after: how many of the `transforms` come before the augmentation; None: all.
         evaluation: the transforms of images that are not trained with, if these are not `transforms`.
         device: where the net is trained: "cpu", or a GPU, "cuda".
         validation: the share of the training images that are held out of the training, with as many of each class;
@@ -74,7 +75,7 @@ class Recipe:
     model_options: Mapping[str, Any] = field(default_factory=dict)
     transforms: tuple[Step, ...] = (("ToTensor", {}), ("Resize", {"size": [32, 32]}))
     augmentation: tuple[Step, ...] = ()
-    augment_first: bool = False
+    augment_after: int | None = None
     eval_batch_size: int = EVAL_BATCH
     device: str = "cpu"
     notes: tuple[str, ...] = ()
@@ -100,8 +101,8 @@ class Recipe:
     @property
     def train_transforms(self) -> tuple[Step, ...]:
         """The transforms of the training images, augmentation included."""
-        first, last = (self.augmentation, self.transforms)[:: 1 if self.augment_first else -1]
-        return (*first, *last)
+        after = len(self.transforms) if self.augment_after is None else self.augment_after
+        return (*self.transforms[:after], *self.augmentation, *self.transforms[after:])
 
     @property
     def eval_transforms(self) -> tuple[Step, ...]:

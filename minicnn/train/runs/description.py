@@ -53,7 +53,6 @@ def describe(
             "only": None if recipe.classes is None else list(recipe.classes),
             "transforms": [[name, dict(arguments)] for name, arguments in recipe.eval_transforms],
             "augmentation": [[name, dict(arguments)] for name, arguments in recipe.augmentation],
-            "augment_first": recipe.augment_first,
         },
         "training": {
             "recipe": recipe.name,
