@@ -47,8 +47,8 @@ from .runs.run import CHECKPOINT, CONFIG, Run
 from .runs.state import Every, TrainingState
 from .saving import Saver
 
-# Batches that a thread makes while a GPU computes. Kernels on the CPU use all cores, and a thread takes one from them: they
-# wait for each other longer than they waited for the batch (LeNet-5 on two cores: 5.3 to 6.2 ms a step, and not 4.5).
+# Batches that a thread makes while a GPU computes. Kernels on the CPU use all cores, and a thread takes one from them:
+# they wait for each other longer than they waited for the batch (LeNet-5 on two cores: 5.3 to 6.2 ms a step, not 4.5).
 AHEAD = 2
 OFTEN = "60s"  # how often a checkpoint is saved within an epoch
 

@@ -24,7 +24,10 @@ def test_recipes_of_both_libraries(benchmark: Any) -> None:
         for _ in range(19):
             assert theirs.param_groups[0]["lr"] == pytest.approx(ours.param_groups[0]["lr"]), name
             theirs.step(), ours.step(), schedule.step(), own.step()
-    for name, why in (("vgg-cifar", "warmup = 0.05, model = 'vgg11_bn'"), ("mobilenet-cifar", "model = 'mobilenet_v2'")):
+    for name, why in (
+        ("vgg-cifar", "warmup = 0.05, model = 'vgg11_bn'"),
+        ("mobilenet-cifar", "model = 'mobilenet_v2'"),
+    ):
         with pytest.raises(ValueError, match=why):
             cifar.find(name)
 
