@@ -165,12 +165,13 @@ def _row(found: Comparison, name: str) -> tuple[str, ...]:
     _, parameters, macs = found.costs[name]
     good = [row for row in rows if not row.diverged]
     tests = [100 * row.test_top1 for row in good]
+    validated = [100 * row.val_top1 for row in good if not math.isnan(row.val_top1)]
     epochs = sorted({row.epochs for row in rows})
     lost = f" ({len(rows) - len(good)} diverged)" if len(good) < len(rows) else ""
     return (
         name + lost, f"{parameters:,}", f"{macs:,}" if macs >= 0 else "?",
         f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]}-{epochs[-1]}",
-        f"{statistics.fmean(100 * row.val_top1 for row in good):.2f} %" if good else "-",
+        f"{statistics.fmean(validated):.2f} %" if validated else "-",
         f"{statistics.fmean(tests):.2f} %" if tests else "-",
         f"{statistics.stdev(tests):.2f}" if len(tests) > 1 else "-",
         f"{min(tests):.2f}-{max(tests):.2f}" if len(tests) > 1 else "-",

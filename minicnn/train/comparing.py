@@ -27,7 +27,7 @@ from ..serialization.files import read_text, write_atomically
 from .comparison import Compared, Comparison
 from .divergence import DivergedError
 from .loop import never
-from .progress import Epoch, best_epoch
+from .progress import Epoch
 from .recipes.building import build_model
 from .recipes.data import build_dataset
 from .recipes.names import MODELS, SettingError, find, find_dataset
@@ -249,10 +249,13 @@ def _row(name: str, run: Run, history: Sequence[Epoch], diverged: str = "") -> C
         nothing = math.nan
         epochs, curve = len(history), _curve(history)
         return Compared(name, seed, 0, epochs, nothing, nothing, nothing, seconds, speed, diverged, curve)
-    test, best = run.results()["test"], best_epoch(history)
+    results = run.results()
+    test, held_out = results["test"], results["validation"]
+    if held_out is None:  # accuracies after the epochs, if any, are those of the test images
+        history = [row._replace(val_top1=math.nan) for row in history]
     return Compared(
-        name, seed, best.epoch, len(history), best.val_top1, test["top1"], test["loss"], seconds, speed, "",
-        _curve(history),
+        name, seed, results["epoch"], len(history), held_out["top1"] if held_out else math.nan, test["top1"],
+        test["loss"], seconds, speed, "", _curve(history),
     )  # fmt: skip
 
 

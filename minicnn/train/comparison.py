@@ -17,7 +17,8 @@ class Compared:
 
     Attributes:
         epoch: the chosen one, of `epochs` that were trained.
-        val_top1, test_top1, test_loss: accuracies from 0 to 1, of the chosen epoch; NaN if the training diverged.
+        val_top1, test_top1, test_loss: accuracies from 0 to 1, of the chosen epoch; NaN if the training diverged,
+            `val_top1` also if no images were held out.
         seconds: of all training steps; `images_per_second` in them.
         diverged: why it ended early; empty if it did not.
         curve: (training loss, validation accuracy, seconds since the beginning) after each epoch.

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import os
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..tensor import Tensor
 from ..utils.data import Subset, stratified_split
 from .recipes.data import build_dataset
 from .recipes.names import SettingError
@@ -55,6 +60,31 @@ def load_images(recipe: Recipe, root: str | None, download: bool) -> Images:
     plain = copy.copy(whole)  # the same images, without augmentation
     plain.transform = test.transform
     return Images(_of(whole, rest), _of(plain, held_out), test)
+
+
+def fingerprint(*datasets: Any) -> str:
+    """A hash of the images and targets of datasets: of the pixels in memory, or else of the names and sizes of files.
+
+    Datasets that have neither `data` nor `samples` count with their length.
+
+    >>> from minicnn.train.images import fingerprint
+    >>> digits, test = minicnn.datasets.Digits(), minicnn.datasets.Digits(train=False)
+    >>> fingerprint(digits) == fingerprint(minicnn.datasets.Digits()), fingerprint(digits) == fingerprint(test)
+    (True, False)
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for dataset in datasets:
+        while isinstance(dataset, Subset):
+            found.update(np.asarray(dataset.indices).data)
+            dataset = dataset.dataset
+        if (data := getattr(dataset, "data", None)) is not None:
+            for values in (data, dataset.targets):
+                found.update(np.ascontiguousarray(values.array if isinstance(values, Tensor) else values).data)
+        elif (samples := getattr(dataset, "samples", None)) is not None:
+            for path, target in samples:
+                found.update(f"{os.path.relpath(path, dataset.root)} {os.path.getsize(path)} {target}\n".encode())
+        found.update(b"%d" % (0 if dataset is None else len(dataset)))
+    return found.hexdigest()
 
 
 def _check_split(share: float, images: int) -> None:

@@ -31,7 +31,7 @@ from .averaging import ExponentialAverage
 from .early_stopping import EarlyStopping
 from .ensemble import TestTimeAugmentation
 from .evaluation import evaluate
-from .images import load_images
+from .images import fingerprint, load_images
 from .loop import never, train
 from .mixing import BatchTransforms
 from .progress import Epoch, Progress, best_epoch, say
@@ -198,6 +198,11 @@ class Training:
                 f"{file}: it is of a training with other settings than {CONFIG}: {'; '.join(changed)}. Restore "
                 f"{CONFIG}, or start a new run with the new settings"
             )
+        if about["data"] != mine["data"]:
+            raise CheckpointError(
+                f"{file}: it is of a training with other images or targets than {self.recipe.dataset} has now; put "
+                "the earlier files back, or start a new run"
+            )
         if changed := _differences(about["environment"], mine["environment"]):
             say(f"minicnn: not as before: {'; '.join(changed)}. The same bits are not promised", err=True)
         with fork_rng():
@@ -211,7 +216,8 @@ class Training:
         """What a checkpoint says about its training, and the circumstances that its bits depend on."""
         sizes = {"images": len(self.train_set), "validation": len(self.val_set or ())}
         settings = {"seed": self.seed, "backend": self.backend, **sizes, "recipe": self.recipe.to_dict()}
-        return {"training": settings, "environment": environment(self.backend, self.recipe.device)}
+        data = fingerprint(self.train_set, self.val_set, self.test_set)
+        return {"training": settings, "data": data, "environment": environment(self.backend, self.recipe.device)}
 
     # ------------------------------------------------------------------------------------------------- the training
 

@@ -58,7 +58,11 @@ def compared(found: Comparison, *, title: str = "", out: str | os.PathLike[str] 
         for axes in (by_epoch, by_time, tests):
             axes.grid(axis="y")
             axes.set_axisbelow(True)
-        by_epoch.legend(loc="lower right", frameon=False, fontsize=9)
+        if by_epoch.lines:
+            by_epoch.legend(loc="lower right", frameon=False, fontsize=9)
+        else:
+            for axes in (by_epoch, by_time):
+                axes.text(0.5, 0.5, "no images were held out", ha="center", color=GREY, transform=axes.transAxes)
         figure.supxlabel(
             "Lines: means over the seeds. Bands: from the lowest to the highest. Dots: one training each.",
             fontsize=9, color=GREY,

@@ -13,6 +13,7 @@ from minicnn_kernels import use
 from ..nn import Conv2d, Module
 from ..serialization.files import remedy
 from ..train import Run, RunError, confusion_matrix, predict, softmax
+from ..train.runs.run import PICTURES
 from ..utils.data import DataLoader
 from .net import filters, overview
 from .style import check_format, write
@@ -22,8 +23,7 @@ from .views import VIEWS, Looking, view
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OF_EVERY_RUN = ("curves", "confusion", "errors", "filters")
-FIGURES = (*OF_EVERY_RUN, "overview")
+FIGURES = (*PICTURES, "overview")
 
 
 def draw(
@@ -69,10 +69,10 @@ def draw(
         if name not in FIGURES and name not in VIEWS:
             raise ValueError(f"draw: there is no figure {name!r}; there are: {', '.join((*FIGURES, *VIEWS))}")
     if out is not None and (figures is None or len(figures) != 1):
-        raise ValueError(f"draw: out names one file, but {len(figures or OF_EVERY_RUN)} figures are to be drawn")
+        raise ValueError(f"draw: out names one file, but {len(figures or PICTURES)} figures are to be drawn")
     answers = _Answers(run, data, backend, image or 0)
     if figures is None:
-        figures = [name for name in OF_EVERY_RUN if name != "filters" or _first_convolution(answers.model) is not None]
+        figures = [name for name in PICTURES if name != "filters" or _first_convolution(answers.model) is not None]
     files = [Path(out) if out is not None else run.folder / f"{name}.png" for name in figures]
     for file in files:
         check_format(file)

@@ -22,7 +22,9 @@ COUNTS, EDGES = 25, 40  # classes up to which a confusion matrix has counts, and
 
 
 def curves(history: Sequence[Any], *, judged: str = "validation", out: Out = None) -> Figure:
-    """Loss and top-1 accuracy per epoch, of training and validation set; the best epoch is marked.
+    """Loss and top-1 accuracy per epoch, of training and validation set; the chosen epoch is marked.
+
+    That is the best one on the validation set. Nothing is chosen by the test set: there, the last one is marked.
 
     The training values are averages over the epoch, the validation values are measured at its end. Where these are NaN,
     as in a training without validation, only the training is drawn.
@@ -44,7 +46,8 @@ def curves(history: Sequence[Any], *, judged: str = "validation", out: Out = Non
     if not history:
         raise ValueError("curves: there is no finished epoch to draw; train for at least one")
     epochs = [row.epoch for row in history]
-    best, names = best_epoch(history), ("train", judged)
+    chosen, names = history[-1] if judged == "test" else best_epoch(history), ("train", judged)
+    word = "last" if judged == "test" else "best"
     with drawing(10, 4, out) as figure:
         loss, accuracy = figure.subplots(1, 2)
         _draw_curves(loss, epochs, [row.train_loss for row in history], [row.val_loss for row in history], names=names)
@@ -53,9 +56,9 @@ def curves(history: Sequence[Any], *, judged: str = "validation", out: Out = Non
         train, val = [100 * row.train_top1 for row in history], [100 * row.val_top1 for row in history]
         _draw_curves(accuracy, epochs, train, val, names=names)
         accuracy.set_title("Top-1 accuracy (%)")
-        if math.isfinite(best.val_top1):
-            _mark_best(loss, best.epoch, best.val_loss, f"{_short(best.val_loss)} at epoch {best.epoch}")
-            _mark_best(accuracy, best.epoch, 100 * best.val_top1, f"best {percent(best.val_top1)}, epoch {best.epoch}")
+        if math.isfinite(top1 := chosen.val_top1):
+            _mark(loss, chosen.epoch, chosen.val_loss, f"{_short(chosen.val_loss)} at epoch {chosen.epoch}")
+            _mark(accuracy, chosen.epoch, 100 * top1, f"{word} {percent(top1)}, epoch {chosen.epoch}")
         percentages(accuracy)
     return figure
 
@@ -260,8 +263,8 @@ def _name_ends(axes: Any, x: float, ends: list[tuple[str, float, str]]) -> None:
         axes.annotate(name, (x, y), color=color, fontweight="bold", **place)
 
 
-def _mark_best(axes: Any, x: float, y: float, label: str) -> None:
-    """Draw a ring at the best epoch, and its label above the axes, where it cannot cover a curve."""
+def _mark(axes: Any, x: float, y: float, label: str) -> None:
+    """Draw a ring at an epoch, and its label above the axes, where it cannot cover a curve."""
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": BLUE, "markeredgewidth": 2}
     axes.plot([x], [y], "o", zorder=5, clip_on=False, **ring)
     axes.set_title(label, loc="right", color=BLUE, fontsize=10, fontweight="normal")

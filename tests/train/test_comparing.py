@@ -141,6 +141,15 @@ def test_runs_that_are_there_already(tmp_path: Path) -> None:
     assert resume_comparison(tmp_path / "c").rows == found.rows
 
 
+def test_a_run_without_validation_has_the_epoch_of_its_results(tmp_path: Path) -> None:
+    """Its curve is that of the test set, and the highest point of it must not become the result."""
+    run = Training(small("lenet5", epochs=2, validation="test"), seed=0).run(tmp_path / "run", quiet=True)
+    (row,) = compare({"old": run}, tmp_path / "c").rows
+    assert row.epoch == 2 and math.isnan(row.val_top1) and all(math.isnan(top1) for _, top1, _ in row.curve)
+    assert cli.main(["compare", str(run.folder), "--out", str(tmp_path / "d")]) == 0
+    assert "| - |" in (tmp_path / "d" / "comparison.md").read_text()
+
+
 def test_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()

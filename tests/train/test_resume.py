@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from small_training import KINDS, STEPS, outcome, recipe, stopping, trained
 
-from minicnn.train import Training
+from minicnn.serialization import CheckpointError
+from minicnn.train import Training, find_recipe
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,35 @@ def test_stopped_after_each_step(whole: Callable[[str], Any], tmp_path: Path, ki
         sessions += 1
     assert sessions == 2 * STEPS + 2  # after the last step of epoch 1, a session only evaluates
     assert outcome(tmp_path) == whole(kind)
+
+
+def test_other_images_or_targets_of_the_same_number_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory and in files."""
+    import minicnn.datasets.digits as digits
+
+    folder = tmp_path / "images"
+    for part in ("train", "test"):
+        for index in range(40):
+            (folder / part / "ab"[index % 2]).mkdir(parents=True, exist_ok=True)
+            pixels = np.full((8, 8), 6 * index, np.uint8)
+            Image.fromarray(pixels).save(folder / part / "ab"[index % 2] / f"{index}.png")
+    of_files = find_recipe("lenet5", f"folder:{folder}")
+    for name, one in {"memory": recipe(), "files": replace(of_files, epochs=2, batch_size=8)}.items():
+        Training(one, seed=3, backend="numpy").run(tmp_path / name, stop=stopping(2), quiet=True)
+        assert Training.resume(tmp_path / name)
+
+    def changed(self: Any, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        self.data = self.data // 2
+
+    original = digits.Digits.__init__
+    monkeypatch.setattr(digits.Digits, "__init__", changed)
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(folder / "train" / "a" / "0.png")
+    for name in ("memory", "files"):
+        with pytest.raises(CheckpointError, match=r"other images or targets than .* has now"):
+            Training.resume(tmp_path / name)
 
 
 def test_the_order_of_the_images_depends_on_the_seed_alone(tmp_path: Path) -> None:

@@ -95,9 +95,12 @@ def test_a_folder_with_a_run_is_not_overwritten(run: Run) -> None:
 
 
 def test_overwrite_removes_the_run_and_nothing_else(run: Run) -> None:
-    (run.folder / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "curves.png", "mine.png"):  # the second one is a picture of the run
+        (run.folder / name).write_text("mine")
     Run.create(run.folder, config(), overwrite=True)
-    assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "notes.txt", "recipe.toml"]
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "config.json", "mine.png", "notes.txt", "recipe.toml"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("overwrite", [True, False])

@@ -150,6 +150,13 @@ def test_curves_show_the_numbers() -> None:
     assert {"best 75.00 %, epoch 3", "train", "validation", "Loss", "Top-1 accuracy (%)", "epoch"} <= set(texts(figure))
 
 
+def test_curves_of_the_test_set_mark_the_last_epoch() -> None:
+    """Nothing is chosen by the test set, so its highest value is no result."""
+    figure = visualize.curves(history(), judged="test")
+    assert [list(axes.lines[2].get_xdata()) for axes in figure.axes] == [[4], [4]]
+    assert "last 10.00 %, epoch 4" in texts(figure)
+
+
 def test_losses_show_the_numbers() -> None:
     (axes,) = visualize.losses([2, 1], [2, 1.5]).axes
     assert [list(line.get_ydata()) for line in axes.lines] == [[2, 1], [2, 1.5]]

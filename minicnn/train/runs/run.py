@@ -43,6 +43,7 @@ from .history import history_text, read_history
 CONFIG, METRICS, WEIGHTS = "config.json", "metrics.csv", "model.safetensors"
 RESULTS, CHECKPOINT, RECIPE = "results.json", "checkpoint.safetensors", "recipe.toml"
 RESULTS_FORMAT = "minicnn results 1"
+PICTURES = ("curves", "confusion", "errors", "filters")  # of every run, each in a file NAME.png
 
 
 class Run:
@@ -172,9 +173,7 @@ class Run:
             ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{file}: cannot be read ({reason(error)}); {AGAIN}") from error
-        test = found.get("test") if isinstance(found, dict) and found.get("format") == RESULTS_FORMAT else None
-        shares = [test.get(key) for key in ("top1", "top5")] if isinstance(test, dict) else [None]
-        if not all(isinstance(share, float | int) and 0 <= share <= 1 for share in shares):
+        if not isinstance(found, dict) or found.get("format") != RESULTS_FORMAT or not _are_results(found):
             raise RunError(f"{file}: not the results of a run, with the accuracies on the test set; {AGAIN}")
         return dict(found)
 
@@ -323,6 +322,17 @@ def _text(config: Mapping[str, Any]) -> bytes:
     return (json.dumps(config, indent=2) + "\n").encode()
 
 
+def _are_results(found: Mapping[str, Any]) -> bool:
+    """Whether results.json has what other parts use: the epoch, and accuracies from 0 to 1."""
+    test, held_out = found.get("test"), found.get("validation")
+    if type(found.get("epoch")) is not int or not isinstance(test, dict):
+        return False
+    if not (held_out is None or isinstance(held_out, dict)):
+        return False
+    shares = [test.get("top1"), test.get("top5"), *([] if held_out is None else [held_out.get("top1")])]
+    return all(isinstance(share, float | int) and 0 <= share <= 1 for share in shares)
+
+
 def _said(error: Exception) -> str:
     """The message of an error; with its type, unless it is a ValueError or RuntimeError with a text."""
     text = str(error).rstrip(".")
@@ -361,7 +371,7 @@ def _clear(path: Path, overwrite: bool) -> None:
             f"{go_on if (path / CHECKPOINT).exists() else ''}"
         )
     Run.open(path)  # raises if config.json is of another program, and leaves the file
-    for name in (CHECKPOINT, RESULTS, WEIGHTS, METRICS, RECIPE, CONFIG):
+    for name in (CHECKPOINT, RESULTS, WEIGHTS, METRICS, *(f"{name}.png" for name in PICTURES), RECIPE, CONFIG):
         (path / name).unlink(missing_ok=True)
 
 
