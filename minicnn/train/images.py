@@ -36,7 +36,7 @@ def load_images(recipe: Recipe, root: str | None, download: bool) -> Images:
 
     Raises:
         DatasetError: files are missing or damaged.
-        SettingError: the share holds out none of the images, or all.
+        SettingError: the share holds out none of the images, or all; there are fewer images than wanted.
 
     >>> from minicnn.train.images import load_images
     >>> [len(part) for part in load_images(minicnn.train.find_recipe(), None, False)]
@@ -46,6 +46,11 @@ def load_images(recipe: Recipe, root: str | None, download: bool) -> Images:
     whole = build_dataset(recipe.dataset, train=True, steps=recipe.train_transforms, **source)
     test = build_dataset(recipe.dataset, train=False, steps=recipe.eval_transforms, **source)
     train: Any = whole
+    if recipe.train_size is not None and recipe.train_size > len(whole):
+        raise SettingError(
+            f"train_size = {recipe.train_size:,}, but {recipe.dataset} has {len(whole):,} training images: leave "
+            "train_size out for all of them"
+        )
     if recipe.train_size is not None and recipe.train_size < len(whole):
         _, train = stratified_split(whole, recipe.train_size / len(whole), SPLIT_SEED)
     if recipe.validation == "test":

@@ -202,6 +202,7 @@ def test_normalize_needs_tensors_and_a_place(folder: Path) -> None:
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"train_size": 3}, "holds out 0 of 3 training images"),
+    ({"train_size": 5000}, "digits has 1,437 training images: leave train_size out"),
     ({"train_size": 20, "validation": 0.99}, "holds out 20 of 20 training images.*change validation"),
 ])  # fmt: skip
 def test_a_split_without_images(changes: dict[str, float], message: str) -> None:

@@ -47,7 +47,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_data(value: Any, depth: int = _DEEP) -> bool:
-    """Finite numbers, texts, booleans, and lists and tables of them."""
+    """Finite numbers up to 1e12, texts, booleans, and lists and tables of them."""
     if isinstance(value, Mapping):
         return depth > 0 and all(isinstance(key, str) and _is_data(one, depth - 1) for key, one in value.items())
     if isinstance(value, list | tuple):
@@ -159,7 +159,7 @@ def check(values: Mapping[str, Any]) -> None:
     for where, value in _options(values):
         if not _is_data(value):
             raise SettingError(
-                f"{where} must be a finite number, a text, true, false, or a list of these, got {shown(value)}"
+                f"{where} must be a finite number, at most 1e12, a text, true, false, or a list of these, got {shown(value)}"
             )
     for key, rule in RULES.items():
         if not rule.fits(values[key]):
