@@ -73,7 +73,7 @@ def compare(options: argparse.Namespace) -> int:
             if options.budget is not None:
                 total = options.budget * count * sum(not isinstance(one, train.Run) for one in entries.values())
                 print(
-                    f"About {_time(total)} in all: {len(entries)} entries, {count} seeds, {_time(options.budget)} each"
+                    f"About {_time(total)} in all: entries: {len(entries)}, seeds: {count}, {_time(options.budget)} each"
                 )
             found = train.compare(
                 entries, folder, seeds=range(count), budget=options.budget, epochs=options.epochs,
@@ -112,7 +112,7 @@ def _entries(options: argparse.Namespace) -> dict[str, Recipe | Run]:
     models = {name.lower() for name in MODELS}
     runs = {one: train.Run.open(one) for one in options.entries if (Path(one) / CONFIG).is_file()}
     recipes = {
-        one: train.find_recipe(None, options.dataset, one, changes)
+        one: _recipe(one, options.dataset, changes)
         for one in options.entries
         if one not in runs and (is_file_name(one) or one.lower() not in models)
     }
@@ -125,6 +125,20 @@ def _entries(options: argparse.Namespace) -> dict[str, Recipe | Run]:
             name += "'"
         found[name] = runs.get(one) or recipes.get(one) or train.find_recipe(one, dataset, None, changes)
     return found
+
+
+def _recipe(name: str, dataset: str | None, changes: dict[str, Any]) -> Recipe:
+    """The recipe with a name, or of a file."""
+    from .. import train
+    from ..train.recipes.names import MODELS, UnknownNameError, find
+
+    try:
+        return train.find_recipe(None, dataset, name, changes)
+    except UnknownNameError as error:
+        if str(error).startswith("unknown recipe"):
+            there = "`minicnn models` and `minicnn recipes` list those there are"
+            find("net, recipe or run", name, [*MODELS, *train.RECIPES], there)
+        raise
 
 
 def _report(found: Comparison, folder: Path) -> None:
@@ -167,6 +181,7 @@ def _row(found: Comparison, name: str) -> tuple[str, ...]:
     tests = [100 * row.test_top1 for row in good]
     validated = [100 * row.val_top1 for row in good if not math.isnan(row.val_top1)]
     epochs = sorted({row.epochs for row in rows})
+    speeds = [row.images_per_second for row in rows if not math.isnan(row.images_per_second)]
     lost = f" ({len(rows) - len(good)} diverged)" if len(good) < len(rows) else ""
     return (
         name + lost, f"{parameters:,}", f"{macs:,}" if macs >= 0 else "?",
@@ -175,7 +190,7 @@ def _row(found: Comparison, name: str) -> tuple[str, ...]:
         f"{statistics.fmean(tests):.2f} %" if tests else "-",
         f"{statistics.stdev(tests):.2f}" if len(tests) > 1 else "-",
         f"{min(tests):.2f}-{max(tests):.2f}" if len(tests) > 1 else "-",
-        f"{statistics.fmean(row.images_per_second for row in rows):,.0f}",
+        f"{statistics.fmean(speeds):,.0f}" if speeds else "-",
         _time(statistics.fmean(row.seconds for row in rows)),
     )  # fmt: skip
 

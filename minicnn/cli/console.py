@@ -84,12 +84,22 @@ def say(text: str) -> None:
         return
 
 
+def visible(text: str) -> str:
+    r"""The text with control characters as \\n, \\x1b: names of files may hold them, and a console obeys them.
+
+    >>> from minicnn.cli.console import visible
+    >>> print(visible("new\nline.png"))
+    new\\nline.png
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
+
+
 def one_line(error: BaseException, options: Any = None) -> str:
     """The message without line breaks; with the type of errors whose text is not made for users, such as KeyError('x').
 
     Arguments of the library in the message are replaced by options of the command.
     """
-    text = " ".join(_plainly(error).split()) or "no message"
+    text = visible(" ".join(_plainly(error).split())) or "no message"
     name = found[0].lower() if (found := re.match("CIFAR100?", text)) else "mnist"
     download = "--download" if hasattr(options, "download") else f"`minicnn train --dataset {name} --download`"
     for pattern, words in _OPTIONS:

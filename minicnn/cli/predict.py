@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import Commands, UsageError, add_backend, add_device, add_output, command, positive
-from .console import DONE, FAILED, one_line, say
+from .console import DONE, FAILED, one_line, say, visible
 
 if TYPE_CHECKING:
     from ..train import Prediction
@@ -118,7 +118,7 @@ def _print(name: str, one: Prediction, options: argparse.Namespace) -> None:
         about = {"file": name, "classes": likeliest, "prepared": one.notes, "warning": one.warning or None}
         print(json.dumps(about), flush=True)
         return
-    print(f"{name}: " + ", ".join(f"{label} {share:.1%}" for label, share in best))
+    print(visible(f"{name}: " + ", ".join(f"{label} {share:.1%}" for label, share in best)))
     print(f"    {'; '.join(one.notes)}", flush=True)
     if options.show:
         print("\n".join(_characters(one.seen)), flush=True)

@@ -49,7 +49,8 @@ def robustness(options: argparse.Namespace) -> int:
     from ..visualize import check_format
     from ..visualize import robustness as draw
 
-    names = list(PROBES) if options.probes is None else [name.strip() for name in options.probes.split(",")]
+    given = PROBES if options.probes is None else [name.strip() for name in options.probes.split(",")]
+    names = list(dict.fromkeys(given))
     if unknown := [name for name in names if name not in PROBES]:
         raise UsageError(f"--probes: there is no {unknown[0]!r}; there are: {', '.join(PROBES)}")
     runs = [train.Run.open(folder) for folder in options.folders]

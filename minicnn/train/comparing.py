@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,9 @@ def resume_comparison(
         plan = _Plan(recipes, [int(one) for one in about["seeds"]], str(about["backend"]), root or about["root"],
                      about["budget"], [str(note) for note in about["notes"]])  # fmt: skip
         rows = [_from_data(row) for row in data["rows"]]
-        costs = {str(name): (str(cost[0]), int(cost[1]), int(cost[2])) for name, cost in data["costs"].items()}
+        costs = {str(name): (str(net), int(size), int(macs)) for name, (net, size, macs) in data["costs"].items()}
+        if lost := {*recipes, *(row.name for row in rows)} - costs.keys():
+            raise ValueError(f"costs lacks {', '.join(sorted(map(repr, lost)))}")
         images = int(data["test_images"])
     except FileNotFoundError as error:
         raise RunError(f"{path} holds no comparison: there is no {FILE}") from error
@@ -308,7 +310,20 @@ def _numbers(value: Any) -> Any:
 
 
 def _from_data(row: Mapping[str, Any]) -> Compared:
-    """A row as `_write` writes it."""
-    values = {key: math.nan if value is None else value for key, value in row.items() if key != "curve"}
-    curve = tuple(tuple(math.nan if one is None else float(one) for one in point) for point in row["curve"])
-    return Compared(**values, curve=curve)  # type: ignore[arg-type]
+    """A row as `_write` writes it.
+
+    Raises:
+        KeyError, TypeError, ValueError: a value is missing or of another type.
+    """
+    kinds = {"name": str, "diverged": str, "seed": int, "epoch": int, "epochs": int}
+    values: dict[str, Any] = {}
+    for key in (one.name for one in fields(Compared) if one.name != "curve"):
+        values[key] = row[key] if key in kinds else _number(row[key])
+        if type(values[key]) is not kinds.get(key, float):
+            raise ValueError(f"{key} of a row is {row[key]!r}")
+    curve = tuple((_number(loss), _number(top1), _number(seconds)) for loss, top1, seconds in row["curve"])
+    return Compared(**values, curve=curve)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

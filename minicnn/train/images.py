@@ -87,7 +87,8 @@ def fingerprint(*datasets: Any) -> str:
                 found.update(np.ascontiguousarray(values.array if isinstance(values, Tensor) else values).data)
         elif (samples := getattr(dataset, "samples", None)) is not None:
             for path, target in samples:
-                found.update(f"{os.path.relpath(path, dataset.root)} {os.path.getsize(path)} {target}\n".encode())
+                name = os.fsencode(os.path.relpath(path, dataset.root))  # a name on a disk may be no text
+                found.update(name + b" %d %d\n" % (os.path.getsize(path), target))
         found.update(b"%d" % (0 if dataset is None else len(dataset)))
     return found.hexdigest()
 

@@ -117,16 +117,17 @@ class Predictor:
         """The image with the channels and the size of the dataset's images, and a warning."""
         from PIL import Image, ImageOps
 
-        if self.images is None:  # a folder of images: its transforms take all sizes
-            return image.convert("RGB"), ""
-        grey, side = self.images.channels == 1, self.images.side
+        grey = self.images is not None and self.images.channels == 1
         plain = image.convert("L" if grey else "RGB")
         if self.invert:
             plain = ImageOps.invert(plain)
             notes.append("light and dark exchanged")
         ground = _ground(plain)
+        side = None if self.images is None else self.images.side
         if self.crop:
-            plain = _cropped(plain, ground, MARGIN if side > 8 else 0.0, notes)
+            plain = _cropped(plain, ground, MARGIN if side is None or side > 8 else 0.0, notes)
+        if side is None:  # a folder of images: its transforms take all sizes
+            return plain, ""
         if plain.size != (side, side):
             plain = ImageOps.pad(plain, (side, side), Image.Resampling.BICUBIC, color=ground)
         notes.append(f"to {side} x {side}, {'grey' if grey else 'RGB'}")

@@ -26,7 +26,7 @@ from ..autograd import detect_anomaly
 from ..device import resolve
 from ..nn import Module
 from ..random import fork_rng, get_rng_state, manual_seed, set_rng_state
-from ..utils.data import DataLoader
+from ..utils.data import DataLoader, Subset
 from .averaging import ExponentialAverage
 from .early_stopping import EarlyStopping
 from .ensemble import TestTimeAugmentation
@@ -37,6 +37,7 @@ from .mixing import BatchTransforms
 from .progress import Epoch, Progress, best_epoch, say
 from .recipes.building import build_loss, build_model, build_optimizer, build_schedule
 from .recipes.data import complete
+from .recipes.names import SettingError
 from .recipes.settings import Recipe
 from .recipes.starting import prepare_weights
 from .resizing import ProgressiveResizing
@@ -240,9 +241,11 @@ class Training:
             progress, quiet: as in `train`.
 
         Raises:
+            SettingError: the views that `tta` names do not fit the images or the net.
             DivergedError, SaveError: as in `train`; the last good checkpoint stays.
             OSError: a file cannot be written at the end.
         """
+        self._check_views()
         run = self.folder or self.prepare(folder, overwrite=overwrite)
         saver = Saver(run, self.state, self.judged, self._about(), Every(checkpoint_every), after_epoch)
         watched = detect_anomaly() if anomaly else nullcontext()
@@ -267,6 +270,17 @@ class Training:
             else:
                 self._finish(run)
         return run
+
+    def _check_views(self) -> None:
+        """Look at a test image as at the end: views that do not fit the images or the net would waste a training."""
+        if self.recipe.tta is None:
+            return
+        one: DataLoader[Any] = DataLoader(Subset(self.test_set, range(1)), 1)
+        try:
+            with fork_rng(), use(backend=self.backend):
+                evaluate(TestTimeAugmentation(self.model, self.recipe.tta), one, self.loss_fn)
+        except ValueError as error:
+            raise SettingError(f"tta = {self.recipe.tta!r} does not fit the images or the net: {error}") from error
 
     def _finish(self, run: Run) -> None:
         """Choose the net, save it, and look at the test set."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -244,8 +245,11 @@ class SummaryWriter:
         tag: str = "default",
         metadata_header: list[str] | None = None,
     ) -> None:
-        """Points for TensorBoard's projector: (N, D), with a label and a square image (N, C, H, H) each."""
-        images = None if label_img is None else np.asarray(_plain(label_img))
+        """Points for TensorBoard's projector: (N, D), with a label and an image (N, C, H, W) each.
+
+        Images that are not square become so, with black borders: the projector shows squares.
+        """
+        images = None if label_img is None else _squares(np.asarray(_plain(label_img)))
         self._writer.add_embedding(np.asarray(_plain(mat)), _plain(metadata), images, global_step, tag, metadata_header)
 
     def add_hparams(
@@ -272,7 +276,14 @@ class SummaryWriter:
             raise TypeError("add_hparams: hparam_dict and metric_dict should be dictionaries")
         settings = {name: _setting(name, value) for name, value in hparam_dict.items()}
         numbers = {name: _number("add_hparams", name, value) for name, value in metric_dict.items()}
-        self._writer.add_hparams(settings, numbers, run_name, global_step)
+        from tensorboardX.summary import hparams
+
+        folder = os.path.join(self.log_dir, run_name or str(time.time()))
+        with SummaryWriter(folder, filename_suffix=self._suffix) as writer:
+            for part in hparams(settings, numbers):
+                writer._writer._get_file_writer().add_summary(part)
+            for name, number in numbers.items():
+                writer.add_scalar(name, number, global_step)
 
     def add_graph(
         self, model: Module, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
@@ -297,6 +308,20 @@ class SummaryWriter:
     def add_custom_scalars(self, layout: dict[str, dict[str, list[Any]]]) -> None:
         """Charts of several curves: {group: {chart: ["Multiline", [tag, ...]]}}; once for a folder."""
         self._writer.add_custom_scalars(layout)
+
+    def add_custom_scalars_multilinechart(
+        self, tags: list[str], category: str = "default", title: str = "untitled"
+    ) -> None:
+        """One chart of several curves; for more of them, `add_custom_scalars`."""
+        self.add_custom_scalars({category: {title: ["Multiline", tags]}})
+
+    def add_custom_scalars_marginchart(
+        self, tags: list[str], category: str = "default", title: str = "untitled"
+    ) -> None:
+        """One chart of a curve between two others: the tags of the curve, of the lower limit, of the upper one."""
+        if len(tags) != 3:
+            raise ValueError(f"add_custom_scalars_marginchart: takes three tags, got {len(tags)}")
+        self.add_custom_scalars({category: {title: ["Margin", tags]}})
 
     def flush(self) -> None:
         """Write what waits to the disk; when this returns, a reader finds it there."""
@@ -345,6 +370,13 @@ def _setting(name: str, value: Any) -> Any:
     if isinstance(value, np.bool_):
         return bool(value)
     return _number("add_hparams", name, value)
+
+
+def _squares(images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) in the middle of black squares."""
+    height, width = images.shape[2:]
+    down, right = max(width - height, 0), max(height - width, 0)
+    return np.pad(images, ((0, 0), (0, 0), (down // 2, down - down // 2), (right // 2, right - right // 2)))
 
 
 def _close(figure: Any) -> None:

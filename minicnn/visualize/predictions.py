@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..train.prediction import Prediction
-from .style import BLUE, GREY, drawing, percent, show
+from .style import BLUE, GREY, drawing, percent, readable, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ def predicted(found: Mapping[str, Prediction], *, top: int = 3, out: str | os.Pa
     with drawing(7.5, 1.9 * len(found) + 0.3, out) as figure:
         rows = figure.subplots(len(found), 3, squeeze=False, width_ratios=(1, 1, 1.6))
         for (name, one), (left, middle, right) in zip(found.items(), rows, strict=True):
-            file = PurePath(name).name
+            file = readable(PurePath(name).name)
             show(left, _grey_as_it_is(one.original))
             left.set_title(file if len(file) < 24 else f"{file[:20]} ...", fontsize=9, fontweight="normal")
             seen = one.seen.transpose(1, 2, 0) if len(one.seen) == 3 else one.seen[0]
@@ -43,7 +43,7 @@ def predicted(found: Mapping[str, Prediction], *, top: int = 3, out: str | os.Pa
             middle.set_title("what the net gets", fontsize=9, fontweight="normal")
             shares = one.probabilities[:top]
             right.barh(range(len(shares)), shares, color=BLUE, height=0.6)
-            right.set_yticks(range(len(shares)), one.classes[:top])
+            right.set_yticks(range(len(shares)), map(readable, one.classes[:top]))
             right.set_ylim(len(shares) - 0.4, -0.6)
             right.set_xlim(0, 1.25)
             right.set_xticks([])

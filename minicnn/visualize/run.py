@@ -16,7 +16,7 @@ from ..train import Run, RunError, confusion_matrix, predict, softmax
 from ..train.runs.run import PICTURES
 from ..utils.data import DataLoader
 from .net import filters, overview
-from .style import check_format, write
+from .style import check_format, readable, write
 from .training import confusion, curves, errors
 from .views import VIEWS, Looking, view
 
@@ -113,7 +113,9 @@ class _Answers:
 
     @property
     def names(self) -> list[str]:
-        return [name.split(" - ")[0] for name in self.loader.dataset.classes]  # "4 - four" is too long for a figure
+        return [
+            readable(name.split(" - ")[0]) for name in self.loader.dataset.classes
+        ]  # "4 - four" is too long for a figure
 
     def scores_and_targets(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         if self._found is None:

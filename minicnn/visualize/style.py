@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ SEQUENTIAL = "Blues"  # amounts from 0 up
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib, so that figures are the same on every machine
     "font.size": 11,
+    "text.parse_math": False,  # the names of files and classes may hold dollar signs
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
@@ -89,11 +91,17 @@ def show_in_notebooks(figure: Figure) -> None:
 
 
 def _png(figure: Figure) -> bytes:
+    return _drawn(figure, "png", figure.dpi)
+
+
+def _drawn(figure: Figure, ending: str, dpi: float) -> bytes:
+    """The content of a file; letters that the font lacks, such as Chinese ones in a file's name, become boxes."""
     import matplotlib
 
     content = io.BytesIO()
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
-        figure.savefig(content, format="png", dpi=figure.dpi)
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type,unused-ignore]
+        warnings.filterwarnings("ignore", r"Glyph \d+")
+        figure.savefig(content, format=ending, dpi=dpi)
     return content.getvalue()
 
 
@@ -109,14 +117,9 @@ def write(figure: Figure, out: str | os.PathLike[str], *, within: Path | None = 
         ValueError: Matplotlib cannot write files with this ending.
         OSError: the file cannot be written, or `out` is a link to a file outside `within`.
     """
-    import matplotlib
-
     check_format(out)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type,unused-ignore]
-        figure.savefig(content, format=Path(out).suffix[1:].lower(), dpi=200)
-    write_atomically(out, content.getbuffer(), within=within)
+    write_atomically(out, _drawn(figure, Path(out).suffix[1:].lower(), 200), within=within)
 
 
 def check_format(out: str | os.PathLike[str]) -> None:
@@ -131,6 +134,16 @@ def check_format(out: str | os.PathLike[str]) -> None:
     if Path(out).suffix[1:].lower() not in known:
         endings = ", ".join(f".{ending}" for ending in sorted(known))
         raise ValueError(f"cannot write a figure to {str(out)!r}; its name must end in one of: {endings}")
+
+
+def readable(name: str) -> str:
+    r"""A name from a disk as a figure can show it: on one line, and bytes that are no text as \ufffd.
+
+    >>> from minicnn.visualize.style import readable
+    >>> readable("new\nline\udcff.png")
+    'new line\ufffd.png'
+    """
+    return " ".join(name.encode(errors="surrogateescape").decode(errors="replace").split())
 
 
 def percent(share: float, digits: int = 2) -> str:

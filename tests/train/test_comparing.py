@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,17 @@ import pytest
 from scipy import stats
 
 from minicnn import cli, train, visualize
-from minicnn.train import Compared, Comparison, Recipe, RunError, SettingError, Training, compare, differences
+from minicnn.train import (
+    Compared,
+    Comparison,
+    Recipe,
+    RunError,
+    SettingError,
+    Training,
+    compare,
+    comparing,
+    differences,
+)
 from minicnn.train.comparing import resume_comparison
 
 
@@ -172,7 +183,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [lambda text: text[:100], lambda text: "[]", lambda text: "{}", lambda text: text.replace("comparison 1", "x"),
-     lambda text: text.replace('"seeds"', '"seed"'), lambda text: text.replace('"mlp"', '"rm -rf"')],
+     lambda text: text.replace('"seeds"', '"seed"'), lambda text: text.replace('"mlp"', '"rm -rf"'),
+     lambda text: re.sub(r'"costs": {[^}]*}', '"costs": {}', text)],
 )  # fmt: skip
 def test_damaged_files(damage: Any, tmp_path: Path) -> None:
     compare({"a": small()}, tmp_path / "c", seeds=[0], epochs=1, stop=lambda: True)
@@ -180,6 +192,23 @@ def test_damaged_files(damage: Any, tmp_path: Path) -> None:
     file.write_text(damage(file.read_text()))
     with pytest.raises((RunError, SettingError), match=r"comparison\.json: cannot be read"):
         resume_comparison(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("name", 1.5), ("name", "b"), ("epochs", "1"), ("epoch", None), ("seconds", []), ("test_top1", "x"),
+     ("curve", [[1, 2]]), ("curve", 3), ("diverged", 0), ("seed", {})],
+)  # fmt: skip
+def test_damaged_rows(key: str, value: Any, tmp_path: Path) -> None:
+    file = tmp_path / "comparison.json"
+    nothing = comparing._Plan({}, [0], "auto", None)
+    comparing._write(file, nothing, Comparison(rows(a=[0.5]), {"a": ("LeNet5", 1, 1)}, 10))
+    assert resume_comparison(tmp_path).rows == rows(a=[0.5])
+    data = json.loads(file.read_text())
+    data["rows"][0][key] = value
+    file.write_text(json.dumps(data))
+    with pytest.raises(RunError, match=r"comparison\.json: cannot be read"):
+        resume_comparison(tmp_path)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,7 +227,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "seed-0'" in capsys.readouterr().out
     for wrong, text in (
         ([], "needs nets"), (["--resume", str(out), "mlp"], "leave the others out"),
-        (["mlp", "--budget", "10"], "not a time"), (["nonet"], "nonet"), (["mlp", "--out", str(out)], "not empty"),
+        (["mlp", "--budget", "10"], "not a time"), (["resnet2O"], "unknown net, recipe or run.*'resnet20'"),
+        (["mlp", "--out", str(out)], "not empty"),
     ):  # fmt: skip
         assert cli.main(["compare", *wrong]) in (1, 2)
-        assert text in capsys.readouterr().err
+        assert re.search(text, capsys.readouterr().err)
+    lost = str(tmp_path / "lost")  # it diverges in its first epoch, and has no speed
+    steep = ["--seeds", "1", "--epochs", "1", "--set", "optimizer.lr=1e6", "--out", lost]
+    assert cli.main(["compare", "mlp", *steep, *common]) == 0
+    said = capsys.readouterr().out
+    assert "1 diverged" in said and " nan" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from PIL import Image
 
 import minicnn
-from minicnn import datasets, nn
+from minicnn import datasets, nn, visualize
 from minicnn.datasets import DatasetError
 from minicnn.train import (
+    Predictor,
     Recipe,
     SettingError,
     Training,
@@ -117,6 +119,36 @@ def test_a_folder_is_a_dataset(folder: Path) -> None:
     for extra in ({"root": str(folder)}, {"download": True}):
         with pytest.raises(SettingError, match="is the folder itself"):
             build_dataset(f"folder:{folder}", train=True, steps=[], **extra)
+
+
+def test_a_training_of_classes_with_odd_names(folder: Path, tmp_path: Path) -> None:
+    """Their pictures are drawn, whatever they are called; the net predicts inverted and cropped images too."""
+    (folder / "cat").rename(folder / "$\\bad{$")
+    if sys.platform == "linux":
+        (folder / "dog").rename(folder / "d\udcffg")
+        (folder / "emu" / "0.png").rename(folder / "emu" / "\udcff.png")
+    recipe = find_recipe("lenet5", f"folder:{folder}", None, {"epochs": 1})
+    run = Training(complete(recipe)).run(tmp_path / "run", quiet=True)
+    visualize.draw(run, ["errors", "confusion"])
+    page = Image.new("RGB", (60, 40), "white")
+    page.paste((0, 0, 0), (30, 5, 34, 25))
+    page.save(tmp_path / "page.png")
+    plain, changed = (Predictor(run, invert=one, crop=one)(tmp_path / "page.png") for one in (False, True))
+    assert changed.notes[1:] == ["light and dark exchanged", "cropped to 4 x 20, in a square of 28 x 28"]
+    assert plain.seen.mean() > changed.seen.mean()
+
+
+@pytest.mark.parametrize("tta", ["ten_crop:40", "five_crop:28"])
+def test_views_that_do_not_fit_are_refused_before_the_training(tta: str, tmp_path: Path) -> None:
+    training = Training(find_recipe("lenet5", "digits", None, {"train_size": 50, "epochs": 1, "tta": tta}))
+    with pytest.raises(SettingError, match=f"tta = '{tta}' does not fit"):
+        training.run(tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_net_of_which_everything_is_frozen() -> None:
+    with pytest.raises(SettingError, match=r"freeze: .* fits every parameter"):
+        Training(find_recipe("lenet5", "digits", None, {"freeze": ["*"]}))
 
 
 @pytest.mark.parametrize(("model", "side"), [("resnet20", 32), ("resnet18", 224), ("lenet5", 32), ("alexnet", 224)])

@@ -145,6 +145,7 @@ FORGED: dict[str, list[Any]] = {
     ],
     "dataset.name": [None, 3, {}, "imagenet", "../x"],
     "dataset.root": [3, [], {}, "/nowhere"],
+    "dataset.classes": [None, 3, "ab", {}],
     "dataset.transforms": [
         None, 3, "ToTensor", [], [1], [["ToTensor"]], [["Lambda", {"lambd": "x"}]], [TO_TENSOR],
         [TO_TENSOR, ["Resize", {"size": 31}]], [TO_TENSOR, ["Resize", {"size": -1}]],
@@ -173,7 +174,7 @@ def test_forged_configs(run: Path, capsys: pytest.CaptureFixture[str], place: st
     if way:
         del part[last]
         (run / CONFIG).write_text(json.dumps(config))
-        if last != "eval_batch_size":
+        if last not in ("eval_batch_size", "classes"):
             assert f"lacks {last}" in refused(run, capsys, "eval", names=CONFIG)
 
 

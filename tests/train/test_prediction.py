@@ -168,6 +168,20 @@ def test_proportions_and_cropping() -> None:
     assert _cropped(plain, _ground(plain), 0, notes) is plain and "one colour" in notes[-1]
 
 
+def test_names_that_no_console_and_no_figure_should_obey(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    names = ["$\\bad{$.png", "数字.png", "new\nline\x1b[2J.png"]
+    if sys.platform == "linux":
+        names.append("no text \udcff.png")
+    files = [str(saved(tmp_path, Image.fromarray(digit()), name)) for name in names]
+    picture = tmp_path / "p.png"
+    assert cli.main(["predict", str(run.folder), *files, "--out", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 2 * len(files) + 1 and "new\\nline\\x1b[2J.png: " in out
+    assert picture.stat().st_size > 5000 and not [one for one in recwarn if "Glyph" in str(one.message)]
+
+
 def test_the_command(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,11 @@ def test_a_file_says_for_which_nets_it_is(tmp_path: Path) -> None:
         read(tmp_path, 'extends = "resnet-cifar"\nmodels = ["resnet33"]')
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('extends = "digits"\nepochs = 3', encoding="utf-8-sig")
+    assert find_recipe(name=str(tmp_path / "a.toml")).epochs == 3
+
+
 def test_circles_end(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text('extends = "a.toml"', encoding="utf-8")
     with pytest.raises(SettingError, match="circle"):
@@ -236,6 +241,8 @@ WRONG = {
     "ema=1": "ema must be a number from 0 to below 1",
     "tta=flop": "tta: .*'flop'",
     "tta=five_crop": "tta: .*size",
+    "loss.reduction=none": "loss: .*number for each image",
+    "model.num_classes=1": "set it to 10, or leave it out",
     "progressive=[[0.5, 32], [0.2, 24]]": "progressive must be a list of .share of the training, side",
     "progressive=[[0.5, 32]]": "progressive must be a list",
     "progressive=[32]": "progressive must be a list",
@@ -300,6 +307,7 @@ FILES = {
     "long number": (SMALL.replace("2", "9" * 5000), "cannot be read|epochs must be"),
     "deep options": (SMALL + "transforms = [{Pad = {padding = [[[[[[[[[1]]]]]]]]]}}]", r"\.Pad\.padding must be"),
     "no model": ('extends = "nothing"', "extends: there is no recipe 'nothing'; there are: digits"),
+    "extends no name": ('extends = "a\\u0000.toml"', "extends: .* is no name of a file"),
     "extends a number": ("extends = 3", "extends must be the name of a recipe or a file, got 3"),
     "extends a missing file": ('extends = "none.toml"', r"none\.toml: the recipe cannot be read: No such file"),
     "date": (SMALL + "about = 2020-01-01", "about must be a text"),

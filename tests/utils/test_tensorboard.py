@@ -104,6 +104,30 @@ def test_images_and_figures(tmp_path: Path) -> None:
     assert found["batch"].size[0] * found["batch"].size[1] >= 6 * 35 and found["figures"].size[0] >= 50
 
 
+def test_a_run_name_is_used_again(tmp_path: Path) -> None:
+    """In the same second: tensorboardX's file of the second entry would replace that of the first."""
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(3):
+            writer.add_hparams({"lr": 0.1}, {"top1": float(step)}, run_name="x", global_step=step)
+    found = values(tmp_path / "x")
+    assert sorted((step, value.simple_value) for step, value in found["top1"]) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_images_of_points_become_square(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_embedding(minicnn.rand(4, 3), label_img=minicnn.ones(4, 3, 6, 9))
+    sprite = np.asarray(Image.open(next(tmp_path.rglob("sprite.png"))))
+    assert sprite.shape[:2] == (18, 18) and not sprite[0].any() and not sprite[8].any() and sprite[1:7, :, :3].all()
+
+
+def test_charts_of_several_curves(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_custom_scalars_multilinechart(["loss/train", "loss/val"], title="losses")
+        with pytest.raises(ValueError, match="three tags, got 2"):
+            writer.add_custom_scalars_marginchart(["a", "b"])
+    assert "loss/val" in str(values(tmp_path))
+
+
 def test_texts_settings_and_curves(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         writer.add_text("note", "**bold** ä", 2)

@@ -168,9 +168,9 @@ def complete(recipe: Recipe, root: str | None = None, download: bool = False) ->
         count = known.classes if known is not None else len(folder_classes(recipe.dataset.removeprefix(FOLDER)))
     outputs = recipe.model_options.get("num_classes", count)
     if type(outputs) is int and outputs < count:
+        choose = f"leave it out, or choose {outputs} classes" if outputs > 1 else "or leave it out"
         raise SettingError(
-            f"model.num_classes is {outputs}, but {recipe.dataset} has {count} classes: set it to {count}, leave it "
-            f"out, or choose {outputs} classes"
+            f"model.num_classes is {outputs}, but {recipe.dataset} has {count} classes: set it to {count}, {choose}"
         )
     new = replace(recipe, model_options={**recipe.model_options, "num_classes": outputs})
     if _PLAIN not in (*new.transforms, *new.augmentation, *new.evaluation):

@@ -74,8 +74,10 @@ class UnknownNameError(SettingError):
     """A name that is not in the tables; the message lists the known names."""
 
 
-def find(kind: str, name: str, known: Iterable[str]) -> str:
+def find(kind: str, name: str, known: Iterable[str], there: str = "") -> str:
     """The entry of `known` that equals `name` if upper and lower case are ignored.
+
+    `there` says which there are, in place of a list of them.
 
     Raises:
         UnknownNameError: there is none; the message lists the known names, or says where they are listed, and suggests
@@ -92,9 +94,8 @@ def find(kind: str, name: str, known: Iterable[str]) -> str:
     )
     hint = f" Did you mean {by_lower[nearest]!r}?" if near else ""
     if kind == "model":
-        there = f"minicnn.models.list_models() lists all {len(by_lower)}"
-    else:
-        there = f"there are: {', '.join(by_lower.values())}"
+        there = there or f"minicnn.models.list_models() lists all {len(by_lower)}"
+    there = there or f"there are: {', '.join(by_lower.values())}"
     shown = repr(name) if len(repr(name)) <= 60 else f"{repr(name)[:57]}..."
     raise UnknownNameError(f"unknown {kind} {shown}; {there}.{hint}")
 

@@ -59,7 +59,9 @@ def checked(recipe: Recipe) -> Recipe:
     new = replace(recipe, **named)
     _try("loss", LOSSES[new.loss], new.loss_options)
     with _told("loss"), Device("meta"):
-        LOSSES[new.loss](**new.loss_options)(zeros(2, 3), zeros(2).long())
+        value = LOSSES[new.loss](**new.loss_options)(zeros(2, 3), zeros(2).long())
+        if value.ndim:
+            raise ValueError("it gives a number for each image; set loss.reduction to 'mean' or 'sum', or leave it out")
     if new.tta is not None:
         with _told("tta"):
             named_views(new.tta)

@@ -95,6 +95,8 @@ def _data(path: Path, bundled: Mapping[str, Path], below: tuple[Path, ...] = ())
         if extends is None:
             return data
         base = _base(extends, path, bundled)
+        if "\0" in str(base):
+            raise SettingError(f"extends: {shown(extends)} is no name of a file")
         if base.resolve() in below or len(below) >= _DEEPEST:
             raise SettingError(f"extends leads in a circle, through {', '.join(one.name for one in below)}")
     except SettingError as error:

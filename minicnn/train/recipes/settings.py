@@ -196,7 +196,7 @@ def parse(text: str) -> dict[str, Any]:
         SettingError: the text is not TOML.
     """
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))  # which some editors put before a text
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"this is not TOML: {error}; see https://toml.io") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits; lists that nest too deep

@@ -11,6 +11,7 @@ from ...tensor import Tensor
 from ..freezing import freeze
 from ..heads import replace_head
 from ..runs.run import WEIGHTS
+from .checking import shown
 from .names import SettingError
 from .settings import Recipe
 
@@ -33,6 +34,8 @@ def prepare_weights(model: Module, recipe: Recipe, *, load: bool = True) -> None
             take_weights(model, recipe.weights, but=heads)
         if recipe.freeze:
             freeze(model, recipe.freeze)
+            if not any(parameter.requires_grad for parameter in model.parameters()):
+                raise SettingError(f"freeze: {shown(list(recipe.freeze))} fits every parameter, and none is trained")
     except (ValueError, TypeError) as error:
         raise SettingError(str(error)) from error
 

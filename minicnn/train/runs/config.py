@@ -53,6 +53,7 @@ _OPTIONAL = {
     ("training", "eval_batch_size"): (_whole(1), "a whole number above 0"),
     ("training", "device"): _TEXT,
     ("training", "loss_options"): _OPTIONS,
+    ("dataset", "classes"): (lambda value: isinstance(value, list), "a list of names"),
     ("dataset", "only"): (lambda value: value is None or isinstance(value, list), "a list of classes or null"),
 }
 
