@@ -159,7 +159,8 @@ def check(values: Mapping[str, Any]) -> None:
     for where, value in _options(values):
         if not _is_data(value):
             raise SettingError(
-                f"{where} must be a finite number, at most 1e12, a text, true, false, or a list of these, got {shown(value)}"
+                f"{where} must be a finite number, at most 1e12, a text, true, false, or a list of these, got "
+                f"{shown(value)}"
             )
     for key, rule in RULES.items():
         if not rule.fits(values[key]):
