@@ -71,10 +71,9 @@ def compare(options: argparse.Namespace) -> int:
         else:
             entries, count = _entries(options), options.seeds or 3
             if options.budget is not None:
-                total = options.budget * count * sum(not isinstance(one, train.Run) for one in entries.values())
-                print(
-                    f"About {_time(total)} in all: entries: {len(entries)}, seeds: {count}, {_time(options.budget)} each"
-                )
+                trained = sum(not isinstance(one, train.Run) for one in entries.values())
+                total, each = _time(options.budget * count * trained), _time(options.budget)
+                print(f"About {total} in all: {each} for each seed and entry; seeds: {count}, entries: {trained}")
             found = train.compare(
                 entries, folder, seeds=range(count), budget=options.budget, epochs=options.epochs,
                 backend=options.backend or "auto", stop=stop, **shared,
