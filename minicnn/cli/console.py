@@ -85,11 +85,11 @@ def say(text: str) -> None:
 
 
 def visible(text: str) -> str:
-    r"""The text with control characters as \\n, \\x1b: names of files may hold them, and a console obeys them.
+    r"""The text with control characters as \n, \x1b: names of files may hold them, and a console obeys them.
 
     >>> from minicnn.cli.console import visible
     >>> print(visible("new\nline.png"))
-    new\\nline.png
+    new\nline.png
     """
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text)
 
