@@ -32,6 +32,7 @@ PLACES = [
     "minicnn.ops",
     "minicnn.autograd",
     "minicnn.autograd.function",
+    "minicnn.autograd.functional",
     "minicnn.autograd.gradcheck",
     "minicnn.optim",
     "minicnn.optim.lr_scheduler",

@@ -133,9 +133,12 @@ def on_gpu(x: Any) -> bool:
     return type(x) in GPU_TYPES
 
 
+LIKE_ARRAYS: set[type] = set()  # classes of other packages whose objects answer to NumPy's functions as arrays do
+
+
 def is_array(x: Any) -> bool:
-    """Whether x is an array of NumPy or CuPy: `isinstance(x, AnyArray)`, but fast."""
-    return isinstance(x, np.ndarray) or type(x) in GPU_TYPES
+    """Whether x is an array of NumPy or CuPy, `isinstance(x, AnyArray)`, but fast; or one of LIKE_ARRAYS."""
+    return isinstance(x, np.ndarray) or type(x) in GPU_TYPES or type(x) in LIKE_ARRAYS
 
 
 def xp(x: Any) -> Any:
@@ -145,7 +148,7 @@ def xp(x: Any) -> Any:
 
 def as_array(x: Any) -> Any:
     """An array as it is, a NumPy scalar or a number as an array of rank 0."""
-    return x if type(x) in GPU_TYPES else np.asarray(x)
+    return x if type(x) in GPU_TYPES or type(x) in LIKE_ARRAYS else np.asarray(x)
 
 
 def host(x: Any, non_blocking: bool = False) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import Conv, Pool
 
-from ..ops.activation import Activation, Relu, Sigmoid, Tanh
+from ..ops.activation_functions import Activation, Relu, Sigmoid, Tanh
 from ..ops.adaptive_pooling import MaxUnpool
 from ..ops.batchnorm import BatchNormEvaluation, BatchNormTraining
 from ..ops.conv import Convolution

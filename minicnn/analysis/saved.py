@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ops.activation import Activation, Relu, Sigmoid, Tanh
+from ..ops.activation_functions import Activation, Relu, Sigmoid, Tanh
 from ..ops.adaptive_pooling import MaxUnpool
 from ..ops.batchnorm import BatchNormEvaluation, BatchNormTraining
 from ..ops.conv import Convolution

@@ -8,11 +8,11 @@ from typing import Any
 from minicnn_kernels.geometry import counted
 
 from ..compat.missing import answer as _answer
-from . import backpropagation, engine, function
+from . import backpropagation, engine, function, functional
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from .backpropagation import grad
 from .function import Function
-from .gradcheck import GradcheckError, gradcheck
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
     enable_grad,
     inference_mode,
@@ -31,8 +31,10 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "function",
+    "functional",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
@@ -56,8 +58,6 @@ def backward(
     >>> x.grad  # 2 x + 10
     tensor(16.)
     """
-    if create_graph:
-        raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
     roots = list(tensors) if isinstance(tensors, Sequence) else [tensors]
     given = list(grad_tensors) if isinstance(grad_tensors, Sequence) else [grad_tensors] * len(roots)
     if len(given) != len(roots):
@@ -65,8 +65,9 @@ def backward(
             f"backward: {counted(len(roots), 'tensor')} and {counted(len(given), 'gradient')}; pass one gradient per "
             "tensor"
         )
-    ups = [backpropagation.upstream(root, gradient) for root, gradient in zip(roots, given, strict=True)]
-    backpropagation.backward(roots, ups, bool(retain_graph), inputs)
+    ups = [backpropagation.upstream(root, gradient, create_graph) for root, gradient in zip(roots, given, strict=True)]
+    retain = create_graph if retain_graph is None else retain_graph
+    backpropagation.backward(roots, ups, retain, inputs, create_graph)
 
 
 class _TensorType(type):

@@ -116,6 +116,40 @@ class Node:
         """Free the saved arrays."""
         self._saved = None
 
+    def at_input(self, i: int, array: Array) -> Tensor:
+        """Return an array that equals argument i as a tensor with the argument's place in the graph."""
+        edge = self.inputs[i]
+        if edge is None or type(edge) is tuple:
+            tensor: Tensor = _tensor(array)
+            tensor._requires_grad, tensor._edge = edge is not None, edge
+            return tensor
+        if edge._array is array:
+            return edge
+        alias: Tensor = Alias.apply(edge)  # a leaf whose memory has been exchanged since
+        alias._array = array
+        return alias
+
+    def computed(
+        self, function: type[Function], of: int | Tensor, array: Array, *saved: Array, arguments: int = 1, **state: Any
+    ) -> Tensor:
+        """Return an array that equals a function of argument `of`, or of a tensor, as a tensor with that place.
+
+        The function's node is made as if it had been recorded: with its saved arrays, and its attributes `state`.
+        `arguments` is the number of arguments of the function, of which the first needs a gradient.
+        """
+        node = Node(function, (True, *[False] * (arguments - 1)))
+        node.inputs = (self.inputs[of] if isinstance(of, int) else of._edge or of, *[None] * (arguments - 1))
+        node.outputs, node._saved, node._versions = [(array.shape, array.dtype)], saved, (None,) * len(saved)
+        node.gpu = self.gpu
+        vars(node).update(state)
+        return node.at_output(0, array)
+
+    def at_output(self, j: int, array: Array) -> Tensor:
+        """Return an array that equals result j as a tensor with the result's place in the graph."""
+        tensor: Tensor = _tensor(array)
+        tensor._requires_grad, tensor._edge = True, (self, j)
+        return tensor
+
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
@@ -147,6 +181,15 @@ class Function:
     Keyword arguments of `apply` go to `forward` and have no gradient. `view = True` says that the output shares the
     memory of its input, so that writing to one counts as changing the other.
 
+    For a gradient of the gradient, a subclass has one of two more methods; `second_order.py` explains them.
+
+        def derivative(ctx, gy):            # backward once more, with operations on tensors, which are recorded
+            (x,) = ctx.saved
+            return 2 * ctx.at_input(0, x) * gy
+
+        def tangent(ctx, v):                # if backward is linear and depends on no input: its transpose,
+            return v[ctx.index]             # which is the derivative of forward along v, on arrays
+
     On meta tensors `infer`, the shape rule, runs instead of `forward`. Users write their own functions with
     `minicnn.autograd.Function`, which works on tensors and has PyTorch's names.
     """
@@ -168,6 +211,9 @@ class Function:
     def backward(ctx: Any, *grads: Any) -> Any:
         """Compute the gradients of the inputs; the subclass defines it."""
         raise NotImplementedError("a Function that is recorded needs a static method backward(ctx, gy)")
+
+    derivative: Callable[..., Any] | None = None
+    tangent: Callable[..., Any] | None = None
 
     @staticmethod
     def infer(*args: Any, **options: Any) -> Any:
@@ -219,6 +265,27 @@ class Function:
         if observers:
             observe.operation(cls, node.name, args, options, outputs)
         return outputs if several else outputs[0]
+
+
+class Alias(Function):
+    """The same array, as another tensor."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Array) -> Array:
+        """Return x."""
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> Array:
+        """Hand the gradient on."""
+        return gy
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array) -> Array:
+        """Hand v on."""
+        return v
 
 
 def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:

@@ -6,19 +6,20 @@ PyTorch's interface: `forward` and `backward` receive and return tensors, and ha
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import on_device_of, share_memory
+from minicnn_kernels.arrays import share_memory
 
 from ..compat.missing import answer as _answer
 from ..device import of as device_of
 from . import engine, inplace
 from .engine import Array
-from .modes import no_grad
+from .modes import is_grad_enabled, no_grad
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -244,9 +245,15 @@ class _Call(engine.Function):
     @staticmethod
     def backward(ctx: Any, *gys: Any) -> Any:
         """Run the user's backward on tensors, and convert its gradients to the types and shapes of the arguments."""
+        found = _Call.derivative(ctx, *[None if g is None else engine._tensor(g) for g in gys])
+        return tuple([None if g is None else g.array for g in found])
+
+    @staticmethod
+    def derivative(ctx: Any, *gys: Any) -> Any:
+        """The same on tensors, which is recorded if the caller records."""
         tensor, context = engine._tensor, ctx.context
         outer, context._node = context._node, ctx
-        ups = iter([None if g is None else tensor(g) for g in gys])
+        ups = iter(gys)
         try:
             found = ctx.user.backward(context, *[next(ups) if is_tensor else None for is_tensor in ctx.are_tensors])
         finally:
@@ -266,7 +273,7 @@ class _Call(engine.Function):
         )
 
 
-def _moved(ctx: Any, i: int, gradient: Tensor) -> Array:
+def _moved(ctx: Any, i: int, gradient: Tensor) -> Tensor:
     """Return the gradient of argument i; as in PyTorch, one of rank 0 counts as a number and may be on any device.
 
     Raises:
@@ -280,27 +287,71 @@ def _moved(ctx: Any, i: int, gradient: Tensor) -> Array:
                 f"{gradient.device}"
             )
         gradient = gradient.to(device)
-    return gradient.array
+    return gradient
 
 
-unbroadcast: Callable[[Array, tuple[int, ...]], Array] = np.add.reduce  # ops/tensor/operands.py replaces it
-
-
-def _fitted(gradient: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+def _fitted(gradient: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     """Convert a gradient to the type of its argument, and sum over the axes where that was broadcast."""
-    with on_device_of(gradient):
-        if gradient.shape != shape:
-            try:
-                broadcast = np.broadcast_shapes(gradient.shape, shape) == gradient.shape
-            except ValueError:  # reported by `backpropagation.py`
-                return gradient
-            gradient = unbroadcast(gradient, shape) if broadcast else gradient
-        return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+    found = tuple(gradient.shape)
+    if found != shape:
+        extra = len(found) - len(shape)
+        try:
+            broadcast = np.broadcast_shapes(found, shape) == found
+        except ValueError:  # reported by `backpropagation.py`
+            return gradient
+        if broadcast:
+            axes = [i for i, n in enumerate(found) if i < extra or (shape[i - extra] == 1 and n != 1)]
+            gradient = gradient.sum(axes).reshape(shape)
+    return gradient if gradient.dtype == dtype else gradient.to(dtype)
+
+
+class _Last(engine.Function):
+    """y = x, which must not be differentiated."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, *_: Array) -> Array:
+        """Return x."""
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> Any:
+        """Raise an error."""
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+    derivative = backward
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare that a `backward` cannot be differentiated again, which is true of every one in minicnn."""
-    return function
+    """Declare that a `backward` cannot be differentiated again: it runs without recording, as if on arrays.
+
+    >>> class Half(minicnn.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x / 2
+    ...
+    ...     @staticmethod
+    ...     @minicnn.autograd.function.once_differentiable
+    ...     def backward(ctx, gy):
+    ...         return gy / 2
+    """
+
+    @functools.wraps(function)
+    def backward(ctx: Any, *gys: Any) -> Any:
+        with no_grad():
+            found = function(ctx, *gys)
+        wanted = [g for g in gys if isinstance(g, engine._tensor) and g.requires_grad]
+        if not is_grad_enabled() or not wanted:
+            return found
+        several = isinstance(found, tuple)
+        results = [
+            _Last.apply(g.detach(), *wanted) if isinstance(g, engine._tensor) else g
+            for g in (found if several else (found,))
+        ]
+        return tuple(results) if several else results[0]
+
+    return backward
 
 
 _answer(globals())

@@ -69,6 +69,21 @@ def backward(node: Node, *gys: Array | None) -> Sequence[Array | None]:
         return tuple([host(a) if i in from_cpu and a is not None else a for i, a in enumerate(found)])
 
 
+def tangent(node: Node, *vs: Array | None) -> Any:
+    """Run the tangent of a node's function on the GPU that its forward ran on."""
+    number = node.gpu
+    assert number is not None and node.function.tangent is not None
+    with on_device(number):
+        if not node.function.on_cpu:
+            return node.function.tangent(node, *(upload(v, number) if isinstance(v, np.ndarray) else v for v in vs))
+        found = node.function.tangent(node, *map(_down, vs))
+        return (
+            tuple(None if a is None else upload(a, number) for a in found)
+            if isinstance(found, tuple)
+            else (upload(found, number))
+        )
+
+
 def _down(value: Any) -> Any:
     """Return an array as a NumPy array, and other values as they are."""
     return value.get() if type(value) in GPU_TYPES else value

@@ -20,7 +20,7 @@ from minicnn_kernels.arrays import beside, host, on_device_of
 
 from ..tensor import Array, Tensor
 from .backpropagation import grad
-from .modes import no_grad
+from .modes import enable_grad, no_grad
 
 FULL = 256  # inputs of up to this many elements are perturbed one by one, larger ones in random directions
 DIRECTIONS = 4
@@ -101,6 +101,78 @@ def gradcheck(
             raise
         return False
     return True
+
+
+def gradgradcheck(
+    func: Callable[..., Tensor | Sequence[Tensor]],
+    inputs: Tensor | Sequence[Any],
+    grad_outputs: Tensor | Sequence[Tensor] | None = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+) -> bool:
+    """Check that the gradients of the gradients of `func` agree with those that finite differences give.
+
+    It is `gradcheck` of the function that takes the inputs and the upstream gradients, and returns the gradients.
+
+    Args:
+        func, inputs, eps, atol, rtol, raise_exception, nondet_tol, fast_mode: as in `gradcheck`.
+        grad_outputs: the upstream gradients; by default random ones, which are checked as inputs.
+        gen_non_contig_grad_outputs: make these lie in memory with gaps.
+        check_undefined_grad, check_grad_dtypes, check_rev_over_rev: as always done.
+        check_batched_grad, check_fwd_over_rev, masked: not supported.
+
+    Raises:
+        GradcheckError: a gradient of a gradient is wrong.
+
+    >>> x = minicnn.tensor([0.5, 2.0], dtype=minicnn.float64, requires_grad=True)
+    >>> minicnn.autograd.gradgradcheck(lambda x: x**3, (x,))
+    True
+    """
+    if check_batched_grad or check_fwd_over_rev or masked:
+        raise NotImplementedError(
+            "gradgradcheck: batched gradients, forward-mode gradients and masks are not supported"
+        )
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    numbers = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+    outputs = func(*given)
+    several = [y for y in ([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        ups = [_drawn(rng, y, gen_non_contig_grad_outputs) for y in several]
+    else:
+        ups = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+
+    def gradients(*args: Any) -> list[Tensor]:
+        points = [a.detach().requires_grad_() if i in numbers and not a.requires_grad else a
+                  for i, a in enumerate(args[: len(given)])]  # fmt: skip
+        with enable_grad():
+            results = func(*points)
+            results = [y for y in ([results] if isinstance(results, Tensor) else results) if y.requires_grad]
+            wanted = [points[i] for i in numbers]
+            found = grad(results, wanted, args[len(given) :], create_graph=True, allow_unused=True)
+        none = args[len(given)].sum() * 0  # a gradient that depends on nothing, such as that of `floor`
+        return [gx if gx.requires_grad else gx + none for gx in found if gx is not None]
+
+    tolerances: dict[str, Any] = {"eps": eps, "atol": atol, "rtol": rtol, "raise_exception": raise_exception}
+    return gradcheck(gradients, [*given, *ups], **tolerances, nondet_tol=nondet_tol, fast_mode=fast_mode)
+
+
+def _drawn(rng: np.random.Generator, y: Tensor, gaps: bool) -> Tensor:
+    """Return a random upstream gradient of a result."""
+    values = rng.standard_normal((*y.shape, 2))[..., 0] if gaps else rng.standard_normal(y.shape)
+    return Tensor(beside(np.asarray(values, y.dtype), y.array), requires_grad=True)
 
 
 class _Check:

@@ -44,20 +44,20 @@ class RemovableHandle:
         self.remove()
 
 
-def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Array) -> Array:
+def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Any) -> Any:
     """Return the gradient after a tensor's hooks have run; each hook may return another one."""
+    recorded = isinstance(gradient, engine._tensor)
     for hook in list(hooks.values()):
-        changed = hook(engine._tensor(gradient))
+        changed = hook(gradient if recorded else engine._tensor(gradient))
         if changed is not None:
             if changed.shape != gradient.shape:
                 raise RuntimeError(
                     f"backward: a hook turned a gradient of shape {gradient.shape} into one of {changed.shape}"
                 )
-            if changed.device != device_of(gradient):
-                raise RuntimeError(
-                    f"backward: a hook turned a gradient on {device_of(gradient)} into one on {changed.device}"
-                )
-            gradient = changed.array
+            there = gradient.device if recorded else device_of(gradient)
+            if changed.device != there:
+                raise RuntimeError(f"backward: a hook turned a gradient on {there} into one on {changed.device}")
+            gradient = changed if recorded else changed.array
     return gradient
 
 
@@ -69,7 +69,10 @@ def call_hooks(node: Node, gys: list[Array | None]) -> None:
         if node.hooks and (hooks := node.hooks.get(index)):
             gys[index] = gy = _after(hooks, gy)
         if node.retained and (keeper := node.retained.get(index)) and (tensor := keeper()) is not None:
-            tensor.grad = engine._tensor(copied(gy) if tensor.grad is None else total(tensor.grad.array, gy))
+            if isinstance(gy, engine._tensor):
+                tensor.grad = gy if tensor.grad is None else tensor.grad + gy
+            else:
+                tensor.grad = engine._tensor(copied(gy) if tensor.grad is None else total(tensor.grad.array, gy))
 
 
 class Leaves:

@@ -32,14 +32,30 @@ class Overwritten(Function):
         return t
 
     @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array, Array]:
-        """Write gy into an array laid out like the memory of t, and read it with the layout of x."""
+    def layouts(ctx: Any) -> tuple[int, Array, Array]:
+        """Return the size of the memory, and the positions in it of the elements of t and of x, on the CPU."""
         size = 1 + max(at + sum((n - 1) * s for n, s in zip(*rest, strict=True)) for at, *rest in ctx.places)
-        memory = np.arange(size)  # the layouts are compared on the CPU
+        memory = np.arange(size)
         in_t, in_x = (
             np.lib.stride_tricks.as_strided(memory[at:], shape, [s * memory.itemsize for s in strides])
             for at, shape, strides in ctx.places
         )
+        return size, in_t, in_x
+
+    @staticmethod
+    def tangent(ctx: Any, of_t: Array | None, of_x: Array | None) -> Array:
+        """Write the changes of t, then those of x, into the memory, and read it with the layout of t."""
+        size, in_t, in_x = Overwritten.layouts(ctx)
+        given: Any = of_x if of_t is None else of_t
+        changes = xp(given).zeros(size, given.dtype)
+        for where, change in ((in_t, of_t), (in_x, of_x)):
+            changes[beside(where, changes)] = 0 if change is None else change
+        return changes[beside(in_t, changes)]
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, Array]:
+        """Write gy into an array laid out like the memory of t, and read it with the layout of x."""
+        size, in_t, in_x = Overwritten.layouts(ctx)
         written = np.zeros(size, bool)
         written[in_x] = True
         gradient = xp(gy).zeros(size, gy.dtype)

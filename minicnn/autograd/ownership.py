@@ -22,6 +22,7 @@ from minicnn_kernels.arrays import GPU_TYPES, on_device_of
 
 from ..device import Meta
 from ..memory_formats import is_dense
+from . import engine
 from .engine import Array, Node
 
 Step = tuple[Node, Sequence[Array | None], Sequence[Array | None]]
@@ -30,15 +31,22 @@ add: Callable[..., Array] = np.add  # ops/tensor/arithmetic.py replaces it by a 
 
 
 def total(a: Array, b: Array, out: Array | None = None) -> Array:
-    """Return the sum of two gradients of one tensor, in new memory or in `out`, which is one of them."""
+    """Return the sum of two gradients of one tensor, in new memory or in `out`, which is one of them.
+
+    Gradients that are recorded are tensors, and so is their sum.
+    """
     if type(a) in GPU_TYPES:
         with on_device_of(a):
             return add(a, b, out=out)
+    if isinstance(a, engine._tensor):
+        return a + b
     return a if type(a) is Meta else add(a, b, out=out)
 
 
 def copied(gradient: Array) -> Array:
-    """Return a copy on the device of the gradient."""
+    """Return a copy on the device of the gradient; of one that is recorded, itself."""
+    if isinstance(gradient, engine._tensor):
+        return gradient
     if type(gradient) in GPU_TYPES:
         with on_device_of(gradient):
             return gradient.copy()
@@ -69,11 +77,13 @@ class Pending:
         before = gys[index]
         if before is None:
             gys[index] = gradient
-            are_owned[index] = step is not None and step[0].function.backward_allocates
+            are_owned[index] = (
+                step is not None and step[0].function.backward_allocates and not isinstance(gradient, engine._tensor)
+            )
         else:
             into = before if are_owned[index] else gradient if owned(gradient, step) else None
             gys[index] = total(before, gradient, into if before.dtype == gradient.dtype else None)
-            are_owned[index] = True
+            are_owned[index] = not isinstance(gradient, engine._tensor)
 
     def next(self) -> tuple[Node, list[Array | None]]:
         """Take out the next node, with the gradients of its results; from here on it may keep these."""
@@ -88,7 +98,7 @@ def owned(gradient: Array, step: Step | None) -> bool:
     step used: the gradient is owned if its memory occurs there only once, as this gradient. Arrays that the user's code
     keeps cannot be known.
     """
-    if step is None:
+    if step is None or isinstance(gradient, engine._tensor):
         return False
     node, gys, gxs = step
     if node.function.backward_allocates or node.function.backward_is_users:

@@ -38,7 +38,7 @@ from ..autograd.engine import Node
 from ..nn import Conv2d, Module
 from ..nn import functional as F
 from ..nn.module import check_module
-from ..ops.activation import Relu
+from ..ops.activation_functions import Relu
 from ..tensor import Tensor
 from .scores import Target, evaluating, score, targets
 

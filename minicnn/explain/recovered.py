@@ -20,7 +20,7 @@ import numpy as np
 from minicnn_kernels.arrays import Array, host
 
 from ..autograd.engine import Node
-from ..ops.activation import Relu, Sigmoid, Tanh
+from ..ops.activation_functions import Relu, Sigmoid, Tanh
 from ..ops.tensor.elementwise import Elementwise
 from .tape import Numbers, Operation, Value
 

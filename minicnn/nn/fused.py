@@ -25,8 +25,8 @@ from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.dispatch import fuses
 
 from ..ops import activation as functions
+from ..ops.activated_pooling import activated_max_pool2d
 from ..ops.batchnorm import batch_norm_relu
-from ..ops.pooling import activated_max_pool2d
 from ..ops.tensor.operands import KERNEL_TYPES
 from ..tensor import Tensor
 from .activation import ReLU, Sigmoid, Tanh

@@ -36,6 +36,11 @@ class _Gate(Function):
         found = ctx.gradients(tuple(None if gy is None else Tensor(gy) for gy in gys))
         return tuple(None if gradient is None else gradient.array for gradient in found)
 
+    @staticmethod
+    def derivative(ctx: Any, *gys: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Call the hooks with the recorded gradients."""
+        return ctx.gradients(gys)
+
 
 class _Gates:
     """The two gates around one call, and the values that they exchange in the backward pass."""

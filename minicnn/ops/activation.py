@@ -1,8 +1,7 @@
 """Activations as tensor operations; their arithmetic is in the kernel tables of `activations`.
 
-relu, tanh and sigmoid save their result y for the gradient: relu'(x) = [y > 0], tanh'(x) = 1 - y^2, sigmoid'(x) =
-y (1 - y). The others save their input. float16 is computed in float32. With `inplace=True`, and in the functions whose
-name ends in `_`, the result is written into the input tensor.
+The functions of the tape that they run are in `activation_functions.py`. float16 is computed in float32. With
+`inplace=True`, and in the functions whose name ends in `_`, the result is written into the input tensor.
 """
 
 from __future__ import annotations
@@ -12,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels import activations
 from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu
 
 from ..autograd.engine import Function
 from ..dtypes import float16
-from ..tensor import Array, Tensor, tensor_method
+from ..tensor import Tensor, tensor_method
+from .activation_functions import Activation, Relu, Sigmoid, Tanh
 from .slopes import RandomRelu, prelu
-from .tensor.elementwise import in_memory_order
 from .tensor.inplace import in_place, overwrite, takes_straight
-from .tensor.operands import backend_for, floating
+from .tensor.operands import floating
 from .tensor.promotion import number_type
 from .tensor.types import to
 
@@ -32,62 +30,6 @@ __all__ = [
     "selu_", "sigmoid", "sigmoid_", "silu", "softplus", "softshrink", "softsign", "tanh", "tanh_", "tanhshrink",
     "threshold", "threshold_",
 ]  # fmt: skip
-
-# ------------------------------------------------------------------------------------------------ gradient from y
-
-
-class Relu(Function):
-    """y = max(x, 0)."""
-
-    backward_allocates = True
-    tables = activations.RELU, activations.RELU_BACKWARD
-
-    @classmethod
-    def forward(cls, ctx: Any, x: Array, *, out: Array | None = None) -> Array:
-        """Run the kernel, into the memory of `out` if that is given, and save y."""
-        y: Array = cls.tables[0](x, *(() if out is None else (out,))) if x.dtype.kind == "f" else np.maximum(x, 0)
-        ctx.save_for_backward(y)
-        return y
-
-    @classmethod
-    def backward(cls, ctx: Any, gy: Array) -> Array:
-        """Compute gx from gy and y with the kernel."""
-        (y,) = ctx.saved
-        return cls.tables[1](gy, y)
-
-
-class Tanh(Relu):
-    """y = tanh(x)."""
-
-    tables = activations.TANH, activations.TANH_BACKWARD
-
-
-class Sigmoid(Relu):
-    """y = 1 / (1 + exp(-x))."""
-
-    tables = activations.SIGMOID, activations.SIGMOID_BACKWARD
-
-
-class Activation(Function):
-    """y = f(x) with the row `op` of the kernel table `ACTIVATION`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array, *, op: str, parameters: tuple[float, ...]) -> Array:
-        """Run the kernel and save x; NumPy computes the integers that some activations take."""
-        ctx.name, ctx.op, ctx.parameters = op, op, parameters
-        ctx.save_for_backward(x)
-        choice = {} if x.dtype.kind == "f" else backend_for(x)
-        if ctx.gpu is not None:
-            return in_memory_order(lambda x: activations.ACTIVATION(op, x, *parameters, **choice), x)
-        return activations.ACTIVATION(op, x, *parameters, **choice)
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> Array:
-        """gy f'(x)."""
-        (x,) = ctx.saved
-        if ctx.gpu is not None:
-            return in_memory_order(lambda g, x: activations.ACTIVATION_BACKWARD(ctx.op, g, x, *ctx.parameters), gy, x)
-        return activations.ACTIVATION_BACKWARD(ctx.op, gy, x, *ctx.parameters)
 
 
 def _run(function: type[Function], name: str, input: Tensor, kinds: str = "f", **options: Any) -> Tensor:

@@ -129,6 +129,12 @@ class MaxUnpool(Function):
         return y.reshape(x.shape[:-dims] + (g.h, g.w)[-dims:])
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """Put the changes at the same places."""
+        y: Array = kernels.MAX_UNPOOL(v.reshape(ctx.geometry.y_shape), *ctx.saved, ctx.geometry, **backend_for(v))
+        return y
+
+    @staticmethod
     def infer(x: Array, index: Array, g: geometry.Pool, dims: int) -> Array:
         """Return the shape (N, C, H, W), without N or H if the input has none."""
         return meta(x.shape[:-dims] + (g.h, g.w)[-dims:], x.dtype)

@@ -38,7 +38,7 @@ class BatchNormTraining(Function):
     ) -> tuple[Array, Array, Array]:
         """Run the chosen kernel."""
         y, mean, var, invstd = kernels.TRAINING(x, gamma, beta, eps, relu)
-        ctx.relu = relu
+        ctx.relu, ctx.eps = relu, eps
         ctx.save_for_backward(x, gamma, beta if relu else None, mean, invstd)
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
@@ -52,6 +52,22 @@ class BatchNormTraining(Function):
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Array | None, ...]:
         """Compute the gradients with the kernel, also through the mean and the variance."""
         return (*kernels.TRAINING_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad[:3], ctx.relu), None)
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """gx = gamma/sqrt(var + eps) (gy - mean of gy - u mean of gy u), with u the normalised x."""
+        x, gamma, beta, mean, invstd = ctx.saved
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        away = ctx.at_input(0, x)
+        away = away - away.mean(axes, True)
+        scale = ((away * away).mean(axes, True) + ctx.eps).rsqrt()
+        gy, gx = _through_relu(ctx, gy, x, gamma, beta, mean, invstd), None
+        u = away * scale
+        if ctx.needs_input_grad[0]:
+            gx = (gy - gy.mean(axes, True) - u * (gy * u).mean(axes, True)) * scale
+            gx = gx if gamma is None else gx * _column(ctx.at_input(1, gamma), x.ndim)
+        _, of_gamma, of_beta = ctx.needs_input_grad[:3]
+        return gx, (gy * u).sum(axes) if of_gamma else None, gy.sum(axes) if of_beta else None, None
 
 
 class BatchNormEvaluation(Function):
@@ -81,6 +97,38 @@ class BatchNormEvaluation(Function):
         """Compute the gradients with the kernel; mean and variance are constants."""
         needs_grad = ctx.needs_input_grad[:3]
         return (*kernels.EVALUATION_BACKWARD(gy, *ctx.saved, ctx.eps, needs_grad, ctx.relu), None, None, None)
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """gx = gamma/sqrt(var + eps) gy."""
+        x, gamma, beta, mean, var = ctx.saved
+        axes, (of_x, of_gamma, of_beta) = [a for a in range(x.ndim) if a != 1], ctx.needs_input_grad[:3]
+        invstd = (1 / np.sqrt(var + ctx.eps)).astype(x.dtype, copy=False)
+        gy, scale = _through_relu(ctx, gy, x, gamma, beta, mean, invstd), _column(Tensor(invstd), x.ndim)
+        gx = ggamma = None
+        if of_x:
+            gx = gy * scale if gamma is None else gy * (scale * _column(ctx.at_input(1, gamma), x.ndim))
+        if of_gamma:
+            ggamma = (gy * ((ctx.at_input(0, x) - _column(Tensor(mean), x.ndim)) * scale)).sum(axes)
+        return gx, ggamma, gy.sum(axes) if of_beta else None, None, None, None
+
+
+def _column(v: Tensor, rank: int) -> Tensor:
+    """(C,) -> (C, 1, 1) for images (N, C, H, W)."""
+    return v.reshape((-1, *[1] * (rank - 2)))
+
+
+def _through_relu(
+    ctx: Any, gy: Tensor, x: Array, gamma: Array | None, beta: Array | None, mean: Array, invstd: Array
+) -> Tensor:
+    """Return gy, with 0 where the ReLU has made y 0."""
+    if not ctx.relu:
+        return gy
+    column = (-1, *[1] * (x.ndim - 2))
+    y = (x - mean.reshape(column)) * invstd.reshape(column)
+    y = y if gamma is None else y * gamma.reshape(column)
+    y = y if beta is None else y + beta.reshape(column)
+    return gy * Tensor((y > 0).astype(x.dtype))
 
 
 def batch_norm(

@@ -20,7 +20,10 @@ from minicnn_kernels.geometry import IntOrPair, Shape
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .conv import check, kernel_for, widened
+from .conv import Convolution, check, kernel_for, widened
+from .tensor.flip_roll import flip
+from .tensor.reduction import sum
+from .tensor.shape import reshape
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
 
@@ -80,6 +83,15 @@ class InputGradient(_Gradient):
             None,
         )
 
+    @staticmethod
+    def derivative(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+        """The same with tensors."""
+        (w, gy), g, (w_shape, y_shape) = ctx.saved, ctx.geometry, ctx.shapes
+        x = reshape(up, g.x_shape)
+        of_w = None if gy is None else WeightGradient.apply(x, _at(ctx, 1, gy), g, w_shape)
+        of_gy = None if w is None else _convolved(x, _at(ctx, 0, w), g, y_shape)
+        return of_w, of_gy, None, None
+
 
 class WeightGradient(_Gradient):
     """gw of a convolution, computed from x and gy."""
@@ -102,6 +114,42 @@ class WeightGradient(_Gradient):
             None,
             None,
         )
+
+    @staticmethod
+    def derivative(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+        """The same with tensors."""
+        (x, gy), g, (x_shape, y_shape) = ctx.saved, ctx.geometry, ctx.shapes
+        w = reshape(up, g.w_shape)
+        of_x = None if gy is None else InputGradient.apply(w, _at(ctx, 1, gy), g, x_shape)
+        of_gy = None if x is None else _convolved(_at(ctx, 0, x), w, g, y_shape)
+        return of_x, of_gy, None, None
+
+
+def _at(ctx: Any, i: int, array: Array) -> Tensor:
+    """Return an operand that was saved in the kernels' form as a tensor in the graph, in its own shape and type."""
+    return ctx.at_input(i, array.reshape(ctx.shapes[i]).astype(ctx.outputs[0][1], copy=False))
+
+
+def _convolved(x: Tensor, w: Tensor, g: geometry.Conv, shape: Shape) -> Tensor:
+    """Return x (*) w, of any rank."""
+    return Convolution.apply(reshape(x, g.x_shape), reshape(w, g.w_shape), None, g, shape, False, {})
+
+
+def _derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+    """The backward of a convolution, recorded: gx and gw as the two operations of this file."""
+    g, (of_x, of_w, of_b), (x, w) = ctx.geometry, ctx.needs_input_grad[:3], ctx.saved
+    x_shape, w_shape, _ = ctx.shapes
+    up, gx, gw = reshape(gy, g.y_shape), None, None  # of any rank -> (N, O, OH, OW)
+    if of_x:
+        weight = ctx.at_input(1, w)
+        gx = InputGradient.apply(flip(weight, (-2, -1)) if ctx.flipped else weight, up, g, x_shape)
+    if of_w:
+        gw = WeightGradient.apply(ctx.at_input(0, x), up, g, w_shape)
+        gw = flip(gw, (-2, -1)) if ctx.flipped else gw
+    return gx, gw, sum(up, (0, 2, 3)) if of_b else None, None, None, None, None
+
+
+Convolution.derivative = staticmethod(_derivative)
 
 
 def _like(a: Array | None, shape: Shape, up: Array) -> Array | None:

@@ -22,7 +22,10 @@ from minicnn_kernels.geometry import IntOrPair, Shape
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .conv import batched, check, kernel_for, result_shape, widened
+from .conv import Convolution, batched, check, kernel_for, result_shape, widened
+from .conv_gradients import WeightGradient
+from .tensor.reduction import sum
+from .tensor.shape import reshape
 
 __all__ = ["conv_transpose1d", "conv_transpose2d"]
 
@@ -65,6 +68,18 @@ class TransposedConvolution(Function):
             gw = kernels.BACKWARD(up, down, None, g, (False, True, False), **ctx.choice)[1]
             gw = gw.astype(gy.dtype, copy=False).reshape(w_shape)
         return gx, gw, sum_of_pixels(down).astype(gy.dtype, copy=False) if of_b else None, None, None
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """The same with tensors."""
+        g, (of_x, of_w, of_b), (x, w) = ctx.geometry, ctx.needs_input_grad[:3], ctx.saved
+        x_shape, w_shape = ctx.shapes
+        down, gx, gw = reshape(gy, g.x_shape), None, None
+        if of_x:
+            gx = Convolution.apply(down, reshape(ctx.at_input(1, w), g.w_shape), None, g, x_shape, False, {})
+        if of_w:
+            gw = WeightGradient.apply(down, reshape(ctx.at_input(0, x), g.y_shape), g, w_shape)
+        return gx, gw, sum(down, (0, 2, 3)) if of_b else None, None, None
 
     @staticmethod
     def infer(x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:

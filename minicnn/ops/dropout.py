@@ -48,6 +48,8 @@ class Dropout(Function):
         gx: Array = DROPOUT(gy, *ctx.drawn, -0.0, -0.0, **backend_for(gy))
         return gx
 
+    tangent = backward
+
 
 def _drop(
     op: str, input: Tensor, p: float, training: bool, inplace: bool, axes: int | None = None, alpha: bool = False

@@ -49,6 +49,16 @@ class Linear(Function):
         )
 
     @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """The same with tensors."""
+        (x, w), (of_x, of_w, of_b) = ctx.saved, ctx.needs_input_grad
+        return (
+            products.Matmul.apply(gy, ctx.at_input(1, w)) if of_x else None,
+            products.Matmul.apply(gy.transpose(0, 1), ctx.at_input(0, x)) if of_w else None,
+            gy.sum(0) if of_b else None,
+        )
+
+    @staticmethod
     def infer(x: Meta, w: Meta, b: Meta | None) -> Meta:
         """(N, out)."""
         return meta((x.shape[0], w.shape[0]), x.dtype)

@@ -16,6 +16,7 @@ from ..autograd.engine import Function
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .batchnorm import constant, evaluate, in_float32, is_half, move
+from .pad import pad
 from .tensor.arguments import ints
 from .tensor.operands import floating
 
@@ -60,6 +61,27 @@ class GroupNorm(Function):
             gy.reshape(ctx.shape), x.reshape(ctx.shape), gamma, mean, var, *ctx.options, ctx.needs_input_grad
         )
         return tuple(None if g is None else g.reshape(s) for g, s in zip(gradients, ctx.shapes, strict=True))
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """As in batch norm, with the means over each group."""
+        x, gamma, _, _ = ctx.saved
+        (groups, eps, centred), shape = ctx.options, ctx.shape
+        columns = shape[0], groups, shape[1] // groups * math.prod(shape[2:])
+        rows = shape[1], *[1] * (len(shape) - 2)
+        u = ctx.at_input(0, x).reshape(columns)  # (N, C, ...) -> (N, groups, C/groups ...)
+        u = u - u.mean(-1, True) if centred else u
+        scale = ((u * u).mean(-1, True) + eps).rsqrt()
+        u = u * scale
+        gx, axes = None, [axis for axis in range(len(shape)) if axis != 1]
+        of_x, of_gamma, of_beta = ctx.needs_input_grad
+        up = gy.reshape(shape)
+        if of_x:
+            scaled = (up if gamma is None else up * ctx.at_input(1, gamma).reshape(rows)).reshape(columns)
+            gx = scaled - u * (scaled * u).mean(-1, True)
+            gx = ((gx - scaled.mean(-1, True) if centred else gx) * scale).reshape(x.shape)
+        ggamma = (up * u.reshape(shape)).sum(axes).reshape(ctx.shapes[1]) if of_gamma else None
+        return gx, ggamma, up.sum(axes).reshape(ctx.shapes[2]) if of_beta else None
 
 
 def _shapes(**tensors: Tensor | None) -> dict[str, tuple[int, ...] | None]:
@@ -231,7 +253,7 @@ class LocalResponseNorm(Function):
         """Run the chosen kernel and save d."""
         y, d = local_response.FORWARD(x, before, after, a, beta, k)
         ctx.save_for_backward(x, d)
-        ctx.options = before, after, a, beta
+        ctx.options, ctx.k = (before, after, a, beta), k
         return y
 
     @staticmethod
@@ -239,6 +261,23 @@ class LocalResponseNorm(Function):
         """Compute the gradient with the kernel."""
         x, d = ctx.saved
         return local_response.BACKWARD(gy, x, d, *ctx.options), None, None, None, None, None
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """gx = gy d^-beta - 2 a beta x (gy x d^(-beta-1), summed over the channels to which x is a neighbour)."""
+        (before, after, a, beta), x = ctx.options, ctx.at_input(0, ctx.saved[0])
+        d = ctx.k + a * _neighbours(x * x, before, after)
+        shared = _neighbours(gy * x * d ** (-beta - 1), after, before)
+        return gy * d**-beta - (2 * a * beta) * x * shared, None, None, None, None, None
+
+
+def _neighbours(x: Tensor, before: int, after: int) -> Tensor:
+    """The sum over the channels c - before, ..., c + after, as far as they exist."""
+    count, total = x.shape[1], x
+    for step in (*range(-min(before, count - 1), 0), *range(1, min(after, count - 1) + 1)):
+        part = x.narrow(1, max(step, 0), count - abs(step))
+        total = total + pad(part, (0,) * (2 * x.ndim - 4) + (max(-step, 0), max(step, 0)))
+    return total
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

@@ -61,7 +61,9 @@ def resampled_shape(shape: tuple[int, ...], axis: int, taps: Taps, back: Taps) -
     return (*shape[:axis], taps.out, *shape[axis + 1 :])
 
 
-CONSTANT = LinearMapRow("ConstantPad", _surround, _middle, _padded_shape)
+CONSTANT = LinearMapRow(
+    "ConstantPad", _surround, _middle, _padded_shape, lambda x, sides, value: _surround(x, sides, 0)
+)
 RESAMPLE = LinearMapRow(
     "Resample",
     lambda x, axis, taps, back: along(x, axis, taps),

@@ -19,7 +19,7 @@ from minicnn_kernels import pooling as kernels
 from ..autograd.engine import Function
 from ..device import meta
 from ..tensor import Array, Tensor
-from .activation import Relu, relu
+from .activation import relu
 from .tensor.arguments import no_tensor
 from .tensor.operands import backend_for
 
@@ -68,48 +68,19 @@ class MaxPool(Function):
         gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
-
-class ActivatedMaxPool(Function):
-    """y = f(m), with m the largest value of each window and f a function that never falls: the same as pooling f(x).
-
-    So f is computed for fewer values. Saves m, because the program may write to y, and saves y too where f's gradient
-    needs it.
-    """
-
-    backward_allocates = True
-
     @staticmethod
-    def forward(ctx: Any, x: Array, g: geometry.Pool, function: type[Relu]) -> Any:
-        """Run both kernels."""
-        m, index = kernels.MAX_POOL(x, g)
-        y = function.tables[0](m)
-        ctx.save_for_backward(index, m, m if function is Relu else y)  # the kernel of relu uses the sign only
-        ctx.geometry, ctx.activation = g, function
-        return y
-
-    @staticmethod
-    def infer(x: Array, g: geometry.Pool, *_: Any) -> Any:
-        """(N, C, OH, OW)."""
-        return meta(g.y_shape, x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
-        """Multiply by the derivative of f, then give each gradient to the largest value."""
-        index, m, y = ctx.unchanged
-        activation, gradient = ctx.activation.tables
-        gm = gradient(gy, activation(m) if y is None else y)
-        return kernels.MAX_POOL_BACKWARD(gm, index, ctx.geometry), None, None
+    def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, None]:
+        """Take the changes of the largest values."""
+        return taken(v.reshape(ctx.geometry.x_shape), *ctx.saved), None
 
 
-def activated_max_pool2d(input: Tensor, function: type[Relu], kernel_size: IntOrPair, stride: IntOrPair) -> Tensor:
-    """`max_pool2d(f(input))` of a batch in float32 or float64, without padding, for f one of relu, tanh and sigmoid.
-
-    The values are the same as those of pooling f(x). The gradient is the same too, with two exceptions. Where f rounds
-    two values of a window to the same number, pooling would choose the first; here the gradient goes to the larger. A
-    value that is not chosen has gradient 0, even a NaN or Inf, where the derivative of tanh or sigmoid times 0 is NaN.
-    """
-    g = geometry.pool2d(input.array.shape, kernel_size, stride, 0, 1, False, op="max_pool2d", fit=None, dims=2)
-    return ActivatedMaxPool.apply(input, g, function)
+def taken(x: Array, index: Array) -> Array:
+    """The values at positions (N, C, OH, OW) within the planes of images; 0 for a position that no image has."""
+    n, c = index.shape[:2]
+    planes = x.reshape(n, c, math.prod(x.shape[-2:]))
+    where = index.reshape(n, c, math.prod(index.shape[2:])).astype(np.int64)
+    found = np.where(where < 0, 0, np.take_along_axis(planes, np.maximum(where, 0), -1))
+    return found.reshape(index.shape)
 
 
 class AvgPool(Function):
@@ -123,6 +94,12 @@ class AvgPool(Function):
         ctx.geometry, ctx.divisor, ctx.shape = g, divisor, x.shape
         y: Array = kernels.AVG_POOL(x.reshape(g.x_shape), g, divisor, **backend_for(x))  # -> (N, C, H, W)
         return y.reshape(pooled_shape(x, g, dims))
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """The mean of each window."""
+        y: Array = kernels.AVG_POOL(v.reshape(ctx.geometry.x_shape), ctx.geometry, ctx.divisor, **backend_for(v))
+        return y
 
     @staticmethod
     def infer(x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:

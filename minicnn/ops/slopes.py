@@ -32,6 +32,20 @@ class PRelu(Function):
         """Compute both gradients with the kernel."""
         return activations.PRELU_BACKWARD(gy, *ctx.saved, ctx.needs_input_grad)
 
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """gx = gy, or w[c] gy where x <= 0; there gw is the sum of gy x."""
+        (x, w), (of_x, of_w) = ctx.saved, ctx.needs_input_grad
+        below = Tensor((~(x > 0)).astype(x.dtype))
+        gw = None
+        if of_w:
+            parts = gy * ctx.at_input(0, x) * below
+            gw = parts.sum([axis for axis in range(x.ndim) if axis != 1]) if w.size > 1 else parts.sum()
+            gw = gw.reshape(w.shape)
+        slopes = ctx.at_input(1, w)
+        slopes = slopes.reshape((-1, *[1] * (x.ndim - 2))) if w.size > 1 else slopes.reshape(())  # (C) -> (C, 1, 1)
+        return gy * (1 - below) + gy * below * slopes if of_x else None, gw
+
 
 @tensor_method("prelu")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -70,3 +84,8 @@ class RandomRelu(Function):
         """Multiply by the same slopes."""
         (slope,) = ctx.saved
         return gy * slope, None, None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """The same with v."""
+        return v * ctx.saved[0]

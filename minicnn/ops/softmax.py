@@ -42,11 +42,23 @@ class Softmax(Function):
         (y,) = ctx.saved
         return cls.tables[1](gy, y, ctx.axis), None
 
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor, None]:
+        """y (gy - <gy, y>)."""
+        y = ctx.at_output(0, *ctx.saved)
+        return y * (gy - (gy * y).sum(ctx.axis, True)), None
+
 
 class LogSoftmax(Softmax):
     """y[k] = x[k] - log sum_j e^x[j] along an axis."""
 
     tables = kernels.LOG_SOFTMAX, kernels.LOG_SOFTMAX_BACKWARD
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor, None]:
+        """gy - e^y sum gy."""
+        y = ctx.at_output(0, *ctx.saved)
+        return gy - y.exp() * gy.sum(ctx.axis, True), None
 
 
 def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -> Tensor:

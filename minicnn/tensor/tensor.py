@@ -272,23 +272,23 @@ class Tensor:
 
         Args:
             gradient: the upstream gradient, of this tensor's shape; 1 for a scalar.
-            retain_graph: keep the saved arrays of the graph, so that `backward` can run again.
-            create_graph: not supported.
+            retain_graph: keep the saved arrays of the graph, so that `backward` can run again; the default is
+                `create_graph`.
+            create_graph: give the gradients in `.grad` places in the graph, so that gradients of them can be computed.
             inputs: add gradients to these tensors only, which may be computed ones; None means all leaves.
 
         Raises:
             RuntimeError: there is no `gradient` and the tensor is no scalar, or the graph was freed by an earlier pass.
-            NotImplementedError: `create_graph=True`.
+            NotImplementedError: with `create_graph`, an operation whose gradient has no gradient.
 
         >>> x = minicnn.tensor([1., 2., 3.], requires_grad=True)
         >>> (x**2).sum().backward()
         >>> x.grad  # 2 x
         tensor([2., 4., 6.])
         """
-        if create_graph:
-            raise NotImplementedError("backward: create_graph=True (a gradient of the gradient) is not supported")
-        up = backpropagation.upstream(self, gradient)
-        backpropagation.backward([self], [up], bool(retain_graph), inputs)
+        up = backpropagation.upstream(self, gradient, create_graph)
+        retain = create_graph if retain_graph is None else retain_graph
+        backpropagation.backward([self], [up], retain, inputs, create_graph)
 
     def retain_grad(self) -> None:
         """Store the gradient of this computed tensor in `.grad` too, as for a leaf, after its hooks have changed it.

@@ -40,6 +40,24 @@ class _Recomputed(engine.Function):
     def backward(ctx: Any, *gys: Array | None) -> tuple[Array | None, ...]:
         """Run again with the same random numbers; parameters get their gradients at the same time."""
         inputs = [Tensor(a, needed) for a, needed in zip(ctx.saved, ctx.needs_input_grad, strict=True)]
+        used = _Recomputed.again(ctx, inputs, gys)
+        # the graph is kept: the function may use a tensor from outside whose graph is needed again
+        backpropagation.backward([t for t, _ in used], [gy for _, gy in used], retain_graph=True)
+        return tuple(None if t.grad is None else t.grad.array for t in inputs)
+
+    @staticmethod
+    def derivative(ctx: Any, *gys: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Run again on the inputs' places in the graph; only the inputs get gradients."""
+        inputs = [ctx.at_input(i, array) for i, array in enumerate(ctx.saved)]
+        used = _Recomputed.again(ctx, inputs, gys)
+        wanted = [x for x, needed in zip(inputs, ctx.needs_input_grad, strict=True) if needed]
+        results, ups = [t for t, _ in used], [gy for _, gy in used]
+        found = iter(backpropagation.grad(results, wanted, ups, True, create_graph=True, allow_unused=True))
+        return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+
+    @staticmethod
+    def again(ctx: Any, inputs: list[Tensor], gys: Any) -> list[tuple[Tensor, Any]]:
+        """Run the call with recording and the same random numbers; the results with a gradient, and that gradient."""
         now = default_generator.get_state()
         if ctx.generator_state is not None:
             default_generator.set_state(ctx.generator_state)
@@ -48,10 +66,7 @@ class _Recomputed(engine.Function):
         if ctx.generator_state is not None:
             default_generator.set_state(now)
         results = result if isinstance(result, tuple) else (result,)
-        used = [(t, gy) for t, gy in zip(results, gys, strict=True) if gy is not None and t.requires_grad]
-        # the graph is kept: the function may use a tensor from outside whose graph is needed again
-        backpropagation.backward([t for t, _ in used], [gy for _, gy in used], retain_graph=True)
-        return tuple(None if t.grad is None else t.grad.array for t in inputs)
+        return [(t, gy) for t, gy in zip(results, gys, strict=True) if gy is not None and t.requires_grad]
 
 
 def checkpoint(

@@ -98,7 +98,7 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
         ("minicnn", "func", "minicnn.autograd.grad gives gradients of first order"),
         ("minicnn", "onnx", "minicnn.save"),
         ("minicnn", "profiler", "cProfile"),
-        ("minicnn.autograd", "functional", "grad_outputs"),
+        ("minicnn.autograd", "forward_ad", "functional.jvp"),
         ("minicnn", "Linear", "it is minicnn.nn.Linear"),
         ("minicnn", "resnet18", "it is minicnn.models.resnet18"),
         ("minicnn.nn", "relu", "minicnn.relu"),

@@ -50,6 +50,7 @@ MOVED = {
 _LEFT = {
     ("loss.pointwise", "loss.likelihood"): "gaussian_nll_loss kl_div poisson_nll_loss",
     ("tensor.concatenate", "tensor.grids"): "cartesian_prod combinations meshgrid",
+    ("tensor.concatenate", "tensor.diagonal"): "block_diag",
     ("tensor.creation", "tensor.ranges"): "arange linspace logspace tril_indices triu_indices",
     ("tensor.gather", "tensor.masks"): "masked_fill masked_scatter masked_select",
     ("tensor.max_min", "tensor.quantile"): "nanquantile quantile",

@@ -19,7 +19,6 @@ _SCRIPT = "there is no compiler: minicnn.jit.script gives the module itself; sav
 _PLAIN = "modules run as plain Python; "
 _ONE = "training runs in one process, on all cores: "
 _PIPES = "there are no data pipes; use a minicnn.utils.data.Dataset with __len__ and __getitem__"
-_SECOND = "gradients of gradients are left out; minicnn.autograd.grad gives first-order gradients"
 
 ROWS = [
     # ------------------------------------------------------------------------------------------------- types of tensors
@@ -156,13 +155,14 @@ ROWS = [
     Gap("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
     Gap("optim", "swap_in_optimizer_params_and_state", _INSIDE),
     # --------------------------------------------------------------------------------------------------------- autograd
-    Gap("autograd", "functional", _SECOND + "; with grad_outputs it gives a row of a Jacobian"),
     Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
         "minicnn.nn.functional"),
     Gap("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
         "loop and minicnn.stack do what vmap does, and a module is called with its own parameters"),
-    Gap("autograd minicnn", "hessian jvp vjp hvp jacobian gradgradcheck forward_ad jacrev jacfwd", _SECOND
-        + "; with grad_outputs it gives a row of a Jacobian"),
+    Gap("minicnn", "hessian jvp vjp hvp vhp jacobian gradgradcheck", "they are in minicnn.autograd.functional, and "
+        "gradgradcheck in minicnn.autograd"),
+    Gap("autograd", "hessian jvp vjp hvp vhp jacobian", "they are in minicnn.autograd.functional"),
+    Gap("autograd minicnn", "forward_ad jacrev jacfwd", "use minicnn.autograd.functional.jvp and jacobian"),
     Gap("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
     Gap("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
         "minicnn.utils.checkpoint saves memory"),

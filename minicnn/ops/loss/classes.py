@@ -17,10 +17,10 @@ from minicnn_kernels.geometry import whole
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...tensor import Array, Tensor
-from ..softmax import log_softmax
+from ..softmax import Softmax, log_softmax
 from ..tensor.operands import floating
 from ..tensor.reduction import sum
-from ..tensor.shape import permute, reshape
+from ..tensor.shape import permute, reshape, unsqueeze
 from ..tensor.types import to
 from .one_hot import checked, ends, indices, labels
 from .reduction import check
@@ -44,6 +44,15 @@ class CrossEntropy(Function):
         """g (Q p - q)."""
         p, t, w = ctx.saved
         return softmax_xent.SOFTMAX_XENT_BACKWARD(g, p, t, w, *ctx.options), None, None
+
+    @staticmethod
+    def derivative(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        """g (Q p - q), with p the softmax of x."""
+        p, t, w = ctx.saved
+        ones, zeros = xp(p).ones(t.shape, p.dtype), xp(p).zeros(p.shape, p.dtype)
+        q = -softmax_xent.SOFTMAX_XENT_BACKWARD(ones, zeros, t, w, *ctx.options)  # p = 0 leaves -q
+        probabilities = ctx.computed(Softmax, 0, p, p, arguments=2, axis=1)
+        return unsqueeze(g, 1) * (Tensor(q.sum(1, keepdims=True)) * probabilities - Tensor(q)), None, None
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> Meta:
@@ -77,6 +86,12 @@ class NLL(Function):
         with np.errstate(all="ignore"):
             gx[xp(g).arange(true.size), true] = np.where(kept, scale * g, 0)
         return gx, None, None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """-w v at the true class."""
+        kept, true, scale = ctx.saved
+        return np.where(kept, scale * v[xp(v).arange(true.size), true], 0)
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> Meta:
@@ -158,6 +173,11 @@ class _Mean(Function):
         gx = xp(g).empty(ctx.shape, g.dtype)
         gx[...] = _over(g, ctx.count)
         return gx
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array) -> Array:
+        """The mean of the changes."""
+        return as_array(_over(np.add.reduce(v), ctx.count))
 
     @staticmethod
     def infer(losses: Array, *, count: Any) -> Meta:

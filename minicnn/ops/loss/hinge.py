@@ -36,17 +36,32 @@ class MultiMargin(Function):
         scale = as_array((1 if w is None else w[t]) / x.dtype.type(x.shape[1])).astype(x.dtype)  # () or (N,)
         if wrong is not None:
             scale = np.where(wrong, np.nan, beside(scale, x)).astype(x.dtype)
-        ctx.save_for_backward(over, t, scale)
-        ctx.p = p
+        ctx.save_for_backward(over, t, scale, x if p == 2 else None)
+        ctx.p, ctx.margin = p, margin
         return scale * (over**p).sum(1)
 
     @staticmethod
     def backward(ctx: Any, g: Array) -> tuple[Array, None, None]:
         """Give each class above the margin a positive gradient, and the true class the negative sum of these."""
-        over, t, scale = ctx.saved
+        over, t, scale, _ = ctx.saved
         gx = ((over > 0) if ctx.p == 1 else 2 * over).astype(g.dtype) * (g * scale)[:, None]
         gx[xp(g).arange(t.size), t] = -gx.sum(1)
         return gx, None, None
+
+    @staticmethod
+    def derivative(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        """The same with tensors."""
+        over, t, scale, x = ctx.saved
+        rows, above = xp(over).arange(t.size), Tensor((over > 0).astype(over.dtype))
+        true = xp(over).zeros(over.shape, over.dtype)
+        true[rows, t] = 1
+        slopes = above
+        if ctx.p == 2:
+            scores = ctx.at_input(0, x)
+            own = (scores * Tensor(true)).sum(1, True)
+            slopes = 2 * above * (ctx.margin - own + scores)
+        gx = slopes * (g * Tensor(scale)).reshape((-1, 1))
+        return gx - Tensor(true) * gx.sum(1, True), None, None
 
     @staticmethod
     def infer(x: Array, *_: Any, **__: Any) -> Meta:
@@ -123,6 +138,14 @@ class MultilabelMargin(Function):
         gx = pairs.sum(1)
         xp(g).add.at(gx, (xp(g).arange(true.shape[0])[:, None], true), -pairs.sum(2))
         return gx.astype(g.dtype, copy=False), None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, _: Any) -> Array:
+        """The sum of the differences of the pairs above the margin."""
+        over, true, bad = ctx.saved
+        rows = xp(v).arange(true.shape[0])[:, None]
+        changes = ((over > 0) * (v[:, None, :] - v[rows, true][:, :, None])).sum((1, 2)) / over.shape[1]
+        return changes if bad is None else np.where(bad, np.nan, changes)
 
     @staticmethod
     def infer(x: Array, *_: Any) -> Meta:

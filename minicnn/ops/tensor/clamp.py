@@ -128,6 +128,11 @@ class Where(Function):
         )
 
     @staticmethod
+    def tangent(ctx: Any, _: Any, a: Array | None, b: Array | None, *__: Any) -> Array:
+        """Choose among the changes."""
+        return np.where(ctx.saved[0], 0 if a is None else a, 0 if b is None else b)
+
+    @staticmethod
     def infer(condition: Any, a: Any, b: Any, dtype: np.dtype[Any]) -> Meta:
         """Return the broadcast shape."""
         return meta(np.broadcast_shapes(np.shape(condition), np.shape(a), np.shape(b)), dtype)

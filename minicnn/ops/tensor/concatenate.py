@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minicnn_kernels.arrays import xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
 
+from ...autograd import functional
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...memory_formats import channels_last, is_in, tidy
@@ -23,7 +25,7 @@ from .shape import atleast_1d, atleast_2d, atleast_3d, reshape, unsqueeze
 from .types import to
 
 __all__ = [
-    "block_diag", "cat", "chunk", "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack",
+    "cat", "chunk", "column_stack", "concat", "concatenate", "dsplit", "dstack", "hsplit", "hstack",
     "row_stack", "split", "split_with_sizes", "stack", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split",
     "vsplit", "vstack",
 ]  # fmt: skip
@@ -37,7 +39,7 @@ class Cat(Function):
     @staticmethod
     def forward(ctx: Any, *xs: Array, dim: int) -> Array:
         """Concatenate."""
-        ctx.dim, ctx.sizes = dim, [x.shape[dim] for x in xs]
+        ctx.dim, ctx.ends = dim, [*itertools.accumulate(x.shape[dim] for x in xs)][:-1]
         if ctx.gpu is not None and False not in [is_in(x, channels_last) for x in xs]:  # CuPy gives C order
             last = [x.transpose(0, 2, 3, 1) for x in xs]  # (N, C, H, W) -> (N, H, W, C)
             return np.concatenate(last, (0, 3, 1, 2)[dim]).transpose(0, 3, 1, 2)
@@ -46,7 +48,15 @@ class Cat(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
         """Cut."""
-        return tuple(np.split(gy, [*itertools.accumulate(ctx.sizes)][:-1], ctx.dim))
+        return tuple(np.split(gy, ctx.ends, ctx.dim))
+
+    @staticmethod
+    def tangent(ctx: Any, *vs: Array | None) -> Array:
+        """Concatenate, with zeros where a part stays."""
+        y = xp(next(v for v in vs if v is not None)).zeros(*ctx.outputs[0])
+        for part, v in zip(np.split(y, ctx.ends, ctx.dim), vs, strict=True):
+            part[...] = 0 if v is None else v
+        return y
 
     @staticmethod
     def infer(*xs: Meta, dim: int) -> Meta:
@@ -121,6 +131,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(x, at) for x in given], at).contiguous()
 
 
+functional.stack = stack
+
+
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Join the tensors side by side: along the second axis, or along the first if they are 1-d.
 
@@ -163,28 +176,6 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return hstack([x if x.ndim > 1 else reshape(x, (x.numel(), 1)) for x in sequence("column_stack", tensors)])
 
 
-def block_diag(*tensors: Tensor) -> Tensor:
-    """Make a matrix with the given matrices along its diagonal and zeros elsewhere.
-
-    >>> minicnn.block_diag(minicnn.tensor([[1, 2]]), minicnn.tensor([[3]]))
-    tensor([[1, 2, 0],
-            [0, 0, 3]])
-    """
-    from .creation import zeros
-
-    check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
-    blocks = promote("block_diag", *atleast_2d(tensors)) if tensors else (zeros(1, 0),)
-    if any(x.ndim > 2 for x in blocks):
-        raise ShapeError(f"block_diag: expected tensors of at most 2 axes, got {[tuple(x.shape) for x in blocks]}")
-    width, before, rows = sum(x.shape[1] for x in blocks), 0, []
-    for x in blocks:
-        height, own = x.shape
-        gap = [zeros(height, n, dtype=x.dtype, device=x.device) for n in (before, width - before - own)]
-        rows.append(cat([gap[0], x, gap[1]], 1))
-        before += own
-    return cat(rows, 0)
-
-
 # --------------------------------------------------------------------------------------------------------- taking apart
 
 
@@ -196,13 +187,18 @@ class Split(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, ends: tuple[int, ...], dim: int) -> tuple[Array, ...]:
         """Cut before each of `ends`."""
-        ctx.dim = dim
+        ctx.ends, ctx.dim = ends, dim
         return tuple(np.split(x, ends, dim))
 
     @staticmethod
     def backward(ctx: Any, *gys: Array) -> tuple[Array, None, None]:
         """Join."""
         return np.concatenate(gys, ctx.dim), None, None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, ...]:
+        """Cut."""
+        return tuple(np.split(v, ctx.ends, ctx.dim))
 
 
 class Unbind(Function):
@@ -220,6 +216,11 @@ class Unbind(Function):
     def backward(ctx: Any, *gys: Array) -> tuple[Array, None]:
         """Stack."""
         return np.stack(gys, ctx.dim), None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, _: Any) -> tuple[Array, ...]:
+        """Slice."""
+        return Unbind.forward(ctx, v, ctx.dim)
 
 
 def _pieces(op: str, x: Tensor, sizes: Sequence[int], dim: int) -> tuple[Tensor, ...]:

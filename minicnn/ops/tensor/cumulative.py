@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import as_array, on_gpu
+from minicnn_kernels.arrays import LIKE_ARRAYS, as_array, beside, on_gpu
 
 from ...autograd.engine import Function
 from ...compat import return_types
@@ -15,7 +15,7 @@ from ...device import Meta, meta
 from ...memory_formats import tidy
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
-from .elementwise import saved
+from .elementwise import recorded, saved
 from .reduction import INT64, axes_of, row, type_of
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
@@ -25,7 +25,7 @@ def running(step: np.ufunc, a: Array, axis: int) -> Array:
     """y_0 = a_0, y_i = step(y_(i-1), a_i); floats are computed in float64, because rounding errors accumulate."""
     if a.dtype.kind != "f":
         return as_array(step.accumulate(a, axis, a.dtype))
-    if a.size <= 256 * a.shape[axis] or on_gpu(a):
+    if a.size <= 256 * a.shape[axis] or on_gpu(a) or type(a) in LIKE_ARRAYS:
         return as_array(step.accumulate(a, axis, np.float64).astype(a.dtype, copy=False))
     y = np.empty_like(a)  # slice by slice: four times as fast as NumPy's accumulate, without a second array
     terms, sums = np.moveaxis(a, axis, 0), np.moveaxis(y, axis, 0)
@@ -46,8 +46,10 @@ def _wide(a: Array) -> Array:
     return a.astype(np.float64) if a.dtype.kind == "f" else a
 
 
-def _running_product_gradient(gy: Array, a: Array, axis: int) -> Array:
+def _running_product_gradient(gy: Any, a: Any, axis: int) -> Array:
     """Before the first 0: sum_(j>=i) gy_j y_j / a_i; at it: the same without the factor a_i; after it: 0."""
+    if type(a) in LIKE_ARRAYS:
+        return gy.times_of_others(a, axis)
     gy, a = _wide(gy), _wide(a)
     zeros = (a == 0).cumsum(axis)
     first = (a == 0) & (zeros == 1)
@@ -58,8 +60,10 @@ def _running_product_gradient(gy: Array, a: Array, axis: int) -> Array:
     return np.where(zeros == 0, before, np.where(first, at, 0))
 
 
-def _running_logsumexp_gradient(gy: Array, a: Array, y: Array, axis: int) -> Array:
+def _running_logsumexp_gradient(gy: Any, a: Any, y: Any, axis: int) -> Array:
     """sum_(j>=i) gy_j e^(a_i - y_j), with logarithms, separately for the positive and the negative gy_j."""
+    if type(a) in LIKE_ARRAYS:  # the logarithm of a gradient of 0 has no derivative
+        return gy.sums_of_powers(a, y, axis)
     gy, a, y = _wide(gy), _wide(a), _wide(y)
 
     def one(part: Array) -> Array:
@@ -98,6 +102,19 @@ class Cumulative(Function):
         with np.errstate(all="ignore"):
             gx = ctx.row.gradient(*(have[name] for name in ctx.row.needs)) if gy.ndim else gy
             return gx.astype(ctx.dtype, copy=False), None, None, None
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """Run the row's gradient on tensors."""
+        if not gy.ndim:
+            return gy.to(ctx.dtype), None, None, None
+        gradient, _ = recorded()
+        have: dict[str, Any] = {"gy": gy, "axis": ctx.axis}
+        for name, value in saved(ctx).items():
+            value = value if on_gpu(value) else beside(value, gy._array)  # some rows keep it on the CPU
+            have[name] = ctx.at_input(0, value.astype(ctx.dtype)) if name == "a" else ctx.at_output(0, value)
+        gx = gradient(ctx.row.gradient, [have[name] for name in ctx.row.needs], gy)
+        return gx.to(ctx.dtype), None, None, None
 
     @staticmethod
     def infer(x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Meta:
@@ -176,6 +193,11 @@ class RunningExtremum(Function):
         indices = ctx.indices.reshape(x.shape)
         ctx.mark_non_differentiable(indices)
         return values.reshape(x.shape), indices
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, None]:
+        """Take v where the extremum was."""
+        return np.take_along_axis(v.reshape(1) if not v.ndim else v, ctx.indices, ctx.axis), None
 
     @staticmethod
     def backward(ctx: Any, gy: Array, _: Any) -> tuple[Array | None, ...]:

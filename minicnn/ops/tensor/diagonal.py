@@ -11,10 +11,14 @@ from minicnn_kernels.arrays import Array, xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ...tensor import Tensor, tensor_method
-from .arguments import axes
+from .arguments import axes, check_tensor
+from .concatenate import cat
+from .creation import zeros
 from .linear_map import LinearMapRow, Map, View
+from .operands import promote
+from .shape import atleast_2d
 
-__all__ = ["diag", "diag_embed", "diagflat", "diagonal", "diagonal_copy", "trace", "tril", "triu"]
+__all__ = ["block_diag", "diag", "diag_embed", "diagflat", "diagonal", "diagonal_copy", "trace", "tril", "triu"]
 
 
 def _along(x: Array, offset: int, dim1: int, dim2: int) -> Array:
@@ -163,3 +167,23 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
             [0, 4]])
     """
     return _triangle("triu", TRIU, input, diagonal)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """Make a matrix with the given matrices along its diagonal and zeros elsewhere.
+
+    >>> minicnn.block_diag(minicnn.tensor([[1, 2]]), minicnn.tensor([[3]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
+    check_tensor("block_diag", **{f"tensor {i}": x for i, x in enumerate(tensors)})
+    blocks = promote("block_diag", *atleast_2d(tensors)) if tensors else (zeros(1, 0),)
+    if any(x.ndim > 2 for x in blocks):
+        raise ShapeError(f"block_diag: expected tensors of at most 2 axes, got {[tuple(x.shape) for x in blocks]}")
+    width, before, rows = sum(x.shape[1] for x in blocks), 0, []
+    for x in blocks:
+        height, own = x.shape
+        gap = [zeros(height, n, dtype=x.dtype, device=x.device) for n in (before, width - before - own)]
+        rows.append(cat([gap[0], x, gap[1]], 1))
+        before += own
+    return cat(rows, 0)

@@ -13,6 +13,7 @@ Types follow PyTorch's promotion: all operands are converted to one type, which 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,9 +122,39 @@ class Elementwise(Function):
         return tuple(found)
 
     @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """Run the row's gradients on tensors."""
+        gradient, sum_to = recorded()
+        have: dict[str, Any] = {"gy": gy, **ctx.options}
+        for name, value in saved(ctx).items():
+            have[name] = ctx.at_output(0, value) if name == "y" else _at_operand(ctx, "abc".index(name), value)
+        found: list[Tensor | None] = [None] * len(ctx.needs_input_grad)
+        for i, needed in enumerate(ctx.needs_input_grad):
+            if needed:
+                gx = gradient(ctx.row.gradients[i], [have[name] for name in ctx.row.needs[i]], gy)
+                found[i] = sum_to(gx, gy.shape, *ctx.operands[i])
+        return tuple(found)
+
+    @staticmethod
     def infer(*operands: Any, row: ElementwiseRow, dtype: np.dtype[Any], **_: Any) -> Meta:
         """Return the broadcast shape."""
         return meta(np.broadcast_shapes(*map(np.shape, operands)), BOOL if row.kind == "bool" else dtype)
+
+
+def recorded() -> Any:
+    """Return what runs a gradient on tensors, and what undoes broadcasting; they need the operations of other files."""
+    module = import_module(f"{__package__}.recorded")
+    return module.gradient, module.sum_to
+
+
+def _at_operand(ctx: Any, i: int, value: Any) -> Any:
+    """Return a saved operand as a tensor in the graph, in the type that the row computes in; a number as it is."""
+    if ctx.operands[i] is None:
+        return value
+    dtype = ctx.operands[i][1]
+    if value.dtype == dtype:
+        return ctx.at_input(i, value)
+    return ctx.at_input(i, value.astype(dtype)).to(value.dtype)
 
 
 def saved(ctx: Any) -> dict[str, Any]:

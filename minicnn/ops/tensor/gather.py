@@ -95,6 +95,12 @@ class Gather(Function):
         return gx, None, None
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """Take the changes."""
+        (index,) = ctx.saved
+        return v[grid(index, ctx.dim)] if index.size else v.reshape(-1)[:0]
+
+    @staticmethod
     def infer(x: Meta, index: Array, dim: int) -> Meta:
         """Return the shape of the index."""
         return meta(index.shape, x.dtype)
@@ -172,6 +178,18 @@ class Scatter(Function):
             gsrc = xp(gy).zeros(ctx.shape, gy.dtype)
             gsrc[tuple(map(slice, index.shape))] = gy[at]
         return gx, None, gsrc, None, None
+
+    @staticmethod
+    def tangent(ctx: Any, of_x: Array | None, _: Any, of_src: Array | None, *__: Any) -> Array:
+        """Write the change of src into that of x."""
+        (index,), (shape, dtype) = ctx.saved, ctx.outputs[0]
+        y = xp(of_src).zeros(shape, dtype) if of_x is None else of_x.copy("C")
+        part = None if of_src is None else of_src[tuple(map(slice, index.shape))]
+        if not ctx.sum:
+            y[grid(index, ctx.dim)] = 0 if part is None else part
+        elif part is not None:
+            accumulate(y, index, ctx.dim, part)
+        return y
 
 
 class ScatterProduct(Scatter):

@@ -109,6 +109,11 @@ class Index(Function):
         return gx, *[None] * len(ctx.saved)
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """Take the changes."""
+        return as_array(v[spots(ctx.where, ctx.saved, v.ndim)])
+
+    @staticmethod
     def infer(x: Meta, *indices: Array, where: tuple[int, ...]) -> Meta:
         """Return the shape, with the axes of the indices instead of the indexed axes."""
         return meta(taken_shape(x.shape, where, indices), x.dtype)
@@ -178,6 +183,16 @@ class Put(Function):
             part = part[spots(ctx.where, indices, part.ndim)] if indices else part
             gv = unbroadcast(part, ctx.v_shape).astype(ctx.v_type, copy=False)
         return gx, gv, *[None] * len(indices)
+
+    @staticmethod
+    def tangent(ctx: Any, of_x: Array | None, of_v: Array | None, *_: Any) -> Array:
+        """Write the change of v into that of x."""
+        (shape, dtype), module = ctx.outputs[0], xp(of_v if of_x is None else of_x)
+        y = module.zeros(shape, dtype) if of_x is None else of_x.copy()
+        if of_v is not None or not ctx.add:
+            value = module.zeros((), dtype) if of_v is None else of_v.astype(dtype, copy=False)
+            write(y[ctx.view], ctx.where, ctx.saved, value, ctx.add)
+        return y
 
 
 def write(y: Array, where: Sequence[int], indices: Sequence[Array], v: Array, add: bool) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minicnn_kernels.arrays import Array, xp
 
 from ...autograd.engine import Function
@@ -26,12 +28,14 @@ class LinearMapRow(NamedTuple):
         forward: (x, *arguments) -> y.
         adjoint: (gy, shape of x, *arguments) -> gx.
         shape: (shape of x, *arguments) -> shape of y, if the map copies and changes the shape.
+        linear: (x, *arguments) -> A x, if `forward` adds a constant to it.
     """
 
     name: str
     forward: Callable[..., Array]
     adjoint: Callable[..., Array]
     shape: Callable[..., tuple[int, ...]] | None = None
+    linear: Callable[..., Array] | None = None
 
 
 class Map(Function):
@@ -48,6 +52,11 @@ class Map(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """Run the adjoint."""
         return ctx.rule.adjoint(gy, ctx.shape, *ctx.arguments), *[None] * (len(ctx.needs_input_grad) - 1)
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """Run the map."""
+        return (ctx.rule.linear or ctx.rule.forward)(v, *ctx.arguments)
 
     @staticmethod
     def infer(x: Meta, rule: LinearMapRow, *arguments: Any) -> Meta:
@@ -75,6 +84,11 @@ class _Beside(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
         """Zeros."""
         return gy, *[xp(gy).zeros(*like) for like in ctx.likes]
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array | None, *others: Array | None) -> Array:
+        """v itself, or zeros."""
+        return np.zeros(ctx.outputs[0][0], ctx.outputs[0][1]) if v is None else v
 
 
 def with_unused(y: Tensor, *others: Any) -> Tensor:

@@ -50,6 +50,11 @@ class MaskedFill(Function):
         return gx, None, gvalue
 
     @staticmethod
+    def tangent(ctx: Any, v: Array | None, _: Any, of_value: Array | None) -> Array:
+        """Choose among the changes."""
+        return np.where(ctx.saved[0], 0 if of_value is None else of_value, 0 if v is None else v)
+
+    @staticmethod
     def infer(x: Meta, mask: Array, value: Array) -> Meta:
         """Return the broadcast shape."""
         return meta(np.broadcast_shapes(x.shape, mask.shape), x.dtype)

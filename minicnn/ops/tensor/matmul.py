@@ -22,6 +22,7 @@ from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
+from .elementwise import recorded
 from .linear_map import with_unused
 from .operands import KERNEL_TYPES, unbroadcast
 from .shape import reshape, transpose, unsqueeze
@@ -63,6 +64,18 @@ class Matmul(Function):
         ga = unbroadcast(product(gy, b.swapaxes(-1, -2)), a.shape) if needs_grad[0] else None
         gb = unbroadcast(product(a.swapaxes(-1, -2), gy), b.shape) if needs_grad[1] else None
         return ga, gb
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """The same with tensors."""
+        (a, b), (of_a, of_b) = ctx.saved, ctx.needs_input_grad
+        _, sum_to = recorded()
+        ga = Matmul.apply(gy, ctx.at_input(1, b).transpose(-1, -2)) if of_a else None
+        gb = Matmul.apply(ctx.at_input(0, a).transpose(-1, -2), gy) if of_b else None
+        return (
+            None if ga is None else sum_to(ga, ga.shape, a.shape, a.dtype),
+            None if gb is None else sum_to(gb, gb.shape, b.shape, b.dtype),
+        )
 
     @staticmethod
     def infer(a: Meta, b: Meta) -> Meta:

@@ -104,6 +104,11 @@ class Pick(Function):
         return gx.reshape(ctx.shape), None, None, None
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, None]:
+        """Take v at the indices."""
+        return np.take_along_axis(v.reshape(1) if not v.ndim else v, ctx.kept, ctx.axis), None
+
+    @staticmethod
     def infer(x: Array, choose: Any, axis: int, keepdim: bool) -> tuple[Meta, Meta]:
         """Return the shape without the axis."""
         shape = reduced(x.shape, (axis,) if x.ndim else (), keepdim)

@@ -9,7 +9,6 @@ import numpy as np
 from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.sums import total
 
-from ...autograd import function
 from ...tensor import Array, Tensor
 from .arguments import no_tensor
 from .promotion import as_operand, result_type
@@ -61,6 +60,3 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
         extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
     )
     return total(gradient, axes).reshape(shape)  # (repeated axes summed) -> shape
-
-
-function.unbroadcast = unbroadcast

@@ -57,6 +57,14 @@ class Quantile(Function):
         return gx, gq, None, None, None
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, of_q: Array | None, *_: Any) -> Array:
+        """The same shares of the changes; the slope between two values, which q's gradient uses, depends on x."""
+        if of_q is not None or v is None:
+            raise NotImplementedError("quantile: the gradient of q has no gradient; use a constant q")
+        parts = zip(ctx.weights, ctx.indices, strict=True)
+        return sum(w * np.stack([np.take_along_axis(v, one, ctx.axis) for one in index]) for w, index in parts)
+
+    @staticmethod
     def infer(x: Array, q: Array, axis: int, interpolation: str, skip_nan: bool) -> Meta:
         """Return the shape with the quantiles as first axis, and the reduced axis with size 1."""
         return meta((q.size, *reduced(x.shape, (axis,), True)), x.dtype)

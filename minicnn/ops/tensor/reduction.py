@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn_kernels.arrays import as_array
+from minicnn_kernels.arrays import LIKE_ARRAYS, as_array
 from minicnn_kernels.geometry import wholes
 from minicnn_kernels.sums import total
 
@@ -27,7 +27,7 @@ from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .arithmetic import true_divide
 from .comparison import isnan, logical_not
-from .elementwise import saved
+from .elementwise import recorded, saved
 
 __all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
@@ -110,6 +110,20 @@ class Reduction(Function):
         return gx if gx.shape == ctx.shape else np.broadcast_to(gx, ctx.shape)
 
     @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> Tensor:
+        """Run the row's gradient on tensors."""
+        gradient, sum_to = recorded()
+        kept = reduced(ctx.shape, ctx.axes, True)
+        have: dict[str, Any] = {"gy": gy.reshape(kept), "shape": ctx.shape, "axes": ctx.axes, **ctx.options}
+        for name, value in saved(ctx).items():
+            if name == "y":
+                have[name] = ctx.at_output(0, value).reshape(kept)
+            else:
+                have[name] = ctx.at_input(0, value.astype(ctx.dtype, copy=False)).to(value.dtype)
+        gx = gradient(ctx.row.gradient, [have[name] for name in ctx.row.needs], gy)
+        return sum_to(gx, ctx.shape, ctx.shape, ctx.dtype)
+
+    @staticmethod
     def infer(x: Array, *, row: Reducer, axes: tuple[int, ...], keepdim: bool, dtype: np.dtype[Any], **_: Any) -> Meta:
         """Return the shape without the axes."""
         kind = {"bool": np.uint8 if x.dtype == np.uint8 else BOOL, "index": INT64}.get(row.kind, dtype)
@@ -190,8 +204,10 @@ def _product(a: Array, axes: tuple[int, ...]) -> Array:
     return as_array(np.multiply.reduce(a, axes, np.float64 if many else a.dtype, keepdims=True))
 
 
-def _product_gradient(gy: Array, a: Array, axes: tuple[int, ...]) -> Array:
+def _product_gradient(gy: Any, a: Any, axes: tuple[int, ...]) -> Array:
     """Return the product of the other elements, which is not y / a if some elements are 0."""
+    if type(a) in LIKE_ARRAYS:
+        return gy * a.of_others(axes)
     zeros = (a == 0).sum(axes, keepdims=True)
     others = np.where(a == 0, 1, a)
     y = _product(others, axes)

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import on_device_of
+from minicnn_kernels.arrays import beside, on_device_of
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
 from ...device import meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
+from .clamp import where
 from .gather import check_index, check_slices, grid, meta_like, scatter, scatter_add, with_axis
 from .indexing import index_put, number
 from .linear_map import with_unused
@@ -83,6 +84,36 @@ class ScatterReduce(Function):
             gx = np.where(own, share * mine, 0)
             gsrc[inner] = share[at] * theirs
         return gx.astype(gy.dtype, copy=False), None, gsrc, None, None, None
+
+    @staticmethod
+    def derivative(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+        """The same with tensors; of a product with a factor 0 there is none."""
+        x, index, src, y = ctx.saved
+        at, inner = grid(index, ctx.dim), tuple(map(slice, index.shape))
+
+        def there(array: Array, kind: Any = x.dtype) -> Any:  # the saved arrays are on the CPU
+            return beside(array.astype(kind, copy=False), gy._array)
+
+        own, places = np.ones(x.shape, bool), Tensor(there(index, index.dtype))
+        if ctx.start is not None:
+            own[at] = False
+        if ctx.reduce == "prod":
+            if not (np.where(own, x, 1).all() and src[inner].all()):
+                raise NotImplementedError("scatter_reduce: the gradient of a product with a factor 0 has no gradient")
+            product = gy * ctx.at_output(0, there(y))
+            gx = product * Tensor(there(own)) / where(Tensor(there(own, bool)), ctx.at_input(0, there(x)), 1.0)
+            part = ctx.at_input(2, there(src))[inner]
+            gsrc = product.gather(ctx.dim, places) / part
+        else:
+            mine, theirs = own & (x == y), src[inner] == y[at]
+            count = mine.astype(x.dtype)
+            np.add.at(count, at, theirs)
+            share = gy / Tensor(there(np.maximum(count, 1)))
+            gx = share * Tensor(there(mine))
+            gsrc = share.gather(ctx.dim, places) * Tensor(there(theirs))
+        whole = Tensor(there(np.zeros(src.shape)))
+        whole[inner] = gsrc
+        return gx, None, whole, None, None, None
 
 
 @tensor_method("scatter_reduce")

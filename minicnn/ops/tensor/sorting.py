@@ -50,6 +50,11 @@ class Ordered(Function):
         return gx, None, None, None
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, None]:
+        """Put v in the same order."""
+        return np.take_along_axis(v, ctx.saved[0], ctx.dim), None
+
+    @staticmethod
     def infer(x: Meta, dim: int, descending: bool, part: slice | None) -> tuple[Meta, Meta]:
         """Return the shape with the length of the part."""
         shape = list(x.shape)

@@ -46,6 +46,11 @@ class Cast(Function):
         return gy.astype(ctx.dtype), None, None
 
     @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """Cast."""
+        return v.astype(ctx.outputs[0][1])
+
+    @staticmethod
     def infer(x: Array, dtype: np.dtype[Any], order: str = "K") -> Meta:
         """Return the same shape in the new type."""
         return meta(x.shape, dtype)
@@ -60,13 +65,18 @@ class ToDevice(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, device: Device, non_blocking: bool = False) -> Array:
         """Copy."""
-        ctx.before = device_of(x)
+        ctx.before, ctx.device = device_of(x), device
         return _moved(x, device, non_blocking)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, None, None]:
         """Copy back."""
         return _moved(gy, ctx.before, False), None, None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """Copy."""
+        return _moved(v, ctx.device, False)
 
 
 def _moved(x: Array, device: Device, non_blocking: bool) -> Array:
@@ -89,6 +99,11 @@ class PageLocked(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Array]:
         """Hand the gradient on."""
         return (gy,)
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array) -> Array:
+        """Hand the change on."""
+        return v
 
 
 class ToMeta(Function):

@@ -1,0 +1,147 @@
+"""Gradients of gradients: the backward of a function, recorded as operations that have a backward themselves.
+
+For y = f(x), backward computes gx = J^T gy, with J = df/dx. If a gradient of gx is wanted (`create_graph`), gy is a
+tensor, and gx must be one with a place in the graph. A function says how in one of two ways.
+
+- `derivative(ctx, gy)` is backward, written with operations on tensors. `ctx.at_input(i, array)` and
+  `ctx.at_output(j, array)` give a saved array its place in the graph. A backward that is written with NumPy's functions
+  need not be written twice: `minicnn.ops.tensor.recorded` runs it on tensors.
+- `tangent(ctx, v)` is enough where J is fixed once forward has run: choosing, moving, scaling by constants. Then gx is
+  linear in gy, its gradient is J v, and the gradient of that is J^T again. So both are functions here, each the other's
+  backward, and derivatives of every order follow.
+
+B. A. Pearlmutter, "Fast exact multiplication by the Hessian", 1994.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from minicnn_kernels.arrays import Array, on_device_of, xp
+
+from ..device import Meta, meta
+from . import engine, gpu
+from .engine import Function, Node
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def derivative(node: Node, gys: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Return the gradients of a node's inputs from those of its results, recorded.
+
+    Raises:
+        NotImplementedError: the function has no derivative of its backward.
+    """
+    function = node.function
+    if function.derivative is not None:
+        found = function.derivative(node, *gys)
+        return found if isinstance(found, tuple) else (found,)
+    if function.tangent is None:
+        raise NotImplementedError(
+            f"backward: the derivative of the backward of {node.name} is not implemented, so its gradient cannot have "
+            "a gradient; leave out create_graph=True, or compute this part with other operations"
+        )
+    given = tuple([j for j, gy in enumerate(gys) if gy is not None and gy.dtype.kind == "f"])  # not of indices
+    wanted = tuple([i for i, edge in enumerate(node.inputs) if edge is not None and node.needs_input_grad[i]])
+    results = _Backward.apply(*[gys[j] for j in given], of=node, given=given, wanted=wanted)
+    gxs: list[Tensor | None] = [None] * len(node.inputs)
+    for i, gx in zip(wanted, results, strict=True):
+        gxs[i] = gx
+    return tuple(gxs)
+
+
+class _Backward(Function):
+    """gx = J^T gy, by the backward of a node's function, whose J is fixed; for some results and some inputs."""
+
+    any_device = True
+
+    @staticmethod
+    def forward(ctx: Any, *gys: Array, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
+        """Run the backward."""
+        ctx.name, ctx.of, ctx.given, ctx.wanted = f"{of.name}Backward", of, given, wanted
+        return transposed(of, gys, given, wanted)
+
+    @staticmethod
+    def backward(ctx: Any, *vs: Array) -> Any:
+        """Run the tangent."""
+        return along(ctx.of, vs, ctx.wanted, ctx.given)
+
+    @staticmethod
+    def derivative(ctx: Any, *vs: Tensor) -> Any:
+        """Record the tangent."""
+        return _Tangent.apply(*vs, of=ctx.of, given=ctx.wanted, wanted=ctx.given)
+
+    @staticmethod
+    def infer(*gys: Any, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
+        """Return the shapes of the inputs."""
+        return tuple([meta(*engine.like(of.inputs[i])) for i in wanted])
+
+
+class _Tangent(Function):
+    """y' = J v, the derivative of a node's results along v."""
+
+    any_device = True
+
+    @staticmethod
+    def forward(ctx: Any, *vs: Array, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
+        """Run the tangent."""
+        ctx.name, ctx.of, ctx.given, ctx.wanted = f"{of.name}Tangent", of, given, wanted
+        return along(of, vs, given, wanted)
+
+    @staticmethod
+    def backward(ctx: Any, *gys: Array) -> Any:
+        """Run the backward."""
+        return transposed(ctx.of, gys, ctx.wanted, ctx.given)
+
+    @staticmethod
+    def derivative(ctx: Any, *gys: Tensor) -> Any:
+        """Record the backward."""
+        return _Backward.apply(*gys, of=ctx.of, given=ctx.wanted, wanted=ctx.given)
+
+    @staticmethod
+    def infer(*vs: Any, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
+        """Return the shapes of the results."""
+        return tuple([meta(*of.outputs[j]) for j in wanted])
+
+
+def transposed(node: Node, gys: Sequence[Array], given: Sequence[int], wanted: Sequence[int]) -> tuple[Array, ...]:
+    """Return the gradients of the `wanted` inputs by the plain backward, from those of the `given` results."""
+    ups: list[Array | None] = [None] * len(node.outputs)
+    for j, gy in zip(given, gys, strict=True):
+        ups[j] = gy
+    if node.materialize:
+        for j, (shape, dtype) in enumerate(node.outputs):
+            if ups[j] is None:
+                with on_device_of(gys[0]):
+                    ups[j] = xp(gys[0]).zeros(shape, dtype)
+    needs = node.needs_input_grad
+    node.needs_input_grad = tuple([i in wanted for i in range(len(node.inputs))])
+    try:
+        run: Any = node.function.backward if node.gpu is None else gpu.backward
+        found = run(node, *ups)
+    finally:
+        node.needs_input_grad = needs
+    found = found if isinstance(found, tuple) else (found,)
+    return tuple([found[i] for i in wanted])
+
+
+def along(node: Node, vs: Sequence[Array], given: Sequence[int], wanted: Sequence[int]) -> tuple[Array, ...]:
+    """Return the derivative of the `wanted` results along changes of the `given` inputs; the other inputs stay."""
+    directions: list[Array | None] = [None] * len(node.inputs)
+    for i, v in zip(given, vs, strict=True):
+        directions[i] = v
+    assert node.function.tangent is not None
+    found = node.function.tangent(node, *directions) if node.gpu is None else gpu.tangent(node, *directions)
+    found = found if isinstance(found, tuple) else (found,)
+    return tuple([found[j].reshape(node.outputs[j][0]).astype(node.outputs[j][1], copy=False) for j in wanted])
+
+
+def zeros(gys: Sequence[Tensor | None], shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """Return the gradient of a result that nothing depends on, as a constant tensor."""
+    other = next(gy for gy in gys if gy is not None).array
+    if type(other) is Meta:
+        return engine._tensor(meta(shape, dtype))
+    with on_device_of(other):
+        return engine._tensor(xp(other).zeros(shape, dtype))
