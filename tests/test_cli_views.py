@@ -26,7 +26,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = Run.open(shutil.copytree(folder / "LeNet5", folder / name))
         minicnn.manual_seed(0)
         run.config["model"] = {"name": name, "options": {"num_classes": 10, **options}, "parameters": 1}
-        run.config["dataset"]["augmentation"] = [["RandomCrop", {"size": 32, "padding": 6}]] if name != "MLP" else []
+        crop = [{"RandomCrop": {"size": 32, "padding": 6}}] if name != "MLP" else []
+        run.config["recipe"] = {**run.config["recipe"], "augmentation": crop}
         run.save(build_model(name, run.config["model"]["options"]), run.history())
     return folder
 
