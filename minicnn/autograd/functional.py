@@ -3,7 +3,7 @@
 For y = f(x), with J = dy/dx, and for a scalar y also H = d2y/dx2:
 
     vjp         v^T J               one backward pass
-    jvp         J v                 w -> w^T J is linear, so its own backward pass, twice the trick, gives J v
+    jvp         J v                 w -> w^T J is linear in w, so a backward pass through it gives J v
     vhp, hvp    v^T H, H v          a backward pass through the backward pass
     jacobian    J, a row for each element of y
     hessian     H, the Jacobian of the gradient
@@ -123,8 +123,7 @@ def jacobian(
 
     Args:
         func, inputs, create_graph, strict: as in `vjp`.
-        vectorize: has no effect: the rows are computed one after the other.
-        strategy: "reverse-mode" computes row by row, "forward-mode" column by column.
+        vectorize, strategy: have no effect: the rows are computed one after the other, by backward passes.
 
     Returns:
         A tensor; with several inputs a tuple of them, with several outputs a tuple of what one output would give.
@@ -141,8 +140,8 @@ def jacobian(
     for y in call.outputs:
         rows: list[list[Any]] = [[] for _ in call.inputs]
         for k in range(y.array.size):
-            for column, gx in zip(rows, call.products([y], [_unit(y, k)], strict, graph=True), strict=True):
-                column.append(gx if create_graph else gx.detach())
+            for column, gx in zip(rows, call.products([y], [_unit(y, k)], strict), strict=True):
+                column.append(gx)
         table.append([_stacked(column, y, x) for column, x in zip(rows, call.inputs, strict=True)])
     found = [call.given(row, call.several_in) for row in table]
     return tuple(found) if call.several_out else found[0]
@@ -160,7 +159,7 @@ def hessian(
 
     Args:
         func, inputs, create_graph, strict, vectorize: as in `jacobian`.
-        outer_jacobian_strategy: the `strategy` of the Jacobian of the gradient.
+        outer_jacobian_strategy: as the `strategy` there.
 
     Returns:
         A tensor; with several inputs a tuple of tuples, H[i][j] of the inputs i and j.

@@ -45,65 +45,39 @@ def derivative(node: Node, gys: Sequence[Tensor | None]) -> tuple[Tensor | None,
         )
     given = tuple([j for j, gy in enumerate(gys) if gy is not None and gy.dtype.kind == "f"])  # not of indices
     wanted = tuple([i for i, edge in enumerate(node.inputs) if edge is not None and node.needs_input_grad[i]])
-    results = _Backward.apply(*[gys[j] for j in given], of=node, given=given, wanted=wanted)
+    results = _Linear.apply(*[gys[j] for j in given], of=node, given=given, wanted=wanted, back=True)
     gxs: list[Tensor | None] = [None] * len(node.inputs)
     for i, gx in zip(wanted, results, strict=True):
         gxs[i] = gx
     return tuple(gxs)
 
 
-class _Backward(Function):
-    """gx = J^T gy, by the backward of a node's function, whose J is fixed; for some results and some inputs."""
+class _Linear(Function):
+    """gx = J^T gy (`back`), or y' = J v: a function of some results and some inputs of a node whose J is fixed."""
 
     any_device = True
 
     @staticmethod
-    def forward(ctx: Any, *gys: Array, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
-        """Run the backward."""
-        ctx.name, ctx.of, ctx.given, ctx.wanted = f"{of.name}Backward", of, given, wanted
-        return transposed(of, gys, given, wanted)
+    def forward(ctx: Any, *xs: Array, of: Node, given: tuple[int, ...], wanted: tuple[int, ...], back: bool) -> Any:
+        """Run the node's backward or tangent."""
+        ctx.name = f"{of.name}{'Backward' if back else 'Tangent'}"
+        ctx.of, ctx.given, ctx.wanted, ctx.back = of, given, wanted, back
+        return (transposed if back else along)(of, xs, given, wanted)
 
     @staticmethod
-    def backward(ctx: Any, *vs: Array) -> Any:
-        """Run the tangent."""
-        return along(ctx.of, vs, ctx.wanted, ctx.given)
+    def backward(ctx: Any, *ups: Array) -> Any:
+        """Run the other one."""
+        return (along if ctx.back else transposed)(ctx.of, ups, ctx.wanted, ctx.given)
 
     @staticmethod
-    def derivative(ctx: Any, *vs: Tensor) -> Any:
-        """Record the tangent."""
-        return _Tangent.apply(*vs, of=ctx.of, given=ctx.wanted, wanted=ctx.given)
+    def derivative(ctx: Any, *ups: Tensor) -> Any:
+        """Record the other one."""
+        return _Linear.apply(*ups, of=ctx.of, given=ctx.wanted, wanted=ctx.given, back=not ctx.back)
 
     @staticmethod
-    def infer(*gys: Any, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
-        """Return the shapes of the inputs."""
-        return tuple([meta(*engine.like(of.inputs[i])) for i in wanted])
-
-
-class _Tangent(Function):
-    """y' = J v, the derivative of a node's results along v."""
-
-    any_device = True
-
-    @staticmethod
-    def forward(ctx: Any, *vs: Array, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
-        """Run the tangent."""
-        ctx.name, ctx.of, ctx.given, ctx.wanted = f"{of.name}Tangent", of, given, wanted
-        return along(of, vs, given, wanted)
-
-    @staticmethod
-    def backward(ctx: Any, *gys: Array) -> Any:
-        """Run the backward."""
-        return transposed(ctx.of, gys, ctx.wanted, ctx.given)
-
-    @staticmethod
-    def derivative(ctx: Any, *gys: Tensor) -> Any:
-        """Record the backward."""
-        return _Backward.apply(*gys, of=ctx.of, given=ctx.wanted, wanted=ctx.given)
-
-    @staticmethod
-    def infer(*vs: Any, of: Node, given: tuple[int, ...], wanted: tuple[int, ...]) -> Any:
-        """Return the shapes of the results."""
-        return tuple([meta(*of.outputs[j]) for j in wanted])
+    def infer(*xs: Any, of: Node, given: tuple[int, ...], wanted: tuple[int, ...], back: bool) -> Any:
+        """Return the shapes of the inputs, or those of the results."""
+        return tuple([meta(*(engine.like(of.inputs[k]) if back else of.outputs[k])) for k in wanted])
 
 
 def transposed(node: Node, gys: Sequence[Array], given: Sequence[int], wanted: Sequence[int]) -> tuple[Array, ...]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from minicnn_kernels.arrays import Array, xp
 
 from ...autograd.engine import Function
@@ -88,7 +86,7 @@ class _Beside(Function):
     @staticmethod
     def tangent(ctx: Any, v: Array | None, *others: Array | None) -> Array:
         """v itself, or zeros."""
-        return np.zeros(ctx.outputs[0][0], ctx.outputs[0][1]) if v is None else v
+        return xp(next(a for a in (v, *others) if a is not None)).zeros(*ctx.outputs[0]) if v is None else v
 
 
 def with_unused(y: Tensor, *others: Any) -> Tensor:
