@@ -24,6 +24,7 @@ def _conv(channels: int, out: int) -> nn.Conv2d:
 def _norm(channels: int) -> nn.BatchNorm2d:
     """A batch normalisation whose scale stays at 1, since the convolutions after it have one of their own."""
     norm = nn.BatchNorm2d(channels, momentum=STATISTICS)
+    assert norm.weight is not None
     norm.weight.requires_grad_(False)
     return norm
 

@@ -53,7 +53,8 @@ def whiten(model: Module, recipe: Recipe, images: Any) -> None:
         return
     if recipe.whiten > len(images):
         raise SettingError(f"whiten = {recipe.whiten:,}, but only {len(images):,} images are trained with: lower it")
-    first, *_ = next(iter(DataLoader(Subset(images, range(recipe.whiten)), recipe.whiten, seed=0)))
+    loader: DataLoader[Any] = DataLoader(Subset(images, range(recipe.whiten)), recipe.whiten, seed=0)
+    first = next(iter(loader))[0]
     try:
         whiten_first_layer(model, first)
     except ValueError as error:
