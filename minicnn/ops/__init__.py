@@ -15,13 +15,16 @@ from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from . import (
     activation,
     adaptive_pooling,
+    attention,
     batchnorm,
     conv,
+    conv3d,
     conv_gradients,
     conv_transpose,
     distance,
     drop_block,
     dropout,
+    embedding,
     fold,
     interpolate,
     linear,
@@ -30,6 +33,7 @@ from . import (
     pad,
     pixel_shuffle,
     pooling,
+    pooling3d,
     softmax,
 )
 from .drop_block import drop_block2d, stochastic_depth
