@@ -29,6 +29,7 @@ from .pooling3d import *
 from .renormalization import *
 from .softmax import *
 from .sparse import *
+from .transformer import *
 from .upsampling import *
 
 _answer(globals())

@@ -10,10 +10,11 @@ from ..ops.batchnorm import *
 from ..ops.conv import *
 from ..ops.conv3d import conv3d, conv_transpose3d
 from ..ops.conv_transpose import *
-from ..ops.distance import cosine_similarity, normalize, pairwise_distance
+from ..ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from ..ops.dropout import *
 from ..ops.embedding import *
 from ..ops.fold import *
+from ..ops.grid_sample import *
 from ..ops.interpolate import *
 from ..ops.linear import bilinear, linear
 from ..ops.loss import *

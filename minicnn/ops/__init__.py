@@ -26,6 +26,7 @@ from . import (
     dropout,
     embedding,
     fold,
+    grid_sample,
     interpolate,
     linear,
     loss,

@@ -227,7 +227,8 @@ def _batched(x: Shape, op: str, channels: bool = True) -> Shape:
     """(N, C, D, H, W) of a batch of volumes, or of a single one; `channels`: there must be a channel."""
     if len(x) not in (4, 5):
         raise ShapeError(
-            f"{op}: input must be 5-d (N, C, D, H, W) or 4-d (C, D, H, W), got shape {x}; add or merge axes with reshape"
+            f"{op}: input must be 5-d (N, C, D, H, W) or 4-d (C, D, H, W), got shape {x}; add or merge axes with "
+            "reshape"
         )
     if 0 in x[-3 - channels :]:
         raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs pixels")

@@ -92,8 +92,6 @@ ROWS = [
     Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
     Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
     Gap("minicnn", "trapz trapezoid cumulative_trapezoid", "use ((y[..., 1:] + y[..., :-1]) / 2 * dx).sum(-1)"),
-    Gap("minicnn", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
-    Gap("nn.functional", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
     Gap("minicnn", "frobenius_norm nuclear_norm", "use minicnn.linalg.matrix_norm"),
     Gap("minicnn Tensor", "renorm renorm_", "scale by x.norm(...), clamped: x * (maxnorm / x.norm(...)).clamp(max=1)"),
     Gap("minicnn Tensor", "histogram", "use minicnn.histc for the counts, or numpy.histogram on x.numpy()"),
@@ -128,8 +126,8 @@ ROWS = [
     Gap("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
         "minicnn.nn.Linear"),
     Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes images too"),
-    Gap("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
-        "use minicnn.nn.functional.interpolate, for grids along the axes"),
+    Gap("*", "grid_sampler* cudnn_grid_sampler GRID_SAMPLE_* affine_grid_generator cudnn_affine_grid_generator",
+        "use minicnn.nn.functional.grid_sample and affine_grid"),
     Gap("nn nn.functional", "common_types factory_kwargs BroadcastingList* assert_int_or_pair boolean_dispatch "
         "ScalingType SwizzleType reproducibility_notes tf32_notes", _INSIDE),
     Gap("nn.functional", "Tensor", "it is minicnn.Tensor"),

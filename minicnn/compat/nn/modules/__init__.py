@@ -30,6 +30,7 @@ _FILES = {  # PyTorch's file: the files here that have its names
     "pixelshuffle": "pixel_shuffle",
     "pooling": "pooling pooling3d",
     "sparse": "sparse",
+    "transformer": "transformer",
     "upsampling": "upsampling",
 }
 
