@@ -83,7 +83,7 @@ from .nn.functional import (
     triplet_margin_loss,
 )
 from .ops.adaptive_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
-from .ops.distance import cdist
+from .ops.distance import cdist, pdist
 from .ops.linear import *
 from .ops.softmax import tensor_log_softmax as log_softmax
 from .ops.softmax import tensor_softmax as softmax

@@ -15,14 +15,18 @@ from ..compat.missing.moved import answer_for_functions as _answer_for_functions
 from . import (
     activation,
     adaptive_pooling,
+    attention,
     batchnorm,
     conv,
+    conv3d,
     conv_gradients,
     conv_transpose,
     distance,
     drop_block,
     dropout,
+    embedding,
     fold,
+    grid_sample,
     interpolate,
     linear,
     loss,
@@ -30,6 +34,7 @@ from . import (
     pad,
     pixel_shuffle,
     pooling,
+    pooling3d,
     softmax,
 )
 from .drop_block import drop_block2d, stochastic_depth
