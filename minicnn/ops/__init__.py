@@ -16,6 +16,8 @@ from . import (
     activation,
     adaptive_pooling,
     batchnorm,
+    box_losses,
+    boxes,
     conv,
     conv_gradients,
     conv_transpose,
@@ -30,9 +32,25 @@ from . import (
     pad,
     pixel_shuffle,
     pooling,
+    roi,
     softmax,
 )
+from .box_losses import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss, sigmoid_focal_loss
+from .boxes import (
+    batched_nms,
+    box_area,
+    box_convert,
+    box_iou,
+    clip_boxes_to_image,
+    complete_box_iou,
+    distance_box_iou,
+    generalized_box_iou,
+    masks_to_boxes,
+    nms,
+    remove_small_boxes,
+)
 from .drop_block import drop_block2d, stochastic_depth
+from .roi import ps_roi_align, roi_align, roi_pool
 from .tensor import (
     arithmetic,
     clamp,
@@ -72,8 +90,8 @@ from .tensor import (
 from .tensor.arguments import guard
 
 if _TYPE_CHECKING:
-    from ..compat.ops import misc
-    from ..compat.ops.misc import (
+    from ..compat.ops import feature_pyramid_network, misc, poolers
+    from ..nn.blocks import (
         MLP,
         Conv2dNormActivation,
         DropBlock2d,
@@ -82,6 +100,7 @@ if _TYPE_CHECKING:
         SqueezeExcitation,
         StochasticDepth,
     )
+    from ..nn.detection import FeaturePyramidNetwork, MultiScaleRoIAlign, PSRoIAlign, RoIAlign, RoIPool
 
 # `guard` adds the check of the operands to these families; the functions of the others check their own operands.
 guard(
@@ -92,18 +111,28 @@ guard(
 _answer_for_functions("minicnn.ops")
 
 # The layers in torchvision's `ops`. Layers are built on this folder, so their file is loaded only when it is used.
+_FILES = {"feature_pyramid_network", "misc", "poolers"}
 _LAYERS = {
-    "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
-    "StochasticDepth",
+    **dict.fromkeys(
+        (
+            "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
+            "StochasticDepth",
+        ),
+        "blocks",
+    ),
+    **dict.fromkeys(
+        ("FeaturePyramidNetwork", "MultiScaleRoIAlign", "PSRoIAlign", "RoIAlign", "RoIPool"), "detection"
+    ),
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> _Any:
-    if name == "misc" or name in _LAYERS:
-        misc = _import_module("minicnn.compat.ops.misc")
-        return misc if name == "misc" else getattr(misc, name)
+    if name in _FILES:
+        return _import_module(f"minicnn.compat.ops.{name}")
+    if name in _LAYERS:
+        return getattr(_import_module(f"minicnn.nn.{_LAYERS[name]}"), name)
     raise _unknown(__name__, name, globals())
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAYERS, "misc"})
+    return sorted({*globals(), *_LAYERS, *_FILES})

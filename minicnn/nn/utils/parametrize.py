@@ -327,7 +327,7 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: M, tens
             setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))
         for parametrization in given[name]:
             register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=given[name].unsafe)
-        target: Any = to_module.parametrizations[name]  # type: ignore[index]
+        target: Any = to_module.parametrizations[name]
         with no_grad():
             for ours, theirs in zip(target._originals(), given[name]._originals(), strict=True):
                 ours.data = theirs.detach().clone()

@@ -21,7 +21,7 @@ def _validate_pruning_amount_init(amount: Any) -> None:
     """Refuse an amount that fits no tensor: a fraction in [0, 1], or a count from 0, is wanted."""
     if not isinstance(amount, numbers.Real):
         raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-    if (isinstance(amount, numbers.Integral) and amount < 0) or (
+    if (isinstance(amount, numbers.Integral) and int(amount) < 0) or (
         not isinstance(amount, numbers.Integral) and not 0 <= float(amount) <= 1
     ):
         raise ValueError(f"amount={amount!r} should either be a float in the range [0, 1] or a non-negative integer")
