@@ -110,29 +110,27 @@ guard(
 
 _answer_for_functions("minicnn.ops")
 
-# The layers in torchvision's `ops`. Layers are built on this folder, so their file is loaded only when it is used.
+# The layers in torchvision's `ops`. Layers are built on this folder, so their files are loaded only when they are used.
 _FILES = {"feature_pyramid_network", "misc", "poolers"}
-_LAYERS = {
-    **dict.fromkeys(
-        (
-            "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
-            "StochasticDepth",
-        ),
-        "blocks",
-    ),
-    **dict.fromkeys(
-        ("FeaturePyramidNetwork", "MultiScaleRoIAlign", "PSRoIAlign", "RoIAlign", "RoIPool"), "detection"
-    ),
+_BLOCKS = {
+    "MLP", "Conv2dNormActivation", "DropBlock2d", "FrozenBatchNorm2d", "Permute", "SqueezeExcitation",
+    "StochasticDepth",
 }  # fmt: skip
+_DETECTION = {"FeaturePyramidNetwork", "MultiScaleRoIAlign", "PSRoIAlign", "RoIAlign", "RoIPool"}
 
 
 def __getattr__(name: str) -> _Any:
-    if name in _FILES:
-        return _import_module(f"minicnn.compat.ops.{name}")
-    if name in _LAYERS:
-        return getattr(_import_module(f"minicnn.nn.{_LAYERS[name]}"), name)
+    if name == "misc" or name in _BLOCKS:
+        misc = _import_module("minicnn.compat.ops.misc")
+        return misc if name == "misc" else getattr(misc, name)
+    if name in _DETECTION:
+        return getattr(_import_module("minicnn.nn.detection"), name)
+    if name == "feature_pyramid_network":
+        return _import_module("minicnn.compat.ops.feature_pyramid_network")
+    if name == "poolers":
+        return _import_module("minicnn.compat.ops.poolers")
     raise _unknown(__name__, name, globals())
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAYERS, *_FILES})
+    return sorted({*globals(), *_BLOCKS, *_DETECTION, *_FILES})
