@@ -22,8 +22,9 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, fx, hub, jit, linalg, return_types, testing
+from .compat import amp, backends, func, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
+from .compat.func import vmap
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
 from .compat.ops import misc as _misc

@@ -134,7 +134,6 @@ ROWS = [
     Gap("*", "grouped_mm scaled_grouped_mm scaled_mm", "use minicnn.bmm, or minicnn.matmul group by group"),
     Gap("nn nn.parallel", "parallel_apply replicate scatter gather data_parallel comm distributed scatter_gather "
         "DistributedDataParallelCPU", _ONE + "use the module itself"),
-    Gap("nn.utils", "stateless", "there is no functional_call; set the parameters' data and call the module"),
     Gap("nn.utils", "memory_format convert_conv2d_weight_memory_format", "use "
         "module.to(memory_format=minicnn.channels_last)"),
     Gap("minicnn", "batch_norm_* cudnn_* miopen_* mkldnn_* native_* convolution constant_pad_nd norm_except_dim "
@@ -149,13 +148,13 @@ ROWS = [
     # --------------------------------------------------------------------------------------------------------- autograd
     Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
         "minicnn.nn.functional"),
-    Gap("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
-        "loop and minicnn.stack do what vmap does, and a module is called with its own parameters"),
     Gap("minicnn", "hessian jvp vjp hvp vhp jacobian gradgradcheck", "they are in minicnn.autograd.functional, and "
         "gradgradcheck in minicnn.autograd"),
     Gap("autograd", "hessian jvp vjp hvp vhp jacobian", "they are in minicnn.autograd.functional"),
-    Gap("autograd minicnn", "forward_ad jacrev jacfwd", "use minicnn.autograd.functional.jvp and jacobian"),
-    Gap("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
+    Gap("autograd minicnn", "forward_ad", "use minicnn.func.jvp"),
+    Gap("autograd minicnn", "jacrev jacfwd", "they are in minicnn.func"),
+    Gap("func", "functionalize debug_unwrap", _INSIDE),
+    Gap("autograd", "vmap", "it is minicnn.vmap"),
     Gap("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
         "minicnn.utils.checkpoint saves memory"),
     Gap("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
