@@ -45,7 +45,7 @@ ROWS = [
         "sparse_support_notes ccol_indices_copy col_indices_copy row_indices_copy crow_indices_copy hspmm hsmm "
         "dsmm spmm saddmm jagged nested segment_reduce", _DENSE),
     Gap("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
-    Gap("minicnn Tensor", "resize resize_ resize_as resize_as_", "use x.reshape(...), or minicnn.empty and "
+    Gap("minicnn Tensor", "resize resize_as", "use x.reshape(...), or minicnn.empty and "
         "x.copy_(...)"),
     Gap("* Tensor", "storage storage_type untyped_storage set_ as_strided as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
