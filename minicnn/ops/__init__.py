@@ -40,6 +40,7 @@ from .tensor import (
     concatenate,
     creation,
     cumulative,
+    decompositions,
     diagonal,
     einsum,
     expand,
@@ -51,6 +52,8 @@ from .tensor import (
     inplace_sampling,
     inplace_shape,
     interchange,
+    inverses,
+    linear_algebra,
     masks,
     matmul,
     max_min,
@@ -91,8 +94,8 @@ guard(
 )  # fmt: skip
 
 accept_out(
-    arithmetic, clamp, comparison, concatenate, creation, cumulative, diagonal, einsum, flip_roll, gather, indexing,
-    masks, matmul, max_min, norm, quantile, ranges, reduction, sampling, scatter_reduce, searching, sorting, unary,
+    arithmetic, clamp, comparison, concatenate, creation, cumulative, decompositions, diagonal, einsum, flip_roll, gather,
+    indexing, inverses, linear_algebra, masks, matmul, max_min, norm, quantile, ranges, reduction, sampling, scatter_reduce, searching, sorting, unary,
     variance,
 )  # fmt: skip
 
