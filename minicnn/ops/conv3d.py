@@ -168,7 +168,7 @@ def _planes(
     op: str, x: Sequence[int], w: Sequence[int], gy: Tensor, *window: Any
 ) -> tuple[Slabs, geometry.Conv, Tensor]:
     """Return the geometry of a convolution, and the gradient of its result as that of images."""
-    slabs, plane = geometry.conv3d(tuple(map(int, x)), tuple(map(int, w)), None, *window, op="conv3d")
+    slabs, plane = geometry.conv3d(tuple(map(int, x)), tuple(map(int, w)), None, *window)
     y = (int(x[0]), plane.o, slabs.out, plane.oh, plane.ow)
     if tuple(gy.shape) != y:
         raise geometry.ShapeError(

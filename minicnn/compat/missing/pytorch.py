@@ -117,7 +117,8 @@ ROWS = [
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
     Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
-    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to compute it"),
+    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to "
+        "compute it"),
     Gap("minicnn", "scaled_dot_product_attention", "use minicnn.nn.functional.scaled_dot_product_attention"),
     Gap("minicnn", "embedding embedding_bag embedding_renorm_", "use minicnn.nn.functional.embedding and "
         "embedding_bag"),
