@@ -118,6 +118,9 @@ def test_errors_name_the_operation() -> None:
 
 
 def test_half_precision_and_whole_numbers() -> None:
+    counted = minicnn.arange(8).reshape(1, 2, 2, 2)
+    assert F.avg_pool3d(counted, 2, padding=1, count_include_pad=False).flatten().tolist() == list(range(8))
+    assert F.avg_pool3d(-counted, 2).item() == -3 and F.avg_pool3d(-counted, 2, divisor_override=5).item() == -5
     half = F.conv3d(minicnn.ones(1, 2, 2, 2, 2).half(), minicnn.ones(1, 2, 2, 2, 2).half())
     assert half.dtype == minicnn.float16 and half.item() == 16
     whole = F.conv3d(minicnn.ones(1, 2, 2, 2, 2).long(), minicnn.ones(1, 2, 2, 2, 2).long())
