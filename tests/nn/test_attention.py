@@ -50,8 +50,8 @@ def test_a_query_without_keys_gets_zero_and_no_gradient_is_nan() -> None:
 def test_dropout_of_weights() -> None:
     minicnn.manual_seed(0)
     assert F.scaled_dot_product_attention(Q, K, V, dropout_p=1.0).abs().sum().item() == 0
-    mean = sum(F.scaled_dot_product_attention(Q, K, V, dropout_p=0.3) for _ in range(2000)) / 2000
-    minicnn.testing.assert_close(mean, F.scaled_dot_product_attention(Q, K, V), atol=0.06, rtol=0)
+    mean = sum(F.scaled_dot_product_attention(Q, K, V, dropout_p=0.3) for _ in range(500)) / 500
+    minicnn.testing.assert_close(mean, F.scaled_dot_product_attention(Q, K, V), atol=0.12, rtol=0)
 
 
 def test_heads_that_share_keys() -> None:

@@ -156,7 +156,7 @@ def adaptive_pool3d(
     Raises:
         ShapeError: as in `adaptive_pool2d`.
     """
-    n, c, depth, h, w = _batched(x, op, channels=False)
+    n, c, depth, h, w = _batched(x, op, channels=op.startswith("adaptive_max"))
     output_size = output_size if type(output_size) is int else listed(output_size)
     if isinstance(output_size, Sequence):
         if len(output_size) != 3 or isinstance(output_size, (str, bytes)):
@@ -233,5 +233,8 @@ def _batched(x: Shape, op: str, channels: bool = True) -> Shape:
             "reshape"
         )
     if 0 in x[-3 - channels :]:
-        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs pixels")
+        raise ShapeError(
+            f"{op}: Expected 4D or 5D (batch mode) tensor with non-zero size for non-batch dimensions, got shape {x}; "
+            "a window needs pixels"
+        )
     return (1,) * (5 - len(x)) + tuple(x)
