@@ -26,6 +26,7 @@ PLACES = [
     "minicnn.nn.utils",
     "minicnn.nn.utils.parametrize",
     "minicnn.nn.utils.parametrizations",
+    "minicnn.nn.utils.prune",
     "minicnn.nn.utils.fusion",
     "minicnn.nn.grad",
     "minicnn.nn.parallel",

@@ -82,7 +82,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(x, w, minicnn.tensor([0.0, 0.0, 10.0]))
     tensor([[ 1.,  2., 13.]])
     """
-    if isinstance(input, Tensor) and input.dtype not in KERNEL_TYPES and input.dtype.kind != "b":
+    if isinstance(input, Tensor) and input.array.dtype not in KERNEL_TYPES and input.dtype.kind != "b":
         check("linear", input, weight, *(() if bias is None else (bias,)))
     else:
         floating("linear", input=input, weight=weight, bias=bias)

@@ -136,7 +136,6 @@ ROWS = [
     Gap("nn nn.parallel", "parallel_apply replicate scatter gather data_parallel comm distributed scatter_gather "
         "DistributedDataParallelCPU", _ONE + "use the module itself"),
     Gap("nn.utils", "stateless", "there is no functional_call; set the parameters' data and call the module"),
-    Gap("nn.utils", "prune", "multiply weight.data by a mask of zeros and ones after each step"),
     Gap("nn.utils", "memory_format convert_conv2d_weight_memory_format", "use "
         "module.to(memory_format=minicnn.channels_last)"),
     Gap("minicnn", "batch_norm_* cudnn_* miopen_* mkldnn_* native_* convolution constant_pad_nd norm_except_dim "
