@@ -69,6 +69,7 @@ PLACES = [
     "minicnn.fx",
     "minicnn.hub",
     "minicnn.backends.cudnn",
+    "minicnn.backends.mkldnn",
     "minicnn.backends.mps",
     "minicnn.cuda.amp",
     "minicnn.jit.annotations",

@@ -243,9 +243,9 @@ ROWS = [
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),
-    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
-        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn and mps, and change nothing; "
-        "minicnn.use chooses the kernels"),
+    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl nnpack openmp opt_einsum python_native "
+        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn, mkldnn and mps, and change "
+        "nothing; minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
     Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
         "BoolTensor", "make a minicnn.{name} and move it with x.cuda(), or pass device='cuda' to minicnn.zeros"),
