@@ -127,9 +127,9 @@ def conv3d(
         shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups
     )
     w = reshape(weight, plane.w_shape)
-    if (1, 0, 1, 1, 1, 1, 0, 0) == (
+    if (
         slabs.stride, slabs.padding, slabs.kernel, plane.kh, plane.kw, plane.sh * plane.sw, plane.ph, plane.pw
-    ):  # fmt: skip
+    ) == (1, 0, 1, 1, 1, 1, 0, 0):  # fmt: skip
         n, c, depth, height, width = shape  # each pixel by itself: a volume is an image of D*H rows
         y = conv2d(reshape(input, (n, c, depth * height, width)), w, bias, groups=plane.groups)
         return reshape(y.contiguous(), (*input.shape[:-4], plane.o, depth, height, width))
