@@ -71,6 +71,7 @@ PLACES = [
     "minicnn.func",
     "minicnn.hub",
     "minicnn.backends.cudnn",
+    "minicnn.backends.mkldnn",
     "minicnn.backends.mps",
     "minicnn.cuda.amp",
     "minicnn.jit.annotations",

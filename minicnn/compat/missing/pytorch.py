@@ -101,7 +101,8 @@ ROWS = [
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
     Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
-    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to compute it"),
+    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to "
+        "compute it"),
     Gap("minicnn", "scaled_dot_product_attention", "use minicnn.nn.functional.scaled_dot_product_attention"),
     Gap("minicnn", "embedding embedding_bag embedding_renorm_", "use minicnn.nn.functional.embedding and "
         "embedding_bag"),
@@ -224,9 +225,9 @@ ROWS = [
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),
-    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
-        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn and mps, and change nothing; "
-        "minicnn.use chooses the kernels"),
+    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl nnpack openmp opt_einsum python_native "
+        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn, mkldnn and mps, and change "
+        "nothing; minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
     Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
         "BoolTensor", "make a minicnn.{name} and move it with x.cuda(), or pass device='cuda' to minicnn.zeros"),
