@@ -24,7 +24,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, fx, hub, jit, linalg, return_types, testing
+from .compat import amp, backends, distributed, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown

@@ -68,6 +68,7 @@ PLACES = [
     "minicnn.jit",
     "minicnn.fx",
     "minicnn.hub",
+    "minicnn.distributed",
     "minicnn.backends.cudnn",
     "minicnn.backends.mps",
     "minicnn.cuda.amp",

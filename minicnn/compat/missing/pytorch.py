@@ -194,7 +194,8 @@ ROWS = [
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
         "minicnn.utils.data.get_worker_info; minicnn has nothing else of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
-    Gap("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
+    Gap("distributed", "*", _ONE + "ask minicnn.distributed.is_available(), which is False, before you use it"),
+    Gap("minicnn", "rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
     Gap("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
         "processes"),
     Gap("minicnn", "prepare_multiprocessing_environment", "use Python's multiprocessing"),
