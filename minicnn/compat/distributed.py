@@ -1,4 +1,4 @@
-"""`minicnn.distributed`: training in several processes, which there is not. Programs that ask first run in one process."""
+"""`minicnn.distributed`: training in several processes, which there is not; programs that ask first run in one."""
 
 from __future__ import annotations
 

@@ -150,7 +150,6 @@ ROWS = [
     Gap("nn.functional", "native_channel_shuffle", "use minicnn.nn.functional.channel_shuffle"),
     # ---------------------------------------------------------------------------------------------------- optimisation
     Gap("optim", "SparseAdam", "tensors are dense; use minicnn.optim.Adam"),
-    Gap("optim", "Adafactor Muon", "use minicnn.optim.AdamW or minicnn.optim.SGD"),
     Gap("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
     Gap("optim", "swap_in_optimizer_params_and_state", _INSIDE),
     # --------------------------------------------------------------------------------------------------------- autograd
