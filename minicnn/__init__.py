@@ -11,8 +11,6 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-import numpy as _np
-
 from minicnn_kernels import NoKernelError, ShapeError, use
 
 from . import autograd, cuda, nn, ops, optim
@@ -34,6 +32,7 @@ from .compat.settings import _assert
 from .compat.tensor_types import *
 from .device import Device as device
 from .device import OutOfMemoryError, get_default_device, set_default_device
+from .dtypes import DType as dtype
 from .dtypes import Size, finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8
 from .dtypes import bool_ as _bool
 from .memory_formats import MemoryFormat as memory_format
@@ -84,7 +83,7 @@ from .nn.functional import (
     triplet_margin_loss,
 )
 from .ops.adaptive_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
-from .ops.distance import cdist
+from .ops.distance import cdist, pdist
 from .ops.linear import *
 from .ops.softmax import tensor_log_softmax as log_softmax
 from .ops.softmax import tensor_softmax as softmax
@@ -132,7 +131,6 @@ if _TYPE_CHECKING:
     from .bench import compare_algorithms
 
 
-dtype = _np.dtype
 float, double, half = float32, float64, float16
 long, int, short, bool = int64, int32, int16, _bool
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None

@@ -6,6 +6,7 @@ from ..compat.missing import answer as _answer
 from ..compat.nn import modules
 from . import functional, grad, init, parallel, utils
 from .activation import *
+from .attention import *
 from .batchnorm import *
 from .blocks import *
 from .container import *
@@ -24,8 +25,11 @@ from .parameter import *
 from .parameter_container import *
 from .pixel_shuffle import *
 from .pooling import *
+from .pooling3d import *
 from .renormalization import *
 from .softmax import *
+from .sparse import *
+from .transformer import *
 from .upsampling import *
 
 _answer(globals())

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..device import Device, resolve
+from ..dtypes import DType
 from ..ops.tensor.creation import empty
 from ..ops.tensor.types import _target
 from ..tensor import Tensor
@@ -68,7 +69,7 @@ class Conversion:
             NotImplementedError: the module would move from "meta" to a device with memory; use `to_empty`.
 
         >>> nn.Linear(3, 2).to(minicnn.float64).weight.dtype
-        dtype('float64')
+        minicnn.float64
         """
         device, dtype, memory_format = _parse_to(*args, **kwargs)
 
@@ -111,7 +112,7 @@ class Conversion:
         """Convert floating-point parameters and buffers to float64.
 
         >>> nn.Linear(3, 2).double().weight.dtype
-        dtype('float64')
+        minicnn.float64
         """
         return self._to_float(np.float64)
 
@@ -150,6 +151,6 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, Any]:
     if dtype is not None and np.dtype(dtype).kind != "f":
         raise TypeError(
             "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype="
-            f"minicnn.{np.dtype(dtype)}; parameters must be floating point"
+            f"{DType(dtype)}; parameters must be floating point"
         )
     return None if device is None else resolve(device, "to"), dtype, kwargs.get("memory_format")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -313,7 +313,7 @@ def lp_pool2d(
     >>> F.lp_pool2d(minicnn.tensor([[[3.0, 4.0], [0.0, 0.0]]]), 2, 2)  # sqrt(9 + 16)
     tensor([[[5.]]])
     """
-    return _lp_pool("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode)
+    return power_average("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode, max_pool2d, avg_pool2d)
 
 
 def lp_pool1d(
@@ -328,12 +328,14 @@ def lp_pool1d(
     >>> F.lp_pool1d(minicnn.tensor([[3.0, 4.0, 0.0, 1.0]]), 2, 2)
     tensor([[5., 1.]])
     """
-    return _lp_pool("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
+    return power_average("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode, max_pool1d, avg_pool1d)
 
 
-def _lp_pool(
-    op: str, input: Tensor, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None, ceil_mode: bool
-) -> Tensor:
+def power_average(
+    op: str, input: Tensor, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None, ceil_mode: bool,
+    largest: Callable[..., Pooled], mean_of: Callable[..., Tensor],
+) -> Tensor:  # fmt: skip
+    """The p-norm of each window, from the max pooling and the average pooling of the same number of axes."""
     dims = int(op[-2])
     check(op, input)
     norm_type = geometry.real(norm_type, op, "norm_type")
@@ -341,8 +343,8 @@ def _lp_pool(
         raise ZeroDivisionError(f"{op}: norm_type must not be 0: the 0-th root of a sum is undefined")
     if math.isinf(norm_type):
         sign = 1 if norm_type > 0 else -1
-        window = kernel_size, stride, 0, 1, ceil_mode
-        return sign * _max_pool(f"max_pool{dims}d", sign * input.abs(), *window, return_indices=False)
-    mean = _avg_pool(f"avg_pool{dims}d", input.pow(norm_type), kernel_size, stride, 0, ceil_mode, True)
-    cells = math.prod(geometry.pair(kernel_size, op, "kernel_size", 1)[-dims:])
+        return sign * largest(sign * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+    mean = mean_of(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    sides = tuple(kernel_size) if isinstance(kernel_size, Sequence) else (kernel_size,)
+    cells = math.prod(int(side) for side in (sides * dims if len(sides) == 1 else sides))
     return ((mean.sign() * relu(mean.abs())) * cells).pow(1.0 / norm_type)

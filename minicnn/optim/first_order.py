@@ -19,7 +19,7 @@ from minicnn_kernels.optimizers.weights import Weights
 
 from ..autograd import enable_grad
 from ..device import Meta, meta
-from ..dtypes import Size, get_default_dtype
+from ..dtypes import Size, default_type
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer
 
@@ -238,7 +238,7 @@ def number(option: Any) -> Any:
 
 def scalar(value: float) -> Tensor:
     """A number for the state, as a 0-d tensor."""
-    return Tensor(np.array(value, np.float64 if get_default_dtype() == np.float64 else np.float32))
+    return Tensor(np.array(value, np.float64 if default_type() == np.float64 else np.float32))
 
 
 def count_step(state: State) -> float:

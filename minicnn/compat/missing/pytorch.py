@@ -92,8 +92,6 @@ ROWS = [
     Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
     Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
     Gap("minicnn", "trapz trapezoid cumulative_trapezoid", "use ((y[..., 1:] + y[..., :-1]) / 2 * dx).sum(-1)"),
-    Gap("minicnn", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
-    Gap("nn.functional", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
     Gap("minicnn", "frobenius_norm nuclear_norm", "use minicnn.linalg.matrix_norm"),
     Gap("minicnn Tensor", "renorm renorm_", "scale by x.norm(...), clamped: x * (maxnorm / x.norm(...)).clamp(max=1)"),
     Gap("minicnn Tensor", "histogram", "use minicnn.histc for the counts, or numpy.histogram on x.numpy()"),
@@ -114,27 +112,22 @@ ROWS = [
     Gap("minicnn Tensor", "gcd gcd_ lcm lcm_ nextafter nextafter_ frexp", "use numpy.gcd, numpy.lcm, numpy.nextafter "
         "or numpy.frexp on x.numpy(), without gradients"),
     # ----------------------------------------------------------------------------------------------------------- layers
-    Gap("*", "*Conv3d *ConvTranspose3d *Pool3d MaxUnpool3d *Pad3d conv3d conv_transpose3d conv3d_* *_pool3d* "
-        "max_unpool3d channels_last_3d convert_conv3d_weight_memory_format", "images are 2-d; fold the third axis "
-        "into the batch or the channels, and use the 2d form"),
+    Gap("minicnn", "channels_last_3d", "volumes (N, C, D, H, W) are contiguous; leave memory_format out"),
+    Gap("*", "convert_conv3d_weight_memory_format", "volumes are contiguous; leave the call out"),
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
     Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
-    Gap("*", "scaled_dot_product_attention attention", "sequence models are left out; write it: minicnn.softmax(q @ "
-        "k.transpose(-2, -1) / d**0.5, -1) @ v"),
-    Gap("*", "Transformer* MultiheadAttention multi_head_attention_forward", "sequence models are left out; write it "
-        "with minicnn.nn.Linear, minicnn.nn.LayerNorm, minicnn.matmul and minicnn.softmax"),
-    Gap("*", "Embedding embedding EmbeddingBag embedding_bag embedding_renorm_", "sequence models are left out; a "
-        "table is a minicnn.nn.Parameter: weight[indices] has gradients"),
+    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to compute it"),
+    Gap("minicnn", "scaled_dot_product_attention", "use minicnn.nn.functional.scaled_dot_product_attention"),
+    Gap("minicnn", "embedding embedding_bag embedding_renorm_", "use minicnn.nn.functional.embedding and "
+        "embedding_bag"),
     Gap("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models and their losses are left out"),
     Gap("nn", "AdaptiveLogSoftmaxWithLoss", "sequence models are left out; use minicnn.nn.CrossEntropyLoss"),
     Gap("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
         "minicnn.nn.Linear"),
-    Gap("*", "Bilinear bilinear", "write it: minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
     Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes images too"),
-    Gap("nn", "CrossMapLRN2d", "use minicnn.nn.LocalResponseNorm"),
-    Gap("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
-        "use minicnn.nn.functional.interpolate, for grids along the axes"),
+    Gap("*", "grid_sampler* cudnn_grid_sampler GRID_SAMPLE_* affine_grid_generator cudnn_affine_grid_generator",
+        "use minicnn.nn.functional.grid_sample and affine_grid"),
     Gap("nn nn.functional", "common_types factory_kwargs BroadcastingList* assert_int_or_pair boolean_dispatch "
         "ScalingType SwizzleType reproducibility_notes tf32_notes", _INSIDE),
     Gap("nn.functional", "Tensor", "it is minicnn.Tensor"),

@@ -43,12 +43,14 @@ def floating(op: str, **operands: Tensor | None) -> None:
             continue
         if not isinstance(value, Tensor):
             raise no_tensor(op, name, value)
-        if value.dtype not in KERNEL_TYPES:
+        if value.array.dtype not in KERNEL_TYPES:
             remedy = "transforms.ToTensor() or .float()" if value.dtype.kind in "iu" else ".float()"
             raise TypeError(f"{op}: {name} must be float32 or float64, got {value.dtype}; convert it with {remedy}")
-        if first and value.dtype != first[1]:
-            raise TypeError(f"{op}: {name} is {value.dtype} but {first[0]} is {first[1]}; convert one with .to(...)")
-        first = first or (name, value.dtype)
+        if first and value.array.dtype != first[1]:
+            raise TypeError(
+                f"{op}: {name} is {value.dtype} but {first[0]} is minicnn.{first[1]}; convert one with .to(...)"
+            )
+        first = first or (name, value._array.dtype)
 
 
 def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:

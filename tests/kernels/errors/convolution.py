@@ -69,7 +69,7 @@ ERRORS: list[Error] = [
     (lambda: G.conv_transpose2d(X, T, output_padding=-1), ["conv_transpose2d: output_padding must be at least 0"]),
     (
         lambda: G.conv_transpose2d((1, 3, 1, 5), T, padding=2),
-        ["conv_transpose2d: input (1, 3, 1, 5) gives an output of -1 x 3", "less padding than 2"],
+        ["conv_transpose2d: input (1, 3, 1, 5) gives an output of -1 x 3", "less padding than (2, 2)"],
     ),
     (lambda: G.unfold((1, 0, 5, 5), 2, 1, 0, 1), ["unfold: input must be (N, C, H, W)", "(1, 0, 5, 5)"]),
     (lambda: G.unfold((1, 2, 2, 2), 3, 1, 0, 1), ["unfold: the window is larger than the input"]),

@@ -34,9 +34,10 @@ ERRORS: list[Error] = [
     ),
     (lambda: G.adaptive_pool2d((3, 5, 5), -1), ["adaptive_avg_pool2d: output_size must be at least 0"]),
     (
-        lambda: G.fractional_pool2d((1, 2, 5, 6), (2, 3), 5),
+        lambda: G.fractional_pool((1, 2, 5, 6), (2, 3), 5),
         ["fractional_max_pool2d: 5 x 5 windows of 2 x 3 do not fit into 5 x 6", "at most 4 x 4"],
     ),
+    (lambda: G.fractional_pool((5, 6), 2, 2), ["input must be (N, C, H, W) or (C, H, W)", "(5, 6)"]),
     (
         lambda: G.max_unpool2d((1, 2, 3, 3), (1, 2, 3, 2), 2),
         ["max_unpool2d: indices must have the shape of the input, (1, 2, 3, 3), got (1, 2, 3, 2)"],
