@@ -87,7 +87,7 @@ class Adafactor(FirstOrder):
             return
         g = -p._grad._array if group["maximize"] else p._grad._array
         small = float(np.finfo(x.dtype).eps) if group["eps"][0] is None else group["eps"][0]
-        rate = max(group["eps"][1], _rms(x)) * min(float(lr), 1 / math.sqrt(step))
+        rate = xp(x).maximum(_rms(x), group["eps"][1]) * min(float(lr), 1 / math.sqrt(step))
         x *= float(1 - lr * group["weight_decay"])
         square = g * g
         if x.ndim < 2:
@@ -99,9 +99,9 @@ class Adafactor(FirstOrder):
             columns += share * (square.mean(-2, keepdims=True) - columns)  # (..., 1, C)
             mean = rows * columns / xp(x).maximum(rows.mean(-2, keepdims=True), small)
         u = g / xp(x).sqrt(xp(x).maximum(mean, small**2))
-        x -= rate / max(1.0, _rms(u) / group["d"]) * u
+        x -= rate / xp(x).maximum(_rms(u) / group["d"], 1) * u
 
 
-def _rms(x: Array) -> float:
-    """The root of the mean square."""
-    return math.sqrt(float((x * x).sum()) / x.size)
+def _rms(x: Array) -> Array:
+    """The root of the mean square, a 0-d array: a step does not wait for a GPU."""
+    return xp(x).sqrt((x * x).mean())

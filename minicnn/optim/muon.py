@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
+from minicnn_kernels.arrays import xp
 
 from ..tensor import Array, Tensor
 from .first_order import FirstOrder, Group, State, WithGradient, filled, number
@@ -105,7 +105,7 @@ def _orthogonal(u: Array, coefficients: tuple[float, float, float], steps: int, 
     a, b, c = coefficients
     tall = u.shape[0] > u.shape[1]
     u = u.T if tall else u  # so that A is the smaller one of the two products
-    u = u / max(math.sqrt(float((u * u).sum(dtype=np.float64))), eps)
+    u = u / xp(u).maximum(xp(u).sqrt((u * u).sum()), eps)
     for _ in range(steps):
         product = u @ u.T
         u = a * u + (b * product + c * (product @ product)) @ u
