@@ -126,7 +126,7 @@ from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .version import __version__
 
 if _TYPE_CHECKING:
-    from . import analysis, bench, datasets, exercises, models, train, transforms, utils, visualize
+    from . import analysis, bench, datasets, distributions, exercises, models, train, transforms, utils, visualize
     from .analysis import summary
     from .bench import compare_algorithms
 
@@ -136,7 +136,18 @@ long, int, short, bool = int64, int32, int16, _bool
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 _sys.meta_path.append(_Imports)
-_LAZY = {"analysis", "bench", "datasets", "exercises", "models", "train", "transforms", "utils", "visualize"}
+_LAZY = {
+    "analysis",
+    "bench",
+    "datasets",
+    "distributions",
+    "exercises",
+    "models",
+    "train",
+    "transforms",
+    "utils",
+    "visualize",
+}
 _LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis"}
 
 

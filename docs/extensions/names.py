@@ -38,6 +38,8 @@ PLACES = [
     "minicnn.optim",
     "minicnn.optim.lr_scheduler",
     "minicnn.optim.swa_utils",
+    "minicnn.distributions",
+    "minicnn.distributions.constraints",
     "minicnn.utils",
     "minicnn.utils.data",
     "minicnn.utils.checkpoint",

@@ -86,8 +86,7 @@ ROWS = [
     Gap("*", "special", "minicnn has these functions without `special`: minicnn.erf, minicnn.log1p, minicnn.logit"),
     Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
         "use scipy.special on x.numpy(), without gradients"),
-    Gap("minicnn", "distributions binomial", "draw with minicnn.normal, minicnn.rand, minicnn.bernoulli or "
-        "minicnn.multinomial, or with numpy.random, and write the log-probability by hand"),
+    Gap("minicnn", "binomial", "draw with numpy.random, or sum minicnn.bernoulli"),
     Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
     Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
     Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
