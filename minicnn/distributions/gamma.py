@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from minicnn_kernels.arrays import Array, beside, host
+from minicnn_kernels.arrays import Array, beside, host, special
 
 from ..autograd.engine import Function
 from ..compat.missing import answer as _answer
@@ -36,13 +35,13 @@ def _slope(a: np.ndarray, z: np.ndarray) -> np.ndarray:
     # terms grow up to n = z - a, and fall from there as a normal density with standard deviation sqrt(z) does
     largest = float(np.max(z - a, initial=0))
     for n in range(int(max(largest, 0) + 12 * np.sqrt(np.max(z, initial=0)) + 40)):
-        term = np.exp((a + n) * log_z - z - special.gammaln(a + n + 1))
-        total += term * (log_z - special.digamma(a + n + 1))
+        term = np.exp((a + n) * log_z - z - special(z).gammaln(a + n + 1))
+        total += term * (log_z - special(z).digamma(a + n + 1))
     return total
 
 
 def _density(a: np.ndarray, z: np.ndarray) -> np.ndarray:
-    return np.exp((a - 1) * np.log(z) - z - special.gammaln(a))
+    return np.exp((a - 1) * np.log(z) - z - special(z).gammaln(a))
 
 
 class _StandardGamma(Function):
@@ -60,7 +59,7 @@ class _StandardGamma(Function):
         """Multiply by dz/da."""
         with np.errstate(all="ignore"):
             moved = -_slope(ctx.a, ctx.z) / _density(ctx.a, ctx.z)
-            small = ctx.z / ctx.a * (np.log(ctx.z) - special.digamma(ctx.a + 1)) * -1.0  # the first term alone
+            small = ctx.z / ctx.a * (special(ctx.z).digamma(ctx.a + 1) - np.log(ctx.z))  # the first term alone
             moved = np.where(np.isfinite(moved), moved, small)
         return gy * beside(moved.astype(gy.dtype), gy), None
 
@@ -72,7 +71,7 @@ class _LowerGamma(Function):
     def forward(ctx: Any, a: Array, x: Array) -> Array:
         """Compute it with SciPy, on the CPU."""
         ctx.a, ctx.x = host(a).astype(np.float64), host(x).astype(np.float64)
-        return beside(special.gammainc(ctx.a, ctx.x).astype(x.dtype), x)
+        return beside(special(ctx.x).gammainc(ctx.a, ctx.x).astype(x.dtype), x)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
