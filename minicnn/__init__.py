@@ -102,6 +102,19 @@ from .ops.tensor.grids import *
 from .ops.tensor.indexing import *
 from .ops.tensor.inplace import *
 from .ops.tensor.interchange import *
+from .ops.tensor.inverses import det, slogdet
+from .ops.tensor.inverses import inv as inverse
+from .ops.tensor.linear_algebra import (
+    cholesky_inverse,
+    cholesky_solve,
+    logdet,
+    matrix_exp,
+    matrix_power,
+    pinverse,
+)
+from .ops.tensor.linear_algebra import old_cholesky as cholesky
+from .ops.tensor.linear_algebra import old_qr as qr
+from .ops.tensor.linear_algebra import old_svd as svd
 from .ops.tensor.masks import *
 from .ops.tensor.matmul import *
 from .ops.tensor.max_min import *

@@ -63,6 +63,7 @@ from .tensor import (
     concatenate,
     creation,
     cumulative,
+    decompositions,
     diagonal,
     einsum,
     expand,
@@ -74,6 +75,8 @@ from .tensor import (
     inplace_sampling,
     inplace_shape,
     interchange,
+    inverses,
+    linear_algebra,
     masks,
     matmul,
     max_min,
@@ -93,6 +96,7 @@ from .tensor import (
     zeros_like,
 )
 from .tensor.arguments import guard
+from .tensor.out import accept_out
 
 if _TYPE_CHECKING:
     from ..compat.ops import feature_pyramid_network, misc, poolers
@@ -111,6 +115,12 @@ if _TYPE_CHECKING:
 guard(
     concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
     pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
+)  # fmt: skip
+
+accept_out(
+    arithmetic, clamp, comparison, concatenate, creation, cumulative, decompositions, diagonal, einsum, flip_roll, gather,
+    indexing, inverses, linear_algebra, masks, matmul, max_min, norm, quantile, ranges, reduction, sampling, scatter_reduce, searching, sorting, unary,
+    variance,
 )  # fmt: skip
 
 _answer_for_functions("minicnn.ops")

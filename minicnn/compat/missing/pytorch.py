@@ -12,7 +12,7 @@ _FFT = "use numpy.fft on x.numpy(), without gradients"
 _INSIDE = "it belongs to PyTorch's internals, which minicnn does not have; leave it out"
 _DEVICES = "the devices are minicnn.device('cpu') and minicnn.device('cuda'), which minicnn.cuda knows"
 _CUPY = "CuPy does the work of a GPU, and minicnn.cuda has the names that programs need; docs/gpu.md describes it"
-_DECOMPOSITION = "decompositions are left out; use numpy.linalg on x.numpy(), without gradients"
+_DECOMPOSITION = "use the decompositions of minicnn.linalg (qr, svd, eigh, cholesky), or scipy.linalg on x.numpy()"
 _MEMORY = "a tensor's memory is its NumPy array, x.numpy(); numpy.lib.stride_tricks makes views of it"
 _MIXED = "there is no mixed precision: minicnn.autocast and minicnn.GradScaler are there and change nothing"
 _SCRIPT = "there is no compiler: minicnn.jit.script gives the module itself; save weights with minicnn.save"
@@ -45,7 +45,7 @@ ROWS = [
         "sparse_support_notes ccol_indices_copy col_indices_copy row_indices_copy crow_indices_copy hspmm hsmm "
         "dsmm spmm saddmm jagged nested segment_reduce", _DENSE),
     Gap("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
-    Gap("minicnn Tensor", "resize resize_ resize_as resize_as_", "use x.reshape(...), or minicnn.empty and "
+    Gap("minicnn Tensor", "resize resize_as", "use x.reshape(...), or minicnn.empty and "
         "x.copy_(...)"),
     Gap("* Tensor", "storage storage_type untyped_storage set_ as_strided as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
@@ -70,16 +70,13 @@ ROWS = [
         "it is False"),
     Gap("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are ordinary tensors: it is False"),
     # ------------------------------------------------------------------------------------------------------ mathematics
-    Gap("linalg", "diagonal", "use minicnn.diagonal"),
-    Gap("linalg", "vecdot", "use (x * y).sum(-1)"),
-    Gap("linalg", "LinAlgError", "use numpy.linalg.LinAlgError"),
-    Gap("linalg", "cond", _DECOMPOSITION),
-    Gap("linalg", "vander", "use numpy.vander on x.numpy(), without gradients"),
-    Gap("* Tensor", "cholesky cholesky_inverse cholesky_solve det logdet slogdet eig symeig svd geqrf qr lu lu_solve "
-        "lstsq inverse pinverse orgqr ormqr matrix_exp matrix_power triangular_solve solve", _DECOMPOSITION),
-    Gap("*", "cholesky_ex svd_lowrank svdvals eigh eigvals eigvalsh lobpcg lu_factor* lu_unpack matrix_rank solve_* "
-        "inv inv_ex pinv ldl_* householder_product tensorinv tensorsolve pca_lowrank common_notes has_lapack "
-        "has_mkl", _DECOMPOSITION),
+    Gap("* Tensor", "eig eigvals", _REAL + "; minicnn.linalg.eigh takes symmetric matrices"),
+    Gap("minicnn Tensor", "symeig", "use minicnn.linalg.eigh"),
+    Gap("minicnn Tensor", "solve lstsq matrix_rank", "use minicnn.linalg.{name}"),
+    Gap("minicnn Tensor", "triangular_solve", "use minicnn.linalg.solve_triangular"),
+    Gap("* Tensor", "geqrf lu lu_solve orgqr ormqr lobpcg lu_factor* lu_unpack svd_lowrank pca_lowrank ldl_* "
+        "householder_product solve_ex", _DECOMPOSITION),
+    Gap("*", "common_notes has_lapack has_mkl", _INSIDE),
     Gap("* Tensor", "stft istft", _FFT),
     Gap("*", "fft has_spectral", _FFT),
     Gap("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),

@@ -7,12 +7,13 @@
 | many values to one | `reduction` `variance` `max_min` `quantile` `norm` |
 | along an axis | `cumulative` `sorting` |
 | products | `matmul` `einsum` |
+| matrices | `inverses` `decompositions` `linear_algebra` |
 | shape | `shape` `expand` `concatenate` `grids` `flip_roll` `diagonal` |
 | selecting elements | `indexing` `gather` `masks` `scatter_reduce` `searching` |
 | new tensors | `creation` `from_data` `zeros_like` `ranges` `sampling` |
 | types, other libraries | `types` `interchange` |
 | memory | `strides` |
-| in place | `inplace` `inplace_shape` `inplace_sampling` |
+| in place | `inplace` `inplace_shape` `inplace_sampling` `out` |
 | mechanisms: each operation is a row of a table | `elementwise` `reduction` `linear_map` |
 | mechanisms: checks of operands and arguments | `operands` `arguments` `index_parsing` |
 | the examples of elementwise functions | `examples` |
