@@ -22,7 +22,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, distributed, fx, hub, jit, linalg, return_types, testing
+from .compat import accelerator, amp, backends, distributed, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
@@ -140,7 +140,7 @@ from .version import __version__
 
 if _TYPE_CHECKING:
     from . import analysis, bench, datasets, distributions, exercises, models, train, transforms, utils, visualize
-    from .analysis import summary
+    from .analysis import summary, summary_string
     from .bench import compare_algorithms
 
 
@@ -161,7 +161,7 @@ _LAZY = {
     "utils",
     "visualize",
 }
-_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis"}
+_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis", "summary_string": ".analysis"}
 
 
 def __getattr__(name: str) -> _Any:

@@ -71,6 +71,7 @@ PLACES = [
     "minicnn.fx",
     "minicnn.hub",
     "minicnn.distributed",
+    "minicnn.accelerator",
     "minicnn.backends.cudnn",
     "minicnn.backends.mps",
     "minicnn.cuda.amp",

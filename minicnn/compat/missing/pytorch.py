@@ -64,7 +64,7 @@ ROWS = [
     Gap("* Tensor", "ipu xpu mtia is_ipu is_xpu is_mtia is_mps is_maia is_xla is_vulkan cuda_", _DEVICES),
     Gap("Tensor", "record_stream", "keep the tensor until the stream that uses it is done: "
         "minicnn.cuda.current_stream().synchronize()"),
-    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device",
+    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available cpu windows get_device_module get_device",
         _DEVICES),
     Gap("Tensor minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
         "it is False"),
