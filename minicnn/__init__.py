@@ -26,7 +26,9 @@ from .compat import accelerator, amp, backends, distributed, fx, hub, jit, linal
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
+from .compat.ops import feature_pyramid_network as _pyramid
 from .compat.ops import misc as _misc
+from .compat.ops import poolers as _poolers
 from .compat.settings import *
 from .compat.settings import _assert
 from .compat.tensor_types import *

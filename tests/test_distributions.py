@@ -123,3 +123,17 @@ def test_the_entropy_of_counts_is_the_sum_over_all_counts() -> None:
     logs = [one.log_prob(x).item() for x in every]
     assert sum(map(math.exp, logs)) == pytest.approx(1)
     assert one.entropy().item() == pytest.approx(-sum(p * math.exp(p) for p in logs))
+
+
+def test_classes_have_pytorchs_paths() -> None:
+    from minicnn.distributions.beta import Beta
+    from minicnn.distributions.categorical import Categorical
+    from minicnn.distributions.normal import Normal
+    from minicnn.distributions.utils import broadcast_all
+
+    from minicnn.distributions.distribution import Distribution
+    from minicnn.distributions.kl import kl_divergence
+
+    assert (Beta, Categorical, Distribution, Normal) == (d.Beta, d.Categorical, d.Distribution, d.Normal)
+    assert kl_divergence is d.kl_divergence and d.normal.Normal is Normal
+    assert [x.shape for x in broadcast_all(1.0, minicnn.zeros(2))] == [(2,), (2,)]
