@@ -47,7 +47,7 @@ ROWS = [
     Gap("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
     Gap("minicnn Tensor", "resize resize_as", "use x.reshape(...), or minicnn.empty and "
         "x.copy_(...)"),
-    Gap("* Tensor", "storage storage_type untyped_storage set_ as_strided as_strided_ as_strided_scatter "
+    Gap("* Tensor", "storage storage_type set_ as_strided as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
     Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_strided empty_permuted", _MEMORY),
     Gap("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
