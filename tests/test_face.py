@@ -201,3 +201,19 @@ def test_memory_that_is_kept_can_be_given_back() -> None:
     assert x.eq(2).all()
     del x
     minicnn.free_memory()
+
+
+def test_the_accelerator_is_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from minicnn import accelerator
+
+    for number in (0, 1):
+        monkeypatch.setattr(accelerator, "is_available", lambda number=number: bool(number))
+        found = accelerator.current_accelerator()
+        assert str(found) == ("cuda" if number else "None")
+    assert accelerator.device_count is minicnn.cuda.device_count
+
+
+def test_the_summary_as_a_text() -> None:
+    text, numbers = minicnn.summary_string(nn.Linear(4, 2), (4,), device=minicnn.device("cpu"))
+    assert numbers == (10, 10)
+    assert text == str(minicnn.summary(nn.Linear(4, 2), (4,), verbose=0))
