@@ -133,7 +133,15 @@ class Conversion:
         return self.to("cuda" if device is None else device)
 
     def share_memory(self: M) -> M:
-        """Return the module: its memory is already shared by all threads."""
+        """Return the module: its memory is already shared by all threads.
+
+        Raises:
+            RuntimeError: the module has parameters or buffers without a shape.
+        """
+        module: Any = self
+        for tensor in (*module.parameters(), *module.buffers()):
+            if is_lazy(tensor):
+                tensor.share_memory_()
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from minicnn_kernels.arrays import on_gpu
@@ -94,9 +95,10 @@ class UninitializedTensorMixin:
     cls_to_become: ClassVar[type[Tensor]]
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Allocate memory of `shape`, with the device and dtype given here or at construction, and change the class."""
+        """Allocate memory of `shape`, sizes or the length of a vector, with the device and dtype given here or at construction, and change the class."""
         own: Any = self
-        own.data = creation.empty(tuple(shape), device=device or own.device, dtype=dtype or own.dtype)
+        sizes = shape if isinstance(shape, Iterable) else (shape,)
+        own.data = creation.empty(tuple(sizes), device=device or own.device, dtype=dtype or own.dtype)
         own.__class__ = self.cls_to_become
 
     @property
