@@ -41,11 +41,12 @@ class RemovableHandle:
             if hooks is not None:
                 hooks.pop(self.id, None)
 
-    def __getstate__(self) -> tuple[Any, ...]:
-        return (self.id, *(reference() for reference in (self.hooks_dict_ref, *self._flags)))
+    def __getstate__(self) -> dict[str, Any]:
+        return {"id": self.id, "hooks": self.hooks_dict_ref(), "flags": [flag() for flag in self._flags]}
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.id, *dicts = state
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.id = state["id"]
+        dicts = state["hooks"], *state.get("flags", ())  # earlier versions saved no flags
         self._hold(tuple(OrderedDict() if hooks is None else hooks for hooks in dicts))
         RemovableHandle._next = max(RemovableHandle._next, self.id + 1)
 

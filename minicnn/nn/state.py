@@ -305,12 +305,11 @@ class _WithModule:
     def __call__(self, *args: Any) -> Any:
         return self.hook(self.module(), *args)
 
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self.hook, self.module()
+    def __getstate__(self) -> dict[str, Any]:
+        return {"hook": self.hook, "module": self.module()}
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.hook, module = state
-        self.module = weakref.ref(module)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
 
 def _as_part(given: Tensor, own: Tensor) -> Tensor:
