@@ -8,40 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ..device import of as device_of
 from . import engine
 from .engine import Array, Node
+from .handles import RemovableHandle as RemovableHandle
 from .ownership import Pending, copied, total
 from .subgraph import Subgraph, last_nodes
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
-
-
-class RemovableHandle:
-    """Removes a hook again: by `handle.remove()`, or at the end of `with handle:`.
-
-    >>> net = nn.Identity()
-    >>> with net.register_forward_hook(lambda module, args, output: 10 * output):
-    ...     net(minicnn.ones(2))
-    tensor([10., 10.])
-    >>> net(minicnn.ones(2))
-    tensor([1., 1.])
-    """
-
-    _next = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, RemovableHandle._next
-        RemovableHandle._next += 1
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Remove the hook; a second call does nothing."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
 
 
 def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Any) -> Any:

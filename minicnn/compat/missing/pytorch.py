@@ -126,7 +126,6 @@ ROWS = [
     Gap("nn.functional", "native_channel_shuffle", "use minicnn.nn.functional.channel_shuffle"),
     # ---------------------------------------------------------------------------------------------------- optimisation
     Gap("optim", "SparseAdam", "tensors are dense; use minicnn.optim.Adam"),
-    Gap("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
     Gap("optim", "swap_in_optimizer_params_and_state", _INSIDE),
     # --------------------------------------------------------------------------------------------------------- autograd
     Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
