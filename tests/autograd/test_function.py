@@ -130,8 +130,10 @@ def test_mistakes_are_named() -> None:
 
     with pytest.raises(TypeError, match="Wrong: forward must return tensors"):
         Wrong.apply(leaf(1.0))
+    with pytest.warns(DeprecationWarning, match="should not be instantiated"):
+        made = Wrong()
     with pytest.raises(RuntimeError, match=r"Wrong.apply"):
-        Wrong()(leaf(1.0))
+        made(leaf(1.0))
 
     class Many(Wrong):
         @staticmethod

@@ -290,9 +290,9 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
             "index: the memory cannot be written: it is read-only, or several elements of an expanded tensor share a "
             "place; write into a clone()"
         )
-    before = Tensor(x.array, _version=x._version)
+    before = Tensor(x.array, _counter=x._counter)
     before._edge, before._requires_grad = x._edge, x.requires_grad
-    x._version[0] += 1
+    x._counter[0] += 1
     result = put(before, parsed, value, add, inplace=True)
     if observe.observers:
         observe.written(x, result)

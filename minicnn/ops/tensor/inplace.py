@@ -92,13 +92,13 @@ def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -
     before = Tensor(x._array)
     before._requires_grad, before._edge = x._requires_grad, x._edge
     after = function(before)
-    x._version[0] += 1
+    x._counter[0] += 1
     if observe.observers:
         observe.written(x, after)
     if recorded:
-        node = after.grad_fn
+        node = after._edge[0] if after._edge else None
         if node is not None and node._saved:
-            now = x._version, x._version[0]
+            now = x._counter, x._counter[0]
             node._versions = [
                 now if a is x._array else v for a, v in zip(node._saved, node._versions, strict=True)
             ]  # fmt: skip
@@ -136,7 +136,7 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
             else:
                 with on_device_of(a):
                     a[...] = b
-    x._version[0] += 1
+    x._counter[0] += 1
     if observe.observers:
         observe.written(x, result)
     return x
