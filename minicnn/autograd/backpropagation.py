@@ -22,6 +22,7 @@ from minicnn_kernels.arrays import gpu as gpu_module
 
 from ..device import Meta, meta
 from ..device import of as device_of
+from ..dtypes import Size
 from . import anomaly, engine, gpu, observe, second_order
 from .engine import Array, Edge, Node, like, observers
 from .hooks import Leaves, after_leaf, before_leaf, call_hooks, call_posthooks, call_prehooks
@@ -146,7 +147,7 @@ def grad(
     given = [None] * len(outputs) if grad_outputs is None else sequence(grad_outputs)
     if is_grads_batched:
         return _batched(outputs, inputs, given, retain, create_graph, bool(allow_unused), materialize_grads)
-    ups = [upstream(output, g, create_graph) for output, g in zip(outputs, given, strict=True)]
+    ups = [upstream(output, g, create_graph, i) for i, (output, g) in enumerate(zip(outputs, given, strict=True))]
     if not all(isinstance(each, GradientEdge) or each.requires_grad for each in inputs):
         raise RuntimeError(
             "grad: One of the differentiated Tensors does not require grad; call requires_grad_() on it before the "
@@ -167,8 +168,7 @@ def grad(
         for i, tensor in enumerate(inputs):
             if found[i] is None:
                 with on_device_of(tensor.array):
-                    found[i] = np.zeros_like(tensor.array)
-                    found[i] = engine._tensor(found[i]) if create_graph else found[i]
+                    found[i] = engine._tensor(np.zeros_like(tensor.array), True)
     if not allow_unused and any(gradient is None for gradient in found):
         raise RuntimeError(
             "grad: One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True "
@@ -176,7 +176,7 @@ def grad(
         )
     if create_graph:
         return tuple(found)
-    return tuple(None if gradient is None else engine._tensor(copied(gradient)) for gradient in found)
+    return tuple([g if g is None or isinstance(g, engine._tensor) else engine._tensor(copied(g)) for g in found])
 
 
 def _batched(
@@ -221,12 +221,12 @@ def end(given: Any) -> Edge:
     return node.variable if isinstance(node, AccumulateGrad) else (node, given.output_nr)
 
 
-def upstream(output: Any, gradient: Any, create_graph: bool = False) -> Any:
+def upstream(output: Any, gradient: Any, create_graph: bool = False, number: int = 0) -> Any:
     """Return what a backward pass starts from: the given gradient, checked, or 1 for a scalar.
 
     It is an array; with `create_graph` a tensor, of a given tensor with its place in the graph.
     """
-    array = _checked(output, gradient)
+    array = _checked(output, gradient, number)
     if not create_graph:
         return array
     if not isinstance(gradient, engine._tensor):
@@ -234,7 +234,7 @@ def upstream(output: Any, gradient: Any, create_graph: bool = False) -> Any:
     return gradient.to(array.dtype)
 
 
-def _checked(output: Any, gradient: Any) -> Array:
+def _checked(output: Any, gradient: Any, number: int) -> Array:
     is_tensor = isinstance(output, engine._tensor)
     if is_tensor and not output.requires_grad:
         raise RuntimeError(
@@ -250,19 +250,20 @@ def _checked(output: Any, gradient: Any) -> Array:
                 f"backward: the result has shape {tuple(shape)}, but grad can be implicitly created only for scalar "
                 "outputs. Reduce it with .sum() or .mean(), or pass a gradient of that shape"
             )
-        number = place[0].gpu if type(place) is tuple else None
-        like_it = output.array if is_tensor else np.empty(shape, dtype) if number is None else None
+        on = place[0].gpu if type(place) is tuple else None
+        like_it = output.array if is_tensor else np.empty(shape, dtype) if on is None else None
         if type(like_it) is Meta:
             return like_it
-        if like_it is None and number is not None:
-            with on_device(number):
+        if like_it is None and on is not None:
+            with on_device(on):
                 return gpu_module().ones(shape, dtype)
         with on_device_of(like_it):
             return np.ones_like(like_it)
     array = gradient.array if isinstance(gradient, engine._tensor) else as_array(gradient)
     if array.shape != shape:
         raise RuntimeError(
-            f"backward: Mismatch in shape: the gradient has shape {array.shape}, but the tensor has {tuple(shape)}"
+            f"Mismatch in shape: grad_output[{number}] has a shape of {Size(array.shape)!r} and output[{number}] has a "
+            f"shape of {Size(shape)!r}."
         )
     if array.dtype.kind == "c":
         raise RuntimeError("backward: the gradient and the tensor are required to have the same dtype, not complex")
@@ -290,7 +291,7 @@ def _backpropagate(
     """
     pending = Pending()
     leaves = Leaves(to_leaf, pending, subgraph)
-    outer, thread.walk = thread.walk, leaves
+    outer, packing, thread.walk = thread.walk, thread.packing, leaves
     try:
         with enable_grad() if create_graph else no_grad():
             # Leaves last: then it is known which nodes gradients can still come from.
@@ -309,7 +310,7 @@ def _backpropagate(
             leaves.node = None
             leaves.pass_on()
     finally:
-        thread.walk = outer
+        thread.walk, thread.packing = outer, packing
 
 
 def _run_node(
@@ -384,7 +385,7 @@ def _run_backward(node: Node, gys: list[Any], subgraph: Subgraph | None, create_
         if edge is not None and gradient is not None and gradient.shape != like(edge)[0]:
             raise RuntimeError(
                 f"backward: {node.title}.backward gave a gradient of shape {gradient.shape} for an input of shape "
-                f"{like(edge)[0]}"
+                f"{like(edge)[0]}: an invalid gradient, expected shape compatible with that of the input"
             )
     if thread.watching:
         anomaly.check_backward(node.title, node.origin, _arrays(found))

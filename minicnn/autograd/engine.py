@@ -84,9 +84,9 @@ class Node(GraphNode):
         """Return the saved arrays, after checking that they were neither freed nor changed."""
         if self._saved is None:
             raise RuntimeError(
-                f"backward: the backward of {self.title} has already run and its saved arrays were freed (PyTorch: "
-                "Trying to backward through the graph a second time); call backward(retain_graph=True) the first time "
-                "to run it twice"
+                f"backward: the backward of {self.title} has already run and its saved arrays were freed. Trying "
+                "to backward through the graph a second time (or directly access saved tensors after they have already "
+                "been freed)? Specify retain_graph=True in the first call of backward() or autograd.grad()"
             )
         for array, version in zip(self._saved, self._versions, strict=True):
             if version is not None and version[0][0] != version[1]:
@@ -152,6 +152,12 @@ class Node(GraphNode):
         node.gpu = self.gpu
         vars(node).update(state)
         return node.at_output(0, array)
+
+    @staticmethod
+    def as_tensor(array: Array) -> Tensor:
+        """Return an array as a tensor without a place in the graph."""
+        tensor: Tensor = _tensor(array)
+        return tensor
 
     def at_output(self, j: int, array: Array) -> Tensor:
         """Return an array that equals result j as a tensor with the result's place in the graph."""
@@ -240,7 +246,7 @@ class Function:
     @staticmethod
     def attribute(node: Any, name: str) -> Any:
         """Return an attribute that a node lacks; by default it is an error."""
-        raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
+        return saved_tensors.attribute(node, name)
 
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
@@ -360,7 +366,7 @@ def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
     if source._views is None:
         source._views = [weakref.ref(source)]
     elif len(source._views) & (len(source._views) - 1) == 0:  # at 1, 2, 4, 8, ...: the cost per view stays the same
-        source._views[:] = [reference for reference in source._views if reference() is not None]
+        source._views[1:] = [reference for reference in source._views[1:] if reference() is not None]
     for view in views:
         view._views = source._views
         source._views.append(weakref.ref(view))

@@ -47,7 +47,7 @@ class Function:
     @staticmethod
     def forward(*args: Any) -> Any:
         """Compute the output; the subclass defines it."""
-        raise NotImplementedError("a Function needs a static method forward(ctx, ...)")
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -57,7 +57,10 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Compute the gradients of the arguments; the subclass defines it."""
-        raise NotImplementedError("a Function that is recorded needs a static method backward(ctx, *grad_outputs)")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward mode AD: a static method backward(ctx, *grad_outputs)"
+        )
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
@@ -90,6 +93,11 @@ class Function:
         call = UserCall(cls, args, options)
         made = Call.apply(*args, *options.values(), call=call)
         return call.result(made)
+
+    @classmethod
+    def _backward(cls) -> Callable[..., Any]:
+        """Return the subclass's backward, which it may have called `vjp`."""
+        return cls.vjp if cls.backward is Function.backward else cls.backward
 
     @classmethod
     def _is_apart(cls) -> bool:

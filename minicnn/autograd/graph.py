@@ -164,8 +164,14 @@ def allow_mutation_on_saved_tensors() -> Iterator[None]:
     >>> x.grad  # 2 x
     tensor([4.])
     """
-    with saved_tensors_hooks(lambda tensor: tensor.clone(), lambda kept: kept):
+    if any(pack is _cloned for pack, _ in thread.packing):
+        raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+    with saved_tensors_hooks(_cloned, lambda kept: kept):
         yield
+
+
+def _cloned(tensor: Any) -> Any:
+    return tensor.clone()
 
 
 # ----------------------------------------------------------------------------------------- hooks on several gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,12 @@ class FunctionCtx:
         tensor._edge = (self._node, edge) if isinstance(edge, int) else edge
         tensor._requires_grad = edge is not None
         return tensor
+
+    @property
+    def saved_variables(self) -> tuple[Any, ...]:
+        """The old name of `saved_tensors`."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        return self.saved_tensors
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
         """Declare that some outputs, such as indices, have no gradient."""
@@ -135,6 +142,10 @@ class UserCall:
         inputs = [a for a in (*self.args, *self.options.values()) if isinstance(a, engine._tensor) and not a.is_meta]
         found: list[Any] = []
         for index, (old, new) in enumerate(zip(self.tensors, made, strict=True)):
+            first = next((i for i in range(index) if self.tensors[i] is old), None)
+            if first is not None:  # returned twice
+                found.append(found[first])
+                continue
             if any(old is d for d in self.dirty):
                 if new._requires_grad:
                     inplace.check_writable(old, self.function.__name__)
@@ -213,7 +224,7 @@ class Call(engine.Function):
         outer, context._node = context._node, ctx
         ups = iter(gys)
         try:
-            found = ctx.user.backward(context, *[next(ups) if is_tensor else None for is_tensor in ctx.are_tensors])
+            found = ctx.user._backward()(context, *[next(ups) if is_tensor else None for is_tensor in ctx.are_tensors])
         finally:
             context._node = outer
         found = found if isinstance(found, (tuple, list)) else (found,)

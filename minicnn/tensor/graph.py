@@ -62,6 +62,15 @@ class InGraph:
         """Which result of its `grad_fn` the tensor is."""
         return self._edge[1] if self._edge else 0
 
+    def _is_view(self) -> bool:
+        """Whether an operation made the tensor as a view of another one."""
+        return self._views is not None and self._views[0]() is not self
+
+    @property
+    def _base(self) -> Any:
+        """The tensor that it is a view of, if that one still exists."""
+        return self._views[0]() if self._views is not None and self._is_view() else None
+
     @property
     def _version(self) -> int:
         """How often the memory was written through a tensor."""
@@ -129,7 +138,13 @@ class InGraph:
         return engine._tensor(self._array, _counter=self._counter)
 
     def detach_(self) -> Any:
-        """Detach the tensor from the graph, in place."""
+        """Detach the tensor from the graph, in place.
+
+        Raises:
+            RuntimeError: it is a view.
+        """
+        if self._requires_grad and self._is_view():
+            raise RuntimeError("Can't detach views in-place, use detach() instead.")
         self._edge, self._requires_grad = None, False
         return self
 

@@ -197,11 +197,11 @@ def test_augmented_assignment() -> None:
 
 def test_errors() -> None:
     x = leaf(3)
-    with pytest.raises(RuntimeError, match=r"add_: a leaf tensor that requires a gradient.*no_grad"):
+    with pytest.raises(RuntimeError, match=r"add_: a leaf Variable that requires grad.*no_grad"):
         x.add_(1)
-    with pytest.raises(RuntimeError, match="a leaf tensor"):
+    with pytest.raises(RuntimeError, match="a leaf Variable"):
         x[0].zero_()
-    with pytest.raises(RuntimeError, match="a leaf tensor"):
+    with pytest.raises(RuntimeError, match="a leaf Variable"):
         x += 1
     with pytest.raises(RuntimeError, match="result is float32, which cannot be cast to the tensor's int64"):
         minicnn.tensor([1]).mul_(1.5)
@@ -328,9 +328,9 @@ def test_operands_that_overlap() -> None:
 
 @pytest.mark.cpu_only("there is no read-only memory on a GPU")
 def test_straight_writes_check_what_the_others_check() -> None:
-    with pytest.raises(RuntimeError, match="a leaf tensor that requires a gradient"):
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
         large(0).requires_grad_().add_(large(1))
-    with pytest.raises(RuntimeError, match="a leaf tensor that requires a gradient"):
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
         large(0).requires_grad_().relu_()
     frozen = large(0).numpy()
     frozen.flags.writeable = False

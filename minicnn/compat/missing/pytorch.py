@@ -57,7 +57,7 @@ ROWS = [
     Gap("minicnn", "types", "use minicnn.Tensor, minicnn.device, int and float in annotations"),
     Gap("* Tensor", "names rename rename_ align_to align_as refine_names has_names", _NUMBERED),
     Gap("*", "align_tensors *dimname*", _NUMBERED),
-    Gap("Tensor", "name volatile grad_dtype output_nr module_load hash_tensor", _INSIDE),
+    Gap("Tensor", "name volatile grad_dtype module_load hash_tensor", _INSIDE),
     Gap("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
     Gap("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
     Gap("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),

@@ -18,7 +18,7 @@ from minicnn_kernels.geometry import ShapeError, whole
 
 from ...autograd import observe
 from ...autograd.engine import Function
-from ...autograd.inplace import check_writable, replace
+from ...autograd.inplace import check_view, check_writable, replace
 from ...autograd.modes import is_grad_enabled
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
@@ -285,6 +285,8 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
     recorded = is_grad_enabled() and (x.requires_grad or value.requires_grad)
     if recorded:
         check_writable(x, "index")
+    elif x._views and is_grad_enabled():
+        check_view(x, "index")
     if not (x.is_meta or writeable(x.array)):
         raise RuntimeError(
             "index: the memory cannot be written: it is read-only, or several elements of an expanded tensor share a "

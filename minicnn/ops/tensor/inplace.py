@@ -25,7 +25,7 @@ from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
 
 from ...autograd import anomaly, observe
-from ...autograd.inplace import check_writable, replace
+from ...autograd.inplace import check_view, check_writable, replace
 from ...autograd.modes import is_grad_enabled
 from ...device import Meta
 from ...tensor import Array, Tensor, tensor_method
@@ -61,6 +61,8 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
     recorded = is_grad_enabled() and (x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others))
     if recorded:
         check_writable(x, op)
+    elif x._views and is_grad_enabled():
+        check_view(x, op)
     if straight:
         return _straight(x, function, recorded)
     if not recorded:
