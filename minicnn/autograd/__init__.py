@@ -7,7 +7,7 @@ from typing import Any
 from minicnn_kernels.geometry import counted
 
 from ..compat.missing import answer as _answer
-from . import backpropagation, function, functional, graph, variable
+from . import backpropagation, ends, function, functional, graph, variable
 from .anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from .backpropagation import grad
 from .function import Function
@@ -62,14 +62,14 @@ def backward(
     >>> x.grad  # 2 x + 10
     tensor(16.)
     """
-    roots = backpropagation.sequence(tensors)
-    given = [None] * len(roots) if grad_tensors is None else backpropagation.sequence(grad_tensors)
+    roots = ends.sequence(tensors)
+    given = [None] * len(roots) if grad_tensors is None else ends.sequence(grad_tensors)
     if len(given) != len(roots):
         raise RuntimeError(
             f"backward: {counted(len(roots), 'tensor')} and {counted(len(given), 'gradient')}; pass one gradient per "
             "tensor"
         )
-    ups = [backpropagation.upstream(root, gradient, create_graph) for root, gradient in zip(roots, given, strict=True)]
+    ups = [ends.upstream(root, gradient, create_graph) for root, gradient in zip(roots, given, strict=True)]
     retain = create_graph if retain_graph is None else retain_graph
     backpropagation.backward(roots, ups, retain, inputs, create_graph)
 

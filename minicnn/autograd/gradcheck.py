@@ -21,6 +21,7 @@ from minicnn_kernels.arrays import beside, host, on_device_of
 from ..tensor import Array, Tensor
 from .backpropagation import grad
 from .modes import enable_grad
+from .modes import no_grad as no_grad  # part of the module since version 0.1.0
 
 FULL = 256  # inputs of up to this many elements are perturbed one by one, larger ones in random directions
 DIRECTIONS = 4

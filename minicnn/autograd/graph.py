@@ -238,7 +238,7 @@ class _MultiGradHook:
             with self.lock:
                 missing, gradients = self.found.pop(walk.number, (0, None))
                 if gradients is None:
-                    missing, gradients = self.expected(walk), [None] * len(self.places)
+                    missing, gradients = self.expected(walk, self.places[i]), [None] * len(self.places)
                 gradients[i] = gradient
                 if missing > 1:
                     self.found[walk.number] = missing - 1, gradients
@@ -247,11 +247,14 @@ class _MultiGradHook:
 
         return hook
 
-    def expected(self, walk: Any) -> int:
-        """Return how many of the tensors get a gradient in a backward pass, of which none has yet got one."""
+    def expected(self, walk: Any, first: Any) -> int:
+        """Return how many of the tensors get a gradient in a backward pass; that at the place `first` gets it now."""
         nodes = reachable(walk.coming(), 0, None if walk.subgraph is None else walk.subgraph.receives)
         leaves = {id(edge) for node in nodes for edge in node.inputs if edge is not None and type(edge) is not tuple}
         leaves |= set(walk.waiting)
+        if walk.subgraph is not None:
+            leaves &= walk.subgraph.receives
+        leaves.add(first)
         return sum([place[0] in nodes if isinstance(place, tuple) else place in leaves for place in self.places])
 
 

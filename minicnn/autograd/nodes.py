@@ -164,6 +164,13 @@ class AccumulateGrad(GraphNode):
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
 
+    def name(self) -> str:
+        """Return its name, which in PyTorch is that of the class in C++."""
+        return "minicnn::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
     @property
     def pre_hooks(self) -> dict[int, Callable[..., Any]]:  # type: ignore[override]
         """The hooks before the gradient is added."""
@@ -201,6 +208,7 @@ NAMES = {
     "AvgPool": "AvgPool2D",
     "BatchNormEvaluation": "NativeBatchNorm",
     "BatchNormTraining": "NativeBatchNorm",
+    "ConstantPad": "ConstantPadNd",
     "Cast": "ToCopy",
     "Copy_": "Copy",
     "Dropout": "NativeDropout",

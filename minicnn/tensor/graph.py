@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..autograd import backpropagation, engine
+from ..autograd import backpropagation, ends, engine
 from ..autograd.hooks import RemovableHandle
 from ..autograd.nodes import GraphNode, LeafHooks, leaf_hooks, seen
 
@@ -170,7 +170,7 @@ class InGraph:
         tensor([2., 4., 6.])
         """
         own: Any = self
-        up = backpropagation.upstream(own, gradient, create_graph)
+        up = ends.upstream(own, gradient, create_graph)
         retain = create_graph if retain_graph is None else retain_graph
         backpropagation.backward([own], [up], retain, inputs, create_graph)
 

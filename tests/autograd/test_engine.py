@@ -268,7 +268,7 @@ def test_errors_say_what_to_do() -> None:
     x = leaf(1.0, 2.0)
     with pytest.raises(RuntimeError, match=r"shape \(2,\).*Reduce it with .sum"):
         (x * 2).backward()
-    with pytest.raises(RuntimeError, match=r"a shape of minicnn.Size\(\[3\]\) and output\[0\] has a shape of minicnn.Size\(\[2\]\)"):
+    with pytest.raises(RuntimeError, match=r"a shape of minicnn.Size\(\[3\]\) and output\[0\] has"):
         (x * 2).backward(Tensor(np.ones(3)))
     with pytest.raises(RuntimeError, match="does not require grad"):
         Tensor(np.ones(1)).backward()

@@ -70,6 +70,14 @@ class Reduction(Function):
     """y = f(x) along axes; gx = the row's gradient, repeated along the axes."""
 
     @staticmethod
+    def public(node: Any) -> tuple[str, type[Any]]:
+        """PyTorch has two sums: of all elements, SumBackward0, and along axes, SumBackward1."""
+        name, base = Function.public(node)
+        whole = len(node.axes) == len(node.shape)
+        number = whole if node.title in ("Max", "Min") else not whole and node.title in ("Sum", "Mean", "Prod")
+        return f"{name[:-1]}{int(number)}", base
+
+    @staticmethod
     def forward(
         ctx: Any,
         x: Array,
