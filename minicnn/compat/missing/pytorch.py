@@ -78,8 +78,9 @@ ROWS = [
     Gap("* Tensor", "stft istft", _FFT),
     Gap("*", "fft has_spectral", _FFT),
     Gap("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),
-    Gap("*", "special", "minicnn has these functions without `special`: minicnn.erf, minicnn.log1p, minicnn.logit"),
-    Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
+    Gap("special", "airy_ai bessel_* chebyshev_* gammainc gammaincc hermite_* laguerre_* legendre_* modified_bessel_* "
+        "scaled_modified_* shifted_* spherical_*", "use scipy.special on x.numpy(), without gradients"),
+    Gap("* Tensor", "igamma igamma_ igammac igammac_",
         "use scipy.special on x.numpy(), without gradients"),
     Gap("minicnn", "binomial", "draw with numpy.random, or sum minicnn.bernoulli"),
     Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
