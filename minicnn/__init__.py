@@ -22,8 +22,9 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import accelerator, amp, backends, distributed, fx, hub, jit, linalg, return_types, testing
+from .compat import accelerator, amp, backends, distributed, func, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
+from .compat.func import vmap
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
 from .compat.ops import feature_pyramid_network as _pyramid
@@ -37,6 +38,7 @@ from .device import OutOfMemoryError, get_default_device, set_default_device
 from .dtypes import DType as dtype
 from .dtypes import Size, finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8
 from .dtypes import bool_ as _bool
+from .memory_formats import Layout as layout
 from .memory_formats import MemoryFormat as memory_format
 from .memory_formats import channels_last, contiguous_format, preserve_format, strided
 from .nn.functional import (
@@ -90,6 +92,7 @@ from .ops.linear import *
 from .ops.softmax import tensor_log_softmax as log_softmax
 from .ops.softmax import tensor_softmax as softmax
 from .ops.tensor.arithmetic import *
+from .ops.tensor.calculus import *
 from .ops.tensor.clamp import *
 from .ops.tensor.comparison import *
 from .ops.tensor.concatenate import *
@@ -121,6 +124,9 @@ from .ops.tensor.masks import *
 from .ops.tensor.matmul import *
 from .ops.tensor.max_min import *
 from .ops.tensor.norm import *
+from .ops.tensor.numbers import *
+from .ops.tensor.out import resize_as_
+from .ops.tensor.parts import *
 from .ops.tensor.quantile import *
 from .ops.tensor.ranges import *
 from .ops.tensor.reduction import *
@@ -129,6 +135,7 @@ from .ops.tensor.scatter_reduce import *
 from .ops.tensor.searching import *
 from .ops.tensor.shape import *
 from .ops.tensor.sorting import *
+from .ops.tensor.statistics import *
 from .ops.tensor.strides import *
 from .ops.tensor.types import *
 from .ops.tensor.unary import *

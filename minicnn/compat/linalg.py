@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..ops.tensor.decompositions import *
+from ..ops.tensor.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
 from ..ops.tensor.einsum import linalg_cross as cross
-from ..ops.tensor.inverses import *
+from ..ops.tensor.inverses import LinAlgError, det, inv, slogdet, solve
 from ..ops.tensor.linear_algebra import (
     cholesky_ex,
     cond,

@@ -52,6 +52,8 @@ linalg_qr, linalg_svd = _kind("linalg_qr", "Q R"), _kind("linalg_svd", "U S Vh")
 linalg_eigh = _kind("linalg_eigh", "eigenvalues eigenvectors")
 linalg_slogdet = _kind("linalg_slogdet", "sign logabsdet")
 linalg_inv_ex, linalg_cholesky_ex = _kind("linalg_inv_ex", "inverse info"), _kind("linalg_cholesky_ex", "L info")
+frexp, histogram = _kind("frexp", "mantissa exponent"), _kind("histogram", "hist bin_edges")
+histogramdd = _kind("histogramdd", "hist bin_edges")
 linalg_lstsq = _kind("linalg_lstsq", "solution residuals rank singular_values")
 
 _door(globals())

@@ -58,6 +58,7 @@ from .drop_block import drop_block2d, stochastic_depth
 from .roi import ps_roi_align, roi_align, roi_pool
 from .tensor import (
     arithmetic,
+    calculus,
     clamp,
     comparison,
     concatenate,
@@ -81,6 +82,8 @@ from .tensor import (
     matmul,
     max_min,
     norm,
+    numbers,
+    parts,
     quantile,
     ranges,
     reduction,
@@ -89,6 +92,7 @@ from .tensor import (
     searching,
     shape,
     sorting,
+    statistics,
     strides,
     types,
     unary,
@@ -118,9 +122,9 @@ guard(
 )  # fmt: skip
 
 accept_out(
-    arithmetic, clamp, comparison, concatenate, creation, cumulative, decompositions, diagonal, einsum, flip_roll, gather,
-    indexing, inverses, linear_algebra, masks, matmul, max_min, norm, quantile, ranges, reduction, sampling, scatter_reduce, searching, sorting, unary,
-    variance,
+    arithmetic, clamp, comparison, concatenate, creation, cumulative, decompositions, diagonal, einsum, flip_roll,
+    gather, indexing, inverses, linear_algebra, masks, matmul, max_min, norm, numbers, parts, quantile, ranges,
+    reduction, sampling, scatter_reduce, searching, sorting, statistics, unary, variance,
 )  # fmt: skip
 
 _answer_for_functions("minicnn.ops")

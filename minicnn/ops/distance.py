@@ -9,6 +9,7 @@ import numpy as np
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import ShapeError, real
 
+from ..dtypes import DtypeError
 from ..tensor import Tensor
 from .tensor.arguments import check_tensor
 from .tensor.gather import index_select
@@ -61,7 +62,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     kind = result_type(x1, x2)
     if kind.kind != "f":
-        raise TypeError(f"cosine_similarity: expected common dtype to be floating point, got {kind}; use .float()")
+        raise DtypeError(f"cosine_similarity: expected common dtype to be floating point, got {kind}; use .float()")
     shape = geometry.broadcast("cosine_similarity", x1.shape, x2.shape)
     return (_unit(x1.expand(shape), dim, eps, kind) * _unit(x2.expand(shape), dim, eps, kind)).sum(dim)
 
@@ -118,11 +119,11 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """
     check_tensor("pdist", input=input)
     if input.ndim != 2:
-        raise ShapeError(f"pdist: only supports 2D tensors (N, M), got: {input.ndim}D")
+        raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D; make it (N, M)")
     if input.dtype.kind != "f":
-        raise RuntimeError(f"pdist: only supports floating-point dtypes, got {input.dtype}; convert it with .float()")
+        raise RuntimeError(f"pdist only supports floating-point dtypes, got {input.dtype}; convert it with .float()")
     p = real(p, "pdist", "p")
     if p < 0:
-        raise RuntimeError(f"pdist: only supports non-negative p values, got {p}")
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
     first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
     return vector_norm(index_select(input, 0, first) - index_select(input, 0, second), p, -1)

@@ -238,3 +238,32 @@ def test_an_orthogonal_weight_stays_orthogonal(kind: str, shape: tuple[int, ...]
     x = (1.5 * layer.parametrizations.weight.original.detach()).requires_grad_()  # whose diagonal counts as -1
     for check in (minicnn.autograd.gradcheck, minicnn.autograd.gradgradcheck):
         assert check(layer.parametrizations.weight[0], (x,))
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(3, 5), lambda: nn.ConvTranspose2d(4, 2, (2, 3))])
+def test_spectral_norm_reads_the_form_without_v(make: Any) -> None:
+    net = nn.utils.spectral_norm(make().double())
+    x = minicnn.randn(2, *((3,) if isinstance(net, nn.Linear) else (4, 5, 5)), dtype=minicnn.float64)
+    net(x)
+    old, present = copy.deepcopy(net.state_dict()), copy.deepcopy(net.state_dict())
+    del old["weight_v"], old._metadata[""]["spectral_norm"], present._metadata[""]["spectral_norm"]
+    net.eval()(x)
+    old["weight"] = net.weight.detach().clone()
+    for state in (old, present):
+        other = nn.utils.spectral_norm(make().double()).eval()
+        other.load_state_dict(state)
+        minicnn.testing.assert_close(other(x), net(x), rtol=1e-10, atol=1e-12)
+        assert minicnn.allclose(other.train()(x), net.train()(x))
+        net.load_state_dict(present)
+        net.eval()
+    del old["weight_orig"]
+    with pytest.raises(RuntimeError, match=r"Missing key.*weight_orig"):
+        other.load_state_dict(old)
+    other.load_state_dict(old, strict=False)
+
+
+def test_removing_spectral_norm_leaves_no_hook() -> None:
+    layer = copy.deepcopy(nn.utils.spectral_norm(nn.Linear(3, 2)))
+    nn.utils.remove_spectral_norm(layer)
+    assert not (layer._forward_pre_hooks or layer._state_dict_hooks or layer._load_state_dict_pre_hooks)
+    assert "spectral_norm" not in layer.state_dict()._metadata[""]

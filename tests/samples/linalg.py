@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Op, S, Shape
+from .table import Op, S, Shape, beyond
 
 
 def regular(rng: np.random.Generator, s: Shape) -> np.ndarray:
@@ -35,7 +35,9 @@ OPS = {
         [S((3, 3), (3, 2)), S((2, 3, 3), (3, 1)), S((3, 3), (3,)), S((2, 3, 3), (2, 3)), S((3, 3), (2, 3), left=False)],
         draw=lambda rng, s: regular(rng, s) if len(s) > 1 else rng.standard_normal(s),
     ),
-    "cholesky": Op(lambda lib, x, **o: lib.linalg.cholesky(_positive(x), **o), [*SQUARE, S((3, 3), upper=True)], draw=regular),
+    "cholesky": Op(
+        lambda lib, x, **o: lib.linalg.cholesky(_positive(x), **o), [*SQUARE, S((3, 3), upper=True)], draw=regular
+    ),
     "qr: Q": Op(lambda lib, x, **o: lib.linalg.qr(x, **o)[0], ANY, draw=regular),
     "qr: R": Op(lambda lib, x, **o: lib.linalg.qr(x, **o)[1], [*ANY, S((2, 3), mode="complete")], draw=regular),
     "qr: both": Op(lambda lib, x: lib.linalg.qr(x)[0] @ lib.linalg.qr(x)[1].sin(), ANY, draw=regular),
@@ -56,7 +58,7 @@ OPS = {
     ),
     "matrix_power": Op("matrix_power", [S((3, 3), n=n) for n in (3, -2, 1)], draw=regular),
     "matrix_exp": Op("matrix_exp", [S((3, 3)), S((2, 2, 2)), S((0, 2, 2))]),
-    "cond": Op(LINALG + "cond", [S((3, 3)), S((3, 2)), S((2, 2, 2), p="fro"), S((3, 3), p=-2)], draw=regular),
+    "cond": Op(LINALG + "cond", [S((3, 3)), S((3, 2)), beyond((2, 2, 2), p="fro"), S((3, 3), p=-2)], draw=regular),
     "linalg.diagonal": Op(LINALG + "diagonal", [S((2, 3, 4)), S((2, 3, 4), offset=1)], (0,)),
     "vecdot": Op(LINALG + "vecdot", [S((2, 3), (2, 3)), S((2, 3), (3,)), S((3, 2), (3, 1), dim=0)], (0, 1)),
     "vander": Op(LINALG + "vander", [S((3,)), S((2, 3), N=4)]),

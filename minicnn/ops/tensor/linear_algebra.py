@@ -237,9 +237,13 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X with the least |A X - B|, and among several the smallest, by the pseudoinverse.
 
+    Args:
+        driver: "gelsy", the default, "gels", "gelsd" or "gelss": what is returned besides the solution.
+
     Returns:
-        `(solution, residuals, rank, singular_values)`; the residuals are the sums of squares for each column of B, if A
-        has more rows than columns and full rank, else empty.
+        `(solution, residuals, rank, singular_values)`. The residuals, except for "gelsy", are the sums of squares for
+        each column of B, if A has more rows than columns and full rank; the rank is given except for "gels", the
+        singular values for "gelsd" and "gelss". What is not given is an empty tensor.
 
     >>> A = minicnn.tensor([[1., 0.], [1., 1.], [1., 2.]])  # the line through (0, 1), (1, 3), (2, 5)
     >>> minicnn.linalg.lstsq(A, minicnn.tensor([[1.], [3.], [5.]])).solution
@@ -250,14 +254,19 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     vector = A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1])
     X = B.unsqueeze(-1) if vector else B
     checked("linalg.lstsq", square=False, A=A, B=X)
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(f"linalg.lstsq: driver must be 'gels', 'gelsy', 'gelsd' or 'gelss', got {driver!r}")
     if A.shape[-2] != X.shape[-2]:
         raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {A.shape} and {B.shape}")
     solution = pinv(A, rcond) @ X
-    rank, values = matrix_rank(A, rtol=rcond), svdvals(A.detach())
-    m, n = A.shape[-2:]
-    known = m > n and not A.is_meta and bool((rank == n).all())
-    residuals = sum((A @ solution - X) ** 2, -2) if known else A.new_empty(0)
-    return return_types.linalg_lstsq(solution.squeeze(-1) if vector else solution, residuals, rank, values)
+    none, rank, (m, n) = A.new_empty(0), matrix_rank(A, rtol=rcond), A.shape[-2:]
+    known = driver not in (None, "gelsy") and m > n and not A.is_meta and bool((rank == n).all())
+    return return_types.linalg_lstsq(
+        solution.squeeze(-1) if vector else solution,
+        sum((A @ solution - X) ** 2, -2) if known else none,
+        rank if driver != "gels" else none.long(),
+        svdvals(A.detach()) if driver in ("gelsd", "gelss") else none,
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- powers

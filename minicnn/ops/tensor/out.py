@@ -33,7 +33,8 @@ _NAMES = """
     trace einsum flip fliplr flipud repeat_interleave roll rot90 tile put index_put narrow select masked_fill
     masked_scatter dist tril_indices triu_indices rand_like randint_like randn_like poisson index_fill argwhere
     bincount unique unique_consecutive positive std_mean var_mean count_nonzero histogramdd cov corrcoef gradient
-    slice_scatter select_scatter diagonal_scatter trapezoid trapz cumulative_trapezoid vander
+    logdet matrix_exp select_scatter diagonal_scatter trapezoid trapz cumulative_trapezoid vander as_strided conj
+    is_conj is_neg resolve_conj resolve_neg
 """
 _WITHOUT = frozenset(_NAMES.split())
 _OF_INDICES = frozenset({"argmax", "argmin", "argsort", "nonzero", "searchsorted", "bucketize", "multinomial"})
@@ -44,7 +45,7 @@ def accept_out(*families: Any) -> None:
     for family in families:
         for name in family.__all__:
             function = getattr(family, name)
-            if inspect.isfunction(function) and name not in _WITHOUT:
+            if inspect.isfunction(function) and name not in _WITHOUT and not name.endswith("_"):
                 setattr(family, name, with_out(function))
 
 

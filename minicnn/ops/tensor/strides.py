@@ -87,6 +87,28 @@ def storage_offset(input: Tensor) -> int:
     return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize
 
 
+# What PyTorch's other kinds of tensors answer to. Optimisers ask `grad.is_sparse`.
+_NEVER = (
+    "is_ipu", "is_maia", "is_mkldnn", "is_mps", "is_mtia", "is_nested", "is_quantized", "is_sparse", "is_sparse_csr",
+    "is_vulkan", "is_xla", "is_xpu",
+)  # fmt: skip
+for _name in _NEVER:
+    setattr(Tensor, _name, property(lambda self: False, doc="False: tensors are dense, on a CPU or a GPU of CUDA."))
+Tensor.layout = property(lambda self: memory_formats.strided)  # type: ignore[attr-defined]
+
+
+@tensor_method("is_coalesced", "is_distributed", "is_inference", "is_shared")
+def _never(self: Tensor) -> bool:
+    """Return False."""
+    return False
+
+
+@tensor_method("to_dense")
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """Return the tensor, which is dense, or its values in another type."""
+    return self if dtype is None else self.to(dtype)
+
+
 class UntypedStorage:
     """The memory that a tensor is a view of, to ask where it is and how large; its numbers are in `x.numpy()`."""
 
