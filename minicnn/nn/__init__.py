@@ -6,18 +6,19 @@ from ..compat.missing import answer as _answer
 from ..compat.nn import modules
 from . import functional, grad, init, parallel, utils
 from .activation import *
-from .attention import *
 from .batchnorm import *
 from .blocks import *
 from .container import *
 from .conv import *
 from .distance import *
 from .dropout import *
+from .embedding import *
 from .fold import *
 from .lazy import *
 from .linear import *
 from .loss import *
 from .module import *
+from .multihead_attention import *
 from .normalization import *
 from .padding import *
 from .parallel import *
@@ -28,7 +29,6 @@ from .pooling import *
 from .pooling3d import *
 from .renormalization import *
 from .softmax import *
-from .sparse import *
 from .transformer import *
 from .upsampling import *
 

@@ -109,7 +109,7 @@ class Bilinear(Module):
         super().__init__()
         self.in1_features = whole(in1_features, "Bilinear", "in1_features")
         if self.in1_features <= 0:
-            raise ValueError(f"Bilinear: in1_features must be > 0, but got {in1_features}")
+            raise ValueError(f"Bilinear: in1_features must be > 0, but got (in1_features={in1_features})")
         self.in2_features = whole(in2_features, "Bilinear", "in2_features", 0)
         self.out_features = whole(out_features, "Bilinear", "out_features", 0)
         sizes = self.out_features, self.in1_features, self.in2_features

@@ -17,11 +17,11 @@ from ..ops.tensor.creation import full
 from ..ops.tensor.diagonal import triu
 from ..tensor import Tensor
 from . import init
-from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
 from .linear import Linear
 from .module import Module
+from .multihead_attention import MultiheadAttention
 from .normalization import LayerNorm
 
 __all__ = ["Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",

@@ -284,10 +284,14 @@ def fractional(
         samples = rand(*leading, dims, dtype=input.dtype, device=input.device)
     if samples.ndim != 3 or samples.shape[0] < leading[0] or samples.shape[1:] != (leading[1], dims):
         raise geometry.ShapeError(
-            f"{op}: _random_samples must have shape {(*leading, dims)}, {dims} for each channel, got "
+            f"{op}: Expect _random_samples of shape {(*leading, dims)}, {dims} for each channel, got "
             f"{tuple(samples.shape)}"
         )
     samples = samples[: leading[0]]  # as in PyTorch, there may be more
+    if not math.prod(outs):
+        none = input[..., :0].sum(-1, keepdim=True).sum(tuple(range(-dims, 0)))  # of no windows, but in the graph
+        y = none.reshape(*input.shape[:-dims], *(1,) * dims).expand(*input.shape[:-dims], *outs)
+        return (y, y.long()) if return_indices else y
     window = tuple([out * k for out, k in zip(outs, kernel, strict=True)])
     if samples.is_meta:
         places = empty(*leading, math.prod(window), dtype=np.int64, device=samples.device)
@@ -299,7 +303,7 @@ def fractional(
                 rows = _random_rows(samples.array[..., column], sides[axis], kernel[axis], outs[axis])
                 one = (1,) * dims
                 found = found * sides[axis] + rows.reshape(*leading, *one[:axis], window[axis], *one[axis + 1 :])
-            places = Tensor(found.reshape(*leading, -1))
+            places = Tensor(found.reshape(*leading, math.prod(window)))
     under = Gather.apply(input.reshape(*leading, math.prod(sides)), places, 2).reshape(*leading, *window)
     y, index = pool(under, kernel, return_indices=True)
     shape = (*input.shape[:-dims], *outs)

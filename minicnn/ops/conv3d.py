@@ -20,7 +20,7 @@ from minicnn_kernels.arrays import xp
 from minicnn_kernels.geometry import IntOrTriple, Shape, Slabs
 
 from ..tensor import Array, Tensor
-from .conv import Convolution, batched, check
+from .conv import Convolution, batched, check, conv2d
 from .conv_gradients import InputGradient, WeightGradient
 from .conv_transpose import TransposedConvolution
 from .pad import pad
@@ -126,7 +126,14 @@ def conv3d(
     slabs, plane = geometry.conv3d(
         shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups
     )
-    x, w = Map.apply(reshape(input, shape), SLABS, slabs), reshape(weight, plane.w_shape)
+    w = reshape(weight, plane.w_shape)
+    if (
+        slabs.stride, slabs.padding, slabs.kernel, plane.kh, plane.kw, plane.sh * plane.sw, plane.ph, plane.pw
+    ) == (1, 0, 1, 1, 1, 1, 0, 0):  # fmt: skip
+        n, c, depth, height, width = shape  # each pixel by itself: a volume is an image of D*H rows
+        y = conv2d(reshape(input, (n, c, depth * height, width)), w, bias, groups=plane.groups)
+        return reshape(y.contiguous(), (*input.shape[:-4], plane.o, depth, height, width))
+    x = Map.apply(reshape(input, shape), SLABS, slabs)
     y = Convolution.apply(x, w, bias, plane, plane.y_shape, False, {})
     return _single(slabs.out, y, input.ndim == 4)
 
@@ -168,7 +175,7 @@ def _planes(
     op: str, x: Sequence[int], w: Sequence[int], gy: Tensor, *window: Any
 ) -> tuple[Slabs, geometry.Conv, Tensor]:
     """Return the geometry of a convolution, and the gradient of its result as that of images."""
-    slabs, plane = geometry.conv3d(tuple(map(int, x)), tuple(map(int, w)), None, *window, op="conv3d")
+    slabs, plane = geometry.conv3d(tuple(map(int, x)), tuple(map(int, w)), None, *window)
     y = (int(x[0]), plane.o, slabs.out, plane.oh, plane.ow)
     if tuple(gy.shape) != y:
         raise geometry.ShapeError(

@@ -119,11 +119,11 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """
     check_tensor("pdist", input=input)
     if input.ndim != 2:
-        raise ShapeError(f"pdist: only supports 2D tensors (N, M), got: {input.ndim}D")
+        raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D; make it (N, M)")
     if input.dtype.kind != "f":
-        raise RuntimeError(f"pdist: only supports floating-point dtypes, got {input.dtype}; convert it with .float()")
+        raise RuntimeError(f"pdist only supports floating-point dtypes, got {input.dtype}; convert it with .float()")
     p = real(p, "pdist", "p")
     if p < 0:
-        raise RuntimeError(f"pdist: only supports non-negative p values, got {p}")
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
     first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
     return vector_norm(index_select(input, 0, first) - index_select(input, 0, second), p, -1)

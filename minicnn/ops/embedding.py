@@ -71,7 +71,7 @@ def _weighted(ctx: Any, rows: Array) -> Array:
 
 
 def _check_index(op: str, index: Tensor, rows: int) -> None:
-    """Check the type and the range of an index."""
+    """Check the type and the range of an index; PyTorch has another error for bags."""
     check_tensor(op, input=index)
     if index.dtype not in (np.int64, np.int32):
         raise RuntimeError(
@@ -81,10 +81,10 @@ def _check_index(op: str, index: Tensor, rows: int) -> None:
     if index.array.size and not index.is_meta:
         low, high = span(index.array)
         if low < 0 or high >= rows:
-            raise IndexError(
-                f"{op}: index out of range in self: {low if low < 0 else high} in a table of {rows} rows; count from 0 "
-                "or make num_embeddings larger"
-            )
+            wrong = f"{low if low < 0 else high} in a table of {rows} rows; count from 0 or make num_embeddings larger"
+            if op == "embedding_bag":
+                raise RuntimeError(f"{op}: Expected idx >= 0 && idx < num_embeddings, got {wrong}")
+            raise IndexError(f"{op}: index out of range in self: {wrong}")
 
 
 def padding_row(op: str, padding_idx: int | None, rows: int) -> int | None:
@@ -92,8 +92,11 @@ def padding_row(op: str, padding_idx: int | None, rows: int) -> int | None:
     if padding_idx is None:
         return None
     row = whole(padding_idx, op, "padding_idx")
+    name = "padding_idx" if "bag" in op.lower() else "Padding_idx"  # as PyTorch writes it
     if not -rows <= row < rows:
-        raise AssertionError(f"{op}: Padding_idx must be within num_embeddings, got {row} and {rows} rows")
+        if op == "embedding_bag":
+            raise RuntimeError(f"{op}: {name} must be within the number of embeddings, got {row} and {rows} rows")
+        raise AssertionError(f"{op}: {name} must be within num_embeddings, got {row} and {rows} rows")
     return row % rows
 
 
@@ -217,8 +220,8 @@ def _check_bags(
     op = "embedding_bag"
     if factors is not None and tuple(factors.shape) != tuple(input.shape):
         raise ValueError(
-            f"{op}: If per_sample_weights ({tuple(factors.shape)}) is not None, then it must have the same shape as "
-            f"the input ({tuple(input.shape)})"
+            f"{op}: If per_sample_weights ({factors.shape}) is not None, then it must have the same shape as "
+            f"the input ({input.shape})"
         )
     if weight.ndim != 2:
         raise ValueError(f"{op}: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
@@ -236,7 +239,8 @@ def _check_bags(
         )
     if factors is not None and factors.dtype != weight.dtype:
         raise RuntimeError(
-            f"{op}: expected scalar type {weight.dtype} of the weight for per_sample_weights, got {factors.dtype}"
+            f"{op}: expected per_sample_weights to have the same type as the weight, got {factors.dtype} and "
+            f"{weight.dtype}"
         )
 
 

@@ -10,8 +10,8 @@ Then y[n, c, i, j] = sum over the pixels (p, q) near the place of k(v - p) k(u -
     bicubic     the cubic convolution of R. Keys (1981) with a = -3/4       4 pixels
     nearest     1 for the nearest pixel
 
-The pixels are rows of C numbers, which `Embedding` takes; the weights are functions of the grid. So both have gradients,
-of every order.
+The pixels are rows of C numbers, which `Embedding` takes; the weights are functions of the grid. So both have
+gradients, of every order.
 
 M. Jaderberg, K. Simonyan, A. Zisserman and K. Kavukcuoglu, "Spatial transformer networks", NeurIPS 2015,
 https://arxiv.org/abs/1506.02025.
@@ -80,8 +80,8 @@ def grid_sample(
     if align_corners is None:
         warnings.warn(_OLD.format("grid_sample and affine_grid"), stacklevel=2)
     if input.dtype == np.float16:
-        wide = [to(x, np.float32) for x in (input, grid)]
-        return to(grid_sample(*wide, mode, padding_mode, bool(align_corners)), np.float16)
+        x, g = to(input, np.float32), to(grid, np.float32)
+        return to(grid_sample(x, g, mode, padding_mode, bool(align_corners)), np.float16)
     n, c, *sides = input.shape
     outs = tuple(grid.shape[1:-1])
     places = [grid[..., len(sides) - 1 - axis].reshape(-1) for axis in range(len(sides))]  # (N*P,) for each axis
@@ -93,12 +93,13 @@ def grid_sample(
     rows = reshape(permute(input, order), (n * math.prod(sides), c))
     first = _repeated(arange(n, device=grid.device), math.prod(outs))  # (N*P,): the image of each output pixel
     total: Any = None
+    weight: Any
     for corner in itertools.product(*taps):
-        index, weight = first, None
+        index, weight = first, 1.0  # of all axes
         for (place, factor), size in zip(corner, sides, strict=True):
             index = index * size + place
-            weight = factor if weight is None else weight * factor
-        part = Embedding.apply(rows, index, None, False) * reshape(weight, (-1, 1))  # type: ignore[arg-type]
+            weight = weight * factor
+        part = Embedding.apply(rows, index, None, False) * reshape(weight, (-1, 1))
         total = part if total is None else total + part
     y = permute(reshape(total, (n, *outs, c)), (0, input.ndim - 1, *range(1, input.ndim - 1))).contiguous()
     return with_unused(y, grid) if mode == "nearest" else y
@@ -181,7 +182,7 @@ def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
             f"{padding_mode!r}"
         )
     check_tensor("grid_sample", input=input, grid=grid)
-    x, g = tuple(input.shape), tuple(grid.shape)
+    x, g = list(input.shape), list(grid.shape)
     if input.dtype.kind != "f" or input.dtype != grid.dtype:
         raise RuntimeError(
             "grid_sampler(): expected input and grid to have same dtype, floating point, but input has "
@@ -246,7 +247,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if theta.ndim != 3 or tuple(theta.shape[1:]) != (axes, axes + 1):
         raise ValueError(
             f"affine_grid: Expected a batch of {axes}D affine matrices of shape Nx{axes}x{axes + 1} for size "
-            f"{tuple(sizes)}. Got {tuple(theta.shape)}."
+            f"{tuple(sizes)}. Got {theta.shape}."
         )
     if align_corners is None:
         warnings.warn(_OLD.format("grid_sample and affine_grid"), stacklevel=2)

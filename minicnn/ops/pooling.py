@@ -47,12 +47,13 @@ class MaxPool(Function):
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
         """Run the chosen kernel."""
         y, index = kernels.MAX_POOL(x.reshape(g.x_shape), g, **backend_for(x))  # -> (N, C, H, W)
-        ctx.save_for_backward(index)
-        ctx.geometry, ctx.shape = g, x.shape
+        ctx.geometry, ctx.shape, ctx.kind = g, x.shape, index.dtype
         shape = pooled_shape(x, g, dims)
         if not indices:
+            ctx.save_for_backward(index)
             return y.reshape(shape)
         numbers = index.astype(np.int64).reshape(shape)
+        ctx.save_for_backward(numbers)  # so that a program that changes them is told
         ctx.mark_non_differentiable(numbers)
         return y.reshape(shape), numbers
 
@@ -65,14 +66,15 @@ class MaxPool(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
         """Give each gradient to the one value that was the largest."""
-        (index,) = ctx.saved
-        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **backend_for(gy))
+        g, (index,) = ctx.geometry, ctx.saved
+        index = index.astype(ctx.kind, copy=False).reshape(g.y_shape)
+        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(g.y_shape), index, g, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
     @staticmethod
     def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, None]:
         """Take the changes of the largest values."""
-        return taken(v.reshape(ctx.geometry.x_shape), *ctx.saved), None
+        return taken(v.reshape(ctx.geometry.x_shape), ctx.saved[0].reshape(ctx.geometry.y_shape)), None
 
 
 def taken(x: Array, index: Array) -> Array:
@@ -122,7 +124,7 @@ def check(op: str, input: Tensor, kinds: str = "") -> None:
     if input.dtype.kind != "f" and input.dtype.name not in kinds.split():
         raise DtypeError(
             f"{op}: input must be floating point{' or ' + kinds.replace(' ', ', ') if kinds else ''}, "
-            f"got {input.dtype}; convert it with .float()"
+            f"got {input.dtype}, for which it is not implemented; convert it with .float()"
         )
 
 

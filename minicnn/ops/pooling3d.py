@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import IntOrTriple, Pool
 
 from ..tensor import Tensor
 from .adaptive_pooling import MaxUnpool, check_unpool, fractional
 from .pooling import AvgPool, MaxPool, Pooled, check, power_average, with_indices
+from .tensor.arithmetic import div
+from .tensor.creation import ones
 from .tensor.gather import Gather
 from .tensor.shape import reshape
 
@@ -32,6 +36,15 @@ def _averages(input: Tensor, plane: Pool, depth: Pool, divisor: int | None = Non
     rows = AvgPool.apply(reshape(input, plane.x_shape), plane, 2, divisor)
     found = AvgPool.apply(reshape(rows, depth.x_shape), depth, 2, None if divisor is None else 1)
     return reshape(found, (*input.shape[:-3], depth.oh, plane.oh, plane.ow))
+
+
+def _whole_averages(input: Tensor, plane: Pool, depth: Pool, divisor: int | None = None) -> Tensor:
+    """The means of whole numbers, cut once: the sums divided by what the mean of ones is divided by."""
+    counts: int | Tensor | None = divisor
+    if counts is None:
+        one = ones(*input.shape, dtype=np.float64, device=input.device)
+        counts = (_averages(one, plane, depth, 1) / _averages(one, plane, depth)).round().long()
+    return div(_averages(input, plane, depth, 1), counts, rounding_mode="trunc")
 
 
 def _largest(input: Tensor, plane: Pool, depth: Pool, return_indices: bool) -> Pooled:
@@ -81,7 +94,7 @@ def avg_pool3d(
     """The mean of each window of (N, C, D, H, W), or (C, D, H, W): `avg_pool2d` with a third axis.
 
     Args:
-        input: volumes, floating point.
+        input: volumes; also of int64, where the mean is cut to a whole number.
         kernel_size, stride, padding: an int or (depth, vertical, horizontal); a stride of None means kernel_size.
         ceil_mode: let the last windows extend over the edge.
         count_include_pad: whether the zeros of the padding count in the mean.
@@ -94,7 +107,7 @@ def avg_pool3d(
     >>> F.avg_pool3d(minicnn.arange(16.0).reshape(1, 4, 2, 2), 2).flatten()
     tensor([ 3.5000, 11.5000])
     """
-    check("avg_pool3d", input)
+    check("avg_pool3d", input, "int64")
     if divisor_override is not None:
         divisor_override = geometry.whole(divisor_override, "avg_pool3d", "divisor_override")
         if not divisor_override:
@@ -102,7 +115,7 @@ def avg_pool3d(
     planes = geometry.pool3d(
         input.shape, kernel_size, stride, padding, 1, bool(ceil_mode), bool(count_include_pad), "avg_pool3d"
     )
-    return _averages(input, *planes, divisor_override)
+    return (_averages if input.dtype.kind == "f" else _whole_averages)(input, *planes, divisor_override)
 
 
 def lp_pool3d(

@@ -11,6 +11,7 @@ CONV = [
     S((2, 2, 3, 2, 3), (2, 2, 2, 2, 2), None, padding="same"),
     S((1, 2, 4, 3, 3), (3, 2, 1, 1, 1), (3,), stride=(3, 1, 2)),
     S((2, 4, 3, 3), (2, 2, 3, 1, 2), None, padding=1, stride=2),  # one volume without a batch axis
+    S((2, 4, 2, 3, 4), (6, 2, 1, 1, 1), (6,), groups=2),  # each pixel by itself
     S((0, 2, 3, 4, 4), (3, 2, 2, 3, 3), (3,)),
     S((1, 1, 2, 2, 2), (1, 1, 2, 2, 2), (1,), padding=3, dilation=3, stride=(4, 1, 2)),  # slabs wholly in the padding
 ]

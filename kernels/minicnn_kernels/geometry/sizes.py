@@ -142,7 +142,8 @@ def _several(value: Any, count: int, kind: str, op: str, name: str, least: int, 
     except KindError:
         raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}") from None
     if min(found) < least:
-        raise ShapeError(f"{op}: {name} must be at least {least}, got {value!r}")
+        bound = f"at least {least}" if least != 1 else "greater than zero"
+        raise ShapeError(f"{op}: {name} must be {bound}, got {value!r}")
     if max(found) > most:
         raise ShapeError(f"{op}: {name} must be at most {most}, got {value!r}")
     return found if len(found) == count else found * count
@@ -212,8 +213,8 @@ def output_size(
     if out < 1:
         raise ShapeError(
             f"{op}: the window is larger than the input: {side} {size} with padding {padding} gives "
-            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1. Use a smaller kernel or "
-            f"dilation, or padding >= {-(-(extent - size) // 2)}."
+            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1, which is too small. Use a smaller kernel "
+            f"or dilation, or padding >= {-(-(extent - size) // 2)}."
         )
     if fit == "strict" and room % stride:
         fitting = [s for s in range(1, room + 2) if room % s == 0]

@@ -56,7 +56,7 @@ def conv3d(
     out = output_size(depth, kd, sd, pd, dd, op=op, side="depth")
     if pd > depth:
         fits(op, (n, c, depth + 2 * pd, *sides), what="padded input")
-    images = plane(op, (n * out, c * kd, *sides), (o, cg * kd, *kernel), (s, p, d), groups)
+    images = plane(op, (n * out, c * kd, *sides), (o, cg * kd, *kernel), (tuple(s), tuple(p), tuple(d)), groups)
     return Slabs(depth, kd, sd, pd, dd, out), images
 
 
@@ -91,7 +91,9 @@ def conv_transpose3d(
             f"{op}: input {x} gives an output of depth {size}: (size - 1)*stride - 2*padding + dilation*(kernel - 1) + "
             f"output_padding + 1 must be at least 1; use less padding than {padding}"
         )
-    images = transposed_plane(op, (n * depth, c, *sides), (c, og * kd, *kernel), (s, p, d), tuple(e), groups)
+    images = transposed_plane(
+        op, (n * depth, c, *sides), (c, og * kd, *kernel), (tuple(s), tuple(p), tuple(d)), tuple(e), groups
+    )
     fits(op, (n, og * groups, size, images.h, images.w))
     return Slabs(size, kd, sd, pd, dd, depth), images
 
@@ -154,7 +156,7 @@ def adaptive_pool3d(
     Raises:
         ShapeError: as in `adaptive_pool2d`.
     """
-    n, c, depth, h, w = _batched(x, op, channels=False)
+    n, c, depth, h, w = _batched(x, op, channels=op.startswith("adaptive_max"))
     output_size = output_size if type(output_size) is int else listed(output_size)
     if isinstance(output_size, Sequence):
         if len(output_size) != 3 or isinstance(output_size, (str, bytes)):
@@ -231,5 +233,8 @@ def _batched(x: Shape, op: str, channels: bool = True) -> Shape:
             "reshape"
         )
     if 0 in x[-3 - channels :]:
-        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs pixels")
+        raise ShapeError(
+            f"{op}: Expected 4D or 5D (batch mode) tensor with non-zero size for non-batch dimensions, got shape {x}; "
+            "a window needs pixels"
+        )
     return (1,) * (5 - len(x)) + tuple(x)

@@ -99,7 +99,7 @@ def adaptive_pool2d(
     >>> geometry.adaptive_pool2d((8, 512, 7, 7), 1).y_shape
     (8, 512, 1, 1)
     """
-    n, c, h, w = _batched(x, dims, op)
+    n, c, h, w = _batched(x, dims, op, channels=op.startswith("adaptive_max"))
     output_size = output_size if type(output_size) is int else listed(output_size)
     if dims == 2 and isinstance(output_size, Sequence):
         if len(output_size) != 2 or isinstance(output_size, (str, bytes)):
@@ -130,9 +130,9 @@ def fractional_pool(
     leading = (1,) * (len(x) == dims + 1) + tuple(x[:-dims])
     axes = ("(N, C, H, W) or (C, H, W)", "(N, C, D, H, W) or (C, D, H, W)")[dims - 2]
     if len(leading) != 2 or 0 in x[-dims - 1 :]:
-        raise ShapeError(f"{op}: input must be {axes}, only the batch may be empty, got shape {x}")
+        raise ShapeError(f"{op}: Expected input {axes}, of which only the batch may be empty, got shape {x}")
     sides, windows = tuple(x[-dims:]), each(kernel, op, "kernel_size", 1)
-    outs = each(output_size, op, "output_size", 1, 2**63 - 1)
+    outs = each(output_size, op, "output_size", 0, 2**63 - 1)
     room = [side - k + 1 for side, k in zip(sides, windows, strict=True)]
     if any(out > most for out, most in zip(outs, room, strict=True)):
         a, b, c, d = (" x ".join(map(str, numbers)) for numbers in (outs, windows, sides, room))
@@ -211,6 +211,9 @@ def _batched(x: Shape, dims: int, op: str, channels: bool = False) -> Shape:
             "add or merge axes with reshape"
         )
     if 0 in x[-dims - channels :]:
-        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs pixels")
+        raise ShapeError(
+            f"{op}: Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with non-zero size for non-batch "
+            f"dimensions, got shape {x}; a window needs pixels"
+        )
     n, c, *sides = (1,) * (dims + 2 - len(x)) + tuple(x)
     return (n, c, *sides) if dims == 2 else (n, c, 1, *sides)

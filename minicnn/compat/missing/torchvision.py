@@ -75,5 +75,5 @@ ROWS = [
     Gap("io", "*ideo* Timebase", _VIDEO),
     Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
         "disable_beta_transforms_warning", "images are read with Pillow; leave the call out"),
-    Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
+    Gap("minicnn", "torchsummary", "use minicnn.summary, which prints the table"),
 ]  # fmt: skip

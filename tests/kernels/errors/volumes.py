@@ -25,7 +25,7 @@ ERRORS: list[Error] = [
     ),
     (lambda: G.same_padding3d((3, 3, 3), (1, 2, 1), 1), ["conv3d: padding='same' keeps the size only with stride 1"]),
     (lambda: G.pool3d((2, 3), 2), ["max_pool3d: input must be 5-d (N, C, D, H, W) or 4-d (C, D, H, W)", "(2, 3)"]),
-    (lambda: G.pool3d((2, 0, 3, 3, 3), 2), ["max_pool3d: only the batch may be empty", "(2, 0, 3, 3, 3)"]),
+    (lambda: G.pool3d((2, 0, 3, 3, 3), 2), ["max_pool3d: Expected 4D or 5D", "non-zero size", "(2, 0, 3, 3, 3)"]),
     (
         lambda: G.pool3d(X, (3, 4, 4), padding=2),
         ["max_pool3d: padding (2, 2, 2) must be at most half of kernel_size (3, 4, 4)", "pad the input"],
@@ -47,5 +47,5 @@ ERRORS: list[Error] = [
         lambda: G.max_unpool3d((2, 1, 1, 1), (2, 1, 1, 1), 1, padding=2),
         ["max_unpool3d: padding (2, 2, 2) leaves an output of (-3, -3, -3)"],
     ),
-    (lambda: G.triple((1, 2, 0), "conv3d", "stride", 1), ["conv3d: stride must be at least 1, got (1, 2, 0)"]),
+    (lambda: G.triple((1, 2, 0), "conv3d", "stride", 1), ["conv3d: stride must be greater than zero, got (1, 2, 0)"]),
 ]

@@ -13,7 +13,7 @@ from ...missing import answer as _answer
 from . import utils as utils
 
 _FILES = {  # PyTorch's file: the files here that have its names
-    "activation": "activation attention softmax",
+    "activation": "activation multihead_attention softmax",
     "batchnorm": "batchnorm lazy",
     "channelshuffle": "pixel_shuffle",
     "container": "container parameter_container",
@@ -31,7 +31,7 @@ _FILES = {  # PyTorch's file: the files here that have its names
     "padding": "padding",
     "pixelshuffle": "pixel_shuffle",
     "pooling": "pooling pooling3d",
-    "sparse": "sparse",
+    "sparse": "embedding",
     "transformer": "transformer",
     "upsampling": "upsampling",
 }

@@ -116,8 +116,9 @@ class Embedding(_Table):
         (tensor([[3., 4.]]), False)
         """
         _matrix(embeddings)
+        rows, size = embeddings.shape
         return cls(
-            *embeddings.shape, padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type,
+            rows, size, padding_idx=padding_idx, max_norm=max_norm, norm_type=norm_type,
             scale_grad_by_freq=scale_grad_by_freq, sparse=sparse, _weight=embeddings, _freeze=freeze,
         )  # fmt: skip
 
@@ -171,8 +172,9 @@ class EmbeddingBag(_Table):
     ) -> EmbeddingBag:  # fmt: skip
         """A layer with given vectors (V, E), which training leaves as they are, unless `freeze` is False."""
         _matrix(embeddings)
+        rows, size = embeddings.shape
         bag = cls(
-            *embeddings.shape, _weight=embeddings, max_norm=max_norm, norm_type=norm_type,
+            rows, size, _weight=embeddings, max_norm=max_norm, norm_type=norm_type,
             scale_grad_by_freq=scale_grad_by_freq, mode=mode, sparse=sparse,
             include_last_offset=include_last_offset, padding_idx=padding_idx,
         )  # fmt: skip
