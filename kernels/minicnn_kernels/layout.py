@@ -2,8 +2,8 @@
 
 An array is *channels last* when it is the transposed view of a C-contiguous (N, H, W, C) buffer. A kernel works on
 dense memory in one of the two orders, and its result has the order of its input. So a net keeps the order of its first
-input. Any other array (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once; a slice of a
-channels-last array is copied to channels last.
+input. Any other array (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once; a slice of
+a channels-last array is copied to channels last.
 """
 
 from __future__ import annotations
