@@ -57,7 +57,7 @@ def test_protocols_are_asked_for_in_vain_without_a_word() -> None:
         "minicnn.amp", "minicnn.hub", "minicnn.jit", "minicnn.fx", "minicnn.testing", "minicnn.jit.annotations",
         "minicnn.utils.hooks", "minicnn.ops.misc", "minicnn.linalg", "minicnn.models", "minicnn.transforms",
         "minicnn.datasets", "minicnn.nn.grad", "minicnn.utils.data.dataloader", "minicnn.utils.data.dataset",
-        "minicnn.utils.data.sampler",
+        "minicnn.utils.data.sampler", "minicnn.autograd.graph", "minicnn.autograd.variable",
     ],
 )  # fmt: skip
 def test_modules_can_be_imported(name: str) -> None:

@@ -35,6 +35,8 @@ PLACES = [
     "minicnn.autograd",
     "minicnn.autograd.function",
     "minicnn.autograd.functional",
+    "minicnn.autograd.graph",
+    "minicnn.autograd.variable",
     "minicnn.autograd.gradcheck",
     "minicnn.optim",
     "minicnn.optim.lr_scheduler",

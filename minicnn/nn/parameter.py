@@ -29,7 +29,7 @@ def typename(value: Any) -> str:
 def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
     """Initialise a tensor that shares the memory of the tensor `data`; for None, it has no elements."""
     if isinstance(data, Tensor):
-        Tensor.__init__(tensor, data.array, _version=data._version)
+        Tensor.__init__(tensor, data.array, _counter=data._counter)
     else:
         Tensor.__init__(tensor, creation.empty(0).array if data is None else data)
     if requires_grad:

@@ -78,7 +78,7 @@ class FirstOrder(Optimizer):
                 if not p.is_meta:
                     with on_device_of(p._array):
                         self.update_one(group, state, p)
-                    p._version[0] += 1
+                    p._counter[0] += 1
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -199,7 +199,7 @@ class KernelOptimizer(FirstOrder):
         if weights is None or not weights.holds_buffers(buffers):
             weights = self._weights[id(group)] = Weights(xs, *buffers)
         for p in params:
-            p._version[0] += 1
+            p._counter[0] += 1
         with on_device_of(xs[0]):
             for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
                 kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])

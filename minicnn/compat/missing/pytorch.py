@@ -55,7 +55,7 @@ ROWS = [
     Gap("minicnn", "types", "use minicnn.Tensor, minicnn.device, int and float in annotations"),
     Gap("* Tensor", "names rename rename_ align_to align_as refine_names has_names", _NUMBERED),
     Gap("*", "align_tensors *dimname*", _NUMBERED),
-    Gap("Tensor", "name volatile grad_dtype output_nr module_load hash_tensor", _INSIDE),
+    Gap("Tensor", "name volatile grad_dtype module_load hash_tensor", _INSIDE),
     Gap("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
     Gap("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
     Gap("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),
@@ -137,15 +137,14 @@ ROWS = [
     Gap("autograd minicnn", "jacrev jacfwd", "they are in minicnn.func"),
     Gap("func", "functionalize debug_unwrap", _INSIDE),
     Gap("autograd", "vmap", "it is minicnn.vmap"),
-    Gap("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
-        "minicnn.utils.checkpoint saves memory"),
+    Gap("autograd", "SavedTensor", "minicnn.autograd.graph.saved_tensors_hooks changes how tensors are saved"),
+    Gap("autograd.function", "NestedIOFunction", "use minicnn.autograd.Function, with a tensor for each argument"),
     Gap("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
     Gap("autograd", "anomaly_mode", "use minicnn.autograd.detect_anomaly"),
     Gap("minicnn", "is_anomaly_enabled is_anomaly_check_nan_enabled set_anomaly_enabled",
         "use minicnn.autograd.detect_anomaly or minicnn.autograd.set_detect_anomaly"),
-    Gap("autograd", "variable", "use minicnn.autograd.Variable"),
-    Gap("autograd", "*multithreading* is_view_replay_enabled enforce_grad_layout_policy is_tensor_like DeviceType",
-        _INSIDE),
+    Gap("autograd", "is_multithreading_enabled is_view_replay_enabled enforce_grad_layout_policy is_tensor_like "
+        "DeviceType", _INSIDE),
     Gap("*", "profiler profiler_* kineto_available Profiler* monitor profile_hook_step",
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
     # ----------------------------------------------------------------------------------------------- data and utilities
