@@ -127,7 +127,11 @@ def test_strict_fit_refuses_what_does_not_fit() -> None:
     ("call", "error", "text"),
     [
         (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "in_channels must be divisible by groups, got 3"),
-        (lambda: nn.Conv2d(1, 1, 3, 0)(Tensor(np.ones((1, 1, 4, 4), "f"))), ShapeError, "stride must be greater than zero"),
+        (
+            lambda: nn.Conv2d(1, 1, 3, 0)(Tensor(np.ones((1, 1, 4, 4), "f"))),
+            ShapeError,
+            "stride must be greater than zero",
+        ),
         (
             lambda: nn.Conv2d(1, 1, 3, padding_mode="edge"),
             ValueError,
