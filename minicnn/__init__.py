@@ -22,8 +22,9 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, fx, hub, jit, linalg, return_types, testing
+from .compat import amp, backends, func, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
+from .compat.func import vmap
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
 from .compat.ops import misc as _misc
@@ -84,7 +85,7 @@ from .nn.functional import (
     triplet_margin_loss,
 )
 from .ops.adaptive_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
-from .ops.distance import cdist
+from .ops.distance import cdist, pdist
 from .ops.linear import *
 from .ops.softmax import tensor_log_softmax as log_softmax
 from .ops.softmax import tensor_softmax as softmax

@@ -15,6 +15,8 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "LazyLinear": ({"out_features": 4}, (2, 3, 5)),
     "LazyConv1d": ({"out_channels": 4, "kernel_size": 3, "padding": "same"}, (2, 5, 6)),
     "LazyConv2d": ({"out_channels": 4, "kernel_size": (3, 2), "bias": False}, (2, 5, 6, 6)),
+    "LazyConv3d": ({"out_channels": 4, "kernel_size": (3, 2, 1)}, (2, 5, 4, 3, 2)),
+    "LazyConvTranspose3d": ({"out_channels": 4, "kernel_size": 2, "stride": 2}, (5, 3, 3, 2)),
     "LazyConvTranspose1d": ({"out_channels": 4, "kernel_size": 3, "stride": 2}, (5, 6)),
     "LazyConvTranspose2d": ({"out_channels": 4, "kernel_size": 3, "output_padding": 0}, (2, 5, 6, 6)),
     "LazyBatchNorm1d": ({}, (4, 5)),

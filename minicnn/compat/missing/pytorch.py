@@ -86,8 +86,6 @@ ROWS = [
     Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
     Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
     Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
-    Gap("minicnn", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
-    Gap("nn.functional", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
     Gap("minicnn", "frobenius_norm nuclear_norm", "use minicnn.linalg.matrix_norm"),
     Gap("minicnn Tensor", "nonzero_static", "use minicnn.nonzero"),
     Gap("Tensor", "index", "use x[...]"),
@@ -98,35 +96,29 @@ ROWS = [
         "its own"),
     Gap("minicnn Tensor", "unsafe_split_with_sizes", "use minicnn.split_with_sizes"),
     # ----------------------------------------------------------------------------------------------------------- layers
-    Gap("*", "*Conv3d *ConvTranspose3d *Pool3d MaxUnpool3d *Pad3d conv3d conv_transpose3d conv3d_* *_pool3d* "
-        "max_unpool3d channels_last_3d convert_conv3d_weight_memory_format", "images are 2-d; fold the third axis "
-        "into the batch or the channels, and use the 2d form"),
+    Gap("minicnn", "channels_last_3d", "volumes (N, C, D, H, W) are contiguous; leave memory_format out"),
+    Gap("*", "convert_conv3d_weight_memory_format", "volumes are contiguous; leave the call out"),
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
     Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
-    Gap("*", "scaled_dot_product_attention attention", "sequence models are left out; write it: minicnn.softmax(q @ "
-        "k.transpose(-2, -1) / d**0.5, -1) @ v"),
-    Gap("*", "Transformer* MultiheadAttention multi_head_attention_forward", "sequence models are left out; write it "
-        "with minicnn.nn.Linear, minicnn.nn.LayerNorm, minicnn.matmul and minicnn.softmax"),
-    Gap("*", "Embedding embedding EmbeddingBag embedding_bag embedding_renorm_", "sequence models are left out; a "
-        "table is a minicnn.nn.Parameter: weight[indices] has gradients"),
+    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to "
+        "compute it"),
+    Gap("minicnn", "scaled_dot_product_attention", "use minicnn.nn.functional.scaled_dot_product_attention"),
+    Gap("minicnn", "embedding embedding_bag embedding_renorm_", "use minicnn.nn.functional.embedding and "
+        "embedding_bag"),
     Gap("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models and their losses are left out"),
     Gap("nn", "AdaptiveLogSoftmaxWithLoss", "sequence models are left out; use minicnn.nn.CrossEntropyLoss"),
     Gap("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
         "minicnn.nn.Linear"),
-    Gap("*", "Bilinear bilinear", "write it: minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
     Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes images too"),
-    Gap("nn", "CrossMapLRN2d", "use minicnn.nn.LocalResponseNorm"),
-    Gap("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
-        "use minicnn.nn.functional.interpolate, for grids along the axes"),
+    Gap("*", "grid_sampler* cudnn_grid_sampler GRID_SAMPLE_* affine_grid_generator cudnn_affine_grid_generator",
+        "use minicnn.nn.functional.grid_sample and affine_grid"),
     Gap("nn nn.functional", "common_types factory_kwargs BroadcastingList* assert_int_or_pair boolean_dispatch "
         "ScalingType SwizzleType reproducibility_notes tf32_notes", _INSIDE),
     Gap("nn.functional", "Tensor", "it is minicnn.Tensor"),
     Gap("*", "grouped_mm scaled_grouped_mm scaled_mm", "use minicnn.bmm, or minicnn.matmul group by group"),
     Gap("nn nn.parallel", "parallel_apply replicate scatter gather data_parallel comm distributed scatter_gather "
         "DistributedDataParallelCPU", _ONE + "use the module itself"),
-    Gap("nn.utils", "stateless", "there is no functional_call; set the parameters' data and call the module"),
-    Gap("nn.utils", "prune", "multiply weight.data by a mask of zeros and ones after each step"),
     Gap("nn.utils", "memory_format convert_conv2d_weight_memory_format", "use "
         "module.to(memory_format=minicnn.channels_last)"),
     Gap("minicnn", "batch_norm_* cudnn_* miopen_* mkldnn_* native_* convolution constant_pad_nd norm_except_dim "
@@ -141,13 +133,13 @@ ROWS = [
     # --------------------------------------------------------------------------------------------------------- autograd
     Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
         "minicnn.nn.functional"),
-    Gap("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
-        "loop and minicnn.stack do what vmap does, and a module is called with its own parameters"),
     Gap("minicnn", "hessian jvp vjp hvp vhp jacobian gradgradcheck", "they are in minicnn.autograd.functional, and "
         "gradgradcheck in minicnn.autograd"),
     Gap("autograd", "hessian jvp vjp hvp vhp jacobian", "they are in minicnn.autograd.functional"),
-    Gap("autograd minicnn", "forward_ad jacrev jacfwd", "use minicnn.autograd.functional.jvp and jacobian"),
-    Gap("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
+    Gap("autograd minicnn", "forward_ad", "use minicnn.func.jvp"),
+    Gap("autograd minicnn", "jacrev jacfwd", "they are in minicnn.func"),
+    Gap("func", "functionalize debug_unwrap", _INSIDE),
+    Gap("autograd", "vmap", "it is minicnn.vmap"),
     Gap("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
         "minicnn.utils.checkpoint saves memory"),
     Gap("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
@@ -233,9 +225,9 @@ ROWS = [
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),
-    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
-        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn and mps, and change nothing; "
-        "minicnn.use chooses the kernels"),
+    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl nnpack openmp opt_einsum python_native "
+        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn, mkldnn and mps, and change "
+        "nothing; minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
     Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
         "BoolTensor", "make a minicnn.{name} and move it with x.cuda(), or pass device='cuda' to minicnn.zeros"),

@@ -11,7 +11,7 @@ from ...missing import answer as _answer
 from . import utils as utils
 
 _FILES = {  # PyTorch's file: the files here that have its names
-    "activation": "activation softmax",
+    "activation": "activation multihead_attention softmax",
     "batchnorm": "batchnorm lazy",
     "channelshuffle": "pixel_shuffle",
     "container": "container parameter_container",
@@ -28,7 +28,9 @@ _FILES = {  # PyTorch's file: the files here that have its names
     "normalization": "normalization",
     "padding": "padding",
     "pixelshuffle": "pixel_shuffle",
-    "pooling": "pooling",
+    "pooling": "pooling pooling3d",
+    "sparse": "embedding",
+    "transformer": "transformer",
     "upsampling": "upsampling",
 }
 
