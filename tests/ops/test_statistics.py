@@ -70,6 +70,7 @@ def test_derivatives_and_integrals() -> None:
     close(minicnn.trapezoid(x, Tensor(points)), np.trapezoid(X, points))
     close(minicnn.trapz(x, dx=0.5, dim=0), np.trapezoid(X, dx=0.5, axis=0))
     close(minicnn.cumulative_trapezoid(x)[:, -1], np.trapezoid(X))
+    close(minicnn.gradient(minicnn.tensor([0.0, np.inf, 2.0, 4.0]))[0], np.gradient([0.0, np.inf, 2.0, 4.0]))
     with pytest.raises(RuntimeError, match="edge_order"):
         minicnn.gradient(x, edge_order=3)
     with pytest.raises(RuntimeError, match="at least edge_order\\+1 = 2"):
@@ -98,6 +99,10 @@ def test_parts() -> None:
     for size, stride, offset in (((4, 4), (3, 1), 0), ((2,), (-1,), 0), ((7,), (1,), 0), ((2,), (1,), 5)):
         with pytest.raises(RuntimeError, match="leave the 6 elements"):
             minicnn.arange(6).as_strided(size, stride, offset)
+    assert minicnn.empty_strided((2, 3), (1, 2), dtype=minicnn.int8).stride() == (1, 2)
+    assert minicnn.empty_strided((0, 3), (1, 2), requires_grad=True).requires_grad
+    with pytest.raises(RuntimeError, match="dimensionality"):
+        minicnn.empty_strided((2, 3), (1,))
     norms = minicnn.renorm(Tensor(X), 2, 0, 1.0).norm(dim=1)
     assert bool((norms <= 1).all())
     assert minicnn.vander(minicnn.tensor([2, 3]), 0).shape == (2, 0)
@@ -109,6 +114,8 @@ def test_python_functions_of_elements() -> None:
     x = minicnn.tensor([[1.0, 2.0]])
     assert x.apply_(lambda a: a + 1) is x
     assert x.map_(minicnn.tensor([[10.0], [20.0]])[:1], lambda a, b: a * b).tolist() == [[20, 30]]
+    with pytest.raises(RuntimeError, match="broadcast"):
+        x.map_(minicnn.ones(3, 2), lambda a, b: a)
     with pytest.raises(TypeError, match="detach"):
         minicnn.ones(2, requires_grad=True).apply_(abs)
     with pytest.raises(TypeError, match=r"expected tensors of minicnn\.float32"):
