@@ -22,12 +22,14 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, func, fx, hub, jit, linalg, return_types, testing
+from .compat import accelerator, amp, backends, distributed, func, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.func import vmap
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
+from .compat.ops import feature_pyramid_network as _pyramid
 from .compat.ops import misc as _misc
+from .compat.ops import poolers as _poolers
 from .compat.settings import *
 from .compat.settings import _assert
 from .compat.tensor_types import *
@@ -146,8 +148,8 @@ from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .version import __version__
 
 if _TYPE_CHECKING:
-    from . import analysis, bench, datasets, exercises, models, train, transforms, utils, visualize
-    from .analysis import summary
+    from . import analysis, bench, datasets, distributions, exercises, models, train, transforms, utils, visualize
+    from .analysis import summary, summary_string
     from .bench import compare_algorithms
 
 
@@ -156,8 +158,19 @@ long, int, short, bool = int64, int32, int16, _bool
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 _sys.meta_path.append(_Imports)
-_LAZY = {"analysis", "bench", "datasets", "exercises", "models", "train", "transforms", "utils", "visualize"}
-_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis"}
+_LAZY = {
+    "analysis",
+    "bench",
+    "datasets",
+    "distributions",
+    "exercises",
+    "models",
+    "train",
+    "transforms",
+    "utils",
+    "visualize",
+}
+_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis", "summary_string": ".analysis"}
 
 
 def __getattr__(name: str) -> _Any:

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from ..random import get_rng_state, set_rng_state
-from . import engine, functional
+from . import backpropagation, engine
 from .trees import leaves, rebuilt
 
 __all__ = ["vmap"]
@@ -60,7 +60,7 @@ def vmap(
             results.append(func(*positional, **named))
         columns = zip(*(leaves(result) for result in results), strict=True)
         places = _axes("out_dims", out_dims, results[0])
-        stacked = [functional.stack(list(column), place) for column, place in zip(columns, places, strict=True)]
+        stacked = [backpropagation.stack(list(column), place) for column, place in zip(columns, places, strict=True)]
         return rebuilt(results[0], iter(stacked))
 
     return batched

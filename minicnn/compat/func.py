@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..autograd.function_transforms import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from ..autograd.batched import vmap
+from ..autograd.function_transforms import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from ..nn.utils.stateless import functional_call, stack_module_state
 from .doors import door as _door
 

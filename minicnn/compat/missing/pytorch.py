@@ -45,7 +45,7 @@ ROWS = [
     Gap("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
     Gap("minicnn Tensor", "resize resize_as", "use x.reshape(...), or minicnn.empty and "
         "x.copy_(...)"),
-    Gap("* Tensor", "storage storage_type untyped_storage set_ as_strided_ as_strided_scatter "
+    Gap("* Tensor", "storage storage_type set_ as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
     Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_permuted", _MEMORY),
     Gap("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
@@ -55,14 +55,14 @@ ROWS = [
     Gap("minicnn", "types", "use minicnn.Tensor, minicnn.device, int and float in annotations"),
     Gap("* Tensor", "names rename rename_ align_to align_as refine_names has_names", _NUMBERED),
     Gap("*", "align_tensors *dimname*", _NUMBERED),
-    Gap("Tensor", "name volatile grad_dtype output_nr module_load hash_tensor", _INSIDE),
+    Gap("Tensor", "name volatile grad_dtype module_load hash_tensor", _INSIDE),
     Gap("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
     Gap("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
     Gap("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),
     Gap("* Tensor", "ipu xpu mtia cuda_", _DEVICES),
     Gap("Tensor", "record_stream", "keep the tensor until the stream that uses it is done: "
         "minicnn.cuda.current_stream().synchronize()"),
-    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device",
+    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available cpu windows get_device_module get_device",
         _DEVICES),
     Gap("minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
         "it is False"),
@@ -81,8 +81,7 @@ ROWS = [
     Gap("*", "special", "minicnn has these functions without `special`: minicnn.erf, minicnn.log1p, minicnn.logit"),
     Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
         "use scipy.special on x.numpy(), without gradients"),
-    Gap("minicnn", "distributions binomial", "draw with minicnn.normal, minicnn.rand, minicnn.bernoulli or "
-        "minicnn.multinomial, or with numpy.random, and write the log-probability by hand"),
+    Gap("minicnn", "binomial", "draw with numpy.random, or sum minicnn.bernoulli"),
     Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
     Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
     Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
@@ -127,8 +126,6 @@ ROWS = [
     Gap("nn.functional", "native_channel_shuffle", "use minicnn.nn.functional.channel_shuffle"),
     # ---------------------------------------------------------------------------------------------------- optimisation
     Gap("optim", "SparseAdam", "tensors are dense; use minicnn.optim.Adam"),
-    Gap("optim", "Adafactor Muon", "use minicnn.optim.AdamW or minicnn.optim.SGD"),
-    Gap("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
     Gap("optim", "swap_in_optimizer_params_and_state", _INSIDE),
     # --------------------------------------------------------------------------------------------------------- autograd
     Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
@@ -140,15 +137,14 @@ ROWS = [
     Gap("autograd minicnn", "jacrev jacfwd", "they are in minicnn.func"),
     Gap("func", "functionalize debug_unwrap", _INSIDE),
     Gap("autograd", "vmap", "it is minicnn.vmap"),
-    Gap("autograd", "graph SavedTensor NestedIOFunction", "there are no hooks on saved tensors; "
-        "minicnn.utils.checkpoint saves memory"),
+    Gap("autograd", "SavedTensor", "minicnn.autograd.graph.saved_tensors_hooks changes how tensors are saved"),
+    Gap("autograd.function", "NestedIOFunction", "use minicnn.autograd.Function, with a tensor for each argument"),
     Gap("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
     Gap("autograd", "anomaly_mode", "use minicnn.autograd.detect_anomaly"),
     Gap("minicnn", "is_anomaly_enabled is_anomaly_check_nan_enabled set_anomaly_enabled",
         "use minicnn.autograd.detect_anomaly or minicnn.autograd.set_detect_anomaly"),
-    Gap("autograd", "variable", "use minicnn.autograd.Variable"),
-    Gap("autograd", "*multithreading* is_view_replay_enabled enforce_grad_layout_policy is_tensor_like DeviceType",
-        _INSIDE),
+    Gap("autograd", "is_multithreading_enabled is_view_replay_enabled enforce_grad_layout_policy is_tensor_like "
+        "DeviceType", _INSIDE),
     Gap("*", "profiler profiler_* kineto_available Profiler* monitor profile_hook_step",
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
     # ----------------------------------------------------------------------------------------------- data and utilities
@@ -170,7 +166,8 @@ ROWS = [
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
         "minicnn.utils.data.get_worker_info; minicnn has nothing else of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
-    Gap("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
+    Gap("distributed", "*", _ONE + "ask minicnn.distributed.is_available(), which is False, before you use it"),
+    Gap("minicnn", "rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
     Gap("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
         "processes"),
     Gap("minicnn", "prepare_multiprocessing_environment", "use Python's multiprocessing"),

@@ -50,6 +50,11 @@ class Matmul(Function):
     """y = a @ b over the last two axes, with the others broadcast; saves a and b."""
 
     @staticmethod
+    def public(node: Any) -> tuple[str, type[Any]]:
+        """PyTorch's name for two matrices, or for batches of them."""
+        return "MmBackward0" if len(node.outputs[0][0]) == 2 else "BmmBackward0", Function.public(node)[1]
+
+    @staticmethod
     def forward(ctx: Any, a: Array, b: Array) -> Array:
         """Run the kernel; integers and float16 have none."""
         ctx.save_for_backward(a, b)
