@@ -47,7 +47,7 @@ ROWS = [
         "x.copy_(...)"),
     Gap("* Tensor", "storage storage_type set_ as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
-    Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_strided empty_permuted", _MEMORY),
+    Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_permuted", _MEMORY),
     Gap("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
     Gap("minicnn", "frombuffer", "use minicnn.from_numpy(numpy.frombuffer(buffer, dtype))"),
     Gap("minicnn", "to_dlpack", "use minicnn.utils.dlpack.to_dlpack, or hand over the tensor itself, which has "
