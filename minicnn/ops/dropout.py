@@ -106,7 +106,9 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """
     check_tensor("dropout1d", input=input)
     if input.ndim not in (2, 3):
-        raise RuntimeError(f"dropout1d: takes (N, C, L) or (C, L), got shape {tuple(input.shape)}")
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input; make {tuple(input.shape)} (N, C, L)"
+        )
     return _drop("dropout1d", input, p, training, inplace, axes=input.ndim - 1)
 
 
