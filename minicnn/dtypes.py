@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 
 
+class DtypeError(TypeError, RuntimeError):
+    """Elements of a type that an operation does not take, or of two types that do not fit. PyTorch: RuntimeError."""
+
+
 class DType:
     """A type of elements, such as `minicnn.float32`: one object for each type, so that `is` compares them.
 

@@ -57,7 +57,7 @@ def test_protocols_are_asked_for_in_vain_without_a_word() -> None:
         "minicnn.amp", "minicnn.hub", "minicnn.jit", "minicnn.fx", "minicnn.testing", "minicnn.jit.annotations",
         "minicnn.utils.hooks", "minicnn.ops.misc", "minicnn.linalg", "minicnn.models", "minicnn.transforms",
         "minicnn.datasets", "minicnn.nn.grad", "minicnn.utils.data.dataloader", "minicnn.utils.data.dataset",
-        "minicnn.utils.data.sampler",
+        "minicnn.utils.data.sampler", "minicnn.autograd.graph", "minicnn.autograd.variable",
     ],
 )  # fmt: skip
 def test_modules_can_be_imported(name: str) -> None:
@@ -201,3 +201,19 @@ def test_memory_that_is_kept_can_be_given_back() -> None:
     assert x.eq(2).all()
     del x
     minicnn.free_memory()
+
+
+def test_the_accelerator_is_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from minicnn import accelerator
+
+    for number in (0, 1):
+        monkeypatch.setattr(accelerator, "is_available", lambda number=number: bool(number))
+        found = accelerator.current_accelerator()
+        assert str(found) == ("cuda" if number else "None")
+    assert accelerator.device_count is minicnn.cuda.device_count
+
+
+def test_the_summary_as_a_text() -> None:
+    text, numbers = minicnn.summary_string(nn.Linear(4, 2), (4,), device=minicnn.device("cpu"))
+    assert numbers == (10, 10)
+    assert text == str(minicnn.summary(nn.Linear(4, 2), (4,), verbose=0))

@@ -33,8 +33,8 @@ LAYERS = [
     ["minicnn.ops"],
     ["minicnn.nn"],
     [
-        "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
-        "minicnn.serialization",
+        "minicnn.distributions", "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms",
+        "minicnn.models", "minicnn.serialization",
     ],
     ["minicnn.analysis", "minicnn.explain", "minicnn.train"],
     ["minicnn.visualize"],

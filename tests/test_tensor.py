@@ -82,7 +82,7 @@ def test_writing_in_place() -> None:
 def test_repr() -> None:
     assert repr(minicnn.tensor([1.0, 2.0])) == "tensor([1., 2.])"
     assert repr(minicnn.tensor([1.0], requires_grad=True)) == "tensor([1.], requires_grad=True)"
-    assert repr(minicnn.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], grad_fn=<Mul>)"
+    assert repr(minicnn.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], grad_fn=<MulBackward0>)"
     assert repr(minicnn.tensor(np.zeros(1))) == "tensor([0.], dtype=minicnn.float64)"
     assert "containing:\ntensor([0.]" in repr(minicnn.nn.Parameter(np.zeros(1, np.float32)))
 

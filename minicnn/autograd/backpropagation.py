@@ -10,19 +10,22 @@ which memory; `hooks.py` calls hooks; `subgraph.py` finds the nodes that have to
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import GPU_TYPES, as_array, on_device, on_device_of, writeable, xp
+from minicnn_kernels.arrays import GPU_TYPES, on_device, on_device_of, writeable, xp
 
 from ..device import Meta, meta
 from ..device import of as device_of
 from . import anomaly, engine, gpu, observe, second_order
-from .engine import Array, Node, like, observers
-from .hooks import Leaves, call_hooks
+from .ends import end, sequence, upstream
+from .engine import Array, Edge, Node, like, observers
+from .hooks import Leaves, after_leaf, before_leaf, call_hooks, call_posthooks, call_prehooks
 from .modes import enable_grad, no_grad, thread
+from .nodes import GradientEdge
 from .ownership import Pending, copied, owned, total
 from .subgraph import Subgraph
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def backward(
-    roots: Sequence[Tensor],
+    roots: Sequence[Tensor | GradientEdge],
     gradients: Sequence[Array],
     retain_graph: bool = False,
     inputs: Any = None,
@@ -44,16 +47,30 @@ def backward(
     Raises:
         RuntimeError: `inputs` is empty, or one of them does not require a gradient.
     """
-    subgraph = None
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its "
+            "gradient which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid "
+            "this. If you have to use this function, make sure to reset the .grad fields of your parameters to None "
+            "after use to break the cycle and avoid the leak.",
+            stacklevel=3,
+        )
+    subgraph, places = None, [end(root) for root in roots]
     if inputs is not None:
-        inputs = _sequence("backward", inputs)
+        inputs = sequence(inputs)
+        if not inputs:
+            raise RuntimeError("backward: `inputs` argument to `backward` cannot be empty; leave it out for all leaves")
         for tensor in inputs:
-            tensor.retain_grad()
-        subgraph = Subgraph(roots, inputs, run=True)
+            if isinstance(tensor, engine._tensor):
+                tensor.retain_grad()
+        subgraph = Subgraph(places, [end(each) for each in inputs], run=True)
 
     def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
         if not leaf._requires_grad:  # it has been frozen since the forward pass
             return
+        hooks = leaf._leaf_hooks
+        if hooks and hooks.pre:
+            gradient, owned = before_leaf(hooks, gradient), False
         if create_graph:  # not in place: the sum is recorded too
             recorded: Any = gradient
             leaf._grad = recorded.clone() if leaf._grad is None else leaf._grad + recorded
@@ -76,18 +93,17 @@ def backward(
                 total(into, gradient, into)
             else:
                 np.add(into, gradient, out=into, casting="same_kind")
-            leaf._grad._version[0] += 1
-        if leaf._after_hooks:
-            for hook in list(leaf._after_hooks.values()):
-                hook(leaf)
+            leaf._grad._counter[0] += 1
+        if hooks:
+            after_leaf(leaf, hooks, gradient)
 
-    _backpropagate(roots, gradients, retain_graph, to_leaf, subgraph, create_graph)
+    _backpropagate(places, gradients, retain_graph, to_leaf, subgraph, create_graph)
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     only_inputs: bool = True,
@@ -97,15 +113,18 @@ def grad(
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients of sum_i <outputs_i, grad_outputs_i> with respect to `inputs`, leaves or results.
 
-    The `.grad` of every tensor stays as it is. The names and defaults are PyTorch's; `is_grads_batched` is not
-    supported. With `create_graph`, the gradients have places in the graph, so that gradients of them can be computed;
-    `retain_graph` is then True by default. With `materialize_grads`, an input that no output depends on gets zeros.
+    The `.grad` of every tensor stays as it is. The names and defaults are PyTorch's. With `create_graph`, the gradients
+    have places in the graph, so that gradients of them can be computed; `retain_graph` is then True by default. With
+    `is_grads_batched`, the first axis of each of `grad_outputs` counts several gradients, and so does that of each
+    result. With `materialize_grads`, an input that no output depends on gets zeros.
 
     Only the nodes between the outputs and the inputs run, and only their saved arrays are freed. The hooks of an input
-    change its gradient, except, as in PyTorch, if that input leads to another input.
+    change its gradient, except, as in PyTorch, if that input leads to another input. An output or an input may also be
+    the edge of a tensor that exists no more, `autograd.graph.get_gradient_edge(tensor)`.
 
     Raises:
-        RuntimeError: `inputs` is empty, or no output depends on one of them (with `allow_unused` its gradient is None).
+        ValueError: `inputs` is empty.
+        RuntimeError: no output depends on one of the inputs (with `allow_unused` its gradient is None).
 
     >>> x, w = minicnn.tensor(3.0, requires_grad=True), minicnn.tensor(2.0, requires_grad=True)
     >>> minicnn.autograd.grad(w * x**2, [x, w])  # 2 w x and x^2
@@ -114,91 +133,79 @@ def grad(
     >>> minicnn.autograd.grad(gx, [x, w])  # of 3 w x^2: 6 w x and 3 x^2
     (tensor(36.), tensor(27.))
     """
-    if is_grads_batched:
-        raise NotImplementedError("grad: is_grads_batched=True is not supported; call grad() once per gradient")
     if materialize_grads and allow_unused is False:
-        raise ValueError("grad: materialize_grads=True gives zeros for unused inputs; leave out allow_unused=False")
-    outputs = [outputs] if isinstance(outputs, engine._tensor) else list(outputs)
-    inputs = _sequence("grad", inputs)
-    given = [grad_outputs] if grad_outputs is None or isinstance(grad_outputs, engine._tensor) else list(grad_outputs)
-    given = given * len(outputs) if grad_outputs is None else given
-    ups = [upstream(output, g, create_graph) for output, g in zip(outputs, given, strict=True)]
+        raise ValueError(
+            "grad: Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    outputs, inputs = sequence(outputs), sequence(inputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
     retain = create_graph if retain_graph is None else retain_graph
-    for tensor in inputs:
-        if not tensor.requires_grad:
-            raise RuntimeError("grad: an input does not require a gradient; call requires_grad_() on it first")
-    subgraph, arrived = Subgraph(outputs, inputs, run=False), dict[int, Array]()
+    given = [None] * len(outputs) if grad_outputs is None else sequence(grad_outputs)
+    if is_grads_batched:
+        return _batched(outputs, inputs, given, retain, create_graph, bool(allow_unused), materialize_grads)
+    ups = [upstream(output, g, create_graph, i) for i, (output, g) in enumerate(zip(outputs, given, strict=True))]
+    if not all(isinstance(each, GradientEdge) or each.requires_grad for each in inputs):
+        raise RuntimeError(
+            "grad: One of the differentiated Tensors does not require grad; call requires_grad_() on it before the "
+            "forward pass"
+        )
+    if materialize_grads and any(isinstance(each, GradientEdge) for each in inputs):
+        raise RuntimeError("grad: materialize_grads cannot be used when the given input is a GradientEdge")
+    roots, ends = [end(output) for output in outputs], [end(each) for each in inputs]
+    subgraph, arrived = Subgraph(roots, ends, run=False), dict[int, Array]()
 
     def to_leaf(leaf: Tensor, gradient: Array, owned: bool) -> None:
         before = arrived.get(id(leaf))
         arrived[id(leaf)] = gradient if before is None else total(before, gradient)
 
-    _backpropagate(outputs, ups, retain, to_leaf, subgraph, create_graph)
-    found = [subgraph.found.get(t._edge) if t._edge else arrived.get(id(t)) for t in inputs]
+    _backpropagate(roots, ups, retain, to_leaf, subgraph, create_graph)
+    found: list[Any] = [subgraph.found.get(e) if type(e) is tuple else arrived.get(id(e)) for e in ends]
     if materialize_grads:
         for i, tensor in enumerate(inputs):
             if found[i] is None:
                 with on_device_of(tensor.array):
-                    found[i] = np.zeros_like(tensor.array)
-                    found[i] = engine._tensor(found[i]) if create_graph else found[i]
+                    found[i] = engine._tensor(np.zeros_like(tensor.array), True)
     if not allow_unused and any(gradient is None for gradient in found):
-        raise RuntimeError("grad: no output depends on one of the inputs; pass allow_unused=True to get None for it")
+        raise RuntimeError(
+            "grad: One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True "
+            "if this is the desired behavior; its gradient is then None"
+        )
     if create_graph:
-        recorded: Any = found
-        return tuple(recorded)
-    return tuple(None if gradient is None else engine._tensor(copied(gradient)) for gradient in found)
+        return tuple(found)
+    return tuple([g if g is None or isinstance(g, engine._tensor) else engine._tensor(copied(g)) for g in found])
 
 
-def _sequence(op: str, inputs: Any) -> list[Tensor]:
-    """Return the tensors whose gradients are wanted as a list; `inputs` is one tensor or several."""
-    given = [inputs] if isinstance(inputs, engine._tensor) else list(inputs)
-    if not given:
-        raise RuntimeError(f"{op}: inputs is empty, so there is nothing to compute; name the tensors, or leave it out")
-    return given
-
-
-def upstream(output: Tensor, gradient: Tensor | Array | None, create_graph: bool = False) -> Any:
-    """Return what a backward pass starts from: the given gradient, checked, or 1 for a scalar.
-
-    It is an array; with `create_graph` a tensor, of a given tensor with its place in the graph.
-    """
-    array = _checked(output, gradient)
-    if not create_graph:
-        return array
-    if not isinstance(gradient, engine._tensor):
-        return engine._tensor(array)
-    return gradient.to(output.dtype)
-
-
-def _checked(output: Tensor, gradient: Tensor | Array | None) -> Array:
-    if not output.requires_grad:
-        raise RuntimeError(
-            "backward: the tensor does not require a gradient and was not computed from one that does; "
-            "set requires_grad=True on an input, and do not compute it inside no_grad()"
-        )
-    if gradient is None:
-        if output.array.size != 1:
+def _batched(
+    outputs: list[Any], inputs: list[Any], given: list[Any], retain: bool, create_graph: bool, *options: bool
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of `grad` for each of several upstream gradients, stacked along a new first axis."""
+    for i, (output, up) in enumerate(zip(outputs, given, strict=True)):
+        shape = like(end(output))[0]
+        if up is not None and (not up.ndim or tuple(up.shape[1:]) != tuple(shape)):
             raise RuntimeError(
-                f"backward: the result has shape {output.shape}; only a scalar has an implicit gradient of 1. "
-                "Reduce it with .sum() or .mean(), or pass a gradient of that shape"
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                "dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: grad_output[{i}] has a shape of {tuple(up.shape)} and "
+                f"output[{i}] has a shape of {tuple(shape)}."
             )
-        if type(output.array) in GPU_TYPES:
-            with on_device_of(output.array):
-                return np.ones_like(output.array)
-        return output.array if type(output.array) is Meta else np.ones_like(output.array)
-    array = gradient.array if isinstance(gradient, engine._tensor) else as_array(gradient)
-    if array.shape != output.shape:
-        raise RuntimeError(f"backward: the gradient has shape {array.shape}, but the tensor has {output.shape}")
-    if (type(array) is not type(output.array) or type(array) in GPU_TYPES) and device_of(array) != output.device:
-        raise RuntimeError(
-            f"backward: the gradient is on {device_of(array)}, but the tensor is on {output.device}; move the gradient "
-            f"with .to('{output.device}')"
+    count = next(len(up) for up in given if up is not None)
+    rows = [
+        grad(
+            outputs, inputs, [None if up is None else up[i] for up in given], retain or i < count - 1, create_graph,
+            True, options[0], False, options[1],
         )
-    return array.astype(output.array.dtype, copy=False)
+        for i in range(count)
+    ]  # fmt: skip
+    return tuple([None if any(g is None for g in column) else stack(column) for column in zip(*rows, strict=True)])
+
+
+stack: Callable[..., Any] = np.stack  # ops/tensor/concatenate.py replaces it by the one for tensors
 
 
 def _backpropagate(
-    roots: Sequence[Tensor],
+    roots: Sequence[Edge],
     gradients: Iterable[Array],
     retain_graph: bool,
     to_leaf: Callable[[Tensor, Array, bool], None],
@@ -212,43 +219,60 @@ def _backpropagate(
     """
     pending = Pending()
     leaves = Leaves(to_leaf, pending, subgraph)
-    with enable_grad() if create_graph else no_grad():
-        # Leaves last: then it is known which nodes gradients can still come from.
-        for root, gradient in sorted(zip(roots, gradients, strict=True), key=lambda pair: pair[0]._edge is None):
-            if subgraph is not None and not subgraph.leads_to(root._edge or root):
-                continue
-            if root._edge is None:
-                leaves.add(root, gradient, False, None)
-            else:
-                pending.add(root._edge, gradient, None)
-        while pending.queue:
-            node, gys = pending.next()
-            if leaves.waiting:
-                leaves.pass_on(node.number)
-            ends = subgraph is not None and node not in subgraph.runs  # the pass ends at an input
-            if subgraph is not None and not ends:
-                subgraph.keep(node, gys)  # PyTorch's order: before the hooks, where an input leads to another
-            if node.hooks or node.retained:
-                call_hooks(node, gys)
-            if subgraph is not None and ends:
-                subgraph.keep(node, gys)
-                continue
-            if observers:
-                observe.arrived(node, _arrays(gys))
-            gxs = _run_backward(node, gys, subgraph, create_graph)
-            if observers:
-                observe.returned(node, _arrays(gxs))
-            step = node, gys, gxs
-            for edge, gx in zip(node.inputs, gxs, strict=True):
-                if edge is None or gx is None or (subgraph is not None and not subgraph.leads_to(edge)):
+    outer, packing, thread.walk = thread.walk, thread.packing, leaves
+    try:
+        with enable_grad() if create_graph else no_grad():
+            # Leaves last: then it is known which nodes gradients can still come from.
+            for root, up in sorted(zip(roots, gradients, strict=True), key=lambda pair: type(pair[0]) is not tuple):
+                if subgraph is not None and not subgraph.leads_to(root):
                     continue
-                if type(edge) is tuple:  # the result of another node
-                    pending.add(edge, gx, step)
+                if type(root) is tuple:
+                    pending.add(root, up, None)
                 else:
-                    leaves.add(edge, gx, owned(gx, step), node)
-            if not retain_graph:
-                node.free()
-        leaves.pass_on()
+                    leaves.add(root, up, False)
+            while pending.queue:
+                leaves.node, gys = pending.next()
+                if leaves.waiting:
+                    leaves.pass_on(leaves.node.number)
+                _run_node(leaves.node, gys, pending, leaves, retain_graph, create_graph)
+            leaves.node = None
+            leaves.pass_on()
+    finally:
+        thread.walk, thread.packing = outer, packing
+
+
+def _run_node(
+    node: Node, gys: list[Any], pending: Pending, leaves: Leaves, retain_graph: bool, create_graph: bool
+) -> None:
+    """Run the backward of a node, with the hooks around it, and pass its gradients on."""
+    subgraph = leaves.subgraph
+    ends = subgraph is not None and node not in subgraph.runs  # the pass ends at an input
+    if subgraph is not None and not ends:
+        subgraph.keep(node, gys)  # PyTorch's order: before the hooks, where an input leads to another
+    if node.hooks or node.retained:
+        call_hooks(node, gys)
+    if subgraph is not None and ends:
+        subgraph.keep(node, gys)
+        return
+    if observers:
+        observe.arrived(node, _arrays(gys))
+    if node.pre_hooks:
+        call_prehooks(node, gys)
+    gxs = _run_backward(node, gys, subgraph, create_graph)
+    if node.post_hooks:
+        gxs = call_posthooks(node, gxs, gys)
+    if observers:
+        observe.returned(node, _arrays(gxs))
+    step = None if node.pre_hooks or node.post_hooks or node._packed else (node, gys, gxs)
+    for edge, gx in zip(node.inputs, gxs, strict=True):
+        if edge is None or gx is None or (subgraph is not None and not subgraph.leads_to(edge)):
+            continue
+        if type(edge) is tuple:  # the result of another node
+            pending.add(edge, gx, step)
+        else:
+            leaves.add(edge, gx, owned(gx, step))
+    if not retain_graph:
+        node.free()
 
 
 def _arrays(gradients: Sequence[Any]) -> tuple[Any, ...]:
@@ -284,15 +308,15 @@ def _run_backward(node: Node, gys: list[Any], subgraph: Subgraph | None, create_
             node.needs_input_grad = needs
     found = found if isinstance(found, tuple) else (found,)
     if len(found) != len(node.inputs):
-        raise RuntimeError(f"backward: {node.name}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
+        raise RuntimeError(f"backward: {node.title}.backward gave {len(found)} gradients for {len(node.inputs)} inputs")
     for edge, gradient in zip(node.inputs, found, strict=True):
         if edge is not None and gradient is not None and gradient.shape != like(edge)[0]:
             raise RuntimeError(
-                f"backward: {node.name}.backward gave a gradient of shape {gradient.shape} for an input of shape "
-                f"{like(edge)[0]}"
+                f"backward: {node.title}.backward gave a gradient of shape {gradient.shape} for an input of shape "
+                f"{like(edge)[0]}: an invalid gradient, expected shape compatible with that of the input"
             )
     if thread.watching:
-        anomaly.check_backward(node.name, node.origin, _arrays(found))
+        anomaly.check_backward(node.title, node.origin, _arrays(found))
     return found
 
 

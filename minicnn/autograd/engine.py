@@ -25,8 +25,9 @@ from numpy import ndarray
 from minicnn_kernels.arrays import GPU_TYPES, Array
 
 from ..device import Meta, meta, out_of_memory
-from . import anomaly, gpu, observe
+from . import anomaly, gpu, observe, saved_tensors
 from .modes import thread
+from .nodes import GraphNode, accumulator, public_name, seen, type_named
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -36,10 +37,11 @@ observers = observe.observers
 _tensor: Any = None  # the class Tensor: tensor.py, which imports this file, sets it
 
 
-class Node:
+class Node(GraphNode):
     """One recorded call of a `Function`; forward and backward get it as `ctx`.
 
     Attributes:
+        title: the name of the operation, for errors.
         needs_input_grad: for each positional argument of `apply`, whether its gradient is wanted.
         saved: the arrays kept by `save_for_backward`.
 
@@ -57,6 +59,7 @@ class Node:
     materialize = True  # whether backward gets zeros, or None, for an output that nothing depends on
     _saved: tuple[Array | None, ...] | None = ()
     _versions: Sequence[tuple[list[int], int] | None] = ()
+    _packed = False  # whether hooks of the program have replaced saved arrays
     _constant: Set[int] = frozenset()  # ids of outputs without a gradient
     gpu: int | None = None  # the number of the GPU that forward ran on
     from_cpu: tuple[int, ...] = ()  # the arguments that forward got from the CPU, if it ran on a GPU
@@ -64,7 +67,7 @@ class Node:
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.function = function
-        self.name = function.__name__
+        self.title = function.__name__
         self.needs_input_grad = needs_input_grad
         self.number = next(Node._numbers)
 
@@ -81,25 +84,26 @@ class Node:
         """Return the saved arrays, after checking that they were neither freed nor changed."""
         if self._saved is None:
             raise RuntimeError(
-                f"backward: the backward of {self.name} has already run and its saved arrays were freed; "
-                "call backward(retain_graph=True) the first time to run it twice"
+                f"backward: the backward of {self.title} has already run and its saved arrays were freed. Trying "
+                "to backward through the graph a second time (or directly access saved tensors after they have already "
+                "been freed)? Specify retain_graph=True in the first call of backward() or autograd.grad()"
             )
         for array, version in zip(self._saved, self._versions, strict=True):
             if version is not None and version[0][0] != version[1]:
                 shape = None if array is None else array.shape
                 raise RuntimeError(
-                    f"backward: an array of shape {shape} that {self.name} saved was changed in place afterwards "
-                    "(version "
-                    f"{version[0][0]}, saved at version {version[1]}), so its gradient would be wrong; "
+                    "backward: one of the variables needed for gradient computation has been modified by an inplace "
+                    f"operation: an array of shape {shape} that {self.title} saved was changed in place afterwards (is "
+                    f"at version {version[0][0]}; expected version {version[1]}), so its gradient would be wrong; "
                     "change a clone, or call backward() before changing it"
                 )
-        return self._saved
+        return saved_tensors.unpacked(self, _tensor) if self._packed else self._saved
 
     @property
     def unchanged(self) -> tuple[Any, ...]:
         """Return the saved arrays, with None for a changed one, for a backward that can do without it."""
-        if self._saved is None:
-            return self.saved  # raises
+        if self._saved is None or self._packed:
+            return self.saved
         return tuple(
             [
                 None if version is not None and version[0][0] != version[1] else array
@@ -108,13 +112,21 @@ class Node:
         )
 
     @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
-        """For each input, the node and the output number that it came from, as in PyTorch; None for a leaf."""
-        return tuple(edge if isinstance(edge, tuple) else (None, 0) for edge in self.inputs)
+    def next_functions(self) -> tuple[tuple[GraphNode | None, int], ...]:
+        """For each input, the node that computed it and which of its results it is; (None, 0) for a constant."""
+        return tuple([(None, 0) if edge is None else _seen_edge(edge) for edge in self.inputs])
 
     def free(self) -> None:
         """Free the saved arrays."""
         self._saved = None
+
+    def _public_type(self) -> type[GraphNode]:
+        return type_named(*self.function.public(self))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "function":  # of a node that is being made
+            raise AttributeError(name)
+        return self.function.attribute(self, name)
 
     def at_input(self, i: int, array: Array) -> Tensor:
         """Return an array that equals argument i as a tensor with the argument's place in the graph."""
@@ -123,11 +135,8 @@ class Node:
             tensor: Tensor = _tensor(array)
             tensor._requires_grad, tensor._edge = edge is not None, edge
             return tensor
-        if edge._array is array:
-            return edge
-        alias: Tensor = Alias.apply(edge)  # a leaf whose memory has been exchanged since
-        alias._array = array
-        return alias
+        # otherwise a leaf whose memory has been exchanged since, or an array that hooks have kept
+        return edge if edge._array is array else at_leaf(edge, array)
 
     def computed(
         self, function: type[Function], of: int | Tensor, array: Array, *saved: Array, arguments: int = 1, **state: Any
@@ -144,17 +153,25 @@ class Node:
         vars(node).update(state)
         return node.at_output(0, array)
 
+    @staticmethod
+    def as_tensor(array: Array) -> Tensor:
+        """Return an array as a tensor without a place in the graph."""
+        tensor: Tensor = _tensor(array)
+        return tensor
+
     def at_output(self, j: int, array: Array) -> Tensor:
         """Return an array that equals result j as a tensor with the result's place in the graph."""
         tensor: Tensor = _tensor(array)
         tensor._requires_grad, tensor._edge = True, (self, j)
         return tensor
 
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
-
 
 Edge = Any  # where an input's gradient goes: (Node, output index), a leaf Tensor, or None
+
+
+def _seen_edge(edge: Edge) -> tuple[GraphNode, int]:
+    """Return an edge as programs see it: that of a leaf leads to the leaf's node."""
+    return (seen(edge[0]), edge[1]) if type(edge) is tuple else (accumulator(edge), 0)
 
 
 def like(edge: Edge) -> tuple[tuple[int, ...], Any]:
@@ -221,6 +238,16 @@ class Function:
         first = next(a for a in args if isinstance(a, Meta))
         return meta(first.shape, first.dtype)
 
+    @staticmethod
+    def public(node: Any) -> tuple[str, type[GraphNode]]:
+        """Return the name of a node's type for programs, and the type that it extends."""
+        return public_name(node.title), Node
+
+    @staticmethod
+    def attribute(node: Any, name: str) -> Any:
+        """Return an attribute that a node lacks; by default it is an error."""
+        return saved_tensors.attribute(node, name)
+
     @classmethod
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays, and record the call if a gradient will be wanted."""
@@ -249,21 +276,21 @@ class Function:
             try:
                 result = gpu.forward(node, *arrays, **options) if elsewhere else cls.forward(node, *arrays, **options)
             except MemoryError as error:
-                raise out_of_memory(node.name, error) from None
+                raise out_of_memory(node.title, error) from None
         several = isinstance(result, tuple)
         results = result if several else (result,)
         if watched and not on_meta:
-            anomaly.check_forward(node.name, node.origin, results, arrays)
+            anomaly.check_forward(node.title, node.origin, results, arrays)
         if cls.view:
             source = next(t for t in tensors if t is not None)
-            outputs = tuple([_tensor(array, _version=source._version) for array in results])
+            outputs = tuple([_tensor(array, _counter=source._counter) for array in results])
             _share(source, outputs)
         else:
             outputs = tuple([_tensor(array) for array in results]) if several else (_tensor(result),)
         if True in needs:
             _record(node, tensors, outputs)
         if observers:
-            observe.operation(cls, node.name, args, options, outputs)
+            observe.operation(cls, node.title, args, options, outputs)
         return outputs if several else outputs[0]
 
 
@@ -288,6 +315,13 @@ class Alias(Function):
         return v
 
 
+def at_leaf(leaf: Tensor, array: Array) -> Tensor:
+    """Return an array that equals a leaf as a tensor whose gradient is that of the leaf."""
+    alias: Tensor = Alias.apply(leaf)
+    alias._array = array
+    return alias
+
+
 def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:
     """Tell the node where its gradients go and the versions of its saved arrays, and the outputs their node."""
     node.inputs = tuple(
@@ -298,12 +332,14 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
     )
     node.outputs = [(t._array.shape, t._array.dtype) for t in outputs]
     if node._saved and not node._versions:
-        versions = {id(t._array): t._version for t in tensors if t is not None}
+        versions = {id(t._array): t._counter for t in tensors if t is not None}
         for t in outputs:
-            versions[id(t._array)] = t._version
+            versions[id(t._array)] = t._counter
         node._versions = [
             (version, version[0]) if (version := versions.get(id(array))) else None for array in node._saved
         ]
+    if thread.packing and node._saved:
+        saved_tensors.pack(node, _tensor)
     for index, output in enumerate(outputs):
         array = output._array
         if array.dtype.kind == "f" and id(array) not in node._constant:
@@ -316,7 +352,7 @@ def _on_meta(
     """Return the result of a function of meta tensors, by its shape rule; NumPy knows the rule of a view."""
     if any(t is not None and type(t.array) is not Meta and t.array.ndim for t in tensors):
         places = ", ".join(f"{t.shape} on {t.device}" for t in tensors if t is not None)
-        raise RuntimeError(f"{node.name}: all tensors must be on one device, got {places}; move them with .to(...)")
+        raise RuntimeError(f"{node.title}: all tensors must be on one device, got {places}; move them with .to(...)")
     if not function.view or function.infer is not Function.infer:
         return function.infer(*arrays, **options)
     result = function.forward(node, *arrays, **options)
@@ -330,7 +366,7 @@ def _share(source: Tensor, views: tuple[Tensor, ...]) -> None:
     if source._views is None:
         source._views = [weakref.ref(source)]
     elif len(source._views) & (len(source._views) - 1) == 0:  # at 1, 2, 4, 8, ...: the cost per view stays the same
-        source._views[:] = [reference for reference in source._views if reference() is not None]
+        source._views[1:] = [reference for reference in source._views[1:] if reference() is not None]
     for view in views:
         view._views = source._views
         source._views.append(weakref.ref(view))

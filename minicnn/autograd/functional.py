@@ -22,13 +22,11 @@ import numpy as np
 from minicnn_kernels.arrays import on_device_of, xp
 
 from ..compat.missing import answer as _answer
-from . import engine
+from . import backpropagation, engine
 from .backpropagation import grad
 from .modes import enable_grad
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
-
-stack: Callable[..., Any] = np.stack  # ops/tensor/concatenate.py replaces it by the one for tensors
 
 
 def vjp(
@@ -274,7 +272,7 @@ def _stacked(rows: list[Any], y: Any, x: Any) -> Any:
     shape = (*y.shape, *x.shape)
     if not rows:
         return _zeros(x).reshape(-1)[:0].reshape(shape)
-    return stack(rows).reshape(shape)
+    return backpropagation.stack(rows).reshape(shape)
 
 
 _answer(globals())

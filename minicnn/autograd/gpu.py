@@ -59,7 +59,7 @@ def backward(node: Node, *gys: Array | None) -> Sequence[Array | None]:
         try:
             found = node.function.backward(node, *(map(_down, gys) if on_cpu else gys))
         except MemoryError as error:
-            raise out_of_memory(f"the backward of {node.name}", error) from None
+            raise out_of_memory(f"the backward of {node.title}", error) from None
         found = found if isinstance(found, tuple) else (found,)
         if on_cpu:
             return tuple([a if a is None or i in from_cpu else upload(a, number) for i, a in enumerate(found)])
@@ -103,7 +103,7 @@ def _name(node: Node, args: Sequence[Any], options: dict[str, Any]) -> str:
     """Return the name of an operation for errors: that of its row in a table of operations, or of its function."""
     row = next((o for o in (*args, *options.values()) if hasattr(o, "_fields") and hasattr(o, "name")), None)
     word = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"  # where a word of MaskedFill starts: masked_fill
-    return re.sub(word, "_", node.name).lower() if row is None else str(row.name)
+    return re.sub(word, "_", node.title).lower() if row is None else str(row.name)
 
 
 def _number(name: Callable[[], str], args: Sequence[Any]) -> int:
@@ -128,6 +128,6 @@ def _number(name: Callable[[], str], args: Sequence[Any]) -> int:
 def _left_the_gpu(node: Node, what: str, a: Any) -> RuntimeError:
     where = f"cuda:{device_number(a)}" if type(a) in GPU_TYPES else "the CPU"
     return RuntimeError(
-        f"{node.name}: {what} of tensors on cuda:{node.gpu} came out on {where}, which is a mistake in {node.name}; "
+        f"{node.title}: {what} of tensors on cuda:{node.gpu} came out on {where}, which is a mistake in {node.title}; "
         "as a remedy, move the tensors with .cpu() before"
     )

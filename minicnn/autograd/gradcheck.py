@@ -20,7 +20,8 @@ from minicnn_kernels.arrays import beside, host, on_device_of
 
 from ..tensor import Array, Tensor
 from .backpropagation import grad
-from .modes import enable_grad, no_grad
+from .modes import enable_grad
+from .modes import no_grad as no_grad  # part of the module since version 0.1.0
 
 FULL = 256  # inputs of up to this many elements are perturbed one by one, larger ones in random directions
 DIRECTIONS = 4
@@ -217,16 +218,15 @@ class _Check:
         x, ends, own = self.inputs[i].array, [], i in self.own
         before = x.copy() if own else x
         for sign in (1, -1):
-            moved = [Tensor(a.array) if isinstance(a, Tensor) else a for a in self.inputs]
+            moved = [Tensor(a.array, a.requires_grad) if isinstance(a, Tensor) else a for a in self.inputs]
             with on_device_of(x):
                 there = before + beside(sign * self.eps * direction, x)
             try:
                 if own:
                     x[...] = there
                 else:
-                    moved[i] = Tensor(there)
-                with no_grad():
-                    outputs = self.func(*moved)
+                    moved[i] = Tensor(there, self.inputs[i].requires_grad)
+                outputs = self.func(*moved)  # recorded, as the function may look at requires_grad
             finally:
                 if own:
                     x[...] = before

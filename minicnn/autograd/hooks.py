@@ -1,47 +1,22 @@
-"""Hooks: functions that are called at an event until they are removed; this file calls those of tensors."""
+"""Hooks: functions that are called at an event until they are removed; this file calls those of tensors and nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..device import of as device_of
 from . import engine
 from .engine import Array, Node
+from .handles import RemovableHandle as RemovableHandle
+from .modes import thread
+from .nodes import LeafHooks
 from .ownership import Pending, copied, total
 from .subgraph import Subgraph, last_nodes
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
-
-
-class RemovableHandle:
-    """Removes a hook again: by `handle.remove()`, or at the end of `with handle:`.
-
-    >>> net = nn.Identity()
-    >>> with net.register_forward_hook(lambda module, args, output: 10 * output):
-    ...     net(minicnn.ones(2))
-    tensor([10., 10.])
-    >>> net(minicnn.ones(2))
-    tensor([1., 1.])
-    """
-
-    _next = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, RemovableHandle._next
-        RemovableHandle._next += 1
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Remove the hook; a second call does nothing."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
 
 
 def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Any) -> Any:
@@ -70,9 +45,58 @@ def call_hooks(node: Node, gys: list[Array | None]) -> None:
             gys[index] = gy = _after(hooks, gy)
         if node.retained and (keeper := node.retained.get(index)) and (tensor := keeper()) is not None:
             if isinstance(gy, engine._tensor):
-                tensor.grad = gy if tensor.grad is None else tensor.grad + gy
+                tensor._grad = gy if tensor._grad is None else tensor._grad + gy
             else:
-                tensor.grad = engine._tensor(copied(gy) if tensor.grad is None else total(tensor.grad.array, gy))
+                tensor._grad = engine._tensor(copied(gy) if tensor._grad is None else total(tensor._grad.array, gy))
+
+
+def _tensors(gradients: Sequence[Any]) -> tuple[Any, ...]:
+    """Return gradients as tensors; those that are recorded are tensors already."""
+    return tuple([g if g is None or isinstance(g, engine._tensor) else engine._tensor(g) for g in gradients])
+
+
+def _replaced(hook: Callable[..., Any], before: Sequence[Any], *others: Sequence[Any]) -> Sequence[Any]:
+    """Return gradients after a hook of a node, which may return others instead; in the form that they had."""
+    found = hook(_tensors(before), *[_tensors(o) for o in others])
+    if found is None:
+        return before
+    found = (found,) if isinstance(found, engine._tensor) else tuple(found)
+    if len(found) != len(before):
+        raise RuntimeError(f"backward: hook has returned an incorrect number of values ({len(found)}, {len(before)})")
+    return list(found) if thread.recording else [None if g is None else g.array for g in found]
+
+
+def call_prehooks(node: Node, gys: list[Array | None]) -> None:
+    """Call the hooks that run before the backward of a node; they may change the gradients of its results."""
+    for hook in list((node.pre_hooks or {}).values()):
+        gys[:] = _replaced(hook, gys)
+
+
+def call_posthooks(node: Node, gxs: Sequence[Array | None], gys: Sequence[Array | None]) -> Sequence[Array | None]:
+    """Return the gradients of a node's inputs after the hooks that run after its backward."""
+    for hook in list((node.post_hooks or {}).values()):
+        gxs = _replaced(hook, gxs, gys)
+    return gxs
+
+
+def before_leaf(hooks: LeafHooks, gradient: Array) -> Array:
+    """Return the gradient of a leaf after the hooks of its node."""
+    for hook in list(hooks.pre.values()):
+        (gradient,) = _replaced(hook, [gradient])
+    return gradient
+
+
+def after_leaf(leaf: Tensor, hooks: LeafHooks, gradient: Array) -> None:
+    """Call the hooks of a leaf that run after its `.grad` has changed.
+
+    Raises:
+        RuntimeError: a hook returned something.
+    """
+    for hook in list(hooks.after.values()):
+        if hook(leaf) is not None:
+            raise RuntimeError("register_post_accumulate_grad_hook: hooks should return None.")
+    for hook in list(hooks.post.values()):
+        hook((), _tensors([gradient]))
 
 
 class Leaves:
@@ -87,21 +111,29 @@ class Leaves:
         subgraph: if given, only its nodes run.
     """
 
+    _numbers = itertools.count()
+
     def __init__(
         self, to_leaf: Callable[[Tensor, Array, bool], None], pending: Pending, subgraph: Subgraph | None
     ) -> None:
         self.to_leaf, self.pending, self.subgraph = to_leaf, pending, subgraph
+        self.number = next(Leaves._numbers)  # of the backward pass
+        self.node: Node | None = None  # the node that runs
         self.last: dict[int, int] | None = None  # id of a leaf -> the number of its last node
         self.waiting: dict[int, tuple[Tensor, Array, bool]] = {}
 
-    def add(self, leaf: Tensor, gradient: Array, owned: bool, node: Node | None) -> None:
+    def coming(self) -> list[Node]:
+        """Return the nodes that run or wait."""
+        waiting = [node for _, node in self.pending.queue]
+        return waiting if self.node is None else [self.node, *waiting]
+
+    def add(self, leaf: Tensor, gradient: Array, owned: bool) -> None:
         """Take a gradient of a leaf that a node has computed."""
-        if not (leaf._hooks or leaf._after_hooks):
+        if not (leaf._hooks or leaf._leaf_hooks):
             self.to_leaf(leaf, gradient, owned)
             return
         if self.last is None:
-            coming = [node for _, node in self.pending.queue]
-            self.last = last_nodes(coming if node is None else [node, *coming], self.subgraph)
+            self.last = last_nodes(self.coming(), self.subgraph)
         if id(leaf) in self.waiting:
             gradient, owned = total(self.waiting[id(leaf)][1], gradient), True
         self.waiting[id(leaf)] = leaf, gradient, owned

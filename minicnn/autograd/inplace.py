@@ -113,17 +113,45 @@ def check_writable(x: Tensor, op: str) -> None:
     """Check that the graph can represent a recorded write to x.
 
     Raises:
-        RuntimeError: x is a leaf that requires a gradient, a view of one, or a view that a user's function made.
+        RuntimeError: x is a leaf that requires a gradient, a view of one, one of several views that a function made, or
+            a view that a user's function made.
     """
-    if any(t.requires_grad and t.is_leaf for t in (x, *others(x))):
+    check_view(x, op)
+    if any(t._requires_grad and t._edge is None for t in (x, *others(x))):
         raise RuntimeError(
-            f"{op}: a leaf tensor that requires a gradient would be changed in place while recording; to update "
-            "parameters, use no_grad() or write through .data; otherwise compute a new tensor, or change a clone()"
+            f"{op}: {'' if x._requires_grad and x._edge is None else 'a view of '}a leaf Variable that requires grad "
+            "is being used in an in-place operation. To update parameters, use no_grad() or write through .data; "
+            "otherwise compute a new tensor, or change a clone()"
         )
-    if _from_user(x):
+    edge = x._edge
+    while type(edge) is tuple:
+        node, index = edge
+        if index in node.tied:
+            raise RuntimeError(
+                f"{op}: Output {index} of {node.name()} is a view and is being modified inplace. This view was created "
+                "inside a custom Function, whose backward does not know the change; return a clone() from forward, or "
+                "change a clone()"
+            )
+        if node.function.view and len(node.outputs) > 1:
+            raise RuntimeError(
+                f"{op}: Output {index} of {node.name()} is a view and is being modified inplace. This view is the "
+                "output of a function that returns multiple views. Such functions do not allow the output views to be "
+                "modified inplace. Use an operation that is not in place, or change a clone()"
+            )
+        edge = node.inputs[0] if node.function.view else None
+
+
+def check_view(x: Tensor, op: str) -> None:
+    """Check, while recording, that a tensor that does not require a gradient shares no memory with one that does.
+
+    Raises:
+        RuntimeError: it was made in no_grad(), or before the other one got its requires_grad.
+    """
+    if x._views and not x._requires_grad and any(t._requires_grad for t in others(x)):
         raise RuntimeError(
-            f"{op}: a view that a user's Function made of its input would be changed in place while recording, but the "
-            "Function's backward does not know the change; return a clone() from forward, or change a clone()"
+            f"{op}: A view was created in no_grad mode and is being modified inplace with grad mode enabled (or its "
+            "base requires a gradient since then): the tensor that it is a view of requires a gradient, which the "
+            "write would make wrong. Write inside no_grad(), or change a clone()"
         )
 
 

@@ -23,6 +23,9 @@ class _Thread(threading.local):
 
     recording = True  # the default of every new thread
     watching = 0  # the number of open `detect_anomaly` blocks
+    packing: tuple[Any, ...] = ()  # the open hooks on saved arrays, the innermost at the end; see saved_tensors.py
+    walk: Any = None  # the backward pass that is running, the `Leaves` of hooks.py
+    packing_refused: str | None = None  # the error for such hooks
 
 
 thread = _Thread()
@@ -182,6 +185,21 @@ class inference_mode(_Recording):
         return made if isinstance(mode, bool) else made(mode)
 
     def __init__(self, mode: bool | Callable[..., Any] = True) -> None: ...
+
+
+class set_multithreading_enabled:
+    """Do nothing: a backward pass runs in the thread that called it. As a statement or a `with` block.
+
+    >>> with minicnn.autograd.set_multithreading_enabled(False):
+    ...     minicnn.ones(1, requires_grad=True).backward()
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 def is_inference_mode_enabled() -> bool:

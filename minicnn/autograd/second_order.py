@@ -40,7 +40,7 @@ def derivative(node: Node, gys: Sequence[Tensor | None]) -> tuple[Tensor | None,
         return found if isinstance(found, tuple) else (found,)
     if function.tangent is None:
         raise NotImplementedError(
-            f"backward: the derivative of the backward of {node.name} is not implemented, so its gradient cannot have "
+            f"backward: the derivative of the backward of {node.title} is not implemented, so its gradient cannot have "
             "a gradient; leave out create_graph=True, or compute this part with other operations"
         )
     given = tuple([j for j, gy in enumerate(gys) if gy is not None and gy.dtype.kind == "f"])  # not of indices
@@ -60,7 +60,7 @@ class _Linear(Function):
     @staticmethod
     def forward(ctx: Any, *xs: Array, of: Node, given: tuple[int, ...], wanted: tuple[int, ...], back: bool) -> Any:
         """Run the node's backward or tangent."""
-        ctx.name = f"{of.name}{'Backward' if back else 'Tangent'}"
+        ctx.title = f"{of.title}{'Backward' if back else 'Tangent'}"
         ctx.of, ctx.given, ctx.wanted, ctx.back = of, given, wanted, back
         return (transposed if back else along)(of, xs, given, wanted)
 

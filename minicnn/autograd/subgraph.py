@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .engine import Array, Edge, Node
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor
 
 
 class Subgraph:
@@ -20,15 +17,15 @@ class Subgraph:
         found: the gradients of the inputs that are not leaves.
     """
 
-    def __init__(self, roots: Sequence[Tensor], inputs: Sequence[Tensor], run: bool) -> None:
+    def __init__(self, roots: Sequence[Edge], inputs: Sequence[Edge], run: bool) -> None:
         """Find the nodes; with `run`, the nodes of the inputs themselves run too, as PyTorch's backward does."""
-        edges = [t._edge for t in inputs if t._edge]
-        leaves = {id(t) for t in inputs if not t._edge}
+        edges = [edge for edge in inputs if type(edge) is tuple]
+        leaves = {id(edge) for edge in inputs if type(edge) is not tuple}
         nodes = {node for node, _ in edges}
         self.found: dict[tuple[Node, int], Array | None] = {} if run else dict.fromkeys(edges)
         self.runs: set[Node] = set(nodes) if run else set()
         least = 0 if leaves else min(node.number for node in nodes)  # nodes recorded earlier lead to no input
-        reached = reachable([t._edge[0] for t in roots if t._edge], least)
+        reached = reachable([edge[0] for edge in roots if type(edge) is tuple], least)
         for node in sorted(reached, key=lambda node: node.number):
             for edge in node.inputs:
                 if (edge[0] in self.runs or edge[0] in nodes) if type(edge) is tuple else id(edge) in leaves:

@@ -238,12 +238,12 @@ class _Walk:
         if forward is None:
             known = [(self.leaves[id(t)].value, t) for t in self.tensors]
             known += [(self.value(edge), t) for edge, (_, t) in self.named.items() if edge[0] in self.nodes]
-            recover(self.nodes, {value for value, t in known if t._version[0]})
+            recover(self.nodes, {value for value, t in known if t._counter[0]})
         self.tape = Tape(list(self.nodes.values()), list(self.leaves.values()), result)
 
     def operation(self, node: Node) -> Operation:
         """A node, whose inputs have been made."""
-        found = Operation(len(self.nodes), node.name.lstrip("_"))
+        found = Operation(len(self.nodes), node.title.lstrip("_"))
         known = [] if self.forward is None else self.forward.constants.get(node, [])
         constants = {i: self.constant(tensor, numbers) for i, tensor, numbers in known}
         for i, edge in enumerate(node.inputs):
@@ -366,13 +366,13 @@ class _Backward(Observer):
         self.inner = True
         for edge in node.inputs:
             if isinstance(edge, Tensor) and id(edge) not in self.grads:
-                self.grads[id(edge)] = edge, edge._grad, edge._after_hooks
-                edge._grad = edge._after_hooks = None
+                self.grads[id(edge)] = edge, edge._grad, edge._leaf_hooks
+                edge._grad = edge._leaf_hooks = None
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         for tensor, gradient, hooks in self.grads.values():
-            tensor._grad, tensor._after_hooks = gradient, hooks
+            tensor._grad, tensor._leaf_hooks = gradient, hooks
         self.left_as_it_was.close()
 
 

@@ -65,7 +65,7 @@ def _saved(node: Node) -> dict[str, Any]:
         return {"y": arrays[0]}
     if node.function is not Elementwise:
         return {}
-    return dict(zip(node.names, arrays, strict=True))  # type: ignore[attr-defined]
+    return dict(zip(node.names, arrays, strict=True))
 
 
 def _fill(value: Value, saved: Any) -> None:

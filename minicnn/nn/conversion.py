@@ -66,6 +66,7 @@ class Conversion:
 
         Raises:
             TypeError: the dtype is not floating point.
+            RuntimeError: `copy` is given.
             NotImplementedError: the module would move from "meta" to a device with memory; use `to_empty`.
 
         >>> nn.Linear(3, 2).to(minicnn.float64).weight.dtype
@@ -133,7 +134,15 @@ class Conversion:
         return self.to("cuda" if device is None else device)
 
     def share_memory(self: M) -> M:
-        """Return the module: its memory is already shared by all threads."""
+        """Return the module: its memory is already shared by all threads.
+
+        Raises:
+            RuntimeError: the module has parameters or buffers without a shape.
+        """
+        module: Any = self
+        for tensor in (*module.parameters(), *module.buffers()):
+            if is_lazy(tensor):
+                tensor.share_memory_()
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -142,8 +151,10 @@ class Conversion:
 
 def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, Any]:
     """Return device, dtype and memory format from the arguments of `to`, in any of PyTorch's three orders."""
-    place, kind, _ = _target(args)
-    other = set(kwargs) - {"device", "dtype", "non_blocking", "memory_format", "copy"}
+    place, kind, rest = _target(args)
+    if len(rest) > 1 or "copy" in kwargs:
+        raise RuntimeError(".to() does not accept copy argument: a module is converted in place; use copy.deepcopy")
+    other = set(kwargs) - {"device", "dtype", "non_blocking", "memory_format"}
     if other:
         raise TypeError(f"to: unexpected {', '.join(other)}; there are device, dtype, non_blocking and memory_format")
     device = kwargs.get("device") if place is None else place

@@ -86,7 +86,7 @@ class _Gates:
         through = _Gate.apply(*(values[i] for i in places), gradients=gradients, zeros=zeros)
         passed = list(values)
         for place, tensor in zip(places, through, strict=True):
-            tensor._version = values[place]._version  # each is a view of its own input
+            tensor._counter = values[place]._counter  # each is a view of its own input
             passed[place] = tensor
         return tuple(passed), places
 

@@ -194,31 +194,45 @@ class ReplicationPad3d(_Pad):
     rank, mode = 3, "replicate"
 
 
-class CircularPad1d(_Pad):
+class _CircularPadNd(_Pad):
+    """Circular padding, which checks the number of axes."""
+
+    mode = "circular"
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pad."""
+        if input.ndim not in (self.rank + 1, self.rank + 2):
+            raise ValueError(
+                f"{type(self).__name__}: expected {self.rank + 1}D or {self.rank + 2}D input (got {input.ndim}D input)"
+            )
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPadNd):
     """Continues a signal with its other end.
 
     >>> nn.CircularPad1d(2)(minicnn.tensor([[1.0, 2.0, 3.0]]))
     tensor([[2., 3., 1., 2., 3., 1., 2.]])
     """
 
-    rank, mode = 1, "circular"
+    rank = 1
 
 
-class CircularPad2d(_Pad):
+class CircularPad2d(_CircularPadNd):
     """Continues an image on each side with its opposite side, as on a torus.
 
     >>> nn.CircularPad2d((1, 1, 0, 0))(minicnn.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[3., 1., 2., 3., 1.]]])
     """
 
-    rank, mode = 2, "circular"
+    rank = 2
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(_CircularPadNd):
     """Continues a volume on each side with its opposite side.
 
     >>> nn.CircularPad3d((1, 1, 0, 0, 0, 0))(minicnn.tensor([[[[1.0, 2.0, 3.0]]]]))
     tensor([[[[3., 1., 2., 3., 1.]]]])
     """
 
-    rank, mode = 3, "circular"
+    rank = 3

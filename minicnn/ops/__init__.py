@@ -58,11 +58,13 @@ from .drop_block import drop_block2d, stochastic_depth
 from .roi import ps_roi_align, roi_align, roi_pool
 from .tensor import (
     arithmetic,
+    calculus,
     clamp,
     comparison,
     concatenate,
     creation,
     cumulative,
+    decompositions,
     diagonal,
     einsum,
     expand,
@@ -74,10 +76,14 @@ from .tensor import (
     inplace_sampling,
     inplace_shape,
     interchange,
+    inverses,
+    linear_algebra,
     masks,
     matmul,
     max_min,
     norm,
+    numbers,
+    parts,
     quantile,
     ranges,
     reduction,
@@ -86,6 +92,7 @@ from .tensor import (
     searching,
     shape,
     sorting,
+    statistics,
     strides,
     types,
     unary,
@@ -93,6 +100,7 @@ from .tensor import (
     zeros_like,
 )
 from .tensor.arguments import guard
+from .tensor.out import accept_out
 
 if _TYPE_CHECKING:
     from ..compat.ops import feature_pyramid_network, misc, poolers
@@ -111,6 +119,12 @@ if _TYPE_CHECKING:
 guard(
     concatenate, cumulative, diagonal, distance, flip_roll, fold, gather, indexing, interpolate, max_min, norm, pad,
     pixel_shuffle, reduction, scatter_reduce, searching, shape, sorting, types, variance, zeros_like,
+)  # fmt: skip
+
+accept_out(
+    arithmetic, clamp, comparison, concatenate, creation, cumulative, decompositions, diagonal, einsum, flip_roll,
+    gather, indexing, inverses, linear_algebra, masks, matmul, max_min, norm, numbers, parts, quantile, ranges,
+    reduction, sampling, scatter_reduce, searching, sorting, statistics, unary, variance,
 )  # fmt: skip
 
 _answer_for_functions("minicnn.ops")

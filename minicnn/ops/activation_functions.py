@@ -73,7 +73,7 @@ class Activation(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, *, op: str, parameters: tuple[float, ...]) -> Array:
         """Run the kernel and save x; NumPy computes the integers that some activations take."""
-        ctx.name, ctx.op, ctx.parameters = op, op, parameters
+        ctx.title, ctx.op, ctx.parameters = op, op, parameters
         ctx.save_for_backward(x)
         choice = {} if x.dtype.kind == "f" else backend_for(x)
         if ctx.gpu is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import ShapeError, real
 
+from ..dtypes import DtypeError
 from ..tensor import Tensor
 from .tensor.arguments import check_tensor
 from .tensor.gather import index_select
@@ -61,7 +62,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     kind = result_type(x1, x2)
     if kind.kind != "f":
-        raise TypeError(f"cosine_similarity: expected common dtype to be floating point, got {kind}; use .float()")
+        raise DtypeError(f"cosine_similarity: expected common dtype to be floating point, got {kind}; use .float()")
     shape = geometry.broadcast("cosine_similarity", x1.shape, x2.shape)
     return (_unit(x1.expand(shape), dim, eps, kind) * _unit(x2.expand(shape), dim, eps, kind)).sum(dim)
 

@@ -45,7 +45,7 @@ class Linear(Function):
         return (
             product(gy, w) if of_x else None,
             product(gy.swapaxes(0, 1), x) if of_w else None,
-            total(gy, (0,)) if of_b else None,
+            total(gy, (0,))[0] if of_b else None,
         )
 
     @staticmethod

@@ -18,6 +18,7 @@ from minicnn_kernels import pooling as kernels
 
 from ..autograd.engine import Function
 from ..device import meta
+from ..dtypes import DtypeError
 from ..tensor import Array, Tensor
 from .activation import relu
 from .tensor.arguments import no_tensor
@@ -121,7 +122,7 @@ def check(op: str, input: Tensor, kinds: str = "") -> None:
     if not isinstance(input, Tensor):
         raise no_tensor(op, "input", input)
     if input.dtype.kind != "f" and input.dtype.name not in kinds.split():
-        raise geometry.KindError(
+        raise DtypeError(
             f"{op}: input must be floating point{' or ' + kinds.replace(' ', ', ') if kinds else ''}, "
             f"got {input.dtype}, for which it is not implemented; convert it with .float()"
         )

@@ -17,7 +17,7 @@ from minicnn_kernels.dispatch import Table
 from minicnn_kernels.optimizers.pieces import in_pieces
 from minicnn_kernels.optimizers.weights import Weights
 
-from ..autograd import enable_grad
+from ..autograd import enable_grad, is_grad_enabled
 from ..device import Meta, meta
 from ..dtypes import Size, default_type
 from ..tensor import Array, Tensor
@@ -41,7 +41,6 @@ def checked(**options: Any) -> dict[str, Any]:
     Raises:
         ValueError: a rate is negative, or a beta is not in [0, 1).
         RuntimeError: `fused` is given together with `foreach` or `differentiable`.
-        NotImplementedError: `differentiable` is True.
     """
     for name in _NOT_NEGATIVE:
         value = options.get(name, 0)
@@ -56,11 +55,6 @@ def checked(**options: Any) -> dict[str, Any]:
         raise RuntimeError("`fused` does not support `differentiable`")
     if options.get("fused") and options["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if options["differentiable"]:
-        raise NotImplementedError(
-            "differentiable=True is not supported: a step is not recorded, so no gradient flows through it; write "
-            "the update with tensor operations instead (p_new = p - lr * g)"
-        )
     return options
 
 
@@ -84,7 +78,7 @@ class FirstOrder(Optimizer):
                 if not p.is_meta:
                     with on_device_of(p._array):
                         self.update_one(group, state, p)
-                    p._version[0] += 1
+                    p._counter[0] += 1
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -103,8 +97,18 @@ class FirstOrder(Optimizer):
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            self.update_many(group, [p for p in group["params"] if p._grad is not None])
+            params = [p for p in group["params"] if p._grad is not None]
+            if group.get("differentiable"):
+                self._check_not_recorded(params)
+            self.update_many(group, params)
         return loss
+
+    def _check_not_recorded(self, params: list[WithGradient]) -> None:
+        if is_grad_enabled() and any(p.requires_grad or p._grad.requires_grad for p in params):
+            raise NotImplementedError(
+                f"{type(self).__name__}: a step is not recorded, and no gradient flows through it, as differentiable "
+                "asks; leave it out, or write the update with tensor operations (p_new = p - lr * g)"
+            )
 
     def _check(self, group: Group, p: WithGradient) -> None:
         name, g = type(self).__name__, p._grad._array
@@ -195,7 +199,7 @@ class KernelOptimizer(FirstOrder):
         if weights is None or not weights.holds_buffers(buffers):
             weights = self._weights[id(group)] = Weights(xs, *buffers)
         for p in params:
-            p._version[0] += 1
+            p._counter[0] += 1
         with on_device_of(xs[0]):
             for begin, end in _runs(steps) if len(numbers) > 1 else [(0, len(params))]:
                 kernel(weights.part(begin, end), gs[begin:end], numbers[steps[begin]])

@@ -1,6 +1,7 @@
 """Tensor: an array that remembers how it was computed.
 
-    tensor.py       the class: its values, its place in the graph, conversions to other types
+    tensor.py       the class: its values, conversions to other types
+    graph.py        its members that concern the graph: requires_grad, grad, backward, hooks
     copying.py      copying and pickling
     printing.py     the printed text
     arrays.py       the numbers alone, wherever they are

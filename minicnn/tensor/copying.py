@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def _made(kind: type[Tensor], array: Array, requires_grad: bool, version: list[int] | None = None) -> Tensor:
     """Make a leaf of the class `kind` without calling its constructor."""
     tensor = kind.__new__(kind)
-    engine._tensor.__init__(tensor, array, _version=version)
+    engine._tensor.__init__(tensor, array, _counter=version)
     tensor._requires_grad = requires_grad
     return tensor
 
@@ -59,7 +59,7 @@ def attributes(tensor: Tensor) -> dict[str, Any] | None:
 
 def shallow(tensor: Tensor) -> Tensor:
     """Return a leaf on the same memory, with the same attributes."""
-    copied = _made(type(tensor), tensor._array, tensor._requires_grad, tensor._version)
+    copied = _made(type(tensor), tensor._array, tensor._requires_grad, tensor._counter)
     copied.__dict__.update(attributes(tensor) or {})
     return copied
 

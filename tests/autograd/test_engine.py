@@ -191,9 +191,9 @@ def test_in_place_operators() -> None:
         x -= 0.5 * x.grad  # not recorded: in place
     assert x.data_ptr() == before
     assert x.item() == 0
-    with pytest.raises(RuntimeError, match="leaf tensor that requires a gradient would be changed in place"):
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad is being used"):
         x += 1
-    with pytest.raises(RuntimeError, match="leaf tensor that requires a gradient would be changed in place"):
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad is being used"):
         x[0] = 1
 
 
@@ -230,7 +230,7 @@ def test_grad_of_results_and_leaves_touches_no_grad() -> None:
     gy, gx = grad(z, [y, x])
     assert (gy.item(), gx.item()) == (20, 100)
     assert x.grad is None
-    with pytest.raises(RuntimeError, match="no output depends"):
+    with pytest.raises(RuntimeError, match="not have been used in the graph"):
         grad(x * 1, w)
     assert grad(x * 1, w, allow_unused=True) == (None,)
 
@@ -268,9 +268,9 @@ def test_errors_say_what_to_do() -> None:
     x = leaf(1.0, 2.0)
     with pytest.raises(RuntimeError, match=r"shape \(2,\).*Reduce it with .sum"):
         (x * 2).backward()
-    with pytest.raises(RuntimeError, match=r"gradient has shape \(3,\), but the tensor has \(2,\)"):
+    with pytest.raises(RuntimeError, match=r"a shape of minicnn.Size\(\[3\]\) and output\[0\] has"):
         (x * 2).backward(Tensor(np.ones(3)))
-    with pytest.raises(RuntimeError, match="does not require a gradient"):
+    with pytest.raises(RuntimeError, match="does not require grad"):
         Tensor(np.ones(1)).backward()
     with pytest.raises(RuntimeError, match="only floating-point"):
         minicnn.tensor([1, 2], requires_grad=True)
@@ -345,9 +345,10 @@ def test_a_walk_for_some_inputs_runs_what_leads_to_them() -> None:
     y = w * 3
     (y * 5).backward(inputs=[y])
     assert y.grad.item() == 5 and y.retains_grad
-    for walk in (lambda: grad(loss, []), lambda: loss.backward(inputs=[])):
-        with pytest.raises(RuntimeError, match="inputs is empty"):
-            walk()
+    with pytest.raises(ValueError, match="non-empty inputs"):
+        grad(loss, [])
+    with pytest.raises(RuntimeError, match="cannot be empty"):
+        loss.backward(inputs=[])
     with pytest.raises(ValueError, match="allow_unused"):
         grad(x * 1, w, materialize_grads=True, allow_unused=False)
 

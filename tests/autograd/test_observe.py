@@ -19,10 +19,10 @@ class Steps(Observer):
         self.told: list[tuple[str, str, list[float | None]]] = []
 
     def arrived(self, node: Any, gradients: Sequence[Any]) -> None:
-        self.told.append(("arrived", node.name, [None if g is None else float(np.sum(g)) for g in gradients]))
+        self.told.append(("arrived", node.title, [None if g is None else float(np.sum(g)) for g in gradients]))
 
     def returned(self, node: Any, gradients: Sequence[Any]) -> None:
-        self.told.append(("returned", node.name, [None if g is None else float(np.sum(g)) for g in gradients]))
+        self.told.append(("returned", node.title, [None if g is None else float(np.sum(g)) for g in gradients]))
 
 
 def test_the_steps_of_a_backward_pass() -> None:

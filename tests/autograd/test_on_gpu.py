@@ -158,7 +158,7 @@ def test_writes_to_views() -> None:
     z.add_(1)
     with pytest.raises(RuntimeError, match="changed in place afterwards"):
         z.sum().backward()
-    with pytest.raises(RuntimeError, match="a leaf tensor that requires a gradient would be changed in place"):
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used"):
         x.add_(1)
 
 

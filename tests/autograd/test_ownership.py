@@ -19,7 +19,11 @@ def leaf(*values: float) -> Tensor:
 
 def test_a_hook_that_clears_one_gradient_leaves_the_others() -> None:
     x, z = leaf(1, 1), leaf(1, 1)
-    x.register_post_accumulate_grad_hook(lambda p: p.grad.zero_())
+
+    def clear(p: Tensor) -> None:
+        p.grad.zero_()
+
+    x.register_post_accumulate_grad_hook(clear)
     ((x + minicnn.tanh(z)) * minicnn.tensor([1.0, 2.0]).double()).sum().backward()
     expected = (1 - np.tanh(1) ** 2) * np.array([1, 2])
     np.testing.assert_allclose(z.grad.numpy(), expected)

@@ -133,7 +133,7 @@ def test_the_order_is_that_in_which_the_engine_calls_backward(monkeypatch: pytes
     run = backpropagation._run_backward
 
     def note(node: Any, *rest: Any) -> Any:
-        order.append(node.name.lstrip("_"))
+        order.append(node.title.lstrip("_"))
         return run(node, *rest)
 
     tape, planned = recorded(loss, net), recorded(loss, net, gradients=False)

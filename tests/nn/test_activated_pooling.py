@@ -29,9 +29,9 @@ def test_same_as_one_by_one(activation: Any, window: Any, channels_last: bool) -
     net = nn.Sequential(nn.Conv2d(2, 3, 3), activation(), nn.MaxPool2d(*window)).double()
     x = np.random.default_rng(0).standard_normal((3, 2, 11, 12))
     together = _results(net, x, channels_last)
-    assert net(minicnn.tensor(x)).grad_fn.name == "ActivatedMaxPool"
+    assert net(minicnn.tensor(x)).grad_fn.title == "ActivatedMaxPool"
     net[1].register_forward_hook(lambda *_: None)
-    assert net(minicnn.tensor(x)).grad_fn.name == "MaxPool"
+    assert net(minicnn.tensor(x)).grad_fn.title == "MaxPool"
     for a, b in zip(together, _results(net, x, channels_last), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
@@ -53,7 +53,7 @@ def test_in_place_on_the_input_is_done() -> None:
 def test_other_pooling_runs_by_itself(options: dict[str, Any]) -> None:
     """With padding or any other unusual option, the two modules run one by one."""
     y = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2, **options))(minicnn.randn(1, 1, 8, 8))
-    assert (y[0] if isinstance(y, tuple) else y).grad_fn.name == "MaxPool"
+    assert (y[0] if isinstance(y, tuple) else y).grad_fn.title == "MaxPool"
 
 
 def test_images_without_a_batch() -> None:

@@ -141,3 +141,19 @@ def test_lazy_layers_of_ones_own() -> None:
 
     with pytest.raises(NotImplementedError, match="not implemented for Unfinished"):
         Unfinished()(1)
+
+
+def test_before_the_first_forward_memory_is_not_shared_nor_a_script_made() -> None:
+    net = nn.Sequential(nn.LazyLinear(2))
+    with pytest.raises(RuntimeError, match="share memory on an uninitialized"):
+        net.share_memory()
+    with pytest.raises(RuntimeError, match=r"LazyLinear .* run a forward pass"):
+        minicnn.jit.script(net)
+    net(minicnn.ones(1, 3))
+    assert net.share_memory() is net and minicnn.jit.script(net) is net
+
+
+def test_materialize_takes_a_length() -> None:
+    parameter = nn.UninitializedParameter(dtype=minicnn.float64)
+    parameter.materialize(10)
+    assert type(parameter) is nn.Parameter and parameter.shape == (10,) and parameter.dtype == minicnn.float64

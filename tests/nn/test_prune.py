@@ -101,3 +101,12 @@ def test_a_pruned_module_can_be_pickled_and_loaded() -> None:
     other.load_state_dict(layer.state_dict())
     assert (other(minicnn.ones(1, 3)) == layer(minicnn.ones(1, 3))).all()
     assert other.weight.tolist() == layer.weight.tolist()
+
+
+def test_later_methods_see_what_is_left() -> None:
+    """A slice that an earlier method has thinned out counts with the rest of its values."""
+    layer = nn.Linear(3, 2, bias=False)
+    layer.weight.data = minicnn.tensor([[3.0, 3.0, 3.0], [5.0, 0.1, 0.1]])
+    prune.custom_from_mask(layer, "weight", minicnn.tensor([[1, 1, 1], [0, 1, 1]]))
+    prune.ln_structured(layer, "weight", amount=1, n=2, dim=0)
+    assert layer.weight.tolist() == [[3.0, 3.0, 3.0], [0.0, 0.0, 0.0]]

@@ -361,7 +361,7 @@ def test_copies_change_their_own_parameters(how: Any) -> None:
     q.grad = minicnn.Tensor(np.ones(3))
     other.step()
     assert p.tolist() == [0.5] * 3 and q.tolist() == [-0.25] * 3
-    assert p._version[0] == 1 and optimizer.state[p]["momentum_buffer"].tolist() == [1.0] * 3
+    assert p._version == 1 and optimizer.state[p]["momentum_buffer"].tolist() == [1.0] * 3
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 3, 7, 50])

@@ -49,9 +49,6 @@ ROWS = [
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
         "(C, H, W)"),
     Gap("models", "detection segmentation video optical_flow quantization FasterRCNN MaskRCNN RetinaNet", _TASK),
-    Gap("models", "feature_extraction", "minicnn does not have it; get the output of a layer inside a net by a hook, "
-        "minicnn.nn.Module.register_forward_hook, or build a minicnn.nn.Sequential of the first of the net's "
-        "children(), minicnn.nn.Module.children"),
     Gap("models", "ConvNeXt_*_Weights MaxVit_T_Weights RegNet_*_Weights Swin_*_Weights ViT_*_Weights", _WEIGHTS),
     Gap("models", "Weights", "the weights of a net are a member of an enumeration, minicnn.models.WeightsEnum, and "
         "its value is a minicnn.models.published.File"),
@@ -75,5 +72,5 @@ ROWS = [
     Gap("io", "*ideo* Timebase", _VIDEO),
     Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
         "disable_beta_transforms_warning", "images are read with Pillow; leave the call out"),
-    Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
+    Gap("minicnn", "torchsummary", "use minicnn.summary, which prints the table"),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from minicnn_kernels.arrays import xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
 
-from ...autograd import functional
+from ...autograd import backpropagation
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...memory_formats import channels_last, is_in, tidy
@@ -131,7 +131,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(x, at) for x in given], at).contiguous()
 
 
-functional.stack = stack
+backpropagation.stack = stack
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:

@@ -86,7 +86,7 @@ class Cumulative(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, op: str, axis: int, dtype: np.dtype[Any]) -> Array:
         """Convert to `dtype` and run the row."""
-        ctx.name, ctx.row, ctx.axis, ctx.dtype = op.capitalize(), ROWS[op], axis, x.dtype
+        ctx.title, ctx.row, ctx.axis, ctx.dtype = op.capitalize(), ROWS[op], axis, x.dtype
         a = x.astype(dtype, copy=False)
         with np.errstate(all="ignore"):
             y = tidy(ctx.row.function(a, axis)) if x.ndim else a.copy()
@@ -185,7 +185,7 @@ class RunningExtremum(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, op: str, axis: int) -> tuple[Array, Array]:
         """Find the elements that equal the running extremum; their index counts from there on."""
-        ctx.name, ctx.axis = op.capitalize(), axis
+        ctx.title, ctx.axis = op.capitalize(), axis
         a = x.reshape(1) if not x.ndim else x
         values = (np.maximum if op == "cummax" else np.minimum).accumulate(a, axis)
         places = np.arange(a.shape[axis]).reshape(-1, *(1,) * (a.ndim - axis - 1))  # (n, 1, ...)

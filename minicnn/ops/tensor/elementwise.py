@@ -94,7 +94,7 @@ class Elementwise(Function):
                 y = in_memory_order(row.function, *values, **options)
         if y.dtype is not dtype and y.dtype != dtype and row.kind != "bool":
             y = y.astype(dtype)
-        ctx.name = row.title
+        ctx.title = row.title
         if True in ctx.needs_input_grad:
             ctx.row, ctx.options = row, options
             ctx.operands = [(o.shape, o.dtype) if hasattr(o, "shape") else None for o in operands]

@@ -18,7 +18,7 @@ from minicnn_kernels.geometry import ShapeError, whole
 
 from ...autograd import observe
 from ...autograd.engine import Function
-from ...autograd.inplace import check_writable, replace
+from ...autograd.inplace import check_view, check_writable, replace
 from ...autograd.modes import is_grad_enabled
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
@@ -39,6 +39,7 @@ def _spread_out(gy: Array, shape: tuple[int, ...], at: Any) -> Array:
 
 
 SLICE = LinearMapRow("Slice", lambda x, at: x[at], _spread_out)
+SELECT = SLICE._replace(name="Select")  # of one index
 
 # ------------------------------------------------------------------------------------------------------ taking, putting
 
@@ -146,7 +147,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and `...`; for int tensors and masks, the elements in new memory."""
     shape = x.array.shape
     if type(index) is int and shape and -shape[0] <= index < shape[0]:  # a shortcut for the usual case
-        return View.apply(x, SLICE, (index, ...))
+        return View.apply(x, SELECT, (index, ...))
     parsed = Parsed(shape, index)
     if not parsed.indices:
         return View.apply(x, SLICE, parsed.view)
@@ -285,14 +286,16 @@ def put_(x: Tensor, parsed: Parsed, value: Tensor, add: bool) -> None:
     recorded = is_grad_enabled() and (x.requires_grad or value.requires_grad)
     if recorded:
         check_writable(x, "index")
+    elif x._views and is_grad_enabled():
+        check_view(x, "index")
     if not (x.is_meta or writeable(x.array)):
         raise RuntimeError(
             "index: the memory cannot be written: it is read-only, or several elements of an expanded tensor share a "
             "place; write into a clone()"
         )
-    before = Tensor(x.array, _version=x._version)
+    before = Tensor(x.array, _counter=x._counter)
     before._edge, before._requires_grad = x._edge, x.requires_grad
-    x._version[0] += 1
+    x._counter[0] += 1
     result = put(before, parsed, value, add, inplace=True)
     if observe.observers:
         observe.written(x, result)
@@ -348,7 +351,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     index, size = whole(index, "select", "index"), input.shape[at]
     if not -size <= index < size:
         raise IndexError(f"select: index {index} is out of range for dimension {at} with size {size}")
-    return View.apply(input, SLICE, (slice(None),) * at + (index, ...))
+    return View.apply(input, SELECT, (slice(None),) * at + (index, ...))
 
 
 @tensor_method("narrow")

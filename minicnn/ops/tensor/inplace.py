@@ -25,7 +25,7 @@ from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
 
 from ...autograd import anomaly, observe
-from ...autograd.inplace import check_writable, replace
+from ...autograd.inplace import check_view, check_writable, replace
 from ...autograd.modes import is_grad_enabled
 from ...device import Meta
 from ...tensor import Array, Tensor, tensor_method
@@ -61,6 +61,8 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
     recorded = is_grad_enabled() and (x.requires_grad or any(isinstance(o, Tensor) and o.requires_grad for o in others))
     if recorded:
         check_writable(x, op)
+    elif x._views and is_grad_enabled():
+        check_view(x, op)
     if straight:
         return _straight(x, function, recorded)
     if not recorded:
@@ -92,13 +94,13 @@ def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -
     before = Tensor(x._array)
     before._requires_grad, before._edge = x._requires_grad, x._edge
     after = function(before)
-    x._version[0] += 1
+    x._counter[0] += 1
     if observe.observers:
         observe.written(x, after)
     if recorded:
-        node = after.grad_fn
+        node = after._edge[0] if after._edge else None
         if node is not None and node._saved:
-            now = x._version, x._version[0]
+            now = x._counter, x._counter[0]
             node._versions = [
                 now if a is x._array else v for a, v in zip(node._saved, node._versions, strict=True)
             ]  # fmt: skip
@@ -136,7 +138,7 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
             else:
                 with on_device_of(a):
                     a[...] = b
-    x._version[0] += 1
+    x._counter[0] += 1
     if observe.observers:
         observe.written(x, result)
     return x

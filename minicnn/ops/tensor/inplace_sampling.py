@@ -30,7 +30,7 @@ def _overwrite(x: Tensor, op: str, draw: Draw, generator: Generator | None) -> T
     if not x.is_meta:
         with on_device_of(x._array):
             x._array[...] = beside(draw(rng_of(generator), x._array.shape, x._array.dtype), x._array)
-    x._version[0] += 1
+    x._counter[0] += 1
     return x
 
 

@@ -73,7 +73,8 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         )
     if self.requires_grad and not force:
         raise RuntimeError(
-            "numpy: the tensor requires a gradient, which an array cannot carry; use tensor.detach().numpy()"
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead: an array cannot "
+            "carry a gradient"
         )
     return self._values("numpy")
 

@@ -42,7 +42,7 @@ class Map(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, rule: LinearMapRow, *arguments: Any) -> Array:
         """Run the map."""
-        ctx.name, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
+        ctx.title, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
         y = rule.forward(x, *arguments)
         return y if ctx.function.view else tidy(y)
 

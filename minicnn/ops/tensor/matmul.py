@@ -25,6 +25,7 @@ from .arguments import check_tensor
 from .elementwise import recorded
 from .linear_map import with_unused
 from .operands import KERNEL_TYPES, unbroadcast
+from .out import with_out
 from .shape import reshape, transpose, unsqueeze
 
 __all__ = [
@@ -47,6 +48,11 @@ def product(a: Array, b: Array) -> Array:
 
 class Matmul(Function):
     """y = a @ b over the last two axes, with the others broadcast; saves a and b."""
+
+    @staticmethod
+    def public(node: Any) -> tuple[str, type[Any]]:
+        """PyTorch's name for two matrices, or for batches of them."""
+        return "MmBackward0" if len(node.outputs[0][0]) == 2 else "BmmBackward0", Function.public(node)[1]
 
     @staticmethod
     def forward(ctx: Any, a: Array, b: Array) -> Array:
@@ -327,6 +333,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 # -------------------------------------------------------------------------------------------------------------- several
 
 
+@with_out
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of several matrices, in the order with the fewest multiplications; the first and last may be vectors.
 

@@ -87,7 +87,7 @@ class Pick(Function):
         ctx: Any, x: Array, choose: Callable[[Array, int], Array], axis: int, keepdim: bool
     ) -> tuple[Array, Array]:
         """Find the indices, (..., 1, ...), and take the values there."""
-        ctx.name = choose.__name__.strip("_").capitalize()
+        ctx.title = choose.__name__.strip("_").capitalize()
         a = x.reshape(1) if not x.ndim else x
         kept = choose(a, axis)
         ctx.axis, ctx.shape, ctx.kept = axis, x.shape, kept

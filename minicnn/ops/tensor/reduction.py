@@ -70,6 +70,14 @@ class Reduction(Function):
     """y = f(x) along axes; gx = the row's gradient, repeated along the axes."""
 
     @staticmethod
+    def public(node: Any) -> tuple[str, type[Any]]:
+        """PyTorch has two sums: of all elements, SumBackward0, and along axes, SumBackward1."""
+        name, base = Function.public(node)
+        whole = len(node.axes) == len(node.shape)
+        number = whole if node.title in ("Max", "Min") else not whole and node.title in ("Sum", "Mean", "Prod")
+        return f"{name[:-1]}{int(number)}", base
+
+    @staticmethod
     def forward(
         ctx: Any,
         x: Array,
@@ -90,7 +98,7 @@ class Reduction(Function):
             if y.dtype is not dtype and y.dtype != dtype and row.kind not in ("bool", "index"):
                 y = y.astype(dtype)
         result = y if keepdim else y.reshape(reduced(x.shape, axes, False))
-        ctx.name = row.title
+        ctx.title = row.title
         if row.gradient and ctx.needs_input_grad[0]:
             ctx.row, ctx.axes, ctx.shape, ctx.dtype = row, axes, x.shape, x.dtype
             ctx.names = [name for name in row.needs if name in ("a", "y")]
@@ -260,7 +268,7 @@ def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any =
     >>> x = minicnn.tensor([[1., 2.], [3., 6.]], requires_grad=True)
     >>> x.mean().backward()
     >>> x.mean(0), x.grad
-    (tensor([2., 4.], grad_fn=<Mean>), tensor([[0.2500, 0.2500],
+    (tensor([2., 4.], grad_fn=<MeanBackward0>), tensor([[0.2500, 0.2500],
             [0.2500, 0.2500]]))
     """
     return reduce(_mean, input, dim, keepdim, dtype)

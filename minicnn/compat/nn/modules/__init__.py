@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+from ....nn.hooks import EVERYWHERE as _EVERYWHERE
+from ....nn.hooks import KINDS as _KINDS
 from ...doors import door as _door
 from ...missing import answer as _answer
 from . import utils as utils
@@ -34,8 +36,17 @@ _FILES = {  # PyTorch's file: the files here that have its names
     "upsampling": "upsampling",
 }
 
+
+def _shared(kind: str) -> property:
+    """One dict of the hooks of all modules; a program that assigns another one replaces it for every module."""
+    return property(lambda file: _EVERYWHERE[kind], lambda file, hooks: _EVERYWHERE.update({kind: hooks}))
+
+
+_Module = type("_Module", (ModuleType,), {f"_global{kind}": _shared(kind) for kind in _KINDS})
+
 for _name, _sources in _FILES.items():
-    _file = ModuleType(f"minicnn.nn.modules.{_name}", f"The names of {_sources}.")
+    _make = _Module if _name == "module" else ModuleType
+    _file = _make(f"minicnn.nn.modules.{_name}", f"The names of {_sources}.")
     for _source in _sources.split():
         _names = vars(import_module(f"minicnn.nn.{_source}"))
         vars(_file).update({name: value for name, value in _names.items() if not name.startswith("__")})

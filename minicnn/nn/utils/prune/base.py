@@ -61,7 +61,8 @@ class BasePruningMethod(ABC):
         method: BasePruningMethod = cls(*args, **kwargs)
         method._tensor_name = name
         original = getattr(module, f"{name}_orig" if before else name)
-        scores = original if importance_scores is None else importance_scores
+        # what was pruned before is zero here, so that a slice counts with what is left of it
+        scores = getattr(module, name) if importance_scores is None else importance_scores
         if scores.shape != original.shape:
             raise AssertionError(
                 f"importance_scores should have the same shape as parameter {name} of {module}: "

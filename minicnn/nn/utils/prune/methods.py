@@ -43,14 +43,14 @@ def _validate_structured_pruning(t: Tensor) -> None:
     if t.ndim <= 1:
         raise ValueError(
             f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
-            f"{t.shape} with {t.ndim} dims"
+            f"{t.shape!r} with {t.ndim} dims"
         )
 
 
 def _validate_pruning_dim(t: Tensor, dim: int) -> None:
     """Refuse an axis that the tensor does not have."""
     if not -t.ndim <= dim < t.ndim:
-        raise IndexError(f"Invalid index {dim} for tensor of size {t.shape}")
+        raise IndexError(f"Invalid index {dim} for tensor of size {t.shape!r}")
 
 
 def _compute_norm(t: Tensor, n: Any, dim: int) -> Tensor:

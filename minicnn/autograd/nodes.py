@@ -1,0 +1,205 @@
+"""Nodes as programs see them: `y.grad_fn`, the nodes before it, their names and their hooks.
+
+The graph itself needs less (`engine.py`). What is here is made when a program asks for it: the type with PyTorch's
+name, the node of a leaf, the dictionary of metadata. So recording an operation costs nothing more.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .handles import RemovableHandle
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+class GraphNode:
+    """A node of the graph: the call of an operation (`grad_fn` of its results), or the end of the graph at a leaf.
+
+    >>> x = minicnn.tensor([1., 2.], requires_grad=True)
+    >>> y = (x * 3).sum()
+    >>> y.grad_fn.name(), y.grad_fn.next_functions
+    ('SumBackward0', ((<MulBackward0>, 0),))
+    >>> y.grad_fn.next_functions[0][0].next_functions[0][0].variable is x
+    True
+    """
+
+    known = False  # whether the type has the name that programs know it by
+    pre_hooks: dict[int, Callable[..., Any]] | None = None
+    post_hooks: dict[int, Callable[..., Any]] | None = None
+
+    def name(self) -> str:
+        """Return the name of the operation's backward, as in PyTorch: "MulBackward0"."""
+        return type(seen(self)).__name__
+
+    @property
+    def next_functions(self) -> tuple[tuple[GraphNode | None, int], ...]:
+        """For each input, the node that computed it and which of its results it is; (None, 0) for a constant."""
+        return ()
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for the program's own use."""
+        found: dict[Any, Any] = self.__dict__.setdefault("_metadata", {})
+        return found
+
+    def register_prehook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(grad_outputs)` before the backward of this node runs; it may return other gradients.
+
+        >>> x = minicnn.tensor([1., 2.], requires_grad=True)
+        >>> y = x * 3
+        >>> handle = y.grad_fn.register_prehook(lambda grads: (10 * grads[0],))
+        >>> y.sum().backward()
+        >>> x.grad
+        tensor([30., 30.])
+        """
+        if self.pre_hooks is None:
+            self.pre_hooks = {}
+        return RemovableHandle(self.pre_hooks, hook)
+
+    def register_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(grad_inputs, grad_outputs)` after the backward has run; it may return other `grad_inputs`.
+
+        >>> x = minicnn.tensor([1., 2.], requires_grad=True)
+        >>> y = x * 3
+        >>> handle = y.grad_fn.register_hook(lambda inputs, outputs: print(inputs[0], outputs[0]))
+        >>> y.sum().backward()
+        tensor([3., 3.]) tensor([1., 1.])
+        """
+        if self.post_hooks is None:
+            self.post_hooks = {}
+        return RemovableHandle(self.post_hooks, hook)
+
+    def _public_type(self) -> type[GraphNode]:
+        return type(self)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+def seen(node: Any) -> Any:
+    """Return a node that a program is going to see, after giving it the type with PyTorch's name."""
+    if not node.known:
+        node.__class__ = node._public_type()
+    return node
+
+
+_types: dict[str, type[GraphNode]] = {}
+
+
+def type_named(name: str, base: type[GraphNode]) -> type[GraphNode]:
+    """Return the type of the nodes with this name."""
+    found = _types.get(name)
+    if found is None:
+        found = _types[name] = type(name, (base,), {"known": True, "__doc__": base.__doc__})
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ of leaves
+
+
+class LeafHooks:
+    """What is called when a leaf gets its gradient: the hooks of its node, and those after `.grad` has changed.
+
+    Attributes:
+        pre: hooks of the node, before the gradient is added to `.grad`.
+        after: hooks of the tensor, after that.
+        post: hooks of the node, after that.
+        node: a weak reference to the leaf's node, which a program may hold.
+    """
+
+    def __init__(self) -> None:
+        self.pre: dict[int, Callable[..., Any]] = {}
+        self.after: dict[int, Callable[..., Any]] = {}
+        self.post: dict[int, Callable[..., Any]] = {}
+        self.node: weakref.ref[AccumulateGrad] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.pre or self.after or self.post)
+
+
+def leaf_hooks(leaf: Any) -> LeafHooks:
+    """Return the hooks of a leaf, to which one may be added."""
+    if leaf._leaf_hooks is None:
+        leaf._leaf_hooks = LeafHooks()
+    found: LeafHooks = leaf._leaf_hooks
+    return found
+
+
+class AccumulateGrad(GraphNode):
+    """The node of a leaf: it adds the gradient to `variable.grad`. The leaf keeps its hooks."""
+
+    known = True
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """Return its name, which in PyTorch is that of the class in C++."""
+        return "minicnn::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+    @property
+    def pre_hooks(self) -> dict[int, Callable[..., Any]]:  # type: ignore[override]
+        """The hooks before the gradient is added."""
+        return leaf_hooks(self.variable).pre
+
+    @property
+    def post_hooks(self) -> dict[int, Callable[..., Any]]:  # type: ignore[override]
+        """The hooks after that."""
+        return leaf_hooks(self.variable).post
+
+
+def accumulator(leaf: Tensor) -> AccumulateGrad:
+    """Return the node of a leaf: the same one as long as somebody holds it."""
+    hooks = leaf_hooks(leaf)
+    node = hooks.node() if hooks.node is not None else None
+    if node is None:
+        node = AccumulateGrad(leaf)
+        hooks.node = weakref.ref(node)
+    return node
+
+
+class GradientEdge(NamedTuple):
+    """The place of a tensor in the graph: a node, and which of its results the tensor is."""
+
+    node: GraphNode
+    output_nr: int
+
+
+# ---------------------------------------------------------------------------------------------------------- their names
+
+# The names in PyTorch of operations that are named otherwise here; all others are the operation's, with "Backward0".
+NAMES = {
+    "ActivatedMaxPool": "MaxPool2DWithIndices",
+    "Alias": "Alias",
+    "AvgPool": "AvgPool2D",
+    "BatchNormEvaluation": "NativeBatchNorm",
+    "BatchNormTraining": "NativeBatchNorm",
+    "ConstantPad": "ConstantPadNd",
+    "Cast": "ToCopy",
+    "Copy_": "Copy",
+    "Dropout": "NativeDropout",
+    "GroupNorm": "NativeGroupNorm",
+    "Linear": "Addmm",
+    "MaxPool": "MaxPool2DWithIndices",
+    "NLL": "NllLoss",
+    "Overwritten": "AsStrided",
+    "Reshape": "View",
+    "ToDevice": "ToCopy",
+    "TransposedConvolution": "Convolution",
+    "VectorNorm": "LinalgVectorNorm",
+}
+
+
+def public_name(title: str) -> str:
+    """Return the name that programs see, from the operation's own."""
+    name = NAMES.get(title.lstrip("_"))
+    if name is None:
+        name = "".join([word[:1].upper() + word[1:] for word in title.split("_")])
+    return f"{name}Backward0"
