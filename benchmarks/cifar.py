@@ -1,10 +1,11 @@
-"""A ResNet on CIFAR-10 with one recipe, in minicnn and in PyTorch: the accuracy of every epoch, and a figure.
+"""A net on CIFAR-10 with one recipe, in minicnn and in PyTorch: the accuracy of every epoch, and a figure.
 
     MINICNN_DATA=/path/to/data python benchmarks/cifar.py minicnn torch [--recipe NAME] [--epochs N] [--seed 0]
 
 Both start with the same weights, and get the same batches, with the same crops and flips, from minicnn's loader. They
 have the same recipe, with their own optimiser and schedule. All 50,000 images are trained on: the test images are
-evaluated after each epoch, for the curve, and nothing is chosen by them; the result is that of the last epoch.
+evaluated after each epoch, for the curve, and nothing is chosen by them; the result is that of the last epoch. If the
+recipe looks at several views of a test image, `views_top1` is the last net's accuracy with them.
 
 The results are written to benchmarks/results after each epoch; a contender that is not named keeps its earlier results,
 so that the two can be trained at different times.
@@ -42,12 +43,12 @@ def find(name: str, epochs: int | None = None) -> Any:
 
     recipe = find_recipe(None, "cifar10", name)
     plain = {"schedule_every": "step", "loss": "CrossEntropyLoss"}  # else a default that means: not used
-    others = ("warmup", "clip_norm", "mixup", "cutmix", "ema", "progressive", "freeze", "rates", "weights", "classes")
+    others = ("warmup", "clip_norm", "mixup", "cutmix", "ema", "progressive", "weights", "classes")
     used = [key for key in others if getattr(recipe, key)]
     used += [key for key, value in plain.items() if getattr(recipe, key) != value]
     used += [] if recipe.schedule in TIMES else ["schedule"]
     used += [] if recipe.optimizer == "SGD" else ["optimizer"]
-    used += [] if re.fullmatch(r"resnet(20|32|44|56|110)|wrn_\d+_\d+", recipe.model) else ["model"]
+    used += [] if re.fullmatch(r"resnet(20|32|44|56|110)|wrn_\d+_\d+|airbench94", recipe.model) else ["model"]
     if used:
         shown = ", ".join(f"{key} = {getattr(recipe, key)!r}" for key in used)
         raise ValueError(f"the recipe {recipe.name} has what is not trained in PyTorch here: {shown}")
@@ -68,27 +69,48 @@ def loaders(recipe: Any, seed: int, images: int | None = None) -> tuple[Any, Any
     )
 
 
-def start(recipe: Any, seed: int) -> Any:
-    """minicnn's net with the weights that belong to the seed."""
+def start(recipe: Any, seed: int, images: Any) -> tuple[Any, Any]:
+    """minicnn's net with the weights that belong to the seed and the training images, and its optimiser."""
     import minicnn
-    from minicnn.train import build_model
+    from minicnn.train import build_model, build_optimizer
+    from minicnn.train.recipes.starting import prepare_weights, whiten
 
     minicnn.manual_seed(seed)
-    return build_model(recipe.model, recipe.model_options)
+    model = build_model(recipe.model, recipe.model_options)
+    prepare_weights(model, recipe)
+    whiten(model, recipe, images)
+    return model, build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay, recipe.rates)
 
 
 def train_minicnn(recipe: Any, seed: int, save: Any) -> None:
     """Train in minicnn."""
-    from minicnn.train import build_loss, build_optimizer, build_schedule, train
+    from minicnn.train import build_loss, build_schedule, train
 
-    model, (batches, test) = start(recipe, seed), loaders(recipe, seed)
-    optimizer = build_optimizer(recipe.optimizer, model, recipe.optimizer_options, recipe.decay)
+    batches, test = loaders(recipe, seed)
+    model, optimizer = start(recipe, seed, batches.dataset)
     schedule = build_schedule(recipe.schedule, recipe.schedule_options, optimizer, recipe.epochs, len(batches))
-    train(
+    history = train(
         model, batches, test, optimizer, build_loss(recipe.loss, recipe.loss_options), recipe.epochs,
         scheduler=schedule, schedule_every=recipe.schedule_every,
         save=lambda history: save([as_row(epoch) for epoch in history]),
     )  # fmt: skip
+    rows = [as_row(epoch) for epoch in history]
+    save([*rows[:-1], rows[-1] | views(recipe, model.eval(), test)])
+
+
+def views(recipe: Any, scores: Any, test: Any) -> dict[str, float]:
+    """The accuracy on the test set with the mean probabilities of the recipe's views of each image, if it has any."""
+    import minicnn
+
+    if recipe.tta is None:
+        return {}
+    named, right, count = minicnn.train.named_views(recipe.tta), 0, 0
+    with minicnn.no_grad():
+        for images, targets in test:
+            mean = minicnn.stack([scores(view(images)).softmax(1) for view in named]).mean(0)
+            right, count = right + int((mean.argmax(1) == targets).sum()), count + len(targets)
+    print(f"test accuracy with {len(named)} views: {right / count:.2%}", flush=True)
+    return {"views_top1": right / count}
 
 
 def as_row(epoch: Any) -> dict[str, Any]:
@@ -98,6 +120,8 @@ def as_row(epoch: Any) -> dict[str, Any]:
 
 def torch_net(torch: Any, name: str) -> Any:
     """The net of this name in PyTorch; the parts that have weights are in the order of minicnn's."""
+    if name == "airbench94":
+        return torch_airbench(torch)
     if name.startswith("resnet"):
         return torch_resnet(torch, (int(name.removeprefix("resnet")) - 2) // 6)
     depth, width = map(int, name.removeprefix("wrn_").split("_"))
@@ -154,28 +178,55 @@ def torch_wide_resnet(torch: Any, blocks: int, width: int) -> Any:
     return nn.Sequential(*layers)
 
 
+def torch_airbench(torch: Any) -> Any:
+    """The net of airbench94 in PyTorch."""
+    nn = torch.nn
+
+    class Scale(nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return x / 9
+
+    def block(channels: int, out: int) -> list[Any]:
+        first, second = (nn.Conv2d(c, out, 3, padding=1, bias=False) for c in (channels, out))
+        norms = [nn.BatchNorm2d(out, momentum=0.4) for _ in range(2)]
+        return [first, nn.MaxPool2d(2), norms[0], nn.GELU(), second, norms[1], nn.GELU()]
+
+    layers = [nn.Conv2d(3, 24, 2), nn.GELU(), *block(24, 64), *block(64, 256), *block(256, 256)]
+    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False), Scale())
+
+
+def torch_optimizer(torch: Any, model: Any, ours: Any, own: Any, recipe: Any) -> Any:
+    """PyTorch's optimiser, with the groups of parameters that minicnn's has, and the same parameters frozen."""
+    pairs = {id(one): other for one, other in zip(ours.parameters(), model.parameters(), strict=True)}
+    for one in ours.parameters():
+        pairs[id(one)].requires_grad_(one.requires_grad)
+    groups = [
+        {"params": [pairs[id(one)] for one in group["params"]]} | {key: group[key] for key in ("lr", "weight_decay")}
+        for group in own.param_groups
+    ]
+    return torch.optim.SGD(groups, **recipe.optimizer_options)
+
+
 def torch_schedule(torch: Any, recipe: Any, optimizer: Any, steps: int) -> Any:
     """PyTorch's schedule of the recipe; times are shares of the training in a recipe, and steps in PyTorch."""
     key, options = TIMES[recipe.schedule], dict(recipe.schedule_options)
     share = options.get(key, 1.0)
     options[key] = [round(one * steps) for one in share] if isinstance(share, list | tuple) else round(share * steps)
     if recipe.schedule == "OneCycleLR":
-        options.setdefault("max_lr", recipe.optimizer_options["lr"])
+        options.setdefault("max_lr", [group["lr"] for group in optimizer.param_groups])
     return getattr(torch.optim.lr_scheduler, recipe.schedule)(optimizer, **options)
 
 
 def train_torch(torch: Any, recipe: Any, seed: int, save: Any) -> None:
     """Train in PyTorch, from minicnn's weights, on minicnn's batches."""
-    ours, (batches, test) = start(recipe, seed), loaders(recipe, seed)
+    import minicnn
+
+    batches, test = loaders(recipe, seed)
+    ours, own = start(recipe, seed, batches.dataset)
     model = torch_net(torch, recipe.model)
     arrays = [torch.from_numpy(value.numpy().copy()) for value in ours.state_dict().values()]
     model.load_state_dict(dict(zip(model.state_dict(), arrays, strict=True)))
-    undecayed = {"weight_decay": 0.0} if recipe.decay == "weights" else {}
-    groups = [
-        {"params": [one for one in model.parameters() if one.ndim > 1]},
-        {"params": [one for one in model.parameters() if one.ndim <= 1], **undecayed},
-    ]
-    optimizer = torch.optim.SGD(groups, **recipe.optimizer_options)
+    optimizer = torch_optimizer(torch, model, ours, own, recipe)
     schedule = torch_schedule(torch, recipe, optimizer, recipe.epochs * len(batches))
     loss_fn, history = torch.nn.CrossEntropyLoss(**recipe.loss_options), []
     for epoch in range(1, recipe.epochs + 1):
@@ -201,6 +252,9 @@ def train_torch(torch: Any, recipe: Any, seed: int, save: Any) -> None:
         history.append(row)
         print(f"torch epoch {epoch}: loss {row['train_loss']:.4f}, test accuracy {test_top1:.2%}", flush=True)
         save(history)
+    with torch.no_grad():
+        history[-1] |= views(recipe, lambda x: minicnn.from_numpy(model(torch.from_numpy(x.array)).numpy()), test)
+    save(history)
 
 
 def torch_evaluate(torch: Any, model: Any, test: Any, loss_fn: Any) -> tuple[float, float]:
@@ -241,7 +295,7 @@ def draw(results: dict[str, Any], file: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contenders", nargs="*", choices=["minicnn", "torch"], default=["minicnn"])
-    parser.add_argument("--recipe", default=SHORT, help="of a ResNet on CIFAR-10 (default: %(default)s)")
+    parser.add_argument("--recipe", default=SHORT, help="of a net on CIFAR-10 (default: %(default)s)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", help="of the results (default: cifar, or that of the recipe)")

@@ -108,6 +108,8 @@ FAMILIES = [
            "depth, width and resolution scaled together", ("efficientnet",)),
     Family("EfficientNetV2", "efficientnet_v2_s", "Tan, Le 2021", f"{ARXIV}2104.00298",
            "fused blocks where images are large; a search that measures training time", ("efficientnet",)),
+    Family("Airbench", "airbench94", "Jordan 2024", f"{ARXIV}2404.00498",
+           "a first layer that is computed; filters that start as copies: ten epochs are enough", ("airbench",)),
     Family("A net from a line of text", "", "", "", "", ("pattern", "pattern_grammar", "pattern_search")),
 ]  # fmt: skip
 
@@ -157,6 +159,7 @@ DRAWINGS: dict[str, Callable[[], Any]] = {
     "mobilenet_v3_block": block("mobilenet_v3_large", part="features.5"),
     "efficientnet_block": block("efficientnet_b0", part="features.2.1"),
     "efficientnet_v2_block": block("efficientnet_v2_s", part="features.2.1"),
+    "airbench": block("airbench94"),
     "accuracy_macs": lambda: visualize.accuracy("macs"),
     "accuracy_params": lambda: visualize.accuracy("params"),
     "ilsvrc": visualize.ilsvrc,

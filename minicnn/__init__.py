@@ -11,8 +11,6 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-import numpy as _np
-
 from minicnn_kernels import NoKernelError, ShapeError, use
 
 from . import autograd, cuda, nn, ops, optim
@@ -24,18 +22,23 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import amp, backends, fx, hub, jit, linalg, return_types, testing
+from .compat import accelerator, amp, backends, distributed, func, fx, hub, jit, linalg, return_types, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
+from .compat.func import vmap
 from .compat.missing import Imports as _Imports
 from .compat.missing import unknown as _unknown
+from .compat.ops import feature_pyramid_network as _pyramid
 from .compat.ops import misc as _misc
+from .compat.ops import poolers as _poolers
 from .compat.settings import *
 from .compat.settings import _assert
 from .compat.tensor_types import *
 from .device import Device as device
 from .device import OutOfMemoryError, get_default_device, set_default_device
+from .dtypes import DType as dtype
 from .dtypes import Size, finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8
 from .dtypes import bool_ as _bool
+from .memory_formats import Layout as layout
 from .memory_formats import MemoryFormat as memory_format
 from .memory_formats import channels_last, contiguous_format, preserve_format, strided
 from .nn.functional import (
@@ -84,11 +87,12 @@ from .nn.functional import (
     triplet_margin_loss,
 )
 from .ops.adaptive_pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d
-from .ops.distance import cdist
+from .ops.distance import cdist, pdist
 from .ops.linear import *
 from .ops.softmax import tensor_log_softmax as log_softmax
 from .ops.softmax import tensor_softmax as softmax
 from .ops.tensor.arithmetic import *
+from .ops.tensor.calculus import *
 from .ops.tensor.clamp import *
 from .ops.tensor.comparison import *
 from .ops.tensor.concatenate import *
@@ -103,10 +107,26 @@ from .ops.tensor.grids import *
 from .ops.tensor.indexing import *
 from .ops.tensor.inplace import *
 from .ops.tensor.interchange import *
+from .ops.tensor.inverses import det, slogdet
+from .ops.tensor.inverses import inv as inverse
+from .ops.tensor.linear_algebra import (
+    cholesky_inverse,
+    cholesky_solve,
+    logdet,
+    matrix_exp,
+    matrix_power,
+    pinverse,
+)
+from .ops.tensor.linear_algebra import old_cholesky as cholesky
+from .ops.tensor.linear_algebra import old_qr as qr
+from .ops.tensor.linear_algebra import old_svd as svd
 from .ops.tensor.masks import *
 from .ops.tensor.matmul import *
 from .ops.tensor.max_min import *
 from .ops.tensor.norm import *
+from .ops.tensor.numbers import *
+from .ops.tensor.out import resize_as_
+from .ops.tensor.parts import *
 from .ops.tensor.quantile import *
 from .ops.tensor.ranges import *
 from .ops.tensor.reduction import *
@@ -115,6 +135,7 @@ from .ops.tensor.scatter_reduce import *
 from .ops.tensor.searching import *
 from .ops.tensor.shape import *
 from .ops.tensor.sorting import *
+from .ops.tensor.statistics import *
 from .ops.tensor.strides import *
 from .ops.tensor.types import *
 from .ops.tensor.unary import *
@@ -127,19 +148,29 @@ from .tensor.printing import get_printoptions, printoptions, set_printoptions
 from .version import __version__
 
 if _TYPE_CHECKING:
-    from . import analysis, bench, datasets, exercises, models, train, transforms, utils, visualize
-    from .analysis import summary
+    from . import analysis, bench, datasets, distributions, exercises, models, train, transforms, utils, visualize
+    from .analysis import summary, summary_string
     from .bench import compare_algorithms
 
 
-dtype = _np.dtype
 float, double, half = float32, float64, float16
 long, int, short, bool = int64, int32, int16, _bool
 inf, nan, pi, e, newaxis = _math.inf, _math.nan, _math.pi, _math.e, None
 
 _sys.meta_path.append(_Imports)
-_LAZY = {"analysis", "bench", "datasets", "exercises", "models", "train", "transforms", "utils", "visualize"}
-_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis"}
+_LAZY = {
+    "analysis",
+    "bench",
+    "datasets",
+    "distributions",
+    "exercises",
+    "models",
+    "train",
+    "transforms",
+    "utils",
+    "visualize",
+}
+_LAZY_FUNCTIONS = {"compare_algorithms": ".bench", "summary": ".analysis", "summary_string": ".analysis"}
 
 
 def __getattr__(name: str) -> _Any:

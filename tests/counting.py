@@ -32,7 +32,7 @@ def count(model: nn.Module, size: tuple[int, ...]) -> tuple[int, int]:
 
 
 def finite_gradients(net: nn.Module, *size: int, batch: int = 2) -> None:
-    """Run a training step's forward and backward on noise; check that each parameter gets a finite gradient.
+    """Run a training step's forward and backward on noise; check that each trained parameter gets a finite gradient.
 
     The random upstream gradient is that of a sum with random weights. Auxiliary outputs count too.
     """
@@ -41,6 +41,8 @@ def finite_gradients(net: nn.Module, *size: int, batch: int = 2) -> None:
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     sum((y * minicnn.randn(*y.shape)).sum() for y in outputs if y is not None).backward()
     for name, parameter in net.named_parameters():
+        if not parameter.requires_grad:
+            continue
         assert parameter.grad is not None, f"{name} has no gradient"
         assert bool(minicnn.isfinite(parameter.grad).all()), f"the gradient of {name} is not finite"
         assert parameter.grad.abs().max().item() > 0, f"the gradient of {name} is zero"

@@ -20,12 +20,10 @@ from minicnn import nn, optim
         (minicnn, "fft", "use numpy.fft on x.numpy"),
         (minicnn, "kaiser_window", "use scipy.signal.windows"),
         (minicnn, "view_as_complex", "tensors are real"),
-        (nn, "Conv3d", "images are 2-d"),
         (nn, "LSTM", "sequence models are left out"),
-        (nn, "MultiheadAttention", "sequence models are left out"),
-        (nn, "Bilinear", "minicnn.einsum"),
-        (F, "embedding", "sequence models are left out"),
-        (F, "conv3d", "images are 2-d"),
+        (minicnn, "embedding", "minicnn.nn.functional.embedding"),
+        (nn, "AdaptiveLogSoftmaxWithLoss", "minicnn.nn.CrossEntropyLoss"),
+        (F, "ctc_loss", "sequence models and their losses are left out"),
         (F, "relux", "use relu"),
         (optim, "SparseAdam", "tensors are dense"),
         (optim, "Adamm", "use Adam"),
@@ -203,3 +201,19 @@ def test_memory_that_is_kept_can_be_given_back() -> None:
     assert x.eq(2).all()
     del x
     minicnn.free_memory()
+
+
+def test_the_accelerator_is_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from minicnn import accelerator
+
+    for number in (0, 1):
+        monkeypatch.setattr(accelerator, "is_available", lambda number=number: bool(number))
+        found = accelerator.current_accelerator()
+        assert str(found) == ("cuda" if number else "None")
+    assert accelerator.device_count is minicnn.cuda.device_count
+
+
+def test_the_summary_as_a_text() -> None:
+    text, numbers = minicnn.summary_string(nn.Linear(4, 2), (4,), device=minicnn.device("cpu"))
+    assert numbers == (10, 10)
+    assert text == str(minicnn.summary(nn.Linear(4, 2), (4,), verbose=0))

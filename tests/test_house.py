@@ -33,8 +33,8 @@ LAYERS = [
     ["minicnn.ops"],
     ["minicnn.nn"],
     [
-        "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.models",
-        "minicnn.serialization",
+        "minicnn.distributions", "minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms",
+        "minicnn.models", "minicnn.serialization",
     ],
     ["minicnn.analysis", "minicnn.explain", "minicnn.train"],
     ["minicnn.visualize"],
@@ -47,6 +47,9 @@ LAYERS = [
 DECLARED = {
     # names that are looked up late, in rooms above
     ("minicnn.ops", "minicnn.compat.ops.misc"),
+    ("minicnn.ops", "minicnn.compat.ops.feature_pyramid_network"),
+    ("minicnn.ops", "minicnn.compat.ops.poolers"),
+    ("minicnn.ops", "minicnn.nn.detection"),
     ("minicnn.analysis", "minicnn.bench"),
     # packages that show the modules of `compat` that bear their name
     ("minicnn.cuda", "minicnn.compat.cuda.amp"),

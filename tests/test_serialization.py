@@ -75,7 +75,7 @@ OBJECTS: dict[str, Any] = {
     "ordered": OrderedDict([("b", 1), ("a", OrderedDict())]),
     "counter": Counter({3: 2, 10: 1}),
     "set": {1, 2, "a"},
-    "types": [np.dtype("float32"), np.dtype("bool"), minicnn.device("cpu"), Size((2, 3)), Size(())],
+    "types": [minicnn.float32, minicnn.bool, minicnn.device("cpu"), Size((2, 3)), Size(())],
     "no tensors": {"tensor": 3, "list": 1},
     "tensor alone": Tensor(np.arange(6.0).reshape(2, 3)),
     "0-d and empty": [Tensor(np.array(3)), Tensor(np.zeros((0, 4), np.float32)), Tensor(np.zeros((2, 0, 3)))],

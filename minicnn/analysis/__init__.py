@@ -11,12 +11,13 @@ from .graph import Graph
 from .properties import Properties, properties, property_table
 from .receptive_field import Box, LayerField, ReceptiveField, receptive_field
 from .summary import Layer, LayerRow, Summary, summary
+from .summary_string import summary_string
 from .trace import trace
 
 __all__ = [
     "Box", "EmpiricalField", "Graph", "Layer", "LayerField", "LayerRow", "Properties",
     "ReceptiveField", "Summary", "empirical_receptive_field", "properties", "property_table",
-    "receptive_field", "summary", "trace",
+    "receptive_field", "summary", "summary_string", "trace",
 ]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from ..ops.adaptive_pooling import MaxUnpool
 from ..ops.batchnorm import BatchNormEvaluation, BatchNormTraining
 from ..ops.conv import Convolution
 from ..ops.conv_transpose import TransposedConvolution
+from ..ops.embedding import Embedding
 from ..ops.linear import Linear
 from ..ops.normalization import GroupNorm, LocalResponseNorm
 from ..ops.pad import RESAMPLE
@@ -130,7 +131,7 @@ _FLOPS: dict[type, Callable[[Operation], int]] = {
     **dict.fromkeys((Softmax, LogSoftmax), _each(3)),
     **dict.fromkeys((Reduction, Pick), _input),
     **dict.fromkeys((Map, View), _moved),
-    **dict.fromkeys((Cat, Split, Unbind, Index, Put, Gather, Scatter, Cast, ToDevice, MaxUnpool), _none),
+    **dict.fromkeys((Cat, Split, Unbind, Index, Put, Gather, Scatter, Embedding, Cast, ToDevice, MaxUnpool), _none),
 }
 
 

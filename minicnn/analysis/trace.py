@@ -114,7 +114,7 @@ def _on_zeros(
 ) -> Graph:
     """Run the net on `batch` images: on shapes, or on zeros if it reads numbers."""
     first = next((p for p in model.parameters() if p.dtype.kind == "f"), None)
-    kinds = types(op, dtypes, len(sizes), np.dtype(np.float32) if first is None else first.dtype)
+    kinds = types(op, dtypes, len(sizes), np.dtype(np.float32) if first is None else first.dtype.dtype)
     place = device if first is None else first.device
     lazy = any(is_lazy(t) for t in (*model.parameters(), *model.buffers()))
     if not lazy:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..compat.missing import answer as _answer
 from . import engine
+from .handles import RemovableHandle
 from .modes import thread
-from .nodes import GradientEdge, RemovableHandle, accumulator, seen
+from .nodes import GradientEdge, accumulator, seen
 from .nodes import GraphNode as Node
 from .subgraph import reachable
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..device import of as device_of
 from . import engine
 from .engine import Array, Node
+from .handles import RemovableHandle as RemovableHandle
 from .modes import thread
 from .nodes import LeafHooks
-from .nodes import RemovableHandle as RemovableHandle
 from .ownership import Pending, copied, total
 from .subgraph import Subgraph, last_nodes
 

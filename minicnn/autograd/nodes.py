@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .handles import RemovableHandle
+
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
@@ -94,35 +96,6 @@ def type_named(name: str, base: type[GraphNode]) -> type[GraphNode]:
     if found is None:
         found = _types[name] = type(name, (base,), {"known": True, "__doc__": base.__doc__})
     return found
-
-
-class RemovableHandle:
-    """Removes a hook again: by `handle.remove()`, or at the end of `with handle:`.
-
-    >>> net = nn.Identity()
-    >>> with net.register_forward_hook(lambda module, args, output: 10 * output):
-    ...     net(minicnn.ones(2))
-    tensor([10., 10.])
-    >>> net(minicnn.ones(2))
-    tensor([1., 1.])
-    """
-
-    _next = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, RemovableHandle._next
-        RemovableHandle._next += 1
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Remove the hook; a second call does nothing."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
 
 
 # ------------------------------------------------------------------------------------------------------------ of leaves

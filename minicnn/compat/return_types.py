@@ -47,5 +47,13 @@ sort, topk, kthvalue, mode = (_kind(name, "values indices") for name in ("sort",
 max, min, median, nanmedian = (_kind(name, "values indices") for name in ("max", "min", "median", "nanmedian"))
 cummax, cummin = _kind("cummax", "values indices"), _kind("cummin", "values indices")
 aminmax = _kind("aminmax", "min max")
+qr, svd = _kind("qr", "Q R"), _kind("svd", "U S V")
+linalg_qr, linalg_svd = _kind("linalg_qr", "Q R"), _kind("linalg_svd", "U S Vh")
+linalg_eigh = _kind("linalg_eigh", "eigenvalues eigenvectors")
+linalg_slogdet = _kind("linalg_slogdet", "sign logabsdet")
+linalg_inv_ex, linalg_cholesky_ex = _kind("linalg_inv_ex", "inverse info"), _kind("linalg_cholesky_ex", "L info")
+frexp, histogram = _kind("frexp", "mantissa exponent"), _kind("histogram", "hist bin_edges")
+histogramdd = _kind("histogramdd", "hist bin_edges")
+linalg_lstsq = _kind("linalg_lstsq", "solution residuals rank singular_values")
 
 _door(globals())

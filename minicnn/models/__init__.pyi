@@ -1,5 +1,6 @@
 """The names of `minicnn.models` for type checkers; written by tests/models/write_stub.py."""
 
+from .airbench import airbench94 as airbench94
 from .alexnet import AlexNet as AlexNet
 from .alexnet import alexnet as alexnet
 from .alexnet import alexnet_bn as alexnet_bn

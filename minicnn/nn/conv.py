@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn_kernels.geometry import IntOrPair, KindError, shown, whole, wholes
+from minicnn_kernels.geometry import IntOrPair, IntOrTriple, KindError, shown, whole, wholes
 
 from ..ops.conv import conv1d, conv2d
+from ..ops.conv3d import conv3d, conv_transpose3d
 from ..ops.conv_transpose import conv_transpose1d, conv_transpose2d
 from ..ops.pad import pad
 from ..ops.tensor.creation import empty
@@ -16,9 +17,9 @@ from ..tensor import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
-from .tuples import _ntuple, _pair, _reverse_repeat_tuple, _single
+from .tuples import _ntuple, _pair, _reverse_repeat_tuple, _single, _triple
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 Numbers = tuple[int, ...]
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -230,8 +231,37 @@ class Conv2d(_ConvNd):
         )
 
 
+class Conv3d(_ConvNd):
+    """Slide filters over volumes, such as videos: (N, C, D, H, W) -> (N, O, OD, OH, OW); see `Conv2d`.
+
+    Sizes are an int or (depth, vertical, horizontal).
+
+    >>> nn.Conv3d(3, 8, (3, 5, 5), padding=(1, 2, 2))(minicnn.zeros(1, 3, 4, 16, 16)).shape
+    minicnn.Size([1, 8, 4, 16, 16])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: IntOrTriple, stride: IntOrTriple = 1,
+        padding: IntOrTriple | str = 0, dilation: IntOrTriple = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        padding = padding if isinstance(padding, str) else _triple(padding)
+        super().__init__(
+            in_channels, out_channels, _triple(kernel_size), _triple(stride), padding, _triple(dilation),
+            False, _triple(0), groups, bias, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, D, H, W) -> (N, O, OD, OH, OW)."""
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, padding = (input, self.padding) if self.padding_mode == "zeros" else self._padded(input)
+        return conv3d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+
 class _ConvTransposeNd(_ConvNd):
-    """A transposed convolution of one or two axes."""
+    """A transposed convolution of one to three axes."""
 
     rank: int
 
@@ -295,8 +325,9 @@ class _ConvTransposeNd(_ConvNd):
         stride, kernel_size, dilation, rank = self.stride, self.kernel_size, self.dilation, self.rank
         padding: Any = self.padding
         more: Any = self._output_padding(input, output_size, stride, padding, kernel_size, rank, dilation)
-        convolve = conv_transpose1d if rank == 1 else conv_transpose2d
-        return convolve(input, self.weight, self.bias, stride, padding, more, self.groups, dilation)
+        convolve: Any = (conv_transpose1d, conv_transpose2d, conv_transpose3d)[rank - 1]
+        found: Tensor = convolve(input, self.weight, self.bias, stride, padding, more, self.groups, dilation)
+        return found
 
 
 class ConvTranspose1d(_ConvTransposeNd):
@@ -332,3 +363,13 @@ class ConvTranspose2d(_ConvTransposeNd):
     """
 
     rank = 2
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """The transpose of a `Conv3d` from `out_channels` to `in_channels`; see `ConvTranspose2d`.
+
+    >>> nn.ConvTranspose3d(16, 8, 2, stride=2)(minicnn.zeros(1, 16, 4, 7, 7)).shape
+    minicnn.Size([1, 8, 8, 14, 14])
+    """
+
+    rank = 3

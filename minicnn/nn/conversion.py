@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..device import Device, resolve
+from ..dtypes import DType
 from ..ops.tensor.creation import empty
 from ..ops.tensor.types import _target
 from ..tensor import Tensor
@@ -65,10 +66,11 @@ class Conversion:
 
         Raises:
             TypeError: the dtype is not floating point.
+            RuntimeError: `copy` is given.
             NotImplementedError: the module would move from "meta" to a device with memory; use `to_empty`.
 
         >>> nn.Linear(3, 2).to(minicnn.float64).weight.dtype
-        dtype('float64')
+        minicnn.float64
         """
         device, dtype, memory_format = _parse_to(*args, **kwargs)
 
@@ -111,7 +113,7 @@ class Conversion:
         """Convert floating-point parameters and buffers to float64.
 
         >>> nn.Linear(3, 2).double().weight.dtype
-        dtype('float64')
+        minicnn.float64
         """
         return self._to_float(np.float64)
 
@@ -132,7 +134,15 @@ class Conversion:
         return self.to("cuda" if device is None else device)
 
     def share_memory(self: M) -> M:
-        """Return the module: its memory is already shared by all threads."""
+        """Return the module: its memory is already shared by all threads.
+
+        Raises:
+            RuntimeError: the module has parameters or buffers without a shape.
+        """
+        module: Any = self
+        for tensor in (*module.parameters(), *module.buffers()):
+            if is_lazy(tensor):
+                tensor.share_memory_()
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -141,8 +151,10 @@ class Conversion:
 
 def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, Any]:
     """Return device, dtype and memory format from the arguments of `to`, in any of PyTorch's three orders."""
-    place, kind, _ = _target(args)
-    other = set(kwargs) - {"device", "dtype", "non_blocking", "memory_format", "copy"}
+    place, kind, rest = _target(args)
+    if len(rest) > 1 or "copy" in kwargs:
+        raise RuntimeError(".to() does not accept copy argument: a module is converted in place; use copy.deepcopy")
+    other = set(kwargs) - {"device", "dtype", "non_blocking", "memory_format"}
     if other:
         raise TypeError(f"to: unexpected {', '.join(other)}; there are device, dtype, non_blocking and memory_format")
     device = kwargs.get("device") if place is None else place
@@ -150,6 +162,6 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, Any]:
     if dtype is not None and np.dtype(dtype).kind != "f":
         raise TypeError(
             "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype="
-            f"minicnn.{np.dtype(dtype)}; parameters must be floating point"
+            f"{DType(dtype)}; parameters must be floating point"
         )
     return None if device is None else resolve(device, "to"), dtype, kwargs.get("memory_format")

@@ -30,11 +30,9 @@ def _register(
     kinds: dict[str, OrderedDict[int, Any]], kind: str, hook: Any, prepend: bool, *flags: str
 ) -> RemovableHandle:
     """Add `hook` to those of its `kind`, and its number to the sets of its flags."""
-    handle = RemovableHandle(kinds[kind], hook)
+    handle = RemovableHandle(kinds[kind], hook, *(kinds[flag] for flag in flags))
     if prepend:
         kinds[kind].move_to_end(handle.id, last=False)
-    for flag in flags:
-        kinds[flag][handle.id] = True
     return handle
 
 

@@ -14,14 +14,15 @@ from ..autograd import no_grad
 from ..ops.tensor.creation import zeros
 from ..tensor import Tensor
 from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from .conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .normalization import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 __all__ = [
-    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d",
-    "LazyConvTranspose2d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d", "LazyLinear",
+    "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d",
+    "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d", "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d", "LazyLinear",
 ]  # fmt: skip
 
 
@@ -176,6 +177,18 @@ class LazyConv2d(_LazyLayer, Conv2d):
     ranks = (4, 3)
 
 
+class LazyConv3d(_LazyLayer, Conv3d):
+    """A `Conv3d` without `in_channels`: `LazyConv3d(out_channels, kernel_size, ...)`.
+
+    >>> conv = nn.LazyConv3d(8, 3)
+    >>> conv(minicnn.zeros(1, 2, 4, 6, 6)).shape, conv.in_channels
+    (minicnn.Size([1, 8, 2, 4, 4]), 2)
+    """
+
+    cls_to_become = Conv3d
+    ranks = (5, 4)
+
+
 class LazyConvTranspose1d(_LazyLayer, ConvTranspose1d):
     """A `ConvTranspose1d` without `in_channels`: `LazyConvTranspose1d(out_channels, kernel_size, ...)`.
 
@@ -198,6 +211,18 @@ class LazyConvTranspose2d(_LazyLayer, ConvTranspose2d):
 
     cls_to_become = ConvTranspose2d
     ranks = (4, 3)
+
+
+class LazyConvTranspose3d(_LazyLayer, ConvTranspose3d):
+    """A `ConvTranspose3d` without `in_channels`: `LazyConvTranspose3d(out_channels, kernel_size, ...)`.
+
+    >>> conv = nn.LazyConvTranspose3d(8, 2, stride=2)
+    >>> conv(minicnn.zeros(1, 3, 2, 7, 7)).shape, conv.in_channels
+    (minicnn.Size([1, 8, 4, 14, 14]), 3)
+    """
+
+    cls_to_become = ConvTranspose3d
+    ranks = (5, 4)
 
 
 class LazyBatchNorm1d(_LazyLayer, BatchNorm1d):

@@ -7,14 +7,14 @@ from typing import Any
 
 from minicnn_kernels.geometry import whole
 
-from ..ops.linear import linear
+from ..ops.linear import bilinear, linear
 from ..ops.tensor.creation import empty
 from ..tensor import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
 
 
 class Identity(Module):
@@ -81,6 +81,61 @@ class Linear(Module):
     def extra_repr(self) -> str:
         """Return the text inside the parentheses of the repr, as PyTorch prints it."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear`, under the name that it has in PyTorch's attention."""
+
+
+class Bilinear(Module):
+    """y[o] = x1^T w[o] x2 + b[o]: each output depends on every product of an input1 and an input2.
+
+    Shape: (..., in1_features) and (..., in2_features) -> (..., out_features). Parameters: `weight` (out, in1, in2) and
+    `bias` (out,), drawn from U(-1/sqrt(in1), 1/sqrt(in1)) as in PyTorch.
+
+    Raises:
+        ValueError: there are no in1_features.
+
+    >>> nn.Bilinear(20, 30, 40)(minicnn.zeros(8, 20), minicnn.zeros(8, 30)).shape
+    minicnn.Size([8, 40])
+    """
+
+    bias: Parameter | None
+
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.in1_features = whole(in1_features, "Bilinear", "in1_features")
+        if self.in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be > 0, but got (in1_features={in1_features})")
+        self.in2_features = whole(in2_features, "Bilinear", "in2_features", 0)
+        self.out_features = whole(out_features, "Bilinear", "out_features", 0)
+        sizes = self.out_features, self.in1_features, self.in2_features
+        self.weight = Parameter(empty(sizes, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new start values for the parameters."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters(recurse=False):
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        """(..., in1_features), (..., in2_features) -> (..., out_features)."""
+        return bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class Flatten(Module):

@@ -8,14 +8,15 @@ from typing import Any
 
 from minicnn_kernels.geometry import counted, listed, whole
 
-from ..ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from ..ops.normalization import cross_map_lrn, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from ..ops.tensor.arguments import ints
 from ..tensor import Tensor
 from .batchnorm import Affine, _NormBase
 from .module import Module
 
 __all__ = [
-    "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm",
+    "CrossMapLRN2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LayerNorm",
+    "LocalResponseNorm", "RMSNorm",
 ]  # fmt: skip
 
 
@@ -279,6 +280,34 @@ class LocalResponseNorm(Module):
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, ...)."""
         return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """Return the text inside the parentheses of the repr, as PyTorch prints it."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """`LocalResponseNorm` as PyTorch keeps it for old models, with two differences.
+
+        y[c] = x[c] / (k + alpha/size * s[c])^beta,      s[c] = sum of x[j]^2, j = c - r ... c + r, r = (size - 1)//2
+
+    The window is symmetric, with an even size too. And as in PyTorch, whose results this layer reproduces, the first
+    channel stays in the sum: s[c] contains x[0]^2 for every c. `LocalResponseNorm` is right for new nets.
+
+    Shape: (N, C, H, W), unchanged.
+
+    >>> x = minicnn.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)  # three channels of one pixel
+    >>> nn.CrossMapLRN2d(3, alpha=3.0, beta=1.0, k=0.0)(x).flatten()  # 1/(1 + 4), 2/(1 + 4 + 9), 3/(1 + 4 + 9)
+    tensor([0.2000, 0.1429, 0.2143])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return cross_map_lrn(input, whole(self.size, "CrossMapLRN2d", "size", 1), self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         """Return the text inside the parentheses of the repr, as PyTorch prints it."""

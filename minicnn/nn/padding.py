@@ -1,6 +1,7 @@
 """Padding layers: `functional.pad` with stored arguments.
 
-`padding` is an int for all sides, or (left, right) for a signal, or (left, right, top, bottom) for an image.
+`padding` is an int for all sides, or (left, right) for a signal, or (left, right, top, bottom) for an image;
+for a volume (left, right, top, bottom, front, back).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from .module import Module
 from .tuples import _ntuple
 
 __all__ = [
-    "CircularPad1d", "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "ReflectionPad1d", "ReflectionPad2d",
-    "ReplicationPad1d", "ReplicationPad2d", "ZeroPad1d", "ZeroPad2d",
+    "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d",
+    "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d",
+    "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
 ]  # fmt: skip
 
 
@@ -78,6 +80,18 @@ class ConstantPad2d(_ConstantPadNd):
     rank = 2
 
 
+class ConstantPad3d(_ConstantPadNd):
+    """Adds `value` around a volume.
+
+    >>> nn.ConstantPad3d((0, 1, 0, 0, 1, 0), 9.0)(minicnn.tensor([[[[1.0, 2.0]]]]))  # right and front
+    tensor([[[[9., 9., 9.]],
+    <BLANKLINE>
+             [[1., 2., 9.]]]])
+    """
+
+    rank = 3
+
+
 class ZeroPad1d(ConstantPad1d):
     """Adds zeros at both ends of a signal.
 
@@ -97,6 +111,19 @@ class ZeroPad2d(ConstantPad2d):
     >>> nn.ZeroPad2d((1, 0, 0, 1))(minicnn.tensor([[[1.0, 2.0]]]))  # left, right, top, bottom
     tensor([[[0., 1., 2.],
              [0., 0., 0.]]])
+    """
+
+    def __init__(self, padding: int | Sequence[int]) -> None:
+        super().__init__(padding, 0.0)
+
+    extra_repr = _Pad.extra_repr
+
+
+class ZeroPad3d(ConstantPad3d):
+    """Adds zeros around a volume.
+
+    >>> nn.ZeroPad3d(1)(minicnn.ones(1, 2, 2, 2)).shape
+    minicnn.Size([1, 4, 4, 4])
     """
 
     def __init__(self, padding: int | Sequence[int]) -> None:
@@ -125,6 +152,16 @@ class ReflectionPad2d(_Pad):
     rank, mode = 2, "reflect"
 
 
+class ReflectionPad3d(_Pad):
+    """Mirrors a volume at its faces, which are not repeated.
+
+    >>> nn.ReflectionPad3d((1, 1, 0, 0, 0, 0))(minicnn.tensor([[[[1.0, 2.0, 3.0]]]]))
+    tensor([[[[2., 1., 2., 3., 2.]]]])
+    """
+
+    rank, mode = 3, "reflect"
+
+
 class ReplicationPad1d(_Pad):
     """Repeats the ends of a signal.
 
@@ -147,21 +184,55 @@ class ReplicationPad2d(_Pad):
     rank, mode = 2, "replicate"
 
 
-class CircularPad1d(_Pad):
+class ReplicationPad3d(_Pad):
+    """Repeats the faces of a volume.
+
+    >>> nn.ReplicationPad3d((1, 2, 0, 0, 0, 0))(minicnn.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2., 2.]]]])
+    """
+
+    rank, mode = 3, "replicate"
+
+
+class _CircularPadNd(_Pad):
+    """Circular padding, which checks the number of axes."""
+
+    mode = "circular"
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pad."""
+        if input.ndim not in (self.rank + 1, self.rank + 2):
+            raise ValueError(
+                f"{type(self).__name__}: expected {self.rank + 1}D or {self.rank + 2}D input (got {input.ndim}D input)"
+            )
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPadNd):
     """Continues a signal with its other end.
 
     >>> nn.CircularPad1d(2)(minicnn.tensor([[1.0, 2.0, 3.0]]))
     tensor([[2., 3., 1., 2., 3., 1., 2.]])
     """
 
-    rank, mode = 1, "circular"
+    rank = 1
 
 
-class CircularPad2d(_Pad):
+class CircularPad2d(_CircularPadNd):
     """Continues an image on each side with its opposite side, as on a torus.
 
     >>> nn.CircularPad2d((1, 1, 0, 0))(minicnn.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[3., 1., 2., 3., 1.]]])
     """
 
-    rank, mode = 2, "circular"
+    rank = 2
+
+
+class CircularPad3d(_CircularPadNd):
+    """Continues a volume on each side with its opposite side.
+
+    >>> nn.CircularPad3d((1, 1, 0, 0, 0, 0))(minicnn.tensor([[[[1.0, 2.0, 3.0]]]]))
+    tensor([[[[3., 1., 2., 3., 1.]]]])
+    """
+
+    rank = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from minicnn_kernels.arrays import on_gpu
@@ -49,6 +50,10 @@ class Parameter(Tensor):
     tensor([1., 1., 1.], requires_grad=True))]
     """
 
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
+        """Make the object; it is defined for subclasses whose `__new__` hands the data on, as PyTorch's may."""
+        return super().__new__(cls)
+
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         _own(self, data, requires_grad)
 
@@ -94,9 +99,13 @@ class UninitializedTensorMixin:
     cls_to_become: ClassVar[type[Tensor]]
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Allocate memory of `shape`, with the device and dtype given here or at construction, and change the class."""
+        """Allocate memory of `shape`, sizes or one size, and change the class.
+
+        The device and the dtype are those given here or at construction.
+        """
         own: Any = self
-        own.data = creation.empty(tuple(shape), device=device or own.device, dtype=dtype or own.dtype)
+        sizes = shape if isinstance(shape, Iterable) else (shape,)
+        own.data = creation.empty(tuple(sizes), device=device or own.device, dtype=dtype or own.dtype)
         own.__class__ = self.cls_to_become
 
     @property
@@ -156,6 +165,10 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """
 
     cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        """Make the object."""
+        return super().__new__(cls)
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
         Parameter.__init__(self, creation.empty(0, device=device, dtype=dtype), requires_grad)

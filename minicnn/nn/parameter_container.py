@@ -74,7 +74,7 @@ class ParameterList(Module):
 
     def extra_repr(self) -> str:
         """Return the text inside the parentheses of the repr, as PyTorch prints it."""
-        lines = (_content(value, lambda tensor: f"minicnn.{tensor.dtype}") for value in self)
+        lines = (_content(value, lambda tensor: str(tensor.dtype)) for value in self)
         return "\n".join(f"  ({i}): {line}" for i, line in enumerate(lines))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from minicnn_kernels.geometry import IntOrPair
 from ..ops import adaptive_pooling, pooling
 from ..tensor import Tensor
 from .module import Module
-from .tuples import _ntuple, _pair, _single
+from .tuples import _ntuple, _single
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
@@ -108,14 +108,7 @@ class AvgPool1d(_Pooling):
         return pooling.avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
 
 
-class AvgPool2d(_Pooling):
-    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW); arguments as in `functional.avg_pool2d`.
-
-    >>> nn.AvgPool2d(2)(minicnn.arange(16.0).reshape(1, 1, 4, 4))
-    tensor([[[[ 2.5000,  4.5000],
-              [10.5000, 12.5000]]]])
-    """
-
+class _AvgPoolNd(_Pooling):
     shown = ("kernel_size", "stride", "padding")
 
     def __init__(
@@ -133,9 +126,21 @@ class AvgPool2d(_Pooling):
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, OH, OW)."""
+        """Return the means."""
         window = self.kernel_size, self.stride, self.padding
-        return pooling.avg_pool2d(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        found: Tensor = self.pool(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return found
+
+
+class AvgPool2d(_AvgPoolNd):
+    """The mean of each window: (N, C, H, W) -> (N, C, OH, OW); arguments as in `functional.avg_pool2d`.
+
+    >>> nn.AvgPool2d(2)(minicnn.arange(16.0).reshape(1, 1, 4, 4))
+    tensor([[[[ 2.5000,  4.5000],
+              [10.5000, 12.5000]]]])
+    """
+
+    pool = staticmethod(pooling.avg_pool2d)
 
 
 class _AdaptiveAvgPool(_Pooling):
@@ -211,7 +216,39 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     pool = staticmethod(adaptive_pooling.adaptive_max_pool2d)
 
 
-class FractionalMaxPool2d(Module):
+class _FractionalMaxPool(_Pooling):
+    shown = ()
+    dims: int
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        output_size: IntOrPair | None = None,
+        output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        name, each = type(self).__name__, _ntuple(self.dims)
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(
+                f"{name}: exactly one of output_size and output_ratio must be given, got {output_size} and "
+                f"{output_ratio}"
+            )
+        self.kernel_size, self.return_indices = each(kernel_size), return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else each(output_size)
+        self.output_ratio = None if output_ratio is None else each(output_ratio)
+        if self.output_ratio and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"{name}: output_ratio must be between 0 and 1, got {output_ratio}")
+
+    def forward(self, input: Tensor) -> Any:
+        """Return the largest values, and with `return_indices` also their positions."""
+        window = self.kernel_size, self.output_size, self.output_ratio
+        return self.pool(input, *window, self.return_indices, self._random_samples)
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
     """The largest value of each of OH x OW windows at random positions: (N, C, H, W) -> (N, C, OH, OW).
 
     Arguments and source are those of `functional.fractional_max_pool2d`.
@@ -223,31 +260,7 @@ class FractionalMaxPool2d(Module):
     minicnn.Size([1, 3, 14, 14])
     """
 
-    def __init__(
-        self,
-        kernel_size: IntOrPair,
-        output_size: IntOrPair | None = None,
-        output_ratio: float | Sequence[float] | None = None,
-        return_indices: bool = False,
-        _random_samples: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        if (output_size is None) == (output_ratio is None):
-            raise ValueError(
-                "FractionalMaxPool2d: exactly one of output_size and output_ratio must be given, got "
-                f"{output_size} and {output_ratio}"
-            )
-        self.kernel_size, self.return_indices = _pair(kernel_size), return_indices
-        self.register_buffer("_random_samples", _random_samples)
-        self.output_size = None if output_size is None else _pair(output_size)
-        self.output_ratio = None if output_ratio is None else _pair(output_ratio)
-        if self.output_ratio and not all(0 < ratio < 1 for ratio in self.output_ratio):
-            raise ValueError(f"FractionalMaxPool2d: output_ratio must be between 0 and 1, got {output_ratio}")
-
-    def forward(self, input: Tensor) -> Any:
-        """Return the largest values, and with `return_indices` also their positions."""
-        window = self.kernel_size, self.output_size, self.output_ratio
-        return adaptive_pooling.fractional_max_pool2d(input, *window, self.return_indices, self._random_samples)
+    pool, dims = staticmethod(adaptive_pooling.fractional_max_pool2d), 2
 
 
 class _MaxUnpool(_Pooling):

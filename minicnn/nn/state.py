@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -293,13 +294,22 @@ class State:
 
 
 class _WithModule:
-    """A hook with its module as first argument; an object, not a closure, so that it can be copied and pickled."""
+    """A hook with its module as first argument; an object, not a closure, so that it can be copied and pickled.
+
+    The module owns the hook, so the hook holds the module weakly: a circle would keep it until a garbage collection.
+    """
 
     def __init__(self, hook: Callable[..., Any], module: State) -> None:
-        self.hook, self.module = hook, module
+        self.hook, self.module = hook, weakref.ref(module)
 
     def __call__(self, *args: Any) -> Any:
-        return self.hook(self.module, *args)
+        return self.hook(self.module(), *args)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"hook": self.hook, "module": self.module()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
 
 def _as_part(given: Tensor, own: Tensor) -> Tensor:

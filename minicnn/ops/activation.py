@@ -15,13 +15,13 @@ from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu
 
 from ..autograd.engine import Function
-from ..dtypes import float16
 from ..tensor import Tensor, tensor_method
 from .activation_functions import Activation, Relu, Sigmoid, Tanh
 from .slopes import RandomRelu, prelu
 from .tensor.inplace import in_place, overwrite, takes_straight
 from .tensor.operands import floating
 from .tensor.promotion import number_type
+from .tensor.reduction import HALF
 from .tensor.types import to
 
 __all__ = [
@@ -36,7 +36,7 @@ def _run(function: type[Function], name: str, input: Tensor, kinds: str = "f", *
     """Check the dtype of the input and run; `kinds` are the kinds of dtype that the activation takes unconverted."""
     if isinstance(input, Tensor):
         dtype = input._array.dtype
-        if dtype == float16:
+        if dtype == HALF:
             return to(function.apply(to(input, np.float32), **options), np.float16)
         if dtype.kind != "f" and dtype.kind in kinds:
             return function.apply(input, **options)
@@ -300,7 +300,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     >>> F.glu(minicnn.tensor([1.0, 2.0, 0.0, 100.0]))  # 1*sigmoid(0), 2*sigmoid(100)
     tensor([0.5000, 2.0000])
     """
-    if not (isinstance(input, Tensor) and input.dtype == np.float16):
+    if not (isinstance(input, Tensor) and input.array.dtype == np.float16):
         floating("glu", input=input)
     dim, half = check_glu(input.shape, dim if type(dim) is int else whole(dim, "glu", "dim"))
     before: tuple[slice, ...] = (slice(None),) * dim

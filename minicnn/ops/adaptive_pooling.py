@@ -5,7 +5,8 @@ Shapes are as in `pooling`: (N, C, H, W) or (C, H, W) for names ending in 2d, (N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -205,21 +206,26 @@ def _max_unpool(
     output_size: Sequence[int] | None,
 ) -> Tensor:
     dims = int(op[-2])
+    check_unpool(op, input, indices)
+    g = geometry.max_unpool2d(input.shape, indices.shape, kernel_size, stride, padding, output_size, op, dims)
+    check_unpool(op, input, indices, (g.h, g.w)[-dims:])
+    found: Tensor = MaxUnpool.apply(input, indices, g, dims)
+    return found
+
+
+def check_unpool(op: str, input: Tensor, indices: Tensor, sides: tuple[int, ...] | None = None) -> None:
+    """Check the types of unpooling, or that the indices lie in an output with the given sides."""
     check(op, input)
     if not isinstance(indices, Tensor) or indices.dtype != np.int64:
         kind = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise RuntimeError(f"{op}: indices must be an int64 tensor, as return_indices=True gives, got {kind}")
-    shape = input.shape
-    g = geometry.max_unpool2d(shape, indices.shape, kernel_size, stride, padding, output_size, op, dims)
-    if indices.array.size and not indices.is_meta:
+    if sides is not None and indices.array.size and not indices.is_meta:
         low, high = span(indices.array)
-        if low < 0 or high >= g.h * g.w:
+        if low < 0 or high >= math.prod(sides):
             raise RuntimeError(
-                f"{op}: found an invalid max index: {low if low < 0 else high} in an output of {(g.h, g.w)[-dims:]}; "
+                f"{op}: found an invalid max index: {low if low < 0 else high} in an output of {sides}; "
                 "pass the size before pooling as output_size"
             )
-    found: Tensor = MaxUnpool.apply(input, indices, g, dims)
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -257,37 +263,65 @@ def fractional_max_pool2d(
     >>> F.fractional_max_pool2d(minicnn.zeros(1, 3, 20, 20), 2, output_ratio=0.7).shape
     minicnn.Size([1, 3, 14, 14])
     """
-    op = "fractional_max_pool2d"
+    size = output_size, output_ratio
+    return fractional("fractional_max_pool2d", input, kernel_size, *size, return_indices, _random_samples, max_pool2d)
+
+
+def fractional(
+    op: str, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, return_indices: bool,
+    samples: Tensor | None, pool: Callable[..., Pooled],
+) -> Pooled:  # fmt: skip
+    """Fractional pooling of two or three axes, by the max `pool` of as many.
+
+    The pixels of all windows are laid side by side; then plain pooling without overlaps can run.
+    """
+    dims = int(op[-2])
     check(op, input)
     if output_size is None:
-        if output_ratio is None:
-            raise ValueError(f"{op}: requires specifying either an output_size or an output_ratio")
-        ratio = tuple(output_ratio) if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * 2
-        ratio = tuple(geometry.real(r, op, "output_ratio") for r in ratio)
-        if len(ratio) != 2 or not all(0 < r < 1 for r in ratio):
-            raise ValueError(f"{op}: output_ratio must be one or two numbers between 0 and 1, got {output_ratio!r}")
-        output_size = tuple(int(side * r) for side, r in zip(input.shape[-2:], ratio, strict=True))
-    g = geometry.fractional_pool2d(input.shape, kernel_size, output_size, op)
-    samples = rand(g.n, g.c, 2, dtype=input.dtype, device=input.device) if _random_samples is None else _random_samples
-    if tuple(samples.shape) != (g.n, g.c, 2):
+        output_size = _of_ratio(op, input.shape[-dims:], output_ratio)
+    leading, sides, kernel, outs = geometry.fractional_pool(input.shape, kernel_size, output_size, op)
+    if samples is None:
+        samples = rand(*leading, dims, dtype=input.dtype, device=input.device)
+    if samples.ndim != 3 or samples.shape[0] < leading[0] or samples.shape[1:] != (leading[1], dims):
         raise geometry.ShapeError(
-            f"{op}: _random_samples must have shape {(g.n, g.c, 2)}, two for each channel, got {tuple(samples.shape)}"
+            f"{op}: Expect _random_samples of shape {(*leading, dims)}, {dims} for each channel, got "
+            f"{tuple(samples.shape)}"
         )
-    window = (g.oh * g.kh, g.ow * g.kw)
+    samples = samples[: leading[0]]  # as in PyTorch, there may be more
+    if not math.prod(outs):
+        none = input[..., :0].sum(-1, keepdim=True).sum(tuple(range(-dims, 0)))  # of no windows, but in the graph
+        y = none.reshape(*input.shape[:-dims], *(1,) * dims).expand(*input.shape[:-dims], *outs)
+        return (y, y.long()) if return_indices else y
+    window = tuple([out * k for out, k in zip(outs, kernel, strict=True)])
     if samples.is_meta:
-        places = empty(g.n, g.c, window[0] * window[1], dtype=np.int64, device=samples.device)
+        places = empty(*leading, math.prod(window), dtype=np.int64, device=samples.device)
     else:
+        columns = range(dims) if dims == 3 else (1, 0)  # PyTorch's order: of an image, the columns' number is first
         with on_device_of(samples.array):
-            p = _random_rows(samples.array[..., 1], g.h, g.kh, g.oh)[..., None]  # (N, C, OH*KH, 1)
-            q = _random_rows(samples.array[..., 0], g.w, g.kw, g.ow)[..., None, :]  # (N, C, 1, OW*KW)
-            places = Tensor((p * g.w + q).reshape(g.n, g.c, -1))
-    # The pixels of all windows are laid side by side; then plain pooling without overlaps can run.
-    under = Gather.apply(input.reshape(g.n, g.c, g.h * g.w), places, 2).reshape(g.n, g.c, *window)
-    y, index = max_pool2d(under, (g.kh, g.kw), return_indices=True)
-    shape = (*input.shape[:-2], g.oh, g.ow)
+            found: Any = 0
+            for axis, column in enumerate(columns):
+                rows = _random_rows(samples.array[..., column], sides[axis], kernel[axis], outs[axis])
+                one = (1,) * dims
+                found = found * sides[axis] + rows.reshape(*leading, *one[:axis], window[axis], *one[axis + 1 :])
+            places = Tensor(found.reshape(*leading, math.prod(window)))
+    under = Gather.apply(input.reshape(*leading, math.prod(sides)), places, 2).reshape(*leading, *window)
+    y, index = pool(under, kernel, return_indices=True)
+    shape = (*input.shape[:-dims], *outs)
     if not return_indices:
         return y.reshape(shape)
-    return y.reshape(shape), Gather.apply(places, index.reshape(g.n, g.c, g.oh * g.ow), 2).reshape(shape)
+    return y.reshape(shape), Gather.apply(places, index.reshape(*leading, math.prod(outs)), 2).reshape(shape)
+
+
+def _of_ratio(op: str, sides: tuple[int, ...], output_ratio: Any) -> tuple[int, ...]:
+    """Return the output size that is a part of the input's."""
+    if output_ratio is None:
+        raise ValueError(f"{op}: requires specifying either an output_size or an output_ratio")
+    ratio = tuple(output_ratio) if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * len(sides)
+    ratio = tuple(geometry.real(r, op, "output_ratio") for r in ratio)
+    if len(ratio) != len(sides) or not all(0 < r < 1 for r in ratio):
+        count = "one or two" if len(sides) == 2 else "one or three"
+        raise ValueError(f"{op}: output_ratio must be {count} numbers between 0 and 1, got {output_ratio!r}")
+    return tuple(int(side * r) for side, r in zip(sides, ratio, strict=True))
 
 
 def _random_rows(samples: Array, size: int, kernel: int, outputs: int) -> Array:

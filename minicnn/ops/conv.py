@@ -16,7 +16,6 @@ from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
 from ..device import meta
-from ..dtypes import float16
 from ..tensor import Array, Tensor
 from .pad import pad
 from .tensor.arguments import check_tensor
@@ -24,7 +23,7 @@ from .tensor.operands import floating
 
 __all__ = ["conv1d", "conv2d"]
 
-_BOOL = np.dtype(np.bool_)
+_BOOL, _HALF = np.dtype(np.bool_), np.dtype(np.float16)
 
 
 class Convolution(Function):
@@ -112,7 +111,7 @@ def _shaped(a: Array, shape: Shape, dtype: np.dtype[Any]) -> Array:
 
 def widened(x: Array) -> Array:
     """Convert float16 to float32, in which PyTorch also adds up; other types stay as they are."""
-    return x.astype(np.float32) if x.dtype == float16 else x
+    return x.astype(np.float32) if x.dtype == _HALF else x
 
 
 def kernel_for(x: Array) -> dict[str, str]:

@@ -9,14 +9,17 @@ import numpy as np
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import ShapeError, real
 
+from ..dtypes import DtypeError
 from ..tensor import Tensor
 from .tensor.arguments import check_tensor
+from .tensor.gather import index_select
 from .tensor.norm import vector_norm
 from .tensor.operands import promote
 from .tensor.promotion import result_type
+from .tensor.ranges import triu_indices
 from .tensor.shape import unsqueeze
 
-__all__ = ["cdist", "cosine_similarity", "normalize", "pairwise_distance"]
+__all__ = ["cdist", "cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 
 def normalize(
@@ -59,7 +62,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     kind = result_type(x1, x2)
     if kind.kind != "f":
-        raise TypeError(f"cosine_similarity: expected common dtype to be floating point, got {kind}; use .float()")
+        raise DtypeError(f"cosine_similarity: expected common dtype to be floating point, got {kind}; use .float()")
     shape = geometry.broadcast("cosine_similarity", x1.shape, x2.shape)
     return (_unit(x1.expand(shape), dim, eps, kind) * _unit(x2.expand(shape), dim, eps, kind)).sum(dim)
 
@@ -106,3 +109,21 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
     if a.dtype.kind != "f":
         raise RuntimeError(f"cdist: expected floating-point tensors, got {a.dtype}; convert them with .float()")
     return vector_norm(unsqueeze(a, -2) - unsqueeze(b, -3), p, -1)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The distances of all pairs of rows, ||x[i] - x[j]||_p for i < j: (N, M) -> (N (N - 1)/2,).
+
+    >>> F.pdist(minicnn.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))  # 0-1, 0-2, 1-2
+    tensor([5.0000, 1.0000, 4.2426])
+    """
+    check_tensor("pdist", input=input)
+    if input.ndim != 2:
+        raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D; make it (N, M)")
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"pdist only supports floating-point dtypes, got {input.dtype}; convert it with .float()")
+    p = real(p, "pdist", "p")
+    if p < 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
+    first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
+    return vector_norm(index_select(input, 0, first) - index_select(input, 0, second), p, -1)

@@ -12,6 +12,7 @@ from minicnn_kernels.dropout import DROPOUT
 from minicnn_kernels.geometry import real
 
 from ..autograd.engine import Function
+from ..dtypes import DtypeError
 from ..random import stream
 from ..tensor import Array, Tensor
 from .tensor.arguments import check_tensor, no_tensor
@@ -71,7 +72,7 @@ def _drop(
     if axes is not None and input.ndim < 2:
         raise RuntimeError(f"{op}: dropping channels needs at least 2 axes (N, C), got shape {tuple(input.shape)}")
     if input.dtype.kind != "f":
-        raise TypeError(f"{op}: input must be floating point, got {input.dtype}; convert it with .float()")
+        raise DtypeError(f"{op}: input must be floating point, got {input.dtype}; convert it with .float()")
     axes = input.ndim if axes is None else axes
 
     def run(x: Tensor) -> Tensor:
@@ -106,7 +107,10 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """
     check_tensor("dropout1d", input=input)
     if input.ndim not in (2, 3):
-        raise RuntimeError(f"dropout1d: takes (N, C, L) or (C, L), got shape {tuple(input.shape)}")
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input of shape {tuple(input.shape)}; "
+            "give (N, C, L) or (C, L)"
+        )
     return _drop("dropout1d", input, p, training, inplace, axes=input.ndim - 1)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from minicnn_kernels.geometry import KindError, ShapeError, fits, shown, whole
 from minicnn_kernels.sparse_rows import interpolation
 
+from ..dtypes import DtypeError
 from ..tensor import Tensor
 from .pad import RESAMPLE
 from .tensor.linear_map import Map
@@ -131,7 +132,7 @@ def interpolate(
         fits("interpolate", (*input.shape[:2], *sizes), input.array.itemsize)
     if input.dtype.kind != "f" and not kind.startswith("nearest"):
         if input.dtype != np.uint8 or rank != 4:
-            raise TypeError(f"interpolate: mode {mode!r} does not take {input.dtype}; convert the input with .float()")
+            raise DtypeError(f"interpolate: mode {mode!r} does not take {input.dtype}; convert the input with .float()")
         return _bytes(input, kind, sizes, scales, bool(align_corners), antialias)
     result: Any = input
     for axis, (out, scale) in enumerate(zip(sizes, scales, strict=True), 2):

@@ -18,7 +18,7 @@ from .tensor.matmul import check, product
 from .tensor.operands import KERNEL_TYPES, floating
 from .tensor.shape import reshape, unsqueeze
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 
 class Linear(Function):
@@ -45,7 +45,7 @@ class Linear(Function):
         return (
             product(gy, w) if of_x else None,
             product(gy.swapaxes(0, 1), x) if of_w else None,
-            total(gy, (0,)) if of_b else None,
+            total(gy, (0,))[0] if of_b else None,
         )
 
     @staticmethod
@@ -82,7 +82,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(x, w, minicnn.tensor([0.0, 0.0, 10.0]))
     tensor([[ 1.,  2., 13.]])
     """
-    if isinstance(input, Tensor) and input.dtype not in KERNEL_TYPES and input.dtype.kind != "b":
+    if isinstance(input, Tensor) and input.array.dtype not in KERNEL_TYPES and input.dtype.kind != "b":
         check("linear", input, weight, *(() if bias is None else (bias,)))
     else:
         floating("linear", input=input, weight=weight, bias=bias)
@@ -106,3 +106,42 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__") or not hasattr(products, name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(products, name)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A form for each output that is linear in both inputs: y[o] = x1^T w[o] x2 + b[o].
+
+    Args:
+        input1, input2: (..., I) and (..., J), with the same leading axes.
+        weight: (O, I, J).
+        bias: (O,) or None.
+
+    Returns:
+        (..., O).
+
+    Raises:
+        ShapeError: the shapes do not fit together.
+        TypeError: the types do not fit together.
+
+    >>> w = minicnn.tensor([[[1.0, 0.0], [0.0, 10.0]]])
+    >>> F.bilinear(minicnn.tensor([1.0, 2.0]), minicnn.tensor([3.0, 4.0]), w)  # 1*3 + 10*2*4
+    tensor([83.])
+    """
+    floating("bilinear", input1=input1, input2=input2, weight=weight, bias=bias)
+    leading, sizes = tuple(input1.shape[:-1]), tuple(weight.shape)
+    if len(sizes) != 3 or not input1.ndim or sizes[1:] != (input1.shape[-1], input2.shape[-1] if input2.ndim else -1):
+        raise geometry.ShapeError(
+            f"bilinear: weight must be (O, I, J) for inputs (..., I) and (..., J), got {sizes}, "
+            f"{tuple(input1.shape)} and {tuple(input2.shape)}"
+        )
+    if tuple(input2.shape[:-1]) != leading:
+        raise geometry.ShapeError(
+            f"bilinear: the inputs must have the same leading axes, got {tuple(input1.shape)} and {tuple(input2.shape)}"
+        )
+    if bias is not None and tuple(bias.shape) != sizes[:1]:
+        raise geometry.ShapeError(f"bilinear: bias must have shape {sizes[:1]}, got {tuple(bias.shape)}")
+    o, i, j = sizes
+    rows = math.prod(leading)
+    left = reshape(input1, (rows, i)) @ reshape(weight.permute(1, 0, 2), (i, o * j))  # (rows, O*J)
+    y = reshape(reshape(left, (rows, o, j)) @ reshape(input2, (rows, j, 1)), (*leading, o))
+    return y if bias is None else y + bias

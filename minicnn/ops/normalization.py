@@ -308,3 +308,17 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     )
     before, after = min(size // 2, channels), min((size - 1) // 2, channels)
     return LocalResponseNorm.apply(input, before, after, alpha / size, beta, k)
+
+
+def cross_map_lrn(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """Local response normalisation as old models have it; the equation is that of `nn.CrossMapLRN2d`."""
+    floating("CrossMapLRN2d", input=input)
+    if input.ndim != 4:
+        raise geometry.ShapeError(f"CrossMapLRN2d: Expected input to be 4D (N, C, H, W), got {input.ndim}D instead")
+    reach, channels = (size - 1) // 2, input.shape[1]
+    squares: Any = input * input
+    total = _neighbours(squares, reach, reach)
+    if channels > reach + 1:  # the first channel stays in the sums after its last window
+        late = channels - reach - 1
+        total = total + pad(squares[:, :1].expand(-1, late, -1, -1), (0, 0, 0, 0, reach + 1, 0))
+    return input * (k + alpha / size * total) ** -beta

@@ -11,6 +11,7 @@ from minicnn_kernels import geometry, resample
 from minicnn_kernels.arrays import constant
 from minicnn_kernels.sparse_rows import Taps, padding
 
+from ..dtypes import DtypeError
 from ..tensor import Array, Tensor
 from .tensor.linear_map import LinearMapRow, Map
 
@@ -101,7 +102,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if value:
         raise geometry.ShapeError(f"pad: mode {mode!r} takes no value, got {value}; use mode='constant'")
     if input.dtype == np.bool_ and mode != "circular":
-        raise TypeError(f"pad: mode {mode!r} does not take bool; convert the input with .to(minicnn.uint8)")
+        raise DtypeError(f"pad: mode {mode!r} does not take bool; convert the input with .to(minicnn.uint8)")
     result: Any = input
     for axis, (before, after) in enumerate(sides):
         if before or after:

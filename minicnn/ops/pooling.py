@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from minicnn_kernels import pooling as kernels
 
 from ..autograd.engine import Function
 from ..device import meta
+from ..dtypes import DtypeError
 from ..tensor import Array, Tensor
 from .activation import relu
 from .tensor.arguments import no_tensor
@@ -46,12 +47,13 @@ class MaxPool(Function):
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
         """Run the chosen kernel."""
         y, index = kernels.MAX_POOL(x.reshape(g.x_shape), g, **backend_for(x))  # -> (N, C, H, W)
-        ctx.save_for_backward(index)
-        ctx.geometry, ctx.shape = g, x.shape
+        ctx.geometry, ctx.shape, ctx.kind = g, x.shape, index.dtype
         shape = pooled_shape(x, g, dims)
         if not indices:
+            ctx.save_for_backward(index)
             return y.reshape(shape)
         numbers = index.astype(np.int64).reshape(shape)
+        ctx.save_for_backward(numbers)  # so that a program that changes them is told
         ctx.mark_non_differentiable(numbers)
         return y.reshape(shape), numbers
 
@@ -64,14 +66,15 @@ class MaxPool(Function):
     @staticmethod
     def backward(ctx: Any, gy: Array, *_: Array) -> tuple[Any, ...]:
         """Give each gradient to the one value that was the largest."""
-        (index,) = ctx.saved
-        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(index.shape), index, ctx.geometry, **backend_for(gy))
+        g, (index,) = ctx.geometry, ctx.saved
+        index = index.astype(ctx.kind, copy=False).reshape(g.y_shape)
+        gx = kernels.MAX_POOL_BACKWARD(gy.reshape(g.y_shape), index, g, **backend_for(gy))
         return gx.reshape(ctx.shape), None, None, None
 
     @staticmethod
     def tangent(ctx: Any, v: Array, *_: Any) -> tuple[Array, None]:
         """Take the changes of the largest values."""
-        return taken(v.reshape(ctx.geometry.x_shape), *ctx.saved), None
+        return taken(v.reshape(ctx.geometry.x_shape), ctx.saved[0].reshape(ctx.geometry.y_shape)), None
 
 
 def taken(x: Array, index: Array) -> Array:
@@ -119,9 +122,9 @@ def check(op: str, input: Tensor, kinds: str = "") -> None:
     if not isinstance(input, Tensor):
         raise no_tensor(op, "input", input)
     if input.dtype.kind != "f" and input.dtype.name not in kinds.split():
-        raise TypeError(
+        raise DtypeError(
             f"{op}: input must be floating point{' or ' + kinds.replace(' ', ', ') if kinds else ''}, "
-            f"got {input.dtype}; convert it with .float()"
+            f"got {input.dtype}, for which it is not implemented; convert it with .float()"
         )
 
 
@@ -313,7 +316,7 @@ def lp_pool2d(
     >>> F.lp_pool2d(minicnn.tensor([[[3.0, 4.0], [0.0, 0.0]]]), 2, 2)  # sqrt(9 + 16)
     tensor([[[5.]]])
     """
-    return _lp_pool("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode)
+    return power_average("lp_pool2d", input, norm_type, kernel_size, stride, ceil_mode, max_pool2d, avg_pool2d)
 
 
 def lp_pool1d(
@@ -328,12 +331,14 @@ def lp_pool1d(
     >>> F.lp_pool1d(minicnn.tensor([[3.0, 4.0, 0.0, 1.0]]), 2, 2)
     tensor([[5., 1.]])
     """
-    return _lp_pool("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode)
+    return power_average("lp_pool1d", input, norm_type, kernel_size, stride, ceil_mode, max_pool1d, avg_pool1d)
 
 
-def _lp_pool(
-    op: str, input: Tensor, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None, ceil_mode: bool
-) -> Tensor:
+def power_average(
+    op: str, input: Tensor, norm_type: float, kernel_size: IntOrPair, stride: IntOrPair | None, ceil_mode: bool,
+    largest: Callable[..., Pooled], mean_of: Callable[..., Tensor],
+) -> Tensor:  # fmt: skip
+    """The p-norm of each window, from the max pooling and the average pooling of the same number of axes."""
     dims = int(op[-2])
     check(op, input)
     norm_type = geometry.real(norm_type, op, "norm_type")
@@ -341,8 +346,8 @@ def _lp_pool(
         raise ZeroDivisionError(f"{op}: norm_type must not be 0: the 0-th root of a sum is undefined")
     if math.isinf(norm_type):
         sign = 1 if norm_type > 0 else -1
-        window = kernel_size, stride, 0, 1, ceil_mode
-        return sign * _max_pool(f"max_pool{dims}d", sign * input.abs(), *window, return_indices=False)
-    mean = _avg_pool(f"avg_pool{dims}d", input.pow(norm_type), kernel_size, stride, 0, ceil_mode, True)
-    cells = math.prod(geometry.pair(kernel_size, op, "kernel_size", 1)[-dims:])
+        return sign * largest(sign * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+    mean = mean_of(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    sides = tuple(kernel_size) if isinstance(kernel_size, Sequence) else (kernel_size,)
+    cells = math.prod(int(side) for side in (sides * dims if len(sides) == 1 else sides))
     return ((mean.sign() * relu(mean.abs())) * cells).pow(1.0 / norm_type)

@@ -19,6 +19,7 @@ from ..tensor import Array, Tensor, tensor_method
 from .tensor.arguments import axis, check_tensor, no_tensor, numpy_names
 from .tensor.clamp import where
 from .tensor.operands import floating
+from .tensor.out import with_out
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin", "temperature_softmax"]
 
@@ -75,6 +76,7 @@ def _along(op: str, function: type[Function], x: Tensor, dim: int, dtype: Any) -
     return function.apply(x, at)
 
 
+@with_out
 @tensor_method("softmax")
 @numpy_names
 def tensor_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -86,6 +88,7 @@ def tensor_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _along("softmax", Softmax, input, dim, dtype)
 
 
+@with_out
 @tensor_method("log_softmax")
 @numpy_names
 def tensor_log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:

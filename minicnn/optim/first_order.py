@@ -17,9 +17,9 @@ from minicnn_kernels.dispatch import Table
 from minicnn_kernels.optimizers.pieces import in_pieces
 from minicnn_kernels.optimizers.weights import Weights
 
-from ..autograd import enable_grad
+from ..autograd import enable_grad, is_grad_enabled
 from ..device import Meta, meta
-from ..dtypes import Size, get_default_dtype
+from ..dtypes import Size, default_type
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer
 
@@ -41,7 +41,6 @@ def checked(**options: Any) -> dict[str, Any]:
     Raises:
         ValueError: a rate is negative, or a beta is not in [0, 1).
         RuntimeError: `fused` is given together with `foreach` or `differentiable`.
-        NotImplementedError: `differentiable` is True.
     """
     for name in _NOT_NEGATIVE:
         value = options.get(name, 0)
@@ -56,11 +55,6 @@ def checked(**options: Any) -> dict[str, Any]:
         raise RuntimeError("`fused` does not support `differentiable`")
     if options.get("fused") and options["foreach"]:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if options["differentiable"]:
-        raise NotImplementedError(
-            "differentiable=True is not supported: a step is not recorded, so no gradient flows through it; write "
-            "the update with tensor operations instead (p_new = p - lr * g)"
-        )
     return options
 
 
@@ -103,8 +97,18 @@ class FirstOrder(Optimizer):
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            self.update_many(group, [p for p in group["params"] if p._grad is not None])
+            params = [p for p in group["params"] if p._grad is not None]
+            if group.get("differentiable"):
+                self._check_not_recorded(params)
+            self.update_many(group, params)
         return loss
+
+    def _check_not_recorded(self, params: list[WithGradient]) -> None:
+        if is_grad_enabled() and any(p.requires_grad or p._grad.requires_grad for p in params):
+            raise NotImplementedError(
+                f"{type(self).__name__}: a step is not recorded, and no gradient flows through it, as differentiable "
+                "asks; leave it out, or write the update with tensor operations (p_new = p - lr * g)"
+            )
 
     def _check(self, group: Group, p: WithGradient) -> None:
         name, g = type(self).__name__, p._grad._array
@@ -238,7 +242,7 @@ def number(option: Any) -> Any:
 
 def scalar(value: float) -> Tensor:
     """A number for the state, as a 0-d tensor."""
-    return Tensor(np.array(value, np.float64 if get_default_dtype() == np.float64 else np.float32))
+    return Tensor(np.array(value, np.float64 if default_type() == np.float64 else np.float32))
 
 
 def count_step(state: State) -> float:

@@ -20,10 +20,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
 from ..device import Device, meta
-from ..dtypes import Size
+from ..dtypes import DType, Size
 from ..nn import Parameter
 from ..tensor import Tensor
 from .foreign import AGAIN, NO_PICKLE, SCRIPT, first_in_archive, unread
@@ -54,7 +52,7 @@ _TENSOR = 20  # the work of making a tensor, in instructions
 _DTYPES = (
     "float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool",
 )  # fmt: skip
-_LEAVES = (Tensor, bool, int, float, complex, str, bytes, bytearray, np.dtype, Device)
+_LEAVES = (Tensor, bool, int, float, complex, str, bytes, bytearray, DType, Device)
 
 
 def begins(source: Source) -> bool:
@@ -283,8 +281,8 @@ class _Reader:
             raise Refused("a tensor is a conjugate or negative view; clone it before saving")
         kind = part.storage.kind
         given = kind.dtype
-        dtype = given if dtype is None else dtype
-        if not isinstance(dtype, np.dtype) or (dtype != given and not kind.untyped):
+        dtype = DType(given) if dtype is None else dtype
+        if not isinstance(dtype, DType) or (dtype != given and not kind.untyped):
             raise Refused(f"a tensor of type {dtype} has a storage of type {kind.name}")
         room = part.count * given.itemsize // dtype.itemsize  # a tensor's numbers in the storage
         check_view(offset, size, stride, room)
@@ -294,8 +292,8 @@ class _Reader:
                 self.where,
                 part.storage.location,
                 size,
-                dtype,
-                lambda: part.view(offset, size, stride, dtype, self.source, self.big),
+                dtype.dtype,
+                lambda: part.view(offset, size, stride, dtype.dtype, self.source, self.big),
             )
             self.wide = self.wide or kind.type == "BF16"
         tensor = self.tensors[key].detach()
@@ -326,7 +324,7 @@ def _names() -> dict[str, Any]:
     }
     for name, make in builtins.items():
         names[f"__builtin__ {name}"] = names[f"builtins {name}"] = Maker(name, make)
-    names.update({f"torch {dtype}": np.dtype(dtype) for dtype in _DTYPES})
+    names.update({f"torch {dtype}": DType(dtype) for dtype in _DTYPES})
     for name, kind in STORAGES.items():
         for module in ("torch", "torch.storage", "torch.cuda"):
             names[f"{module} {name}Storage"] = Kind(f"{name}Storage", kind)
@@ -349,10 +347,10 @@ def _size(parts: Any = ()) -> Size:
 
 def _on_meta(dtype: Any, size: Any, stride: Any, gradient: Any) -> Tensor:
     """A tensor of the device "meta", which has no numbers."""
-    if not isinstance(dtype, np.dtype) or type(size) not in (tuple, Size) or type(gradient) is not bool:
+    if not isinstance(dtype, DType) or type(size) not in (tuple, Size) or type(gradient) is not bool:
         raise Refused("a tensor on the device meta has no type or size, or does not say whether it needs a gradient")
     whole("the size of a tensor", *size)
-    tensor = Tensor(meta(tuple(size), dtype))
+    tensor = Tensor(meta(tuple(size), dtype.dtype))
     return tensor.requires_grad_() if gradient else tensor
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from minicnn_kernels.arrays import address, on_gpu
 
 from ..device import Device, meta
-from ..dtypes import Size
+from ..dtypes import DType, Size
 from ..nn import Parameter
 from ..tensor import Array, Tensor
 from .format import NAMES, Entry
@@ -25,7 +25,7 @@ _CONTAINERS: dict[type, str] = {
     list: "list", tuple: "tuple", Size: "size", set: "set", dict: "dict", OrderedDict: "ordered", Counter: "counter",
 }  # fmt: skip
 _MADE: dict[str, Callable[[Any], Any]] = {
-    "tuple": tuple, "size": Size, "set": set, "dict": dict, "ordered": OrderedDict, "float": float, "dtype": np.dtype,
+    "tuple": tuple, "size": Size, "set": set, "dict": dict, "ordered": OrderedDict, "float": float, "dtype": DType,
     "device": Device, "counter": lambda pairs: Counter(dict(pairs)),
 }  # fmt: skip
 Where = Callable[[str], Device | Callable[[Tensor], Tensor]]
@@ -46,7 +46,7 @@ class Encoder:
             return value
         if kind is float:
             return value if math.isfinite(value) else {"float": repr(value)}
-        if isinstance(value, np.dtype):
+        if isinstance(value, (DType, np.dtype)):
             return {"dtype": value.str}
         if kind is Device:
             return {"device": str(value)}

@@ -11,7 +11,7 @@ from minicnn_kernels.arrays import Array, host
 
 from ..autograd import engine
 from ..device import meta, resolve
-from ..dtypes import Size, get_default_dtype
+from ..dtypes import Size, default_type
 
 
 def old_constructor(data: Any) -> Array:
@@ -20,10 +20,10 @@ def old_constructor(data: Any) -> Array:
     The elements have the default type, also if the numbers in the lists are integers.
     """
     if isinstance(data, (int, Size)):
-        shape, dtype = (data,) if isinstance(data, int) else tuple(data), get_default_dtype()
+        shape, dtype = (data,) if isinstance(data, int) else tuple(data), default_type()
         return meta(shape, dtype) if resolve(None).type == "meta" else np.empty(shape, dtype)
     array = _to_array(data)
-    return array.astype(get_default_dtype()) if isinstance(data, (list, tuple)) else array
+    return array.astype(default_type()) if isinstance(data, (list, tuple)) else array
 
 
 def _to_array(data: Any) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array, host, on_gpu
 
-from ..dtypes import get_default_dtype
+from ..dtypes import default_type
 
 if TYPE_CHECKING:
     from . import Tensor
@@ -156,11 +156,11 @@ def _shown(x: Array) -> Array:
 def text(tensor: Tensor, name: str = "tensor") -> str:
     """Return `tensor([1., 2.], requires_grad=True)`: the elements, then the properties that are not the default."""
     x, indent, extra = tensor.array, len(name) + 1, []
-    usual = x.dtype in (get_default_dtype(), np.int64, np.bool_)
+    usual = x.dtype in (default_type(), np.int64, np.bool_)
     if tensor.is_meta:
-        body, extra, usual = "...", ["device='meta'", f"size={tuple(x.shape)}"], x.dtype == get_default_dtype()
+        body, extra, usual = "...", ["device='meta'", f"size={tuple(x.shape)}"], x.dtype == default_type()
     elif not x.size:
-        body, usual = "[]", x.dtype == get_default_dtype()
+        body, usual = "[]", x.dtype == default_type()
         extra += [f"size={tuple(x.shape)}"] if x.ndim != 1 else []
     else:
         extra += [] if OPTIONS.edgeitems else [f"size={tuple(x.shape)}"]

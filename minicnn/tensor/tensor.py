@@ -24,7 +24,7 @@ from ..autograd import engine
 from ..autograd.nodes import LeafHooks
 from ..compat.missing import Absent, absent, methods, unknown
 from ..device import CPU, Device, Meta
-from ..dtypes import Size
+from ..dtypes import DType, Size, of_array
 from . import copying
 from .graph import InGraph
 from .old_constructor import old_constructor
@@ -41,7 +41,7 @@ class Tensor(InGraph):
 
     >>> x = minicnn.Tensor(np.array([[1., 2.]]))
     >>> x.shape, x.dtype
-    (minicnn.Size([1, 2]), dtype('float64'))
+    (minicnn.Size([1, 2]), minicnn.float64)
     >>> minicnn.Tensor([1, 2])
     tensor([1., 2.])
     """
@@ -83,7 +83,9 @@ class Tensor(InGraph):
     def data(self, value: Tensor | Array) -> None:
         array = value.array if isinstance(value, Tensor) else value if on_gpu(value) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
-            raise TypeError(f"data: cannot put {array.dtype} values into a tensor of {self.dtype}; convert with .to()")
+            raise TypeError(
+                f"data: cannot put {DType(array.dtype)} values into a {self.dtype} tensor; convert with .to()"
+            )
         self._array = array
         self._counter[0] += 1
 
@@ -93,9 +95,9 @@ class Tensor(InGraph):
         return Size(self._array.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The type of the elements."""
-        return self._array.dtype
+        return of_array[self._array.dtype]
 
     @property
     def ndim(self) -> int:

@@ -19,6 +19,7 @@ Files:
     learning_rate.py   the range test                  line.py            the loss along a line of weights
     recording.py       each layer during the training  prediction.py      classes of the user's own images
     trials.py          one setting, several seeds      comparing.py       several nets under one budget; comparison.py
+    whitening.py       a first layer from statistics
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ from .runs.run import Run, RunError
 from .session import Training
 from .trials import Trials, spread, train_with_seeds
 from .views import combined, five_crops, flips, named_views, shifts, ten_crops
+from .whitening import whiten_first_layer
 
 __all__ = [
     "PROBES",
@@ -149,6 +151,7 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
+    "whiten_first_layer",
 ]
 
 _answer_for_functions("minicnn.train")

@@ -39,7 +39,7 @@ from .recipes.building import build_loss, build_model, build_optimizer, build_sc
 from .recipes.data import complete
 from .recipes.names import SettingError
 from .recipes.settings import Recipe
-from .recipes.starting import prepare_weights
+from .recipes.starting import prepare_weights, whiten
 from .resizing import ProgressiveResizing
 from .runs.checkpoint import CheckpointError
 from .runs.config import AGAIN, RunError
@@ -103,6 +103,8 @@ class Training:
             manual_seed(seed)
             self.model: Module = build_model(recipe.model, recipe.model_options, recipe.init)
             prepare_weights(self.model, recipe, load=not resumed)
+            if not resumed:
+                whiten(self.model, recipe, self.train_set)
             self.model.to(device)
             self.optimizer = build_optimizer(
                 recipe.optimizer, self.model, recipe.optimizer_options, recipe.decay, recipe.rates

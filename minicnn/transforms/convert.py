@@ -63,7 +63,7 @@ class PILToTensor(Transform):
     >>> image, label = minicnn.datasets.Digits()[0]
     >>> x = minicnn.transforms.PILToTensor()(image)
     >>> x.shape, x.dtype
-    (minicnn.Size([1, 8, 8]), dtype('uint8'))
+    (minicnn.Size([1, 8, 8]), minicnn.uint8)
     """
 
     def forward(self, image: Any) -> Tensor:

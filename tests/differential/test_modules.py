@@ -90,7 +90,7 @@ def after(module: Any, change: Any) -> Any:
 
 
 def dtypes(module: Any) -> list[str]:
-    return [str(value.dtype).removeprefix("torch.") for value in module.state_dict().values()]
+    return [str(value.dtype).rpartition(".")[2] for value in module.state_dict().values()]
 
 
 def trained(lib: Any) -> Any:

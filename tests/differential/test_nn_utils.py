@@ -96,6 +96,30 @@ def spectral_normed(lib: Any, newer: bool, make: Callable[[Any], Any], *shape: i
     return names, result, gradients, x.grad, evaluated, layer(x), text, [name for name, _ in layer.named_parameters()]
 
 
+def orthogonalised(lib: Any, rows: int, columns: int, kind: str | None, trivial: bool) -> Any:
+    """The weight and its gradient; the original is set, because the basis is drawn at random for other shapes."""
+    utils, layer = lib.nn.utils, filled(lib, lib.nn.Linear(columns, rows))
+    before = layer.weight.detach().clone()
+    utils.parametrizations.orthogonal(layer, orthogonal_map=kind, use_trivialization=trivial)
+    found = layer.parametrizations.weight[0]
+    parts = [repr(layer), list(layer.state_dict()), layer.parametrizations.weight.original.shape]
+    if trivial and rows == columns:
+        parts += [layer.weight, found.base]
+    if trivial:
+        found.base = double(lib, *[max(rows, columns)] * 2, seed=5)
+    elif kind != "householder":
+        layer.parametrizations.weight.original.data = before
+    layer.weight.pow(3).mul(double(lib, rows, columns)).sum().backward()
+    return [*parts, layer.weight, layer.parametrizations.weight.original.grad]
+
+
+def assigned_orthogonal(lib: Any, kind: str, *shape: int) -> Any:
+    layer = lib.nn.Linear(3, 5).double()
+    lib.nn.utils.parametrizations.orthogonal(layer, "weight", kind, use_trivialization=kind == "trivial")
+    layer.weight = double(lib, *shape)
+    return layer.weight, layer.parametrizations.weight.original
+
+
 def renamed(lib: Any) -> Any:
     """The older form's state dict in the newer form."""
     utils = lib.nn.utils
@@ -212,6 +236,19 @@ SCENARIOS: dict[str, Scenario] = {
             ("transposed", lambda nn: nn.ConvTranspose2d(2, 3, 2), (1, 2, 3, 3)),
         )
     },
+    **{
+        f"orthogonal: {rows} {columns} {kind} {trivial}": lambda lib, a=(rows, columns, kind, trivial): orthogonalised(
+            lib, *a
+        )
+        for rows, columns in ((4, 4), (5, 3), (2, 4))
+        for kind in (None, "matrix_exp", "cayley", "householder")
+        for trivial in (False, True)
+    },
+    "orthogonal: assigned": lambda lib: assigned_orthogonal(lib, "householder", 5, 3),
+    "orthogonal: not assigned": lambda lib: assigned_orthogonal(lib, "cayley", 5, 3),
+    "orthogonal: shape": lambda lib: assigned_orthogonal(lib, "householder", 3, 5),
+    "orthogonal: unknown": lambda lib: lib.nn.utils.parametrizations.orthogonal(lib.nn.Linear(2, 2), "weight", "qr"),
+    "orthogonal: bias": lambda lib: lib.nn.utils.parametrizations.orthogonal(lib.nn.Linear(2, 2), "bias"),
     "weight_norm: twice": lambda lib: lib.nn.utils.weight_norm(lib.nn.utils.weight_norm(lib.nn.Linear(1, 1))),
     "weight_norm: not there": lambda lib: lib.nn.utils.remove_weight_norm(lib.nn.Linear(1, 1)),
     "weight_norm: renamed": renamed,

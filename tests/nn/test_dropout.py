@@ -87,12 +87,12 @@ def test_in_place() -> None:
 def test_corner_cases() -> None:
     ints = minicnn.arange(3)
     assert F.dropout(ints, 0.0) is ints and F.dropout(ints, training=False) is ints
-    with pytest.raises(TypeError, match="dropout: input must be floating point, got int64"):
+    with pytest.raises(TypeError, match=r"dropout: input must be floating point, got minicnn\.int64"):
         F.dropout(ints)
     np.testing.assert_array_equal(F.dropout(Tensor(np.array([1.0, np.nan, -2.0])), 1.0).numpy(), [0, np.nan, 0])
     assert F.dropout(minicnn.ones(1000, dtype=minicnn.float16)).dtype == minicnn.float16
     assert F.dropout(minicnn.ones(2, 3, device="meta")).is_meta
-    with pytest.raises(RuntimeError, match=r"dropout1d: takes \(N, C, L\)"):
+    with pytest.raises(RuntimeError, match=r"dropout1d: Expected 2D or 3D input.*\(N, C, L\)"):
         F.dropout1d(minicnn.ones(2, 3, 4, 5))
     with pytest.warns(UserWarning, match="1-d input is deprecated"), pytest.raises(RuntimeError, match="2 axes"):
         F.dropout2d(minicnn.ones(3))

@@ -16,12 +16,13 @@ CASES = [
     (2, (2, 4, 7, 9), (6, 2, 3, 2), {"stride": (2, 3), "padding": (1, 0), "dilation": (1, 2), "groups": 2}),
     (2, (1, 4, 5, 5), (4, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 4}),
     (1, (2, 3, 11), (4, 3, 3), {"stride": 3, "padding": 2, "dilation": 2}),
+    (3, (2, 4, 5, 4, 3), (2, 2, 2, 3, 2), {"stride": (2, 1, 1), "padding": (1, 0, 1), "groups": 2}),
     (2, (0, 3, 6, 7), (4, 3, 3, 2), {}),
 ]
 
 
 def convolution(rank: int) -> tuple[Any, Any, Any]:
-    return (F.conv1d if rank == 1 else F.conv2d), *(getattr(nn.grad, f"conv{rank}d_{of}") for of in ("input", "weight"))
+    return getattr(F, f"conv{rank}d"), *(getattr(nn.grad, f"conv{rank}d_{of}") for of in ("input", "weight"))
 
 
 @pytest.mark.parametrize(("rank", "x_shape", "w_shape", "options"), CASES)
@@ -38,7 +39,7 @@ def test_they_are_the_gradients_of_the_tape(
     minicnn.testing.assert_close(of_weight(x, w.shape, gy, **options).detach(), gw)
 
 
-@pytest.mark.parametrize(("rank", "x_shape", "w_shape", "options"), CASES[:4])
+@pytest.mark.parametrize(("rank", "x_shape", "w_shape", "options"), CASES[:5])
 def test_they_have_gradients(
     rank: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...], options: dict[str, Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -53,3 +54,15 @@ def test_gumbel_softmax_of_float16() -> None:
     y = nn.functional.gumbel_softmax(minicnn.zeros(3, 4, dtype=minicnn.float16))
     assert y.dtype == minicnn.float16
     np.testing.assert_allclose(y.numpy().sum(-1), np.ones(3), 1e-2)
+
+
+@pytest.mark.parametrize("shape", [(2,), (4, 2), (0, 2), (3, 4, 2)])
+def test_gradients_of_linear_in_float16(shape: tuple[int, ...]) -> None:
+    layer = nn.Linear(2, 3)
+    x = minicnn.randn(*shape)
+    of_half = copy.deepcopy(layer).half()
+    for net, input in ((layer, x), (of_half, x.half())):
+        net(input).square().sum().backward()
+    for p, q in zip(layer.parameters(), of_half.parameters(), strict=True):
+        assert q.grad.shape == p.shape and q.grad.dtype == minicnn.float16
+        minicnn.testing.assert_close(q.grad.float(), p.grad, rtol=2e-2, atol=5e-2)

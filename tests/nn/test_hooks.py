@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import weakref
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -208,3 +210,48 @@ def test_a_named_result_keeps_its_names() -> None:
     found = module(minicnn.randn(2, 3, requires_grad=True))
     found.values.sum().backward()
     assert found.indices.shape == (2,) and seen == [(2,)]
+
+
+def test_a_handle_takes_its_flags_away() -> None:
+    layer = nn.ReLU()
+    handle = layer.register_forward_hook(lambda *_: None, with_kwargs=True, always_call=True)
+    flagged = layer._forward_hooks, layer._forward_hooks_with_kwargs, layer._forward_hooks_always_called
+    assert [list(kind) for kind in flagged] == [[handle.id]] * 3
+    assert handle.hooks_dict_ref() is layer._forward_hooks
+    handle.remove()
+    assert [len(kind) for kind in flagged] == [0, 0, 0]
+    handle.remove()
+
+
+def test_a_handle_keeps_no_module_alive() -> None:
+    layer, memory = nn.ReLU(), [1]
+    kept = weakref.ref(layer)
+    handle = layer.register_forward_hook(lambda *_: memory.append(2))
+    layer.register_load_state_dict_pre_hook(lambda *_: None)
+    del layer
+    assert kept() is None  # without a garbage collection
+    assert handle.hooks_dict_ref() is None
+    handle.remove()
+
+
+def test_copies_of_handles_and_hooks_belong_to_the_copied_module() -> None:
+    layer = nn.Linear(2, 2)
+    layer.handle = layer.register_forward_hook(lambda module, args, output: output * 0)
+    seen: list[Any] = []
+    layer.register_load_state_dict_pre_hook(lambda module, *_: seen.append(module))
+    twin = copy.deepcopy(layer)
+    twin.handle.remove()
+    assert (len(twin._forward_hooks), len(layer._forward_hooks)) == (0, 1)
+    twin.load_state_dict(layer.state_dict())
+    assert len(seen) == 1 and seen[0] is twin
+
+
+def test_the_hooks_of_all_modules_can_be_replaced() -> None:
+    file, seen = nn.modules.module, []
+    before = file._global_forward_hooks
+    hooks.register_module_forward_hook(lambda *_: seen.append(1), always_call=True)
+    assert len(before) == len(file._global_forward_hooks_always_called) == 1
+    nn.ReLU()(minicnn.ones(1))
+    file._global_forward_hooks, file._global_forward_hooks_always_called = OrderedDict(), OrderedDict()
+    nn.ReLU()(minicnn.ones(1))
+    assert seen == [1] and not hooks.EVERYWHERE["_forward_hooks"]

@@ -189,3 +189,11 @@ def test_bad_input_gets_a_clear_error(call, error, text) -> None:
 def test_bad_labels_get_a_clear_error(call, error, text) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_circular_padding_takes_one_number_of_axes(rank: int) -> None:
+    layer = getattr(nn, f"CircularPad{rank}d")(1)
+    for axes in (rank, rank + 3):
+        with pytest.raises(ValueError, match=rf"expected {rank + 1}D or {rank + 2}D input \(got {axes}D input\)"):
+            layer(minicnn.ones(*[2] * axes))

@@ -15,6 +15,8 @@ LAYERS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "LazyLinear": ({"out_features": 4}, (2, 3, 5)),
     "LazyConv1d": ({"out_channels": 4, "kernel_size": 3, "padding": "same"}, (2, 5, 6)),
     "LazyConv2d": ({"out_channels": 4, "kernel_size": (3, 2), "bias": False}, (2, 5, 6, 6)),
+    "LazyConv3d": ({"out_channels": 4, "kernel_size": (3, 2, 1)}, (2, 5, 4, 3, 2)),
+    "LazyConvTranspose3d": ({"out_channels": 4, "kernel_size": 2, "stride": 2}, (5, 3, 3, 2)),
     "LazyConvTranspose1d": ({"out_channels": 4, "kernel_size": 3, "stride": 2}, (5, 6)),
     "LazyConvTranspose2d": ({"out_channels": 4, "kernel_size": 3, "output_padding": 0}, (2, 5, 6, 6)),
     "LazyBatchNorm1d": ({}, (4, 5)),
@@ -139,3 +141,19 @@ def test_lazy_layers_of_ones_own() -> None:
 
     with pytest.raises(NotImplementedError, match="not implemented for Unfinished"):
         Unfinished()(1)
+
+
+def test_before_the_first_forward_memory_is_not_shared_nor_a_script_made() -> None:
+    net = nn.Sequential(nn.LazyLinear(2))
+    with pytest.raises(RuntimeError, match="share memory on an uninitialized"):
+        net.share_memory()
+    with pytest.raises(RuntimeError, match=r"LazyLinear .* run a forward pass"):
+        minicnn.jit.script(net)
+    net(minicnn.ones(1, 3))
+    assert net.share_memory() is net and minicnn.jit.script(net) is net
+
+
+def test_materialize_takes_a_length() -> None:
+    parameter = nn.UninitializedParameter(dtype=minicnn.float64)
+    parameter.materialize(10)
+    assert type(parameter) is nn.Parameter and parameter.shape == (10,) and parameter.dtype == minicnn.float64

@@ -11,6 +11,7 @@ import pytest
 
 import minicnn
 from minicnn import nn
+from minicnn.nn import functional as F
 
 
 def net() -> nn.Sequential:
@@ -229,3 +230,49 @@ def test_data_parallel_runs_the_module() -> None:
     assert not isinstance(model, nn.parallel.DistributedDataParallel)
     with pytest.raises(NotImplementedError, match="one process"):
         nn.parallel.DistributedDataParallel(model)
+
+
+def test_to_takes_no_copy() -> None:
+    layer = nn.Linear(2, 2)
+    for call in (
+        lambda: layer.to("cpu", copy=True),
+        lambda: layer.to(copy=False),
+        lambda: layer.to(minicnn.float64, False, True),
+        lambda: layer.to("cpu", minicnn.float64, False, True),
+    ):
+        with pytest.raises(RuntimeError, match="does not accept copy argument"):
+            call()
+    assert layer.to("cpu", minicnn.float64, False).weight.dtype == minicnn.float64
+
+
+def test_a_subclass_of_parameter_may_make_itself() -> None:
+    class Scaled(nn.Parameter):
+        def __new__(cls, data: Any = None, requires_grad: bool = True, scale: float = 1.0) -> Any:
+            made = super().__new__(cls, data, requires_grad)
+            made.scale = scale
+            return made
+
+        def __init__(self, data: Any = None, requires_grad: bool = True, scale: float = 1.0) -> None:
+            super().__init__(data, requires_grad)
+
+    own = Scaled(minicnn.ones(2), scale=3.0)
+    assert (own.scale, own.tolist(), own.requires_grad) == (3.0, [1, 1], True)
+    layer = nn.Module()
+    layer.own = own
+    assert list(layer.state_dict()) == ["own"]
+
+
+@pytest.mark.parametrize("call", [
+    lambda: F.conv2d(minicnn.ones(1, 1, 3, 3, dtype=minicnn.float64), minicnn.ones(1, 1, 1, 1)),
+    lambda: F.conv_transpose2d(minicnn.ones(1, 1, 3, 3), minicnn.ones(1, 1, 1, 1, dtype=minicnn.float64)),
+    lambda: F.linear(minicnn.ones(1, 3), minicnn.ones(2, 3), minicnn.ones(2, dtype=minicnn.float64)),
+    lambda: F.batch_norm(minicnn.ones(2, 3, dtype=minicnn.float64), minicnn.ones(3), minicnn.ones(3)),
+    lambda: F.nll_loss(minicnn.ones(2, 3), minicnn.ones(2)),
+    lambda: F.gelu(minicnn.arange(3)),
+    lambda: F.binary_cross_entropy(minicnn.ones(2), minicnn.ones(2, dtype=minicnn.float64)),
+])  # fmt: skip
+def test_types_that_do_not_fit_are_runtime_errors_and_type_errors(call: Any) -> None:
+    with pytest.raises(RuntimeError):
+        call()
+    with pytest.raises(TypeError):
+        call()

@@ -159,7 +159,7 @@ def test_what_fractional_pooling_refuses() -> None:
         (lambda: F.fractional_max_pool2d(x, 2, 4), "4 x 4 windows of 2 x 2 do not fit into 4 x 4"),
         (
             lambda: F.fractional_max_pool2d(x, 2, 2, _random_samples=x),
-            r"must have shape \(1, 2, 2\), .* got \(1, 2, 4, 4\)",
+            r"Expect _random_samples of shape \(1, 2, 2\), .* got \(1, 2, 4, 4\)",
         ),
     ]:
         with pytest.raises(ValueError, match=words):

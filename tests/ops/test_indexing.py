@@ -57,7 +57,7 @@ def test_values_are_checked() -> None:
     x = numbers(2, 3)
     with pytest.raises(RuntimeError, match=r"value of shape \(2,\) cannot be broadcast to \(3,\)"):
         x[0] = minicnn.ones(2)
-    with pytest.raises(RuntimeError, match="float64 and the value float32"):
+    with pytest.raises(RuntimeError, match=r"float64 and the value minicnn\.float32"):
         x[[0]] = minicnn.ones(3)
     x[0] = minicnn.ones(3)  # a slice converts, as copy_ does
     with pytest.raises(TypeError, match="cannot assign a list"):
@@ -127,7 +127,7 @@ def test_sizes_of_gather_and_scatter() -> None:
         x.scatter(0, index, numbers(2, 3))
     with pytest.raises(RuntimeError, match="int64"):
         x.gather(1, index.float())
-    with pytest.raises(RuntimeError, match="src is float32 but the tensor is float64"):
+    with pytest.raises(RuntimeError, match=r"src is minicnn\.float32 but the tensor is minicnn\.float64"):
         x.scatter_add(0, index[:1], minicnn.ones(1, 3))
 
 

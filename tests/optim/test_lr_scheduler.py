@@ -157,7 +157,7 @@ def test_warnings_about_the_order_of_steps() -> None:
     optimizer = optimiser(1.0)
     schedule = s.StepLR(optimizer, 1)
     (text,) = messages(schedule.step)
-    assert "before `optimizer.step()`" in text
+    assert "before `optimizer.step()`" in text and "how-to-adjust-learning-rate" in text
     assert not messages(schedule.step)  # once
     optimizer = optimiser(1.0)
     schedule = s.StepLR(optimizer, 1)

@@ -30,6 +30,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("RMSprop", {"momentum": 0.9, "centered": True}),
     ("Adagrad", {"lr_decay": 0.1}),
     ("Adadelta", {}),
+    ("Adafactor", {"weight_decay": 0.1}),
     ("Rprop", {}),
     ("ASGD", {"t0": 2}),
 ]

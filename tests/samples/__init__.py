@@ -16,7 +16,7 @@ from .table import Op, S, Sample, apart, positive
 # Files whose operations do not have the usual two fast backends, but several algorithms, or NumPy only.
 KERNELS = {
     "conv": (("numpy", "im2col"), *(("numba", algorithm) for algorithm in conv2d.FORWARD.algorithms)),
-    **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing"), (("numpy",),)),
+    **dict.fromkeys(("arithmetic", "reduction", "shape", "indexing", "linalg", "statistics"), (("numpy",),)),
 }
 OPS: dict[str, Op] = {}
 for _module in pkgutil.iter_modules(__path__):

@@ -61,10 +61,14 @@ LP_1D = [
 ]
 
 
-def fractional(lib: Any, x: Any, *, samples: Shape, **options: Any) -> Any:
-    """Fractional pooling with given random numbers."""
-    given = lib.tensor(np.random.default_rng(5).random(samples), dtype=x.dtype, device=x.device)
-    return lib.nn.functional.fractional_max_pool2d(x, _random_samples=given, **options)
+def fractional_of(name: str) -> Any:
+    """Make a call of fractional pooling with given random numbers."""
+
+    def call(lib: Any, x: Any, *, samples: Shape, **options: Any) -> Any:
+        given = lib.tensor(np.random.default_rng(5).random(samples), dtype=x.dtype, device=x.device)
+        return getattr(lib.nn.functional, f"fractional_max_pool{name}")(x, _random_samples=given, **options)
+
+    return call
 
 
 def unpool(name: str) -> Any:
@@ -105,7 +109,7 @@ OPS = {
     "adaptive_max_pool2d": Op("nn.functional.adaptive_max_pool2d", ADAPTIVE, draw=apart),
     "adaptive_max_pool1d": Op("nn.functional.adaptive_max_pool1d", ADAPTIVE_1D, draw=apart),
     "fractional_max_pool2d": Op(
-        fractional,
+        fractional_of("2d"),
         [
             S((2, 3, 7, 8), samples=(2, 3, 2), kernel_size=2, output_size=(4, 5)),
             S((1, 2, 6, 5), samples=(1, 2, 2), kernel_size=(1, 3), output_size=3, return_indices=True),

@@ -80,19 +80,16 @@ def conv2d(
     (8, 16, 32, 32)
     """
     groups = groups if type(groups) is int else whole(groups, op, "groups")
-    (n, c, h, width), (o, cg, kh, kw) = _sides_of(op, x, w, groups)
-    if cg * groups != c:
-        raise ShapeError(
-            f"{op}: weight {w} expects {counted(cg * groups, 'input channel')}"
-            + (f" ({cg} in each of {groups} groups)" if groups > 1 else "")
-            + f", but the input {x} has {c}; {_channels_remedy(op, x, cg * groups)}"
-        )
-    if o % groups:
-        raise ShapeError(f"{op}: groups={groups} must divide the {counted(o, 'output channel')} of weight {w}")
+    check_conv(op, x, w, b, groups)
+    return plane(op, *_sides_of(op, x, w), _steps(op, stride, padding, dilation), groups, fit)
+
+
+def plane(op: str, x: Shape, w: Shape, steps: Sequence[Shape], groups: int, fit: str = "floor") -> Conv:
+    """The geometry of a convolution of images with given (stride, padding, dilation), whose channels fit."""
     if fit not in ("floor", "strict"):
         raise ValueError(f"{op}: fit must be 'floor' or 'strict', got {fit!r}")
-    bias(op, b, o)
-    (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
+    (n, c, h, width), (o, _, kh, kw) = x, w
+    (sh, sw), (ph, pw), (dh, dw) = steps
     oh = output_size(h, kh, sh, ph, dh, fit=fit, op=op, side="height")
     ow = output_size(width, kw, sw, pw, dw, fit=fit, op=op, side="length" if op.endswith("1d") else "width")
     if ph > h or pw > width:  # with less padding the result is not much larger than the input
@@ -128,26 +125,27 @@ def conv_transpose2d(
     (8, 3, 28, 28)
     """
     groups = whole(groups, op, "groups")
-    (n, c, h, width), (_, og, kh, kw) = _sides_of(op, x, w, groups)
-    if w[0] != c:
-        raise ShapeError(
-            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {counted(w[0], 'input channel')}, but the input "
-            f"{x} has {c}; " + _channels_remedy(op, x, w[0])
-        )
-    if c % groups:
-        raise ShapeError(f"{op}: groups={groups} must divide the {counted(c, 'input channel')}")
-    bias(op, b, og * groups)
-    (sh, sw), (ph, pw), (dh, dw) = _steps(op, stride, padding, dilation)
-    eh, ew = _sides(output_padding, op, "output_padding", 0)
-    if eh >= max(sh, dh) or ew >= max(sw, dw):
+    check_conv_transpose(op, x, w, b, groups)
+    steps, more = _steps(op, stride, padding, dilation), _sides(output_padding, op, "output_padding", 0)
+    if any(e >= max(step, d) for e, step, d in zip(more, steps[0], steps[2], strict=True)):
         raise ShapeError(
             f"{op}: output_padding {output_padding} must be smaller than the stride {stride} or the dilation {dilation}"
         )
-    oh, ow = (h - 1) * sh - 2 * ph + dh * (kh - 1) + 1 + eh, (width - 1) * sw - 2 * pw + dw * (kw - 1) + 1 + ew
+    return transposed_plane(op, *_sides_of(op, x, w), steps, more, groups)
+
+
+def transposed_plane(op: str, x: Shape, w: Shape, steps: Sequence[Shape], more: Shape, groups: int) -> Conv:
+    """The geometry of a transposed convolution of images with given (stride, padding, dilation) and output padding."""
+    (n, c, h, width), (_, og, kh, kw) = x, w
+    (sh, sw), (ph, pw), (dh, dw) = steps
+    oh, ow = (
+        (h - 1) * sh - 2 * ph + dh * (kh - 1) + 1 + more[0],
+        (width - 1) * sw - 2 * pw + dw * (kw - 1) + 1 + more[1],
+    )
     if min(oh, ow) < 1:
         raise ShapeError(
             f"{op}: input {x} gives an output of {oh} x {ow}: (size - 1)*stride - 2*padding + dilation*(kernel - 1) + "
-            f"output_padding + 1 must be at least 1; use less padding than {padding}"
+            f"output_padding + 1 must be at least 1; use less padding than {ph, pw}"
         )
     fits(op, (n, og * groups, oh, ow))
     return Conv(n, og * groups, oh, ow, c, kh, kw, sh, sw, ph, pw, dh, dw, groups, h, width)
@@ -235,32 +233,62 @@ def _steps(op: str, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair) 
     )
 
 
-def _axes(op: str) -> str:
-    """The names of the axes of images or of sequences, for an error."""
-    return "(N, C, L)" if op.endswith("1d") else "(N, C, H, W)"
+_AXES = {"1d": "(N, C, L)", "2d": "(N, C, H, W)", "3d": "(N, C, D, H, W)"}  # the axes of an input, for an error
+
+
+def check_conv(op: str, x: Shape, w: Shape, b: Shape | None, groups: int) -> None:
+    """Check the ranks, the channels and the bias of a convolution of 1 to 3 axes, as `op` ends in."""
+    _check_ranks(op, x, w, groups)
+    c, (o, cg) = x[1], w[:2]
+    if cg * groups != c:
+        raise ShapeError(
+            f"{op}: weight {w} expects {counted(cg * groups, 'input channel')}"
+            + (f" ({cg} in each of {groups} groups)" if groups > 1 else "")
+            + f", but the input {x} has {c}; {_channels_remedy(op, x, cg * groups)}"
+        )
+    if o % groups:
+        raise ShapeError(f"{op}: groups={groups} must divide the {counted(o, 'output channel')} of weight {w}")
+    bias(op, b, o)
+
+
+def check_conv_transpose(op: str, x: Shape, w: Shape, b: Shape | None, groups: int) -> None:
+    """Check the ranks, the channels and the bias of a transposed convolution of 1 to 3 axes."""
+    _check_ranks(op, x, w, groups)
+    c = x[1]
+    if w[0] != c:
+        raise ShapeError(
+            f"{op}: weight {w}, of axes (C, O/groups, ...), expects {counted(w[0], 'input channel')}, but the input "
+            f"{x} has {c}; " + _channels_remedy(op, x, w[0])
+        )
+    if c % groups:
+        raise ShapeError(f"{op}: groups={groups} must divide the {counted(c, 'input channel')}")
+    bias(op, b, w[1] * groups)
 
 
 def _channels_remedy(op: str, x: Shape, expected: int) -> str:
     """What to do about an input x with a wrong number of channels, for an error."""
+    axes = _AXES[op[-2:]] if op[-2:] in _AXES else _AXES["2d"]
     if x[-1] != expected:
-        return f"make in_channels {x[1]} or check the order of the axes {_axes(op)}"
-    found, remedy = ("(N, L, C)", "x.permute(0, 2, 1)") if len(x) == 3 else ("(N, H, W, C)", "x.permute(0, 3, 1, 2)")
-    single = "x.T" if len(x) == 3 else "x.permute(2, 0, 1)"
+        return f"make in_channels {x[1]} or check the order of the axes {axes}"
+    last = len(x) - 1
+    order = ", ".join(map(str, (0, last, *range(1, last))))
+    single = "x.T" if last == 2 else f"x.permute({', '.join(map(str, (last - 1, *range(last - 1))))})"
     return (
-        f"its axes look like {found} and must be {_axes(op)}: use {remedy}, or {single} for an input without N; "
-        f"else make in_channels {x[1]}"
+        f"its axes look like {axes.replace('C, ', '').replace(')', ', C)')} and must be {axes}: use "
+        f"x.permute({order}), or {single} for an input without N; else make in_channels {x[1]}"
     )
 
 
-def _sides_of(op: str, x: Shape, w: Shape, groups: int) -> tuple[Shape, Shape]:
-    """The 2-d shapes of the input and weight of a convolution; checks what does not depend on both together.
+def _check_ranks(op: str, x: Shape, w: Shape, groups: int) -> None:
+    """Check what does not depend on the input and the weight together.
 
     A window is never empty. A group may have no channels; then the output is the bias.
     """
-    rank = 3 if op.endswith("1d") else 4
+    kind = op[-2:] if op[-2:] in _AXES else "2d"
+    rank = int(kind[0]) + 2
     if len(x) != rank:
         raise ShapeError(
-            f"{op}: input must be {rank}-d {_axes(op)}, or without the N, got shape {x}; add the missing axes with "
+            f"{op}: input must be {rank}-d {_AXES[kind]}, or without the N, got shape {x}; add the missing axes with "
             "reshape"
         )
     if 0 in x[2:]:
@@ -271,4 +299,8 @@ def _sides_of(op: str, x: Shape, w: Shape, groups: int) -> tuple[Shape, Shape]:
         )
     if groups < 1:
         raise ShapeError(f"{op}: groups={groups} must be at least 1")
-    return ((*x[:2], 1, x[2]), (*w[:2], 1, w[2])) if rank == 3 else (x, w)
+
+
+def _sides_of(op: str, x: Shape, w: Shape) -> tuple[Shape, Shape]:
+    """The shapes of the input and weight of a convolution, those of signals as of images of one row."""
+    return ((*x[:2], 1, x[2]), (*w[:2], 1, w[2])) if op.endswith("1d") else (x, w)

@@ -16,6 +16,7 @@ import numpy as np
 from ..arrays import gpu_memory
 
 IntOrPair: TypeAlias = int | Sequence[int]
+IntOrTriple: TypeAlias = int | Sequence[int]
 Shape: TypeAlias = tuple[int, ...]
 
 
@@ -115,19 +116,37 @@ def pair(value: IntOrPair, op: str, name: str, least: int, most: int = MOST) -> 
         first, second = value
         if type(first) is type(second) is int and least <= first <= most and least <= second <= most:
             return value
-    kind = "an int or a pair of ints (vertical, horizontal)"
+    first, second = _several(value, 2, "an int or a pair of ints (vertical, horizontal)", op, name, least, most)
+    return first, second
+
+
+def triple(value: IntOrTriple, op: str, name: str, least: int, most: int = MOST) -> tuple[int, int, int]:
+    """An int or three ints as (depth, vertical, horizontal); at least `least` and at most `most` each.
+
+    >>> from minicnn_kernels import geometry
+    >>> geometry.triple(3, "conv3d", "kernel_size", least=1)
+    (3, 3, 3)
+    """
+    kind = "an int or three ints (depth, vertical, horizontal)"
+    depth, vertical, horizontal = _several(value, 3, kind, op, name, least, most)
+    return depth, vertical, horizontal
+
+
+def _several(value: Any, count: int, kind: str, op: str, name: str, least: int, most: int) -> Shape:
+    """`count` ints, from one for all or from as many; `kind` is the text of an error for anything else."""
     several = value if isinstance(value, Sequence) else (value,)
-    if not 1 <= len(several) <= 2:
+    if len(several) not in (1, count):
         raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}")
     try:
-        found = [whole(side, op, name) for side in several]
+        found = tuple([whole(side, op, name) for side in several])
     except KindError:
         raise KindError(f"{op}: {name} must be {kind}, got {shown(value)}") from None
     if min(found) < least:
-        raise ShapeError(f"{op}: {name} must be at least {least}, got {value!r}")
+        bound = f"at least {least}" if least != 1 else "greater than zero"
+        raise ShapeError(f"{op}: {name} must be {bound}, got {value!r}")
     if max(found) > most:
         raise ShapeError(f"{op}: {name} must be at most {most}, got {value!r}")
-    return found[0], found[-1]
+    return found if len(found) == count else found * count
 
 
 @functools.cache
@@ -194,8 +213,8 @@ def output_size(
     if out < 1:
         raise ShapeError(
             f"{op}: the window is larger than the input: {side} {size} with padding {padding} gives "
-            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1. Use a smaller kernel or "
-            f"dilation, or padding >= {-(-(extent - size) // 2)}."
+            f"{size + 2 * padding}, the window spans {extent}: {sum_} < 1, which is too small. Use a smaller kernel "
+            f"or dilation, or padding >= {-(-(extent - size) // 2)}."
         )
     if fit == "strict" and room % stride:
         fitting = [s for s in range(1, room + 2) if room % s == 0]

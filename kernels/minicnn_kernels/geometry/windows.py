@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .sizes import MOST, IntOrPair, KindError, Shape, ShapeError, fits, listed, output_size, pair, shown, whole
+from .sizes import MOST, IntOrPair, KindError, Shape, ShapeError, fits, listed, output_size, pair, shown, triple, whole
 
 
 class Pool(NamedTuple):
@@ -99,7 +99,7 @@ def adaptive_pool2d(
     >>> geometry.adaptive_pool2d((8, 512, 7, 7), 1).y_shape
     (8, 512, 1, 1)
     """
-    n, c, h, w = _batched(x, dims, op)
+    n, c, h, w = _batched(x, dims, op, channels=op.startswith("adaptive_max"))
     output_size = output_size if type(output_size) is int else listed(output_size)
     if dims == 2 and isinstance(output_size, Sequence):
         if len(output_size) != 2 or isinstance(output_size, (str, bytes)):
@@ -115,25 +115,32 @@ def adaptive_pool2d(
     return Pool(n, c, h, w, kh, kw, 1, 1, 0, 0, 1, 1, oh, ow, count_include_pad=0, adaptive=1)
 
 
-def fractional_pool2d(
+def fractional_pool(
     x: Shape, kernel: IntOrPair, output_size: IntOrPair, op: str = "fractional_max_pool2d"
-) -> Pool:  # fmt: skip
-    """The geometry of a pooling of x, (N, C, H, W) or (C, H, W), with OH x OW windows at random, unequal distances.
+) -> tuple[Shape, Shape, Shape, Shape]:
+    """(N, C), the sides of x, those of the windows and their numbers, for windows at random, unequal distances.
 
-    The stride of the result is 1, the smallest such distance.
+    x is (N, C, H, W) or (C, H, W), or if `op` ends in 3d (N, C, D, H, W) or (C, D, H, W).
 
     Raises:
         ShapeError: a wrong rank, nothing to pool, or more windows than there are places for them.
     """
-    n, c, h, w = _batched(x, 2, op, channels=True)
-    kh, kw = pair(kernel, op, "kernel_size", 1)
-    oh, ow = pair(output_size, op, "output_size", 1, 2**63 - 1)
-    if oh + kh - 1 > h or ow + kw - 1 > w:
+    dims = int(op[-2])
+    each = pair if dims == 2 else triple
+    leading = (1,) * (len(x) == dims + 1) + tuple(x[:-dims])
+    axes = ("(N, C, H, W) or (C, H, W)", "(N, C, D, H, W) or (C, D, H, W)")[dims - 2]
+    if len(leading) != 2 or 0 in x[-dims - 1 :]:
+        raise ShapeError(f"{op}: Expected input {axes}, of which only the batch may be empty, got shape {x}")
+    sides, windows = tuple(x[-dims:]), each(kernel, op, "kernel_size", 1)
+    outs = each(output_size, op, "output_size", 0, 2**63 - 1)
+    room = [side - k + 1 for side, k in zip(sides, windows, strict=True)]
+    if any(out > most for out, most in zip(outs, room, strict=True)):
+        a, b, c, d = (" x ".join(map(str, numbers)) for numbers in (outs, windows, sides, room))
         raise ShapeError(
-            f"{op}: {oh} x {ow} windows of {kh} x {kw} do not fit into {h} x {w}: each window begins at least one "
-            f"pixel after the one before; at most {h - kh + 1} x {w - kw + 1} windows fit"
+            f"{op}: {a} windows of {b} do not fit into {c}: each window begins at least one pixel after the one "
+            f"before; at most {d} windows fit"
         )
-    return Pool(n, c, h, w, kh, kw, 1, 1, 0, 0, 1, 1, oh, ow)
+    return leading, sides, windows, outs
 
 
 def max_unpool2d(
@@ -204,6 +211,9 @@ def _batched(x: Shape, dims: int, op: str, channels: bool = False) -> Shape:
             "add or merge axes with reshape"
         )
     if 0 in x[-dims - channels :]:
-        raise ShapeError(f"{op}: only the batch may be empty, got shape {x}; a window needs pixels")
+        raise ShapeError(
+            f"{op}: Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with non-zero size for non-batch "
+            f"dimensions, got shape {x}; a window needs pixels"
+        )
     n, c, *sides = (1,) * (dims + 2 - len(x)) + tuple(x)
     return (n, c, *sides) if dims == 2 else (n, c, 1, *sides)

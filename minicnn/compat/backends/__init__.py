@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ..doors import door as _door
-from . import cuda, cudnn, mps
+from . import cuda, cudnn, mkldnn, mps
 
-__all__ = ["cuda", "cudnn", "mps"]
+__all__ = ["cuda", "cudnn", "mkldnn", "mps"]
 
 _door(globals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
+from ...nn.lazy import LazyModuleMixin
 from ...nn.module import Module
 from ..doors import door as _door
 from .annotations import BroadcastingList1 as BroadcastingList1  # loads the file
@@ -22,7 +23,17 @@ class ScriptModule(Module):
 
 
 def script(obj: F, *_: Any, **__: Any) -> F:
-    """The function or module, unchanged."""
+    """The function or module, unchanged.
+
+    Raises:
+        RuntimeError: a module has parameters or buffers without a shape.
+    """
+    for module in obj.modules() if isinstance(obj, Module) else ():
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            raise RuntimeError(
+                f"jit.script: {type(module).__name__} has uninitialized parameters; run a forward pass, as with "
+                "model(minicnn.zeros(1, 3, 32, 32)), before"
+            )
     return obj
 
 

@@ -12,7 +12,7 @@ _FFT = "use numpy.fft on x.numpy(), without gradients"
 _INSIDE = "it belongs to PyTorch's internals, which minicnn does not have; leave it out"
 _DEVICES = "the devices are minicnn.device('cpu') and minicnn.device('cuda'), which minicnn.cuda knows"
 _CUPY = "CuPy does the work of a GPU, and minicnn.cuda has the names that programs need; docs/gpu.md describes it"
-_DECOMPOSITION = "decompositions are left out; use numpy.linalg on x.numpy(), without gradients"
+_DECOMPOSITION = "use the decompositions of minicnn.linalg (qr, svd, eigh, cholesky), or scipy.linalg on x.numpy()"
 _MEMORY = "a tensor's memory is its NumPy array, x.numpy(); numpy.lib.stride_tricks makes views of it"
 _MIXED = "there is no mixed precision: minicnn.autocast and minicnn.GradScaler are there and change nothing"
 _SCRIPT = "there is no compiler: minicnn.jit.script gives the module itself; save weights with minicnn.save"
@@ -24,30 +24,28 @@ ROWS = [
     # ------------------------------------------------------------------------------------------------- types of tensors
     Gap("* Tensor", "bfloat16", "NumPy has no bfloat16; use minicnn.float32"),
     Gap("*", "BFloat16*", "NumPy has no bfloat16; use minicnn.float32"),
-    Gap("* Tensor", "imag angle conj conj_physical conj_physical_ cdouble cfloat chalf", _REAL),
+    Gap("* Tensor", "imag conj_physical_ cdouble cfloat chalf", _REAL),
     Gap("*", "complex complex32 complex64 complex128 Complex* polar view_as_complex* view_as_real*", _REAL),
-    Gap("* Tensor", "is_conj is_neg resolve_conj resolve_neg", "tensors are real and hold their values; leave the "
-        "call out"),
     Gap("*", "float8_* float4_* uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 bit "
         "bits*", "there is no type of so few bits; use minicnn.float16, minicnn.int8 or minicnn.uint8"),
     Gap("minicnn", "uint16 uint32 uint64", "the integers are minicnn.uint8, int8, int16, int32 and int64; use a "
         "wider one"),
-    Gap("* Tensor", "dequantize int_repr is_quantized qscheme q_per_channel_axis q_per_channel_scales "
+    Gap("* Tensor", "dequantize int_repr qscheme q_per_channel_axis q_per_channel_scales "
         "q_per_channel_zero_points q_scale q_zero_point", _QUANTISED),
     Gap("*", "quantization quantize_* quantized* quantizable fake_quantize_* fused_moving_avg_* empty_quantized "
         "qint8 qint32 quint* QInt* QUInt* per_channel_* per_tensor_* choose_qparams_* fbgemm_* ao qat intrinsic "
         "mkldnn_linear_*", _QUANTISED),
-    Gap("* Tensor", "layout coalesce is_coalesced sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ "
-        "resize_as_sparse_ ccol_indices col_indices crow_indices row_indices to_dense dense_dim is_sparse "
-        "is_sparse_csr is_nested to_padded_tensor to_mkldnn is_mkldnn to_sparse to_sparse_bsc to_sparse_bsr "
+    Gap("* Tensor", "coalesce sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ "
+        "resize_as_sparse_ ccol_indices col_indices crow_indices row_indices dense_dim "
+        "to_padded_tensor to_mkldnn to_sparse to_sparse_bsc to_sparse_bsr "
         "to_sparse_coo to_sparse_csc to_sparse_csr smm sspaddmm", _DENSE),
     Gap("*", "legacy_contiguous_format sparse sparse_coo* sparse_cs* sparse_bs* sparse_compressed* "
         "sparse_support_notes ccol_indices_copy col_indices_copy row_indices_copy crow_indices_copy hspmm hsmm "
         "dsmm spmm saddmm jagged nested segment_reduce", _DENSE),
     Gap("minicnn Tensor", "indices values indices_copy values_copy", _DENSE),
-    Gap("minicnn Tensor", "resize resize_ resize_as resize_as_", "use x.reshape(...), or minicnn.empty and "
+    Gap("minicnn Tensor", "resize resize_as", "use x.reshape(...), or minicnn.empty and "
         "x.copy_(...)"),
-    Gap("* Tensor", "storage storage_type untyped_storage set_ as_strided as_strided_ as_strided_scatter "
+    Gap("* Tensor", "storage storage_type set_ as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
     Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_strided empty_permuted", _MEMORY),
     Gap("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
@@ -61,88 +59,65 @@ ROWS = [
     Gap("minicnn", "hash_tensor", "use hash(x.numpy().tobytes())"),
     Gap("Tensor", "as_subclass", "use the class itself on the tensor: Sub(x)"),
     Gap("Tensor", "reinforce", "write the loss -log_prob * reward, and call backward()"),
-    Gap("* Tensor", "ipu xpu mtia is_ipu is_xpu is_mtia is_mps is_maia is_xla is_vulkan cuda_", _DEVICES),
+    Gap("* Tensor", "ipu xpu mtia cuda_", _DEVICES),
     Gap("Tensor", "record_stream", "keep the tensor until the stream that uses it is done: "
         "minicnn.cuda.current_stream().synchronize()"),
-    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available accelerator cpu windows get_device_module get_device",
+    Gap("minicnn", "mps hpu xla vulkan is_vulkan_available cpu windows get_device_module get_device",
         _DEVICES),
-    Gap("Tensor minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
+    Gap("minicnn", "is_distributed is_shared", "tensors are neither distributed nor shared between processes: "
         "it is False"),
-    Gap("Tensor minicnn", "is_inference", "tensors made in minicnn.inference_mode are ordinary tensors: it is False"),
+    Gap("minicnn", "is_inference", "tensors made in minicnn.inference_mode are ordinary tensors: it is False"),
     # ------------------------------------------------------------------------------------------------------ mathematics
-    Gap("linalg", "diagonal", "use minicnn.diagonal"),
-    Gap("linalg", "vecdot", "use (x * y).sum(-1)"),
-    Gap("linalg", "LinAlgError", "use numpy.linalg.LinAlgError"),
-    Gap("linalg", "cond", _DECOMPOSITION),
-    Gap("linalg", "vander", "use numpy.vander on x.numpy(), without gradients"),
-    Gap("* Tensor", "cholesky cholesky_inverse cholesky_solve det logdet slogdet eig symeig svd geqrf qr lu lu_solve "
-        "lstsq inverse pinverse orgqr ormqr matrix_exp matrix_power triangular_solve solve", _DECOMPOSITION),
-    Gap("*", "cholesky_ex svd_lowrank svdvals eigh eigvals eigvalsh lobpcg lu_factor* lu_unpack matrix_rank solve_* "
-        "inv inv_ex pinv ldl_* householder_product tensorinv tensorsolve pca_lowrank common_notes has_lapack "
-        "has_mkl", _DECOMPOSITION),
+    Gap("* Tensor", "eig eigvals", _REAL + "; minicnn.linalg.eigh takes symmetric matrices"),
+    Gap("minicnn Tensor", "symeig", "use minicnn.linalg.eigh"),
+    Gap("minicnn Tensor", "solve lstsq matrix_rank", "use minicnn.linalg.{name}"),
+    Gap("minicnn Tensor", "triangular_solve", "use minicnn.linalg.solve_triangular"),
+    Gap("* Tensor", "geqrf lu lu_solve orgqr ormqr lobpcg lu_factor* lu_unpack svd_lowrank pca_lowrank ldl_* "
+        "householder_product solve_ex", _DECOMPOSITION),
+    Gap("*", "common_notes has_lapack has_mkl", _INSIDE),
     Gap("* Tensor", "stft istft", _FFT),
     Gap("*", "fft has_spectral", _FFT),
     Gap("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),
     Gap("*", "special", "minicnn has these functions without `special`: minicnn.erf, minicnn.log1p, minicnn.logit"),
     Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
         "use scipy.special on x.numpy(), without gradients"),
-    Gap("minicnn", "distributions binomial", "draw with minicnn.normal, minicnn.rand, minicnn.bernoulli or "
-        "minicnn.multinomial, or with numpy.random, and write the log-probability by hand"),
+    Gap("minicnn", "binomial", "draw with numpy.random, or sum minicnn.bernoulli"),
     Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
     Gap("minicnn", "range", "use minicnn.arange, which leaves the end out"),
     Gap("minicnn", "fill", "use minicnn.full_like(x, value)"),
-    Gap("minicnn", "trapz trapezoid cumulative_trapezoid", "use ((y[..., 1:] + y[..., :-1]) / 2 * dx).sum(-1)"),
-    Gap("minicnn", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
-    Gap("nn.functional", "pdist", "use minicnn.cdist(x, x) and its upper triangle"),
     Gap("minicnn", "frobenius_norm nuclear_norm", "use minicnn.linalg.matrix_norm"),
-    Gap("minicnn Tensor", "renorm renorm_", "scale by x.norm(...), clamped: x * (maxnorm / x.norm(...)).clamp(max=1)"),
-    Gap("minicnn Tensor", "histogram", "use minicnn.histc for the counts, or numpy.histogram on x.numpy()"),
-    Gap("minicnn", "histogramdd", "use numpy.histogramdd on x.numpy(), without gradients"),
-    Gap("minicnn Tensor", "select_scatter slice_scatter diagonal_scatter", "use y = x.clone() and write into the "
-        "part of y"),
     Gap("minicnn Tensor", "nonzero_static", "use minicnn.nonzero"),
-    Gap("Tensor", "sum_to_size", "use x.sum(dim, keepdim=True) over the axes that were broadcast"),
-    Gap("Tensor", "fill_diagonal_", "use x.diagonal().fill_(value)"),
     Gap("Tensor", "index", "use x[...]"),
-    Gap("Tensor", "apply_ map_ map2_", "use NumPy on x.numpy(), which shares memory, or minicnn's operations"),
     Gap("minicnn", "vectorize*", "use NumPy on x.numpy(), or minicnn's operations"),
     Gap("minicnn", "split_with_sizes_copy alias_copy detach detach_ detach_copy diagonal_copy_ expand_copy "
         "permute_copy select_copy slice_copy split_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy "
         "unsqueeze_copy view_copy", "use the method of the tensor, such as x.detach(), and x.clone() for memory of "
         "its own"),
     Gap("minicnn Tensor", "unsafe_split_with_sizes", "use minicnn.split_with_sizes"),
-    Gap("minicnn Tensor", "gcd gcd_ lcm lcm_ nextafter nextafter_ frexp", "use numpy.gcd, numpy.lcm, numpy.nextafter "
-        "or numpy.frexp on x.numpy(), without gradients"),
     # ----------------------------------------------------------------------------------------------------------- layers
-    Gap("*", "*Conv3d *ConvTranspose3d *Pool3d MaxUnpool3d *Pad3d conv3d conv_transpose3d conv3d_* *_pool3d* "
-        "max_unpool3d channels_last_3d convert_conv3d_weight_memory_format", "images are 2-d; fold the third axis "
-        "into the batch or the channels, and use the 2d form"),
+    Gap("minicnn", "channels_last_3d", "volumes (N, C, D, H, W) are contiguous; leave memory_format out"),
+    Gap("*", "convert_conv3d_weight_memory_format", "volumes are contiguous; leave the call out"),
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
     Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
-    Gap("*", "scaled_dot_product_attention attention", "sequence models are left out; write it: minicnn.softmax(q @ "
-        "k.transpose(-2, -1) / d**0.5, -1) @ v"),
-    Gap("*", "Transformer* MultiheadAttention multi_head_attention_forward", "sequence models are left out; write it "
-        "with minicnn.nn.Linear, minicnn.nn.LayerNorm, minicnn.matmul and minicnn.softmax"),
-    Gap("*", "Embedding embedding EmbeddingBag embedding_bag embedding_renorm_", "sequence models are left out; a "
-        "table is a minicnn.nn.Parameter: weight[indices] has gradients"),
+    Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to "
+        "compute it"),
+    Gap("minicnn", "scaled_dot_product_attention", "use minicnn.nn.functional.scaled_dot_product_attention"),
+    Gap("minicnn", "embedding embedding_bag embedding_renorm_", "use minicnn.nn.functional.embedding and "
+        "embedding_bag"),
     Gap("*", "CTCLoss ctc_loss miopen_ctc_loss", "sequence models and their losses are left out"),
     Gap("nn", "AdaptiveLogSoftmaxWithLoss", "sequence models are left out; use minicnn.nn.CrossEntropyLoss"),
     Gap("*", "LinearCrossEntropy* linear_cross_entropy", "use minicnn.nn.functional.cross_entropy of a "
         "minicnn.nn.Linear"),
-    Gap("*", "Bilinear bilinear", "write it: minicnn.einsum('ni,oij,nj->no', x1, weight, x2)"),
     Gap("nn", "NLLLoss2d", "use minicnn.nn.NLLLoss, which takes images too"),
-    Gap("nn", "CrossMapLRN2d", "use minicnn.nn.LocalResponseNorm"),
-    Gap("*", "grid_sample* cudnn_grid_sampler GRID_SAMPLE_* affine_grid* cudnn_affine_grid_generator",
-        "use minicnn.nn.functional.interpolate, for grids along the axes"),
+    Gap("*", "grid_sampler* cudnn_grid_sampler GRID_SAMPLE_* affine_grid_generator cudnn_affine_grid_generator",
+        "use minicnn.nn.functional.grid_sample and affine_grid"),
     Gap("nn nn.functional", "common_types factory_kwargs BroadcastingList* assert_int_or_pair boolean_dispatch "
         "ScalingType SwizzleType reproducibility_notes tf32_notes", _INSIDE),
     Gap("nn.functional", "Tensor", "it is minicnn.Tensor"),
     Gap("*", "grouped_mm scaled_grouped_mm scaled_mm", "use minicnn.bmm, or minicnn.matmul group by group"),
     Gap("nn nn.parallel", "parallel_apply replicate scatter gather data_parallel comm distributed scatter_gather "
         "DistributedDataParallelCPU", _ONE + "use the module itself"),
-    Gap("nn.utils", "stateless", "there is no functional_call; set the parameters' data and call the module"),
-    Gap("nn.utils", "prune", "multiply weight.data by a mask of zeros and ones after each step"),
     Gap("nn.utils", "memory_format convert_conv2d_weight_memory_format", "use "
         "module.to(memory_format=minicnn.channels_last)"),
     Gap("minicnn", "batch_norm_* cudnn_* miopen_* mkldnn_* native_* convolution constant_pad_nd norm_except_dim "
@@ -151,19 +126,17 @@ ROWS = [
     Gap("nn.functional", "native_channel_shuffle", "use minicnn.nn.functional.channel_shuffle"),
     # ---------------------------------------------------------------------------------------------------- optimisation
     Gap("optim", "SparseAdam", "tensors are dense; use minicnn.optim.Adam"),
-    Gap("optim", "Adafactor Muon", "use minicnn.optim.AdamW or minicnn.optim.SGD"),
-    Gap("optim.lr_scheduler", "EPOCH_DEPRECATION_WARNING", _INSIDE),
     Gap("optim", "swap_in_optimizer_params_and_state", _INSIDE),
     # --------------------------------------------------------------------------------------------------------- autograd
     Gap("minicnn", "functional", "the functions are in minicnn itself, such as minicnn.einsum; those of layers in "
         "minicnn.nn.functional"),
-    Gap("minicnn", "func", "functions are not transformed: minicnn.autograd.grad gives gradients of first order, a "
-        "loop and minicnn.stack do what vmap does, and a module is called with its own parameters"),
     Gap("minicnn", "hessian jvp vjp hvp vhp jacobian gradgradcheck", "they are in minicnn.autograd.functional, and "
         "gradgradcheck in minicnn.autograd"),
     Gap("autograd", "hessian jvp vjp hvp vhp jacobian", "they are in minicnn.autograd.functional"),
-    Gap("autograd minicnn", "forward_ad jacrev jacfwd", "use minicnn.autograd.functional.jvp and jacobian"),
-    Gap("*", "vmap", "operations take a batch axis: use it, or a loop and minicnn.stack"),
+    Gap("autograd minicnn", "forward_ad", "use minicnn.func.jvp"),
+    Gap("autograd minicnn", "jacrev jacfwd", "they are in minicnn.func"),
+    Gap("func", "functionalize debug_unwrap", _INSIDE),
+    Gap("autograd", "vmap", "it is minicnn.vmap"),
     Gap("autograd", "SavedTensor", "minicnn.autograd.graph.saved_tensors_hooks changes how tensors are saved"),
     Gap("autograd.function", "NestedIOFunction", "use minicnn.autograd.Function, with a tensor for each argument"),
     Gap("autograd", "grad_mode", "use minicnn.no_grad, minicnn.enable_grad and minicnn.set_grad_enabled"),
@@ -174,7 +147,6 @@ ROWS = [
         "DeviceType", _INSIDE),
     Gap("*", "profiler profiler_* kineto_available Profiler* monitor profile_hook_step",
         "use Python's cProfile; minicnn.compare_algorithms times a convolution, and so does `minicnn bench conv`"),
-    Gap("minicnn", "gradient", "use numpy.gradient on x.numpy(); minicnn.autograd.grad gives a function's gradient"),
     # ----------------------------------------------------------------------------------------------- data and utilities
     Gap("utils", "collect_env", "use `minicnn doctor`"),
     Gap("utils", "benchmark bottleneck *hroughput*enchmark", "use Python's timeit or cProfile; "
@@ -194,7 +166,8 @@ ROWS = [
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
         "minicnn.utils.data.get_worker_info; minicnn has nothing else of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
-    Gap("minicnn", "distributed rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
+    Gap("distributed", "*", _ONE + "ask minicnn.distributed.is_available(), which is False, before you use it"),
+    Gap("minicnn", "rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
     Gap("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "
         "processes"),
     Gap("minicnn", "prepare_multiprocessing_environment", "use Python's multiprocessing"),
@@ -249,9 +222,9 @@ ROWS = [
     Gap("testing", "assert_allclose", "use minicnn.testing.assert_close"),
     Gap("testing", "make_tensor", "use minicnn.rand, minicnn.randn or minicnn.randint"),
     Gap("testing", "FileCheck", _INSIDE),
-    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl mkldnn nnpack openmp opt_einsum python_native "
-        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn and mps, and change nothing; "
-        "minicnn.use chooses the kernels"),
+    Gap("backends", "cpu cusparselt kleidiai m mha miopen mkl nnpack openmp opt_einsum python_native "
+        "quantized xeon xnnpack", "the switches here are minicnn.backends.cuda, cudnn, mkldnn and mps, and change "
+        "nothing; minicnn.use chooses the kernels"),
     # ------------------------------------------------------------------------------------------------------------- CUDA
     Gap("cuda", "FloatTensor DoubleTensor HalfTensor IntTensor LongTensor ShortTensor CharTensor ByteTensor "
         "BoolTensor", "make a minicnn.{name} and move it with x.cuda(), or pass device='cuda' to minicnn.zeros"),

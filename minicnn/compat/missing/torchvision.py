@@ -17,10 +17,6 @@ _WEIGHTS = (
     "loads the weights of any net that fits"
 )
 _TASK = "minicnn classifies images; there are no nets for detection, segmentation or video"
-_BOXES = (
-    "minicnn does not have operations on boxes and masks; write them with minicnn's operations, or with NumPy"
-    " on x.numpy()"
-)
 _FILE = "read an image with Pillow, and make it a tensor with minicnn.transforms.PILToTensor"
 _SAVE = "write images with minicnn.utils.save_image, or with Pillow: PIL.Image.fromarray(x.permute(1, 2, 0).numpy())"
 _VIDEO = "minicnn does not read or write video; take its frames as images"
@@ -67,14 +63,9 @@ ROWS = [
         "vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14", _NET),
     Gap("models", "mobilenet", "take the nets from minicnn.models itself; each version has a file of its own there"),
     # torchvision.ops has the name of minicnn's tensor operations
-    Gap("ops", "nms batched_nms masks_to_boxes box_area box_convert box_iou clip_boxes_to_image complete_box_iou* "
-        "distance_box_iou* generalized_box_iou* remove_small_boxes roi_align RoIAlign roi_pool RoIPool "
-        "ps_roi_align PSRoIAlign ps_roi_pool PSRoIPool MultiScaleRoIAlign FeaturePyramidNetwork boxes poolers "
-        "feature_pyramid_network", _BOXES),
+    Gap("ops", "ps_roi_pool PSRoIPool", "use minicnn.ops.ps_roi_align, which does not round the edges of boxes"),
     Gap("ops", "deform_conv2d DeformConv2d", "the windows of a convolution have a fixed shape here; use "
         "minicnn.nn.Conv2d with dilation"),
-    Gap("ops", "sigmoid_focal_loss", "write it: p = x.sigmoid(), and the terms of "
-        "minicnn.nn.functional.binary_cross_entropy_with_logits(x, target, reduction='none') times (1 - p_t)**gamma"),
     Gap("ops", "Conv3dNormActivation drop_block3d DropBlock3d", "images are 2-d; use "
         "minicnn.nn.Conv2dNormActivation or minicnn.nn.DropBlock2d"),
     Gap("minicnn", "io read_image", _FILE),
@@ -84,5 +75,5 @@ ROWS = [
     Gap("io", "*ideo* Timebase", _VIDEO),
     Gap("minicnn", "set_image_backend get_image_backend set_video_backend get_video_backend "
         "disable_beta_transforms_warning", "images are read with Pillow; leave the call out"),
-    Gap("minicnn", "summary_string torchsummary", "use minicnn.summary, which prints the table"),
+    Gap("minicnn", "torchsummary", "use minicnn.summary, which prints the table"),
 ]  # fmt: skip

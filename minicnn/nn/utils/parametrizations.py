@@ -1,4 +1,4 @@
-"""Weight and spectral normalisation as parametrisations: PyTorch's newer form.
+"""Orthogonal weights, weight and spectral normalisation as parametrisations: PyTorch's newer form.
 
 `nn.utils.weight_norm` and `nn.utils.spectral_norm` are the older form, with other names in the state dict.
 """
@@ -11,6 +11,7 @@ from ...autograd import no_grad
 from ...compat.missing import answer as _answer
 from ...tensor import Tensor
 from ..module import Module
+from .orthogonal import MAPS, _Orthogonal
 from .parametrize import register_parametrization
 from .reparametrization import as_matrix, check_iterations, norm_except, output_axis, random_unit, unit, with_norm
 
@@ -19,10 +20,41 @@ __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 M = TypeVar("M", bound=Module)
 
 
-def orthogonal(*args: Any, **kwargs: Any) -> Any:
-    """Not there."""
-    raise NotImplementedError(
-        "parametrizations.orthogonal is not supported; start from nn.init.orthogonal_, or add |w w^T - 1|^2 to the loss"
+def orthogonal(
+    module: M, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
+) -> M:
+    """Keep a weight orthogonal: its columns, or its rows if there are fewer of them, are orthonormal.
+
+    The equations are in `nn/utils/orthogonal.py`. A weight of more axes is a batch of matrices of its last two.
+
+    Args:
+        module: the layer, which is changed and returned.
+        name: the parameter, which becomes `parametrizations.weight.original`.
+        orthogonal_map: "matrix_exp", "cayley" or "householder"; None means "matrix_exp" for square matrices, else
+            "householder".
+        use_trivialization: start at the orthogonal factor of the weight, and allow the weight to be set. False needs
+            less memory; then only "householder" allows it.
+
+    Raises:
+        ValueError: there is no such parameter, it is not a matrix, or the map is unknown.
+
+    >>> fc = nn.utils.parametrizations.orthogonal(nn.Linear(5, 3))
+    >>> bool(minicnn.dist(fc.weight @ fc.weight.T, minicnn.eye(3)) < 1e-5)
+    True
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.ndim < 2:
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions.")
+    if orthogonal_map is None:
+        orthogonal_map = "matrix_exp" if weight.shape[-2] == weight.shape[-1] else "householder"
+    if orthogonal_map not in MAPS:
+        raise ValueError(
+            f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}'
+        )
+    return register_parametrization(
+        module, name, _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization), unsafe=True
     )
 
 

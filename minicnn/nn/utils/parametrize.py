@@ -26,7 +26,7 @@ from ..parameter import Parameter
 
 __all__ = [
     "ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations",
-    "type_before_parametrizations",
+    "transfer_parametrizations_and_params", "type_before_parametrizations",
 ]  # fmt: skip
 
 M = TypeVar("M", bound=Module)
@@ -164,6 +164,18 @@ def _check_kept(value: Any, shape: Any, dtype: Any, what: str) -> None:
             )
 
 
+def _check_inverse(value: Any, before: Tensor, name: str) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {type(value).__name__}")
+    for kind, expected, found in (("dtype", before.dtype, value.dtype), ("shape", before.shape, value.shape)):
+        if expected != found:
+            raise ValueError(
+                f"The tensor returned by parametrization.right_inverse must have the same {kind} as module.{name}, "
+                f"unless the `unsafe` flag is enabled.\nmodule.{name}.{kind}: {expected!r}\n"
+                f"returned {kind}: {found!r}"
+            )
+
+
 def register_parametrization(module: M, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> M:
     """Compute the parameter or buffer `tensor_name` by `parametrization`, after those that it already has.
 
@@ -183,7 +195,9 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
     if is_parametrized(module, tensor_name):
         if not unsafe:
             before = getattr(module, tensor_name)
-            _check_kept(parametrization(before), before.shape, before.dtype, "Registering a parametrization")
+            value = parametrization(before)
+            _check_kept(value, before.shape, before.dtype, "Registering a parametrization")
+            _check_inverse(_inverse(parametrization, value), before, tensor_name)
         parametrizations: Any = module.parametrizations[tensor_name]
         parametrizations.append(parametrization)
         parametrizations.unsafe |= unsafe
@@ -290,6 +304,34 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
         del module.parametrizations
         module.__class__ = type(module).__bases__[0]
     return module
+
+
+def transfer_parametrizations_and_params(from_module: Module, to_module: M, tensor_name: str | None = None) -> M:
+    """Give `to_module` the parametrisations of another module, copied, and their originals; return it.
+
+    Args:
+        from_module: the module with the parametrisations; it stays as it is.
+        to_module: the module that gets them; a parameter that it lacks is added.
+        tensor_name: only those of this tensor; None means all.
+
+    >>> fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    >>> other = nn.utils.parametrize.transfer_parametrizations_and_params(fc, nn.Linear(3, 2))
+    >>> bool((other.weight == fc.weight).all())
+    True
+    """
+    if not is_parametrized(from_module):
+        return to_module
+    given: Any = from_module.parametrizations
+    for name in given if tensor_name is None else [tensor_name]:
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))
+        for parametrization in given[name]:
+            register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=given[name].unsafe)
+        target: Any = to_module.parametrizations[name]
+        with no_grad():
+            for ours, theirs in zip(target._originals(), given[name]._originals(), strict=True):
+                ours.data = theirs.detach().clone()
+    return to_module
 
 
 def type_before_parametrizations(module: Module) -> type:

@@ -8,6 +8,10 @@ from __future__ import annotations
 import warnings
 from typing import Any, TypeVar
 
+import numpy as np
+
+from minicnn_kernels.arrays import host
+
 from ...autograd import no_grad
 from ...ops.tensor.creation import empty
 from ...ops.tensor.norm import vector_norm
@@ -184,10 +188,35 @@ class SpectralNorm(_Hook):
         for name in (self.name, *(f"{self.name}_{part}" for part in ("u", "v", "orig"))):
             delattr(module, name)
         module.register_parameter(self.name, Parameter(weight))
+        for hooks in (module._state_dict_hooks, module._load_state_dict_pre_hooks):
+            for number in [key for key, hook in hooks.items() if getattr(hook, "__self__", None) is self]:
+                del hooks[number]
 
     def note_version(self, module: Any, state: Any, prefix: str, metadata: dict[str, Any]) -> None:
         """Write the version of this form of state into the metadata, as PyTorch does."""
         metadata.setdefault("spectral_norm", {})[f"{self.name}.version"] = 1
+
+    def read_old_state(self, state: Any, prefix: str, metadata: Any, strict: bool, missing: list[str], *_: Any) -> None:
+        """Turn a state of PyTorch's first form, with the divided weight and without v, into the present form.
+
+        That form divided by sigma = u^T W v too, so the v along W^+ u that gives the same sigma is as good as the one
+        it did not save:  v = s W^+ u  with s = sigma / (u^T W W^+ u), where W^+ is the pseudo-inverse.
+        """
+        weight, orig, u, v = (f"{prefix}{self.name}{part}" for part in ("", "_orig", "_u", "_v"))
+        if metadata.get("spectral_norm", {}).get(f"{self.name}.version", 0) >= 1:
+            return
+        if weight not in state and v in state:  # the present form, from a dict that has lost its metadata
+            return
+        lacking = [key for key in (orig, weight, u) if key not in state]
+        if lacking:
+            missing += [key for key in lacking if strict and key == weight]  # the module reports the others itself
+            return
+        with no_grad():
+            sigma = (state[orig] / state.pop(weight)).mean()
+            matrix = as_matrix(state[orig], self.dim)
+            inverse = Tensor(np.linalg.pinv(host(matrix.array))).to(matrix.device)
+            direction = inverse @ state[u]
+            state[v] = direction * (sigma / (state[u] @ (matrix @ direction)))
 
 
 def spectral_norm(
@@ -222,6 +251,7 @@ def spectral_norm(
     module.register_buffer(f"{name}_v", v)
     module.register_forward_pre_hook(hook)
     module._register_state_dict_hook(hook.note_version)
+    module._register_load_state_dict_pre_hook(hook.read_old_state)
     return module
 
 

@@ -16,6 +16,7 @@ from minicnn_kernels.geometry import whole
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
+from ...dtypes import DtypeError
 from ...tensor import Array, Tensor
 from ..softmax import Softmax, log_softmax
 from ..tensor.operands import floating
@@ -242,7 +243,7 @@ def _of_probabilities(
 ) -> Tensor:
     """-sum_k w[k] q[k] log softmax(x)[k], which is also differentiable in q."""
     if target.dtype.kind != "f":
-        raise TypeError(
+        raise DtypeError(
             f"cross_entropy: a target of the input's shape {input.shape} holds probabilities and must be floating "
             f"point, got {target.dtype}; class indices have the shape without the classes"
         )

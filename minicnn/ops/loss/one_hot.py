@@ -12,7 +12,7 @@ from minicnn_kernels.geometry import fits, whole
 from ...autograd import anomaly
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...dtypes import int64
+from ...dtypes import DtypeError, int64
 from ...tensor import Array, Tensor
 from ..tensor.arguments import no_tensor
 from ..tensor.indexing import span
@@ -26,7 +26,7 @@ def indices(op: str, target: Any) -> Tensor:
     if not isinstance(target, Tensor):
         raise no_tensor(op, "target", target)
     if target.dtype.kind not in "iu":
-        raise TypeError(f"{op}: targets must be integer class indices, got {target.dtype}; convert them with .long()")
+        raise DtypeError(f"{op}: targets must be integer class indices, got {target.dtype}; convert them with .long()")
     return target if target.dtype == int64 else to(target, int64)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn_kernels import ShapeError, geometry
 
+from ...dtypes import DtypeError
 from ...tensor import Array, Tensor
 from ..tensor.arguments import no_tensor
 from ..tensor.elementwise import ElementwiseRow, row, run
@@ -99,7 +100,7 @@ def _floats(op: str, **tensors: Any) -> None:
         if not isinstance(tensor, Tensor):
             raise no_tensor(op, name, tensor)
         if tensor.dtype.kind != "f":
-            raise TypeError(f"{op}: {name} must be floating point, got {tensor.dtype}; convert it with .float()")
+            raise DtypeError(f"{op}: {name} must be floating point, got {tensor.dtype}; convert it with .float()")
 
 
 def _fitting(op: str, input: Tensor, target: Tensor, **weights: Tensor | None) -> None:
@@ -128,7 +129,7 @@ def _of_difference(
         kinds = f"{type(input).__name__} and {type(target).__name__}"
         raise TypeError(f"{row.name}: input and target must be Tensors, got {kinds}; use minicnn.tensor(...)")
     if input.dtype.kind != "f" and target.dtype.kind != "f" and row is not L1:
-        raise TypeError(f"{row.name}: input must be floating point, got {input.dtype}; convert it with .float()")
+        raise DtypeError(f"{row.name}: input must be floating point, got {input.dtype}; convert it with .float()")
     warn_of_broadcast(row.name, input, target)
     losses: Tensor = run(row, input, target, **options)
     if weight is None:
@@ -251,7 +252,7 @@ def binary_cross_entropy(
     _floats(op, input=input, target=target)
     _fitting(op, input, target, weight=weight)
     if input.dtype != target.dtype:
-        raise TypeError(f"{op}: target is {target.dtype} but input is {input.dtype}; convert one with .to(...)")
+        raise DtypeError(f"{op}: target is {target.dtype} but input is {input.dtype}; convert one with .to(...)")
     for name, tensor in (("input", input), ("target", target)):
         if seen(tensor) and not ((tensor >= 0) & (tensor <= 1)).all():
             raise RuntimeError(

@@ -20,7 +20,7 @@ from minicnn_kernels.geometry import ShapeError, fits
 from ... import memory_formats
 from ...device import META, Device, meta, out_of_memory, resolve
 from ...device import of as device_of
-from ...dtypes import get_default_dtype, set_default_dtype
+from ...dtypes import default_type, get_default_dtype, set_default_dtype
 from ...memory_formats import MemoryFormat
 from ...tensor import Array, Tensor
 from .arguments import ints
@@ -66,7 +66,7 @@ def new(
     Raises:
         SizeError: the tensor does not fit into memory.
     """
-    kind = get_default_dtype() if dtype is None else np.dtype(dtype)
+    kind = default_type() if dtype is None else np.dtype(dtype)
     place = resolve(device)
     if place.type == "meta":
         return Tensor(meta(shape, kind), requires_grad)
@@ -230,7 +230,7 @@ def tensor(data: Any, *, dtype: DTYPE = None, device: Any = None, requires_grad:
     tensor([[1, 2, 3],
             [4, 5, 6]])
     >>> minicnn.tensor([1, 2]).dtype, minicnn.tensor([1., 2.]).dtype
-    (dtype('int64'), dtype('float32'))
+    (minicnn.int64, minicnn.float32)
     >>> minicnn.tensor([1., 2.], requires_grad=True)
     tensor([1., 2.], requires_grad=True)
     """

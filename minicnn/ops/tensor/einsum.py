@@ -22,6 +22,7 @@ from .diagonal import diagonal
 from .expand import expand
 from .matmul import check, matmul
 from .operands import promote
+from .out import with_out
 from .shape import movedim, permute, reshape
 
 __all__ = ["cross", "einsum", "kron", "tensordot"]
@@ -242,6 +243,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return movedim(a[turn] * b[back] - a[back] * b[turn], 0, at)
 
 
+@with_out
 def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The cross product along an axis of size 3."""
     return cross(input, other, dim)

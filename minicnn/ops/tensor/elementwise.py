@@ -23,7 +23,7 @@ from minicnn_kernels.arrays import GPU_TYPES, as_array
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...dtypes import get_default_dtype
+from ...dtypes import default_type
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .examples import shown
@@ -222,7 +222,7 @@ def common_type(row: ElementwiseRow, operands: tuple[Any, ...], tensors: list[Te
     if not alike or any(other._array.dtype is not dtype for other in tensors[1:]):
         dtype = result_type(*operands)
     if row.kind == "float" and dtype.kind != "f":
-        dtype = get_default_dtype()
+        dtype = default_type()
     if dtype.kind in row.refuse:
         raise NotImplementedError(f"{row.name}: not defined for {dtype} tensors; convert them, {_REMEDY[dtype.kind]}")
     return dtype

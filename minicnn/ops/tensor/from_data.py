@@ -10,7 +10,7 @@ import numpy as np
 from minicnn_kernels.arrays import Array, as_array, gpu, is_array, on_device_of
 
 from ...tensor import Tensor
-from .promotion import number_type, promote_types
+from .promotion import number_type, promoted
 
 _DLPACK_CUDA = (2, 13)  # DLPack's numbers of memory on a GPU
 KINDS = tuple(np.dtype(k) for k in ("f2", "f4", "f8", "u1", "i1", "i2", "i4", "i8", "?"))
@@ -100,14 +100,14 @@ def _kind(op: str, leaves: list[Any]) -> np.dtype[Any]:
     found: np.dtype[Any] | None = None
     for kind in set(map(type, leaves)):
         for leaf in leaves if issubclass(kind, Tensor) else (next(v for v in leaves if type(v) is kind),):
-            one = leaf.dtype if isinstance(leaf, (Tensor, np.generic)) else None
+            one = leaf.array.dtype if isinstance(leaf, Tensor) else leaf.dtype if isinstance(leaf, np.generic) else None
             if one is None:
                 if not isinstance(leaf, (bool, int, float)):
                     reject(op, leaf)
                 one = number_type(leaf)
             elif one not in KINDS:
                 reject(op, leaf)
-            found = one if found is None else promote_types(found, one)
+            found = one if found is None else promoted(found, one)
     assert found is not None
     return found
 

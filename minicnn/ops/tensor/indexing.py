@@ -253,8 +253,8 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         x.masked_fill_(index.reshape(*index.shape, *(1,) * (x.ndim - index.ndim)), value)
         return
     parsed = Parsed(x.array.shape, index)
-    value = value if isinstance(value, Tensor) else Tensor(number(value, x.dtype))
-    if value.ndim and parsed.indices and value.dtype != x.dtype:
+    value = value if isinstance(value, Tensor) else Tensor(number(value, x.array.dtype))
+    if value.ndim and parsed.indices and value.dtype is not x.dtype:
         raise RuntimeError(
             f"index: the tensor is {x.dtype} and the value {value.dtype}; convert it with .to({x.dtype})"
         )

@@ -51,7 +51,7 @@ def uniform_(
     if named:
         raise TypeError(f"uniform_: unexpected {', '.join(named)}; the arguments are from, to and generator")
     low, to = number("uniform_", "from", low), number("uniform_", "to", to)
-    check_floats("uniform_", self.dtype)
+    check_floats("uniform_", self.array.dtype)
     if low > to:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}")
     return _overwrite(self, "uniform_", lambda rng, s, d: uniform(rng, s, d, low, to), generator)
@@ -68,7 +68,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
     minicnn.Size([16, 3, 5, 5])
     """
     mean, std = number("normal_", "mean", mean), number("normal_", "std", std)
-    check_floats("normal_", self.dtype)
+    check_floats("normal_", self.array.dtype)
     if std < 0:
         raise RuntimeError(f"normal_ expects std >= 0.0, but found std {std}")
     return _overwrite(self, "normal_", lambda rng, s, d: gaussian(rng, s, d, mean, std), generator)
@@ -85,7 +85,7 @@ def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **na
     tensor([0., 0., 0., 0.])
     """
     named = {{"from": "low", "to": "high"}.get(name, name): value for name, value in named.items()}
-    low, high = (0, largest(self.dtype) + 1) if not bounds and not named else low_high("random_", bounds, named)
+    low, high = (0, largest(self.array.dtype) + 1) if not bounds and not named else low_high("random_", bounds, named)
     high = min(high, 2**63 - 1) if self.dtype == np.int64 and not bounds else high
     return _overwrite(self, "random_", lambda rng, s, d: integers(rng, s, d, low, high), generator)
 
@@ -117,7 +117,7 @@ def _continuous(
         if len(values) < len(defaults) or not valid(*values):
             raise RuntimeError(f"{name}: the parameters {values} are out of range; {text}")
         if name != "geometric_":
-            check_floats(name, self.dtype)
+            check_floats(name, self.array.dtype)
         return _overwrite(self, name, lambda rng, s, d: np.asarray(draw(rng, s, *values)).astype(d), generator)
 
     method.__name__, method.__doc__ = name, f"Overwrite the elements with random numbers: {text}"

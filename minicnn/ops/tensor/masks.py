@@ -84,7 +84,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"masked_fill: value must be a number or a 0-d tensor, got shape {tuple(value.shape)}; use where"
         )
-    value = to(value, input.dtype) if isinstance(value, Tensor) else Tensor(number(value, input.dtype))
+    value = to(value, input.array.dtype) if isinstance(value, Tensor) else Tensor(number(value, input.array.dtype))
     return MaskedFill.apply(
         input, mask, Tensor(meta((), input.dtype)) if input.is_meta and not value.is_meta else value
     )

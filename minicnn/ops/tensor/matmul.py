@@ -25,6 +25,7 @@ from .arguments import check_tensor
 from .elementwise import recorded
 from .linear_map import with_unused
 from .operands import KERNEL_TYPES, unbroadcast
+from .out import with_out
 from .shape import reshape, transpose, unsqueeze
 
 __all__ = [
@@ -332,6 +333,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 # -------------------------------------------------------------------------------------------------------------- several
 
 
+@with_out
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of several matrices, in the order with the fewest multiplications; the first and last may be vectors.
 

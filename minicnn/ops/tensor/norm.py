@@ -11,11 +11,10 @@ from minicnn_kernels.arrays import as_array, on_gpu
 from minicnn_kernels.geometry import real
 from minicnn_kernels.sums import total
 
-from ...autograd.engine import Function
-from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .arithmetic import sub
+from .decompositions import Svd
 from .max_min import amax, amin
 from .reduction import Axes, axes_of, nonempty, reduce, row, sum
 from .unary import abs, signs
@@ -86,28 +85,6 @@ def vector_norm(x: Tensor, ord: float = 2, dim: Axes = None, keepdim: bool = Fal
     return reduce(_row, x, dim, keepdim, dtype, p=float(ord))
 
 
-class SingularValues(Function):
-    """The singular values s of matrices A = U diag(s) V^T, largest first; gA = U diag(gs) V^T."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array) -> Array:
-        """Decompose; (..., M, N) -> (..., min(M, N))."""
-        u, s, vt = np.linalg.svd(x, full_matrices=False)
-        ctx.save_for_backward(u, vt)
-        return s
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> Array:
-        """Compute gA from gs."""
-        u, vt = ctx.saved
-        return (u * gy[..., None, :]) @ vt
-
-    @staticmethod
-    def infer(x: Array) -> Meta:
-        """Return one value per row or per column, whichever are fewer."""
-        return meta((*x.shape[:-2], min(x.shape[-2:])), x.dtype)
-
-
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: tuple[int, int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -137,7 +114,7 @@ def matrix_norm(
     positive = ord not in (-1, -2, -math.inf)
     extreme = amin if not positive else amax if A.numel() else sum  # here the largest of no elements is 0
     if ord in ("nuc", 2, -2):
-        values = SingularValues.apply(A.movedim((rows, columns), (-2, -1)))
+        values = Svd.apply(A.movedim((rows, columns), (-2, -1)), False)[1]
         found = sum(values, -1) if ord == "nuc" else extreme(values, -1)
         return found.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else found
     if ord not in (1, -1, math.inf, -math.inf):

@@ -9,6 +9,7 @@ import numpy as np
 from minicnn_kernels.arrays import on_gpu
 from minicnn_kernels.sums import total
 
+from ...dtypes import DtypeError
 from ...tensor import Array, Tensor
 from .arguments import no_tensor
 from .promotion import as_operand, result_type
@@ -33,7 +34,8 @@ def floating(op: str, **operands: Tensor | None) -> None:
     """Check that the operands are floating-point tensors of one type.
 
     Raises:
-        TypeError: an operand is not a tensor, has no kernels (integers, float16), or has another type than the rest.
+        TypeError: an operand is not a tensor.
+        DtypeError: an operand has no kernels (integers, float16), or has another type than the rest.
     """
     first: tuple[str, np.dtype[Any]] | None = None
     for name, value in operands.items():
@@ -43,12 +45,14 @@ def floating(op: str, **operands: Tensor | None) -> None:
             continue
         if not isinstance(value, Tensor):
             raise no_tensor(op, name, value)
-        if value.dtype not in KERNEL_TYPES:
+        if value.array.dtype not in KERNEL_TYPES:
             remedy = "transforms.ToTensor() or .float()" if value.dtype.kind in "iu" else ".float()"
-            raise TypeError(f"{op}: {name} must be float32 or float64, got {value.dtype}; convert it with {remedy}")
-        if first and value.dtype != first[1]:
-            raise TypeError(f"{op}: {name} is {value.dtype} but {first[0]} is {first[1]}; convert one with .to(...)")
-        first = first or (name, value.dtype)
+            raise DtypeError(f"{op}: {name} must be float32 or float64, got {value.dtype}; convert it with {remedy}")
+        if first and value.array.dtype != first[1]:
+            raise DtypeError(
+                f"{op}: {name} is {value.dtype} but {first[0]} is minicnn.{first[1]}; convert one with .to(...)"
+            )
+        first = first or (name, value._array.dtype)
 
 
 def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:

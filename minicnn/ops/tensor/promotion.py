@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import AnyArray, is_array
 
-from ...dtypes import get_default_dtype
+from ...dtypes import default_type
 from ...tensor import Tensor
 
 NUMBERS = (bool, int, float)
@@ -41,7 +41,7 @@ def result_type(*operands: Any) -> np.dtype[Any]:
         else:
             rank, one = 2, number_type(operand)
         before = ranks[rank]
-        ranks[rank] = one if before is None or before is one else promote_types(before, one)
+        ranks[rank] = one if before is None or before is one else promoted(before, one)
     found: np.dtype[Any] | None = None
     for kind in ranks:  # a later rank counts only with a higher category
         if kind is not None and (found is None or _CATEGORY[kind.kind] > _CATEGORY[found.kind]):
@@ -54,16 +54,11 @@ def number_type(value: bool | int | float) -> np.dtype[Any]:
     """Return the type of a tensor of one Python number."""
     if isinstance(value, int):
         return _BOOL if isinstance(value, bool) else _INT64
-    return get_default_dtype()
+    return default_type()
 
 
-def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
-    """The smallest type that both types convert to: if only one is floating point, that one, else NumPy's.
-
-    >>> minicnn.promote_types(minicnn.uint8, minicnn.int8), minicnn.promote_types(minicnn.int64, minicnn.float16)
-    (dtype('int16'), dtype('float16'))
-    """
-    a, b = np.dtype(type1), np.dtype(type2)
+def promoted(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the smallest type that both types convert to: if only one is floating point, that one, else NumPy's."""
     if (a.kind == "f") != (b.kind == "f"):
         return a if a.kind == "f" else b
     return np.promote_types(a, b)

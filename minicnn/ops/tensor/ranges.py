@@ -10,7 +10,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import fits, whole
 
-from ...dtypes import get_default_dtype
+from ...dtypes import default_type
 from ...tensor import Array, Tensor
 from .creation import DTYPE, Make, factory, new, scalar, sizes
 
@@ -50,7 +50,7 @@ def arange(*bounds: Any, dtype: DTYPE = None, device: Any = None, requires_grad:
     if (end - start) * step < 0:
         raise RuntimeError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
     exact = all(isinstance(n, int) for n in (start, end, step))
-    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if exact else get_default_dtype()
+    kind = np.dtype(dtype) if dtype is not None else np.dtype(np.int64) if exact else default_type()
     if kind.kind == "b":
         raise NotImplementedError("arange: not defined for bool; use arange(n).bool()")
     if kind.kind in "iu":

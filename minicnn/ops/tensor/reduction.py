@@ -22,7 +22,7 @@ from minicnn_kernels.sums import total
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...dtypes import get_default_dtype
+from ...dtypes import default_type
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import numpy_names
 from .arithmetic import true_divide
@@ -188,7 +188,7 @@ def type_of(row: Reducer, x: Tensor, dtype: Any = None) -> np.dtype[Any]:
     if row.kind == "float" and kind.kind != "f":
         raise RuntimeError(f"{row.name}: the tensor must be floating point, got {kind}; convert it with .float()")
     if row.kind == "exp" and kind.kind != "f":
-        return get_default_dtype()
+        return default_type()
     return kind
 
 

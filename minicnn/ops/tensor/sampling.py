@@ -14,7 +14,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.arrays import Array, beside, host
 from minicnn_kernels.geometry import fits, whole
 
-from ...dtypes import get_default_dtype
+from ...dtypes import default_type
 from ...random import Generator, stream
 from ...tensor import Tensor, tensor_method
 from .arguments import check_tensor, ints, number
@@ -91,7 +91,7 @@ def _sized(name: str, draw: Draw, text: str) -> Callable[..., Tensor]:
         device: Any = None,
         requires_grad: bool = False,
     ) -> Tensor:
-        kind = get_default_dtype() if dtype is None else np.dtype(dtype)
+        kind = default_type() if dtype is None else np.dtype(dtype)
         check_floats(name, kind)
         return new(sizes(size, name), lambda xp, s, d: draw(rng_of(generator), s, d), kind, device, requires_grad, name)
 
@@ -140,7 +140,7 @@ def randint(
 
     >>> x = minicnn.randint(0, 10, (100,))
     >>> x.dtype, bool((x >= 0).all() and (x < 10).all())
-    (dtype('int64'), True)
+    (minicnn.int64, True)
     """
     low, high, size = _bound(bounds, named)
     if not isinstance(size, (tuple, list)):
@@ -231,7 +231,7 @@ def normal(
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
         raise TypeError("normal: two numbers need a size: normal(mean, std, (2, 3))")
-    check_floats("normal", given[0].dtype)
+    check_floats("normal", given[0].array.dtype)
     shape = geometry.broadcast("normal", *(tuple(x.shape) for x in given))
     make = lambda xp, s, d: gaussian(rng_of(generator), s, d, _on_cpu(mean), _on_cpu(std))  # noqa: E731
     return new(shape, make, given[0].dtype, given[0].device)
@@ -268,7 +268,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     check_tensor("bernoulli", input=input)
     if p is not None:
         return like(input, lambda xp, s, d: xp.zeros(s, d)).bernoulli_(p, generator=generator)
-    check_floats("bernoulli", input.dtype)
+    check_floats("bernoulli", input.array.dtype)
     if input.is_meta:
         return zeros_like(input)
     values = probabilities("bernoulli", input)
@@ -332,7 +332,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     tensor([0., 0.])
     """
     check_tensor("poisson", input=input)
-    check_floats("poisson", input.dtype)
+    check_floats("poisson", input.array.dtype)
     if input.is_meta:
         return zeros_like(input)
     rates = host(input.array)

@@ -139,7 +139,7 @@ def scatter_reduce(
         )
     if not index.numel():
         return with_unused(input.clone(), src)
-    neutral = _neutral(reduce, input.dtype)
+    neutral = _neutral(reduce, input.array.dtype)
     if reduce in _AT:
         x, i, s = with_axis(input, index, src)
         i, s = meta_like(x, i, s)
@@ -222,7 +222,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         if value.ndim:
             raise RuntimeError(f"index_fill: value must be a number or 0-d tensor, got shape {tuple(value.shape)}")
         return _put(input, at, value.to(input.dtype), False)
-    fill = Tensor(meta((), input.dtype)) if input.is_meta else Tensor(number(value, input.dtype))
+    fill = Tensor(meta((), input.array.dtype)) if input.is_meta else Tensor(number(value, input.array.dtype))
     return _put(input, at, fill, False)
 
 

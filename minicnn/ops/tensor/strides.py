@@ -8,6 +8,8 @@ from typing import Any
 from minicnn_kernels.arrays import address, is_array
 
 from ... import memory_formats
+from ...device import Meta
+from ...device import of as device_of
 from ...memory_formats import MemoryFormat
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis
@@ -83,3 +85,65 @@ def storage_offset(input: Tensor) -> int:
     while is_array(root.base):
         root = root.base
     return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize
+
+
+# What PyTorch's other kinds of tensors answer to. Optimisers ask `grad.is_sparse`.
+_NEVER = (
+    "is_ipu", "is_maia", "is_mkldnn", "is_mps", "is_mtia", "is_nested", "is_quantized", "is_sparse", "is_sparse_csr",
+    "is_vulkan", "is_xla", "is_xpu",
+)  # fmt: skip
+for _name in _NEVER:
+    setattr(Tensor, _name, property(lambda self: False, doc="False: tensors are dense, on a CPU or a GPU of CUDA."))
+Tensor.layout = property(lambda self: memory_formats.strided)  # type: ignore[attr-defined]
+
+
+@tensor_method("is_coalesced", "is_distributed", "is_inference", "is_shared")
+def _never(self: Tensor) -> bool:
+    """Return False."""
+    return False
+
+
+@tensor_method("to_dense")
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """Return the tensor, which is dense, or its values in another type."""
+    return self if dtype is None else self.to(dtype)
+
+
+class UntypedStorage:
+    """The memory that a tensor is a view of, to ask where it is and how large; its numbers are in `x.numpy()`."""
+
+    def __init__(self, array: Array) -> None:
+        while is_array(getattr(array, "base", None)):
+            array = array.base
+        self._array, self.device = array, device_of(array)
+
+    def data_ptr(self) -> int:
+        """Return the address of the memory; 0 on the meta device."""
+        return 0 if type(self._array) is Meta else address(self._array)
+
+    def nbytes(self) -> int:
+        """Return the number of bytes."""
+        return int(self._array.nbytes)
+
+    size = __len__ = nbytes
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same memory."""
+        return isinstance(other, UntypedStorage) and self._array is other._array
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@tensor_method("untyped_storage")
+def _untyped_storage(self: Tensor) -> UntypedStorage:
+    """Return the memory that the tensor is a view of.
+
+    >>> x = minicnn.zeros(4, 3)
+    >>> memory = x[2:].untyped_storage()
+    >>> memory.nbytes(), memory.data_ptr() == x.data_ptr()
+    (48, True)
+    """
+    return UntypedStorage(self.array)

@@ -14,10 +14,10 @@ from ...autograd.engine import Function
 from ...cuda.devices import is_available
 from ...device import CPU, Device, Meta, meta, resolve
 from ...device import of as device_of
+from ...dtypes import DType, of_array
 from ...tensor import Array, Tensor, tensor_method
 from . import promotion
 from .arguments import guarded
-from .promotion import promote_types
 
 __all__ = ["can_cast", "is_complex", "is_floating_point", "is_signed", "promote_types", "result_type"]
 
@@ -224,7 +224,7 @@ def _conversion(name: str, dtype: Any) -> Callable[..., Tensor]:
         f"""The tensor as {kind}.
 
 >>> minicnn.tensor([1, 2]).{name}().dtype
-dtype('{kind}')
+minicnn.{kind}
 """,
     )
     return convert
@@ -302,13 +302,23 @@ def element_size(self: Tensor) -> int:
     return self.array.itemsize
 
 
-def result_type(tensor1: Any, tensor2: Any) -> np.dtype[Any]:
+def promote_types(type1: Any, type2: Any) -> DType:
+    """The smallest type that both types convert to: if only one is floating point, that one, else NumPy's.
+
+    >>> minicnn.promote_types(minicnn.uint8, minicnn.int8), minicnn.promote_types(minicnn.int64, minicnn.float16)
+    (minicnn.int16, minicnn.float16)
+    """
+    return of_array[promotion.promoted(np.dtype(type1), np.dtype(type2))]
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
     """Return the type of an operation on two tensors or numbers; 0-d tensors and numbers have only a category.
 
     >>> minicnn.result_type(minicnn.arange(2), 1.5)
-    dtype('float32')
+    minicnn.float32
     """
-    return promotion.result_type(*(promotion.as_operand(o, "result_type") for o in (tensor1, tensor2)))
+    operands = (promotion.as_operand(o, "result_type") for o in (tensor1, tensor2))
+    return of_array[promotion.result_type(*operands)]
 
 
 def can_cast(from_: Any, to: Any) -> bool:

@@ -11,6 +11,7 @@ To write your own schedule, subclass `LRScheduler` and define `get_lr`.
 from __future__ import annotations
 
 from ...compat.missing import answer as _answer
+from .base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING
 from .base import LRScheduler, _LRScheduler
 from .combined import ChainedScheduler, SequentialLR
 from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR

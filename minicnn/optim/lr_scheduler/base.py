@@ -15,7 +15,8 @@ from ..optimizer import Optimizer
 
 Rates = list[Any]  # for each group a number, or a tensor of one element
 
-EPOCH_IS_DEPRECATED = (
+_MANUAL = "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
+EPOCH_DEPRECATION_WARNING = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
     "`scheduler.step()` to step the scheduler. If epoch is different from None, the closed form is used instead of the "
     "chainable form, where available."
@@ -96,19 +97,20 @@ class LRScheduler:
             if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
                 warnings.warn(
                     "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. "
-                    "Please, make sure to call `optimizer.step()` before `lr_scheduler.step()`.",
+                    "Please, make sure to call `optimizer.step()` before `lr_scheduler.step()`. "
+                    f"See more details at {_MANUAL}",
                     stacklevel=2,
                 )
             elif not getattr(self.optimizer, "_opt_called", False):
                 warnings.warn(
                     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
                     "order: `optimizer.step()` before `lr_scheduler.step()`. Failure to do this will result in "
-                    "skipping the first value of the learning rate schedule.",
+                    f"skipping the first value of the learning rate schedule. See more details at {_MANUAL}",
                     stacklevel=2,
                 )
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(EPOCH_IS_DEPRECATED, stacklevel=2)
+            warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:

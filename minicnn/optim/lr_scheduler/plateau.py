@@ -7,7 +7,7 @@ import warnings
 from typing import Any, Literal, SupportsFloat
 
 from ..optimizer import Optimizer
-from .base import EPOCH_IS_DEPRECATED, LRScheduler, assign, optimizer_of
+from .base import EPOCH_DEPRECATION_WARNING, LRScheduler, assign, optimizer_of
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -73,7 +73,7 @@ class ReduceLROnPlateau(LRScheduler):
         """Take the metric of an epoch, and reduce the rates if it has not improved for too long."""
         current = float(metrics)
         if epoch is not None:
-            warnings.warn(EPOCH_IS_DEPRECATED, stacklevel=2)
+            warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current, self.best):
             self.best, self.num_bad_epochs = current, 0

@@ -26,8 +26,8 @@ RECIPES = {  # the first recipe for a model and a dataset is the default
     name: Path(__file__).parent / f"{name}.toml"
     for name in (
         "digits", "lenet5-course", "lenet5", "resnet-cifar-short", "resnet-cifar",
-        "vgg-cifar", "wideresnet-cifar-hour", "wideresnet-cifar", "mobilenet-cifar", "alexnet", "resnet",
-        "pretrain-digits", "transfer-digits", "transfer-mnist",
+        "vgg-cifar", "wideresnet-cifar-hour", "wideresnet-cifar", "airbench-cifar-hour", "mobilenet-cifar", "alexnet",
+        "resnet", "pretrain-digits", "transfer-digits", "transfer-mnist",
     )
 }  # fmt: skip
 _EARLIER = {"course": "lenet5-course"}  # names that recipes had before

@@ -136,6 +136,7 @@ RULES: dict[str, Rule] = {
     "tta": optional(_TEXT),
     "progressive": Rule(_is_progress, "a list of [share of the training, side in pixels] with shares that rise from 0"),
     "init": optional(either(*INITS)),
+    "whiten": whole(0, 10**6),
     "freeze": _TEXTS,
     "rates": Rule(
         lambda value: isinstance(value, Mapping)
@@ -232,6 +233,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[tuple[str, bool]]:
         (
             "init draws new weights, but weights loads trained ones: leave out one of them",
             values["init"] is not None and values["weights"] is not None,
+        ),
+        (
+            "whiten computes the first layer, but weights loads a trained one: leave out one of them",
+            values["whiten"] and values["weights"] is not None,
         ),
     ]  # fmt: skip
 

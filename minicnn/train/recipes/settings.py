@@ -48,6 +48,8 @@ class Recipe:
         tta: the views of each image that are averaged at the end, as in `named_views`: "flip", "ten_crop:28".
         progressive: pairs (share of the training, side in pixels): from this share on, images have this side.
         init: how weights are drawn before the training, such as "he"; None: as the layers do.
+        whiten: how many training images the filters of the first layer are computed from, as in `whiten_first_layer`;
+            0: they are drawn.
         freeze: patterns of names of parameters that are not trained, such as "features.*".
         rates: factors of the learning rate for patterns of names of parameters.
         weights: a run folder or a file of weights to start from.
@@ -89,6 +91,7 @@ class Recipe:
     tta: str | None = None
     progressive: tuple[tuple[float, int], ...] = ()
     init: str | None = None
+    whiten: int = 0
     freeze: tuple[str, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
     weights: str | None = None

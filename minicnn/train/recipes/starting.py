@@ -1,16 +1,19 @@
-"""The weights that a training starts with: those of another training, with a new head, some of them frozen."""
+"""The weights that a training starts with: another training's, with a new head, some of them frozen or computed."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ... import serialization
 from ...nn import Module
 from ...serialization.source import CheckpointError
 from ...tensor import Tensor
+from ...utils.data import DataLoader, Subset
 from ..freezing import freeze
 from ..heads import replace_head
 from ..runs.run import WEIGHTS
+from ..whitening import whiten_first_layer
 from .checking import shown
 from .names import SettingError
 from .settings import Recipe
@@ -38,6 +41,24 @@ def prepare_weights(model: Module, recipe: Recipe, *, load: bool = True) -> None
                 raise SettingError(f"freeze: {shown(list(recipe.freeze))} fits every parameter, and none is trained")
     except (ValueError, TypeError) as error:
         raise SettingError(str(error)) from error
+
+
+def whiten(model: Module, recipe: Recipe, images: Any) -> None:
+    """Compute the first layer from the first images of a training set, where the recipe's `whiten` says how many.
+
+    Raises:
+        SettingError: there are fewer images, or the net has no layer that can be computed.
+    """
+    if not recipe.whiten:
+        return
+    if recipe.whiten > len(images):
+        raise SettingError(f"whiten = {recipe.whiten:,}, but only {len(images):,} images are trained with: lower it")
+    loader: DataLoader[Any] = DataLoader(Subset(images, range(recipe.whiten)), recipe.whiten, seed=0)
+    first = next(iter(loader))[0]
+    try:
+        whiten_first_layer(model, first)
+    except ValueError as error:
+        raise SettingError(f"whiten: {error}") from error
 
 
 def take_weights(model: Module, source: str, but: list[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import KindError, shown
 
-from ...dtypes import get_default_dtype
+from ...dtypes import default_type
 from ...ops.tensor.from_data import KINDS, known
 from ...tensor import Tensor
 from ..base import is_pil, kind_error, pixels, taped
@@ -55,7 +55,7 @@ def scaled(name: str, array: np.ndarray) -> Tensor:
     """uint8 becomes x / 255 in the default type; any other type keeps its values."""
     if array.dtype != np.uint8:
         return kept(name, array)
-    kind = get_default_dtype()
+    kind = default_type()
     return Tensor(np.divide(array, kind.type(255), out=np.empty(array.shape, kind)))
 
 

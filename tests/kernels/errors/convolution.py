@@ -41,9 +41,9 @@ ERRORS: list[Error] = [
     (lambda: G.conv2d((2, 4, 9, 9), W), ["make in_channels 4 or check the order of the axes (N, C, H, W)"]),
     (lambda: G.conv2d(X, W, (3,)), ["conv2d: bias must have shape (4,)", "(3,)"]),
     (lambda: G.conv2d((1, 3, 5, 2), W), ["conv2d: the window is larger than the input", "width 2"]),
-    (lambda: G.conv2d(X, W, stride=0), ["conv2d: stride must be at least 1"]),
+    (lambda: G.conv2d(X, W, stride=0), ["conv2d: stride must be greater than zero"]),
     (lambda: G.conv2d(X, W, padding=-1), ["conv2d: padding must be at least 0"]),
-    (lambda: G.conv2d(X, W, dilation=0), ["conv2d: dilation must be at least 1"]),
+    (lambda: G.conv2d(X, W, dilation=0), ["conv2d: dilation must be greater than zero"]),
     (lambda: G.conv2d(X, W, fit="ceil"), ["conv2d: fit must be 'floor' or 'strict'", "'ceil'"]),
     (
         lambda: G.conv2d((1, 3, 7, 7), W, stride=3, fit="strict"),
@@ -69,7 +69,7 @@ ERRORS: list[Error] = [
     (lambda: G.conv_transpose2d(X, T, output_padding=-1), ["conv_transpose2d: output_padding must be at least 0"]),
     (
         lambda: G.conv_transpose2d((1, 3, 1, 5), T, padding=2),
-        ["conv_transpose2d: input (1, 3, 1, 5) gives an output of -1 x 3", "less padding than 2"],
+        ["conv_transpose2d: input (1, 3, 1, 5) gives an output of -1 x 3", "less padding than (2, 2)"],
     ),
     (lambda: G.unfold((1, 0, 5, 5), 2, 1, 0, 1), ["unfold: input must be (N, C, H, W)", "(1, 0, 5, 5)"]),
     (lambda: G.unfold((1, 2, 2, 2), 3, 1, 0, 1), ["unfold: the window is larger than the input"]),

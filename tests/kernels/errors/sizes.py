@@ -22,7 +22,7 @@ ERRORS: list[Error] = [
     (lambda: G.pair((1, 2, 3), "conv2d", "stride", 1), ["conv2d: stride", "a pair of ints", "(1, 2, 3)"]),
     (lambda: G.pair(1.5, "conv2d", "stride", 1), ["conv2d: stride", "1.5"]),  # type: ignore[arg-type]
     (lambda: G.pair("34", "conv2d", "stride", 1), ["conv2d: stride", "'34'"]),  # type: ignore[arg-type]
-    (lambda: G.pair((1, 0), "conv2d", "stride", 1), ["conv2d: stride must be at least 1", "(1, 0)"]),
+    (lambda: G.pair((1, 0), "conv2d", "stride", 1), ["conv2d: stride must be greater than zero", "(1, 0)"]),
     (lambda: G.pair(-1, "conv2d", "padding", 0), ["conv2d: padding must be at least 0", "-1"]),
     (
         lambda: G.pair((2**31, 1), "conv2d", "stride", 1),

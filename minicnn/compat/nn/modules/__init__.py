@@ -6,12 +6,14 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+from ....nn.hooks import EVERYWHERE as _EVERYWHERE
+from ....nn.hooks import KINDS as _KINDS
 from ...doors import door as _door
 from ...missing import answer as _answer
 from . import utils as utils
 
 _FILES = {  # PyTorch's file: the files here that have its names
-    "activation": "activation softmax",
+    "activation": "activation multihead_attention softmax",
     "batchnorm": "batchnorm lazy",
     "channelshuffle": "pixel_shuffle",
     "container": "container parameter_container",
@@ -28,12 +30,23 @@ _FILES = {  # PyTorch's file: the files here that have its names
     "normalization": "normalization",
     "padding": "padding",
     "pixelshuffle": "pixel_shuffle",
-    "pooling": "pooling",
+    "pooling": "pooling pooling3d",
+    "sparse": "embedding",
+    "transformer": "transformer",
     "upsampling": "upsampling",
 }
 
+
+def _shared(kind: str) -> property:
+    """One dict of the hooks of all modules; a program that assigns another one replaces it for every module."""
+    return property(lambda file: _EVERYWHERE[kind], lambda file, hooks: _EVERYWHERE.update({kind: hooks}))
+
+
+_Module = type("_Module", (ModuleType,), {f"_global{kind}": _shared(kind) for kind in _KINDS})
+
 for _name, _sources in _FILES.items():
-    _file = ModuleType(f"minicnn.nn.modules.{_name}", f"The names of {_sources}.")
+    _make = _Module if _name == "module" else ModuleType
+    _file = _make(f"minicnn.nn.modules.{_name}", f"The names of {_sources}.")
     for _source in _sources.split():
         _names = vars(import_module(f"minicnn.nn.{_source}"))
         vars(_file).update({name: value for name, value in _names.items() if not name.startswith("__")})

@@ -1,0 +1,1 @@
+from minicnn.compat.backends.mkldnn import *

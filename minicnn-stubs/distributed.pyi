@@ -1,0 +1,1 @@
+from minicnn.compat.distributed import *
