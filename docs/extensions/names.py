@@ -55,6 +55,7 @@ PLACES = [
     "minicnn.transforms.v2",
     "minicnn.transforms.v2.functional",
     "minicnn.models",
+    "minicnn.models.feature_extraction",
     "minicnn.train",
     "minicnn.analysis",
     "minicnn.analysis.comparisons",
