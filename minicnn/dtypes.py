@@ -82,7 +82,10 @@ class DType:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # Python's own protocols, such as that of copies, are not those of NumPy's object
             raise AttributeError(f"{name!r} is no attribute of dtype", name=name)
-        return getattr(self.dtype, name)
+        try:
+            return getattr(self.dtype, name)
+        except AttributeError:
+            raise AttributeError(f"'dtype' object has no attribute {name!r}", name=name) from None
 
     def __reduce__(self) -> Any:
         return DType, (self.dtype.str,)  # a copy, and what is read from a pickle, is the same object

@@ -110,3 +110,15 @@ def test_it_is_a_type_of_annotations() -> None:
         return x.to(kind)
 
     assert cast(minicnn.ones(1), minicnn.int32).dtype is minicnn.int32
+
+
+def test_memory_read_in_another_type() -> None:
+    x = minicnn.tensor([[1.0, -2.0]])
+    bits = x.view(minicnn.int32)
+    assert bits.tolist() == np.array([[1.0, -2.0]], np.float32).view(np.int32).tolist()
+    bits[0, 0] = 0
+    assert x.tolist() == [[0, -2]]  # one memory
+    assert x.view(dtype=minicnn.uint8).shape == (1, 8)
+    assert x.view(minicnn.float32) is x
+    with pytest.raises(RuntimeError, match=r"cannot be read as minicnn\.int64"):
+        minicnn.ones(3).view(minicnn.int64)

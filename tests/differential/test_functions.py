@@ -14,15 +14,15 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 
 # L is the library; a 1-d, m a (3, 3) matrix, w a (2, 3) one, i integers, all float64 but i.
 CALLS = """
-L.gcd(i,L.tensor([4,6,0,9])) L.lcm(i,L.tensor([4,6,0,9])) L.gcd(a,a) L.nextafter(a,-a) L.nextafter(i,i)
-L.frexp(a) L.frexp(a*1e300) L.frexp(L.tensor([0.,L.inf,-L.inf,5e-324],dtype=L.float64)) L.frexp(i) L.angle(a)
-L.angle(i) L.conj(a) a.is_conj() a.resolve_conj() a.is_neg() a.is_sparse a.is_quantized a.is_nested a.is_xpu a.is_mps
-a.is_mkldnn a.is_sparse_csr a.is_shared() a.is_inference() a.to_dense() str(a.layout).split('.')[1]
-isinstance(a.layout,L.layout) a.is_distributed() L.histogram(a,4) L.histogram(a,4,range=(-1.,1.))
-L.histogram(a,4,weight=a.abs(),density=True) L.histogram(i,3) L.histogram(a,L.tensor([-2.,0.,1.,3.],dtype=L.float64))
-L.histogram(a,0) L.histogram(L.zeros(0),2) L.histogram(L.ones(3),2) L.histogramdd(w.t(),[2,3])
-L.histogramdd(w.t(),2,range=[-1.,1.,-2.,2.]) L.histogramdd(a,2) L.histogramdd(w.t(),[2]) L.cov(i)
-L.cov(w,fweights=L.tensor([1,2,3])) L.cov(w,aweights=L.tensor([.1,.2,.3],dtype=L.float64))
+L.gcd(i,L.tensor([4,6,0,9])) L.lcm(i,L.tensor([4,6,0,9])) L.gcd(a,a) L.nextafter(a,-a) L.nextafter(i,i) L.frexp(a)
+L.frexp(a*1e300) L.frexp(L.tensor([0.,L.inf,-L.inf,5e-324],dtype=L.float64)) L.frexp(i) L.angle(a) L.angle(i)
+L.conj(a) a.is_conj() a.resolve_conj() a.is_neg() a.is_sparse a.is_quantized a.is_nested a.is_xpu a.is_mps a.is_mkldnn
+a.is_sparse_csr a.is_shared() a.is_inference() a.to_dense() str(a.layout).split('.')[1] isinstance(a.layout,L.layout)
+a.is_distributed() L.histogram(a,4) L.histogram(a,4,range=(-1.,1.)) L.histogram(a,4,weight=a.abs(),density=True)
+L.histogram(i,3) L.histogram(a,L.tensor([-2.,0.,1.,3.],dtype=L.float64)) L.histogram(a,0) L.histogram(L.zeros(0),2)
+L.histogram(L.ones(3),2) L.histogramdd(w.t(),[2,3]) L.histogramdd(w.t(),2,range=[-1.,1.,-2.,2.]) L.histogramdd(a,2)
+L.histogramdd(w.t(),[2]) L.cov(i) L.cov(w,fweights=L.tensor([1,2,3]))
+L.cov(w,aweights=L.tensor([.1,.2,.3],dtype=L.float64))
 L.cov(w,fweights=L.tensor([1,2,3]),aweights=L.tensor([.1,.2,.3],dtype=L.float64),correction=0) L.cov(L.zeros(2,2,2))
 L.cov(w,fweights=L.tensor([1,2])) L.cov(w,fweights=L.tensor([1,2,-3])) L.cov(a[:1]) L.corrcoef(a) L.cov(a[0])
 L.gradient(i) L.gradient(a[:1]) L.gradient(w,dim=1) L.gradient(w,spacing=[1.,2.]) L.gradient(w,spacing=[1.])
@@ -42,8 +42,8 @@ L.linalg.matrix_rank(m) L.linalg.matrix_rank(m*0) L.linalg.matrix_rank(m@m.mT,he
 L.linalg.matrix_rank(m,tol=1.) L.linalg.matrix_rank(m,atol=1.,rtol=.5) L.linalg.matrix_rank(L.zeros(0,3))
 L.linalg.matrix_rank(L.zeros(2,0,3)) L.linalg.pinv(m,rtol=.5) L.linalg.pinv(m,atol=1.) L.pinverse(m)
 L.linalg.pinv(L.zeros(0,3)) L.linalg.pinv(L.zeros(2,3)) L.linalg.matrix_power(m,0) L.linalg.matrix_power(w,2)
-m.matrix_power(3) L.linalg.lstsq(w.t(),m) L.linalg.lstsq(w,w) L.linalg.lstsq(w.t(),m,driver='gelsd') L.linalg.lstsq(w,m)
-L.linalg.eigvalsh(w) L.linalg.eigh(m,UPLO='X') L.linalg.qr(w,mode='x') L.linalg.svdvals(a)
+m.matrix_power(3) L.linalg.lstsq(w.t(),m) L.linalg.lstsq(w,w) L.linalg.lstsq(w.t(),m,driver='gelsd')
+L.linalg.lstsq(w,m) L.linalg.eigvalsh(w) L.linalg.eigh(m,UPLO='X') L.linalg.qr(w,mode='x') L.linalg.svdvals(a)
 L.linalg.qr(w.t(),mode='r')[1].abs() L.linalg.qr(w.t(),mode='complete')[0].shape L.linalg.svd(w)[2].shape
 L.svd(w)[2].shape L.svd(w,some=False)[2].shape L.svd(w,compute_uv=False)[1] L.qr(w)[1].abs()
 L.cholesky(m@m.mT,upper=True) L.linalg.cond(m*0+1,'fro') L.linalg.cond(m,1) L.linalg.cond(w,1) L.linalg.cond(w)
@@ -55,7 +55,10 @@ m.slogdet() m.logdet() m.pinverse() m.matrix_exp() (m@m.mT).cholesky() m.qr()[1]
 issubclass(L.linalg.LinAlgError,RuntimeError) L.linalg.inv(L.zeros(0,0)) L.linalg.det(L.zeros(2,0,0))
 L.linalg.solve(L.zeros(0,2,2),L.zeros(0,2,1)) L.linalg.svdvals(L.zeros(0,3)) L.linalg.eigvalsh(L.zeros(0,0))
 L.linalg.qr(L.zeros(3,0))[0] L.linalg.cholesky(L.zeros(0,0)) L.linalg.solve(m,m,left=False) L.linalg.solve(m,a[:3])
-L.linalg.solve(L.eye(2).expand(3,2,2),L.ones(3,2)) L.resize_as_(a,w).shape
+L.linalg.solve(L.eye(2).expand(3,2,2),L.ones(3,2)) L.resize_as_(a,w).shape w.view(L.int64) w.view(L.int32)
+w.view(dtype=L.int16).shape w.view(L.float64) w.t().view(L.int32) w.view(3,-1) w.view((6,)) w.view(-1)
+L.zeros(3,dtype=L.int8).view(L.int32) L.zeros(4,dtype=L.int8).view(L.int32) L.ones(()).view(L.int32)
+L.ones(()).view(L.int8)
 """.split()  # noqa: SIM905
 
 

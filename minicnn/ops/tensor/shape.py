@@ -9,9 +9,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from minicnn_kernels.arrays import share_memory
 from minicnn_kernels.geometry import ShapeError
 
+from ...dtypes import DType
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, guarded, ints, numpy_names, spread
 from .linear_map import LinearMapRow, View
@@ -73,7 +76,6 @@ def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
     return View.apply(input, RESHAPE, _complete("reshape", input.array.shape, shape))
 
 
-@tensor_method("view")
 @spread("size")
 def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
     """The same memory in another shape; one size may be -1.
@@ -95,6 +97,25 @@ def view(input: Tensor, size: tuple[int, ...]) -> Tensor:
             f"{input.shape} give (one axis would span two that are not contiguous); use .reshape(...), which copies"
         )
     return y
+
+
+@tensor_method("view")
+def _view(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+    """`view` of another shape, or the same memory as elements of another type, without a gradient.
+
+    >>> minicnn.ones(2).view(minicnn.int32)  # the bits of 1.0
+    tensor([1065353216, 1065353216], dtype=minicnn.int32)
+    """
+    kind = size[0] if len(size) == 1 and isinstance(size[0], DType) else dtype
+    if kind is None:
+        return view(self, *size, **options)
+    if self.is_meta:
+        raise NotImplementedError("view: a tensor on device 'meta' has no memory to be read in another type")
+    try:
+        array = self.array.view(np.dtype(kind))
+    except (ValueError, TypeError) as error:
+        raise RuntimeError(f"view: {tuple(self.shape)} of {self.dtype} cannot be read as {kind}: {error}") from None
+    return self if array.dtype == self.array.dtype else Tensor(array, _counter=self._counter)
 
 
 @tensor_method("view_as")
