@@ -123,10 +123,9 @@ class Node(GraphNode):
     def _public_type(self) -> type[GraphNode]:
         return type_named(*self.function.public(self))
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "function":  # of a node that is being made
-            raise AttributeError(name)
-        return self.function.attribute(self, name)
+    if TYPE_CHECKING:  # what forward keeps; at run time only the types that programs see have this method
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def at_input(self, i: int, array: Array) -> Tensor:
         """Return an array that equals argument i as a tensor with the argument's place in the graph."""

@@ -96,7 +96,16 @@ class Function:
 
     @classmethod
     def _backward(cls) -> Callable[..., Any]:
-        """Return the subclass's backward, which it may have called `vjp`."""
+        """Return the subclass's backward, which it may have called `vjp`.
+
+        Raises:
+            RuntimeError: it has both.
+        """
+        if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
+            raise RuntimeError(
+                f"{cls.__name__}: Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You "
+                "should only implement one of them."
+            )
         return cls.vjp if cls.backward is Function.backward else cls.backward
 
     @classmethod

@@ -94,8 +94,19 @@ def type_named(name: str, base: type[GraphNode]) -> type[GraphNode]:
     """Return the type of the nodes with this name."""
     found = _types.get(name)
     if found is None:
-        found = _types[name] = type(name, (base,), {"known": True, "__doc__": base.__doc__})
+        content = {"known": True, "__doc__": base.__doc__, "__getattr__": _attribute}
+        found = _types[name] = type(name, (base,), content)
     return found
+
+
+def _attribute(node: Any, name: str) -> Any:
+    """Return what an operation says of an attribute that its node lacks.
+
+    Only nodes that a program has seen ask: a class with `__getattr__` is slower at every attribute.
+    """
+    if name == "function":  # of a node that is being made
+        raise AttributeError(name)
+    return node.function.attribute(node, name)
 
 
 # ------------------------------------------------------------------------------------------------------------ of leaves

@@ -274,6 +274,16 @@ def test_forms_of_functions_that_pytorch_takes() -> None:
     with pytest.raises(NotImplementedError, match="either the backward or vjp"):
         Forward.apply(x).sum().backward()
 
+    class Both(Forward):
+        @staticmethod
+        def backward(ctx: Any, gy: Tensor) -> Tensor:
+            return gy
+
+        vjp = backward
+
+    with pytest.raises(RuntimeError, match="both 'backward' and 'vjp'"):
+        Both.apply(x).sum().backward()
+
 
 def test_a_separate_forward_with_defaults_and_other_results() -> None:
     class Scale(Function):
