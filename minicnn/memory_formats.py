@@ -12,6 +12,7 @@ import numpy as np
 
 from minicnn_kernels import arrays
 from minicnn_kernels.arrays import Array, contiguous, host, is_array, writeable, xp
+from minicnn_kernels.layout import lies_channels_last
 
 from .device import Meta, meta
 
@@ -70,11 +71,14 @@ def empty(shape: tuple[int, ...], dtype: Any, form: MemoryFormat, module: Any = 
 
 
 def copy(x: Array, form: MemoryFormat = preserve_format) -> Array:
-    """Copy the elements into new memory; `preserve_format` keeps a dense order and makes any other order contiguous."""
+    """Copy the elements into new memory.
+
+    `preserve_format` keeps a dense order, and that of a slice of a `channels_last` array; others become contiguous.
+    """
     if type(x) is Meta:
         return x
     if form is preserve_format:
-        return x.copy("K" if is_dense(x) else "C")
+        return x.copy("K" if is_dense(x) or lies_channels_last(x) else "C")
     y = empty(x.shape, x.dtype, form, xp(x))
     y[...] = x
     return y

@@ -73,6 +73,7 @@ PLACES = [
     "minicnn.amp",
     "minicnn.jit",
     "minicnn.fx",
+    "minicnn.special",
     "minicnn.func",
     "minicnn.hub",
     "minicnn.distributed",

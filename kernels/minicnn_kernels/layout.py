@@ -2,11 +2,13 @@
 
 An array is *channels last* when it is the transposed view of a C-contiguous (N, H, W, C) buffer. A kernel works on
 dense memory in one of the two orders, and its result has the order of its input. So a net keeps the order of its first
-input. Any other array (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once.
+input. Any other array (a slice, a reversed or broadcast array, Fortran order) is copied to NCHW here, once; a slice of
+a channels-last array is copied to channels last.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,24 @@ def is_channels_last(x: Array) -> bool:
     return x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+def lies_channels_last(x: Array) -> bool:
+    """Whether the axes of a 4-d array lie in memory in the order N, H, W, C and not also N, C, H, W; gaps are allowed.
+
+    So it is for a channels-last array, and for a slice of one.
+    """
+    return x.ndim == 4 and _descends(x, (0, 2, 3, 1)) and not _descends(x, (0, 1, 2, 3))
+
+
+def _descends(x: Array, axes: tuple[int, ...]) -> bool:
+    strides = [x.strides[axis] for axis in axes if x.shape[axis] > 1]
+    return all(a > b for a, b in pairwise(strides)) and min(strides, default=1) > 0
+
+
 def dense(x: Array) -> Array:
-    """`x` itself where its memory is NCHW or channels last, else an NCHW copy."""
-    return x if x.flags.c_contiguous or is_channels_last(x) else contiguous(x)
+    """`x` itself where its memory is NCHW or channels last; else a copy, in the order in which a slice lies."""
+    if x.flags.c_contiguous or is_channels_last(x):
+        return x
+    return as_order(x, lies_channels_last(x))
 
 
 def empty(shape: tuple[int, ...], dtype: Any, channels_last: bool = False) -> Array:

@@ -37,10 +37,14 @@ class _InstanceNorm(_NormBase):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
+    def _get_no_batch_dim(self) -> int:
+        """Return the number of axes of an input without a batch."""
+        return self._axes[0]
+
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C, ...), or (C, ...) -> (C, ...)."""
         self._check_input_dim(input)
-        axis = input.ndim - self._axes[0]  # 1, or 0 without a batch axis
+        axis = input.ndim - self._get_no_batch_dim()  # 1, or 0 without a batch axis
         if input.shape[axis] != self.num_features:
             found = f"{counted(input.shape[axis], 'channel')} at dim={axis} of input {tuple(input.shape)}"
             if self.affine:

@@ -127,7 +127,9 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     if input.ndim == 3:
         warnings.warn("dropout2d: a 3-d input is treated as (N, C, L); for such an input use dropout1d", stacklevel=2)
     elif input.ndim != 4:
-        warnings.warn(f"dropout2d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
+        warnings.warn(
+            f"dropout2d: Received a {input.ndim}-D input to dropout2d, which is deprecated; use dropout", stacklevel=2
+        )
     return _drop("dropout2d", input, p, training, inplace, axes=2)
 
 
@@ -140,7 +142,9 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """
     check_tensor("dropout3d", input=input)
     if input.ndim not in (4, 5):
-        warnings.warn(f"dropout3d: a {input.ndim}-d input is deprecated; use dropout", stacklevel=2)
+        warnings.warn(
+            f"dropout3d: Received a {input.ndim}-D input to dropout3d, which is deprecated; use dropout", stacklevel=2
+        )
     return _drop("dropout3d", input, p, training, inplace, axes=2 if input.ndim == 5 else 1)
 
 

@@ -132,7 +132,7 @@ def interpolate(
         fits("interpolate", (*input.shape[:2], *sizes), input.array.itemsize)
     if input.dtype.kind != "f" and not kind.startswith("nearest"):
         if input.dtype != np.uint8 or rank != 4:
-            raise DtypeError(f"interpolate: mode {mode!r} does not take {input.dtype}; convert the input with .float()")
+            raise DtypeError(f"interpolate: mode {mode!r} is not implemented for {input.dtype}; use input.float()")
         return _bytes(input, kind, sizes, scales, bool(align_corners), antialias)
     result: Any = input
     for axis, (out, scale) in enumerate(zip(sizes, scales, strict=True), 2):

@@ -94,7 +94,7 @@ def test_corner_cases() -> None:
     assert F.dropout(minicnn.ones(2, 3, device="meta")).is_meta
     with pytest.raises(RuntimeError, match=r"dropout1d: Expected 2D or 3D input.*\(N, C, L\)"):
         F.dropout1d(minicnn.ones(2, 3, 4, 5))
-    with pytest.warns(UserWarning, match="1-d input is deprecated"), pytest.raises(RuntimeError, match="2 axes"):
+    with pytest.warns(UserWarning, match="Received a 1-D input"), pytest.raises(RuntimeError, match="2 axes"):
         F.dropout2d(minicnn.ones(3))
     with pytest.warns(UserWarning, match="use dropout1d"):
         F.dropout2d(minicnn.ones(2, 3, 4))
@@ -210,3 +210,14 @@ def test_zeros_keep_their_signs() -> None:
     y = F.dropout(x, 0.5)
     y.backward(Tensor(np.full(50, -0.0)))
     assert np.signbit(y.detach().numpy()).all() and np.signbit(x.grad.numpy()).all()
+
+
+@pytest.mark.parametrize("form", [minicnn.contiguous_format, minicnn.channels_last])
+def test_a_slice_gives_a_result_in_its_order_of_memory(form: Any) -> None:
+    x = minicnn.randn(2, 3, 4, 6).contiguous(memory_format=form)[:, :, 1:, ::2]
+    for op in (nn.Dropout(0.5), nn.Dropout2d(0.5), F.relu, F.gelu, minicnn.exp, minicnn.clone, minicnn.empty_like):
+        y = op(x)
+        assert y.is_contiguous(memory_format=form) and y.shape == x.shape
+    assert (F.relu(x) == x.clamp(min=0)).all()
+    one = minicnn.randn(2, 1, 4, 4)[:, :, ::2]  # one channel: both orders are the same
+    assert one.clone().is_contiguous() and F.relu(one).is_contiguous()

@@ -127,7 +127,11 @@ def test_strict_fit_refuses_what_does_not_fit() -> None:
     ("call", "error", "text"),
     [
         (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "in_channels must be divisible by groups, got 3"),
-        (lambda: nn.Conv2d(1, 1, 3, 0)(Tensor(np.ones((1, 1, 4, 4), "f"))), ShapeError, "stride must be at least 1"),
+        (
+            lambda: nn.Conv2d(1, 1, 3, 0)(Tensor(np.ones((1, 1, 4, 4), "f"))),
+            ShapeError,
+            "stride must be greater than zero",
+        ),
         (
             lambda: nn.Conv2d(1, 1, 3, padding_mode="edge"),
             ValueError,
@@ -136,11 +140,15 @@ def test_strict_fit_refuses_what_does_not_fit() -> None:
         (lambda: nn.Conv2d(1, 1, 2, 2, padding="same"), ValueError, "padding='same' is not supported for strided"),
         (lambda: nn.Conv2d(3, 4, 3)(Tensor(np.ones((1, 1, 4, 4), "f"))), ShapeError, "expects 3 input channels"),
         (lambda: nn.Conv2d(1, 4, 5)(Tensor(np.ones((1, 1, 4, 4), "f"))), ShapeError, "window is larger than the input"),
-        (lambda: nn.Conv2d(1, 4, 3)(Tensor(np.ones((1, 1, 4, 4), np.uint8))), TypeError, r"got uint8; convert it with"),
+        (
+            lambda: nn.Conv2d(1, 4, 3)(Tensor(np.ones((1, 1, 4, 4), np.uint8))),
+            TypeError,
+            r"got minicnn.uint8; convert it with",
+        ),
         (
             lambda: nn.Conv2d(1, 4, 3)(Tensor(np.ones((1, 1, 4, 4)))),
             TypeError,
-            "weight is float32 but input is float64",
+            "weight is minicnn.float32 but input is minicnn.float64",
         ),
         (lambda: nn.Conv2d(1, 4, 3)(np.ones((1, 1, 4, 4), "f")), TypeError, "input must be a Tensor, got ndarray"),
         (lambda: nn.Linear(4, 2)(Tensor(np.ones((2, 1, 2, 2), "f"))), ShapeError, "takes 4 input features.*flatten"),

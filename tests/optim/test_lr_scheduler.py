@@ -219,3 +219,25 @@ def test_new_groups_and_old_ones() -> None:
     optimizer.param_groups[0]["initial_lr"] = 0.5
     assert s.LambdaLR(optimizer, lambda t: 1, last_epoch=4).get_last_lr() == [0.5]
     assert s.StepLR(optimizer, 2).base_lrs == [0.5]
+
+
+def test_verbose_gives_a_warning_and_nothing_else() -> None:
+    class Own(s.LRScheduler):
+        def __init__(self, optimizer: Any, verbose: bool = False) -> None:
+            super().__init__(optimizer, -1, verbose)
+
+        def get_lr(self) -> list[float]:
+            return self.base_lrs
+
+    for create in (
+        lambda: s.StepLR(optimiser(1.0), 1, 0.1, -1, False),
+        lambda: s.StepLR(optimiser(1.0), 1, verbose=True),
+        lambda: s.ReduceLROnPlateau(optimiser(1.0), "min", patience=3, verbose=True),
+        lambda: s.LRScheduler.__init__(Own.__new__(Own), optimiser(1.0), verbose=True),
+        lambda: Own(optimiser(1.0), True),
+    ):
+        (text,) = messages(create)
+        assert "The verbose parameter is deprecated" in text
+    assert not messages(lambda: s.StepLR(optimiser(1.0), 1, verbose="deprecated"))
+    with pytest.raises(TypeError, match="positional argument"):
+        s.StepLR(optimiser(1.0), 1, 0.1, -1, False, 5)

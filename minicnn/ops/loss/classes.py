@@ -230,7 +230,7 @@ def cross_entropy(
     """
     reduction = check("cross_entropy", reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0.0 and 1.0, got {label_smoothing}")
     if isinstance(target, Tensor) and isinstance(input, Tensor) and target.shape == input.shape and target.ndim:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
     return _per_class(

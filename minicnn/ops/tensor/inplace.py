@@ -129,8 +129,8 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
             )
         if not (a.flags.writeable if on_cpu else writeable(a)):
             raise RuntimeError(
-                f"{op}: the memory cannot be written: it is read-only, or several elements of an expanded tensor share "
-                "a place; change a clone()"
+                f"{op}: unsupported operation: the memory cannot be written; it is read-only, or several elements of "
+                "an expanded tensor share a place; change a clone()"
             )
         with np.errstate(all="ignore"):
             if on_cpu:

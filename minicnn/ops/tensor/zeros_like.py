@@ -34,8 +34,9 @@ def like(
     x = input.array
     if type(x) is not Meta and not made.is_meta and x.ndim > 1:
         with on_device_of(made.array):
-            if memory_format is memory_formats.channels_last:
-                made = Tensor(memory_formats.copy(made.array, memory_format))
+            sliced = memory_format is memory_formats.preserve_format and memory_formats.lies_channels_last(x)
+            if sliced or memory_format is memory_formats.channels_last:
+                made = Tensor(memory_formats.copy(made.array, memory_formats.channels_last))
             elif (
                 memory_format is memory_formats.preserve_format
                 and not x.flags.c_contiguous

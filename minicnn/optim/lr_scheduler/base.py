@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 import warnings
 import weakref
@@ -21,6 +22,28 @@ EPOCH_DEPRECATION_WARNING = (
     "`scheduler.step()` to step the scheduler. If epoch is different from None, the closed form is used instead of the "
     "chainable form, where available."
 )
+
+
+def _taking_verbose(init: Callable[..., None]) -> Callable[..., None]:
+    """Let an `__init__` take one argument more: `verbose`, which PyTorch had up to 2.6. It only gives a warning."""
+    parameters = inspect.signature(init).parameters
+    if "verbose" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return init
+
+    @functools.wraps(init)
+    def create(self: Any, *args: Any, **options: Any) -> None:
+        verbose = options.pop("verbose", "deprecated")
+        if len(args) == len(parameters):  # one more than `init` has beside self
+            *args, verbose = args  # type: ignore[assignment]
+        if verbose != "deprecated":
+            warnings.warn(
+                "The verbose parameter is deprecated. Please use get_last_lr() to access the learning rate; nothing "
+                "is printed.",
+                stacklevel=2,
+            )
+        init(self, *args, **options)
+
+    return create
 
 
 class LRScheduler:
@@ -52,6 +75,12 @@ class LRScheduler:
     _get_lr_called_within_step: bool = False
     _is_initial: bool = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _taking_verbose(cls.__init__)  # type: ignore[method-assign]
+
+    @_taking_verbose
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = optimizer_of(optimizer)
         for index, group in enumerate(optimizer.param_groups):
