@@ -6,6 +6,7 @@ Importing a family adds its methods to `Tensor`.
 
 from __future__ import annotations
 
+import sys as _sys
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
@@ -128,6 +129,9 @@ accept_out(
 )  # fmt: skip
 
 _answer_for_functions("minicnn.ops")
+
+for _name in ("ciou_loss", "diou_loss", "focal_loss", "giou_loss"):  # torchvision has a file for each
+    _sys.modules[f"{__name__}.{_name}"] = globals()[_name] = box_losses
 
 # The layers in torchvision's `ops`. Layers are built on this folder, so their files are loaded only when they are used.
 _FILES = {"feature_pyramid_network", "misc", "poolers"}

@@ -41,7 +41,7 @@ def sigmoid_focal_loss(
 
     >>> from minicnn.ops import sigmoid_focal_loss
     >>> sigmoid_focal_loss(minicnn.tensor([0.0, 3.0]), minicnn.tensor([1.0, 1.0]))
-    tensor([4.3322e-02, 2.7315e-05])
+    tensor([4.3322e-02, 2.7321e-05])
     """
     if not 0 <= alpha <= 1 and alpha != -1:
         raise ValueError(f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore.")
@@ -101,7 +101,7 @@ def complete_box_iou_loss(boxes1: Tensor, boxes2: Tensor, reduction: str = "none
 
     >>> from minicnn.ops import complete_box_iou_loss
     >>> complete_box_iou_loss(minicnn.tensor([0.0, 0.0, 2.0, 2.0]), minicnn.tensor([0.0, 0.0, 4.0, 1.0]))
-    tensor(0.7507)
+    tensor(0.7470)
     """
     boxes1, boxes2 = _float(boxes1), _float(boxes2)
     loss, iou = _distance(boxes1, boxes2, 1e-7)  # torchvision passes its eps on to the weight alone

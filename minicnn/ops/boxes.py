@@ -161,7 +161,7 @@ def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tenso
 
     >>> from minicnn.ops import complete_box_iou
     >>> complete_box_iou(minicnn.tensor([[0.0, 0.0, 2.0, 2.0]]), minicnn.tensor([[0.0, 0.0, 4.0, 1.0]]))
-    tensor([[0.2493]])
+    tensor([[0.2530]])
     """
     boxes1, boxes2 = _wide(boxes1), _wide(boxes2)
     iou = box_iou(boxes1, boxes2)

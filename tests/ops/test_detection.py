@@ -126,3 +126,16 @@ def test_regions_without_boxes_and_without_data() -> None:
         ops.roi_align(x, [minicnn.zeros(1, 5)], 2)
     with pytest.raises(RuntimeError, match=r"\(N, C, H, W\)"):
         ops.roi_align(x[0], minicnn.zeros(1, 5), 2)
+
+
+def test_names_have_torchvisions_paths() -> None:
+    from minicnn.ops.feature_pyramid_network import FeaturePyramidNetwork
+    from minicnn.ops.focal_loss import sigmoid_focal_loss
+    from minicnn.ops.giou_loss import generalized_box_iou_loss
+    from minicnn.ops.poolers import MultiScaleRoIAlign
+
+    from minicnn.ops.boxes import box_iou
+
+    assert box_iou is ops.box_iou and sigmoid_focal_loss is ops.sigmoid_focal_loss
+    assert FeaturePyramidNetwork is ops.FeaturePyramidNetwork and MultiScaleRoIAlign is ops.MultiScaleRoIAlign
+    assert generalized_box_iou_loss is ops.generalized_box_iou_loss
