@@ -79,12 +79,12 @@ class saved_tensors_hooks:
         RuntimeError: `disable_saved_tensors_hooks` forbids it.
 
     >>> def pack(tensor):
-    ...     print("saved", tensor.tolist())
+    ...     print("saved a tensor of shape", tuple(tensor.shape))
     ...     return tensor.numpy().astype(np.float16)
     >>> x = minicnn.tensor([1., 2.], requires_grad=True)
     >>> with minicnn.autograd.graph.saved_tensors_hooks(pack, lambda half: minicnn.tensor(half).float()):
     ...     y = x.exp()
-    saved [2.7182817459106445, 7.389056205749512]
+    saved a tensor of shape (2,)
     >>> y.sum().backward()
     >>> x.grad
     tensor([2.7188, 7.3906])
@@ -159,8 +159,7 @@ def allow_mutation_on_saved_tensors() -> Iterator[None]:
     >>> with minicnn.autograd.graph.allow_mutation_on_saved_tensors():
     ...     y = x.clone()
     ...     z = y**2
-    ...     y.zero_()
-    tensor([0.], grad_fn=<ZeroBackward0>)
+    ...     _ = y.zero_()
     >>> z.backward()
     >>> x.grad  # 2 x
     tensor([4.])

@@ -44,7 +44,7 @@ def functional_call(
     >>> nn.utils.stateless.functional_call(
     ...     layer, {"weight": minicnn.ones(1, 2), "bias": minicnn.zeros(1)}, minicnn.ones(2)
     ... )
-    tensor([3.])
+    tensor([2.])
     """
     values = _merged(parameters_and_buffers)
     positional = () if args is None else args if isinstance(args, tuple) else (args,)
