@@ -22,7 +22,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
-from .compat import accelerator, amp, backends, distributed, func, fx, hub, jit, linalg, return_types, testing
+from .compat import accelerator, amp, backends, distributed, func, fx, hub, jit, linalg, return_types, special, testing
 from .compat.amp import GradScaler, autocast, is_autocast_enabled
 from .compat.func import vmap
 from .compat.missing import Imports as _Imports
@@ -135,6 +135,7 @@ from .ops.tensor.scatter_reduce import *
 from .ops.tensor.searching import *
 from .ops.tensor.shape import *
 from .ops.tensor.sorting import *
+from .ops.tensor.special import *
 from .ops.tensor.statistics import *
 from .ops.tensor.strides import *
 from .ops.tensor.types import *

@@ -84,7 +84,7 @@ def attribute(node: Any, name: str) -> Any:
     array = node.saved[i]
     if not is_array(array):
         return array
-    return node.at_output(0, array) if letter == "y" else node.at_input("ab".index(letter), array)
+    return node.at_output(0, array) if letter == "y" else node.at_input(int(letter == "b"), array)
 
 
 class SavedTensor:

@@ -173,7 +173,7 @@ class Call(engine.Function):
     @staticmethod
     def forward(ctx: Any, *arrays: Any, call: UserCall) -> Any:
         """Run the user's forward on the tensors."""
-        ctx.title, ctx.user = call.function.__name__, call.function
+        ctx.title, ctx.user, ctx.named = call.function.__name__, call.function, len(call.options)
         ctx.devices = [device_of(a) for a in arrays]
         context = ctx.context = FunctionCtx(ctx.needs_input_grad)
         outputs = call.run(context)
@@ -229,6 +229,8 @@ class Call(engine.Function):
             context._node = outer
         found = found if isinstance(found, (tuple, list)) else (found,)
         wanted = len(ctx.inputs)
+        if wanted - ctx.named <= len(found) < wanted:  # arguments given by name may be left out at the end
+            found = (*found, *[None] * (wanted - len(found)))
         if any(g is not None for g in found[wanted:]):
             raise RuntimeError(f"{ctx.title}: backward gave {len(found)} gradients for {wanted} arguments of forward")
         for g in found:

@@ -135,7 +135,7 @@ class _HalfOpenInterval(_Interval):
         return (self.lower_bound <= value) & (value < self.upper_bound)
 
 
-def _whole(value: Tensor) -> Any:
+def _whole(value: Any) -> Any:
     return value % 1 == 0 if is_floating_point(value) else value == value
 
 

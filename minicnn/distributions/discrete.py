@@ -96,7 +96,7 @@ class Bernoulli(Distribution):
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        parameter = self.__dict__.get("probs", self.__dict__.get("logits"))
+        parameter: Any = self.__dict__.get("probs", self.__dict__.get("logits"))
         values = arange(2, dtype=parameter.dtype, device=parameter.device)
         values = values.reshape((-1, *[1] * len(self.batch_shape)))
         return values.expand((-1, *self.batch_shape)) if expand else values

@@ -23,7 +23,7 @@ from .weights import load_weights
 _FILES = {name: entry.file for name, entry in MODELS.items()} | {
     name: file for file, names in CLASSES.items() for name in names
 }
-_MODULES = set(_FILES.values())
+_MODULES = {*_FILES.values(), "feature_extraction"}
 
 __all__ = [
     "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models", "load_weights",

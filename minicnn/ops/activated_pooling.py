@@ -52,7 +52,7 @@ class ActivatedMaxPool(Function):
         """As if the pooling and f had been recorded one after the other."""
         index, m, y = ctx.unchanged
         function, g = ctx.activation, ctx.geometry
-        pooled = ctx.computed(MaxPool, 0, m, index, arguments=4, geometry=g, shape=g.x_shape)
+        pooled = ctx.computed(MaxPool, 0, m, index, arguments=4, geometry=g, shape=g.x_shape, kind=index.dtype)
         after = function.tables[0](m) if y is None or function is Relu else y
         active = ctx.computed(function, pooled, after, after)
         (gm,) = second_order.derivative(active._edge[0], [gy])

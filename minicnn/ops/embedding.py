@@ -220,8 +220,8 @@ def _check_bags(
     op = "embedding_bag"
     if factors is not None and tuple(factors.shape) != tuple(input.shape):
         raise ValueError(
-            f"{op}: If per_sample_weights ({factors.shape}) is not None, then it must have the same shape as "
-            f"the input ({input.shape})"
+            f"{op}: If per_sample_weights ({factors.shape!r}) is not None, then it must have the same shape as "
+            f"the input ({input.shape!r})"
         )
     if weight.ndim != 2:
         raise ValueError(f"{op}: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")

@@ -47,7 +47,11 @@ _A = -0.75  # the parameter of cubic convolution
 _FAR = -100.0  # a place that no image has
 _OLD = (
     "Default {} behavior has changed to align_corners=False since 1.3.0. Please specify align_corners=True if the old "
-    "behavior is desired."
+    "behavior is desired. See the documentation of {} for details."
+)
+_UNIT = (
+    "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when align_corners=True. This is not an "
+    "intended use case of affine_grid. See the documentation of affine_grid for details."
 )
 
 
@@ -78,7 +82,7 @@ def grid_sample(
     """
     _check(input, grid, mode, padding_mode)
     if align_corners is None:
-        warnings.warn(_OLD.format("grid_sample and affine_grid"), stacklevel=2)
+        warnings.warn(_OLD.format("grid_sample and affine_grid", "grid_sample"), stacklevel=2)
     if input.dtype == np.float16:
         x, g = to(input, np.float32), to(grid, np.float32)
         return to(grid_sample(x, g, mode, padding_mode, bool(align_corners)), np.float16)
@@ -188,17 +192,12 @@ def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
             "grid_sampler(): expected input and grid to have same dtype, floating point, but input has "
             f"{input.dtype} and grid has {grid.dtype}"
         )
-    if len(x) not in (4, 5) or len(g) != len(x):
-        raise ShapeError(
-            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with "
-            f"sizes {x} and grid with sizes {g}"
-        )
-    if x[0] != g[0]:
+    if x[:1] != g[:1]:
         raise ShapeError(
             "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
             f"{x} and grid with sizes {g}"
         )
-    if g[-1] != len(x) - 2:
+    if g[-1:] != [len(x) - 2]:
         raise ShapeError(
             f"grid_sampler(): expected grid to have size {len(x) - 2} in last dimension, but got grid with sizes {g}"
         )
@@ -208,6 +207,11 @@ def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
                 "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
                 f"{x} with dimension {axis} being empty"
             )
+    if len(x) not in (4, 5) or len(g) != len(x):
+        raise ShapeError(
+            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with "
+            f"sizes {x} and grid with sizes {g}"
+        )
     if mode == "bicubic" and len(x) == 5:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input; use mode='bilinear'")
 
@@ -247,13 +251,15 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if theta.ndim != 3 or tuple(theta.shape[1:]) != (axes, axes + 1):
         raise ValueError(
             f"affine_grid: Expected a batch of {axes}D affine matrices of shape Nx{axes}x{axes + 1} for size "
-            f"{tuple(sizes)}. Got {theta.shape}."
+            f"{tuple(sizes)}. Got {theta.shape!r}."
         )
     if align_corners is None:
-        warnings.warn(_OLD.format("grid_sample and affine_grid"), stacklevel=2)
+        warnings.warn(_OLD.format("grid_sample and affine_grid", "affine_grid"), stacklevel=2)
     if min(sizes) <= 0:
         raise ValueError(f"affine_grid: Expected non-zero, positive output size. Got {tuple(sizes)}")
     outs = sizes[2:]
+    if align_corners and 1 in outs:
+        warnings.warn(_UNIT, stacklevel=2)
     like = {"dtype": theta.dtype, "device": theta.device}
     lines = []
     for axis in reversed(range(axes)):  # x, y, z

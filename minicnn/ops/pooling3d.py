@@ -8,13 +8,15 @@ as channels; in the second, an image has D rows of OH*OW pixels and the windows 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from minicnn_kernels import geometry
 from minicnn_kernels.geometry import IntOrTriple, Pool
 
-from ..tensor import Tensor
+from ..autograd.engine import Function
+from ..tensor import Array, Tensor
 from .adaptive_pooling import MaxUnpool, check_unpool, fractional
 from .pooling import AvgPool, MaxPool, Pooled, check, power_average, with_indices
 from .tensor.arithmetic import div
@@ -29,6 +31,27 @@ __all__ = [
 ]  # fmt: skip
 
 SizesOrNone = int | Sequence[int | None]
+
+
+class _Watched(Function):
+    """y itself; a program that changes the positions before the backward pass is told so, as in PyTorch."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Array, index: Array) -> Array:
+        """Save the positions."""
+        ctx.save_for_backward(index)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, None]:
+        """Look at the positions, which raises if they were changed."""
+        (_,) = ctx.saved
+        return gy, None
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array, *_: Any) -> Array:
+        """The change itself."""
+        return v
 
 
 def _averages(input: Tensor, plane: Pool, depth: Pool, divisor: int | None = None) -> Tensor:
@@ -60,7 +83,8 @@ def _largest(input: Tensor, plane: Pool, depth: Pool, return_indices: bool) -> P
     chosen = reshape(chosen, (*count, depth.oh * depth.ow))
     within = Gather.apply(reshape(inside, (*count, depth.h * depth.w)), chosen, 2)
     index = chosen // max(depth.w, 1) * (plane.h * plane.w) + within
-    return reshape(y, shape), reshape(index, shape)
+    index = reshape(index, shape)
+    return _Watched.apply(reshape(y, shape), index), index
 
 
 def max_pool3d(

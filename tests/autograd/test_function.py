@@ -240,3 +240,57 @@ def test_gradients_fit_the_arguments() -> None:
     x, w = Tensor(np.ones((3, 2)), requires_grad=True), leaf(1.0, 2.0)
     Times.apply(x, w * 1).sum().backward()
     assert x.grad.dtype == minicnn.float64 and w.grad.tolist() == [3, 3]
+
+
+def test_forms_of_functions_that_pytorch_takes() -> None:
+    class Twice(Function):
+        """Returns one tensor twice, and has its backward under the other name."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+            y = x * 2
+            return y, y
+
+        @staticmethod
+        def vjp(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+            return 2 * (first + second)
+
+    x = leaf(1.0, 2.0)
+    a, b = Twice.apply(x)
+    assert a is b
+    (a + b * 3).sum().backward()
+    assert x.grad.tolist() == [8, 8]
+
+    class Nothing(Function): ...
+
+    with pytest.raises(NotImplementedError, match="must implement the forward"):
+        Nothing.apply(x)
+
+    class Forward(Nothing):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * 1
+
+    with pytest.raises(NotImplementedError, match="either the backward or vjp"):
+        Forward.apply(x).sum().backward()
+
+
+def test_a_separate_forward_with_defaults_and_other_results() -> None:
+    class Scale(Function):
+        @staticmethod
+        def forward(x: Tensor, factor: float = 3.0, *, name: str = "scaled") -> tuple[Tensor, str]:
+            return x * factor, name
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, str]) -> None:
+            assert len(inputs) == 2 and output[1] == "scaled"
+            ctx.factor = inputs[1]
+
+        @staticmethod
+        def backward(ctx: Any, gy: Tensor, _: None) -> tuple[Tensor, None]:
+            return gy * ctx.factor, None
+
+    x = leaf(1.0, 2.0)
+    y, name = Scale.apply(x)
+    y.sum().backward()
+    assert name == "scaled" and x.grad.tolist() == [3, 3] and y.tolist() == [3, 6]

@@ -183,10 +183,6 @@ SCENARIOS: dict[str, Scenario] = {
     "error: theta": lambda lib: lib.nn.functional.affine_grid(lib.ones(1, 2, 2), (1, 1, 2, 2), align_corners=False),
     "error: size": lambda lib: lib.nn.functional.affine_grid(lib.ones(1, 2, 3), (1, 1, 0, 2), align_corners=False),
     "error: grid mode": lambda lib: lib.nn.functional.grid_sample(lib.ones(1, 1, 2, 2), lib.ones(1, 1, 1, 2), "cubic"),
-    "error: grid": lambda lib: lib.nn.functional.grid_sample(
-        lib.ones(1, 1, 2, 2), lib.ones(2, 1, 1, 2), align_corners=False
-    ),
-    "error: pdist": lambda lib: lib.nn.functional.pdist(lib.ones(2, 2, 2)),
     "bags with other numbers": lambda lib: filled(lib, lib.nn.EmbeddingBag(4, 2, mode="max"))(
         lib.tensor([[0, 1], [3, 2]])
     ),

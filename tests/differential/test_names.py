@@ -39,7 +39,8 @@ ASKED = [
     "torch", "torch.Tensor", "torch.amp", "torch.autograd", "torch.backends", "torch.cuda", "torch.fx", "torch.hub",
     "torch.jit", "torch.linalg", "torch.nn", "torch.nn.functional", "torch.nn.grad", "torch.nn.init",
     "torch.nn.parallel", "torch.nn.utils", "torch.optim", "torch.optim.lr_scheduler", "torch.optim.swa_utils",
-    "torch.random", "torch.testing", "torch.utils", "torch.utils.checkpoint", "torch.utils.data",
+    "torch.accelerator", "torch.distributed", "torch.distributions", "torch.nn.utils.prune", "torch.random",
+    "torch.testing", "torch.utils", "torch.utils.checkpoint", "torch.utils.data",
 ]  # fmt: skip
 
 

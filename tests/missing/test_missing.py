@@ -90,7 +90,6 @@ def test_every_name_of_torchvision_has_an_answer_of_its_own(place: str) -> None:
         ("minicnn.transforms.v2", "RandomIoUCrop", "no boxes"),
         ("minicnn.models", "vit_b_16", "minicnn.nn"),
         ("minicnn.models", "ViT_B_16_Weights", "minicnn.models.load_weights(model, url)"),
-        ("minicnn.models", "feature_extraction", "register_forward_hook"),
         ("minicnn.models", "resnet19", "use resnet1"),
         ("minicnn.utils", "collect_env", "minicnn doctor"),
         ("minicnn.utils.data", "_utils", "collate.default_collate and default_convert are minicnn.utils.data.default"),

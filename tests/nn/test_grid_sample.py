@@ -104,7 +104,8 @@ def test_the_old_default_is_told() -> None:
         (lambda g: F.grid_sample(X, g, "linear"), ValueError, "expected mode to be 'bilinear', 'nearest' or 'bicubic'"),
         (lambda g: F.grid_sample(X, g, padding_mode="wrap"), ValueError, "expected padding_mode to be 'zeros'"),
         (lambda g: F.grid_sample(X, g.float()), RuntimeError, "expected input and grid to have same dtype"),
-        (lambda g: F.grid_sample(X[0], g), RuntimeError, "expected 4D or 5D input and grid with same number"),
+        (lambda g: F.grid_sample(X[:, 0], g), RuntimeError, "expected grid to have size 1 in last dimension"),
+        (lambda g: F.grid_sample(X[:, 0], g[..., :1]), RuntimeError, "expected 4D or 5D input and grid with same"),
         (lambda g: F.grid_sample(X[:1], g), RuntimeError, "expected grid and input to have same batch size"),
         (lambda g: F.grid_sample(X, g[..., :1]), RuntimeError, "expected grid to have size 2 in last dimension"),
         (lambda g: F.grid_sample(X[:, :, :0], g), RuntimeError, "dimension 2 being empty"),
@@ -117,3 +118,9 @@ def test_the_old_default_is_told() -> None:
 def test_refused(call: Any, kind: type[Exception], text: str) -> None:
     with pytest.raises(kind, match=text):
         call(minicnn.zeros(2, 1, 1, 2).double())
+
+
+def test_one_pixel_is_the_middle() -> None:
+    with pytest.warns(UserWarning, match="unit-size grids"):
+        grid = F.affine_grid(SAME, (2, 1, 1, 3), align_corners=True)
+    assert grid[0, 0].tolist() == [[-1, 0], [0, 0], [1, 0]]

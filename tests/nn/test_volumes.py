@@ -125,3 +125,12 @@ def test_half_precision_and_whole_numbers() -> None:
     assert half.dtype == minicnn.float16 and half.item() == 16
     whole = F.conv3d(minicnn.ones(1, 2, 2, 2, 2).long(), minicnn.ones(1, 2, 2, 2, 2).long())
     assert whole.dtype == minicnn.int64 and whole.item() == 16
+
+
+def test_changed_positions_are_noticed() -> None:
+    x = volume().requires_grad_()
+    y, where = F.max_pool3d(x, 2, return_indices=True)
+    y.sum().backward(retain_graph=True)
+    where.add_(1)
+    with pytest.raises(RuntimeError, match=r"MaxPool3d|changed|in place"):
+        y.sum().backward()

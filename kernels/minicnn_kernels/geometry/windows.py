@@ -131,6 +131,9 @@ def fractional_pool(
     axes = ("(N, C, H, W) or (C, H, W)", "(N, C, D, H, W) or (C, D, H, W)")[dims - 2]
     if len(leading) != 2 or 0 in x[-dims - 1 :]:
         raise ShapeError(f"{op}: Expected input {axes}, of which only the batch may be empty, got shape {x}")
+    for name, value in (("kernel_size", kernel), ("output_size", output_size)):
+        if isinstance(value, Sequence) and len(value) != dims:
+            raise KindError(f"{op}: {name} must either be a single int or {dims} ints, got {shown(value)}")
     sides, windows = tuple(x[-dims:]), each(kernel, op, "kernel_size", 1)
     outs = each(output_size, op, "output_size", 0, 2**63 - 1)
     room = [side - k + 1 for side, k in zip(sides, windows, strict=True)]

@@ -47,7 +47,7 @@ ROWS = [
         "x.copy_(...)"),
     Gap("* Tensor", "storage storage_type set_ as_strided_ as_strided_scatter "
         "const_data_ptr new_empty_strided is_set_to dim_order slice_inverse", _MEMORY),
-    Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_strided empty_permuted", _MEMORY),
+    Gap("*", "*Storage StorageBase *StorageContext is_storage as_strided_copy empty_permuted", _MEMORY),
     Gap("minicnn", "from_file", "use minicnn.from_numpy(numpy.memmap(file, dtype, shape=shape))"),
     Gap("minicnn", "frombuffer", "use minicnn.from_numpy(numpy.frombuffer(buffer, dtype))"),
     Gap("minicnn", "to_dlpack", "use minicnn.utils.dlpack.to_dlpack, or hand over the tensor itself, which has "
@@ -78,8 +78,9 @@ ROWS = [
     Gap("* Tensor", "stft istft", _FFT),
     Gap("*", "fft has_spectral", _FFT),
     Gap("*", "signal *_window", "use scipy.signal.windows and minicnn.from_numpy"),
-    Gap("*", "special", "minicnn has these functions without `special`: minicnn.erf, minicnn.log1p, minicnn.logit"),
-    Gap("* Tensor", "i0 i0_ igamma igamma_ igammac igammac_ mvlgamma mvlgamma_ polygamma polygamma_",
+    Gap("special", "airy_ai bessel_* chebyshev_* gammainc gammaincc hermite_* laguerre_* legendre_* modified_bessel_* "
+        "scaled_modified_* shifted_* spherical_*", "use scipy.special on x.numpy(), without gradients"),
+    Gap("* Tensor", "igamma igamma_ igammac igammac_",
         "use scipy.special on x.numpy(), without gradients"),
     Gap("minicnn", "binomial", "draw with numpy.random, or sum minicnn.bernoulli"),
     Gap("minicnn", "quasirandom", "use scipy.stats.qmc and minicnn.from_numpy"),
@@ -166,6 +167,9 @@ ROWS = [
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
         "minicnn.utils.data.get_worker_info; minicnn has nothing else of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
+    Gap("distributions", "*", "there are {there}; make another one as a subclass of minicnn.distributions.Distribution "
+        "with a support, rsample and log_prob"),
+    Gap("accelerator", "*", "there are {there}; more functions of GPUs are in minicnn.cuda"),
     Gap("distributed", "*", _ONE + "ask minicnn.distributed.is_available(), which is False, before you use it"),
     Gap("minicnn", "rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
     Gap("minicnn", "multiprocessing", "use Python's multiprocessing; minicnn.utils.data.DataLoader has worker "

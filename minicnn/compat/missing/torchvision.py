@@ -49,9 +49,6 @@ ROWS = [
     Gap("minicnn", "tv_tensors datapoints", "there are no types for boxes, masks and videos; images are tensors "
         "(C, H, W)"),
     Gap("models", "detection segmentation video optical_flow quantization FasterRCNN MaskRCNN RetinaNet", _TASK),
-    Gap("models", "feature_extraction", "minicnn does not have it; get the output of a layer inside a net by a hook, "
-        "minicnn.nn.Module.register_forward_hook, or build a minicnn.nn.Sequential of the first of the net's "
-        "children(), minicnn.nn.Module.children"),
     Gap("models", "ConvNeXt_*_Weights MaxVit_T_Weights RegNet_*_Weights Swin_*_Weights ViT_*_Weights", _WEIGHTS),
     Gap("models", "Weights", "the weights of a net are a member of an enumeration, minicnn.models.WeightsEnum, and "
         "its value is a minicnn.models.published.File"),

@@ -114,7 +114,10 @@ def _derivative(f: Tensor, spacing: Any, edge_order: int) -> Tensor:
         widths = f.new_ones(n - 1) * spacing if f.dtype.kind == "f" else f.new_ones(n - 1).float() * spacing
     slopes = (f[..., 1:] - f[..., :-1]) / widths
     h, k = widths[:-1], widths[1:]
-    inside = (slopes[..., :-1] * k + slopes[..., 1:] * h) / (h + k)
+    if isinstance(spacing, Tensor) and spacing.ndim:
+        inside = (slopes[..., :-1] * k + slopes[..., 1:] * h) / (h + k)
+    else:  # without the point itself, which may be Inf or NaN
+        inside = (f[..., 2:] - f[..., :-2]) / (2 * h)
     first, last = slopes[..., :1], slopes[..., -1:]
     if edge_order == 2:
         first = first + (first - slopes[..., 1:2]) * (widths[0] / (widths[0] + widths[1]))

@@ -29,12 +29,12 @@ from .arguments import ints, no_tensor
 _NAMES = """
     rsub allclose equal is_nonzero is_same_size isclose isfinite isinf isnan isreal chunk dsplit hsplit split
     split_with_sizes tensor_split unbind unsafe_chunk unsafe_split vsplit as_tensor asarray from_numpy
-    get_default_dtype scalar_tensor set_default_dtype tensor block_diag diag_embed diagflat diagonal diagonal_copy
-    trace einsum flip fliplr flipud repeat_interleave roll rot90 tile put index_put narrow select masked_fill
-    masked_scatter dist tril_indices triu_indices rand_like randint_like randn_like poisson index_fill argwhere
-    bincount unique unique_consecutive positive std_mean var_mean count_nonzero histogramdd cov corrcoef gradient
-    logdet matrix_exp select_scatter diagonal_scatter trapezoid trapz cumulative_trapezoid vander as_strided conj
-    is_conj is_neg resolve_conj resolve_neg
+    get_default_dtype scalar_tensor set_default_dtype tensor block_diag diag_embed diagflat diagonal
+    diagonal_copy trace einsum flip fliplr flipud repeat_interleave roll rot90 tile put index_put narrow select
+    masked_fill masked_scatter dist tril_indices triu_indices rand_like randint_like randn_like poisson
+    index_fill argwhere bincount unique unique_consecutive positive std_mean var_mean count_nonzero histogramdd
+    cov corrcoef gradient logdet matrix_exp select_scatter diagonal_scatter trapezoid trapz cumulative_trapezoid
+    vander as_strided empty_strided conj is_conj is_neg resolve_conj resolve_neg
 """
 _WITHOUT = frozenset(_NAMES.split())
 _OF_INDICES = frozenset({"argmax", "argmin", "argsort", "nonzero", "searchsorted", "bucketize", "multinomial"})

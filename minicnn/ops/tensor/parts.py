@@ -14,13 +14,15 @@ from ...tensor import Tensor, tensor_method
 from .arguments import axis, check_tensor, ints
 from .clamp import where
 from .concatenate import cat
+from .creation import empty
 from .diagonal import diagonal
+from .expand import broadcast_shapes
 from .indexing import select
 from .inplace import in_place
 from .linear_map import LinearMapRow, View
 from .norm import vector_norm
 
-__all__ = ["as_strided", "diagonal_scatter", "renorm", "select_scatter", "slice_scatter", "vander"]
+__all__ = ["as_strided", "diagonal_scatter", "empty_strided", "renorm", "select_scatter", "slice_scatter", "vander"]
 
 
 def _with_part(op: str, input: Tensor, src: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
@@ -217,6 +219,28 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     return View.apply(input, STRIDED, size, stride, offset)
 
 
+def empty_strided(
+    size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **others: Any
+) -> Tensor:
+    """An uninitialised tensor with any steps between neighbours, in elements.
+
+    Args:
+        others: `layout` and `pin_memory` of PyTorch, without effect.
+
+    >>> minicnn.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    size, stride = ints("empty_strided", "size", (size,)), ints("empty_strided", "stride", (stride,))
+    if len(size) != len(stride) or min((*size, *stride), default=0) < 0:
+        raise RuntimeError(
+            f"empty_strided: dimensionality of sizes {list(size)} must match dimensionality of strides {list(stride)}, "
+            "and none may be negative"
+        )
+    count = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    found = as_strided(empty(count, dtype=dtype, device=device), size, stride).detach()
+    return found.requires_grad_() if requires_grad else found
+
+
 # --------------------------------------------------------------------------------------------------------- one by one
 
 
@@ -228,6 +252,9 @@ def _elementwise(op: str, self: Tensor, function: Callable[..., Any], *others: T
         raise TypeError(f"{op}: it is only for tensors on the CPU, and this is on '{self.device}'")
     if any(t.dtype != self.dtype for t in others):
         raise TypeError(f"{op}: expected tensors of {self.dtype}; convert the others with .to(...)")
+    for t in others:
+        if broadcast_shapes(tuple(t.shape), tuple(self.shape)) != tuple(self.shape):
+            raise ShapeError(f"{op}: shape {tuple(t.shape)} is not broadcast to {tuple(self.shape)}")
     arrays = [np.broadcast_to(host(t.array), self.shape).reshape(-1) for t in others]
     values = [function(*row) for row in zip(*(a.tolist() for a in (self.array.reshape(-1), *arrays)), strict=True)]
     return self.copy_(Tensor(np.asarray(values).astype(self.array.dtype).reshape(self.shape)))

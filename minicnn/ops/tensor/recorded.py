@@ -25,8 +25,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from minicnn_kernels import arrays
 
 from ...tensor import Array, Tensor
-from . import arithmetic, clamp, cumulative, flip_roll, reduction, unary
-from .elementwise import row, run
+from . import arithmetic, clamp, cumulative, flip_roll, reduction, special, unary
 from .expand import expand
 from .shape import permute, reshape, unsqueeze
 from .types import to
@@ -149,16 +148,6 @@ def _one(*values: Any) -> Any:
     return next(value for value in values if isinstance(value, Recorded))
 
 
-def _zeta(order: float, a: Any) -> Any:
-    """sum_k 1/(a + k)^order over k >= 0; its derivative is -order times the next one."""
-    return arrays.special(a).zeta(np.float64(order), a)
-
-
-_zeta_row = row(
-    "zeta", lambda a, order: _zeta(order, a), lambda gy, a, order: gy * (-order * _zeta(order + 1, a)), kind="float"
-)
-
-
 _CONSTANT = {
     "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isinf", "isfinite", "sign",
     "signbit", "floor", "ceil", "trunc", "rint", "floor_divide", "heaviside", "logical_and", "logical_or",
@@ -178,7 +167,7 @@ _ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "arctanh": unary.atanh, "deg2rad": unary.deg2rad, "rad2deg": unary.rad2deg, "erf": unary.erf, "erfc": unary.erfc,
     "erfinv": unary.erfinv, "psi": unary.digamma, "digamma": unary.digamma, "gammaln": unary.lgamma,
     "tanh": lambda x: x.tanh(), "ndtr": lambda x: unary.erfc(x * -math.sqrt(0.5)) * 0.5,
-    "_zeta": lambda order, a: run(_zeta_row, a, order=float(order)),
+    "_zeta": special.zeta, "i0": special.i0, "i1": special.i1, "i0e": special.i0e, "i1e": special.i1e,
 }  # fmt: skip
 _REDUCTIONS = {"add": reduction.sum, "multiply": reduction.prod}
 _RUNNING = {"add": cumulative.cumsum, "multiply": cumulative.cumprod, "logaddexp": cumulative.logcumsumexp}

@@ -268,7 +268,7 @@ def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: Any =
     >>> x = minicnn.tensor([[1., 2.], [3., 6.]], requires_grad=True)
     >>> x.mean().backward()
     >>> x.mean(0), x.grad
-    (tensor([2., 4.], grad_fn=<MeanBackward0>), tensor([[0.2500, 0.2500],
+    (tensor([2., 4.], grad_fn=<MeanBackward1>), tensor([[0.2500, 0.2500],
             [0.2500, 0.2500]]))
     """
     return reduce(_mean, input, dim, keepdim, dtype)

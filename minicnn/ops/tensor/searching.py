@@ -155,7 +155,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     x, minlength = host(_values("bincount", input)), whole(minlength, "bincount", "minlength")
     if x.dtype.kind not in "iu" or x.ndim != 1 or (x.size and x.min() < 0) or minlength < 0:
         raise RuntimeError(
-            f"bincount: expected a 1-d tensor of non-negative integers and minlength >= 0, got {x.dtype} {x.shape}"
+            f"bincount: expected 1-d non-negative integral input and minlength >= 0, got {x.dtype} {x.shape}"
         )
     fits("bincount", (max(int(x.max()) + 1 if x.size else 0, minlength),), 8)
     if weights is None:
@@ -179,7 +179,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     x, bins = host(_values("histc", input)), whole(bins, "histc", "bins")
     fits("histc", (bins if bins > 0 else 0,), 8)
     if bins <= 0:
-        raise RuntimeError(f"histc: bins must be positive, got {bins}")
+        raise RuntimeError(f"histc: bins must be > 0, got {bins}")
     if x.dtype.kind != "f":
         raise NotImplementedError(f"histc: not defined for {x.dtype}; convert the tensor with .float()")
     low, high = float(real(min, "histc", "min")), float(real(max, "histc", "max"))
@@ -188,7 +188,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if low == high:
         low, high = low - 1, high + 1
     if not (np.isfinite(low) and np.isfinite(high)) or low > high:
-        raise RuntimeError(f"histc: the range [{low}, {high}] must be finite, and max not below min")
+        raise RuntimeError(f"histc: the range [{low}, {high}] must be finite, and max must be larger than min")
     inside = x[(x >= low) & (x <= high)]
     places = np.minimum(((inside - low) / (high - low) * bins).astype(np.int64), bins - 1)
     return _back(np.bincount(places, minlength=bins).astype(x.dtype), input)

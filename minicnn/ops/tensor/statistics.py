@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -140,7 +141,8 @@ def histogramdd(
     """
     if input.ndim < 2:
         raise RuntimeError(f"histogramdd: input tensor should have at least 2 dimensions, got shape {input.shape}")
-    x = host(_values("histogramdd", input)).reshape(-1, input.shape[-1])  # (..., D) -> (points, D)
+    x = host(_values("histogramdd", input))
+    x = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (..., D) -> (points, D)
     bins = [bins] * x.shape[1] if isinstance(bins, int) else list(bins)
     hist, edges = _counted("histogramdd", x, input, bins, range, weight, density)
     return return_types.histogramdd(hist, tuple(edges))

@@ -113,9 +113,10 @@ class UntypedStorage:
     """The memory that a tensor is a view of, to ask where it is and how large; its numbers are in `x.numpy()`."""
 
     def __init__(self, array: Array) -> None:
-        while is_array(getattr(array, "base", None)):
-            array = array.base
-        self._array, self.device = array, device_of(array)
+        owner: Any = array
+        while is_array(getattr(owner, "base", None)):
+            owner = owner.base
+        self._array, self.device = owner, device_of(owner)
 
     def data_ptr(self) -> int:
         """Return the address of the memory; 0 on the meta device."""

@@ -37,6 +37,7 @@ ERRORS: list[Error] = [
         lambda: G.fractional_pool((1, 2, 5, 6), (2, 3), 5),
         ["fractional_max_pool2d: 5 x 5 windows of 2 x 3 do not fit into 5 x 6", "at most 4 x 4"],
     ),
+    (lambda: G.fractional_pool((1, 5, 6), (2,), 2), ["kernel_size must either be a single int or 2 ints", "(2,)"]),
     (lambda: G.fractional_pool((5, 6), 2, 2), ["Expected input (N, C, H, W) or (C, H, W)", "(5, 6)"]),
     (
         lambda: G.max_unpool2d((1, 2, 3, 3), (1, 2, 3, 2), 2),

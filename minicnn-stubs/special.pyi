@@ -1,0 +1,1 @@
+from minicnn.compat.special import *
