@@ -268,7 +268,7 @@ def test_what_pooling_refuses() -> None:
     index = minicnn.zeros(1, 2, 2, 2, dtype=minicnn.int64)
     for call, words in [
         (lambda: F.max_pool2d(np.ones((1, 1, 2, 2)), 2), "max_pool2d: input must be a Tensor"),
-        (lambda: F.avg_pool2d(x > 1, 2), "avg_pool2d: input must be floating point or int64, got bool"),
+        (lambda: F.avg_pool2d(x > 1, 2), "avg_pool2d: input must be floating point or int64, got minicnn.bool"),
         (lambda: F.adaptive_avg_pool2d(counted(1, 2, 2, dtype=np.int64), 1), r"adaptive_avg_pool2d: .* \.float\(\)"),
         (lambda: F.max_unpool2d(x[:, :, :2, :2], index.to(minicnn.int32), 2), "max_unpool2d: indices .* got int32"),
         (lambda: F.max_unpool2d(x[:, :, :2, :2], index - 1, 2), "max_unpool2d: found an invalid max index: -1"),
