@@ -32,7 +32,6 @@ from minicnn import nn, optim
         (minicnn, "ediff1d", "numpy.ediff1d on x.numpy"),
         (minicnn, "no_such_thing_at_all", "docs/pytorch.md"),
         (minicnn.zeros(1), "cuda_", "the devices are minicnn.device"),
-        (minicnn.zeros(1), "untyped_storage", "its NumPy array"),
         (minicnn.zeros(1), "reshap", "use reshape"),
     ],
 )

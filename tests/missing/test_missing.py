@@ -43,6 +43,8 @@ HERE = {place: known(place) for place in {*PLACES, *(p for row in ROWS for p in 
 def test_a_row_names_nothing_that_is_there(row: Gap) -> None:
     places = PLACES if "*" in row.places else row.places.split()
     for word in row.names.split():
+        if word == "*":  # every other name of the place
+            continue
         pattern = re.compile(word.replace("*", r"\w*"))
         for place in places:
             there = {name for name in HERE[place] if pattern.fullmatch(name) and not name.startswith("_")}
@@ -120,9 +122,9 @@ def test_answers(place: str, name: str, text: str) -> None:
     assert str(absent.value) == f"No module named '{place}.{name}': {answer}" and absent.value.name == f"{place}.{name}"
 
 
-@pytest.mark.parametrize("name", ["minicnn.onnx", "minicnn.nn.foo", "minicnn.hub.foo", "minicnn.distributed"])
+@pytest.mark.parametrize("name", ["minicnn.onnx", "minicnn.nn.foo", "minicnn.hub.foo", "minicnn.sparse"])
 def test_asking_whether_there_is_a_module_raises_nothing(name: str) -> None:
-    """As in `find_spec("torch.distributed") is not None`; importing the module still raises."""
+    """As in `find_spec("torch.sparse") is not None`; importing the module still raises."""
     importlib.import_module(name.rpartition(".")[0])
     assert importlib.util.find_spec(name) is None
     with pytest.raises(ModuleNotFoundError, match=rf"No module named '{re.escape(name)}': \w"):
