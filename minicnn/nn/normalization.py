@@ -53,8 +53,8 @@ class _InstanceNorm(_NormBase):
                     f"({self.num_features}), but got: {found}"
                 )
             warnings.warn(
-                f"{type(self).__name__}: num_features={self.num_features} does not match {found}; without affine "
-                "parameters it is not used",
+                f"{type(self).__name__}: num_features={self.num_features} does not match {found}; it is a "
+                "number which is not used because affine=False",
                 stacklevel=2,
             )
         x = input if axis else input.reshape(1, *input.shape)  # (C, ...) -> (1, C, ...)

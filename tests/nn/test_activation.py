@@ -232,7 +232,7 @@ def test_rrelu_draws_slopes_in_training() -> None:
         (lambda x: F.glu(x, 2), IndexError, "dim 2 is not an axis"),
         (lambda x: F.prelu(x, minicnn.ones(2)), ValueError, r"3 channel\(s\).*\(2,\)"),
         (lambda x: F.relu([1.0]), TypeError, "input must be a Tensor, got list"),
-        (lambda x: F.elu(x > 0), TypeError, r"elu: input must be .*, got bool; convert it with \.float\(\)$"),
+        (lambda x: F.elu(x > 0), TypeError, r"elu: input must be .*, got minicnn.bool; convert it with \.float\(\)$"),
     ],
 )
 def test_bad_arguments(call: Callable[[Tensor], Any], error: type[Exception], text: str) -> None:

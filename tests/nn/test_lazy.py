@@ -157,3 +157,10 @@ def test_materialize_takes_a_length() -> None:
     parameter = nn.UninitializedParameter(dtype=minicnn.float64)
     parameter.materialize(10)
     assert type(parameter) is nn.Parameter and parameter.shape == (10,) and parameter.dtype == minicnn.float64
+
+
+def test_operations_refuse_what_has_no_shape() -> None:
+    parameter = nn.UninitializedParameter()
+    for op in (minicnn.empty_like, minicnn.exp, lambda p: p + p):
+        with pytest.raises(ValueError, match="uninitialized parameter"):
+            op(parameter)

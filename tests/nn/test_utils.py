@@ -205,8 +205,6 @@ def test_skip_init_draws_nothing() -> None:
     assert minicnn.default_generator.get_state() == before
     with pytest.raises(RuntimeError, match="'device' arg"):
         utils.skip_init(nn.Flatten)
-    with pytest.raises(NotImplementedError, match="not supported"):
-        parametrizations.orthogonal(layer)
 
 
 def test_pytorchs_files_can_be_imported() -> None:

@@ -30,8 +30,8 @@ def like(
     """Make a tensor with the shape, and by default the type, device and memory order, of another tensor."""
     check_tensor("a tensor like another", input=input)
     kind = input.dtype if dtype is None else np.dtype(dtype)
-    made = new(tuple(input.shape), make, kind, input.device if device is None else device)
-    x = input.array
+    x = input.array  # an error, if the tensor has no shape yet
+    made = new(x.shape, make, kind, input.device if device is None else device)
     if type(x) is not Meta and not made.is_meta and x.ndim > 1:
         with on_device_of(made.array):
             sliced = memory_format is memory_formats.preserve_format and memory_formats.lies_channels_last(x)
