@@ -15,23 +15,26 @@ tensors of kinds that minicnn lacks: sparse, quantised, nested and complex ones,
     pth.py        the files of torch.save                pickled.py   the pickles in them, of which nothing runs
     storages.py   the numbers in them                    foreign.py   names other files by their beginning
     source.py     where the bytes come from              files.py     files that are replaced in one step
+    whole.py      whole modules, read only on request
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import IO, Any
 
 from ..compat.missing import answer as _answer
 from ..cuda.devices import is_available as _gpu_available
 from ..device import META, Device, resolve
 from ..tensor import Tensor
+from . import whole
 from .files import write_atomically
 from .format import pack, read_arrays, read_header
 from .source import CheckpointError, opened
-from .tree import Decoder, Encoder, Where
+from .tree import Decoder, Encoder, Where, WholeObjectError
 
 __all__ = ["CheckpointError", "load", "save"]
 
@@ -43,6 +46,9 @@ def save(
 ) -> None:
     """Write tensors, and the dicts, lists and numbers that hold them, as a safetensors file.
 
+    A module itself, or a container with one, is written as a pickle, which only `load(..., weights_only=False)` reads:
+    it names the classes, which must be there then. A state dict is better.
+
     These types can be saved, and load as they were: tensors and parameters, arrays, None, bool, int, float, str, list,
     tuple, dict, OrderedDict, Counter, set, Size, dtype, device. A subclass of dict loads as its base in this list.
     Tensors that share their whole memory, such as tied weights, are written under each name, and share it again after
@@ -53,11 +59,11 @@ def save(
         f: a path, whose file is replaced in one step or not at all, even if others save to it too; if it is a link, the
             file it points to is replaced. Or a file open for writing bytes.
         pickle_module: must be None.
-        pickle_protocol, _use_new_zipfile_serialization: options of PyTorch's format; without effect.
+        pickle_protocol: of the pickle of a whole module.
+        _use_new_zipfile_serialization: an option of PyTorch's format; without effect.
 
     Raises:
-        TypeError: the object has another type inside, such as a module instead of its `state_dict()`; the message says
-            where.
+        TypeError: the object has another type inside, or a module that cannot be pickled; the message says where.
         ValueError: lists are nested more than about a thousand deep, or numbers and text have more than 100 MB.
         OSError: the file cannot be written; an earlier file stays.
 
@@ -69,10 +75,13 @@ def save(
     """
     _no_pickle("save", pickle_module)
     encoder = Encoder()
+    pieces: Iterable[Any]
     try:
         pieces = pack(encoder.arrays, {"tree": encoder.encode(obj)})
     except RecursionError as error:
         raise ValueError("save: the object is nested too deeply; flatten its lists or dicts") from error
+    except WholeObjectError as error:
+        pieces = whole.pack(obj, pickle_protocol, str(error))
     if isinstance(f, (str, bytes, os.PathLike)):
         write_atomically(os.fsdecode(f), *pieces)
     elif isinstance(f, io.TextIOBase):
@@ -93,10 +102,10 @@ def load(
 ) -> Any:
     """Read a file that `save` wrote, any safetensors file as a dict of tensors, or a file of PyTorch's `torch.save`.
 
-    Nothing in a file is run. Of the files of `torch.save`, in both formats, those are read that hold tensors,
-    parameters, numbers, text, bytes, and lists, tuples, dicts and sets of them, such as state dicts; any other content
-    is refused. Their tensors are views of the storages in the file, as in PyTorch; one whose numbers are repeated, as
-    by `expand`, cannot be changed in place.
+    Nothing in a file is run, unless `weights_only` is False and `save` wrote a whole module. Of the files of
+    `torch.save`, in both formats, those are read that hold tensors, parameters, numbers, text, bytes, and lists,
+    tuples, dicts and sets of them, such as state dicts; any other content is refused. Their tensors are views of the
+    storages in the file, as in PyTorch; one whose numbers are repeated, as by `expand`, cannot be changed in place.
 
     bfloat16, which NumPy does not have, becomes float32 with the same values, with a warning. Loading needs hardly more
     memory than the tensors themselves.
@@ -108,7 +117,9 @@ def load(
             "cuda:0"}; or a function that gets each tensor on the CPU and the name of its device, and returns it where
             it belongs, or None for the device of that name.
         pickle_module: must be None.
-        weights_only, mmap: without effect; only data are read, and the tensors get their own memory.
+        weights_only: False also reads a whole module that `save` wrote, which can run any code that the file holds:
+            only from a source that you trust.
+        mmap: without effect; the tensors get their own memory.
         pickle_load_args: must be empty.
 
     Raises:
@@ -128,6 +139,9 @@ def load(
     _no_pickle("load", pickle_module or pickle_load_args or None)
     where = _where(map_location)
     with opened(f) as source:
+        if whole.begins(source):
+            place = None if map_location is None else partial(_moved, where=where)
+            return whole.read(source, weights_only is False, place)
         if pth.begins(source):
             return pth.read(source, where)
         header = read_header(source)
@@ -173,6 +187,12 @@ def _as_saved(device: Any) -> Device:
             "CPU-only machine, please use minicnn.load with map_location=minicnn.device('cpu') to map your storages to "
             f"the CPU{elsewhere}. {error}"
         ) from None
+
+
+def _moved(tensor: Tensor, where: Where) -> Tensor:
+    """A tensor where `map_location` says."""
+    place = where(str(tensor.device))
+    return place(tensor) if callable(place) else tensor.to(place)
 
 
 def _by_function(function: Any, tensor: Tensor, saved: str) -> Tensor:

@@ -31,6 +31,10 @@ _MADE: dict[str, Callable[[Any], Any]] = {
 Where = Callable[[str], Device | Callable[[Tensor], Tensor]]
 
 
+class WholeObjectError(TypeError):
+    """An object with a state, such as a module, which is no plain data."""
+
+
 class Encoder:
     """Turns an object into JSON; its arrays become entries of `arrays`, named after their places ("net.0.weight")."""
 
@@ -61,7 +65,7 @@ class Encoder:
             remedy = "save vars() of it instead"
         else:
             remedy = "save its content as tensors, numbers, strings, lists and dicts"
-        raise TypeError(
+        raise (WholeObjectError if hasattr(value, "state_dict") else TypeError)(
             f"save: {_where(path)} is of type {kind.__name__}, and only tensors, numbers, text and "
             f"containers of them are saved; {remedy}"
         )
