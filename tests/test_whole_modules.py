@@ -1,0 +1,76 @@
+"""Whole modules in files: read on request, and damaged or hostile ones."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minicnn
+from minicnn import Tensor, load, nn, optim, save
+from minicnn.serialization import CheckpointError
+
+
+class Small(nn.Module):
+    """A module with everything that a module may hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+        self.tied, self.name = self.conv, "small"
+        self.register_buffer("steps", minicnn.tensor(3), persistent=False)
+        self.conv.register_forward_hook(hook)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x)).relu()
+
+
+def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return 2 * output
+
+
+@pytest.mark.parametrize("where", [None, "cpu"])
+def test_whole_modules(tmp_path: Path, where: str | None) -> None:
+    """They are read only on request; the net computes the same, with its hooks, mode and tied parts."""
+    net, x, path = Small().eval(), minicnn.randn(2, 1, 5, 5), tmp_path / "net.pth"
+    save({"net": net, "epoch": 3, "sgd": optim.SGD(net.parameters(), lr=0.5)}, path)
+    for options in ({}, {"weights_only": True}, {"weights_only": None}):
+        with pytest.raises(CheckpointError, match=r"Weights only load failed.*net\.pth: it holds a whole module"):
+            load(path, **options)
+    found = load(path, where, weights_only=False)
+    other = found["net"]
+    assert minicnn.equal(other(x), net(x)) and not other.training and other.tied is other.conv
+    assert (found["epoch"], other.name, int(other.steps)) == (3, "small", 3)
+    found["sgd"].zero_grad()
+    other(x).sum().backward()
+    found["sgd"].step()
+    assert not minicnn.equal(other.conv.bias, net.conv.bias)
+    file = io.BytesIO()
+    save(net, file, pickle_protocol=5)
+    file.seek(0)
+    assert minicnn.equal(load(file, weights_only=False)(x), net(x))
+
+
+def test_damaged_and_hostile_whole_modules(tmp_path: Path) -> None:
+    path, ran = tmp_path / "net.pth", tmp_path / "ran"
+    save(nn.Linear(2, 1), path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])
+    with pytest.raises(CheckpointError, match=r"net\.pth: the pickle is damaged"):
+        load(path, weights_only=False)
+    path.write_bytes(content.replace(b"minicnn.nn.linear", b"minicnn.nn.linxxr"))
+    with pytest.raises(CheckpointError, match=r"net\.pth: a class of the object is not there.*linxxr.*import it"):
+        load(path, weights_only=False)
+
+    class Attack:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(ran),)
+
+    path.write_bytes(content[: content.index(b"\n") + 1] + pickle.dumps(Attack()))
+    with pytest.raises(CheckpointError, match="it holds a whole module"):
+        load(path)
+    assert not ran.exists()
