@@ -36,7 +36,10 @@ def cross_entropy(
         raise ShapeError(f"{op}: weight must have one value for each of the {k} classes, ({k},), got shape {weight}")
     if classes is not None and (classes[0] < 0 or classes[1] >= k):
         wrong = classes[0] if classes[0] < 0 else classes[1]
-        raise IndexError(f"{op}: target {wrong} is not a class: {k} logits per row allow 0..{k - 1}")
+        raise IndexError(
+            f"{op}: target {wrong} is not a class: {k} logits per row allow 0..{k - 1}. Target {wrong} is out of "
+            "bounds."
+        )
 
 
 def probabilities(logits: Shape, weight: Shape | None, op: str = "cross_entropy") -> tuple[int, int]:

@@ -49,7 +49,7 @@ class Parsed:
         elif not isinstance(item, Tensor):
             size = self.shape[dim]
             if not -size <= item < size:
-                raise IndexError(f"index: {item} is out of bounds for dimension {dim} with size {size}")
+                raise IndexError(f"index {item} is out of bounds for dimension {dim} with size {size}")
             self.basic.append(item)
         elif item.dtype.kind == "b" or item.dtype == np.uint8:
             self.basic += [slice(None)] * item.ndim
