@@ -125,6 +125,11 @@ class FirstOrder(Optimizer):
             raise AssertionError(
                 f"{name}: capturable=True is for CUDA graphs, which minicnn does not have; set it to False"
             )
+        if group.get("fused") and (p.is_meta or p.dtype.kind != "f"):
+            raise RuntimeError(
+                f"{name}: `fused=True` requires all the params to be floating point Tensors, with memory; one of "
+                f"shape {p.shape} is of {p.dtype} on {p.device}; leave fused out"
+            )
         if g.shape != p._array.shape:
             raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
         if GPU_TYPES:

@@ -292,3 +292,13 @@ def test_a_recorded_step_of_a_leaf_is_refused() -> None:
     with minicnn.no_grad():
         optimizer.step()
     assert p[0].item() < 1
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "Adagrad"])
+def test_fused_needs_parameters_with_memory(name: str) -> None:
+    net = nn.Linear(2, 3, device="meta")
+    optimizer = getattr(optim, name)(net.parameters(), fused=True)
+    for p in net.parameters():
+        p.grad = minicnn.empty_like(p)
+    with pytest.raises(RuntimeError, match="`fused=True` requires all the params to be floating point Tensors"):
+        optimizer.step()
