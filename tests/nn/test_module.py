@@ -276,3 +276,10 @@ def test_types_that_do_not_fit_are_runtime_errors_and_type_errors(call: Any) -> 
         call()
     with pytest.raises(TypeError):
         call()
+
+
+def test_to_takes_a_device_or_a_tensor() -> None:
+    other = minicnn.ones(2)
+    for thing in (nn.Linear(2, 2), minicnn.ones(3)):
+        with pytest.raises(TypeError, match="invalid combination of arguments"):
+            thing.to("cpu", other)

@@ -124,6 +124,8 @@ def _target(args: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
     first, rest = args[0], args[1:]
     if isinstance(first, Tensor):
         return first.device, first.dtype, rest
+    if rest and isinstance(rest[0], Tensor):
+        raise TypeError("to() received an invalid combination of arguments: give a tensor, or a device and a dtype")
     if isinstance(first, Device) or (isinstance(first, str) and not _is_type(first)) or (first is None and rest):
         return first, *((rest[0], rest[1:]) if rest else (None, ()))
     if isinstance(first, (int, bool)):
