@@ -266,7 +266,7 @@ def test_forms_and_errors() -> None:
         vjp(lambda x: x * x, x)
     with pytest.raises(RuntimeError, match=r"v has invalid size: should be minicnn.Size\(\[2\]\), as the outputs"):
         vjp(lambda x: x * x, x, minicnn.ones(3))
-    with pytest.raises(TypeError, match="The inputs given to vjp must be either a Tensor or .*, got int"):
+    with pytest.raises(TypeError, match=r"The inputs given to vjp must be either a Tensor or .*, got int"):
         vjp(lambda x: x, 3)
     with pytest.raises(RuntimeError, match="not supported together"):
         jacobian(lambda x: x, x, strict=True, vectorize=True)
