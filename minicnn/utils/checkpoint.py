@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from minicnn_kernels.dispatch import same_choice
+
 from ..autograd import enable_grad, engine, is_grad_enabled
 from ..autograd.graph import saved_tensors_hooks
 from ..autograd.modes import no_grad as no_grad  # part of the module since version 0.1.0
@@ -201,7 +203,7 @@ def checkpoint(
     inputs = [given[i] for i in places]
     for i in places:
         given[i] = None  # the record of the call keeps them
-    count, names = len(args), list(kwargs)
+    count, names, chosen = len(args), list(kwargs), same_choice()
     state = default_generator.get_state() if preserve_rng_state else None
 
     def run(tensors: list[Tensor]) -> Any:
@@ -216,7 +218,7 @@ def checkpoint(
         if state is not None:
             default_generator.set_state(state)
         try:
-            with second:
+            with chosen(), second:
                 yield
         finally:
             if state is not None:
