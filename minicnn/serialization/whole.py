@@ -57,8 +57,8 @@ def read(source: Source, trusted: bool, place: Callable[[Tensor], Tensor] | None
     if not trusted:
         raise CheckpointError(
             f"Weights only load failed. {source.name}: it holds a whole module, or another object that is no plain "
-            "data, and reading it can run any code. If you trust its source, load it with weights_only=False; a file of "
-            "module.state_dict(), or of vars() of a program's arguments, needs no trust"
+            "data, and reading it can run any code. If you trust its source, load it with weights_only=False. A file "
+            "of module.state_dict(), or of vars() of a program's arguments, needs no trust"
         )
     source.take(len(_MAGIC))
     try:
