@@ -218,7 +218,7 @@ def _operands(x: Any, w: Any, b: Any) -> tuple[Array, Array, Array | None]:
         given["b"] = (_shape_of("w", w)[0],)
     kinds = {name: a.dtype for name, a in given.items() if isinstance(a, Tensor | np.ndarray)}
     if len(set(kinds.values())) > 1 or any(kind not in (np.float32, np.float64) for kind in kinds.values()):
-        found = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+        found = ", ".join(f"{name} {np.dtype(kind)}" for name, kind in kinds.items())
         raise TypeError(f"compare_algorithms: operands must be all float32 or all float64, got {found}")
     dtype = next(iter(kinds.values()), np.dtype(np.float32))
     arrays: dict[str, Array | None] = {}

@@ -39,7 +39,6 @@ def _spread_out(gy: Array, shape: tuple[int, ...], at: Any) -> Array:
 
 
 SLICE = LinearMapRow("Slice", lambda x, at: x[at], _spread_out)
-SELECT = SLICE._replace(name="Select")  # of one index
 
 # ------------------------------------------------------------------------------------------------------ taking, putting
 
@@ -147,7 +146,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and `...`; for int tensors and masks, the elements in new memory."""
     shape = x.array.shape
     if type(index) is int and shape and -shape[0] <= index < shape[0]:  # a shortcut for the usual case
-        return View.apply(x, SELECT, (index, ...))
+        return View.apply(x, SLICE, (index, ...), title="Select")
     parsed = Parsed(shape, index)
     if not parsed.indices:
         return View.apply(x, SLICE, parsed.view)
@@ -351,7 +350,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     index, size = whole(index, "select", "index"), input.shape[at]
     if not -size <= index < size:
         raise IndexError(f"select: index {index} is out of range for dimension {at} with size {size}")
-    return View.apply(input, SELECT, (slice(None),) * at + (index, ...))
+    return View.apply(input, SLICE, (slice(None),) * at + (index, ...), title="Select")
 
 
 @tensor_method("narrow")

@@ -40,9 +40,9 @@ class Map(Function):
     """y = A x in new memory."""
 
     @staticmethod
-    def forward(ctx: Any, x: Array, rule: LinearMapRow, *arguments: Any) -> Array:
-        """Run the map."""
-        ctx.title, ctx.rule, ctx.arguments, ctx.shape = rule.name, rule, arguments, x.shape
+    def forward(ctx: Any, x: Array, rule: LinearMapRow, *arguments: Any, title: str | None = None) -> Array:
+        """Run the map; `title` is its name in the graph, if programs know it by another than the row's."""
+        ctx.title, ctx.rule, ctx.arguments, ctx.shape = title or rule.name, rule, arguments, x.shape
         y = rule.forward(x, *arguments)
         return y if ctx.function.view else tidy(y)
 
@@ -57,7 +57,7 @@ class Map(Function):
         return (ctx.rule.linear or ctx.rule.forward)(v, *ctx.arguments)
 
     @staticmethod
-    def infer(x: Meta, rule: LinearMapRow, *arguments: Any) -> Meta:
+    def infer(x: Meta, rule: LinearMapRow, *arguments: Any, title: str | None = None) -> Meta:
         """Return the shape given by the row's rule."""
         return meta(rule.shape(x.shape, *arguments) if rule.shape else x.shape, x.dtype)
 

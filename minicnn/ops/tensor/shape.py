@@ -31,9 +31,6 @@ PERMUTE = LinearMapRow(
     lambda x, order: x.transpose(order),
     lambda gy, _, order: gy.transpose([order.index(axis) for axis in range(gy.ndim)]),
 )
-# the same maps under the names that programs see in the graph
-SQUEEZE, UNSQUEEZE = RESHAPE._replace(name="Squeeze"), RESHAPE._replace(name="Unsqueeze")
-TRANSPOSE = PERMUTE._replace(name="Transpose")
 
 # ----------------------------------------------------------------------------------------------------- joined and split
 
@@ -207,7 +204,8 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """
     rank = input.ndim
     given = set(range(rank)) if dim is None else set(axes("squeeze", dim, rank))
-    return View.apply(input, SQUEEZE, tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in given))
+    shape = tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in given)
+    return View.apply(input, RESHAPE, shape, title="Squeeze")
 
 
 @tensor_method("unsqueeze")
@@ -223,7 +221,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """
     shape = input.array.shape
     at = axis("unsqueeze", dim, len(shape) + 1)
-    return View.apply(input, UNSQUEEZE, (*shape[:at], 1, *shape[at:]))
+    return View.apply(input, RESHAPE, (*shape[:at], 1, *shape[at:]), title="Unsqueeze")
 
 
 def _each(function: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
@@ -309,7 +307,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     order = list(range(rank))
     if rank:
         order[i], order[j] = j, i
-    return View.apply(input, TRANSPOSE, tuple(order))
+    return View.apply(input, PERMUTE, tuple(order), title="Transpose")
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
