@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -302,6 +302,12 @@ def _known_algorithms(wrong: str) -> str:
         + "".join(f"{op}: {', '.join(names)}; " for op, names in several.items())
         + f"operations with a single algorithm: {', '.join(single)}; all operations: auto"
     )
+
+
+def same_choice() -> Callable[[], AbstractContextManager[None]]:
+    """Return a function whose block chooses again what `use` chooses now."""
+    now = _selection.get()
+    return lambda: use(now.backend or "auto", now.algorithm or "auto", now.fused)
 
 
 @contextmanager

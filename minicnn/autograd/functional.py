@@ -15,6 +15,7 @@ are detached unless `create_graph` is True.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ def vjp(
         inputs: a tensor or a tuple of tensors.
         v: like the outputs; it may be left out for one output with one element.
         create_graph: give the results places in the graph.
-        strict: raise if an output does not depend on an input, instead of giving zeros.
+        strict: raise if an output does not depend on an input, instead of giving zeros; and with `create_graph`, if
+            a result does not.
 
     Raises:
         RuntimeError: v does not have the form of the outputs; or what `strict` forbids.
@@ -51,6 +53,7 @@ def vjp(
     """
     call = _Call("vjp", func, inputs, create_graph)
     found = call.products(call.outputs, call.vectors(v, call.outputs, "the outputs"), strict)
+    call.varying(found, strict)
     return call.given(call.outputs, call.several_out), call.given(found, call.several_in)
 
 
@@ -78,6 +81,7 @@ def jvp(
         if used:
             found = grad([row for row, _ in used], w, [one for _, one in used], None, create_graph, allow_unused=True)
     found = [_zeros(y) if one is None else one for one, y in zip(found, call.outputs, strict=True)]
+    call.varying(found, strict)
     return call.given(call.outputs, call.several_out), call.given(found, call.several_out)
 
 
@@ -121,7 +125,8 @@ def jacobian(
 
     Args:
         func, inputs, create_graph, strict: as in `vjp`.
-        vectorize, strategy: have no effect: the rows are computed one after the other, by backward passes.
+        vectorize, strategy: have no effect: the rows are computed one after the other, by backward passes. As in
+            PyTorch, `vectorize` and `strict` do not go together.
 
     Returns:
         A tensor; with several inputs a tuple of them, with several outputs a tuple of what one output would give.
@@ -131,16 +136,18 @@ def jacobian(
     tensor([[2., 0.],
             [0., 4.]])
     """
-    if strategy not in ("reverse-mode", "forward-mode"):
-        raise ValueError(f"jacobian: strategy should be 'reverse-mode' or 'forward-mode', got {strategy!r}")
+    _check_options("jacobian", strict, vectorize, strategy)
     call = _Call("jacobian", func, inputs, create_graph)
     table = []
-    for y in call.outputs:
+    for number, y in enumerate(call.outputs):
         rows: list[list[Any]] = [[] for _ in call.inputs]
         for k in range(y.array.size):
-            for column, gx in zip(rows, call.products([y], [_unit(y, k)], strict), strict=True):
+            for column, gx in zip(rows, call.products([y], [_unit(y, k)], strict, number=number), strict=True):
                 column.append(gx)
-        table.append([_stacked(column, y, x) for column, x in zip(rows, call.inputs, strict=True)])
+        for column in rows:
+            call.varying(column, strict)
+        with enable_grad() if create_graph else nullcontext():
+            table.append([_stacked(column, y, x) for column, x in zip(rows, call.inputs, strict=True)])
     found = [call.given(row, call.several_in) for row in table]
     return tuple(found) if call.several_out else found[0]
 
@@ -170,37 +177,79 @@ def hessian(
     tensor([[4., 2.],
             [2., 0.]])
     """
+    _check_options("hessian", strict, vectorize, outer_jacobian_strategy)
+    _as_list("hessian", inputs, "The inputs given to hessian")
     several = isinstance(inputs, (tuple, list))
 
     def gradient(*points: Any) -> Any:
         y = func(*points)
-        _only_one("hessian", y)
-        found = grad(y, points, None, None, True, allow_unused=True)
-        if strict and any(gx is None for gx in found):
-            raise RuntimeError("hessian: the output does not depend on one of the inputs, which strict=True forbids")
+        _only_one("hessian", _as_list("hessian", y, "The outputs of the user-provided function given to hessian"))
+        y = y[0] if isinstance(y, (tuple, list)) else y
+        if strict and not y.requires_grad:
+            raise RuntimeError(f"hessian: {_NO_GRADIENT.format(0)}")
+        found: Sequence[Any] = [None] * len(points)
+        if y.requires_grad:
+            found = grad(y, points, None, None, True, allow_unused=True)
+        _second("hessian", found, strict)
         found = tuple([_zeros(x) if gx is None else gx for gx, x in zip(found, points, strict=True)])
         return found if several else found[0]
 
-    return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
+    return jacobian(gradient, inputs, create_graph, False, vectorize, outer_jacobian_strategy)
 
 
 def _hessian_product(
     name: str, func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool, strict: bool
 ) -> tuple[Any, Any]:
     call = _Call(name, func, inputs, create_graph)
-    _only_one(name, call.outputs[0] if len(call.outputs) == 1 else call.outputs)
+    _only_one(name, call.outputs)
     v = call.vectors(v, call.inputs, "the inputs")
     with enable_grad():
         gradients = call.products(call.outputs, [None], strict, graph=True)
+        _second(name, gradients, strict)
         used = [(gx, one) for gx, one in zip(gradients, v, strict=True) if gx.requires_grad]
     found = call.products([gx for gx, _ in used], [one for _, one in used], strict)
     return call.given(call.outputs, False), call.given(found, call.several_in)
 
 
-def _only_one(name: str, y: Any) -> None:
-    if not isinstance(y, engine._tensor) or y.array.size != 1:
-        shape = tuple(y.shape) if isinstance(y, engine._tensor) else f"{len(y)} outputs"
-        raise RuntimeError(f"{name}: func must return one tensor with one element, got {shape}")
+def _only_one(name: str, outputs: list[Any]) -> None:
+    if len(outputs) != 1:
+        raise RuntimeError(f"{name}: The function given to {name} should return a single Tensor, got {len(outputs)}")
+    if outputs[0].array.size != 1:
+        raise RuntimeError(
+            f"{name}: The Tensor returned by the function given to {name} should contain a single element, got the "
+            f"shape {tuple(outputs[0].shape)}"
+        )
+
+
+def _as_list(name: str, given: Any, what: str) -> list[Any]:
+    """Return a tensor, or several, as a list."""
+    found = list(given) if isinstance(given, (tuple, list)) else [given]
+    wrong = [type(x).__name__ for x in found if not isinstance(x, engine._tensor)]
+    if wrong or not found:
+        got = wrong[0] if wrong else "nothing"
+        raise TypeError(f"{name}: {what} must be either a Tensor or a tuple of Tensors, got {got}")
+    return found
+
+
+def _check_options(name: str, strict: bool, vectorize: bool, strategy: str) -> None:
+    if strategy not in ("reverse-mode", "forward-mode"):
+        raise ValueError(f"{name}: strategy should be 'reverse-mode' or 'forward-mode', got {strategy!r}")
+    if strict and vectorize:
+        raise RuntimeError(f"{name}: strict=True and vectorize=True are not supported together; leave vectorize out")
+
+
+_STRICT = "This is not allowed in strict mode; pass strict=False for zeros."
+_NO_GRADIENT = f"Output {{}} of the user-provided function does not require gradients. {_STRICT}"
+
+
+def _second(name: str, gradients: Sequence[Any], strict: bool) -> None:
+    """Raise, if strict, where a first derivative does not depend on the inputs, so that the second one is 0."""
+    for i, gx in enumerate(gradients):
+        if strict and (gx is None or not gx.requires_grad):
+            raise RuntimeError(
+                f"{name}: The jacobian of the user-provided function with respect to input {i} is independent of the "
+                f"inputs. {_STRICT}"
+            )
 
 
 class _Call:
@@ -209,9 +258,7 @@ class _Call:
     def __init__(self, name: str, func: Callable[..., Any], inputs: Any, create_graph: bool) -> None:
         self.name, self.create_graph = name, create_graph
         self.several_in = isinstance(inputs, (tuple, list))
-        given = list(inputs) if self.several_in else [inputs]
-        if not given or not all(isinstance(x, engine._tensor) for x in given):
-            raise TypeError(f"{name}: inputs should be a tensor or a tuple of tensors, got {type(inputs).__name__}")
+        given = _as_list(name, inputs, f"The inputs given to {name}")
         with enable_grad():
             if create_graph:  # a new place in the graph, from which gradients go on to the given tensor
                 self.inputs = [x.view(x.shape) if x.requires_grad else x.detach().requires_grad_() for x in given]
@@ -219,34 +266,58 @@ class _Call:
                 self.inputs = [x.detach().requires_grad_() for x in given]
             found = func(*self.inputs)
         self.several_out = isinstance(found, (tuple, list))
-        self.outputs = list(found) if self.several_out else [found]
-        if not all(isinstance(y, engine._tensor) for y in self.outputs):
-            raise TypeError(f"{name}: func should return a tensor or a tuple of tensors, got {type(found).__name__}")
+        self.outputs = _as_list(name, found, f"The outputs of the user-provided function given to {name}")
 
     def vectors(self, v: Any, like: list[Any], what: str) -> list[Any]:
         """Return v as a list that fits to some tensors."""
         if v is None:
             if len(like) != 1 or like[0].array.size != 1:
-                raise RuntimeError(f"{self.name}: v may be left out only if {what} are one tensor with one element")
+                of = "input to the user-provided function is" if like is self.inputs else (
+                    "user-provided function returns")  # fmt: skip
+                raise RuntimeError(
+                    f"{self.name}: The vector v can only be None if the {of} a single Tensor with a single element; "
+                    f"{what} have the shapes {[tuple(x.shape) for x in like]}"
+                )
             return [_unit(like[0], 0)]
-        found = list(v) if isinstance(v, (tuple, list)) else [v]
-        shapes = [tuple(x.shape) for x in like]
-        if [tuple(one.shape) for one in found] != shapes:
-            raise RuntimeError(
-                f"{self.name}: v should have the shapes of {what}, {shapes}, got {[tuple(one.shape) for one in found]}"
-            )
+        found = _as_list(self.name, v, f"The v given to {self.name}")
+        if len(found) != len(like):
+            wanted = "a single Tensor." if len(like) == 1 else f"{len(like)} Tensors, like {what},"
+            raise RuntimeError(f"{self.name}: The given v should contain {wanted} It contains {len(found)}")
+        for i, (one, x) in enumerate(zip(found, like, strict=True)):
+            if one.shape != x.shape:
+                entry = f"Entry {i} in v" if len(like) > 1 else "v"
+                raise RuntimeError(
+                    f"{self.name}: {entry} has invalid size: should be {x.shape!r}, as {what}, but got {one.shape!r}"
+                )
         return found
 
-    def products(self, outputs: list[Any], ups: list[Any], strict: bool, graph: bool = False) -> list[Any]:
-        """Return up^T J for each input; zeros for one that no output depends on."""
+    def products(
+        self, outputs: list[Any], ups: list[Any], strict: bool, graph: bool = False, number: int | None = None
+    ) -> list[Any]:
+        """Return up^T J for each input; zeros for one that no output depends on. `number`: that of a single output."""
         graph = graph or self.create_graph
+        for i, y in enumerate(outputs):
+            if strict and not y.requires_grad:
+                raise RuntimeError(f"{self.name}: {_NO_GRADIENT.format(number or i)}")
         used = [(y, up) for y, up in zip(outputs, ups, strict=True) if y.requires_grad]
         found: Sequence[Any] = [None] * len(self.inputs)
         if used:
             found = grad([y for y, _ in used], self.inputs, [up for _, up in used], True, graph, allow_unused=True)
-        if strict and any(gx is None for gx in found):
-            raise RuntimeError(f"{self.name}: an output does not depend on an input, which strict=True forbids")
+        for i, gx in enumerate(found):
+            if strict and gx is None:
+                which = "The output" if number is None else f"Output {number}"
+                raise RuntimeError(
+                    f"{self.name}: {which} of the user-provided function is independent of input {i}. {_STRICT}"
+                )
         return [_zeros(x) if gx is None else gx for gx, x in zip(found, self.inputs, strict=True)]
+
+    def varying(self, found: Sequence[Any], strict: bool) -> None:
+        """Raise, if strict, where a result that is to have a graph does not depend on the inputs."""
+        for i, one in enumerate(found):
+            if strict and self.create_graph and not one.requires_grad:
+                raise RuntimeError(
+                    f"{self.name}: The jacobian of the user-provided function is independent of input {i}. {_STRICT}"
+                )
 
     def given(self, tensors: Sequence[Any], several: bool) -> Any:
         """Return tensors in the form in which they were given, detached unless they are to have a graph."""

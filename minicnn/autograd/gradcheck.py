@@ -5,12 +5,13 @@ Central differences give the columns of J without the backward pass, with an err
 
     J[:, i] = (f(x + eps e_i) - f(x - eps e_i)) / (2 eps)
 
-The check is reliable for three reasons: it uses float64 (in float32 no eps gives more than four digits); v is random
+The check is reliable for three reasons: it is for float64 (in float32 no eps gives more than four digits); v is random
 (with v = 1 a softmax whose backward returns zero would pass, since its rows sum to 1); and it checks every input.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,8 +61,8 @@ def gradcheck(
         func: takes the inputs and returns a tensor or several. It must give the same result at each call: fix the seed
             of a dropout. Inputs that it uses without taking them, as a layer its parameters, are checked too:
             `gradcheck(lambda x, *parameters: layer(x), (x, *layer.parameters()))`.
-        inputs: tensors, and anything else that func takes. Those that require a gradient are checked; they must be
-            float64.
+        inputs: tensors, and anything else that func takes. Those that require a gradient are checked; they should be
+            float64, and for others there is a warning: with large eps and atol their check may still be of use.
         eps: the step. About 1e-5 gives the most digits for smooth functions.
         atol, rtol: the tolerances. With eps=1e-5, atol=1e-8 and rtol=1e-6 find errors that the defaults let pass.
         raise_exception: raise on failure instead of returning False.
@@ -75,7 +76,8 @@ def gradcheck(
 
     Raises:
         GradcheckError: a gradient is wrong; the message names the input, the cell and both values.
-        ValueError: no input requires a gradient, or one that does is not float64.
+        ValueError: no input requires a gradient.
+        AssertionError: the shape or type of an output depends on the values of the inputs.
 
     >>> x = minicnn.tensor([0.5, 2.0], dtype=minicnn.float64, requires_grad=True)
     >>> minicnn.autograd.gradcheck(lambda x: (x**3).sum(), (x,))
@@ -86,14 +88,22 @@ def gradcheck(
     given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     numbers = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     if not numbers:
-        raise ValueError("gradcheck: no input requires a gradient; pass float64 tensors with requires_grad=True")
+        raise ValueError(
+            "gradcheck: no input requires a gradient, and gradcheck expects at least one input tensor to require "
+            "gradient; pass float64 tensors with requires_grad=True"
+        )
     for i in numbers:
         if given[i].dtype != np.float64:
-            raise ValueError(
-                f"gradcheck: input {i} is {given[i].dtype}, but finite differences need float64; use .double()"
+            warnings.warn(
+                f"gradcheck: Input #{i} requires gradient and is not a double precision floating point tensor, but "
+                f"{given[i].dtype}; finite differences need float64, so the check will likely fail: use .double()",
+                stacklevel=2,
             )
     try:
         check = _Check(func, given, eps, atol, rtol)
+        if not check.kept:
+            check.constant(numbers)
+            return True
         check.repeats(numbers, nondet_tol)
         for i in numbers:
             check.input(i, fast_mode)
@@ -184,15 +194,15 @@ class _Check:
         self.inputs = [Tensor(x.array, x.requires_grad) if isinstance(x, Tensor) else x for x in inputs]
         self.rng = np.random.default_rng(0)
         outputs = func(*self.inputs)
-        self.outputs = [y for y in ([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
-        if not self.outputs:
-            raise GradcheckError("gradcheck: no output depends on an input that requires a gradient")
-        self.kept = [i for i, y in enumerate([outputs] if isinstance(outputs, Tensor) else outputs) if y.requires_grad]
-        self._take_own(inputs)
+        self.all = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+        self.outputs = [y for y in self.all if y.requires_grad]
+        self.kept = [i for i, y in enumerate(self.all) if y.requires_grad]
+        self.own: set[int] = set()
+        if self.kept:
+            self._take_own(inputs)
 
     def _take_own(self, given: list[Any]) -> None:
         """Find inputs that `func` uses without taking them, as a layer its parameters; these are changed in place."""
-        self.own: set[int] = set()
         numbers = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
         both = [self.inputs[i] for i in numbers] + [given[i] for i in numbers]
         ups = [y.detach() for y in self.outputs]  # any upstream gradient shows what is used
@@ -220,7 +230,7 @@ class _Check:
         for sign in (1, -1):
             moved = [Tensor(a.array, a.requires_grad) if isinstance(a, Tensor) else a for a in self.inputs]
             with on_device_of(x):
-                there = before + beside(sign * self.eps * direction, x)
+                there = (before + beside(sign * self.eps * direction, x)).astype(x.dtype, copy=False)
             try:
                 if own:
                     x[...] = there
@@ -231,8 +241,34 @@ class _Check:
                 if own:
                     x[...] = before
             outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-            ends.append([host(outputs[k].array) for k in self.kept])
+            self._same_form(outputs)
+            kept = self.kept or range(len(outputs))  # all, where none has a gradient
+            ends.append([np.asarray(host(outputs[k].array), np.float64) for k in kept])
         return [(plus - minus) / (2 * self.eps) for plus, minus in zip(*ends, strict=True)]
+
+    def _same_form(self, outputs: list[Tensor]) -> None:
+        """Check that shapes and types of the outputs do not depend on the values of the inputs."""
+        for k, (there, here) in enumerate(zip(outputs, self.all, strict=True)):
+            for what in ("shape", "dtype"):
+                if getattr(there, what) != getattr(here, what):
+                    raise AssertionError(
+                        f"gradcheck: func should return outputs with the same {what} when inputs are perturbed, but "
+                        f"output {k} has {getattr(here, what)} at the inputs and {getattr(there, what)} next to them"
+                    )
+
+    def constant(self, numbers: list[int]) -> None:
+        """Check that the outputs, none of which has a gradient, do not depend on the inputs."""
+        for i in numbers:
+            for cell in range(self.inputs[i].numel()):
+                unit = np.zeros(self.inputs[i].numel())
+                unit[cell] = 1
+                for k, moved in enumerate(self.numerical(i, unit.reshape(self.inputs[i].shape))):
+                    if np.any(moved != 0):
+                        raise GradcheckError(
+                            "gradcheck: no output depends on an input that requires a gradient. Numerical gradient for "
+                            f"function expected to be zero, but that of output {k} with respect to input {i} is not: "
+                            "detach(), no_grad() or tensor(...) in the function cuts the graph"
+                        )
 
     def random_upstream(self) -> list[Array]:
         """Return a random upstream gradient for each output."""
@@ -250,7 +286,9 @@ class _Check:
             if not np.all(np.abs(first - second) <= tolerance) and not np.array_equal(first, second, equal_nan=True):
                 worst = float(np.abs(first - second).max())
                 raise GradcheckError(
-                    f"gradcheck: two backward passes differ by {worst:.3g} for input {i}: not deterministic"
+                    f"gradcheck: two backward passes differ by {worst:.3g} for input {i}: not deterministic. Backward "
+                    "is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                    f"different values; fix the seed inside the function, or allow it by nondet_tol (now {tolerance:g})"
                 )
 
     def input(self, i: int, fast: bool) -> None:
@@ -315,17 +353,18 @@ class _Check:
 
     def _fail(self, i: int, cell: int, numerical: float, analytical: float, row: int | None) -> None:
         where = tuple(int(k) for k in np.unravel_index(cell, self.inputs[i].shape)) if self.inputs[i].ndim else ()
-        of = "a random combination of the outputs"
+        of, output = "a random combination of the outputs", self.kept[0]
         if row is not None:
             for k, y in enumerate(self.outputs):
                 if row < y.numel():
                     at = tuple(int(j) for j in np.unravel_index(row, y.shape)) if y.ndim else ()
-                    of = f"output {self.kept[k]} at {at}"
+                    of, output = f"output {self.kept[k]} at {at}", self.kept[k]
                     break
                 row -= y.numel()
         raise GradcheckError(
             f"gradcheck: the gradient of {of} with respect to input {i} is wrong at cell {where}: numerical "
             f"{numerical:.9g}, "
             f"analytical {analytical:.9g}, difference {abs(numerical - analytical):.3g} "
-            f"(allowed: {self.atol:g} + {self.rtol:g} * |numerical|); minicnn.explain.diagnose names common mistakes"
+            f"(allowed: {self.atol:g} + {self.rtol:g} * |numerical|). Jacobian mismatch for output {output} with "
+            f"respect to input {i}; minicnn.explain.diagnose names common mistakes"
         )

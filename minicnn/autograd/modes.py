@@ -89,16 +89,24 @@ class _Recording:
 
             @functools.wraps(function)
             def generator(*args: Any, **options: Any) -> Any:
-                steps, sent = function(*args, **options), None  # the mode holds only while the generator runs
+                steps = function(*args, **options)
+                step: Callable[[Any], Any] = steps.send
+                sent: Any = None
                 try:
                     while True:
-                        with self.clone():
-                            value = steps.send(sent)
-                        sent = yield value
+                        with self.clone():  # the mode holds only while the generator runs
+                            value = step(sent)
+                        try:
+                            step, sent = steps.send, (yield value)
+                        except GeneratorExit:
+                            raise
+                        except BaseException as error:  # what the caller has thrown is the generator's to handle
+                            step, sent = steps.throw, error
                 except StopIteration as end:
                     return end.value
                 finally:
-                    steps.close()
+                    with self.clone():
+                        steps.close()
 
             return generator  # type: ignore[return-value]
 

@@ -318,8 +318,7 @@ def _follow(loss: Tensor, grad: Tensor | None, walk: _Walk) -> None:
     tape.backward = True
     if watched.inner:
         tape.notes.append(
-            "An operation ran a backward pass of its own, as checkpoints do; the parameters that only it uses are not "
-            "on this tape."
+            "An operation ran a backward pass of its own; the parameters that only it uses are not on this tape."
         )
 
 
@@ -362,7 +361,7 @@ class _Backward(Observer):
                 self.walk.value(edge).contributions.append(found)
 
     def keep_grads(self, node: Node) -> None:
-        """A checkpoint would add to the `.grad` of the leaves inside it, and tell hooks: put back in the end."""
+        """A pass inside of this one would add to the `.grad` of leaves, and tell hooks: put back in the end."""
         self.inner = True
         for edge in node.inputs:
             if isinstance(edge, Tensor) and id(edge) not in self.grads:

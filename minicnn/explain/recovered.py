@@ -57,8 +57,8 @@ def recover(nodes: Mapping[Node, Operation], written: Collection[Value]) -> None
 
 
 def _saved(node: Node) -> dict[str, Any]:
-    """The saved arrays by name, unless they were freed or changed."""
-    if node._saved is None:
+    """The saved arrays by name, unless they were freed or changed, or hooks keep them, as those of a checkpoint."""
+    if node._saved is None or node._packed:
         return {}
     arrays = node.unchanged if node._versions else node._saved
     if node.function in _SAVE_THEIR_RESULT:

@@ -44,6 +44,32 @@ def test_generators_record_nothing_while_they_run_and_change_nothing_in_between(
     assert list(running) == []
 
 
+def test_a_generator_handles_what_is_thrown_into_it_and_its_end_with_the_mode() -> None:
+    seen: list[bool] = []
+
+    @no_grad()
+    def numbers() -> Iterator[int]:
+        try:
+            try:
+                yield 1
+            except KeyError:
+                seen.append(is_grad_enabled())
+                yield 2
+        finally:
+            seen.append(is_grad_enabled())
+
+    running = numbers()
+    assert next(running) == 1
+    assert running.throw(KeyError("x")) == 2 and is_grad_enabled()  # type: ignore[attr-defined]
+    running.close()  # type: ignore[attr-defined]
+    assert seen == [False, False] and is_grad_enabled()
+    running = numbers()
+    next(running)
+    with pytest.raises(ValueError, match="out"):
+        running.throw(ValueError("out"))  # type: ignore[attr-defined]
+    assert seen == [False] * 3 and is_grad_enabled()
+
+
 def test_blocks_nest() -> None:
     with no_grad():
         with enable_grad():

@@ -260,16 +260,43 @@ def test_forms_and_errors() -> None:
     assert jacobian(lambda x: minicnn.ones(3), x).tolist() == [[0, 0]] * 3  # no dependence
     assert hessian(lambda x: x.sum(), x).tolist() == [[0, 0]] * 2
     assert jvp(lambda x: minicnn.ones(3), x, x)[1].tolist() == [0, 0, 0]
-    with pytest.raises(RuntimeError, match="strict=True"):
-        jacobian(lambda x: minicnn.ones(3), x, strict=True)
-    with pytest.raises(RuntimeError, match=r"one tensor with one element, got \(2,\)"):
+    with pytest.raises(RuntimeError, match=r"should contain a single element, got the shape \(2,\)"):
         hessian(lambda x: x * x, x)
-    with pytest.raises(RuntimeError, match="v may be left out only if"):
+    with pytest.raises(RuntimeError, match="The vector v can only be None if the user-provided function returns"):
         vjp(lambda x: x * x, x)
-    with pytest.raises(RuntimeError, match="v should have the shapes of the outputs"):
+    with pytest.raises(RuntimeError, match=r"v has invalid size: should be minicnn.Size\(\[2\]\), as the outputs"):
         vjp(lambda x: x * x, x, minicnn.ones(3))
-    with pytest.raises(TypeError, match="inputs should be a tensor or a tuple of tensors, got int"):
+    with pytest.raises(TypeError, match=r"The inputs given to vjp must be either a Tensor or .*, got int"):
         vjp(lambda x: x, 3)
+    with pytest.raises(RuntimeError, match="not supported together"):
+        jacobian(lambda x: x, x, strict=True, vectorize=True)
+
+
+def test_what_strict_forbids() -> None:
+    x, one = minicnn.tensor([1.0, 2.0]), minicnn.ones(2)
+
+    def apart(x: Any) -> Any:
+        return minicnn.ones(2, requires_grad=True) * 2
+
+    assert hessian(lambda x: minicnn.ones(()), x).tolist() == [[0, 0]] * 2
+    with pytest.raises(RuntimeError, match="jacobian: Output 1 of the user-provided function does not require grad"):
+        jacobian(lambda x: (x, minicnn.ones(3)), x, strict=True)
+    with pytest.raises(RuntimeError, match="Output 1 of the user-provided function is independent of input 0"):
+        jacobian(lambda x: (x, apart(x)), x, strict=True)
+    with pytest.raises(RuntimeError, match="vjp: The output of the user-provided function is independent of input 0"):
+        vjp(apart, x, one, strict=True)
+    with pytest.raises(RuntimeError, match="jvp: The jacobian of the user-provided function is independent of input 0"):
+        jvp(lambda x: x * 2, x, one, create_graph=True, strict=True)
+    for call in (lambda f: hvp(f, x, one, strict=True), lambda f: hessian(f, x, strict=True)):
+        with pytest.raises(RuntimeError, match="with respect to input 0 is independent of the inputs"):
+            call(lambda x: (x * 3).sum())
+
+
+def test_a_jacobian_with_a_graph_inside_no_grad() -> None:
+    x = minicnn.tensor([1.0, 2.0])
+    with minicnn.no_grad():
+        assert jacobian(lambda x: x**2, x, create_graph=True).requires_grad
+        assert not jacobian(lambda x: x**2, x).requires_grad
 
 
 def test_results_with_a_graph() -> None:

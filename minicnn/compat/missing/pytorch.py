@@ -155,10 +155,10 @@ ROWS = [
     Gap("utils", "cpp_extension cpp_backtrace get_cpp_backtrace cmake_prefix_path *privateuse1* backend_registration "
         "backcompat deterministic set_module weak mobile_optimizer", _INSIDE),
     Gap("utils", "swap_tensors", "use x.data, y.data = y.data, x.data"),
-    Gap("utils.checkpoint", "CheckpointError CheckpointFunction CheckpointPolicy *SelectiveCheckpoint* *selective* "
+    Gap("utils.checkpoint", "CheckpointFunction CheckpointPolicy *SelectiveCheckpoint* *selective* "
         "DefaultDeviceType GraphExecGroup SAC_IGNORED_OPS *_device_states check_backward_validity detach_variable "
-        "noop_context_fn set_checkpoint_* *DispatchMode LoggingTensorMode capture_logs fx_traceback SavedTensor "
-        "tree_map", "use minicnn.utils.checkpoint.checkpoint, which always recomputes all of the function"),
+        "set_checkpoint_debug_enabled *DispatchMode LoggingTensorMode capture_logs fx_traceback SavedTensor "
+        "tree_map", "use minicnn.utils.checkpoint.checkpoint, which computes again what the function saves"),
     Gap("utils.data", "*IterDataPipe MapDataPipe DataChunk datapipes functional_datapipe argument_validation "
         "guaranteed_datapipes_determinism non_deterministic runtime_validation* graph graph_settings", _PIPES),
     Gap("utils.data", "DistributedSampler distributed", _ONE + "use minicnn.utils.data.RandomSampler"),
