@@ -134,7 +134,7 @@ def test_a_failing_save_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     save([1], path)
     with pytest.raises(TypeError):
-        save([1, object()], path)
+        save([1, lambda: 1], path)
     assert load(path) == [1]
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
@@ -263,11 +263,10 @@ class Odd(nn.Linear):  # it cannot be pickled
     [
         (lambda: {"net": Odd()}, r"entry \['net'\] is of type Odd.*its state_dict\(\) instead.*cannot be pickled"),
         (lambda: [Odd(), 1], r"\['0'\] is of type Odd.*state_dict"),
-        (lambda: {"args": Namespace(lr=1)}, r"\['args'\] is of type Namespace.*save vars\(\) of it"),
-        (lambda: {"f": {"g": print}}, r"\['f'\]\['g'\] is of type builtin.*save its content as tensors"),
-        (lambda: {print: 1}, r"\['a key'\] is of type builtin"),
-        (lambda: np.array(["a"]), r"the object has type <U1; there are: float64, float32"),
-        (lambda: np.ones(1, complex), "has type complex128"),
+        (lambda: {"args": Namespace(f=lambda: 1)}, r"\['args'\] is of type Namespace.*save vars\(\) of it.*pickled"),
+        (lambda: {"f": {"g": iter([])}, "h": lambda: 1}, r"\['f'\]\['g'\] is of type list_it.*save its content as te"),
+        (lambda: {(lambda: 1): 1}, r"\['a key'\] is of type function"),
+        (lambda: np.array([lambda: 1]), r"the object has type object; there are: float64, float32"),
         (lambda: again({"w": Tensor(np.ones(1))}, map_location="meta"), r"\['w'\] is a tensor on device 'meta'"),
     ],
 )  # fmt: skip

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from argparse import Namespace
+from collections import deque
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import minicnn
@@ -53,6 +57,36 @@ def test_whole_modules(tmp_path: Path, where: str | None) -> None:
     save(net, file, pickle_protocol=5)
     file.seek(0)
     assert minicnn.equal(load(file, weights_only=False)(x), net(x))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Namespace(lr=0.1, milestones=[2, 3]), "args"),
+        (Path("data") / "train", "path"),
+        (date(2014, 9, 4), "date"),
+        (frozenset({"a"}), "set"),
+        (deque([1.0, 2.0], maxlen=2), "recent losses"),
+        (slice(1, 3), "part"),
+    ],
+)
+def test_a_checkpoint_with_an_object(tmp_path: Path, value: Any, text: str) -> None:
+    """Training programs save their arguments with the weights: `torch.save({"model": ..., "args": args}, path)`."""
+    net = nn.Linear(2, 1)
+    save({"model": net.state_dict(), text: value}, tmp_path / "checkpoint.pth")
+    with pytest.raises(CheckpointError, match=r"another object that is no plain data.*weights_only=False"):
+        load(tmp_path / "checkpoint.pth")
+    found = load(tmp_path / "checkpoint.pth", "cpu", weights_only=False)
+    assert found[text] == value and type(found[text]) is type(value)
+    other = nn.Linear(2, 1)
+    other.load_state_dict(found["model"])
+    assert minicnn.equal(other.weight, net.weight)
+
+
+def test_arrays_that_are_no_tensors(tmp_path: Path) -> None:
+    for array in (np.array(["a", "bc"]), np.array([1j]), np.array([None, "a"])):
+        save([array, minicnn.ones(2)], tmp_path / "arrays.pth")
+        assert load(tmp_path / "arrays.pth", weights_only=False)[0].tolist() == array.tolist()
 
 
 def test_damaged_and_hostile_whole_modules(tmp_path: Path) -> None:

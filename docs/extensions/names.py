@@ -56,6 +56,7 @@ PLACES = [
     "minicnn.transforms.v2.functional",
     "minicnn.models",
     "minicnn.models.feature_extraction",
+    "minicnn.models._utils",
     "minicnn.train",
     "minicnn.analysis",
     "minicnn.analysis.comparisons",

@@ -218,10 +218,12 @@ class GoogLeNet(nn.Module):
         if lrn:
             self.maxpool1 = nn.Sequential(self.maxpool1, nn.LocalResponseNorm(5))
             self.maxpool2 = nn.Sequential(nn.LocalResponseNorm(5), self.maxpool2)
-        for name, channels in MODULES.items():
+        for name, channels in MODULES.items():  # in the order of the calls, as `children()` gives them
             setattr(self, f"inception{name}", inception(*channels))
-        self.maxpool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.maxpool4 = nn.MaxPool2d(pool4, stride=2, ceil_mode=True)
+            if name == "3b":
+                self.maxpool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+            elif name == "4e":
+                self.maxpool4 = nn.MaxPool2d(pool4, stride=2, ceil_mode=True)
         self.aux1: Any = head(512, num_classes, dropout=dropout_aux) if aux_logits else None
         self.aux2: Any = head(528, num_classes, dropout=dropout_aux) if aux_logits else None
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))

@@ -125,7 +125,11 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """
     check_tensor("dropout2d", input=input)
     if input.ndim == 3:
-        warnings.warn("dropout2d: a 3-d input is treated as (N, C, L); for such an input use dropout1d", stacklevel=2)
+        warnings.warn(
+            "dropout2d: Received a 3-D input to dropout2d and assuming that channel-wise 1D dropout "
+            "behavior is desired, on (N, C, L); for such an input use dropout1d",
+            stacklevel=2,
+        )
     elif input.ndim != 4:
         warnings.warn(
             f"dropout2d: Received a {input.ndim}-D input to dropout2d, which is deprecated; use dropout", stacklevel=2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, real, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Adadelta"]
@@ -27,7 +27,8 @@ class Adadelta(FirstOrder):
         params: tensors or groups.
         lr, rho, eps, weight_decay, maximize: as above; each group may have its own.
         foreach: without effect.
-        capturable, differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: an option is negative, or rho is above 1.
@@ -68,7 +69,7 @@ class Adadelta(FirstOrder):
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
         count_step(state)
-        lr, rho, eps = float(number(group["lr"])), group["rho"], group["eps"]
+        lr, rho, eps = real(number(group["lr"])), group["rho"], group["eps"]
 
         def update(x: Array, g: Array, v: Array, u: Array) -> None:
             v *= rho

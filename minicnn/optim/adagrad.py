@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, real, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Adagrad"]
@@ -26,7 +26,7 @@ class Adagrad(FirstOrder):
         params: tensors or groups.
         lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize: as above; each group may have its own.
         foreach, fused: PyTorch's choice of implementation; without effect.
-        differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
 
     Raises:
         ValueError: an option is negative.
@@ -70,7 +70,7 @@ class Adagrad(FirstOrder):
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        size = float(number(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"]))
+        size = real(number(group["lr"]) / (1 + (count_step(state) - 1) * group["lr_decay"]))
         eps = group["eps"]
 
         def update(x: Array, g: Array, s: Array) -> None:

@@ -6,7 +6,7 @@ from minicnn_kernels import optimizers
 from minicnn_kernels.dispatch import Table
 
 from ..tensor import Tensor
-from .first_order import Group, KernelOptimizer, State, checked, count_step, decay, filled, number, scalar
+from .first_order import Group, KernelOptimizer, State, checked, count_step, decay, filled, number, real, scalar
 from .optimizer import Params
 
 __all__ = ["Adam"]
@@ -30,7 +30,8 @@ class Adam(KernelOptimizer):
         params: tensors or groups.
         lr, betas, eps, weight_decay, amsgrad, maximize, decoupled_weight_decay: as above; each group may have its own.
         foreach, fused: PyTorch's choice of implementation; without effect.
-        capturable, differentiable: for CUDA graphs, and for gradients through a step; not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: for CUDA graphs; not supported.
 
     Raises:
         ValueError: lr, eps or weight_decay is negative, or a beta is outside [0, 1).
@@ -87,9 +88,9 @@ class Adam(KernelOptimizer):
     def hyperparameters(self, group: Group, step_number: float) -> optimizers.AdamNumbers:
         """The options, and the corrections for means that start at 0."""
         t, (beta1, beta2) = step_number, map(number, group["betas"])
-        step_size, bias_correction = float(number(group["lr"]) / (1 - beta1**t)), float((1 - beta2**t) ** 0.5)
+        step_size, bias_correction = real(number(group["lr"]) / (1 - beta1**t)), real((1 - beta2**t) ** 0.5)
         sign, (weight_decay, shrink) = -1.0 if group["maximize"] else 1.0, decay(group)
         return optimizers.AdamNumbers(
-            step_size, float(1 - beta1), float(beta2), float(1 - beta2), bias_correction, float(group["eps"]), sign,
+            step_size, real(1 - beta1), real(beta2), real(1 - beta2), bias_correction, float(group["eps"]), sign,
             weight_decay, shrink,
         )  # fmt: skip

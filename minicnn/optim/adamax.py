@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, real, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Adamax"]
@@ -27,7 +27,8 @@ class Adamax(FirstOrder):
         params: tensors or groups.
         lr, betas, eps, weight_decay, maximize: as above; each group may have its own.
         foreach: without effect.
-        differentiable, capturable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: lr, eps or weight_decay is negative, or a beta is outside [0, 1).
@@ -66,7 +67,7 @@ class Adamax(FirstOrder):
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
         t, (beta1, beta2), eps = count_step(state), group["betas"], group["eps"]
-        size = float(number(group["lr"]) / (1 - beta1**t))
+        size = real(number(group["lr"]) / (1 - beta1**t))
 
         def update(x: Array, g: Array, m: Array, u: Array) -> None:
             m += (1 - beta1) * (g - m)

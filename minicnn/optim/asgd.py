@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, kept_rate, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["ASGD"]
@@ -27,7 +27,8 @@ class ASGD(FirstOrder):
         params: tensors or groups.
         lr, lambd, alpha, t0, weight_decay, maximize: as above; each group may have its own.
         foreach: without effect.
-        differentiable, capturable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: lr or weight_decay is negative.
@@ -63,11 +64,11 @@ class ASGD(FirstOrder):
 
     def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, the first rate, and the mean, which the first step sets to the parameter."""
-        return {"step": scalar(0), "eta": scalar(float(group["lr"])), "mu": scalar(1), "ax": filled(p)}
+        return {"step": scalar(0), "eta": scalar(float(kept_rate(group))), "mu": scalar(1), "ax": filled(p)}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
-        t, lr, lambd = count_step(state), number(group["lr"]), group["lambd"]
+        t, lr, lambd = count_step(state), kept_rate(group), group["lambd"]
         eta, mu = float(state["eta"]), float(state["mu"])
         state["eta"].array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
         state["mu"].array[...] = 1 / max(1, t - group["t0"])

@@ -2,6 +2,10 @@
 
 `step` calls `update_many` for every group of parameters. That calls `update_one`, written in NumPy, for one parameter
 after the other; in a `KernelOptimizer` it calls one kernel of `minicnn_kernels.optimizers` for all of them.
+
+In a group with differentiable=True the same NumPy expressions run on tensors that stand in the place of arrays
+(`Recorded`), and the tape records them: gradients then flow through the step to the old parameter, its gradient, the
+state, and the options that are tensors.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from minicnn_kernels.optimizers.weights import Weights
 from ..autograd import enable_grad, is_grad_enabled
 from ..device import Meta, meta
 from ..dtypes import Size, default_type
+from ..ops.tensor.recorded import Recorded
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer
 
@@ -78,7 +83,8 @@ class FirstOrder(Optimizer):
                 if not p.is_meta:
                     with on_device_of(p._array):
                         self.update_one(group, state, p)
-                    p._counter[0] += 1
+                    if not is_recorded(group):
+                        p._counter[0] += 1
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -98,16 +104,19 @@ class FirstOrder(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
-            if group.get("differentiable"):
-                self._check_not_recorded(params)
+            if is_recorded(group):
+                self._check_written(params)
+                group = {name: _in_place_of_arrays(option) for name, option in group.items()}
             self.update_many(group, params)
         return loss
 
-    def _check_not_recorded(self, params: list[WithGradient]) -> None:
-        if is_grad_enabled() and any(p.requires_grad or p._grad.requires_grad for p in params):
-            raise NotImplementedError(
-                f"{type(self).__name__}: a step is not recorded, and no gradient flows through it, as differentiable "
-                "asks; leave it out, or write the update with tensor operations (p_new = p - lr * g)"
+    def _check_written(self, params: list[WithGradient]) -> None:
+        leaf = next((p for p in params if p.is_leaf and p.requires_grad), None)
+        if leaf is not None:
+            raise RuntimeError(
+                f"{type(self).__name__}: a leaf Variable that requires grad is being used in an in-place operation; "
+                f"with differentiable=True the step is recorded, but a parameter of shape {leaf.shape} is a leaf; "
+                "optimise a copy of it, p.clone(), or leave differentiable=True out"
             )
 
     def _check(self, group: Group, p: WithGradient) -> None:
@@ -115,6 +124,11 @@ class FirstOrder(Optimizer):
         if group.get("capturable"):
             raise AssertionError(
                 f"{name}: capturable=True is for CUDA graphs, which minicnn does not have; set it to False"
+            )
+        if group.get("fused") and (p.is_meta or p.dtype.kind != "f"):
+            raise RuntimeError(
+                f"{name}: `fused=True` requires all the params to be floating point Tensors, with memory; one of "
+                f"shape {p.shape} is of {p.dtype} on {p.device}; leave fused out"
             )
         if g.shape != p._array.shape:
             raise RuntimeError(f"{name}: the gradient of a parameter of shape {p.shape} has shape {Size(g.shape)}")
@@ -156,6 +170,16 @@ class KernelOptimizer(FirstOrder):
         """The table of the kernel, and the names of the buffers in the state that it changes."""
         raise NotImplementedError
 
+    def update_one(self, group: Group, state: State, p: WithGradient) -> None:
+        """One step of a parameter that is recorded: by the NumPy row of the kernel, which tensors can run."""
+        numbers = self.hyperparameters(group, self.step_number(group, state, p))
+        kernel, names = self.kernel(group)
+
+        def update(x: Any, g: Any, *buffers: Any) -> None:
+            kernel(Weights([x], *[[buffer] for buffer in buffers]), [g], numbers, backend="numpy")
+
+        _record(update, p, *[state[name] for name in names])
+
     def step_number(self, group: Group, state: State, p: Tensor) -> float:
         """Count a step in the state of a parameter, and return its number, from 1."""
         raise NotImplementedError
@@ -172,6 +196,9 @@ class KernelOptimizer(FirstOrder):
         """One step of those parameters of a group that have a gradient; if one raises an error, none is changed."""
         if not params:
             self._weights.pop(id(group), None)
+            return
+        if is_recorded(group):
+            super().update_many(group, params)
             return
         places = dict.fromkeys([p.device for p in params]) if GPU_TYPES else {}
         if len(places) > 1:  # a kernel runs on one device
@@ -223,21 +250,63 @@ def update_in_pieces(update: Callable[..., None], group: Group, p: WithGradient,
         x <- (1 - lr * weight_decay) * x  if decoupled_weight_decay
         g <- g + weight_decay * x         otherwise
     """
-    arrays = [p._array, p._grad._array, *[buffer._array for buffer in buffers]]
-    in_pieces(update, arrays, -1.0 if group["maximize"] else 1.0, *decay(group))
+    sign, (weight_decay, shrink) = -1.0 if group["maximize"] else 1.0, decay(group)
+    if is_recorded(group):
+        _record(lambda *values: in_pieces(update, list(values), sign, weight_decay, shrink), p, *buffers)
+    else:
+        arrays = [p._array, p._grad._array, *[buffer._array for buffer in buffers]]
+        in_pieces(update, arrays, sign, weight_decay, shrink)
+
+
+def is_recorded(group: Group) -> bool:
+    """Whether the tape records a step of the group."""
+    return bool(group.get("differentiable")) and is_grad_enabled()
+
+
+def _record(update: Callable[..., None], p: WithGradient, *buffers: Tensor) -> None:
+    """Run `update(x, g, *buffers)`, written in NumPy, on tensors, and write its results to p and the buffers.
+
+    It gets copies, for the tape may save an old value, which must not be overwritten.
+    """
+    written = [p, *buffers]
+    x, *values = [Recorded(tensor.clone()) for tensor in written]
+    update(x, Recorded(p._grad), *values)
+    for tensor, value in zip(written, [x, *values], strict=True):
+        tensor.copy_(value.tensor)
+
+
+def _in_place_of_arrays(option: Any) -> Any:
+    """An option whose tensors that require gradients stand in the place of numbers."""
+    if isinstance(option, tuple):
+        return tuple(map(_in_place_of_arrays, option))
+    return Recorded(option.reshape(())) if isinstance(option, Tensor) and option.requires_grad else option
 
 
 def decay(group: Group) -> tuple[float, float]:
     """The weight decay of the gradient, and the factor of x, which is not 1 if the weight decay is decoupled."""
-    weight_decay = float(group.get("weight_decay", 0.0))
+    weight_decay = real(group.get("weight_decay", 0.0))
     if weight_decay and group.get("decoupled_weight_decay"):
-        return 0.0, float(1 - number(group["lr"]) * weight_decay)
+        return 0.0, real(1 - number(group["lr"]) * weight_decay)
     return weight_decay, 1.0
 
 
 def number(option: Any) -> Any:
     """The value of an option that is a number or a tensor of one element; then in its type, as PyTorch computes."""
     return host(option.array).reshape(())[()] if isinstance(option, Tensor) else option
+
+
+def kept_rate(group: Group) -> Any:
+    """The learning rate of an optimiser that keeps it in the state of its parameters."""
+    if isinstance(group["lr"], Recorded):
+        raise NotImplementedError(
+            "lr requires a gradient, but this optimizer keeps its rates in the state, as numbers; give it lr.detach()"
+        )
+    return number(group["lr"])
+
+
+def real(value: Any) -> Any:
+    """The value as a Python number; one that the tape records stays as it is."""
+    return value if isinstance(value, Recorded) else float(value)
 
 
 def scalar(value: float) -> Tensor:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ..ops.tensor.recorded import Recorded
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import (
+    FirstOrder,
+    Group,
+    State,
+    checked,
+    count_step,
+    filled,
+    is_recorded,
+    number,
+    real,
+    scalar,
+    update_in_pieces,
+)
 from .optimizer import Params
 
 __all__ = ["NAdam"]
@@ -30,7 +45,8 @@ class NAdam(FirstOrder):
         params: tensors or groups.
         lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay, maximize: as above.
         foreach: without effect.
-        capturable, differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: an option is negative, or a beta is outside [0, 1).
@@ -75,10 +91,14 @@ class NAdam(FirstOrder):
         """The update of the class docstring."""
         t, (beta1, beta2), eps, lr = count_step(state), group["betas"], group["eps"], number(group["lr"])
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (t, t + 1))
-        product: Array = state["mu_product"].array
-        product *= mu  # in the type of the state, which is the default type
-        of_g = float(lr * (1 - mu) / (1 - float(product)))
-        of_m = float(lr * mu_next / (1 - float(product) * mu_next))
+        if is_recorded(group):
+            product: Any = Recorded(state["mu_product"]) * mu
+            state["mu_product"] = product.tensor
+        else:
+            state["mu_product"].array[...] *= mu  # in the type of the state, which is the default type
+            product = state["mu_product"].item()
+        of_g = real(lr * (1 - mu) / (1 - product))
+        of_m = real(lr * mu_next / (1 - product * mu_next))
         correction = 1 - beta2**t
 
         def update(x: Array, g: Array, m: Array, v: Array) -> None:

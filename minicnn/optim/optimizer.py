@@ -186,7 +186,7 @@ class Optimizer:
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
-            if not (p.is_leaf or p.retains_grad):
+            if not (p.is_leaf or p.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(f"can't optimize a non-leaf Tensor; this one was computed by {p.grad_fn}")
         for name, default in self.defaults.items():
             if default is required and name not in param_group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, real, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["RAdam"]
@@ -34,7 +34,8 @@ class RAdam(FirstOrder):
         params: tensors or groups.
         lr, betas, eps, weight_decay, decoupled_weight_decay, maximize: as above.
         foreach: without effect.
-        capturable, differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: an option is negative, or a beta is outside [0, 1).
@@ -77,7 +78,7 @@ class RAdam(FirstOrder):
         correction = 1 - beta2**t
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * t * beta2**t / correction
-        size = float(number(group["lr"])) / (1 - beta1**t)
+        size = real(number(group["lr"])) / (1 - beta1**t)
         if rectified := length > 5:
             size *= ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5
             size *= correction**0.5

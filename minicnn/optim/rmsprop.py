@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, number, real, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["RMSprop"]
@@ -32,7 +32,8 @@ class RMSprop(FirstOrder):
         params: tensors or groups.
         lr, alpha, eps, weight_decay, momentum, centered, maximize: as above; each group may have its own.
         foreach: without effect.
-        capturable, differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: an option is negative.
@@ -78,7 +79,7 @@ class RMSprop(FirstOrder):
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""
         count_step(state)
-        lr, alpha, eps, momentum = float(number(group["lr"])), group["alpha"], group["eps"], group["momentum"]
+        lr, alpha, eps, momentum = real(number(group["lr"])), group["alpha"], group["eps"], group["momentum"]
         centered = group["centered"]
 
         def update(x: Array, g: Array, v: Array, *others: Any) -> None:

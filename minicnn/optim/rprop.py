@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..tensor import Array, Tensor
-from .first_order import FirstOrder, Group, State, checked, count_step, filled, scalar, update_in_pieces
+from .first_order import FirstOrder, Group, State, checked, count_step, filled, kept_rate, scalar, update_in_pieces
 from .optimizer import Params
 
 __all__ = ["Rprop"]
@@ -31,7 +31,8 @@ class Rprop(FirstOrder):
         lr, etas, step_sizes: as above; each group may have its own.
         maximize: negate the gradient.
         foreach: without effect.
-        capturable, differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
+        capturable: not supported.
 
     Raises:
         ValueError: lr is negative, or 0 < eta_minus < 1 < eta_plus does not hold.
@@ -68,7 +69,7 @@ class Rprop(FirstOrder):
 
     def initial_state(self, p: Tensor, group: Group) -> State:
         """No steps, a previous gradient of 0, and step sizes of lr."""
-        return {"step": scalar(0), "prev": filled(p), "step_size": filled(p, float(group["lr"]))}
+        return {"step": scalar(0), "prev": filled(p), "step_size": filled(p, float(kept_rate(group)))}
 
     def update_one(self, group: Group, state: State, p: Tensor) -> None:
         """The update of the class docstring."""

@@ -6,7 +6,7 @@ from minicnn_kernels import optimizers
 from minicnn_kernels.dispatch import Table
 
 from ..tensor import Tensor
-from .first_order import Group, KernelOptimizer, State, checked, decay, filled, number
+from .first_order import Group, KernelOptimizer, State, checked, decay, filled, number, real
 from .optimizer import Params
 
 __all__ = ["SGD"]
@@ -26,7 +26,7 @@ class SGD(KernelOptimizer):
         params: tensors or groups.
         lr, momentum, dampening, weight_decay, nesterov, maximize: as above; each group may have its own.
         foreach, fused: PyTorch's choice of implementation; without effect.
-        differentiable: not supported.
+        differentiable: record the steps, so that gradients flow through them.
 
     Raises:
         ValueError: lr, momentum or weight_decay is negative; or nesterov without momentum or with dampening.
@@ -79,5 +79,5 @@ class SGD(KernelOptimizer):
     def hyperparameters(self, group: Group, step_number: float) -> optimizers.SGDNumbers:
         """The options, and how much of the gradient is added to b."""
         gain = 1.0 if step_number == 1 else float(1 - group["dampening"])
-        lr, sign, (weight_decay, _) = float(number(group["lr"])), -1.0 if group["maximize"] else 1.0, decay(group)
+        lr, sign, (weight_decay, _) = real(number(group["lr"])), -1.0 if group["maximize"] else 1.0, decay(group)
         return optimizers.SGDNumbers(lr, sign, weight_decay, float(group["momentum"]), gain, bool(group["nesterov"]))

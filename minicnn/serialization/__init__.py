@@ -15,7 +15,7 @@ tensors of kinds that minicnn lacks: sparse, quantised, nested and complex ones,
     pth.py        the files of torch.save                pickled.py   the pickles in them, of which nothing runs
     storages.py   the numbers in them                    foreign.py   names other files by their beginning
     source.py     where the bytes come from              files.py     files that are replaced in one step
-    whole.py      whole modules, read only on request
+    whole.py      modules and other objects, read only on request
 """
 
 from __future__ import annotations
@@ -46,11 +46,13 @@ def save(
 ) -> None:
     """Write tensors, and the dicts, lists and numbers that hold them, as a safetensors file.
 
-    A module itself, or a container with one, is written as a pickle, which only `load(..., weights_only=False)` reads:
-    it names the classes, which must be there then. A state dict is better.
+    A module itself, an `argparse.Namespace`, or another object that is no plain data, also inside a container, makes
+    the file a pickle, which only `load(..., weights_only=False)` reads: it names the classes, which must be there then.
+    A state dict, and `vars(args)`, are better.
 
-    These types can be saved, and load as they were: tensors and parameters, arrays, None, bool, int, float, str, list,
-    tuple, dict, OrderedDict, Counter, set, Size, dtype, device. A subclass of dict loads as its base in this list.
+    Plain data are, and load as they were: tensors and parameters, arrays of numbers, None, bool, int, float, complex,
+    str, bytes, bytearray, list, tuple, dict, OrderedDict, Counter, set, Size, dtype, device. A subclass of dict loads
+    as its base in this list.
     Tensors that share their whole memory, such as tied weights, are written under each name, and share it again after
     `load`; parts of a tensor become separate tensors. Their order in memory, such as channels_last, is kept.
 
@@ -59,11 +61,11 @@ def save(
         f: a path, whose file is replaced in one step or not at all, even if others save to it too; if it is a link, the
             file it points to is replaced. Or a file open for writing bytes.
         pickle_module: must be None.
-        pickle_protocol: of the pickle of a whole module.
+        pickle_protocol: of the pickle, if there is one.
         _use_new_zipfile_serialization: an option of PyTorch's format; without effect.
 
     Raises:
-        TypeError: the object has another type inside, or a module that cannot be pickled; the message says where.
+        TypeError: something inside is no plain data and cannot be pickled; the message says where.
         ValueError: lists are nested more than about a thousand deep, or numbers and text have more than 100 MB.
         OSError: the file cannot be written; an earlier file stays.
 
@@ -102,7 +104,7 @@ def load(
 ) -> Any:
     """Read a file that `save` wrote, any safetensors file as a dict of tensors, or a file of PyTorch's `torch.save`.
 
-    Nothing in a file is run, unless `weights_only` is False and `save` wrote a whole module. Of the files of
+    Nothing in a file is run, unless `weights_only` is False and `save` wrote a pickle. Of the files of
     `torch.save`, in both formats, those are read that hold tensors, parameters, numbers, text, bytes, and lists,
     tuples, dicts and sets of them, such as state dicts; any other content is refused. Their tensors are views of the
     storages in the file, as in PyTorch; one whose numbers are repeated, as by `expand`, cannot be changed in place.
@@ -117,8 +119,8 @@ def load(
             "cuda:0"}; or a function that gets each tensor on the CPU and the name of its device, and returns it where
             it belongs, or None for the device of that name.
         pickle_module: must be None.
-        weights_only: False also reads a whole module that `save` wrote, which can run any code that the file holds:
-            only from a source that you trust.
+        weights_only: False also reads the pickle of a module or of another object that `save` wrote, which can run any
+            code that the file holds: only from a source that you trust.
         mmap: without effect; the tensors get their own memory.
         pickle_load_args: must be empty.
 

@@ -26,13 +26,14 @@ _CONTAINERS: dict[type, str] = {
 }  # fmt: skip
 _MADE: dict[str, Callable[[Any], Any]] = {
     "tuple": tuple, "size": Size, "set": set, "dict": dict, "ordered": OrderedDict, "float": float, "dtype": DType,
-    "device": Device, "counter": lambda pairs: Counter(dict(pairs)),
+    "device": Device, "counter": lambda pairs: Counter(dict(pairs)), "bytes": bytes.fromhex, "complex": complex,
+    "bytearray": bytearray.fromhex,
 }  # fmt: skip
 Where = Callable[[str], Device | Callable[[Tensor], Tensor]]
 
 
 class WholeObjectError(TypeError):
-    """An object with a state, such as a module, which is no plain data."""
+    """An object that is no plain data, such as a module or the arguments of a program."""
 
 
 class Encoder:
@@ -50,6 +51,10 @@ class Encoder:
             return value
         if kind is float:
             return value if math.isfinite(value) else {"float": repr(value)}
+        if kind in (bytes, bytearray):
+            return {kind.__name__: value.hex()}
+        if kind is complex:
+            return {"complex": repr(value)}
         if isinstance(value, (DType, np.dtype)):
             return {"dtype": value.str}
         if kind is Device:
@@ -65,9 +70,9 @@ class Encoder:
             remedy = "save vars() of it instead"
         else:
             remedy = "save its content as tensors, numbers, strings, lists and dicts"
-        raise (WholeObjectError if hasattr(value, "state_dict") else TypeError)(
-            f"save: {_where(path)} is of type {kind.__name__}, and only tensors, numbers, text and "
-            f"containers of them are saved; {remedy}"
+        raise WholeObjectError(
+            f"save: {_where(path)} is of type {kind.__name__}, and only tensors, numbers, text, bytes and "
+            f"containers of them are plain data; {remedy}"
         )
 
     def _container(self, value: Any, name: str, path: tuple[str, ...]) -> Any:
@@ -87,7 +92,9 @@ class Encoder:
             raise TypeError(f"save: {_where(path)} is a tensor on device 'meta' and has no values to save")
         array = value.detach().cpu().array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.newbyteorder("=") not in NAMES:
-            raise TypeError(f"save: {_where(path)} has type {array.dtype}; there are: {', '.join(map(str, NAMES))}")
+            raise WholeObjectError(
+                f"save: {_where(path)} has type {array.dtype}; there are: {', '.join(map(str, NAMES))}"
+            )
         base = (".".join(path) or "tensor").encode(errors="replace").decode()  # half of a surrogate pair is no UTF-8
         name, number = base, 0
         while name in self.arrays or name == "__metadata__":

@@ -1,7 +1,8 @@
-"""Whole modules in files, which are pickles: the names of classes, and what their objects hold.
+"""Whole modules and other objects in files, which are pickles: the names of classes, and what their objects hold.
 
 Reading a pickle can run any program that is hidden in it, so it is read only with `load(..., weights_only=False)`, as
-in PyTorch. The class of a module must be importable then, and may have changed since. A state dict has neither problem.
+in PyTorch. The class of an object must be importable then, and may have changed since. A state dict has neither
+problem.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _LEAST = 4  # the protocol of pickles that is used at least: earlier ones copy a
 
 
 def pack(obj: Any, protocol: int, why: str) -> list[bytes]:
-    """The bytes of an object that holds modules or other objects with a state.
+    """The bytes of an object that holds modules or other objects than plain data.
 
     Raises:
         TypeError: something in it cannot be pickled; `why` says what is no plain data.
@@ -55,8 +56,9 @@ def read(source: Source, trusted: bool, place: Callable[[Tensor], Tensor] | None
     """
     if not trusted:
         raise CheckpointError(
-            f"Weights only load failed. {source.name}: it holds a whole module, and reading it can run any code. If "
-            "you trust its source, load it with weights_only=False; a file of module.state_dict() needs no trust"
+            f"Weights only load failed. {source.name}: it holds a whole module, or another object that is no plain "
+            "data, and reading it can run any code. If you trust its source, load it with weights_only=False. A file "
+            "of module.state_dict(), or of vars() of a program's arguments, needs no trust"
         )
     source.take(len(_MAGIC))
     try:

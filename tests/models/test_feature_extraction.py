@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import minicnn
-from minicnn import Tensor, nn
+from minicnn import Tensor, models, nn
+from minicnn.models._utils import IntermediateLayerGetter
 from minicnn.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 
@@ -72,3 +73,23 @@ def test_it_is_a_net_of_the_same_names() -> None:
 def test_errors(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         create_feature_extractor(Net(), **options)(minicnn.zeros(1, 1, 4, 4))
+
+
+def test_the_stages_of_a_net() -> None:
+    net = models.resnet18(num_classes=3).eval()
+    x = minicnn.randn(1, 3, 64, 64)
+    stages = IntermediateLayerGetter(net, {"layer2": "fine", "layer4": 0})
+    found = stages(x)
+    expected = create_feature_extractor(net, {"layer2": "fine", "layer4": 0})(x)
+    assert list(found) == ["fine", 0] and list(stages)[-1] == "layer4" and stages.layer1 is net.layer1
+    assert all(minicnn.equal(found[name], expected[name]) for name in found)
+    assert list(stages.state_dict()) == [name for name in net.state_dict() if not name.startswith("fc")]
+    with pytest.raises(ValueError, match=r"return_layers are not present in model: 'layer5'; the ResNet has conv1"):
+        IntermediateLayerGetter(net, {"layer5": "a", "fc": "b"})
+
+
+def test_the_children_of_googlenet_are_in_the_order_of_the_calls() -> None:
+    with minicnn.device("meta"):
+        names = [name for name, _ in models.googlenet(aux_logits=False, init_weights=False).named_children()]
+    assert names[5:9] == ["inception3a", "inception3b", "maxpool3", "inception4a"]
+    assert names[13:15] == ["maxpool4", "inception5a"]

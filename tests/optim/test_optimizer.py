@@ -281,14 +281,24 @@ def test_an_optimiser_of_ones_own() -> None:
     assert p.item() == 0.25 and optimizer.state_dict()["state"] == {0: {"count": 2}}
 
 
-def test_a_step_that_would_be_recorded_is_refused() -> None:
+def test_a_recorded_step_of_a_leaf_is_refused() -> None:
     p = nn.Parameter(minicnn.ones(2))
     optimizer = optim.Adam([p], differentiable=True)
     optimizer.step()  # no gradient: nothing to record
     p.grad = minicnn.ones(2)
-    with pytest.raises(NotImplementedError, match="no gradient flows through it"):
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
         optimizer.step()
     assert p.tolist() == [1, 1]
     with minicnn.no_grad():
         optimizer.step()
     assert p[0].item() < 1
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "Adagrad"])
+def test_fused_needs_parameters_with_memory(name: str) -> None:
+    net = nn.Linear(2, 3, device="meta")
+    optimizer = getattr(optim, name)(net.parameters(), fused=True)
+    for p in net.parameters():
+        p.grad = minicnn.empty_like(p)
+    with pytest.raises(RuntimeError, match="`fused=True` requires all the params to be floating point Tensors"):
+        optimizer.step()

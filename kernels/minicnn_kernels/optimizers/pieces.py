@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import GPU_TYPES, Array
+from ..arrays import GPU_TYPES, LIKE_ARRAYS, Array
 
 BLOCK = 1 << 14  # elements of a piece: five pieces of float32 and a temporary take 400 kB
 
@@ -25,8 +25,8 @@ def in_pieces(
 ) -> None:
     """Run `update(x, g, *buffers)` on one piece after the other of a parameter x, its gradient g and its buffers.
 
-    The pieces are 1-d; on a GPU the whole arrays are one piece. The update overwrites x and the buffers and leaves g as
-    it is. It gets
+    The pieces are 1-d; on a GPU, and for LIKE_ARRAYS, the whole arrays are one piece. The update overwrites x and the
+    buffers and leaves g as it is. It gets
 
         g = sign * gradient + weight_decay * x,  x <- shrink * x
 
@@ -47,7 +47,7 @@ def in_pieces(
             g = g + weight_decay * x
         update(x, g, *buffers)
 
-    if type(arrays[0]) in GPU_TYPES:  # no cache to stay in: the whole arrays are one piece
+    if type(arrays[0]) in GPU_TYPES or type(arrays[0]) in LIKE_ARRAYS:  # no cache to stay in: all is one piece
         run(arrays[0], arrays[1].astype(arrays[0].dtype, copy=False), *arrays[2:])
         return
     access: Any = [["readwrite"], ["readonly"], *(["readwrite"] for _ in arrays[2:])]

@@ -9,6 +9,7 @@ same name on it, which the tape records:
     np.cos(a)           -> Recorded(minicnn.cos(x))
     a > 0, np.sign(a)   -> an array: these are constant almost everywhere, so they have no gradient
     np.where(a > 0, a, 0), a * 2, a.sum(axis, keepdims=True), ...
+    a *= 2, np.exp(a, out=a), a[...] = b    -> a holds another tensor; the first one keeps its values
 
 NEP 13 and NEP 18 of NumPy define the two methods.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,7 @@ class Recorded(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
         """Run NumPy's elementwise function, reduction or running reduction on tensors."""
-        options.pop("out", None)  # the result is new: the callers use what is returned
+        outs = options.pop("out", (None,))
         if ufunc.__name__ in _CONSTANT:
             return getattr(ufunc, method)(*map(_plain, args), **options)
         if method == "reduce":
@@ -60,7 +62,7 @@ class Recorded(NDArrayOperatorsMixin):
         found = _ELEMENTWISE.get(ufunc.__name__)
         if method != "__call__" or found is None:
             raise NotImplementedError(f"{ufunc.__name__}: its gradient has no gradient")
-        return Recorded(found(*[_operand(a, self) for a in args]))
+        return _put(Recorded(found(*[_operand(a, self) for a in args])), outs[0])
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         """Run one of NumPy's other functions on tensors."""
@@ -110,8 +112,19 @@ class Recorded(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Recorded:
         return Recorded(self.tensor[index])
 
+    def __setitem__(self, everything: EllipsisType, value: Recorded) -> None:
+        self.tensor = to(value.tensor, self.dtype)
+
 
 arrays.LIKE_ARRAYS.add(Recorded)
+
+
+def _put(found: Recorded, out: Any) -> Recorded:
+    """Let `out`, where there is one, hold the result in its own type, as the array in its place would."""
+    if not isinstance(out, Recorded):
+        return found  # new, or in the place of an array: the callers use what is returned
+    out.tensor = to(found.tensor, out.dtype)
+    return out
 
 
 def _plain(x: Any) -> Any:
@@ -178,7 +191,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zeros_like": lambda a, *_, **__: np.zeros_like(_plain(a)),
     "ones_like": lambda a, *_, **__: np.ones_like(_plain(a)),
     "shape": lambda a: a.shape,
-    "clip": lambda a, low, high, **_: Recorded(clamp.clamp(a.tensor, low, high)),
+    "clip": lambda a, low, high, out=None: _put(Recorded(clamp.clamp(a.tensor, low, high)), out),
     "broadcast_to": lambda a, shape, **_: Recorded(expand(a.tensor, shape)),
     "flip": lambda a, axis=None: Recorded(flip_roll.flip(a.tensor, axis)),
     "sum": lambda a, axis=None, keepdims=False, **_: a.sum(axis, keepdims),

@@ -19,7 +19,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
     - Tensors and NumPy arrays of one shape (...) become a Tensor (N, ...)
     - floats become a float64 Tensor (N,), ints int64, bools bool
-    - strings and bytes stay a list
+    - strings and bytes stay a list; those of a tuple or list become a tuple
     - a mapping gives a mapping of batches, a namedtuple a namedtuple, a tuple or list a list
 
     Raises:
@@ -39,7 +39,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
             raise RuntimeError("default_collate: a tensor requires a gradient, which a batch would lose; detach() it")
         return Tensor(_stack([tensor.array for tensor in batch]))
     if isinstance(first, str | bytes):
-        return list(batch)
+        return batch
     if isinstance(first, np.ndarray | np.generic):
         if first.dtype.kind not in "biufc":
             raise TypeError(f"default_collate: a batch of NumPy type {first.dtype} cannot become a Tensor")

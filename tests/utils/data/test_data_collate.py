@@ -49,6 +49,12 @@ def test_nested_samples_keep_their_structure() -> None:
     assert isinstance(default_collate([OrderedDict(a=1)]), OrderedDict)
 
 
+def test_strings_of_a_sequence_become_a_tuple() -> None:
+    images, names = default_collate([(1, "a"), (2, "b")])
+    assert names == ("a", "b") and images.tolist() == [1, 2]
+    assert default_collate(["a", "b"]) == ["a", "b"]
+
+
 def test_a_batch_does_not_share_memory_with_its_samples() -> None:
     array = np.zeros(3)
     default_collate([array]).array[:] = 1
