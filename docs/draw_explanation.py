@@ -31,7 +31,7 @@ LAYERS = [
     ("exercises", "what a student writes, and which mistake it is"),
     ("visualize", "pictures of what others computed"),
     ("analysis, explain, train", "costs, receptive fields, gradients one by one; the loop"),
-    ("optim, utils, datasets, transforms, models, serialization", "what a program needs around a net"),
+    ("distributions, optim, utils, datasets, transforms, models, serialization", "what a program needs around a net"),
     ("nn", "modules: parameters, hooks, which layers run as one"),
     ("ops", "what nets are made of, as functions with gradients"),
     ("ops.tensor", "what every tensor library has"),
@@ -74,7 +74,7 @@ def stops() -> list[list[tuple[str, str]]]:
 
 
 def route(figure: Any) -> None:
-    """route.md: through which layers the twenty stops lead."""
+    """route.md: through which layers the 22 stops lead."""
     for axes, passed, title, colour in zip(
         figure.subplots(2, 1), stops(), ("Forward: conv(x)", "Backward: y.backward(gy)"), (BLUE, ORANGE), strict=True
     ):

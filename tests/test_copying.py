@@ -88,10 +88,14 @@ def test_a_queue_of_processes_gives_leaves() -> None:
     queue.close()
 
 
+def empty(parameter: Tensor) -> None:
+    parameter.grad.zero_()
+
+
 def test_hooks_and_gradients_stay_behind() -> None:
     w = minicnn.ones(2, requires_grad=True)
     w.register_hook(lambda g: g * 100)
-    w.register_post_accumulate_grad_hook(lambda p: p.grad.zero_())
+    w.register_post_accumulate_grad_hook(empty)
     (w * 3).sum().backward()
     w.grad.fill_(7)
     w.tag = ["a"]

@@ -105,6 +105,8 @@ class _Bounded(Constraint):
 
 
 class _GreaterThan(_Bounded):
+    """Numbers above `lower_bound`."""
+
     bounds = ("lower_bound",)
 
     def check(self, value: Tensor) -> Tensor:
@@ -112,11 +114,15 @@ class _GreaterThan(_Bounded):
 
 
 class _GreaterThanEq(_GreaterThan):
+    """Numbers from `lower_bound`."""
+
     def check(self, value: Tensor) -> Tensor:
         return self.lower_bound <= value
 
 
 class _LessThan(_Bounded):
+    """Numbers below `upper_bound`."""
+
     bounds = ("upper_bound",)
 
     def check(self, value: Tensor) -> Tensor:
@@ -124,6 +130,8 @@ class _LessThan(_Bounded):
 
 
 class _Interval(_Bounded):
+    """Numbers from `lower_bound` to `upper_bound`, both included."""
+
     bounds = ("lower_bound", "upper_bound")
 
     def check(self, value: Tensor) -> Tensor:
@@ -131,6 +139,8 @@ class _Interval(_Bounded):
 
 
 class _HalfOpenInterval(_Interval):
+    """Numbers from `lower_bound` to below `upper_bound`."""
+
     def check(self, value: Tensor) -> Tensor:
         return (self.lower_bound <= value) & (value < self.upper_bound)
 
@@ -140,6 +150,8 @@ def _whole(value: Any) -> Any:
 
 
 class _IntegerInterval(_Interval):
+    """Whole numbers from `lower_bound` to `upper_bound`, both included."""
+
     is_discrete = True
 
     def check(self, value: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def test_gains() -> None:
         (lambda: init.kaiming_normal_(minicnn.ones(3, 3), mode="fan"), ValueError, "Mode fan not supported"),
         (lambda: init.uniform_(minicnn.ones(3), 1, 0), RuntimeError, r"from=1 > to=0"),
         (lambda: init.normal_(minicnn.ones(3), std=-1), RuntimeError, "std >= 0.0"),
-        (lambda: init.normal_(minicnn.tensor([1])), NotImplementedError, "and this is int64"),
+        (lambda: init.normal_(minicnn.tensor([1])), NotImplementedError, "and this is minicnn.int64"),
     ],
 )
 def test_errors(call: Any, error: type[Exception], text: str) -> None:

@@ -216,7 +216,7 @@ def test_convolution_of_other_types(dtype: Any, name: str) -> None:
 
 ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda x: F.conv2d(x, x, padding="full"), ValueError, "'valid' or 'same', got 'full'"),
-    (lambda x: F.conv2d(x, x.double()), TypeError, "weight is float64 but input is float32"),
+    (lambda x: F.conv2d(x, x.double()), TypeError, "weight is minicnn.float64 but input is minicnn.float32"),
     (lambda x: F.conv2d(x, x > 0), TypeError, "bool"),
     (lambda x: F.conv2d(x, [1.0]), TypeError, "weight must be a Tensor"),
     (lambda x: F.interpolate(x), ValueError, "exactly one of size and scale_factor"),

@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
         (lambda: utils.draw_bounding_boxes(1, BOX), TypeError, "image should be a tensor"),
         (lambda: utils.draw_bounding_boxes(IMAGE[None], BOX), ValueError, "the images of a batch one by one"),
         (lambda: utils.draw_bounding_boxes(IMAGE[:2], BOX), ValueError, r"or \(1, H, W\), got shape \(2, 6, 8\)"),
-        (lambda: utils.draw_bounding_boxes(IMAGE.int(), BOX), TypeError, "got int32"),
+        (lambda: utils.draw_bounding_boxes(IMAGE.int(), BOX), TypeError, "got minicnn.int32"),
         (lambda: utils.draw_bounding_boxes(IMAGE, [[0, 0, 1, 1]]), TypeError, "boxes should be a tensor"),
         (lambda: utils.draw_bounding_boxes(IMAGE, BOX[0]), ValueError, r"got shape \(4,\)"),
         (lambda: utils.draw_bounding_boxes(IMAGE, BOX.float() / 0), ValueError, "NaN or infinite"),

@@ -143,7 +143,7 @@ def _compare(path: Any, entries: Mapping[str, Entry], own: Mapping[str, Any], mo
             if shape != tensor.shape:
                 wrong.append(f"{key!r} has shape {shape}, the model's has {tensor.shape}")
             if dtype != tensor.dtype:
-                wrong.append(f"{key!r} has type {dtype}, the model's is {tensor.dtype}")
+                wrong.append(f"{key!r} has type {dtype}, the model's is {tensor.dtype.name}")
     if wrong:
         shown = "; ".join(wrong[:6]) + (f"; and {len(wrong) - 6} more" if len(wrong) > 6 else "")
         raise CheckpointError(f"{path} does not fit {model}: {shown}. Build the model it was saved from")
