@@ -50,6 +50,7 @@ def names() -> Iterator[dict[str, Any]]:
     with arrays.emulated():
         x = minicnn.rand(3, 4, device="cuda")
         i, rows = minicnn.tensor([0, 1], device="cuda"), minicnn.zeros(3, 4, device="cuda").long()
+        square = minicnn.eye(2, device="cuda").requires_grad_()
         labels = minicnn.tensor([0, 1, 2], device="cuda")
         net = minicnn.nn.Sequential(minicnn.nn.Linear(4, 3), minicnn.nn.BatchNorm1d(3), minicnn.nn.ReLU()).to("cuda")
         parameter = minicnn.nn.Parameter(x.clone())
@@ -57,7 +58,7 @@ def names() -> Iterator[dict[str, Any]]:
         averaging = minicnn.nn.BatchNorm1d(4, momentum=None).to("cuda")
         yield {"parameters": [parameter], "averaging": averaging, "optim": minicnn.optim,
                "x": x, "y": x + 1, "i": i, "rows": rows, "mask": x > 0.5, "one": minicnn.ones((), device="cuda"),
-               "labels": labels, "net": net, "minicnn": minicnn, "F": F}  # fmt: skip
+               "labels": labels, "square": square, "net": net, "minicnn": minicnn, "F": F}  # fmt: skip
 
 
 clip = "minicnn.nn.utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)"
@@ -73,8 +74,11 @@ WAITS = {
     "index_fill": "x.index_fill(0, i, 1)", "index_put": "x.index_put((i,), one)", "take": "x.take(i)",
     "take_along_dim": "x.take_along_dim(rows, 1)", "masked_scatter": "x.masked_scatter(mask, y)",
     "one_hot": "F.one_hot(i)", "max_unpool2d": "F.max_unpool2d(x[None, None], rows[None, None], 2)",
+    "max_unpool3d": "F.max_unpool3d(x[None, None, None], rows[None, None, None], (1, 2, 2))",
+    "embedding": "F.embedding(i, x)", "embedding_bag": "F.embedding_bag(i, x, i)",
     "k // n": "rows // (rows + 1)", "k % n": "rows % (rows + 1)", "k ** n": "rows ** (rows + 1)", "n": "2 ** rows",
-    "normal": "minicnn.normal(x, y)", "bernoulli_": "x.clone().bernoulli_(x)", "allclose": "x.allclose(y)",
+    "normal": "minicnn.normal(x, y)", "bernoulli_": "x.clone().bernoulli_(x)",
+    "matrix_exp": "square.matrix_exp()", "det": "square.det().backward()", "allclose": "x.allclose(y)",
     "linspace": "minicnn.linspace(one, 2, 3)", "full": "minicnn.full((2,), one)", "tensor": "minicnn.tensor([one, 2])",
     "clip_grad_norm_": clip, "error_if_nonfinite=True": clip,
 }  # fmt: skip
@@ -101,7 +105,7 @@ OTHERS = [
 FREE = [
     "rows // 2", "rows % 2", "rows ** 2", "x // y", "x % y", "x ** y", "x.bernoulli_(0.5)", "x.isclose(y)",
     "optim.SGD(parameters, lr=minicnn.tensor(0.1)).step()", "F.batch_norm(x, y[0], y[1], training=True)",
-    "minicnn.nn.utils.clip_grad_norm_(parameters, 1.0)", "x.masked_fill(mask, 1)",
+    "minicnn.nn.utils.clip_grad_norm_(parameters, 1.0)", "x.masked_fill(mask, 1)", "F.pdist(x)", "square.det()",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from minicnn_kernels.geometry import ShapeError, real
 from ..dtypes import DtypeError
 from ..tensor import Tensor
 from .tensor.arguments import check_tensor
-from .tensor.gather import index_select
+from .tensor.indexing import Index
 from .tensor.norm import vector_norm
 from .tensor.operands import promote
 from .tensor.promotion import result_type
@@ -126,4 +126,5 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if p < 0:
         raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
     first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
-    return vector_norm(index_select(input, 0, first) - index_select(input, 0, second), p, -1)
+    a, b = (Index.apply(input, rows, where=(0,)) for rows in (first, second))  # index_select waits to check them
+    return vector_norm(a - b, p, -1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import Array, xp
+from minicnn_kernels.arrays import Array, on_device_of, xp
 from minicnn_kernels.geometry import ShapeError, real, whole
 
 from ..autograd.engine import Function
@@ -106,7 +106,8 @@ def _shorten(op: str, weight: Tensor, index: Tensor, max_norm: float, norm_type:
     if index.is_meta or weight.is_meta or not index.array.size:
         return
     with no_grad():
-        used = Tensor(xp(index.array).unique(index.array))
+        with on_device_of(index.array):
+            used = Tensor(xp(index.array).unique(index.array))
         rows = weight.detach().index_select(0, used)
         norms = rows.norm(norm_type, 1, keepdim=True)
         factor = (max_norm / (norms + 1e-7)).where(norms > max_norm, 1.0)
@@ -195,7 +196,8 @@ def embedding_bag(
     index = reshape(input, (-1,))
     factors = None if per_sample_weights is None else reshape(per_sample_weights, (-1,))
     if row is not None and not index.is_meta:
-        kept = Tensor(xp(index.array).flatnonzero(index.array != row))
+        with on_device_of(index.array):
+            kept = Tensor(xp(index.array).flatnonzero(index.array != row))
         index, bags = index_select(index, 0, kept), index_select(bags, 0, kept)
         factors = None if factors is None else index_select(factors, 0, kept)
     if max_norm is not None:
@@ -278,9 +280,10 @@ def _bags(input: Tensor, offsets: Tensor | None, last_included: bool) -> tuple[T
         )
     if not count and input.shape[0]:
         raise ShapeError(f"{op}: there are {input.shape[0]} rows and no offset; the first bag begins at 0")
-    places = xp(starts).arange(input.shape[0])
-    bags = xp(starts).searchsorted(starts[:count], places, side="right") - 1
-    return Tensor(bags.astype(np.int64)), count
+    with on_device_of(starts):
+        places = xp(starts).arange(input.shape[0])
+        bags = xp(starts).searchsorted(starts[:count], places, side="right") - 1
+        return Tensor(bags.astype(np.int64)), count
 
 
 def _largest(rows: Tensor, bags: Tensor, count: int) -> Tensor:
@@ -288,11 +291,12 @@ def _largest(rows: Tensor, bags: Tensor, count: int) -> Tensor:
     if rows.is_meta or not rows.shape[0]:
         return index_add(zeros(count, rows.shape[1], dtype=rows.dtype, device=rows.device), 0, bags, rows)
     x, bag, lib = rows.array, bags.array, xp(rows.array)
-    sizes = lib.bincount(bag, minlength=count)
-    begins = lib.cumsum(sizes) - sizes
-    places = begins[:, None] + lib.arange(int(sizes.max()))  # (B, L): the entries of each bag, then those of others
-    inside = places < (begins + sizes)[:, None]
-    values = np.where(inside[..., None], x[np.minimum(places, len(x) - 1)], -np.inf)  # (B, L, E)
-    best = np.minimum(values.argmax(1) + begins[:, None], len(x) - 1)
-    found = Gather.apply(rows, Tensor(best), 0)
-    return found * Tensor((sizes > 0)[:, None].astype(x.dtype))
+    with on_device_of(x):
+        sizes = lib.bincount(bag, minlength=count)
+        begins = lib.cumsum(sizes) - sizes
+        places = begins[:, None] + lib.arange(int(sizes.max()))  # (B, L): the entries of each bag, then those of others
+        inside = places < (begins + sizes)[:, None]
+        values = np.where(inside[..., None], x[np.minimum(places, len(x) - 1)], -np.inf)  # (B, L, E)
+        best = np.minimum(values.argmax(1) + begins[:, None], len(x) - 1)
+        full = (sizes > 0)[:, None].astype(x.dtype)
+    return Gather.apply(rows, Tensor(best), 0) * Tensor(full)

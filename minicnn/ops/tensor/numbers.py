@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import xp
+from minicnn_kernels.arrays import on_device_of, xp
 
 from ...compat import return_types
 from ...tensor import Tensor, tensor_method
@@ -47,7 +47,9 @@ def frexp(input: Tensor) -> Any:
         raise RuntimeError(f"frexp: only supports floating-point dtypes, got {input.dtype}; convert it with .float()")
     if input.is_meta:
         return return_types.frexp(input, input.to(np.int32))
-    exponent = Tensor(xp(input.array).frexp(input.array)[1].astype(np.int32, copy=False))
+    x = input.array
+    with on_device_of(x):
+        exponent = Tensor(xp(x).frexp(x)[1].astype(np.int32, copy=False))
     finite = where(input.isfinite(), input, 1.0)
     half = floor_divide(exponent, 2)  # in two steps: 2^exponent may be too large for the type
     mantissa = finite * exp2(-half.to(input.dtype)) * exp2((half - exponent).to(input.dtype))
