@@ -286,7 +286,7 @@ def test_layers_run_one_after_the_other() -> None:
         waiting = [net(minicnn.ones(1, 1, 6, 6, device=device)).grad_fn]
         while waiting:
             node = waiting.pop()
-            found.add(node.title)
+            found.add(node.name())
             waiting += [n for n, _ in node.next_functions if n is not None]
         return found
 

@@ -173,8 +173,12 @@ def test_the_default_device() -> None:
 @pytest.mark.cpu_only("only memory of the CPU can be pinned")
 def test_out_and_layout() -> None:
     assert minicnn.zeros(1, pin_memory=True, layout=minicnn.strided).tolist() == [0]
+    out = minicnn.ones(1)
+    assert minicnn.zeros(1, out=out) is out and out.tolist() == [0]
     with pytest.raises(TypeError, match="out= is not supported"):
-        minicnn.zeros(1, out=minicnn.ones(1))
+        minicnn.randint_like(out, 3, out=out)
+    with pytest.raises(TypeError, match="the only layout"):
+        minicnn.zeros(1, layout="sparse")
 
 
 def test_like_another() -> None:
