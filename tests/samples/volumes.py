@@ -70,7 +70,7 @@ OPS = {
     "fractional_max_pool3d": Op(
         fractional_of("3d"),
         [
-            S((2, 3, 5, 7, 6), samples=(2, 3, 3), kernel_size=2, output_size=(3, 4, 5)),
+            S((2, 3, 5, 7, 7), samples=(2, 3, 3), kernel_size=2, output_size=(3, 4, 5)),
             S((1, 2, 4, 6, 5), samples=(1, 2, 3), kernel_size=(1, 3, 2), output_size=3, return_indices=True),
             S((3, 6, 7, 9), samples=(1, 3, 3), kernel_size=2, output_ratio=(0.5, 0.5, 0.34)),
         ],

@@ -87,6 +87,7 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     if edge_order not in (1, 2):
         raise RuntimeError(f"gradient: edge_order must be 1 or 2, got {edge_order}")
     where = tuple(range(input.ndim)) if dim is None else axes("gradient", dim, input.ndim)
+    spacing = 1 if spacing is None else spacing
     steps = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(where)
     if len(steps) != len(where):
         raise RuntimeError(

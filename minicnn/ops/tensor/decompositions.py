@@ -104,7 +104,10 @@ def _qr_gradient(Q: Tensor, R: Tensor, gq: Tensor | None, gr: Tensor | None) -> 
 
 
 class Eigh(Decomposition):
-    """A = V diag(w) V^T for symmetric A; gA = V (diag(gw) + (V^T gV) / E) V^T with E_ij = w_j - w_i."""
+    """A = V diag(w) V^T for symmetric A; gA = V (diag(gw) + skew(V^T gV) / E) V^T.
+
+    E_ij = w_j - w_i, and skew(X) = (X - X^T) / 2.
+    """
 
     @staticmethod
     def forward(ctx: Any, a: Array, lower: bool) -> tuple[Array, Array]:
@@ -121,7 +124,8 @@ class Eigh(Decomposition):
         W, V = ctx.at_output(0, w), ctx.at_output(1, v)
         inner = None if gw is None else diag_embed(gw)
         if gv is not None:
-            turned = _apart(_t(V) @ gv, unsqueeze(W, -2) - unsqueeze(W, -1))
+            inside = _t(V) @ gv  # V stays orthogonal: only the skew part counts
+            turned = _apart((inside - _t(inside)) / 2, unsqueeze(W, -2) - unsqueeze(W, -1))
             inner = turned if inner is None else inner + turned
         return None if inner is None else V @ inner @ _t(V), None
 
@@ -158,11 +162,14 @@ class Svd(Decomposition):
         """Compute gA."""
         u, s, vh = ctx.saved
         k = s.shape[-1]
-        if (u.shape[-1] > k and gu is not None) or (vh.shape[-2] > k and gvh is not None):
+        beyond = [] if gu is None else [gu[..., k:]]
+        beyond += [] if gvh is None else [gvh[..., k:, :]]
+        if any(part.numel() and not part.is_meta and bool((part.detach() != 0).any()) for part in beyond):
             raise RuntimeError(
                 "linalg.svd: the singular vectors beyond the singular values are not unique, so they have no gradient; "
                 "use full_matrices=False"
             )
+        gu, gvh = None if gu is None else gu[..., :k], None if gvh is None else gvh[..., :k, :]
         U, S, Vh = ctx.at_output(0, u)[..., :k], ctx.at_output(1, s), ctx.at_output(2, vh)[..., :k, :]
         row, column = unsqueeze(S, -2), unsqueeze(S, -1)
         parts: list[Tensor] = [] if gs is None else [diag_embed(gs)]

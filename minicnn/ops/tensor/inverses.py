@@ -225,7 +225,6 @@ class LogDet(Decomposition):
         """Compute signs and logarithms; (..., n, n) -> (...)."""
         sign, logs = (xp(a).asarray(part).astype(a.dtype, copy=False) for part in np.linalg.slogdet(a))
         ctx.save_for_backward(a)
-        ctx.mark_non_differentiable(sign)
         ctx.materialize = False
         return sign, logs
 

@@ -16,7 +16,7 @@ from minicnn_kernels.geometry import ShapeError, whole
 from ...compat import return_types
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
-from .clamp import where
+from .clamp import maximum, where
 from .concatenate import cat, stack
 from .creation import eye, full
 from .decompositions import cholesky, eigvalsh, qr, svd, svdvals
@@ -80,7 +80,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
 
     Args:
         rcond, rtol: a singular value below this part of the largest counts as 0; max(m, n) times the type's eps.
-        hermitian: whether the matrices are symmetric; the result is the same.
+        hermitian: whether the matrices are symmetric, so that only the lower triangle is read.
         atol: a singular value below this counts as 0.
 
     >>> minicnn.linalg.pinv(minicnn.tensor([[2., 0.], [0., 0.]]))
@@ -88,6 +88,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
             [0.0000, 0.0000]])
     """
     checked("linalg.pinv", square=hermitian, A=A)
+    A = tril(A) + tril(A, -1).mT if hermitian else A
     return PseudoInverse.apply(A, *_limits(A, atol, rcond if rtol is None else rtol))
 
 
@@ -105,7 +106,7 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
     """The number of singular values that are not 0 up to rounding.
 
     Args:
-        tol, atol: a value up to this counts as 0.
+        tol, atol: a value up to this counts as 0; a number, or a tensor with one for each matrix.
         hermitian: whether the matrices are symmetric, so that eigenvalues can be taken.
         rtol: a value up to this part of the largest counts as 0; max(m, n) times the type's eps.
 
@@ -113,12 +114,19 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
     tensor(1)
     """
     checked("linalg.matrix_rank", square=hermitian, A=A)
-    absolute, relative = _limits(A, tol if atol is None else atol, rtol)
+    atol = tol if atol is None else atol
+    if isinstance(atol, Tensor) and rtol is None:
+        rtol = where(atol > 0, 0.0, _limits(A, None, None)[1])
+    if isinstance(atol, Tensor) or isinstance(rtol, Tensor):
+        absolute, relative = (x.unsqueeze(-1) if isinstance(x, Tensor) else x or 0 for x in (atol, rtol))
+    else:
+        absolute, relative = _limits(A, atol, rtol)
     values = eigvalsh(A.detach()).abs() if hermitian else svdvals(A.detach())
     if not values.shape[-1]:
         return sum(values, -1).long()
     largest = values.amax(-1, keepdim=True) * relative
-    return sum(values > largest.clamp(min=absolute), -1)
+    limits = maximum(largest, absolute) if isinstance(absolute, Tensor) else largest.clamp(min=absolute)
+    return sum(values > limits, -1)
 
 
 def cond(A: Tensor, p: Any = None) -> Tensor:
@@ -260,10 +268,11 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {A.shape} and {B.shape}")
     solution = pinv(A, rcond) @ X
     none, rank, (m, n) = A.new_empty(0), matrix_rank(A, rtol=rcond), A.shape[-2:]
+    residuals = A.reshape(-1)[:0] + X.reshape(-1)[:0]  # empty, and with a gradient of 0
     known = driver not in (None, "gelsy") and m > n and not A.is_meta and bool((rank == n).all())
     return return_types.linalg_lstsq(
         solution.squeeze(-1) if vector else solution,
-        sum((A @ solution - X) ** 2, -2) if known else none,
+        sum((A @ solution - X) ** 2, -2) if known else residuals,
         rank if driver != "gels" else none.long(),
         svdvals(A.detach()) if driver in ("gelsd", "gelss") else none,
     )
@@ -292,7 +301,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         base = matmul(base, base) if n else base
     if result is not None:
         return result if result is not A else A.clone()
-    return expand(eye(A.shape[-1], dtype=A.dtype, device=A.device), tuple(A.shape)).clone()
+    return A.clone().copy_(eye(A.shape[-1], dtype=A.dtype, device=A.device))  # in the graph, with a gradient of 0
 
 
 @tensor_method("matrix_exp")
@@ -349,9 +358,10 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
             [1, 3, 9]])
     """
     check_tensor("linalg.vander", x=x)
-    n = x.shape[-1] if N is None and x.ndim else whole(2 if N is None else N, "linalg.vander", "N")
-    if not x.ndim or n <= 1:
-        raise RuntimeError(f"linalg.vander: expected at least 1 axis and N > 1, got shape {tuple(x.shape)}, N={n}")
+    x = x if x.ndim else x.reshape(1)
+    n = x.shape[-1] if N is None else whole(N, "linalg.vander", "N")
+    if n <= 1:
+        raise RuntimeError(f"linalg.vander: expected N > 1, got shape {tuple(x.shape)}, N={N}")
     ones = x.new_ones((*x.shape, 1))
     powers = x.unsqueeze(-1).expand(*x.shape, n - 1).cumprod(-1)
     return cat([ones.to(powers.dtype), powers], -1)

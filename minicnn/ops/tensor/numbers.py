@@ -14,7 +14,7 @@ from ...tensor import Tensor, tensor_method
 from .arguments import check_tensor
 from .arithmetic import floor_divide
 from .clamp import where
-from .elementwise import binary
+from .elementwise import binary, flat
 from .inplace import in_place
 from .unary import exp2
 
@@ -26,8 +26,9 @@ __all__ = [
 gcd = binary("gcd", np.gcd, refuse="fb", text="The greatest common divisor of integers, elementwise.")
 lcm = binary("lcm", np.lcm, refuse="fb", text="The least common multiple of integers, elementwise.")
 nextafter = binary(
-    "nextafter", np.nextafter, refuse="biu", text="The next floating-point number after a in the direction of b."
-)
+    "nextafter", np.nextafter, lambda gy, a, b: gy * (a != b), flat, refuse="biu",
+    text="The next floating-point number after a in the direction of b.",
+)  # fmt: skip
 gcd_, lcm_ = in_place(gcd), in_place(lcm)
 for _function in (gcd_, lcm_, in_place(nextafter)):
     tensor_method(_function.__name__)(_function)

@@ -116,6 +116,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     tensor([[2., 2., 2.]])
     """
     shape = ints("sum_to_size", "size", size)
+    if not shape:
+        return self.sum()
     extra = self.ndim - len(shape)
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, self.shape[extra:], strict=True)):
         raise ShapeError(f"sum_to_size: size {list(shape)} is not expandable to size {list(self.shape)}")

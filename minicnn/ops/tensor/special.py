@@ -63,14 +63,20 @@ _xlog1py = row(
 
 
 def _sum(order: float, a: Any) -> Any:
-    """sum_k 1/(a + k)^order over k >= 0; its derivative is -order times the next one."""
-    return arrays.special(a).zeta(np.float64(order), a)
+    """sum_k 1/(a + k)^order over k >= 0; its derivative by a is -order times the next one."""
+    like = order if arrays.on_gpu(order) and type(a) not in arrays.LIKE_ARRAYS else a
+    return arrays.special(like).zeta(order, a)
+
+
+def _no_zeta(gy: Any) -> Any:
+    raise NotImplementedError("zeta: the derivative by the first argument, the exponent, is not implemented")
 
 
 _zeta = row(
     "zeta",
-    lambda a, order: _sum(order, a),
-    lambda gy, a, order: gy * (-order * _sum(order + 1, a)),
+    lambda a, b: _sum(a, b),
+    _no_zeta,
+    lambda gy, a, b: gy * (-a * _sum(a + 1, b)),
     kind="float",
 )
 
@@ -175,18 +181,17 @@ def xlog1py(input: Any, other: Any) -> Tensor:
     return run(_xlog1py, input, other)
 
 
-def zeta(input: float, other: Tensor) -> Tensor:
+def zeta(input: Any, other: Any) -> Tensor:
     """Hurwitz's zeta function: sum_k 1/(a + k)^s over k >= 0.
 
     Args:
-        input: s, a number above 1.
-        other: a.
+        input: s, numbers above 1, without a derivative by them.
+        other: a; one of the two may be a number, the other is a tensor.
 
     >>> minicnn.special.zeta(2, minicnn.tensor([1.]))  # pi^2 / 6
     tensor([1.6449])
     """
-    check_tensor("zeta", other=other)
-    return run(_zeta, other, order=float(input))
+    return run(_zeta, input, other)
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
@@ -206,6 +211,8 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     n = whole(n, "polygamma", "n", 0)
     if n == 0:
         return unary.digamma(input)
+    if input.dtype.kind != "f":
+        input = input.float()
     if n == 1:  # below 1/2 by reflection
         lower = input < 0.5
         upper = zeta(2, where(lower, 1 - input, input))

@@ -69,7 +69,7 @@ def cov(
 
 
 def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Tensor | None:
-    """Return the product of the weights, in the type of x; None if there are none."""
+    """Return the product of the weights; None if there are none."""
     found: Tensor | None = None
     for name, weights, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "f")):
         if weights is None:
@@ -81,7 +81,7 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
             )
         if bool((weights < 0).any()):
             raise RuntimeError(f"cov: {name} cannot be negative")
-        found = weights.to(x.dtype) if found is None else found * weights
+        found = weights if found is None else found * weights
     return found
 
 
