@@ -136,3 +136,21 @@ def test_matrices_without_elements_and_meta_tensors() -> None:
     assert [part.shape for part in linalg.svd(x)] == [(5, 4, 4), (5, 3), (5, 3, 3)]
     assert linalg.lstsq(x, x).solution.shape == (5, 3, 3)
     assert linalg.solve(x.mT @ x, x.mT).shape == (5, 3, 4)
+
+
+def test_limits_triangles_and_gradients_of_zero() -> None:
+    x = minicnn.eye(2).expand(3, 2, 2)
+    assert linalg.matrix_rank(x, atol=minicnn.tensor([0.0, 0.5, 2.0])).tolist() == [2, 2, 0]
+    assert linalg.matrix_rank(x, minicnn.tensor(0.5), rtol=2.0).tolist() == [0, 0, 0]
+    close(linalg.pinv(M.tril(), hermitian=True), linalg.pinv(M.tril() + M.tril(-1).mT))
+    close(linalg.vander(minicnn.tensor(3), N=3), minicnn.tensor([[1, 3, 9]]))
+    m = M.clone().requires_grad_()
+    for y in (linalg.matrix_power(m, 0), linalg.slogdet(m).sign):
+        (found,) = grad([y.sum()], [m], allow_unused=True)
+        assert y.requires_grad and (found is None or not found.any())
+    a = A.clone().requires_grad_()
+    assert linalg.lstsq(a, a).residuals.requires_grad
+    assert gradcheck(lambda a: linalg.svd(a)[0][..., :3].abs(), (a,))  # no gradient beyond the singular values
+    s = (m + m.mT).detach().requires_grad_()
+    (found,) = grad([linalg.eigh(s)[1].sum()], [s])
+    close(found, found.mT)

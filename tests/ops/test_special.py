@@ -56,6 +56,11 @@ def test_gamma_function_of_several_dimensions_and_zeta() -> None:
     np.testing.assert_allclose(special.multigammaln(x, 3).detach().numpy(), expected, rtol=1e-12)
     np.testing.assert_allclose(special.zeta(2.5, x).detach().numpy(), scipy.special.zeta(2.5, ABOVE), rtol=1e-12)
     assert gradcheck(lambda x: x.mvlgamma(2) + special.zeta(3, x), (x,))
+    s = minicnn.tensor([2.5, 3.0, 4.0], dtype=minicnn.float64)
+    np.testing.assert_allclose(special.zeta(s, x).detach().numpy(), scipy.special.zeta(s.numpy(), ABOVE), rtol=1e-12)
+    assert gradcheck(lambda x: special.zeta(s, x), (x,)) and gradgradcheck(lambda x: special.zeta(s, x), (x,))
+    with pytest.raises(NotImplementedError, match="zeta"):
+        special.zeta(x, 2.0).sum().backward()
     y = minicnn.tensor([0.5, -0.2, 3.0], dtype=minicnn.float64, requires_grad=True)
     assert gradcheck(special.xlog1py, (x, y)) and gradgradcheck(special.xlog1py, (x, y))
 

@@ -125,8 +125,7 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
     if not values.shape[-1]:
         return sum(values, -1).long()
     largest = values.amax(-1, keepdim=True) * relative
-    limits = maximum(largest, absolute) if isinstance(absolute, Tensor) else largest.clamp(min=absolute)
-    return sum(values > limits, -1)
+    return sum(values > (maximum(largest, absolute) if isinstance(absolute, Tensor) else largest.clamp(absolute)), -1)
 
 
 def cond(A: Tensor, p: Any = None) -> Tensor:
@@ -268,11 +267,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         raise ShapeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), got {A.shape} and {B.shape}")
     solution = pinv(A, rcond) @ X
     none, rank, (m, n) = A.new_empty(0), matrix_rank(A, rtol=rcond), A.shape[-2:]
-    residuals = A.reshape(-1)[:0] + X.reshape(-1)[:0]  # empty, and with a gradient of 0
     known = driver not in (None, "gelsy") and m > n and not A.is_meta and bool((rank == n).all())
     return return_types.linalg_lstsq(
         solution.squeeze(-1) if vector else solution,
-        sum((A @ solution - X) ** 2, -2) if known else residuals,
+        sum((A @ solution - X) ** 2, -2) if known else A.reshape(-1)[:0] + X.reshape(-1)[:0],  # empty: in the graph
         rank if driver != "gels" else none.long(),
         svdvals(A.detach()) if driver in ("gelsd", "gelss") else none,
     )
