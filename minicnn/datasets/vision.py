@@ -157,7 +157,7 @@ class ArrayDataset(VisionDataset):
         if not isinstance(images, Tensor):
             return None  # not tensors yet: the way sample by sample raises the error that says what to do
         if self.target_transform is not None:
-            return [images, default_collate([self.target_transform(self._target(i)) for i in index.tolist()])]
+            return [images, default_collate(tuple([self.target_transform(self._target(i)) for i in index.tolist()]))]
         return [images, Tensor(targets.astype(np.int64))]
 
     def extra_repr(self) -> str:
