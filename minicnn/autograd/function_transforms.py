@@ -256,7 +256,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     >>> along(minicnn.tensor([1.0, 10.0]))
     tensor([ 2., 40.])
     """
-    return jvp(func, primals, mapped(functional._zeros, primals))[0], lambda *tangents: jvp(func, primals, tangents)[1]
+    return func(*primals), lambda *tangents: jvp(func, primals, tangents)[1]
 
 
 # ----------------------------------------------------------------------------------------------------------- Jacobians

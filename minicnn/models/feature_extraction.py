@@ -114,10 +114,12 @@ def create_feature_extractor(
             "create_feature_extractor: give return_nodes, or both train_return_nodes and eval_return_nodes"
         )
     pair = (return_nodes, return_nodes) if return_nodes is not None else (train_return_nodes, eval_return_nodes)
-    named = [dict(nodes) if isinstance(nodes, Mapping) else {one: one for one in nodes or ()} for nodes in pair]
+    named = [dict(nodes) if isinstance(nodes, Mapping) else {one: one for one in _several(nodes)} for nodes in pair]
     for nodes in named:
         if not nodes:
             raise ValueError("create_feature_extractor: no layer is named; give at least one")
+        if len(set(nodes.values())) < len(nodes):
+            raise ValueError("create_feature_extractor: two layers have the same name in the result; give each its own")
         for node in nodes:
             if not isinstance(node, str) or not _layer(model, node):
                 raise ValueError(
@@ -125,6 +127,10 @@ def create_feature_extractor(
                     "such layer; get_graph_node_names(model)[0] lists them"
                 )
     return FeatureExtractor(model, *named)
+
+
+def _several(nodes: Any) -> Iterable[Any]:
+    return [nodes] if isinstance(nodes, str) else nodes or ()
 
 
 def _layer(model: Module, node: str) -> str:

@@ -54,23 +54,26 @@ class _Layer(Module):
     With `norm_first` each part is x + part(norm(x)), else norm(x + part(x)).
     """
 
+    parts = 2  # attention to itself, and the net; each has a norm and a dropout
+
     def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int, dropout: float, activation: Activation,
-        layer_norm_eps: float, batch_first: bool, norm_first: bool, bias: bool, parts: int, device: Any, dtype: Any,
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: Activation = relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
+        norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
         like = {"device": device, "dtype": dtype}
         attention = {"dropout": dropout, "batch_first": batch_first, "bias": bias, **like}
         self.self_attn = MultiheadAttention(d_model, nhead, **attention)
-        if parts == 3:
+        if self.parts == 3:
             self.multihead_attn = MultiheadAttention(d_model, nhead, **attention)
         self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **like)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **like)
         self.norm_first = norm_first
-        for i in range(1, parts + 1):
+        for i in range(1, self.parts + 1):
             self.add_module(f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **like))
-        for i in range(1, parts + 1):
+        for i in range(1, self.parts + 1):
             self.add_module(f"dropout{i}", Dropout(dropout))
         self.activation = _function(activation)
 
@@ -113,16 +116,6 @@ class TransformerEncoderLayer(_Layer):
     minicnn.Size([2, 10, 16])
     """
 
-    def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: Activation = relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
-        norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, 2,
-            device, dtype,
-        )  # fmt: skip
-
     def forward(
         self, src: Tensor, src_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
@@ -149,15 +142,7 @@ class TransformerDecoderLayer(_Layer):
     minicnn.Size([5, 2, 16])
     """
 
-    def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: Activation = relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
-        norm_first: bool = False, bias: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, 3,
-            device, dtype,
-        )  # fmt: skip
+    parts = 3  # attention to itself, attention to the memory, the net
 
     def forward(
         self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,

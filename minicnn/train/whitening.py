@@ -63,7 +63,8 @@ def whiten_first_layer(model: Module, images: Tensor, eps: float = 5e-4) -> Conv
         )
     if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1] != channels or not len(images):
         raise ValueError(
-            f"whiten_first_layer: images should be (N, {channels}, H, W), got {getattr(images, 'shape', images)}"
+            f"whiten_first_layer: images should be a tensor (N, {channels}, H, W), got "
+            f"{tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__}"
         )
     if images.shape[2] < rows or images.shape[3] < columns:
         raise ValueError(

@@ -33,7 +33,7 @@ def test_outputs_and_their_order() -> None:
     assert list(found) == ["first", "second", "flat"]
     first = net.conv(x).relu()
     assert minicnn.equal(found["first"], first) and minicnn.equal(found["second"], (first - 0.1).relu())
-    whole = create_feature_extractor(net, ["head"])
+    whole = create_feature_extractor(net, "head")
     assert minicnn.equal(whole(x)["head"], net(x))
     whole(x)["head"].sum().backward()
     assert net.scale.grad is not None
@@ -64,6 +64,7 @@ def test_it_is_a_net_of_the_same_names() -> None:
         ({"return_nodes": ["layer9"]}, ValueError, "'layer9' is not present in model: the Net has no such layer"),
         ({"return_nodes": []}, ValueError, "no layer is named"),
         ({}, ValueError, "give return_nodes, or both"),
+        ({"return_nodes": {"conv": "y", "relu": "y"}}, ValueError, "two layers have the same name in the result"),
         ({"train_return_nodes": ["conv"]}, ValueError, "give return_nodes, or both"),
         ({"return_nodes": ["conv"], "eval_return_nodes": ["conv"]}, ValueError, "give return_nodes, or both"),
         ({"return_nodes": ["unused"]}, RuntimeError, "'unused' of the Net did not run"),

@@ -38,8 +38,8 @@ def test_flat_images_are_not_blown_up() -> None:
         (nn.Conv2d(2, 4, 2, groups=2), (1, 2, 4, 4), "groups=2"),
         (nn.Conv2d(1, 4, 2, dilation=2), (1, 1, 4, 4), r"dilation=\(2, 2\)"),
         (nn.Conv2d(1, 9, 2), (1, 1, 4, 4), "9 filters of 1 x 2 x 2, but only 8 of them whiten"),
-        (nn.Conv2d(1, 4, 2), (1, 3, 4, 4), r"images should be \(N, 1, H, W\)"),
-        (nn.Conv2d(1, 4, 2), (0, 1, 4, 4), r"images should be \(N, 1, H, W\)"),
+        (nn.Conv2d(1, 4, 2), (1, 3, 4, 4), r"images should be a tensor \(N, 1, H, W\)"),
+        (nn.Conv2d(1, 4, 2), (0, 1, 4, 4), r"images should be a tensor \(N, 1, H, W\)"),
         (nn.Conv2d(1, 4, 2), (1, 1, 4, 1), "images of 4 x 1 pixels have no patch of 2 x 2"),
     ],
 )  # fmt: skip
