@@ -63,7 +63,7 @@ class _DenseLayer(nn.Module):
         """Return the new features, (N, k, H, W), of all features before."""
         features = [input] if isinstance(input, Tensor) else input
         if self.memory_efficient and any(f.requires_grad for f in features):
-            new = checkpoint(self.bn_function, *features)
+            new = checkpoint(self.bn_function, *features, use_reentrant=False)
         else:
             new = self.bn_function(*features)
         if self.bottleneck:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import minicnn
+
+torch = pytest.importorskip("torch")
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"weight_decay": 0.1}), ("Adam", {"amsgrad": True}), ("AdamW", {}),
