@@ -29,6 +29,7 @@ TableKey = tuple[str, str]  # (algorithm, backend)
 BACKENDS = ("python", "numpy", "numba")
 ON_GPU = ("cuda", "cupy")  # "cupy" is the row "numpy" with the arrays of CuPy
 PREFERRED = ("numba", "numpy")  # what `auto` takes, the fastest first; "python" runs only on request
+ORDERS = ("channels_last", "contiguous_format")
 EMULATED = "cuda-emulated"  # the row "cuda" with NumPy's arrays
 _COLUMN = {"cuda": "cuda", "cupy": "numpy"}
 TABLES: list[Table] = []  # all tables, in the order of their definition; the tests run all their rows
@@ -44,6 +45,7 @@ class Selection(NamedTuple):
     backend: str | None = None
     algorithm: str | None = None
     fused: bool = True  # whether two layers may run as one function
+    order: str | None = None  # of the memory of images: "channels_last", or "contiguous_format" for NCHW
 
 
 _ALL_OPEN = Selection()
@@ -290,6 +292,17 @@ def fuses() -> bool:
     return _selection.get().fused and compiles()
 
 
+def chosen_order() -> str | None:
+    """The order of memory that `use` chooses for images; "" if it leaves that to the kernels; None if it must not change.
+
+    It does not change where the user has chosen a backend or an algorithm, to follow or compare that.
+    """
+    selected = _selection.get()
+    if selected.order:
+        return selected.order
+    return "" if selected.algorithm is None and compiles() else None
+
+
 def _known_algorithms(wrong: str) -> str:
     """For an error: the names that are close to a wrong one, then those of the operations that leave a choice."""
     import difflib
@@ -307,11 +320,13 @@ def _known_algorithms(wrong: str) -> str:
 def same_choice() -> Callable[[], AbstractContextManager[None]]:
     """Return a function whose block chooses again what `use` chooses now."""
     now = _selection.get()
-    return lambda: use(now.backend or "auto", now.algorithm or "auto", now.fused)
+    return lambda: use(now.backend or "auto", now.algorithm or "auto", now.fused, now.order or "auto")
 
 
 @contextmanager
-def use(backend: str | None = None, algorithm: str | None = None, fused: bool | None = None) -> Iterator[None]:
+def use(
+    backend: str | None = None, algorithm: str | None = None, fused: bool | None = None, memory_format: Any = None
+) -> Iterator[None]:
     """Choose the backend and the algorithm of every kernel called inside the `with` block, in this thread.
 
     Args:
@@ -322,9 +337,13 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
         fused: False runs every layer by itself. With True, the default, some neighbours in an `nn.Sequential` run as
             one function, where kernels run compiled. Such a pair saves less, so that changing its result in place is
             no error in the backward pass, as it is for two layers. None as above.
+        memory_format: `channels_last` or `contiguous_format` (NCHW): the order of memory of the images that
+            convolutions work on, on the CPU. "auto", the default, takes channels-last for float32 where compiled
+            kernels are faster so. What a program sees of the order, such as strides, does not depend on it. None as
+            above.
 
     Raises:
-        ValueError: no table has this backend or algorithm.
+        ValueError: no table has this backend or algorithm, or there is no such order of memory.
 
     A backward pass uses the choice that holds where `backward()` is called.
 
@@ -340,10 +359,13 @@ def use(backend: str | None = None, algorithm: str | None = None, fused: bool | 
         raise ValueError(f"use: no backend {backend!r}; there are: {', '.join((*BACKENDS, *ON_GPU, EMULATED))}, auto")
     if algorithm not in (None, "auto") and not any(algorithm in table.algorithms for table in TABLES):
         raise ValueError(f"use: no algorithm {algorithm!r}{_known_algorithms(str(algorithm))}")
+    order = getattr(memory_format, "name", memory_format)
+    if order not in (None, "auto", *ORDERS):
+        raise ValueError(f"use: memory_format must be one of {', '.join(ORDERS)} or 'auto', got {memory_format!r}")
     outer = _selection.get()
-    names = backend or outer.backend, algorithm or outer.algorithm
-    backend, algorithm = (None if name == "auto" else name for name in names)
-    inner = Selection(backend, algorithm, outer.fused if fused is None else bool(fused))
+    names = backend or outer.backend, algorithm or outer.algorithm, order or outer.order
+    backend, algorithm, order = (None if name == "auto" else name for name in names)
+    inner = Selection(backend, algorithm, outer.fused if fused is None else bool(fused), order)
     token = _selection.set(_ALL_OPEN if inner == _ALL_OPEN else inner)
     try:
         yield

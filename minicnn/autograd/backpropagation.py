@@ -20,7 +20,7 @@ from minicnn_kernels.arrays import GPU_TYPES, on_device, on_device_of, writeable
 
 from ..device import Meta, meta
 from ..device import of as device_of
-from . import anomaly, engine, gpu, observe, second_order
+from . import anomaly, engine, gpu, observe, own_order, second_order
 from .ends import end, sequence, upstream
 from .engine import Array, Edge, Node, like, observers
 from .hooks import Leaves, after_leaf, before_leaf, call_hooks, call_posthooks, call_prehooks
@@ -75,7 +75,7 @@ def backward(
             recorded: Any = gradient
             leaf._grad = recorded.clone() if leaf._grad is None else leaf._grad + recorded
         elif leaf._grad is None:
-            leaf._grad = engine._tensor(gradient if owned else copied(gradient))
+            leaf._grad = own_order.mark(engine._tensor(gradient if owned else copied(gradient)))
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
             there = type(into) in GPU_TYPES

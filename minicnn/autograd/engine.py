@@ -25,7 +25,7 @@ from numpy import ndarray
 from minicnn_kernels.arrays import GPU_TYPES, Array
 
 from ..device import Meta, meta, out_of_memory
-from . import anomaly, gpu, observe, saved_tensors
+from . import anomaly, gpu, observe, own_order, saved_tensors
 from .modes import thread
 from .nodes import GraphNode, accumulator, public_name, seen, type_named
 
@@ -61,6 +61,7 @@ class Node(GraphNode):
     _versions: Sequence[tuple[list[int], int] | None] = ()
     _packed = False  # whether hooks of the program have replaced saved arrays
     _constant: Set[int] = frozenset()  # ids of outputs without a gradient
+    own_order = False  # whether forward chose an order of memory that its arguments did not have
     gpu: int | None = None  # the number of the GPU that forward ran on
     from_cpu: tuple[int, ...] = ()  # the arguments that forward got from the CPU, if it ran on a GPU
     tied: Set[int] = frozenset()  # outputs that a user's function made as views of its inputs
@@ -251,11 +252,13 @@ class Function:
     def apply(cls, *args: Any, **options: Any) -> Any:
         """Run `forward` on the tensors' arrays, and record the call if a gradient will be wanted."""
         tensors: list[Tensor | None] = []  # plain loops: a small net spends much of its time here
-        arrays, needs, elsewhere, record = [], [], False, thread.recording
+        arrays, needs, elsewhere, hidden, record = [], [], False, False, thread.recording
         for a in args:
             if isinstance(a, _tensor):
                 tensors.append(a)
                 needs.append(record and a._requires_grad)
+                if a._order is not None:
+                    hidden = True
                 a = a.array
             else:
                 tensors.append(None)
@@ -282,15 +285,29 @@ class Function:
             anomaly.check_forward(node.title, node.origin, results, arrays)
         if cls.view:
             source = next(t for t in tensors if t is not None)
+            if hidden:
+                results = own_order.viewed(source, results, again := cls._again(tensors, arrays, options))
             outputs = tuple([_tensor(array, _counter=source._counter) for array in results])
             _share(source, outputs)
+            if hidden:
+                own_order.follow_all(source, outputs, again)
         else:
             outputs = tuple([_tensor(array) for array in results]) if several else (_tensor(result),)
+            if hidden or node.own_order:
+                for output in outputs:
+                    own_order.mark(output)
         if True in needs:
             _record(node, tensors, outputs)
         if observers:
             observe.operation(cls, node.title, args, options, outputs)
         return outputs if several else outputs[0]
+
+    @classmethod
+    def _again(cls, tensors: list[Tensor | None], arrays: list[Any], options: dict[str, Any]) -> Callable[[Array], Any]:
+        """Return what a view's forward is as a function of the array of its tensor, the first among the arguments."""
+        at = next(i for i, t in enumerate(tensors) if t is not None)
+        before, after = arrays[:at], arrays[at + 1 :]
+        return lambda array: cls.forward(Node(cls, ()), *before, array, *after, **options)
 
 
 class Alias(Function):
@@ -317,7 +334,7 @@ class Alias(Function):
 def at_leaf(leaf: Tensor, array: Array) -> Tensor:
     """Return an array that equals a leaf as a tensor whose gradient is that of the leaf."""
     alias: Tensor = Alias.apply(leaf)
-    alias._array = array
+    alias._array, alias._order = array, None
     return alias
 
 

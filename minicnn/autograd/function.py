@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compat.missing import answer as _answer
-from . import engine
+from . import engine, own_order
 from .engine import Array
 from .modes import is_grad_enabled, no_grad
 from .user_call import Call, FunctionCtx, UserCall
@@ -90,6 +90,9 @@ class Function:
             bound = inspect.signature(cls.forward).bind(*args, **options)
             bound.apply_defaults()
             args, options = bound.args, bound.kwargs
+        for each in (*args, *options.values()):
+            if isinstance(each, engine._tensor):
+                own_order.settle(each)
         call = UserCall(cls, args, options)
         made = Call.apply(*args, *options.values(), call=call)
         return call.result(made)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..device import of as device_of
-from . import engine
+from . import engine, own_order
 from .engine import Array, Node
 from .handles import RemovableHandle as RemovableHandle
 from .modes import thread
@@ -23,7 +23,7 @@ def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Any) -
     """Return the gradient after a tensor's hooks have run; each hook may return another one."""
     recorded = isinstance(gradient, engine._tensor)
     for hook in list(hooks.values()):
-        changed = hook(gradient if recorded else engine._tensor(gradient))
+        changed = hook(gradient if recorded else own_order.mark(engine._tensor(gradient)))
         if changed is not None:
             if changed.shape != gradient.shape:
                 raise RuntimeError(
@@ -52,7 +52,7 @@ def call_hooks(node: Node, gys: list[Array | None]) -> None:
 
 def _tensors(gradients: Sequence[Any]) -> tuple[Any, ...]:
     """Return gradients as tensors; those that are recorded are tensors already."""
-    return tuple([g if g is None or isinstance(g, engine._tensor) else engine._tensor(g) for g in gradients])
+    return tuple([g if g is None or isinstance(g, engine._tensor) else own_order.mark(engine._tensor(g)) for g in gradients])
 
 
 def _replaced(hook: Callable[..., Any], before: Sequence[Any], *others: Sequence[Any]) -> Sequence[Any]:

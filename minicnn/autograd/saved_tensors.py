@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from minicnn_kernels.arrays import is_array
 
+from . import own_order
 from .modes import no_grad, thread
 
 Hooks = tuple[Callable[[Any], Any], Callable[[Any], Any]]
@@ -28,7 +29,7 @@ def pack(node: Any, tensor: Callable[..., Any]) -> None:
     hook, unpack = thread.packing[-1]
     found: list[Any] = []
     for array in node._saved:
-        found.append(Packed(packed(hook, tensor(array)), unpack) if is_array(array) else array)
+        found.append(Packed(packed(hook, own_order.mark(tensor(array))), unpack) if is_array(array) else array)
     node._saved, node._versions, node._packed = tuple(found), (None,) * len(found), True
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from minicnn_kernels.arrays import share_memory
 
 from ..device import of as device_of
-from . import engine, inplace
+from . import engine, inplace, own_order
 from .modes import no_grad
 from .nodes import GraphNode
 
@@ -214,7 +214,7 @@ class Call(engine.Function):
     @staticmethod
     def backward(ctx: Any, *gys: Any) -> Any:
         """Run the user's backward on tensors, and convert its gradients to the types and shapes of the arguments."""
-        found = Call.derivative(ctx, *[None if g is None else engine._tensor(g) for g in gys])
+        found = Call.derivative(ctx, *[None if g is None else own_order.mark(engine._tensor(g)) for g in gys])
         return tuple([None if g is None else g.array for g in found])
 
     @staticmethod

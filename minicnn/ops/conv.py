@@ -44,6 +44,8 @@ class Convolution(Function):
     ) -> Array:
         """Run the chosen kernel; without channels, y = b."""
         of_x, of_w = ctx.needs_input_grad[:2]
+        if x.ndim == 4 and not choice and (ordered := kernels.in_best_order(x, g.o)) is not x:
+            x, ctx.own_order = ordered, True
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = (
             g,

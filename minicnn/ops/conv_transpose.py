@@ -39,6 +39,8 @@ class TransposedConvolution(Function):
     def forward(ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:
         """Run the convolution's backward kernel."""
         of_x, of_w, _ = ctx.needs_input_grad[:3]
+        if x.ndim == 4 and (ordered := kernels.in_best_order(x, g.c)) is not x:
+            x, ctx.own_order = ordered, True
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), kernel_for(x)
         if not g.n * g.c:

@@ -15,6 +15,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import address, on_gpu
 
+from ..autograd import own_order
 from ..device import Device, meta
 from ..dtypes import DType, Size
 from ..nn import Parameter
@@ -90,7 +91,7 @@ class Encoder:
     def _tensor(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
         if isinstance(value, Tensor) and value.is_meta:
             raise TypeError(f"save: {_where(path)} is a tensor on device 'meta' and has no values to save")
-        array = value.detach().cpu().array if isinstance(value, Tensor) else np.asarray(value)
+        array = own_order.settle(value).detach().cpu().array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.newbyteorder("=") not in NAMES:
             raise WholeObjectError(
                 f"save: {_where(path)} has type {array.dtype}; there are: {', '.join(map(str, NAMES))}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from minicnn_kernels.arrays import Array, on_device_of, on_gpu, upload
 
 from .. import memory_formats
-from ..autograd import engine
+from ..autograd import engine, own_order
 from ..device import saved_on
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def leaf(kind: type[Tensor], packed: tuple[Any, ...], requires_grad: bool, devic
 
 def pickled(tensor: Tensor) -> tuple[Any, ...]:
     """What a tensor is pickled as, for `__reduce_ex__`: `leaf` with its values, and its attributes."""
+    own_order.settle(tensor)
     found = type(tensor), memory_formats.packed(tensor._array), tensor._requires_grad
     return leaf, (*found, str(tensor.device)) if on_gpu(tensor._array) else found, attributes(tensor)
 
@@ -60,6 +61,7 @@ def attributes(tensor: Tensor) -> dict[str, Any] | None:
 def shallow(tensor: Tensor) -> Tensor:
     """Return a leaf on the same memory, with the same attributes."""
     copied = _made(type(tensor), tensor._array, tensor._requires_grad, tensor._counter)
+    own_order.follow(tensor, copied)
     copied.__dict__.update(attributes(tensor) or {})
     return copied
 
@@ -72,7 +74,7 @@ def deep(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     """
     if tensor._edge:
         raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use detach() first")
-    copied = memo[id(tensor)] = _made(type(tensor), copy_of(tensor._array), tensor._requires_grad)
+    copied = memo[id(tensor)] = _made(type(tensor), copy_of(own_order.settle(tensor)._array), tensor._requires_grad)
     copied._grad = copy.deepcopy(tensor._grad, memo)
     copied.__dict__.update(copy.deepcopy(attributes(tensor) or {}, memo))
     return copied

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..autograd import backpropagation, ends, engine
+from ..autograd import backpropagation, ends, engine, own_order
 from ..autograd.hooks import RemovableHandle
 from ..autograd.nodes import GraphNode, LeafHooks, leaf_hooks, seen
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class InGraph:
     """The part of `Tensor` that knows the graph."""
 
-    __slots__ = ("_array", "_counter", "_edge", "_grad", "_hooks", "_leaf_hooks", "_requires_grad", "_views")
+    __slots__ = ("_array", "_counter", "_edge", "_grad", "_hooks", "_leaf_hooks", "_order", "_requires_grad", "_views")
 
     _array: Any
     _counter: list[int]
@@ -28,6 +28,7 @@ class InGraph:
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
     _leaf_hooks: LeafHooks | None
     _views: list[Any] | None
+    _order: own_order.Shared | None
 
     @property
     def requires_grad(self) -> bool:
@@ -135,7 +136,10 @@ class InGraph:
         >>> y.detach().requires_grad
         False
         """
-        return engine._tensor(self._array, _counter=self._counter)
+        own: Any = self
+        detached = engine._tensor(self._array, _counter=self._counter)
+        own_order.follow(own, detached)
+        return detached
 
     def detach_(self) -> Any:
         """Detach the tensor from the graph, in place.

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array, host
 
-from ..autograd import engine
+from ..autograd import engine, own_order
 from ..device import meta, resolve
 from ..dtypes import Size, default_type
 
@@ -29,7 +29,7 @@ def old_constructor(data: Any) -> Array:
 def _to_array(data: Any) -> Array:
     """Return numbers and nested sequences as an array; Python floats become float32."""
     if isinstance(data, engine._tensor):
-        return data.array
+        return own_order.settle(data).array
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
     if isinstance(data, Sequence) and any(isinstance(item, engine._tensor) for item in data):

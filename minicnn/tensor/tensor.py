@@ -20,7 +20,7 @@ import numpy as np
 from minicnn_kernels.arrays import GPU_TYPES, Array, on_gpu
 
 from .. import device as devices
-from ..autograd import engine
+from ..autograd import engine, own_order
 from ..autograd.nodes import LeafHooks
 from ..compat.missing import Absent, absent, methods, unknown
 from ..device import CPU, Device, Meta
@@ -61,6 +61,7 @@ class Tensor(InGraph):
         self._edge: tuple[engine.Node, int] | None = None
         self._hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
         self._leaf_hooks: LeafHooks | None = None  # those at the end of a backward pass
+        self._order: own_order.Shared | None = None  # whether memory has an order that the program does not see
         self._views: list[Any] | None = None  # weak references to all views of the same memory, or None
         self._grad: Tensor | None = None
         self._requires_grad = False
@@ -81,7 +82,8 @@ class Tensor(InGraph):
 
     @data.setter
     def data(self, value: Tensor | Array) -> None:
-        array = value.array if isinstance(value, Tensor) else value if on_gpu(value) else np.asarray(value)
+        own_order.settle(self)
+        array = own_order.settle(value).array if isinstance(value, Tensor) else value if on_gpu(value) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
             raise TypeError(
                 f"data: cannot put {DType(array.dtype)} values into a {self.dtype} tensor; convert with .to()"

@@ -45,10 +45,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
-from ..dispatch import Table
+from ..arrays import Array, on_gpu
+from ..dispatch import Table, chosen_order
 from ..geometry import Conv
-from ..layout import is_channels_last
+from ..layout import as_order, is_channels_last
 from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
 
 # The geometries that an algorithm can do. `im2col`, `direct` and `fft` are not here: they can do all of them.
@@ -123,6 +123,24 @@ def _implicit_is_fast(g: Conv, gradient: str, channels_last: bool) -> bool:
         return True  # the windows are in x already
     # In NCHW memory, x has to be reordered first, which pays only for a large filter or a stride.
     return g.kh * g.kw > 9 or g.sh * g.sw > 1
+
+
+def in_best_order(x: Array, channels: int) -> Array:
+    """NCHW images on the CPU in channels-last memory, where a net is faster so; else x itself.
+
+    With many channels, most kernels are faster on channels-last memory: a pixel's channels are the vector that they
+    work on. With few channels, rows of pixels are better vectors. `channels` is their number after the convolution: the
+    images of a batch have three at most, and are copied only once.
+    """
+    order = chosen_order()
+    if order is None or order == "contiguous_format" or not x.flags.c_contiguous or on_gpu(x):
+        return x
+    if order or (x.dtype == np.float32 and channels >= CHANNELS_FOR_CHANNELS_LAST and x.shape[1] > 1):
+        return as_order(x, True)
+    return x
+
+
+CHANNELS_FOR_CHANNELS_LAST = 24
 
 
 def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ...autograd import own_order
 from ...autograd.inplace import take_place
 from ...autograd.modes import is_grad_enabled
 from ...tensor import Tensor, tensor_method
@@ -29,7 +30,7 @@ def _reshaped(name: str, function: Callable[..., Tensor]) -> None:
             raise RuntimeError(
                 f"{name}: a leaf tensor that requires a gradient would be changed in place; use {name[:-1]}"
             )
-        y = function(self, *args, **options)
+        y = function(own_order.settle(self), *args, **options)
         self._array = y._array
         if y.requires_grad:
             take_place(self, y)

@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import Array, host, is_array, on_gpu
 
+from ...autograd.own_order import settle
 from ...device import resolve
 from ...tensor import Tensor, tensor_method
 from .from_data import from_protocol, known
@@ -66,7 +67,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
     """
     if on_gpu(self._array):
         if force:
-            return host(self._array)
+            return host(settle(self)._array)
         raise TypeError(
             f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
             "memory first."
@@ -76,6 +77,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead: an array cannot "
             "carry a gradient"
         )
+    settle(self)
     return self._values("numpy")
 
 
@@ -97,6 +99,7 @@ def _lent(x: Tensor) -> Array:
         raise BufferError(
             "__dlpack__: the tensor requires a gradient, which a capsule cannot carry; use tensor.detach()"
         )
+    settle(x)
     return x._values("__dlpack__")
 
 
@@ -114,7 +117,7 @@ def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
         raise RuntimeError(
             "__cuda_array_interface__: the tensor requires a gradient, which an array cannot carry; use tensor.detach()"
         )
-    return self._array.__cuda_array_interface__  # type: ignore[attr-defined]
+    return settle(self)._array.__cuda_array_interface__  # type: ignore[attr-defined]
 
 
 tensor_method("__cuda_array_interface__")(property(_cuda_array_interface))  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ class LinearMapRow(NamedTuple):
         adjoint: (gy, shape of x, *arguments) -> gx.
         shape: (shape of x, *arguments) -> shape of y, if the map copies and changes the shape.
         linear: (x, *arguments) -> A x, if `forward` adds a constant to it.
+        tidy: whether a result in an order of memory that is neither NCHW nor channels-last becomes contiguous.
     """
 
     name: str
@@ -34,6 +35,7 @@ class LinearMapRow(NamedTuple):
     adjoint: Callable[..., Array]
     shape: Callable[..., tuple[int, ...]] | None = None
     linear: Callable[..., Array] | None = None
+    tidy: bool = True
 
 
 class Map(Function):
@@ -44,7 +46,7 @@ class Map(Function):
         """Run the map; `title` is its name in the graph, if programs know it by another than the row's."""
         ctx.title, ctx.rule, ctx.arguments, ctx.shape = title or rule.name, rule, arguments, x.shape
         y = rule.forward(x, *arguments)
-        return y if ctx.function.view else tidy(y)
+        return y if ctx.function.view or not rule.tidy else tidy(y)
 
     @staticmethod
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import address, is_array, on_device_of, xp
 
+from ...autograd import own_order
 from ...autograd.modes import is_grad_enabled, no_grad
 from ...device import Meta, meta
 from ...dtypes import of_array
@@ -141,7 +142,7 @@ def _fit(out: Tensor, shape: tuple[int, ...], silent: bool) -> None:
             "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
             stacklevel=4,
         )
-    out._array = _resized(out.array, shape)
+    out._array = _resized(own_order.settle(out).array, shape)
 
 
 def _memory(a: Array) -> Array:
@@ -185,7 +186,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
         raise RuntimeError("resize_: cannot resize variables that require grad; use reshape, or resize x.data")
     if any(n < 0 for n in shape):
         raise RuntimeError(f"resize_: sizes must not be negative, got {list(shape)}")
-    self._array = _resized(self._array, shape)
+    self._array = _resized(own_order.settle(self)._array, shape)
     if memory_format is not None:
         self._array = self.contiguous(memory_format=memory_format)._array
     return self

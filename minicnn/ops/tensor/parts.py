@@ -10,6 +10,7 @@ import numpy as np
 from minicnn_kernels.arrays import Array, host, on_gpu, xp
 from minicnn_kernels.geometry import ShapeError, real, whole
 
+from ...autograd import own_order
 from ...tensor import Tensor, tensor_method
 from .arguments import axis, check_tensor, ints
 from .clamp import where
@@ -218,7 +219,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             f"as_strided: size {list(size)}, stride {list(stride)} and offset {offset} leave the {input.numel()} "
             "elements of the tensor"
         )
-    return View.apply(input, STRIDED, size, stride, offset)
+    return View.apply(own_order.settle(input), STRIDED, size, stride, offset)
 
 
 def empty_strided(

@@ -14,6 +14,7 @@ import numpy as np
 from minicnn_kernels.arrays import share_memory
 from minicnn_kernels.geometry import ShapeError
 
+from ...autograd import own_order
 from ...dtypes import DType
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, guarded, ints, numpy_names, spread
@@ -109,7 +110,7 @@ def _view(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor
     if self.is_meta:
         raise NotImplementedError("view: a tensor on device 'meta' has no memory to be read in another type")
     try:
-        array = self.array.view(np.dtype(kind))
+        array = own_order.settle(self).array.view(np.dtype(kind))
     except (ValueError, TypeError) as error:
         raise RuntimeError(f"view: {tuple(self.shape)} of {self.dtype} cannot be read as {kind}: {error}") from None
     return self if array.dtype == self.array.dtype else Tensor(array, _counter=self._counter)

@@ -8,6 +8,7 @@ from typing import Any
 from minicnn_kernels.arrays import address, is_array
 
 from ... import memory_formats
+from ...autograd import own_order
 from ...device import Meta
 from ...device import of as device_of
 from ...memory_formats import MemoryFormat
@@ -18,6 +19,7 @@ from .linear_map import LinearMapRow, Map
 __all__ = ["clone"]
 
 
+ROWS_FIRST = LinearMapRow("Clone", own_order.rows_first, lambda gy, _: gy, tidy=False)
 CLONE = LinearMapRow("Clone", memory_formats.copy, lambda gy, *_: gy)
 
 
@@ -31,7 +33,10 @@ def clone(input: Tensor, *, memory_format: MemoryFormat = memory_formats.preserv
     >>> x, y
     (tensor([1., 1.]), tensor([5., 1.]))
     """
-    return Map.apply(input, CLONE, memory_format)
+    y: Tensor = Map.apply(input, CLONE, memory_format)
+    if memory_format is memory_formats.channels_last:
+        y._order = None  # the program has asked for this order
+    return y
 
 
 @tensor_method("contiguous")
@@ -42,7 +47,11 @@ def contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.conti
     >>> x.is_contiguous(), x.contiguous().is_contiguous()
     (False, True)
     """
-    return input if memory_formats.is_in(input.array, memory_format) else Map.apply(input, CLONE, memory_format)
+    if memory_formats.is_in(own_order.seen(input), memory_format):
+        return input
+    if input._order is not None and memory_format is memory_formats.contiguous_format:
+        return own_order.mark(Map.apply(input, ROWS_FIRST))
+    return clone(input, memory_format=memory_format)
 
 
 @tensor_method("is_contiguous")
@@ -52,7 +61,7 @@ def is_contiguous(input: Tensor, memory_format: MemoryFormat = memory_formats.co
     >>> minicnn.zeros(2, 3).is_contiguous(), minicnn.zeros(2, 3).t().is_contiguous()
     (True, False)
     """
-    return memory_formats.is_in(input.array, memory_format)
+    return memory_formats.is_in(own_order.seen(input), memory_format)
 
 
 @tensor_method("stride")
@@ -65,7 +74,7 @@ def stride(input: Tensor, dim: int | None = None) -> Any:
     >>> minicnn.zeros(8, 3, 5, 4).stride()
     (60, 20, 4, 1)
     """
-    x: Array = input.array
+    x: Array = own_order.seen(input)
     if input.is_meta or not x.size:  # as for contiguous memory, where a size of 0 counts as 1
         sizes = [max(n, 1) for n in input.shape]
         steps = tuple(math.prod(sizes[i + 1 :]) for i in range(len(sizes)))
@@ -81,7 +90,7 @@ def storage_offset(input: Tensor) -> int:
     >>> minicnn.arange(6)[2:].storage_offset()
     2
     """
-    root: Any = input.array
+    root: Any = own_order.settle(input).array
     while is_array(root.base):
         root = root.base
     return 0 if input.is_meta else (address(input.array) - address(root)) // input.array.itemsize
@@ -147,4 +156,4 @@ def _untyped_storage(self: Tensor) -> UntypedStorage:
     >>> memory.nbytes(), memory.data_ptr() == x.data_ptr()
     (48, True)
     """
-    return UntypedStorage(self.array)
+    return UntypedStorage(own_order.settle(self).array)

@@ -10,6 +10,7 @@ import numpy as np
 from minicnn_kernels.arrays import address, contiguous, host, is_page_locked, on_gpu, upload
 
 from ... import memory_formats
+from ...autograd import own_order
 from ...autograd.engine import Function
 from ...cuda.devices import is_available
 from ...device import CPU, Device, Meta, meta, resolve
@@ -347,7 +348,7 @@ for _name, _value in {
 @tensor_method("data_ptr")
 def _data_ptr(self: Tensor) -> int:
     """Return the address of the first element; 0 on the meta device."""
-    return 0 if self.is_meta else address(self._array)
+    return 0 if self.is_meta else address(own_order.settle(self)._array)
 
 
 @tensor_method("get_device")

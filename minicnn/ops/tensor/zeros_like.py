@@ -10,6 +10,7 @@ import numpy as np
 from minicnn_kernels.arrays import is_array, on_device_of
 
 from ... import memory_formats
+from ...autograd import own_order
 from ...device import Meta
 from ...memory_formats import MemoryFormat
 from ...tensor import Tensor, tensor_method
@@ -30,7 +31,7 @@ def like(
     """Make a tensor with the shape, and by default the type, device and memory order, of another tensor."""
     check_tensor("a tensor like another", input=input)
     kind = input.dtype if dtype is None else np.dtype(dtype)
-    x = input.array  # an error, if the tensor has no shape yet
+    x = own_order.seen(input)  # an error, if the tensor has no shape yet
     made = new(x.shape, make, kind, input.device if device is None else device)
     if type(x) is not Meta and not made.is_meta and x.ndim > 1:
         with on_device_of(made.array):

@@ -1,0 +1,144 @@
+"""The order of memory that minicnn chooses for results, as long as no program can tell.
+
+In PyTorch the result of an NCHW image lies in NCHW memory. Here most kernels are faster on channels-last memory, so a
+convolution may give its result in that order (`ops/conv.py`), and the operations after it keep the order of their
+arguments. To the program such a tensor has the strides that it has in PyTorch. Its attribute `_order` says so:
+
+    None     the tensor's array lies in memory as the program sees it
+    FRESH    a new result: the array has another order, and no other tensor shares its memory
+    Shared   as FRESH, but there are views of it, which also are not as the program sees them
+
+A program that looks at the memory itself (`numpy()`, `data_ptr()`, a `view` that this order does not allow) gets it in
+the order that it expects: `settle` copies the elements once, and gives the tensor and all its views the new memory. The
+arrays that nodes of the graph have saved stay as they are: their values are the same, and a write is noticed by the
+number of the version, which does not depend on the array.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn_kernels.arrays import Array, contiguous, on_device_of, share_memory
+from minicnn_kernels.layout import as_order
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+class _Memory:
+    """The memory of a result, with weak references to the tensors that show it."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array  # of the result itself
+        self.tensors: list[weakref.ref[Tensor]] = []
+
+    def add(self, tensor: Tensor) -> None:
+        """Note a tensor; at sizes 1, 2, 4, 8 ... those that exist no more are forgotten."""
+        if len(self.tensors) & (len(self.tensors) - 1) == 0:
+            self.tensors = [reference for reference in self.tensors if reference() is not None]
+        self.tensors.append(weakref.ref(tensor))
+
+
+class Shared:
+    """What a tensor shows of a result with views: `view` makes its array from the array of the result."""
+
+    __slots__ = ("memory", "view")
+
+    def __init__(self, memory: _Memory | None, view: Callable[[Array], Array]) -> None:
+        self.memory, self.view = memory, view
+
+
+def _itself(array: Array) -> Array:
+    return array
+
+
+FRESH = Shared(None, _itself)
+
+
+def mark(tensor: Tensor) -> Tensor:
+    """Declare a new tensor's order of memory to be minicnn's own, if it is not the usual one; return the tensor."""
+    if not tensor._array.flags.c_contiguous:
+        tensor._order = FRESH
+    return tensor
+
+
+def follow(source: Tensor, tensor: Tensor, view: Callable[[Array], Array] = _itself) -> None:
+    """Note that `tensor` shows a part of the memory of `source`: that which `view` shows of the source's array."""
+    order = source._order
+    if order is None:
+        return
+    if order.memory is None:
+        order = source._order = Shared(_Memory(source._array), _itself)
+        order.memory.add(source)
+    of_source = order.view
+    tensor._order = Shared(order.memory, view if of_source is _itself else lambda array: view(of_source(array)))
+    order.memory.add(tensor)
+
+
+def viewed(source: Tensor, results: tuple[Array, ...], again: Callable[[Array], Any]) -> tuple[Array, ...]:
+    """Return the arrays of views of `source`, which `again` makes from the source's array, in `results` for the first time.
+
+    If they are no views, because the order of memory does not allow it, the source is settled and they are made again.
+    """
+    if results and results[0].size and not share_memory(source._array, results[0]):
+        settle(source)
+        made = again(source._array)
+        return made if isinstance(made, tuple) else (made,)
+    return results
+
+
+def follow_all(source: Tensor, views: tuple[Tensor, ...], again: Callable[[Array], Any]) -> None:
+    """Note the views of a tensor, which `again` makes from its array: one, or a tuple of them."""
+    if source._order is None:
+        return
+    for i, tensor in enumerate(views):
+        follow(source, tensor, lambda array, i=i: made[i] if isinstance(made := again(array), tuple) else made)
+
+
+def settle(tensor: Any) -> Any:
+    """Bring the memory of a tensor, and of all tensors that share it, into the order that the program sees."""
+    order = tensor._order
+    if order is None:
+        return tensor
+    memory = order.memory
+    if memory is None:
+        tensor._array, tensor._order = _usual(tensor._array), None
+        return tensor
+    memory.array = _usual(memory.array)
+    for reference in memory.tensors:
+        each = reference()
+        if each is not None and each._order is not None and each._order.memory is memory:
+            each._array, each._order = each._order.view(memory.array), None
+    return tensor
+
+
+def _usual(array: Array) -> Array:
+    """Return a copy of an array in C order."""
+    with on_device_of(array):
+        return as_order(array, False) if array.ndim == 4 else contiguous(array)
+
+
+def seen(tensor: Tensor) -> Array:
+    """Return an array with the strides that the program sees; its values are not the tensor's."""
+    order = tensor._order
+    if order is None:
+        return tensor._array
+    shape = tensor._array.shape if order.memory is None else order.memory.array.shape
+    return order.view(np.empty(shape, tensor._array.dtype))  # pages that nobody touches cost nothing
+
+
+def rows_first(array: Array) -> Array:
+    """Return a copy for `contiguous()` of a view: C order, but axes that lie within rows of pixels stay there.
+
+    So channels-last memory stays so when its channels are taken apart, reordered and joined again, as in ShuffleNet.
+    """
+    axes = sorted(range(array.ndim), key=lambda i: -array.strides[i])
+    end = axes.index(array.ndim - 1) + 1 if array.ndim else 0
+    order = (*sorted(axes[:end]), *sorted(axes[end:]))
+    back = sorted(range(array.ndim), key=order.__getitem__)
+    return contiguous(array.transpose(order)).transpose(back) if math.prod(array.shape) else contiguous(array)
