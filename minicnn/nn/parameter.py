@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from minicnn_kernels.arrays import on_gpu
 
+from ..autograd import own_order
 from ..compat.missing import answer as _answer
 from ..ops.tensor import creation
 from ..tensor import Tensor
@@ -29,7 +30,7 @@ def typename(value: Any) -> str:
 def _own(tensor: Tensor, data: Any, requires_grad: bool) -> None:
     """Initialise a tensor that shares the memory of the tensor `data`; for None, it has no elements."""
     if isinstance(data, Tensor):
-        Tensor.__init__(tensor, data.array, _counter=data._counter)
+        Tensor.__init__(tensor, own_order.settle(data).array, _counter=data._counter)
     else:
         Tensor.__init__(tensor, creation.empty(0).array if data is None else data)
     if requires_grad:

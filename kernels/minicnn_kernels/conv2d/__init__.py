@@ -140,7 +140,7 @@ def in_best_order(x: Array, channels: int) -> Array:
     return x
 
 
-CHANNELS_FOR_CHANNELS_LAST = 24
+CHANNELS_FOR_CHANNELS_LAST = 16
 
 
 def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:

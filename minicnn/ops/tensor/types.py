@@ -199,7 +199,10 @@ def to(
     order = _order(x, memory_format)
     if wanted == x.array.dtype and not copy and order == "K":
         return x
-    return Cast.apply(x, wanted, order)
+    y: Tensor = Cast.apply(x, wanted, order)
+    if order == "channels_last":
+        y._order = None  # the program has asked for this order
+    return y
 
 
 def _order(x: Tensor, memory_format: Any) -> str:
@@ -208,10 +211,10 @@ def _order(x: Tensor, memory_format: Any) -> str:
     if memory_format is None or name == "preserve_format":
         return "K"
     if name == "contiguous_format":
-        return "K" if x.array.flags.c_contiguous else "C"
+        return "K" if own_order.seen(x).flags.c_contiguous else "C"
     if name != "channels_last" or x.ndim != 4:
         raise RuntimeError(f"to: memory_format {name} needs a 4-d tensor (N, C, H, W) and channels_last, got {x.shape}")
-    return "K" if x.array.transpose(0, 2, 3, 1).flags.c_contiguous else "channels_last"
+    return "K" if own_order.seen(x).transpose(0, 2, 3, 1).flags.c_contiguous else "channels_last"
 
 
 def _conversion(name: str, dtype: Any) -> Callable[..., Tensor]:
