@@ -23,7 +23,7 @@ from ..arrays import Array, contiguous
 from ..cuda import launch, launch_each, scalar
 from ..dispatch import Table
 from ..layout import alike, dense, empty_beside, flat, is_channels_last
-from ..runtime import njit, parallel, prange, threads, workspace
+from ..runtime import FAST, njit, parallel, prange, threads, workspace
 from ..sums import total
 
 NeedsGrad = tuple[bool, bool]
@@ -56,12 +56,24 @@ def _run_length(x: Array, w: Array) -> int:
     return 1 if w.size == 1 or is_channels_last(x) else math.prod(x.shape[2:])
 
 
+def _numba_run(x: Array, w: Array) -> int:
+    """The same for the loops below: with one slope, runs of any length, which is long enough for vectors."""
+    return 4096 if w.size == 1 else _run_length(x, w)
+
+
 @njit(error_model="numpy")
 def _forward_share(t: Any, shares: int, run: int, x: Array, w: Array, y: Array) -> None:
-    runs = x.size // max(run, 1)
+    if run == 1:  # channels-last memory: a vector of slopes for each pixel
+        pixels, channels = x.size // w.size, np.uintp(w.size)
+        for p in range(t * pixels // shares, (t + 1) * pixels // shares):
+            for c in range(channels):
+                i = np.uintp(p) * channels + c
+                y[i] = x[i] if x[i] > 0 else w[c] * x[i]
+        return
+    runs = -(-x.size // max(run, 1))
     for r in range(t * runs // shares, (t + 1) * runs // shares):
         slope = w[r % w.size]
-        for i in range(r * run, (r + 1) * run):
+        for i in range(r * run, min((r + 1) * run, x.size)):
             y[i] = x[i] if x[i] > 0 else slope * x[i]
 
 
@@ -76,7 +88,7 @@ def forward_numba(x: Array, w: Array) -> Array:
     x = dense(x)
     y = np.empty_like(x)
     with parallel():
-        _forward(threads(), _run_length(x, w), flat(x), np.ascontiguousarray(w), flat(y))
+        _forward(threads(), _numba_run(x, w), flat(x), np.ascontiguousarray(w), flat(y))
     return y
 
 
@@ -113,13 +125,21 @@ def backward_numpy(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Grad
     return gx, gw
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", fastmath=FAST)
 def _backward_share(t: Any, shares: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
-    runs = x.size // max(run, 1)
     sums[: w.size] = 0
+    if run == 1:
+        pixels, channels = x.size // w.size, np.uintp(w.size)
+        for p in range(t * pixels // shares, (t + 1) * pixels // shares):
+            for c in range(channels):
+                i = np.uintp(p) * channels + c
+                gx[i] = gy[i] if x[i] > 0 else w[c] * gy[i]
+                sums[c] += 0 if x[i] > 0 else x[i] * gy[i]
+        return
+    runs = -(-x.size // max(run, 1))
     for r in range(t * runs // shares, (t + 1) * runs // shares):
         slope, total = w[r % w.size], np.float64(0)
-        for i in range(r * run, (r + 1) * run):
+        for i in range(r * run, min((r + 1) * run, x.size)):
             gx[i] = gy[i] if x[i] > 0 else slope * gy[i]
             total += 0 if x[i] > 0 else x[i] * gy[i]
         sums[r % w.size] += total
@@ -137,7 +157,7 @@ def backward_numba(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Grad
     gx = np.empty_like(x)
     with parallel():
         sums = workspace("prelu", w.size, np.float64)
-        _backward(threads(), _run_length(x, w), flat(gy), flat(x), np.ascontiguousarray(w), flat(gx), sums)
+        _backward(threads(), _numba_run(x, w), flat(gy), flat(x), np.ascontiguousarray(w), flat(gx), sums)
         gw = sums[:, : w.size].sum(0).astype(w.dtype)
     return gx if needs_grad[0] else None, gw if needs_grad[1] else None
 
