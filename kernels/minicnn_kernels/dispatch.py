@@ -293,9 +293,9 @@ def fuses() -> bool:
 
 
 def chosen_order() -> str | None:
-    """The order of memory that `use` chooses for images; "" if it leaves that to the kernels; None if it must not change.
+    """The order of memory that `use` chooses for images; "" leaves it to the kernels, None means that it stays.
 
-    It does not change where the user has chosen a backend or an algorithm, to follow or compare that.
+    It stays where the user has chosen a backend or an algorithm, to follow or compare that.
     """
     selected = _selection.get()
     if selected.order:

@@ -52,7 +52,9 @@ def call_hooks(node: Node, gys: list[Array | None]) -> None:
 
 def _tensors(gradients: Sequence[Any]) -> tuple[Any, ...]:
     """Return gradients as tensors; those that are recorded are tensors already."""
-    return tuple([g if g is None or isinstance(g, engine._tensor) else own_order.mark(engine._tensor(g)) for g in gradients])
+    return tuple(
+        [g if g is None or isinstance(g, engine._tensor) else own_order.mark(engine._tensor(g)) for g in gradients]
+    )
 
 
 def _replaced(hook: Callable[..., Any], before: Sequence[Any], *others: Sequence[Any]) -> Sequence[Any]:

@@ -16,7 +16,7 @@ number of the version, which does not depend on the array.
 
 from __future__ import annotations
 
-import math
+import functools
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -72,32 +72,36 @@ def follow(source: Tensor, tensor: Tensor, view: Callable[[Array], Array] = _its
     order = source._order
     if order is None:
         return
-    if order.memory is None:
-        order = source._order = Shared(_Memory(source._array), _itself)
-        order.memory.add(source)
-    of_source = order.view
-    tensor._order = Shared(order.memory, view if of_source is _itself else lambda array: view(of_source(array)))
-    order.memory.add(tensor)
-
-
-def viewed(source: Tensor, results: tuple[Array, ...], again: Callable[[Array], Any]) -> tuple[Array, ...]:
-    """Return the arrays of views of `source`, which `again` makes from the source's array, in `results` for the first time.
-
-    If they are no views, because the order of memory does not allow it, the source is settled and they are made again.
-    """
-    if results and results[0].size and not share_memory(source._array, results[0]):
-        settle(source)
-        made = again(source._array)
-        return made if isinstance(made, tuple) else (made,)
-    return results
+    memory, of_source = order.memory, order.view
+    if memory is None:
+        memory = _Memory(source._array)
+        source._order = Shared(memory, _itself)
+        memory.add(source)
+    tensor._order = Shared(memory, view if of_source is _itself else lambda array: view(of_source(array)))
+    memory.add(tensor)
 
 
 def follow_all(source: Tensor, views: tuple[Tensor, ...], again: Callable[[Array], Any]) -> None:
     """Note the views of a tensor, which `again` makes from its array: one, or a tuple of them."""
-    if source._order is None:
-        return
-    for i, tensor in enumerate(views):
-        follow(source, tensor, lambda array, i=i: made[i] if isinstance(made := again(array), tuple) else made)
+    if source._order is not None:
+        for i, tensor in enumerate(views):
+            follow(source, tensor, functools.partial(_part, again, i))
+
+
+def _part(again: Callable[[Array], Any], i: int, array: Array) -> Array:
+    made = again(array)
+    return made[i] if isinstance(made, tuple) else made
+
+
+def viewed(source: Tensor, results: tuple[Array, ...], again: Callable[[Array], Any]) -> tuple[Array, ...]:
+    """Return the arrays of views of `source`; `results` are what `again` made from the source's array.
+
+    If they are no views, because the order of memory does not allow it, the source is settled, and they are made again.
+    """
+    if not results or not results[0].size or share_memory(source._array, results[0]):
+        return results
+    made = again(settle(source)._array)
+    return made if isinstance(made, tuple) else (made,)
 
 
 def settle(tensor: Any) -> Any:
@@ -141,4 +145,4 @@ def rows_first(array: Array) -> Array:
     end = axes.index(array.ndim - 1) + 1 if array.ndim else 0
     order = (*sorted(axes[:end]), *sorted(axes[end:]))
     back = sorted(range(array.ndim), key=order.__getitem__)
-    return contiguous(array.transpose(order)).transpose(back) if math.prod(array.shape) else contiguous(array)
+    return contiguous(array.transpose(order)).transpose(back)

@@ -83,7 +83,10 @@ class Tensor(InGraph):
     @data.setter
     def data(self, value: Tensor | Array) -> None:
         own_order.settle(self)
-        array = own_order.settle(value).array if isinstance(value, Tensor) else value if on_gpu(value) else np.asarray(value)
+        if isinstance(value, Tensor):
+            array = own_order.settle(value).array
+        else:
+            array = value if on_gpu(value) else np.asarray(value)
         if array.dtype.kind != self._array.dtype.kind:
             raise TypeError(
                 f"data: cannot put {DType(array.dtype)} values into a {self.dtype} tensor; convert with .to()"

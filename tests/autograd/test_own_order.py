@@ -106,7 +106,8 @@ def test_views_share_memory_before_and_after_somebody_looks() -> None:
     assert y[0, 0, 0, 0] == views[0][0, 0, 0, 0] == views[2][0, 0, 0, 0] == views[3][0, 0, 0, 0, 0] == -5
     assert (views[2][..., C // 2 :] == 7).all()
     assert (y.numpy()[:, C // 2 :] == 7).all()
-    assert [v.stride() for v in views[:4]] == [STRIDES, STRIDES[1:], (C * H * W, W, 1, H * W), (C * H * W, 4 * H * W, H * W, W, 1)]
+    by_rows, in_groups = (C * H * W, W, 1, H * W), (C * H * W, 4 * H * W, H * W, W, 1)
+    assert [v.stride() for v in views[:4]] == [STRIDES, STRIDES[1:], by_rows, in_groups]
 
 
 def test_strides_of_views_are_the_usual_ones() -> None:
@@ -148,8 +149,9 @@ def test_gradients_are_those_of_nchw_memory() -> None:
     def gradients() -> list[Any]:
         minicnn.manual_seed(1)
         net = nn.Sequential(
-            nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(16, 20, 3, groups=2),
-            nn.Sigmoid(), nn.ConvTranspose2d(20, 8, 2, 2), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 3),
+            nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            nn.Conv2d(16, 20, 3, groups=2), nn.Sigmoid(), nn.ConvTranspose2d(20, 8, 2, 2), nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(), nn.Linear(32, 3),
         )  # fmt: skip
         x = minicnn.randn(4, 3, 12, 10, requires_grad=True)
         net(x).square().sum().backward()
@@ -222,6 +224,18 @@ def test_a_detached_view_does_not_keep_the_graph() -> None:
     assert node() is None
     assert kept.stride() == STRIDES[1:]
     assert kept.view(-1).shape == (C * H * W,)
+
+
+def test_backward_hooks_of_modules() -> None:
+    class Sum(nn.Module):
+        def forward(self, a: Any, b: Any) -> Any:
+            return a + b.view(N, C, -1).view(N, C, H, W)
+
+    seen: list[Any] = []
+    add, other = Sum(), minicnn.ones(N, C, H, W, requires_grad=True)
+    add.register_full_backward_hook(lambda module, gxs, gys: seen.append([g.view(-1).shape for g in (*gxs, *gys)]))
+    (add(other, result(requires_grad=True)) * 2).sum().backward()
+    assert seen == [[(N * C * H * W,)] * 3]
 
 
 def test_data_that_is_replaced() -> None:

@@ -67,14 +67,14 @@ def _forward_share(t: Any, shares: int, run: int, x: Array, w: Array, y: Array) 
         pixels, channels = x.size // w.size, np.uintp(w.size)
         for p in range(t * pixels // shares, (t + 1) * pixels // shares):
             for c in range(channels):
-                i = np.uintp(p) * channels + c
+                i = np.uintp(p) * channels + c  # unsigned, so that the loop becomes vectors
                 y[i] = x[i] if x[i] > 0 else w[c] * x[i]
         return
     runs = -(-x.size // max(run, 1))
     for r in range(t * runs // shares, (t + 1) * runs // shares):
         slope = w[r % w.size]
-        for i in range(r * run, min((r + 1) * run, x.size)):
-            y[i] = x[i] if x[i] > 0 else slope * x[i]
+        for k in range(r * run, min((r + 1) * run, x.size)):
+            y[k] = x[k] if x[k] > 0 else slope * x[k]
 
 
 @njit(parallel=True)
@@ -139,9 +139,9 @@ def _backward_share(t: Any, shares: int, run: int, gy: Array, x: Array, w: Array
     runs = -(-x.size // max(run, 1))
     for r in range(t * runs // shares, (t + 1) * runs // shares):
         slope, total = w[r % w.size], np.float64(0)
-        for i in range(r * run, min((r + 1) * run, x.size)):
-            gx[i] = gy[i] if x[i] > 0 else slope * gy[i]
-            total += 0 if x[i] > 0 else x[i] * gy[i]
+        for k in range(r * run, min((r + 1) * run, x.size)):
+            gx[k] = gy[k] if x[k] > 0 else slope * gy[k]
+            total += 0 if x[k] > 0 else x[k] * gy[k]
         sums[r % w.size] += total
 
 

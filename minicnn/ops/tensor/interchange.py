@@ -117,7 +117,7 @@ def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
         raise RuntimeError(
             "__cuda_array_interface__: the tensor requires a gradient, which an array cannot carry; use tensor.detach()"
         )
-    return settle(self)._array.__cuda_array_interface__  # type: ignore[attr-defined]
+    return settle(self)._array.__cuda_array_interface__
 
 
 tensor_method("__cuda_array_interface__")(property(_cuda_array_interface))  # type: ignore[arg-type]
