@@ -24,7 +24,7 @@ from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, share_memory,
 from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
 
-from ...autograd import anomaly, observe
+from ...autograd import anomaly, observe, own_order
 from ...autograd.inplace import check_view, check_writable, replace
 from ...autograd.modes import is_grad_enabled
 from ...device import Meta
@@ -68,7 +68,7 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
     if not recorded:
         return _write(x, op, function(x))
     with on_device_of(x._array):
-        before = Tensor(x._array.copy(order="K"))
+        before = own_order.mark(Tensor(x._array.copy(order="K")))
     before._requires_grad, before._edge = x.requires_grad, x._edge
     after = function(before)
     replace(_write(x, op, after), after)
