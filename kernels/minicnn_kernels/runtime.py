@@ -54,6 +54,7 @@ import numpy as np
 
 from . import blas
 from .compiler import apart, jit, numba
+from .drivers import make_prange
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -113,14 +114,13 @@ def _compile_file(names: dict[str, Any]) -> None:
     _files[id(names)] = names, kernels
     try:
         if "prange" in names:
-            names["prange"] = numba().prange
+            names["prange"] = range if numba().config.DISABLE_JIT else make_prange()
         if "before_compiling" in names:  # for functions that only Numba can make
             names["before_compiling"]()
         for name, kernel in kernels.items():
             _compile_file(kernel.function.__globals__)
             if kernel.compiled is None:
-                plain = _forked and kernel.options.get("parallel")
-                kernel.compiled = kernel.function if plain else jit(kernel.function, kernel.options)
+                kernel.compiled = jit(kernel.function, kernel.options)
             names[name] = kernel.compiled
     except BaseException:  # for example when memory runs out: the next call starts again
         del _files[id(names)]
@@ -249,10 +249,6 @@ def _after_fork() -> None:
     _lock = threading.RLock()  # another thread of the parent may have held it
     _workspaces.clear()
     _forked = bool(_files)
-    for names, kernels in _files.values():
-        for name, kernel in kernels.items():
-            if kernel.options.get("parallel"):
-                kernel.compiled = names[name] = kernel.function
 
 
 if hasattr(os, "register_at_fork"):
