@@ -152,14 +152,14 @@ def _emit_when_called(codegen: Any) -> None:
     """Make machine code of those functions only that Python calls; of the others, only while kernels are compiled.
 
     A kernel consists of dozens of small functions. Numba optimises and translates each of them, and then all functions
-    above it, which contain its code again: three levels up this is the fourth time. Here a function that compiled code
-    calls stays as it is until the function that Python calls contains all of them; that one is optimised and
-    translated, once.
+    above it, which contain its code again: three levels up this is the fourth time. Here only the function that Python
+    calls, which contains all of them, is translated. A function is optimised before that if it has a loop: LLVM does
+    not vectorise some loops once they are inside another loop of the caller.
 
     These are names inside Numba. A version that lacks one of them compiles as it always does.
     """
     library, whole = codegen.JITCodeLibrary, codegen.JITCPUCodegen
-    steps = ("_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals", "get_pointer_to_function")
+    steps = ("_optimize_functions", "_optimize_final_module", "_finalize_final_module", "get_pointer_to_function")
     if not (all(hasattr(library, name) for name in steps) and hasattr(whole, "set_env")):
         return
     optimise, finish, pointer, set_env = (
@@ -174,14 +174,13 @@ def _emit_when_called(codegen: Any) -> None:
             simplify(self, module)
 
     def optimise_later(self: Any) -> None:
-        if not _compiling:
+        if not _compiling or _compiling[-1]:
             optimise(self)
 
     def finish_later(self: Any) -> None:
         if not _compiling:
             finish(self)
         else:
-            self._finalize_dynamic_globals()
             self._finalized = self._is_waiting = True
 
     def emit(self: Any, name: str) -> int:
@@ -213,4 +212,12 @@ def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     return kernel()(function, options)
 
 
-_compiling: list[Any] = []  # the kernel that is being compiled now, if there is one
+def types_of(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numba's types of the arguments of a call."""
+    from numba.core.typing.typeof import Purpose, typeof
+
+    return tuple(typeof(a, Purpose.argument) for a in args)
+
+
+# For the function that is being compiled, and those that wait for it: whether it is optimised before its callers are
+_compiling: list[bool] = []

@@ -13,6 +13,7 @@ compiles it while the others wait.
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
 import hashlib
 import pickle
@@ -37,7 +38,7 @@ def kernel() -> Any:
 
         def _compile_core(self, args: Any, return_type: Any) -> Any:
             options, function = self.targetoptions, self.py_func
-            _compiling.append(function)
+            _compiling.append(False)
             try:
                 if options.get("parallel"):
                     driver = drivers.rewritten(function)
@@ -57,6 +58,14 @@ def kernel() -> Any:
             unneeded = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
             made = {"nopython": True, "boundscheck": None, "nogil": True, **unneeded, **options}
             super().__init__(py_func=function, locals={}, targetoptions=made)
+
+        def compile(self, sig: Any) -> Any:
+            """Compile, and optimise what has a loop."""
+            _compiling.append(_has_loop(self.py_func))
+            try:
+                return super().compile(sig)
+            finally:
+                _compiling.pop()
 
         def result(self, *kinds: Any) -> Any:
             """What compiling for these types gave. That an argument is a constant makes no difference."""
@@ -103,6 +112,10 @@ def kernel() -> Any:
     return Kernel
 
 
+def _has_loop(function: Callable[..., Any]) -> bool:
+    return any("FOR_ITER" in step.opname or "BACKWARD" in step.opname for step in dis.get_instructions(function))
+
+
 def with_numbas_prange(function: Callable[..., Any]) -> Callable[..., Any]:
     """A copy of a function for which `prange` is Numba's."""
     import types
@@ -132,6 +145,10 @@ def _kept() -> Any:
             self._cache_path = str(folder or "")
             self.turn = contextlib.ExitStack()
             self.enable()
+
+        def has(self, sig: Any, context: Any) -> bool:
+            """Whether there is a file of code for a signature."""
+            return self.folder is None or self.place(self.folder, sig, context.codegen())[0].exists()
 
         def flush(self) -> None:
             """Does nothing: a file is overwritten when its kernel is compiled again."""

@@ -44,16 +44,18 @@ Python loop over one share, and the share is the parent's machine code. It is be
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import os
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from . import blas
-from .compiler import apart, jit, numba
+from .compiler import apart, jit, numba, types_of
 from .drivers import make_prange
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,6 +89,10 @@ class _Kernel:
         self.compiled: Callable[..., Any] | None = None
 
     def __call__(self, *args: Any) -> Any:
+        calls = getattr(_recording, "calls", None)
+        if calls is not None:
+            calls.append(Call(self.function.__module__, self.function.__name__, types_of(args)))
+            return None
         apart(_compile_file, self.function.__globals__)
         assert self.compiled is not None
         return self.compiled(*args)
@@ -125,6 +131,43 @@ def _compile_file(names: dict[str, Any]) -> None:
     except BaseException:  # for example when memory runs out: the next call starts again
         del _files[id(names)]
         raise
+
+
+class Call(NamedTuple):
+    """A call of a kernel: its file, its name, and Numba's types of the arguments."""
+
+    module: str
+    name: str
+    types: tuple[Any, ...]
+
+
+_recording = threading.local()  # `calls` is a list while the kernels that this thread calls are recorded
+
+
+@contextmanager
+def recording() -> Iterator[list[Call]]:
+    """Inside the block, kernels that this thread calls do nothing but enter a list; their results are left as they are.
+
+    So a training step inside the block, on copies of everything, shows within milliseconds which kernels it needs.
+    """
+    numba()
+    calls: list[Call] = []
+    _recording.calls = calls
+    try:
+        for names, kernels in list(_files.values()):
+            names.update(kernels)
+        yield calls
+    finally:
+        _recording.calls = None
+        for names, kernels in list(_files.values()):
+            names.update({name: kernel.compiled for name, kernel in kernels.items() if kernel.compiled is not None})
+
+
+def compiled(module: str, name: str) -> Any:
+    """The kernel of a file, as Numba's function."""
+    names = vars(importlib.import_module(module))
+    apart(_compile_file, names)
+    return names[name]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
