@@ -1,4 +1,4 @@
-"""How minicnn uses Numba: imported late, with machine code kept on disk and checked, and never interrupted half-way.
+"""How minicnn uses Numba: imported late, compiling each function once, and never interrupted half-way.
 
 **Uninterrupted.** Ctrl-C raises KeyboardInterrupt between any two steps of Python code, and handlers of other signals
 may raise exceptions likewise. Numba's compiler takes seconds and does not expect this. An interrupt may leave a module
@@ -6,21 +6,13 @@ half imported, a lock held, or a function half registered, and then every later 
 such exceptions. So work that must not stop half-way runs in a thread made for it (`apart`), and the caller waits.
 Ctrl-C ends the waiting at once; the work is finished in the background, and the next call finds it done.
 
-**Kept.** `Kept` replaces Numba's cache: one file for each kernel and set of types, read and written by
-`machine_code.py`. Numba's own cache has an index beside the code, which says which file is for which types. Two
-processes that compile at the same time may give one file to different types, and neither the index nor the code is
-checked. In minicnn a damaged or missing file costs a compilation and prints a line; it is never an error. If several
-processes lack the same code, one compiles it while the others wait.
+`dispatchers.py` has the compiled functions and their machine code on disk.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 import os
-import pickle
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -114,13 +106,13 @@ def _import_numba() -> Any:
     from numba.core import codegen, event
 
     _widen(numba.config)
-    _optimise_once(codegen.JITCodeLibrary)
+    _emit_when_called(codegen)
 
     class Announce(event.Listener):
         def on_start(self, started: Any) -> None:
-            kernel = started.data["dispatcher"]
-            if isinstance(kernel, _dispatcher()):
-                _announce(kernel.folder)
+            folder = getattr(started.data["dispatcher"], "folder", False)
+            if folder is not False:  # a kernel of ours
+                _announce(folder)
 
         def on_end(self, ended: Any) -> None:
             pass
@@ -156,140 +148,76 @@ def _widen(config: Any) -> None:
             config.CPU_FEATURES = f"{features},-prefer-256-bit"
 
 
-def _optimise_once(library: Any) -> None:
-    """Make Numba optimise the code of a parallel kernel once instead of three times.
+def _emit_when_called(codegen: Any) -> None:
+    """Make machine code of those functions only that Python calls; of the others, only while kernels are compiled.
 
-    Numba makes three libraries of a parallel kernel: the loop over the shares, a wrapper of the loop, and the function.
-    Each library contains the code of the one before, and Numba optimises and translates it again; only the last library
-    is run. With one optimisation, compiling takes 30 % less time, and the size of the machine code differs by 0.3 %.
+    A kernel consists of dozens of small functions. Numba optimises and translates each of them, and then all functions
+    above it, which contain its code again: three levels up this is the fourth time. Here only the function that Python
+    calls, which contains all of them, is translated. A function is optimised before that if it has a loop: LLVM does
+    not vectorise some loops once they are inside another loop of the caller.
 
     These are names inside Numba. A version that lacks one of them compiles as it always does.
     """
-    needed = ("_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals")
-    if not all(hasattr(library, name) for name in needed):
+    library, whole = codegen.JITCodeLibrary, codegen.JITCPUCodegen
+    steps = ("_optimize_functions", "_optimize_final_module", "_finalize_final_module", "get_pointer_to_function")
+    if not (all(hasattr(library, name) for name in steps) and hasattr(whole, "set_env")):
         return
-    loop, wrapper = "__numba_parfor_gufunc", "<numba.np.ufunc.wrappers._GufuncWrapper"
-    optimise, finish = library._optimize_final_module, library._finalize_final_module
+    optimise, finish, pointer, set_env = (
+        library._optimize_final_module, library._finalize_final_module, library.get_pointer_to_function, whole.set_env
+    )  # fmt: skip
+    simplify = library._optimize_functions
 
-    def optimise_the_last(self: Any) -> None:
-        if not (_turns and self.name.startswith((loop, wrapper))):
+    def simplify_once(self: Any, module: Any) -> None:
+        if _compiling:
+            module.data_layout = self._codegen._data_layout
+        else:
+            simplify(self, module)
+
+    def optimise_later(self: Any) -> None:
+        if not _compiling or _compiling[-1]:
             optimise(self)
 
-    def finish_what_is_called(self: Any) -> None:
-        if _turns and self.name.startswith(wrapper):  # no code asks for its address
-            self._finalize_dynamic_globals()
-            self._finalized = True
-        else:
+    def finish_later(self: Any) -> None:
+        if not _compiling:
             finish(self)
+        else:
+            self._finalized = self._is_waiting = True
 
-    library._optimize_final_module, library._finalize_final_module = optimise_the_last, finish_what_is_called
+    def emit(self: Any, name: str) -> int:
+        self._ensure_finalized()
+        if getattr(self, "_is_waiting", False):
+            if not any(f.name == name and not f.is_declaration for f in self._final_module.functions):
+                return 0
+            self._is_waiting = False
+            optimise(self)
+            finish(self)
+        address: int = pointer(self, name)
+        return address
+
+    def set_env_of_emitted(self: Any, name: str, env: Any) -> None:
+        if self._engine.is_symbol_defined(name):
+            set_env(self, name, env)
+
+    library._optimize_functions = simplify_once
+    library._optimize_final_module, library._finalize_final_module = optimise_later, finish_later
+    library.get_pointer_to_function, whole.set_env = emit, set_env_of_emitted
 
 
 def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """`numba.njit(nogil=True, cache=True, **options)(function)`, with the cache and the compiling of this module."""
     if numba().config.DISABLE_JIT:
         return function
-    targetoptions = {"nopython": True, "boundscheck": None, "nogil": True, **options}
-    made = _dispatcher()(py_func=function, locals={}, targetoptions=targetoptions)
-    made.enable_caching()
-    return made
+    from .dispatchers import kernel
+
+    return kernel()(function, options)
 
 
-_turns: list[contextlib.ExitStack] = []  # of the kernels that are being compiled or loaded: one, and those it calls
+def types_of(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numba's types of the arguments of a call."""
+    from numba.core.typing.typeof import Purpose, typeof
+
+    return tuple(typeof(a, Purpose.argument) for a in args)
 
 
-@functools.cache
-def _dispatcher() -> Any:
-    """The class of compiled kernels."""
-    from numba.core.registry import CPUDispatcher
-
-    class Kernel(CPUDispatcher):
-        """A compiled function, as `numba.njit` makes it."""
-
-        def enable_caching(self) -> None:
-            try:
-                self.folder = machine_code.folder_of(self.py_func.__module__)
-            except OSError:  # the sources are not plain files: they are in an archive, for instance
-                self.folder = None
-            self._cache = _kept()(self.py_func, self.folder, self.targetoptions.get("parallel", False))
-
-        def compile(self, sig: Any) -> Any:
-            """Compile, or load from the cache; the lock on the file of code is held until the code is in it."""
-            with contextlib.ExitStack() as turn:
-                _turns.append(turn)
-                try:
-                    return CPUDispatcher.compile(self, sig)
-                finally:
-                    _turns.pop()
-
-        def _compile_for_args(self, *args: Any, **options: Any) -> Any:
-            """Compile or load in a thread of its own; called when no code for these types is in memory."""
-            return apart(CPUDispatcher._compile_for_args, self, *args, **options)  # type: ignore[attr-defined]
-
-    return Kernel
-
-
-@functools.cache
-def _kept() -> Any:
-    """The class of caches of machine code, one for each kernel."""
-    from llvmlite import __version__ as llvm  # type: ignore
-    from numba.core import config
-    from numba.core.caching import FunctionCache
-    from numba.core.compiler import CompileResult
-    from numba.core.serialize import dumps
-
-    settings = [getattr(config, name, None) for name in ("OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE")]
-    tools = numba().__version__, llvm, sys.version, sys.byteorder, *settings
-
-    class Kept(FunctionCache):
-        """The machine code of a kernel in a folder; without a folder nothing is kept."""
-
-        def __init__(self, function: Callable[..., Any], folder: Path | None, threaded: bool) -> None:
-            self._py_func, self._name = function, repr(function)
-            self.folder, self.threaded = folder, threaded
-            self._cache_path = str(folder or "")
-            self.enable()
-
-        def flush(self) -> None:
-            """Does nothing: a file is overwritten when its kernel is compiled again."""
-
-        def place(self, folder: Path, sig: Any, codegen: Any) -> tuple[Path, bytes]:
-            """The file for a signature, and the SHA-256 of everything besides the sources that its code depends on."""
-            function = self._py_func
-            name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}".replace("<", "").replace(">", "")
-            key = hashlib.sha256(repr((name, tools, self.threaded, self._index_key(sig, codegen))).encode())
-            return folder / f"{name[:100]}-{key.hexdigest()[:16]}.nbc", key.digest()
-
-        def load_overload(self, sig: Any, context: Any) -> Any:
-            """The compiled function for a signature, or None."""
-            context.refresh()
-            if not self._enabled or self.folder is None:
-                return None
-            file, key = self.place(self.folder, sig, context.codegen())
-            found = self._load(file, key, context)
-            if found is None and _turns[-1].enter_context(machine_code.turn(file)):
-                found = self._load(file, key, context)
-            return found
-
-        def _load(self, file: Path, key: bytes, context: Any) -> Any:
-            try:
-                code = machine_code.read(file, key)
-                return None if code is None else CompileResult._rebuild(context, *pickle.loads(code))
-            except (OSError, machine_code.DamagedError) as error:
-                machine_code.tell_damage(file, machine_code.reason(error))
-            except Exception as error:  # undamaged, but it cannot be loaded: Python's modules may have changed
-                machine_code.tell_damage(file, f"{type(error).__name__}: {error}")
-            return None
-
-        def save_overload(self, sig: Any, compiled: Any) -> None:
-            """Write a compiled function to disk, if that is possible."""
-            lifted = any(not loop.can_cache for loop in compiled.lifted)
-            if not self._enabled or self.folder is None or lifted or compiled.library.has_dynamic_globals:
-                return
-            try:
-                file, key = self.place(self.folder, sig, compiled.codegen)
-                machine_code.write(file, key, dumps(compiled._reduce()))
-            except Exception as error:
-                machine_code.tell_refusal(self.folder, machine_code.reason(error))
-
-    return Kept
+# For the function that is being compiled, and those that wait for it: whether it is optimised before its callers are
+_compiling: list[bool] = []

@@ -194,7 +194,7 @@ def dropout_numba(x: Array, axes: int, key: int, p: float, scale: float, shift: 
     words = (W(word) for word in (*halves(key), _least(p)))
     args = (flat(x), flat(y), _memory(x, axes), *words, kind(scale), kind(shift), kind(low))
     if x.size < _FEW:
-        _share(0, 1, *args)
+        _dropout(1, *args)
         return y
     with parallel():
         _dropout(threads(), *args)

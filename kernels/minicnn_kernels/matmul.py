@@ -316,7 +316,7 @@ def _all_gradients(gy: Array, x: Array, w: Array, needs_grad: Sequence[bool]) ->
     wanted = bool(needs_grad[0]), bool(needs_grad[1]), bool(needs_grad[2])
     lines = [a.reshape(-1) for a in (gy, x, w, *made)]
     if n * i * o <= SMALL:
-        _gradients_share(0, 1, wanted, (n, i, o), *lines)
+        _gradients(1, wanted, (n, i, o), *lines)
     else:
         with parallel(), single_blas():
             _gradients(threads(), wanted, (n, i, o), *lines)

@@ -44,16 +44,19 @@ Python loop over one share, and the share is the parent's machine code. It is be
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import os
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from . import blas
-from .compiler import apart, jit, numba
+from .compiler import apart, jit, numba, types_of
+from .drivers import make_prange
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,6 +89,10 @@ class _Kernel:
         self.compiled: Callable[..., Any] | None = None
 
     def __call__(self, *args: Any) -> Any:
+        calls = getattr(_recording, "calls", None)
+        if calls is not None:
+            calls.append(Call(self.function.__module__, self.function.__name__, types_of(args)))
+            return None
         apart(_compile_file, self.function.__globals__)
         assert self.compiled is not None
         return self.compiled(*args)
@@ -113,18 +120,54 @@ def _compile_file(names: dict[str, Any]) -> None:
     _files[id(names)] = names, kernels
     try:
         if "prange" in names:
-            names["prange"] = numba().prange
+            names["prange"] = range if numba().config.DISABLE_JIT else make_prange()
         if "before_compiling" in names:  # for functions that only Numba can make
             names["before_compiling"]()
         for name, kernel in kernels.items():
             _compile_file(kernel.function.__globals__)
             if kernel.compiled is None:
-                plain = _forked and kernel.options.get("parallel")
-                kernel.compiled = kernel.function if plain else jit(kernel.function, kernel.options)
+                kernel.compiled = jit(kernel.function, kernel.options)
             names[name] = kernel.compiled
     except BaseException:  # for example when memory runs out: the next call starts again
         del _files[id(names)]
         raise
+
+
+class Call(NamedTuple):
+    """A call of a kernel: its file, its name, and Numba's types of the arguments."""
+
+    module: str
+    name: str
+    types: tuple[Any, ...]
+
+
+_recording = threading.local()  # `calls` is a list while the kernels that this thread calls are recorded
+
+
+@contextmanager
+def recording() -> Iterator[list[Call]]:
+    """Inside the block, kernels that this thread calls do nothing but enter a list; their results are left as they are.
+
+    So a training step inside the block, on copies of everything, shows within milliseconds which kernels it needs.
+    """
+    numba()
+    calls: list[Call] = []
+    _recording.calls = calls
+    try:
+        for names, kernels in list(_files.values()):
+            names.update(kernels)
+        yield calls
+    finally:
+        _recording.calls = None
+        for names, kernels in list(_files.values()):
+            names.update({name: kernel.compiled for name, kernel in kernels.items() if kernel.compiled is not None})
+
+
+def compiled(module: str, name: str) -> Any:
+    """The kernel of a file, as Numba's function."""
+    names = vars(importlib.import_module(module))
+    apart(_compile_file, names)
+    return names[name]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -249,10 +292,6 @@ def _after_fork() -> None:
     _lock = threading.RLock()  # another thread of the parent may have held it
     _workspaces.clear()
     _forked = bool(_files)
-    for names, kernels in _files.values():
-        for name, kernel in kernels.items():
-            if kernel.options.get("parallel"):
-                kernel.compiled = names[name] = kernel.function
 
 
 if hasattr(os, "register_at_fork"):

@@ -25,6 +25,7 @@ from . import (
     robustness,
     summary,
     train,
+    warmup,
 )
 from .arguments import Parser, UsageError
 from .console import FAILED, INTERRUPTED, USAGE, one_line, say
@@ -42,6 +43,7 @@ COMMANDS = (
     explain,
     exercise,
     plot,
+    warmup,
     bench,
     doctor,
     docs,

@@ -19,7 +19,7 @@ Files:
     learning_rate.py   the range test                  line.py            the loss along a line of weights
     recording.py       each layer during the training  prediction.py      classes of the user's own images
     trials.py          one setting, several seeds      comparing.py       several nets under one budget; comparison.py
-    whitening.py       a first layer from statistics
+    whitening.py       a first layer from statistics   rehearsal.py  kernels compiled before the first step
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from .recipes.names import SettingError, UnknownNameError
 from .recipes.reading import settings_of
 from .recipes.settings import Recipe
 from .recording import Recorder
+from .rehearsal import warmup
 from .resizing import ProgressiveResizing, check_sizes, resized
 from .robustness import PROBES, Probe, Robustness, robustness
 from .runs.checkpoint import CheckpointError, load_weights, save_weights
@@ -151,6 +152,7 @@ __all__ = [
     "train",
     "train_with_seeds",
     "unfreeze",
+    "warmup",
     "whiten_first_layer",
 ]
 

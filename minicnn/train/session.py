@@ -12,6 +12,7 @@ the recipe wants its curve (validation = "test").
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -40,6 +41,7 @@ from .recipes.data import complete
 from .recipes.names import SettingError
 from .recipes.settings import Recipe
 from .recipes.starting import prepare_weights, whiten
+from .rehearsal import plain_step, warmup
 from .resizing import ProgressiveResizing
 from .runs.checkpoint import CheckpointError
 from .runs.config import AGAIN, RunError
@@ -253,6 +255,7 @@ class Training:
         watched = detect_anomaly() if anomaly else nullcontext()
         quietly = np.errstate(over="ignore", invalid="ignore")  # the loop reports a NaN or infinite loss in one line
         with fork_rng(), use(backend=self.backend), watched, quietly:
+            self.warmup()
             set_rng_state(self._random)
             try:
                 train(
@@ -272,6 +275,29 @@ class Training:
             else:
                 self._finish(run)
         return run
+
+    def warmup(self) -> int:
+        """Compile the kernels of this training that are not on disk, on all cores, and return how many; see `warmup`."""
+        recipe = self.recipe
+        if recipe.device != "cpu":
+            return 0
+
+        def batches(images: Any, size: int) -> DataLoader[Any]:
+            return DataLoader(Subset(images, range(min(len(images), size + len(images) % size))), size)
+
+        transform, ema = copy.deepcopy((self.batch_transform, self.ema))
+
+        def step(net: Module, optimizer: Any, images: Any, targets: Any) -> None:
+            if transform:
+                images, targets = transform(images, targets)
+            plain_step(net, optimizer, images, targets, self.loss_fn, recipe.clip_norm)
+            if ema is not None:
+                ema.update_parameters(net)
+
+        val, size = batches(self.test_set, recipe.eval_batch_size), recipe.batch_size
+        name = repr((recipe.to_dict(), len(self.train_set), len(self.test_set), self.backend))
+        return warmup(self.model, batches(self.train_set, size), val, loss_fn=self.loss_fn, optimizer=self.optimizer,
+                      step=step, name=name)  # fmt: skip
 
     def _check_views(self) -> None:
         """Look at a test image as at the end: views that do not fit the images or the net would waste a training."""

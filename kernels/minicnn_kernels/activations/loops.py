@@ -77,18 +77,18 @@ def forward_numba(op: str, x: Array, *parameters: float) -> Array:
     """Parallel over runs of memory."""
     x = dense(x)
     y, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters, x)
-    share, driver = _forward_share, _forward
+    driver = _forward
     if x.dtype == np.float32 and number in exponential.OPS:
-        share, driver = exponential.forward_share, exponential.forward
+        driver = exponential.forward
         padded = tuple(map(np.float32, padded))
-    _run(x, share, driver, number, flat(x), flat(y), *padded)
+    _run(x, driver, number, flat(x), flat(y), *padded)
     return y
 
 
-def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *args: Any) -> None:
+def _run(x: Array, driver: Callable[..., None], *args: Any) -> None:
     """All shares of the work on x, on all threads if it is large."""
     if x.size < _FEW:
-        share(0, 1, *args)
+        driver(1, *args)
         return
     with parallel():
         driver(threads(), *args)
@@ -133,11 +133,11 @@ def backward_numba(op: str, gy: Array, x: Array, *parameters: float) -> Array:
     """Parallel over runs of memory."""
     x, gy = alike(x, gy)
     gx, number, padded = empty(x.shape, x.dtype, is_channels_last(x)), NUMBER[op], _padded(parameters, x)
-    share, driver = _backward_share, _backward
+    driver = _backward
     if x.dtype == np.float32 and number in exponential.OPS:
-        share, driver = exponential.backward_share, exponential.backward
+        driver = exponential.backward
         padded = tuple(map(np.float32, padded))
-    _run(x, share, driver, number, flat(gy), flat(x), flat(gx), *padded)
+    _run(x, driver, number, flat(gy), flat(x), flat(gx), *padded)
     return gx
 
 

@@ -118,7 +118,7 @@ def _forward_numba(op: int, x: Array, out: Array | None = None) -> Array:
     x = dense(x)
     y = empty(x.shape, x.dtype, is_channels_last(x)) if out is None else out
     if x.size < _FEW:
-        _forward_share(0, 1, op, flat(x), flat(y))
+        _forward(1, op, flat(x), flat(y))
         return y
     with parallel():
         _forward(threads(), op, flat(x), flat(y))
@@ -220,7 +220,7 @@ def _backward_numba(op: int, gy: Array, y: Array) -> Array:
     y, gy = alike(y, gy)
     gx = empty(y.shape, y.dtype, is_channels_last(y))
     if y.size < _FEW:
-        _backward_share(0, 1, op, flat(gy), flat(y), flat(gx))
+        _backward(1, op, flat(gy), flat(y), flat(gx))
         return gx
     with parallel():
         _backward(threads(), op, flat(gy), flat(y), flat(gx))

@@ -26,12 +26,9 @@ def _view(x: Array) -> View:
     return (size * x.shape[0], 1, 1) if x.shape[1] == 1 else (x.shape[0], x.shape[1], size)
 
 
-def _run(x: Array, share: Callable[..., None], driver: Callable[..., None], *args: Any) -> None:
+def _run(x: Array, driver: Callable[..., None], *args: Any) -> None:
     """All shares of the work on x, on all threads if it is large."""
-    if x.size < _FEW:
-        share(0, 1, *args)
-    else:
-        driver(threads(), *args)
+    driver(1 if x.size < _FEW else threads(), *args)
 
 
 def training_numba(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool = False) -> tuple[Array, ...]:
@@ -54,15 +51,15 @@ def _training(x: Array, gamma: Vector, beta: Vector, eps: float, relu: bool) -> 
     with parallel():
         if view[2] > 1:
             args = flat(x), gamma, beta, eps, low, flat(y), mean, var, invstd, view
-            _run(x, planes.training_share, planes.training, *args)
+            _run(x, planes.training, *args)
             return y, mean, var, invstd
         width, shares = _wide(view), 1 if x.size < _FEW else threads()
         work = workspace("batch_norm", 2 * x.shape[1], np.float64)
-        _run(x, rows.moments_share, rows.moments, flat(x), width, work, view)
+        _run(x, rows.moments, flat(x), width, work, view)
         rows.total(shares, view[0], work, eps, mean, var, invstd)
         wide = np.empty((3, width), x.dtype)
         rows.coefficients(mean, invstd, gamma, beta, wide)
-        _run(x, rows.scale_share, rows.scale, flat(x), wide, low, flat(y), view)
+        _run(x, rows.scale, flat(x), wide, low, flat(y), view)
     return y, mean, var, invstd
 
 
@@ -88,8 +85,8 @@ def evaluation_numba(
     y, view = empty(x.shape, x.dtype, is_channels_last(x)), _view(x)
     wide = _evaluation_wide(x, gamma, beta, mean, var, eps, view)
     with parallel():
-        share, driver = (planes.evaluation_share, planes.evaluation) if view[2] > 1 else (rows.scale_share, rows.scale)
-        _run(x, share, driver, flat(x), wide, _low(x, relu), flat(y), view)
+        driver = planes.evaluation if view[2] > 1 else rows.scale
+        _run(x, driver, flat(x), wide, _low(x, relu), flat(y), view)
     return y
 
 
@@ -139,12 +136,12 @@ def _gradients(
     with parallel():
         if view[2] > 1:
             args = flat(gy), flat(x), invstd, wide, low, training, sums, flat(gx), ggamma, gbeta, view
-            _run(x, planes.backward_share, planes.backward, *args)
+            _run(x, planes.backward, *args)
         else:
             if sums:
                 work, shares = workspace("batch_norm", 2 * x.shape[1], np.float64), 1 if x.size < _FEW else threads()
-                _run(x, rows.sums_share, rows.sums, flat(gy), flat(x), wide, low, work, view)
+                _run(x, rows.sums, flat(gy), flat(x), wide, low, work, view)
                 rows.finish(shares, max(1, view[0]), work, invstd, wide, ggamma, gbeta)
             if needs_grad[0]:
-                _run(x, rows.gradient_share, rows.gradient, flat(gy), flat(x), wide, low, training, flat(gx), view)
+                _run(x, rows.gradient, flat(gy), flat(x), wide, low, training, flat(gx), view)
     return gx if needs_grad[0] else None, ggamma if needs_grad[1] else None, gbeta if needs_grad[2] else None

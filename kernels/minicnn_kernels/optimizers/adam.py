@@ -145,14 +145,6 @@ def _share(t: Any, shares: int, like: Array, table: Array, gradients: Array, num
                 _amsgrad(x, g, m, v, memory(table[5, k], first, count, like), numbers)
 
 
-@njit()
-def _serial(like: Array, table: Array, spans: Array, gradients: Array, numbers: AdamNumbers) -> bool:
-    apart = are_apart(like, table, spans, gradients)
-    if apart:
-        _share(0, 1, like, table, gradients, numbers)
-    return apart
-
-
 @njit(parallel=True)
 def _threaded(shares: int, like: Array, table: Array, spans: Array, gradients: Array, numbers: AdamNumbers) -> bool:
     apart = are_apart(like, table, spans, gradients)
@@ -163,7 +155,7 @@ def _threaded(shares: int, like: Array, table: Array, spans: Array, gradients: A
 
 def adam_numba(weights: Weights, gradients: Sequence[Array], numbers: AdamNumbers) -> None:
     """All tensors in one call, parallel over shares of their elements."""
-    weights.update_all(_serial, _threaded, _update_numpy, gradients, numbers)
+    weights.update_all(_threaded, _update_numpy, gradients, numbers)
 
 
 def adam_cuda(weights: Weights, gradients: Sequence[Array], numbers: AdamNumbers) -> None:

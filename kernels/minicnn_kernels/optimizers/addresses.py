@@ -50,7 +50,10 @@ def are_apart(like: Array, table: Array, spans: Array, gradients: Array) -> bool
     """Whether no gradient overlaps an array that is written, and each gradient's address is aligned."""
     for k in range(table.shape[1]):
         begin, end = gradients[k], gradients[k] + table[0, k] * like.itemsize
-        before = np.searchsorted(spans[0], end) - 1  # the last array that begins before the end of the gradient
+        before, after = -1, spans.shape[1]  # becomes the last array that begins before the end of the gradient
+        while after - before > 1:
+            middle = (before + after) // 2
+            before, after = (middle, after) if spans[0, middle] < end else (before, middle)
         if begin % like.itemsize != 0 or (before >= 0 and spans[1, before] > begin):
             return False
     return True

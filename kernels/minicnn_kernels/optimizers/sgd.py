@@ -118,14 +118,6 @@ def _share(t: Any, shares: int, like: Array, table: Array, gradients: Array, num
                 _momentum(x, g, memory(table[3, k], first, count, like), numbers)
 
 
-@njit()
-def _serial(like: Array, table: Array, spans: Array, gradients: Array, numbers: SGDNumbers) -> bool:
-    apart = are_apart(like, table, spans, gradients)
-    if apart:
-        _share(0, 1, like, table, gradients, numbers)
-    return apart
-
-
 @njit(parallel=True)
 def _threaded(shares: int, like: Array, table: Array, spans: Array, gradients: Array, numbers: SGDNumbers) -> bool:
     apart = are_apart(like, table, spans, gradients)
@@ -136,7 +128,7 @@ def _threaded(shares: int, like: Array, table: Array, spans: Array, gradients: A
 
 def sgd_numba(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers) -> None:
     """All tensors in one call, parallel over shares of their elements."""
-    weights.update_all(_serial, _threaded, _update_numpy, gradients, numbers)
+    weights.update_all(_threaded, _update_numpy, gradients, numbers)
 
 
 def sgd_cuda(weights: Weights, gradients: Sequence[Array], numbers: SGDNumbers) -> None:

@@ -82,8 +82,7 @@ class Weights:
 
     def update_all(
         self,
-        serial: Callable[..., bool],
-        threaded: Callable[..., bool],
+        update: Callable[..., bool],
         update_one: Callable[..., None],
         gradients: Sequence[Array],
         numbers: Any,
@@ -94,9 +93,8 @@ class Weights:
         one.
 
         Args:
-            serial: the compiled update, called as `serial(like, table, spans, gradients, numbers)`, with the arrays of
-                `addresses.py`; if a gradient overlaps a written array, it does nothing and returns False.
-            threaded: the same for large tensors, called as `threaded(shares, ...)`.
+            update: the compiled update, called as `update(shares, like, table, spans, gradients, numbers)`, with the
+                arrays of `addresses.py`; if a gradient overlaps a written array, it does nothing and returns False.
             update_one: updates one tensor, called as `update_one([x, g, *buffers], numbers)`.
             gradients: the gradients of all tensors.
             numbers: the hyperparameters.
@@ -111,10 +109,8 @@ class Weights:
             if found is not None:
                 _lines, addresses = found  # `_lines`, some of them copies, must live until the end of the call
                 with parallel():
-                    if at.total < LARGE:
-                        done = serial(at.like, at.table, at.spans, addresses, numbers)
-                    else:
-                        done = threaded(threads(), at.like, at.table, at.spans, addresses, numbers)
+                    shares = 1 if at.total < LARGE else threads()
+                    done = update(shares, at.like, at.table, at.spans, addresses, numbers)
         self._update_rest(at.rest if done else range(len(self.xs)), update_one, gradients, numbers)
 
     def update_in_one_launch(
