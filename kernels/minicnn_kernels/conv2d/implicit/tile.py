@@ -25,8 +25,8 @@ from ...arrays import Array
 from ...llvm import LANES, WIDE, Code, Vectors, in_registers
 from ...runtime import njit
 
-VECTORS = 2 if WIDE else 1  # the most vectors in a row of a tile
-LOW, MIDDLE, HIGH = 8, 9, 12  # rows of a tile
+VECTORS = 2
+LOW, MIDDLE, HIGH = (8, 9, 12) if WIDE else (4, 5, 6)
 
 
 def _tile(
