@@ -1,6 +1,6 @@
 """Arithmetic of two arrays of the same shape: y = a + b, a - b or a b, element by element.
 
-    a, b, y   all of one shape, of any rank
+    a, b, y   all of one shape, of any rank; a number that is repeated for many elements has a stride of 0
 
     ARITHMETIC(op, a, b, out=None) -> y       op: "add", "sub" or "mul"
 
@@ -18,7 +18,7 @@ import numpy as np
 from .arrays import Array, as_array
 from .cuda import able, launch_each, scalar
 from .dispatch import Table
-from .layout import empty, empty_as, lies_channels_last, packed
+from .layout import empty, empty_as, lies_channels_last, lies_in_order, packed
 from .runs import ADD, MUL, SUB, as_runs, elementwise
 
 _FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
@@ -47,14 +47,15 @@ def arithmetic_numba(op: str, a: Array, b: Array, out: Array | None = None) -> A
     if a.size < _FEW or not (a.dtype == b.dtype and a.dtype.char in "fd" and a.flags.aligned and b.flags.aligned):
         return arithmetic_numpy(op, a, b, out)
     y = out
-    if y is not None and (y.dtype != a.dtype or not _apart(y, a, b)):
+    if y is not None and not (y.dtype == a.dtype and y.flags.writeable and y.flags.aligned and _apart(y, a, b)):
         return arithmetic_numpy(op, a, b, out)
-    if y is b and y is not a and op != "sub":  # a + b is b + a
-        a, b = b, a
-    if op != "sub" and 0 in a.strides:  # the second one may be repeated
+    if op != "sub" and (y is b or (y is not a and 0 in a.strides)):  # a + b is b + a; only b may be repeated
         a, b = b, a
     if y is None:
-        y = empty(a.shape, a.dtype, lies_channels_last(a))
+        last = lies_channels_last(a)
+        if not (last or a.flags.c_contiguous or lies_in_order(a)):
+            return arithmetic_numpy(op, a, b)
+        y = empty(a.shape, a.dtype, last)
     runs = as_runs(y, a, b)
     if runs is None:
         return arithmetic_numpy(op, a, b, out)
@@ -64,7 +65,7 @@ def arithmetic_numba(op: str, a: Array, b: Array, out: Array | None = None) -> A
 
 def _apart(y: Array, a: Array, b: Array) -> bool:
     """Whether y is an array that the compiled loop may write: a or b, or memory that neither of them uses."""
-    return all(x is y or not np.may_share_memory(x, y) for x in (a, b)) and (y is not b or a is not b)
+    return all(x is y or not np.may_share_memory(x, y) for x in (a, b))
 
 
 def arithmetic_cuda(op: str, a: Array, b: Array, out: Array | None = None) -> Array:

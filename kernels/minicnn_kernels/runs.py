@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array
-from .optimizers.addresses import memory
+from .addresses import memory
 from .runtime import njit, parallel, prange, threads
 
 ADD, SUB, MUL, COPY = range(4)

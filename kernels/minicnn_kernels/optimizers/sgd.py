@@ -24,7 +24,7 @@ import numpy as np
 from ..arrays import Array, U
 from ..dispatch import Table
 from ..runtime import njit, prange
-from .addresses import are_apart, memory, part
+from ..addresses import are_apart, memory, part
 from .pieces import in_pieces
 from .weights import Weights
 
