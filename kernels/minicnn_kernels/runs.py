@@ -13,11 +13,12 @@ numbers itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .arrays import Array
+from .arrays import Array, U
 from .addresses import memory
 from .runtime import njit, parallel, prange, threads
 
@@ -108,13 +109,19 @@ def _share(
 ) -> None:
     rows, size = sizes[0] * sizes[1], sizes[2]
     pieces, inside = (size + _PIECE - 1) // _PIECE, places[0] == places[2]
-    for task in range(t * rows * pieces // shares, (t + 1) * rows * pieces // shares):
-        i, j, e = task // pieces // sizes[1], task // pieces % sizes[1], task % pieces * _PIECE
+    first, end = t * rows * pieces // shares, (t + 1) * rows * pieces // shares
+    i, j, e = first // pieces // sizes[1], first // pieces % sizes[1], first % pieces * _PIECE
+    for _ in range(first, end):
         count = min(_PIECE, size - e)
         a = memory(places[0], i * xs[0] + j * xs[1] + e, count, like)
         b = memory(places[1], i * bs[0] + j * bs[1] + e * bs[2], count if bs[2] else 1, like)
         y = memory(places[2], i * ys[0] + j * ys[1] + e, count, like)
         _run(op, a, b, y, inside, bs[2] == 0)
+        e += _PIECE  # the next piece, without the divisions that it would take to find it by its number
+        if e >= size:
+            e, j = 0, j + 1
+            if j == sizes[1]:
+                j, i = 0, i + 1
 
 
 @njit(parallel=True)
@@ -144,3 +151,43 @@ def copy(x: Array, y: Array) -> None:
         y[...] = x
     else:
         elementwise(COPY, x, x, y, runs)
+
+
+@njit()
+def _join_share(t: Any, shares: int, places: Array, widths: Array, steps: Array, rows: int, y: Array) -> None:
+    # Some rows of all arrays at a time, so that y is written piece by piece
+    total = y.size // rows
+    block = max(1, (1 << 14) // total)
+    first, end = t * rows // shares, (t + 1) * rows // shares
+    for row in range(first, end, block):
+        count, to = min(block, end - row), row * total
+        for k in range(places.size):
+            width, step = U(widths[k]), U(steps[k])
+            x = memory(places[k], row * steps[k], (count - 1) * steps[k] + widths[k], y)
+            at, out = U(0), U(to)
+            for _ in range(count):
+                for e in range(width):
+                    y[out + e] = x[at + e]
+                at, out = at + step, out + U(total)
+            to += widths[k]
+
+
+@njit(parallel=True)
+def _join(shares: int, places: Array, widths: Array, steps: Array, rows: int, y: Array) -> None:
+    for t in prange(shares):
+        _join_share(np.intp(t), shares, places, widths, steps, rows, y)
+
+
+def join(xs: Sequence[Array], y: Array) -> bool:
+    """Write arrays (rows, L_k) side by side to y (rows, sum of L_k), which is contiguous; False if an x has no runs."""
+    one = y.itemsize
+    if y.dtype.char not in "fd":
+        return False
+    for x in xs:
+        if x.strides[1] != one or x.strides[0] < 0 or x.strides[0] % one or not x.flags.aligned:
+            return False
+    places = np.array([_address(x) for x in xs], np.intp)
+    widths, steps = np.array([x.shape[1] for x in xs]), np.array([x.strides[0] // one for x in xs])
+    with parallel():
+        _join(threads(), places, widths, steps, len(y), y.reshape(-1))
+    return True
