@@ -85,9 +85,7 @@ def average(n: int, c: int, size: int, k: int, stride: int, padding: int = 0) ->
 
 def adaptive(n: int, c: int, size: int, out: int) -> Part:
     """Adaptive average pooling."""
-    return of_images(
-        f"adaptive {out}", (n, c, size, size), lambda m, x: m.nn.functional.adaptive_avg_pool2d(x, out)
-    )
+    return of_images(f"adaptive {out}", (n, c, size, size), lambda m, x: m.nn.functional.adaptive_avg_pool2d(x, out))
 
 
 def activation(name: str, shape: Shape) -> Part:
@@ -170,7 +168,8 @@ FAMILIES: dict[str, list[Part]] = {
         of_images("max 3x3 /1", (32, 128, 28, 28), lambda m, x: m.nn.functional.max_pool2d(x, 3, 1, 1)),
         of_images("nearest x2", (16, 64, 28, 28), lambda m, x: m.nn.functional.interpolate(x, scale_factor=2)),
         of_images(
-            "bilinear x2", (16, 64, 28, 28), lambda m, x: m.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+            "bilinear x2", (16, 64, 28, 28),
+            lambda m, x: m.nn.functional.interpolate(x, scale_factor=2, mode="bilinear"),
         ),
     ],
     "squeeze": [

@@ -11,7 +11,6 @@ time to read and write memory. NumPy uses one thread, and one thread cannot use 
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 import numpy as np
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, U
 from .addresses import memory
+from .arrays import Array, U
 from .runtime import njit, parallel, prange, threads
 
 ADD, SUB, MUL, COPY = range(4)

@@ -14,6 +14,9 @@ pixels,
 
     gw[a, e, o] = sum_{n, i, j} xp[n, i*SH + a, j*SW*C + e] * gy[n, i, j, o]
 
+With groups, xp has the channels of one group, and each group has its own sums. A group of a few channels does not fill
+a vector, but no product with channels of other groups is computed.
+
 **gx with strides.** Output row i sees input row p through filter row a if i = (p + PH - a)/SH is a whole number: that
 is for the filter rows a = ra, ra + SH, ra + 2*SH, ... with ra = (p + PH) mod SH. So the pixels of x fall into SH*SW
 phases. gx of each phase is a convolution of gy with stride 1, with the filter rows and columns of this phase reversed:

@@ -2,10 +2,8 @@
 
 A task is a band of output rows of one image. The rows of x that the band sees are copied, because they need padding in
 any case. They stay in the second-level cache, and the few rows under one output row in the first. Output channels are
-taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors.
-
-With groups, all this is done for each group and its channels, one group after the other (`lanes.py` is for groups that
-are much smaller than a vector).
+taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors. With groups, this is
+done for the channels of each group of a band, one group after the other.
 """
 
 from __future__ import annotations
@@ -157,7 +155,7 @@ def _forward(
 
 
 def _blocks(w: Array, outputs: int) -> Array:
-    """Weights (G, KH, KW, C, O) in blocks of output channels: (K, width) for each group and block, one after the other."""
+    """Weights (G, KH, KW, C, O) in blocks of output channels: (K, width) for each group and block."""
     groups, k, o = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3], w.shape[4]
     whole = np.zeros((groups, k, outputs), w.dtype)
     whole[:, :, :o] = w.reshape(groups, k, o)
