@@ -1,6 +1,6 @@
 """Arithmetic of two arrays of the same shape: y = a + b, a - b or a b, element by element.
 
-    a, b, y   all of one shape, of any rank
+    a, b, y   all of one shape, of any rank; a number that is repeated for many elements has a stride of 0
 
     ARITHMETIC(op, a, b, out=None) -> y       op: "add", "sub" or "mul"
 
@@ -11,22 +11,20 @@ time to read and write memory. NumPy uses one thread, and one thread cannot use 
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 import numpy as np
 
 from .arrays import Array, as_array
 from .cuda import able, launch_each, scalar
 from .dispatch import Table
-from .layout import empty, empty_as, flat, is_channels_last, packed
-from .runtime import njit, parallel, prange, threads
+from .layout import empty, empty_as, lies_channels_last, lies_in_order, packed
+from .runs import ADD, MUL, SUB, as_runs, elementwise
 
 _FEW = 1 << 14  # for an array of fewer values, waking threads costs more than it saves
 
 _OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 _UFUNCS = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
-_NUMBERS = {"add": 0, "sub": 1, "mul": 2}
-_INTO = 3  # added to the number where y is a: a loop that names two arrays for one memory would not be vectorised
+_NUMBERS = {"add": ADD, "sub": SUB, "mul": MUL}
 
 
 def arithmetic_python(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
@@ -43,49 +41,30 @@ def arithmetic_numpy(op: str, a: Array, b: Array, out: Array | None = None) -> A
     return y if y.ndim else as_array(y)  # NumPy gives a scalar for arrays of rank 0
 
 
-@njit()
-def _share(t: Any, shares: int, op: int, a: Array, b: Array, y: Array) -> None:
-    i0, i1 = t * y.size // shares, (t + 1) * y.size // shares
-    a, b, y = a[i0:i1], b[i0:i1], y[i0:i1]
-    if op == 0:
-        for i in range(y.size):
-            y[i] = a[i] + b[i]
-    elif op == 1:
-        for i in range(y.size):
-            y[i] = a[i] - b[i]
-    elif op == 2:
-        for i in range(y.size):
-            y[i] = a[i] * b[i]
-    elif op == _INTO:
-        for i in range(y.size):
-            y[i] += b[i]
-    elif op == _INTO + 1:
-        for i in range(y.size):
-            y[i] -= b[i]
-    else:
-        for i in range(y.size):
-            y[i] *= b[i]
-
-
-@njit(parallel=True)
-def _arithmetic(shares: int, op: int, a: Array, b: Array, y: Array) -> None:
-    for t in prange(shares):
-        _share(np.intp(t), shares, op, a, b, y)
-
-
 def arithmetic_numba(op: str, a: Array, b: Array, out: Array | None = None) -> Array:
-    """Parallel over runs of memory; NumPy where the arrays are small or differ in their order of memory."""
-    y = out
-    dense = a.flags.c_contiguous or is_channels_last(a)
-    if not dense or a.size < _FEW or a.strides != b.strides or (y is not None and y.strides != a.strides):
+    """Parallel over runs of memory (`runs.py`); NumPy where the arrays are small, or have no runs."""
+    if a.size < _FEW or not (a.dtype == b.dtype and a.dtype.char in "fd" and a.flags.aligned and b.flags.aligned):
         return arithmetic_numpy(op, a, b, out)
-    if y is None:
-        y = empty(a.shape, a.dtype, is_channels_last(a))
-    if y is b and y is not a and op != "sub":  # a + b is b + a
+    y = out
+    if y is not None and not (y.dtype == a.dtype and y.flags.writeable and y.flags.aligned and _apart(y, a, b)):
+        return arithmetic_numpy(op, a, b, out)
+    if op != "sub" and (y is b or (y is not a and 0 in a.strides)):  # a + b is b + a; only b may be repeated
         a, b = b, a
-    with parallel():
-        _arithmetic(threads(), _NUMBERS[op] + (_INTO if y is a else 0), flat(a), flat(b), flat(y))
+    if y is None:
+        last = lies_channels_last(a)
+        if not (last or a.flags.c_contiguous or lies_in_order(a)):
+            return arithmetic_numpy(op, a, b)
+        y = empty(a.shape, a.dtype, last)
+    runs = as_runs(y, a, b)
+    if runs is None:
+        return arithmetic_numpy(op, a, b, out)
+    elementwise(_NUMBERS[op], a, b, y, runs)
     return y
+
+
+def _apart(y: Array, a: Array, b: Array) -> bool:
+    """Whether y is an array that the compiled loop may write: a or b, or memory that neither of them uses."""
+    return all(x is y or not np.may_share_memory(x, y) for x in (a, b))
 
 
 def arithmetic_cuda(op: str, a: Array, b: Array, out: Array | None = None) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import memory, transpose
+from . import memory, runs, transpose
 from .arrays import Array, contiguous, on_gpu, xp
 from .dispatch import compiles
 
@@ -29,6 +29,11 @@ def lies_channels_last(x: Array) -> bool:
     So it is for a channels-last array, and for a slice of one.
     """
     return x.ndim == 4 and _descends(x, (0, 2, 3, 1)) and not _descends(x, (0, 1, 2, 3))
+
+
+def lies_in_order(x: Array) -> bool:
+    """Whether the axes of an array lie in memory in their own order; gaps are allowed."""
+    return _descends(x, tuple(range(x.ndim)))
 
 
 def _descends(x: Array, axes: tuple[int, ...]) -> bool:
@@ -91,6 +96,10 @@ def as_order(x: Array, channels_last: bool) -> Array:
         if not channels_last and is_channels_last(x):
             y = empty(x.shape, x.dtype)
             transpose.transpose(nhwc(x).reshape(n, h * w, c), y.reshape(n, c, h * w))
+            return y
+        if lies_channels_last(x) if channels_last else lies_in_order(x):
+            y = empty(x.shape, x.dtype, channels_last)
+            runs.copy(x, y)
             return y
     if not channels_last:
         return contiguous(x)

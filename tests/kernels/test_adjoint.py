@@ -84,13 +84,14 @@ def depthwise(draw: Any) -> geometry.Conv:
 
 @st.composite
 def undilated(draw: Any) -> geometry.Conv:
-    """One group, no dilation, more channels than a vector, rows longer than a tile."""
+    """No dilation, more channels than a vector, rows longer than a tile; often one group."""
     n, c, o = draw(st.integers(0, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 70))
+    groups = draw(st.sampled_from([1, 1, 2, 3, 5]))
     (kh, sh, ph), (kw, sw, pw) = (
         (draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(0, 4))) for _ in range(2)
     )
     h, w = (draw(st.integers(max(1, k - 2 * p), 24)) for k, p in ((kh, ph), (kw, pw)))
-    return geometry.conv2d((n, c, h, w), (o, c, kh, kw), None, (sh, sw), (ph, pw))
+    return geometry.conv2d((n, groups * c, h, w), (groups * o, c, kh, kw), None, (sh, sw), (ph, pw), groups=groups)
 
 
 DRAWN = {

@@ -80,9 +80,11 @@ def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
     """
     if pointwise.supports(g):
         return "pointwise"
-    if g.groups > 1:
-        return "depthwise" if depthwise.supports(g) else "im2col"
     single = dtype == np.float32
+    if g.groups > 1:
+        if depthwise.supports(g):
+            return "depthwise"
+        return "implicit" if single and implicit.supports(g) else "im2col"
     may_be_implicit = single and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16
     if _few_channels(g, gradient, channels_last, np.dtype(dtype).itemsize, may_be_implicit):
         return "registers"

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..addresses import are_apart, memory, part
 from ..arrays import Array, U
 from ..dispatch import Table
 from ..runtime import njit, prange
-from .addresses import are_apart, memory, part
 from .pieces import in_pieces
 from .weights import Weights
 

@@ -121,7 +121,7 @@ def under(x: Array, g: Pool, a: int, b: int) -> Array:
 # cell over the windows of the row: along the image in NCHW memory, along the channels in channels-last memory.
 #
 # The 2x2 window with stride 2, inside the image, is so common that it has a loop of its own, with the four pixels in
-# registers and with steps that the compiler knows.
+# registers and with steps that the compiler knows. So has the 3x3 window in channels-last memory.
 
 
 @njit()
@@ -163,6 +163,24 @@ def _of_tile(x: Array, at: Any, right: Any, below: Any, place: Any, g: Pool) -> 
 
 
 @njit()
+def are_nine(g: Pool) -> bool:
+    """Whether the windows are 3x3 and undilated."""
+    return g.kh == 3 and g.kw == 3 and g.dh == 1 and g.dw == 1
+
+
+@njit()
+def _of_nine(x: Array, at: Any, right: Any, below: Any, place: Any, g: Pool) -> tuple[Any, Any]:
+    """As `_of_tile`, the largest of 3x3 pixels."""
+    best, where = x[at], place
+    for a in range(3):
+        row, first = at + U(a) * below, place + np.int32(a) * np.int32(g.w)
+        best, where = _larger(x[row], first, best, where)  # the first pixel of all once more, which changes nothing
+        best, where = _larger(x[row + right], first + np.int32(1), best, where)
+        best, where = _larger(x[row + U(2) * right], first + np.int32(2), best, where)
+    return best, where
+
+
+@njit()
 def _forward_share(t: Any, shares: int, x: Array, y: Array, index: Array, g: Pool, channels_last: bool) -> None:
     channels = g.c if channels_last else 1
     tasks, q, width = g.n * g.c // max(1, channels) * g.oh, U(channels), U(g.w * channels)
@@ -181,7 +199,8 @@ def _forward_share(t: Any, shares: int, x: Array, y: Array, index: Array, g: Poo
             continue
         for j in range(U(g.ow * channels)):
             y[to + j], index[to + j] = -np.inf, -1
-        if g.adaptive or (q == U(1) and g.ow <= g.kw and g.dh == 1 and g.dw == 1):
+        few = are_nine(g) if channels_last else g.ow <= g.kw and g.dh == 1 and g.dw == 1
+        if g.adaptive or few:
             _by_window(x, y, index, plane, task % g.oh, to, q, g)
             continue
         a0, a1 = inside(top, g.dh, g.kh, g.h)
@@ -213,11 +232,16 @@ def _row(x: Array, y: Array, index: Array, at: Any, to: Any, count: Any, pixel: 
 
 @njit()
 def _by_window(x: Array, y: Array, index: Array, plane: int, i: int, to: Any, q: Any, g: Pool) -> None:
-    """Row i of the output, one window after the other: if windows are few and wide, or differ in size."""
+    """Row i of the output, one window after the other: if windows are few and wide, differ in size, or are 3x3."""
     p0, p1 = span(i, g.kh, g.sh, g.ph, g.h, g.oh, g.adaptive)
     for j in range(g.ow):
         q0, q1 = span(j, g.kw, g.sw, g.pw, g.w, g.ow, g.adaptive)
         best, where = x.dtype.type(-np.inf), np.int32(-1)
+        if q > U(1) and p1 - p0 == 3 and q1 - q0 == 3:
+            at, place, e = U((plane * g.h + p0) * g.w + q0) * q, np.int32(p0 * g.w + q0), to + U(j) * q
+            for c in range(q):
+                y[e + c], index[e + c] = _of_nine(x, at + c, q, U(g.w) * q, place, g)
+            continue
         for p in range(p0, p1):
             at = U((plane * g.h + p) * g.w + q0) * q
             for k in range(U(q1 - q0)):

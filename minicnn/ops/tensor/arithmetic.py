@@ -30,17 +30,24 @@ __all__ = [
 
 
 def _shared_out(op: str, general: Any) -> Callable[..., Array]:
-    """The NumPy function `general`; for two arrays of the same shape and layout the kernel, which uses all cores."""
+    """The NumPy function `general`; for two arrays of the same shape the kernel, which uses all cores.
+
+    It also does large arrays with a smaller one that is broadcast, such as images with a number for each channel.
+    """
 
     def function(a: Any, b: Any, out: Array | None = None) -> Array:
-        alike = type(a) is np.ndarray and type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype
-        if alike and a.dtype in _FLOATS:
-            return np.asarray(ARITHMETIC(op, a, b, out))
+        if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype == b.dtype and a.dtype in _FLOATS:
+            if a.shape == b.shape:
+                return np.asarray(ARITHMETIC(op, a, b, out))
+            shape = a.shape if a.size > b.size else b.shape
+            if max(a.size, b.size) >= _MANY and np.broadcast_shapes(a.shape, b.shape) == shape:
+                return np.asarray(ARITHMETIC(op, np.broadcast_to(a, shape), np.broadcast_to(b, shape), out))
         return as_array(general(a, b, out=out))
 
     return function
 
 
+_MANY = 1 << 14
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _sum, _difference, _product = (
     _shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))

@@ -14,6 +14,9 @@ pixels,
 
     gw[a, e, o] = sum_{n, i, j} xp[n, i*SH + a, j*SW*C + e] * gy[n, i, j, o]
 
+With groups, xp has the channels of one group, and each group has its own sums. A group of a few channels does not fill
+a vector, but no product with channels of other groups is computed.
+
 **gx with strides.** Output row i sees input row p through filter row a if i = (p + PH - a)/SH is a whole number: that
 is for the filter rows a = ra, ra + SH, ra + 2*SH, ... with ra = (p + PH) mod SH. So the pixels of x fall into SH*SW
 phases. gx of each phase is a convolution of gy with stride 1, with the filter rows and columns of this phase reversed:
@@ -31,6 +34,7 @@ windows are formed while they are copied to the fast memory of a GPU. Equations 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -46,12 +50,13 @@ from .bands import Pass, convolve, of_weights
 
 
 def supports(g: Conv) -> bool:
-    """Whether there is one group and no dilation, or the backend is cuda."""
-    return (g.groups, g.dh, g.dw) == (1, 1, 1)
+    """Whether there is no dilation, or the backend is cuda."""
+    return (g.dh, g.dw) == (1, 1)
 
 
 def _forward_pass(g: Conv) -> Pass:
-    return Pass(g.n, g.c, g.h, g.w, g.o, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.oh, g.ow, g.oh, g.ow, 0, 1, 0, 1)
+    size = g.n, g.groups, g.c // g.groups, g.h, g.w, g.o // g.groups, g.kh, g.kw
+    return Pass(*size, g.sh, g.sw, g.ph, g.pw, g.oh, g.ow, g.oh, g.ow, 0, 1, 0, 1)
 
 
 def _phase(size: int, k: int, s: int, padding: int, r: int) -> tuple[int, int, int, int]:
@@ -62,21 +67,22 @@ def _phase(size: int, k: int, s: int, padding: int, r: int) -> tuple[int, int, i
 
 
 def _phases(w: Array, g: Conv) -> list[tuple[Array, Pass]]:
-    """The passes of gx, each with its weights (T, T', O, C)."""
-    found = []
+    """The passes of gx, each with its weights (G, T, T', O/G, C/G)."""
+    found, og, cg = [], g.o // g.groups, g.c // g.groups
+    w = w.reshape(g.groups, og, cg, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
     for ra, rb in np.ndindex(g.sh, g.sw):
         th, top, i0, rows = _phase(g.h, g.kh, g.sh, g.ph, ra)
         tw, left, j0, columns = _phase(g.w, g.kw, g.sw, g.pw, rb)
         if rows and columns:
-            part = w[:, :, ra :: g.sh, rb :: g.sw][:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
-            size, places = (g.n, g.o, g.oh, g.ow, g.c, th, tw, 1, 1), (g.h, g.w, i0, g.sh, j0, g.sw)
+            part = w[..., ra :: g.sh, rb :: g.sw][..., ::-1, ::-1].transpose(0, 3, 4, 1, 2)
+            size, places = (g.n, g.groups, og, g.oh, g.ow, cg, th, tw, 1, 1), (g.h, g.w, i0, g.sh, j0, g.sw)
             found.append((part, Pass(*size, top, left, rows, columns, *places)))
     return found
 
 
-def _order(w: Array) -> Array:
-    """w in the order of the sums: (O, C, KH, KW) -> (KH, KW, C, O)."""
-    return w.transpose(2, 3, 1, 0)
+def _order(w: Array, g: Conv) -> Array:
+    """w in the order of the sums: (O, C/G, KH, KW) -> (G, KH, KW, C/G, O/G)."""
+    return w.reshape(g.groups, g.o // g.groups, g.c // g.groups, g.kh, g.kw).transpose(0, 3, 4, 2, 1)
 
 
 # -------------------------------------------------------------------------------------------------- python and numpy
@@ -97,6 +103,17 @@ def _results(y: Array, p: Pass) -> Array:
     return y.transpose(0, 2, 3, 1)[:, p.i0 :: p.di, p.j0 :: p.dj][:, : p.oh, : p.ow]
 
 
+def _by_group(convolve: Any, x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
+    """Run `convolve` on the channels of each group; w is (G, KH, KW, C, O)."""
+    for group, (inputs, outputs) in enumerate(_groups(p)):
+        convolve(x[:, inputs], w[group], None if b is None else b[outputs], y[:, outputs], p)
+
+
+def _groups(p: Pass) -> list[tuple[slice, slice]]:
+    """The input channels and the output channels of each group."""
+    return [(slice(q * p.c, (q + 1) * p.c), slice(q * p.o, (q + 1) * p.o)) for q in range(p.groups)]
+
+
 def _convolve_python(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
     pixels, kernel, run, results = _placed(x, p), w.reshape(p.kh, p.kw * p.c, p.o), p.kw * p.c, _results(y, p)
     for n, i, j, o in np.ndindex(p.n, p.oh, p.ow, p.o):
@@ -109,7 +126,7 @@ def _convolve_python(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> 
 def forward_python(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """For each window the products with its runs, one run for each row of the filter."""
     y = np.empty(g.y_shape, x.dtype)
-    _convolve_python(x, _order(w), b, y, _forward_pass(g))
+    _by_group(_convolve_python, x, _order(w, g), b, y, _forward_pass(g))
     return y
 
 
@@ -119,16 +136,21 @@ def backward_python(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_
     if needs_grad[0] and w is not None:
         gx = np.zeros(g.x_shape, gy.dtype)
         for part, p in _phases(w, g):
-            _convolve_python(gy, part, None, gx, p)
+            _by_group(_convolve_python, gy, part, None, gx, p)
     if needs_grad[1] and x is not None:
-        p, pixels = _forward_pass(g), _placed(x, _forward_pass(g))
-        sums = np.zeros((g.kh, g.kw * g.c, g.o))
-        for a, e, o in np.ndindex(*sums.shape):
-            for n, i, j in np.ndindex(g.n, g.oh, g.ow):
-                sums[a, e, o] += float(pixels[n, i * p.sh + a, j * p.sw * p.c + e]) * float(gy[n, o, i, j])
-        gw = sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1).astype(gy.dtype)
+        p, gw = _forward_pass(g), np.empty(g.w_shape, gy.dtype)
+        for inputs, outputs in _groups(p):
+            gw[outputs] = _weights_python(gy[:, outputs], _placed(x[:, inputs], p), p)
     gb = np.array([sum(map(float, gy[:, o].reshape(-1))) for o in range(g.o)], gy.dtype) if needs_grad[2] else None
     return gx, gw, gb
+
+
+def _weights_python(gy: Array, pixels: Array, p: Pass) -> Array:
+    sums = np.zeros((p.kh, p.kw * p.c, p.o))
+    for a, e, o in np.ndindex(*sums.shape):
+        for n, i, j in np.ndindex(p.n, p.oh, p.ow):
+            sums[a, e, o] += float(pixels[n, i * p.sh + a, j * p.sw * p.c + e]) * float(gy[n, o, i, j])
+    return sums.reshape(p.kh, p.kw, p.c, p.o).transpose(3, 2, 0, 1)  # -> (O, C, KH, KW)
 
 
 def _windows(pixels: Array, a: int, p: Pass) -> Array:
@@ -149,7 +171,7 @@ def _convolve_numpy(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> N
 def forward_numpy(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """One filter row at a time: a view of overlapping runs times the weights of the row."""
     y = xp(x).empty(g.y_shape, x.dtype)
-    _convolve_numpy(x, _order(w), b, y, _forward_pass(g))
+    _by_group(_convolve_numpy, x, _order(w, g), b, y, _forward_pass(g))
     return y
 
 
@@ -159,14 +181,19 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     if needs_grad[0] and w is not None:
         gx = xp(gy).empty(g.x_shape, gy.dtype)
         for part, p in _phases(w, g):
-            _convolve_numpy(gy, part, None, gx, p)
+            _by_group(_convolve_numpy, gy, part, None, gx, p)
     if needs_grad[1] and x is not None:
-        p, pixels, up = _forward_pass(g), _placed(x, _forward_pass(g)), gy.transpose(0, 2, 3, 1).reshape(-1, g.o)
-        sums = xp(gy).empty((g.kh, g.kw * g.c, g.o), gy.dtype)
-        for a in range(g.kh):
-            sums[a] = _windows(pixels, a, p).reshape(-1, g.kw * g.c).T @ up
-        gw = contiguous(sums.reshape(g.kh, g.kw, g.c, g.o).transpose(3, 2, 0, 1))
+        p, gw = _forward_pass(g), xp(gy).empty(g.w_shape, gy.dtype)
+        for inputs, outputs in _groups(p):
+            gw[outputs] = _weights_numpy(gy[:, outputs], _placed(x[:, inputs], p), p)
     return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
+
+
+def _weights_numpy(gy: Array, pixels: Array, p: Pass) -> Array:
+    up, sums = gy.transpose(0, 2, 3, 1).reshape(-1, p.o), xp(gy).empty((p.kh, p.kw * p.c, p.o), gy.dtype)
+    for a in range(p.kh):
+        sums[a] = _windows(pixels, a, p).reshape(-1, p.kw * p.c).T @ up
+    return sums.reshape(p.kh, p.kw, p.c, p.o).transpose(3, 2, 0, 1)  # -> (O, C, KH, KW)
 
 
 # -------------------------------------------------------------------------------------------------------------- numba
@@ -192,7 +219,7 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over bands of output rows; y has the memory order of x."""
     x = dense(x)
     with parallel():
-        return _pass(x, [(_order(w), _forward_pass(g))], b, g.y_shape, is_channels_last(x))
+        return _pass(x, [(_order(w, g), _forward_pass(g))], b, g.y_shape, is_channels_last(x))
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:

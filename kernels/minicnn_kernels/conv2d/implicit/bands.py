@@ -2,7 +2,8 @@
 
 A task is a band of output rows of one image. The rows of x that the band sees are copied, because they need padding in
 any case. They stay in the second-level cache, and the few rows under one output row in the first. Output channels are
-taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors.
+taken VECTORS vectors at a time; weights, bias and sums are filled up with zeros to whole vectors. With groups, this is
+done for the channels of each group of a band, one group after the other.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Pass(NamedTuple):
     """A convolution whose results go to every DI-th row and DJ-th column of an image."""
 
     n: int
-    c: int
+    groups: int
+    c: int  # input channels and output channels of one group
     h: int
     w: int
     o: int
@@ -68,10 +70,14 @@ def band_sizes(p: Pass, itemsize: int) -> BandSizes:
 
 
 @njit()
-def _fill(
-    x: Array, n: int, c: int, h: int, w: int, first: int, rows: int, left: int, columns: int, pitch: int, to: Array
-) -> None:
-    # Rows `first`.. of image n, each after `left` pixels of zeros: `columns` pixels in total, `pitch` numbers each.
+def fill(
+    x: Array, n: int, channels: Any, h: int, w: int, first: int, rows: int, left: int, columns: int, pitch: int,
+    to: Array,
+) -> None:  # fmt: skip
+    """Copy rows `first`.. of image n, each after `left` pixels of zeros: `columns` pixels in total, `pitch` numbers
+    each. `channels` says which: the first one, how many, and how many the image has.
+    """
+    c0, c, every = channels
     q0, q1 = min(columns, max(0, left)), max(0, min(columns, left + w))
     for i in range(rows):
         r, line = first + i, i * columns * pitch
@@ -83,30 +89,39 @@ def _fill(
             continue
         for e in range(U(line + q1 * pitch), U(line + columns * pitch)):
             to[e] = 0
-        start, at = U(line + q0 * pitch), U(((n * h + r) * w + q0 - left) * c)
-        if pitch == c:
+        start, at = U(line + q0 * pitch), U(((n * h + r) * w + q0 - left) * every + c0)
+        if pitch == c == every:
             for e in range(U((q1 - q0) * c)):
                 to[start + e] = x[at + e]
             continue
         for j in range(U(q1 - q0)):
-            for k in range(U(pitch)):
-                to[start + j * U(pitch) + k] = x[at + j * U(c) + k] if k < U(c) else x.dtype.type(0)
+            for k in range(U(c)):
+                to[start + j * U(pitch) + k] = x[at + j * U(every) + k]
+            for k in range(U(c), U(pitch)):
+                to[start + j * U(pitch) + k] = 0
 
 
 @njit()
-def _take(row: Array, width: int, n: int, i: int, o0: int, y: Array, p: Pass) -> None:
-    # Copy one output row of channels o0.., (OW, width), to y
+def take(row: Array, width: int, n: int, i: int, group: int, o0: int, y: Array, p: Pass) -> None:
+    """Copy one output row of the channels o0.. of a group, (OW, width), to y."""
     for j in range(p.ow):
-        to = U(((n * p.rows + p.i0 + i * p.di) * p.columns + p.j0 + j * p.dj) * p.o + o0)
+        to = U(place(n, i, j, group, p) + o0)
         for o in range(U(min(width, p.o - o0))):
             y[to + o] = row[U(j * width) + o]
+
+
+@njit()
+def place(n: int, i: int, j: int, group: int, p: Pass) -> int:
+    """Where output pixel (i, j) of a group begins in y."""
+    pixel = (n * p.rows + p.i0 + i * p.di) * p.columns + p.j0 + j * p.dj
+    return (pixel * p.groups + group) * p.o
 
 
 @njit()
 def _forward_share(
     t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, p: Pass, plan: BandSizes, xs: Array, ys: Array
 ) -> None:
-    # w has (KH*KW*C, width) for each block of output channels
+    # w has (KH*KW*C, width) for each group and block of its output channels
     band, row, run = xs[t], ys[t], p.kw * p.c
     bands = (p.oh + plan.band - 1) // plan.band
     straight = p.o == plan.outputs and p.ow == plan.wide  # whole vectors: results are written to y directly
@@ -114,21 +129,21 @@ def _forward_share(
         n, i0 = task // bands, task % bands * plan.band
         i1 = min(p.oh, i0 + plan.band)
         rows, columns = (i1 - i0 - 1) * p.sh + p.kh, plan.line // p.c
-        _fill(x, n, p.c, p.h, p.w, i0 * p.sh - p.top, rows, p.left, columns, p.c, band)
-        for o0 in range(0, plan.outputs, _BLOCK):
-            width = min(_BLOCK, plan.outputs - o0)
-            for i in range(i0, i1):
-                to, step = 0, width
-                if straight:
-                    to = ((n * p.rows + p.i0 + i * p.di) * p.columns + p.j0) * p.o + o0
-                    step = p.dj * p.o
-                tiles(
-                    LOW, width // LANES, plan.wide,
-                    band, (i - i0) * p.sh * plan.line, p.sw * p.c, p.kh, plan.line, run, 1,
-                    w, p.kh * run * o0, run * width, width, b, o0, 0, y if straight else row, to, step,
-                )  # fmt: skip
-                if not straight:
-                    _take(row, width, n, i, o0, y, p)
+        for group in range(p.groups):
+            channels, first = (group * p.c, p.c, p.groups * p.c), group * plan.outputs
+            fill(x, n, channels, p.h, p.w, i0 * p.sh - p.top, rows, p.left, columns, p.c, band)
+            for o0 in range(0, plan.outputs, _BLOCK):
+                width = min(_BLOCK, plan.outputs - o0)
+                for i in range(i0, i1):
+                    to, step = (place(n, i, 0, group, p) + o0, p.dj * p.groups * p.o) if straight else (0, width)
+                    tiles(
+                        LOW, width // LANES, plan.wide,
+                        band, (i - i0) * p.sh * plan.line, p.sw * p.c, p.kh, plan.line, run, 1,
+                        w, p.kh * run * (first + o0), run * width, width, b, first + o0, 0,
+                        y if straight else row, to, step,
+                    )  # fmt: skip
+                    if not straight:
+                        take(row, width, n, i, group, o0, y, p)
 
 
 @njit(parallel=True)
@@ -140,22 +155,23 @@ def _forward(
 
 
 def _blocks(w: Array, outputs: int) -> Array:
-    """Weights (KH, KW, C, O) in blocks of output channels: (K, width) for each block, one after the other."""
-    k, o = w.shape[0] * w.shape[1] * w.shape[2], w.shape[3]
-    whole = np.zeros((k, outputs), w.dtype)
-    whole[:, :o] = w.reshape(k, o)
-    return np.concatenate([whole[:, o0 : o0 + _BLOCK].reshape(-1) for o0 in range(0, outputs, _BLOCK)])
+    """Weights (G, KH, KW, C, O) in blocks of output channels: (K, width) for each group and block."""
+    groups, k, o = w.shape[0], w.shape[1] * w.shape[2] * w.shape[3], w.shape[4]
+    whole = np.zeros((groups, k, outputs), w.dtype)
+    whole[:, :, :o] = w.reshape(groups, k, o)
+    blocks = [whole[:, :, o0 : o0 + _BLOCK].reshape(groups, -1) for o0 in range(0, outputs, _BLOCK)]
+    return np.concatenate(blocks, 1).reshape(-1)
 
 
 def convolve(x: Array, w: Array, b: Array | None, y: Array, p: Pass) -> None:
-    """Compute pass p of x with weights (KH, KW, C, O) into y; x and y are channels last."""
+    """Compute pass p of x with weights (G, KH, KW, C, O) into y; x and y are channels last."""
     plan = band_sizes(p, x.itemsize)
-    bias = np.zeros(plan.outputs, x.dtype)
+    bias = np.zeros((p.groups, plan.outputs), x.dtype)
     if b is not None:
-        bias[: p.o] = b
+        bias[:, : p.o] = b.reshape(p.groups, p.o)
     xs = workspace("implicit x", _band_size(p, plan), x.dtype)
     ys = workspace("implicit y", plan.wide * _BLOCK, x.dtype)
-    _forward(threads(), flat(x), _blocks(w, plan.outputs), bias, flat(y), p, plan, xs, ys)
+    _forward(threads(), flat(x), _blocks(w, plan.outputs), bias.reshape(-1), flat(y), p, plan, xs, ys)
 
 
 def _band_size(p: Pass, plan: BandSizes) -> int:
@@ -163,8 +179,8 @@ def _band_size(p: Pass, plan: BandSizes) -> int:
 
 
 @njit()
-def _add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: int) -> None:
-    # Add the sum of `pixels` pixels, four at a time, to `pitch` channels
+def add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: int) -> None:
+    """Add the sum of `pixels` pixels, four at a time, to `pitch` channels."""
     wide, first = U(pitch), U(start)
     for j in range(0, pixels // 4 * 4, 4):
         a = U(at + j * pitch)
@@ -180,35 +196,38 @@ def _add_pixels(gy: Array, at: int, pixels: int, pitch: int, to: Array, start: i
 def _weights_share(
     t: Any, shares: int, gy: Array, x: Array, sums: Array, p: Pass, plan: BandSizes, bias: bool, xs: Array, us: Array
 ) -> None:
-    # sums[t]: for each block of output channels (KH, run, width), where `run` is KW*C filled up to tiles; then gb
+    # sums[t]: for each group and block of its output channels (KH, run, width), where `run` is KW*C filled up to
+    # tiles; then gb
     band, up, total, run = xs[t], us[t], sums[t], (p.kw * p.c + plan.high - 1) // plan.high * plan.high
-    bands, straight = (p.oh + plan.band - 1) // plan.band, p.o == plan.outputs
+    bands, straight = (p.oh + plan.band - 1) // plan.band, p.o == plan.outputs and p.groups == 1
     pitch, size = plan.outputs, p.kh * run * plan.outputs
-    for e in range(U(size + plan.outputs)):
+    for e in range(U(p.groups * (size + pitch))):
         total[e] = 0
     for task in range(t * p.n * bands // shares, (t + 1) * p.n * bands // shares):
         n, i0 = task // bands, task % bands * plan.band
         i1 = min(p.oh, i0 + plan.band)
         rows = (i1 - i0 - 1) * p.sh + p.kh
-        _fill(x, n, p.c, p.h, p.w, i0 * p.sh - p.top, rows, p.left, plan.line // p.c, p.c, band)
-        for e in range(U(rows * plan.line), U(rows * plan.line + plan.high)):
-            band[e] = 0  # the last tile also reads numbers beyond the last window
-        for i in range(i0, i1, plan.some):
-            some, at = min(plan.some, i1 - i), (n * p.oh + i) * p.ow * pitch if straight else 0
-            source = gy if straight else up
-            if not straight:
-                _fill(gy, n, p.o, p.oh, p.ow, i, some, 0, p.ow, pitch, up)
-            if bias:
-                _add_pixels(source, at, some * p.ow, pitch, total, size)
-            for o0 in range(0, pitch, _BLOCK):
-                width = min(_BLOCK, pitch - o0)
-                for a in range(p.kh):
-                    to = (p.kh * o0 + a * width) * run
-                    tiles(
-                        plan.high, width // LANES, run,
-                        band, ((i - i0) * p.sh + a) * plan.line, 1, some, p.sh * plan.line, p.ow, p.sw * p.c,
-                        source, at + o0, p.ow * pitch, pitch, total, to, width, total, to, width,
-                    )  # fmt: skip
+        for group in range(p.groups):
+            channels = group * p.c, p.c, p.groups * p.c
+            fill(x, n, channels, p.h, p.w, i0 * p.sh - p.top, rows, p.left, plan.line // p.c, p.c, band)
+            for e in range(U(rows * plan.line), U(rows * plan.line + plan.high)):
+                band[e] = 0  # the last tile also reads numbers beyond the last window
+            for i in range(i0, i1, plan.some):
+                some, at = min(plan.some, i1 - i), (n * p.oh + i) * p.ow * pitch if straight else 0
+                source = gy if straight else up
+                if not straight:
+                    fill(gy, n, (group * p.o, p.o, p.groups * p.o), p.oh, p.ow, i, some, 0, p.ow, pitch, up)
+                if bias:
+                    add_pixels(source, at, some * p.ow, pitch, total, p.groups * size + group * pitch)
+                for o0 in range(0, pitch, _BLOCK):
+                    width = min(_BLOCK, pitch - o0)
+                    for a in range(p.kh):
+                        to = group * size + (p.kh * o0 + a * width) * run
+                        tiles(
+                            plan.high, width // LANES, run,
+                            band, ((i - i0) * p.sh + a) * plan.line, 1, some, p.sh * plan.line, p.ow, p.sw * p.c,
+                            source, at + o0, p.ow * pitch, pitch, total, to, width, total, to, width,
+                        )  # fmt: skip
 
 
 @njit(parallel=True)
@@ -226,12 +245,14 @@ def of_weights(gy: Array, x: Array, p: Pass, bias: bool) -> tuple[Array, Array]:
     size = p.kh * run * plan.outputs
     xs = workspace("implicit x", _band_size(p, plan), dtype)
     us = workspace("implicit gy", plan.some * p.ow * plan.outputs, dtype)
-    sums = workspace("implicit gw", size + plan.outputs, dtype)
+    sums = workspace("implicit gw", p.groups * (size + plan.outputs), dtype)
     _weights(threads(), flat(gy), flat(x), sums, p, plan, bias, xs, us)
-    total, gw = sums[:, : size + plan.outputs].sum(0), empty((p.o, p.c, p.kh, p.kw), dtype)
+    total, gw = sums[:, : p.groups * (size + plan.outputs)].sum(0), empty((p.groups, p.o, p.c, p.kh, p.kw), dtype)
     for o0 in range(0, p.o, _BLOCK):
         width = min(_BLOCK, plan.outputs - o0)
-        part = total[p.kh * run * o0 :][: p.kh * run * width].reshape(p.kh, run, width)[:, : p.kw * p.c]
-        part = part.reshape(p.kh, p.kw, p.c, width).transpose(3, 2, 0, 1)  # -> (width, C, KH, KW)
-        gw[o0 : o0 + width] = part[: p.o - o0]
-    return gw, total[size : size + p.o].copy()
+        part = total[: p.groups * size].reshape(p.groups, size)[:, p.kh * run * o0 :][:, : p.kh * run * width]
+        part = part.reshape(p.groups, p.kh, run, width)[:, :, : p.kw * p.c]
+        part = part.reshape(p.groups, p.kh, p.kw, p.c, width).transpose(0, 4, 3, 1, 2)  # -> (G, width, C, KH, KW)
+        gw[:, o0 : o0 + width] = part[:, : p.o - o0]
+    gb = total[p.groups * size :].reshape(p.groups, plan.outputs)[:, : p.o]
+    return gw.reshape(-1, p.c, p.kh, p.kw), gb.reshape(-1).copy()

@@ -1,7 +1,8 @@
 """Many tensors in one compiled call: arrays made from addresses, and the shares of the work on them.
 
 It takes a quarter of a microsecond to pass an array from Python to compiled code, more than the arithmetic on a bias.
-So a compiled update gets tables of addresses instead, and makes arrays from them itself. `weights.py` fills the tables:
+So a compiled update gets tables of addresses instead, and makes arrays from them itself. `optimizers/weights.py` fills
+the tables:
 
     like                       an array of the type of the tensors
     table (2 + arrays, K)      for each of K tensors: its number of elements, the number of elements of all tensors
@@ -18,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
-from ..runtime import njit
+from .arrays import Array
+from .runtime import njit
 
 
 def _memory(address: int, size: int, like: Array) -> Array:
