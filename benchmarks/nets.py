@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 
 class Net(NamedTuple):
-    """A net, the shape of a batch for it, and the number of its classes."""
+    """A net, the shape of a batch for it, the number of its classes, and whether it gives one for each pixel."""
 
     build: Callable[[Any], Any]
     batch: tuple[int, int, int, int]
     classes: int
+    per_pixel: bool = False
 
 
 def lenet5(nn: Any) -> Any:
@@ -31,6 +32,12 @@ def two_conv(nn: Any) -> Any:
         nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(9216, 128), nn.ReLU(), nn.Linear(128, 10),
     )  # fmt: skip
+
+
+def conv_bn_relu(nn: Any, channels: int, out: int, kernel_size: int, **options: Any) -> list[Any]:
+    """A convolution without bias, batch norm and ReLU."""
+    convolution = nn.Conv2d(channels, out, kernel_size, bias=False, **options)
+    return [convolution, nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
 
 
 def _residual(nn: Any, body: Any, shortcut: Any) -> Any:
@@ -51,7 +58,7 @@ def _residual(nn: Any, body: Any, shortcut: Any) -> Any:
 
 def _basic_block(nn: Any, channels: int, out: int, stride: int) -> Any:
     body = nn.Sequential(
-        nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True),
+        *conv_bn_relu(nn, channels, out, 3, stride=stride, padding=1),
         nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out),
     )  # fmt: skip
     shortcut = nn.Identity()
@@ -73,7 +80,7 @@ def _stages(nn: Any, first: int, stages: list[tuple[int, int, int]]) -> list[Any
 def resnet20(nn: Any) -> Any:
     """ResNet-20 for CIFAR (He et al. 2015), with 1x1 convolutions in the shortcuts."""
     return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True),
+        *conv_bn_relu(nn, 3, 16, 3, padding=1),
         *_stages(nn, 16, [(16, 3, 1), (32, 3, 2), (64, 3, 2)]),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
     )  # fmt: skip
@@ -82,7 +89,7 @@ def resnet20(nn: Any) -> Any:
 def resnet18(nn: Any) -> Any:
     """ResNet-18 for ImageNet."""
     return nn.Sequential(
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        *conv_bn_relu(nn, 3, 64, 7, stride=2, padding=3), nn.MaxPool2d(3, 2, 1),
         *_stages(nn, 64, [(64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2)]),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000),
     )  # fmt: skip
@@ -91,7 +98,7 @@ def resnet18(nn: Any) -> Any:
 def small_resnet(nn: Any) -> Any:
     """Two stages of one basic block each, for small images."""
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+        *conv_bn_relu(nn, 3, 8, 3, padding=1),
         *_stages(nn, 8, [(8, 1, 1), (16, 1, 2)]),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
     )  # fmt: skip
@@ -101,8 +108,7 @@ def _bottleneck(nn: Any, channels: int, width: int, stride: int) -> Any:
     """1x1, 3x3 and 1x1 convolutions, the last with four times as many channels; the 3x3 has the stride."""
     out = 4 * width
     body = nn.Sequential(
-        nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
-        nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+        *conv_bn_relu(nn, channels, width, 1), *conv_bn_relu(nn, width, width, 3, stride=stride, padding=1),
         nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out),
     )  # fmt: skip
     shortcut = nn.Identity()
@@ -119,7 +125,7 @@ def resnet50(nn: Any) -> Any:
             layers.append(_bottleneck(nn, channels, width, stride if i == 0 else 1))
             channels = 4 * width
     return nn.Sequential(
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        *conv_bn_relu(nn, 3, 64, 7, stride=2, padding=3), nn.MaxPool2d(3, 2, 1),
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000),
     )  # fmt: skip
 
@@ -155,13 +161,10 @@ def vgg16(nn: Any) -> Any:
 
 def mobilenet_cifar(nn: Any) -> Any:
     """Depthwise separable convolutions for CIFAR, in the manner of MobileNet (Howard et al. 2017)."""
-    layers = [nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)]
-    channels = 32
+    layers, channels = conv_bn_relu(nn, 3, 32, 3, padding=1), 32
     for out, stride in [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)]:
-        layers += [
-            nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False), nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True), nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True),
-        ]  # fmt: skip
+        layers += conv_bn_relu(nn, channels, channels, 3, stride=stride, padding=1, groups=channels)
+        layers += conv_bn_relu(nn, channels, out, 1)
         channels = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 

@@ -109,6 +109,48 @@ def test_the_nets_of_the_gpu(benchmark: Any) -> None:
     assert all(one.batch[1:] == nets.NETS[name].batch[1:] for name, one in nets.ON_GPU.items() if name in nets.NETS)
 
 
+def test_more_nets_run(benchmark: Any) -> None:
+    """Each of the nets gives a class for each image or pixel; those of the zoo are torchvision's in size."""
+    more, counts = benchmark("more_nets"), {}
+    assert len(more.ALL) >= 20
+    with minicnn.device("meta"), minicnn.no_grad():
+        for name, net in more.ALL.items():
+            model = net.build(minicnn.nn).eval()
+            counts[name] = sum(p.numel() for p in model.parameters())
+            expected = (net.batch[0], net.classes, *(net.batch[2:] if net.per_pixel else ()))
+            assert model(minicnn.zeros(net.batch)).shape == expected, name
+    assert counts["densenet121"] == 7_978_856 and counts["mobilenet_v2"] == 3_504_872
+    assert counts["googlenet"] == 6_624_904 and counts["resnext50"] == 25_028_904
+
+
+def test_a_step_of_the_benchmark(benchmark: Any) -> None:
+    """A training step changes the weights; with `evaluation` it gives the output of a net in evaluation mode."""
+    train_step, net = benchmark("train_step"), benchmark("more_nets").ALL["se_resnet_cifar"]
+    net = net._replace(batch=(2, 3, 8, 8))
+    step = train_step.step_of(minicnn, net, None)
+    assert step() != step()
+    evaluate = train_step.step_of(minicnn, net, "channels_last", evaluation=True)
+    y = evaluate()
+    assert y.shape == (2, 10) and not y.requires_grad and minicnn.equal(y, evaluate())
+    pixels = train_step.step_of(minicnn, benchmark("more_nets").ALL["unet"]._replace(batch=(1, 3, 8, 8)), None)
+    assert np.isfinite(float(pixels()))
+
+
+def test_the_summary_of_speeds(benchmark: Any) -> None:
+    text = benchmark("train_step").summary({"a": 2.0, "b": 0.5, "c": 1.0, "d": 4.0, "e": 3.0, "f": 5.0})
+    assert "geometric mean 1.98, minimum 0.50" in text and "slowest: b 0.50, c 1.00, a 2.00, e 3.00, d 4.00" in text
+
+
+@pytest.mark.slow
+def test_the_table_of_steps() -> None:
+    line = "--only lenet5 dcgan --batch 1 2 --eval --seconds 0.1"
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "train_step.py", *line.split()], capture_output=True, text=True, check=True
+    )
+    rows = [row.split()[:2] for row in done.stdout.splitlines()[2:]]
+    assert rows == [["lenet5", "1x1x32x32"], ["lenet5", "2x1x32x32"], ["dcgan", "1x64x1x1"], ["dcgan", "2x64x1x1"]]
+
+
 @pytest.mark.parametrize("name", ["lenet5", "resnet20"])
 def test_plain_numpy_trains_as_minicnn_does(name: str, benchmark: Any) -> None:
     """The same losses from the same weights, over three steps."""
