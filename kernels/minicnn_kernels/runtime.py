@@ -55,7 +55,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from . import blas
-from .compiler import apart, jit, numba, types_of
+from .compiler import apart, numba, types_of
+from .dispatchers import jit
 from .drivers import make_prange
 
 F = TypeVar("F", bound=Callable[..., Any])
