@@ -4,7 +4,7 @@
     python benchmarks/start.py ResNet20 --runs 5
 
 Cold: with an empty folder of machine code, as after an installation. Warm: with the machine code of the run before.
-Each run is a process of its own. The best of several warm runs counts, since anything else on the machine only adds time.
+Each run is a process of its own. The best of several warm runs counts: anything else on the machine only adds time.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ To run the block takes a few tenths of a second. `is_done` tells whether a block
 this machine and with the same sources, so that it can be left out.
 
 At the end of the block, the kernels of the list whose machine code is not on disk are compiled, and a line says how
-many there are and how far it is. Each process compiles one kernel after another, writes its machine code to disk like
-every process that uses kernels (`machine_code.py`), and this process finds it there. What a process does not compile, because
-it failed or was ended, is compiled when it is called, as always; Ctrl-C ends all of them.
+many there are and how far it is. Each process compiles one kernel after another and writes its machine code to disk
+like every process that uses kernels (`machine_code.py`); this process finds it there. What a process does not compile,
+because it failed or was ended, is compiled when it is called, as always; Ctrl-C ends all of them.
 
 The processes are started as `python -c`, not by fork, which could copy a lock that is held, nor by `multiprocessing`,
 which would run the user's main program once more.
