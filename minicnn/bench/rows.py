@@ -15,6 +15,7 @@ from ..tensor import Array
 
 PLAIN_LOOPS = 1e-6  # seconds per product of the python backend, roughly
 CALLS = 3  # of each row of the python backend
+PATIENCE = 1.0  # seconds that all rows of the python backend may take in any case
 Operands = tuple[Array, Array, Array | None, Array, Conv]  # x, w, b, gy and the geometry
 
 
@@ -63,7 +64,8 @@ def wanted_rows(
         if backend == "numba" and not runtime.have_numba():
             return True, "needs the package numba"
         count = max(multiplications(module, g), g.n * g.o * g.oh * g.ow * g.kh * g.kw)
-        if backend == "python" and not (backends or slow) and CALLS * len(known) * count * PLAIN_LOOPS > seconds:
+        loops = CALLS * len(known) * count * PLAIN_LOOPS
+        if backend == "python" and not (backends or slow) and loops > max(seconds, PATIENCE):
             return True, f"not run: about {count * PLAIN_LOOPS:.1g} s a call; --slow runs it"
         return True, ""
 
