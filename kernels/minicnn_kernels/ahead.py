@@ -7,10 +7,10 @@
 To run the block takes a few tenths of a second. `is_done` tells whether a block with the same name was run before, on
 this machine and with the same sources, so that it can be left out.
 
-At the end of the block, the kernels of the list whose machine code is not on disk are compiled, and a line says how many
-there are and how far it is. Each process compiles one kernel after another, writes its machine code to disk like every
-process that uses kernels (`machine_code.py`), and this process finds it there. What a process does not compile, because
-it failed or was ended, is compiled when it is called, as always; Ctrl-C ends all of them.
+At the end of the block, the kernels of the list whose machine code is not on disk are compiled, and a line says how
+many there are and how far it is. Each process compiles one kernel after another and writes its machine code to disk
+like every process that uses kernels (`machine_code.py`); this process finds it there. What a process does not compile,
+because it failed or was ended, is compiled when it is called, as always; Ctrl-C ends all of them.
 
 The processes are started as `python -c`, not by fork, which could copy a lock that is held, nor by `multiprocessing`,
 which would run the user's main program once more.
@@ -94,8 +94,10 @@ def compiled(name: str = "", tell: Any = None) -> Iterator[list[int]]:
         yield done
     done.append(compile_all(calls, tell))
     if calls and name and not missing(calls):
-        with contextlib.suppress(OSError, TypeError):
-            machine_code.write(*_note(name), b"")  # type: ignore[misc]
+        note = _note(name)
+        with contextlib.suppress(OSError):
+            if note is not None:
+                machine_code.write(*note, b"")
 
 
 def _possible() -> bool:
@@ -147,10 +149,14 @@ def compile_all(calls: Sequence[runtime.Call], tell: Any = None) -> int:
             processes.append(_start())
             threads.append(threading.Thread(target=_serve, args=(processes[-1], tasks, finished), daemon=True))
             threads[-1].start()
+        told = (-1, -1)
         while any(thread.is_alive() for thread in threads):
-            tell(Progress(len(finished), len(needed), time.perf_counter() - start))
-            threads[0].join(PATIENCE) if threads[0].is_alive() else time.sleep(PATIENCE)
-        tell(Progress(len(finished), len(needed), time.perf_counter() - start))
+            now = Progress(len(finished), len(needed), time.perf_counter() - start)
+            if (now.done, int(now.seconds)) != told:
+                told = now.done, int(now.seconds)
+                tell(now)
+            for thread in threads:
+                thread.join(PATIENCE / len(threads))
     finally:
         tell(None)
         for process in processes:

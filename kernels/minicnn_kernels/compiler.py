@@ -110,9 +110,9 @@ def _import_numba() -> Any:
 
     class Announce(event.Listener):
         def on_start(self, started: Any) -> None:
-            folder = getattr(started.data["dispatcher"], "folder", False)
-            if folder is not False:  # a kernel of ours
-                _announce(folder)
+            kernel = started.data["dispatcher"]
+            if hasattr(kernel, "folder"):  # one of ours
+                _announce(kernel.folder)
 
         def on_end(self, ended: Any) -> None:
             pass
@@ -201,15 +201,6 @@ def _emit_when_called(codegen: Any) -> None:
     library._optimize_functions = simplify_once
     library._optimize_final_module, library._finalize_final_module = optimise_later, finish_later
     library.get_pointer_to_function, whole.set_env = emit, set_env_of_emitted
-
-
-def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """`numba.njit(nogil=True, cache=True, **options)(function)`, with the cache and the compiling of this module."""
-    if numba().config.DISABLE_JIT:
-        return function
-    from .dispatchers import kernel
-
-    return kernel()(function, options)
 
 
 def types_of(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -26,15 +26,22 @@ from . import drivers, machine_code
 from .compiler import _compiling, apart, numba
 
 
+def jit(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """`numba.njit(nogil=True, cache=True, **options)(function)`, with the cache and the compiling of this module."""
+    return function if numba().config.DISABLE_JIT else kernel()(function, options)
+
+
 @functools.cache
 def kernel() -> Any:
     """The class of compiled functions: `kernel()(function, options)`, with options as for `numba.njit`."""
-    from numba.core import types
-    from numba.core.dispatcher import _FunctionCompiler
+    from numba.core import dispatcher, types
     from numba.core.registry import CPUDispatcher
 
-    class Compiler(_FunctionCompiler):
+    class Compiler(dispatcher._FunctionCompiler):  # type: ignore[misc, name-defined, unused-ignore]
         """Compiles a function, or a driver in its rewritten form."""
+
+        py_func: Any
+        targetoptions: Any
 
         def _compile_core(self, args: Any, return_type: Any) -> Any:
             options, function = self.targetoptions, self.py_func
@@ -79,7 +86,7 @@ def kernel() -> Any:
         def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
             made = {"nopython": True, "boundscheck": None, "nogil": True, "no_cfunc_wrapper": True, **options}
             super().__init__(py_func=function, locals={}, targetoptions=made)
-            self._compiler.__class__ = Compiler
+            self._compiler.__class__ = Compiler  # type: ignore[attr-defined, has-type, unused-ignore]
             self.part = Part(function, options)
             try:
                 self.folder = machine_code.folder_of(function.__module__)
@@ -131,6 +138,7 @@ def _kept() -> Any:
     from numba.core import config
     from numba.core.caching import FunctionCache
     from numba.core.compiler import CompileResult
+    from numba.core.runtime import rtsys
     from numba.core.serialize import dumps
 
     settings = [getattr(config, name, None) for name in ("OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE")]
@@ -161,8 +169,11 @@ def _kept() -> Any:
             return folder / f"{name[:100]}-{key.hexdigest()[:16]}.nbc", key.digest()
 
         def load_overload(self, sig: Any, context: Any) -> Any:
-            """The compiled function for a signature, or None."""
-            context.refresh()
+            """The compiled function for a signature, or None.
+
+            What Numba needs to compile, half a second of imports, is not loaded for code that is found on disk.
+            """
+            rtsys.initialize(context)  # the functions by which compiled code allocates arrays
             if not self._enabled or self.folder is None:
                 return None
             file, key = self.place(self.folder, sig, context.codegen())

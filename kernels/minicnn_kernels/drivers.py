@@ -58,12 +58,14 @@ def rewritten(function: Callable[..., Any]) -> Callable[..., Any] | None:
 def _call(loop: ast.For) -> ast.Call | None:
     """`prange(count, share, (a, b))` for a loop `for t in prange(count): share(np.intp(t), a, b)`."""
     match loop:
-        case ast.For(
-            ast.Name(t), ast.Call(ast.Name("prange") as prange, [count], []),
-            [ast.Expr(ast.Call(ast.Name() as share, [ast.Call(ast.Attribute(ast.Name("np"), "intp"), [ast.Name(u)], []), *args], []))],
-            [],
-        ) if t == u and all(isinstance(a, ast.Name) and a.id != t for a in args):  # fmt: skip
-            return ast.Call(prange, [count, share, ast.Tuple(args, ast.Load())], [])
+        case ast.For(ast.Name(t), ast.Call(ast.Name("prange") as prange, [count], []), [ast.Expr(call)], []):
+            pass
+        case _:
+            return None
+    match call:
+        case ast.Call(ast.Name() as share, [ast.Call(ast.Attribute(ast.Name("np"), "intp"), [ast.Name(u)]), *args], []):
+            if t == u and all(isinstance(a, ast.Name) and a.id != t for a in args):
+                return ast.Call(prange, [count, share, ast.Tuple(args, ast.Load())], [])
     return None
 
 
@@ -76,7 +78,7 @@ def _code(tree: ast.Module, function: Callable[..., Any]) -> CodeType | None:
 
 @functools.cache
 def make_prange() -> Any:
-    """The `prange` of rewritten drivers: `prange(count, share, args)` is share(t, *args) for t = 0, 1, ... count - 1."""
+    """The `prange` of rewritten drivers: `prange(count, share, args)` calls share(t, *args) for t = 0 ... count - 1."""
     from numba.core import types
     from numba.extending import intrinsic
 
@@ -125,7 +127,7 @@ def _launch(context: Any, builder: Any, share: Any, count: Any, args: Any) -> No
             builder.call(for_all, [*pointers, data, ir.Constant(size, 0), ir.Constant(size, 1), threads])
     code, why = (builder.load(cgutils.gep_inbounds(builder, record, 0, k)) for k in (0, 1))
     with cgutils.if_unlikely(builder, cgutils.is_not_null(builder, code)):
-        failed = Status(*[None] * len(Status._fields))._replace(code=code, excinfoptr=why)  # type: ignore[arg-type]
+        failed = Status(*[None] * len(Status._fields))._replace(code=code, excinfoptr=why)
         context.call_conv.return_status_propagate(builder, failed)
 
 

@@ -10,7 +10,7 @@ Numba is imported at the first call of a compiled kernel, never when minicnn is 
             y[i] = a * x[i]
 
     @njit(parallel=True)
-    def _scale(shares, x, a, y):                 # all shares; Numba's parallel compiler sees only this function
+    def _scale(shares, x, a, y):                 # all shares; `drivers.py` says how it is compiled
         for t in prange(shares):
             _scale_share(np.intp(t), shares, x, a, y)    # t is unsigned; without np.intp the share is compiled twice
 
@@ -37,8 +37,8 @@ lock and the threads of BLAS, which must be restored at the end of a `with` bloc
 of C that the `with` statement itself calls. Python checks for no signal between these functions and the block.
 Compiling runs in a thread of its own (`compiler.apart`).
 
-**After fork** a child of a process that has used OpenMP threads must not use them. There a driver runs as a plain
-Python loop over one share, and the share is the parent's machine code. It is better to start processes by spawn.
+**After fork** a child of a process that has used OpenMP threads must not use them. There is one share then, which a
+driver calls without threads. It is better to start processes by spawn.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from . import blas
-from .compiler import apart, jit, numba, types_of
+from .compiler import apart, numba, types_of
+from .dispatchers import jit
 from .drivers import make_prange
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minicnn_kernels import runtime
-from minicnn_kernels.dispatch import BACKENDS, TABLES
 from minicnn_kernels.geometry import Conv, IntOrPair, ShapeError, conv2d, same_padding
 
 from ..memory_formats import MemoryFormat, channels_last, contiguous_format
 from ..ops.tensor.creation import from_numpy
 from ..tensor import Array, Tensor
 from . import pytorch
+from .rows import Operands, arguments, compile_ahead, multiplications, rows, table, wanted_rows
 from .timing import best_times, seconds_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PASSES = ("forward", "gx", "gw")
-PLAIN_LOOPS = 1e-6  # seconds per product of the python backend, roughly
-PATIENCE = 1.0  # seconds that one call of the python backend may take; slower calls are left out
 
 
 class Measurement(NamedTuple):
@@ -138,9 +136,10 @@ def compare_algorithms(
     groups: int = 1,
     *,
     backward: bool = True,
-    seconds: float = 3.0,
+    seconds: float = 1.0,
     backends: Sequence[str] | None = None,
     algorithms: Sequence[str] | None = None,
+    slow: bool = False,
     against: str | None = None,
     memory_format: MemoryFormat | None = None,
     progress: Callable[[str], None] | None = None,
@@ -149,7 +148,8 @@ def compare_algorithms(
 
     The arguments up to `groups` are those of `nn.functional.conv2d`. Instead of tensors, x, w and b may be shapes: then
     float32 tensors of random numbers are made. `Measurement` and the printed legend say what is measured. The backend
-    "python", plain loops, is left out if a call would take more than a second, unless `backends` names it.
+    "python", plain loops, is left out if it would take longer than everything else, unless `slow` or `backends` says
+    that it is wanted. Kernels that are not compiled yet are compiled first, on all cores.
 
     Args:
         x: (N, C, H, W) or (C, H, W), a tensor, an array or a shape.
@@ -160,6 +160,7 @@ def compare_algorithms(
         seconds: about how long each pass is measured, in addition to the first call of each algorithm, which compiles,
             and the only call of a slow one.
         backends, algorithms: the ones to measure; by default all.
+        slow: measure also what takes longer than everything else together.
         against: "torch" to measure PyTorch on the same arrays as well, in the same turns.
         memory_format: the order of memory of x and w; by default that of x.
         progress: a function that is called with a text before the first call of each algorithm.
@@ -201,10 +202,11 @@ def compare_algorithms(
     in_channels_last = memory_format is channels_last or (memory_format is None and _is_channels_last(x_))
     ordered = _in_order(x_, in_channels_last), _in_order(w_, in_channels_last)
     gy = _in_order(np.random.default_rng(1).standard_normal(g.y_shape).astype(x_.dtype), in_channels_last)
-    rows: list[Measurement] = []
-    for which in PASSES if backward else PASSES[:1]:
-        rows += _one_pass(which, (*ordered, b_), gy, g, seconds, _wanted(backends, algorithms, g), against, progress)
-    return Comparison(rows, g, x_.dtype.name, in_channels_last, runtime.threads() if runtime.have_numba() else 1)
+    wanted, layer = wanted_rows(backends, algorithms, g, seconds, slow), (*ordered, b_, gy, g)
+    passes = PASSES if backward else PASSES[:1]
+    compile_ahead(passes, layer, wanted, progress)
+    found = [row for which in passes for row in _one_pass(which, layer, seconds, wanted, against, progress)]
+    return Comparison(found, g, x_.dtype.name, in_channels_last, runtime.threads() if runtime.have_numba() else 1)
 
 
 # ------------------------------------------------------------------------------------------------------------ operands
@@ -252,66 +254,18 @@ def _in_order(x: Array, in_channels_last: bool) -> Array:
     return from_numpy(x).contiguous(memory_format=channels_last if in_channels_last else contiguous_format).numpy()
 
 
-def _wanted(
-    backends: Sequence[str] | None, algorithms: Sequence[str] | None, g: Conv
-) -> Callable[[str, str, Any], tuple[bool, str]]:
-    """A function of (algorithm, backend, its module): whether it gets a row, and if it is not measured, why."""
-    known = next(table for table in TABLES if table.op == "conv2d").algorithms
-    for what, named, there in (("backend", backends, BACKENDS), ("algorithm", algorithms, known)):
-        unknown = [name for name in named or () if name not in there]
-        if isinstance(named, str) or unknown:
-            raise ValueError(
-                f"compare_algorithms: no {what} {named if isinstance(named, str) else unknown[0]!r} in a list; "
-                f"there are: {', '.join(there)}"
-            )
-
-    def decide(algorithm: str, backend: str, module: Any) -> tuple[bool, str]:
-        if (backends and backend not in backends) or (algorithms and algorithm not in algorithms):
-            return False, ""
-        if backend == "numba" and not runtime.have_numba():
-            return True, "needs the package numba"
-        count = max(_multiplications(module, g), g.n * g.o * g.oh * g.ow * g.kh * g.kw)
-        if backend == "python" and not backends and count * PLAIN_LOOPS > PATIENCE:
-            return True, f"not run: about {count * PLAIN_LOOPS:.0f} s a call"
-        return True, ""
-
-    return decide
-
-
-def _multiplications(module: Any, g: Conv, which: str = "forward") -> int:
-    """The count by the algorithm's file; if it has no such function, that of the definition."""
-    count = getattr(module, "multiplications", None)
-    return int(count(g, which)) if count else g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw
-
-
 # ----------------------------------------------------------------------------------------------------------- measuring
 
 
 def _one_pass(
-    which: str, operands: tuple[Array, Array, Array | None], gy: Array, g: Conv, seconds: float, wanted: Any,
-    against: str | None, progress: Callable[[str], None] | None,
+    which: str, layer: Operands, seconds: float, wanted: Any, against: str | None,
+    progress: Callable[[str], None] | None,
 ) -> list[Measurement]:  # fmt: skip
     """The rows of one pass, in the order of the kernel table."""
-    x, w, b = operands
-    table = next(t for t in TABLES if t.op == ("conv2d" if which == "forward" else "conv2d backward"))
-    needs_grad = (which == "gx", which == "gw", which == "gw" and b is not None)
-
-    def arguments(dtype: Any) -> tuple[Any, ...]:
-        a, v, c, up = (None if z is None else z.astype(dtype, copy=False) for z in (x, w, b, gy))
-        return (
-            (a, v, c, g)
-            if which == "forward"
-            else (up, None if needs_grad[0] else a, None if needs_grad[1] else v, g, needs_grad)
-        )
-
-    args = arguments(x.dtype)
-    notes: dict[tuple[str, str], str] = {}
-    for (algorithm, backend), kernel in table.rows.items():
-        there, note = wanted(algorithm, backend, sys.modules[kernel.__module__])
-        if backend in BACKENDS and there and table.supports(algorithm, args):  # times on an emulated GPU say nothing
-            notes[algorithm, backend] = note
+    x, w, b, gy, g = layer
+    kernels, args, notes = table(which), arguments(which, layer), rows(which, layer, wanted)
     calls: dict[tuple[str, str], Any] = {
-        row: lambda kernel=table.rows[row]: _result(kernel(*args), which) for row, note in notes.items() if not note
+        row: lambda kernel=kernels.rows[row]: _result(kernel(*args), which) for row, note in notes.items() if not note
     }
     if against:
         notes[against, ""] = ""
@@ -319,18 +273,23 @@ def _one_pass(
     if not notes:
         raise ValueError(f"compare_algorithms: none of the chosen algorithms and backends can compute {which} of {g}")
     with np.errstate(all="ignore"):  # NaN and Inf in the caller's own tensors
-        exact = _result(table.rows["direct", "numpy"](*arguments(np.float64)), which)
+        exact = _result(kernels.rows["direct", "numpy"](*arguments(which, layer, np.float64)), which)
         found = _measured(calls, exact, seconds, lambda text: progress(f"{which}: {text}") if progress else None)
-    chosen = table.pick(None, None, args)
-    rows = []
+    chosen = kernels.pick(None, None, args)
+    measured = []
     for row, note in notes.items():
-        ours = row in table.rows
-        count = _multiplications(sys.modules[table.rows[row].__module__], g, which) if ours else None
+        ours = row in kernels.rows
+        count = multiplications(sys.modules[kernels.rows[row].__module__], g, which) if ours else None
         time, space, error, once = found.get(row, (None, None, None, False))
         rate = 2 * g.n * g.o * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw / time / 1e9 if time else None
         note = "one call" if once else note
-        rows.append(Measurement(which, *row, row == chosen, time, rate, space if ours else None, count, error, note))
-    return rows
+        measured.append(
+            Measurement(which, *row, row == chosen, time, rate, space if ours else None, count, error, note)
+        )
+    return measured
+
+
+_ORDER = {"numba": 0, "numpy": 1, "python": 2}
 
 
 def _measured(
@@ -338,6 +297,7 @@ def _measured(
 ) -> dict[tuple[str, str], tuple[float, int, float, bool]]:
     """For each call the time, the bytes of scratch memory, the error, and whether it was too slow for a second call."""
     times, spaces, errors = {}, {}, {}
+    calls = dict(sorted(calls.items(), key=lambda one: _ORDER.get(one[0][1], 0)))  # the fast ones first
     for number, (row, call) in enumerate(calls.items(), 1):
         compiles = "; compiled at its first use" if row[1] == "numba" else ""
         tell(f"first call of {' '.join(row).strip()}, {number} of {len(calls)}{compiles}")

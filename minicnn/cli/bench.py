@@ -33,7 +33,7 @@ def conv(options: argparse.Namespace) -> int:
             layer.x, layer.w, (layer.w[0],) if layer.bias else None,
             layer.stride, layer.padding, layer.dilation, layer.groups,
             backward=not options.forward, seconds=options.seconds,
-            backends=options.backends, algorithms=options.algorithms, against=options.against,
+            backends=options.backends, algorithms=options.algorithms, slow=options.slow, against=options.against,
             memory_format=channels_last if options.channels_last else contiguous_format, progress=_tell,
         )  # fmt: skip
     finally:
@@ -84,9 +84,10 @@ def add_command(commands: Commands) -> None:
     one.add_argument("--forward", action="store_true", help="measure the forward pass only")
     one.add_argument("--backends", nargs="+", metavar="NAME", help="such as numba (default: all)")
     one.add_argument("--algorithms", nargs="+", metavar="NAME", help="such as im2col (default: all)")
+    one.add_argument("--slow", action="store_true", help="measure also what takes longer than all others together")
     one.add_argument("--against", choices=["torch"], help="time PyTorch as well")
     one.add_argument(
-        "--seconds", type=float, default=3.0, metavar="X", help="how long to time each pass (default: %(default)s)"
+        "--seconds", type=float, default=1.0, metavar="X", help="how long to time each pass (default: %(default)s)"
     )
     one.add_argument("--plot", metavar="FILE", help="draw the speeds into a .png, .svg or .pdf")
 

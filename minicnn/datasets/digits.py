@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,28 @@ __all__ = ["Digits"]
 _TEST_PER_CLASS = 36
 
 
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """The pixels (1797, 8, 8), 0 to 16, and the targets (1797,).
+
+    The file is read without importing scikit-learn, which takes a second; if it is elsewhere, scikit-learn reads it.
+    """
+    found = find_spec("sklearn")
+    file = Path((found and found.origin) or "").parent / "datasets" / "data" / "digits.csv.gz"
+    if file.is_file():
+        table = np.loadtxt(file, delimiter=",")
+    else:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        table = np.column_stack([bunch.data, bunch.target])
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)  # (1797, 65) -> (1797, 8, 8), (1797,)
+
+
 @lru_cache(maxsize=1)
 def _load() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All images (1797, 8, 8) uint8, targets (1797,), and which of them (1797,) are for testing."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # 0..16 -> 0..255
-    targets = bunch.target.astype(np.int64)
+    pixels, targets = _read()
+    images = np.rint(pixels * (255 / 16)).astype(np.uint8)  # 0..16 -> 0..255
     # The raw output of a bit generator never changes from one NumPy version to the next; a permutation's may.
     rank = np.random.Philox(key=0).random_raw(len(targets))
     test = np.zeros(len(targets), dtype=bool)

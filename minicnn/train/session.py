@@ -277,7 +277,7 @@ class Training:
         return run
 
     def warmup(self) -> int:
-        """Compile the kernels of this training that are not on disk, on all cores, and return how many; see `warmup`."""
+        """Compile the kernels of this training that are not on disk, on all cores; return how many. See `warmup`."""
         recipe = self.recipe
         if recipe.device != "cpu":
             return 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn_kernels import compiler, machine_code
+from minicnn_kernels import compiler, dispatchers, machine_code
 
 numba = pytest.importorskip("numba")
 
@@ -40,7 +40,7 @@ def test_how_often_a_parallel_function_is_optimised(tmp_path: Path, monkeypatch:
         return count - before
 
     monkeypatch.setattr(CPUCodegen, "_module_pass_manager", counted)
-    ours, theirs = partial(compiler.jit, options={"parallel": True}), numba.njit(parallel=True)
+    ours, theirs = partial(dispatchers.jit, options={"parallel": True}), numba.njit(parallel=True)
     passes(theirs)  # and functions of Numba's that both call
     often = passes(theirs)
     assert passes(ours) == often - 2

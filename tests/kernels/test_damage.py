@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn_kernels import compiler, machine_code
+from minicnn_kernels import dispatchers, machine_code
 from minicnn_kernels.machine_code import HASH, MAGIC
 
 pytest.importorskip("numba")
@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def run(function: Callable[[Any], Any], factor: int) -> int:
     """Call a function as in a new process; return how many times its machine code was found."""
-    kernel = compiler.jit(function, {})
+    kernel = dispatchers.jit(function, {})
     assert kernel(np.float32(1.5)) == 1.5 * factor
     return sum(kernel.stats.cache_hits.values())
 
@@ -246,7 +246,7 @@ def test_a_full_disk(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     try:
         for limit in (100, 70_000):  # before the first file, and in the middle of the second
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-            kernel = compiler.jit(double, {})
+            kernel = dispatchers.jit(double, {})
             assert kernel(np.ones(3)).tolist() == [2, 2, 2]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
