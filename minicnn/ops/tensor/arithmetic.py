@@ -13,6 +13,7 @@ import numpy as np
 
 from minicnn_kernels.arithmetic import ARITHMETIC
 from minicnn_kernels.arrays import as_array, is_array, on_gpu
+from minicnn_kernels.channel_products import SUM_OF_PRODUCTS
 
 from ...autograd import ownership
 from ...tensor import Array, Tensor, tensor_method
@@ -48,6 +49,17 @@ def _shared_out(op: str, general: Any) -> Callable[..., Array]:
 
 
 _MANY = 1 << 14
+
+
+def _summed_product(gy: Any, x: Any, shape: tuple[int, ...]) -> Array | None:
+    """The gradient of a number for each channel, (1, C, 1, 1) or (N, C, 1, 1), which multiplies images x."""
+    if type(x) is not np.ndarray or x.shape != gy.shape or x.dtype != gy.dtype or x.dtype not in _FLOATS:
+        return None
+    if len(shape) != 4 or shape[1:] != (gy.shape[1], 1, 1) or shape[0] not in (1, len(gy)):
+        return None
+    return np.asarray(SUM_OF_PRODUCTS(gy, x, shape[0] == len(gy)))
+
+
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _sum, _difference, _product = (
     _shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
@@ -57,6 +69,7 @@ _add = row("add", _sum, lambda gy: gy, lambda gy: gy)
 _sub = row("sub", _difference, lambda gy: gy, lambda gy: -gy, refuse="b")
 _add_scaled = row("add", lambda a, b, c: a + c * b, lambda gy: gy, lambda gy, c: gy * c)  # c: the number alpha
 _mul = row("mul", _product, lambda gy, b: _product(gy, b), lambda gy, a: _product(gy, a))
+_mul = _mul._replace(summed=_summed_product)
 IN_PLACE = {"add": _add, "sub": _sub}  # these save no operand, so they may write into one
 
 
