@@ -6,6 +6,7 @@ from . import (
     activations,
     arithmetic,
     batchnorm,
+    channel_products,
     conv2d,
     dropout,
     fold,
@@ -23,7 +24,7 @@ from .dispatch import BACKENDS, TABLES, NoKernelError, use
 from .geometry import ShapeError
 
 __all__ = [
-    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "conv2d", "dropout",
-    "fold", "local_response", "matmul", "normalization", "optimizers", "pooling", "resample", "softmax", "softmax_xent",
-    "use", "warp",
+    "BACKENDS", "TABLES", "NoKernelError", "ShapeError", "activations", "arithmetic", "batchnorm", "channel_products",
+    "conv2d", "dropout", "fold", "local_response", "matmul", "normalization", "optimizers", "pooling", "resample",
+    "softmax", "softmax_xent", "use", "warp",
 ]  # fmt: skip

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arithmetic import ARITHMETIC
-from minicnn_kernels.arrays import as_array, is_array, on_gpu
+from minicnn_kernels.arrays import is_array, on_gpu
 
 from ...autograd import ownership
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .elementwise import binary, flat, row, run
+from .large import shared_out, summed_product
 from .promotion import OPERANDS, as_operand, result_type
 
 __all__ = [
@@ -29,34 +29,15 @@ __all__ = [
 # ------------------------------------------------------------------------------------------------- sums and products
 
 
-def _shared_out(op: str, general: Any) -> Callable[..., Array]:
-    """The NumPy function `general`; for two arrays of the same shape the kernel, which uses all cores.
-
-    It also does large arrays with a smaller one that is broadcast, such as images with a number for each channel.
-    """
-
-    def function(a: Any, b: Any, out: Array | None = None) -> Array:
-        if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype == b.dtype and a.dtype in _FLOATS:
-            if a.shape == b.shape:
-                return np.asarray(ARITHMETIC(op, a, b, out))
-            shape = a.shape if a.size > b.size else b.shape
-            if max(a.size, b.size) >= _MANY and np.broadcast_shapes(a.shape, b.shape) == shape:
-                return np.asarray(ARITHMETIC(op, np.broadcast_to(a, shape), np.broadcast_to(b, shape), out))
-        return as_array(general(a, b, out=out))
-
-    return function
-
-
-_MANY = 1 << 14
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _sum, _difference, _product = (
-    _shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
+    shared_out(op, general) for op, general in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply))
 )
 ownership.add = _sum
 _add = row("add", _sum, lambda gy: gy, lambda gy: gy)
 _sub = row("sub", _difference, lambda gy: gy, lambda gy: -gy, refuse="b")
 _add_scaled = row("add", lambda a, b, c: a + c * b, lambda gy: gy, lambda gy, c: gy * c)  # c: the number alpha
 _mul = row("mul", _product, lambda gy, b: _product(gy, b), lambda gy, a: _product(gy, a))
+_mul = _mul._replace(summed=summed_product)
 IN_PLACE = {"add": _add, "sub": _sub}  # these save no operand, so they may write into one
 
 

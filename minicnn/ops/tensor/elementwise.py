@@ -44,6 +44,8 @@ class ElementwiseRow(NamedTuple):
         kind: "same": the result has the operands' common type; "float": integers are first converted to the default
             floating-point type; "bool": the result is a truth value.
         refuse: the kinds of types ("b", "i", "u", "f") that the operation does not take.
+        summed: for some rows, a function of a gradient's needs and the shape of its operand, which was broadcast: the
+            gradient, already summed over the broadcast axes, or None where that is not faster.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ElementwiseRow(NamedTuple):
     kind: str = "same"
     refuse: str = ""
     title: str = ""
+    summed: Callable[..., Any] | None = None
     kept_for: dict[tuple[bool, ...], tuple[str, ...]] = {}  # noqa: RUF012 - `row` gives each row its own
 
     def kept(self, needed: tuple[bool, ...]) -> tuple[str, ...]:
@@ -68,7 +71,7 @@ def row(
 ) -> ElementwiseRow:
     """Make a row; the needs of its gradients are read from their signatures."""
     needs = tuple(g.__code__.co_varnames[: g.__code__.co_argcount] for g in gradients)
-    return ElementwiseRow(name, function, gradients, needs, kind, refuse, name.capitalize(), {})
+    return ElementwiseRow(name, function, gradients, needs, kind, refuse, name.capitalize(), kept_for={})
 
 
 def flat(gy: Array) -> Array:
@@ -113,6 +116,10 @@ class Elementwise(Function):
                 if needed:
                     shape, dtype = ctx.operands[i]
                     function, values = ctx.row.gradients[i], [have[name] for name in ctx.row.needs[i]]
+                    if ctx.row.summed is not None and ctx.gpu is None and shape != gy.shape:
+                        found[i] = ctx.row.summed(*values, shape)
+                        if found[i] is not None:
+                            continue
                     if ctx.gpu is None:
                         gradient = np.asarray(function(*values))
                     else:

@@ -287,6 +287,11 @@ SAMPLES: dict[str, list[Sample]] = {
         ),
         lambda rng, dtype: ("mul", np.array([np.inf, np.nan, 2.0], dtype), np.array([0.0, 1.0, -np.inf], dtype)),
     ],
+    "sum of products": [
+        lambda rng, dtype, each=each, shape=shape: (*shapes(shape, shape)(rng, dtype), each)
+        for each in (True, False)
+        for shape in ((3, 5, 4, 6), (2, 40, 17, 19), (1, 3, 1, 1))
+    ],
     "conv2d": [*(conv(g) for g in CONVS.values()), conv(CONVS["plain"], False), conv(CONVS["groups"], False)],
     "conv2d backward": [
         *(conv_backward(g) for g in CONVS.values()),
