@@ -75,7 +75,9 @@ def backward(
             recorded: Any = gradient
             leaf._grad = recorded.clone() if leaf._grad is None else leaf._grad + recorded
         elif leaf._grad is None:
-            leaf._grad = own_order.mark(engine._tensor(gradient if owned else copied(gradient)))
+            leaf._grad = engine._tensor(gradient if owned else copied(gradient))
+            if not leaf._grad._array.flags.c_contiguous:
+                own_order.mark(leaf._grad)
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
             there = type(into) in GPU_TYPES

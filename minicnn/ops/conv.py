@@ -12,6 +12,7 @@ import numpy as np
 from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
 from minicnn_kernels.arrays import on_gpu, xp
+from minicnn_kernels.dispatch import chosen_order
 from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
@@ -44,8 +45,9 @@ class Convolution(Function):
     ) -> Array:
         """Run the chosen kernel; without channels, y = b."""
         of_x, of_w = ctx.needs_input_grad[:2]
-        if x.ndim == 4 and not choice and (ordered := kernels.in_best_order(x, g.o)) is not x:
-            x, ctx.own_order = ordered, True
+        if x.ndim == 4 and not choice and (order := chosen_order()) is not None:
+            taken, x = x, kernels.in_best_order(x, g.o, order)
+            ctx.own_order = x is not taken
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = (
             g,

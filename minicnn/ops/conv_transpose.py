@@ -17,6 +17,7 @@ from minicnn_kernels import conv2d as kernels
 from minicnn_kernels import geometry
 from minicnn_kernels.arrays import xp
 from minicnn_kernels.conv2d.bias import sum_of_pixels
+from minicnn_kernels.dispatch import chosen_order
 from minicnn_kernels.geometry import IntOrPair, Shape
 
 from ..autograd.engine import Function
@@ -39,8 +40,9 @@ class TransposedConvolution(Function):
     def forward(ctx: Any, x: Array, w: Array, b: Array | None, g: geometry.Conv, shape: Shape) -> Array:
         """Run the convolution's backward kernel."""
         of_x, of_w, _ = ctx.needs_input_grad[:3]
-        if x.ndim == 4 and (ordered := kernels.in_best_order(x, g.c)) is not x:
-            x, ctx.own_order = ordered, True
+        if x.ndim == 4 and (order := chosen_order()) is not None:
+            taken, x = x, kernels.in_best_order(x, g.c, order)
+            ctx.own_order = x is not taken
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), kernel_for(x)
         if not g.n * g.c:

@@ -263,6 +263,8 @@ def test_the_choice() -> None:
     assert not ours(8, memory_format="auto")  # few channels: rows of pixels are the better vectors
     assert not ours(16, x.double(), memory_format="auto")
     assert ours(16, x.double(), memory_format=minicnn.channels_last)
+    assert not ours(16, minicnn.randn(1, 6, 5, 5), memory_format="auto")
+    assert ours(16, minicnn.randn(1, 8, 5, 5), memory_format="auto")
     assert not ours(16, memory_format=minicnn.contiguous_format)
     assert not ours(16, memory_format="auto", algorithm="im2col")  # the user follows an algorithm
     assert not ours(16, memory_format="auto", backend="numpy")

@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, on_gpu
-from ..dispatch import Table, chosen_order
+from ..dispatch import Table
 from ..geometry import Conv
 from ..layout import as_order, is_channels_last
 from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
@@ -127,22 +127,27 @@ def _implicit_is_fast(g: Conv, gradient: str, channels_last: bool) -> bool:
     return g.kh * g.kw > 9 or g.sh * g.sw > 1
 
 
-def in_best_order(x: Array, channels: int) -> Array:
+def in_best_order(x: Array, channels: int, order: str) -> Array:
     """NCHW images on the CPU in channels-last memory, where a net is faster so; else x itself.
 
     With many channels, most kernels are faster on channels-last memory: a pixel's channels are the vector that they
-    work on. With few channels, rows of pixels are better vectors. `channels` is their number after the convolution: the
-    images of a batch have three at most, and are copied only once.
+    work on. With few channels, as in LeNet-5, rows of pixels are better vectors. So images of two or three colours are
+    copied if the convolution has many channels after it, and later results if they have many.
+
+    Args:
+        x: the images.
+        channels: their number after the convolution.
+        order: what `chosen_order` says.
     """
-    order = chosen_order()
-    if order is None or order == "contiguous_format" or not x.flags.c_contiguous or on_gpu(x):
+    if order == "contiguous_format" or not x.flags.c_contiguous or on_gpu(x):
         return x
-    if order or (x.dtype == np.float32 and channels >= CHANNELS_FOR_CHANNELS_LAST and x.shape[1] > 1):
+    c = x.shape[1]
+    if order or (x.dtype == np.float32 and channels >= MANY and (1 < c <= 3 or c >= MANY // 2)):
         return as_order(x, True)
     return x
 
 
-CHANNELS_FOR_CHANNELS_LAST = 16
+MANY = 16  # channels
 
 
 def _forward_rule(x: Array, w: Array, b: Array | None, g: Conv) -> str:
