@@ -19,7 +19,7 @@ def test_the_table_of_a_layer(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert cli.main([*line.split(), "--backends", "numpy", "numba", "--plot", str(figure)]) == 0
     out = capsys.readouterr().out
     assert "conv2d 2x4x9x8 -> 2x6x5x8, kernel 3x3, stride 2x1, padding 1, 2 groups; float32, channels last; " in out
-    assert "im2col *" in out and "direct" in out and "fft" in out and "gw" in out and "python" not in out
+    assert "implicit *" in out and "direct" in out and "fft" in out and "gw" in out and "python" not in out
     assert figure.exists() and str(figure) in out
 
 
