@@ -73,7 +73,8 @@ def backward(
             gradient, owned = before_leaf(hooks, gradient), False
         if create_graph:  # not in place: the sum is recorded too
             recorded: Any = gradient
-            leaf._grad = recorded.clone() if leaf._grad is None else leaf._grad + recorded
+            summed = recorded.clone() if leaf._grad is None else leaf._grad + recorded
+            leaf._grad = own_order.mark_like(summed, leaf)
         elif leaf._grad is None:
             leaf._grad = engine._tensor(gradient if owned else copied(gradient))
             if not leaf._grad._array.flags.c_contiguous:
@@ -175,7 +176,11 @@ def grad(
             "if this is the desired behavior; its gradient is then None"
         )
     if create_graph:
-        return tuple(found)
+        tensors = [
+            own_order.mark_like(g, t) if isinstance(t, engine._tensor) else g
+            for g, t in zip(found, inputs, strict=True)
+        ]
+        return tuple(tensors)
     return tuple([g if g is None or isinstance(g, engine._tensor) else engine._tensor(copied(g)) for g in found])
 
 

@@ -61,7 +61,7 @@ class Node(GraphNode):
     _versions: Sequence[tuple[list[int], int] | None] = ()
     _packed = False  # whether hooks of the program have replaced saved arrays
     _constant: Set[int] = frozenset()  # ids of outputs without a gradient
-    own_order = False  # whether forward chose an order of memory that its arguments did not have
+    reordered: Array | None = None  # the first argument, if forward has brought it into another order of memory
     gpu: int | None = None  # the number of the GPU that forward ran on
     from_cpu: tuple[int, ...] = ()  # the arguments that forward got from the CPU, if it ran on a GPU
     tied: Set[int] = frozenset()  # outputs that a user's function made as views of its inputs
@@ -132,7 +132,7 @@ class Node(GraphNode):
         """Return an array that equals argument i as a tensor with the argument's place in the graph."""
         edge = self.inputs[i]
         if edge is None or type(edge) is tuple:
-            tensor: Tensor = _tensor(array)
+            tensor: Tensor = own_order.mark(_tensor(array))
             tensor._requires_grad, tensor._edge = edge is not None, edge
             return tensor
         # otherwise a leaf whose memory has been exchanged since, or an array that hooks have kept
@@ -156,12 +156,12 @@ class Node(GraphNode):
     @staticmethod
     def as_tensor(array: Array) -> Tensor:
         """Return an array as a tensor without a place in the graph."""
-        tensor: Tensor = _tensor(array)
+        tensor: Tensor = own_order.mark(_tensor(array))
         return tensor
 
     def at_output(self, j: int, array: Array) -> Tensor:
         """Return an array that equals result j as a tensor with the result's place in the graph."""
-        tensor: Tensor = _tensor(array)
+        tensor: Tensor = own_order.mark(_tensor(array))
         tensor._requires_grad, tensor._edge = True, (self, j)
         return tensor
 
@@ -291,14 +291,14 @@ class Function:
         if cls.view:
             source = next(t for t in tensors if t is not None)
             if hidden:
-                results = own_order.viewed(source, results, again := cls._again(tensors, arrays, options))
+                results = own_order.viewed(source, results, again := cls._again(tensors, arrays, needs, options))
             outputs = tuple([_tensor(array, _counter=source._counter) for array in results])
             _share(source, outputs)
             if hidden:
                 own_order.follow_all(source, outputs, again)
         else:
             outputs = tuple([_tensor(array) for array in results]) if several else (_tensor(result),)
-            if hidden or node.own_order:
+            if hidden or node.reordered is not None:
                 for output in outputs:
                     own_order.mark(output)
         if True in needs:
@@ -308,11 +308,13 @@ class Function:
         return outputs if several else outputs[0]
 
     @classmethod
-    def _again(cls, tensors: list[Tensor | None], arrays: list[Any], options: dict[str, Any]) -> Callable[[Array], Any]:
+    def _again(
+        cls, tensors: list[Tensor | None], arrays: list[Any], needs: list[bool], options: dict[str, Any]
+    ) -> Callable[[Array], Any]:
         """Return what a view's forward is as a function of the array of its tensor, the first among the arguments."""
         at = next(i for i, t in enumerate(tensors) if t is not None)
-        before, after = arrays[:at], arrays[at + 1 :]
-        return lambda array: cls.forward(Node(cls, ()), *before, array, *after, **options)
+        before, after, wanted = arrays[:at], arrays[at + 1 :], tuple(needs)
+        return lambda array: cls.forward(Node(cls, wanted), *before, array, *after, **options)
 
 
 class Alias(Function):
@@ -340,7 +342,7 @@ def at_leaf(leaf: Tensor, array: Array) -> Tensor:
     """Return an array that equals a leaf as a tensor whose gradient is that of the leaf."""
     alias: Tensor = Alias.apply(leaf)
     alias._array, alias._order = array, None
-    return alias
+    return own_order.mark(alias)
 
 
 def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...]) -> None:
@@ -354,6 +356,8 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
     node.outputs = [(t._array.shape, t._array.dtype) for t in outputs]
     if node._saved and not node._versions:
         versions = {id(t._array): t._counter for t in tensors if t is not None}
+        if node.reordered is not None and tensors[0] is not None:
+            versions[id(node.reordered)] = tensors[0]._counter
         for t in outputs:
             versions[id(t._array)] = t._counter
         node._versions = [
@@ -361,6 +365,8 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
         ]
     if thread.packing and node._saved:
         saved_tensors.pack(node, _tensor)
+    if node.reordered is not None:
+        del node.reordered  # free() frees it with what is saved
     for index, output in enumerate(outputs):
         array = output._array
         if array.dtype.kind == "f" and id(array) not in node._constant:

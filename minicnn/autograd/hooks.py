@@ -23,8 +23,11 @@ def _after(hooks: dict[int, Callable[[Tensor], Tensor | None]], gradient: Any) -
     """Return the gradient after a tensor's hooks have run; each hook may return another one."""
     recorded = isinstance(gradient, engine._tensor)
     for hook in list(hooks.values()):
-        changed = hook(gradient if recorded else own_order.mark(engine._tensor(gradient)))
-        if changed is not None:
+        given = gradient if recorded else own_order.mark(engine._tensor(gradient))
+        changed = hook(given)
+        if changed is None:  # it may have written into the memory that it was given
+            gradient = gradient if recorded else given._array
+        else:
             if changed.shape != gradient.shape:
                 raise RuntimeError(
                     f"backward: a hook turned a gradient of shape {gradient.shape} into one of {changed.shape}"
@@ -59,9 +62,12 @@ def _tensors(gradients: Sequence[Any]) -> tuple[Any, ...]:
 
 def _replaced(hook: Callable[..., Any], before: Sequence[Any], *others: Sequence[Any]) -> Sequence[Any]:
     """Return gradients after a hook of a node, which may return others instead; in the form that they had."""
-    found = hook(_tensors(before), *[_tensors(o) for o in others])
-    if found is None:
-        return before
+    given = _tensors(before)
+    found = hook(given, *[_tensors(o) for o in others])
+    if found is None:  # it may have written into the memory that it was given
+        return [
+            t if g is None or isinstance(g, engine._tensor) else t._array for g, t in zip(before, given, strict=True)
+        ]
     found = (found,) if isinstance(found, engine._tensor) else tuple(found)
     if len(found) != len(before):
         raise RuntimeError(f"backward: hook has returned an incorrect number of values ({len(found)}, {len(before)})")

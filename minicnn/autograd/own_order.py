@@ -17,6 +17,7 @@ number of the version, which does not depend on the array.
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -44,20 +45,27 @@ class _Memory:
         self.tensors.append(weakref.ref(tensor))
 
 
+Step = Callable[[Array], Array]
+
+
 class Shared:
-    """What a tensor shows of a result with views: `view` makes its array from the array of the result."""
+    """What a tensor shows of a result with views: `steps`, one after the other, make its array from the result's."""
 
-    __slots__ = ("memory", "view")
+    __slots__ = ("memory", "steps")
 
-    def __init__(self, memory: _Memory | None, view: Callable[[Array], Array]) -> None:
-        self.memory, self.view = memory, view
+    def __init__(self, memory: _Memory | None, steps: tuple[Step, ...] = ()) -> None:
+        self.memory, self.steps = memory, steps
+
+    def view(self, array: Array) -> Array:
+        """Return the tensor's array, given that of the result."""
+        for step in self.steps:
+            array = step(array)
+        return array
 
 
-def _itself(array: Array) -> Array:
-    return array
-
-
-FRESH = Shared(None, _itself)
+FRESH = Shared(None)
+MOST = 50  # steps from a result to a view of views; a tensor with more is settled
+_lock = threading.RLock()  # two threads may look at one tensor
 
 
 def mark(tensor: Tensor) -> Tensor:
@@ -67,25 +75,26 @@ def mark(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def follow(source: Tensor, tensor: Tensor, view: Callable[[Array], Array] = _itself) -> None:
-    """Note that `tensor` shows a part of the memory of `source`: that which `view` shows of the source's array."""
-    order = source._order
-    if order is None:
-        return
-    memory, of_source = order.memory, order.view
-    if memory is None:
-        memory = _Memory(source._array)
-        source._order = Shared(memory, _itself)
-        memory.add(source)
-    tensor._order = Shared(memory, view if of_source is _itself else lambda array: view(of_source(array)))
-    memory.add(tensor)
+def follow(source: Tensor, tensor: Tensor, *step: Step) -> None:
+    """Note that `tensor` shows the memory of `source`: what `step` shows of the source's array, or all of it."""
+    with _lock:
+        order = source._order
+        if order is None:
+            return
+        if order.memory is None:
+            order = source._order = Shared(_Memory(source._array))
+            order.memory.add(source)  # type: ignore[union-attr]
+        memory: Any = order.memory
+        tensor._order = Shared(memory, (*order.steps, *step))
+        memory.add(tensor)
+        if len(order.steps) >= MOST:
+            settle(tensor)
 
 
 def follow_all(source: Tensor, views: tuple[Tensor, ...], again: Callable[[Array], Any]) -> None:
     """Note the views of a tensor, which `again` makes from its array: one, or a tuple of them."""
-    if source._order is not None:
-        for i, tensor in enumerate(views):
-            follow(source, tensor, functools.partial(_part, again, i))
+    for i, tensor in enumerate(views):
+        follow(source, tensor, functools.partial(_part, again, i))
 
 
 def _part(again: Callable[[Array], Any], i: int, array: Array) -> Array:
@@ -96,9 +105,13 @@ def _part(again: Callable[[Array], Any], i: int, array: Array) -> Array:
 def viewed(source: Tensor, results: tuple[Array, ...], again: Callable[[Array], Any]) -> tuple[Array, ...]:
     """Return the arrays of views of `source`; `results` are what `again` made from the source's array.
 
-    If they are no views, because the order of memory does not allow it, the source is settled, and they are made again.
+    If they are no views, because the order of memory does not allow it, or would be none in the order that the program
+    sees, as after a reshape that copies, the source is settled, and they are made again.
     """
-    if not results or not results[0].size or share_memory(source._array, results[0]):
+    if not results or not results[0].size:
+        return results
+    usual = seen(source)
+    if share_memory(source._array, results[0]) and share_memory(usual, _part(again, 0, usual)):
         return results
     made = again(settle(source)._array)
     return made if isinstance(made, tuple) else (made,)
@@ -106,18 +119,21 @@ def viewed(source: Tensor, results: tuple[Array, ...], again: Callable[[Array], 
 
 def settle(tensor: Any) -> Any:
     """Bring the memory of a tensor, and of all tensors that share it, into the order that the program sees."""
-    order = tensor._order
-    if order is None:
+    if tensor._order is None:
         return tensor
-    memory = order.memory
-    if memory is None:
-        tensor._array, tensor._order = _usual(tensor._array), None
-        return tensor
-    memory.array = _usual(memory.array)
-    for reference in memory.tensors:
-        each = reference()
-        if each is not None and each._order is not None and each._order.memory is memory:
-            each._array, each._order = each._order.view(memory.array), None
+    with _lock:
+        order = tensor._order
+        if order is None:  # another thread has done it
+            return tensor
+        memory = order.memory
+        if memory is None:
+            tensor._array, tensor._order = _usual(tensor._array), None
+            return tensor
+        memory.array = _usual(memory.array)
+        for reference in memory.tensors:
+            each = reference()
+            if each is not None and each._order is not None and each._order.memory is memory:
+                each._array, each._order = each._order.view(memory.array), None
     return tensor
 
 
@@ -125,6 +141,13 @@ def _usual(array: Array) -> Array:
     """Return a copy of an array in C order."""
     with on_device_of(array):
         return as_order(array, False) if array.ndim == 4 else contiguous(array)
+
+
+def mark_like(gradient: Any, tensor: Any) -> Any:
+    """Mark a recorded gradient whose order the program does not expect: that of its tensor; return the gradient."""
+    if gradient is not None and gradient._order is None and seen(tensor).flags.c_contiguous:
+        mark(gradient)
+    return gradient
 
 
 def seen(tensor: Tensor) -> Array:
@@ -145,4 +168,4 @@ def rows_first(array: Array) -> Array:
     end = axes.index(array.ndim - 1) + 1 if array.ndim else 0
     order = (*sorted(axes[:end]), *sorted(axes[end:]))
     back = sorted(range(array.ndim), key=order.__getitem__)
-    return contiguous(array.transpose(order)).transpose(back)
+    return array.transpose(order).copy("C").transpose(back)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..autograd import is_grad_enabled
 from ..autograd.engine import Function
+from ..autograd.own_order import mark
 from ..tensor import Array, Tensor
 
 
@@ -33,7 +34,7 @@ class _Gate(Function):
     @staticmethod
     def backward(ctx: Any, *gys: Array | None) -> tuple[Array | None, ...]:
         """Call the hooks."""
-        found = ctx.gradients(tuple(None if gy is None else Tensor(gy) for gy in gys))
+        found = ctx.gradients(tuple(None if gy is None else mark(Tensor(gy)) for gy in gys))
         return tuple(None if gradient is None else gradient.array for gradient in found)
 
     @staticmethod

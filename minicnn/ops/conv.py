@@ -47,7 +47,8 @@ class Convolution(Function):
         of_x, of_w = ctx.needs_input_grad[:2]
         if x.ndim == 4 and not choice and (order := chosen_order()) is not None:
             taken, x = x, kernels.in_best_order(x, g.o, order)
-            ctx.own_order = x is not taken
+            if x is not taken:
+                ctx.reordered = x
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.flipped, ctx.choice, ctx.shapes = (
             g,

@@ -42,7 +42,8 @@ class TransposedConvolution(Function):
         of_x, of_w, _ = ctx.needs_input_grad[:3]
         if x.ndim == 4 and (order := chosen_order()) is not None:
             taken, x = x, kernels.in_best_order(x, g.c, order)
-            ctx.own_order = x is not taken
+            if x is not taken:
+                ctx.reordered = x
         ctx.save_for_backward(x if of_w else None, w if of_x else None)
         ctx.geometry, ctx.shapes, ctx.choice = g, (x.shape, w.shape), kernel_for(x)
         if not g.n * g.c:

@@ -238,6 +238,68 @@ def test_backward_hooks_of_modules() -> None:
     assert seen == [[(N * C * H * W,)] * 3]
 
 
+def test_what_copies_for_the_program_is_a_copy() -> None:
+    before, y = result().numpy().copy(), result()
+    rows = y.permute(0, 2, 3, 1)
+    for copied in (rows.contiguous(), rows.reshape(N, -1, C), rows.flatten(1), y.transpose(1, 2).contiguous()):
+        copied.zero_()
+    np.testing.assert_array_equal(y.numpy(), before)
+    with pytest.raises(RuntimeError, match="needs another order of memory"):
+        result().permute(0, 2, 3, 1).view(N, -1)
+
+
+def test_writes_of_hooks_into_the_gradient() -> None:
+    writes: list[Callable[[Any], Any]] = [
+        lambda g: g.view(-1).zero_(), lambda g: g.numpy().fill(0), lambda g: g.mul_(0), lambda g: g[:].zero_(),
+    ]  # fmt: skip
+    for write in writes:
+        x = minicnn.randn(N, 3, H, W, requires_grad=True)
+        y = F.conv2d(x, minicnn.ones(C, 3, 1, 1)) * 2
+        y.register_hook(lambda g, write=write: (write(g), None)[1])
+        F.conv2d(y, minicnn.ones(C, C, 1, 1)).square().sum().backward()
+        assert x.grad is not None
+        assert (x.grad == 0).all()
+
+
+def test_recorded_gradients_have_the_order_of_their_tensors() -> None:
+    def loss(x: Any) -> Any:
+        return F.conv2d(F.conv2d(x, minicnn.ones(C, 3, 1, 1)).relu(), minicnn.ones(C, C, 1, 1)).relu().square().sum()
+
+    x = minicnn.randn(N, 3, H, W, requires_grad=True)
+    (g,) = minicnn.autograd.grad(loss(x), [x], create_graph=True)
+    assert g.stride() == x.stride()
+    (g.view(N, -1).norm(dim=1) - 1).square().sum().backward()
+    assert minicnn.func.grad(loss)(x.detach()).view(-1).shape == (x.numel(),)
+
+
+def test_modules_backward_hooks_and_batches() -> None:
+    seen: list[Any] = []
+    conv, x = nn.Conv2d(3, C, 1), minicnn.randn(N, 3, H, W, requires_grad=True)
+    conv.register_full_backward_hook(lambda module, gxs, gys: seen.extend(g.view(-1).shape for g in (*gxs, *gys)))
+    F.conv2d(conv(x).relu(), minicnn.ones(C, C, 1, 1)).square().sum().backward()
+    assert seen == [(x.numel(),), (N * C * H * W,)]
+    batch = minicnn.utils.data.default_collate([result()[0], result()[1]])
+    assert batch.view(N, -1).shape == (N, C * H * W)
+
+
+def test_a_write_into_the_input_is_noticed() -> None:
+    x, w = minicnn.randn(N, 3, H, W), minicnn.ones(C, 3, 1, 1, requires_grad=True)
+    y = F.conv2d(x, w)
+    x.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_views_of_views_of_views() -> None:
+    y = result()
+    z = y
+    for _ in range(1000):
+        z = z.unsqueeze(0).squeeze(0).detach()
+    assert z.stride() == STRIDES
+    z.view(-1)[0] = 5
+    assert y[0, 0, 0, 0] == 5
+
+
 def test_data_that_is_replaced() -> None:
     y, before = result(), result().numpy().copy()
     view = y[0]

@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn_kernels.arrays import on_device_of
 
+from ...autograd.own_order import mark
 from ...tensor import Tensor
 
 __all__ = ["default_collate", "default_convert"]
@@ -37,7 +38,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, Tensor):
         if any(tensor.requires_grad for tensor in batch):
             raise RuntimeError("default_collate: a tensor requires a gradient, which a batch would lose; detach() it")
-        return Tensor(_stack([tensor.array for tensor in batch]))
+        stacked = Tensor(_stack([tensor.array for tensor in batch]))
+        return mark(stacked) if any(tensor._order is not None for tensor in batch) else stacked
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, np.ndarray | np.generic):
