@@ -241,7 +241,7 @@ def test_backward_hooks_of_modules() -> None:
 def test_what_copies_for_the_program_is_a_copy() -> None:
     before, y = result().numpy().copy(), result()
     rows = y.permute(0, 2, 3, 1)
-    for copied in (rows.contiguous(), rows.reshape(N, -1, C), rows.flatten(1), y.transpose(1, 2).contiguous()):
+    for copied in (rows.contiguous(), rows.reshape(N, H, -1), rows.flatten(1), y.transpose(1, 2).contiguous()):
         copied.zero_()
     np.testing.assert_array_equal(y.numpy(), before)
     with pytest.raises(RuntimeError, match="needs another order of memory"):

@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from minicnn_kernels.arrays import GPU_TYPES, xp
-from minicnn_kernels.dispatch import compiles
+from minicnn_kernels.arrays import xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
-from minicnn_kernels.layout import empty, lies_channels_last
-from minicnn_kernels.runs import join
 
 from ...autograd import backpropagation
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...memory_formats import channels_last, is_in, tidy
+from ...memory_formats import channels_last, is_in
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
+from .large import joined
 from .linear_map import with_unused
 from .operands import promote
 from .promotion import result_type
@@ -34,30 +32,6 @@ __all__ = [
 ]  # fmt: skip
 
 # -------------------------------------------------------------------------------------------------------------- joining
-
-
-_MANY = 1 << 14  # numbers from which all cores copy
-
-
-def joined(xs: Sequence[Array], dim: int) -> Array:
-    """Return arrays of one type, one after the other along an axis, in new memory: channels-last if all of them are."""
-    last = [lies_channels_last(x) for x in xs]
-    alike = all(last) or (not any(last) and all(x.flags.c_contiguous for x in xs))
-    size = sum(x.size for x in xs)
-    if size < _MANY or not alike or type(xs[0]) in GPU_TYPES or xs[0].dtype.char not in "fd" or not compiles():
-        return tidy(np.concatenate(xs, dim))
-    shape = list(xs[0].shape)
-    shape[dim] = sum(x.shape[dim] for x in xs)
-    y = empty(tuple(shape), xs[0].dtype, last[0])
-    if not (last[0] and dim == 1 and join([_pixels(x) for x in xs], _pixels(y))):
-        np.concatenate(xs, dim, out=y)
-    return y
-
-
-def _pixels(x: Array) -> Array:
-    """Return a channels-last array as (N*H*W, C); a slice of channels without a copy."""
-    n, c, h, w = x.shape
-    return x.transpose(0, 2, 3, 1).reshape(n * h * w, c)  # (N, C, H, W) -> (N, H, W, C) -> (N*H*W, C)
 
 
 class Cat(Function):

@@ -1,18 +1,23 @@
-"""Sums and products of large arrays, for which the rows of `arithmetic.py` call kernels that use all cores."""
+"""Sums, products and joins of large arrays, for which operations call kernels that use all cores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minicnn_kernels.arithmetic import ARITHMETIC
-from minicnn_kernels.arrays import Array, as_array
+from minicnn_kernels.arrays import GPU_TYPES, Array, as_array
 from minicnn_kernels.channel_products import SUM_OF_PRODUCTS
+from minicnn_kernels.dispatch import compiles
+from minicnn_kernels.layout import empty, lies_channels_last
+from minicnn_kernels.runs import join
+
+from ...memory_formats import tidy
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-_MANY = 1 << 14  # numbers from which broadcasting is worth a kernel
+_MANY = 1 << 14  # numbers from which a kernel is worth its call
 
 
 def shared_out(op: str, general: Any) -> Callable[..., Array]:
@@ -40,3 +45,24 @@ def summed_product(gy: Any, x: Any, shape: tuple[int, ...]) -> Array | None:
     if len(shape) != 4 or shape[1:] != (gy.shape[1], 1, 1) or shape[0] not in (1, len(gy)):
         return None
     return np.asarray(SUM_OF_PRODUCTS(gy, x, shape[0] == len(gy)))
+
+
+def joined(xs: Sequence[Array], dim: int) -> Array:
+    """Return arrays of one type, one after the other along an axis, in new memory: channels-last if all of them are."""
+    last = [lies_channels_last(x) for x in xs]
+    alike = all(last) or (not any(last) and all(x.flags.c_contiguous for x in xs))
+    size = sum(x.size for x in xs)
+    if size < _MANY or not alike or type(xs[0]) in GPU_TYPES or xs[0].dtype.char not in "fd" or not compiles():
+        return tidy(np.concatenate(xs, dim))
+    shape = list(xs[0].shape)
+    shape[dim] = sum(x.shape[dim] for x in xs)
+    y = empty(tuple(shape), xs[0].dtype, last[0])
+    if not (last[0] and dim == 1 and join([_pixels(x) for x in xs], _pixels(y))):
+        np.concatenate(xs, dim, out=y)
+    return y
+
+
+def _pixels(x: Array) -> Array:
+    """Return a channels-last array as (N*H*W, C); a slice of channels without a copy."""
+    n, c, h, w = x.shape
+    return x.transpose(0, 2, 3, 1).reshape(n * h * w, c)  # (N, C, H, W) -> (N, H, W, C) -> (N*H*W, C)
