@@ -83,7 +83,7 @@ def readonly(a: Any) -> Any:
 @pytest.mark.cpu_only("has numbers in the other byte order, which a GPU does not have")
 def test_not_compiled_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half precision, gaps in memory, read-only arrays, and the backend numpy."""
-    monkeypatch.setattr(sgd, "_serial", None)
+    monkeypatch.setattr(sgd, "_threaded", None)
     wide = np.ones((4, 6), np.float32)
     for array, backend in (
         (np.ones(3, np.float16), None),
