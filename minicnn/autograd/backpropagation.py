@@ -78,7 +78,7 @@ def backward(
         elif leaf._grad is None:
             leaf._grad = engine._tensor(gradient if owned else copied(gradient))
             if not leaf._grad._array.flags.c_contiguous:
-                own_order.mark(leaf._grad)
+                own_order.mark_like(leaf._grad, leaf)
         elif type(gradient) is not Meta:  # add in place: .grad may be a view of a larger array
             into = leaf._grad._array
             there = type(into) in GPU_TYPES

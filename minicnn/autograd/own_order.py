@@ -154,7 +154,7 @@ def seen(tensor: Tensor) -> Array:
     """Return an array with the strides that the program sees; its values are not the tensor's."""
     order = tensor._order
     if order is None:
-        return tensor._array
+        return tensor.array
     shape = tensor._array.shape if order.memory is None else order.memory.array.shape
     return order.view(np.empty(shape, tensor._array.dtype))  # pages that nobody touches cost nothing
 

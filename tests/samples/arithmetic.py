@@ -30,6 +30,7 @@ OPS = {
     "sub": Op("sub", [*BINARY, S((2, 3), (2, 1), alpha=3)], linear=(0, 1)),
     "rsub": Op("rsub", [S((2, 3), (3,)), S((2, 3), (2, 1), alpha=2)], linear=(0, 1)),
     "mul": Op("mul", BROADCAST, linear=(0, 1)),
+    "mul (per channel)": Op("mul", [S((2, 3, 2, 2), (1, 3, 1, 1)), S((2, 3, 2, 2), (2, 3, 1, 1))], linear=(0, 1)),
     "mul (number)": Op(lambda lib, x: 2 * x * np.float64(3) * True, UNARY, linear=(0,)),
     "div": Op("div", BROADCAST, linear=(0,), draw=positive),
     "div (rounded)": Op(

@@ -127,6 +127,7 @@ def backward_numpy(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Grad
 
 @njit(error_model="numpy", fastmath=FAST)
 def _backward_share(t: Any, shares: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
+    sums = sums[t]
     sums[: w.size] = 0
     if run == 1:
         pixels, channels = x.size // w.size, np.uintp(w.size)
@@ -148,7 +149,7 @@ def _backward_share(t: Any, shares: int, run: int, gy: Array, x: Array, w: Array
 @njit(parallel=True)
 def _backward(shares: int, run: int, gy: Array, x: Array, w: Array, gx: Array, sums: Array) -> None:
     for t in prange(shares):
-        _backward_share(np.intp(t), shares, run, gy, x, w, gx, sums[t])
+        _backward_share(np.intp(t), shares, run, gy, x, w, gx, sums)
 
 
 def backward_numba(gy: Array, x: Array, w: Array, needs_grad: NeedsGrad) -> Gradients:
