@@ -34,8 +34,8 @@ WAITING = {
 }  # fmt: skip
 # Inverses and decompositions of which a matrix of equal rows has none, or has many.
 REGULAR = {
-    "cholesky", "cholesky_inverse", "cholesky_solve", "inv", "matrix_power", "qr: Q", "qr: R", "qr: both", "slogdet", "solve", "svd: U",
-    "svd: V",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "inv", "matrix_power", "qr: Q", "qr: R", "qr: both", "slogdet",
+    "solve", "svd: U", "svd: V",
 }  # fmt: skip
 # Two GPUs, of which the first is the current one: an operation computes where its tensors are.
 GPU_FOR = {np.float32: "cuda:0", np.float64: "cuda:1"}
