@@ -267,9 +267,7 @@ class Function:
             kind = type(a)
             if kind is not ndarray and (kind is Meta or kind in GPU_TYPES):
                 elsewhere = True
-        if (
-            hidden and cls.view and len(tensors) - tensors.count(None) > 1
-        ):  # a view of several: all are as programs see them
+        if hidden and cls.view and len(tensors) - tensors.count(None) > 1:  # views of several tensors
             arrays = [a if t is None else own_order.settle(t).array for t, a in zip(tensors, arrays, strict=True)]
             hidden = False
         node = Node(cls, tuple(needs))

@@ -19,7 +19,7 @@ Files:
     learning_rate.py   the range test                  line.py            the loss along a line of weights
     recording.py       each layer during the training  prediction.py      classes of the user's own images
     trials.py          one setting, several seeds      comparing.py       several nets under one budget; comparison.py
-    whitening.py       a first layer from statistics   rehearsal.py  kernels compiled before the first step
+    whitening.py       a first layer from statistics   rehearsal.py       kernels compiled before the first step
 """
 
 from __future__ import annotations
