@@ -11,6 +11,7 @@ import pytest
 import minicnn
 from minicnn_kernels import runs
 from minicnn_kernels.arithmetic import arithmetic_numba
+from minicnn_kernels.channel_products import SUM_OF_PRODUCTS
 from minicnn_kernels.layout import as_order
 
 SHAPE = (3, 20, 17, 19)
@@ -91,3 +92,14 @@ def test_join_refuses_what_has_no_runs() -> None:
     assert not runs.join([np.zeros((4, 6))[::-1]], y)
     assert runs.join([np.ones((4, 12))[:, :2], np.full((4, 4), 2.0)], y)
     np.testing.assert_array_equal(y, [[1, 1, 2, 2, 2, 2]] * 4)
+
+
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_products_of_many_pixels(each: bool, dtype: Any) -> None:
+    """More pixels than a block has, several blocks for each share, and images that end within a block."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((3, 19, 23, 5)).astype(dtype).transpose(0, 3, 1, 2) for _ in range(2))  # channels-last
+    found = SUM_OF_PRODUCTS(a, b, each, backend="numba")
+    expected = (a.astype(np.float64) * b).sum((2, 3) if each else (0, 2, 3), keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 if dtype is np.float32 else 1e-11)
