@@ -68,3 +68,16 @@ def test_the_substitution_is_the_one_that_is_tested() -> None:
 
     command = re.search(r"sed -E 's/.*?/g'", text)
     assert command and command[0] in TEXT
+
+
+def test_every_public_module_has_a_part_of_the_reference(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "docs" / "extensions"))
+    import names
+    import reference
+
+    for place in names.PLACES:
+        assert reference.part_of(place) in reference.PARTS
+    assert reference.part_of("minicnn.nn.utils.prune") == "Layers"
+    assert reference.part_of("minicnn.cuda.amp") == "Names of PyTorch that do little here"
+    with pytest.raises(ValueError, match="minicnn.nowhere is in no part"):
+        reference.part_of("minicnn.nowhere")

@@ -20,9 +20,10 @@ HEADINGS = {  # module -> title, for those whose first line is not one
     "minicnn.nn.functional": "minicnn.nn.functional: layers as functions",
     "minicnn_kernels": "minicnn_kernels: arrays in, arrays out",
 }
-PARTS = {  # a part of the reference -> its modules
+PARTS = {  # a part of the reference -> its modules; all in them belong to it, but those that another part names
     "Tensors": (
-        "minicnn", "minicnn.linalg", "minicnn.autograd", "minicnn.random", "minicnn.cuda", "minicnn.serialization",
+        "minicnn", "minicnn.linalg", "minicnn.special", "minicnn.autograd", "minicnn.func", "minicnn.random",
+        "minicnn.distributions", "minicnn.cuda", "minicnn.serialization",
     ),
     "Layers": ("minicnn.nn", "minicnn.ops"),
     "Training": ("minicnn.optim", "minicnn.utils", "minicnn.datasets", "minicnn.transforms", "minicnn.train"),
@@ -31,12 +32,25 @@ PARTS = {  # a part of the reference -> its modules
     "Kernels": ("minicnn_kernels",),
     "Names of PyTorch that do little here": (
         "minicnn.testing", "minicnn.amp", "minicnn.jit", "minicnn.fx", "minicnn.hub", "minicnn.return_types",
-        "minicnn.backends", "minicnn.cuda.amp",
+        "minicnn.backends", "minicnn.cuda.amp", "minicnn.distributed", "minicnn.accelerator",
     ),
 }  # fmt: skip
 
 
 LARGE = 25  # methods and attributes, of a class that begins with a list of them
+
+
+def part_of(place: str) -> str:
+    """The part of the reference in which a module is: that of the longest name which is the module or has it inside.
+
+    Raises:
+        ValueError: it is in none.
+    """
+    named = {root: part for part, roots in PARTS.items() for root in roots}
+    around = [root for root in named if root == place or (root != "minicnn" and place.startswith(f"{root}."))]
+    if not around:
+        raise ValueError(f"{place} is in no part of the reference: add it, or a module around it, to PARTS")
+    return named[max(around, key=len)]
 
 
 def first_line(doc: str | None) -> str:
@@ -183,17 +197,10 @@ class Reference:
             "shapes: N images, C channels, H x W pixels; O filters of KH x KW; OH x OW pixels of the output.",
             "",
         ]
-        left = set(places)
-        for part, roots in PARTS.items():
-            chosen = [place for place in places if any(f"{place}.".startswith(f"{root}.") for root in roots)]
-            if part == "Tensors":
-                chosen = [place for place in places if place in roots or place.startswith("minicnn.autograd.")]
-            chosen = sorted(place for place in chosen if place in left)
-            left -= set(chosen)
+        for part in PARTS:
             body += ["", f".. toctree::\n   :maxdepth: 1\n   :caption: {part}", ""]
+            chosen = sorted(place for place in places if part_of(place) == part)
             body += [f"   {HEADINGS.get(place, place)} <{place.replace('.', '/')}/index>" for place in chosen]
-        if left:
-            raise ValueError(f"modules in no part of the reference: {sorted(left)}")
         return "\n".join(body) + "\n"
 
 

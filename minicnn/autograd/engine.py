@@ -231,6 +231,7 @@ class Function:
 
     derivative: Callable[..., Any] | None = None
     tangent: Callable[..., Any] | None = None
+    bends_in: tuple[int, ...] = ()  # beside `tangent`: the arguments with which the fixed derivative can jump
 
     @staticmethod
     def infer(*args: Any, **options: Any) -> Any:

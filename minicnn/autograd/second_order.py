@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minicnn_kernels.arrays import Array, on_device_of, xp
 
 from ..device import Meta, meta
@@ -38,6 +40,12 @@ def derivative(node: Node, gys: Sequence[Tensor | None]) -> tuple[Tensor | None,
     if function.derivative is not None:
         found = function.derivative(node, *gys)
         return found if isinstance(found, tuple) else (found,)
+    return tuple([with_unused(gx, *_arguments(node, function.bends_in)) for gx in _of_fixed(node, gys)])
+
+
+def _of_fixed(node: Node, gys: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the inputs of a node whose J is fixed, by the plain backward."""
+    function = node.function
     if function.tangent is None:
         raise NotImplementedError(
             f"backward: the derivative of the backward of {node.title} is not implemented, so its gradient cannot have "
@@ -50,6 +58,58 @@ def derivative(node: Node, gys: Sequence[Tensor | None]) -> tuple[Tensor | None,
     for i, gx in zip(wanted, results, strict=True):
         gxs[i] = gx
     return tuple(gxs)
+
+
+def bent(node: Any, gx: Tensor, *places: int) -> Tensor:
+    """Return a gradient that jumps with the arguments at `places` and is constant between the jumps, such as relu's.
+
+    Its gradient there is 0, and not None: as in PyTorch, the penalty of a gradient may be differentiated in a net that
+    is linear but for such functions.
+    """
+    return with_unused(gx, *_arguments(node, places))
+
+
+def _arguments(node: Node, places: Sequence[int]) -> list[Tensor]:
+    """Return the arguments of a node that need a gradient, as tensors with their places in the graph but any values."""
+    found = []
+    for i in places:
+        edge = node.inputs[i]
+        if edge is not None and node.needs_input_grad[i]:
+            shape, dtype = engine.like(edge)
+            found.append(node.at_input(i, np.zeros(shape, dtype) if type(edge) is tuple else edge._array))
+    return found
+
+
+class _Beside(Function):
+    """y = x; the other tensors get gradients of zeros."""
+
+    any_device = True
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, *others: Array) -> Array:
+        """x itself."""
+        ctx.likes = [(a.shape, a.dtype) for a in others]
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
+        """Zeros."""
+        with on_device_of(gy):
+            return gy, *[xp(gy).zeros(*like) for like in ctx.likes]
+
+    @staticmethod
+    def tangent(ctx: Any, v: Array | None, *others: Array | None) -> Array:
+        """v itself, or zeros."""
+        return xp(next(a for a in (v, *others) if a is not None)).zeros(*ctx.outputs[0]) if v is None else v
+
+
+def with_unused(y: Tensor | None, *others: Any) -> Any:
+    """Return a result that does not depend on `others` although it could, such as a scatter to no places.
+
+    As in PyTorch, the gradients of `others` are then zeros and not None.
+    """
+    unused = [x for x in others if isinstance(x, engine._tensor) and x.requires_grad]
+    return y if y is None or not unused else _Beside.apply(y, *unused)
 
 
 class _Linear(Function):

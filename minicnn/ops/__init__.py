@@ -101,6 +101,7 @@ from .tensor import (
     zeros_like,
 )
 from .tensor.arguments import guard
+from .tensor.old_forms import accept_old_forms
 from .tensor.out import accept_out
 
 if _TYPE_CHECKING:
@@ -127,6 +128,8 @@ accept_out(
     gather, indexing, inverses, linear_algebra, masks, matmul, max_min, norm, numbers, parts, quantile, ranges,
     reduction, sampling, scatter_reduce, searching, sorting, statistics, unary, variance,
 )  # fmt: skip
+
+accept_old_forms(arithmetic, matmul)
 
 _answer_for_functions("minicnn.ops")
 

@@ -13,6 +13,7 @@ import numpy as np
 from minicnn_kernels import activations
 
 from ..autograd.engine import Function
+from ..autograd.second_order import bent
 from ..tensor import Array, Tensor
 from .tensor.elementwise import in_memory_order, recorded
 from .tensor.operands import backend_for
@@ -22,6 +23,7 @@ class Relu(Function):
     """y = max(x, 0)."""
 
     backward_allocates = True
+    bends_in = (0,)
     tables = activations.RELU, activations.RELU_BACKWARD
 
     @classmethod
@@ -67,6 +69,9 @@ class Sigmoid(Relu):
         return gy * (y * (1 - y))
 
 
+_OF_STRAIGHT_LINES = {"hardsigmoid", "hardshrink", "hardtanh", "leaky_relu", "softshrink", "threshold"}
+
+
 class Activation(Function):
     """y = f(x) with the row `op` of the kernel table `ACTIVATION`."""
 
@@ -93,4 +98,5 @@ class Activation(Function):
         """The formula of the numpy kernel on tensors."""
         gradient, _ = recorded()
         x = ctx.at_input(0, *ctx.saved)
-        return gradient(lambda g, x: activations.whole.backward_numpy(ctx.op, g, x, *ctx.parameters), [gy, x], gy)
+        gx = gradient(lambda g, x: activations.whole.backward_numpy(ctx.op, g, x, *ctx.parameters), [gy, x], gy)
+        return bent(ctx, gx, 0) if ctx.op in _OF_STRAIGHT_LINES else gx

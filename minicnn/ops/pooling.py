@@ -42,6 +42,7 @@ class MaxPool(Function):
     """y = the largest value of each window, and its position with `indices`; saves the positions, not x."""
 
     backward_allocates = True
+    bends_in = (0,)
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, indices: bool) -> Any:
@@ -90,6 +91,7 @@ class AvgPool(Function):
     """y = the mean of each window."""
 
     backward_allocates = True
+    bends_in = (0,)  # it does not jump; as in PyTorch
 
     @staticmethod
     def forward(ctx: Any, x: Array, g: geometry.Pool, dims: int, divisor: int | None) -> Array:

@@ -11,6 +11,7 @@ from minicnn_kernels.arrays import beside
 from minicnn_kernels.geometry.activations import check_prelu
 
 from ..autograd.engine import Function
+from ..autograd.second_order import bent
 from ..random import stream
 from ..tensor import Array, Tensor, tensor_method
 from .tensor.arguments import check_tensor
@@ -44,7 +45,7 @@ class PRelu(Function):
             gw = gw.reshape(w.shape)
         slopes = ctx.at_input(1, w)
         slopes = slopes.reshape((-1, *[1] * (x.ndim - 2))) if w.size > 1 else slopes.reshape(())  # (C) -> (C, 1, 1)
-        return gy * (1 - below) + gy * below * slopes if of_x else None, gw
+        return bent(ctx, gy * (1 - below) + gy * below * slopes, 0) if of_x else None, gw
 
 
 @tensor_method("prelu")
@@ -70,6 +71,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 class RandomRelu(Function):
     """y = r x, with r = 1 where x > 0, else drawn uniformly from [lower, upper] for each element."""
+
+    bends_in = (0,)
 
     @staticmethod
     def forward(ctx: Any, x: Array, lower: float, upper: float) -> Array:

@@ -64,6 +64,8 @@ class CrossEntropy(Function):
 class NLL(Function):
     """loss[n] = -w[t[n]] x[n, t[n]], and 0 where t[n] is `ignore`."""
 
+    bends_in = (0,)  # it does not jump; as in PyTorch
+
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array, w: Array | None, *, ignore: int) -> Array:
         """Take the value of each row's true class."""

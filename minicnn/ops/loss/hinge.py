@@ -113,6 +113,8 @@ def multi_margin_loss(
 class MultilabelMargin(Function):
     """loss[n] = 1/K sum_{j in T} sum_{k not in T} max(0, 1 - x[n, j] + x[n, k]), where T is t[n] up to its first -1."""
 
+    bends_in = (0,)
+
     @staticmethod
     def forward(ctx: Any, x: Array, t: Array) -> Array:
         """Compute all rows at once, with arrays (N, true, other)."""

@@ -15,6 +15,7 @@
 | types, other libraries | `types` `numbers` `interchange` |
 | memory | `strides` |
 | in place | `inplace` `inplace_shape` `inplace_sampling` `out` |
+| forms of PyTorch's first versions | `old_forms` |
 | mechanisms: each operation is a row of a table | `elementwise` `reduction` `linear_map` |
 | mechanisms: checks of operands and arguments | `operands` `arguments` `index_parsing` |
 | the examples of elementwise functions | `examples` |

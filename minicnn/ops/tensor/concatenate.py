@@ -19,7 +19,7 @@ from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
 from .large import joined
-from .linear_map import with_unused
+from ...autograd.second_order import with_unused
 from .operands import promote
 from .promotion import result_type
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape, unsqueeze

@@ -17,7 +17,7 @@ from .arguments import axis, check_tensor, numpy_names
 from .clamp import where
 from .expand import expand
 from .indexing import Index, check_bounds, index_put, span
-from .linear_map import with_unused
+from ...autograd.second_order import with_unused
 from .scatter_add import add_rows
 from .shape import reshape
 from .types import ToMeta

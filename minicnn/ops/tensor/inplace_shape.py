@@ -1,4 +1,6 @@
-"""In-place forms of the operations that move elements: `x.scatter_(...)`, `x.masked_fill_(...)`, `x.squeeze_()`."""
+"""In-place forms of the operations that move elements, `x.scatter_(...)`, `x.masked_fill_(...)`, `x.squeeze_()`, and
+of those that add a product, `x.addmm_(a, b)`.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,14 @@ from ...autograd import own_order
 from ...autograd.inplace import take_place
 from ...autograd.modes import is_grad_enabled
 from ...tensor import Tensor, tensor_method
-from . import diagonal, gather, masks, scatter_reduce, shape
+from . import diagonal, gather, masks, matmul, scatter_reduce, shape
 from .inplace import in_place
 
 for _function in (
     masks.masked_fill, masks.masked_scatter, gather.put, gather.scatter, gather.scatter_add,
     scatter_reduce.index_add, scatter_reduce.index_copy, scatter_reduce.index_fill, scatter_reduce.index_reduce,
     scatter_reduce.scatter_reduce, diagonal.tril, diagonal.triu,
+    matmul.addbmm, matmul.addmm, matmul.addmv, matmul.addr, matmul.baddbmm,
 ):  # fmt: skip
     tensor_method(f"{_function.__name__}_")(in_place(_function))
 

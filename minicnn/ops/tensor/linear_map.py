@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minicnn_kernels.arrays import Array, xp
+from minicnn_kernels.arrays import Array
 
 from ...autograd.engine import Function
 from ...device import Meta, meta
@@ -69,32 +69,3 @@ class View(Map):
 
     view = True
     infer = staticmethod(Function.infer)  # NumPy makes the view of a meta array
-
-
-class _Beside(Function):
-    """y = x; the other tensors get gradients of zeros."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Array, *others: Array) -> Array:
-        """x itself."""
-        ctx.likes = [(a.shape, a.dtype) for a in others]
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, gy: Array) -> tuple[Array, ...]:
-        """Zeros."""
-        return gy, *[xp(gy).zeros(*like) for like in ctx.likes]
-
-    @staticmethod
-    def tangent(ctx: Any, v: Array | None, *others: Array | None) -> Array:
-        """v itself, or zeros."""
-        return xp(next(a for a in (v, *others) if a is not None)).zeros(*ctx.outputs[0]) if v is None else v
-
-
-def with_unused(y: Tensor, *others: Any) -> Tensor:
-    """Return a result that does not depend on `others` although it could, such as a scatter to no places.
-
-    As in PyTorch, the gradients of `others` are then zeros and not None.
-    """
-    unused = [x for x in others if isinstance(x, Tensor) and x.requires_grad]
-    return _Beside.apply(y, *unused) if unused else y

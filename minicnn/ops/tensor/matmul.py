@@ -23,7 +23,7 @@ from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .elementwise import recorded
-from .linear_map import with_unused
+from ...autograd.second_order import with_unused
 from .operands import KERNEL_TYPES, unbroadcast
 from .out import with_out
 from .shape import reshape, transpose, unsqueeze

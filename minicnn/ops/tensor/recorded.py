@@ -7,7 +7,8 @@ same name on it, which the tape records:
 
     a = Recorded(x)
     np.cos(a)           -> Recorded(minicnn.cos(x))
-    a > 0, np.sign(a)   -> an array: these are constant almost everywhere, so they have no gradient
+    a > 0, np.floor(a)  -> an array: these are constant almost everywhere, so they have no gradient
+    np.sign(a)          -> Recorded(minicnn.sign(x)), with a gradient of 0, as PyTorch's `abs` has in its gradient
     np.where(a > 0, a, 0), a * 2, a.sum(axis, keepdims=True), ...
     a *= 2, np.exp(a, out=a), a[...] = b    -> a holds another tensor; the first one keeps its values
 
@@ -162,7 +163,7 @@ def _one(*values: Any) -> Any:
 
 
 _CONSTANT = {
-    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isinf", "isfinite", "sign",
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isinf", "isfinite",
     "signbit", "floor", "ceil", "trunc", "rint", "floor_divide", "heaviside", "logical_and", "logical_or",
     "logical_not", "bitwise_and", "bitwise_or", "invert",
 }  # fmt: skip
@@ -173,7 +174,7 @@ _ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "logaddexp2": arithmetic.logaddexp2, "remainder": arithmetic.remainder, "fmod": arithmetic.fmod,
     "copysign": arithmetic.copysign, "maximum": clamp.maximum, "minimum": clamp.minimum, "fmax": clamp.fmax,
     "fmin": clamp.fmin, "negative": unary.neg, "positive": unary.positive, "absolute": unary.abs, "fabs": unary.abs,
-    "reciprocal": unary.reciprocal, "square": unary.square, "sqrt": unary.sqrt, "exp": unary.exp, "exp2": unary.exp2,
+    "sign": unary.sign, "reciprocal": unary.reciprocal, "square": unary.square, "sqrt": unary.sqrt, "exp": unary.exp, "exp2": unary.exp2,
     "expm1": unary.expm1, "log": unary.log, "log2": unary.log2, "log10": unary.log10, "log1p": unary.log1p,
     "sin": unary.sin, "cos": unary.cos, "tan": unary.tan, "arcsin": unary.asin, "arccos": unary.acos,
     "arctan": unary.atan, "sinh": unary.sinh, "cosh": unary.cosh, "arcsinh": unary.asinh, "arccosh": unary.acosh,

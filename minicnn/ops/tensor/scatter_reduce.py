@@ -16,7 +16,7 @@ from .arguments import axis, check_tensor, numpy_names
 from .clamp import where
 from .gather import check_index, check_slices, grid, meta_like, scatter, scatter_add, with_axis
 from .indexing import index_put, number
-from .linear_map import with_unused
+from ...autograd.second_order import with_unused
 from .shape import reshape
 from .zeros_like import ones_like, zeros_like
 
