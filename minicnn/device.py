@@ -30,6 +30,10 @@ class OutOfMemoryError(SizeError):
     """The memory of a GPU is full. In PyTorch, too, it is a RuntimeError; here it is also a MemoryError."""
 
 
+class NoGPUError(AssertionError, RuntimeError):
+    """There is no GPU that minicnn can use. PyTorch: AssertionError without CUDA, RuntimeError without a GPU."""
+
+
 def out_of_memory(op: str, error: MemoryError) -> MemoryError:
     """Return the error of an operation that got too little memory: neither NumPy's nor CuPy's own names it."""
     if isinstance(error, SizeError):
@@ -109,7 +113,8 @@ def resolve(device: str | Device | None, op: str = "device") -> Device:
     A GPU gets its number: "cuda" is the current one.
 
     Raises:
-        RuntimeError: there is no such GPU.
+        NoGPUError: no GPU can be used.
+        RuntimeError: there is no GPU of this number.
     """
     if device is None:
         found = _default.get()
@@ -130,7 +135,7 @@ def _gpu(index: int | None, op: str) -> Device:
     except RuntimeError as error:  # no CuPy, or CuPy without a driver
         why = str(error)[:1].upper() + str(error)[1:]
         why += "" if "minicnn doctor" in why else "; `minicnn doctor` shows what is missing"
-        raise RuntimeError(
+        raise NoGPUError(
             f"{op}: 'cuda' is not available; compute on 'cpu', or ask minicnn.cuda.is_available() first. {why}"
         ) from None
     if index is None:

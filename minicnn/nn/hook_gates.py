@@ -43,6 +43,22 @@ class _Gate(Function):
         return ctx.gradients(gys)
 
 
+def warn_of_older_form(args: tuple[Any, ...], result: Any) -> None:
+    """Warn if hooks of the older form get other gradients in PyTorch: those of the module's last operation."""
+    last = result.grad_fn if isinstance(result, Tensor) else None
+    if last is None or not last.next_functions:
+        return
+    before = {x.grad_fn for x in args if isinstance(x, Tensor) and x.grad_fn is not None}
+    if {node for node, _ in last.next_functions if node is not None} != before:
+        warnings.warn(
+            "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated and will "
+            "be removed in future versions: in PyTorch this hook will be missing some grad_input. Please use "
+            "register_full_backward_hook to get the documented behavior.",
+            FutureWarning,
+            stacklevel=5,
+        )
+
+
 class _Gates:
     """The two gates around one call, and the values that they exchange in the backward pass."""
 
@@ -106,6 +122,12 @@ class _Gates:
                 self._same_number(changed, grads, "Backward pre hook", "grad_output")
                 grads = tuple(changed)
         if self.inputs is None:
+            if self.hooks and self.module._is_full_backward_hook is not False:
+                warnings.warn(
+                    "Full backward hook is firing when gradients are computed with respect to module outputs since no "
+                    "inputs require gradients: its grad_input is None.",
+                    stacklevel=5,
+                )
             for hook in self.hooks:
                 given = hook(self.module, (None,) * self.input_count, grads)
                 if given is not None and any(g is not None for g in given):

@@ -14,7 +14,7 @@ from ..autograd import anomaly, observe
 from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import thread
 from ..ops.tensor.arguments import check_operands
-from .hook_gates import _Gates
+from .hook_gates import _Gates, warn_of_older_form
 
 KINDS = (
     "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
@@ -157,7 +157,7 @@ class Hooks:
         """The older form of `register_full_backward_hook`; a module can have only one of the two forms.
 
         PyTorch's form passes the gradients of the inputs of the last operation inside the module. This one always
-        passes the gradients of the inputs of the module.
+        passes the gradients of the inputs of the module. Where these are not the same, there is a FutureWarning.
         """
         return self._register_backward(hook, False, full=False)
 
@@ -206,6 +206,8 @@ class _Call:
         if gates:
             self.args = gates.around_inputs(self.args)
         self.result = self.module.forward(*self.args, **self.kwargs)
+        if full and self.module._is_full_backward_hook is False:
+            warn_of_older_form(self.args, self.result)
         for number, hook in self.hooks("_forward_hooks"):
             self.called.add(number)
             self.after(number, hook)

@@ -43,14 +43,14 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     """Return `fans` of a tensor, with the name that published code uses."""
-    return fans(tensor.shape)
+    return fans(tensor.array.shape)
 
 
 def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
     modes = ("fan_in", "fan_out")
     if mode.lower() not in modes:
         raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}")
-    return fans(tensor.shape)[modes.index(mode.lower())]
+    return fans(tensor.array.shape)[modes.index(mode.lower())]
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -79,7 +79,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def _fill(tensor: Tensor, values: Callable[[tuple[int, ...]], Any]) -> Tensor:
     """Write `values(shape)` into a tensor, unless it is on the meta device."""
-    shape = tuple(tensor.shape)
+    shape = tensor.array.shape  # an error if a lazy parameter has none yet
     if not tensor.is_meta:
         tensor.detach().copy_(Tensor(np.asarray(values(shape), tensor.dtype)))
     return tensor
@@ -288,7 +288,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
     >>> round(nn.init.xavier_uniform_(minicnn.empty(300, 300)).abs().max().item(), 2)  # sqrt(6/600)
     0.1
     """
-    bound = gain * math.sqrt(6 / sum(fans(tensor.shape)))
+    bound = gain * math.sqrt(6 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -298,7 +298,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     >>> round(nn.init.xavier_normal_(minicnn.empty(100, 300)).std().item(), 2)  # sqrt(2/400) = 0.071
     0.07
     """
-    return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor.shape))), generator)
+    return normal_(tensor, 0, gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor))), generator)
 
 
 def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
@@ -309,7 +309,7 @@ def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor
     >>> round(nn.init.lecun_uniform_(minicnn.empty(100, 300)).abs().max().item(), 2)  # sqrt(3/300)
     0.1
     """
-    bound = math.sqrt(3 / fans(tensor.shape)[0])
+    bound = math.sqrt(3 / _calculate_fan_in_and_fan_out(tensor)[0])
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -319,7 +319,7 @@ def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
     >>> round(nn.init.lecun_normal_(minicnn.empty(300, 100)).std().item(), 2)  # sqrt(1/100)
     0.1
     """
-    return normal_(tensor, 0, math.sqrt(1 / fans(tensor.shape)[0]), generator)
+    return normal_(tensor, 0, math.sqrt(1 / _calculate_fan_in_and_fan_out(tensor)[0]), generator)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:

@@ -29,6 +29,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import ShapeError, wholes
 
+from ..autograd.second_order import with_unused
 from ..tensor import Tensor
 from .embedding import Embedding
 from .tensor.arguments import check_tensor
@@ -36,7 +37,6 @@ from .tensor.clamp import where
 from .tensor.concatenate import cat
 from .tensor.creation import ones, zeros
 from .tensor.expand import expand
-from ..autograd.second_order import with_unused
 from .tensor.ranges import arange, linspace
 from .tensor.shape import permute, reshape
 from .tensor.types import to

@@ -24,6 +24,7 @@ import io
 import os
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 from ..compat.missing import answer as _answer
@@ -39,6 +40,10 @@ from .tree import Decoder, Encoder, Where, WholeObjectError
 __all__ = ["CheckpointError", "load", "save"]
 
 File = str | os.PathLike[str] | IO[bytes]
+
+
+class NoFolderError(FileNotFoundError, RuntimeError):
+    """The folder of a file to be written does not exist. PyTorch: RuntimeError."""
 
 
 def save(
@@ -67,6 +72,7 @@ def save(
     Raises:
         TypeError: something inside is no plain data and cannot be pickled; the message says where.
         ValueError: lists are nested more than about a thousand deep, or numbers and text have more than 100 MB.
+        NoFolderError: the folder does not exist.
         OSError: the file cannot be written; an earlier file stays.
 
     >>> import tempfile
@@ -85,7 +91,12 @@ def save(
     except WholeObjectError as error:
         pieces = whole.pack(obj, pickle_protocol, str(error))
     if isinstance(f, (str, bytes, os.PathLike)):
-        write_atomically(os.fsdecode(f), *pieces)
+        try:
+            write_atomically(os.fsdecode(f), *pieces)
+        except FileNotFoundError as error:
+            raise NoFolderError(
+                error.errno, f"Parent directory {Path(os.fsdecode(f)).parent} does not exist; make it", os.fsdecode(f)
+            ) from None
     elif isinstance(f, io.TextIOBase):
         raise TypeError("save: the file is open for text; open it for writing bytes: open(path, 'wb')")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ _CHUNK = 1 << 20
 
 class CheckpointError(RuntimeError):
     """A file that is missing, damaged, or not the expected one. The message names the file and the problem."""
+
+
+class UntrustedError(CheckpointError, pickle.UnpicklingError):
+    """A file that can run any code when it is read. PyTorch: UnpicklingError."""
 
 
 class Source:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..nn import Module
 from ..tensor import Tensor
-from .source import CheckpointError, Source
+from .source import CheckpointError, Source, UntrustedError
 
 _MAGIC = b"minicnn: a pickled object\n"
 _LEAST = 4  # the protocol of pickles that is used at least: earlier ones copy arrays
@@ -52,10 +52,11 @@ def read(source: Source, trusted: bool, place: Callable[[Tensor], Tensor] | None
         place: where tensors go; None: where they were.
 
     Raises:
-        CheckpointError: the file is not trusted or damaged, or a class in it is not there.
+        UntrustedError: the file is not trusted.
+        CheckpointError: it is damaged, or a class in it is not there.
     """
     if not trusted:
-        raise CheckpointError(
+        raise UntrustedError(
             f"Weights only load failed. {source.name}: it holds a whole module, or another object that is no plain "
             "data, and reading it can run any code. If you trust its source, load it with weights_only=False. A file "
             "of module.state_dict(), or of vars() of a program's arguments, needs no trust"

@@ -180,7 +180,8 @@ def checkpoint(
         early_stop: end the second run as soon as all that the backward pass needs is there.
 
     Raises:
-        ValueError: `context_fn` together with `use_reentrant=True`, or an unknown `determinism_check`.
+        ValueError: `context_fn` or keyword arguments together with `use_reentrant=True`, or an unknown
+            `determinism_check`.
         CheckpointError: (in the backward pass) the second run saves something else than the first.
 
     >>> from minicnn.utils.checkpoint import checkpoint
@@ -192,6 +193,8 @@ def checkpoint(
     _explicit("checkpoint", use_reentrant)
     if use_reentrant and context_fn is not noop_context_fn:
         raise ValueError("checkpoint: Passing `context_fn` is only supported when use_reentrant=False.")
+    if use_reentrant and kwargs:
+        raise ValueError(f"checkpoint: Unexpected keyword arguments: {', '.join(kwargs)}; pass use_reentrant=False")
     if determinism_check not in ("default", "none"):
         raise ValueError(f"checkpoint: determinism_check should be 'default' or 'none', got {determinism_check!r}")
     first, second = context_fn()

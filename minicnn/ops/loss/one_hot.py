@@ -12,7 +12,7 @@ from minicnn_kernels.geometry import fits, whole
 from ...autograd import anomaly
 from ...autograd.engine import Function
 from ...device import Meta, meta
-from ...dtypes import DtypeError, int64
+from ...dtypes import DtypeError, int64, uint8
 from ...tensor import Array, Tensor
 from ..tensor.arguments import no_tensor
 from ..tensor.indexing import span
@@ -25,8 +25,10 @@ def indices(op: str, target: Any) -> Tensor:
     """Return class indices as an int64 tensor."""
     if not isinstance(target, Tensor):
         raise no_tensor(op, "target", target)
-    if target.dtype.kind not in "iu":
-        raise DtypeError(f"{op}: targets must be integer class indices, got {target.dtype}; convert them with .long()")
+    if target.dtype not in (int64, uint8):
+        raise DtypeError(
+            f"{op}: expected target dtype to be Long or Byte: class indices, got {target.dtype}; convert with .long()"
+        )
     return target if target.dtype == int64 else to(target, int64)
 
 

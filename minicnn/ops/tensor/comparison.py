@@ -147,11 +147,21 @@ logical_not = unary("logical_not", np.logical_not, kind="bool", text="Whether a 
 bitwise_and = binary("bitwise_and", np.bitwise_and, refuse="f", text="a & b, bit by bit; for bool tensors, and.")
 bitwise_or = binary("bitwise_or", np.bitwise_or, refuse="f", text="a | b, bit by bit; for bool tensors, or.")
 bitwise_xor = binary("bitwise_xor", np.bitwise_xor, refuse="f", text="a ^ b, bit by bit; for bool tensors, xor.")
-bitwise_not = unary(
-    "bitwise_not", np.invert, kind="same", refuse="f", methods=("__invert__",), text="~a, bit by bit; for bool, not."
-)
+bitwise_not = unary("bitwise_not", np.invert, kind="same", refuse="f", text="~a, bit by bit; for bool, not.")
 bitwise_left_shift = binary("bitwise_left_shift", np.left_shift, refuse="bf", text="a 2^b.")
 bitwise_right_shift = binary("bitwise_right_shift", np.right_shift, refuse="bf", text="floor(a / 2^b).")
+
+
+@tensor_method("__invert__")
+def _invert(self: Tensor) -> Tensor:
+    """~a, the operator of `bitwise_not`; floats are a TypeError, as in PyTorch."""
+    if self.array.dtype.kind == "f":
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors, "
+            f"got {self.dtype}; compare first, as in ~(x > 0)"
+        )
+    return bitwise_not(self)
+
 
 for _name, _function in (
     ("and", bitwise_and), ("or", bitwise_or), ("xor", bitwise_xor), ("lshift", bitwise_left_shift),

@@ -13,13 +13,13 @@ from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ...autograd import backpropagation
 from ...autograd.engine import Function
+from ...autograd.second_order import with_unused
 from ...device import Meta, meta
 from ...memory_formats import channels_last, is_in
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, ints, numpy_names
 from .indexing import narrow
 from .large import joined
-from ...autograd.second_order import with_unused
 from .operands import promote
 from .promotion import result_type
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape, unsqueeze

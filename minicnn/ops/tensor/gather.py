@@ -11,13 +11,13 @@ from minicnn_kernels.arrays import beside, xp
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
+from ...autograd.second_order import with_unused
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
 from .clamp import where
 from .expand import expand
 from .indexing import Index, check_bounds, index_put, span
-from ...autograd.second_order import with_unused
 from .scatter_add import add_rows
 from .shape import reshape
 from .types import ToMeta

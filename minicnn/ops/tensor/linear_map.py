@@ -15,7 +15,6 @@ from minicnn_kernels.arrays import Array
 from ...autograd.engine import Function
 from ...device import Meta, meta
 from ...memory_formats import tidy
-from ...tensor import Tensor
 
 
 class LinearMapRow(NamedTuple):

@@ -19,11 +19,11 @@ from minicnn_kernels.arrays import as_array, on_gpu
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
+from ...autograd.second_order import with_unused
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .elementwise import recorded
-from ...autograd.second_order import with_unused
 from .operands import KERNEL_TYPES, unbroadcast
 from .out import with_out
 from .shape import reshape, transpose, unsqueeze

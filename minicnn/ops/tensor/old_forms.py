@@ -5,10 +5,11 @@
 |---|---|---|
 | `add` `sub` | `add(x, alpha, other)` | `add(x, other, alpha=alpha)` |
 | `addcmul` `addcdiv` | `addcmul(x, value, a, b)` | `addcmul(x, a, b, value=value)` |
-| `addmm` `addmv` `addr` `addbmm` `baddbmm` | `addmm(beta, x, alpha, a, b)`, `addmm(beta, x, a, b)` | `addmm(x, a, b, beta=..., alpha=...)` |
+| `addmm` | `addmm(beta, x, alpha, a, b)`, `addmm(beta, x, a, b)` | `addmm(x, a, b, beta=beta, alpha=alpha)` |
+| `addmv` `addr` `addbmm` `baddbmm` | the same | |
 
-As methods, also in place, these have the tensor before the numbers: `x.addmm(beta, alpha, a, b)`. As in PyTorch, the
-first old form of each function gives a warning that names today's form.
+As methods, also in place, the products have the tensor before the numbers: `x.addmm(beta, alpha, a, b)`. As in
+PyTorch, the first old form of each function gives a warning that names today's form.
 """
 
 from __future__ import annotations

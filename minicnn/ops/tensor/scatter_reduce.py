@@ -10,13 +10,13 @@ from minicnn_kernels.arrays import beside, on_device_of
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
+from ...autograd.second_order import with_unused
 from ...device import meta
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import axis, check_tensor, numpy_names
 from .clamp import where
 from .gather import check_index, check_slices, grid, meta_like, scatter, scatter_add, with_axis
 from .indexing import index_put, number
-from ...autograd.second_order import with_unused
 from .shape import reshape
 from .zeros_like import ones_like, zeros_like
 

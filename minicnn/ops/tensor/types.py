@@ -135,12 +135,11 @@ def _target(args: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
 
 
 def _is_type(name: str) -> bool:
-    """Return whether a string is the name of a type, as in NumPy, and not of a device."""
+    """Return whether a string is the full name of a type, such as "float32", and not of a device."""
     try:
-        np.dtype(name)
+        return np.dtype(name).name == name  # not "float", which is float64 to NumPy and float32 to PyTorch
     except TypeError:
         return False
-    return True
 
 
 @tensor_method("to")

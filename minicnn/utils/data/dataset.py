@@ -162,7 +162,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
                 raise ValueError(f"TensorDataset: argument {position} has no dimension to index")
         if len({tensor.shape[0] for tensor in tensors}) > 1:
             shapes = [tuple(tensor.shape) for tensor in tensors]
-            raise ValueError(f"TensorDataset: size mismatch between tensors, the first sizes of {shapes} differ")
+            raise AssertionError(f"TensorDataset: Size mismatch between tensors, the first sizes of {shapes} differ")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
