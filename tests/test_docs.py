@@ -79,5 +79,5 @@ def test_every_public_module_has_a_part_of_the_reference(monkeypatch):
         assert reference.part_of(place) in reference.PARTS
     assert reference.part_of("minicnn.nn.utils.prune") == "Layers"
     assert reference.part_of("minicnn.cuda.amp") == "Names of PyTorch that do little here"
-    with pytest.raises(ValueError, match="minicnn.nowhere is in no part"):
+    with pytest.raises(ValueError, match=r"minicnn\.nowhere is in no part"):
         reference.part_of("minicnn.nowhere")

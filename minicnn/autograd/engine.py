@@ -27,7 +27,7 @@ from minicnn_kernels.arrays import GPU_TYPES, Array
 from ..device import Meta, meta, out_of_memory
 from . import anomaly, gpu, observe, own_order, saved_tensors
 from .modes import thread
-from .nodes import GraphNode, accumulator, public_name, seen, type_named
+from .nodes import GraphNode, public_name, seen_edge, type_named
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -65,6 +65,8 @@ class Node(GraphNode):
     gpu: int | None = None  # the number of the GPU that forward ran on
     from_cpu: tuple[int, ...] = ()  # the arguments that forward got from the CPU, if it ran on a GPU
     tied: Set[int] = frozenset()  # outputs that a user's function made as views of its inputs
+    face: str | None = None  # the name that programs know the node by, if it is not the operation's
+    within: Node | None = None  # the node whose inputs programs see as those of this one; see nodes.shown_as
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.function = function
@@ -105,24 +107,23 @@ class Node(GraphNode):
         """Return the saved arrays, with None for a changed one, for a backward that can do without it."""
         if self._saved is None or self._packed:
             return self.saved
-        return tuple(
-            [
-                None if version is not None and version[0][0] != version[1] else array
-                for array, version in zip(self._saved, self._versions or (), strict=True)
-            ]
-        )
+        pairs = zip(self._saved, self._versions or (), strict=True)
+        return tuple([None if v is not None and v[0][0] != v[1] else array for array, v in pairs])
 
     @property
     def next_functions(self) -> tuple[tuple[GraphNode | None, int], ...]:
         """For each input, the node that computed it and which of its results it is; (None, 0) for a constant."""
-        return tuple([(None, 0) if edge is None else _seen_edge(edge) for edge in self.inputs])
+        node = self.within or self
+        edges = node.function.in_order(node.inputs)
+        return tuple([(None, 0) if edge is None else seen_edge(edge) for edge in edges])
 
     def free(self) -> None:
         """Free the saved arrays."""
         self._saved = None
 
     def _public_type(self) -> type[GraphNode]:
-        return type_named(*self.function.public(self))
+        name, base = self.function.public(self)
+        return type_named(self.face or name, base)
 
     if TYPE_CHECKING:  # what forward keeps; at run time only the types that programs see have this method
 
@@ -167,11 +168,6 @@ class Node(GraphNode):
 
 
 Edge = Any  # where an input's gradient goes: (Node, output index), a leaf Tensor, or None
-
-
-def _seen_edge(edge: Edge) -> tuple[GraphNode, int]:
-    """Return an edge as programs see it: that of a leaf leads to the leaf's node."""
-    return (seen(edge[0]), edge[1]) if type(edge) is tuple else (accumulator(edge), 0)
 
 
 def like(edge: Edge) -> tuple[tuple[int, ...], Any]:
@@ -243,6 +239,11 @@ class Function:
     def public(node: Any) -> tuple[str, type[GraphNode]]:
         """Return the name of a node's type for programs, and the type that it extends."""
         return public_name(node.title), Node
+
+    @staticmethod
+    def in_order(edges: Sequence[Edge]) -> Sequence[Edge]:
+        """Return the edges of a node's inputs in the order that programs know."""
+        return edges
 
     @staticmethod
     def attribute(node: Any, name: str) -> Any:

@@ -176,6 +176,11 @@ def accumulator(leaf: Tensor) -> AccumulateGrad:
     return node
 
 
+def seen_edge(edge: Any) -> tuple[GraphNode, int]:
+    """Return an edge of the graph as programs see it: that of a leaf leads to the leaf's node."""
+    return (seen(edge[0]), edge[1]) if type(edge) is tuple else (accumulator(edge), 0)
+
+
 class GradientEdge(NamedTuple):
     """The place of a tensor in the graph: a node, and which of its results the tensor is."""
 
@@ -192,25 +197,44 @@ NAMES = {
     "AvgPool": "AvgPool2D",
     "BatchNormEvaluation": "NativeBatchNorm",
     "BatchNormTraining": "NativeBatchNorm",
+    "Argmax": "Max",
+    "Argmin": "Min",
     "ConstantPad": "ConstantPadNd",
     "Cast": "ToCopy",
     "Copy_": "Copy",
-    "Dropout": "NativeDropout",
+    "Dropout": "Mul",
+    "Fold": "Col2Im",
     "GroupNorm": "NativeGroupNorm",
+    "LayerNorm": "NativeLayerNorm",
     "Linear": "Addmm",
+    "Logsigmoid": "LogSigmoid",
     "MaxPool": "MaxPool2DWithIndices",
     "NLL": "NllLoss",
     "Overwritten": "AsStrided",
+    "PRelu": "PreluKernel",
     "Reshape": "View",
+    "RandomRelu": "RreluWithNoise",
     "ToDevice": "ToCopy",
     "TransposedConvolution": "Convolution",
+    "Unfold": "Im2Col",
     "VectorNorm": "LinalgVectorNorm",
 }
 
 
 def public_name(title: str) -> str:
     """Return the name that programs see, from the operation's own."""
-    name = NAMES.get(title.lstrip("_"))
-    if name is None:
-        name = "".join([word[:1].upper() + word[1:] for word in title.split("_")])
-    return f"{name}Backward0"
+    name = "".join([word[:1].upper() + word[1:] for word in title.split("_")])
+    return f"{NAMES.get(name, name)}Backward0"
+
+
+def shown_as(y: Any, name: str, first: Any = None) -> Any:
+    """Return the result y of several operations that PyTorch has as one, of which programs know the node by `name`.
+
+    With `first`, the result of the first of them, the node shows that one's inputs as its own.
+    """
+    if y._edge is not None:
+        node = y._edge[0]
+        node.face = name
+        if first is not None and first._edge is not None:
+            node.within = first._edge[0]
+    return y

@@ -15,6 +15,7 @@ from minicnn_kernels.geometry import real, whole
 from minicnn_kernels.geometry.activations import check_glu
 
 from ..autograd.engine import Function
+from ..autograd.nodes import shown_as
 from ..tensor import Tensor, tensor_method
 from .activation_functions import Activation, Relu, Sigmoid, Tanh
 from .slopes import RandomRelu, prelu
@@ -233,7 +234,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     alpha = real(alpha, "celu", "alpha")
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0; for the limit of a small alpha use relu")
-    return _elementwise("celu", input, inplace, alpha, 1.0, 1 / alpha, row="elu")
+    return shown_as(_elementwise("celu", input, inplace, alpha, 1.0, 1 / alpha, row="elu"), "CeluBackward0")
 
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -304,7 +305,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         floating("glu", input=input)
     dim, half = check_glu(input.shape, dim if type(dim) is int else whole(dim, "glu", "dim"))
     before: tuple[slice, ...] = (slice(None),) * dim
-    return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
+    y = input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])
+    return shown_as(y, "GluBackward0")
 
 
 def rrelu(
@@ -321,7 +323,7 @@ def rrelu(
     if lower > upper:
         raise RuntimeError(f"rrelu: lower {lower} is greater than upper {upper}")
     if not training:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
+        return shown_as(leaky_relu(input, (lower + upper) / 2, inplace), "RreluWithNoiseBackward0")
     floating("rrelu", input=input)
     return _placed("rrelu", input, inplace, lambda x: RandomRelu.apply(x, lower, upper))
 

@@ -16,6 +16,7 @@ from minicnn_kernels import pooling as kernels
 from minicnn_kernels.arrays import on_device_of, xp
 
 from ..autograd.engine import Function
+from ..autograd.nodes import shown_as
 from ..device import meta
 from ..tensor import Array, Tensor
 from .pooling import AvgPool, IntOrPair, MaxPool, Pooled, check, max_pool2d, with_indices
@@ -71,7 +72,9 @@ def _adaptive_avg_pool(op: str, input: Tensor, output_size: SizeOrNone) -> Tenso
     dims = int(op[-2])  # the 2 of adaptive_avg_pool2d
     check(op, input)
     found: Tensor = AvgPool.apply(input, geometry.adaptive_pool2d(input.shape, output_size, op, dims), dims, None)
-    return found
+    if output_size == 1 or (isinstance(output_size, (tuple, list)) and set(output_size) == {1}):
+        return shown_as(found, "MeanBackward1")
+    return shown_as(found, f"AdaptiveAvgPool{dims}DBackward0")
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: SizeOrNone, return_indices: bool = False) -> Pooled:
@@ -106,7 +109,9 @@ def _adaptive_max_pool(op: str, input: Tensor, output_size: SizeOrNone, return_i
     dims = int(op[-2])
     check(op, input)
     g = geometry.adaptive_pool2d(input.shape, output_size, op, dims)
-    return MaxPool.apply(input, g, dims, bool(return_indices))
+    found = MaxPool.apply(input, g, dims, bool(return_indices))
+    shown_as(found[0] if return_indices else found, f"AdaptiveMaxPool{dims}DBackward0")
+    return found
 
 
 adaptive_max_pool1d_with_indices = with_indices(adaptive_max_pool1d, 2)

@@ -29,6 +29,7 @@ import numpy as np
 
 from minicnn_kernels.geometry import ShapeError, wholes
 
+from ..autograd.nodes import shown_as
 from ..autograd.second_order import with_unused
 from ..tensor import Tensor
 from .embedding import Embedding
@@ -106,7 +107,8 @@ def grid_sample(
         part = Embedding.apply(rows, index, None, False) * reshape(weight, (-1, 1))
         total = part if total is None else total + part
     y = permute(reshape(total, (n, *outs, c)), (0, input.ndim - 1, *range(1, input.ndim - 1))).contiguous()
-    return with_unused(y, grid) if mode == "nearest" else y
+    y = with_unused(y, grid) if mode == "nearest" else y
+    return shown_as(y, f"GridSampler{input.ndim - 2}DBackward0")
 
 
 def _repeated(x: Tensor, count: int) -> Tensor:

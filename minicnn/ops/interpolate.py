@@ -12,6 +12,7 @@ import numpy as np
 from minicnn_kernels.geometry import KindError, ShapeError, fits, shown, whole
 from minicnn_kernels.sparse_rows import interpolation
 
+from ..autograd.nodes import shown_as
 from ..dtypes import DtypeError
 from ..tensor import Tensor
 from .pad import RESAMPLE
@@ -134,11 +135,18 @@ def interpolate(
         if input.dtype != np.uint8 or rank != 4:
             raise DtypeError(f"interpolate: mode {mode!r} is not implemented for {input.dtype}; use input.float()")
         return _bytes(input, kind, sizes, scales, bool(align_corners), antialias)
-    result: Any = input
+    steps: list[Any] = [input]
     for axis, (out, scale) in enumerate(zip(sizes, scales, strict=True), 2):
         taps = interpolation(kind, input.shape[axis], out, scale or None, bool(align_corners), antialias)
-        result = Map.apply(result, RESAMPLE, axis, *taps)
-    return result
+        steps.append(Map.apply(steps[-1], RESAMPLE, axis, *taps))
+    return shown_as(steps[-1], _node_name(mode, len(sizes)), steps[1])
+
+
+def _node_name(mode: str, axes: int) -> str:
+    """Return PyTorch's name of the node."""
+    if mode == "area":
+        return f"AdaptiveAvgPool{axes}DBackward0"
+    return f"Upsample{''.join([word.capitalize() for word in mode.split('-')])}{axes}DBackward0"
 
 
 def _bytes(

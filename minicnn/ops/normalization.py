@@ -13,6 +13,7 @@ from minicnn_kernels import normalization as kernels
 from minicnn_kernels.arrays import on_device_of
 
 from ..autograd.engine import Function
+from ..autograd.nodes import shown_as
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
 from .batchnorm import constant, evaluate, in_float32, is_half, move
@@ -242,7 +243,8 @@ def _last_axes(
     axes = ints(op, "normalized_shape", (normalized,))
     geometry.layer_norm(input.shape, axes, _shapes(weight=weight, bias=bias), op)
     shape = math.prod(input.shape[: input.ndim - len(axes)]), math.prod(axes)
-    return GroupNorm.apply(input, weight, bias, shape=shape, groups=1, eps=eps, centred=centred)[0]
+    y = GroupNorm.apply(input, weight, bias, shape=shape, groups=1, eps=eps, centred=centred)[0]
+    return shown_as(y, "NativeLayerNormBackward0" if centred else "FusedRmsNormBackward0")
 
 
 class LocalResponseNorm(Function):

@@ -11,6 +11,7 @@ from minicnn_kernels import geometry, resample
 from minicnn_kernels.arrays import constant
 from minicnn_kernels.sparse_rows import Taps, padding
 
+from ..autograd.nodes import shown_as
 from ..dtypes import DtypeError
 from ..tensor import Array, Tensor
 from .tensor.linear_map import LinearMapRow, Map
@@ -107,4 +108,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for axis, (before, after) in enumerate(sides):
         if before or after:
             result = Map.apply(result, RESAMPLE, axis, *padding(mode, input.shape[axis], before, after))
-    return result if result is not input else Map.apply(input, CONSTANT, sides, 0)  # always new memory
+    if result is input:
+        return Map.apply(input, CONSTANT, sides, 0)  # always new memory
+    names = {"reflect": "ReflectionPad", "replicate": "ReplicationPad"}
+    return shown_as(result, f"{names[mode]}{len(pad) // 2}DBackward0") if mode in names else result

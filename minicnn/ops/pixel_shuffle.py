@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minicnn_kernels.geometry import ShapeError, whole
 
+from ..autograd.nodes import shown_as
 from ..tensor import Tensor
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -34,7 +35,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n, c = len(batch), c // (r * r)
     cells = input.reshape(*batch, c, r, r, h, w)  # (..., C*r*r, H, W) -> (..., C, r, r, H, W)
     cells = cells.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)  # -> (..., C, H, r, W, r)
-    return cells.reshape(*batch, c, h * r, w * r)
+    return shown_as(cells.reshape(*batch, c, h * r, w * r), "PixelShuffleBackward0")
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -56,7 +57,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n, h, w = len(batch), h // r, w // r
     cells = input.reshape(*batch, c, h, r, w, r)  # (..., C, H*r, W*r) -> (..., C, H, r, W, r)
     cells = cells.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)  # -> (..., C, r, r, H, W)
-    return cells.reshape(*batch, c * r * r, h, w)
+    return shown_as(cells.reshape(*batch, c * r * r, h, w), "PixelUnshuffleBackward0")
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -78,4 +79,5 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"1, got {tuple(input.shape)}"
         )
     n, c, *rest = input.shape
-    return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)  # swap the G and C/G axes
+    y = input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)  # swap the G and C/G axes
+    return shown_as(y, "ChannelShuffleBackward0")

@@ -24,7 +24,7 @@ from ..tensor.reduction import sum
 from ..tensor.shape import permute, reshape, unsqueeze
 from ..tensor.types import to
 from .one_hot import checked, ends, indices, labels
-from .reduction import check
+from .reduction import as_one, check
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -134,14 +134,14 @@ def _per_class(
     if reduction == "none":
         return reshape(losses, target.shape)  # (M,) -> (N, d1, ...)
     if reduction == "sum":
-        return sum(losses)
+        return as_one(losses, sum(losses))
     if target.is_meta:
-        return _Mean.apply(losses, count=0.0)
+        return as_one(losses, _Mean.apply(losses, count=0.0))
     if on_gpu(target.array):
-        return _Mean.apply(losses, count=_weighed(flat.array, weight, ignore_index))
+        return as_one(losses, _Mean.apply(losses, count=_weighed(flat.array, weight, ignore_index)))
     assert counted is not None
     count = counted.size if weight is None else float(weight.array[counted].sum(dtype=np.float64))
-    return _Mean.apply(losses, count=count)
+    return as_one(losses, _Mean.apply(losses, count=count))
 
 
 def _weighed(target: Array, weight: Tensor | None, ignore: int) -> Array:

@@ -7,6 +7,7 @@ import warnings
 from minicnn_kernels.arrays import on_gpu
 
 from ...autograd import anomaly
+from ...autograd.nodes import public_name, shown_as
 from ...tensor import Tensor
 from ..tensor.reduction import mean, sum
 
@@ -37,7 +38,21 @@ def check(
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
     """Return the mean (NaN if there are no losses), the sum, or the losses themselves."""
-    return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+    return losses if reduction == "none" else as_one(losses, mean(losses) if reduction == "mean" else sum(losses))
+
+
+def as_one(losses: Tensor, reduced: Tensor) -> Tensor:
+    """Return the reduced losses; for programs the operation of the losses includes the reduction, as in PyTorch."""
+    node = losses._edge[0] if losses._edge else None
+    if node is None or node.title not in _WITH_REDUCTION:
+        return reduced
+    return shown_as(reduced, "NllLossBackward0" if node.title == "CrossEntropy" else public_name(node.title), losses)
+
+
+_WITH_REDUCTION = {
+    "Binary_cross_entropy", "Binary_cross_entropy_with_logits", "CrossEntropy", "Huber_loss", "MultiMargin",
+    "MultilabelMargin", "Mse_loss", "NLL", "Smooth_l1_loss", "Soft_margin_loss",
+}  # fmt: skip
 
 
 def warn_of_broadcast(op: str, input: Tensor, target: Tensor) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from minicnn_kernels.arrays import is_array, on_gpu
 
 from ...autograd import ownership
+from ...autograd.nodes import shown_as
 from ...tensor import Array, Tensor, tensor_method
 from .arguments import check_tensor
 from .elementwise import binary, flat, row, run
@@ -88,7 +89,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> minicnn.rsub(minicnn.tensor([1, 2]), 10)
     tensor([9, 8])
     """
-    return sub(other, input, alpha=alpha)
+    return shown_as(sub(other, input, alpha=alpha), f"RsubBackward{0 if isinstance(other, Tensor) else 1}")
 
 
 @tensor_method("mul", "multiply")
@@ -295,7 +296,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and input.array.dtype.kind in "iub":
         raise RuntimeError(f"pow: the power {exponent} of integers is not an integer; convert them with .float()")
-    return run(_pow, input, exponent)
+    y = run(_pow, input, exponent)
+    return y if not isinstance(exponent, Tensor) else shown_as(y, f"PowBackward{1 if isinstance(input, Tensor) else 2}")
 
 
 @tensor_method("float_power")
@@ -384,4 +386,6 @@ for _name, _function in (
     ("pow", pow),
 ):  # fmt: skip
     operator(f"__{_name}__", _function)
-    operator(f"__r{_name}__", _function, reflected=True)
+    if _name != "sub":
+        operator(f"__r{_name}__", _function, reflected=True)
+operator("__rsub__", rsub)

@@ -14,6 +14,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.arrays import as_array
 
 from ...autograd.engine import Function
+from ...autograd.nodes import shown_as
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
 from .elementwise import binary, in_memory_order, row, run
@@ -78,8 +79,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     if min is None:
-        return run(_clamp_max, input, max)
-    return run(_clamp_min, input, min) if max is None else run(_clamp, input, min, max)
+        y = run(_clamp_max, input, max)
+    else:
+        y = run(_clamp_min, input, min) if max is None else run(_clamp, input, min, max)
+    return shown_as(y, f"ClampBackward{0 if isinstance(min, Tensor) or isinstance(max, Tensor) else 1}")
 
 
 @tensor_method("clamp_min")

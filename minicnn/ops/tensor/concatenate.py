@@ -13,6 +13,7 @@ from minicnn_kernels.geometry import ShapeError, fits, whole
 
 from ...autograd import backpropagation
 from ...autograd.engine import Function
+from ...autograd.nodes import shown_as
 from ...autograd.second_order import with_unused
 from ...device import Meta, meta
 from ...memory_formats import channels_last, is_in
@@ -129,7 +130,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if x.shape != given[0].shape:
             raise ShapeError(f"stack: the shapes must be equal, got {tuple(given[0].shape)} and {tuple(x.shape)}")
     at = axis("stack", dim, given[0].ndim + 1)
-    return cat([unsqueeze(x, at) for x in given], at).contiguous()
+    return shown_as(cat([unsqueeze(x, at) for x in given], at).contiguous(), "StackBackward0")
 
 
 backpropagation.stack = stack

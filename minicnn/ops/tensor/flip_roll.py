@@ -11,6 +11,7 @@ from minicnn_kernels.arrays import Array, as_array, host, xp
 from minicnn_kernels.geometry import ShapeError, fits, whole
 from minicnn_kernels.sums import total
 
+from ...autograd.nodes import shown_as
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, ints, numpy_names, spread
 from .gather import index_select
@@ -206,7 +207,8 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
     if dims is None or (isinstance(dims, (tuple, list)) and not dims):
         if len(steps) != 1:
             raise RuntimeError(f"roll: {len(steps)} shifts need as many dims, got none")
-        return reshape(roll(reshape(input, (input.numel(),)), steps, 0), tuple(input.shape))
+        line = reshape(input, (input.numel(),))
+        return shown_as(reshape(roll(line, steps, 0), tuple(input.shape)), "RollBackward0", line)
     given = ints("roll", "dims", (dims,))
     if len(given) != len(steps):
         raise RuntimeError(f"roll: shifts and dims must be equal in number, got {steps} and {given}")

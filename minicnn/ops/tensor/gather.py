@@ -11,6 +11,7 @@ from minicnn_kernels.arrays import beside, xp
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
+from ...autograd.nodes import shown_as
 from ...autograd.second_order import with_unused
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
@@ -281,7 +282,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     (i,) = meta_like(input, with_axis(index)[0])
     if not input.ndim:
         return reshape(Index.apply(reshape(input, (1,)), i, where=(0,)), ())
-    return Index.apply(input, i, where=(at,))
+    return shown_as(Index.apply(input, i, where=(at,)), "IndexSelectBackward0")
 
 
 def check_slices(op: str, x: Tensor, dim: int, index: Any) -> None:

@@ -19,6 +19,7 @@ from minicnn_kernels.arrays import as_array, on_gpu
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd.engine import Function
+from ...autograd.nodes import shown_as
 from ...autograd.second_order import with_unused
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
@@ -136,7 +137,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     y: Tensor = Matmul.apply(a, b)
     shape = tuple(y.shape)
     if left or right:
-        y = reshape(y, shape[:-2] + (() if left else shape[-2:-1]) + (() if right else shape[-1:]))
+        found = reshape(y, shape[:-2] + (() if left else shape[-2:-1]) + (() if right else shape[-1:]))
+        if input.ndim + other.ndim <= 3:
+            return shown_as(found, "DotBackward0" if left and right else "MvBackward0", y)
+        return found
     return y
 
 
@@ -285,7 +289,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     >>> minicnn.addmm(minicnn.tensor([10.]), a, a.T)
     tensor([[15.]])
     """
-    return _sum("addmm", input, mm(mat1, mat2), beta, alpha)
+    return shown_as(_sum("addmm", input, mm(mat1, mat2), beta, alpha), "AddmmBackward0")
 
 
 @tensor_method("addmv")

@@ -15,6 +15,7 @@ from minicnn_kernels.arrays import share_memory
 from minicnn_kernels.geometry import ShapeError
 
 from ...autograd import own_order
+from ...autograd.nodes import shown_as
 from ...dtypes import DType
 from ...tensor import Tensor, tensor_method
 from .arguments import axes, axis, guarded, ints, numpy_names, spread
@@ -206,7 +207,8 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     rank = input.ndim
     given = set(range(rank)) if dim is None else set(axes("squeeze", dim, rank))
     shape = tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in given)
-    return View.apply(input, RESHAPE, shape, title="Squeeze")
+    y = View.apply(input, RESHAPE, shape, title="Squeeze")
+    return y if dim is None else shown_as(y, f"SqueezeBackward{1 if isinstance(dim, int) else 2}")
 
 
 @tensor_method("unsqueeze")
@@ -335,7 +337,7 @@ def t(input: Tensor) -> Tensor:
     """
     if input.ndim > 2:
         raise ShapeError(f"t: expected a tensor of at most 2 axes, got shape {input.shape}; use .transpose or .mT")
-    return transpose(input, 0, -1)
+    return shown_as(transpose(input, 0, -1), "TBackward0")
 
 
 @tensor_method("movedim", "moveaxis")

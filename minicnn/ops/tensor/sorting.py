@@ -10,6 +10,7 @@ from minicnn_kernels.arrays import contiguous, xp
 from minicnn_kernels.geometry import whole
 
 from ...autograd.engine import Function
+from ...autograd.nodes import shown_as
 from ...compat import return_types
 from ...device import Meta, meta
 from ...tensor import Array, Tensor, tensor_method
@@ -66,7 +67,8 @@ def ordered(op: str, x: Tensor, dim: int, descending: bool = False, part: slice 
     """Return values and indices, also for a 0-d tensor."""
     at = axis(op, dim, x.ndim)
     if x.ndim:
-        return tuple(Ordered.apply(x, at, descending, part))
+        values, indices = Ordered.apply(x, at, descending, part)
+        return shown_as(values, f"{op.capitalize()}Backward0"), indices
     values, indices = Ordered.apply(reshape(x, (1,)), at, descending, part)
     shape = () if values.numel() == 1 else (0,)
     return reshape(values, shape), reshape(indices, shape)
