@@ -128,6 +128,8 @@ def flat(x: Array) -> Array:
     """The elements of a dense array of any rank, 1-d in the order of memory, without a copy."""
     if x.flags.c_contiguous:
         return x.reshape(-1)
+    if x.ndim == 4 and (pixels := x.transpose(0, 2, 3, 1)).flags.c_contiguous:
+        return pixels.reshape(-1)
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
     return x.transpose(order).reshape(-1)
 

@@ -12,6 +12,7 @@ from minicnn_kernels.geometry import ShapeError
 
 from ..ops.batchnorm import batch_norm
 from ..ops.tensor import creation
+from ..ops.tensor.inplace import memory_to_write
 from ..tensor import Tensor
 from . import init
 from .module import Module
@@ -106,7 +107,10 @@ class _NormBase(Affine):
         """Count a batch of training, and return its share in the running statistics."""
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             count = self.num_batches_tracked
-            if on_gpu(count._array):
+            plain = memory_to_write(count)
+            if plain is not None:
+                plain += 1
+            elif on_gpu(count._array):
                 count.add_(1)  # without waiting for the number
             elif not count.is_meta:
                 count.fill_(count.item() + 1)

@@ -94,10 +94,10 @@ class Module(Hooks, State, Conversion):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
         for kind in _PARTS:
-            parts = self.__dict__.get(kind, {})
-            if name in parts:
-                return parts[name]
+            if kind in own and name in own[kind]:
+                return own[kind][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:

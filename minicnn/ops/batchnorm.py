@@ -5,6 +5,7 @@ Batch renormalisation: S. Ioffe, 2017, https://arxiv.org/abs/1702.03275.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..autograd.engine import Function
 from ..autograd.gpu import same_device
 from ..device import Meta, meta
 from ..tensor import Array, Tensor
+from .tensor.inplace import memory_to_write
 from .tensor.operands import floating
 from .tensor.types import to
 
@@ -88,8 +90,9 @@ class BatchNormEvaluation(Function):
         relu: bool = False,
     ) -> Array:
         """Run the chosen kernel; the statistics are copied, because a later batch in training may change them."""
-        ctx.save_for_backward(x, gamma, beta if relu else None, mean.copy(), var.copy())
-        ctx.eps, ctx.relu = eps, relu
+        if True in ctx.needs_input_grad:
+            ctx.save_for_backward(x, gamma, beta if relu else None, mean.copy(), var.copy())
+            ctx.eps, ctx.relu = eps, relu
         return kernels.EVALUATION(x, gamma, beta, mean, var, eps, relu)
 
     @staticmethod
@@ -217,15 +220,16 @@ def _normalise(
     vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     if input.ndim == 1 and not input.numel():
         return input.clone()  # as in PyTorch, which does not check the channels of an empty input
-    geometry.batch_norm(input.shape, training, {k: None if v is None else v.shape for k, v in vectors.items()})
+    shape = input._array.shape
+    geometry.batch_norm(shape, training, {k: None if v is None else v._array.shape for k, v in vectors.items()})
     constant("batch_norm", input, running_mean, running_var)
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"batch_norm: eps must be positive in training and not negative otherwise, got {eps}")
     if not training:
         return evaluate("batch_norm", input, running_mean, running_var, weight, bias, eps, relu)
     y, mean, var = BatchNormTraining.apply(input, weight, bias, eps, relu=relu)
-    count = input.numel() // input.shape[1] if input.shape[1] else 0
-    if count and not input.is_meta:  # an empty batch has no statistics
+    count = math.prod(shape) // shape[1] if shape[1] else 0
+    if running_mean is not None and count and not input.is_meta:  # an empty batch has no statistics
         with on_device_of(mean.array):
             move(running_mean, mean.array, momentum)
             move(running_var, var.array * (count / max(count - 1, 1)), momentum)
@@ -272,15 +276,20 @@ def evaluate(
     """Normalise by the running statistics, which are constants."""
     if running_mean is None or running_var is None:
         raise RuntimeError(f"{op}: running_mean and running_var must be defined in evaluation, or use the input's own")
-    mean, var = running_mean.detach(), running_var.detach()
-    return BatchNormEvaluation.apply(input, weight, bias, mean, var, eps, relu=relu)
+    return BatchNormEvaluation.apply(input, weight, bias, running_mean.array, running_var.array, eps, relu=relu)
 
 
 def move(running: Tensor | None, batch: Array, momentum: float) -> None:
     """running = (1 - momentum) running + momentum batch, in place."""
-    if running is not None:
-        batch = as_array(batch).astype(running.dtype, copy=False)
+    if running is None:
+        return
+    batch = as_array(batch).astype(running._array.dtype, copy=False)
+    plain = memory_to_write(running)
+    if plain is None:
         running.detach().copy_((1 - momentum) * running.array + momentum * batch)
+    else:
+        plain *= 1 - momentum
+        plain += momentum * batch
 
 
 def batch_renorm(

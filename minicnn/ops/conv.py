@@ -5,6 +5,7 @@ A signal (N, C, L) is convolved as an image of one row.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,15 @@ def result_shape(input: Tensor, y: Shape, rank: int) -> Shape:
     return y[1:] if input.ndim == rank + 1 else y
 
 
+# The layers of a net ask for the same geometries in each step.
+_known = functools.lru_cache(4096, typed=True)(geometry.conv2d)
+
+
+def _are_ints(sizes: Any) -> bool:
+    """Return whether an argument is an int or a tuple of ints: others are equal to these, but may be refused."""
+    return type(sizes) is int or (type(sizes) is tuple and set(map(type, sizes)) <= {int})
+
+
 def _convolve(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: IntOrPair, padding: IntOrPair | str,
     dilation: IntOrPair, groups: int, fit: str, flipped: bool, choice: dict[str, str],
@@ -164,8 +174,9 @@ def _convolve(
         if any(end):
             input = pad(input, [n for side in reversed(end) for n in (0, side)])
         padding = both
-    w, b = weight.array.shape, None if bias is None else bias.array.shape
-    g = geometry.conv2d(batched(input, rank), w, b, stride, padding, dilation, groups, fit, op)
+    w, b = weight._array.shape, None if bias is None else bias._array.shape
+    known = _known if _are_ints(stride) and _are_ints(padding) and _are_ints(dilation) else geometry.conv2d
+    g = known(batched(input, rank), w, b, stride, padding, dilation, groups, fit, op)
     return Convolution.apply(input, weight, bias, g, result_shape(input, g.y_shape, rank), flipped, choice)
 
 

@@ -93,12 +93,23 @@ def test_backward_hooks_see_and_replace() -> None:
 def test_backward_hooks_where_no_input_needs_a_gradient() -> None:
     layer, log = linear(), []
     handle = layer.register_full_backward_hook(lambda m, gi, go: log.append((gi, go[0].tolist())))
-    layer(point().detach()).sum().backward()
+    with pytest.warns(UserWarning, match="no inputs require gradients"):
+        layer(point().detach()).sum().backward()
     assert log == [((None,), [[1, 1]])]
     handle.remove()
     layer.register_full_backward_hook(lambda m, gi, go: (minicnn.ones(1),))
-    with pytest.raises(RuntimeError, match="no input requires gradient"):
+    with pytest.raises(RuntimeError, match="no input requires gradient"), pytest.warns(UserWarning, match="no inputs"):
         layer(point().detach()).sum().backward()
+
+
+def test_hooks_of_the_older_form_that_would_get_other_gradients_in_pytorch_give_a_warning() -> None:
+    one, several = nn.ReLU(), nn.Sequential(nn.Tanh(), nn.ReLU())
+    for module in (one, several):
+        module.register_backward_hook(lambda m, gi, go: None)
+    x = point() * 1
+    one(x)
+    with pytest.warns(FutureWarning, match="multiple autograd Nodes"):
+        several(x)
 
 
 def test_backward_hooks_of_several_inputs_and_outputs() -> None:

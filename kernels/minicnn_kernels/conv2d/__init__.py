@@ -49,6 +49,7 @@ from ..arrays import Array, on_gpu
 from ..dispatch import Table
 from ..geometry import Conv
 from ..layout import as_order, is_channels_last
+from ..runtime import threads
 from . import depthwise, direct, fft, im2col, implicit, pointwise, registers, winograd
 
 # The geometries that an algorithm can do. `im2col`, `direct` and `fft` are not here: they can do all of them.
@@ -78,6 +79,11 @@ def rule(g: Conv, gradient: str, channels_last: bool, dtype: Any) -> str:
     and O = 6 are few, and a row of 28 outputs fills most of the 32 places of two AVX-512 vectors. The rule returns
     `registers`, for gw too. gx, which this layer does not need, would be `im2col`: of one channel, it fills no tile.
     """
+    return _rule(g, gradient, channels_last, dtype, threads())
+
+
+@functools.lru_cache(4096)  # a net asks the same in each step, and the answer takes longer than to find it again
+def _rule(g: Conv, gradient: str, channels_last: bool, dtype: Any, threads: int) -> str:
     if pointwise.supports(g):
         return "pointwise"
     single = dtype == np.float32

@@ -144,6 +144,21 @@ def _write(x: Tensor, op: str, result: Tensor) -> Tensor:
     return x
 
 
+def memory_to_write(x: Tensor) -> Array | None:
+    """Return the array of a tensor that only keeps values, such as a running mean, and count a write to it.
+
+    None if the write must go through `copy_`: the tensor is on a GPU, is read-only, has a gradient or views that have
+    one, has a hidden order of memory, or somebody observes operations.
+    """
+    a = x._array
+    if type(a) is not np.ndarray or x._requires_grad or x._order is not None or observe.observers:
+        return None
+    if not a.flags.writeable or (x._views and any(t is not None and t._requires_grad for t in [r() for r in x._views])):
+        return None
+    x._counter[0] += 1
+    return a
+
+
 def in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the in-place form of a function of a tensor: `in_place(relu)(x)` writes relu(x) into x and returns x."""
     op = f"{function.__name__}_"

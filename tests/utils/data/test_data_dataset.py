@@ -55,7 +55,7 @@ def test_tensor_dataset_refuses_an_index_out_of_range(index: int) -> None:
 
 
 def test_tensor_dataset_refuses_what_does_not_fit() -> None:
-    with pytest.raises(ValueError, match=r"size mismatch.*\(4,\).*\(3,\)"):
+    with pytest.raises(AssertionError, match=r"Size mismatch.*\(4,\).*\(3,\)"):
         TensorDataset(Tensor(np.arange(4)), Tensor(np.arange(3)))
     with pytest.raises(ValueError, match="at least one"):
         TensorDataset()

@@ -33,6 +33,7 @@ windows are formed while they are copied to the fast memory of a GPU. Equations 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -54,6 +55,7 @@ def supports(g: Conv) -> bool:
     return (g.dh, g.dw) == (1, 1)
 
 
+@functools.lru_cache(4096)
 def _forward_pass(g: Conv) -> Pass:
     size = g.n, g.groups, g.c // g.groups, g.h, g.w, g.o // g.groups, g.kh, g.kw
     return Pass(*size, g.sh, g.sw, g.ph, g.pw, g.oh, g.ow, g.oh, g.ow, 0, 1, 0, 1)
@@ -68,15 +70,22 @@ def _phase(size: int, k: int, s: int, padding: int, r: int) -> tuple[int, int, i
 
 def _phases(w: Array, g: Conv) -> list[tuple[Array, Pass]]:
     """The passes of gx, each with its weights (G, T, T', O/G, C/G)."""
+    w = w.reshape(g.groups, g.o // g.groups, g.c // g.groups, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
+    return [
+        (w[..., ra :: g.sh, rb :: g.sw][..., ::-1, ::-1].transpose(0, 3, 4, 1, 2), p) for ra, rb, p in _gx_passes(g)
+    ]
+
+
+@functools.lru_cache(4096)
+def _gx_passes(g: Conv) -> list[tuple[int, int, Pass]]:
+    """The phases that have pixels, and their passes."""
     found, og, cg = [], g.o // g.groups, g.c // g.groups
-    w = w.reshape(g.groups, og, cg, g.kh, g.kw)  # (O, C/G, KH, KW) -> (G, O/G, C/G, KH, KW)
     for ra, rb in np.ndindex(g.sh, g.sw):
         th, top, i0, rows = _phase(g.h, g.kh, g.sh, g.ph, ra)
         tw, left, j0, columns = _phase(g.w, g.kw, g.sw, g.pw, rb)
         if rows and columns:
-            part = w[..., ra :: g.sh, rb :: g.sw][..., ::-1, ::-1].transpose(0, 3, 4, 1, 2)
             size, places = (g.n, g.groups, og, g.oh, g.ow, cg, th, tw, 1, 1), (g.h, g.w, i0, g.sh, j0, g.sw)
-            found.append((part, Pass(*size, top, left, rows, columns, *places)))
+            found.append((ra, rb, Pass(*size, top, left, rows, columns, *places)))
     return found
 
 

@@ -8,6 +8,7 @@ done for the channels of each group of a band, one group after the other.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,9 +62,14 @@ class BandSizes(NamedTuple):
 
 def band_sizes(p: Pass, itemsize: int) -> BandSizes:
     """The sizes of the blocks into which a pass is cut."""
+    return _band_sizes(p, itemsize, threads())
+
+
+@functools.lru_cache(4096)
+def _band_sizes(p: Pass, itemsize: int, threads: int) -> BandSizes:
     wide, outputs = max(p.ow, LOW), filled_up(p.o, LANES)
     line = ((wide - 1) * p.sw + p.kw) * p.c
-    band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads()))))
+    band = max(1, min(p.oh, _BAND // max(1, line * p.sh * itemsize), -(-p.n * p.oh // (8 * threads))))
     some = max(1, min(band, _SOME // max(1, p.ow * min(outputs, _BLOCK) * itemsize)))
     high = min((HIGH, MIDDLE), key=lambda rows: filled_up(p.kw * p.c, rows))
     return BandSizes(band, some, wide, line, outputs, high)

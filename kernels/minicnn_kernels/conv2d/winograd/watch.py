@@ -52,8 +52,17 @@ def watch(rows: Array) -> Watch:
 
 def noted(w: Watch, dtype: Any) -> tuple[bool, float]:
     """Whether a tile is suspicious, and the largest magnitude of the weights."""
-    strip, weights = w.seen[:, :2].max(0)
-    return bool(strip), float(weights.view(dtype))
+    strip, weights = _most(w.seen)
+    return bool(strip), float(w.seen.dtype.type(weights).view(dtype))
+
+
+@njit()
+def _most(seen: Array) -> tuple[Any, Any]:
+    # The largest of all shares
+    strip, weights = seen[0, 0], seen[0, 1]
+    for t in range(1, seen.shape[0]):
+        strip, weights = max(strip, seen[t, 0]), max(weights, seen[t, 1])
+    return strip, weights
 
 
 @njit()
