@@ -368,3 +368,30 @@ def test_rms_norm_with_a_weight_of_another_type(kind: Any) -> None:
     np.testing.assert_array_equal(y.detach().numpy(), F.rms_norm(x, (4,), weight.detach().to(x.dtype)).numpy())
     y.sum().backward()
     assert weight.grad.dtype == kind
+
+
+def test_the_running_statistics_are_written_as_any_memory_is() -> None:
+    norm, x = nn.BatchNorm2d(3), minicnn.randn(4, 3, 2, 2)
+    flat = minicnn.zeros(2, 3)
+    norm.running_mean, norm.running_var = flat[0], flat[1]  # parts of one tensor
+    before, w = norm.running_mean._version, minicnn.ones(3, requires_grad=True)
+    used = (norm.running_mean * w).sum()
+    norm(x)
+    assert norm.running_mean._version == before + 2  # both are parts of the memory that is counted
+    np.testing.assert_allclose(flat[0].numpy(), 0.1 * x.mean((0, 2, 3)).numpy(), rtol=1e-5)
+    assert flat[1].tolist() == norm.running_var.tolist() and norm.num_batches_tracked.item() == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        used.backward()
+
+
+def test_running_statistics_that_cannot_be_written_are_refused() -> None:
+    norm = nn.BatchNorm2d(3)
+    memory = np.zeros(3, np.float32)
+    memory.flags.writeable = False
+    norm.running_mean = minicnn.Tensor(memory)
+    with pytest.raises(RuntimeError, match="read-only"):
+        norm(minicnn.randn(4, 3, 2, 2))
+    norm.running_mean = minicnn.zeros(3)
+    norm.running_mean.expand(2, 3)  # a view without a gradient disturbs nothing
+    norm(minicnn.randn(4, 3, 2, 2))
+    assert norm.running_mean.abs().sum() > 0
