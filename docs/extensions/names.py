@@ -27,6 +27,7 @@ PLACES = [
     "minicnn.nn.utils.parametrize",
     "minicnn.nn.utils.parametrizations",
     "minicnn.nn.utils.prune",
+    "minicnn.nn.utils.rnn",
     "minicnn.nn.utils.stateless",
     "minicnn.nn.utils.fusion",
     "minicnn.nn.grad",

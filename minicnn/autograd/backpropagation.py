@@ -126,8 +126,8 @@ def grad(
     the edge of a tensor that exists no more, `autograd.graph.get_gradient_edge(tensor)`.
 
     Raises:
-        ValueError: `inputs` is empty.
-        RuntimeError: no output depends on one of the inputs (with `allow_unused` its gradient is None).
+        RuntimeError: `inputs` is empty, or no output depends on one of the inputs (with `allow_unused` its gradient
+            is None).
 
     >>> x, w = minicnn.tensor(3.0, requires_grad=True), minicnn.tensor(2.0, requires_grad=True)
     >>> minicnn.autograd.grad(w * x**2, [x, w])  # 2 w x and x^2
@@ -143,7 +143,7 @@ def grad(
         )
     outputs, inputs = sequence(outputs), sequence(inputs)
     if not inputs:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     retain = create_graph if retain_graph is None else retain_graph
     given = [None] * len(outputs) if grad_outputs is None else sequence(grad_outputs)
     if is_grads_batched:

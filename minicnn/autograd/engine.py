@@ -27,7 +27,7 @@ from minicnn_kernels.arrays import GPU_TYPES, Array
 from ..device import Meta, meta, out_of_memory
 from . import anomaly, gpu, observe, own_order, saved_tensors
 from .modes import thread
-from .nodes import GraphNode, public_name, seen_edge, type_named
+from .nodes import GraphNode, public_name, seen_edge, shown_places, type_named
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -65,6 +65,7 @@ class Node(GraphNode):
     gpu: int | None = None  # the number of the GPU that forward ran on
     from_cpu: tuple[int, ...] = ()  # the arguments that forward got from the CPU, if it ran on a GPU
     tied: Set[int] = frozenset()  # outputs that a user's function made as views of its inputs
+    floats: Sequence[bool] | None = None  # which arguments are tensors of floats
     face: str | None = None  # the name that programs know the node by, if it is not the operation's
     within: Node | None = None  # the node whose inputs programs see as those of this one; see nodes.shown_as
 
@@ -114,7 +115,7 @@ class Node(GraphNode):
     def next_functions(self) -> tuple[tuple[GraphNode | None, int], ...]:
         """For each input, the node that computed it and which of its results it is; (None, 0) for a constant."""
         node = self.within or self
-        edges = node.function.in_order(node.inputs)
+        edges = [node.inputs[i] for i in shown_places(node)]
         return tuple([(None, 0) if edge is None else seen_edge(edge) for edge in edges])
 
     def free(self) -> None:
@@ -227,6 +228,7 @@ class Function:
 
     derivative: Callable[..., Any] | None = None
     tangent: Callable[..., Any] | None = None
+    order: Sequence[int] | None = None  # that of the arguments, as programs know it
     bends_in: tuple[int, ...] = ()  # beside `tangent`: the arguments with which the fixed derivative can jump
 
     @staticmethod
@@ -239,11 +241,6 @@ class Function:
     def public(node: Any) -> tuple[str, type[GraphNode]]:
         """Return the name of a node's type for programs, and the type that it extends."""
         return public_name(node.title), Node
-
-    @staticmethod
-    def in_order(edges: Sequence[Edge]) -> Sequence[Edge]:
-        """Return the edges of a node's inputs in the order that programs know."""
-        return edges
 
     @staticmethod
     def attribute(node: Any, name: str) -> Any:
@@ -353,6 +350,7 @@ def _record(node: Node, tensors: list[Tensor | None], outputs: tuple[Tensor, ...
             for t, needs_grad in zip(tensors, node.needs_input_grad, strict=True)
         ]
     )
+    node.floats = [t is not None and t._array.dtype.kind == "f" for t in tensors]
     node.outputs = [(t._array.shape, t._array.dtype) for t in outputs]
     if node._saved and not node._versions:
         versions = {id(t._array): t._counter for t in tensors if t is not None}

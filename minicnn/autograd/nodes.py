@@ -69,6 +69,14 @@ class GraphNode:
         >>> y.sum().backward()
         tensor([3., 3.]) tensor([1., 1.])
         """
+        inner = getattr(self, "within", None)
+        if inner is not None:  # of several operations, the last one knows grad_outputs and the first one grad_inputs
+            arrived: list[Any] = []
+            GraphNode._hook(self, lambda _, grad_outputs: arrived.__setitem__(slice(None), grad_outputs))
+            return GraphNode._hook(inner, lambda grad_inputs, _: hook(grad_inputs, tuple(arrived)))
+        return self._hook(hook)
+
+    def _hook(self, hook: Callable[..., Any]) -> Any:
         if self.post_hooks is None:
             self.post_hooks = {}
         return RemovableHandle(self.post_hooks, hook)
@@ -179,6 +187,17 @@ def accumulator(leaf: Tensor) -> AccumulateGrad:
 def seen_edge(edge: Any) -> tuple[GraphNode, int]:
     """Return an edge of the graph as programs see it: that of a leaf leads to the leaf's node."""
     return (seen(edge[0]), edge[1]) if type(edge) is tuple else (accumulator(edge), 0)
+
+
+def shown_places(node: Any) -> list[int]:
+    """Return which arguments of an operation programs see, in their order: tensors of numbers that have gradients.
+
+    As in PyTorch, a number counts as a tensor in `x + 1` and the like.
+    """
+    if node.title in ("Add", "Sub", "Mul", "Div") and node.face is None:
+        return list(range(len(node.inputs)))
+    order = range(len(node.inputs)) if node.function.order is None else node.function.order
+    return [i for i in order if node.floats is None or node.floats[i]]
 
 
 class GradientEdge(NamedTuple):

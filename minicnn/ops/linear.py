@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from minicnn_kernels import geometry
@@ -26,6 +25,7 @@ class Linear(Function):
     """y = x w^T + b for x (N, in), w (out, in); saves x and w."""
 
     backward_allocates = True
+    order = 2, 0, 1  # PyTorch's: that of addmm(b, x, w^T)
 
     @staticmethod
     def forward(ctx: Any, x: Array, w: Array, b: Array | None) -> Array:
@@ -58,12 +58,6 @@ class Linear(Function):
             products.Matmul.apply(gy.transpose(0, 1), ctx.at_input(0, x)) if of_w else None,
             gy.sum(0) if of_b else None,
         )
-
-    @staticmethod
-    def in_order(edges: Sequence[Any]) -> Sequence[Any]:
-        """PyTorch's order: that of addmm(b, x, w^T)."""
-        x, w, b = edges
-        return (x, w) if b is None else (b, x, w)
 
     @staticmethod
     def infer(x: Meta, w: Meta, b: Meta | None) -> Meta:

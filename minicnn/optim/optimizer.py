@@ -127,6 +127,12 @@ class Optimizer:
         if "step" in cls.__dict__:
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        """Make the places of the hooks, also for a subclass that does not call `__init__`, as one around another."""
+        made = super().__new__(cls)
+        Optimizer.__setstate__(made, {})
+        return made
+
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: defaultdict[Any, Any] = defaultdict(dict)

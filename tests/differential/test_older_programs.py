@@ -34,6 +34,8 @@ OLD: dict[str, Case] = {
     "x.add_": lambda lib: matrix(lib).add_(-0.5, matrix(lib, 1)),
     "x.sub": lambda lib: matrix(lib).sub(0.25, matrix(lib, 1)),
     "x.sub_": lambda lib: matrix(lib).sub_(3, matrix(lib, 1)),
+    "x.add_: a number": lambda lib: matrix(lib).add_(0.5, 2),
+    "sub: a number": lambda lib: lib.sub(matrix(lib), 0.5, 2),
     "addcmul": lambda lib: lib.addcmul(matrix(lib), 0.1, matrix(lib, 1), vector(lib)),
     "x.addcmul_": lambda lib: matrix(lib).addcmul_(0.1, matrix(lib, 1), matrix(lib, 2)),
     "x.addcdiv": lambda lib: matrix(lib).addcdiv(-0.1, matrix(lib, 1), matrix(lib, 2)),
@@ -230,3 +232,76 @@ def test_the_chain_of_a_tutorial() -> None:
             node = node.next_functions[0][0] if node.next_functions else None
         names.append(chain)
     assert names[0] == names[1] == ["MseLossBackward0", "AddmmBackward0", "AccumulateGrad"]
+
+
+def test_hooks_on_the_node_of_a_loss_get_the_gradients_of_the_whole_loss() -> None:
+    seen: list[list[Any]] = []
+    for lib in (minicnn, torch):
+        F = lib.nn.functional
+        x, target = matrix(lib).requires_grad_(), matrix(lib, 1)
+        seen.append([])
+        losses = (
+            F.mse_loss(x * 1, target), F.smooth_l1_loss(x * 1, target), F.huber_loss(x * 1, target, reduction="sum"),
+            F.cross_entropy(x * 1, lib.tensor([0, 1, 2])), F.binary_cross_entropy(x.sigmoid(), target.sigmoid()),
+        )  # fmt: skip
+        for loss in losses:
+
+            def hook(grad_inputs: Any, grad_outputs: Any, loss: Any = loss) -> Any:
+                seen[-1].append(
+                    [g.shape[0] if g.ndim else g.item() for g in (*grad_inputs, *grad_outputs) if g is not None]
+                )
+                return (grad_inputs[0] * 2, *grad_inputs[1:])
+
+            loss.grad_fn.register_hook(hook)
+            loss.backward()
+        seen[-1].append(x.grad.numpy())
+    np.testing.assert_allclose(seen[0].pop(), seen[1].pop(), rtol=1e-9)
+    assert seen[0] == seen[1]
+
+
+def test_numbers_of_inputs_of_nodes() -> None:
+    counts = []
+    for lib in (minicnn, torch):
+        F, x = lib.nn.functional, matrix(lib).requires_grad_()
+        images = x[None, None]
+        results = (
+            1 - x, x + 1, x * 2, x.where(x > 0, x * 2), x.max(1)[0], x.gather(1, lib.zeros(2, 1).long()), x.softmax(1),
+            x.cumsum(0), x.clamp(0, 1), x.split(1)[0], x.sort()[0], x.prod(), x**2, x.view(9), x.relu(), x @ x,
+            F.linear(x, x, x[0]), F.conv2d(images, images), F.max_pool2d(images, 1), F.mse_loss(x, x * 2),
+        )  # fmt: skip
+        counts.append([len(y.grad_fn.next_functions) for y in results])
+    counts[1][17] -= 1  # PyTorch's convolution has a place for the bias also without one
+    assert counts[0] == counts[1]
+
+
+def test_an_optimiser_around_another_one() -> None:
+    for lib in (minicnn, torch):
+
+        class Around(lib.optim.Optimizer):  # type: ignore[name-defined, misc]
+            def __init__(self, optimizer: Any) -> None:
+                self.optimizer, self.param_groups, self.state = optimizer, optimizer.param_groups, {}
+
+            def step(self, closure: Any = None) -> Any:
+                return self.optimizer.step()
+
+        w = lib.nn.Parameter(lib.ones(2))
+        w.sum().backward()
+        Around(lib.optim.SGD([w], lr=0.25)).step()
+        assert w.tolist() == [0.75, 0.75]
+
+
+def test_sequences_of_different_lengths() -> None:
+    found = []
+    for lib in (minicnn, torch):
+        from importlib import import_module
+
+        rnn = import_module(f"{lib.__name__}.nn.utils.rnn")
+        parts = [lib.ones(2, 3), lib.zeros(4, 3), lib.ones(1, 3) * 2]
+        joined = [rnn.pad_sequence(parts, padding_value=-1.0), rnn.pad_sequence(parts, True, padding_side="left")]
+        found.append([one.tolist() for one in joined])
+        back = rnn.unpad_sequence(joined[0], lib.tensor([2, 4, 1]))
+        assert [x.tolist() for x in back] == [x.tolist() for x in parts]
+        for wrong in ([], [lib.ones(2), lib.ones(2, 3)], 5):
+            with pytest.raises((RuntimeError, TypeError)):
+                rnn.pad_sequence(wrong)
+    assert found[0] == found[1]

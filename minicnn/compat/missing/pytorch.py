@@ -99,8 +99,10 @@ ROWS = [
     Gap("minicnn", "channels_last_3d", "volumes (N, C, D, H, W) are contiguous; leave memory_format out"),
     Gap("*", "convert_conv3d_weight_memory_format", "volumes are contiguous; leave the call out"),
     Gap("*", "conv_tbc", "use minicnn.nn.functional.conv1d on x.permute(1, 2, 0), and turn the result back"),
-    Gap("*", "RNN* LSTM* GRU* rnn rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
+    Gap("*", "RNN* LSTM* GRU* rnn_* lstm* gru* miopen_rnn mkldnn_rnn_layer", "sequence models are left out; "
         "write the recurrence as a loop over minicnn.nn.Linear and minicnn.tanh"),
+    Gap("nn.utils.rnn", "PackedSequence pack_padded_sequence pad_packed_sequence pack_sequence invert_permutation",
+        "sequence models are left out; pad_sequence joins sequences, and a mask of their lengths says what is padding"),
     Gap("nn", "attention", "use minicnn.nn.functional.scaled_dot_product_attention; there is one way to "
         "compute it"),
     Gap("minicnn", "scaled_dot_product_attention", "use minicnn.nn.functional.scaled_dot_product_attention"),

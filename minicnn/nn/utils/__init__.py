@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...compat.missing import answer as _answer
-from . import parametrizations, parametrize, prune, stateless
+from . import parametrizations, parametrize, prune, rnn, stateless
 from .clip_grad import *
 from .convert_parameters import *
 from .fusion import *

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minicnn_kernels.arrays import Array
@@ -51,11 +51,6 @@ class Map(Function):
     def backward(ctx: Any, gy: Array) -> tuple[Array | None, ...]:
         """Run the adjoint."""
         return ctx.rule.adjoint(gy, ctx.shape, *ctx.arguments), *[None] * (len(ctx.needs_input_grad) - 1)
-
-    @staticmethod
-    def in_order(edges: Sequence[Any]) -> Sequence[Any]:
-        """The tensor alone."""
-        return edges[:1]
 
     @staticmethod
     def tangent(ctx: Any, v: Array, *_: Any) -> Array:
