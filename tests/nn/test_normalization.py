@@ -384,6 +384,7 @@ def test_the_running_statistics_are_written_as_any_memory_is() -> None:
         used.backward()
 
 
+@pytest.mark.cpu_only("the memory of a GPU is never read-only")
 def test_running_statistics_that_cannot_be_written_are_refused() -> None:
     norm = nn.BatchNorm2d(3)
     memory = np.zeros(3, np.float32)
