@@ -22,7 +22,7 @@ class VonMises(Distribution):
 
     >>> from minicnn.distributions import VonMises
     >>> VonMises(0.0, 4.0).log_prob(minicnn.tensor([0.0, 3.14159]))
-    tensor([-0.2627, -8.2627])
+    tensor([-0.2628, -8.2628])
     """
 
     arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}  # noqa: RUF012

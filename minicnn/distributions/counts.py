@@ -152,7 +152,7 @@ class Binomial(OfChance):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
-        return drawn("binomial", self.total_count.expand(shape), self.probs.expand(shape))
+        return drawn("binomial", self.total_count.long().expand(shape), self.probs.expand(shape))
 
     @checked
     def log_prob(self, value: Tensor) -> Tensor:

@@ -158,7 +158,10 @@ def _independent(p: Independent, q: Independent) -> Tensor:
 def _exponential_family(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
     """A(theta_q) - A(theta_p) - <theta_q - theta_p, dA/dtheta_p>, for two of a family."""
     if type(p) is not type(q):
-        raise NotImplementedError(f"No KL(p || q) is implemented for {type(p).__name__} and {type(q).__name__}")
+        raise NotImplementedError(
+            "The cross KL-divergence between different exponential families cannot be computed using Bregman "
+            f"divergences: {type(p).__name__} and {type(q).__name__}"
+        )
     normalizer, theta, slopes = p._normalizer_and_slopes()
     found = q._log_normalizer(*q._natural_params) - normalizer
     for ours, slope, theirs in zip(theta, slopes, q._natural_params, strict=True):

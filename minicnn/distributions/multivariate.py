@@ -38,7 +38,8 @@ def half_log_det(factor: Tensor) -> Tensor:
 
 def inverse_factor(factor: Tensor) -> Tensor:
     """L^-1."""
-    return solve_triangular(factor, eye(factor.shape[-1], dtype=factor.dtype, device=factor.device), upper=False)
+    one = eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+    return solve_triangular(factor, one.expand(factor.shape), upper=False)
 
 
 def times(matrix: Tensor, vector: Tensor) -> Tensor:

@@ -83,7 +83,8 @@ def uniform_noise(shape: Size, like: Tensor) -> Tensor:
 
 def drawn(kind: str, *parameters: Tensor) -> Tensor:
     """Draw with NumPy's generator, on the CPU, a value for each element of the parameters, in the type of the last."""
-    values = getattr(rng_of(None), kind)(*[host(p.detach().array).astype(np.float64) for p in parameters])
+    arrays = [host(p.detach().array) for p in parameters]
+    values = getattr(rng_of(None), kind)(*[a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays])
     return Tensor(beside(np.asarray(values).astype(parameters[-1].dtype), parameters[-1].array))
 
 
