@@ -50,6 +50,7 @@ DRAWN = {
     "ContinuousBernoulli": d.ContinuousBernoulli(t(0.1, 0.5, 0.8)),
     "MultivariateNormal": d.MultivariateNormal(t(1.0, -2.0), t([2.0, 0.6], [0.6, 0.5])),
     "LowRankMultivariateNormal": d.LowRankMultivariateNormal(t(1.0, -2.0), t([2.0], [0.6]), t(0.3, 0.5)),
+    "Wishart": d.Wishart(t(4.0, 9.5), t([2.0, 0.6], [0.6, 0.5])),
     "MixtureSameFamily": d.MixtureSameFamily(
         d.Categorical(t([0.3, 0.7], [0.9, 0.1])), d.Normal(t([-1.0, 2.0], [0.0, 9.0]), 1.0)
     ),
@@ -155,6 +156,27 @@ def test_densities_are_those_of_scipy() -> None:
         np.testing.assert_allclose(mine.log_prob(x).reshape(-1).numpy(), theirs.logpdf(x.numpy()), 1e-10)
     gp = d.GeneralizedPareto(0.0, t(0.5), c)
     np.testing.assert_allclose(gp.cdf(x).reshape(-1).numpy(), stats.genpareto(c, 0, 0.5).cdf(x.numpy()), 1e-10)
+
+
+@pytest.mark.parametrize(("dim", "c"), [(2, 1.0), (3, 0.7), (5, 2.0)])
+def test_correlations_are_spread_as_beta_variables(dim: int, c: float) -> None:
+    """Each correlation of LKJ variables is a beta variable with a = b = c + (dim - 2) / 2, from -1 to 1."""
+    minicnn.manual_seed(8)
+    one = d.LKJCholesky(dim, t(c))
+    factor = one.sample((COUNT // 4,))
+    assert bool(one.support.check(factor).all())
+    correlations = (factor @ factor.mT).reshape(-1, dim, dim).numpy()
+    assert stats.kstest(correlations[:, 1, 0], stats.beta(c + dim / 2 - 1, c + dim / 2 - 1, -1, 2).cdf).pvalue > 0.001
+    assert stats.kstest(correlations[:, -1, -2], stats.beta(c + dim / 2 - 1, c + dim / 2 - 1, -1, 2).cdf).pvalue > 0.001
+
+
+def test_the_divergence_of_random_covariances() -> None:
+    """PyTorch has another number, which is not the mean of log p - log q."""
+    minicnn.manual_seed(9)
+    p, q = (d.Wishart(t(df), t([2.0, b], [b, 0.5])) for df, b in ((4.0, 0.6), (5.5, 0.2)))
+    x = p.sample((COUNT,))
+    ratio = p.log_prob(x) - q.log_prob(x)
+    assert abs(ratio.mean().item() - d.kl_divergence(p, q).item()) < 5 * ratio.std().item() / math.sqrt(COUNT)
 
 
 def test_directions_are_around_theirs() -> None:
@@ -288,10 +310,10 @@ def test_classes_have_pytorchs_paths() -> None:
     from minicnn.distributions.beta import Beta
     from minicnn.distributions.categorical import Categorical
     from minicnn.distributions.normal import Normal
-    from minicnn.distributions.utils import broadcast_all
 
     from minicnn.distributions.distribution import Distribution
     from minicnn.distributions.kl import kl_divergence
+    from minicnn.distributions.utils import broadcast_all
 
     assert (Beta, Categorical, Distribution, Normal) == (d.Beta, d.Categorical, d.Distribution, d.Normal)
     assert kl_divergence is d.kl_divergence and d.normal.Normal is Normal

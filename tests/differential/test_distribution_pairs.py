@@ -20,8 +20,9 @@ def uniform(low: float, high: float) -> Any:
 
 
 VARIABLES = {
-    **{name: made for name, made in MADE.items() if not name.startswith("Multinomial")},
-    "Pareto": ("Pareto", {"scale": lambda lib: positive(lib, 2, 3), "alpha": lambda lib: positive(lib, 2, 3) + 2}, None),
+    **{name: made for name, made in MADE.items() if not name.startswith(("Multinomial", "Wishart"))},
+    "Pareto": ("Pareto", {"scale": lambda lib: positive(lib, 2, 3), "alpha": lambda lib: positive(lib, 2, 3) + 2},
+               None),
     "Exponential": ("Exponential", {"rate": lambda lib: positive(lib, 2, 3)}, None),
     "Uniform: 0": uniform(0.01, 0.3),
     "Uniform: wide": uniform(-0.5, 1.1),

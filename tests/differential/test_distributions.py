@@ -128,7 +128,7 @@ OTHERWISE = {
     *[("VonMises", what) for what in ("log_prob", "variance", "stddev")],  # fits of Bessel functions
     ("Kumaraswamy", "mode"),  # always NaN
     *[(name, "mode") for name in (  # has none, and the error has the path of the file
-        "LogisticNormal", "ContinuousBernoulli", "RelaxedBernoulli", "RelaxedOneHotCategorical"
+        "LogisticNormal", "ContinuousBernoulli", "LKJCholesky", "RelaxedBernoulli", "RelaxedOneHotCategorical"
     )],
 }  # fmt: skip
 SCENARIOS: dict[str, Scenario] = {

@@ -127,7 +127,7 @@ def _replaced(shape: Any, old: Size, new: Size) -> Size:
     at_least(shape, len(old))
     cut = len(shape) - len(old)
     if tuple(shape[cut:]) != old:
-        raise ValueError(f"Shape mismatch: expected {shape[cut:]} but got {tuple(old)}")
+        raise ValueError(f"Shape mismatch: expected {shape[cut:]} but got {old!r}")
     return Size((*shape[:cut], *new))
 
 

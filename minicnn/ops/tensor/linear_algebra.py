@@ -243,7 +243,8 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     checked("linalg.solve_triangular", square=False, A=A, B=B)
     strict = int(unitriangular)
     T = triu(A, strict) if upper else tril(A, -strict)
-    return solve(T + eye(A.shape[-1], dtype=A.dtype, device=A.device) if unitriangular else T, _matrices(B, A), left=left)
+    T = T + eye(A.shape[-1], dtype=A.dtype, device=A.device) if unitriangular else T
+    return solve(T, _matrices(B, A), left=left)
 
 
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
