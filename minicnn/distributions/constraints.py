@@ -7,17 +7,26 @@ tensor([ True, False])
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..compat.missing import answer as _answer
+from ..ops.tensor.concatenate import cat as joined
+from ..ops.tensor.concatenate import stack as stacked
+from ..ops.tensor.creation import full
+from ..ops.tensor.decompositions import eigvalsh
+from ..ops.tensor.linear_algebra import cholesky_ex
 from ..ops.tensor.types import is_floating_point
 from ..tensor import Tensor
 
 __all__ = [
-    "Constraint", "boolean", "dependent", "dependent_property", "greater_than", "greater_than_eq", "half_open_interval",
-    "independent", "integer_interval", "interval", "is_dependent", "less_than", "multinomial", "nonnegative",
-    "nonnegative_integer", "one_hot", "positive", "positive_integer", "real", "real_vector", "simplex",
-    "unit_interval",
+    "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
+    "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval",
+    "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative",
+    "nonnegative_integer", "one_hot", "positive", "positive_definite", "positive_integer", "positive_semidefinite",
+    "real", "real_vector", "simplex", "square", "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
 
@@ -205,13 +214,116 @@ class _IndependentConstraint(Constraint):
         return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
 
+class MixtureSameFamilyConstraint(Constraint):
+    """Values that all components of a mixture allow; `base_constraint` is that of the components.
+
+    >>> from minicnn.distributions import constraints
+    >>> constraints.MixtureSameFamilyConstraint(constraints.positive)
+    MixtureSameFamilyConstraint(GreaterThan(lower_bound=0.0))
+    """
+
+    def __init__(self, base_constraint: Constraint) -> None:
+        self.base_constraint = base_constraint
+        self.is_discrete, self.event_dim = base_constraint.is_discrete, base_constraint.event_dim
+
+    def check(self, value: Tensor) -> Tensor:
+        if value.ndim < self.event_dim:
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
+        found = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
+        return found.reshape((*found.shape[: value.ndim - self.event_dim], -1)).all(-1)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_constraint!r})"
+
+
+class _Square(Constraint):
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        return full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=np.bool_, device=value.device)
+
+
+class _Symmetric(_Square):
+    def check(self, value: Tensor) -> Tensor:
+        square = super().check(value)
+        return value.isclose(value.mT, atol=1e-6).all(-1).all(-1) if bool(square.all()) else square
+
+
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value: Tensor) -> Tensor:
+        symmetric = super().check(value)
+        return (eigvalsh(value.detach()) >= 0).all(-1) if bool(symmetric.all()) else symmetric
+
+
+class _PositiveDefinite(_Symmetric):
+    def check(self, value: Tensor) -> Tensor:
+        symmetric = super().check(value)
+        return cholesky_ex(value.detach()).info == 0 if bool(symmetric.all()) else symmetric
+
+
+class _LowerTriangular(Constraint):
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value.tril() == value).all(-1).all(-1)
+
+
+class _LowerCholesky(_LowerTriangular):
+    """Triangles with a positive diagonal, as the Cholesky decomposition gives them."""
+
+    def check(self, value: Tensor) -> Tensor:
+        return super().check(value) & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
+
+
+class _CorrCholesky(_LowerCholesky):
+    """The same with rows of length 1, as the decomposition of correlations has."""
+
+    def check(self, value: Tensor) -> Tensor:
+        error = ((value.detach() ** 2).sum(-1).sqrt() - 1).abs()
+        return super().check(value) & (error <= float(np.finfo(value.dtype).eps) * value.shape[-1] * 10).all(-1)
+
+
+class _Cat(Constraint):
+    """Pieces of `lengths` along `dim`, each with a constraint of its own."""
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> None:
+        self.cseq, self.dim = list(cseq), dim
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.cseq):
+            raise ValueError(f"cat: {len(self.cseq)} constraints, but {len(self.lengths)} lengths")
+        self.is_discrete = any(each.is_discrete for each in self.cseq)
+        self.event_dim = max(each.event_dim for each in self.cseq)
+
+    def check(self, value: Tensor) -> Tensor:
+        pieces = value.split(self.lengths, self.dim)
+        return joined([each.check(v) for each, v in zip(self.cseq, pieces, strict=True)], self.dim)
+
+
+class _Stack(Constraint):
+    """Slices along `dim`, each with a constraint of its own."""
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
+        self.cseq, self.dim = list(cseq), dim
+        self.is_discrete = any(each.is_discrete for each in self.cseq)
+        most = max(each.event_dim for each in self.cseq)
+        self.event_dim = most + 1 if self.dim + most < 0 else most
+
+    def check(self, value: Tensor) -> Tensor:
+        slices = value.unbind(self.dim)
+        return stacked([each.check(v) for each, v in zip(self.cseq, slices, strict=True)], self.dim)
+
+
 dependent = _Dependent()
 independent = _IndependentConstraint
 boolean, one_hot, real, simplex = _Boolean(), _OneHot(), _Real(), _Simplex()
 real_vector = independent(real, 1)
 greater_than, greater_than_eq, less_than = _GreaterThan, _GreaterThanEq, _LessThan
 interval, half_open_interval, integer_interval = _Interval, _HalfOpenInterval, _IntegerInterval
-multinomial = _Multinomial
+multinomial, cat, stack = _Multinomial, _Cat, _Stack
+square, symmetric, positive_semidefinite, positive_definite = (
+    _Square(), _Symmetric(), _PositiveSemidefinite(), _PositiveDefinite(),
+)  # fmt: skip
+lower_triangular, lower_cholesky, corr_cholesky = _LowerTriangular(), _LowerCholesky(), _CorrCholesky()
 positive, nonnegative, unit_interval = greater_than(0.0), greater_than_eq(0.0), interval(0.0, 1.0)
 nonnegative_integer, positive_integer = _IntegerGreaterThan(0), _IntegerGreaterThan(1)
 

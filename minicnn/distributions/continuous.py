@@ -13,12 +13,13 @@ from ..ops.tensor.sampling import rand, randn
 from ..ops.tensor.zeros_like import zeros_like
 from ..tensor import Tensor
 from . import constraints
-from .distribution import Distribution, broadcast_all, checked
+from .distribution import Distribution, ExponentialFamily, checked
+from .utils import broadcast_all
 
 __all__ = ["Exponential", "Laplace", "Normal", "Uniform"]
 
 
-class _LocationScale(Distribution):
+class LocationScale(Distribution):
     """loc + scale * a variable without parameters; `_noise` draws it."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
@@ -48,7 +49,7 @@ class _LocationScale(Distribution):
         return self.loc + self.scale * self._noise(self._extended_shape(sample_shape))
 
 
-class Normal(_LocationScale):
+class Normal(LocationScale, ExponentialFamily):
     """p(x) = exp(-(x - loc)^2 / (2 scale^2)) / (scale sqrt(2 pi)).
 
     Args:
@@ -88,7 +89,7 @@ class Normal(_LocationScale):
         return 0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()
 
 
-class Laplace(_LocationScale):
+class Laplace(LocationScale):
     """p(x) = exp(-|x - loc| / scale) / (2 scale).
 
     >>> from minicnn.distributions import Laplace
@@ -125,7 +126,7 @@ class Laplace(_LocationScale):
         return 1 + (2 * self.scale).log()
 
 
-class Exponential(Distribution):
+class Exponential(ExponentialFamily):
     """p(x) = rate exp(-rate x), for x >= 0.
 
     >>> from minicnn.distributions import Exponential

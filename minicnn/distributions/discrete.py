@@ -1,4 +1,4 @@
-"""Variables with values to count: Bernoulli, categorical (also one-hot) and multinomial ones."""
+"""Classes: categorical variables, also as one-hot vectors, and how often each class comes (multinomial)."""
 
 from __future__ import annotations
 
@@ -8,98 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
 from ..compat.missing import answer as _answer
 from ..dtypes import Size
-from ..ops.loss.pointwise import binary_cross_entropy_with_logits
 from ..ops.tensor.expand import broadcast_tensors
 from ..ops.tensor.ranges import arange
-from ..ops.tensor.sampling import bernoulli, multinomial
+from ..ops.tensor.sampling import multinomial
 from ..tensor import Tensor
 from . import constraints
-from .distribution import Distribution, as_logits, as_probs, broadcast_all, checked
+from .distribution import Distribution, checked
+from .utils import broadcast_all, logits_to_probs, one_of, probs_to_logits
 
-__all__ = ["Bernoulli", "Categorical", "Multinomial", "OneHotCategorical"]
-
-
-def _one_of(probs: Any, logits: Any) -> None:
-    if (probs is None) == (logits is None):
-        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-
-
-class Bernoulli(Distribution):
-    """1 with probability p, else 0.
-
-    Args:
-        probs: p.
-        logits: log(p / (1 - p)) instead.
-        validate_args: check parameters and values.
-
-    >>> from minicnn.distributions import Bernoulli
-    >>> Bernoulli(0.25).log_prob(minicnn.tensor([0.0, 1.0]))
-    tensor([-0.2877, -1.3863])
-    """
-
-    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}  # noqa: RUF012
-    support = constraints.boolean
-    has_enumerate_support = True
-
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
-        _one_of(probs, logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
-        super().__init__((self.logits if probs is None else self.probs).shape, validate_args=validate_args)
-
-    @cached_property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return as_probs(self.logits, binary=True)
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return as_logits(self.probs, binary=True)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self.batch_shape
-
-    @property
-    def mean(self) -> Tensor:
-        return self.probs
-
-    @property
-    def mode(self) -> Tensor:
-        return (self.probs >= 0.5).to(self.probs.dtype).masked_fill(self.probs == 0.5, math.nan)
-
-    @property
-    def variance(self) -> Tensor:
-        return self.probs * (1 - self.probs)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        given = {name: self.__dict__[name].expand(batch_shape) for name in ("probs", "logits") if name in self.__dict__}
-        return self._expanded(batch_shape, _instance, **given)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        with no_grad():
-            return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
-
-    @checked
-    def log_prob(self, value: Tensor) -> Tensor:
-        logits, value = broadcast_all(self.logits, value)
-        return -binary_cross_entropy_with_logits(logits, value, reduction="none")
-
-    def entropy(self) -> Tensor:
-        return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
-
-    def enumerate_support(self, expand: bool = True) -> Tensor:
-        parameter: Any = self.__dict__.get("probs", self.__dict__.get("logits"))
-        values = arange(2, dtype=parameter.dtype, device=parameter.device)
-        values = values.reshape((-1, *[1] * len(self.batch_shape)))
-        return values.expand((-1, *self.batch_shape)) if expand else values
+__all__ = ["Categorical", "Multinomial", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
 class Categorical(Distribution):
@@ -122,7 +41,7 @@ class Categorical(Distribution):
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
-        _one_of(probs, logits)
+        one_of(probs, logits)
         if probs is not None:
             if probs.ndim < 1:
                 raise ValueError("`probs` parameter must be at least one-dimensional.")
@@ -137,12 +56,12 @@ class Categorical(Distribution):
     @cached_property
     def probs(self) -> Tensor:
         """The probabilities."""
-        return as_probs(self.logits)
+        return logits_to_probs(self.logits)
 
     @cached_property
     def logits(self) -> Tensor:
         """The logarithms of the probabilities."""
-        return as_logits(self.probs)
+        return probs_to_logits(self.probs)
 
     @property
     def param_shape(self) -> Size:
@@ -192,7 +111,7 @@ class Categorical(Distribution):
         return values.expand((-1, *self.batch_shape)) if expand else values
 
 
-class _OfCategorical(Distribution):
+class OfCategorical(Distribution):
     """A vector made from draws of a `Categorical`, kept as `_categorical`, with its parameters."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}  # noqa: RUF012
@@ -221,7 +140,7 @@ class _OfCategorical(Distribution):
         return (index.unsqueeze(-1) == classes).to(self.probs.dtype)
 
 
-class OneHotCategorical(_OfCategorical):
+class OneHotCategorical(OfCategorical):
     """A `Categorical` whose values are vectors (K,) with a 1 at the class.
 
     >>> from minicnn.distributions import OneHotCategorical
@@ -266,7 +185,25 @@ class OneHotCategorical(_OfCategorical):
         return self._one_hot(self._categorical.enumerate_support(expand))
 
 
-class Multinomial(_OfCategorical):
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """A `OneHotCategorical` whose samples let gradients through, as if the sample were the probabilities.
+
+    Y. Bengio, N. Leonard, A. Courville, "Estimating or propagating gradients through stochastic neurons for conditional
+    computation", 2013, https://arxiv.org/abs/1308.3432.
+
+    >>> from minicnn.distributions import OneHotCategoricalStraightThrough
+    >>> p = minicnn.tensor([0.0, 1.0], requires_grad=True)
+    >>> OneHotCategoricalStraightThrough(p).rsample().requires_grad
+    True
+    """
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())
+
+
+class Multinomial(OfCategorical):
     """How often each of K classes comes in n independent draws: p(x) = n! prod p_k^x_k / x_k!.
 
     Args:

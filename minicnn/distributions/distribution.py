@@ -4,50 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..autograd import no_grad
+from ..autograd import enable_grad, grad, no_grad
 from ..compat.missing import answer as _answer
-from ..dtypes import Size, get_default_dtype
-from ..ops.tensor.creation import tensor
-from ..ops.tensor.expand import broadcast_tensors
+from ..dtypes import Size
 from ..tensor import Tensor
 from .constraints import Constraint, is_dependent
 
-__all__ = ["Distribution", "as_logits", "as_probs", "broadcast_all", "clamp_probs"]
-
-
-def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
-    """Return numbers and tensors as tensors of one shape; numbers take the type of the first tensor."""
-    for value in values:
-        if not isinstance(value, (Tensor, int, float, np.number)):
-            raise ValueError(
-                "Input arguments must all be instances of Number, minicnn.Tensor or objects implementing "
-                f"__torch_function__, got {type(value).__name__}"
-            )
-    first = next((value for value in values if isinstance(value, Tensor)), None)
-    dtype = get_default_dtype() if first is None else first.dtype
-    device = None if first is None else first.device
-    return broadcast_tensors(*[v if isinstance(v, Tensor) else tensor(v, dtype=dtype, device=device) for v in values])
-
-
-def clamp_probs(probs: Tensor) -> Tensor:
-    """Return probabilities moved away from 0 and 1 by the smallest step of their type, for finite logarithms."""
-    eps = float(np.finfo(probs.dtype).eps)
-    return probs.clamp(eps, 1 - eps)
-
-
-def as_logits(probs: Tensor, binary: bool = False) -> Tensor:
-    """Return log p, or log(p / (1 - p)) for `binary`, of clamped probabilities."""
-    clamped = clamp_probs(probs)
-    return clamped.log() - (-clamped).log1p() if binary else clamped.log()
-
-
-def as_probs(logits: Tensor, binary: bool = False) -> Tensor:
-    """Return softmax(logits) over the last axis, or sigmoid(logits) for `binary`."""
-    return logits.sigmoid() if binary else logits.softmax(-1)
+__all__ = ["Distribution", "ExponentialFamily"]
 
 
 class Distribution:
@@ -84,7 +50,9 @@ class Distribution:
             )
             return
         for name, constraint in self.arg_constraints.items():
-            if is_dependent(constraint) or name not in self.__dict__:
+            if is_dependent(constraint):
+                continue
+            if name not in self.__dict__ and isinstance(getattr(type(self), name, None), cached_property):
                 continue  # what is computed from a parameter is not checked
             value = getattr(self, name)
             if not bool(constraint.check(value).all()):
@@ -208,6 +176,48 @@ class Distribution:
         values = {name: self.__dict__[name] for name in self.arg_constraints if name in self.__dict__}
         inside = ", ".join(f"{n}: {v if v.numel() == 1 else repr(v.shape)}" for n, v in values.items())
         return f"{type(self).__name__}({inside})"
+
+
+class ExponentialFamily(Distribution):
+    """Densities exp(<t(x), theta> - A(theta) + k(x)), with natural parameters theta.
+
+    A subclass that gives `_natural_params` (theta), `_log_normalizer` (A) and `_mean_carrier_measure` (the mean of k)
+    has an entropy: A(theta) - <theta, dA/dtheta> - E[k(x)], because dA/dtheta is the mean of t(x).
+
+    F. Nielsen, R. Nock, "Entropies and cross-entropies of exponential families", 2010,
+    https://doi.org/10.1109/ICIP.2010.5652054.
+
+    >>> from minicnn.distributions import ExponentialFamily, Normal, Poisson
+    >>> isinstance(Normal(0.0, 1.0), ExponentialFamily), isinstance(Poisson(1.0), ExponentialFamily)
+    (True, True)
+    """
+
+    @property
+    def _natural_params(self) -> tuple[Tensor, ...]:
+        raise NotImplementedError(f"{type(self).__name__} has no _natural_params")
+
+    def _log_normalizer(self, *natural_params: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} has no _log_normalizer")
+
+    @property
+    def _mean_carrier_measure(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no _mean_carrier_measure")
+
+    def entropy(self) -> Tensor:
+        carrier = self._mean_carrier_measure
+        normalizer, theta, slopes = self._normalizer_and_slopes()
+        found = normalizer - carrier
+        for p, slope in zip(theta, slopes, strict=True):
+            inner = p * slope
+            found = found - inner.reshape((*self._batch_shape, -1)).sum(-1)
+        return found
+
+    def _normalizer_and_slopes(self) -> tuple[Tensor, list[Tensor], Any]:
+        """A(theta), theta, and dA/dtheta."""
+        with enable_grad():
+            theta = [p if p.requires_grad else p.detach().requires_grad_() for p in self._natural_params]
+            normalizer = self._log_normalizer(*theta)
+            return normalizer, theta, grad(normalizer.sum(), theta, create_graph=True)
 
 
 def checked(method: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -23,7 +23,8 @@ from ..ops.tensor.ranges import arange
 from ..ops.tensor.sampling import rng_of
 from ..tensor import Tensor
 from . import constraints
-from .distribution import Distribution, broadcast_all, checked
+from .distribution import ExponentialFamily, checked
+from .utils import broadcast_all
 
 __all__ = ["Beta", "Dirichlet", "Gamma"]
 
@@ -87,7 +88,7 @@ def standard_gamma(concentration: Tensor) -> Tensor:
     return found
 
 
-class Gamma(Distribution):
+class Gamma(ExponentialFamily):
     """p(x) = rate^a x^(a - 1) exp(-rate x) / Gamma(a), for x > 0, with a the concentration.
 
     >>> from minicnn.distributions import Gamma
@@ -139,7 +140,7 @@ class Gamma(Distribution):
         return a - self.rate.log() + a.lgamma() + (1 - a) * a.digamma()
 
 
-class Dirichlet(Distribution):
+class Dirichlet(ExponentialFamily):
     """Shares x of a whole: p(x) = Gamma(sum a) prod x_i^(a_i - 1) / Gamma(a_i), with a the concentration (..., K).
 
     A sample is gamma variables divided by their sum.
@@ -195,7 +196,7 @@ class Dirichlet(Distribution):
         return a.lgamma().sum(-1) - total.lgamma() - (k - total) * total.digamma() - ((a - 1) * a.digamma()).sum(-1)
 
 
-class Beta(Distribution):
+class Beta(ExponentialFamily):
     """p(x) = x^(a - 1) (1 - x)^(b - 1) Gamma(a + b) / (Gamma(a) Gamma(b)), for 0 <= x <= 1.
 
     Args:

@@ -30,6 +30,10 @@ def test_equations() -> None:
     close(L @ L.mT, M @ M.mT)
     close(linalg.cholesky(M @ M.mT, upper=True), L.mT)
     close(minicnn.cholesky_inverse(L), linalg.inv(M @ M.mT))
+    many = L[[0, 1, 0]]  # as many matrices as rows: one matrix on the right is no stack of vectors
+    close(linalg.solve_triangular(many, eye[0], upper=False), linalg.inv(many))
+    close(minicnn.cholesky_inverse(many), linalg.inv(many @ many.mT))
+    close(minicnn.cholesky_solve(eye[0], many), linalg.inv(many @ many.mT))
     for mode in ("reduced", "complete"):
         Q, R = linalg.qr(A, mode)
         close(Q @ R, A)

@@ -170,8 +170,6 @@ ROWS = [
         "default_collate and minicnn.utils.data.default_convert, its worker.get_worker_info "
         "minicnn.utils.data.get_worker_info; minicnn has nothing else of it"),
     # ------------------------------------------------------------------------------------ running, compiling, exporting
-    Gap("distributions", "*", "there are {there}; make another one as a subclass of minicnn.distributions.Distribution "
-        "with a support, rsample and log_prob"),
     Gap("accelerator", "*", "there are {there}; more functions of GPUs are in minicnn.cuda"),
     Gap("distributed", "*", _ONE + "ask minicnn.distributed.is_available(), which is False, before you use it"),
     Gap("minicnn", "rpc futures", _ONE + "take a larger batch, or minicnn.set_num_threads"),
