@@ -6,7 +6,7 @@
 | `add` `sub` | `add(x, alpha, other)` | `add(x, other, alpha=alpha)` |
 | `addcmul` `addcdiv` | `addcmul(x, value, a, b)` | `addcmul(x, a, b, value=value)` |
 | `addmm` | `addmm(beta, x, alpha, a, b)`, `addmm(beta, x, a, b)` | `addmm(x, a, b, beta=beta, alpha=alpha)` |
-| `addmv` `addr` `addbmm` `baddbmm` | the same | |
+| `addmv` `addr` `addbmm` `baddbmm` | the same | the same |
 
 As methods, also in place, the products have the tensor before the numbers: `x.addmm(beta, alpha, a, b)`. As in
 PyTorch, the first old form of each function gives a warning that names today's form.
