@@ -93,6 +93,11 @@ def transposed(x: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------------------ inverses
 
 
+def as_matrices(B: Tensor, A: Tensor) -> Tensor:
+    """B with as many axes as A, for operations on matrices only: `solve` takes some of fewer axes for vectors."""
+    return B.reshape((*[1] * (A.ndim - B.ndim), *B.shape)) if B.ndim < A.ndim else B
+
+
 class Inverse(Decomposition):
     """Y = A^-1; gA = -Y^T gY Y^T."""
 

@@ -22,7 +22,7 @@ from .creation import eye, full
 from .decompositions import cholesky, eigvalsh, qr, svd, svdvals
 from .diagonal import diagonal, tril, triu
 from .expand import expand
-from .inverses import Decomposition, LinAlgError, LogDet, checked, det, inv, slogdet, solve
+from .inverses import Decomposition, LinAlgError, LogDet, as_matrices, checked, det, inv, slogdet, solve
 from .matmul import matmul
 from .norm import matrix_norm
 from .reduction import sum
@@ -208,12 +208,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """
     checked("cholesky_solve", square=False, B=B, L=L)
     L = triu(L).mT if upper else tril(L)
-    return solve(L.mT, solve(L, _matrices(B, L)))
-
-
-def _matrices(B: Tensor, A: Tensor) -> Tensor:
-    """B with as many axes as A: `solve` takes some stacks for vectors, which are always matrices here."""
-    return B.reshape((*[1] * (A.ndim - B.ndim), *B.shape)) if B.ndim < A.ndim else B
+    return solve(L.mT, solve(L, as_matrices(B, L)))
 
 
 @tensor_method("cholesky_inverse")
@@ -243,8 +238,8 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     checked("linalg.solve_triangular", square=False, A=A, B=B)
     strict = int(unitriangular)
     T = triu(A, strict) if upper else tril(A, -strict)
-    T = T + eye(A.shape[-1], dtype=A.dtype, device=A.device) if unitriangular else T
-    return solve(T, _matrices(B, A), left=left)
+    B = as_matrices(B, A)
+    return solve(T + eye(A.shape[-1], dtype=A.dtype, device=A.device) if unitriangular else T, B, left=left)
 
 
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
