@@ -117,7 +117,7 @@ _MEANS: dict[type[Distribution], Form] = {
     Gumbel: _in_gumbel, Laplace: _in_laplace, Normal: _in_normal, Pareto: _in_pareto, Poisson: _in_poisson,
     Uniform: _in_uniform,
 }  # fmt: skip
-_FINITE = {
+_FINITE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
     Bernoulli: (Poisson,),
     Beta: (ContinuousBernoulli, Exponential, Gamma, Normal, Uniform),
     ContinuousBernoulli: (Exponential, Normal, Uniform),
@@ -131,7 +131,7 @@ _FINITE = {
 }
 _ABOVE_0 = (Exponential, Gamma, Pareto)
 _UP_TO_1 = (Beta, ContinuousBernoulli, Uniform)
-_INFINITE = {
+_INFINITE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
     Beta: (Pareto,),
     ContinuousBernoulli: (Pareto,),
     Exponential: (*_UP_TO_1, Pareto),
