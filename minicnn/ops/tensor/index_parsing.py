@@ -126,8 +126,8 @@ def _item(part: Any) -> Any:
     try:
         return whole(part, "index", "an index")
     except TypeError:
-        kind = TypeError if isinstance(part, str) else IndexError  # PyTorch's
-        raise kind(
+        error = TypeError if isinstance(part, str) else IndexError  # as in PyTorch
+        raise error(
             "index: only integers, slices (`:`), ellipsis (`...`), None and int or bool tensors (arrays, lists) are "
             f"valid indices, got {type(part).__name__}"
         ) from None
