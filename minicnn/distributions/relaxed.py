@@ -62,7 +62,28 @@ class LogitRelaxedBernoulli(OfChance):
         return _log(self.temperature) + z - 2 * softplus(z)
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    """A smooth variable made from one with a temperature, whose parameters are its own."""
+
+    base_dist: Any
+
+    @property
+    def temperature(self) -> Any:
+        """How smooth the values are."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self) -> Tensor:
+        """The parameter of the classes; see the class."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities of the classes."""
+        return self.base_dist.probs
+
+
+class RelaxedBernoulli(_Relaxed):
     """A `Bernoulli` variable made smooth: sigmoid((l + log u - log(1 - u)) / temperature), for a uniform u.
 
     Args:
@@ -84,21 +105,6 @@ class RelaxedBernoulli(TransformedDistribution):
         self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
         super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        """How smooth the values are."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return self.base_dist.probs
 
 
 class ExpRelaxedCategorical(OfCategorical):
@@ -135,7 +141,7 @@ class ExpRelaxedCategorical(OfCategorical):
         return scores.sum(-1) + math.lgamma(classes) + (classes - 1) * _log(self.temperature)
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """A `OneHotCategorical` made smooth: softmax((logits + Gumbel noise) / temperature).
 
     Args:
@@ -158,21 +164,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
         validate_args: bool | None = None,
     ) -> None:  # fmt: skip
         super().__init__(ExpRelaxedCategorical(temperature, probs, logits), ExpTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        """How smooth the values are."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self.base_dist.probs
 
 
 _answer(globals())
