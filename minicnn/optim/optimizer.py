@@ -61,7 +61,8 @@ def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
 
 def _before(optimizer: Optimizer, args: Any, options: Any) -> tuple[Any, Any]:
     """Call the hooks before a step; return the arguments, which hooks may change."""
-    for hook in (*_before_every_step.values(), *optimizer._optimizer_step_pre_hooks.values()):
+    own = optimizer.__dict__.get("_optimizer_step_pre_hooks", {})
+    for hook in (*_before_every_step.values(), *own.values()):
         changed = hook(optimizer, args, options)
         if changed is not None:
             if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -81,11 +82,12 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if type(self).step is not wrapper:
             return step(self, *args, **options)
         args = (self, *args)
-        if _before_every_step or self._optimizer_step_pre_hooks:
+        own = self.__dict__  # one around another optimiser may have no hooks, as it does not call __init__
+        if _before_every_step or own.get("_optimizer_step_pre_hooks"):
             args, options = _before(self, args, options)
         result = step(*args, **options)
-        if _after_every_step or self._optimizer_step_post_hooks:
-            for hook in (*self._optimizer_step_post_hooks.values(), *_after_every_step.values()):
+        if _after_every_step or own.get("_optimizer_step_post_hooks"):
+            for hook in (*own.get("_optimizer_step_post_hooks", {}).values(), *_after_every_step.values()):
                 hook(self, args, options)
         return result
 
@@ -126,12 +128,6 @@ class Optimizer:
         super().__init_subclass__(**options)
         if "step" in cls.__dict__:
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
-
-    def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Make the places of the hooks, also for a subclass that does not call `__init__`, as one around another."""
-        made = super().__new__(cls)
-        Optimizer.__setstate__(made, {})
-        return made
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
