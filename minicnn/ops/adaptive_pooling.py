@@ -71,8 +71,9 @@ def adaptive_avg_pool1d(input: Tensor, output_size: SizeOrNone) -> Tensor:
 def _adaptive_avg_pool(op: str, input: Tensor, output_size: SizeOrNone) -> Tensor:
     dims = int(op[-2])  # the 2 of adaptive_avg_pool2d
     check(op, input)
-    found: Tensor = AvgPool.apply(input, geometry.adaptive_pool2d(input.shape, output_size, op, dims), dims, None)
-    if output_size == 1 or (isinstance(output_size, (tuple, list)) and set(output_size) == {1}):
+    g = geometry.adaptive_pool2d(input.shape, output_size, op, dims)
+    found: Tensor = AvgPool.apply(input, g, dims, None)
+    if dims == 2 and g.oh == g.ow == 1:
         return shown_as(found, "MeanBackward1")
     return shown_as(found, f"AdaptiveAvgPool{dims}DBackward0")
 

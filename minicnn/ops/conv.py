@@ -175,7 +175,8 @@ def _convolve(
             input = pad(input, [n for side in reversed(end) for n in (0, side)])
         padding = both
     w, b = weight._array.shape, None if bias is None else bias._array.shape
-    known = _known if _are_ints(stride) and _are_ints(padding) and _are_ints(dilation) else geometry.conv2d
+    plain = _are_ints(stride) and _are_ints(padding) and _are_ints(dilation)
+    known = _known if plain and type(groups) is int and type(fit) is str else geometry.conv2d
     g = known(batched(input, rank), w, b, stride, padding, dilation, groups, fit, op)
     return Convolution.apply(input, weight, bias, g, result_shape(input, g.y_shape, rank), flipped, choice)
 

@@ -165,7 +165,7 @@ def test_strict_fit_refuses_what_does_not_fit() -> None:
         (
             lambda: nn.CrossEntropyLoss()(Tensor(np.ones((2, 3), "f")), minicnn.tensor([0.0, 1.0])),
             TypeError,
-            "integer class",
+            "class indices",
         ),
         (
             lambda: Tensor(np.ones((2, 3))) + Tensor(np.ones((2, 4))),
