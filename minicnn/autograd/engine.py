@@ -115,7 +115,7 @@ class Node(GraphNode):
     def next_functions(self) -> tuple[tuple[GraphNode | None, int], ...]:
         """For each input, the node that computed it and which of its results it is; (None, 0) for a constant."""
         node = self.within or self
-        edges = [node.inputs[i] for i in shown_places(node)]
+        edges = [node.inputs[i] for i in node.function.shown(node)]
         return tuple([(None, 0) if edge is None else seen_edge(edge) for edge in edges])
 
     def free(self) -> None:
@@ -229,6 +229,7 @@ class Function:
     derivative: Callable[..., Any] | None = None
     tangent: Callable[..., Any] | None = None
     order: Sequence[int] | None = None  # that of the arguments, as programs know it
+    shown: Callable[..., list[int]] = staticmethod(shown_places)  # which arguments programs see
     bends_in: tuple[int, ...] = ()  # beside `tangent`: the arguments with which the fixed derivative can jump
 
     @staticmethod

@@ -11,7 +11,7 @@ from . import engine, own_order
 from .engine import Array, Node
 from .handles import RemovableHandle as RemovableHandle
 from .modes import thread
-from .nodes import LeafHooks, shown_places
+from .nodes import LeafHooks
 from .ownership import Pending, copied, total
 from .subgraph import Subgraph, last_nodes
 
@@ -82,7 +82,7 @@ def call_prehooks(node: Node, gys: list[Array | None]) -> None:
 
 def call_posthooks(node: Node, gxs: Sequence[Array | None], gys: Sequence[Array | None]) -> Sequence[Array | None]:
     """Return the gradients of a node's inputs after the hooks that run after its backward."""
-    places, found = shown_places(node), list(gxs)
+    places, found = node.function.shown(node), list(gxs)
     for hook in list((node.post_hooks or {}).values()):
         for i, gx in zip(places, _replaced(hook, [found[i] for i in places], gys), strict=True):
             found[i] = gx

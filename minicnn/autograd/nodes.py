@@ -190,12 +190,7 @@ def seen_edge(edge: Any) -> tuple[GraphNode, int]:
 
 
 def shown_places(node: Any) -> list[int]:
-    """Return which arguments of an operation programs see, in their order: tensors of numbers that have gradients.
-
-    As in PyTorch, a number counts as a tensor in `x + 1` and the like.
-    """
-    if node.title in ("Add", "Sub", "Mul", "Div") and node.face is None:
-        return list(range(len(node.inputs)))
+    """Return which arguments of an operation programs see, in their order: tensors of numbers that have gradients."""
     order = range(len(node.inputs)) if node.function.order is None else node.function.order
     return [i for i in order if node.floats is None or node.floats[i]]
 

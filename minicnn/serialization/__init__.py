@@ -94,6 +94,8 @@ def save(
         try:
             write_atomically(os.fsdecode(f), *pieces)
         except FileNotFoundError as error:
+            if Path(os.fsdecode(f)).parent.is_dir():
+                raise
             raise NoFolderError(
                 error.errno, f"Parent directory {Path(os.fsdecode(f)).parent} does not exist; make it", os.fsdecode(f)
             ) from None

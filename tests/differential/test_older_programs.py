@@ -36,6 +36,7 @@ OLD: dict[str, Case] = {
     "x.sub_": lambda lib: matrix(lib).sub_(3, matrix(lib, 1)),
     "x.add_: a number": lambda lib: matrix(lib).add_(0.5, 2),
     "sub: a number": lambda lib: lib.sub(matrix(lib), 0.5, 2),
+    "x.add_: of no axes": lambda lib: matrix(lib)[0, 0].add_(-0.5, matrix(lib, 1)[0, 0]),
     "addcmul": lambda lib: lib.addcmul(matrix(lib), 0.1, matrix(lib, 1), vector(lib)),
     "x.addcmul_": lambda lib: matrix(lib).addcmul_(0.1, matrix(lib, 1), matrix(lib, 2)),
     "x.addcdiv": lambda lib: matrix(lib).addcdiv(-0.1, matrix(lib, 1), matrix(lib, 2)),
@@ -267,10 +268,11 @@ def test_numbers_of_inputs_of_nodes() -> None:
         results = (
             1 - x, x + 1, x * 2, x.where(x > 0, x * 2), x.max(1)[0], x.gather(1, lib.zeros(2, 1).long()), x.softmax(1),
             x.cumsum(0), x.clamp(0, 1), x.split(1)[0], x.sort()[0], x.prod(), x**2, x.view(9), x.relu(), x @ x,
-            F.linear(x, x, x[0]), F.conv2d(images, images), F.max_pool2d(images, 1), F.mse_loss(x, x * 2),
+            x.add(x, alpha=2), F.linear(x, x, x[0]), F.conv2d(images, images), F.max_pool2d(images, 1),
+            F.mse_loss(x, x * 2),
         )  # fmt: skip
         counts.append([len(y.grad_fn.next_functions) for y in results])
-    counts[1][17] -= 1  # PyTorch's convolution has a place for the bias also without one
+    counts[1][18] -= 1  # PyTorch's convolution has a place for the bias also without one
     assert counts[0] == counts[1]
 
 

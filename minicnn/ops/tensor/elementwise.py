@@ -22,6 +22,7 @@ from minicnn_kernels import geometry
 from minicnn_kernels.arrays import GPU_TYPES, as_array
 
 from ...autograd.engine import Function
+from ...autograd.nodes import shown_places
 from ...device import Meta, meta
 from ...dtypes import default_type
 from ...tensor import Array, Tensor, tensor_method
@@ -141,6 +142,11 @@ class Elementwise(Function):
                 gx = gradient(ctx.row.gradients[i], [have[name] for name in ctx.row.needs[i]], gy)
                 found[i] = sum_to(gx, gy.shape, *ctx.operands[i])
         return tuple(found)
+
+    @staticmethod
+    def shown(node: Any) -> list[int]:
+        """As in PyTorch, a number counts as a tensor in `x + 1` and the like."""
+        return [0, 1] if node.title in ("Add", "Sub", "Mul", "Div") and node.face is None else shown_places(node)
 
     @staticmethod
     def infer(*operands: Any, row: ElementwiseRow, dtype: np.dtype[Any], **_: Any) -> Meta:

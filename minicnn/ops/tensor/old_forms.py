@@ -40,7 +40,7 @@ def _today(op: str, args: tuple[Any, ...]) -> Call | None:
     """Return the arguments in today's form if the positional ones have an old form, else None."""
     tensors = len(_TENSORS[op].split())
     if op in _MIDDLE:
-        old = len(args) == tensors + 2 and _is_number(args[1]) and not _is_number(args[0])
+        old = len(args) == tensors + 2 and isinstance(args[0], Tensor) and _is_number(args[1])
         return ((args[0], *args[2:]), {_MIDDLE[op]: args[1]}) if old else None
     if len(args) not in (tensors + 2, tensors + 3):
         return None
