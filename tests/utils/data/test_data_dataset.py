@@ -93,7 +93,7 @@ def test_concat_dataset_runs_through_its_parts() -> None:
     for index in (5, -6):
         with pytest.raises(IndexError, match="out of range"):
             dataset[index]
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(AssertionError, match="empty"):  # as in PyTorch
         ConcatDataset([])
     with pytest.raises(TypeError, match=r"dataset 0.*has no len"):
         ConcatDataset([iter([])])  # type: ignore[list-item]
