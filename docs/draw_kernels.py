@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sheet import DOT, LILAC, MINT, PEACH, PICTURES, SKY, STAR, SUN, Sheet, T, inside, number, save
+from sheet import DOT, MINT, PEACH, PICTURES, SKY, STAR, SUN, Sheet, T, inside, number, save
 
 from minicnn.visualize.style import BLUE, GREY, INK, ORANGE, PALE, TIMES
 from minicnn_kernels import conv2d, geometry
@@ -350,7 +350,7 @@ def pointwise_matrix(figure: Any) -> None:
 
 
 def depthwise_connections(figure: Any) -> None:
-    """depthwise.md: who sees whom, and the ring of rows."""
+    """depthwise.md: who sees whom, and the cells of windows at the border."""
     sheet = Sheet(figure.subplots(), 30, 11.0)
     c = o = 8
     for number_, groups in enumerate((1, 2, 8)):
@@ -367,22 +367,14 @@ def depthwise_connections(figure: Any) -> None:
     sheet.words(0.3, 4.4, "output channel", rotation=90, fontsize=9)
     sheet.words(3.2, 7.25, "input channel", fontsize=9)
     sheet.title(0.3, 0.5, "Which output channel sees which input channel (8 to 8, 3x3, image 28x28)")
-    left = 21.5
-    sheet.title(left, 0.5, "The ring of KH = 3 rows (padding 1)", fontsize=10)
-    colours = [SKY, SUN, PEACH, MINT, LILAC]
-    for i in range(4):
-        held: list[str] = ["", "", ""]
-        shade: list[str] = [PALE] * 3
-        for p in range(max(0, i - 1), i + 2):
-            held[p % 3], shade[p % 3] = f"row {p}", colours[p % 5]
-        y = 2.0 + 2.0 * i
-        for place in range(3):
-            sheet.frame(left + 2.1 * place, y, 2.1, 1.2, GREY, fill=True, fc=shade[place], lw=0.7)
-            sheet.words(left + 2.1 * place + 1.05, y + 0.6, held[place], fontsize=9, zorder=4)
-        new = f"row {i + 1}" if i else "rows 0 and 1"
-        sheet.title(left, y - 0.35, f"output row {i}: reads {new}", fontsize=9, color=GREY)
-    sheet.title(left, 9.7, "Row p is at place p mod 3: in a band,", fontsize=9)
-    sheet.title(left, 10.4, "each row of x is read from memory once.", fontsize=9)
+    left, side, shades = 21.5, 1.05, {4: PEACH, 6: SUN, 9: SKY}
+    g = geometry.conv2d((1, 1, 6, 6), (1, 1, 3, 3), padding=1)
+    used = direct.forward_python(np.ones(g.x_shape), np.ones(g.w_shape), None, g)[0, 0].astype(int)
+    sheet.title(left, 0.5, "Filter cells inside the image", fontsize=10)
+    sheet.title(left, 1.2, "(3x3, padding 1, for each output pixel)", fontsize=9)
+    sheet.cells(left, 2.0, used, lambda i, j: shades[int(used[i, j])], side)
+    sheet.title(left, 9.1, "Always a rectangle of cells: the same loops,", fontsize=9)
+    sheet.title(left, 9.8, "in pieces of rows with the same rectangle.", fontsize=9)
 
 
 DRAWINGS: dict[str, tuple[Callable[[Any], None], float, float]] = {

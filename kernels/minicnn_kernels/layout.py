@@ -85,7 +85,7 @@ def _poisoned(x: Array) -> Array:
 
 def as_order(x: Array, channels_last: bool) -> Array:
     """`x` in the given order of memory, copied only if it has another order."""
-    if not channels_last and x.flags.c_contiguous:
+    if is_channels_last(x) if channels_last else x.flags.c_contiguous:
         return x
     if x.size >= transpose.LEAST and not on_gpu(x) and x.dtype.char in "fd" and compiles():
         n, c, h, w = x.shape if x.ndim == 4 else (0, 0, 0, 0)

@@ -59,6 +59,11 @@ class Code:
         condition = self.builder.icmp_signed("<", self.constant(low), self.constant(high))
         return self.builder.if_then(condition)
 
+    def least(self, left: Any, right: Any) -> Any:
+        """The smaller one of two integers."""
+        left, right = self.constant(left), self.constant(right)
+        return self.builder.select(self.builder.icmp_signed("<", left, right), left, right)
+
     def register(self, first: Any) -> Any:
         """A variable with the first value `first`: formally a place on the stack, but LLVM keeps it in a register."""
         from numba.core import cgutils

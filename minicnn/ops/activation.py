@@ -63,7 +63,7 @@ def _elementwise(op: str, input: Tensor, inplace: bool, *parameters: float, row:
 
 
 def _placed(op: str, input: Tensor, inplace: bool, function: Callable[[Tensor], Tensor]) -> Tensor:
-    return overwrite(input, f"{op}_", function) if inplace else function(input)
+    return overwrite(input, f"{op}_", function, fresh=True) if inplace else function(input)
 
 
 # ------------------------------------------------------------------------------------------- without parameters

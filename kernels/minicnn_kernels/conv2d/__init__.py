@@ -91,6 +91,8 @@ def _rule(g: Conv, gradient: str, channels_last: bool, dtype: Any, threads: int)
         if depthwise.supports(g):
             return "depthwise"
         return "implicit" if single and implicit.supports(g) else "im2col"
+    if im2col.is_one_window(g):
+        return "im2col"  # which copies nothing then
     may_be_implicit = single and implicit.supports(g) and 2 <= g.c <= 64 and g.o >= 16
     if _few_channels(g, gradient, channels_last, np.dtype(dtype).itemsize, may_be_implicit):
         return "registers"
@@ -126,7 +128,9 @@ def _implicit_is_fast(g: Conv, gradient: str, channels_last: bool) -> bool:
     if gradient == "gw":
         return True  # im2col would write all windows, to read them only once
     if gradient == "gx":
-        return g.c >= 16  # gx has C channels, and fewer do not fill the tiles
+        return g.c >= 16 and implicit.fills_tiles(-(-g.w // g.sw))  # gx has C channels, and fewer do not fill the tiles
+    if not implicit.fills_tiles(g.ow):
+        return False
     if channels_last:
         return True  # the windows are in x already
     # In NCHW memory, x has to be reordered first, which pays only for a large filter or a stride.

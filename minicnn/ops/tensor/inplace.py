@@ -8,6 +8,8 @@ so that the gradients are those of a program without in-place operations:
    (relu, sums and differences) need no copy and write straight into the memory.
 2. The result is written into x's memory, and its version number goes up. Operations that had saved the old values
    raise in backward.
+   Where nothing but x refers to its memory, as mostly in a net, an activation does without both copies: the snapshot
+   keeps the old memory, and x gets that of the result (`_exchange`).
 3. x takes the place of the result in the graph, so that the gradient of later results passes through the function.
    All other tensors on the same memory are updated too (`autograd/inplace.py`).
 """
@@ -15,6 +17,7 @@ so that the gradients are those of a program without in-place operations:
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -45,11 +48,13 @@ _FUNCTIONS = [
 __all__ = ["in_place", "overwrite", *_FUNCTIONS]
 
 
-def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any, straight: bool = False) -> Tensor:
+def overwrite(
+    x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others: Any, straight: bool = False, fresh: bool = False
+) -> Tensor:
     """Write `function(x)` into the memory of x, and give x its place in the graph; `others` are its other arguments.
 
     With `straight`, the function itself writes into the memory of the tensor that it gets, and returns that tensor; see
-    `takes_straight`.
+    `takes_straight`. With `fresh`, the memory of its result is new; then x may get that memory.
 
     Raises:
         RuntimeError: x is a leaf that requires a gradient, or a view of one, while operations are recorded; the memory
@@ -65,6 +70,8 @@ def overwrite(x: Tensor, op: str, function: Callable[[Tensor], Tensor], *others:
         check_view(x, op)
     if straight:
         return _straight(x, function, recorded)
+    if fresh and _is_alone(x):
+        return _exchange(x, op, function)
     if not recorded:
         return _write(x, op, function(x))
     with on_device_of(x._array):
@@ -98,14 +105,61 @@ def _straight(x: Tensor, function: Callable[[Tensor], Tensor], recorded: bool) -
     if observe.observers:
         observe.written(x, after)
     if recorded:
-        node = after._edge[0] if after._edge else None
-        if node is not None and node._saved:
-            now = x._counter, x._counter[0]
-            node._versions = [
-                now if a is x._array else v for a, v in zip(node._saved, node._versions, strict=True)
-            ]  # fmt: skip
+        _of_new_version(x, after)
         replace(x, after)
     return x
+
+
+def _holders(x: Tensor) -> tuple[int, int]:
+    """Return how many references there are to the array of x, and to the one whose view it is."""
+    base = x._array.base
+    return sys.getrefcount(x._array), sys.getrefcount(base) if type(base) is np.ndarray else 0
+
+
+_ALONE = {_holders(Tensor(np.empty((2, 2)))), _holders(Tensor(np.empty((2, 2)).T))}
+
+
+def _is_alone(x: Tensor) -> bool:
+    """Return whether nothing but x refers to its memory: no view, no other tensor, no function that has saved it."""
+    return (
+        type(x._array) is np.ndarray
+        and x._array.flags.writeable
+        and (x._order is None or x._order is own_order.FRESH)
+        and _holders(x) in _ALONE
+        and not (observe.observers or anomaly.enabled())
+    )
+
+
+def _exchange(x: Tensor, op: str, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Let x have the memory of the result, and the function's input the old memory of x, of which x is alone.
+
+    To the program x has the same values, strides and version as if the result had been written into its memory.
+    """
+    before = Tensor(x._array)
+    before._order, before._requires_grad, before._edge = x._order, x._requires_grad, x._edge
+    after = function(before)
+    a, b = x._array, after._array
+    same = type(b) is np.ndarray and b.dtype == a.dtype and b.shape == a.shape and b.strides == a.strides
+    if not (same and b.flags.writeable and after._order is before._order) or np.may_share_memory(a, b):
+        x._array = a.copy(order="K")
+        _write(x, op, after)
+    else:
+        x._array = b
+        x._counter[0] += 1
+        _of_new_version(x, after)
+    if after._requires_grad or x._requires_grad:
+        replace(x, after)
+    return x
+
+
+def _of_new_version(x: Tensor, after: Tensor) -> None:
+    """Where the function saved its result, which is now the memory of x: that is this memory in its new version."""
+    node = after._edge[0] if after._edge else None
+    if node is not None and node._saved:
+        now = x._counter, x._counter[0]
+        node._versions = [
+            now if a is x._array else v for a, v in zip(node._saved, node._versions, strict=True)
+        ]  # fmt: skip
 
 
 def _write(x: Tensor, op: str, result: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from ...layout import as_order, dense, empty, empty_beside, is_channels_last
 from ...runtime import parallel
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad, pad
-from . import bands
+from . import bands, tile
 
 
 def supports(g: Conv) -> bool:
@@ -75,11 +75,39 @@ def _under(x: Array, g: Conv, a: int, b: int) -> Array:
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over images, or over bands of their rows; y has the memory order of x."""
-    x = dense(x)
-    y = empty(g.y_shape, x.dtype, is_channels_last(x))
+    channels_last, images, channels = is_channels_last(x), _filled(x, g), max(g.o, tile.lanes(x.itemsize))
+    y = empty((g.n, channels, g.oh, g.ow), x.dtype, True)
     with parallel():
-        bands.forward(x, w, b, y, g)
-    return y
+        bands.forward(images, _cells(w, g, channels), None if b is None else _up_to(channels, b), y, g)
+    return as_order(y if channels == g.o else y[:, : g.o], channels_last)
+
+
+def _filled(x: Array, g: Conv) -> Array:
+    """Images (N, C or O, H, W), channels last, with O channels and zeros after them if a vector is longer than a pixel.
+
+    This is a copy if O > C or if there are fewer channels than lanes, both of which are rare.
+    """
+    n, c, h, w = x.shape
+    channels = max(g.o, tile.lanes(x.itemsize))
+    if c == channels:
+        return as_order(x, True)
+    filled = np.zeros((n, h, w, channels), x.dtype)
+    filled[..., : g.o].reshape(n, h, w, c, g.o // c)[...] = x.transpose(0, 2, 3, 1)[..., None]
+    return filled.transpose(0, 3, 1, 2)
+
+
+def _cells(w: Array, g: Conv, channels: int) -> Array:
+    """w (O, 1, KH, KW) -> (KH*KW, channels), flat."""
+    return _up_to(channels, w.reshape(g.o, g.kh * g.kw).T).reshape(-1)
+
+
+def _up_to(channels: int, a: Array) -> Array:
+    """An array (..., O) with zeros after the O channels, if that makes more of them."""
+    if a.shape[-1] == channels:
+        return np.ascontiguousarray(a)
+    filled = np.zeros((*a.shape[:-1], channels), a.dtype)
+    filled[..., : a.shape[-1]] = a
+    return filled
 
 
 _FILE = "conv2d/depthwise/depthwise.cu"
@@ -136,20 +164,23 @@ def backward_numpy(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
 
 
 def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_grad: NeedsGrad) -> Gradients:
-    """Parallel as forward; gw and gb are a partial sum per share."""
-    like = dense(gy if x is None else x)
-    channels_last = is_channels_last(like)
-    gy = as_order(gy, channels_last)
-    gx = gw = gb = None
-    with parallel():
-        if needs_grad[0] and w is not None:
-            gx = empty(g.x_shape, gy.dtype, channels_last)
-            bands.backward_x(gy, w, gx, g, channels_last)
-        if needs_grad[2] and not needs_grad[1]:
-            gb = sum_of_pixels(gy)
-        if needs_grad[1] and x is not None:
-            gw, gb = bands.backward_w(gy, like, g)
-    return gx, gw, gb if needs_grad[2] else None
+    """Parallel as forward; gw is a partial sum per share. gx has the memory order of x."""
+    channels_last, channels = is_channels_last(gy if x is None else x), max(g.o, tile.lanes(gy.itemsize))
+    up, gx, gw = _filled(gy, g), None, None
+    if needs_grad[0] and w is not None:
+        whole = empty((g.n, channels, g.h, g.w), gy.dtype, True)
+        with parallel():
+            bands.backward_x(up, _cells(w, g, channels), whole, g)
+        if channels > g.c:
+            whole = whole[:, : g.o].reshape(g.n, g.c, -1, g.h, g.w).sum(2)
+        gx = as_order(whole, channels_last)
+    if needs_grad[1] and x is not None:
+        gw = empty((channels, g.kh * g.kw), gy.dtype)
+        images = _filled(x, g)
+        with parallel():
+            bands.backward_w(up, images, gw.reshape(-1), g)
+        gw = gw[: g.o].reshape(g.w_shape)
+    return gx, gw, sum_of_pixels(gy) if needs_grad[2] else None
 
 
 def shares(pixels: int, blocks: int, lanes: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural netwo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,6 +27,7 @@ from ...geometry import Conv
 from ...layout import as_order, dense, empty, empty_beside, is_channels_last
 from ...runtime import parallel, single_blas
 from ...sums import total
+from .. import pointwise
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad
 from ..direct import multiplications as multiplications  # the products are those of the definition
@@ -84,11 +86,37 @@ def _parts(g: Conv, itemsize: int) -> list[tuple[slice, Conv]]:
 
 def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     """Parallel over bands of output rows; y has the memory order of x."""
+    if is_one_window(g):
+        y = pointwise.forward_numba(_as_pixels(x), _as_pixels(w), b, _of_pixels(g))
+        return y.reshape(g.n, 1, 1, g.o).transpose(0, 3, 1, 2) if is_channels_last(x) else y
     x = dense(x)
     y = empty(g.y_shape, x.dtype, is_channels_last(x))
     with parallel(), single_blas():
         bands.forward(x, w, b, y, g)
     return y
+
+
+def is_one_window(g: Conv) -> bool:
+    """Whether one window is all of an image, as in the fifth layer of LeNet-5: an image is the column already.
+
+    So the convolution is a linear layer, or `pointwise` on images of one pixel.
+
+    >>> from minicnn_kernels import geometry
+    >>> from minicnn_kernels.conv2d import im2col
+    >>> im2col.is_one_window(geometry.conv2d((100, 16, 5, 5), (120, 16, 5, 5)))
+    True
+    """
+    return (g.kh, g.kw, g.oh, g.ow, g.ph, g.pw, g.groups) == (g.h, g.w, 1, 1, 0, 0, 1)
+
+
+def _of_pixels(g: Conv) -> Conv:
+    """The geometry in which an image (C, H, W) is one pixel with C*H*W channels."""
+    return g._replace(c=length(g), h=1, w=1, kh=1, kw=1, sh=1, sw=1, dh=1, dw=1)
+
+
+def _as_pixels(x: Array) -> Array:
+    """Images or filters (N, C, H, W) -> (N, C*H*W, 1, 1)."""
+    return as_order(x, False).reshape(x.shape[0], math.prod(x.shape[1:]), 1, 1)
 
 
 # On a GPU, a band is some images, or some rows of one image if already its columns would take more than `MOST` bytes.
@@ -164,6 +192,11 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     """Bands as in forward. gx is parallel over images. gw is parallel over rows, with a partial sum per share; if there
     are few rows, over output channels.
     """
+    if is_one_window(g):
+        args = *(None if a is None else _as_pixels(a) for a in (gy, x, w)), _of_pixels(g), needs_grad
+        gx, gw, gb = pointwise.backward_numba(*args)
+        gx = None if gx is None else as_order(gx.reshape(g.x_shape), is_channels_last(gy if x is None else x))
+        return gx, None if gw is None else gw.reshape(g.w_shape), gb
     like = dense(gy if x is None else x)
     channels_last = is_channels_last(like)
     gy = as_order(gy, channels_last)

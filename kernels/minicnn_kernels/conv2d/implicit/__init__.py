@@ -55,6 +55,11 @@ def supports(g: Conv) -> bool:
     return (g.dh, g.dw) == (1, 1)
 
 
+def fills_tiles(width: int) -> bool:
+    """Whether rows of so many results fill more than half a tile."""
+    return 2 * width > LOW
+
+
 @functools.lru_cache(4096)
 def _forward_pass(g: Conv) -> Pass:
     size = g.n, g.groups, g.c // g.groups, g.h, g.w, g.o // g.groups, g.kh, g.kw
