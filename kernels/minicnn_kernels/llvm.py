@@ -110,6 +110,14 @@ class Vectors:
         one = b.insert_element(unknown, b.load(self.cell(offset)), ir.Constant(ir.IntType(32), 0))
         return b.shuffle_vector(one, unknown, ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), None))
 
+    def of_run(self, vector: Any, size: int, lane: int) -> Any:
+        """A vector in which each run of `size` lanes has one of its numbers, that at `lane`, in all of its lanes."""
+        if size == 1:
+            return vector
+        ir, which = self.code.ir, [k // size * size + lane for k in range(self.vector.count)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), which)
+        return self.code.builder.shuffle_vector(vector, ir.Constant(self.vector, ir.Undefined), mask)
+
     def zeros(self) -> Any:
         """A vector of zeros."""
         return self.code.ir.Constant(self.vector, None)

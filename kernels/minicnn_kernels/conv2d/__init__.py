@@ -88,7 +88,7 @@ def _rule(g: Conv, gradient: str, channels_last: bool, dtype: Any, threads: int)
         return "pointwise"
     single = dtype == np.float32
     if g.groups > 1:
-        if depthwise.supports(g):
+        if depthwise.supports(g) or depthwise.fills_vectors(g, np.dtype(dtype).itemsize):
             return "depthwise"
         return "implicit" if single and implicit.supports(g) else "im2col"
     if im2col.is_one_window(g):
@@ -201,8 +201,15 @@ def _of_call(able: Callable[[Conv], bool]) -> Callable[..., bool]:
     return supports
 
 
+def _depthwise_or_few_in_a_group(*args: Any) -> bool:
+    """Whether every group is one input channel, or several groups fill a vector of the processor."""
+    g = args[3]
+    return depthwise.supports(g) or depthwise.fills_vectors(g, args[0].itemsize)
+
+
 _SUPPORTS: dict[Any, Any] = {name: _of_call(able) for name, able in LIMITS.items()}
 _SUPPORTS["implicit", "cuda"] = None  # it can do all geometries
+_SUPPORTS["depthwise", "numba"] = _depthwise_or_few_in_a_group
 
 FORWARD = Table(
     "conv2d",

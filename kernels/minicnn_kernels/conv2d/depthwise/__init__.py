@@ -11,6 +11,9 @@ With as many groups as channels, C/G is 1 and O = C*M. Output channel o filters 
 There is no sum over channels, and so there is no matrix product. 2*KH*KW operations per output are little work beside
 the memory traffic of x and y, so the goal is to read x and write y only once.
 
+On Numba the same loops serve for groups of a few input channels and as many output channels, as in ResNeXt: groups of
+2, 4 or 8 (`fills_vectors`). As a matrix product such a group would fill only a small part of a vector.
+
 A. Howard et al., "MobileNets", 2017; F. Chollet, "Xception: deep learning with depthwise separable convolutions", 2017.
 """
 
@@ -38,6 +41,15 @@ def supports(g: Conv) -> bool:
     True
     """
     return g.groups == g.c
+
+
+def fills_vectors(g: Conv, itemsize: int) -> bool:
+    """Whether several groups of equally many input and output channels fill a vector, on Numba.
+
+    The loops for depthwise convolution then serve for them, too; `implicit` would leave most of a vector empty.
+    """
+    size = g.c // g.groups
+    return g.o == g.c and size < tile.lanes(itemsize) and tile.lanes(itemsize) % size == 0
 
 
 # ------------------------------------------------------------------------------------------------------------ forward
@@ -97,8 +109,17 @@ def _filled(x: Array, g: Conv) -> Array:
 
 
 def _cells(w: Array, g: Conv, channels: int) -> Array:
-    """w (O, 1, KH, KW) -> (KH*KW, channels), flat."""
-    return _up_to(channels, w.reshape(g.o, g.kh * g.kw).T).reshape(-1)
+    """w (O, C/G, KH, KW) -> (KH*KW, C/G, channels), flat."""
+    return _up_to(channels, w.reshape(g.o, g.c // g.groups, g.kh * g.kw).transpose(2, 1, 0)).reshape(-1)
+
+
+def _cells_of_gradient(w: Array, g: Conv, channels: int) -> Array:
+    """w (O, C/G, KH, KW) -> (KH*KW, O/G, channels), flat: input and output channels of each group change places."""
+    size = g.c // g.groups
+    if size == 1:
+        return _cells(w, g, channels)
+    turned = w.reshape(g.groups, size, size, g.kh * g.kw).transpose(3, 1, 0, 2)
+    return _up_to(channels, turned.reshape(g.kh * g.kw, size, g.c)).reshape(-1)
 
 
 def _up_to(channels: int, a: Array) -> Array:
@@ -170,12 +191,12 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     if needs_grad[0] and w is not None:
         whole = empty((g.n, channels, g.h, g.w), gy.dtype, True)
         with parallel():
-            bands.backward_x(up, _cells(w, g, channels), whole, g)
+            bands.backward_x(up, _cells_of_gradient(w, g, channels), whole, g)
         if channels > g.c:
-            whole = whole[:, : g.o].reshape(g.n, g.c, -1, g.h, g.w).sum(2)
+            whole = whole[:, : g.o].reshape(g.n, g.c, g.o // g.c, g.h, g.w).sum(2)
         gx = as_order(whole, channels_last)
     if needs_grad[1] and x is not None:
-        gw = empty((channels, g.kh * g.kw), gy.dtype)
+        gw = empty((channels, g.c // g.groups * g.kh * g.kw), gy.dtype)
         images = _filled(x, g)
         with parallel():
             bands.backward_w(up, images, gw.reshape(-1), g)

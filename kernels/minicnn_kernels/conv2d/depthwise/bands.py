@@ -70,6 +70,13 @@ def _of_gradient(x: int, y: int, kernel: int, stride: int, pad: int, dilation: i
     return axes
 
 
+Group = tuple[int, ...]  # an element for each input channel of a group, which has as many output channels
+
+
+def _group(g: Conv) -> Group:
+    return (0,) * (g.c // g.groups)
+
+
 Axes = tuple[Array, Array]  # the phases of rows and of columns, each an `Axis`
 
 
@@ -106,9 +113,10 @@ def _pieces(axis: Array, u: int) -> int:
 @njit()
 def _filter_share(
     t: Any, shares: int, x: Array, w: Array, b: Array, y: Array, c: int, wide: int, images: int, bands: int,
-    height: int, width: int, kw: int, rows: Array, columns: Array,
+    height: int, width: int, kw: int, rows: Array, columns: Array, group: Group,
 ) -> None:  # fmt: skip
     # `height` and `width` are those of y
+    size_of_cell = len(group) * c
     for task in range(t * images * bands // shares, (t + 1) * images * bands // shares):
         n, band = task // bands, task % bands
         for p in range(band * height // bands, (band + 1) * height // bands):
@@ -125,10 +133,10 @@ def _filter_share(
                     e0, e1 = _taps_inside(v, column)
                     at = (line * size + v * column[4] - column[5] + e0 * column[6]) * c
                     to = ((n * height + p) * width + column[1] + v * column[2]) * c
-                    cell = (taps + e0 * column[9]) * c
+                    cell = (taps + e0 * column[9]) * size_of_cell
                     filtered(
                         wide, c, end - v, x, at, column[4] * c, a1 - a0, row[6] * size * c, e1 - e0, column[6] * c,
-                        w, cell, row[9] * kw * c, column[9] * c, b, y, to, column[2] * c,
+                        w, cell, row[9] * kw * size_of_cell, column[9] * size_of_cell, b, y, to, column[2] * c, group,
                     )  # fmt: skip
                     v = end
 
@@ -136,10 +144,10 @@ def _filter_share(
 @njit(parallel=True)
 def _filter(
     shares: int, x: Array, w: Array, b: Array, y: Array, c: int, wide: int, images: int, bands: int, height: int,
-    width: int, kw: int, rows: Array, columns: Array,
+    width: int, kw: int, rows: Array, columns: Array, group: Group,
 ) -> None:  # fmt: skip
     for t in prange(shares):
-        _filter_share(np.intp(t), shares, x, w, b, y, c, wide, images, bands, height, width, kw, rows, columns)
+        _filter_share(np.intp(t), shares, x, w, b, y, c, wide, images, bands, height, width, kw, rows, columns, group)
 
 
 def _bands(images: int, height: int) -> int:
@@ -147,33 +155,34 @@ def _bands(images: int, height: int) -> int:
     return max(1, min(height, -(-4 * threads() // max(1, images))))
 
 
-def _correlate(x: Array, w: Array, b: Array, y: Array, kw: int, axes: Axes) -> None:
+def _correlate(x: Array, w: Array, b: Array, y: Array, g: Conv, axes: Axes) -> None:
     images, c, height, width = y.shape
     wide, bands = lanes(x.itemsize), _bands(images, height)
-    _filter(threads(), flat(x), w, b, flat(y), c, wide, images, bands, height, width, kw, *axes)
+    _filter(threads(), flat(x), w, b, flat(y), c, wide, images, bands, height, width, g.kw, *axes, _group(g))
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Conv) -> None:
-    """Compute y; w is (KH*KW, O), flat."""
+    """Compute y; w is (KH*KW, C/G, O), flat."""
     bias = np.zeros(y.shape[1], x.dtype) if b is None else b
-    _correlate(x, w, bias, y, g.kw, _forward_axes(g))
+    _correlate(x, w, bias, y, g, _forward_axes(g))
 
 
 def backward_x(gy: Array, w: Array, gx: Array, g: Conv) -> None:
-    """Compute gx; w is (KH*KW, O), flat."""
-    _correlate(gy, w, np.zeros(gx.shape[1], gy.dtype), gx, g.kw, _gradient_axes(g))
+    """Compute gx; w is (KH*KW, O/G, C), flat."""
+    _correlate(gy, w, np.zeros(gx.shape[1], gy.dtype), gx, g, _gradient_axes(g))
 
 
 @njit()
 def _sum_share(
     t: Any, shares: int, gy: Array, x: Array, sums: Array, c: int, wide: int, images: int, bands: int, kh: int, kw: int,
-    rows: Array, columns: Array,
+    rows: Array, columns: Array, group: Group,
 ) -> None:  # fmt: skip
-    # sums[t] is gw as (KH*KW, vectors, lanes); the last vector overlaps the one before if C is no multiple of the lanes
+    # sums[t] is gw as (KH*KW, C/G, vectors, lanes); the last vector may overlap the one before
     row, column, size = rows[0], columns[0], columns[0, 3]
     vectors = (c + wide - 1) // wide
-    pitch, starts, to = vectors * wide, np.empty(kh * kw, np.intp), np.empty(kh * kw, np.intp)
-    sums[t, : kh * kw * pitch] = 0
+    pitch, size_of_cell = vectors * wide, vectors * wide * len(group)
+    starts, to = np.empty(kh * kw, np.intp), np.empty(kh * kw, np.intp)
+    sums[t, : kh * kw * size_of_cell] = 0
     for task in range(t * images * bands // shares, (t + 1) * images * bands // shares):
         n, band = task // bands, task % bands
         for i in range(band * row[0] // bands, (band + 1) * row[0] // bands):
@@ -186,40 +195,39 @@ def _sum_share(
                 for a in range(a0, a1):
                     for e in range(e0, e1):
                         starts[found] = ((line + a * row[6]) * size + v * column[4] - column[5] + e * column[6]) * c
-                        to[found] = (a * kw + e) * pitch
+                        to[found] = (a * kw + e) * size_of_cell
                         found += 1
                 up = ((n * row[0] + i) * column[0] + v) * c
-                summed(c, end - v, gy, up, c, x, starts, column[4] * c, sums[t], to, found)
+                summed(c, end - v, gy, up, c, x, starts, column[4] * c, sums[t], to, found, pitch, group)
                 v = end
 
 
 @njit(parallel=True)
 def _sum(
     shares: int, gy: Array, x: Array, sums: Array, c: int, wide: int, images: int, bands: int, kh: int, kw: int,
-    rows: Array, columns: Array,
+    rows: Array, columns: Array, group: Group,
 ) -> None:  # fmt: skip
     for t in prange(shares):
-        _sum_share(np.intp(t), shares, gy, x, sums, c, wide, images, bands, kh, kw, rows, columns)
+        _sum_share(np.intp(t), shares, gy, x, sums, c, wide, images, bands, kh, kw, rows, columns, group)
 
 
 @njit()
-def _gather(shares: int, sums: Array, gw: Array, c: int, wide: int, cells: int) -> None:
-    """Add up the sums of the shares, in their order: (KH*KW, vectors, lanes) -> gw (O, KH*KW)."""
+def _gather(shares: int, sums: Array, gw: Array, c: int, wide: int, size: int, cells: int) -> None:
+    """Add up the sums of the shares, in their order: (KH*KW, C/G, vectors, lanes) -> gw (O, C/G, KH*KW)."""
     pitch = (c + wide - 1) // wide * wide
     for o in range(c):
-        last = o >= c // wide * wide
-        place = pitch - c + o if last else o
-        for k in range(cells):
-            total = sums[0, k * pitch + place]
+        place = pitch - c + o if o >= c // wide * wide else o
+        for k in range(size * cells):
+            at = (k % cells * size + k // cells) * pitch + place
+            total = sums[0, at]
             for t in range(1, shares):
-                total += sums[t, k * pitch + place]
-            gw[o * cells + k] = total
+                total += sums[t, at]
+            gw[o * size * cells + k] = total
 
 
 def backward_w(gy: Array, x: Array, gw: Array, g: Conv) -> None:
     """Compute gw, flat."""
-    c, wide, bands = x.shape[1], lanes(x.itemsize), _bands(g.n, g.oh)
-    shares = threads()
-    sums = workspace("conv2d gw", g.kh * g.kw * -(-c // wide) * wide, gy.dtype)
-    _sum(shares, flat(gy), flat(x), sums, c, wide, g.n, bands, g.kh, g.kw, *_forward_axes(g))
-    _gather(shares, sums, gw, c, wide, g.kh * g.kw)
+    c, wide, bands, group, shares = x.shape[1], lanes(x.itemsize), _bands(g.n, g.oh), _group(g), threads()
+    sums = workspace("conv2d gw", g.kh * g.kw * len(group) * -(-c // wide) * wide, gy.dtype)
+    _sum(shares, flat(gy), flat(x), sums, c, wide, g.n, bands, g.kh, g.kw, *_forward_axes(g), group)
+    _gather(shares, sums, gw, c, wide, len(group), g.kh * g.kw)

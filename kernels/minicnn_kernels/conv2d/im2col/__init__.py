@@ -193,8 +193,8 @@ def backward_numba(gy: Array, x: Array | None, w: Array | None, g: Conv, needs_g
     are few rows, over output channels.
     """
     if is_one_window(g):
-        args = *(None if a is None else _as_pixels(a) for a in (gy, x, w)), _of_pixels(g), needs_grad
-        gx, gw, gb = pointwise.backward_numba(*args)
+        pixels, filters = (None if a is None else _as_pixels(a) for a in (x, w))
+        gx, gw, gb = pointwise.backward_numba(_as_pixels(gy), pixels, filters, _of_pixels(g), needs_grad)
         gx = None if gx is None else as_order(gx.reshape(g.x_shape), is_channels_last(gy if x is None else x))
         return gx, None if gw is None else gw.reshape(g.w_shape), gb
     like = dense(gy if x is None else x)

@@ -48,6 +48,7 @@ from ...runtime import parallel
 from ..bias import sum_of_pixels
 from ..direct import Gradients, NeedsGrad
 from .bands import Pass, convolve, of_weights
+from .tile import LOW
 
 
 def supports(g: Conv) -> bool:
