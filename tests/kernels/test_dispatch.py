@@ -120,12 +120,14 @@ def test_on_numba_the_rule_chooses_by_geometry() -> None:
     table = conv2d.FORWARD
     assert table.pick(args=WIDE) == ("winograd", "numba")
     assert table.pick(args=LARGE) == ("im2col", "numba")
-    assert table.pick(args=arguments((1, 64, 8, 8), (64, 64, 5, 5))) == ("implicit", "numba")
+    assert table.pick(args=arguments((1, 64, 12, 12), (64, 64, 5, 5))) == ("implicit", "numba")
     assert table.pick(args=arguments((1, 6, 14, 14), (16, 6, 5, 5))) == ("registers", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (32, 64, 1, 1))) == ("pointwise", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (64, 1, 3, 3), groups=64)) == ("depthwise", "numba")
-    assert table.pick(args=arguments((1, 64, 8, 8), (64, 8, 3, 3), groups=8)) == ("implicit", "numba")
-    assert table.pick(args=arguments((1, 64, 8, 8), (64, 8, 3, 3), groups=8, dilation=2)) == ("im2col", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (64, 4, 3, 3), groups=16)) == ("depthwise", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (64, 32, 3, 3), groups=2)) == ("implicit", "numba")
+    assert table.pick(args=arguments((1, 64, 8, 8), (64, 32, 3, 3), groups=2, dilation=2)) == ("im2col", "numba")
+    assert table.pick(args=arguments((1, 16, 5, 5), (120, 16, 5, 5))) == ("im2col", "numba")
     assert table.pick(args=arguments((1, 64, 8, 8), (64, 64, 3, 3), np.float64)) == ("im2col", "numba")
     assert table.pick("numpy", args=WIDE) == ("im2col", "numpy")
 

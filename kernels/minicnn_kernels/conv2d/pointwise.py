@@ -78,13 +78,14 @@ def _taken(x: Array, g: Conv) -> Array:
 # one image in NCHW memory. Its matrices are parts of the larger matrices x and y (`gemm.py`).
 
 _RUN = 1 << 18  # bytes of x or y in a run: the gathered pixels, and y with the bias, are still in the cache
+_LEAST = 512  # pixels in a run, if there are so many: BLAS copies w for each product, which must be worth it
 
 
 def _size(g: Conv, channels_last: bool, itemsize: int) -> int:
     """The number of pixels in a run; with a stride, whole output rows."""
     pixels = g.oh * g.ow
     share = -(-g.n * pixels // threads()) if channels_last else pixels
-    return max(1, min(_RUN // (max(g.c, g.o) * itemsize), share) // g.ow) * g.ow
+    return max(1, min(max(_RUN // (max(g.c, g.o) * itemsize), _LEAST), share) // g.ow) * g.ow
 
 
 @njit()

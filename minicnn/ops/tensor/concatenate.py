@@ -74,7 +74,8 @@ def sequence(op: str, tensors: Any) -> tuple[Tensor, ...]:
         raise TypeError(f"{op}: expected a tuple or list of tensors, got {type(tensors).__name__}; write {op}((a, b))")
     if not tensors:
         raise ShapeError(f"{op}: expected at least one tensor, got an empty {type(tensors).__name__}")
-    check_tensor(op, **{f"element {i}": x for i, x in enumerate(tensors)})
+    if not all(isinstance(x, Tensor) for x in tensors):
+        check_tensor(op, **{f"element {i}": x for i, x in enumerate(tensors)})
     return tuple(tensors)
 
 
@@ -93,23 +94,25 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     minicnn.Size([8, 96, 7, 7])
     """
     given = sequence("cat", tensors)
-    for i, x in enumerate(given):
-        if not x.ndim:
-            raise ShapeError(f"cat: tensor {i} is 0-d and has no axis to join along; use stack")
-    kept = [x for x in given if x.shape != (0,)]
-    if len(kept) < len(given):
+    arrays = [x._array for x in given]  # of which NumPy knows shapes and types at once: a DenseNet has many to join
+    shapes = [a.shape for a in arrays]
+    if () in shapes:
+        raise ShapeError(f"cat: tensor {shapes.index(())} is 0-d and has no axis to join along; use stack")
+    if (0,) in shapes:
+        kept = [x for x, shape in zip(given, shapes, strict=True) if shape != (0,)]
         if not kept:
             return Cat.apply(*promote("cat", *given), dim=0)
         y, kind = cat(kept, dim), result_type(*given)
         return with_unused(y if y.dtype == kind else to(y, kind), *[x for x in given if x.shape == (0,)])
-    at = axis("cat", dim, kept[0].ndim)
-    rest = kept[0].shape[:at] + kept[0].shape[at + 1 :]
-    for x in kept:
-        if x.ndim != kept[0].ndim or x.shape[:at] + x.shape[at + 1 :] != rest:
-            raise ShapeError(f"cat: {tuple(kept[0].shape)} and {tuple(x.shape)} differ in more than dimension {at}")
-    if any(x.dtype != given[0].dtype for x in given):
-        kept = [to(x, result_type(*given)) for x in kept]
-    return Cat.apply(*kept, dim=at)
+    first = shapes[0]
+    at = axis("cat", dim, len(first))
+    before, after = first[:at], first[at + 1 :]
+    for shape in shapes:
+        if len(shape) != len(first) or shape[:at] != before or shape[at + 1 :] != after:
+            raise ShapeError(f"cat: {first} and {shape} differ in more than dimension {at}")
+    if any(a.dtype != arrays[0].dtype for a in arrays):
+        given = tuple(to(x, result_type(*given)) for x in given)
+    return Cat.apply(*given, dim=at)
 
 
 concat = concatenate = cat

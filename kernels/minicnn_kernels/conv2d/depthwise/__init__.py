@@ -12,7 +12,7 @@ There is no sum over channels, and so there is no matrix product. 2*KH*KW operat
 the memory traffic of x and y, so the goal is to read x and write y only once.
 
 On Numba the same loops serve for groups of a few input channels and as many output channels, as in ResNeXt: groups of
-2, 4 or 8 (`fills_vectors`). As a matrix product such a group would fill only a small part of a vector.
+2 or 4, with AVX-512 also of 8 (`fills_vectors`). As a matrix product such a group would fill a small part of a vector.
 
 A. Howard et al., "MobileNets", 2017; F. Chollet, "Xception: deep learning with depthwise separable convolutions", 2017.
 """
