@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,16 @@ def test_memory_of_an_array_of_numpy(exchanged: list[str]) -> None:
     x = minicnn.from_numpy(array)
     F.relu6(x, inplace=True)
     assert array.min() == 0 and array.max() == 6 and not exchanged
+
+
+def test_memory_of_another_object(exchanged: list[str], tmp_path: Path) -> None:
+    memory = bytearray(np.linspace(-9, 9, 4, dtype=np.float32).tobytes())
+    F.relu6(minicnn.from_numpy(np.frombuffer(memory, np.float32)), inplace=True)
+    assert np.frombuffer(memory, np.float32).tolist() == [0, 0, 3, 6]
+    file = np.memmap(tmp_path / "numbers", np.float32, "w+", shape=(2, 2))
+    file[...] = -1
+    F.relu6(minicnn.from_numpy(file), inplace=True)
+    assert not file.any() and not exchanged
 
 
 def test_a_result_that_its_own_function_needs() -> None:

@@ -26,6 +26,7 @@ import numpy as np
 from minicnn_kernels.arrays import as_array, on_device_of, on_gpu, share_memory, writeable
 from minicnn_kernels.geometry import ShapeError
 from minicnn_kernels.layout import is_channels_last
+from minicnn_kernels.memory import Owner
 
 from ...autograd import anomaly, observe, own_order
 from ...autograd.inplace import check_view, check_writable, replace
@@ -120,9 +121,15 @@ _ALONE = {_holders(Tensor(np.empty((2, 2)))), _holders(Tensor(np.empty((2, 2)).T
 
 
 def _is_alone(x: Tensor) -> bool:
-    """Return whether nothing but x refers to its memory: no view, no other tensor, no function that has saved it."""
+    """Return whether nothing but x refers to its memory: no view, no other tensor, no function that has saved it, and
+    no object that lends its memory to NumPy, such as a bytearray or a file.
+    """
+    root = x._array.base
+    if type(root) is np.ndarray:
+        root = root.base
     return (
         type(x._array) is np.ndarray
+        and (root is None or type(root) is Owner)
         and x._array.flags.writeable
         and (x._order is None or x._order is own_order.FRESH)
         and _holders(x) in _ALONE
