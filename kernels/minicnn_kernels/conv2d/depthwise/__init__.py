@@ -49,7 +49,7 @@ def fills_vectors(g: Conv, itemsize: int) -> bool:
     The loops for depthwise convolution then serve for them, too; `implicit` would leave most of a vector empty.
     """
     size = g.c // g.groups
-    return g.o == g.c and size < tile.lanes(itemsize) and tile.lanes(itemsize) % size == 0
+    return g.o == g.c and 0 < size < tile.lanes(itemsize) and tile.lanes(itemsize) % size == 0
 
 
 # ------------------------------------------------------------------------------------------------------------ forward

@@ -77,7 +77,7 @@ def _group(g: Conv) -> Group:
     return (0,) * (g.c // g.groups)
 
 
-Axes = tuple[Array, Array]  # the phases of rows and of columns, each an `Axis`
+Axes = tuple[Array, Array]  # the phases of rows and of columns: (phases, 12), each line an `Axis`
 
 
 @functools.lru_cache(1024)
@@ -95,19 +95,25 @@ def _gradient_axes(g: Conv) -> Axes:
 
 
 @njit()
-def _taps_inside(u: int, axis: Array) -> tuple[int, int]:
+def _axis_of(phases: Array, i: int) -> Axis:
+    a = phases[i]
+    return Axis(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11])
+
+
+@njit()
+def _taps_inside(u: int, axis: Axis) -> tuple[int, int]:
     """The first tap of result u that lies inside the source, and the end of them."""
-    start, dilation = u * axis[4] - axis[5], axis[6]
+    start, dilation = u * axis.stride - axis.pad, axis.dilation
     first = (-start + dilation - 1) // dilation if start < 0 else 0
-    end = (axis[3] - start + dilation - 1) // dilation if start < axis[3] else 0
-    end = min(end, axis[7])
+    end = (axis.size - start + dilation - 1) // dilation if start < axis.size else 0
+    end = min(end, axis.taps)
     return min(first, end), end
 
 
 @njit()
-def _pieces(axis: Array, u: int) -> int:
+def _end_of_piece(axis: Axis, u: int) -> int:
     """The end of the piece of results, all with the same taps, that begins at result u."""
-    return axis[11] if axis[10] <= u < axis[11] else u + 1
+    return axis.high if axis.low <= u < axis.high else u + 1
 
 
 @njit()
@@ -120,23 +126,25 @@ def _filter_share(
     for task in range(t * images * bands // shares, (t + 1) * images * bands // shares):
         n, band = task // bands, task % bands
         for p in range(band * height // bands, (band + 1) * height // bands):
-            row = rows[p % rows.shape[0]]
-            u = (p - row[1]) // row[2]
+            row = _axis_of(rows, p % rows.shape[0])
+            u = (p - row.first) // row.step
             a0, a1 = _taps_inside(u, row)
-            line = n * row[3] + u * row[4] - row[5] + a0 * row[6]
+            line = n * row.size + u * row.stride - row.pad + a0 * row.dilation
             for phase in range(columns.shape[0]):
-                column = columns[phase]
-                size, taps = column[3], (row[8] + a0 * row[9]) * kw + column[8]
+                column = _axis_of(columns, phase)
+                size, taps = column.size, (row.tap + a0 * row.tap_step) * kw + column.tap
                 v = 0
-                while v < column[0]:
-                    end = _pieces(column, v)
+                while v < column.results:
+                    end = _end_of_piece(column, v)
                     e0, e1 = _taps_inside(v, column)
-                    at = (line * size + v * column[4] - column[5] + e0 * column[6]) * c
-                    to = ((n * height + p) * width + column[1] + v * column[2]) * c
-                    cell = (taps + e0 * column[9]) * size_of_cell
+                    at = (line * size + v * column.stride - column.pad + e0 * column.dilation) * c
+                    to = ((n * height + p) * width + column.first + v * column.step) * c
+                    cell = (taps + e0 * column.tap_step) * size_of_cell
                     filtered(
-                        wide, c, end - v, x, at, column[4] * c, a1 - a0, row[6] * size * c, e1 - e0, column[6] * c,
-                        w, cell, row[9] * kw * size_of_cell, column[9] * size_of_cell, b, y, to, column[2] * c, group,
+                        wide, c, end - v, x, at, column.stride * c,
+                        a1 - a0, row.dilation * size * c, e1 - e0, column.dilation * c,
+                        w, cell, row.tap_step * kw * size_of_cell, column.tap_step * size_of_cell,
+                        b, y, to, column.step * c, group,
                     )  # fmt: skip
                     v = end
 
@@ -178,27 +186,27 @@ def _sum_share(
     rows: Array, columns: Array, group: Group,
 ) -> None:  # fmt: skip
     # sums[t] is gw as (KH*KW, C/G, vectors, lanes); the last vector may overlap the one before
-    row, column, size = rows[0], columns[0], columns[0, 3]
+    row, column = _axis_of(rows, 0), _axis_of(columns, 0)
     vectors = (c + wide - 1) // wide
     pitch, size_of_cell = vectors * wide, vectors * wide * len(group)
     starts, to = np.empty(kh * kw, np.intp), np.empty(kh * kw, np.intp)
     sums[t, : kh * kw * size_of_cell] = 0
     for task in range(t * images * bands // shares, (t + 1) * images * bands // shares):
         n, band = task // bands, task % bands
-        for i in range(band * row[0] // bands, (band + 1) * row[0] // bands):
+        for i in range(band * row.results // bands, (band + 1) * row.results // bands):
             a0, a1 = _taps_inside(i, row)
-            line, v = n * row[3] + i * row[4] - row[5], 0
-            while v < column[0]:
-                end = _pieces(column, v)
+            line, v = n * row.size + i * row.stride - row.pad, 0
+            while v < column.results:
+                end = _end_of_piece(column, v)
                 e0, e1 = _taps_inside(v, column)
-                found = 0
+                found, left = 0, v * column.stride - column.pad
                 for a in range(a0, a1):
                     for e in range(e0, e1):
-                        starts[found] = ((line + a * row[6]) * size + v * column[4] - column[5] + e * column[6]) * c
-                        to[found] = (a * kw + e) * size_of_cell
+                        under = (line + a * row.dilation) * column.size + left + e * column.dilation  # first pixel
+                        starts[found], to[found] = under * c, (a * kw + e) * size_of_cell
                         found += 1
-                up = ((n * row[0] + i) * column[0] + v) * c
-                summed(c, end - v, gy, up, c, x, starts, column[4] * c, sums[t], to, found, pitch, group)
+                up = ((n * row.results + i) * column.results + v) * c
+                summed(c, end - v, gy, up, c, x, starts, column.stride * c, sums[t], to, found, pitch, group)
                 v = end
 
 
