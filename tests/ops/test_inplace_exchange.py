@@ -15,6 +15,8 @@ from minicnn.nn import functional as F
 from minicnn.ops.tensor import inplace
 from minicnn.tensor import Tensor
 
+pytestmark = pytest.mark.cpu_only("memory is exchanged on the CPU alone")
+
 ACTIVATIONS = [F.relu6, F.hardswish, F.silu, F.elu, F.leaky_relu, F.celu, F.selu, F.hardsigmoid, F.mish]
 
 
