@@ -92,6 +92,13 @@ def test_memory_of_another_object(exchanged: list[str], tmp_path: Path) -> None:
     assert not file.any() and not exchanged
 
 
+def test_a_parameter_keeps_its_memory(exchanged: list[str]) -> None:
+    weight = nn.Linear(3, 2).weight
+    with minicnn.no_grad():
+        F.hardswish(weight, inplace=True)
+    assert not exchanged
+
+
 def test_a_result_that_its_own_function_needs() -> None:
     x = minicnn.randn(5, requires_grad=True)
     y = x.sigmoid()

@@ -132,6 +132,7 @@ def _is_alone(x: Tensor) -> bool:
         and (root is None or type(root) is Owner)
         and x._array.flags.writeable
         and (x._order is None or x._order is own_order.FRESH)
+        and not (x._requires_grad and x._edge is None)  # a parameter, whose address an optimiser may know
         and _holders(x) in _ALONE
         and not (observe.observers or anomaly.enabled())
     )

@@ -99,6 +99,8 @@ CONVS: dict[str, geometry.Conv] = {
     "depthwise 5x5, dilated": geometry.conv2d((1, 3, 9, 10), (6, 1, 5, 5), None, (1, 3), (4, 5), 2, groups=3),
     "depthwise, stride beyond the window": geometry.conv2d((2, 2, 9, 8), (2, 1, 2, 1), stride=(4, 3), groups=2),
     "depthwise, many channels": geometry.conv2d((1, 520, 3, 4), (520, 1, 3, 3), padding=1, groups=520),
+    "the window is the whole image": geometry.conv2d((3, 4, 3, 2), (5, 4, 3, 2)),
+    "the window is the whole row": geometry.conv2d((2, 3, 1, 5), (4, 3, 1, 5), stride=2),
     "depthwise, last vector overlaps": geometry.conv2d((2, 37, 5, 11), (37, 1, 3, 3), padding=1, groups=37),
     "depthwise, long rows": geometry.conv2d((1, 20, 5, 27), (20, 1, 5, 5), padding=2, groups=20),
     "depthwise, short rows": geometry.conv2d((1, 43, 7, 9), (43, 1, 3, 5), padding=(1, 2), groups=43),
