@@ -189,7 +189,8 @@ def forward_numba(x: Array, w: Array, b: Array | None, g: Conv) -> Array:
     bias = np.empty(0, x.dtype) if b is None else np.ascontiguousarray(b)
     size = _size(g, channels_last, x.itemsize)
     with parallel(), single_blas():
-        cols = workspace("conv2d col", size * g.c if g.sh > 1 or g.sw > 1 else 0, x.dtype)
+        strided = (g.oh, g.ow) != (g.h, g.w)  # without a stride, too: of a transposed convolution with output padding
+        cols = workspace("conv2d col", size * g.c if strided else 0, x.dtype)
         w = w[:, :, 0, 0].T if channels_last and g.o * g.c <= SMALL_FACTOR else w
         w = np.ascontiguousarray(w).reshape(-1)
         _forward(threads(), flat(x), w, bias, flat(y), g, size, _tasks(size, g, channels_last), channels_last, cols)
